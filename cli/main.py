@@ -276,7 +276,7 @@ def _access_fault(error: Exception) -> PipeprofError | None:
 
 # As py-spy, gdb, perf, strace and debuggers call it.
 _ATTACHING = frozenset({"--attach", "--pid", "--process"})
-_NO_ATTACHING = """a process that runs already cannot be measured: only code within it can ask TensorFlow.
+_NO_ATTACHING = """a running process cannot be measured from outside: only code inside it can ask TensorFlow.
 Add two lines to the script, the second one around its training, and start it again:
     import pipeprof
     with pipeprof.watch("out.json"):

@@ -202,7 +202,7 @@ def _check_ways(given: GateOptions) -> None:
         raise UsageError(f"{chosen[0]} and {chosen[1]} contradict each other: give one of them")
     ref = parse_ref(given.target)
     if given.baseline is not None and ref is not None and ref.path is None:
-        msg = f"{given.target}: which target? With --baseline there is no other side: use {given.target}:PATH"
+        msg = f"{given.target} names no file: with --baseline, use {given.target}:PATH"
         raise UsageError(msg)
     if given.update_baseline and given.baseline is None:
         raise UsageError("--update-baseline needs the file: --baseline FILE")
@@ -304,7 +304,7 @@ def _warn_of_batches(a: Side, b: Side, result: Result, judged: Iterable[str]) ->
     from pipeprof.profiles.judge.verdicts.gating import has_other_batches
 
     if has_other_batches(a, b) and any(map(stage_of, judged)):
-        note = "the batches of the two sides have other sizes: what a stage takes per batch is not compared"
+        note = "the two sides have different batch sizes: stage times per batch are not compared"
         result.warnings.append(Message(code="other-batches", message=note))
 
 

@@ -55,9 +55,9 @@ class CompareOptions(RerunOptions):
             complete=completion.parts_of_spec,
         ),
     ] = None
-    why: Annotated[bool, flag("--why", "Also measure each difference of A and B alone, and name those that count.")] = (
-        False
-    )
+    why: Annotated[
+        bool, flag("--why", "Also measure each difference between A and B on its own, and name those that matter.")
+    ] = False
     strict: Annotated[bool, flag("--strict", "Refuse saved profiles of other hosts or versions (exit code 6).")] = False
     out: Annotated[Texts, out_of("compare")] = None
     form: Annotated[Text, format_of("compare")] = None
@@ -86,7 +86,7 @@ class GateOptions(RerunOptions):
         ),
     ] = None
     baseline: Annotated[
-        Text, option("--baseline", "FILE", "A stored baseline, where both sides cannot be measured: second best.")
+        Text, option("--baseline", "FILE", "A stored baseline, if both sides cannot be measured: less reliable.")
     ] = None
     update_baseline: Annotated[
         bool, flag("--update-baseline", "Measure the target and write --baseline; nothing is judged.")

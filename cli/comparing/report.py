@@ -10,6 +10,7 @@ from itertools import pairwise
 from pipeprof.cli.options import duration
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
 from pipeprof.profiles.judge.clauses import (
+    change_text,
     describe_change,
     describe_interval,
     describe_part,
@@ -189,7 +190,7 @@ def causes(result: Result) -> Iterator[Block]:
         return
     if search.note is not None or not search.explanations:
         yield Heading("Why")
-        yield Prose(search.note or "Nothing was measured: the time was over.", hang=2)
+        yield Prose(search.note or "Nothing was measured: the time ran out.", hang=2)
         return
     rounds = len({one.number for one in search.rounds})
     yield Heading("Why", f"parts of the difference, measured against A in {rounds} rounds of fresh processes")
@@ -310,7 +311,7 @@ def _measured(result: Result) -> Iterator[Block]:
             why = "the machine's speed changed between pairs, B / A compares within each of them"
             yield Legend([("", f"A and B are medians of all pairs ({listed(apart)}): {why}.")])
         if len(counted(result.pairs)) < len(result.pairs):
-            yield Legend([("", "Left out: pairs during which other machines had much of the cores.")])
+            yield Legend([("", "Left out: pairs during which other virtual machines took much of the CPU.")])
     worse = result.worse
     if worse is not None and worse.metrics:
         faults = describe_faults(worse.slower, worse.hold_bytes)
@@ -444,7 +445,7 @@ def _words(metric: Metric) -> str:
 
 def _size(metric: Metric, change: float | None) -> str:
     """A size of changes, as the floor is one: a share of a ratio, else in the metric's unit."""
-    return percent(change or 0.0) if metric.scale == "ratio" else value_text(metric, change)
+    return percent(change or 0.0) if metric.scale == "ratio" else change_text(metric, change)
 
 
 def _resolution(metrics: Sequence[Metric]) -> Iterator[Block]:

@@ -110,7 +110,7 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
         for text in tried:
             yield Prose(text, indent=4, hang=2)
     elif tried and not profile.findings:
-        more = f"; {_changes(len(tried) - MOST_REJECTED)} more: pipeprof show -v" if tried[MOST_REJECTED:] else ""
+        more = f"; {_changes(len(tried) - MOST_REJECTED, more=True)}: pipeprof show -v" if tried[MOST_REJECTED:] else ""
         yield Prose(f"Tried: {'; '.join(tried[:MOST_REJECTED])}{more}", hang=2, style="dim", spare=7)
 
 
@@ -134,12 +134,12 @@ def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
     changes = list(dict.fromkeys(" ".join(change.partition(";")[0].split()) for change in shown.changes))
     others = sum(len(group.changes) for group in groups if group is not shown)
     left = others + len(changes[MOST_UNTRIED:])
-    more = f"; {_changes(left)} more: pipeprof show -v" if left else ""
+    more = f"; {_changes(left, more=True)}: pipeprof show -v" if left else ""
     return f"Not tried: {'; '.join(changes[:MOST_UNTRIED])} ({shown.reason}){more}"
 
 
-def _changes(count: int) -> str:
-    return f"{count} change{'s' if count > 1 else ''}"
+def _changes(count: int, *, more: bool = False) -> str:
+    return f"{count} {'more ' if more else ''}change{'s' if count > 1 else ''}"
 
 
 def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iterator[Block]:
@@ -640,7 +640,7 @@ def _is_open(bound: str) -> bool:
 
 def _why_not_finished(done: Verification) -> str:
     if done.undecided:
-        return "the pairs so far do not decide what was tried"
+        return "what was tried is still undecided"
     return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known yet"
 
 
@@ -650,7 +650,11 @@ def _why_none(done: Verification | None) -> str:
         return "no rule applies"
     open_bound = any(map(_is_open, done.bounds))
     if done.undecided or done.not_tried or (done.without_gain and open_bound):
-        return "not all that was tried is decided" if done.undecided or open_bound else "nothing that was tried helps"
+        return (
+            "some of what was tried is still undecided"
+            if done.undecided or open_bound
+            else "nothing that was tried helps"
+        )
     if not done.tried and not done.without_gain:
         return "no change could be tried"
     return "nothing that was tried helps"

@@ -278,7 +278,7 @@ def gathered(function: str) -> str | None:
 
 
 class _Gathers(ast.NodeTransformer):
-    """Puts gathers in the place of slices of what is no part of an element, at places that are."""
+    """Puts gathers in place of slices of what is no part of an element, at places that are."""
 
     def __init__(self, varying: set[str]) -> None:
         self._varying = varying

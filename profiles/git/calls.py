@@ -296,7 +296,7 @@ def printable(text: str) -> str:
 def late(what: str, seconds: float | None) -> str:
     """The message of a process that did not end in its `seconds`; None if it was not started."""
     took = f"did not end within {seconds:.3g} s" if seconds is not None else "was not started"
-    return f"{what} {took}: the time of the command is over; --max-time sets it"
+    return f"{what} {took}: the command ran out of time; --max-time sets it"
 
 
 def _with_parent(path: str) -> list[str]:

@@ -58,7 +58,7 @@ def division_of(view: PipelineView, policy: Policy | None = None) -> Division:
     """What a strategy makes of a pipeline.
 
     Args:
-        policy: To use in the place of the pipeline's own.
+        policy: To use in place of the pipeline's own.
     """
     policy = policy or policy_of(view)
     if policy in ("OFF", "HINT", "DATA"):

@@ -255,7 +255,7 @@ class _Comparison:
         shown.elements_per_batch = flow.elements_per_batch if flow else None
         if profile.exit_code:
             self.result.exit_code = profile.exit_code
-            said = shown.verdict or "it did not come to its end"
+            said = shown.verdict or "it did not finish"
             self.result.errors.append(Message(code="side-failed", message=f"{name.upper()}: {said}"))
             return False
         if profile.steps is None or not profile.steps.count:

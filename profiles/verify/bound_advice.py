@@ -143,7 +143,7 @@ def advice_for(
         found = Advice(f"Copy less in {name}", text)
     elif row.unbatches:
         text = "keep its batches together, or take them apart after the costly stages: each element costs a call"
-        found = Advice(f"Give fewer elements in {name}", text)
+        found = Advice(f"Produce fewer elements in {name}", text)
     elif stage.id == _SOURCE and not (row.cheap or row.in_memory or row.generates_numbers or row.reorders):
         text = "read less: smaller records, no compression, or several files at a time if there are several"
         found = Advice(f"Read less in {name}", text)
@@ -192,7 +192,7 @@ def _drawn_on_batches(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     change, python = in_words([stage], batch, line) if batch is not None else ("", "")
     if not change.endswith(VECTORISED):
         return None
-    return f"{change}: each element still draws numbers of its own, others than now", python
+    return f"{change}: each element still draws its own numbers, but different ones than now", python
 
 
 def name_together(stages: Sequence[Stage]) -> str:

@@ -57,7 +57,7 @@ from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Rese
 from pipeprof.profiles.wording import with_name
 
 STORED_BATCHES = 3
-"""In the place of a script's pipeline."""
+"""In place of a script's pipeline."""
 
 
 def verify(
@@ -279,7 +279,7 @@ class _Verification:
         self._drop_needless(candidates)
 
     def _find_headspace(self, trials: Trials) -> None:
-        """Measure the script with stored batches in the place of its pipeline: its step alone."""
+        """Measure the script with stored batches in place of its pipeline: its step alone."""
         interval = self._profile.steps.interval_ms if self._profile.steps is not None else None
         # The best change is worth more than to know how much there is to gain.
         change = self._pace.seconds_of(QUICK.pairs, first=False)

@@ -201,7 +201,7 @@ class MeasuredFacts:
         python_ms_per_batch: Time inside Python functions per batch, summed over threads, in milliseconds.
         python_lock_share: Part of the time inside them in which Python's lock was taken.
         environment: Variables of allocators and thread pools that the run's environment has set.
-        allocator: Path of an allocator's library that could be loaded in the place of glibc's.
+        allocator: Path of an allocator's library that could be loaded in place of glibc's.
     """
 
     worker_cores: float | None = None

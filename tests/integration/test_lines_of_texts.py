@@ -25,7 +25,7 @@ def elements(text: str, function: str) -> list[Any]:
 
 
 def pasted(text: str, code: str, first: int, last: int) -> str:
-    """The file with code in the place of lines of its last function."""
+    """The file with code in place of lines of its last function."""
     lines = text.splitlines()
     return "\n".join([*lines[: first - 1], *(f"    {one}" for one in code.splitlines()), *lines[last:]])
 

@@ -26,7 +26,7 @@ class Augmented:
     Attributes:
         lines: Its ``def``.
         call: The call that wraps it for TensorFlow, as written.
-        instead: What comes in the place of that call.
+        instead: What comes in place of that call.
         line: Where the call stands, from 1.
     """
 
@@ -111,7 +111,7 @@ class _Applied:
 
 
 class _Replaced(ast.NodeTransformer):
-    """Puts the picture in the place of one expression."""
+    """Puts the picture in place of one expression."""
 
     def __init__(self, node: ast.AST, picture: str) -> None:
         self._node = node

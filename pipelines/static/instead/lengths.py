@@ -208,7 +208,7 @@ def _text(node: ast.expr) -> str:
 
 
 class _Names(ast.NodeTransformer):
-    """Puts values in the place of names."""
+    """Puts values in place of names."""
 
     def __init__(self, known: Mapping[str, ast.expr]) -> None:
         self._known = known
@@ -219,7 +219,7 @@ class _Names(ast.NodeTransformer):
 
 
 class _Counts(ast.NodeTransformer):
-    """Puts counts in the place of the sizes of names."""
+    """Puts counts in place of the sizes of names."""
 
     def __init__(self, counts: Mapping[str, str]) -> None:
         self._counts = {f"tf.size({name})": count for name, count in counts.items()}

@@ -122,7 +122,7 @@ def in_tensors(function: str, text: str, components: Mapping[str, str]) -> InTen
 
 
 def statements_in_ops(body: Sequence[ast.stmt], tensors: set[str], tree: ast.Module) -> list[str]:
-    """Return statements on tensors, the last of which returns, with ops in the place of NumPy.
+    """Return statements on tensors, the last of which returns, with ops in place of NumPy.
 
     Args:
         tensors: Names that are tensors before them.

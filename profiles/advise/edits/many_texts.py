@@ -49,7 +49,7 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
         return more
     calls = [f".map({given_text(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
     at = stage_place(maps[0])
-    replaced = f"  # {at}, in the place of {''.join(f'.map({given_text(one)}, …)' for one in maps)}" if at else ""
+    replaced = f"  # {at}, in place of {''.join(f'.map({given_text(one)}, …)' for one in maps)}" if at else ""
     # What unbatch makes of rows of different lengths is a ragged tensor, which padded batches refuse; a map's is none.
     made = maps[-1].element_spec or ()
     several = len(made) > 1 and all(one.name.isdigit() for one in made)
@@ -57,7 +57,7 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
     text = (
         f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
-        f"unbatch gives each result its own length{' (the map after it makes it no ragged tensor)' if dense else ''}"
+        f"unbatch gives each result its own length{' (the map after it makes plain tensors of ragged ones)' if dense else ''}"
     )
     return text, in_its_file(stage, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}")
 

@@ -122,7 +122,7 @@ def _called_itself(stage: Stage) -> tuple[str, str] | None:
     if place is None or given is None or found is None or not calls_tensorflow(file_text(place.file), found.function):
         return None
     text = f"call {called(found.function)} itself, without {found.wrapper}: all that it calls is TensorFlow"
-    call, at = f"{found.function}({', '.join(found.inputs)})", f"in the place of {found.call}"
+    call, at = f"{found.function}({', '.join(found.inputs)})", f"in place of {found.call}"
     if not given.definition:
         whole = given.text.replace(found.call, call)
         line = f".map({whole}, num_parallel_calls=tf.data.AUTOTUNE)  # {stage_place(stage)}"
@@ -155,7 +155,7 @@ def _without_loop(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
     file = as_typed(hot.file or "").rpartition("/")[2]
     part = f"{percent(share)} of its time{of_lock}"
     text = f"compute the loop of {called(hot.function)} ({file}:{at}), {part}, on the whole array"
-    lines = "\n".join([f"# in the place of lines {at}", *made.lines])
+    lines = "\n".join([f"# in place of lines {at}", *made.lines])
     return text, in_file(lines, file_text(hot.file or ""))
 
 
@@ -177,7 +177,7 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
     lines = in_file(lines, file)
     if ops is None and held < _LOCKED_FROM:
         return text + drawn, lines
-    text = "make its elements in parallel calls of a map, with TensorFlow's ops in the place of NumPy"
+    text = "make its elements in parallel calls of a map, with TensorFlow's ops in place of NumPy"
     if held >= _LOCKED_FROM:
         text += f": {called(hot.function)} holds the GIL {percent(held)} of the time, so calls take turns"
     if ops is not None:
@@ -224,7 +224,7 @@ def _augmented(stage: Stage) -> tuple[str, str] | None:
             f"apply the transforms of {called(cost.function)} in TensorFlow's ops, called in the map itself: its "
             "random numbers are others then, and pictures are not rounded between two transforms"
         )
-        call = f"{made.instead}  # line {made.line}, in the place of {made.call}"
+        call = f"{made.instead}  # line {made.line}, in place of {made.call}"
         return words, in_file("\n".join([*made.lines, call]), text)
     return None
 
@@ -280,7 +280,7 @@ def without_rounds(stage: Stage) -> tuple[str, str] | None:
     text = f"do all rounds of its loop ({file}:{at}) at once: TensorFlow schedules the ops of each round one by one"
     if made.lines[0].startswith("for "):
         text = f"unroll its loop ({file}:{at}): with range, the ops of all rounds are in the graph, without a loop"
-    return text, in_its_file(stage, "\n".join([f"# in the place of lines {at}", *made.lines]))
+    return text, in_its_file(stage, "\n".join([f"# in place of lines {at}", *made.lines]))
 
 
 def _before_loop(stage: Stage) -> tuple[str, str] | None:
@@ -295,7 +295,7 @@ def _before_loop(stage: Stage) -> tuple[str, str] | None:
     at = f"{same.first}-{same.last}" if same.last > same.first else str(same.first)
     file = as_typed(place.file).rpartition("/")[2]
     text = f"read and decode before its loop, not in each round ({file}:{at}): no round changes it"
-    return text, in_its_file(stage, "\n".join([f"# before the loop, in the place of line {at}", *same.lines]))
+    return text, in_its_file(stage, "\n".join([f"# before the loop, in place of line {at}", *same.lines]))
 
 
 def in_its_file(stage: Stage, lines: str) -> str:

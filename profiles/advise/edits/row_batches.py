@@ -86,5 +86,5 @@ def lines_once(call: HotCall) -> list[str]:
     if once is None:
         return []
     first, *others = once.lines
-    instead = f"{once.used} in the place of {once.replaced}" if once.used else f"without {once.replaced}"
+    instead = f"{once.used} in place of {once.replaced}" if once.used else f"without {once.replaced}"
     return [f"{first}  # once, {once.where}", *others, f"# line {call.line}, in {call.function}(): {instead}"]

@@ -135,7 +135,7 @@ def test_usage_errors_are_one_sentence(arguments: list[str], message: str, hint:
 def test_a_process_that_runs_already_is_refused_with_what_to_do(options: list[str], pipeprof: Pipeprof) -> None:
     result = pipeprof("run", *options)
     assert (result.code, result.out) == (2, "")
-    assert "a process that runs already cannot be measured" in result.err
+    assert "a running process cannot be measured from outside" in result.err
     assert '    import pipeprof\n    with pipeprof.watch("out.json"):\n' in result.err
 
 

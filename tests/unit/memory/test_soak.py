@@ -293,7 +293,7 @@ def test_a_leak_is_told_with_owner_and_end() -> None:
     text = soak_text(soak)
     assert text.startswith("Memory grows by 977 KiB in each epoch")
     assert "Python objects made at train.py:20 are kept" in text
-    assert "Memory ends in about 10 h" in text
+    assert "Memory runs out in about 10 h" in text
     assert "limit 18.6 GiB" in text
     assert soak.sentence == text
 

@@ -245,7 +245,7 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     script.write_text("import os\npid = os.fork()\n")
     run = ScriptRun(Job("script", "train.py", [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=0.1))
-    assert run._why_nothing() == f"{script} came to its end and iterated over no tf.data dataset"
+    assert run._why_nothing() == f"{script} finished without iterating over a tf.data dataset"
     script.write_text("def make():\n    pass\n")
     assert run._why_nothing().endswith(f"name it: {script}:make")
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=12.3))

@@ -61,7 +61,7 @@ def test_a_batch_copies_bytes(profile: Profile) -> None:
 def test_unbatch_and_files_have_their_own_words(profile: Profile) -> None:
     found = advice(profile, stage("source", "range"), stage("stages.0", "unbatch", 0.9))
     assert found is not None
-    assert found[0] == "Give fewer elements in unbatch"
+    assert found[0] == "Produce fewer elements in unbatch"
     found = advice(profile, stage("source", "TFRecordDataset", 0.9), at="source")
     assert found is not None
     assert found[0] == "Read less in TFRecordDataset"
@@ -241,7 +241,7 @@ def test_what_waits_gets_more_calls_and_a_generator_becomes_a_map(profile: Profi
     # Parallel calls of what holds the GIL take turns.
     profile.stages[0].python[0].lock_share = 0.5  # type: ignore[index]
     found = bottleneck_finding(profile, ["source"], [])
-    assert "with TensorFlow's ops in the place of NumPy: rows() holds the GIL 50 % of the time" in found.recommendation  # type: ignore[operator]
+    assert "with TensorFlow's ops in place of NumPy: rows() holds the GIL 50 % of the time" in found.recommendation  # type: ignore[operator]
     assert (found.python or "").startswith("# to be written with TensorFlow's ops: one_of_rows")
 
 
@@ -552,9 +552,9 @@ def test_lines_name_all_calls_that_they_replace_and_the_finding_the_line_of_thes
     found = bottleneck_finding(profile, ["stages.0", "stages.1", "stages.2"], [])
     assert found.title == "Make clean, split and chunk cheaper"
     assert (found.location, found.stage) == (places[0], "stages.0")
-    assert (found.python or "").endswith("# texts.py:5, in the place of .map(clean, …).map(split, …)")
+    assert (found.python or "").endswith("# texts.py:5, in place of .map(clean, …).map(split, …)")
     assert ".unbatch().map(lambda row: row)" in (found.python or "")
-    assert "no ragged tensor" in str(found.recommendation)
+    assert "plain tensors of ragged ones" in str(found.recommendation)
 
 
 EAGER = """

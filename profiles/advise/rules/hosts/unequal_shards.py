@@ -22,7 +22,7 @@ class UnequalShards(Rule):
     Why:
         Every step waits for all hosts. The host with the most records decides how many steps an epoch has; the others
         train on empty batches when theirs have ended, or the epoch ends early and the rest is never read. With one
-        large file of six, three hosts did 260 steps in the place of 100.
+        large file of six, three hosts did 260 steps in place of 100.
 
     Fix:
         Write the data as files of one size, as many as a multiple of the number of hosts: deal the records out to the
