@@ -57,8 +57,10 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
     text = (
         f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
-        f"unbatch gives each result its own length{' (the map after it makes plain tensors of ragged ones)' if dense else ''}"
+        "unbatch gives each result its own length"
     )
+    if dense:
+        text += " (the map after it makes plain tensors of ragged ones)"
     return text, in_its_file(stage, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}")
 
 
