@@ -120,7 +120,7 @@ class Watch:
         timeout: Seconds without progress after which it is taken to hang.
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
         on_message: Called after every batch of messages.
-        save: Called at the beginning, at the begin of each phase and every `save_seconds`.
+        save: Called at the beginning, at the begin of each phase, at the first steps, and every `save_seconds`.
         most_saving: Share of the time that may go into it.
     """
 

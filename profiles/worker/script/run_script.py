@@ -75,9 +75,9 @@ ENOUGH_SECONDS = 1.0
 """Of steps after the warm-up. Where a script ends with fewer, its warm-up is measured too: a few steps at the end are
 one epoch's, and TensorFlow's model of an iterator that began with them is empty."""
 TOLD_FROM = 0.25
-"""Seconds of steps of the warm-up from which on they are told: whoever is killed in it leaves them."""
+"""Seconds of steps of the warm-up from which on they are sent: whoever is killed in it leaves them."""
 MOST_TOLD = 4000
-"""Steps of the warm-up that are told, the latest: Python's lock is held for 1 ms meanwhile."""
+"""Steps of the warm-up that are sent, the latest: Python's lock is held for 1 ms meanwhile."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
 EACH = "the script leaves each iterator after a batch or two"
