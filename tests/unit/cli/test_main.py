@@ -121,6 +121,13 @@ def test_the_table_has_every_code_that_an_error_can_end_with() -> None:
         (["--foo"], "No such option: --foo", "pipeprof"),
         (["run"], "Missing argument 'TARGET'.", "pipeprof run"),
         (["run", "a.yaml", "--sett"], "No such option: --sett. Did you mean --set?", "pipeprof run"),
+        (
+            ["run", "train.py", "--epochs", "3", "--lr=1 e"],
+            "No such option: --epochs. The script's own arguments follow `--`: "
+            "pipeprof run train.py -- --epochs 3 '--lr=1 e'",
+            "pipeprof run",
+        ),
+        (["run", "train.py", "--secnds", "3"], "No such option: --secnds. Did you mean --seconds?", "pipeprof run"),
         (["run", "a.yaml", "--set"], "Option '--set' requires an argument.", "pipeprof run"),
         (["data", "lst"], "No such command 'lst'. Did you mean 'list'?", "pipeprof data"),
     ],

@@ -514,6 +514,13 @@ def test_a_warm_up_that_did_not_settle_is_a_warning(note, warned):
         assert "Step times had not settled after 5 s of warm-up: " in profile.warnings[0].message
 
 
+@pytest.mark.parametrize(("reached", "warned"), [("warmup", True), ("measure", False)])
+def test_steps_of_a_warm_up_are_said_to_be_those(reached, warned):
+    profile = assemble(facts(), observed(phase(reached), drained()))
+    assert profile.steps.count == 10
+    assert ("short-script" in codes(profile)) is warned
+
+
 def test_a_dataset_that_was_started_again_is_a_warning():
     seen = observed(measured(drained(10, ms=2.0, restarted=True)))
     (warning,) = assemble(facts(), seen).warnings
