@@ -38,9 +38,9 @@ _CALLS = 16
 OF_INTERVAL = 0.5
 """Part of the time of a batch in which the only call of a map computes, from which more calls are proposed."""
 _TWO = 2
-_LOOP_FROM = 0.15
-"""Share of the time with the GIL that a loop over numbers takes, from which it is written on the whole array: two calls
-that wait for the GIL count as well, so that a loop of 0.37 was seen as 0.26."""
+_LOOP_FROM = 0.2
+"""Share of the time with the GIL that a loop over numbers takes, from which it is written on the whole array where calls
+take turns: lines that wait for the GIL count as well, so that a loop of 0.37 was seen as 0.26."""
 LOADS_FROM = 0.2
 """Share of a map's time that reads or decodes, from which a loop that does it again is looked for."""
 _LOADS = ("Decode", "Parse", "ReadFile")
@@ -148,7 +148,7 @@ def _without_loop(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
         return None
     share = hot.share * sum(part for line, part in shares if made.first <= line <= made.last)
     held = max(hot.lock_share or 1.0, share) if (stage.parallelism or 1.0) > 1 else 1.0
-    if share < _LOOP_FROM * held:
+    if share < (_LOOP_FROM if held < 1 else PYTHON_SHARE.value) * held:
         return None
     of_lock = f" and {percent(share / held)} of that with the GIL held" if held < 1 else ""
     at = f"{made.first}-{made.last}" if made.last > made.first else str(made.first)
