@@ -56,6 +56,7 @@ class InTensors:
         results: What comes out, as expressions of ops, in the order of the components.
         lines: First and last line of the statements that became ops, from 1.
         random: Whether ops draw random numbers.
+        names: What the ops use and set.
     """
 
     read: tuple[str, ...]
@@ -65,6 +66,7 @@ class InTensors:
     results: tuple[str, ...]
     lines: tuple[int, int]
     random: bool
+    names: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,7 @@ def _split(body: Sequence[ast.stmt], first: int, tree: ast.Module, components: M
         ),
         lines=(after[0].lineno, after[-1].end_lineno or after[-1].lineno),
         random=ops.random,
+        names=frozenset({*given, *sources}),
     )
 
 
@@ -213,9 +216,11 @@ def _kinds(
     for part, kind in zip(parts, types, strict=True):
         for name in {one for used in names_in(part, ast.Load) for one in made_of.get(used, ())}:
             found[name].add(kind)
-    if any(len(kinds) != 1 for kinds in found.values()):
+    # What a number of a float becomes at the end, such as its sum, is cast there.
+    each = {name: {kind for kind in kinds if "float" in kind} or kinds for name, kinds in found.items()}
+    if any(len(kinds) != 1 for kinds in each.values()):
         return None
-    return {name: next(iter(kinds)) for name, kinds in found.items()}
+    return {name: next(iter(kinds)) for name, kinds in each.items()}
 
 
 class _Ops:

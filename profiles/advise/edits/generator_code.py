@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,6 @@ from pipeprof.profiles.view.view import ComponentView, StageView
 from pipeprof.profiles.wording import NamedStage
 
 _NUMPY = {"string": "object"}
-_WORD = re.compile(r"\w+")
 Spec = tuple[Sequence[int | None] | None, str]
 """Shape and dtype of a tensor."""
 
@@ -105,7 +103,7 @@ def by_number(
         return None
     taken = {*made.taken, *names}
     items, element = free_name("items", *taken), free_name("element", *taken)
-    index = free_name("i", *_WORD.findall("\n".join(made.function)))
+    index = free_name("i", *(ops.names if ops is not None else ()))
     order = f"{f'.shuffle(len({items}))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
     name = batches.rows.name if batches is not None else made.name
     values, types = f"{name}({items}[{index}])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
@@ -184,10 +182,11 @@ def in_ops(
     """
     read = f"read_in_{found.function}"
     shapes = dict(zip(found.results, components, strict=True))
-    made = [
-        f"{output} = {shaped(value, shapes[output].shape if output in shapes else None)}"
+    values = [
+        shaped(value, shapes[output].shape if output in shapes else None)
         for output, value in zip(found.outputs, ops.results, strict=True)
     ]
+    made = [f"{', '.join(found.outputs)} = {', '.join(values)}"]
     body = [*_handed_over(ops, f"{read}({parameters})", parameters, found.inputs), *ops.ops, *made]
     return [
         f"def {read}({parameters}):",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pipeprof.pipelines.static.imports import in_file
 from pipeprof.pipelines.static.instead.augmented import augmented
 from pipeprof.pipelines.static.instead.tensors import definition_of, in_tensors
 from pipeprof.pipelines.static.numbered import Numbered, numbered
-from pipeprof.pipelines.static.rewritten import all_rounds, in_numpy, same_in_all_rounds, whole_arrays
+from pipeprof.pipelines.static.rewritten import all_rounds, function_before, in_numpy, same_in_all_rounds, whole_arrays
 from pipeprof.profiles.advise.edits.generator_code import by_number, in_ops
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
 from pipeprof.profiles.view.texts import file_text, written_function
@@ -38,9 +39,9 @@ _CALLS = 16
 OF_INTERVAL = 0.5
 """Part of the time of a batch in which the only call of a map computes, from which more calls are proposed."""
 _TWO = 2
-_LOOP_FROM = 0.15
-"""Share of the time with the GIL that a loop over numbers takes, from which it is written on the whole array: two calls
-that wait for the GIL count as well, so that a loop of 0.37 was seen as 0.26."""
+_LOOP_FROM = 0.2
+"""Share of the time with the GIL that a loop over numbers takes, from which it is written on the whole array where
+calls take turns: lines that wait for the GIL count as well, so that a loop of 0.37 was seen as 0.26."""
 LOADS_FROM = 0.2
 """Share of a map's time that reads or decodes, from which a loop that does it again is looked for."""
 _LOADS = ("Decode", "Parse", "ReadFile")
@@ -148,7 +149,7 @@ def _without_loop(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
         return None
     share = hot.share * sum(part for line, part in shares if made.first <= line <= made.last)
     held = max(hot.lock_share or 1.0, share) if (stage.parallelism or 1.0) > 1 else 1.0
-    if share < _LOOP_FROM * held:
+    if share < (_LOOP_FROM if held < 1 else PYTHON_SHARE.value) * held:
         return None
     of_lock = f" and {percent(share / held)} of that with the GIL held" if held < 1 else ""
     at = f"{made.first}-{made.last}" if made.last > made.first else str(made.first)
@@ -189,8 +190,10 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
 def _in_ops(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
     """What a `numpy_function` computes on what it has read, with TensorFlow's ops in the map itself."""
     given, place = written_function(stage), stage.location
-    found = wrapped(given.definition) if given is not None and given.definition else None
     file = file_text(hot.file or "")
+    # Functions in several functions may have one name: that of a call is the last one before it.
+    before = function_before(file, given.text, place.line) if given is not None and place is not None else None
+    found = wrapped(ast.unparse(before)) if before is not None else None
     defined = definition_of(file, hot.function)
     if found is None or given is None or place is None or defined is None or place.file != hot.file:
         return None
@@ -198,7 +201,8 @@ def _in_ops(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
     if found.function != hot.function or len(types) != len(found.outputs) or len(components) != len(found.results):
         return None
     made = in_tensors(defined.text, file, {str(at): one for at, one in enumerate(types)})
-    if made is None:
+    # What the map's function gives as it got it must have its name still.
+    if made is None or not {*found.results}.isdisjoint({*found.parameters} & {*made.names}):
         return None
     first, last = (defined.line + line - 1 for line in made.lines)
     share = hot.share * sum(part for line, part in hot.lines or () if first <= line <= last)
