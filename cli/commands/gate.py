@@ -207,9 +207,7 @@ def _check_ways(given: GateOptions) -> None:
     if given.update_baseline and given.baseline is None:
         raise UsageError("--update-baseline needs the file: --baseline FILE")
     if given.history is not None and chosen != ["--against"]:
-        raise UsageError(
-            f"--history keeps what two pipelines measure, but {chosen[0]} measures one; remove one of them"
-        )
+        raise UsageError(f"--history keeps what a gate with --against measures: remove --history or {chosen[0]}")
 
 
 def _against(
