@@ -174,7 +174,7 @@ def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
 
 
 def _with_default(given: GateOptions) -> GateOptions:
-    """In a merge request, the other side is where its branch began, unless something else is asked for."""
+    """In a merge request, the other side is where its branch began, unless the command line names another way."""
     import os
 
     from pipeprof.profiles.git.refs import merge_base
@@ -274,7 +274,7 @@ def _pass_unchanged(question: _Question, sides: tuple[GivenSide, GivenSide], res
 
 
 def _with_reference(question: _Question, side: GivenSide) -> dict[SideName, LiveSide]:
-    """The reference workload, which a gate with a history measures beside the sides; none beside training scripts."""
+    """The reference workload, which a gate with a history measures as well; none with training scripts."""
     from pipeprof.cli.comparing.session import live
     from pipeprof.cli.targets.sides import read_one
     from pipeprof.profiles.judge.live import REFERENCE

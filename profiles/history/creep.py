@@ -1,4 +1,4 @@
-"""Drift over several gates, none of which had to fail: pure functions.
+"""Drift over several gates that all passed: pure functions.
 
 Each gate is a link between two pipelines: what its pairs say of the change from one to the other, measured on one
 machine in turns. The pipeline of now and an earlier one are joined by a chain of such links, and the change between
