@@ -171,9 +171,9 @@ def _chains(end: str, links: Sequence[Link], same: Sequence[tuple[str, str]]) ->
     todo = deque([end])
     while todo:
         at = todo.popleft()
-        for other, link in near.get(at, ()):
+        for other, way in near.get(at, ()):
             if other not in known:
-                known[other] = [*known[at], link] if link is not None else known[at]
+                known[other] = [*known[at], way] if way is not None else known[at]
                 todo.append(other)
     yield from ((digest, chain) for digest, chain in known.items() if chain)
 
