@@ -23,9 +23,9 @@ from recorded import TEN, search
 from simulate import FOUND, QUIET, run
 from suite import BROKEN, HOLDS, Benchmark, Covers, main
 
-SERIES = 400
+SERIES = 300
 LEAST_FOUND, MOST_FALSE = 0.95, 0.01
-SEARCHES = 5
+SEARCHES = 2
 """Of each recorded repository, each with other processes drawn."""
 
 

@@ -15,7 +15,7 @@ from pipeprof.profiles.document.subject import Host, Tool
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.history.creep import drifts, link_of
 from pipeprof.profiles.history.entry import KeptGate, State, entry_of, host_class
-from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough
+from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough, looks_within
 from pipeprof.profiles.judge.verdicts.result import Drift, Identity, PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, rows_of
 
@@ -97,7 +97,9 @@ def _gate(chance: Random, kind: Kind, a: tuple[float, float], b: tuple[float, fl
         now = math.exp(chance.gauss(0.0, kind.machine))
         one, other, again = (_process(chance, kind, side, now) for side in (a, b, a))
         result.pairs.append(PairValues(order=[], a=one, b=other, again=again))
-        result.metrics = rows_of(result.pairs)
+        # As a gate does; between its looks nothing depends on the rows.
+        if len(result.pairs) in looks_within(GATE.most):
+            result.metrics = rows_of(result.pairs)
     conclude_gate(result)
     return result
 

@@ -174,7 +174,7 @@ def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
 
 
 def _with_default(given: GateOptions) -> GateOptions:
-    """In a merge request, the other side is where its branch began, unless something else is asked for."""
+    """In a merge request, the other side is where its branch began, unless the command line names another way."""
     import os
 
     from pipeprof.profiles.git.refs import merge_base
@@ -207,9 +207,7 @@ def _check_ways(given: GateOptions) -> None:
     if given.update_baseline and given.baseline is None:
         raise UsageError("--update-baseline needs the file: --baseline FILE")
     if given.history is not None and chosen != ["--against"]:
-        raise UsageError(
-            f"--history keeps what two pipelines measure, but {chosen[0]} measures one; remove one of them"
-        )
+        raise UsageError(f"--history keeps what a gate with --against measures: remove --history or {chosen[0]}")
 
 
 def _against(
@@ -276,7 +274,7 @@ def _pass_unchanged(question: _Question, sides: tuple[GivenSide, GivenSide], res
 
 
 def _with_reference(question: _Question, side: GivenSide) -> dict[SideName, LiveSide]:
-    """The reference workload, which a gate with a history measures beside the sides; none beside training scripts."""
+    """The reference workload, which a gate with a history measures as well; none with training scripts."""
     from pipeprof.cli.comparing.session import live
     from pipeprof.cli.targets.sides import read_one
     from pipeprof.profiles.judge.live import REFERENCE

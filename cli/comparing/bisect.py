@@ -142,6 +142,7 @@ def search_commits(
     search = CommitSearch(last)
     while (place := search.following()) is not None:
         step = run.look(search, place, row)
+        found.candidates = [commits.hashes[left] for left in search.candidates]
         if step is None:
             return
         found.steps.append(step)
@@ -181,7 +182,7 @@ class _Sessions:
     def look(self, search: CommitSearch, place: int, row: Metric) -> BisectStep | None:
         """What a commit is: the same pipeline as one that is known, or by its pairs with GOOD.
 
-        None where the whole search is over, as after an interruption.
+        None where the whole search is over, as after an interruption and where the time is.
         """
         commits = self.commits
         commit = commits.hashes[place]
@@ -202,6 +203,10 @@ class _Sessions:
             return None
         if session.errors:
             return step.model_copy(update={"note": session.errors[0].message})
+        if not session.pairs:
+            self.result.warnings += session.warnings
+            self.result.verdict, self.result.exit_code = "cannot tell", INCONCLUSIVE
+            return None
         names = _PER_STEP if row.name in _PER_STEP else {row.name}
         shown = next((one for one in session.metrics if one.name in names and one.level != "off"), None)
         told = is_bad(session.metrics, names)

@@ -1,8 +1,8 @@
 """The search for the commit that has made a pipeline worse: which one to look at next, and what a session says of it.
 
 A commit is held against GOOD, and against half of what BAD differs from it by: that is as far from both ends as there
-is, so a commit is told from both with the fewest pairs, and of several causes the search ends at the one that takes the
-pipeline across the middle.
+is, so the fewest pairs say which of the two a commit is like, and of several causes the search ends at the one that
+takes the pipeline across the middle.
 """
 
 from __future__ import annotations

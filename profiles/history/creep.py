@@ -1,4 +1,4 @@
-"""Drift over several gates, none of which had to fail: pure functions.
+"""Drift over several gates that all passed: pure functions.
 
 Each gate is a link between two pipelines: what its pairs say of the change from one to the other, measured on one
 machine in turns. The pipeline of now and an earlier one are joined by a chain of such links, and the change between
@@ -171,9 +171,9 @@ def _chains(end: str, links: Sequence[Link], same: Sequence[tuple[str, str]]) ->
     todo = deque([end])
     while todo:
         at = todo.popleft()
-        for other, link in near.get(at, ()):
+        for other, way in near.get(at, ()):
             if other not in known:
-                known[other] = [*known[at], link] if link is not None else known[at]
+                known[other] = [*known[at], way] if way is not None else known[at]
                 todo.append(other)
     yield from ((digest, chain) for digest, chain in known.items() if chain)
 

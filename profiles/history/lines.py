@@ -1,4 +1,4 @@
-"""The lines of a history: read with the damaged ones named, and told apart by target and repository."""
+"""The lines of a history: read with the damaged ones named, by target and repository."""
 
 from __future__ import annotations
 

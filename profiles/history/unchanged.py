@@ -2,7 +2,7 @@
 
 Specs are compared by what they say and by the files that they name, functions by the graphs that TensorFlow builds for
 them. A graph says nothing of the Python that it calls, so there the user's files have to be the same as well, all that
-either side imports, and so has all that git knows beside them. What cannot be known is measured.
+either side imports, and so have the other files that git knows. What cannot be known is measured.
 """
 
 from __future__ import annotations

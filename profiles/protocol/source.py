@@ -31,7 +31,7 @@ class GraphAnswer:
     """Answer of the worker: the graphs as written and as executed by their stages, packed, None where not wanted.
 
     Attributes:
-        step: Whether the function returned a step beside its dataset.
+        step: Whether the function returned a step with its dataset.
     """
 
     graph: str | None = None

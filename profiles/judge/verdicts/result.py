@@ -385,7 +385,7 @@ class BisectStep(Model):
     subject: str
     """First line of its message."""
     is_bad: bool | None = None
-    """Whether more than half of the change is in it; None where nothing could be told."""
+    """Whether more than half of the change is in it; None where that is unknown."""
     how: Literal["pairs", "unchanged", "skipped"]
     """Whether it was measured, is the same pipeline as one that was, or could not be measured."""
     change: float | None = None

@@ -177,8 +177,12 @@ def test_a_history_that_cannot_be_continued_leaves_the_verdict(
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["gate", "v0.yaml", "--self-test", "--history", "h"], 2, "--history keeps what two pipelines measure, but"),
-        (["gate", "v0.yaml", "--baseline", "b.json", "--history", "h"], 2, "but --baseline measures one"),
+        (
+            ["gate", "v0.yaml", "--self-test", "--history", "h"],
+            2,
+            "--history keeps what a gate with --against measures",
+        ),
+        (["gate", "v0.yaml", "--baseline", "b.json", "--history", "h"], 2, "remove --history or --baseline"),
         (["gate", "v0.yaml", "--against", "v1.yaml", "--history", "."], 2, "--history .: this is a folder"),
         (["gate", "v0.yaml", "--against", "v1.yaml", "--history", "v1.yaml"], 2, "this is no history of pipeprof gate"),
         (["gate", "v0.yaml", "--against", "v1.yaml", "--history", "no/h"], 2, "the folder no does not exist"),
