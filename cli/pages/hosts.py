@@ -11,7 +11,7 @@ from pipeprof.cli.text.units import byte_scale
 from pipeprof.profiles.wording import listed, size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from pipeprof.profiles.document.sharding import HostShare, Sharding
     from pipeprof.profiles.document.stages import Stage
@@ -94,5 +94,5 @@ def _count(number: int | None) -> str:
     return f"{number:,}" if number is not None else "n/a"
 
 
-def _text(number: int | None, write: object) -> str:
-    return write(number) if number is not None and callable(write) else "n/a"
+def _text(number: int | None, write: Callable[[float | None], str]) -> str:
+    return write(number) if number is not None else "n/a"

@@ -61,11 +61,10 @@ def static_advice(
         return with_written(view_of_spec(loaded, cores=cores, memory_limit_bytes=memory_limit_bytes), loaded)
 
     messages: list[Message] = []
-    view = tried("the spec", read, messages)
-    if view is None:
+    seen = tried("the spec", read, messages)
+    if seen is None:
         return StaticAdvice(messages=messages)
-    if hosts is not None:
-        view = replace(view, sharding=tried("its hosts", lambda: _sharding(view, loaded, hosts), messages))
+    view = seen if hosts is None else _divided(seen, loaded, hosts, messages)
     memory = tried("its memory", lambda: memory_prediction(view), messages)
     findings, more = tried("the rules", lambda: advise(view, ignore=loaded.spec.ignore), messages) or (None, [])
     if memory is None:
@@ -78,11 +77,12 @@ def static_advice(
     return StaticAdvice(findings, memory, [*messages, *more], answers, not_predicted(view, memory), view.sharding)
 
 
-def _sharding(view: PipelineView, loaded: LoadedSpec, hosts: int) -> Sharding:
+def _divided(view: PipelineView, loaded: LoadedSpec, hosts: int, messages: list[Message]) -> PipelineView:
+    """The view with what each host reads."""
     from pipeprof.profiles.hosts.files import SpecFiles
     from pipeprof.profiles.hosts.shares import sharding_of
 
-    return sharding_of(view, hosts, SpecFiles(loaded))
+    return replace(view, sharding=tried("its hosts", lambda: sharding_of(view, hosts, SpecFiles(loaded)), messages))
 
 
 def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:

@@ -17,6 +17,8 @@ from pipeprof.profiles.document.sharding import Policy
 if TYPE_CHECKING:
     from pipeprof.profiles.view.view import PipelineView, StageView
 
+Applied = Literal["FILE", "DATA", "OFF", "HINT"]
+"""What a policy can come to."""
 POLICY = "experimental_distribute.auto_shard_policy"
 """Dotted path of the option."""
 READERS = "TFRecordDataset, TextLineDataset or FixedLengthRecordDataset"
@@ -42,7 +44,7 @@ class Division:
     """
 
     policy: Policy
-    applied: Literal["FILE", "DATA", "OFF", "HINT"] | None
+    applied: Applied | None
     readers: tuple[StageView, ...] = ()
     why: str | None = None
     refused: bool = False
@@ -62,7 +64,7 @@ def division_of(view: PipelineView, policy: Policy | None = None) -> Division:
     """
     policy = policy or policy_of(view)
     if policy in ("OFF", "HINT", "DATA"):
-        return Division(policy, policy)
+        return Division(policy, cast("Applied", policy))
     try:
         if view.root is None:
             raise UnseenError("the stages are not known")

@@ -136,12 +136,13 @@ def count_records(files: Sequence[SourceFile], op: str, arguments: Mapping[str, 
 
 
 def _each(files: Sequence[SourceFile], count: Callable[[Path], int]) -> list[int] | None:
-    found, total = [], 0
+    found: list[int] = []
+    left = MOST_COUNTED_RECORDS
     try:
         for file in files:
             found.append(count(Path(file.name)))
-            total += found[-1]
-            if total > MOST_COUNTED_RECORDS:
+            left -= found[-1]
+            if left < 0:
                 return None
     except (OSError, EOFError, zlib.error, struct.error):
         return None

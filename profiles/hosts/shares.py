@@ -182,7 +182,8 @@ class _Shares:
             return self._read(stage, parts.get(stage.id))
         inputs = [self._view.by_id[name] for name in stage.inputs if name in self._view.by_id]
         if not inputs:
-            names = self._files.of(stage.id) if self._files.names_files(stage.id) else None
+            gives_names = traits(stage.op).names_files or traits(stage.op).slices
+            names = self._files.of(stage.id) if gives_names and self._files.names_files(stage.id) else None
             count = len(names) if names is not None else stage.elements
             return _Flow(count) if count is not None and count >= 0 else None
         flows = [self._flow(one, parts, index) for one in inputs]
@@ -205,7 +206,13 @@ class _Shares:
             names = [file.name for file in every]
             self._counted[reader.id] = dict(zip(names, found, strict=True)) if found is not None else None
         by_name = self._counted[reader.id]
-        return _Flow(sum(by_name[file.name] for file in (every if mine is None else mine))) if by_name else None
+        if not by_name:
+            return None
+        flow = _Flow(sum(by_name[file.name] for file in (every if mine is None else mine)))
+        size = traits(reader.op).loads_batches
+        if size is None:
+            return flow
+        return _batched(flow, reader.arguments.get(size), drop=reader.arguments.get("drop_final_batch") is True)
 
     # A shard of the pipeline's own.
 

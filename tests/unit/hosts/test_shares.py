@@ -191,3 +191,19 @@ def test_names_that_repeat_are_not_followed(divided: Any) -> None:
     found = divided(changed("equal", {"repeat": {}}, cases.INTERLEAVED, BATCH))
     assert (found.applied, column(found, "files")) == ("FILE", [None] * 3)
     assert found.unknown == ["repeat (spec.yaml:1) changes the list of files before it is divided"]
+
+
+def test_names_in_an_array_are_files_and_rows_of_a_table_are_not(divided: Any) -> None:
+    source = {"from_tensor_slices": {"tensors": {"files": "data/*.tfrecord"}}}
+    found = divided(changed("skewed", {"shuffle": {"buffer_size": 6}}, cases.INTERLEAVED, BATCH, source=source))
+    assert (found.applied, column(found, "records")) == ("FILE", [260, 20, 20])
+    table = {"CsvDataset": {"filenames": "data/*.tfrecord", "record_defaults": ["int32"]}}
+    found = divided(changed("skewed", BATCH, source=table))
+    assert (found.applied, found.files, column(found, "records")) == ("DATA", 6, [None] * 3)
+
+
+def test_a_reader_that_makes_batches(divided: Any) -> None:
+    made: dict[str, Any] = {"file_pattern": "data/*.tfrecord", "batch_size": 30, "num_epochs": 1}
+    made["features"] = {"x": {"FixedLenFeature": {"shape": [], "dtype": "int64"}}}
+    found = divided(changed("skewed", cases.PREFETCH, source={"make_batched_features_dataset": made}))
+    assert (column(found, "records"), column(found, "steps")) == ([260, 20, 20], [26, 2, 2])
