@@ -54,7 +54,7 @@ def apply(dataset: Any, plan: str | os.PathLike[str], *, data: str | os.PathLike
     saved = _at_data(load_plan(_path_of(plan, "a plan")), str(plan), data)
     missing = {name: value for name, value in environment_of(saved).items() if os.environ.get(name) != value}
     if missing:
-        words = f"{plan} was measured with other variables of the environment; start with: {shell_line(saved)}"
+        words = f"{plan} was measured with different environment variables; start with: {shell_line(saved)}"
         warnings.warn(escape(words), stacklevel=2)
     if all(isinstance(edit, SetEnvironment) for step in saved.steps for edit in step):
         return dataset
@@ -81,7 +81,7 @@ def _at_data(saved: SavedPlan, plan: str, data: object) -> SavedPlan:
     for parent, _, names in os.walk(path):
         for file in (Path(parent, name) for name in names):
             if not file.is_file():
-                raise PlanError(f"data: {file} is no file: expected what --convert-to has written")
+                raise PlanError(f"data: {file} is not a file: expected what --convert-to wrote")
     return with_data(saved, str(path))
 
 

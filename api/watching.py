@@ -152,7 +152,7 @@ def checked_file(text: str) -> Path:
     from pipeprof.profiles.document.store import is_own_file
 
     path = file_path("pipeprof.watch:", text)
-    taken = "the file exists and is no profile of pipeprof; use another name"
+    taken = "the file exists and is not a profile of pipeprof; use another name"
     check_file("pipeprof.watch:", path, force=False, own=is_own_file, taken=taken)
     return path
 

@@ -141,7 +141,7 @@ def _table(path: Path) -> Mapping[str, Any]:
         raise UsageError(f"{path} cannot be read: {error}") from None
     table = whole.get("tool", {}).get("pipeprof", {}) if isinstance(whole.get("tool", {}), dict) else {}
     if not isinstance(table, dict):
-        raise UsageError(f"{path}: [tool.pipeprof] is no table")
+        raise UsageError(f"{path}: [tool.pipeprof] is not a table")
     return table
 
 

@@ -33,7 +33,7 @@ EXIT_CODES = (
     ExitCode(INTERNAL, "pipeprof itself failed, or the profile could not be saved"),
     ExitCode(USAGE, "usage error or invalid spec; nothing ran"),
     ExitCode(GATE, "`gate` or `gaps --fail-on` failed; `check` or `doctor` has findings"),
-    ExitCode(INCONCLUSIVE, "`gate` is inconclusive: more pairs would tell; `gaps` cannot say"),
+    ExitCode(INCONCLUSIVE, "`gate` is inconclusive: more pairs would settle it; `gaps` cannot tell"),
     ExitCode(5, "the pipeline raised, died, hung or ran out of memory"),
     ExitCode(UNUSABLE, "a profile, trace or git ref is missing, invalid or not comparable"),
     ExitCode(HUNG_UP, "terminal closed (SIGHUP); the profile holds the steps measured so far"),

@@ -233,7 +233,7 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
     # typer's errors of usage have no public base class that all supported versions share.
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
         command = _command_path(error, arguments)
-        say_error(f"pipeprof: error: {_usage_message(error, command)}\nTry '{command} --help'.")
+        say_error(f"pipeprof: error: {_usage_message(error, command, arguments)}\nTry '{command} --help'.")
         return int(error.exit_code)
     fault = _depth_fault(error) or _output_fault(error) or system_fault(error) or _access_fault(error)
     if fault is not None:
@@ -274,28 +274,44 @@ def _access_fault(error: Exception) -> PipeprofError | None:
     return UsageError(f"{error.filename}: permission denied; name a place that may be read, or change its permissions")
 
 
+_RUN_SCRIPTS = ("pipeprof run", "pipeprof fix", "pipeprof exec")
+_TYPING_ERROR = 0.8
+"""How alike an option of a script and one of pipeprof are, so that the latter was meant."""
 # As py-spy, gdb, perf, strace and debuggers call it.
 _ATTACHING = frozenset({"--attach", "--pid", "--process"})
-_NO_ATTACHING = """a process that runs already cannot be measured: only code within it can ask TensorFlow.
+_NO_ATTACHING = """a running process cannot be measured from outside: only code inside it can ask TensorFlow.
 Add two lines to the script, the second one around its training, and start it again:
     import pipeprof
     with pipeprof.watch("out.json"):
 Or let pipeprof start it: pipeprof run train.py -- ARGS"""
 
 
-def _usage_message(error: Exception, command: str) -> str:
+def _usage_message(error: Exception, command: str, arguments: Sequence[str]) -> str:
     """Return one sentence, with at most one suggestion; for an option of tools that attach, what to do instead."""
     option = getattr(error, "option_name", "")
     if option in _ATTACHING or (option == "-p" and command == "pipeprof run"):
         return _NO_ATTACHING
     meant = getattr(error, "possibilities", None) or _long_forms(error, option)
+    for_script = _with_dashes(option, command, arguments)
     if meant:
         import difflib
 
-        nearest = difflib.get_close_matches(option, meant, n=1, cutoff=0)
-        return f"{getattr(error, 'message', error)}. Did you mean {nearest[0]}?"
+        nearest = difflib.get_close_matches(option, meant, n=1, cutoff=_TYPING_ERROR if for_script else 0)
+        if nearest:
+            return f"{getattr(error, 'message', error)}. Did you mean {nearest[0]}?"
+    if for_script:
+        return f"{getattr(error, 'message', error)}. The script's own arguments follow `--`: {for_script}"
     message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
     return re.sub(r"(Did you mean '[^']*'), .*", r"\1?", message)
+
+
+def _with_dashes(option: str, command: str, arguments: Sequence[str]) -> str:
+    """Write the command with an option that it does not have as one of its script; empty where none is run."""
+    import shlex
+
+    at = next((place for place, word in enumerate(arguments) if word.partition("=")[0] == option), 0)
+    runs = command in _RUN_SCRIPTS and any(word.endswith(".py") for word in arguments[:at])
+    return shlex.join(["pipeprof", *arguments[:at], "--", *arguments[at:]]) if runs else ""
 
 
 def _long_forms(error: Exception, option: str) -> Sequence[str]:

@@ -180,14 +180,14 @@ DatasetSize = Annotated[
     option(
         "",
         "SIZE",
-        "Size of the whole data set where the target reads a sample, e.g. 1.2TB or 500000 (elements): what a cache"
-        " would take, and how long an epoch is.",
+        "Size of the whole data set if the target reads a sample, e.g. 1.2TB or 500000 (elements): for the size of"
+        " a cache and the length of an epoch.",
     ),
 ]
 NoCache = Annotated[bool, flag("--no-cache", "Leave out changes that add a cache.")]
 Steps = Annotated[Text, option("", "N", "Measure at most this many steps.")]
 Rerun = Annotated[
-    bool, flag("--rerun", "Run a training script again, in several processes, to measure in the training.")
+    bool, flag("--rerun", "Run a training script again, in several processes, to measure changes in the training.")
 ]
 TURNS = ("epochs", "processes")
 Turns = Annotated[
@@ -213,7 +213,7 @@ ScriptArgs = Annotated[Texts, typer.Argument(metavar="[-- ARGS]", help="Argument
 Cold = Annotated[bool, flag("--cold", "Evict the source files from the page cache first.")]
 
 From = Annotated[
-    Text, option("--from", "PROFILE", "The profile that --change is about.  [default: the latest run of the target]")
+    Text, option("--from", "PROFILE", "The profile that --change refers to.  [default: the latest run of the target]")
 ]
 
 
@@ -238,13 +238,19 @@ class RunOptions(SharedOptions):
     from_profile: From = None
     seconds: Annotated[Text, option("", "SECONDS", "Measure for this long.  [default: from the spec, else 10]")] = None
     steps: Steps = None
+    host: Annotated[
+        Text,
+        option(
+            "", "I/N", "Measure what host I of N, counted from 0, reads when they train together; no change is tried."
+        ),
+    ] = None
     soak: Annotated[
         Text,
         option(
-            "", "DURATION", "Watch memory for this long, e.g. 20m: whether it grows, its owner, and when it runs out."
+            "", "DURATION", "Watch memory for this long, e.g. 20m: does it grow, what owns it, when does it run out."
         ),
     ] = None
-    to_end: Annotated[bool, flag("--to-end", "Let a training script come to its own end instead of ending it.")] = False
+    to_end: Annotated[bool, flag("--to-end", "Let a training script finish instead of ending it.")] = False
     allow_writes: AllowWrites = False
     rerun: Rerun = False
     turns: Turns = None
@@ -253,7 +259,7 @@ class RunOptions(SharedOptions):
         Text, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
     budget: Annotated[
-        Text, option("", "SECONDS", "How long the proposed changes may be tried.  [default: 60; 150 with --rerun]")
+        Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 60; 150 with --rerun]")
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
@@ -286,7 +292,7 @@ class FixOptions(SharedOptions):
     rerun: Rerun = False
     allow_writes: AllowWrites = False
     cold: Cold = False
-    write: Annotated[bool, flag("--write", "Change the spec itself; all other lines of it stay as they are.")] = False
+    write: Annotated[bool, flag("--write", "Edit the spec in place; untouched lines stay as they are.")] = False
     out: Annotated[Texts, out_of("fix", "Write the result to a file ({}). Repeatable.")] = None
     form: Annotated[Text, format_of("fix")] = None
     allow: Annotated[
@@ -303,8 +309,8 @@ class FixOptions(SharedOptions):
         option(
             "--convert-to",
             "FOLDER",
-            "Also try to read elements from files instead of making them in each epoch: they are written into "
-            "this folder, new or empty, once. The original data stay as they are.",
+            "Also try reading elements from files that are written once, instead of computing them in each epoch. "
+            "FOLDER must be new or empty; the original data are not changed.",
         ),
     ] = None
     budget: Annotated[
@@ -442,6 +448,33 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
     if _WHOLE.fullmatch(text) and least <= (number := int(text)) < 2**63:
         return number
     raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number from {least}, below 2**63")
+
+
+MOST_HOSTS = 4096
+"""Hosts that train together, more than which are a slip."""
+
+
+def host_of(text: str | None) -> tuple[int, int] | None:
+    """Parse ``--host``: the index of a host from 0, and the number of hosts.
+
+    Raises:
+        UsageError: The text is no such pair, or the index is none of these hosts.
+
+    Example:
+        >>> host_of("2/8"), host_of(None)
+        ((2, 8), None)
+    """
+    if text is None:
+        return None
+    index, slash, number = text.partition("/")
+    if not slash or not (_WHOLE.fullmatch(index) and _WHOLE.fullmatch(number)):
+        raise UsageError(f"--host: got {text[:30]!r}, expected I/N, e.g. 2/8 for the third of eight hosts")
+    part = int(index), int(number)
+    if not 1 <= part[1] <= MOST_HOSTS:
+        raise UsageError(f"--host: got {text[:30]!r}, expected 1 to {MOST_HOSTS:,} hosts after the slash")
+    if not 0 <= part[0] < part[1]:
+        raise UsageError(f"--host: got {text[:30]!r}, but {part[1]:,} hosts are counted from 0 to {part[1] - 1:,}")
+    return part
 
 
 def byte_size(flag: str, text: str | None) -> int | None:

@@ -47,7 +47,7 @@ _KEPT = frozenset({"json", "plan", "yaml", "patch"})
 _TAIL_BYTES = 8192
 _PACKED = ".gz"
 _TAKEN = "the file exists; use --force to overwrite it, or another name"
-_FOREIGN = "the file exists and is no report of pipeprof; use --force to overwrite it"
+_FOREIGN = "the file exists and is not a report of pipeprof; use --force to overwrite it"
 
 
 @dataclass(frozen=True)

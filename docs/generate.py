@@ -284,7 +284,10 @@ def codes() -> str:
     ):
         lines += [f"## {title}", "", "| code | meaning | what to do |", "| --- | --- | --- |"]
         members = [(name, code) for name, code in sorted(message_codes().items()) if code.kind == kind]
-        lines += [f"| `{name}` | {cell(code.meaning)} | {cell(code.action)} |" for name, code in members]
+        # Each code has an address of its own on the site: codes.html#not-settled.
+        lines += [
+            f'| <a id="{name}"></a>`{name}` | {cell(code.meaning)} | {cell(code.action)} |' for name, code in members
+        ]
         lines.append("")
     return "\n".join(lines).strip()
 

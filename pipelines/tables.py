@@ -17,5 +17,5 @@ def read_table(package: str, name: str) -> Any:
 
 
 def as_tuples(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of a table with tuples in the place of its lists, as frozen records have them."""
+    """Return a row of a table with tuples in place of its lists, as frozen records have them."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in row.items()}

@@ -157,10 +157,10 @@ def milliseconds(value: float) -> str:
     """A duration given in milliseconds in the unit that reads best.
 
     Example:
-        >>> milliseconds(12.34), milliseconds(0.0456), milliseconds(12345)
-        ('12.3 ms', '45.6 µs', '12.3 s')
+        >>> milliseconds(12.34), milliseconds(0.0456), milliseconds(1234)
+        ('12.3 ms', '45.6 µs', '1.23 s')
     """
-    unit, factor = unit_of_ms(value)
+    unit, factor = ("s", 1000.0) if 1_000 <= abs(value) < math.inf else unit_of_ms(value)
     return f"{significant(value / factor)} {unit}"
 
 
@@ -248,10 +248,10 @@ def of_interval(ms: float, interval: float) -> str:
 
     Example:
         >>> of_interval(16.0, 20.0), of_interval(66.2, 44.0)
-        ('16.0 ms of the 20.0 ms per batch', '66.2 ms, all threads together, for a batch that takes 44.0 ms')
+        ('16.0 ms of the 20.0 ms per batch', '66.2 ms per batch over all threads (a batch takes 44.0 ms)')
     """
     if ms > interval:
-        return f"{milliseconds(ms)}, all threads together, for a batch that takes {milliseconds(interval)}"
+        return f"{milliseconds(ms)} per batch over all threads (a batch takes {milliseconds(interval)})"
     return f"{milliseconds(ms)} of the {milliseconds(interval)} per batch"
 
 

@@ -156,7 +156,7 @@ def generator_per_row_mended() -> tf.data.Dataset:
 
 
 def shuffle_after_batch() -> tf.data.Dataset:
-    """A shuffle of batches in the place of one of elements."""
+    """A shuffle of batches in place of one of elements."""
     numbers = tf.data.Dataset.range(1 << 40).map(lambda index: tf.fill([4096], tf.cast(index, tf.float32)))
     return numbers.batch(64).shuffle(300).prefetch(1)
 

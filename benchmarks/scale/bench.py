@@ -10,6 +10,10 @@ Usage: ``python benchmarks/scale/bench.py --out FILE [--case NAME …]``. Demand
 and that `check` of a zip of 3,000 pipelines, the list of a function of 250 chained calls, and `check` of a function
 with an expression of 1,500 terms end with 0 in 20 s.
 
+``reports of …`` are files of every format that `show` writes of one profile, which may take 2 s of CPU each, the start
+of Python included: one of 500 stages, and one of a run of hours, as earlier versions saved them, with a sample for
+every two seconds.
+
 PIPEPROF_BENCHMARK_THROUGH is a command that each pipeprof is started through; what it waits for does not count.
 """
 
@@ -17,6 +21,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import subprocess
 import sys
@@ -29,7 +34,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from shapes import KINDS, chain, chained_calls, many_terms, zipped
 from stopping import outcome, until_decided
-from suite import CHECK, RUN_ALONE, Benchmark, Covers, main
+from suite import CHECK, ROOT, RUN_ALONE, Benchmark, Covers, main
 
 PIPEPROF = "from pipeprof.cli.main import main; main()"
 CLOCK = """
@@ -45,6 +50,10 @@ AS_MAPS = 3.0
 SLACK_SECONDS = 1.0
 """Of a command that takes a second or less: what another process may add to it."""
 LARGE_SECONDS = 20.0
+REPORT_SECONDS = 2.0
+"""CPU time of one file."""
+RECORDED = ROOT / "tests" / "recorded" / "profiles" / "jpeg-folder.json"
+EXTENSIONS = ("html", "txt", "md", "json", "sarif", "prom", "trace.json.gz")
 MOST_ROUNDS = 5
 FAR = (0.67, 1.5)
 """A run that takes less or more of what it may take than this decides alone: it takes half a minute."""
@@ -161,11 +170,59 @@ def measure_large(folder: Path, name: str) -> dict[str, Any]:
     return timed(folder, command, file)
 
 
+def of_stages(profile: dict[str, Any]) -> None:
+    """Give a profile 500 stages."""
+    source, _, model, *_ = profile["stages"]
+    copies = [
+        {**model, "id": f"stages.{number}", "name": f"step_{number}", "share": 1 / COUNTS[1]}
+        for number in range(COUNTS[1])
+    ]
+    profile["stages"] = [source, *copies]
+
+
+def of_hours(profile: dict[str, Any]) -> None:
+    """Give a profile a million steps, and samples over them."""
+    samples = 20_000
+    profile["steps"]["count"] = 10**6
+    profile["steps"]["seconds"] = 2.0 * samples
+    profile["series"].update(
+        seconds=[2.0 * number for number in range(samples)],
+        rss_bytes=[600_000_000 + 1000 * number for number in range(samples)],
+        cpu_cores=[1.0 + number % 7 / 10 for number in range(samples)],
+        batches_per_second=[20.0 + number % 5 for number in range(samples)],
+        phase=["measure"] * samples,
+    )
+    for stage in profile["stages"]:
+        stage["buffer_fill"] = [(2.0 * number, float(number % 9)) for number in range(samples)]
+
+
+def measure_reports(folder: Path, name: str) -> dict[str, Any]:
+    """CPU seconds of each file that `show` writes of a profile, and what failed."""
+    profile = json.loads(RECORDED.read_text(encoding="utf-8"))
+    REPORTS[name](profile)
+    (folder / "profile.json").write_text(json.dumps(profile), encoding="utf-8")
+    seconds: dict[str, float] = {}
+    faults = []
+    for extension in EXTENSIONS:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        found = timed(folder, "show", "profile.json", "--out", f"report.{extension}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds[extension] = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2)
+        if found["exit_code"] != 0:
+            faults.append(f"{extension} ended with {found['exit_code']}: {found['messages']}")
+    holds = not faults and max(seconds.values()) <= REPORT_SECONDS
+    print(f"{name}: {seconds} s of CPU {'; '.join(faults)}", flush=True)
+    outcome = "holds" if holds else "does not hold"
+    return {"outcome": outcome, "figures": {"cpu_seconds": seconds, "faults": faults}, "raw": {}}
+
+
 def measured(name: str, _folder: Path) -> dict[str, Any]:
-    """The checks or the runs of a kind, or what is large."""
+    """The checks or the runs of a kind, what is large, or the reports of what is large."""
     with tempfile.TemporaryDirectory() as own:
         folder = Path(own)
         timed(folder, "--version")  # what a first start has to load
+        if name in REPORTS:
+            return measure_reports(folder, name)
         if name in LARGE:
             found = measure_large(folder, name)
             holds = found["exit_code"] == 0 and found["seconds"] <= LARGE_SECONDS
@@ -198,15 +255,21 @@ LARGE = {
     "list of 250 chained calls": ("calls.py:", lambda: chained_calls(250), "check"),
     "check of 1,500 terms": ("terms.py:make", lambda: many_terms(1500), "check"),
 }
+REPORTS = {"reports of 500 stages": of_stages, "reports of a run of hours": of_hours}
 CHECK_PYTHON = Covers(("check",), ("profiles/worker", "profiles/harness", "pipelines/graph", "pipelines/build"))
 BENCHMARK = Benchmark(
     claim=f"check, run and show of {COUNTS[-1]} stages of any kind take at most {AS_MAPS:g} times the time of as many "
     f"maps, which take no longer per stage than {COUNTS[0]}; a zip of 3,000 pipelines, 250 chained calls and an "
-    f"expression of 1,500 terms are checked in {LARGE_SECONDS:g} s",
-    cases=(*(f"{command} {kind}" for command in ("check", "run") for kind in KINDS), *LARGE),
+    f"expression of 1,500 terms are checked in {LARGE_SECONDS:g} s; every report of 500 stages, and of a run of hours, "
+    f"takes at most {REPORT_SECONDS:g} s of CPU to write",
+    cases=(*(f"{command} {kind}" for command in ("check", "run") for kind in KINDS), *LARGE, *REPORTS),
     measure=measured,
     covers=Covers(("run", "show"), RUN_ALONE.without),
-    covers_of={**{f"check {kind}": CHECK for kind in KINDS}, **dict.fromkeys(LARGE, CHECK_PYTHON)},
+    covers_of={
+        **{f"check {kind}": CHECK for kind in KINDS},
+        **dict.fromkeys(LARGE, CHECK_PYTHON),
+        **dict.fromkeys(REPORTS, Covers(("show",))),
+    },
     seconds=60.0,
 )
 

@@ -168,6 +168,23 @@ CASES = {
             ("return frame[rows][:, columns]", "return frame[rows][:, columns].astype(np.float32) / 255.0"),
         ),
     ),
+    # Three pictures are read, decoded and resized for each element, one element after the other.
+    "siamese_triplets": Script(
+        stored=(
+            (
+                "train_dataset = train_dataset.prefetch(tf.data.AUTOTUNE)\n",
+                "train_dataset = train_dataset.prefetch(tf.data.AUTOTUNE).take(3).cache().repeat().take(30)\n",
+            ),
+        ),
+        input_bound=True,
+        stages=("preprocess_triplets", "preprocess_image"),
+        mend=(
+            (
+                "dataset.map(preprocess_triplets)",
+                "dataset.map(preprocess_triplets, num_parallel_calls=tf.data.AUTOTUNE)",
+            ),
+        ),
+    ),
     # 41 columns of every row by themselves, through a shuffle, into a batch.
     "covertype_csv": Script(
         stored=(("model.fit(train_dataset,", "model.fit(train_dataset.take(3).cache().repeat().take(227),"),),

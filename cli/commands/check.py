@@ -56,6 +56,7 @@ EPILOG = epilog(
     "pipeprof check spec.yaml --set stages.1.batch_size=64",
     "pipeprof check spec.yaml -f laptop.yaml --show",
     "pipeprof check spec.yaml --fail-on warning",
+    "pipeprof check spec.yaml --hosts 8",
     "pipeprof check spec.yaml --json | jq .errors",
     "pipeprof check spec.yaml --out check.sarif",
     "pipeprof check . --format github",
@@ -84,6 +85,9 @@ def check(
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory available to a run, e.g. 8GiB.  [default: all available]")
     ] = None,
+    hosts: Annotated[
+        Text, option("", "N", "Also show what each of N hosts that train together reads, and what is wrong with that.")
+    ] = None,
     out: Annotated[Texts, out_of("check")] = None,
     form: CheckFormat = None,
     json: Json = False,
@@ -104,6 +108,7 @@ def check(
     options.choice("--color", color, options.COLORS)
     _check_fail_on(fail_on)
     limit = options.byte_size("--memory-limit", memory_limit)
+    number = _number_of_hosts(hosts)
     outputs = output.plan_outputs(out, form, json=json, force=force, command="check", redact=redact)
     kind = outputs.stdout or "text"
     printed = "--python prints Python" if python else "--show prints the spec" if show else ""
@@ -119,7 +124,7 @@ def check(
     if found != targets or len(found) > 1:
         if printed or outputs.files or kind not in ("text", "github"):
             raise UsageError(f"{len(found)} targets are checked as text or with --format github; name one for the rest")
-        asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python)
+        asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python, number)
         raise typer.Exit(_check_all(found, asked))
     (target,) = found
     if list_functions(target, plain=kind == "text"):
@@ -134,7 +139,7 @@ def check(
         streams.write_stdout(_resolved(target, loaded, kind), kind)
         return
     machine = _machine(limit)
-    advice = _advice(parsed, loaded, machine)
+    advice = _advice(parsed, loaded, machine, number)
     exit_code = OK
     if fail_on is not None:
         # Nothing found and nothing looked at are not the same; of a function, the source shows little before a run.
@@ -176,6 +181,7 @@ class _Asked:
     outputs: Outputs
     color: str
     no_python: bool
+    hosts: int | None
 
 
 def _check_all(targets: Sequence[str], asked: _Asked) -> int:
@@ -197,8 +203,10 @@ def _check_one(target: str, asked: _Asked) -> int:
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 
     name, changes = escape(target), asked.changes
+    machine = _machine(asked.limit)
     try:
         parsed, loaded = load_target(target, changes, no_python=asked.no_python, arguments=asked.arguments)
+        advice = _advice(parsed, loaded, machine, asked.hosts)
     except SpecError as error:
         wrong = error
         document = partial(_with_errors, target, changes, wrong)
@@ -210,8 +218,6 @@ def _check_one(target: str, asked: _Asked) -> int:
             asked.outputs, asked.color, lambda _style, hide: hide(refused), partial(_as_refused, target, changes, error)
         )
         return USAGE
-    machine = _machine(asked.limit)
-    advice = _advice(parsed, loaded, machine)
     found = advice.findings or []
     lines = [f"{name}: {_counted(len(found), 'finding') if found else 'no errors'}", *map(_as_line, found)]
     read: dict[str, Any] = {"arguments": parsed.arguments, "loaded": loaded, "advice": advice}
@@ -344,15 +350,39 @@ def _machine(memory_limit: int | None) -> tuple[float, MemoryLimit | None]:
     return limits.cores(cgroup), limits.memory_limit(memory_limit, limits.cgroup_memory(cgroup), machine_memory())
 
 
-def _advice(parsed: ParsedTarget, loaded: LoadedSpec | None, machine: tuple[float, MemoryLimit | None]) -> StaticAdvice:
+def _number_of_hosts(text: str | None) -> int | None:
+    """Parse ``--hosts``.
+
+    Raises:
+        UsageError: It is no number of hosts.
+    """
+    from pipeprof.cli.options import MOST_HOSTS, whole
+    from pipeprof.pipelines.errors import UsageError
+
+    number = whole("--hosts", text)
+    if number is not None and number > MOST_HOSTS:
+        raise UsageError(f"--hosts: got {number:,}, expected at most {MOST_HOSTS:,}")
+    return number
+
+
+def _advice(
+    parsed: ParsedTarget, loaded: LoadedSpec | None, machine: tuple[float, MemoryLimit | None], hosts: int | None
+) -> StaticAdvice:
+    from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.advise.static import source_advice, static_advice
 
     cores, limit = machine
     most = limit.bytes if limit else None
     if loaded is None:
+        if hosts is not None:
+            raise UsageError(
+                f"--hosts needs the stages, which {parsed} shows only when it is called: write a spec with"
+                f" `pipeprof init --from {parsed}`, or measure one host with `pipeprof run {parsed} --host"
+                f" 0/{hosts}`"
+            )
         return source_advice(parsed, cores=cores, memory_limit_bytes=most)
     asked = limit is not None and limit.source == "option"
-    return static_advice(loaded, cores=cores, memory_limit_bytes=most, what_if=asked)
+    return static_advice(loaded, cores=cores, memory_limit_bytes=most, what_if=asked, hosts=hosts)
 
 
 def _not_known(memory: MemoryPrediction) -> list[Message]:
@@ -420,6 +450,7 @@ def _document(
             what_ifs=advice.what_ifs or None,
         ),
         stages=_stages(loaded) if loaded else None,
+        sharding=advice.sharding,
         findings=advice.findings,
         warnings=[*advice.messages, *(_not_known(memory) if memory is not None else ()), *open_, *notes],
     )
@@ -493,6 +524,7 @@ def _as_text(
         what_ifs=[what_if.sentence for what_if in advice.what_ifs],
         findings=advice.findings,
         warnings=advice.messages,
+        sharding=advice.sharding,
     )
     # Before lines are broken and coloured, which takes texts apart.
     return paint((with_texts(block, hide) for block in blocks), style)

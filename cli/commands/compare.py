@@ -148,6 +148,6 @@ def _profile(side: GivenSide, progress: RunProgress) -> Profile:
     one = live(side)
     profile = run_sample(one.settings, one.writer, progress)
     if profile.exit_code:
-        said = profile.verdict.sentence if profile.verdict else "it did not come to its end"
+        said = profile.verdict.sentence if profile.verdict else "it did not finish"
         raise PipelineFailedError(f"{side.shown.text}: {said}")
     return profile

@@ -22,9 +22,7 @@ def exec(
     script_args: Annotated[list[str] | None, typer.Argument(metavar="-- ARGS", help="Arguments of the script.")] = None,
     plan: Annotated[
         str,
-        typer.Option(
-            "--plan", metavar="FILE", help="The changes, as `run --rerun` or `fix` wrote them.", show_default=False
-        ),
+        typer.Option("--plan", metavar="FILE", help="The plan that `run --rerun` or `fix` wrote.", show_default=False),
     ] = ...,  # type: ignore[assignment]  # typer's word for required
 ) -> None:
     """Run a training script with the changes of a plan.
@@ -44,13 +42,13 @@ def exec(
 
     target = parse_target(script, scripts=True)
     if target.kind != "script":
-        raise UsageError(f"exec runs a training script, but {script} is none: expected script.py")
+        raise UsageError(f"exec runs a training script, but {script} is not one: expected script.py")
     saved = load_plan(Path(plan))
     if (folder := data_of(saved.steps)) is not None:
         msg = f"{plan} reads converted data, from {folder}: name that folder in the script, pipeprof.apply(…, data=…)"
         raise ProfileError(msg)
     for name, value in environment_of(saved).items():
-        say(f"pipeprof: note: {name}={value}, as {plan} has it")
+        say(f"pipeprof: note: sets {name}={value}, from {plan}")
     module, words = "pipeprof.profiles.worker.rerun.exec_plan", (plan, str(target.path), *(script_args or ()))
     command = child_command(module, *words, buffered=True)
     sys.stdout.flush()

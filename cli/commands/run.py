@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
+    from pipeprof.profiles.protocol.job import HostOf
 
 DEFAULT_BUDGET = 60.0
 """Seconds of verification."""
@@ -41,12 +42,17 @@ EPILOG = epilog(
 
 @dataclass(frozen=True)
 class Measuring:
-    """A measurement that goes on."""
+    """A measurement that goes on.
+
+    Attributes:
+        spent: Seconds of the budget that were used already.
+    """
 
     settings: RunSettings
     writer: ProfileWriter
     progress: RunProgress
     end_at: float | None
+    spent: float = 0.0
 
 
 def run(given: RunOptions) -> None:
@@ -72,7 +78,13 @@ def run(given: RunOptions) -> None:
     calibrate, soak = not given.no_verify, given.soak is not None
     turns = options.choice("--turns", given.turns, options.TURNS) if given.turns is not None else None
     settings = settings_for(
-        given, seconds=_seconds(given), soak=soak, calibrate=calibrate, to_end=given.to_end, turns=turns
+        given,
+        seconds=_seconds(given),
+        soak=soak,
+        calibrate=calibrate,
+        to_end=given.to_end,
+        turns=turns,
+        host=_host(given),
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
@@ -97,11 +109,11 @@ def run(given: RunOptions) -> None:
     with ExitStack() as ending:
         try:
             seconds = budget or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET) if chosen.tries else 0.0
-            profile, seconds = run_undisturbed(chosen, writer, progress, budget=seconds, end_at=end_at)
+            profile, left = run_undisturbed(chosen, writer, progress, budget=seconds, end_at=end_at)
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color)
             if chosen.tries and not profile.exit_code:
-                _verify(profile, Measuring(chosen, writer, progress, end_at), seconds, changes, change)
+                _verify(profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes, change)
             elif parsed.kind == "script" and not chosen.soak:
                 suspect_bottleneck(profile)
                 writer.write(profile, final=True)
@@ -177,7 +189,28 @@ def _tries(given: RunOptions, settings: RunSettings) -> bool:
     """Whether changes are tried; a script trains for real, and is run again only where the user says so."""
     again = settings.target.kind != "script" or given.rerun
     # Edits of a function's graph would have to be made on top of those of the change.
-    return again and not given.no_verify and not settings.edits and not settings.soak
+    return again and not given.no_verify and not settings.edits and not settings.soak and settings.host is None
+
+
+def _host(given: RunOptions) -> HostOf | None:
+    """The host whose part is measured, by --host.
+
+    Raises:
+        UsageError: It is none, or other options do not fit.
+    """
+    from pipeprof.cli import options
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.protocol.job import HostOf
+
+    part = options.host_of(given.host)
+    if part is None:
+        return None
+    if given.change is not None or given.budget is not None:
+        flag = "--change" if given.change is not None else "--budget"
+        raise UsageError(
+            f"{flag} is about changes, and --host measures a part of the data as it is: remove one of them"
+        )
+    return HostOf(*part)
 
 
 def _seconds(given: RunOptions) -> float | None:
@@ -212,6 +245,8 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
     check_script_options(given, script=parsed.kind == "script")
     if parsed.kind != "script":
         return
+    if given.host is not None:
+        raise UsageError(f"--host divides a pipeline, and {given.target} is a training script: name its function")
     if given.budget and not given.rerun:
         raise UsageError("--budget is for trying changes, and a script is not run again: add --rerun, or remove it")
     if given.rerun and given.no_verify:
@@ -258,6 +293,7 @@ def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes, 
             run.progress,
             reload=partial(check_again, run.settings.target, changes) if run.settings.loaded is not None else None,
             end_at=run.end_at,
+            spent=run.spent,
             save=lambda: run.writer.write(profile),
             only=only.finding if only is not None else None,
         )

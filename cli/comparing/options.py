@@ -55,9 +55,9 @@ class CompareOptions(RerunOptions):
             complete=completion.parts_of_spec,
         ),
     ] = None
-    why: Annotated[bool, flag("--why", "Also measure each difference of A and B alone, and name those that count.")] = (
-        False
-    )
+    why: Annotated[
+        bool, flag("--why", "Also measure each difference between A and B on its own, and name those that matter.")
+    ] = False
     strict: Annotated[bool, flag("--strict", "Refuse saved profiles of other hosts or versions (exit code 6).")] = False
     out: Annotated[Texts, out_of("compare")] = None
     form: Annotated[Text, format_of("compare")] = None
@@ -80,18 +80,38 @@ class GateOptions(RerunOptions):
         option(
             "--against",
             "OTHER",
-            "What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.",
+            "What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.  "
+            "[default: in a merge request, where its branch began]",
             complete=completion.sides,
         ),
     ] = None
     baseline: Annotated[
-        Text, option("--baseline", "FILE", "A stored baseline, where both sides cannot be measured: second best.")
+        Text, option("--baseline", "FILE", "A stored baseline, if both sides cannot be measured: less reliable.")
     ] = None
     update_baseline: Annotated[
         bool, flag("--update-baseline", "Measure the target and write --baseline; nothing is judged.")
     ] = False
     self_test: Annotated[
         bool, flag("--self-test", "Test the gate: it must pass the unchanged pipeline and fail a slowed one.")
+    ] = False
+    bisect: Annotated[
+        Text,
+        option(
+            "--bisect",
+            "GOOD..BAD",
+            "Find the commit after GOOD that has made TARGET worse, in pairs; BAD is HEAD if not given.",
+        ),
+    ] = None
+    history: Annotated[
+        Text,
+        option(
+            "--history",
+            "FILE|git",
+            "Keep what this gate measures in a file or in git notes, and fail what has drifted over several gates.",
+        ),
+    ] = None
+    measure: Annotated[
+        bool, flag("--measure", "Measure also where both sides are the same pipeline; without it, that passes at once.")
     ] = False
     max_pairs: Annotated[Text, option("--max-pairs", "N", "Pairs after which it gives up.  [default: 15]")] = None
     max_step_ms: Annotated[Text, option("", "BUDGET", "Step interval: 5%, 20ms, warn or off.  [default: 3%]")] = None

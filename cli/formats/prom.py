@@ -18,7 +18,7 @@ _Samples = list[tuple[Mapping[str, str], float | None]]
 def metric_families(profile: Profile) -> Iterator[tuple[str, str, str, _Samples]]:
     """Name, unit, help and samples of each family; units are the base units of OpenMetrics."""
     steps, flow, memory = profile.steps, profile.throughput, profile.memory
-    yield _one("complete", "", "Whether the run came to its end.", float(profile.complete))
+    yield _one("complete", "", "Whether the run finished.", float(profile.complete))
     if profile.started is not None:
         yield _one("started", "seconds", "When the run began, since 1970.", _timestamp(profile.started))
     if flow is not None:

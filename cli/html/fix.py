@@ -111,8 +111,8 @@ def ladder(fix: Fix, idents: Idents) -> Iterator[Figure]:
         "The ladder of changes",
         partial(draw_factors, rows=rows),
         "; ".join(f"{name} {factor}" for _, name, factor, _, _ in told) + ".",
-        "Steps per second over the pipeline as it is. Each change was measured on the best pipeline before it, and is "
-        "drawn times the factors of those; the last row was measured as a whole.",
+        "Steps per second relative to the unchanged pipeline. Each change was measured on top of the best pipeline so "
+        "far, and its factor includes that of the changes before it; the last row was measured as a whole.",
         table=Rows(("race", "change", "factor", "memory", "result"), told),
     )
 

@@ -47,7 +47,7 @@ def gaps_page(report: GapsReport, blocks: Sequence[Block]) -> Page:
             idents.of("what to do"),
             "What to do",
             [Facts(advice)] if len(traces) < 3 and (advice := advice_of(last)) else [],
-            "from the causes; nothing of it was tried",
+            "derived from the causes; not tried",
         ),
         Section(idents.of("devices"), "Devices", list(_devices(subjects, idents))),
         Section(idents.of("longest gaps"), "Longest gaps", list(_longest(subjects, idents))),

@@ -29,14 +29,23 @@ from pipeprof.cli.html.run import json_of
 from pipeprof.cli.text.blocks import Block, Command, Heading, KeyValue
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.document.store import encode
-from pipeprof.profiles.judge.clauses import describe_change, describe_interval, value_text
+from pipeprof.profiles.judge.clauses import (
+    both_values,
+    change_text,
+    describe_change,
+    describe_interval,
+    value_text,
+    values_text,
+)
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.words import (
     arm_name,
     describe_explanation,
     describe_rest,
+    failing_drifts,
     headline,
     main_metric,
+    since_of,
     what_it_is,
 )
 from pipeprof.profiles.wording import percent, place_of, ratio_text, significant, span_text
@@ -108,6 +117,9 @@ def _factor(result: Result) -> tuple[str, str]:
     main = main_metric(result)
     if result.further:
         return "", ""
+    drifted = failing_drifts(result)
+    if drifted and drifted[0].change is not None and all(one.verdict != "regressed" for one in result.metrics):
+        return ratio_text(drifted[0].change), f"{drifted[0].title}, since {since_of(drifted[0])}"
     if result.kind == "gate":
         judged = [metric for metric in result.metrics if metric.level == "error" and metric.verdict == result.verdict]
         main = next((metric for metric in judged if metric.change is not None), main)
@@ -228,9 +240,9 @@ def _strip(result: Result, metrics: Sequence[Metric], idents: Idents, title: str
     rows = [_row(result, metric, name) for metric, name in zip(metrics, titles, strict=True)]
     said = "; ".join(f"{row.name}: {row.verdict} {row.words}" for row in rows)
     caption = (
-        "Over A, with the interval at 98 %. Grey: changes that are too small to count."
+        "B / A with its 98 % interval. Grey: changes that are too small to count."
         if ratio
-        else "B less A, with the interval at 98 %. Grey: changes that are too small to count."
+        else "B minus A with its 98 % interval. Grey: changes that are too small to count."
     )
     return Figure(
         idents.of(title),
@@ -240,7 +252,7 @@ def _strip(result: Result, metrics: Sequence[Metric], idents: Idents, title: str
             rows=rows,
             reference=1.0 if ratio else 0.0,
             logarithmic=ratio,
-            write=(lambda value: f"{value:g}×") if ratio else partial(value_text, metrics[0]),
+            write=(lambda value: f"{value:g}×") if ratio else partial(change_text, metrics[0]),
             names=("less", "more"),
         ),
         f"{said}.",
@@ -258,8 +270,7 @@ def _strip(result: Result, metrics: Sequence[Metric], idents: Idents, title: str
             [
                 (
                     row.name,
-                    value_text(metric, metric.a),
-                    value_text(metric, metric.b),
+                    *values_text(metric, metric.a, metric.b),
                     describe_change(metric),
                     describe_interval(metric),
                     _limit(metric),
@@ -274,7 +285,7 @@ def _strip(result: Result, metrics: Sequence[Metric], idents: Idents, title: str
 def _limit(metric: Metric) -> str:
     if metric.limit is not None:
         return f"at most {value_text(metric, metric.limit)}"
-    return f"± {percent(metric.floor)}" if metric.scale == "ratio" else f"± {value_text(metric, metric.floor)}"
+    return f"± {percent(metric.floor) if metric.scale == 'ratio' else change_text(metric, metric.floor)}"
 
 
 def _row(result: Result, metric: Metric, name: str) -> Strip:
@@ -291,7 +302,7 @@ def _row(result: Result, metric: Metric, name: str) -> Strip:
         band = (min(metric.low or 1.0, metric.change or 1.0, 1.0), 1.0)
         values = f"{value_text(metric, metric.b)} of at most {value_text(metric, metric.limit)}"
     else:
-        values = f"{value_text(metric, metric.a)} → {value_text(metric, metric.b)}, {describe_change(metric)}"
+        values = f"{both_values(metric)}, {describe_change(metric)}"
     return Strip(
         name,
         metric.change,
@@ -351,7 +362,7 @@ def _why(result: Result, idents: Idents) -> Iterator[Part]:
     if search is None:
         return
     if search.note is not None or not search.explanations:
-        yield Note(search.note or "Nothing was measured: the time was over.")
+        yield Note(search.note or "Nothing was measured: the time ran out.")
         return
     for explanation in search.explanations:
         causes = [cause for cause in result.why or () if cause.metric == explanation.metric]

@@ -101,7 +101,7 @@ def _work(stages: Iterable[Stage]) -> float:
 
 
 def _runs(stage: Stage, names: dict[str, str]) -> str:
-    """What TensorFlow runs in the place of a stage; empty where it is as written."""
+    """What TensorFlow runs in place of a stage; empty where it is as written."""
     if stage.fused_with:
         return f"part of {names.get(stage.fused_with, number_of(stage.fused_with))}"
     if stage.origin == "injected":

@@ -49,7 +49,7 @@ def doctor_report(
         yield Blank()
         title = TextSpan(f"{number}  {fault.level}", "bold red" if fault.level == "fault" else "bold")
         yield Prose((title, TextSpan(f": {fault.message}")), indent=0, hang=_INDENT)
-        yield KeyValue("mend", fault.mend, indent=_INDENT, width=6)
+        yield KeyValue("fix", fault.mend, indent=_INDENT, width=6)
         if fault.command:
             yield Command("try", fault.command, indent=_INDENT, width=6)
     yield Blank()
@@ -67,7 +67,7 @@ def _summary(faults: Sequence[Fault]) -> str:
         for level in ("fault", "note")
         if (count := sum(fault.level == level for fault in faults))
     ]
-    return ", ".join(counts) if counts else "Nothing to mend"
+    return ", ".join(counts) if counts else "Nothing to fix"
 
 
 def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
@@ -98,7 +98,7 @@ def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[
 def _hooks() -> str:
     methods: dict[str, list[str]] = {}
     for row in WRAPPED:
-        methods.setdefault(f"{row.module}.{row.owner}", []).append(row.method)
+        methods.setdefault(f"{row.module}.{row.owner}".removesuffix("."), []).append(row.method)
     listed = "; ".join(f"{owner}: {', '.join(names)}" for owner, names in methods.items())
     return f"in the process of `run script.py` only, public methods that call the real ones: {listed}"
 

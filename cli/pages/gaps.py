@@ -66,7 +66,7 @@ def _one(subject: Subject, *, alone: bool) -> Iterator[Block]:
         yield from _device_rows(subject.devices, min(_MOST_DEVICES, max(_LEAST_DEVICES, left)))
     yield from _longest(subject)
     if advised:
-        yield Heading("What to do", "from the causes; nothing of it was tried")
+        yield Heading("What to do", "derived from the causes; not tried")
         for cause, text in advised:
             yield KeyValue(cause, text, indent=2, width=13)
 

@@ -30,7 +30,7 @@ def list_rules(rules: Sequence[Rule], gate: Sequence[Threshold]) -> Iterator[Blo
         yield Heading(family.capitalize(), note)
         yield from _rows(members, width)
     yield Blank()
-    yield Prose("semantics: what the fix may change of the data", indent=0, style="dim")
+    yield Prose("semantics: what the fix may change in the data", indent=0, style="dim")
     yield Prose("pipeprof explain RULE: why it matters, how to fix it, when to ignore it", indent=0, style="dim")
 
 
@@ -70,7 +70,7 @@ def describe_rule(rule: Rule, gate: Sequence[Threshold]) -> Iterator[Block]:
         if any(threshold.to_try is not None for threshold in rule.thresholds):
             yield Prose(_TWO_BARS, style="dim")
     yield Heading("In a spec", "to leave it out, with your reason")
-    yield Code(f"ignore:\n  - rule: {rule.name}\n    reason: why not here")
+    yield Code(f"ignore:\n  - rule: {rule.name}\n    reason: why it does not apply here")
 
 
 def gate_words(gate: Sequence[Threshold]) -> str:
@@ -83,11 +83,11 @@ def gate_words(gate: Sequence[Threshold]) -> str:
 
 
 IN_TRAINING = "only after a run of a training script, at what it cost there"
-IN_STEP = "only after a run, whatever the device waits: the gain is in the step"
-ONLY_TRIED = "only where run has tried it and it helps"
+IN_STEP = "only after a run, however little the device waits: the gain is in the step"
+ONLY_TRIED = "only if run tried it and it helps"
 _TWO_BARS = (
-    "To try: from there on, run measures the edit; nothing is reported of it unless it helps, or the ceiling of its "
-    "stage shows the cause."
+    "To try: from this value on, run measures the edit; it is reported only if it helps, or if the upper bound of "
+    "its stage shows the cause."
 )
 
 

@@ -110,7 +110,7 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
         for text in tried:
             yield Prose(text, indent=4, hang=2)
     elif tried and not profile.findings:
-        more = f"; {_changes(len(tried) - MOST_REJECTED)} more: pipeprof show -v" if tried[MOST_REJECTED:] else ""
+        more = f"; {_changes(len(tried) - MOST_REJECTED, more=True)}: pipeprof show -v" if tried[MOST_REJECTED:] else ""
         yield Prose(f"Tried: {'; '.join(tried[:MOST_REJECTED])}{more}", hang=2, style="dim", spare=7)
 
 
@@ -134,12 +134,12 @@ def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
     changes = list(dict.fromkeys(" ".join(change.partition(";")[0].split()) for change in shown.changes))
     others = sum(len(group.changes) for group in groups if group is not shown)
     left = others + len(changes[MOST_UNTRIED:])
-    more = f"; {_changes(left)} more: pipeprof show -v" if left else ""
+    more = f"; {_changes(left, more=True)}: pipeprof show -v" if left else ""
     return f"Not tried: {'; '.join(changes[:MOST_UNTRIED])} ({shown.reason}){more}"
 
 
-def _changes(count: int) -> str:
-    return f"{count} change{'s' if count > 1 else ''}"
+def _changes(count: int, *, more: bool = False) -> str:
+    return f"{count} {'more ' if more else ''}change{'s' if count > 1 else ''}"
 
 
 def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iterator[Block]:
@@ -187,9 +187,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
             words = _unfinished(unfinished)
             yield Heading("Not finished", words) if words else Heading("Not verified", _how_far(unfinished))
             yield from _tables(profile, unfinished)
-        done = profile.verification
-        others = done is not None and bool(done.without_gain or done.undecided)
-        words = "nothing that was tried helps" if others else "there was nothing to try"
+        words = _others_than_caches(profile.verification)
         without = "" if proven or bounds or unfinished else f"; without a cache {words}"
         yield Heading("From the second epoch on", f"measured{without}")
         yield from _tables(profile, cached)
@@ -206,6 +204,15 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         for about_data, shown in groupby(open_ones, key=lambda one: _is_about_data(one[1])):
             yield from _tables(profile, list(shown), spare=10 if (proven or bounds) and not about_data else 0)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
+
+
+def _others_than_caches(done: Verification | None) -> str:
+    """What is known of changes without a cache where none of them is a finding."""
+    if done is not None and done.undecided:
+        return "not all that was tried is decided"
+    if done is not None and done.without_gain:
+        return "nothing that was tried helps"
+    return "nothing was tried" if done is not None and done.not_tried else "there was nothing to try"
 
 
 def _is_about_data(finding: Finding) -> bool:
@@ -245,7 +252,7 @@ def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
     """State of findings that are neither proven nor rejected."""
     undecided = [bool(finding.measured) for _, finding in shown]
     if all(undecided):
-        return "measured, undecided"
+        return "measured, not yet decided"
     if not any(describe_gain(finding) for _, finding in shown):
         return "not measured"
     return "predicted only, or measured and undecided" if any(undecided) else "predicted only"
@@ -633,7 +640,7 @@ def _is_open(bound: str) -> bool:
 
 def _why_not_finished(done: Verification) -> str:
     if done.undecided:
-        return "what was tried is not decided"
+        return "what was tried is still undecided"
     return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known yet"
 
 
@@ -643,7 +650,11 @@ def _why_none(done: Verification | None) -> str:
         return "no rule applies"
     open_bound = any(map(_is_open, done.bounds))
     if done.undecided or done.not_tried or (done.without_gain and open_bound):
-        return "not all that was tried is decided" if done.undecided or open_bound else "nothing that was tried helps"
+        return (
+            "some of what was tried is still undecided"
+            if done.undecided or open_bound
+            else "nothing that was tried helps"
+        )
     if not done.tried and not done.without_gain:
         return "no change could be tried"
     return "nothing that was tried helps"

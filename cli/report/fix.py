@@ -310,7 +310,7 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
         yield Command("Next", line or "", width=_KEY, note="decides")
     elif fix.needs_seconds is not None:
         line = rerun(profile, command="fix", budget=str(fix.needs_seconds))
-        yield Command("Next", line or "", width=_KEY, note="has the time for one change")
+        yield Command("Next", line or "", width=_KEY, note="gives enough time for one change")
     elif profile.target.kind == "script" and fix.reason.startswith(UNTRIED) and "--rerun" in fix.reason:
         line = rerun(profile, command="fix", rerun=True)
         yield Command("Next", line or "", width=_KEY, note="measures in the training itself")

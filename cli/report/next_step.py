@@ -125,7 +125,7 @@ def _keep_in_files(profile: Profile) -> NextCommand | None:
     """Do the work of a stage once, where the report has the command for it."""
     if _proven(profile) or not any(_CONVERT in (one.change or "") for one in profile.findings or ()):
         return None
-    return _command(fix_command(profile, convert_to="FOLDER"), "does the work of its costliest stages once, into files")
+    return _command(fix_command(profile, convert_to="FOLDER"), "does the work of the costliest stages once, into files")
 
 
 def _try_longer(profile: Profile) -> NextCommand | None:
@@ -133,7 +133,7 @@ def _try_longer(profile: Profile) -> NextCommand | None:
     needed = profile.verification.needs_seconds if profile.verification is not None else None
     if needed is None or _proven(profile):
         return None
-    return _command(rerun(profile, budget=str(needed)), "has the time that this pipeline takes for a try")
+    return _command(rerun(profile, budget=str(needed)), "gives enough time to try a change")
 
 
 def _write_lines(profile: Profile) -> NextCommand | None:
@@ -141,7 +141,7 @@ def _write_lines(profile: Profile) -> NextCommand | None:
     number = first_to_write(profile)
     if number is None:
         return None
-    purpose = f"once the lines of finding {number} are written; then pipeprof compare OLD NEW states the gain"
+    purpose = f"once you have written the lines of finding {number}; pipeprof compare OLD NEW then shows the gain"
     return _try(profile, (profile.findings or [])[number - 1]) or _command(rerun(profile), purpose)
 
 
@@ -189,14 +189,14 @@ def _soak(profile: Profile) -> NextCommand | None:
     if memory.soak is not None or memory.growth is None or not memory.growth.leak:
         return None
     once: dict[str, Any] = dict.fromkeys(("seconds", "steps", "to_end", "budget", "rerun"))
-    return _command(rerun(profile, soak="5m", **once), "says who keeps memory and when it ends")
+    return _command(rerun(profile, soak="5m", **once), "shows what keeps memory and when it runs out")
 
 
 def _mend_data(profile: Profile) -> NextCommand | None:
     """Measure again once the first thing is mended that is wrong with the data."""
     for number, finding in enumerate(profile.findings or (), 1):
         if finding.family == "correctness" and _open(finding):
-            return _command(rerun(profile), f"once finding {number} is mended")
+            return _command(rerun(profile), f"once finding {number} is fixed")
     return None
 
 

@@ -114,7 +114,7 @@ def list_warnings(warnings: Sequence[Message]) -> Iterator[Block]:
     """Build one paragraph a warning, its code first."""
     if not warnings:
         return
-    yield Heading("Warnings")
+    yield Heading("Warnings", "what to do: pipeprof explain CODE")
     for warning in warnings:
         yield Prose(f"! {warning.code}: {warning.message}", hang=2)
 

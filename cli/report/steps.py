@@ -253,7 +253,7 @@ def _step_of(device: Device | None) -> Iterator[Block]:
         if ms is not None
     ]
     if parts:
-        yield Prose(f"Handing a batch over takes {' and '.join(parts)}, which is no part of the step.", spare=6)
+        yield Prose(f"Handing a batch over takes {' and '.join(parts)}, not counted in the step.", spare=6)
 
 
 def _rows(steps: Steps, device: Device | None, *, script: bool = False) -> list[_Row]:
@@ -302,7 +302,7 @@ def build_training(profile: Profile) -> Iterator[Block]:
         if training.window.busy_share is not None:
             parts.append(f"the GPU was at work {percent(training.window.busy_share)} of their time")
     yield Prose("; ".join(part for part in parts if part) + ".", spare=6)
-    facts = [f"{training.epochs:,} epochs begun" if training.epochs > 1 else ""]
+    facts = [f"{training.epochs:,} epochs started" if training.epochs > 1 else ""]
     if training.validations:
         facts.append(
             f"{training.validations:,} validation{'s' if training.validations > 1 else ''} of "

@@ -129,8 +129,17 @@ def describe_limits(profile: Profile, digits: int = 2, *, binding: bool = True) 
     terms = [term for term in ceiling.terms if reached < term.batches_per_second <= most]
     if not terms or {term.resource for term in terms} == {"step"}:
         return ""
-    first, *others = (f"{significant(term.batches_per_second, digits)}@{_resource(term, profile)}" for term in terms)
+    measured = float(significant(reached).replace(",", ""))
+    first, *others = (
+        f"{_above(term.batches_per_second, measured, digits)}@{_resource(term, profile)}" for term in terms
+    )
     return " · ".join([first.replace("@", " batches/s "), *(other.replace("@", " ") for other in others)])
+
+
+def _above(rate: float, measured: float, digits: int) -> str:
+    """Round an upper bound; to a digit more where it would read as below what was measured."""
+    short = significant(rate, digits)
+    return short if float(short.replace(",", "")) >= measured else significant(rate)
 
 
 def _best_rate(profile: Profile) -> float:

@@ -16,7 +16,7 @@ _PIPELINE = re.compile(r"^[\"']?(source|extends)[\"']?\s*:", re.MULTILINE)
 
 
 def find_targets(texts: Iterable[str]) -> list[str]:
-    """Targets as typed, and in the place of a folder the specs below it; one without specs stays, and is no target."""
+    """Targets as typed, and in place of a folder the specs below it; one without specs stays, and is no target."""
     found: list[str] = []
     for text in texts:
         # False where a name is too long, or holds what no name may.

@@ -158,7 +158,7 @@ def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSp
     files = {file.file: file.sha256 for file in target.files}
     changed = [file.file for file in was.files if files.get(file.file) != file.sha256]
     if was.edits:
-        why = "it is about a pipeline with a change already: name the profile of the run without --change"
+        why = "it already measures a change: name the profile of the run without --change"
     elif (was.kind, was.text) != (target.kind, target.text):
         why = f"it is about {was.text}, not {target.text}"
     elif changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
@@ -166,9 +166,9 @@ def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSp
         why = f"{name} is not the file that was measured: measure it again with `pipeprof run`"
     elif was != target:
         what = "arguments of the script" if was.kind == "script" else "values of --set, -f, --env or --arg"
-        why = f"it was measured with other {what}: give the same ones"
+        why = f"it was measured with different {what}: use the same ones"
     elif not profile.complete or profile.exit_code:
-        why = "its run did not come to its end, so that its changes are not known to help: measure again"
+        why = "its run did not finish, so nothing is known about its changes: measure again"
     else:
         return
     raise ProfileError(f"--change cannot be taken from {path}: {why}")

@@ -78,6 +78,6 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
         raise ProfileError(msg)
     main = main_place(change.profile)
     if settings.target.kind == "script" and main is None:
-        raise ProfileError(f"{change.path} does not tell where the script iterates its main dataset: measure it again")
+        raise ProfileError(f"{change.path} does not say where the script iterates its main dataset: measure it again")
     step = [json.dumps(to_document(edit)) for edit in change.of_pipeline]
     return replace(settings, edits=[step] if step else [], changed_by=documents, main=main)

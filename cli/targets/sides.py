@@ -102,6 +102,19 @@ def read_arms(
     return sides
 
 
+def read_one(given: RerunOptions, text: str, calls: GitCalls, name: str = "one") -> GivenSide:
+    """Read one target by itself; nothing runs.
+
+    Args:
+        name: Of the folder for the tree of its ref.
+
+    Raises:
+        UsageError: The target is wrong, or an option does not fit it.
+        SpecError: The spec is wrong.
+    """
+    return _read(given, text, text, (), calls, side=name)
+
+
 def _refuse_files(name: str, side: GivenSide) -> None:
     """Refuse a spec that writes files: the processes of a comparison would write the same ones at once.
 
@@ -232,7 +245,7 @@ def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: str) -
 
     path = ref.path or (other if parse_ref(other) is None and not other.endswith(".json") else None)
     if path is None:
-        raise UsageError(f"{text}: which target? The other side is none of the work tree: use {text}:PATH")
+        raise UsageError(f"{text} names no file, and the other side is not in the work tree: use {text}:PATH")
     if not ref.ref:
         raise UsageError(f"{text} names no ref: expected git:REF or git:REF:PATH, with a branch, tag or commit")
     file, colon, function = path.rpartition(":") if ".py:" in path else (path, "", "")
@@ -241,7 +254,7 @@ def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: str) -
     tree = check_out(calls, ref.ref, near if near.exists() else Path.cwd(), calls.folder / side)
     place = Path.cwd() / near
     try:
-        # A link in the place of the target is one of the work tree; at the ref there may be a file.
+        # A link in place of the target is one of the work tree; at the ref there may be a file.
         inside = (place.parent.resolve() / place.name).relative_to(tree.work_tree)
     except ValueError:
         inside = near

@@ -36,7 +36,8 @@ def planned(dataset: Any, saved: SavedPlan, plan: str) -> Any:
     made = apply_steps(dataset, saved.steps, building=builder(BuildContext(Path())))
     folder = data_of(saved.steps)
     if folder is not None and _dtypes(made) != dtypes:
-        msg = f"data: {folder} has other data: its elements are {_words(_dtypes(made))}, the dataset's {_words(dtypes)}"
+        read, expected = _words(_dtypes(made)), _words(dtypes)
+        msg = f"data: {folder} has different data: its elements are {read}, the dataset's {expected}"
         raise PlanError(msg)
     return made
 

@@ -61,7 +61,7 @@ class MoveStage(PipelineEdit):
 
 @dataclass(frozen=True)
 class ReplaceStages(PipelineEdit):
-    """Put new stages in the place of stages that follow each other; none remove them.
+    """Put new stages in place of stages that follow each other; none remove them.
 
     Attributes:
         stages: Addresses of what goes, in the order of the data; the source is the first of them where it is replaced.
@@ -122,7 +122,7 @@ class SplitMap(PipelineEdit):
 
 @dataclass(frozen=True)
 class RewriteMap(PipelineEdit):
-    """Put other ops in the place of some in the function of a map."""
+    """Put other ops in place of some in the function of a map."""
 
     stage: str
     how: str

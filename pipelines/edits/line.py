@@ -109,7 +109,7 @@ class EditedLines(Generic[T]):
         return self.lines[at].pop(index)
 
     def swap(self, at: Path, first: int, count: int, new: list[T]) -> None:
-        """Put new items in the place of some in a row."""
+        """Put new items in place of some in a row."""
         self.lines[at][first : first + count] = new
 
     def set_argument(self, item: T, edit: SetArgument) -> None:

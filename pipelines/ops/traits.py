@@ -77,6 +77,10 @@ class Traits:
         noun: What an element of a source is called in generated code.
         verb: What a function of it is called in generated code.
         positional: Arguments that are written without their name in generated code.
+        autoshard: What TensorFlow's division of files among hosts does at it: divides the files that it reads, looks
+            for readers of files in its input or in each of its inputs; None where it gives up.
+        records: How the records stand in the files that it reads: each after its length, a line each, or all of one
+            length; None where it reads no files, or no records.
     """
 
     batches: str | None = None
@@ -136,6 +140,8 @@ class Traits:
     noun: str | None = None
     verb: str | None = None
     positional: tuple[str, ...] = ()
+    autoshard: Literal["reader", "through", "sides"] | None = None
+    records: Literal["framed", "lines", "fixed"] | None = None
 
     @property
     def regroups(self) -> bool:

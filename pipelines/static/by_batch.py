@@ -382,7 +382,7 @@ def _row_function(
 
 
 def _replaced(body: Sequence[ast.stmt], taken: Sequence[ast.Subscript], by: Mapping[str, str]) -> list[str]:
-    """Lines of statements, with expressions in the place of rows, by what these are taken of."""
+    """Lines of statements, with expressions in place of rows, by what these are taken of."""
     rows = {id(one): ast.parse(by[ast.unparse(one.value)], mode="eval").body for one in taken}
 
     class Change(ast.NodeTransformer):

@@ -41,7 +41,7 @@ class Kept:
     Attributes:
         opened: The line that makes the function which opens and keeps it.
         used: What to write in the function.
-        replaced: What that stands in the place of, in words with code in backticks.
+        replaced: What that stands in place of, in words with code in backticks.
         most: How many are kept.
         place: Where the line stands.
     """
@@ -338,7 +338,7 @@ def _is_name(node: ast.AST) -> TypeGuard[ast.Name]:
 
 
 class _Named(ast.NodeTransformer):
-    """Puts an expression in the place of a name."""
+    """Puts an expression in place of a name."""
 
     def __init__(self, name: str, by: str) -> None:
         self._name = name

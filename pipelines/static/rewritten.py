@@ -278,7 +278,7 @@ def gathered(function: str) -> str | None:
 
 
 class _Gathers(ast.NodeTransformer):
-    """Puts gathers in the place of slices of what is no part of an element, at places that are."""
+    """Puts gathers in place of slices of what is no part of an element, at places that are."""
 
     def __init__(self, varying: set[str]) -> None:
         self._varying = varying
@@ -354,7 +354,7 @@ def _part(begin: ast.expr, size: ast.expr) -> str:
     return f"{start}:{f'{start} + ' if start else ''}{ast.unparse(size)}"
 
 
-def _function_before(text: str, function: str, line: int) -> ast.FunctionDef | None:
+def function_before(text: str, function: str, line: int) -> ast.FunctionDef | None:
     """The last function of a name before a line; TensorFlow is `tf` in it, whatever the file calls it."""
     tree = parsed(text) or ast.Module([], [])
     found = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == function]
@@ -387,7 +387,7 @@ def takes_any_texts(text: str, function: str, line: int) -> bool:
         >>> takes_any_texts(code, "ids", 3), takes_any_texts(code.replace("line))", "line)[0])"), "ids", 3)
         (True, False)
     """
-    found = _function_before(text, function, line)
+    found = function_before(text, function, line)
     if found is None:
         return False
     nodes = [node for step in found.body if not is_text(step) for node in ast.walk(step)]
@@ -422,7 +422,7 @@ def all_rounds(text: str, function: str, line: int) -> WholeArrays | None:
             return one
         best = tf.maximum(best, tf.reduce_max(tf.vectorized_map(one_round, tf.range(n)), axis=0))
     """
-    found = _function_before(text, function, line)
+    found = function_before(text, function, line)
     if found is None:
         return None
     for node in found.body:
@@ -450,7 +450,7 @@ def same_in_all_rounds(text: str, function: str, line: int) -> WholeArrays | Non
         >>> same_in_all_rounds(f"{code}    return tf.map_fn(one, places)\n", "f", 6)
         WholeArrays(first=3, last=3, lines=('full = tf.io.decode_jpeg(raw)',))
     """
-    found = _function_before(text, function, line)
+    found = function_before(text, function, line)
     nodes = list(ast.walk(found)) if found is not None else []
     over = {_rounds_of(one) for one in nodes if isinstance(one, ast.Call) and _is_map_fn(one)}
     for node in nodes:
@@ -627,7 +627,7 @@ def on_rows(text: str, function: str, line: int) -> str | None:
         >>> on_rows("def split(row):\n    return row[:-1], row[-1:] / 2\n", "split", 3)
         'lambda row: (row[:, :-1], row[:, -1:] / 2)'
     """
-    found = _function_before(text, function, line)
+    found = function_before(text, function, line)
     body = [node for node in found.body if not is_text(node)] if found is not None else []
     if found is None or len(found.args.args) != 1 or len(body) != 1 or not isinstance(body[0], ast.Return):
         return None

@@ -40,7 +40,7 @@ class Once:
         lines: What makes it.
         where: Where these are written: ``above line 12``.
         used: What to write in the function; empty where its lines only go.
-        replaced: What that stands in the place of.
+        replaced: What that stands in place of.
     """
 
     lines: tuple[str, ...]

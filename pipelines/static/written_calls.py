@@ -253,7 +253,7 @@ def same_lambdas(one: ast.expr, other: ast.expr) -> bool:
 
 
 def _with_places(function: ast.expr) -> str:
-    """A lambda with numbers in the place of its arguments' names."""
+    """A lambda with numbers in place of its arguments' names."""
     changed = copy.deepcopy(function)
     if isinstance(changed, ast.Lambda):
         names = _argument_names(changed)
@@ -332,7 +332,7 @@ def stacked_row(definition: str) -> str | None:
 
 
 class _Stacked(ast.NodeTransformer):
-    """Puts what is stacked in the place of the stack."""
+    """Puts what is stacked in place of the stack."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -86,7 +86,7 @@ def step_of(document: Mapping[str, Any], name: str) -> dict[str, Any]:
         durations = None if without else _durations(steps)
         if durations is None or not 0 < durations["mean_ms"] <= durations["max_ms"] < math.inf:
             raise ProfileError(
-                f"step recorded: {name} does not tell how long a training step takes: expected the profile of a "
+                f"step recorded: {name} does not say how long a training step takes: expected the profile of a "
                 "training script, or of a run with --step"
             )
         dispatch = {"dispatch": steps["dispatch"]} if steps.get("dispatch") is not None else {}
@@ -103,7 +103,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     except ValueError:
         document = None
     if not isinstance(document, dict) or not {"schema_version", "host", "steps", "device"} <= document.keys():
-        raise ProfileError(f"step recorded: {path} is no profile: expected a file that `pipeprof run` has written")
+        raise ProfileError(f"step recorded: {path} is not a profile: expected a file that `pipeprof run` wrote")
     return document
 
 

@@ -38,7 +38,7 @@ class Slower:
 
 
 def slower(view: PipelineView, stage: StageView, added_ms: float) -> Slower | None:
-    """The price of ``added_ms`` per batch in the place of a stage.
+    """The price of ``added_ms`` per batch in place of a stage.
 
     Args:
         stage: The stage that it comes to, which keeps its own time: what takes its place is not known to be faster.

@@ -42,7 +42,7 @@ def unknown_rules(ignore: Sequence[Ignore], known: Collection[str]) -> list[Mess
     for name in dict.fromkeys(entry.rule for entry in ignore if entry.rule not in known):
         meant = suggest(name, known)
         hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
-        messages.append(Message(code="unknown-rule", message=f"`ignore` names {name!r}, which is no rule{hint}"))
+        messages.append(Message(code="unknown-rule", message=f"`ignore` names {name!r}, which is not a rule{hint}"))
     return messages
 
 

@@ -12,6 +12,10 @@ from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import change_text, milliseconds, stage_name
 
+_MANY = 500
+"""Elements that are counted, from which one or two more or less tell nothing."""
+_IN_FLIGHT = 1
+"""Elements between two stages when their counts are read, at the begin or the end of the measuring."""
 _ROUND = 0.01
 """Of each element by which a count in small numbers may be wrong."""
 
@@ -164,6 +168,16 @@ def kept_share(view: PipelineView, stage: StageView) -> float | None:
         return min(1.0, counts[0] / counts[1])
     given, left = per_batch(view, below), per_batch(view, stage)
     return min(1.0, left / given) if given and left is not None else None
+
+
+def kept_but_in_flight(view: PipelineView, stage: StageView) -> float | None:
+    """The same as `kept_share`, and all where the counts differ by what may be between the two when they are read."""
+    below = view.input_of(stage)
+    counts = [one.measured.elements if one is not None and one.measured is not None else None for one in (below, stage)]
+    given, left = counts
+    if given is not None and left is not None and given >= _MANY and given - left <= _IN_FLIGHT:
+        return 1.0
+    return kept_share(view, stage)
 
 
 def kept_words(share: float) -> str:

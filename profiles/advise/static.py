@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.document.sharding import Sharding
     from pipeprof.profiles.view.view import PipelineView
 
 
@@ -29,6 +30,7 @@ class StaticAdvice:
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
         what_ifs: Largest shuffles and caches within the limit, if one is set.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
+        sharding: What each host reads, where hosts were asked for.
     """
 
     findings: list[Finding] | None = None
@@ -36,15 +38,22 @@ class StaticAdvice:
     messages: list[Message] = field(default_factory=list)
     what_ifs: list[LimitAnswer] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    sharding: Sharding | None = None
 
 
 def static_advice(
-    loaded: LoadedSpec, *, cores: float, memory_limit_bytes: int | None = None, what_if: bool = False
+    loaded: LoadedSpec,
+    *,
+    cores: float,
+    memory_limit_bytes: int | None = None,
+    what_if: bool = False,
+    hosts: int | None = None,
 ) -> StaticAdvice:
     """Apply the static part of every rule to a spec. Never raises.
 
     Args:
         what_if: Answer what the limit means for shuffles and caches.
+        hosts: How many hosts divide the data; None where nobody asks.
     """
     from pipeprof.profiles.view.from_spec import view_of_spec
 
@@ -52,19 +61,28 @@ def static_advice(
         return with_written(view_of_spec(loaded, cores=cores, memory_limit_bytes=memory_limit_bytes), loaded)
 
     messages: list[Message] = []
-    view = tried("the spec", read, messages)
-    if view is None:
+    seen = tried("the spec", read, messages)
+    if seen is None:
         return StaticAdvice(messages=messages)
+    view = seen if hosts is None else _divided(seen, loaded, hosts, messages)
     memory = tried("its memory", lambda: memory_prediction(view), messages)
     findings, more = tried("the rules", lambda: advise(view, ignore=loaded.spec.ignore), messages) or (None, [])
     if memory is None:
-        return StaticAdvice(findings, messages=[*messages, *more])
+        return StaticAdvice(findings, messages=[*messages, *more], sharding=view.sharding)
     answers = []
     if what_if and memory_limit_bytes is not None:
         from pipeprof.profiles.memory.predict.what_if import what_ifs
 
         answers = what_ifs(view, memory, memory_limit_bytes)
-    return StaticAdvice(findings, memory, [*messages, *more], answers, not_predicted(view, memory))
+    return StaticAdvice(findings, memory, [*messages, *more], answers, not_predicted(view, memory), view.sharding)
+
+
+def _divided(view: PipelineView, loaded: LoadedSpec, hosts: int, messages: list[Message]) -> PipelineView:
+    """The view with what each host reads."""
+    from pipeprof.profiles.hosts.files import SpecFiles
+    from pipeprof.profiles.hosts.shares import sharding_of
+
+    return replace(view, sharding=tried("its hosts", lambda: sharding_of(view, hosts, SpecFiles(loaded)), messages))
 
 
 def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:

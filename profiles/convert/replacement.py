@@ -1,4 +1,4 @@
-"""Files in the place of the stages that made their elements, as edits: pure functions, but for the headers of files."""
+"""Files in place of the stages that made their elements, as edits: pure functions, but for the headers of files."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _keys(components: Sequence[Component]) -> list[str | int | None] | None:
 
 
 def edits_for(files: Files, profile: Profile, near: Path | None) -> tuple[PipelineEdit, ...] | None:
-    """Return the edits that put files in the place of stages; None where the pipeline has other stages by now.
+    """Return the edits that put files in place of stages; None where the pipeline has other stages by now.
 
     Args:
         profile: Present pipeline: earlier changes may have added stages that only pass elements on.
@@ -124,7 +124,7 @@ def _rows(files: Files, source: Stage, after: Sequence[Stage], path: str) -> tup
 
 
 def _indexed(after: Sequence[Stage]) -> list[Stage]:
-    """The stages that get records in the place of rows: up to the batch, else none."""
+    """The stages that get records in place of rows: up to the batch, else none."""
     for place, stage in enumerate(after):
         if stage.op == "batch":
             return list(after[: place + 1])

@@ -126,7 +126,7 @@ class FileWriting:
             if messages is None:
                 raise NotConvertedError(f"the process that wrote the files {writer.end()}")
             if self.end_at is not None and self.clock() >= self.end_at:
-                raise NotConvertedError("the time of the command (--max-time) was over")
+                raise NotConvertedError("the time of the command (--max-time) ran out")
             look()
 
     def _refuse(self, message: WorkerMessage) -> None:

@@ -140,7 +140,7 @@ class JobMaker:
         return {name: self._job(self.settings.loaded, TurnsJob(replay=replay)) for name in EDITED}
 
     def stored(self, batches: int) -> dict[str, Job]:
-        """The two workers of a script that gets so many batches again and again, in the place of its pipeline."""
+        """The two workers of a script that gets so many batches again and again, in place of its pipeline."""
         return {name: self._job(self.settings.loaded, TurnsJob(stored=batches)) for name in EDITED}
 
     def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> dict[str, Job]:

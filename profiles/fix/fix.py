@@ -209,7 +209,7 @@ class _Fixing:
             why = f", as {training.unknown}" if training is not None and training.unknown else ""
             return f"how long a step of the training takes is not known{why}: {plans.IN_TRAINING}"
         if self.settings.target.kind == "script" and self.settings.main is None:
-            return "it is not known where the script iterates its main dataset"
+            return "it is unknown where the script iterates its main dataset"
         return plans.cannot_replay(self.settings.replayed)
 
     def _converted(self, jobs: JobMaker, lab: Laboratory) -> Proposals:

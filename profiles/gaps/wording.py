@@ -36,7 +36,7 @@ ADVICE: Final[Mapping[GapCause, str]] = {
     "op": "Prepare less on the host in each step: compile the step (jit, jit_compile, torch.compile) or use graphs.",
     "python": "Move work of the loop out of it: logging, metrics, conversions between steps.",
     "launch": "Give each launch more to do: larger batches, jit_compile, CUDA graphs.",
-    "device-wait": "Look at streams, events and the other devices: the host has asked in time.",
+    "device-wait": "Look at streams, events and the other devices: the host launched the work in time.",
     "pipeprof": "The measurement itself takes this time.",
     "unknown": "Record the host as well: its events are not in the trace.",
 }

@@ -165,7 +165,7 @@ class _Writing:
         self._link_untracked(view, into)
 
     def _filter(self, view: GitView, into: Path, index: Path, files: list[str]) -> None:
-        """Put what filters make in the place of what the history has."""
+        """Put what filters make in place of what the history has."""
         known = self._calls.filters(view)
         pointers = {path: pointer for path in files if (pointer := read_pointer(into / path)) is not None}
         named = filters_of_paths(self._calls, view, files if known.keys() - {FILTER} else list(pointers), index)
@@ -191,7 +191,7 @@ class _Writing:
             job.made.unlink(missing_ok=True)
 
     def _resolve(self, view: GitView, file: Path, pointer: tuple[str, int]) -> None:
-        """Put an object of the local store of LFS in the place of its pointer."""
+        """Put an object of the local store of LFS in place of its pointer."""
         stored = stored_object(view, pointer)
         if stored is None:
             self._withhold(file, "is kept by Git LFS, and its object is not in the local store: git lfs fetch")

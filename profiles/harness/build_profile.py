@@ -50,6 +50,7 @@ DELETION_SHARE = 0.1
 """Share of an epoch that a deletion takes from which it is reported."""
 PARTIAL_POINTS = 200
 """Most points of the series in a profile saved during the run: the cost of encoding must not grow with the run."""
+IN_WARM_UP = "The run ended during the warm-up: its last steps are what was measured."
 _LONG_STEP = 5.0
 """The slowest of 100 steps over the median one, from which single steps do what others do not."""
 _MEASURED_PHASES = ("import", "data", "build", "first_element", "warmup", "measure")
@@ -467,6 +468,8 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
             f"Step times had {warmup.note} of warm-up: the results may still be drifting. Measure longer (--seconds)."
         )
         found.append(Message(code="not-settled", message=text))
+    if steps is not None and observed.phase == "warmup":
+        found.append(Message(code="short-script", message=IN_WARM_UP))
     if steps is not None and steps.epochs:
         took = f" took {percent(steps.restart_share)} of the time" if steps.restart_share is not None else ""
         restarts = f"{steps.epochs:,} restarts" if steps.epochs > 1 else "1 restart"

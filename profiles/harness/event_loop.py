@@ -120,7 +120,7 @@ class Watch:
         timeout: Seconds without progress after which it is taken to hang.
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
         on_message: Called after every batch of messages.
-        save: Called at the beginning, at the begin of each phase and every `save_seconds`.
+        save: Called at the beginning, at the begin of each phase, at the first steps, and every `save_seconds`.
         most_saving: Share of the time that may go into it.
     """
 
@@ -141,7 +141,7 @@ class Watch:
     _kill_at: float | None = None
     _next_look: float = 0.0
     _next_save: float = 0.0
-    _saved_phases: int = -1
+    _saved: tuple[int, bool] | None = None
     _closed: set[int] = field(default_factory=set)
     _silent_at: float | None = None
     _answers_before: int = 0
@@ -202,8 +202,9 @@ class Watch:
 
     def _save_when_due(self, now: float) -> None:
         """Save what there is, also while nothing is heard: whoever kills this process leaves the file behind."""
-        if self._stop is None and (now >= self._next_save or len(self.observed.phases) != self._saved_phases):
-            self._saved_phases = len(self.observed.phases)
+        state = len(self.observed.phases), self.observed.measured is not None
+        if self._stop is None and (now >= self._next_save or state != self._saved):
+            self._saved = state
             self.save()
             # A profile with a large graph in it takes long to write, and nothing is measured any more by then.
             self._next_save = now + max(self.save_seconds, (self.clock() - now) / self.most_saving)

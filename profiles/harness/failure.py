@@ -49,7 +49,11 @@ _DID = {
     "exited": "The pipeline's code called exit",
     "step-raised": "The step raised an exception",
 }
-_DID_SCRIPT = {"raised": "The script raised an exception", "exited": "The script called exit"}
+_DID_SCRIPT = {
+    "raised": "The script raised an exception",
+    "exited": "The script called exit",
+    "killed": "A signal ended the script",
+}
 _CRASHES: dict[int, str] = {
     signal.SIGSEGV: "a segmentation fault",
     signal.SIGBUS: "a bus error",
@@ -157,7 +161,7 @@ def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure
         code, words, exit_code = _ASKED[ended.reason]
         return _plain(code, f"{words} in phase {_where(observed)}.", exit_code)
     if observed.complete:
-        return _diagnose_cut(observed, around) if ended.reason == "max-time" and observed.was_cut else None
+        return _after_measurement(ended, observed, around)
     if ended.reason in ("exit", "silent"):
         return _by_itself(ended, observed, around)
     if ended.reason == "memory-limit":
@@ -166,6 +170,20 @@ def diagnose(ended: Ended, observed: Observed, around: Circumstances) -> Failure
         return _hang_failure(ended, observed, around)
     text = f"Stopped after {around.max_time:g} s (--max-time) in phase {_where(observed)}."
     return _plain("max-time", text, EXIT_PIPELINE)
+
+
+def _after_measurement(ended: Ended, observed: Observed, around: Circumstances) -> Failure | None:
+    if _was_ended(ended, observed, around):
+        return _death_failure(ended, observed, around)
+    return _diagnose_cut(observed, around) if ended.reason == "max-time" and observed.was_cut else None
+
+
+def _was_ended(ended: Ended, observed: Observed, around: Circumstances) -> bool:
+    """Whether a signal ended the worker that is no crash, and not the kernel's for lack of memory."""
+    number = -ended.returncode
+    if ended.reason != "exit" or observed.done or number <= 0 or number in _CRASHES:
+        return False
+    return number != signal.SIGKILL or not around.oom.killed
 
 
 def _diagnose_cut(observed: Observed, around: Circumstances) -> Failure:
@@ -284,7 +302,8 @@ def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> F
         if around.oom.killed is False:
             unsure = "The kernel reported no lack of memory."
         text = f"Another process killed the worker ({name}) in phase {_where(observed)}. {unsure}"
-    return _plain("killed", text, EXIT_PIPELINE)
+    measured = " What was to be measured is complete." if observed.complete else ""
+    return _plain("killed", f"{text}{measured}", EXIT_PIPELINE)
 
 
 def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: str | None) -> Failure:

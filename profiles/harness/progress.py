@@ -27,8 +27,12 @@ class RunProgress(Protocol):
     def standing(self, words: str) -> None:
         """Update what is known so far of what the phase measures, in a few words."""
 
-    def ends_in(self, seconds: float | None) -> None:
-        """Update how long all that follows may take at most, this phase and later ones; None if unknown."""
+    def ends_in(self, seconds: float | None, what: str = "") -> None:
+        """Update how long all that follows may take at most, this phase and later ones; None if unknown.
+
+        Args:
+            what: A part of it that the time is for, where more may follow.
+        """
 
     def watch(self, look: Callable[[], Running] | None) -> None:
         """Take what tells, at any moment, what the measured process does; None when it has ended."""
@@ -55,7 +59,7 @@ class Silent:
     def standing(self, words: str) -> None:
         """Ignore it."""
 
-    def ends_in(self, seconds: float | None) -> None:
+    def ends_in(self, seconds: float | None, what: str = "") -> None:
         """Ignore it."""
 
     def watch(self, look: Callable[[], Running] | None) -> None:

@@ -14,7 +14,7 @@ from pipeprof.pipelines.steps.recorded_step import step_of
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
-from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob, as_pairs
+from pipeprof.profiles.protocol.job import HostOf, IteratedAt, Job, StepJob, as_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -55,6 +55,7 @@ class RunSettings:
         main: The main dataset of a script's first run, which its later processes look for.
         replayed: Arguments of the recorded step, in place of that of a script; empty for its own.
         made: Files that earlier processes of it have written, and with nothing of the user's in them.
+        host: The one of several hosts whose part is measured.
     """
 
     target: ParsedTarget
@@ -86,6 +87,7 @@ class RunSettings:
     main: IteratedAt | None = None
     replayed: Mapping[str, object] = field(default_factory=dict)
     made: Sequence[str] = ()
+    host: HostOf | None = None
 
     @property
     def lock_patience(self) -> float:
@@ -225,6 +227,7 @@ def job_of(
         allow_writes=settings.allow_writes,
         main=settings.main,
         made=list(settings.made),
+        host=settings.host,
     )
 
 

@@ -90,17 +90,19 @@ def load_baseline(path: Path, target: str, identity: Identity, root: Path | None
     except OSError as error:
         raise ProfileError(f"{path} cannot be read: {reason(error)}") from None
     if not is_result(path):
-        what = "is a folder" if path.is_dir() else "is no baseline of pipeprof gate, or only a part of one"
+        what = "is a folder" if path.is_dir() else "is not a baseline of pipeprof gate, or only part of one"
         raise ProfileError(f"{path} {what}; measure one: {update}{'' if path.is_dir() else ' --force'}")
     found = load_result(path)
     if found.kind != "baseline" or not found.complete or not found.pairs:
-        raise ProfileError(f"{path} is a result of {found.kind}, no complete baseline; measure one: {update} --force")
+        raise ProfileError(
+            f"{path} is a result of {found.kind}, not a complete baseline; measure one: {update} --force"
+        )
     if not _is_of(found.a, target, identity, root):
         known = _describe(found.a.identity) if found.a.identity is not None else found.a.text
         raise ProfileError(f"{path} is the baseline of {known}, not of {_describe(identity)}")
     fault = _fault_in(found.pairs)
     if fault is not None:
-        raise ProfileError(f"{path} is no baseline to judge by: {fault}; measure it again: {update}")
+        raise ProfileError(f"{path} cannot serve as a baseline: {fault}; measure it again: {update}")
     return found
 
 

@@ -59,10 +59,10 @@ def _writer(unit: str, largest: float) -> Callable[[float], str]:
 
 
 def describe_change(metric: Metric) -> str:
-    """The change: ``1.12×``, or ``+3.1 ms`` of a difference."""
+    """The change: ``1.12×``, or ``+3.1 ms`` of a difference; that of two shares is in percentage points."""
     if metric.change is None:
         return ""
-    return ratio_text(metric.change) if metric.scale == "ratio" else _signed(metric, metric.change)[0]
+    return ratio_text(metric.change) if metric.scale == "ratio" else change_text(metric, metric.change, signed=True)
 
 
 def describe_interval(metric: Metric) -> str:
@@ -71,19 +71,32 @@ def describe_interval(metric: Metric) -> str:
         return ""
     if metric.scale == "ratio":
         return span_text(metric.low, metric.high)
-    return " to ".join(_signed(metric, metric.low, metric.high))
+    return change_text(metric, metric.low, metric.high, signed=True)
 
 
-def _signed(metric: Metric, *values: float) -> list[str]:
-    texts = values_text(metric, *values)
-    return [
-        f"+{text}" if value > 0 and not _is_nothing(text) else text for value, text in zip(values, texts, strict=True)
-    ]
+def change_text(metric: Metric, *changes: float | None, signed: bool = False) -> str:
+    """Differences of a metric's values in one unit, which stands once: ``+1.37 to +1.63 ms``; of shares in points.
+
+    Args:
+        signed: All but what is written as 0 have a sign.
+    """
+    known = [change for change in changes if change is not None]
+    texts = values_text(metric, *known) if metric.unit else [_points(change) for change in known]
+    unit = texts[0].rpartition(" ")[2] if texts else ""
+    if all(text.endswith(f" {unit}") for text in texts[:-1]):
+        texts[:-1] = [text.removesuffix(f" {unit}") for text in texts[:-1]]
+    return " to ".join(map(_with_sign, texts, known) if signed else texts)
 
 
-def _is_nothing(text: str) -> bool:
-    """Whether a value is 0 as it is written, or so small that it has no sign."""
-    return text.startswith("<") or not text.partition(" ")[0].strip("-0.")
+def _points(change: float) -> str:
+    return f"{100 * change:.1f} points" if math.isfinite(change) else "n/a"
+
+
+def _with_sign(text: str, change: float) -> str:
+    number = text.partition(" ")[0].removeprefix("-")
+    if number == "n/a" or not number.strip("0."):
+        return text.removeprefix("-")
+    return f"+{text}" if change > 0 else f"−{text.removeprefix('-')}"
 
 
 def numbers_agree(metric: Metric) -> bool:
@@ -156,7 +169,7 @@ def allowed_text(metric: Metric) -> str:
     """By how much a metric may be worse: a share, or a value in its unit."""
     if metric.scale == "ratio":
         return f"{100 * metric.floor:.3g} %"
-    return value_text(metric, metric.floor)
+    return change_text(metric, metric.floor)
 
 
 def _subject(metric: Metric) -> tuple[str, str, str]:
@@ -174,8 +187,7 @@ def _is_worse(metric: Metric) -> bool:
 def _amount(metric: Metric) -> str:
     change = metric.change or 0.0
     if metric.scale == "difference":
-        points = f"{significant(100 * abs(change), 2)} percentage points"
-        return points if metric.unit == "" else value_text(metric, abs(change))
+        return change_text(metric, abs(change))
     if metric.name == "step_ms" and 0 < change < 1:
         return f"{ratio_text(1 / change)}"
     return percent(abs(change - 1)) if change < _FACTOR_FROM else f"{ratio_text(change)}"

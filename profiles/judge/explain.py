@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 from typing import Protocol, TypeAlias
 
@@ -43,6 +44,8 @@ from pipeprof.profiles.protocol.job import Job
 MOST_PROCESSES = 9
 """In one group: each is started once, and waits for the turns of all others."""
 _MEMORY = "peak_bytes"
+_OF_A_PAIR = 3
+"""Processes: of A, of B, and another one of A."""
 Values: TypeAlias = "Mapping[str, float]"
 """Of one process, by metric."""
 Group: TypeAlias = "tuple[Values, Values | None, Mapping[Subset, Values]]"
@@ -103,13 +106,13 @@ def explain(  # noqa: PLR0917 - what a search has
 def reason_for_none(result: Result, changes: Sequence[Sequence[str]]) -> str | None:
     """Why no cause is searched, in a sentence; None where one is."""
     if not changes:
-        return "A and B do not differ in anything that is measured."
+        return "A and B differ in nothing that is measured."
     rows = _rows_to_explain(result)
     if any(row.words not in {"no difference", "cannot tell"} for row in rows):
         return None
     if not rows or any(row.words == "cannot tell" for row in rows):
-        return "Whether B differs from A is not certain, so no cause is searched."
-    return "B is neither slower nor faster than A, and needs as much memory: there is nothing to explain."
+        return "It is not certain that B differs from A, so no cause was searched for."
+    return "B is neither slower nor faster than A and needs the same memory: there is nothing to explain."
 
 
 def _rows_to_explain(result: Result) -> list[Row]:
@@ -172,9 +175,9 @@ class _Explanation:
         self._names: dict[Subset, str] = {}
         self._failed: set[Subset] = set()
         self._began = time.monotonic()
-        self._seconds_of_process = 0.0
+        self._seconds_of_process = _seconds_of_process(self.result)
         self._over = False
-        self._number = 0
+        self._number = self._searches = 0
         rows = _rows_to_explain(self.result)
         self._clear = [BY_NAME[row.name] for row in rows if row.words not in {"no difference", "cannot tell"}]
 
@@ -228,11 +231,16 @@ class _Explanation:
                 name = self._names[subset] = f"V{len(self._names) + 1}"
                 self.search.versions[name] = sorted(subset)
                 self._jobs[name] = self.versions.job(self._changes(subset))
+        self._searches += bool(wanted)
         for turn in range(self.plan.rounds if wanted else 0):
             left = [subset for subset in wanted if subset not in self._failed]
             if not left or self._is_over(len(left)):
                 break
-            for group in groups_of([self._names[subset] for subset in left], self._most()):
+            groups = groups_of([self._names[subset] for subset in left], self._most())
+            of_round = sum(len(group) + 2 for group in groups)
+            for number, group in enumerate(groups):
+                done = sum(len(earlier) + 2 for earlier in groups[:number])
+                self._tell_left((self.plan.rounds - turn) * of_round - done)
                 self._group(turn, group)
             self._number += 1
             self.save()
@@ -256,6 +264,13 @@ class _Explanation:
             self.result.warnings.append(Message(code="time-over", message="--max-time ended the search for causes."))
         return self._over
 
+    def _tell_left(self, processes: int) -> None:
+        """Tell how long the rounds that are planned may take; what they show may call for others."""
+        seconds = self._seconds_of_process * processes
+        if self.plan.end_at is not None:
+            seconds = min(seconds, self.plan.end_at - time.monotonic()) if seconds else None
+        self.progress.ends_in(seconds or None, "these rounds")
+
     def _most(self) -> int:
         """Versions of a group: with two processes of A, all have to fit into memory."""
         most = MOST_PROCESSES
@@ -269,8 +284,9 @@ class _Explanation:
         while names:
             began = time.monotonic()
             count = len(names) + 2
-            self.progress.ends_in(None)
-            self.progress.phase(f"why: round {turn + 1} of {self.plan.rounds}, {count} fresh processes", None)
+            search = f"search {self._searches}, " if self._searches > 1 else ""
+            rounds = f"round {turn + 1} of {self.plan.rounds}"
+            self.progress.phase(f"why: {search}{rounds}, {count} fresh processes", None)
             try:
                 found = self.session.round(turn, {name: self._jobs[name] for name in (A, *names, AGAIN)})
             except MemberFailedError as error:
@@ -305,6 +321,13 @@ class _Explanation:
         if len(subset) == 1:
             (unit,) = subset
             self._reasons[unit] = f"alone it {error.reason}"
+
+
+def _seconds_of_process(result: Result) -> float:
+    """Time that a process of a pair took at most; 0 where it is unknown."""
+    starts = [pair.started_s for pair in result.pairs if pair.started_s is not None]
+    each = [later - earlier for earlier, later in pairwise(starts)]
+    return max(each, default=0.0) / _OF_A_PAIR
 
 
 def _observation(kind: MetricKind, groups: Sequence[Group]) -> Observation:

@@ -83,7 +83,7 @@ class Part:
         return replace(self, op_ms=op_ms, inside=inside, **times)
 
     def reading(self, other: str, instead: str) -> Part:
-        """Copy that reads one part in the place of another."""
+        """Copy that reads one part in place of another."""
         return replace(self, reads=tuple(instead if name == other else name for name in self.reads))
 
     def free(self) -> Part:
@@ -168,7 +168,7 @@ class Flow:
             todo += inputs
 
     def changed(self, *parts: Part) -> Flow:
-        """Copy with other parts in the place of those of the same ids."""
+        """Copy with other parts in place of those of the same ids."""
         new = {part.id: part for part in parts}
         return replace(self, parts=tuple(new.get(part.id, part) for part in self.parts))
 

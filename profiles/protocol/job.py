@@ -27,6 +27,14 @@ class IteratedAt:
 
 
 @dataclass(frozen=True)
+class HostOf:
+    """One of several hosts that train together, counted from 0."""
+
+    index: int
+    of: int
+
+
+@dataclass(frozen=True)
 class Job:
     """One sample.
 
@@ -47,6 +55,7 @@ class Job:
         soak: The measurement is a soak: memory is read over all of its seconds.
         made: Files that earlier processes of the same command have written.
         main: The script's dataset that turns are about; None where a run has to find it.
+        host: The host whose part is measured; None for all of the data.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -75,6 +84,7 @@ class Job:
     allow_writes: bool = False
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
+    host: HostOf | None = None
 
     def in_epochs(self) -> Job:
         """The same in one process, whose epochs take turns."""

@@ -15,7 +15,7 @@ from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN
 from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
-from pipeprof.profiles.time.attribution.call_overhead import add_calling, recover_waiting
+from pipeprof.profiles.time.attribution.call_overhead import add_calling, recover_waiting, without_waiting
 from pipeprof.profiles.time.attribution.from_trace import from_trace, parts_of
 from pipeprof.profiles.time.attribution.stage_time import (
     StageTime,
@@ -31,6 +31,7 @@ from pipeprof.profiles.time.attribution.stage_time import (
 )
 from pipeprof.profiles.time.attribution.trace_work import Work
 from pipeprof.profiles.time.ceiling import stage_ceiling
+from pipeprof.profiles.time.limits.cores import FREE_BELOW
 from pipeprof.profiles.time.top_stage import unknown_stages
 
 _Cost = TypeVar("_Cost", OpCost, PythonCost)
@@ -173,12 +174,21 @@ def attribute_time(
         times = recover_waiting(times, account.runtime_ms - (_cpu_ms(times) - before))
         times = cap_waiting_at_window(times, usage.interval_ms, cores)
         times = cap_at_threads(times, usage.interval_ms)
+        if _cores_were_free(usage, cores):
+            times = without_waiting(times)
         account = _with_executor(account, times, _cpu_ms(times) - before)
     times = split_inside(times, work)
     # What could not be assigned may be the work of a stage.
     unassigned = lost if account is None else account.unattributed_ms
     total = sum(time.active_ms for time in times) + unassigned
     return [_row(time, total, usage, cores) for time in times], account
+
+
+def _cores_were_free(usage: CpuUsage, cores: float) -> bool:
+    """Whether neither the process nor others left a thread without a core."""
+    if usage.idle_cores is None or usage.total_ms is None or not usage.interval_ms:
+        return False
+    return usage.idle_cores > (1.0 - FREE_BELOW) * cores and usage.total_ms < FREE_BELOW * cores * usage.interval_ms
 
 
 def _row(time: StageTime, total_ms: float, usage: CpuUsage, cores: float) -> Stage:

@@ -242,7 +242,7 @@ def as_one(stages: Sequence[Stage]) -> Stage:
         "ops": _together((cost for stage in stages for cost in stage.ops or ()), lambda cost: cost.op),
         "python": _together(
             (cost for stage in stages for cost in stage.python or ()),
-            lambda cost: (cost.function, cost.line, cost.parent),
+            lambda cost: (cost.function, cost.file, cost.parent),
         ),
         "parallelism": stages[0].parallelism if same else None,
         "timed_by": next((stage.timed_by for stage in stages if stage.timed_by is not None), None),

@@ -17,15 +17,9 @@ from pipeprof.pipelines.edits.edits import SetArgument, SplitMap, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.numbered import may_draw
 from pipeprof.profiles.advise.advise import UNVERIFIED
-from pipeprof.profiles.advise.edits.own_python import (
-    in_less_python,
-    in_own_python,
-    in_parallel,
-    maps_of_texts,
-    saved_by_chunks,
-    texts_in_chunks,
-    without_rounds,
-)
+from pipeprof.profiles.advise.edits.many_texts import maps_of_texts, saved_by_chunks, texts_in_chunks, with_what_follows
+from pipeprof.profiles.advise.edits.own_python import in_less_python, in_own_python, in_parallel, without_rounds
+from pipeprof.profiles.constants import COPIED_BYTES_PER_US
 from pipeprof.profiles.document.findings import Predicted
 from pipeprof.profiles.lines import inside, line_of, within
 from pipeprof.profiles.time.top_stage import are_twins, as_one
@@ -52,6 +46,8 @@ _MANY = 64
 """Elements per batch from which on passing them one at a time may be what takes the time."""
 _ABOUT_AS_COSTLY = 0.5
 """Of the work of the costliest side."""
+_COPIES_FROM = 0.25
+"""Of the time of a batch, for copying its bytes: rows of few bytes cost by their number."""
 _ONCE = "its work once, before the run"
 _ROWS_OF_ARRAY = re.compile(r"\w*Gather\w*|Slice")
 _TIMES_THE_BYTES = 2.0
@@ -108,6 +104,12 @@ class _Open:
         )
 
 
+def _mostly_copies(stage: Stage) -> bool:
+    """Whether the bytes that go into a batch take much of its time, and not the number of its elements."""
+    copied_ms = (stage.bytes_out_per_batch or math.inf) / COPIED_BYTES_PER_US / 1000
+    return copied_ms >= _COPIES_FROM * (stage.inside_ms or 0.0)
+
+
 def _is_no_gain(finding: Finding) -> bool:
     """Whether a change was measured to bring nothing, or no more than little."""
     most = (finding.measured or {}).get("high")
@@ -135,13 +137,13 @@ def advice_for(
     if (text := _of_function(profile, stage, left)) is not None:
         return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
     found: Advice | None = None
-    if row.stacks:
+    if row.stacks and _mostly_copies(stage):
         copied = f", now {size(stage.bytes_out_per_batch)} per batch" if stage.bytes_out_per_batch else ""
         text = f"copy fewer bytes into a batch{copied}: smaller elements, or types such as uint8 that the step casts"
         found = Advice(f"Copy less in {name}", text)
     elif row.unbatches:
         text = "keep its batches together, or take them apart after the costly stages: each element costs a call"
-        found = Advice(f"Give fewer elements in {name}", text)
+        found = Advice(f"Produce fewer elements in {name}", text)
     elif stage.id == _SOURCE and not (row.cheap or row.in_memory or row.generates_numbers or row.reorders):
         text = "read less: smaller records, no compression, or several files at a time if there are several"
         found = Advice(f"Read less in {name}", text)
@@ -165,6 +167,9 @@ def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]
     finding.title, finding.semantics = f"Call {name} on many texts at once", "same"
     if finding.measured is None:
         finding.reason = UNVERIFIED
+    if any(with_what_follows(line, stage) is not None for stage, line in lines):
+        # What the stages after them save as well is not known.
+        return
     formula = f"{percent(saved)} of the work is small ops of {name}, which many texts share then"
     finding.predicted = Predicted(speedup=1 / (1 - saved), formula=formula)
 
@@ -187,7 +192,7 @@ def _drawn_on_batches(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     change, python = in_words([stage], batch, line) if batch is not None else ("", "")
     if not change.endswith(VECTORISED):
         return None
-    return f"{change}: each element still draws numbers of its own, others than now", python
+    return f"{change}: each element still draws its own numbers, but different ones than now", python
 
 
 def name_together(stages: Sequence[Stage]) -> str:

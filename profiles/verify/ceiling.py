@@ -19,7 +19,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.lines import (
@@ -448,20 +448,37 @@ def _rest_of_cpu(profile: Profile, stages: Sequence[str]) -> float | None:
     return max(0.0, profile.cpu.total_ms - sum(known))
 
 
-def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bound | None, name: str) -> None:
+def write_bound(
+    finding: Finding,
+    trial: Trial,
+    stages: Sequence[str],
+    bound: Bound | None,
+    name: str,
+    *,
+    headspace: Headspace | None = None,
+) -> None:
     """Write into a finding what replaying its stages has shown.
 
     Args:
         name: What to call the stages.
+        headspace: What the whole pipeline could gain; its replay has whole batches and costs next to nothing.
     """
     judgement, evidence = trial.judgement, trial.evidence
     if judgement is None or evidence is None or judgement.speedup is None:
         finding.reason = f"no upper bound: {trial.reason.removeprefix('not tried: ')}"
         return
-    if _share_of_replay(evidence) > _MOST_OF_REPLAY:
-        finding.reason = f"no upper bound: handing out what {name} gave takes most of the time itself"
+    speedup, own = judgement.speedup, _share_of_replay(evidence)
+    if own > _MOST_OF_REPLAY:
+        free, low = headspace.speedup if headspace is not None else None, speedup.low * (1 - own)
+        if free is None or trial.status != "kept" or not 1 < low < free:
+            finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
+            return
+        # The difference of two times that are nearly the same says nothing; the whole pipeline's bound holds for each.
+        within = {"speedup": round(free, 4), "low": round(low, 4), "high": round(free, 4)}
+        finding.measured = {**(evidence.measured() or {}), **within, "replayed": list(stages)}
+        finding.status = "ceiling"
+        finding.reason = f"without {name} at most {significant(free)}×, as if the pipeline cost nothing"
         return
-    speedup = judgement.speedup
     measured: Facts = {**(evidence.measured() or {}), "replayed": list(stages)}
     if bound is not None:
         measured["other_cpu_ms_per_batch"] = round(bound.cpu_ms, 4)

@@ -62,9 +62,8 @@ def choose_point(profile: Profile) -> Point | str:
     reached, obstacle = _reach(profile, line)
     places = [place for place in range(reached) if not _has_variants(line[place])]
     if not places:
-        return (
-            obstacle or f"{stage_label(line[reached - 1])} gives ragged or sparse tensors, which are not kept in files"
-        )
+        stage = stage_label(line[reached - 1])
+        return obstacle or f"{stage} produces ragged or sparse tensors, which are not kept in files"
     work = [_work(profile, stage) for stage in line]
     total = sum(work)
     # What reading would cost is not known of a stage whose bytes are not.
@@ -104,7 +103,7 @@ def _obstacles(profile: Profile, stage: Stage) -> Iterator[str]:
     """Why what a stage gives cannot be kept, in sentences."""
     name, row = stage_label(stage), traits(stage.op)
     if stage.cardinality == _ENDLESS:
-        yield f"{name} gives elements without end"
+        yield f"{name} produces elements without end"
     if stage.tf_op is not None and traits(executed(stage.tf_op).op).shuffles and not row.shuffles:
         yield (
             f"{name} shuffles its files anew in each epoch: with shuffle=False, and a shuffle after the costly stages, "
@@ -113,16 +112,16 @@ def _obstacles(profile: Profile, stage: Stage) -> Iterator[str]:
     if row.repeats:
         yield f"{name} repeats its elements"
     if row.stores:
-        yield f"{name} keeps its elements already"
+        yield f"{name} already keeps its elements"
     if row.windows:
-        yield f"{name} gives datasets, which are not kept in files"
+        yield f"{name} produces datasets, which are not kept in files"
     for other in (stage, *inside(profile, stage)):
         place = "" if other is stage else f" in {name}"
         if other.random:
             yield f"{stage_label(other)}{place} draws random numbers: its elements differ from epoch to epoch"
         # A generator may give another order, or may not: two epochs of it are compared.
         if traits(other.op).reorders and not (traits(other.op).wrapped and traits(other.op).computes):
-            yield f"{stage_label(other)}{place} gives another order in each epoch"
+            yield f"{stage_label(other)}{place} produces a different order in each epoch"
 
 
 def _has_variants(stage: Stage) -> bool:

@@ -299,7 +299,7 @@ def cannot_verify(profile: Profile, *, rerun: bool = True) -> str | None:
         rerun: Whether a script trains again for it.
     """
     if not profile.complete or profile.exit_code:
-        return "the measurement did not come to its end"
+        return "the measurement did not finish"
     if profile.steps is None or not profile.steps.count:
         return "no step was measured"
     return not_in_turns(profile) if rerun else None

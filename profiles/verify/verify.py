@@ -57,7 +57,7 @@ from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Rese
 from pipeprof.profiles.wording import with_name
 
 STORED_BATCHES = 3
-"""In the place of a script's pipeline."""
+"""In place of a script's pipeline."""
 
 
 def verify(
@@ -70,6 +70,7 @@ def verify(
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
     only: Finding | None = None,
+    spent: float = 0.0,
 ) -> None:
     """Try the edits of a profile's findings, and write into the profile what they are.
 
@@ -80,9 +81,10 @@ def verify(
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each edit that was tried.
         only: The one change to try, of an earlier profile of the same target; None for all.
+        spent: Seconds of what the user has given that were used before, and that the budget does not have.
     """
     with Signals().installed() as signals:
-        _verify(profile, settings, budget, progress, reload, end_at, save, signals, only)
+        _verify(profile, settings, (budget, spent), progress, reload, end_at, save, signals, only)
         if signals.exit_code is not None:
             # Also where nothing was to be tried.
             profile.exit_code = signals.exit_code
@@ -103,7 +105,7 @@ def headspace_of(interval_ms: float, speedup: Interval) -> Headspace | None:
 def _verify(  # noqa: PLR0917 - what a verification has
     profile: Profile,
     settings: RunSettings,
-    budget: float,
+    seconds: tuple[float, float],
     progress: RunProgress,
     reload: Reload | None,
     end_at: float | None,
@@ -111,6 +113,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     signals: Signals,
     only: Finding | None,
 ) -> None:
+    budget, spent = seconds
     reclassify(profile)
     if only is not None:
         _leave_all_but(profile, only)
@@ -131,6 +134,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
             finding.reason = f"not tried: {reason}"
         return
     run = _Verification(profile, settings, budget, progress, reload, end_at, save, signals)
+    run.given += spent
     without_edit = [finding for finding in profile.proposals if not run.can_try(finding)]
     for finding in guessed:
         run.leave_out(finding, run.why_not(finding))
@@ -180,6 +184,8 @@ class _Verification:
         self._save = save
         self._signals = signals
         self._budget = budget
+        self.given = budget
+        """What the user has given, in seconds: a second measurement of what others disturbed has a part of it."""
         self._progress = progress
         self._note_waiting = waiting_note(progress.note, settings.lock_patience)
         self._began = time.monotonic()
@@ -273,7 +279,7 @@ class _Verification:
         self._drop_needless(candidates)
 
     def _find_headspace(self, trials: Trials) -> None:
-        """Measure the script with stored batches in the place of its pipeline: its step alone."""
+        """Measure the script with stored batches in place of its pipeline: its step alone."""
         interval = self._profile.steps.interval_ms if self._profile.steps is not None else None
         # The best change is worth more than to know how much there is to gain.
         change = self._pace.seconds_of(QUICK.pairs, first=False)
@@ -367,7 +373,7 @@ class _Verification:
         profile = self._profile
         profile.verification = Verification(
             seconds=round(time.monotonic() - self._began, 2),
-            budget_seconds=self._budget,
+            budget_seconds=self.given,
             mode=self._mode.mode,
             mode_reason=self._mode.why,
             tried=self._tried,
@@ -394,7 +400,7 @@ class _Verification:
             self._later.append((finding, stages, f"{finding.reason}; " if self._is_reported(finding) else ""))
             return
         fill = filling(self._profile, finding.edits)
-        reason = reason or self._jobs.changed_since_run() or trials.too_long(self._budget, fill.trial_seconds)
+        reason = reason or self._jobs.changed_since_run() or trials.too_long(self.given, fill.trial_seconds)
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
             return
@@ -443,8 +449,8 @@ class _Verification:
             if trials.refusal is not None:
                 finding.reason = f"{before}no upper bound: {trials.refusal}"
                 return
-            if trials.too_long(self._budget) is not None:
-                more = self._budget + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=True)
+            if trials.too_long(self.given) is not None:
+                more = self.given + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=True)
                 self._lacking = self._needs or 10 * math.ceil(more / 10)
                 finding.reason = f"{before}how much faster it could get was not measured: --budget {self._lacking}"
                 return
@@ -455,7 +461,7 @@ class _Verification:
             self._bounded[tuple(stages)] = known
         settle, evidence = self._pace.block.settle_seconds, known.evidence
         most = ceiling.bound_of(self._profile, evidence, settle, stages) if evidence else None
-        ceiling.write_bound(finding, known, stages, most, name)
+        ceiling.write_bound(finding, known, stages, most, name, headspace=self._profile.headspace)
         bound_advice.add_command(self._profile, finding, stages)
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
@@ -527,7 +533,7 @@ class _Verification:
             if error.trial is not None:
                 write_into(finding, error.trial)
             raise
-        write_into(finding, trial, self._budget)
+        write_into(finding, trial, self.given)
         if (why := too_dear(finding, self._profile.memory.peak_bytes, self._limit)) is not None:
             finding.status, finding.reason = "rejected", why
         if (changed := self._jobs.changed_since_run()) is not None:
@@ -548,7 +554,7 @@ class _Verification:
         """Try edits in the order of the queue; return the kept ones of those that the profile does not report yet."""
         kept, waiting = [], list(candidates)
         while waiting:
-            finding = self._next(waiting)
+            finding = self._next(trials, waiting)
             waiting = [one for one in waiting if one is not finding]
             reported, bound = self._is_reported(finding), self._reserved()
             best = not self._tried and (reported or promises(finding))
@@ -576,7 +582,7 @@ class _Verification:
                     words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
         return kept
 
-    def _next(self, waiting: Sequence[Finding]) -> Finding:
+    def _next(self, trials: Trials, waiting: Sequence[Finding]) -> Finding:
         """The next one of those that wait: what cannot be tried in its place, else the first one of the queue."""
         if not self.can_try(waiting[0]):
             return waiting[0]
@@ -584,8 +590,11 @@ class _Verification:
         queue = in_order(candidates, self._seconds, self._measured, proposal=proposal_of)
         if any(not one.proposal.caches for one in self._measured):
             return queue[0]
-        # What gains on all of the data is measured before what gains on a sample that fits into memory.
-        return next((finding for finding in queue if finding.cache is None), queue[0])
+        # What gains on all of the data is measured before what gains on a sample that fits into memory; but what is
+        # expected to gain little does not take the time of a large gain.
+        lasting = next((finding for finding in queue if finding.cache is None), queue[0])
+        both = trials.left() >= self._seconds(lasting) + self._seconds(queue[0])
+        return lasting if both or promises(lasting) or not promises(queue[0]) else queue[0]
 
     def _seconds(self, finding: Finding) -> float:
         """Seconds that a trial takes: a cache fills, and another pipeline to compare with is started."""
@@ -606,9 +615,9 @@ class _Verification:
 
     def _used_up(self) -> str:
         """Why a change has no time, and the budget that has it for one more, in words."""
-        more = self._budget + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=False)
+        more = self.given + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=False)
         self._lacking = self._lacking or 10 * math.ceil(more / 10)
-        return f"the budget of {self._budget:.0f} s was used up: --budget {self._lacking}"
+        return f"the budget of {self.given:.0f} s was used up: --budget {self._lacking}"
 
     def _take(self, finding: Finding, parts: Sequence[Finding]) -> list[Finding]:
         """Report what was kept, unless one of its parts does as well."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.static.written_calls import WrittenArguments, WrittenFunction
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.sharding import Sharding
     from pipeprof.profiles.document.stages import Headspace, Stage
 
 Kept = dict[str, Any]
@@ -200,7 +201,7 @@ class MeasuredFacts:
         python_ms_per_batch: Time inside Python functions per batch, summed over threads, in milliseconds.
         python_lock_share: Part of the time inside them in which Python's lock was taken.
         environment: Variables of allocators and thread pools that the run's environment has set.
-        allocator: Path of an allocator's library that could be loaded in the place of glibc's.
+        allocator: Path of an allocator's library that could be loaded in place of glibc's.
     """
 
     worker_cores: float | None = None
@@ -256,6 +257,7 @@ class PipelineView:
         slips: Found in the text of the target's function; none for a spec.
         hot_spots: What lines of Python that take much of the time do.
         texts: Texts of the files that the stages are written in, by the name of the file.
+        sharding: What each of several hosts reads; ``None`` where nobody asked for hosts.
     """
 
     kind: Literal["static", "measured"]
@@ -272,6 +274,7 @@ class PipelineView:
     slips: tuple[Slip, ...] = ()
     hot_spots: tuple[HotSpot, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
+    sharding: Sharding | None = None
 
     @cached_property
     def by_id(self) -> dict[str, StageView]:

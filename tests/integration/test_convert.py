@@ -166,9 +166,14 @@ def test_a_spec_reads_what_its_first_stages_gave(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("function", "at", "count_at", "words"),
     [
-        ("counted", "stages.0", "source", "f gives other elements in the second epoch (Python in g), from element 1"),
-        ("ragged", "stages.1", "source", "f gives ragged tensors, which are not kept in files"),
-        ("endless", "source", None, "f gives 1,024 elements and more: an end was not found within 0 s"),
+        (
+            "counted",
+            "stages.0",
+            "source",
+            "f produces different elements in the second epoch (Python in g), from element 1",
+        ),
+        ("ragged", "stages.1", "source", "f produces ragged tensors, which are not kept in files"),
+        ("endless", "source", None, "f produces 1,024 elements and more: an end was not found within 0 s"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_with_the_stage(

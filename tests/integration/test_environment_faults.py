@@ -1,6 +1,6 @@
 """Faults of the environment and of the processes: the cause in a sentence, nothing lost, nobody left.
 
-Most tests put other code in the place of what the worker measures, so that they need no TensorFlow: harness, worker
+Most tests put other code in place of what the worker measures, so that they need no TensorFlow: harness, worker
 process, channel and diagnosis are the real ones.
 """
 

@@ -275,7 +275,7 @@ def test_converted_data_come_from_the_callers_folder_alone(tmp_path: Path) -> No
         pipeprof.apply(mapped(), path)
     # The folder that the plan names does not exist, and is not looked at.
     assert values(pipeprof.apply(mapped(), path, data=tmp_path / "mine"))[0] == "[0.0, 1.0, 2.0, 3.0]"
-    with pytest.raises(PlanError, match="has other data: its elements are int64, the dataset's float32"):
+    with pytest.raises(PlanError, match="has different data: its elements are int64, the dataset's float32"):
         pipeprof.apply(mapped(), path, data=tmp_path / "other")
     with pytest.raises(ValueError, match="TensorFlow does not accept the new stage"):
         pipeprof.apply(mapped(), path, data=tmp_path / "broken")

@@ -31,8 +31,8 @@ kept = [runpy.run_path(f"{{name}}.py", run_name="__main__") for name in {names}]
 ITSELF = "never_iterated"
 LOOPS = [name for name, pair in PAIRS.items() if pair["run"] == "loops"]
 FITS = [name for name, pair in PAIRS.items() if pair["run"] == "fits"]
-# What a step spends is known of the main dataset of a run: this pair is run alone.
-PYTHON = [name for name, pair in PAIRS.items() if pair["run"] == "python"]
+# What a step spends, and when an epoch's first batch comes, is known of the main dataset of a run.
+ALONE = [name for name, pair in PAIRS.items() if pair["run"] == "alone"]
 
 
 def twin(name: str) -> str:
@@ -74,13 +74,8 @@ def fit_twins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def in_python(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("in_python"), PYTHON)
-
-
-@pytest.fixture(scope="module")
-def in_python_twin(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("in_python_twin"), [*map(twin, PYTHON)])
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    return {name: run(tmp_path_factory.mktemp(name), [name]) for name in (*ALONE, *map(twin, ALONE))}
 
 
 def uses(profile: dict[str, Any], script: str, role: str = "loop") -> list[dict[str, Any]]:
@@ -106,26 +101,28 @@ def test_every_pair_is_run() -> None:
     assert (
         scripts
         == {*PAIRS, *(f"{name}_twin" for name in PAIRS)}
-        == {*LOOPS, *FITS, *PYTHON, *map(twin, LOOPS + FITS + PYTHON)}
+        == {*LOOPS, *FITS, *ALONE, *map(twin, LOOPS + FITS + ALONE)}
     )
 
 
-def test_each_script_has_its_finding_and_no_other(
-    loops: dict[str, Any], fits: dict[str, Any], in_python: dict[str, Any]
-) -> None:
-    for name, profile in (("loops", loops), ("fits", fits), ("python", in_python)):
-        expected = [
-            (pair["rule"], "train.py" if script == ITSELF else f"{script}.py", pair["line"])
-            for script, pair in PAIRS.items()
-            if pair["run"] == name
-        ]
-        assert sorted(reported(profile)) == sorted(expected)
+def expected(names: list[str]) -> list[tuple[str, str, int]]:
+    pairs = ((name, PAIRS[name]) for name in names)
+    return [(pair["rule"], "train.py" if name == ITSELF else f"{name}.py", pair["line"]) for name, pair in pairs]
 
 
-def test_no_twin_has_a_finding(
-    loop_twins: dict[str, Any], fit_twins: dict[str, Any], in_python_twin: dict[str, Any]
-) -> None:
-    assert reported(loop_twins) + reported(fit_twins) + reported(in_python_twin) == []
+def test_each_script_has_its_finding_and_no_other(loops: dict[str, Any], fits: dict[str, Any]) -> None:
+    assert sorted(reported(loops)) == sorted(expected(LOOPS))
+    assert sorted(reported(fits)) == sorted(expected(FITS))
+
+
+def test_no_twin_has_a_finding(loop_twins: dict[str, Any], fit_twins: dict[str, Any]) -> None:
+    assert reported(loop_twins) + reported(fit_twins) == []
+
+
+@pytest.mark.parametrize("name", ALONE)
+def test_a_script_of_its_own_has_its_finding_and_its_twin_none(alone: dict[str, dict[str, Any]], name: str) -> None:
+    assert reported(alone[name]) == expected([name])
+    assert reported(alone[twin(name)]) == []
 
 
 def test_datasets_built_again(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Iterator
@@ -9,16 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from pipeprof.cli.main import invoke
 from tests.pages.browser import Browser
 from tests.unit.cli.test_html import DOCUMENTS, known, with_stages
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = ROOT / "docs" / "pages"
-KINDS = ("proven", "fix", "gate", "why", "raised", "four", "script-fit", "step-none")
+TRACE = ROOT / "tests" / "recorded" / "traces" / "h200_jax_loop.xplane.pb.gz"
+"""Of a loop in JAX on a GPU that waits for its batches."""
+KINDS = ("proven", "fix", "gate", "why", "gaps", "raised", "four", "script-fit", "step-none")
 FRAMES = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
-SHOWN = {"run": ("proven", 1280, 1000), "fix": ("fix", 1280, 1000), "gate": ("gate", 1280, 900),
-         "compare": ("why", 1280, 900), "run-phone": ("proven", 390, 844)}  # fmt: skip
+SHOWN = {"run": "proven", "fix": "fix", "gate": "gate", "compare": "why", "gaps": "gaps"}
+"""What the documentation shows of each kind, in every frame."""
+HEIGHTS = {1280: 1000, 390: 844}
 MOST_BYTES = 150_000
 
 
@@ -30,7 +35,12 @@ def browser() -> Iterator[Browser]:
 
 def file_of(name: str, folder: Path) -> Path:
     page = folder / f"{name}.html"
-    page.write_text(known(name).source, encoding="utf-8")
+    if name == "gaps":
+        trace = folder / "loop.xplane.pb"
+        trace.write_bytes(gzip.decompress(TRACE.read_bytes()))
+        assert invoke(["gaps", str(trace), "--out", str(page)]) == 0
+    else:
+        page.write_text(known(name).source, encoding="utf-8")
     return page
 
 
@@ -60,7 +70,7 @@ def test_a_page_is_quiet_fits_and_is_accessible(
     assert fault_of(browser) is None
 
 
-@pytest.mark.parametrize("name", ["proven", "fix", "gate", "why"])
+@pytest.mark.parametrize("name", ["proven", "fix", "gate", "why", "gaps"])
 def test_a_telephone_shows_verdict_factor_and_interval_without_scrolling(
     browser: Browser, tmp_path: Path, name: str
 ) -> None:
@@ -105,13 +115,25 @@ def test_five_hundred_stages_fit(browser: Browser, tmp_path: Path) -> None:
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("name", SHOWN)
-def test_the_documentation_has_a_picture_of_each_kind(browser: Browser, tmp_path: Path, name: str) -> None:
-    document, width, height = SHOWN[name]
+def picture_of(kind: str, width: int, theme: str) -> Path:
+    """The file of a picture: ``run.webp``, ``run-dark.webp``, ``run-phone.webp``, ``run-phone-dark.webp``."""
+    parts = [kind, *(["phone"] if width < 600 else []), *(["dark"] if theme == "dark" else [])]
+    return PICTURES / f"{'-'.join(parts)}.webp"
+
+
+@pytest.mark.parametrize(("width", "theme"), FRAMES)
+@pytest.mark.parametrize("kind", SHOWN)
+def test_the_documentation_has_a_picture_of_each_kind(
+    browser: Browser, tmp_path: Path, kind: str, width: int, theme: str
+) -> None:
+    picture = picture_of(kind, width, theme)
     if os.environ.get("SCREENSHOTS"):
-        browser.show(file_of(document, tmp_path), width, "light", height)
-        browser.picture(PICTURES / f"{name}.webp", quality=80)
-    picture = PICTURES / f"{name}.webp"
+        browser.show(file_of(SHOWN[kind], tmp_path), width, theme, HEIGHTS[width])
+        browser.picture(picture, quality=80)
     assert picture.is_file(), "SCREENSHOTS=1 make test-pages writes it"
     assert picture.stat().st_size <= MOST_BYTES
-    assert set(KINDS) <= set(DOCUMENTS)
+    assert f"pages/{picture.name}" in (ROOT / "docs" / "page.md").read_text(encoding="utf-8")
+
+
+def test_the_documents_of_the_pages_exist() -> None:
+    assert set(KINDS) <= {*DOCUMENTS, "gaps"}

@@ -1,4 +1,4 @@
-"""Plans as JSON: one that is right in every part, and values to put in the place of its parts."""
+"""Plans as JSON: one that is right in every part, and values to put in place of its parts."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ ROWS = {
         {"host", "nvml", "redaction"},
         {"git"},
         {"doctor", "view", "time", "worker", "gaps"},
-        {"memory", "model", "propose"},
+        {"memory", "model", "propose", "hosts"},
         {"advise"},
         {"harness"},
         {"experiment"},
@@ -86,6 +86,7 @@ ROWS = {
         {"convert"},
         {"fix"},
         {"judge"},
+        {"history"},
     ),
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.

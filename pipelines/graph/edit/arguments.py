@@ -25,7 +25,7 @@ _AS_NONE: Final = frozenset(
 )
 """Arguments whose value without them is the one that they have as None."""
 _DEFAULTS: Final = {"block_length": 1}
-"""What TensorFlow's Python API puts in the place of None."""
+"""What TensorFlow's Python API puts in place of None."""
 
 
 def set_argument(

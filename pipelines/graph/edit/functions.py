@@ -214,7 +214,7 @@ def inlined(graph: EditableGraph, function: Any, *, assertions: bool = False) ->
 
 
 def without_branches(graph: EditableGraph, function: Any) -> Any:
-    """Copy a function with everything that it calls, and with a choice between two results in the place of each branch.
+    """Copy a function with everything that it calls, and with a choice between two results in place of each branch.
 
     Both branches run then. Those with an op that may fail, draw or write stay branches.
     """
@@ -269,7 +269,7 @@ def _has_known_shapes(function: Any) -> bool:
 
 
 def _choose(function: Any, branch: Any) -> None:
-    """Put two calls and a choice between their results in the place of a branch."""
+    """Put two calls and a choice between their results in place of a branch."""
     condition, *given = data_inputs(branch)
     controls = [reference for reference in branch.input if reference.startswith("^")]
     kinds = [*branch.attr["Tout"].list.type]
@@ -318,7 +318,7 @@ def _callee(graph: EditableGraph, node: Any, assertions: bool) -> Callee | None:
 
 
 def replace_call(function: Any, call: Any, callee: Callee) -> list[str]:
-    """Put the body of a called function in the place of the call; return the references to its results."""
+    """Put the body of a called function in place of the call; return the references to its results."""
     body, start = callee
     name = call.name
     given = dict(zip((one.name for one in body.signature.input_arg), data_inputs(call)[start:], strict=True))

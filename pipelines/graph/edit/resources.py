@@ -1,7 +1,7 @@
 """Resources that the functions of a dataset capture, handed through to the datasets that are made of its graph.
 
 Serialising a dataset copies what its variables and tables hold, so that later changes would not be seen. In a graph for
-edits, marks are in the place of these copies, as they are in that of large arrays (`Held`), and a dataset made of the
+edits, marks are in place of these copies, as they are in that of large arrays (`Held`), and a dataset made of the
 graph uses the resources of the original one. TensorFlow 2.21.
 """
 
@@ -57,7 +57,7 @@ class _Captured:
 
 
 def hand_through(graph: EditableGraph, dataset: Any) -> None:
-    """Put marks of the live resources in the place of the copies in a dataset's graph.
+    """Put marks of the live resources in place of the copies in a dataset's graph.
 
     Raises:
         CannotEditError: A function changes one of them, which would happen in each run of an edited pipeline too, or

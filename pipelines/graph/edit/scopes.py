@@ -141,7 +141,7 @@ def function_of(graph: EditableGraph, node: Any) -> Any:
 
 
 def set_function(node: Any, name: str) -> None:
-    """Give a node a function of another name in the place of its first one."""
+    """Give a node a function of another name in place of its first one."""
     next(value for value in node.attr.values() if value.func.name).func.name = name
 
 

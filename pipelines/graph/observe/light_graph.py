@@ -1,6 +1,6 @@
 """The graph of a dataset without its large tensors.
 
-Where the dataset was observed while it was built, TensorFlow's ops are called once more with marks in the place of
+Where the dataset was observed while it was built, TensorFlow's ops are called once more with marks in place of
 large tensors, and nothing is copied. Elsewhere the whole graph is serialised once and its constants are cut out.
 """
 

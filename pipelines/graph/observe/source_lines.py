@@ -192,7 +192,7 @@ class Lines:
         return tf.data.experimental.from_variant(copy.variant, dataset.element_spec), copy.saved
 
     def marked(self, dataset: Any) -> tuple[Any, Held, int] | None:
-        """Copy ``dataset`` with marks in the place of large arrays; return its variant, these and their bytes, or None.
+        """Copy ``dataset`` with marks in place of large arrays; return its variant, these and their bytes, or None.
 
         Constants of functions stay where they are.
         """

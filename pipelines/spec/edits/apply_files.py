@@ -51,7 +51,7 @@ def apply_to_text(text: str, edits: Sequence[PipelineEdit]) -> str:
     body = text.removeprefix(mark)
     document = read(body)
     if document.problems or not isinstance(document.data, dict):
-        raise EditError(document.problems[0].message if document.problems else "the text is no spec")
+        raise EditError(document.problems[0].message if document.problems else "the text is not a spec")
     found = plan(document.data, edits)
     if same(document.data, found.data):
         return text

@@ -37,7 +37,7 @@ class Splices:
         self._found: list[Splice] = []
 
     def replace(self, start: int, end: int, text: str) -> None:
-        """Put a text in the place of a stretch."""
+        """Put a text in place of a stretch."""
         if start != end or text:
             self._found.append(Splice(len(self._found), start, end, text))
 

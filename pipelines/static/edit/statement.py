@@ -18,7 +18,7 @@ _RECEIVER: Final = "__receiver__"
 
 @dataclass(frozen=True)
 class NewStatement:
-    """A statement in the place of others.
+    """A statement in place of others.
 
     Attributes:
         text: In one line.
@@ -32,7 +32,7 @@ class NewStatement:
 def with_calls(
     text: str, places: Sequence[CallPlace], calls: str, *, source: bool = False, after: bool = False
 ) -> NewStatement | None:
-    r"""Return the statement that has other calls in the place of some that follow each other.
+    r"""Return the statement that has other calls in place of some that follow each other.
 
     Args:
         text: The file.
@@ -168,7 +168,7 @@ class _Chain:
 
 
 class _Put(ast.NodeTransformer):
-    """Puts an expression in the place of another one."""
+    """Puts an expression in place of another one."""
 
     def __init__(self, wanted: Callable[[ast.AST], bool], new: ast.expr) -> None:
         self._wanted = wanted

@@ -15,7 +15,7 @@ class _Jax(UserCode):
     name = "jax"
     example = "file.py:step"
     description = (
-        'A function of arrays of JAX, "file.py:step", relative to the spec; handing them over is counted apart.'
+        'A function of JAX arrays, "file.py:step", relative to the spec; converting a batch is counted separately.'
     )
     package = "jax"
     copies_ahead = (

@@ -16,8 +16,8 @@ class _Recorded(StepKind):
     example = "profile.json"
     pattern = r".+\.json"
     description = (
-        "The step of a profile, of a training script or any run with a step: as long as it was there, drawn anew, and "
-        "as far ahead. It only waits; a step that computed on the same cores is no proof."
+        "The step times of a profile, of a training script or of any run with a step, drawn at random, with as many "
+        "steps in flight. It only waits: if the real step computes on the same cores, it proves nothing."
     )
     own_code = False
     shares_device = True

@@ -15,8 +15,8 @@ class _Torch(UserCode):
     name = "torch"
     example = "file.py:step"
     description = (
-        'A function of tensors of PyTorch, "file.py:step", relative to the spec, on the GPU if there is one; handing '
-        "them over is counted apart."
+        'A function of PyTorch tensors, "file.py:step", relative to the spec, on the GPU if there is one; converting '
+        "a batch is counted separately."
     )
     package = "torch"
     copies_ahead = ""

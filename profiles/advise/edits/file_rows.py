@@ -8,7 +8,7 @@ from typing import Any
 from pipeprof.pipelines.edits.edits import InsertStage, NewStage, PipelineEdit, ReplaceStages
 from pipeprof.profiles.view.view import SavedComponent, StageView
 
-_SUMMARY = "read the rows of {stage} from the file, in the place of an array in memory"
+_SUMMARY = "read the rows of {stage} from the file instead of an array in memory"
 
 
 def records_instead(source: StageView, indexed: Sequence[StageView]) -> tuple[PipelineEdit, ...] | None:
@@ -18,7 +18,7 @@ def records_instead(source: StageView, indexed: Sequence[StageView]) -> tuple[Pi
     an element, never by its value.
 
     Args:
-        indexed: The stages after it that get records in the place of rows; a batch is the last one.
+        indexed: The stages after it that get records in place of rows; a batch is the last one.
     """
     saved = source.saved
     if not saved:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeprof.pipelines.static.by_batch import CalledInPython, RowsAtOnce
+from pipeprof.pipelines.static.instead.tensors import InTensors
 from pipeprof.pipelines.static.numbered import Numbered
 from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.edits.in_place import in_place
@@ -85,7 +86,9 @@ def by_number(
     components: Sequence[ComponentView],
     keys: Sequence[str] | None,
     stages: Sequence[NamedStage],
+    *,
     batches: Batches | None = None,
+    ops: InTensors | None = None,
 ) -> str | None:
     """A generator's elements, made in parallel calls of a map; None where their structure is not certain.
 
@@ -93,21 +96,23 @@ def by_number(
         keys: One for each component: a dict's name, a tuple's index, ``0`` for a tensor.
         stages: The generator's stage and those after it that go with it; names that are unknown where it is passed to
             TensorFlow make the code uncertain.
+        ops: The function of one element in two, reading in Python and computing in ops.
     """
     names = dict_names(keys, len(components))
     if names is None or any(one.dtype in ("variant", "resource") for one in components):
         return None
     taken = {*made.taken, *names}
     items, element = free_name("items", *taken), free_name("element", *taken)
+    index = free_name("i", *(ops.names if ops is not None else ()))
     order = f"{f'.shuffle(len({items}))' if made.shuffled else ''}{'.repeat()' if made.endless else ''}"
     name = batches.rows.name if batches is not None else made.name
-    values, types = f"{name}({items}[i])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
+    values, types = f"{name}({items}[{index}])", [_NUMPY.get(one.dtype, one.dtype) for one in components]
     if names:
         values = f"[row[key] for row in [{values}] for key in {[*names]}]"
     # A generator's values are cast to its signature, those of numpy_function are not.
     alone = len(types) == 1 and not names
     cast = f"np.asarray({values}, {types[0]!r})" if alone else f"list(map(np.asarray, {values}, {types}))"
-    call = f"lambda i: {cast}, [i]"
+    call = f"lambda {index}: {cast}, [{index}]"
     listed = made.items if made.items.startswith("range(") else f"list({made.items})"
     if batches is not None:
         listed, order = f"np.asarray({listed})", f"{order}{batches.before}"
@@ -115,16 +120,81 @@ def by_number(
     text = file_text(place.file) if place is not None else ""
     calls = f"map({element}, num_parallel_calls=tf.data.AUTOTUNE){batches.after if batches else ''}"
     new = f"tf.data.Dataset.range(len({items})){order}.{calls}"
+    one_element = batches.rows.lines if batches is not None else made.function
+    body = from_python(components, names, call, batched=batches is not None)
+    if ops is not None:
+        read = free_name(f"read_{made.name.removeprefix('one_of_')}", *taken)
+        one_element = (made.function[0].replace(f"def {made.name}(", f"def {read}(", 1), *_returning(ops))
+        body = [
+            *_handed_over(ops, f"{read}({items}[{index}])", index, [index]),
+            *ops.ops,
+            *_results(ops, components, names),
+        ]
     lines = [
         *made.before,
         f"{items} = {listed}",
-        *(batches.rows.lines if batches is not None else made.function),
-        f"def {element}(i):",
-        *(f"    {line}" for line in from_python(components, names, call, batched=batches is not None)),
+        *one_element,
+        f"def {element}({index}):",
+        *(f"    {line}" for line in body),
         in_place({place.file: text} if place is not None else {}, stages, new, source=True),
     ]
     code = "\n".join(lines)
     return code if place is None or not unknown_names(code, text, place.line) else None
+
+
+def _returning(ops: InTensors) -> list[str]:
+    """The statements that stay Python, with what they give to the ops."""
+    return [*(f"    {line}" for line in ops.read), f"    return {', '.join(ops.given)}"]
+
+
+def _handed_over(ops: InTensors, call: str, parameters: str, inputs: Sequence[str]) -> list[str]:
+    """The call of what stays Python, whose arrays come in the types of the ops."""
+    given = ", ".join(inputs)
+    if len(ops.given) == 1:
+        made = f"lambda {parameters}: np.asarray({call}, {ops.types[0]!r})"
+        return [f"{ops.given[0]} = tf.numpy_function({made}, [{given}], tf.{ops.types[0]})"]
+    made = f"lambda {parameters}: list(map(np.asarray, {call}, {[*ops.types]}))"
+    types = ", ".join(f"tf.{one}" for one in ops.types)
+    return [f"{', '.join(ops.given)} = tf.numpy_function({made}, [{given}], [{types}])"]
+
+
+def _results(ops: InTensors, components: Sequence[ComponentView], names: Sequence[str]) -> list[str]:
+    parts = [shaped(value, one.shape) for value, one in zip(ops.results, components, strict=True)]
+    if names:
+        return ["return {" + ", ".join(f"{name!r}: {part}" for name, part in zip(names, parts, strict=True)) + "}"]
+    return [f"return {', '.join(parts)}"]
+
+
+def shaped(value: str, shape: Sequence[int | None] | None) -> str:
+    """A value with the shape that it is known to have."""
+    return value if shape is None else f"tf.ensure_shape({value}, {[*shape]})"
+
+
+def in_ops(
+    found: CalledInPython, parameters: str, name: str, ops: InTensors, components: Sequence[ComponentView]
+) -> list[str]:
+    """A map's function that calls Python for what only Python can do, and ops for the rest.
+
+    Args:
+        parameters: Of the function of Python, as written.
+        name: Of what the map is given.
+        components: Of one element of the map.
+    """
+    read = f"read_in_{found.function}"
+    shapes = dict(zip(found.results, components, strict=True))
+    values = [
+        shaped(value, shapes[output].shape if output in shapes else None)
+        for output, value in zip(found.outputs, ops.results, strict=True)
+    ]
+    made = [f"{', '.join(found.outputs)} = {', '.join(values)}"]
+    body = [*_handed_over(ops, f"{read}({parameters})", parameters, found.inputs), *ops.ops, *made]
+    return [
+        f"def {read}({parameters}):",
+        *_returning(ops),
+        f"def {name}({', '.join(found.parameters)}):",
+        *(f"    {line}" for line in body),
+        f"    return {found.returned}",
+    ]
 
 
 def on_batches(

@@ -1,4 +1,4 @@
-"""Calls in the place of a pipeline's stages, as the user's file is to have them."""
+"""Calls in place of a pipeline's stages, as the user's file is to have them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def in_place(
     source: bool = False,
     variable: str = "dataset",
 ) -> str:
-    """Return a line that has other calls in the place of stages that follow each other.
+    """Return a line that has other calls in place of stages that follow each other.
 
     It is the statement of the user's file as it is then. Where the file does not show that, as where a stage is made in
     another function, it is the calls alone; without a file, they stand on a variable.
@@ -47,7 +47,7 @@ def in_place(
 def own_statement(
     texts: Mapping[str, str], stages: Sequence[NamedStage], calls: str, *, source: bool = False, after: bool = False
 ) -> str | None:
-    """Return the statement of the user's file with other calls in the place of stages; None where it shows none.
+    """Return the statement of the user's file with other calls in place of stages; None where it shows none.
 
     Args:
         after: Whether they come after the stages, which then stay.

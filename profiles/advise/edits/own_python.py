@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
+import ast
 import math
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE, SILENT
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.by_batch import calls_tensorflow, wrapped
 from pipeprof.pipelines.static.imports import in_file
+from pipeprof.pipelines.static.instead.augmented import augmented
+from pipeprof.pipelines.static.instead.tensors import definition_of, in_tensors
 from pipeprof.pipelines.static.numbered import Numbered, numbered
-from pipeprof.pipelines.static.rewritten import all_rounds, in_numpy, same_in_all_rounds, takes_any_texts, whole_arrays
-from pipeprof.profiles.advise.edits.generator_code import by_number
+from pipeprof.pipelines.static.rewritten import all_rounds, function_before, in_numpy, same_in_all_rounds, whole_arrays
+from pipeprof.profiles.advise.edits.generator_code import by_number, in_ops
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE
 from pipeprof.profiles.view.texts import file_text, written_function
 from pipeprof.profiles.view.view import ComponentView
@@ -32,18 +32,19 @@ _LOCKED_FROM = 0.3
 0.47, with NumPy on arrays of 150 KB and 2 cores."""
 _GETS_ARRAYS = "PyFunc"
 """The op of `tf.numpy_function`: a `py_function` gets tensors."""
+_DTYPES = re.compile(r"tf\.(\w+)")
 _CALLS = 16
 """Parallel calls of what waits."""
 
 OF_INTERVAL = 0.5
 """Part of the time of a batch in which the only call of a map computes, from which more calls are proposed."""
 _TWO = 2
+_LOOP_FROM = 0.2
+"""Share of the time with the GIL that a loop over numbers takes, from which it is written on the whole array where
+calls take turns: lines that wait for the GIL count as well, so that a loop of 0.37 was seen as 0.26."""
 LOADS_FROM = 0.2
 """Share of a map's time that reads or decodes, from which a loop that does it again is looked for."""
 _LOADS = ("Decode", "Parse", "ReadFile")
-_CHUNK = 256
-_OF_TEXTS = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
-_OF_WHOLE = frozenset({"StringFormat"})
 
 
 def in_own_python(stage: Stage) -> tuple[str, str] | None:
@@ -60,10 +61,10 @@ def in_less_python(stage: Stage) -> tuple[str, str] | None:
     """Return the same of what computes in Python, where it can compute less of it, or in parallel."""
     hot = _hottest(stage)
     loop = _without_loop(stage, hot) if hot is not None else None
-    known = loop if loop is not None else elements_by_number(stage)
+    known = loop or elements_by_number(stage) or _augmented(stage)
     if known is None and (eager := without_eager(stage)) is not None and eager.share >= PYTHON_SHARE.value:
         return eager.text, "\n".join(eager.lines)
-    return known
+    return _in_ops(stage, hot) if known is None and hot is not None else known
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,11 @@ def _called_itself(stage: Stage) -> tuple[str, str] | None:
     if place is None or given is None or found is None or not calls_tensorflow(file_text(place.file), found.function):
         return None
     text = f"call {called(found.function)} itself, without {found.wrapper}: all that it calls is TensorFlow"
-    call, at = f"{found.function}({', '.join(found.inputs)})", f"in the place of {found.call}"
+    call, at = f"{found.function}({', '.join(found.inputs)})", f"in place of {found.call}"
     if not given.definition:
         whole = given.text.replace(found.call, call)
         line = f".map({whole}, num_parallel_calls=tf.data.AUTOTUNE)  # {stage_place(stage)}"
-        return text, _in_its_file(stage, line)
+        return text, in_its_file(stage, line)
     return text, f"{', '.join(found.outputs)} = {call}  # in {called(given.text)}, {at}"
 
 
@@ -148,40 +149,95 @@ def _without_loop(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
         return None
     share = hot.share * sum(part for line, part in shares if made.first <= line <= made.last)
     held = max(hot.lock_share or 1.0, share) if (stage.parallelism or 1.0) > 1 else 1.0
-    if share < PYTHON_SHARE.value * held:
+    if share < (_LOOP_FROM if held < 1 else PYTHON_SHARE.value) * held:
         return None
     of_lock = f" and {percent(share / held)} of that with the GIL held" if held < 1 else ""
     at = f"{made.first}-{made.last}" if made.last > made.first else str(made.first)
     file = as_typed(hot.file or "").rpartition("/")[2]
     part = f"{percent(share)} of its time{of_lock}"
     text = f"compute the loop of {called(hot.function)} ({file}:{at}), {part}, on the whole array"
-    lines = "\n".join([f"# in the place of lines {at}", *made.lines])
+    lines = "\n".join([f"# in place of lines {at}", *made.lines])
     return text, in_file(lines, file_text(hot.file or ""))
 
 
 def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str] | None:
     """A generator's elements, made in parallel calls of a map; in TensorFlow's ops where NumPy holds the GIL."""
-    components = [
-        ComponentView(one.dtype, tuple(one.shape) if one.shape is not None else None)
-        for one in stage.element_spec or ()
-    ]
+    components = _components(stage)
     keys = [one.name for one in stage.element_spec or ()]
     if not any("." in key for key in keys):
         # A component has the name of what it becomes: only the code shows what the generator itself gives.
         keys = list(made.keys or (["0"] if len(keys) == 1 else ()))
     text = f"make its elements in parallel calls of a map: {called(hot.function)} becomes a function of one element"
     drawn = "; the order of its random numbers changes" if made.random else ""
-    lines = by_number(made, components, keys, [stage])
+    held, file = hot.lock_share or 0.0, file_text(hot.file or "")
+    types = {key: one.dtype for key, one in zip(keys, components, strict=False)}
+    ops = in_tensors("\n".join(made.function), file, types)
+    lines = by_number(made, components, keys, [stage], ops=ops)
     if lines is None:
         return None
-    lines = in_file(lines, file_text(hot.file or ""))
-    if (held := hot.lock_share or 0.0) < _LOCKED_FROM:
+    lines = in_file(lines, file)
+    if ops is None and held < _LOCKED_FROM:
         return text + drawn, lines
-    text = (
-        "make its elements in parallel calls of a map, with TensorFlow's ops in the place of NumPy: "
-        f"{called(hot.function)} holds the GIL {percent(held)} of the time, so calls take turns"
-    )
+    text = "make its elements in parallel calls of a map, with TensorFlow's ops in place of NumPy"
+    if held >= _LOCKED_FROM:
+        text += f": {called(hot.function)} holds the GIL {percent(held)} of the time, so calls take turns"
+    if ops is not None:
+        drawn = "; its random numbers are others then" if ops.random else drawn
+        return f"{text}{drawn}", lines
     return text + drawn, f"# to be written with TensorFlow's ops: {made.name}\n{lines}"
+
+
+def _in_ops(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
+    """What a `numpy_function` computes on what it has read, with TensorFlow's ops in the map itself."""
+    given, place = written_function(stage), stage.location
+    file = file_text(hot.file or "")
+    # Functions in several functions may have one name: that of a call is the last one before it.
+    before = function_before(file, given.text, place.line) if given is not None and place is not None else None
+    found = wrapped(ast.unparse(before)) if before is not None else None
+    defined = definition_of(file, hot.function)
+    if found is None or given is None or place is None or defined is None or place.file != hot.file:
+        return None
+    types, components = _DTYPES.findall(found.types), _components(stage)
+    if found.function != hot.function or len(types) != len(found.outputs) or len(components) != len(found.results):
+        return None
+    made = in_tensors(defined.text, file, {str(at): one for at, one in enumerate(types)})
+    # What the map's function gives as it got it must have its name still.
+    if made is None or not {*found.results}.isdisjoint({*found.parameters} & {*made.names}):
+        return None
+    first, last = (defined.line + line - 1 for line in made.lines)
+    share = hot.share * sum(part for line, part in hot.lines or () if first <= line <= last)
+    if hot.parent != _GETS_ARRAYS or share < PYTHON_SHARE.value:
+        return None
+    text = (
+        f"do what {called(hot.function)} computes (lines {first}-{last}, {percent(share)} of its time) with "
+        "TensorFlow's ops in the map itself: only reading stays Python"
+        f"{'; its random numbers are others then' if made.random else ''}"
+    )
+    lines = in_ops(found, defined.parameters, given.text, made, components)
+    return text, in_file("\n".join([f"# in place of {called(given.text)}, {stage_place(stage)}", *lines]), file)
+
+
+def _augmented(stage: Stage) -> tuple[str, str] | None:
+    """What a library does with each picture in Python, in TensorFlow's ops."""
+    for cost in stage.python or ():
+        text = file_text(cost.file or "")
+        made = augmented(text, cost.function) if cost.file is not None else None
+        if made is None:
+            continue
+        words = (
+            f"apply the transforms of {called(cost.function)} in TensorFlow's ops, called in the map itself: its "
+            "random numbers are others then, and pictures are not rounded between two transforms"
+        )
+        call = f"{made.instead}  # line {made.line}, in place of {made.call}"
+        return words, in_file("\n".join([*made.lines, call]), text)
+    return None
+
+
+def _components(stage: Stage) -> list[ComponentView]:
+    return [
+        ComponentView(one.dtype, tuple(one.shape) if one.shape is not None else None)
+        for one in stage.element_spec or ()
+    ]
 
 
 def _waiting(stage: Stage) -> tuple[str, str] | None:
@@ -193,12 +249,12 @@ def _waiting(stage: Stage) -> tuple[str, str] | None:
         return None
     place = stage_place(stage)
     lines = [
-        f".map({_given(stage)}, num_parallel_calls={_CALLS}){f'  # {place}' if place else ''}",
+        f".map({given_text(stage)}, num_parallel_calls={_CALLS}){f'  # {place}' if place else ''}",
         "options = tf.data.Options()",
         f"options.threading.private_threadpool_size = {_CALLS}",
         "dataset = dataset.with_options(options)  # at the end",
     ]
-    return f"let {_CALLS} calls wait at a time, with a thread for each", _in_its_file(stage, "\n".join(lines))
+    return f"let {_CALLS} calls wait at a time, with a thread for each", in_its_file(stage, "\n".join(lines))
 
 
 def in_parallel(profile: Profile, stage: Stage) -> tuple[str, str] | None:
@@ -210,9 +266,9 @@ def in_parallel(profile: Profile, stage: Stage) -> tuple[str, str] | None:
     if (profile.host.cores or 1.0) < _TWO or (stage.active_ms or 0.0) < OF_INTERVAL * interval or not interval:
         return None
     place = stage_place(stage)
-    line = f".map({_given(stage)}, num_parallel_calls=tf.data.AUTOTUNE){f'  # {place}' if place else ''}"
+    line = f".map({given_text(stage)}, num_parallel_calls=tf.data.AUTOTUNE){f'  # {place}' if place else ''}"
     drawn = "; its random numbers then come to other elements" if stage.random else ""
-    return f"run several calls of it at a time: now one core does all of its work{drawn}", _in_its_file(stage, line)
+    return f"run several calls of it at a time: now one core does all of its work{drawn}", in_its_file(stage, line)
 
 
 def without_rounds(stage: Stage) -> tuple[str, str] | None:
@@ -228,7 +284,7 @@ def without_rounds(stage: Stage) -> tuple[str, str] | None:
     text = f"do all rounds of its loop ({file}:{at}) at once: TensorFlow schedules the ops of each round one by one"
     if made.lines[0].startswith("for "):
         text = f"unroll its loop ({file}:{at}): with range, the ops of all rounds are in the graph, without a loop"
-    return text, _in_its_file(stage, "\n".join([f"# in the place of lines {at}", *made.lines]))
+    return text, in_its_file(stage, "\n".join([f"# in place of lines {at}", *made.lines]))
 
 
 def _before_loop(stage: Stage) -> tuple[str, str] | None:
@@ -243,93 +299,15 @@ def _before_loop(stage: Stage) -> tuple[str, str] | None:
     at = f"{same.first}-{same.last}" if same.last > same.first else str(same.first)
     file = as_typed(place.file).rpartition("/")[2]
     text = f"read and decode before its loop, not in each round ({file}:{at}): no round changes it"
-    return text, _in_its_file(stage, "\n".join([f"# before the loop, in the place of line {at}", *same.lines]))
+    return text, in_its_file(stage, "\n".join([f"# before the loop, in place of line {at}", *same.lines]))
 
 
-def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | None:
-    """Return how maps of texts get many at once where no batch comes next; None for others.
-
-    What they make of a text may have any length: unbatch gives each its own again.
-
-    Args:
-        line: The stages that follow each other where the stage is.
-    """
-    maps = maps_of_texts(line, stage)
-    if not maps:
-        return None
-    calls = [f".map({_given(one)}, num_parallel_calls=tf.data.AUTOTUNE)" for one in maps]
-    at = stage_place(maps[0])
-    replaced = f"  # {at}, in the place of {''.join(f'.map({_given(one)}, …)' for one in maps)}" if at else ""
-    # What unbatch makes of rows of different lengths is a ragged tensor, which padded batches refuse; a map's is none.
-    made = maps[-1].element_spec or ()
-    several = len(made) > 1 and all(one.name.isdigit() for one in made)
-    lengths = any(one.shape is None or None in one.shape for one in made)
-    dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
-    text = (
-        f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
-        f"unbatch gives each result its own length{' (the map after it makes it no ragged tensor)' if dense else ''}"
-    )
-    return text, _in_its_file(stage, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}")
-
-
-def _in_its_file(stage: Stage, lines: str) -> str:
+def in_its_file(stage: Stage, lines: str) -> str:
     """Lines with the names that the file of a stage has for modules."""
     return in_file(lines, file_text(stage.location.file)) if stage.location is not None else lines
 
 
-def maps_of_texts(line: Sequence[Stage], stage: Stage) -> list[Stage]:
-    """Return a map with those in a row with it that take any number of texts; none where a batch comes next."""
-    place = next((number for number, one in enumerate(line) if one.id == stage.id), 0)
-    if not takes_texts(stage) or not place:
-        return []
-    first = place
-    while first > 1 and takes_texts(line[first - 1]):
-        first -= 1
-    maps = list(itertools.takewhile(takes_texts, line[first:]))
-    after = line[first + len(maps) :]
-    texts = line[first - 1].element_spec or ()
-    if not texts or any(one.dtype != "string" or one.shape != [] for one in texts):
-        return []
-    return [] if not after or traits(after[0].op).stacks else maps
-
-
-def saved_by_chunks(maps: Iterable[Stage]) -> float:
-    """Return the share of the pipeline's work that one call of maps for many texts saves.
-
-    These are small ops, and all calls but one: to take the results apart costs a call for each again.
-    """
-    saved, calls = 0.0, [0.0]
-    for stage in maps:
-        ops, whole = sum(op.ms_per_batch for op in stage.ops or ()), stage.inside_ms or math.inf
-        share = (stage.share or 0.0) * (whole < math.inf)
-        saved += share * max(0.0, 1 - ops / whole)
-        calls.append(share * min(1.0, (stage.calling_ms_per_batch or 0.0) / whole))
-    return max(0.0, saved - max(calls)) * (1 - 1 / _CHUNK)
-
-
-def _given(stage: Stage) -> str:
+def given_text(stage: Stage) -> str:
     """The function of a map as the file has it; else its name."""
     given = written_function(stage)
     return given.text if given is not None else stage_name(stage)
-
-
-def is_of_texts(op: str) -> bool:
-    """Whether an op takes any number of texts, or of what was made of them, each by itself."""
-    return _OF_TEXTS.fullmatch(op) is not None
-
-
-def takes_texts(stage: Stage) -> bool:
-    """Return whether a map calls functions of texts and tables, as they are and with what they make."""
-    if not traits(stage.op).maps or stage.random or stage.python or stage.loops or not stage.name:
-        return False
-    place = stage.location
-    # Of one text, tf.strings.split takes a slice of its ragged tensor: only the file shows whose slice it is.
-    if place is not None and takes_any_texts(file_text(place.file), stage.name, place.line):
-        return True
-    # Commands that measure nothing load the rules as well.
-    from pipeprof.profiles.time.attribution.trace_work import MOST_OPS
-
-    ops = {op.op for op in stage.ops or ()} - SILENT
-    texts = set(filter(is_of_texts, ops)) - _OF_WHOLE
-    # Slices, shapes and joins of one text's words are others of many texts; of many ops the list is cut.
-    return bool(texts) and ops <= texts | ELEMENTWISE and len(stage.ops or ()) < MOST_OPS

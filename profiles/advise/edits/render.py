@@ -135,7 +135,7 @@ def _texts_of_parts(edit: VectoriseFilter | SplitMap | RewriteMap) -> tuple[str,
     parts = f"{edit.stage}: the ops before the first one that depends on random numbers, then the others"
     calls = "".join(_call(stage.op, stage.arguments) for stage in edit.by)
     python = f"dataset = dataset.map(without_random){calls}.map(random_part)  # {parts}"
-    return f"# two maps in the place of {parts}", python
+    return f"# two maps in place of {parts}", python
 
 
 def _stage_yaml(stage: NewStage, index: int, edit: ReplaceStages) -> str:

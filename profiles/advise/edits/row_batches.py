@@ -29,7 +29,7 @@ def rows_of_batches(spot: HotSpot, stage: StageView, view: PipelineView) -> str:
         if made is None or rows is None:
             return ""
         batches = Batches(rows, before, after)
-        return by_number(made, stage.element or (), flat_keys(stage), replaced, batches) or ""
+        return by_number(made, stage.element or (), flat_keys(stage), replaced, batches=batches) or ""
     rows = rows_at_once(text, call.function, call.line)
     given = stage.given
     found = wrapped(given.definition or given.text) if given is not None else None
@@ -86,5 +86,5 @@ def lines_once(call: HotCall) -> list[str]:
     if once is None:
         return []
     first, *others = once.lines
-    instead = f"{once.used} in the place of {once.replaced}" if once.used else f"without {once.replaced}"
+    instead = f"{once.used} in place of {once.replaced}" if once.used else f"without {once.replaced}"
     return [f"{first}  # once, {once.where}", *others, f"# line {call.line}, in {call.function}(): {instead}"]

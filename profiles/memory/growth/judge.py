@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -79,9 +79,34 @@ class SoakJudgement:
 def judge(points: Sequence[SoakPoint], *, warm: bool = False) -> SoakJudgement:
     """Judge the points of a soak, in order.
 
+    Memory in use counts. Where it was read too seldom, as reading it takes long in a heap of many free blocks, resident
+    memory does, and what is known of memory in use decides whether its growth is one.
+
     Args:
         warm: They begin after the warm-up, so that no third of them is left out; of few points each is a window.
     """
+    known = [point for point in points if point.in_use is not None]
+    if len(known) in (0, len(points)):
+        return _judge(points, warm=warm)
+    found = _judge(known, warm=warm)
+    if found.state != "short":
+        return found
+    found = _judge([replace(point, in_use=None) for point in points], warm=warm)
+    return found if found.slope is None or found.state != "growth" else _if_in_use(found, found.slope, known)
+
+
+def _if_in_use(found: SoakJudgement, slope: Slope, known: Sequence[SoakPoint]) -> SoakJudgement:
+    """Return the growth of resident memory if it is one of memory in use; without enough readings it is unknown."""
+    first, last = found.tail[0].t, found.tail[-1].t
+    late = [point for point in known if first <= point.t <= last]
+    seconds = late[-1].t - late[0].t if late else 0.0
+    if seconds < (last - first) / 3:
+        return SoakJudgement("short")
+    grown = late[-1].least - late[0].least
+    return found if grown >= IN_USE * slope.value * seconds else replace(found, state="plateau")
+
+
+def _judge(points: Sequence[SoakPoint], *, warm: bool) -> SoakJudgement:
     windows, by_epoch = _windows(points, min(len(points), LEAST_WARM) if warm else 0)
     if len(windows) < (LEAST_WARM if warm else LEAST_WINDOWS):
         return SoakJudgement("short")

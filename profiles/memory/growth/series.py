@@ -56,7 +56,8 @@ class SoakLog:
         self.cores = seen.cores
         if seen.examined:
             return
-        self._first = self._first or seen.memory
+        if self._first is None or (self._first.in_use is None and seen.memory.in_use is not None):
+            self._first = seen.memory
         grown = grown_in_use(self._first, seen.memory)
         used = None if grown is None or self._first.in_use is None else self._first.in_use + grown
         point = SoakPoint(
@@ -89,7 +90,12 @@ class SoakLog:
 
 
 def _lesser(one: SoakPoint, other: SoakPoint) -> SoakPoint:
-    """Of two moments the one with less memory: what is held only for a while does not hide what stays."""
+    """Of two moments the one with less memory: what is held only for a while does not hide what stays.
+
+    Where the memory in use of only one of them is known, that one: fewer are known where to read it takes long.
+    """
+    if (one.in_use is None) != (other.in_use is None):
+        return one if other.in_use is None else other
     return one if one.least <= other.least else other
 
 

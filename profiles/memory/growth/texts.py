@@ -13,10 +13,10 @@ ADVICE = {
     "iterators": "Keep no iterator of an epoch that is over: let the next one take its place.",
     "datasets": "Build the dataset once, before the first epoch, or keep none of the old ones.",
     "traces": "Pass tensors to the tf.function, not Python values that change; give it an input_signature.",
-    "python": "Keep numbers instead of arrays, at most so many of them, or write them to a file.",
+    "python": "Keep numbers instead of arrays, limit how many are kept, or write them to a file.",
     "tensors": "Keep numbers instead of tensors: float(loss), not loss.",
     "native": "Look for a library outside of Python that keeps memory, e.g. with another version of it.",
-    "unknown": "Let the soak come to its end: then its last part looks for what is kept, and where it is made.",
+    "unknown": "Let the soak finish: its last part looks for what is kept and where it is made.",
 }
 """What to do, by owner."""
 _MADE_ANEW = "Make the tf.function once, before the loop, and keep none of the old ones."
@@ -123,7 +123,7 @@ def _more(per_epoch: float) -> str:
 def _end_text(ends: SoakEnd) -> str:
     low, high = duration_text(ends.low), duration_text(ends.high)
     about = duration_text(ends.seconds)
-    return f"Memory ends in about {about} at this rate ({low} to {high}; limit {size(ends.limit_bytes)})."
+    return f"Memory runs out in about {about} at this rate ({low} to {high}; limit {size(ends.limit_bytes)})."
 
 
 def duration_text(seconds: float) -> str:

@@ -98,8 +98,8 @@ def leak_text(memory: Memory) -> str:
     if grown and growth.steps:
         over = f": {size(grown)} over the last {_steps(growth.steps)}"
     return (
-        f"{words[0].upper()}{words[1:]}{over}, after all buffers had filled. `pipeprof run --soak 5m` says who keeps "
-        "it and when memory ends."
+        f"{words[0].upper()}{words[1:]}{over}, after all buffers had filled. `pipeprof run --soak 5m` shows what "
+        "keeps it and when memory runs out."
     )
 
 

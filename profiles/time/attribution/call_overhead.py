@@ -71,6 +71,20 @@ def recover_waiting(times: Times, unattributed_ms: float) -> Times:
     )
 
 
+def without_waiting(times: Times) -> Times:
+    """Count as blocked what seems to be waiting for a core: of machines whose cores were free.
+
+    A thread that sleeps often is seen as it wakes up, and its CPU time is scaled down to what the process used; neither
+    is a wait for a core that another thread has. Stages whose blocked time is unknown stay as they are.
+    """
+    return tuple(
+        replace(time, blocked_ms=max(time.blocked_ms, (time.inside_ms or 0.0) - (_own_ms(time) - time.blocked_ms)))
+        if time.blocked_ms is not None
+        else time
+        for time in times
+    )
+
+
 def _own_ms(time: StageTime) -> float:
     """Return the time inside a stage without waiting for a core, that of further threads of its ops not included."""
     return time.active_ms - (time.intra_op_ms or 0.0)

@@ -129,7 +129,12 @@ def _repeat(stages: list[Stage] | None) -> str:
     batches = [number for number, stage in enumerate(written) if traits(stage.op).batches is not None]
     # A cache of what never ends is never complete.
     kept = [number for number, stage in enumerate(written) if traits(stage.op).stores]
-    place = " before `batch`" if len(batches) == 1 else ""
+    place = ""
+    if len(batches) == 1:
+        batch = written[batches[0]]
+        inside = batch.library is not None and batch.location is not None
+        # A call of the library makes the batches: nothing can be written before them.
+        place = f" after `{batch.location.call}(…)`" if inside and batch.location else " before `batch`"
     if kept and (not batches or kept[-1] > batches[0]):
         place = f" after `{written[kept[-1]].op}`"
     return f"add `repeat()`{place}"

@@ -1,4 +1,4 @@
-"""What could stand in the place of the ops that take the time of a map: pure functions."""
+"""What could stand in place of the ops that take the time of a map: pure functions."""
 
 from __future__ import annotations
 

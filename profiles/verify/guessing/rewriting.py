@@ -36,9 +36,7 @@ def as_graph(stage: Stage) -> Iterator[Proposal]:
     what = called(function.function) if function is not None else "the Python function"
     numpy = any(op.op == "PyFunc" for op in stage.ops or ())
     how_called = (
-        "without tf.numpy_function, with tf.experimental.numpy in the place of numpy"
-        if numpy
-        else "without tf.py_function"
+        "without tf.numpy_function, with tf.experimental.numpy in place of numpy" if numpy else "without tf.py_function"
     )
     python = (
         f"# in {name}: call {what} itself, {how_called}\n"

@@ -491,7 +491,7 @@ def _prefetched(stage: Stage, title: str) -> Proposal:
 
 
 def _own(stage: Stage, calls: str, *, after: bool = False) -> str | None:
-    """The statement of the user's file with other calls in the place of a stage's, or after it; None without one."""
+    """The statement of the user's file with other calls in place of a stage's, or after it; None without one."""
     place = stage.location
     return own_statement({place.file: file_text(place.file)}, [stage], calls, after=after) if place else None
 

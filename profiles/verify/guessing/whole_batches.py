@@ -17,8 +17,8 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.rewritten import gathered
 from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.edits.in_place import in_place
+from pipeprof.profiles.advise.edits.many_texts import is_of_texts, takes_texts
 from pipeprof.profiles.advise.edits.overrides import arguments_of
-from pipeprof.profiles.advise.edits.own_python import is_of_texts, takes_texts
 from pipeprof.profiles.advise.edits.snippets import of_rows
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.stages import runs_python

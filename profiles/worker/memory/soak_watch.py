@@ -1,8 +1,9 @@
 """Memory of a long run, read seldom; and, once it has grown, which of the user's lines made what stays.
 
-A reading takes 0.2 ms of a core, several milliseconds where the heap is in fragments: the next one waits until all of
-them together take 0.14 % of a core. Allocations are traced (`tracemalloc`) only when the harness has seen memory
-grow; readings of that time are marked, as tracing takes time and memory itself.
+A reading takes 0.2 ms of a core; where the heap is in fragments, its part takes several milliseconds, and is left out
+of most readings. The next one waits until all of them together take 0.14 % of a core. Allocations are traced
+(`tracemalloc`) only when the harness has seen memory grow; readings of that time are marked, as tracing takes time and
+memory itself.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
     from pipeprof.profiles.protocol.messages import WorkerMessage
 
-SHARE = 0.0014
-"""Of one core for readings."""
+SHARE, HEAP_SHARE = 0.0006, 0.0008
+"""Of one core for readings without the heap, and for the heap's."""
 LEAST_SECONDS = 0.05
 READINGS = 240
 """Of a soak at least, if that is within the share."""
@@ -88,7 +89,7 @@ class SoakWatch:
         self._send, self._seconds, self._objects = send, seconds, objects
         self._clock, self._cpu = clock, cpu
         self._began: float | None = None
-        self._next = self._spent = 0.0
+        self._next = self._heap_next = self._spent = 0.0
         self._epoch = self._steps = 0
         self._examined: _Examination | None = None
 
@@ -116,7 +117,10 @@ class SoakWatch:
         if now < self._next:
             return
         began = self._cpu()
-        memory = _memory()
+        is_short = self._seconds < SHORT_SECONDS
+        used = heap() if is_short or now >= self._heap_next else None
+        heap_took = self._cpu() - began if used is not None else 0.0
+        memory = _memory(used)
         if memory is not None:
             places = self._objects()
             self._send(
@@ -134,8 +138,10 @@ class SoakWatch:
             )
         took = self._cpu() - began
         self._spent += took
+        if used is not None:
+            self._heap_next = now + heap_took / HEAP_SHARE
         least = max(LEAST_SECONDS, self._seconds / READINGS)
-        self._next = now + (least if self._seconds < SHORT_SECONDS else max(least, took / SHARE))
+        self._next = now + (least if is_short else max(least, (took - heap_took) / SHARE))
 
     def examine(self) -> None:
         """Begin to look for whose the growth is; once."""
@@ -278,11 +284,11 @@ def _lines(after: Mapping[_Line, _Total], before: Mapping[_Line, _Total]) -> lis
     return found[:_MOST_LINES] + sorted(found[_MOST_LINES:], key=lambda one: -one.count)[:_MOST_LINES]
 
 
-def _memory() -> MemoryReading | None:
+def _memory(found: tuple[int, int, int] | None) -> MemoryReading | None:
+    """Read memory; the heap as it was found."""
     pages = procfs.own_pages()
     if pages is None:
         return None
-    found = heap()
     used, free, mapped = found if found is not None else (None, None, None)
     return MemoryReading(
         name="soak",
@@ -298,9 +304,9 @@ def _memory() -> MemoryReading | None:
 
 def _collected() -> int | None:
     """Return the bytes in use that Python's garbage collector frees."""
-    before = _memory()
+    before = _memory(heap())
     gc.collect()
-    after = _memory()
+    after = _memory(heap())
     if before is None or after is None or before.in_use is None or after.in_use is None:
         return None
     return before.in_use - after.in_use

@@ -1,1 +1,1 @@
-"""A training script with another dataset in the place of its own: in turns, with a plan, or with no training."""
+"""A training script with another dataset in place of its own: in turns, with a plan, or with no training."""

@@ -1,4 +1,4 @@
-"""A training script that takes turns: it trains unchanged, with another dataset in the place of its main one.
+"""A training script that takes turns: it trains unchanged, with another dataset in place of its main one.
 
 The dataset is handed out where the script iterates its own. Between turns its thread is kept where it is about to ask
 for a batch, as at the end of a run. A turn counts the steps that the script makes in it; what is between two epochs is
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.worker.steps.statistics import StepReading
     from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 
-TOO_SHORT = "the script came to its end before enough steps were measured: let it train longer"
+TOO_SHORT = "the script finished before enough steps were measured: let it train longer"
 
 
 class ScriptTurns(MainDatasetJob, TurnRun):

@@ -20,8 +20,16 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.ended import ProcessExitedError, ScriptEndedError, WriteRefusedError, end_at_once
+from pipeprof.profiles.worker.ended import (
+    ProcessExitedError,
+    ScriptEndedError,
+    SignalHandledError,
+    WriteRefusedError,
+    end_at_once,
+    handled_signal,
+)
 from pipeprof.profiles.worker.error_report import describe_error
+from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
@@ -66,6 +74,10 @@ MOST_TIMES = 3
 ENOUGH_SECONDS = 1.0
 """Of steps after the warm-up. Where a script ends with fewer, its warm-up is measured too: a few steps at the end are
 one epoch's, and TensorFlow's model of an iterator that began with them is empty."""
+TOLD_FROM = 0.25
+"""Seconds of steps of the warm-up from which on they are sent: whoever is killed in it leaves them."""
+MOST_TOLD = 4000
+"""Steps of the warm-up that are sent, the latest: Python's lock is held for 1 ms meanwhile."""
 LONGEST_WARM_UP = 15.0
 """Seconds after which a soak begins, whatever else is measured."""
 EACH = "the script leaves each iterator after a batch or two"
@@ -134,10 +146,13 @@ class ScriptRun(ScriptJob):
         except BaseException as ending:
             if self._channel.is_copy:
                 raise
-            if not isinstance(ending, SystemExit) or ending.code not in (None, 0):
+            number = handled_signal(ending) if isinstance(ending, SystemExit) else None
+            if number is not None or not isinstance(ending, SystemExit) or ending.code not in (None, 0):
                 self._failed = True
                 with suppress(Exception):
                     self._finish(self._reason or "the script")
+                if number is not None:
+                    raise SignalHandledError(f"{number}, whose handler called {first_line(ending)}") from ending
                 raise
             left = {}
             if self._finisher is threading.current_thread():
@@ -342,6 +357,7 @@ class ScriptRun(ScriptJob):
         first, self._main = self._main is None, main
         self._observer.attention = True
         self._kept, self._starts = [], []
+        self._told_from = TOLD_FROM
         self._previous = None
         self._models = ModelLog()
         self._rule = WarmUp(self.job.warmup_seconds)
@@ -389,6 +405,8 @@ class ScriptRun(ScriptJob):
             self._keep(readings, restarts)
             if self._warming.followed(readings, restarts):
                 self._begin_measure(self._warming.reason)
+            else:
+                self._tell_warm_up()
             return
         if before is not self._script_feed.holder:
             self._models.resume(self._script_feed, window.statistics.count)
@@ -401,6 +419,19 @@ class ScriptRun(ScriptJob):
             readings, restarts = readings[:most], [index for index in restarts if index < most]
         if window.followed(readings, restarts) and self._reason is None:
             self._reason = window.reason
+
+    def _tell_warm_up(self) -> None:
+        """Tell what its steps show so far, the next time when it is twice as long."""
+        seconds = self._warming.statistics.seconds
+        if seconds < self._told_from:
+            return
+        self._told_from = 2 * seconds
+        first = max(len(self._kept) // 4, len(self._kept) - MOST_TOLD)
+        statistics = StepStatistics(self._floor)
+        statistics.fold_device(self._kept[first:], [index - first for index in self._starts if index >= first])
+        if statistics.count:
+            self._channel.send(statistics.measured(device=self._device))
+            self._channel.send(TrainingSeen(self._training()))
 
     def _keep(self, readings: list[StepReading], restarts: list[int]) -> None:
         self._kept += readings

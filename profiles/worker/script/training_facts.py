@@ -304,4 +304,4 @@ def why_no_step(path: Path, file: Path, observer: ScriptObserver) -> str:
     children = os.times().children_user
     if children >= LEAST_CHILDREN:
         taken += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
-    return f"{path} came to its end and iterated over no tf.data dataset{taken}{more}"
+    return f"{path} finished without iterating over a tf.data dataset{taken}{more}"

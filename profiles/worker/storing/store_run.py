@@ -126,14 +126,14 @@ class StoreRun(TurnRun):
         count = self._count(part, store)
         first = self._first(part)
         if not first.digests:
-            raise CannotEditError(f"{store.name} gives no element")
+            raise CannotEditError(f"{store.name} produces no element")
         again = self._first(part, len(first.digests))
         differing = first_difference(first.digests, again.digests)
         if differing is not None:
             python = f" (Python in {' and '.join(store.python)})" if store.python else ""
             raise CannotEditError(
-                f"{store.name} gives other elements in the second epoch{python}, from element {differing + 1} on: "
-                "files would give those of one epoch again and again"
+                f"{store.name} produces different elements in the second epoch{python}, from element {differing + 1} "
+                "on: files would give those of one epoch again and again"
             )
         framed = len(components(part.element_spec)) * FRAME_BYTES
         estimated = round(count * (first.bytes / len(first.digests) + framed))
@@ -179,7 +179,7 @@ class StoreRun(TurnRun):
         if known >= 0:
             return known
         if known == -1:
-            raise CannotEditError(f"{store.name} gives elements without end")
+            raise CannotEditError(f"{store.name} produces elements without end")
         counted = self._cheaper(store)
         return count_elements(part if counted is None else in_order(counted), store.name)
 
@@ -258,7 +258,7 @@ def refuse_variants(dataset: Any, name: str) -> None:
         plain = isinstance(leaf, tf.TensorSpec) and leaf.dtype not in (tf.variant, tf.resource)
         if not plain:
             what = kinds.get(type(leaf).__name__, "ragged or sparse tensors, or others that are not plain")
-            raise CannotEditError(f"{name} gives {what}, which are not kept in files")
+            raise CannotEditError(f"{name} produces {what}, which are not kept in files")
 
 
 def count_elements(dataset: Any, name: str) -> int:
@@ -273,6 +273,6 @@ def count_elements(dataset: Any, name: str) -> int:
     for group in dataset.map(lambda *_: tf.constant(0, tf.int8)).batch(_COUNTED_AT_ONCE):
         count += int(group.shape[0])
         if time.perf_counter() - began > COUNTING_SECONDS:
-            msg = f"{name} gives {count:,} elements and more: an end was not found within {COUNTING_SECONDS:.0f} s"
+            msg = f"{name} produces {count:,} elements and more: an end was not found within {COUNTING_SECONDS:.0f} s"
             raise CannotEditError(msg)
     return count

@@ -302,8 +302,8 @@ def test_ignoring_a_rule_that_does_not_exist_hides_nothing() -> None:
     findings, messages = advised(ROWS, rule(drafts=[draft()]), ignore=entries)
     assert len(findings) == 1
     assert messages == [
-        "unknown-rule: `ignore` names 'som-rule', which is no rule — did you mean some-rule?",
-        "unknown-rule: `ignore` names 'quite different', which is no rule; `pipeprof rules` lists them",
+        "unknown-rule: `ignore` names 'som-rule', which is not a rule — did you mean some-rule?",
+        "unknown-rule: `ignore` names 'quite different', which is not a rule; `pipeprof rules` lists them",
     ]
 
 

@@ -10,6 +10,7 @@ import pytest
 from unit.advise import (
     dropped_views,
     function_views,
+    host_views,
     test_proposals,
     test_rule_memory_grows,
     test_rules_before_batch,
@@ -61,6 +62,7 @@ def other_ops() -> PipelineView:
 
 
 VIEWS: dict[str, Callable[[], PipelineView]] = {
+    "autoshard-data-policy": host_views.data_policy,
     "batch-before-shuffle": test_rules_correctness.grouped,
     "cache-after-augment": test_rules_correctness.frozen,
     "cache-after-shuffle": test_rules_order.kept_order,
@@ -104,6 +106,10 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "py-function-gil": function_views.python_map,
     "serial-map-cpu": lambda: POOLS.computing(POOLS.mapped(what=POOLS.RANDOM)),
     "serial-map-latency": lambda: POOLS.waiting(POOLS.mapped()),
+    "shard-after-read": host_views.read_then_sharded,
+    "shuffle-before-shard-unseeded": host_views.shuffled_names,
+    "too-few-files": host_views.too_few,
+    "unequal-shards": host_views.unequal,
     "shuffle-buffer-bytes": test_rules_memory.loaded_then_shuffled,
     "threadpool-caps-blocking-map": lambda: POOLS.waiting(POOLS.parallel()),
     "threadpool-too-small": lambda: POOLS.waiting(POOLS.parallel(16, ms=60.0, options={POOLS.POOL: 3})),

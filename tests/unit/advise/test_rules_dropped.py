@@ -103,6 +103,18 @@ def test_a_skip_moves_before_the_map_whose_results_it_drops() -> None:
             id="a filter that keeps all",
         ),
         pytest.param(
+            dropped(stage("stages.1", "filter", count=1199), op="shard", arguments=SHARD, elements=None),
+            (MoveStage("stages.2", "shard", before="stages.0"),),
+            "same",
+            id="one element is on its way",
+        ),
+        pytest.param(
+            dropped(stage("stages.1", "filter", count=1198), op="shard", arguments=SHARD, elements=None),
+            (MoveStage("stages.2", "shard", before="stages.0"),),
+            "values",
+            id="a filter that drops few",
+        ),
+        pytest.param(
             dropped(stage("stages.1", "filter", count=600), op="shard", arguments=SHARD, elements=None),
             (MoveStage("stages.2", "shard", before="stages.0"),),
             "values",
@@ -457,7 +469,7 @@ def test_windows_of_an_array_are_taken_by_the_batch() -> None:
     compile(code, "finding", "exec")
 
 
-@pytest.mark.parametrize(("calls", "saved"), [(None, 7.184), (1.0, 7.184), (2.0, 3.164), (4.0, 1.154), (16.0, 1.154)])
+@pytest.mark.parametrize(("calls", "saved"), [(None, 6.944), (1.0, 6.944), (2.0, 2.924), (4.0, 0.914), (16.0, 0.914)])
 def test_the_time_of_windows_one_after_the_other_is_not_divided_by_the_cores(calls: float | None, saved: float) -> None:
     predicted = only("windows-from-array", taking(parallelism=calls)).predicted
     assert predicted is not None
@@ -467,7 +479,8 @@ def test_the_time_of_windows_one_after_the_other_is_not_divided_by_the_cores(cal
 def test_windows_save_no_more_than_the_interval() -> None:
     predicted = only("windows-from-array", taking(ms=80.0)).predicted
     assert predicted is not None
-    assert predicted.speedup == pytest.approx(10, rel=0.01)
+    # A call for 256 windows takes 1.1 ms itself.
+    assert predicted.speedup == pytest.approx(10 / 1.1, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -179,7 +179,7 @@ def test_a_map_that_only_calls_python_calls_it_once_for_a_batch() -> None:
     assert code.splitlines()[:3] == [
         "names = [n for n in range(9)]  # once, above line 1",
         "TABLE = {n: 1 for n in names}",
-        "# line 3, in scale(): TABLE in the place of {n: 1 for n in names}",
+        "# line 3, in scale(): TABLE in place of {n: 1 for n in names}",
     ]
 
 
@@ -196,7 +196,7 @@ def test_a_file_with_many_rows_stays_open() -> None:
     call = HotCall("opens-file", "np.load(path)", "read", "numpy", 9, instead)
     (hit,) = hits("row-per-call", hot("row-per-call", call=call))
     assert "Keep up to 8 files in memory" in hit.recommendation
-    assert "`stored = opened(path)` in the place of `stored = np.load(path)`" in hit.recommendation
+    assert "`stored = opened(path)` in place of `stored = np.load(path)`" in hit.recommendation
     (edit,) = hit.edits
     assert isinstance(edit, HandWritten)
     assert opened in edit.python

@@ -259,7 +259,7 @@ def test_rows_of_a_file_are_read_as_records_and_decoded_after_the_batch() -> Non
                 "FixedLengthRecordDataset", {"filenames": "data:x/data.npy", "record_bytes": 4096, "header_bytes": 128}
             ),
         ),
-        "read the rows of {stage} from the file, in the place of an array in memory",
+        "read the rows of {stage} from the file instead of an array in memory",
     )
     ops = [{"tf.io.decode_raw": {"out_type": "float32"}}, {"tf.reshape": {"shape": [-1, 1024]}}]
     assert decodes == InsertStage("map", {"ops": ops}, "stages.1")

@@ -52,11 +52,11 @@ def test_another_kind_is_not(rule: str) -> None:
 @pytest.mark.parametrize(
     ("call", "advice"),
     [
-        ("np.random.normal()", "Write `tf.random.normal([], mean, stddev)` in the place of"),
-        ("random.randint(1, 6)", "Write `tf.random.uniform([], low, high + 1, tf.int64)` in the place of"),
-        ("np.random.randint(1, 6)", "Write `tf.random.uniform([], low, high, tf.int64)` in the place of"),
-        ("random.randrange(1, 6)", "Write `tf.random.uniform([], low, high, tf.int64)` in the place of"),
-        ("np.random.poisson(3.0)", "Draw from the same distribution with an op of `tf.random` in the place of"),
+        ("np.random.normal()", "Write `tf.random.normal([], mean, stddev)` in place of"),
+        ("random.randint(1, 6)", "Write `tf.random.uniform([], low, high + 1, tf.int64)` in place of"),
+        ("np.random.randint(1, 6)", "Write `tf.random.uniform([], low, high, tf.int64)` in place of"),
+        ("random.randrange(1, 6)", "Write `tf.random.uniform([], low, high, tf.int64)` in place of"),
+        ("np.random.poisson(3.0)", "Draw from the same distribution with an op of `tf.random` in place of"),
     ],
 )
 def test_the_distribution_stays(call: str, advice: str) -> None:

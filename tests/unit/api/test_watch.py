@@ -159,7 +159,7 @@ def test_other_things_are_refused(what: object) -> None:
 def test_only_a_profile_is_written_over(tmp_path: Path) -> None:
     path = tmp_path / "out.json"
     path.write_text("mine")
-    with pytest.raises(UsageError, match="the file exists and is no profile of pipeprof"):
+    with pytest.raises(UsageError, match="the file exists and is not a profile of pipeprof"):
         pipeprof.watch(path)
     assert path.read_text() == "mine"
     path.write_text(json.dumps({"tool": {"name": "pipeprof"}}))

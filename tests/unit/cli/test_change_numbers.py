@@ -153,7 +153,13 @@ HOSTILE = InsertStage("map", {"python": "subprocess.py:getoutput('id')"}, None)
         ([CACHE], {}, ["--change", "0"], 2, "--change: got '0', expected a whole number from 1"),
         ([CACHE], {}, ["--from", SAVED], 2, "--from names the profile of --change N: give both, or none"),
         ([CACHE], {}, ["--change", "1", "--from", "no.json"], 6, "no.json"),
-        ([CACHE], {}, ["--change", "1", "--set", "stages.0.batch_size=4", "--from", SAVED], 6, "with other values of"),
+        (
+            [CACHE],
+            {},
+            ["--change", "1", "--set", "stages.0.batch_size=4", "--from", SAVED],
+            6,
+            "with different values of",
+        ),
         ([CACHE], {}, ["--change", "1", "--set", "stages.0.batch_size=4"], 6, "has no complete run of spec.yaml"),
     ],
 )
@@ -180,7 +186,7 @@ def test_what_cannot_be_taken_is_refused_before_anything_runs(
         (lambda profile: Path("a.json").write_text(redact(profile).model_dump_json()), "the profile is redacted"),
         (
             lambda profile: Path("a.json").write_text(profile.model_copy(update={"complete": False}).model_dump_json()),
-            "its run did not come to its end",
+            "its run did not finish",
         ),
         (lambda _: Path("a.json").write_text("{}"), "not a saved profile"),
         (lambda _: Path("spec.yaml").write_text(f"{TEXT}# more\n"), "spec.yaml is not the file that was measured"),

@@ -289,7 +289,7 @@ def test_one_check_writes_several_files(spec: Path, pipeprof: Pipeprof) -> None:
         (["--out", "spec.yaml"], "unknown output format .yaml; use .json, .sarif or .txt"),
         (["--fail-on", "error"], "`check` always fails on errors; only warning can be added"),
         (["--out", "c.html"], "unknown output format .html"),
-        (["--out", "own.txt"], "is no report of pipeprof"),
+        (["--out", "own.txt"], "is not a report of pipeprof"),
     ],
 )
 @pytest.mark.usefixtures("spec")

@@ -208,11 +208,11 @@ def test_predictions_are_never_called_measured(tried: Profile) -> None:
     first, *others = (finding for finding in tried.findings if finding.status == "unverified")
     assert others
     first.measured, first.reason = {"speedup": 1.17, "low": 0.98, "high": 1.4}, "cannot tell: 1.17×"
-    assert "measured, undecided" in report(tried, Selection(verbose=True))
+    assert "measured, not yet decided" in report(tried, Selection(verbose=True))
     assert "Not verified  predicted only, or measured and undecided" in report(tried)
     for finding in others:
         finding.measured = first.measured
-    assert "Not verified  measured, undecided" in report(tried)
+    assert "Not verified  measured, not yet decided" in report(tried)
     tried.findings = tried.findings[:2]
     assert "What to change  measured" in report(tried)
     for finding in tried.findings:
@@ -435,9 +435,9 @@ def test_edits_that_could_not_be_decided_are_not_said_to_be_no_help(found: Profi
         (["a: no gain: 0.99×"], [], [], "nothing that was tried helps"),
         (["a: no gain: 0.99×"], [], ["even without decode no gain: 1.00×"], "nothing that was tried helps"),
         ([], [], ["decode: no upper bound: the budget of 20 s was used up"], "no change could be tried"),
-        ([], ["a: cannot tell: 1.30×"], [], "what was tried is not decided"),
-        (["b: no gain"], ["a: cannot tell: 1.30×"], [], "not all that was tried is decided"),
-        (["b: no gain"], [], ["decode: no upper bound: the budget of 20 s was used up"], "not all that was tried is"),
+        ([], ["a: cannot tell: 1.30×"], [], "what was tried is still undecided"),
+        (["b: no gain"], ["a: cannot tell: 1.30×"], [], "some of what was tried is still undecided"),
+        (["b: no gain"], [], ["decode: no upper bound: the budget of 20 s was used up"], "some of what was tried is"),
     ],
 )
 def test_only_what_was_decided_is_said_not_to_help(
@@ -485,7 +485,7 @@ def test_edits_without_gain_are_named_where_nothing_was_found_and_all_of_them_on
     assert tried in short
     assert found.verification is not None
     found.verification.without_gain.append("a third: no gain: 1.00×")
-    assert f"{tried}; 1 change more: pipeprof show -v" in " ".join(report(found).split())
+    assert f"{tried}; 1 more change: pipeprof show -v" in " ".join(report(found).split())
     assert "a third" in full(found)
     found.findings = [Finding(rule="measured", title="Make it cheaper", status="ceiling")]
     assert "tried" not in report(found).lower()
@@ -572,7 +572,7 @@ def test_what_was_not_tried_has_its_reason_and_its_number(found: Profile) -> Non
     assert "Not finished  no change could be tried" in text
     assert "No known fix" not in text
     # Their names are what a reader can make of it by hand.
-    assert "Not tried: a; b (the pipeline writes files); 1 change more: pipeprof show -v" in text
+    assert "Not tried: a; b (the pipeline writes files); 1 more change: pipeprof show -v" in text
     assert "3 changes could not be tried: the pipeline writes files" in full(made, width=100)
     assert "\n    c\n" in full(made, width=100)
 
@@ -615,7 +615,7 @@ def test_a_budget_that_holds_no_try_is_next(found: Profile) -> None:
     text = " ".join(report(made, width=100).split())
     assert "Not finished" in text
     assert "Next pipeprof run" in text
-    assert "--budget 130 has the time that this pipeline takes for a try" in text
+    assert "--budget 130 gives enough time to try a change" in text
 
 
 def test_no_rule_applies_where_nothing_was_tried(found: Profile) -> None:

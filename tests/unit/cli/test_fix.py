@@ -272,7 +272,7 @@ def test_files_go_where_the_user_says_and_are_in_the_report(
     session.result.converted.used = False
     again = pipeprof("fix", "spec.yaml", "-q", "--convert-to", "fast").out
     assert "delete the folder" in " ".join(again.split())
-    session.result.converted = Converted(folder=str(folder), reason="shuffle gives another order in each epoch")
+    session.result.converted = Converted(folder=str(folder), reason="shuffle produces a different order in each epoch")
     assert "not converted: shuffle gives another order" in pipeprof("fix", "spec.yaml", "-q").out
     assert session.options["convert_to"] is None
 
@@ -370,7 +370,7 @@ def test_what_was_not_decided_is_not_called_healthy(
 
 
 def test_changes_that_were_rejected_without_a_measurement_are_counted(pipeprof: Pipeprof, session: Session) -> None:
-    why = "it changes the data: batch 1 has other values than before"
+    why = "it changes the data: batch 1 has different values than before"
     steps = [FixStep(round=1, title=name, result="rejected", reason=why) for name in ("a", "b")]
     session.result = result("nothing", steps=steps, edits=[], measured=None)
     found = pipeprof("fix", "spec.yaml").out

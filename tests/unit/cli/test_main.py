@@ -121,6 +121,13 @@ def test_the_table_has_every_code_that_an_error_can_end_with() -> None:
         (["--foo"], "No such option: --foo", "pipeprof"),
         (["run"], "Missing argument 'TARGET'.", "pipeprof run"),
         (["run", "a.yaml", "--sett"], "No such option: --sett. Did you mean --set?", "pipeprof run"),
+        (
+            ["run", "train.py", "--epochs", "3", "--lr=1 e"],
+            "No such option: --epochs. The script's own arguments follow `--`: "
+            "pipeprof run train.py -- --epochs 3 '--lr=1 e'",
+            "pipeprof run",
+        ),
+        (["run", "train.py", "--secnds", "3"], "No such option: --secnds. Did you mean --seconds?", "pipeprof run"),
         (["run", "a.yaml", "--set"], "Option '--set' requires an argument.", "pipeprof run"),
         (["data", "lst"], "No such command 'lst'. Did you mean 'list'?", "pipeprof data"),
     ],
@@ -135,7 +142,7 @@ def test_usage_errors_are_one_sentence(arguments: list[str], message: str, hint:
 def test_a_process_that_runs_already_is_refused_with_what_to_do(options: list[str], pipeprof: Pipeprof) -> None:
     result = pipeprof("run", *options)
     assert (result.code, result.out) == (2, "")
-    assert "a process that runs already cannot be measured" in result.err
+    assert "a running process cannot be measured from outside" in result.err
     assert '    import pipeprof\n    with pipeprof.watch("out.json"):\n' in result.err
 
 

@@ -244,7 +244,9 @@ def test_after_lines_to_write_comes_the_run_that_measures_them(status: str, reco
     profile.findings = [hand_written(status, measured={"speedup": 5.0} if status == "ceiling" else None)]
     command = chosen(profile)
     assert command.line == rerun(profile)
-    assert command.purpose == "once the lines of finding 1 are written; then pipeprof compare OLD NEW states the gain"
+    assert command.purpose == (
+        "once you have written the lines of finding 1; pipeprof compare OLD NEW then shows the gain"
+    )
     # Without lines a budget is what is left; of a spec the lines are in the finding.
     profile.findings = []
     assert chosen(profile).line.endswith("--budget 100")
@@ -290,7 +292,7 @@ def test_a_budget_that_may_not_decide_is_the_last_resort(recorded: Recorded) -> 
         finding(measured={"speedup": 1.7}, unfinished=Unfinished(pairs=12, needed=20, budget_seconds=40)),
         hand_written("ceiling", measured={"speedup": 1.5}),
     ]
-    assert chosen(profile).purpose.startswith("once the lines of finding 2 are written")
+    assert chosen(profile).purpose.startswith("once you have written the lines of finding 2")
     profile.findings = profile.findings[:1]
     assert chosen(profile).purpose.startswith("may decide about")
 
@@ -302,7 +304,7 @@ def test_what_is_wrong_with_the_data_comes_before_a_budget(recorded: Recorded) -
     )
     profile.findings = [finding(family="correctness", change="Write `ds = ds.cache()`.")]
     command = chosen(profile)
-    assert (command.line, command.purpose) == (rerun(profile), "once finding 1 is mended")
+    assert (command.line, command.purpose) == (rerun(profile), "once finding 1 is fixed")
 
 
 def test_files_that_a_bound_advises_come_before_a_budget(recorded: Recorded) -> None:

@@ -108,7 +108,7 @@ def test_the_report_says_what_a_step_computes_and_what_hand_over_costs(recorded:
     blocks = list(build(profile))
     prose = [block.text for block in blocks if isinstance(block, Prose)]
     assert "The step computes a sum, on the GPU." in prose
-    assert any("takes 0.200 ms to NumPy and 1.50 ms to copy, which is no part of the step" in text for text in prose)
+    assert any("takes 0.200 ms to NumPy and 1.50 ms to copy, not counted in the step" in text for text in prose)
     assert "  hand-over" in next(block.columns[0].cells for block in blocks if isinstance(block, Table))
 
 

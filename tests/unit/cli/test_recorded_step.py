@@ -146,10 +146,10 @@ def test_a_replay_of_a_replay_is_no_better(tmp_path: Path, trained: Profile) -> 
     ("text", "message"),
     [
         (None, "cannot be read: No such file"),
-        ("{}", "is no profile"),
-        ("[1", "is no profile"),
+        ("{}", "is not a profile"),
+        ("[1", "is not a profile"),
         ('{"schema_version": 1, "host": {}, "steps": {"busy_ms": 3}, "device": {}}', "is damaged"),
-        ('{"schema_version": 1, "host": {}, "steps": null, "device": null}', "does not tell how long"),
+        ('{"schema_version": 1, "host": {}, "steps": null, "device": null}', "does not say how long"),
     ],
 )
 def test_what_is_no_profile_of_a_step_is_refused(tmp_path: Path, text: str | None, message: str) -> None:

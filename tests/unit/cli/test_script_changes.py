@@ -149,7 +149,7 @@ def test_run_measures_the_training_with_a_change(
     assert settings.main == replace(MAIN, file=str(Path("train.py").absolute()))
     other = pipeprof("run", "train.py", "--change", "1", "--from", SAVED, "--", "fit")
     assert (other.code, len(calls)) == (6, 1)
-    assert "it was measured with other arguments of the script" in " ".join(other.err.split())
+    assert "it was measured with different arguments of the script" in " ".join(other.err.split())
 
 
 def test_with_rerun_the_change_is_tried_against_the_script_as_it_is(

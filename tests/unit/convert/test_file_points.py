@@ -31,8 +31,8 @@ def test_of_two_places_that_save_as_much_the_one_with_fewer_bytes_is_taken(pipel
     ("first", "words"),
     [
         (stage("stages.0", "map", 80.0, name="crop", random=True), "crop (map) draws random numbers"),
-        (stage("stages.0", "shuffle", 80.0), "shuffle gives another order in each epoch"),
-        (stage("stages.0", "cache", 80.0), "cache keeps its elements already"),
+        (stage("stages.0", "shuffle", 80.0), "shuffle produces a different order in each epoch"),
+        (stage("stages.0", "cache", 80.0), "cache already keeps its elements"),
         (stage("stages.0", "window", 80.0), "window gives datasets"),
     ],
 )
@@ -65,7 +65,7 @@ def test_what_is_random_inside_a_stage_counts(pipeline: Pipeline) -> None:
 @pytest.mark.parametrize("source", ["range", "from_generator"])
 def test_a_source_without_end_is_refused(pipeline: Pipeline, source: str) -> None:
     reason = choose_point(pipeline(stage("source", source, cardinality=-1), DECODE, BATCH))
-    assert reason == f"{source} gives elements without end"
+    assert reason == f"{source} produces elements without end"
 
 
 def test_a_generator_may_be_kept_since_two_epochs_of_it_are_compared(pipeline: Pipeline) -> None:
@@ -75,7 +75,7 @@ def test_a_generator_may_be_kept_since_two_epochs_of_it_are_compared(pipeline: P
 
 def test_ragged_elements_are_not_kept_but_dense_ones_after_them_are(pipeline: Pipeline) -> None:
     ragged = stage("stages.0", "map", 80.0, name="tokens", element_spec=[component("variant")])
-    assert "tokens (map) gives ragged or sparse tensors" in str(
+    assert "tokens (map) produces ragged or sparse tensors" in str(
         choose_point(pipeline(stage("source", "list_files", element_spec=[component("variant")]), ragged))
     )
     dense = stage("stages.1", "map", 1.0, name="pad", element_spec=[component("int32", 20)], bytes_out_per_batch=1e3)

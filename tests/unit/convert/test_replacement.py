@@ -1,4 +1,4 @@
-"""Files in the place of stages: the edits, also after other changes of the pipeline."""
+"""Files in place of stages: the edits, also after other changes of the pipeline."""
 
 from __future__ import annotations
 

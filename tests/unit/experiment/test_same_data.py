@@ -32,7 +32,7 @@ def test_the_same_bytes() -> None:
 
 def test_another_order_is_another_value_for_the_class_same() -> None:
     found = check_data(built("abc"), built("abc"), built("acb"), "same")
-    assert (found.same, found.words) == (False, "batch 1 has other values than before")
+    assert (found.same, found.words) == (False, "batch 1 has different values than before")
 
 
 def test_a_pipeline_that_differs_from_itself_demands_only_what_it_reproduces() -> None:
@@ -67,7 +67,10 @@ def test_a_new_order_keeps_the_elements_of_a_whole_epoch() -> None:
 def test_types_counts_and_lengths_of_epochs_are_always_compared() -> None:
     before = built("abc", "def", ended=True)
     other_types = built("abc", "def", ended=True, spec="float32")
-    assert check_data(before, before, other_types, "randomness").words == "batch 1 has other types or ranks than before"
+    assert (
+        check_data(before, before, other_types, "randomness").words
+        == "batch 1 has different types or ranks than before"
+    )
     smaller = built("ab", "def", ended=True)
     assert check_data(before, before, smaller, "order").words == "batch 1 has 2 elements instead of 3"
     longer = replace(before, ended=False)

@@ -122,7 +122,7 @@ class Told(Silent):
     def standing(self, words: str) -> None:
         self.words.append(words)
 
-    def ends_in(self, seconds: float | None) -> None:
+    def ends_in(self, seconds: float | None, _what: str = "") -> None:
         self.left.append(seconds)
 
 

@@ -176,7 +176,7 @@ def test_the_time_ends_a_race_after_three_rounds() -> None:
     [
         (MemberFailedError("C1", "raised: boom"), "raised: boom", False),
         (MemberFailedError("C1", "stages.0: captures a tf.Variable", refused=True), "stages.0: captures", True),
-        (built("other"), "it changes the data: batch 1 has other values than before", False),
+        (built("other"), "it changes the data: batch 1 has different values than before", False),
     ],
 )
 def test_one_that_cannot_race_leaves_the_others(outcome: Any, failure: str, refused: bool) -> None:

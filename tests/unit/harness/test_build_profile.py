@@ -514,6 +514,13 @@ def test_a_warm_up_that_did_not_settle_is_a_warning(note, warned):
         assert "Step times had not settled after 5 s of warm-up: " in profile.warnings[0].message
 
 
+@pytest.mark.parametrize(("reached", "warned"), [("warmup", True), ("measure", False)])
+def test_steps_of_a_warm_up_are_said_to_be_those(reached, warned):
+    profile = assemble(facts(), observed(phase(reached), drained()))
+    assert profile.steps.count == 10
+    assert ("short-script" in codes(profile)) is warned
+
+
 def test_a_dataset_that_was_started_again_is_a_warning():
     seen = observed(measured(drained(10, ms=2.0, restarted=True)))
     (warning,) = assemble(facts(), seen).warnings
@@ -538,7 +545,7 @@ def test_a_dataset_that_lasted_is_none():
         ([], 0, None),
         ([0.04] * 9, 0, None),
         ([0.1, 1.5, 0.1], 0, "Freeing a finished iterator took 567 ms. Not counted above; a training loop may "),
-        ([9.0, 0.2, 0.4], 2, "Freeing a finished iterator took 300 ms, 15 % of an epoch of about 2,000 ms."),
+        ([9.0, 0.2, 0.4], 2, "Freeing a finished iterator took 300 ms, 15 % of an epoch of about 2.00 s."),
         # How long an epoch is shows between two restarts.
         ([9.0, 0.6], 1, "Freeing a finished iterator took 600 ms. Not counted above"),
         ([9.0, 0.1, 0.1], 2, None),

@@ -626,6 +626,15 @@ def test_each_phase_is_saved_as_it_begins(scene):
     assert scene.told == 3
 
 
+def test_the_first_steps_are_saved_as_they_come(scene):
+    scene.says(0.5, phase("measure"))
+    scene.says(0.9, measured(drained()))
+    scene.says(1.2, measured(drained()))
+    scene.ends(1.9)
+    scene.run()
+    assert scene.saved == [0, pytest.approx(0.5), pytest.approx(0.9)]
+
+
 @pytest.mark.parametrize("news", [0, 30])
 def test_it_is_saved_from_the_start_on_and_every_two_seconds_whether_there_is_news_or_not(scene, news):
     for n in range(news):

@@ -141,6 +141,27 @@ def test_a_complete_measurement_did_not_fail_however_the_worker_ended(reason, re
     assert diagnose(Ended(reason, returncode), seen, around(oom=OomReport(1, by="machine"))) is None
 
 
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (
+            signal.SIGTERM,
+            "The worker ended by SIGTERM in phase trace: another process sent it, or the script itself did.",
+        ),
+        (
+            signal.SIGHUP,
+            "The worker ended by SIGHUP in phase trace: another process sent it, or the script itself did.",
+        ),
+        (signal.SIGKILL, "Another process killed the worker (SIGKILL) in phase trace. It may have run out of memory."),
+    ],
+)
+def test_a_worker_that_somebody_ended_after_the_measurement_was_killed(number, words):
+    failure = failed(Ended("exit", -number), complete(phase("trace")), script=True)
+    assert (failure.problem.code, failure.exit_code) == ("killed", 5)
+    assert failure.problem.message == f"{words} What was to be measured is complete."
+    assert diagnose(Ended("exit", -number), complete(phase("trace"), Done()), around()) is None
+
+
 def test_what_was_measured_before_an_error_is_not_complete():
     assert failed(Ended("exit", 0), complete(error())).exit_code == 5
 

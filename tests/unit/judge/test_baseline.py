@@ -254,7 +254,7 @@ def test_values_that_no_process_has_are_refused_before_anything_is_measured(plac
     pairs = session(10.0, 5.0)
     getattr(pairs[2], place[0])[place[1]] = value
     path.write_text(baseline(pairs=pairs).model_dump_json())
-    with pytest.raises(ProfileError, match=f"base.json is no baseline to judge by: {message}"):
+    with pytest.raises(ProfileError, match=f"base.json cannot serve as a baseline: {message}"):
         load_baseline(path, "spec.yaml", SPEC)
 
 
@@ -310,10 +310,10 @@ def test_a_regression_of_two_that_are_judged_has_to_be_clearer_than_of_one():
     ("text", "message"),
     [
         (None, "no such baseline; measure one: pipeprof gate spec.yaml --baseline"),
-        ("{", "is no baseline"),
-        ('{"tool": {"name": "other"}}', "is no baseline"),
-        (baseline(kind="gate").model_dump_json(), "is a result of gate, no complete baseline; .* --force"),
-        (baseline(complete=False).model_dump_json(), "no complete baseline"),
+        ("{", "is not a baseline"),
+        ('{"tool": {"name": "other"}}', "is not a baseline"),
+        (baseline(kind="gate").model_dump_json(), "is a result of gate, not a complete baseline; .* --force"),
+        (baseline(complete=False).model_dump_json(), "not a complete baseline"),
         (baseline(a=Side(text="other.yaml")).model_dump_json(), "is the baseline of other.yaml, not of .*/spec.yaml"),
         (baseline().model_dump_json().replace('"schema_version":1', '"schema_version":2'), "upgrade pipeprof"),
         (baseline().model_dump_json().replace('"schema_version":1,', ""), "schema_version: input should be 1"),

@@ -116,6 +116,31 @@ def text(result: Result) -> str:
     return paint(build_result(result, "compare.json"), Style(width=100))
 
 
+def test_the_time_left_is_that_of_the_rounds_that_are_planned() -> None:
+    class Told(Silent):
+        def __init__(self) -> None:
+            self.left: list[tuple[float | None, str]] = []
+            self.phases: list[str] = []
+
+        def ends_in(self, seconds: float | None, what: str = "") -> None:
+            self.left.append((round(seconds) if seconds is not None else None, what))
+
+        def phase(self, name: str, _seconds_expected: float | None) -> None:
+            self.phases.append(name)
+
+    result, told = compared(only_together), Told()
+    for number, pair in enumerate(result.pairs):
+        pair.started_s = 30.0 * number
+    plan = WhyPlan(rounds=5)
+    explain(result, Pipelines(), cast("Any", Rounds(only_together)), plan, cast("Any", told), lambda: None)
+    # Ten seconds a process: four versions and two processes of A in each round.
+    assert told.left[:5] == [(seconds, "these rounds") for seconds in (300, 240, 180, 120, 60)]
+    assert told.phases[:2] == ["why: round 1 of 5, 6 fresh processes", "why: round 2 of 5, 6 fresh processes"]
+    # What the first rounds have shown calls for others.
+    assert told.phases[5].startswith("why: search 2, round 1 of 5, ")
+    assert told.left[5][0] == 5 * 10 * int(told.phases[5].split()[-3])
+
+
 @pytest.mark.parametrize(("name", "interval"), [("one", one_slow), ("together", only_together)])
 def test_the_causes_are_in_the_document_and_in_every_report(name: str, interval: Interval, golden: Any) -> None:
     from pipeprof.cli.commands.schema import result_schema
@@ -176,12 +201,12 @@ def test_where_nothing_differs_nothing_is_measured() -> None:
     equal = compared(one_slow)
     search(equal, rounds, Pipelines([]))
     assert equal.search is not None
-    assert equal.search.note == "A and B do not differ in anything that is measured."
+    assert equal.search.note == "A and B differ in nothing that is measured."
     unsure = compared(one_slow)
     unsure.metrics = rows_of(unsure.pairs[:1])
     search(unsure, rounds)
     assert unsure.search is not None
-    assert unsure.search.note == "Whether B differs from A is not certain, so no cause is searched."
+    assert unsure.search.note == "It is not certain that B differs from A, so no cause was searched for."
     assert rounds.sizes == []
 
 

@@ -245,8 +245,8 @@ def test_a_budget_that_is_exceeded_is_stated_with_its_value():
     [
         ("elements_per_second", 800.0, 400.0, 0.5, "throughput is 50 % lower (800/s → 400/s, allowed 3 %)"),
         ("wait_ms", 0.0, 1.5, 1.5, "the wait per step is 1.50 ms longer (0 → 1.50 ms, allowed 0.100 ms)"),
-        ("idle_share", 0.1, 0.22, 0.12, "idle share is 12 percentage points higher (10 → 22 %, allowed 1.0 %)"),
-        ("first_batch_s", 1.0, 1.4, 1.4, "the first batch comes 40 % later (1,000 → 1,400 ms, allowed 10 %)"),
+        ("idle_share", 0.1, 0.22, 0.12, "idle share is 12.0 points higher (10 → 22 %, allowed 1.0 points)"),
+        ("first_batch_s", 1.0, 1.4, 1.4, "the first batch comes 40 % later (1.00 → 1.40 s, allowed 10 %)"),
     ],
 )
 def test_each_metric_has_its_own_words(name, a, b, change, said):
@@ -259,7 +259,7 @@ def test_values_of_a_row_have_one_unit_and_no_negative_zero():
     step = Metric(**BY_NAME["step_ms"].heads(), a=0.0606, b=0.102, change=1.68, floor=0.03)
     assert clauses.values_text(step, step.a, step.b) == ["0.0606 ms", "0.102 ms"]
     disk = Metric(**BY_NAME["disk_bytes_per_element"].heads(), change=-0.2, low=-0.4, high=0.3, floor=1.0)
-    assert (clauses.describe_change(disk), clauses.describe_interval(disk)) == ("0 B", "0 B to 0 B")
+    assert (clauses.describe_change(disk), clauses.describe_interval(disk)) == ("0 B", "0 to 0 B")
     peak = Metric(**BY_NAME["peak_bytes"].heads(), a=900 << 20, b=1200 << 20, change=1.33, floor=0.03)
     assert clauses.values_text(peak, peak.a, peak.b) == ["0.879 GiB", "1.17 GiB"]
 

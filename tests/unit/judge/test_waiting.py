@@ -35,7 +35,7 @@ class Told(Silent):
         self.left: list[float | None] = []
         self.words: list[str] = []
 
-    def ends_in(self, seconds: float | None) -> None:
+    def ends_in(self, seconds: float | None, _what: str = "") -> None:
         self.left.append(seconds)
 
     def standing(self, words: str) -> None:

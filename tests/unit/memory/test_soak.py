@@ -126,6 +126,36 @@ def test_fragments_are_no_growth() -> None:
     assert judge(growing).state == "plateau"
 
 
+def seldom(every: int, memory, resident=leak) -> list[SoakPoint]:
+    """Points of which only some know what of the resident memory is in use."""
+    return [
+        replace(point, rss=int(resident(point.t)), in_use=point.in_use if number % every == 0 else None)
+        for number, point in enumerate(points(memory))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("every", "memory", "state"),
+    [
+        (3, leak, "growth"),
+        (30, leak, "growth"),
+        (30, lambda t: leak(t, 0.7 * MB / EPOCH), "growth"),
+        (30, lambda _: BASE, "plateau"),
+        (30, lambda t: leak(t, 0.2 * MB / EPOCH), "plateau"),
+        (100, leak, "short"),
+    ],
+)
+def test_a_heap_that_is_read_seldom_decides_about_resident_memory(every: int, memory, state: str) -> None:
+    found = judge(seldom(every, memory))
+    assert found.state == state
+    if state == "growth":
+        assert found.bytes_per_epoch == pytest.approx(MB, rel=0.2)
+
+
+def test_resident_memory_that_is_level_needs_no_heap() -> None:
+    assert judge(seldom(100, lambda _: BASE, lambda _: BASE)).state == "plateau"
+
+
 def test_a_few_readings_are_too_short() -> None:
     assert judge(points(leak, 10)).state == "short"
     assert judge([]).state == "short"
@@ -203,7 +233,7 @@ def test_a_function_that_is_made_anew_counts_as_one() -> None:
 
 
 def test_what_is_held_at_the_end_alone_is_not_what_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(soak_watch, "_memory", lambda: None)
+    monkeypatch.setattr(soak_watch, "_memory", lambda _: None)
     now, sent, kept, held = [60.0], [], [], []
     watch = SoakWatch(sent.append, 100.0, clock=lambda: now[0], cpu=lambda: 0.0)
     watch.look(30, 0, None)
@@ -219,6 +249,25 @@ def test_what_is_held_at_the_end_alone_is_not_what_stays(monkeypatch: pytest.Mon
     assert text[evidence.lines[0].line - 1].strip() == "kept.append(bytes(10_000))"
     assert 60_000 < evidence.lines[0].bytes < 90_000
     assert evidence.seconds < 60
+
+
+@pytest.mark.parametrize(("heap_ms", "heaps"), [(0.1, 200), (20.0, 6)])
+def test_a_heap_that_takes_long_is_read_seldom(monkeypatch: pytest.MonkeyPatch, heap_ms: float, heaps: int) -> None:
+    now, cpu, sent = [0.0], [0.0], []
+
+    def heap() -> tuple[int, int, int]:
+        cpu[0] += heap_ms / 1e3
+        return 1, 2, 3
+
+    monkeypatch.setattr(soak_watch, "heap", heap)
+    monkeypatch.setattr(soak_watch, "tensor_bytes", lambda: (0, 0))
+    watch = SoakWatch(sent.append, 150.0, clock=lambda: now[0], cpu=lambda: cpu[0])
+    while not watch.is_over:
+        watch.look(0, 0, None)
+        now[0] += 0.25
+    assert len(sent) == 200
+    assert len([one for one in sent if one.memory.in_use is not None]) == heaps
+    assert sent[-1].cores < 0.002
 
 
 def test_the_line_that_allocated_what_stays_by_steps() -> None:
@@ -270,6 +319,16 @@ def test_a_series_of_hours_is_bounded_and_keeps_what_was_least() -> None:
     assert log.points[-1].t > 35_800
 
 
+def test_of_moments_that_become_one_the_one_with_a_known_heap_stays() -> None:
+    log = SoakLog()
+    for t in range(2000):
+        one = reading(t, leak(t))
+        log.add(one if t % 7 == 3 else replace(one, memory=replace(one.memory, heap=None)))
+    assert len(log.points) <= MOST_POINTS + 1
+    assert sum(point.in_use is not None for point in log.points) > 240
+    assert log.points[-1].in_use == pytest.approx(leak(log.points[-1].t))
+
+
 def test_readings_of_traced_allocations_do_not_count() -> None:
     log = logged(60)
     log.add(reading(60, 900 * MB, examined=True))
@@ -293,7 +352,7 @@ def test_a_leak_is_told_with_owner_and_end() -> None:
     text = soak_text(soak)
     assert text.startswith("Memory grows by 977 KiB in each epoch")
     assert "Python objects made at train.py:20 are kept" in text
-    assert "Memory ends in about 10 h" in text
+    assert "Memory runs out in about 10 h" in text
     assert "limit 18.6 GiB" in text
     assert soak.sentence == text
 

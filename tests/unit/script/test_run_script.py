@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import weakref
@@ -16,8 +17,9 @@ import pytest
 from pipeprof import recording
 from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.messages import Done, TrainingSeen, Warned
+from pipeprof.profiles.protocol.messages import Done, Measured, TrainingSeen, Warned
 from pipeprof.profiles.worker import main
+from pipeprof.profiles.worker.ended import SignalHandledError
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import SOAK_SEND_SECONDS
@@ -27,7 +29,7 @@ from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
 from pipeprof.profiles.worker.writes.writes import Loss
-from tests.unit.worker.fakes import FakeChannel, FakeTime
+from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
 
 
 class Channel(FakeChannel):
@@ -191,6 +193,27 @@ def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypat
     assert "soon after the warm-up" in warning.text
 
 
+def test_the_warm_up_tells_its_steps_for_who_is_killed_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run()
+    monkeypatch.setattr(run, "_follow_pass", lambda _main: None)
+    monkeypatch.setattr(run, "_warm", lambda _looked: None)
+    monkeypatch.setattr(run, "_send_libraries", lambda: None)
+    run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
+    run.feed = run._script_feed  # type: ignore[assignment]
+    run._change_main(iterated(run, 3))
+    counts = []
+    for look in range(16):
+        at = 100 * MS * look
+        begins = [at + 10 * MS * one for one in range(10)]
+        readings = [StepReading(0, 0, begin, begin + 1, begin + 1, begin + 2) for begin in begins]
+        run._take(run._main, SimpleNamespace(readings=readings, restarts=[]))  # type: ignore[arg-type]
+        counts.append(len(run.channel.of(Measured)))
+    # When there are 0.25 s of steps, 0.5, 1, …; each time without the first quarter.
+    assert [counts.index(number) for number in (1, 2, 3)] == [2, 5, 11]
+    assert [one.steps.count for one in run.channel.of(Measured)] == [22, 44, 89]
+    assert run.phase == "warmup"
+
+
 def test_a_second_of_steps_is_a_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run()
     run._keep([StepReading(0, 0, 0, 1, 1, 10)] * 30, [])
@@ -245,7 +268,7 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     script.write_text("import os\npid = os.fork()\n")
     run = ScriptRun(Job("script", "train.py", [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=0.1))
-    assert run._why_nothing() == f"{script} came to its end and iterated over no tf.data dataset"
+    assert run._why_nothing() == f"{script} finished without iterating over a tf.data dataset"
     script.write_text("def make():\n    pass\n")
     assert run._why_nothing().endswith(f"name it: {script}:make")
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=12.3))
@@ -415,6 +438,29 @@ def test_a_child_ends_as_it_does_without_pipeprof(error: BaseException | None, c
         os._exit(40 if not sent else 79)
 
     assert in_a_child(child) == code
+
+
+def test_a_handler_that_ends_the_script_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, finished = Run(), []
+    monkeypatch.setattr(run._writes, "begin", lambda: None)
+    monkeypatch.setattr(run._reporter, "start", lambda: None)
+    monkeypatch.setattr(run, "_finish", finished.append)
+
+    def leaves(_number: int, _frame: object) -> None:
+        sys.exit(0)
+
+    def trains(*_arguments: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leaves)
+    monkeypatch.setattr(script_job, "run_as_main", trains)
+    try:
+        with pytest.raises(SignalHandledError, match=r"SIGTERM, whose handler called sys\.exit\(0\)"):
+            run.run()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert finished == ["the script"]
+    assert not run.exits_normally
 
 
 def test_a_handler_that_ends_the_script_while_its_pipeline_is_read_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Statements of a user's file with other calls in the place of some."""
+"""Statements of a user's file with other calls in place of some."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling, DatasetUse, Gaps, Phase, Quantiles, Steps, Training
-from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, Stage
+from pipeprof.profiles.document.stages import Caller, Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time import thresholds
@@ -238,6 +238,14 @@ def test_a_dataset_with_a_cache_is_repeated_after_it() -> None:
     assert "add `repeat()` after `cache` and" in describe_restarts(measured, stages)  # type: ignore[arg-type]
     first = [stages[2], stages[0]]
     assert "add `repeat()` before `batch` and" in describe_restarts(measured, first)  # type: ignore[arg-type]
+
+
+def test_batches_that_a_library_makes_are_repeated_after_its_call() -> None:
+    measured = with_restarts(1.0, 0.3).steps
+    caller = Caller(file="keras/src/utils/image_dataset_utils.py", line=396, function="image_dataset_from_directory")
+    made = Location(file="train.py", line=20, call="image_dataset_from_directory")
+    one = stage("stages.0", 0.2, op="batch").model_copy(update={"library": caller, "location": made})
+    assert "add `repeat()` after `image_dataset_from_directory(…)` and" in describe_restarts(measured, [one])  # type: ignore[arg-type]
 
 
 def test_what_a_free_pipeline_saves_leaves_the_time_in_which_the_step_is_busy() -> None:

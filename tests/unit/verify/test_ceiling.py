@@ -259,8 +259,13 @@ def test_a_bound_in_which_a_replay_is_most_of_the_time_is_none(profile: Profile)
         write_bound(finding, trial, ["stages.0"], None, "decode")
         assert (finding.status == "ceiling") is bounded_by
         if not bounded_by:
-            assert finding.reason == "no upper bound: handing out what decode gave takes most of the time itself"
+            assert finding.reason == "no upper bound: of the time without decode, most is that of its replay"
             assert finding.measured is None
+            # What the whole pipeline could gain holds for each of its stages.
+            write_bound(finding, trial, ["stages.0"], None, "decode", headspace=Headspace.of(20.0, 0.4, 4))
+            assert (finding.status, finding.measured["speedup"], finding.measured["high"]) == ("ceiling", 50.0, 50.0)
+            assert 1 < finding.measured["low"] < 4.0
+            assert finding.reason == "without decode at most 50.0×, as if the pipeline cost nothing"
 
 
 def test_a_bound_that_is_known_within_a_wide_interval_only_is_none() -> None:

@@ -159,7 +159,7 @@ def test_an_edit_that_changes_the_data_is_rejected_however_fast() -> None:
     other = replace(BUILT, batches=[*BATCHES[:2], replace(BATCHES[2], data="changed")])
     found = speed(evidence(3.0, edited=other))
     assert (found.status, found.settled) == ("rejected", True)
-    assert found.reason == "the edit changes the data: batch 3 has other values than before"
+    assert found.reason == "the edit changes the data: batch 3 has different values than before"
 
 
 @pytest.mark.parametrize(

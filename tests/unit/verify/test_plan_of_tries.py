@@ -114,5 +114,5 @@ def test_what_is_wrong_with_the_data_is_not_judged_by_speed() -> None:
 
 def test_a_run_that_did_not_end_well_verifies_nothing(recorded: Recorded) -> None:
     assert cannot_verify(recorded("input-bound")) is None
-    assert cannot_verify(recorded("interrupted")) == "the measurement did not come to its end"
-    assert cannot_verify(recorded("raised")) == "the measurement did not come to its end"
+    assert cannot_verify(recorded("interrupted")) == "the measurement did not finish"
+    assert cannot_verify(recorded("raised")) == "the measurement did not finish"

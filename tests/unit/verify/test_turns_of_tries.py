@@ -41,6 +41,12 @@ class Pace:
 class Trials:
     refusal: str | None = None
 
+    def __init__(self, seconds: float = 100.0) -> None:
+        self._seconds = seconds
+
+    def left(self) -> float:
+        return self._seconds
+
     def fits(self, *_: object) -> bool:
         return True
 
@@ -122,6 +128,20 @@ def test_a_change_without_a_cache_is_measured_before_a_cache(run: Any, profile: 
     profile.findings = findings
     run._try_all(Trials(), findings)
     assert run.came == ["a", "cache", "b"]
+
+
+@pytest.mark.parametrize(
+    ("predicted", "seconds", "first"),
+    [(1.02, 19.0, "cache"), (1.02, 21.0, "a"), (1.5, 19.0, "a")],
+    ids=["little, no time for both", "time for both", "a gain of its own"],
+)
+def test_what_promises_little_does_not_take_the_time_of_a_large_gain(
+    run: Any, profile: Profile, predicted: float, seconds: float, first: str
+) -> None:
+    findings = [cached("cache", 66.0), proposed("a", predicted)]
+    profile.findings = findings
+    run._try_all(Trials(seconds), findings)
+    assert run.came[0] == first
 
 
 @pytest.mark.parametrize("predicted", [0.99, 1.5])

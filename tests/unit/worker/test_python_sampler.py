@@ -71,6 +71,17 @@ def test_a_function_inside_of_a_generated_one_has_the_users_names():
     assert seen.functions()[0].function == "<lambda>"
 
 
+def test_a_comprehension_is_a_part_of_its_function():
+    code = "def augment():\n    return [\n        sys._getframe() for _ in range(1)\n    ][0]\n"
+    namespace: dict[str, Any] = {"sys": sys}
+    exec(compile(code, USERS, "exec"), namespace)
+    exec(compile("def __call__(token):\n    return augment()\n", CALLER, "exec"), namespace)
+    seen = looks()
+    seen.take({1: namespace["__call__"]("pyfunc_3")}, 1_000, taken=False)
+    (found,) = seen.functions()
+    assert found.function == "augment"
+
+
 def test_tokens_may_be_bytes():
     seen = looks()
     seen.take({1: frame("augment", b"pyfunc_9")}, 1, taken=False)

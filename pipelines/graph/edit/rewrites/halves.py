@@ -135,7 +135,7 @@ def _first(function: Any, cut: list[str]) -> Any:
 
 
 def _second(function: Any, late: set[str], cut: list[str], count: int) -> Any:
-    """The definition of what depends on random numbers, with the cut in the place of the components."""
+    """The definition of what depends on random numbers, with the cut in place of the components."""
     part = deepcopy(function)
     _keep(part, late)
     names = {reference: f"cut_{index}" for index, reference in enumerate(cut)}

@@ -183,7 +183,7 @@ class _Crop:
             self._function.ret[key] = new if reference == old else reference
 
     def _read_shape(self, shape: Any, contents: str) -> None:
-        """Put the picture's height and width as its file has them, and the channels, in the place of a shape."""
+        """Put the picture's height and width as its file has them, and the channels, in place of a shape."""
         kind = shape.attr["out_type"].type or _int32()
         name = shape.name
         read = self._add("ExtractJpegShape", f"{name}/jpeg_file", [contents], output_type=kind) + ":image_shape:0"

@@ -1,7 +1,7 @@
 """Python in the function of a map, whose body is calls of TensorFlow, as a graph.
 
 TensorFlow keeps the functions of ``py_function`` and ``numpy_function`` in a registry, by a name that the graph has.
-They are traced as `tf.function` would, those of ``numpy_function`` with ``tf.experimental.numpy`` in the place of
+They are traced as `tf.function` would, those of ``numpy_function`` with ``tf.experimental.numpy`` in place of
 NumPy. What needs the values of tensors is refused by TensorFlow; what gives another graph when it is traced again,
 because it draws random numbers in Python or counts its calls, is refused here.
 """
@@ -88,7 +88,7 @@ def _live_function(call: Any) -> Callable[..., Any] | None:
 
 
 def _on_tensors(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of arrays with `tf.experimental.numpy` in the place of `numpy`; itself where it does not use that."""
+    """A function of arrays with `tf.experimental.numpy` in place of `numpy`; itself where it does not use that."""
     import numpy as np
     import tensorflow as tf
 

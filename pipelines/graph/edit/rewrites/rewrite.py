@@ -1,4 +1,4 @@
-"""The function of a map with other ops in the place of some."""
+"""The function of a map with other ops in place of some."""
 
 from __future__ import annotations
 

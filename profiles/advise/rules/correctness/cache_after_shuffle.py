@@ -119,7 +119,7 @@ def _draft(view: PipelineView, cache: StageView, shuffle: StageView) -> Proposal
     return Proposal(
         stage=cache.id,
         sentence=(
-            f"{shuffle.label} gives another order in each epoch, but {cache.label} after it stores that of the first: "
+            f"{shuffle.label} orders each epoch differently, but {cache.label} after it stores the order of the first: "
             f"every later epoch repeats the same {what} in the same order."
         ),
         recommendation=fix.recommendation,

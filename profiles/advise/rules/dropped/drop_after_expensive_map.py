@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages
 from pipeprof.pipelines.graph.read.function_facts import DECODING
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.batch_savings import interval_ms, kept_share, kept_words, saving
+from pipeprof.profiles.advise.batch_savings import interval_ms, kept_but_in_flight, kept_share, kept_words, saving
 from pipeprof.profiles.advise.edits.snippets import stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.lines import is_outside_functions
@@ -105,9 +105,10 @@ class DropAfterExpensiveMap(Rule):
         )
         move = f"Move {stage.label} before {names}" if len(places) == 1 else f"Take {stage.label} away"
         filters = [one.label for one in crossed if traits(one.op).predicate]
+        effect = max(classes, key=SEMANTICS.index)
         warning = (
             f" {listed(filters)} kept all elements that were seen: one that it drops would shift the others."
-            if filters
+            if filters and effect != "values"
             else ""
         )
         return Proposal(
@@ -117,11 +118,11 @@ class DropAfterExpensiveMap(Rule):
                 f"{stage.op} drops {kept_words(kept)} elements that {labels} make{'' if ' and ' in labels else 's'}."
                 f"{wasted}"
             ),
-            recommendation=f"{move}: {listed(list(calls))}.{_EFFECTS[max(classes, key=SEMANTICS.index)]}{warning}",
+            recommendation=f"{move}: {listed(list(calls))}.{_EFFECTS[effect]}{warning}",
             evidence={"kept_share": kept},
             edits=_edits(stage, places),
             predicted=predicted,
-            semantics=max(classes, key=SEMANTICS.index),
+            semantics=effect,
             covers=(stage.id, *(one.id for one in crossed)),
         )
 
@@ -204,7 +205,7 @@ def _crossing(view: PipelineView, place: _Place, at: StageView, filtered: float)
     if row.prefetches:
         return 1, "same"
     if row.predicate and not row.ends_early:
-        kept = kept_share(view, at)
+        kept = kept_but_in_flight(view, at)
         return (1, "same" if kept >= filtered else "values") if kept is not None else None
     size = at.arguments.get(row.batches) if row.batches is not None else None
     if row.stacks and row.same_components and traits(place.op).counts and isinstance(size, int) and size > 0:

@@ -154,7 +154,7 @@ class ReadOncePerBranch(Rule):
             stage=last.id,
             title=shared.title(view, names),
             sentence=(
-                f"{last.label} is one dataset of the program, read by {count} branches: each runs it again, together "
+                f"{last.label} is read by {count} branches, and each runs it again: together "
                 f"{of_interval(shared.ms, interval)}, {milliseconds(wasted)} of it for nothing."
             ),
             recommendation=advice,
@@ -264,8 +264,8 @@ class _Shared:
             ]
             makes = "make" if len(maps) > 1 else "makes"
             text = (
-                f"Put {names} after {_RESAMPLES} ({of}), which drops {share} of what {names} {makes}: resample what it "
-                "gets, by a class that is read from there."
+                f"Put {names} after {_RESAMPLES} ({of}), which drops {share} of what {names} {makes}: resample its "
+                "input, with the class read from that input."
             )
         elif all(traits(one.op).drops for one in self.readers):
             one = self.readers[0]

@@ -192,7 +192,7 @@ def _held_above(view: PipelineView, plan: _IndexPlan, *, indices: bool) -> int:
     """Bytes of rows in shuffles and caches, which are views of the array now.
 
     Args:
-        indices: Whether stages before the new map get indices, which are small, in the place of rows.
+        indices: Whether stages before the new map get indices, which are small, in place of rows.
     """
     row = plan.source.element_bytes or 0
     ids = {stage.id for stage in plan.indexed} if indices else set()

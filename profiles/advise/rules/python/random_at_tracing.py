@@ -53,4 +53,4 @@ class RandomAtTracing(OfText, Rule):
             # Python's own takes the upper end, too.
             call = "tf.random.uniform([], low, high + 1, tf.int64)"
         advice = f"Write `{call}`" if call is not None else "Draw from the same distribution with an op of `tf.random`"
-        return sentence, f"{advice} in the place of `{slip.text}`"
+        return sentence, f"{advice} in place of `{slip.text}`"

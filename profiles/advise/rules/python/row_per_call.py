@@ -74,9 +74,7 @@ class RowPerCall(OfHotLine, Rule):
         kept = spot.call.instead
         if kept is None:
             return f"Keep files open: open each of them once, not in each call of {spot.call.function}()"
-        return (
-            f"Keep up to {kept.most} files {kept.where}, not opened anew: `{kept.used}` in the place of {kept.replaced}"
-        )
+        return f"Keep up to {kept.most} files {kept.where}, not opened anew: `{kept.used}` in place of {kept.replaced}"
 
     def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:
         """The rows of whole batches, the map, or files that stay open; empty where the file does not show them."""
@@ -91,7 +89,7 @@ class RowPerCall(OfHotLine, Rule):
             return ""
         return (
             f"{kept.opened}  # {kept.place}: keeps up to {kept.most} of them {kept.where}\n"
-            f"{kept.used}  # in line {spot.call.line}, in the place of {kept.replaced}"
+            f"{kept.used}  # in line {spot.call.line}, in place of {kept.replaced}"
         )
 
 

@@ -191,15 +191,15 @@ def _double_hit(last: StageView, share: float, batch: float) -> Proposal:
     return Proposal(
         stage=last.id,
         sentence=f"A batch is {size(batch)}, most of it float64: as float32, {size(saved)} less.",
-        recommendation="Make the numbers float32 where they arise, if the model computes in float32.",
+        recommendation="Create the numbers as float32, if the model computes in float32.",
         evidence={"batch_bytes": batch, "saved_bytes": saved, "dtype": "float64"},
         title="Send float32 instead of float64",
         edits=(
             HandWritten(
                 (last.id,),
-                "# where the numbers arise: dtype float32",
-                "array = array.astype(np.float32)  # or dtype=np.float32 where it arises",
-                summary="float64 → float32 where the numbers arise",
+                "# where the numbers are created: dtype float32",
+                "array = array.astype(np.float32)  # or dtype=np.float32 where it is created",
+                summary="float64 → float32 where the numbers are created",
             ),
         ),
         predicted=Prediction(

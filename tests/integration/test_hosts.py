@@ -1,0 +1,105 @@
+"""Data that several hosts divide: what is worked out from stages is what TensorFlow's own rewrite gives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tensorflow as tf
+from integration import forked
+from unit.test_benchmarks import loaded
+
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.graph.edit.rewrites.host_part import host_part
+from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.profiles.document.sharding import Sharding
+from pipeprof.profiles.hosts.files import SpecFiles
+from pipeprof.profiles.hosts.shares import sharding_of
+from pipeprof.profiles.protocol.job import HostOf
+from pipeprof.profiles.view.attach_spec import with_written
+from pipeprof.profiles.view.from_spec import view_of_spec
+from pipeprof.profiles.worker.load_function import call_target
+
+pytestmark = pytest.mark.usefixtures("without_autograph")
+
+cases = loaded("hosts/cases.py")
+
+
+def counted(dataset: Any) -> tuple[int, int]:
+    """Records and steps."""
+    sizes = [int(tf.nest.flatten(batch)[0].shape[0]) for batch in dataset]
+    return sum(sizes), len(sizes)
+
+
+def divided(path: Path, policy: str) -> tuple[Sharding, Callable[[], Any]]:
+    """What is worked out from a spec, and how its dataset is built."""
+    loaded_spec = load_spec(path, [f"options.experimental_distribute.auto_shard_policy={policy}"])
+    view = with_written(view_of_spec(loaded_spec, cores=2), loaded_spec)
+
+    def made() -> Any:
+        context = BuildContext(path.parent)
+        load_arrays(loaded_spec.spec, context)
+        return build(loaded_spec.spec, context)
+
+    return sharding_of(view, cases.HOSTS, SpecFiles(loaded_spec)), made
+
+
+@pytest.mark.parametrize("name", list(cases.CASES))
+def test_hosts_get_what_was_worked_out(name: str, tmp_path: Path) -> None:
+    cases.write(tmp_path, cases.CASES[name])
+    path = tmp_path / "spec.yaml"
+    path.write_text(json.dumps(cases.CASES[name].spec()), encoding="utf-8")
+    for policy in ("AUTO", "DATA"):
+        told, made = divided(path, policy)
+        if told.fails is not None:
+            with pytest.raises(tf.errors.InvalidArgumentError, match="Could not apply FILE based sharding"):
+                counted(host_part(made(), 0, cases.HOSTS)[0])
+            continue
+        for share in told.shares:
+            records, steps = counted(host_part(made(), share.index, cases.HOSTS)[0])
+            assert (share.records, share.steps) == (records, steps), (policy, share.index)
+
+
+def test_file_without_readers_is_refused() -> None:
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.FILE
+    with pytest.raises(UsageError, match="TensorFlow does not divide this dataset among hosts: Found an unshardable"):
+        host_part(tf.data.Dataset.range(8).batch(2).with_options(options), 0, 2)
+
+
+MAKES = """
+import tensorflow as tf
+
+def alone():
+    return tf.data.Dataset.range(64).map(lambda x: x + 1).batch(8)
+
+def divides(context: tf.distribute.InputContext):
+    numbers = tf.data.Dataset.range(64)
+    return numbers.shard(context.num_input_pipelines, context.input_pipeline_id).batch(4)
+"""
+
+
+def test_a_function_gets_the_context_of_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("makes.py").write_text(MAKES, encoding="utf-8")
+    called = call_target("makes.py:divides", host=HostOf(2, 4))
+    assert called.took_context
+    assert next(iter(called.dataset)).numpy().tolist() == [2, 6, 10, 14]
+    assert "InputContext(4, 2, 4): the data of host 2" in called.notes[0][1]
+    assert not call_target("makes.py:alone", host=HostOf(2, 4)).took_context
+
+
+def test_a_run_measures_the_part_of_one_host(tmp_path: Path) -> None:
+    (tmp_path / "makes.py").write_text(MAKES, encoding="utf-8")
+    done = forked.run(["run", "makes.py:alone", "--host", "2/4", "--seconds", "0.2", "--json"], tmp_path)
+    profile = json.loads(done.stdout)
+    assert profile["target"]["host"] == {"index": 2, "of": 4}
+    written = [stage["op"] for stage in profile["stages"] if stage["origin"] == "written"]
+    assert written == ["range", "map", "batch", "rebatch", "shard", "prefetch"]
+    assert "host-part" in [warning["code"] for warning in profile["warnings"]]
+    assert profile["verification"] is None
