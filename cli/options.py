@@ -147,6 +147,9 @@ Timeout = Annotated[
 ]
 MaxTime = Annotated[Text, option("--max-time", "SECONDS", "Time limit for the whole command.")]
 NoLock = Annotated[bool, flag("--no-lock", "Do not wait for another measurement to end.")]
+ShareJob = Annotated[
+    bool, flag("--share-job", "Read from a job of a tf.data service that others, such as a training, read as well.")
+]
 ALLOWED: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
 """Possible effects of a change on the data; ``same`` is none."""
 
@@ -166,6 +169,7 @@ class SharedOptions:
     timeout: Timeout = None
     max_time: MaxTime = None
     memory_limit: MemoryOfAll = None
+    share_job: ShareJob = False
     json: Json = False
     force: Force = False
     color: Color = "auto"

@@ -265,7 +265,11 @@ def notes_on(settings: RunSettings, again: str) -> Sequence[object]:
         from pipeprof.cli.targets.scripts import what_a_script_does
 
         return (what_a_script_does(settings, again),)
-    return settings.loaded.notes if settings.loaded is not None else ()
+    from pipeprof.profiles.service.plan import what_is_registered
+
+    loaded = settings.loaded
+    registered = what_is_registered(loaded, settings.target.path, tries=bool(again))
+    return [*(loaded.notes if loaded is not None else ()), *([registered] if registered is not None else [])]
 
 
 def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:

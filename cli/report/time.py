@@ -118,6 +118,9 @@ def describe_limits(profile: Profile, digits: int = 2, *, binding: bool = True) 
             empty loop, and everything where Python's lock does.
     """
     ceiling = profile.ceiling
+    if binding and any(stage.service is not None for stage in profile.stages or ()):
+        # What the workers of a service can give bounds the rate, and nothing here knows it.
+        return ""
     if ceiling is None or (binding and profile.causes is not None and gil_is_full(profile.causes)):
         return ""
     reached = _best_rate(profile)

@@ -37,7 +37,7 @@ _COMPARISONS: Final = {
 }  # fmt: skip
 _UNARY: Final = {"neg": "tf.math.negative", "abs": "tf.math.abs", "invert": "tf.math.logical_not"}
 _KERAS: Final = "tf.keras.utils"
-_DATASETS: Final = ("tf.data.Dataset", "tf.data.experimental", "tf.data", _KERAS)
+_DATASETS: Final = ("tf.data.Dataset", "tf.data.experimental", "tf.data.experimental.service", "tf.data", _KERAS)
 
 
 @dataclass(frozen=True)

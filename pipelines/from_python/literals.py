@@ -8,6 +8,7 @@ import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -101,6 +102,8 @@ def _patterns(names: list[str]) -> Iterator[str]:
 
 def literal(value: Any, folders: Folders) -> Any:
     """Convert a value to YAML data."""
+    if isinstance(value, IntEnum):
+        return value.name
     if value is None or isinstance(value, bool | int | str | float):
         return value
     if isinstance(value, list | tuple):

@@ -213,6 +213,8 @@ class Describer:
         for name, value in given.items():
             if isinstance(value, RecordedFunction):
                 raise NotExpressible(f"{name} is a function")
+        if row.remote:
+            self.notes.aside(call.name, "what its workers run is as recorded, and was not compared", call.where)
         arguments = _written_arguments(kind, given, self.folders)
         return {**self._label(call, arguments), **work, **arguments}
 

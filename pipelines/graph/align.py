@@ -68,7 +68,7 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
     pairs: dict[str, str] = {}
     by_key: dict[str, list[str]] = defaultdict(list)
     for node in written.walk():
-        if node.owner is None and node.key is not None:
+        if node.owner is None and node.key is not None and node.id not in written.remote:
             by_key[node.key].append(node.id)
     for node in executed.walk():
         for key in _fused_names(node.key) if node.owner is None and node.key is not None else ():
@@ -80,7 +80,7 @@ def join(written: StageGraph, executed: StageGraph) -> Joined:
     return Joined(
         executed=pairs,
         injected=tuple(node.id for node in executed.walk() if node.id not in taken and node.owner is None),
-        removed=tuple(node.id for node in written.walk() if node.id not in pairs),
+        removed=tuple(node.id for node in written.walk() if node.id not in pairs and node.id not in written.remote),
     )
 
 
@@ -190,7 +190,8 @@ def _fused_names(key: str) -> list[str]:
 def _join_nameless(written: StageGraph, executed: StageGraph, pairs: dict[str, str]) -> None:
     """Join datasets without names by op and order, where both graphs have equally many."""
     taken = set(pairs.values())
-    left = [node for node in written.walk() if node.owner is None and node.key is None and node.id not in pairs]
+    done = {*pairs, *written.remote}
+    left = [node for node in written.walk() if node.owner is None and node.key is None and node.id not in done]
     right = [node for node in executed.walk() if node.owner is None and node.key is None and node.id not in taken]
     for op in sorted({node.op for node in left}):
         mine = [node.id for node in left if node.op == op]

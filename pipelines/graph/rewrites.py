@@ -11,6 +11,7 @@ parallel and nothing injected.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.costs.costs import Cost
@@ -18,6 +19,8 @@ from pipeprof.pipelines.graph.stages import Node, WrittenStage
 from pipeprof.pipelines.ops.executed_ops import executed, written_op
 
 _OPTIMIZATION = "experimental_optimization"
+ON_WORKERS: Final = "on the workers"
+"""What happens to a stage that a tf.data service runs."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Rewrites:
         node = self.graphs.written.nodes[stage.head]
         place = self.graphs.place(stage)
         if place is None:
-            return "removed: it has no effect"
+            return ON_WORKERS if node.id in self.graphs.written.remote else "removed: it has no effect"
         runs = self.graphs.executed.nodes[place]
         partners = [partner for partner in self.graphs.together(stage) if partner is not stage]
         if partners:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 from pipeprof.pipelines.addresses import pipeline_of
@@ -26,6 +27,8 @@ from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
 from pipeprof.pipelines.ops.traits import Traits, traits
 
 _LAST_INT64 = 2**63 - 1
+_UNPACKS: Final = "UncompressElement"
+"""Op in the function of the map that TensorFlow puts behind a tf.data service."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,12 @@ class StageGraph:
         while is_option(self.nodes[node_id].op) and self.nodes[node_id].inputs:
             node_id = self.nodes[node_id].inputs[0]
         return node_id
+
+    @cached_property
+    def remote(self) -> frozenset[str]:
+        """Ids of the datasets that the workers of a tf.data service run, which only the graph as written has."""
+        ends = [input_ for node in self.nodes.values() if node.traits.remote for input_ in node.inputs]
+        return frozenset(inputs_first(ends, lambda id_: (*self.nodes[id_].inputs, *self.nodes[id_].bodies)))
 
     def has(self, *families: str) -> bool:
         """Return whether a dataset of one of ``families`` is in the graph."""
@@ -327,7 +336,9 @@ class StageGraph:
         below = self.nodes[self.skip_options(head.inputs[0])] if head.inputs else None
         found = None
         if below is not None:
-            for composite in (self._reader, self._unbatch, self._enumerate, self._snapshot, self._sample):
+            for composite in (
+                self._reader, self._unbatch, self._enumerate, self._snapshot, self._sample, self._service,
+            ):  # fmt: skip
                 found = found or composite(head, below)
         if found is None and head.family == "TensorSlice" and head.files:
             found = Group((head.id,), "list_files", (), ())
@@ -386,6 +397,14 @@ class StageGraph:
                 todo.extend(node.inputs)
         nodes = (*reversed(selector), head.id)
         return Group(nodes, "sample_from_datasets", (*head.inputs[1:], *weights), (), sides=True)
+
+    def _service(self, head: Node, below: Node) -> Group | None:
+        """Group what a tf.data service gives with the map that unpacks it."""
+        if not (head.traits.maps and below.traits.remote and head.function is not None):
+            return None
+        if _UNPACKS not in head.function["ops"]:
+            return None
+        return Group((below.id, head.id), written_op(below.op), below.inputs, ())
 
     def _chain(self, end: Node) -> list[Node]:
         found = [end]

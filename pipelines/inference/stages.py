@@ -66,6 +66,12 @@ def _moved(stage: Any, flow: Flow, strict: bool) -> Flow:
     return replace(flow, cardinality=None) if strict else flow
 
 
+@_infers("distribute")
+def _from_workers(stage: Any, flow: Flow, strict: bool) -> Flow:
+    """Elements of the same kind; how many, and how uneven, depends on the workers."""
+    return replace(flow, cardinality=flow.endless, uneven=True)
+
+
 @_infers("repeat")
 def _repeat(stage: Any, flow: Flow, strict: bool) -> Flow:
     return replace(flow, cardinality=counts.repeated(flow.cardinality, stage.count))

@@ -105,7 +105,9 @@ OPTION_FAMILIES: Final = frozenset(
 """Marks of options or checks, or ops whose input is rewritten: they give out their input's elements, and no user
 writes them as a stage."""
 
-NOT_STAGES: Final = frozenset({"ReduceDataset", "SaveDataset", "SaveDatasetV2", "RegisterDataset", "RegisterDatasetV2"})
+REGISTERS: Final = ("RegisterDataset", "RegisterDatasetV2")
+"""Op types that register a dataset with a tf.data service, and give its id."""
+NOT_STAGES: Final = frozenset({"ReduceDataset", "SaveDataset", "SaveDatasetV2", *REGISTERS})
 """Op types that end in ``Dataset`` and make none that elements flow through."""
 
 

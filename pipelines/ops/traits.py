@@ -72,6 +72,7 @@ class Traits:
         distinctive: A method of this name is one of a dataset.
         last: Must be the last stage of the whole pipeline.
         to_device: Its elements are copied to the memory of a device.
+        remote: Workers of a tf.data service, which are other processes, make its elements.
         errors: Regular expressions of TensorFlow's messages that name no stage, only this kind.
         adds: What the component is called in generated code that it puts before each element.
         noun: What an element of a source is called in generated code.
@@ -134,6 +135,7 @@ class Traits:
     distinctive: bool = False
     last: bool = False
     to_device: bool = False
+    remote: bool = False
     errors: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     adds: str | None = None

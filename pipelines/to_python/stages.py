@@ -10,6 +10,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.base import Op, Stage
 from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
+from pipeprof.pipelines.ops.stages.distribute import POLICIES, CrossTrainerCache
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
@@ -228,7 +229,18 @@ class Chains:
             return tupled([made]) if name == "args" and not isinstance(value.value, tuple | list) else made
         if name == "record_defaults" and op.op == "CsvDataset":
             return self._record_defaults(value)
-        return f"tf.data.{value}" if name == "reader" and isinstance(value, str) else self.values.constant(value)
+        return self._own_object(op, name, value) or self.values.constant(value)
+
+    @staticmethod
+    def _own_object(op: Op, name: str, value: Any) -> str:
+        """Return an object of TensorFlow's that a spec writes as its name or arguments; empty for any other value."""
+        if name == "reader" and isinstance(value, str):
+            return f"tf.data.{value}"
+        if name == "processing_mode" and value in POLICIES:
+            return f"{op.holder}.ShardingPolicy.{value}"
+        if isinstance(value, CrossTrainerCache):
+            return call(f"{op.holder}.{type(value).__name__}", scalar(value.trainer_id))
+        return ""
 
     def _outer(self, value: OuterElement, outer: Form) -> str:
         return express(outer if value.on is None else pick(outer, value.on))

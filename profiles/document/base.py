@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 Bound = Literal["input", "step", "balanced"]
-Limit = Literal["serial-stage", "cpu", "io", "gil", "latency", "memory", "step"]
+Limit = Literal["serial-stage", "cpu", "io", "gil", "latency", "memory", "remote", "step"]
 Owner = Literal["runtime", "source", "cache", "shuffle", "prefetch", "parallel", "batch", "consumer", "python", "slack"]
 How = Literal["measured", "model", "predicted", "alias"]
 

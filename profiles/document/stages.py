@@ -79,6 +79,36 @@ class Component(Model):
     """`None` for an unknown rank, and for an unknown dimension."""
 
 
+class Service(Model):
+    """A tf.data service that a stage reads its elements from."""
+
+    address: str | None = None
+    """The dispatcher's `host:port`."""
+    processing_mode: str | None = None
+    """How its workers share the data, as TensorFlow's `ShardingPolicy` names it: `OFF` of `parallel_epochs`, `DYNAMIC`
+    of `distributed_epoch`, `FILE`, …"""
+    job_name: str | None = None
+    """Of a job that several readers share; `None` of a job that is this reader's alone."""
+    consumer_index: int | None = None
+    """From 0, where readers of a shared job take turns."""
+    num_consumers: int | None = None
+    """Readers that take turns."""
+    cross_trainer_cache: bool = False
+    """Its workers keep elements for other trainers."""
+    target_workers: str | None = None
+    """`AUTO`, `ANY` or `LOCAL`."""
+    max_outstanding_requests: int | None = None
+    """Elements requested at a time, at most; `None` where TensorFlow chooses."""
+    requests: float | None = None
+    """Requests at a time at the end of the run, where TensorFlow chose them."""
+    compression: str | None = None
+    """Of elements on their way: `AUTO`, `SNAPPY`, `NONE`; `None` where another process registered the dataset."""
+    known: bool = False
+    """The stages that its workers run are known: this process registered the dataset."""
+    workers: int | None = None
+    """Registered at the dispatcher when measuring ended; `None` where it did not answer."""
+
+
 class Stage(Model):
     """One stage of the pipeline: written ones in order, those inside a function after their owner, then injected."""
 
@@ -119,6 +149,10 @@ class Stage(Model):
     """Index of these numbers among the tensors of its elements."""
     body: str | None = None
     """Fingerprint of the types of ops in its function. `None` without one."""
+    service: Service | None = None
+    """`None` of a stage that reads from no tf.data service."""
+    remote: bool = False
+    """The workers of a tf.data service run it: what it costs there is not in this profile."""
     shuffle: Shuffle | None = None
     """`None` of a stage that does not shuffle."""
     location: Location | None = None

@@ -30,6 +30,7 @@ from pipeprof.profiles.time.elements_per_batch import elements_per_batch
 from pipeprof.profiles.time.limits.cores import idle_cores
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
 from pipeprof.profiles.time.limits.restarts import restart_advice
+from pipeprof.profiles.time.limits.service import with_workers
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.time.top_stage import unread_note
 from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude
@@ -77,6 +78,7 @@ class RunFacts:
     data_size: DataSize | None = None
     gpus: list[GpuUse] = field(default_factory=list)
     no_cache: bool = False
+    service_workers: dict[str, int] = field(default_factory=dict)
 
     @property
     def ops(self) -> dict[str, str] | None:
@@ -329,6 +331,7 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         locate=place if facts.target.kind != "spec" else None,
         swallowed=observed.swallowed,
     )
+    stages = with_workers(stages, facts.service_workers)
     # What the worker knows of the reason takes the place of what follows from the graphs.
     said = {warning.code for warning in observed.warnings}
     return stages or facts.written, [note for note in notes if note.code not in said]

@@ -53,6 +53,7 @@ class Ended:
         last: The last sample of its memory.
         suspended: It was found hanging because something had stopped the process.
         successor: The command line of the program that its code put in its place.
+        waited: Seconds without progress, where it was not given all of its time.
     """
 
     reason: Reason
@@ -61,6 +62,7 @@ class Ended:
     last: Sample | None = None
     suspended: bool = False
     successor: str | None = None
+    waited: float | None = None
 
 
 class Signals:
@@ -120,6 +122,7 @@ class Watch:
         timeout: Seconds without progress after which it is taken to hang.
         end_at: When the command's time is over, in seconds of `clock`; `None` for never.
         on_message: Called after every batch of messages.
+        on_hang: Called before a worker that hangs is ended, with its last answer if it gave one.
         save: Called at the beginning, at the begin of each phase, at the first steps, and every `save_seconds`.
         most_saving: Share of the time that may go into it.
     """
@@ -132,6 +135,7 @@ class Watch:
     end_at: float | None
     on_message: Callable[[], None]
     save: Callable[[], None]
+    on_hang: Callable[[], None] = lambda: None
     clock: Callable[[], float] = time.monotonic
     save_seconds: float = SAVE_SECONDS
     most_saving: float = MOST_SAVING
@@ -147,6 +151,7 @@ class Watch:
     _answers_before: int = 0
     _suspended: bool = False
     _successor: str | None = None
+    _waited: float | None = None
 
     def run(self) -> Ended:
         """Watch until the worker has ended, by itself or by us."""
@@ -155,13 +160,15 @@ class Watch:
                 self._save_when_due(self.clock())
                 self._take()
                 self._decide(self.clock())
+            if self._stop == "hung":
+                self.on_hang()
         finally:
             returncode = self.worker.end()
             self._drain()
         reason = self._stop or "exit"
         if self.observed.done and not self._outlasts_done(reason):
             reason = "exit"
-        return Ended(reason, returncode, self.stacks, self.sampler.last, self._suspended, self._successor)
+        return Ended(reason, returncode, self.stacks, self.sampler.last, self._suspended, self._successor, self._waited)
 
     def _outlasts_done(self, reason: Reason) -> bool:
         """Whether a reason stands although the worker sent its last message."""
@@ -262,10 +269,20 @@ class Watch:
             # The worker sent all other results before.
             self._stop, self._kill_at = "long-trace", now
         elif now >= self._hangs_at:
-            self.stacks = True
             self._suspended = self.worker.is_suspended
-            self.worker.dump_stacks()
-            self._ask("hung", now + ANSWER_SECONDS)
+            self._end_hung(now)
+
+    def cut_short(self) -> None:
+        """Take the worker to hang, for what is known of what it waits for."""
+        if self._stop is None:
+            now = self.clock()
+            self._waited = now - self.observed.heard
+            self._end_hung(now)
+
+    def _end_hung(self, now: float) -> None:
+        self.stacks = True
+        self.worker.dump_stacks()
+        self._ask("hung", now + ANSWER_SECONDS)
 
     @property
     def _hangs_at(self) -> float:

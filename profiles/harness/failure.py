@@ -7,7 +7,7 @@ import signal
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.ops.traits import holder
+from pipeprof.pipelines.ops.traits import holder, traits
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.shared import ErrorFrame, PhaseName
@@ -16,12 +16,13 @@ from pipeprof.profiles.memory.ledger.buffers import kind_of
 from pipeprof.profiles.memory.ledger.interrupted import placed
 from pipeprof.profiles.memory.ledger.texts import owner_text
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
+from pipeprof.profiles.service.faults import SERVICE, cause_of_error, cause_of_silence
 from pipeprof.profiles.user_frames import users_frame_of_stacks
 from pipeprof.profiles.view.from_sketch import row_of
 from pipeprof.profiles.wording import as_typed, size, stage_label
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeprof.profiles.document.memory import Memory
     from pipeprof.profiles.document.stages import Stage
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.host.cgroup import OomReport
     from pipeprof.profiles.host.limits import MemoryLimit
     from pipeprof.profiles.protocol.messages import Raised
+    from pipeprof.profiles.service.ask import ServiceState
     from pipeprof.profiles.view.view import PipelineView
 
 EXIT_SPEC, EXIT_PIPELINE = 2, 5
@@ -89,6 +91,7 @@ class Circumstances:
         last_bytes: The last sample of the worker's memory.
         lacks_proc: Linux without its process file system.
         script: Whether a training script ran, not a pipeline alone.
+        services: The tf.data services that it waited for, as they were when it was taken to hang.
     """
 
     limit: MemoryLimit | None
@@ -107,6 +110,7 @@ class Circumstances:
     last_bytes: int | None = None
     lacks_proc: bool = False
     script: bool = False
+    services: Sequence[ServiceState] = ()
 
 
 @dataclass(frozen=True)
@@ -253,8 +257,12 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
         did = words.get(error.code, words["raised"])
         message = f"{did}{of}{place}, phase {_where(observed)}: {message}"
     location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
+    python = [place for service in observed.services for place in service.python]
+    cause = cause_of_error(f"{error.message}\n{error.traceback or ''}", python) if error.kind == "pipeline" else None
+    if cause is not None:
+        message = f"{message}{'' if message.endswith('.') else '.'} {cause[0].upper()}{cause[1:]}."
     problem = Problem(
-        code=error.code,
+        code=SERVICE if cause is not None else error.code,
         message=message,
         stage=error.address,
         address=error.address,
@@ -412,10 +420,17 @@ def _hang_failure(ended: Ended, observed: Observed, around: Circumstances) -> Fa
     if observed.grows_at_its_end(around.timeout):
         seconds = GROWING_TIMES * around.timeout
         progress = f"it was still building after {seconds:g} s ({GROWING_TIMES} × --timeout), with growing memory"
-    text = f"{who}: {progress}.{place}"
-    problem = Problem(code="hung", message=text)
+    if ended.waited is not None:
+        progress = f"no progress for {ended.waited:.0f} s in phase {_where(observed)}"
+    causes = [cause_of_silence(state) for state in around.services]
+    because = "".join(f" {cause[0].upper()}{cause[1:]}." for cause in causes)
+    text = f"{who}: {progress}.{place}{because}"
+    problem = Problem(code=SERVICE if causes else "hung", message=text)
+    stage = next((row for row in around.stages.values() if traits(row.op).remote), None) if causes else None
     if frame:
         problem.file, problem.line = frame.file, frame.line
+    elif stage is not None and stage.location is not None:
+        problem.stage, problem.file, problem.line = stage.id, stage.location.file, stage.location.line
     return Failure(problem, EXIT_PIPELINE)
 
 

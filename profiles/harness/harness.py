@@ -41,6 +41,8 @@ from pipeprof.profiles.memory.growth.judge import judge
 from pipeprof.profiles.model.calibration import keep, lacks, measured_alone
 from pipeprof.profiles.nvml.nvml import GpuWatch
 from pipeprof.profiles.protocol.messages import UNTRACED
+from pipeprof.profiles.service.ask import ask, listens
+from pipeprof.profiles.service.local import processes_at
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
 from pipeprof.profiles.wording import stage_place
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import RunProgress
+    from pipeprof.profiles.service.ask import ServiceState
     from pipeprof.profiles.view.view import PipelineView
 
 
@@ -169,6 +172,8 @@ class Run:
         self._uncounted: frozenset[str] = frozenset()
         self._examines = False
         self._judge_at = 0.0
+        self._services: list[ServiceState] = []
+        self._met = False
 
     def warn(self, code: str, message: str) -> None:
         """Add a warning to the profile."""
@@ -218,6 +223,7 @@ class Run:
             last_bytes=ended.last.rss_bytes if ended.last is not None else None,
             lacks_proc=is_missing(),
             script=self._settings.target.kind == "script",
+            services=self._services,
         )
         failure = diagnose(ended, self._observed, around)
         if failure is not None:
@@ -360,6 +366,10 @@ class Run:
         def follow() -> None:
             self._follow_phases(sampler)
             self._follow_soak(worker)
+            self._meet_services()
+            awaited = self._observed.awaited
+            if awaited is not None and self._observed.phase == "build" and not listens(awaited):
+                watch.cut_short()
 
         soaks = self._settings.soak
         rarely = saving_of(self._plan.seconds or 0.0) if soaks else (SAVE_SECONDS, MOST_SAVING)
@@ -371,6 +381,7 @@ class Run:
             timeout=self._plan.timeout,
             end_at=self._began + self._settings.max_time if self._settings.max_time is not None else None,
             on_message=follow,
+            on_hang=self._ask_services,
             save=lambda: self._save(sampler),
             save_seconds=rarely[0],
             most_saving=rarely[1],
@@ -450,6 +461,10 @@ class Run:
             began, cpu = self._soak_began or (self._measure_began, self._cpu_at_measure)
             self._facts.sampler_cores = (self._own_cpu() - cpu) / (time.monotonic() - began)
         self._facts.disk = self._disk(seconds)
+        for address in self._addresses():
+            workers = ask(address).workers
+            if workers is not None:
+                self._facts.service_workers[address] = len(workers)
 
     def _disk(self, seconds: float) -> Disk:
         """Return the bytes read from storage while measuring."""
@@ -477,6 +492,23 @@ class Run:
         if judge(log.points).state == "growth":
             # From now on the worker's readings count no more: what it does takes memory itself.
             self._examines = worker.send("examine")
+
+    def _meet_services(self) -> None:
+        """Look for the processes of the services that the pipeline reads from, once they are known."""
+        addresses = self._addresses()
+        if self._met or not addresses:
+            return
+        self._met = True
+        known = [*addresses, *(worker for address in addresses for worker in ask(address).workers or ())]
+        self._contention.partners = processes_at(known)
+
+    def _addresses(self) -> list[str]:
+        return list(dict.fromkeys(service.address for service in self._observed.services if service.address))
+
+    def _ask_services(self) -> None:
+        """Ask the services that a hanging pipeline reads from, or waits for, while their processes are still there."""
+        awaited = self._observed.awaited
+        self._services = [ask(address, each=True) for address in self._addresses() or ([awaited] if awaited else [])]
 
     def _save(self, sampler: Sampler) -> None:
         self._writer.write(assemble(self._facts, self._observed, sampler))

@@ -43,6 +43,7 @@ from pipeprof.profiles.protocol.messages import (
     Warned,
     WorkerMessage,
 )
+from pipeprof.profiles.protocol.services import ServiceAwaited, ServiceRead, ServicesRead
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Observed:
         fewer_cores: Steps with fewer cores, then with all.
         costs: Fixed costs of this machine, where they were measured.
         swallowed: An error that an ``ignore_errors`` hides.
+        services: The tf.data services that the pipeline reads from.
+        awaited: The address of the one that its build was last seen to wait for.
         answer: The latest answer to a query of its state.
         done: Whether the worker has sent its last message.
         heard: When it last made progress, in seconds of `clock`.
@@ -107,6 +110,8 @@ class Observed:
     fewer_cores: CoreScaling | None = None
     costs: MeasuredCosts | None = None
     swallowed: Swallowed | None = None
+    services: list[ServiceRead] = field(default_factory=list)
+    awaited: str | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
     warnings: list[Message] = field(default_factory=list)
@@ -181,6 +186,9 @@ class Observed:
             if message.memory is not None and message.phase is not None:
                 self.memory_look = MemoryLook(message.phase, message.memory, message.model)
             return
+        if isinstance(message, ServiceAwaited):
+            self.awaited = message.address
+            return
         if isinstance(message, BuildMemory):
             self.build_memory, self.grew = message, self.clock()
             return
@@ -233,6 +241,8 @@ class Observed:
                 from pipeprof.profiles.gaps.steps import read_device
 
                 self.device = read_device(message)
+            case ServicesRead():
+                self.services = message.services
             case StepReturned():
                 self.own_step = True
             case StepTold():

@@ -49,6 +49,7 @@ class RunSettings:
         tries: What is proposed is tried afterwards.
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
+        share_job: Let it read from a job of a tf.data service that others read as well.
         changed_by: The edits of `--change` as documents, for the profile.
         rerun: Let later processes of a script train; else they end where it is about to iterate its main dataset.
         turns: What takes turns then; None for what takes less time.
@@ -82,6 +83,7 @@ class RunSettings:
     script_args: Sequence[str] = ()
     to_end: bool = False
     allow_writes: bool = False
+    share_job: bool = False
     rerun: bool = False
     turns: Literal["epochs", "processes"] | None = None
     main: IteratedAt | None = None
@@ -225,6 +227,7 @@ def job_of(
         script_args=list(settings.script_args),
         to_end=settings.to_end,
         allow_writes=settings.allow_writes,
+        share_job=settings.share_job,
         main=settings.main,
         made=list(settings.made),
         host=settings.host,

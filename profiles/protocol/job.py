@@ -54,6 +54,7 @@ class Job:
         script_args: What follows ``--`` on the command line: the script's own arguments.
         soak: The measurement is a soak: memory is read over all of its seconds.
         made: Files that earlier processes of the same command have written.
+        share_job: Read from a job of a tf.data service that others read as well.
         main: The script's dataset that turns are about; None where a run has to find it.
         host: The host whose part is measured; None for all of the data.
     """
@@ -82,6 +83,7 @@ class Job:
     script_args: list[str] = field(default_factory=list)
     to_end: bool = False
     allow_writes: bool = False
+    share_job: bool = False
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     host: HostOf | None = None

@@ -3,6 +3,7 @@
 Each candidate has one measurement of its own. They are tried in this order, because the earlier ones explain the later:
 
 ``memory``        the peak reached nine tenths of the limit
+``remote``        most of the waiting is for a tf.data service: what limits its workers is not on this machine's account
 ``gil``           Python functions ran most of the traced time with the GIL held, while the worker computed on about one
                   core
 ``cpu``           other processes took cores that the worker's threads waited for, while few were free
@@ -41,6 +42,7 @@ from pipeprof.profiles.time.limits.cores import (
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
 from pipeprof.profiles.time.limits.gil import LOCK_FROM, gil_is_full
 from pipeprof.profiles.time.limits.serial_chain import PART_FROM, SUM_UP_TO, find_chain
+from pipeprof.profiles.time.limits.service import describe_service, waiting_stage, waits_ms
 from pipeprof.profiles.time.top_stage import (
     Groups,
     StageGroup,
@@ -135,6 +137,7 @@ def find_bottleneck(profile: Profile) -> Bottleneck | None:
     # What fills all of the time on one thread needs no comparison with other stages.
     busiest = top or (busiest_groups(profile.stages) if describe_missing(profile) else ())
     looks = (
+        (_remote, top),
         (_disturbed, top),
         (_python, top),
         (_cpu, top),
@@ -187,6 +190,17 @@ def _full_memory(memory: Memory, limit: int | None) -> Bottleneck | None:
     if peak is None or limit is None or peak < MEMORY_FROM * limit:
         return None
     return Bottleneck("memory", None, f"memory: the peak reached {percent(peak / limit)} of the limit ({size(limit)})")
+
+
+def _remote(_causes: Causes, profile: Profile, _top: Groups) -> Bottleneck | None:
+    """The threads of this process wait for what the workers of a tf.data service make."""
+    waiting = _waiting_ms(profile.steps)
+    stage = waiting_stage(profile.stages, waiting)
+    if stage is None or stage.service is None or profile.steps is None:
+        return None
+    share = min(1.0, waits_ms(stage) / profile.steps.interval_ms.mean)
+    service = describe_service(stage.service)
+    return Bottleneck("remote", stage, f"waits for {service} {percent(share)} of the time")
 
 
 def _python(causes: Causes, _profile: Profile, top: Groups) -> Bottleneck | None:

@@ -70,7 +70,9 @@ def find_ceiling(
     serial = [
         stage
         for stage in stages
-        if stage.ceiling_resource == "serial" and stage.ceiling_batches_per_second and not stage.tunable
+        if stage.ceiling_resource == "serial"
+        and stage.ceiling_batches_per_second
+        and not (stage.tunable or stage.service)
     ]
     chain = find_chain(stages, steps) if steps is not None else None
     if chain is not None and not chain.in_turn:

@@ -26,8 +26,9 @@ from pipeprof.pipelines.ops.executed_ops import executed, written_op
 from pipeprof.pipelines.ops.executed_ops import executed as executed_op
 from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.stages import Component, Shuffle, Stage
+from pipeprof.profiles.document.stages import Component, Service, Shuffle, Stage
 from pipeprof.profiles.protocol.messages import Swallowed
+from pipeprof.profiles.time.limits.service import service_of
 from pipeprof.profiles.time.limits.user_calls import count_inputs
 from pipeprof.profiles.time.stage_notes import StageNote, swallowed_message, uncounted_message
 from pipeprof.profiles.wording import percent
@@ -321,6 +322,8 @@ class _StageTable:
             widens_at=function.get("widens_at") if function is not None else None,
             body=body_of(function) if function is not None else None,
             shuffle=_shuffle([self.graphs.written.nodes[node] for node in stage.nodes]),
+            service=self._service(stage),
+            remote=stage.head in self.graphs.written.remote,
             location=said.location if said is not None else None,
         ).model_copy(update=self.elements[0].describe(stage.head))
         if place is None:
@@ -346,6 +349,11 @@ class _StageTable:
         if not last:
             update.update(_consumed(self._executed, self.costs, place))
         return row.model_copy(update=update)
+
+    def _service(self, stage: WrittenStage) -> Service | None:
+        costs = (self.costs.by_id.get(place) for place in self.graphs.places(stage))
+        requests = next((cost.buffer_size for cost in costs if cost is not None and cost.buffer_size is not None), None)
+        return service_of([self.graphs.written.nodes[node] for node in stage.nodes], requests)
 
     def _injected(self, node_id: str) -> Stage:
         cost = self.costs.by_id.get(node_id)

@@ -346,7 +346,7 @@ def unread_note(stages: list[Stage] | None, epochs: int, notes: Iterable[Message
 
 
 def _is_gone(stage: Stage) -> bool:
-    return stage.fused_with is not None or (stage.executed or "").startswith("removed")
+    return stage.fused_with is not None or stage.remote or (stage.executed or "").startswith("removed")
 
 
 def _served_from_caches(stages: list[Stage]) -> frozenset[str]:

@@ -114,6 +114,7 @@ _WORDS_FOR_CODES = {
     "killed": "the worker was killed",
     "max-time": "--max-time was reached",
     "raised": "the pipeline raised an error",
+    "service": "its tf.data service is at fault",
     "step-raised": "the step raised an error",
 }
 _WORDS_FOR_SCRIPTS = {"exited": "the script exited", "raised": "the script raised an error"}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pipeprof.pipelines.graph.align import StageGraphs
@@ -119,11 +120,17 @@ class _ViewFromGraph:
     def executed(self) -> StageGraph:
         return self.graphs.executed
 
+    @cached_property
+    def _remote(self) -> frozenset[str]:
+        return frozenset(stage.address for stage in self.graphs.stages if stage.head in self.written.remote)
+
     def views(self) -> Iterator[StageView]:
         flow = component_flow(self.written)
         counts = cardinalities(self.written)
         for stage in self.graphs.stages:
-            yield self._written_view(stage, flow, counts)
+            # What other processes run has neither costs here nor a graph that could be changed.
+            if stage.head not in self.written.remote:
+                yield self._written_view(stage, flow, counts)
         for node_id in self.graphs.injected:
             yield self._injected_view(node_id)
 
@@ -135,7 +142,7 @@ class _ViewFromGraph:
             id=stage.address,
             op=stage.op,
             name=row.name if row is not None else None if self.graphs.by_address else stage.name,
-            inputs=stage.inputs,
+            inputs=tuple(one for one in stage.inputs if one not in self._remote),
             depth=stage.depth,
             owner=stage.owner,
             arguments=self._arguments(stage),

@@ -19,6 +19,7 @@ from pipeprof.profiles.user_frames import frames_of_error, innermost_users_frame
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import ScriptEndedError
 from pipeprof.profiles.worker.error_text import essence, first_line
+from pipeprof.profiles.worker.services import SHARED_JOB, SharedJobError
 from pipeprof.profiles.worker.steps.loop import EmptyDatasetError, NeverIteratedError
 from pipeprof.profiles.worker.versions import NoTensorFlowError
 
@@ -26,7 +27,11 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import NodeDict, PlaceDict
     from pipeprof.profiles.worker.sample import JobRun
 
-_KINDS: dict[str, Literal["spec", "installation"]] = {"target": "spec", "no-tensorflow": "installation"}
+_KINDS: dict[str, Literal["spec", "installation"]] = {
+    "target": "spec",
+    SHARED_JOB: "spec",
+    "no-tensorflow": "installation",
+}
 MOST_TRACEBACK = 20_000
 """Characters kept from the end of a traceback."""
 # TensorFlow's errors about settings that must precede its first op.
@@ -44,6 +49,7 @@ _NO_TERMINAL = (
     "around its training)"
 )
 _OUTSIDE = {
+    SharedJobError: SHARED_JOB,
     NoTensorFlowError: "no-tensorflow",
     UsageError: "target",
     EmptyDatasetError: "empty",

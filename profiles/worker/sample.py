@@ -22,6 +22,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
 from pipeprof.pipelines.graph.stages import StageGraph
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepFacts
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.registry import step_kind
@@ -46,12 +47,14 @@ from pipeprof.profiles.protocol.messages import (
     Waiting,
     Warned,
 )
+from pipeprof.profiles.protocol.services import ServiceRead, ServicesRead
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
 from pipeprof.profiles.worker.phases import Phases
+from pipeprof.profiles.worker.services import AwaitedService, SharedJobError, what_sharing_does
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
 from pipeprof.profiles.worker.steps.core_trial import CoreTrial
 from pipeprof.profiles.worker.steps.fewer_cores import Loop
@@ -118,6 +121,7 @@ class JobRun:
         self._cpu_ns: int | None = None
         self._cores = CoreTrial(channel.send)
         self._swallows = False
+        self._reads_service = False
 
     def run(self) -> None:
         """Go through all phases."""
@@ -147,7 +151,9 @@ class JobRun:
         measured = None
         if self._window is not None and self.phase == "measure":
             measured = self._window.statistics.measured(device=self._device)
-        return Answer(self.phase, frames, self._models.look(self.feed), measured, self._memory.now())
+        # TensorFlow's model cannot be read while the iterator waits for a service.
+        model = self._models.look(self.feed) if not self._reads_service else None
+        return Answer(self.phase, frames, model, measured, self._memory.now())
 
     def warn(self, code: str, text: str) -> None:
         """Send a warning for the profile."""
@@ -227,13 +233,14 @@ class JobRun:
     def _build(self) -> None:
         self.phase = "build"
         before = procfs.rss_bytes("self") or 0
-        with self._phases.enter("build"):
+        with self._phases.enter("build"), AwaitedService(self._channel.send):
             if self.job.kind == "spec":
                 from pipeprof.pipelines.build.dataset import build
 
                 # A dataset that cannot be serialised is known only from observations of its build; a function of the
                 # user's may use an array.
-                watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1
+                remote = any(traits(placed.op.op).remote for placed in self._spec.placed())
+                watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1 or remote
                 self._watch = SourceWatch() if watched else None
                 with self._watch or nullcontext():
                     self.dataset = build(self._spec, self._context)
@@ -249,6 +256,7 @@ class JobRun:
                 self._made = self._watch.made
             self._take_part()
             self._memory.read("build")
+        self._meet_services()
         if self._called is not None:
             self._take_step(self._called)
             if not self._made:
@@ -270,6 +278,30 @@ class JobRun:
 
         self.dataset, said = host_part(self.dataset, host.index, host.of)
         self.warn("host-part", said)
+
+    def _meet_services(self) -> None:
+        """Tell the services that the pipeline reads from, before it reads anything.
+
+        Raises:
+            SharedJobError: Others read the same job, and the command line does not allow to take from it.
+        """
+        read = self._watch.registered.read if self._watch is not None else []
+        self._reads_service = bool(read)
+        if not read:
+            return
+        services = [
+            ServiceRead(
+                facts.address,
+                list(facts.shares),
+                facts.job_name,
+                [ErrorFrame(**place) for place in registered.python] if registered is not None else [],
+            )
+            for facts, registered in read
+        ]
+        self._channel.send(ServicesRead(services))
+        shared = next((service for service in services if service.shares), None)
+        if shared is not None and not self.job.share_job:
+            raise SharedJobError(what_sharing_does(shared))
 
     def _edit_graph(self, steps: Sequence[Sequence[str]], ops: Mapping[str, str] | None = None) -> None:
         """Make steps of edits in the dataset's graph; a step without one makes the dataset again from its graph.
@@ -311,7 +343,8 @@ class JobRun:
     def _sketch(self, called: Called) -> None:
         """Tell the stages, in case that this process dies before their graph can be read."""
         try:
-            self._channel.send(Sketch(*sketch(called.watch.lines, called.dataset)))
+            drawn, places = sketch(called.watch.lines, called.dataset)
+            self._channel.send(Sketch(drawn, called.watch.registered.join(drawn, places)))
         except Exception as error:
             self.warn("no-sketch", f"The stages are unknown until the graph is read: {first_line(error)}")
 

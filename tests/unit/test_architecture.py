@@ -76,7 +76,7 @@ ROWS = {
     "profiles": (
         GROUND,
         {"host", "nvml", "redaction"},
-        {"git"},
+        {"git", "service"},
         {"doctor", "view", "time", "worker", "gaps"},
         {"memory", "model", "propose", "hosts"},
         {"advise"},

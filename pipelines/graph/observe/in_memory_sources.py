@@ -16,10 +16,11 @@ from types import FrameType
 from typing import Any
 
 from pipeprof.pipelines.graph.observe.build_hook import BuildHook, Listener, Returned, callers
+from pipeprof.pipelines.graph.observe.registered import Registrations
 from pipeprof.pipelines.graph.observe.source_lines import Lines
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.records import GraphDict, MadeDict
-from pipeprof.pipelines.ops.executed_ops import is_dataset
+from pipeprof.pipelines.ops.executed_ops import REGISTERS, is_dataset
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 
@@ -63,6 +64,7 @@ class SourceWatch(BuildHook):
     def __init__(self, own: Callable[[str], bool] = is_users, calls: Listener | None = None) -> None:
         self.made: list[MadeSource] = []
         self.lines = Lines(own)
+        self.registered = Registrations(self.lines)
         super().__init__(self._observed_functions(), calls)
 
     @property
@@ -82,7 +84,10 @@ class SourceWatch(BuildHook):
             self.made.append(_source_record(frame, dataset, library, traced=bool(tf.inside_function())))
 
         for op in filter(is_dataset, dir(tf.raw_ops)):
-            yield getattr(tf.raw_ops, op), partial(self.lines.made, op)
+            note = self._read_from_service if traits(op).remote else self.lines.made
+            yield getattr(tf.raw_ops, op), partial(note, op)
+        for op in REGISTERS:
+            yield getattr(tf.raw_ops, op), self.registered.registers
         for op in sorted(PYTHON):
             yield getattr(tf.raw_ops, op), self.lines.called
         for method in _methods(tf.types.experimental.ConcreteFunction):
@@ -91,6 +96,10 @@ class SourceWatch(BuildHook):
             yield method, self.lines.op_made
         for method in (tf.data.Dataset.from_tensor_slices, tf.data.Dataset.from_tensors):
             yield method, source
+
+    def _read_from_service(self, op: str, frame: FrameType, variant: Any) -> None:
+        self.lines.made(op, frame, variant)
+        self.registered.reads(frame)
 
 
 def _methods(kind: type[Any]) -> Iterator[Callable[..., Any]]:

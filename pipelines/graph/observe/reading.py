@@ -138,6 +138,7 @@ def read_graphs(
     if small is not dataset:
         watch.lines.set_sources(small, written, executed)
     places, constants = watch.lines.places(small, written), watch.lines.constants_of(small, written)
+    places = watch.registered.join(written, places)
     needed = in_memory > SERIALISABLE_BYTES or _too_large(in_memory, room) is not None
     return ObservedGraphs(written, executed, places, constants, in_memory - left, needed)
 

@@ -24,7 +24,11 @@ _MOST_ARGUMENTS = 12
 
 def sketch(lines: Lines, dataset: Any) -> tuple[GraphDict, dict[str, PlaceDict]]:
     """Draw ``dataset`` as far as it was observed at creation; return also the places of its datasets by their ids."""
-    root = lines.created(dataset)
+    return draw(lines, lines.created(dataset))
+
+
+def draw(lines: Lines, root: CreatedDataset | None) -> tuple[GraphDict, dict[str, PlaceDict]]:
+    """Draw the pipeline that ends with a dataset, as `sketch` does; without nodes where its creation was not seen."""
     if root is None:
         return {"root": None, "reason": "how the dataset was made was not seen", "nodes": []}, {}
     drawing = _Drawing(lines)
@@ -62,7 +66,7 @@ class _Drawing:
             place = place_of(dataset)
             if place is not None:
                 self.places[identity] = place
-            for function in _functions(dataset) if depth < _MOST_DEPTH else ():
+            for function in functions_of(dataset) if depth < _MOST_DEPTH else ():
                 body = self._lines.created_in(function)
                 if body is not None:
                     record["functions"].append(str(function.name))
@@ -70,7 +74,8 @@ class _Drawing:
         return ids[end]
 
 
-def _functions(made: CreatedDataset) -> Iterator[Any]:
+def functions_of(made: CreatedDataset) -> Iterator[Any]:
+    """Yield the functions that a dataset was made with, as far as they still exist."""
     for value in (made.arguments or {}).values():
         for argument in value if isinstance(value, list) else (value,):
             if isinstance(argument, weakref.ref) and (function := argument()) is not None:
@@ -80,17 +85,17 @@ def _functions(made: CreatedDataset) -> Iterator[Any]:
 def _arguments(op: str, given: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     names = {name for count in range(_MOST_ARGUMENTS) for name in argument_names(op, count)} | set(ATTRIBUTES)
     for name, value in given.items():
-        known = _plain(value) if name and name in names else None
+        known = plain_argument(value) if name and name in names else None
         if known is not None:
             yield name, known
 
 
-def _plain(value: Any) -> int | bool | str | None:
-    """One number, truth value or short text."""
+def plain_argument(value: Any) -> int | bool | str | None:
+    """Return one number, truth value or short text as Python has it; None for anything else."""
     import tensorflow as tf
 
     if isinstance(value, tf.Tensor):
-        if value.shape.num_elements() != 1 or value.dtype in (tf.variant, tf.resource):
+        if tf.is_symbolic_tensor(value) or value.shape.num_elements() != 1 or value.dtype in (tf.variant, tf.resource):
             return None
         value = value.numpy()
         value = value.item() if hasattr(value, "item") else value

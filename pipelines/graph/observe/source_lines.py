@@ -61,7 +61,7 @@ class Lines:
         for value in arguments.values():
             for argument in value if isinstance(value, (list, tuple)) else (value,):
                 if is_variant(argument):
-                    reads.append(self._creation_of(argument))
+                    reads.append(self.created_as(argument))
                 elif isinstance(argument, tf.types.experimental.ConcreteFunction):
                     function: Any = argument
                     functions.append(self._number(function.graph))
@@ -129,7 +129,7 @@ class Lines:
         if len(outside) != len(inside) or any(_graph_of(tensor) is function.graph for tensor in outside):
             return
         for tensor, origin in zip(outside, inside, strict=True):
-            if (made := self._creation_of(origin)) is not None:
+            if (made := self.created_as(origin)) is not None:
                 self._note(tensor, made)
 
     def places(self, dataset: Any, written: GraphDict) -> dict[str, PlaceDict]:
@@ -145,7 +145,7 @@ class Lines:
         """Return how a dataset was made."""
         import tensorflow as tf
 
-        return self._creation_of(tf.data.experimental.to_variant(dataset))
+        return self.created_as(tf.data.experimental.to_variant(dataset))
 
     def unread(self) -> list[CreatedDataset]:
         """Return how the datasets were made that exist and that no other one reads."""
@@ -157,7 +157,7 @@ class Lines:
     def created_in(self, function: Any) -> CreatedDataset | None:
         """Return how the dataset was made that a traced function returns; None where it returns none."""
         outputs = [output for output in function.outputs if is_variant(output)]
-        return self._creation_of(outputs[0]) if len(outputs) == 1 else None
+        return self.created_as(outputs[0]) if len(outputs) == 1 else None
 
     def constants_of(self, dataset: Any, written: GraphDict) -> list[ConstantDict]:
         """Return the constants, each with the dataset of ``written`` whose function has it where that is known."""
@@ -254,8 +254,8 @@ class Lines:
             # A weak reference: memory that the user frees must be freed.
             self._eager[id(variant)] = (weakref.ref(variant), made)
 
-    def _creation_of(self, variant: Any) -> CreatedDataset | None:
-        """Return the creation of the dataset behind this tensor; None if unknown."""
+    def created_as(self, variant: Any) -> CreatedDataset | None:
+        """Return how the dataset behind this tensor was made; None if unknown."""
         graph = _graph_of(variant)
         if graph is None:
             reference, made = self._eager.get(id(variant), (None, None))

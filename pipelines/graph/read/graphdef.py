@@ -34,6 +34,7 @@ _STATEFUL = re.compile(
 _PASSING = ("Identity", "FinalizeDataset", "WrapDatasetVariant", "UnwrapDatasetVariant")
 ATTRIBUTES = (
     "deterministic", "reshuffle_each_iteration", "drop_remainder", "preserve_cardinality", "force_synchronous",
+    "data_transfer_protocol", "target_workers", "cross_trainer_cache_options",
 )  # fmt: skip
 _MAX_OPS: Final = 400
 _MAX_DEPTH: Final = 20
@@ -386,7 +387,9 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
     for name in ATTRIBUTES:
         if name in node.attr:
             kind = node.attr[name].WhichOneof("value")
-            found[name] = node.attr[name].s.decode() if kind == "s" else getattr(node.attr[name], kind)
+            found[name] = (
+                node.attr[name].s.decode("utf-8", "replace") if kind == "s" else getattr(node.attr[name], kind)
+            )
     return found
 
 

@@ -145,7 +145,7 @@ def memory_prediction(view: PipelineView, *, kept: bool = True) -> MemoryPredict
 
 def _predict(view: PipelineView, *, kept: bool) -> MemoryPrediction:
     view = foreseen(view) if view.unseen else view
-    found = [entry for stage in view.stages for entry in _of_stage(view, stage)]
+    found = [entry for stage in view.stages if not _is_elsewhere(view, stage) for entry in _of_stage(view, stage)]
     if not kept:
         found = [_without_array(view, entry) for entry in found]
     found += _consumer(view)
@@ -153,6 +153,15 @@ def _predict(view: PipelineView, *, kept: bool) -> MemoryPrediction:
         tuple(entry for entry in found if isinstance(entry, BufferPrediction)),
         tuple(entry for entry in found if isinstance(entry, UnknownSize)),
     )
+
+
+def _is_elsewhere(view: PipelineView, stage: StageView) -> bool:
+    """Whether the workers of a tf.data service hold what a stage holds; arrays are in this process as well."""
+    outer = stage
+    while outer.owner is not None and outer.owner in view.by_id:
+        outer = view.by_id[outer.owner]
+    remote = view.ever_after(outer, "remote", lambda one: traits(one.op).remote)
+    return remote and not traits(stage.op).in_memory
 
 
 def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:

@@ -37,6 +37,7 @@ from pipeprof.profiles.protocol.messages import (
     WorkerMessage,
     encode_message,
 )
+from pipeprof.profiles.protocol.services import ServiceAwaited
 
 TIMEOUT = 60.0
 START = 100.0
@@ -710,3 +711,17 @@ def test_outside_of_the_main_thread_signals_are_left_alone():
     thread.start()
     thread.join()
     assert found == [(before, b"!")]
+
+
+def test_what_a_build_waits_for_may_end_it_long_before_its_time(scene: Scene) -> None:
+    hung: list[float] = []
+    scene.watch.on_hang = lambda: hung.append(scene.clock.now - START)
+    scene.says(1, phase("build"))
+    scene.says(4, ServiceAwaited("h1:5000"))
+    scene.at(8, scene.watch.cut_short)
+    ended, seconds = scene.run()
+    assert scene.observed.awaited == "h1:5000"
+    # What it waits for is no sign of progress.
+    assert (ended.reason, ended.waited) == ("hung", pytest.approx(7, abs=0.5))
+    assert hung == [pytest.approx(seconds)]
+    assert seconds < 11

@@ -38,6 +38,8 @@ from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.messages import STOPPED, Answer, BuildMemory, Done, Raised, WorkerMessage
+from pipeprof.profiles.protocol.services import ServiceRead, ServicesRead
+from pipeprof.profiles.service.ask import ServiceState
 from pipeprof.profiles.view.view import PipelineView
 
 STAGES = {
@@ -725,3 +727,30 @@ def test_the_users_frames_are_in_the_problem_with_their_lines_and_the_whole_trac
         ErrorFrame(file="/home/me/helper.py", line=3, function="scale", source='raise ValueError("bad")'),
     ]
     assert problem.traceback == "Traceback …"
+
+
+def test_the_cause_of_a_hang_is_the_service_that_it_waits_for() -> None:
+    stages = {**STAGES, "stages.2": stage_at("stages.2", "distribute", line=13)}
+    state = ServiceState("h1:5000", listens=True, workers=())
+    problem = failed(Ended("hung", -9), observed(*MEASURING), stages=stages, services=[state]).problem
+    assert (problem.code, problem.stage, problem.line) == ("service", "stages.2", 13)
+    assert problem.message.endswith(
+        "No worker is registered at the dispatcher of the tf.data service at h1:5000: start one with its address."
+    )
+
+
+def test_a_build_that_waits_for_a_service_that_is_not_there_is_not_waited_for() -> None:
+    seen = observed(phase("build"), Answer("build", [FRAME]))
+    ended = Ended("hung", -9, waited=3.2)
+    failure = failed(ended, seen, services=[ServiceState("h1:5000", listens=False)])
+    assert "no progress for 3 s in phase build" in failure.problem.message
+    assert "Nothing listens at h1:5000" in failure.problem.message
+    assert (failure.exit_code, failure.problem.line) == (5, 33)
+
+
+def test_an_error_of_a_service_has_its_cause_behind_it() -> None:
+    services = ServicesRead([ServiceRead("h1:5000", python=[ErrorFrame("in.py", 7, "parse")])])
+    raised = Raised("first_element", "raised", "InvalidArgumentError: Could not find callback with key=pyfunc_0")
+    problem = failed(Ended("exit", 0), observed(phase("first_element"), services, raised)).problem
+    assert problem.code == "service"
+    assert "Python runs in parse (in.py:7)" in problem.message

@@ -133,6 +133,7 @@ STAGES: dict[str, Any] = {
         {"pad_to_cardinality": {"cardinality": 8}},
         {"rejection_resample": {"class_func": KEY, "target_dist": [0.5, 0.5]}},
         {"with_options": {"options": {"deterministic": False, "threading": {"private_threadpool_size": 2}}}},
+        {"distribute": {"processing_mode": "OFF", "service": "grpc://h1:5000", "compression": None}},
         {"copy_to_device": {"target_device": "/GPU:0"}},
         {"prefetch_to_device": {"device": "/GPU:0", "buffer_size": "AUTOTUNE"}},
     ],

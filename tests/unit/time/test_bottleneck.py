@@ -9,7 +9,7 @@ from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import CoreScaling, Quantiles, Steps
-from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Stage
+from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Service, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.protocol.messages import Trace
@@ -722,3 +722,22 @@ def test_where_cores_are_free_others_are_not_what_a_pipeline_waits_for() -> None
         assert find_disturbance(found.contention, found.host) is not None
         bottleneck = find_bottleneck(found)
         assert (bottleneck.limit if bottleneck is not None else None) == limit
+
+
+@pytest.mark.parametrize(("blocked", "own", "limit"), [(9.0, 9.0, "remote"), (None, 9.0, "remote"), (2.0, 9.0, None)])
+def test_what_waits_for_a_service_is_limited_elsewhere(blocked: float | None, own: float, limit: str | None) -> None:
+    """However busy this machine is: its cores are not what the service waits for."""
+    reads = Stage(
+        id="stages.2",
+        origin="written",
+        op="distribute",
+        tf_op="DataServiceDatasetV4",
+        time_ms_per_batch=own,
+        cpu_ms_per_batch=own - (blocked or 0.0),
+        blocked_ms_per_batch=blocked,
+        service=Service(address="h1:5000", workers=1),
+    )
+    found = find_bottleneck(profile(Causes(worker_cores=0.5, demanded_cores=0.5), reads, stage(1.0)))
+    assert (found.limit if found else None) == limit
+    if found is not None:
+        assert found.text == "waits for the tf.data service at h1:5000 (1 worker) 45 % of the time"

@@ -1,0 +1,300 @@
+"""Pipelines that read from a tf.data service: what is named, what is refused, and why nothing comes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from integration import forked
+
+from pipeprof.profiles.document.profile import Profile
+
+SERVE = """
+import os, signal, sys
+from pathlib import Path
+
+import tensorflow as tf
+
+service = tf.data.experimental.service
+role, out, *dispatcher = sys.argv[1:]
+if role == "dispatcher":
+    server = service.DispatchServer(service.DispatcherConfig(job_gc_check_interval_ms=200))
+    said = server.target.partition("://")[2]
+else:
+    server = service.WorkerServer(service.WorkerConfig(dispatcher_address=dispatcher[0], heartbeat_interval_ms=100))
+    service.register_dataset(dispatcher[0], tf.data.Dataset.range(1000).repeat(), dataset_id="known")
+    said = "ready"
+Path(out + ".new").write_text(said)
+os.rename(out + ".new", out)
+signal.pause()
+"""
+TARGETS = """
+import tensorflow as tf
+
+service = tf.data.experimental.service
+
+
+def slow(number):
+    return tf.reduce_sum(tf.random.uniform([300, 300], seed=1)) * 0.0 + tf.cast(number, tf.float32)
+
+
+def remote(address: str, mode="parallel_epochs", **more):
+    dataset = tf.data.Dataset.range(1000).repeat()
+    dataset = dataset.map(slow, name="slow")  # line: map
+    dataset = dataset.batch(8)
+    dataset = dataset.apply(service.distribute(mode, address, **more))  # line: distribute
+    return dataset.prefetch(2)
+
+
+def epochs(address: str):
+    dataset = tf.data.Dataset.range(20).flat_map(lambda n: tf.data.Dataset.range(10)).map(slow)
+    return dataset.apply(service.distribute("distributed_epoch", address))
+
+
+def shared(address: str):
+    return remote(address, job_name="train")
+
+
+def protocol(address: str):
+    return remote(address, data_transfer_protocol="xyz")
+
+
+def by_files(address: str):
+    return remote(address, mode=service.ShardingPolicy.FILE)
+
+
+def in_turns(address: str):
+    dataset = tf.data.Dataset.range(64)
+    return dataset.apply(
+        service.distribute("parallel_epochs", address, job_name="turns", consumer_index=0, num_consumers=1)
+    )
+
+
+def python(address: str):
+    dataset = tf.data.Dataset.range(1000).repeat()
+    dataset = dataset.map(lambda x: tf.numpy_function(lambda v: v, [x], tf.int64))  # line: python
+    return dataset.apply(service.distribute("parallel_epochs", address))
+
+
+def through_http(address: str):
+    return remote(f"http://{address}")
+
+
+def from_id(address: str):
+    spec = tf.TensorSpec((), tf.int64)
+    return service.from_dataset_id("parallel_epochs", address, "known", element_spec=spec)
+"""
+LINES = {line.partition("# line: ")[2]: number for number, line in enumerate(TARGETS.splitlines(), 1)}
+
+
+@dataclass
+class Cluster:
+    """A dispatcher and workers, each a process."""
+
+    folder: Path
+    ending: ExitStack
+    address: str = ""
+    dispatcher: forked.Started | None = None
+    workers: list[forked.Started] = field(default_factory=list)
+
+    def start(self, role: str) -> forked.Started:
+        out = self.folder / f"{role}{len(self.workers)}"
+        process = forked.start([role, str(out), self.address], self.folder, SERVE)
+        self.ending.callback(self.end, process)
+        while not out.exists():
+            assert process.returncode is None
+            time.sleep(0.02)
+        if role == "dispatcher":
+            self.address, self.dispatcher = out.read_text(), process
+        else:
+            self.workers.append(process)
+        return process
+
+    @staticmethod
+    def end(process: forked.Started) -> None:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGKILL)
+            process.communicate()
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Iterator[Cluster]:
+    with ExitStack() as ending:
+        cluster = Cluster(tmp_path, ending)
+        cluster.start("dispatcher")
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with ExitStack() as ending:
+        cluster = Cluster(tmp_path_factory.mktemp("service"), ending)
+        for role in ("dispatcher", "worker", "worker"):
+            cluster.start(role)
+        yield cluster
+
+
+def profiled(folder: Path, target: str, *options: str) -> tuple[int, Profile, str]:
+    (folder / "targets.py").write_text(TARGETS)
+    out = folder / "profile.json"
+    words = ["run", target, "--no-lock", "--no-verify", "--force", "--seconds", "0.4", "--out", str(out), *options]
+    done = forked.run(words, folder)
+    assert out.exists(), done.stderr
+    return done.returncode, Profile.model_validate_json(out.read_text()), done.stdout + done.stderr
+
+
+def failed(folder: Path, function: str, address: str, *options: str) -> str:
+    """What is said of a pipeline that fails because of its service."""
+    code, profile, said = profiled(folder, f"targets.py:{function}", "--arg", f"address={address}", *options)
+    assert (code, [problem.code for problem in profile.errors]) == (5, ["service"]), said
+    return profile.errors[0].message
+
+
+SPEC = """
+version: 1
+source:
+  range: {{stop: 1000}}
+stages:
+  - repeat: {{}}
+  - map:
+      python: targets.py:slow
+  - batch: {{batch_size: 8}}
+  - distribute: {{processing_mode: parallel_epochs, service: "{address}", compression: null}}
+  - prefetch: {{buffer_size: 2}}
+"""
+
+
+def test_the_stages_of_a_spec_before_the_service_are_on_its_workers(cluster: Cluster, tmp_path: Path) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(SPEC.format(address=cluster.address))
+    code, profile, said = profiled(tmp_path, "spec.yaml")
+    assert code == 0, said
+    assert profile.stages is not None
+    rows = {stage.id: (stage.op, stage.remote, stage.executed) for stage in profile.stages if stage.origin == "written"}
+    assert {id_: row for id_, row in rows.items() if row[1]} == {
+        "source": ("range", True, "on the workers"),
+        "stages.0": ("repeat", True, "on the workers"),
+        "stages.1": ("map", True, "on the workers"),
+        "stages.2": ("batch", True, "on the workers"),
+    }
+    service = profile.stages[4].service
+    assert service is not None
+    assert (service.address, service.processing_mode, service.compression) == (cluster.address, "OFF", "NONE")
+    assert (service.workers, service.known, service.job_name) == (2, True, None)
+    assert profile.verdict is not None
+    assert profile.verdict.limit == "remote"
+    assert f"waits for the tf.data service at {cluster.address} (2 workers)" in said
+    assert profile.verdict.stage == "stages.3"
+    assert profile.contention is not None
+    assert (profile.contention.service_cores or 0.0) > 0.0
+
+
+def test_of_a_function_the_stages_on_the_workers_have_their_lines(cluster: Cluster, tmp_path: Path) -> None:
+    code, profile, said = profiled(tmp_path, "targets.py:remote", "--arg", f"address={cluster.address}")
+    assert code == 0, said
+    rows = [stage for stage in profile.stages or () if stage.origin == "written"]
+    assert [(stage.op, stage.remote) for stage in rows] == [
+        ("range", True),
+        ("repeat", True),
+        ("map", True),
+        ("batch", True),
+        ("distribute", False),
+        ("prefetch", False),
+    ]
+    places = {stage.op: stage.location.line for stage in rows if stage.location is not None}
+    assert (places["map"], places["distribute"]) == (LINES["map"], LINES["distribute"])
+    assert rows[4].service is not None
+    assert (rows[4].service.compression, rows[4].service.workers) == ("AUTO", 2)
+    assert profile.verdict is not None
+    assert profile.verdict.limit == "remote"
+
+
+def test_what_another_process_registered_is_not_known(cluster: Cluster, tmp_path: Path) -> None:
+    code, profile, said = profiled(tmp_path, "targets.py:from_id", "--arg", f"address={cluster.address}")
+    assert code == 0, said
+    row = (profile.stages or [])[0]
+    assert (row.op, row.remote) == ("distribute", False)
+    assert row.service is not None
+    assert (row.service.known, row.service.compression) == (False, None)
+    assert "its stages are n/a: registered by another process" in (row.executed or "")
+
+
+@pytest.mark.parametrize(
+    ("function", "does"), [("shared", "is lost to every other reader"), ("in_turns", "take the turns")]
+)
+def test_a_job_that_others_read_is_refused(cluster: Cluster, tmp_path: Path, function: str, does: str) -> None:
+    words = [f"targets.py:{function}", "--arg", f"address={cluster.address}"]
+    code, profile, said = profiled(tmp_path, *words)
+    assert code == 2
+    assert [problem.code for problem in profile.errors] == ["shared-job"]
+    assert does in said
+    assert "--share-job" in said
+
+
+def test_an_error_of_the_service_has_its_cause(cluster: Cluster, tmp_path: Path) -> None:
+    assert "do not offer the data_transfer_protocol 'xyz'" in failed(tmp_path, "protocol", cluster.address)
+    assert "worker_addresses" in failed(tmp_path, "by_files", cluster.address)
+    assert "use grpc://" in failed(tmp_path, "through_http", cluster.address)
+    assert "need a dataset without end" in failed(tmp_path, "in_turns", cluster.address, "--share-job")
+    said = failed(tmp_path, "python", cluster.address)
+    assert "Python runs in " in said
+    assert f"(targets.py:{LINES['python']})" in said
+
+
+def test_a_service_that_is_not_there_is_named_long_before_the_timeout(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    said = failed(tmp_path, "remote", f"localhost:{port}")
+    assert f"Nothing listens at localhost:{port}" in said
+
+
+def test_a_service_without_workers_is_named(made: Cluster, tmp_path: Path) -> None:
+    said = failed(tmp_path, "remote", made.address, "--timeout", "2")
+    assert f"No worker is registered at the dispatcher of the tf.data service at {made.address}" in said
+
+
+def lost(folder: Path, address: str, lose: Callable[[], None]) -> str:
+    """What is said of a pipeline that loses a part of its service while it is measured."""
+    (folder / "targets.py").write_text(TARGETS)
+    out = folder / "profile.json"
+    words = ["run", "targets.py:epochs", "--arg", f"address={address}", "--no-lock", "--no-verify", "--out", str(out)]
+    process = forked.start([*words, "--seconds", "60", "--timeout", "2"], folder)
+    while not out.exists() or json.loads(out.read_text())["phases"][-1]["name"] != "measure":
+        time.sleep(0.05)
+    lose()
+    said = "".join(process.communicate())
+    profile = Profile.model_validate_json(out.read_text())
+    assert (process.returncode, [problem.code for problem in profile.errors]) == (5, ["service"]), said
+    assert profile.steps is not None
+    return profile.errors[0].message
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(signal.SIGKILL, "nothing listens at localhost"), (signal.SIGSTOP, "does not answer")]
+)
+def test_a_worker_that_is_lost_is_named(made: Cluster, tmp_path: Path, number: int, words: str) -> None:
+    for _ in range(2):
+        made.start("worker")
+    said = lost(tmp_path, made.address, lambda: made.workers[1].send_signal(number))
+    assert "1 of 2 workers" in said
+    assert words in said
+
+
+def test_a_dispatcher_that_is_lost_is_named(made: Cluster, tmp_path: Path) -> None:
+    made.start("worker")
+
+    def lose() -> None:
+        for process in (made.dispatcher, *made.workers):
+            assert process is not None
+            made.end(process)
+
+    assert f"othing listens at {made.address}" in lost(tmp_path, made.address, lose)
