@@ -91,7 +91,7 @@ def _add(report: GapsReport, path: Path, files: Sequence[Path], notes: Sequence[
     """Add what one argument names.
 
     Args:
-        notes: On what a folder has beside its files.
+        notes: On the rest of a folder.
         alone: There is no other file, so that one which is no trace ends the command.
 
     Raises:

@@ -57,7 +57,8 @@ def next_command(result: Result) -> tuple[str, str] | None:
         words = _without(result.command, frozenset(), _SWITCHES)
         return (shlex.join(words), "judges against it") if words else None
     if result.bisect is not None:
-        return (f"git show {result.bisect.found[:_COMMIT]}", "shows it") if result.bisect.found is not None else None
+        commit = result.bisect.found
+        return (shlex.join(("git", "show", commit[:_COMMIT])), "shows it") if commit is not None else None
     if result.unchanged is not None and result.command:
         return shlex.join([*result.command, "--measure"]), "measures all the same"
     if not result.metrics or not result.pairs or result.kind not in _PAIRS:

@@ -72,7 +72,7 @@ def read_nsight(path: Path) -> DeviceTrace:
             connection.close()
         journal = path.with_name(f"{path.name}-wal")
         if journal.exists() and journal.stat().st_size:
-            builder.damage.append(f"{journal.name} beside the file has rows that are not in it: they are not read")
+            builder.damage.append(f"{journal.name}, next to the file, has rows that the file lacks: they are not read")
             builder.partial_work = builder.partial_host = True
     except sqlite3.DatabaseError as error:
         raise TraceError(f"{path}: not a readable SQLite file ({error})") from None

@@ -48,7 +48,7 @@ class FoundTraces(NamedTuple):
     """The files of a trace.
 
     Attributes:
-        notes: Sentences on what the folder has beside them.
+        notes: Sentences on the rest of the folder.
     """
 
     files: list[Path]

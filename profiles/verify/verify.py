@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from pipeprof.pipelines.edits.edits import AS_GRAPH, RewriteMap
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.edits.apply_files import spec_diff
 from pipeprof.profiles.advise.advise import pays_in_step
@@ -39,7 +38,7 @@ from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
-from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, promises
+from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, is_refused_graph, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify
@@ -349,7 +348,7 @@ class _Verification:
         """Note why a change that is no finding is not tried; nothing without a reason."""
         if (
             reason is not None
-            and not _is_refused_graph(finding, reason)
+            and not is_refused_graph(finding, reason)
             and may_gain(self._profile, finding, self._limit)
         ):
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
@@ -699,9 +698,3 @@ class _Verification:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)
         self._baseline = "as-it-is"
-
-
-def _is_refused_graph(finding: Finding, reason: str) -> bool:
-    """Whether Python does not work as a graph: only the attempt shows it, and then there is nothing to change."""
-    tried = any(isinstance(edit, RewriteMap) and edit.how in AS_GRAPH for edit in finding.edits)
-    return tried and "budget" not in reason

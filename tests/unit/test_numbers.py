@@ -112,7 +112,7 @@ def test_a_difference_has_one_unit_a_sign_and_no_plus_before_nothing(
         assert not NEGATIVE_ZERO.search(text), (change, half, text)
         number = NUMBER.search(text)
         assert number is not None
-        nothing = not float(number[0].replace(",", "").lstrip("+-"))
+        nothing = not float(number[0].replace(",", "").lstrip("+-−"))
         assert not (nothing and "+" in text), text
         assert "<" not in text or "+" not in text, text
 

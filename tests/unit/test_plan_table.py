@@ -361,6 +361,9 @@ _NOT_IN_PLANS = {
     "skip",
     "filename",
     "drop_remainder",
+    # For several hosts: the order in which a list of files is read, the same on all of them.
+    "shuffle",
+    "seed",
 }
 
 

@@ -184,7 +184,7 @@ def _result(function: ast.FunctionDef | ast.Lambda | None) -> ast.expr | None:
 
 
 def _parts_of(node: ast.expr) -> str | None:
-    """The call that splits texts into the parts of which a value has one each; None where there is none."""
+    """The call that splits texts into parts, one for each value; None where there is none."""
     match node:
         case ast.Call(func=ast.Attribute(attr=attr) as function, args=[first, *_]):
             module = ast.unparse(function).rpartition(".")[0]

@@ -124,7 +124,7 @@ def in_tensors(function: str, text: str, components: Mapping[str, str]) -> InTen
 
 
 def statements_in_ops(body: Sequence[ast.stmt], tensors: set[str], tree: ast.Module) -> list[str]:
-    """Return statements on tensors, the last of which returns, with ops in place of NumPy.
+    """Return statements on tensors, the last a `return`, with ops in place of NumPy.
 
     Args:
         tensors: Names that are tensors before them.
@@ -260,7 +260,7 @@ class _Ops:
         return ast.fix_missing_locations(made)
 
     def _either(self, test: ast.expr, body: Sequence[ast.stmt], other: Sequence[ast.stmt]) -> ast.stmt:
-        """A choice of what names are given, each of which has a value already."""
+        """A choice of what names are given; each has a value already."""
         branches = [self._branch(one) for one in (body, other)]
         names = sorted({*branches[0], *branches[1]})
         if not names or not {*names} <= self._tensors:

@@ -196,7 +196,7 @@ def _of_sizes(text: str, stage: Stage, names: Sequence[str], sizes: Sequence[str
 
 
 def _condition(text: str, stage: Stage) -> str | None:
-    """Which of many texts a filter keeps, by their lengths alone; None where it asks for more."""
+    """Which of many texts a filter keeps, by their lengths alone; None where it needs more."""
     given = _arguments(text, stage)
     if given is None or not given.by_place or stage.location is None:
         return None

@@ -392,7 +392,7 @@ def test_a_file_that_another_program_holds_is_read_and_rows_beside_it_are_named(
     holder.execute("DELETE FROM CUPTI_ACTIVITY_KIND_KERNEL WHERE correlationId = 3")
     found, [device] = analysed(path)
     holder.close()
-    assert found.notes == ["made.sqlite-wal beside the file has rows that are not in it: they are not read"]
+    assert found.notes == ["made.sqlite-wal, next to the file, has rows that the file lacks: they are not read"]
     assert device.idle_share is None
 
 
