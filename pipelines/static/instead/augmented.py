@@ -6,6 +6,7 @@ import ast
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 from pipeprof.pipelines.static.imports import Imports
 from pipeprof.pipelines.static.instead.tensors import UnknownError, statements_in_ops
@@ -79,7 +80,8 @@ def augmented(text: str, function: str) -> Augmented | None:
     if one is None or transforms is None:
         return None
     try:
-        rest = statements_in_ops([_Replaced(one.node, picture).visit(node) for node in body], {picture}, tree)
+        plain = [cast("ast.stmt", _Replaced(one.node, picture).visit(node)) for node in body]
+        rest = statements_in_ops(plain, {picture}, tree)
         lines = [line for transform in transforms for line in _in_ops(transform, picture, imports)]
     except UnknownError:
         return None

@@ -203,7 +203,7 @@ def _ends(function: ast.expr, name: str) -> bool:
     return isinstance(function, ast.Attribute) and function.attr == name
 
 
-def _text(node: ast.expr) -> str:
+def _text(node: ast.AST) -> str:
     return ast.unparse(node)
 
 

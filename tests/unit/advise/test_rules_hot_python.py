@@ -21,7 +21,7 @@ from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import PythonCost, Stage
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.hot_spots import hot_spots
-from pipeprof.profiles.view.view import HotSpot, PipelineView
+from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 
 CALLS = {
     "rebuilt-per-call": HotCall(
@@ -328,6 +328,19 @@ def test_what_is_built_once_and_numpy_in_the_same_function_go_together(
     assert ("write tf.expand_dims in augment()" in hit.recommendation) is more
     assert (hit.predicted.speedup > 5) is more
     assert ("np.expand_dims(transformed(image), -1)" in getattr(hit.edits[0], "python", "")) is more
+    # Ops that are run one by one wait for other calls most of the time.
+    (less,) = hits("rebuilt-per-call", replace(view, stages=tuple(map(_with_half_of_the_lock, stages))))
+    assert less.predicted is not None
+    assert less.predicted.speedup is not None
+    assert (less.predicted.speedup < hit.predicted.speedup) is more
+
+
+def _with_half_of_the_lock(one: StageView) -> StageView:
+    costs = one.measured.python if one.measured is not None else None
+    if one.measured is None or not costs:
+        return one
+    held = [cost.model_copy(update={"lock_share": 0.5}) for cost in costs]
+    return replace(one, measured=one.measured.model_copy(update={"python": held}))
 
 
 @pytest.mark.parametrize(

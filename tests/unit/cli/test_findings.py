@@ -528,6 +528,26 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
     assert "keeps 435 MiB in memory: if your data is no larger than this sample" in told
 
 
+@pytest.mark.parametrize(
+    ("without", "undecided", "words"),
+    [
+        (["a: no gain: 0.99×"], [], "nothing that was tried helps"),
+        (["a: no gain: 0.99×"], ["b: cannot tell: 1.04×"], "not all that was tried is decided"),
+        ([], ["b: cannot tell: 1.04×"], "not all that was tried is decided"),
+        ([], [], "there was nothing to try"),
+    ],
+)
+def test_beside_a_cache_alone_others_do_not_help_where_that_is_decided(
+    found: Profile, without: list[str], undecided: list[str], words: str
+) -> None:
+    profile = cached(found)
+    profile.findings = [one for one in profile.findings or () if one.cache is not None]
+    profile.verification = without_gain(found).verification
+    assert profile.verification is not None
+    profile.verification.without_gain, profile.verification.undecided = without, undecided
+    assert f"measured; without a cache {words}" in " ".join(report(profile, width=100).split())
+
+
 @pytest.mark.parametrize(("more", "explained"), [(120 << 20, True), (20 << 20, False), (None, False)])
 def test_a_peak_far_above_what_a_cache_keeps_is_explained(found: Profile, more: int | None, explained: bool) -> None:
     profile = cached(found)

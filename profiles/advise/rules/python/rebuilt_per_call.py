@@ -79,9 +79,14 @@ class RebuiltPerCall(OfHotLine, Rule):
         return eager if eager is not None and eager.share >= PYTHON_SHARE.value * left > 0 else None
 
     def saved(self, spot: HotSpot, stage: StageView) -> float:
-        """The share of both."""
+        """The share of both; of ops that are run one by one, which release the GIL, what they hold of it.
+
+        The rest of their time they wait for other calls. With it, 20x would be predicted where 5x were measured.
+        """
         eager = self.more(spot, stage) if spot.call.once is not None and spot.call.once.used else None
-        return spot.share + (eager.share if eager is not None else 0.0)
+        costs = (stage.measured.python if stage.measured is not None else None) or ()
+        held = max((cost.lock_share or 0.0 for cost in costs), default=0.0) or 1.0
+        return spot.share + (eager.share * held if eager is not None else 0.0)
 
 
 def _short(text: str) -> str:
