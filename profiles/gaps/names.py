@@ -145,8 +145,8 @@ PYTHON_THREAD: Final = "python thread"
 OF_SYSTEM: Final = "os"
 """The category of calls of the operating system: all but its waits say nothing."""
 OF_PROGRAM: Final = frozenset({"cpu_op", "operator", "python_function", "user_annotation", PYTHON_THREAD})
-"""Categories of what a program does apart from calls of the runtime: where a trace has none of them, what it does is not
-recorded."""
+"""Categories of what a program does apart from calls of the runtime: where a trace has none of them, what it does is
+not recorded."""
 _RUNS: Final = re.compile(r".*::.*|\w+\(.*\)|Executor\w+|ExecuteReplicated\.__call__")
 """Names of the runtimes' own events there; any other one that no table knows is an annotation."""
 STAGE: Final = "Iterator::"
