@@ -8,7 +8,7 @@ import sys
 import traceback
 from contextlib import suppress
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pipeprof.pipelines.errors import PipelineFailedError
 
@@ -45,7 +45,7 @@ def handled_signal(ending: BaseException) -> str | None:
     """Return the name of the signal whose handler, in Python, raised what ended the script; None where none did."""
     codes = {frame.f_code for frame, _ in traceback.walk_tb(ending.__traceback__) if _was_interrupted_for(frame)}
     for name in _FROM_OUTSIDE:
-        handler = signal.getsignal(getattr(signal, name))
+        handler: Any = signal.getsignal(getattr(signal, name))
         # A bound method has the code of its function.
         code = getattr(handler, "__code__", None) or getattr(type(handler).__call__, "__code__", None)
         if code in codes:
