@@ -608,7 +608,7 @@ def test_a_guess_that_one_stage_refuses_is_named_only_where_nothing_else_was_fou
     assert "Not tried" not in report(made, width=100)
     assert "decode: its function draws random numbers" in full(made, width=100)
     made.verification.not_tried = [refused, budget]
-    assert "Not tried: spec.yaml:9 fewer threads (the budget was used up: --budget 90); 1 change more" in report(
+    assert "Not tried: spec.yaml:9 fewer threads (the budget was used up: --budget 90); 1 more change" in report(
         made, width=120
     )
 

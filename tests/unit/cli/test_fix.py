@@ -273,7 +273,7 @@ def test_files_go_where_the_user_says_and_are_in_the_report(
     again = pipeprof("fix", "spec.yaml", "-q", "--convert-to", "fast").out
     assert "delete the folder" in " ".join(again.split())
     session.result.converted = Converted(folder=str(folder), reason="shuffle produces a different order in each epoch")
-    assert "not converted: shuffle gives another order" in pipeprof("fix", "spec.yaml", "-q").out
+    assert "not converted: shuffle produces a different order" in pipeprof("fix", "spec.yaml", "-q").out
     assert session.options["convert_to"] is None
 
 
@@ -375,7 +375,7 @@ def test_changes_that_were_rejected_without_a_measurement_are_counted(pipeprof: 
     session.result = result("nothing", steps=steps, edits=[], measured=None)
     found = pipeprof("fix", "spec.yaml").out
     assert "Tried" in found
-    assert f"  2 changes rejected: {why}\n" in found
+    assert f"2 changes rejected: {why}" in " ".join(found.split())
 
 
 def test_changes_of_one_name_are_told_apart_by_their_inputs(pipeprof: Pipeprof, session: Session) -> None:

@@ -391,8 +391,8 @@ def test_a_map_whose_calls_cost_most_draws_on_whole_batches(profile: Profile) ->
     profile.stages = [stage("source", "range"), noise, stage("stages.1", "shuffle"), stage("stages.2", "batch")]
     found = bottleneck_finding(profile, ["stages.0"], [])
     assert found.recommendation == (
-        "move add_noise after batch, with tf.vectorized_map: each element still draws numbers of its own, others than "
-        "now"
+        "move add_noise after batch, with tf.vectorized_map: each element still draws its own numbers, but "
+        "different ones than now"
     )
     # What stands between the two comes along, and the remark names all that the line replaces.
     assert found.python == (

@@ -157,7 +157,7 @@ def test_many_small_ops_are_called_once_per_batch() -> None:
 def test_what_is_drawn_anew_is_not_to_be_stored() -> None:
     ops = {"DecodeAndCropJpeg": 5.0, "ResizeBilinear": 4.0}
     text = replacements(a_map(ops=ops, steady_ops=["ParseExampleV2"]))
-    assert "DecodeAndCropJpeg 50 %: begin with smaller pictures" in text
+    assert "DecodeAndCropJpeg 50 %: start from smaller pictures" in text
     assert "store" not in text
     assert "store the pictures at the size" in replacements(a_map(ops=ops, random=False, steady_ops=None))
 
