@@ -72,7 +72,14 @@ def run(given: RunOptions) -> None:
     calibrate, soak = not given.no_verify, given.soak is not None
     turns = options.choice("--turns", given.turns, options.TURNS) if given.turns is not None else None
     settings = settings_for(
-        given, seconds=_seconds(given), soak=soak, calibrate=calibrate, to_end=given.to_end, turns=turns
+        given,
+        seconds=_seconds(given),
+        soak=soak,
+        calibrate=calibrate,
+        to_end=given.to_end,
+        turns=turns,
+        workers=options.whole("--workers", given.workers),
+        worker_cores=options.whole("--worker-cores", given.worker_cores),
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
