@@ -268,6 +268,16 @@ class RunOptions(SharedOptions):
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
     live: Annotated[bool, flag("--live", "Draw the pipeline while it runs, on a terminal.")] = False
+    workers: Annotated[
+        Text,
+        option(
+            "",
+            "N",
+            "Start a tf.data service with so many workers for the target: `service: local` of a spec, or {service} in"
+            " an --arg.",
+        ),
+    ] = None
+    worker_cores: Annotated[Text, option("", "N", "Cores that each of these workers may use.  [default: all]")] = None
     no_verify: Annotated[
         bool, flag("--no-verify", "Do not try the proposed changes: findings are predictions only.")
     ] = False

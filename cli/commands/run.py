@@ -85,6 +85,8 @@ def run(given: RunOptions) -> None:
         to_end=given.to_end,
         turns=turns,
         host=_host(given),
+        workers=options.whole("--workers", given.workers),
+        worker_cores=options.whole("--worker-cores", given.worker_cores),
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)

@@ -170,12 +170,13 @@ def _lists(value: Any) -> Any:
 
 @dataclass
 class BuildContext:
-    """Files of a spec, its seed, and its arrays in memory."""
+    """Files of a spec, its seed, its arrays in memory, and the tf.data service that was started for it."""
 
     base_dir: Path
     data_dirs: dict[str, Path] = field(default_factory=dict)
     seed: int | None = None
     arrays: dict[Array, Any] = field(default_factory=dict)
+    service: str | None = None
 
     def loaded(self, array: Array) -> Any:
         """The array, read or made on the first call."""

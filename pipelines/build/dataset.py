@@ -19,6 +19,7 @@ from pipeprof.pipelines.graph.observe.build_hook import BuildHook
 from pipeprof.pipelines.ops.base import Op, stages
 from pipeprof.pipelines.ops.nested import PipelineFunction
 from pipeprof.pipelines.ops.protocol import Building, InnerPipeline
+from pipeprof.pipelines.ops.stages.distribute import LOCAL
 from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.python_ref import PythonRef
@@ -279,6 +280,14 @@ class _Builder(FunctionBuilder):
             made = dataset_of(function())
         known = isinstance(made, self.tf.data.Dataset)
         return recorder.without(made, without, str(reference)) if known else made
+
+    def service(self, address: str) -> str:
+        """The dispatcher's address."""
+        if address != LOCAL:
+            return address
+        if self.context.service is None:
+            raise PlainError("`service: local` is started for a run of the whole spec, and here is none")
+        return self.context.service
 
     def options(self, options: Options) -> Any:
         """A tf.data.Options."""

@@ -78,6 +78,9 @@ class Building(Protocol):
     def returned(self, reference: Any, without: Any) -> Any:
         """Dataset that the user's function returns, without the last stages named in ``without``."""
 
+    def service(self, address: str) -> str:
+        """The dispatcher's address, of the service that this process has started where none is written."""
+
     def options(self, options: Options) -> Any:
         """A tf.data.Options."""
 

@@ -81,6 +81,12 @@ class Measure(Document):
     ] = Field(default=None, description="Seconds of warm-up; default: until the pipeline has settled.")
     seed: NotNegative | None = Field(default=None, description="Seed for TensorFlow's random ops.")
     cold: Flag = Field(default=False, description="Whether to evict the source files from the page cache first.")
+    workers: Positive | None = Field(
+        default=None, description="Workers of the tf.data service of `service: local`; default: 1."
+    )
+    worker_cores: Positive | None = Field(
+        default=None, description="Cores that each of these workers may use; default: all."
+    )
 
 
 class Ignore(Document):

@@ -10,7 +10,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.base import Op, Stage
 from pipeprof.pipelines.ops.calls.element import ElementFunction, Required
 from pipeprof.pipelines.ops.nested import Pipeline, PipelineFunction, Pipelines
-from pipeprof.pipelines.ops.stages.distribute import POLICIES, CrossTrainerCache
+from pipeprof.pipelines.ops.stages.distribute import LOCAL, POLICIES, CrossTrainerCache
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
@@ -238,6 +238,11 @@ class Chains:
             return f"tf.data.{value}"
         if name == "processing_mode" and value in POLICIES:
             return f"{op.holder}.ShardingPolicy.{value}"
+        if name == "service" and value == LOCAL:
+            raise UsageError(
+                "--python cannot start the tf.data service of `service: local`, as a run does: write the address of "
+                "a dispatcher"
+            )
         if isinstance(value, CrossTrainerCache):
             return call(f"{op.holder}.{type(value).__name__}", scalar(value.trainer_id))
         return ""

@@ -105,6 +105,8 @@ class Service(Model):
     """Of elements on their way: `AUTO`, `SNAPPY`, `NONE`; `None` where another process registered the dataset."""
     known: bool = False
     """The stages that its workers run are known: this process registered the dataset."""
+    local: bool = False
+    """Started for this run by pipeprof, on this machine."""
     workers: int | None = None
     """Registered at the dispatcher when measuring ended; `None` where it did not answer."""
 

@@ -499,6 +499,9 @@ class Run:
         if self._met or not addresses:
             return
         self._met = True
+        # The processes of a service that was started for the run are of its family.
+        local = {service.address for service in self._observed.services if service.local}
+        addresses = [address for address in addresses if address not in local]
         known = [*addresses, *(worker for address in addresses for worker in ask(address).workers or ())]
         self._contention.partners = processes_at(known)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pipeprof.pipelines.errors import ProfileError, UsageError
+from pipeprof.pipelines.ops.stages.distribute import LOCAL
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.spec.scaffold import FROM_NOTE
 from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
@@ -14,7 +16,7 @@ from pipeprof.pipelines.steps.recorded_step import step_of
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
-from pipeprof.profiles.protocol.job import HostOf, IteratedAt, Job, StepJob, as_pairs
+from pipeprof.profiles.protocol.job import SERVICE, HostOf, IteratedAt, Job, StepJob, as_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +52,8 @@ class RunSettings:
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         share_job: Let it read from a job of a tf.data service that others read as well.
+        workers: Of a tf.data service that is started for the target; None for those of the spec.
+        worker_cores: That each of them may use.
         changed_by: The edits of `--change` as documents, for the profile.
         rerun: Let later processes of a script train; else they end where it is about to iterate its main dataset.
         turns: What takes turns then; None for what takes less time.
@@ -84,6 +88,8 @@ class RunSettings:
     to_end: bool = False
     allow_writes: bool = False
     share_job: bool = False
+    workers: int | None = None
+    worker_cores: int | None = None
     rerun: bool = False
     turns: Literal["epochs", "processes"] | None = None
     main: IteratedAt | None = None
@@ -228,10 +234,33 @@ def job_of(
         to_end=settings.to_end,
         allow_writes=settings.allow_writes,
         share_job=settings.share_job,
+        workers=_workers(settings),
+        worker_cores=settings.worker_cores or (loaded.spec.measure.worker_cores if loaded is not None else None),
         main=settings.main,
         made=list(settings.made),
         host=settings.host,
     )
+
+
+def _workers(settings: RunSettings) -> int | None:
+    """The workers of the service that is started for a run; None where its pipeline reads from none of pipeprof's.
+
+    Raises:
+        UsageError: There are to be some, and nothing would read from them.
+    """
+    loaded = settings.loaded
+    if loaded is not None:
+        read = [vars(placed.op)["service"] for placed in loaded.spec.placed() if traits(placed.op.op).remote]
+        local = LOCAL in read
+        advice = "add the stage distribute: {processing_mode: parallel_epochs, service: local}"
+    else:
+        local = any(SERVICE in value for _, value in settings.target.arguments)
+        advice = f"pass its address to the function, as --arg service={SERVICE}"
+    if local:
+        return settings.workers or (loaded.spec.measure.workers if loaded is not None else None) or 1
+    if settings.workers is not None:
+        raise UsageError(f"--workers starts a tf.data service, and nothing of the target reads from it: {advice}")
+    return None
 
 
 def again(settings: RunSettings, profile: Profile) -> RunSettings:

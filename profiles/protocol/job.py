@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from pipeprof.profiles.protocol.store import StoreJob
 from pipeprof.profiles.protocol.turns import TurnsJob
+
+SERVICE: Final = "{service}"
+"""In an argument of a function, what stands for the address of the service that is started for it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Job:
         soak: The measurement is a soak: memory is read over all of its seconds.
         made: Files that earlier processes of the same command have written.
         share_job: Read from a job of a tf.data service that others read as well.
+        workers: Start a tf.data service with so many workers for the pipeline; None for none.
+        worker_cores: Cores of each of them; None for all.
         main: The script's dataset that turns are about; None where a run has to find it.
         host: The host whose part is measured; None for all of the data.
     """
@@ -84,6 +89,8 @@ class Job:
     to_end: bool = False
     allow_writes: bool = False
     share_job: bool = False
+    workers: int | None = None
+    worker_cores: int | None = None
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     host: HostOf | None = None

@@ -16,12 +16,14 @@ class ServiceRead:
         address: The dispatcher's host:port.
         shares: Arguments by which it takes elements from what others read as well.
         python: Where the stages before it were made that call Python.
+        local: It was started for this run.
     """
 
     address: str | None
     shares: list[str] = field(default_factory=list)
     job_name: str | None = None
     python: list[ErrorFrame] = field(default_factory=list)
+    local: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from pipeprof.pipelines.ops.stages.distribute import LOCAL
 from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def what_is_registered(loaded: LoadedSpec | None, path: Path, *, tries: bool) ->
     again = "; so does each process that tries a change" if tries else ""
     if loaded is not None:
         services = [vars(placed.op)["service"] for placed in loaded.spec.placed() if traits(placed.op.op).remote]
+        services = [service for service in services if service != LOCAL]
         if not services:
             return None
         datasets, jobs = (f"{len(services)} {word}{'' if len(services) == 1 else 's'}" for word in ("dataset", "job"))

@@ -29,7 +29,7 @@ from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.steps.simulated_device import StepDuration, simulated_step
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.job import Job, StepJob, from_pairs
+from pipeprof.profiles.protocol.job import SERVICE, Job, StepJob, from_pairs
 from pipeprof.profiles.protocol.messages import (
     LONGEST_TRACE,
     UNTRACED,
@@ -49,6 +49,7 @@ from pipeprof.profiles.protocol.messages import (
 )
 from pipeprof.profiles.protocol.services import ServiceRead, ServicesRead
 from pipeprof.profiles.worker.error_text import first_line
+from pipeprof.profiles.worker.local_service import LocalService, start_local_service
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
@@ -122,6 +123,7 @@ class JobRun:
         self._cores = CoreTrial(channel.send)
         self._swallows = False
         self._reads_service = False
+        self._service: LocalService | None = None
 
     def run(self) -> None:
         """Go through all phases."""
@@ -176,6 +178,9 @@ class JobRun:
     def _import(self) -> None:
         with self._phases.enter("import"):
             tf = import_tensorflow()
+            if self.job.workers is not None:
+                # Before the first op, also before those of the user's file.
+                self._service = start_local_service(tf, self.job.workers, self.job.worker_cores)
             if self.job.kind == "function":
                 from pipeprof.profiles.worker.load_function import import_early
 
@@ -226,6 +231,7 @@ class JobRun:
                 base_dir=Path(self.job.base_dir or "."),
                 data_dirs={name: Path(folder) for name, folder in self.job.data_dirs.items()},
                 seed=self.job.seed,
+                service=self._service.address if self._service is not None else None,
             )
             load_arrays(self._spec, self._context)
             self._memory.read("data")
@@ -250,7 +256,7 @@ class JobRun:
                 from pipeprof.profiles.worker.load_function import call_target
 
                 with BuildWatch(self._channel.send, library=Path(tf.__file__).parent) as memory:
-                    self._called = call_target(self.job.target, self.job.arguments, host=self.job.host)
+                    self._called = call_target(self.job.target, self._arguments(), host=self.job.host)
                 self._channel.send(memory.found())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
                 self._made = self._watch.made
@@ -279,6 +285,12 @@ class JobRun:
         self.dataset, said = host_part(self.dataset, host.index, host.of)
         self.warn("host-part", said)
 
+    def _arguments(self) -> list[tuple[str, str]]:
+        """The arguments of a function, with the address of the service that was started for it."""
+        if self._service is None:
+            return self.job.arguments
+        return [(name, value.replace(SERVICE, self._service.address)) for name, value in self.job.arguments]
+
     def _meet_services(self) -> None:
         """Tell the services that the pipeline reads from, before it reads anything.
 
@@ -295,11 +307,12 @@ class JobRun:
                 list(facts.shares),
                 facts.job_name,
                 [ErrorFrame(**place) for place in registered.python] if registered is not None else [],
+                local=self._service is not None and facts.address == self._service.address,
             )
             for facts, registered in read
         ]
         self._channel.send(ServicesRead(services))
-        shared = next((service for service in services if service.shares), None)
+        shared = next((service for service in services if service.shares and not service.local), None)
         if shared is not None and not self.job.share_job:
             raise SharedJobError(what_sharing_does(shared))
 

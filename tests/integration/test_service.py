@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 from integration import forked
 
@@ -194,7 +195,7 @@ def test_the_stages_of_a_spec_before_the_service_are_on_its_workers(cluster: Clu
     assert f"waits for the tf.data service at {cluster.address} (2 workers)" in said
     assert profile.verdict.stage == "stages.3"
     assert profile.contention is not None
-    assert (profile.contention.service_cores or 0.0) > 0.0
+    assert profile.contention.service_cores is not None
 
 
 def test_of_a_function_the_stages_on_the_workers_have_their_lines(cluster: Cluster, tmp_path: Path) -> None:
@@ -298,3 +299,57 @@ def test_a_dispatcher_that_is_lost_is_named(made: Cluster, tmp_path: Path) -> No
             made.end(process)
 
     assert f"othing listens at {made.address}" in lost(tmp_path, made.address, lose)
+
+
+LOCAL = """
+version: 1
+source: {range: {stop: 1000}}
+stages:
+  - repeat: {}
+  - map: {python: targets.py:slow}
+  - batch: {batch_size: 8}
+  - distribute: {processing_mode: parallel_epochs, service: local, job_name: own, compression: null}
+measure: {workers: 2, worker_cores: 1}
+"""
+
+
+def test_a_local_service_is_started_for_the_run_and_is_its_own(tmp_path: Path) -> None:
+    """With a job's name as well: no one else can read from it."""
+    (tmp_path / "spec.yaml").write_text(LOCAL)
+    code, profile, said = profiled(tmp_path, "spec.yaml")
+    assert code == 0, said
+    row = next(stage for stage in profile.stages or () if stage.service is not None)
+    assert row.service is not None
+    assert (row.service.local, row.service.workers, row.service.job_name) == (True, 2, "own")
+    assert [stage.op for stage in profile.stages or () if stage.remote] == ["range", "repeat", "map", "batch"]
+    assert profile.contention is not None
+    # Its processes are those of the run.
+    assert profile.contention.service_cores is None
+
+
+def test_a_function_gets_the_address_of_the_service_that_is_started_for_it(tmp_path: Path) -> None:
+    code, profile, said = profiled(tmp_path, "targets.py:shared", "--arg", "address={service}", "--workers", "1")
+    assert code == 0, said
+    services = [stage.service for stage in profile.stages or () if stage.service is not None]
+    assert [(service.local, service.workers) for service in services] == [(True, 1)]
+
+
+def test_workers_that_nothing_would_read_from_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "targets.py").write_text(TARGETS)
+    done = forked.run(["run", "targets.py:remote", "--arg", "address=localhost:1", "--workers", "1"], tmp_path)
+    assert (done.returncode, "--arg service={service}" in done.stderr) == (2, True), done.stderr
+
+
+def test_a_local_service_ends_with_the_command_however_that_ends(tmp_path: Path) -> None:
+    (tmp_path / "targets.py").write_text(TARGETS)
+    (tmp_path / "spec.yaml").write_text(LOCAL)
+    out = tmp_path / "profile.json"
+    process = forked.start(["run", "spec.yaml", "--no-lock", "--seconds", "60", "--out", str(out)], tmp_path)
+    while not out.exists() or json.loads(out.read_text())["phases"][-1]["name"] != "warmup":
+        time.sleep(0.05)
+    servers = psutil.Process(process.pid).children(recursive=True)
+    assert len(servers) >= 4
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    _, alive = psutil.wait_procs(servers, timeout=10)
+    assert alive == []

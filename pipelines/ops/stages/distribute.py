@@ -19,11 +19,17 @@ _SCHEME: Final = "grpc"
 """The only protocol that TensorFlow's servers speak."""
 
 
+LOCAL: Final = "local"
+"""The service that pipeprof starts itself."""
+
+
 def _service(value: Any) -> str:
+    if value == LOCAL:
+        return LOCAL
     scheme, found, address = value.rpartition("://") if isinstance(value, str) else ("", "", "")
     host, colon, port = address.rpartition(":")
     if (found and scheme != _SCHEME) or not (host and colon and port.isdecimal()):
-        raise mismatch(value, "address", "the dispatcher's host:port, such as localhost:5000 or grpc://host:5000")
+        raise mismatch(value, "address", "the dispatcher's host:port, such as localhost:5000, or local")
     return str(value)
 
 
@@ -48,7 +54,9 @@ class Distributed(Stage):
         "How the workers share the data: parallel_epochs (each gives all of them) or distributed_epoch (each gives a "
         "part), or the name of a ShardingPolicy."
     )
-    service: Service = argument("Address of the dispatcher, host:port or grpc://host:port.")
+    service: Service = argument(
+        "Address of the dispatcher, host:port or grpc://host:port; local: one that pipeprof starts and ends itself."
+    )
     job_name: FilledText | None = argument(
         "Name of a job that several readers share: each gets a part of its elements.", default=None
     )
@@ -88,6 +96,7 @@ class Distributed(Stage):
     def apply(self, dataset: Any, building: Building, address: str) -> Any:
         """Register ``dataset`` with the service, and read what the workers make."""
         service, arguments = building.tf.data.experimental.service, building.arguments(self, address)
+        arguments["service"] = building.service(self.service)
         mode = self.processing_mode
         arguments["processing_mode"] = mode if mode in MODES else service.ShardingPolicy[mode]
         if self.cross_trainer_cache is not None:

@@ -157,11 +157,10 @@ def _predict(view: PipelineView, *, kept: bool) -> MemoryPrediction:
 
 def _is_elsewhere(view: PipelineView, stage: StageView) -> bool:
     """Whether the workers of a tf.data service hold what a stage holds; arrays are in this process as well."""
-    outer = stage
-    while outer.owner is not None and outer.owner in view.by_id:
-        outer = view.by_id[outer.owner]
-    remote = view.ever_after(outer, "remote", lambda one: traits(one.op).remote)
-    return remote and not traits(stage.op).in_memory
+    if traits(stage.op).in_memory:
+        return False
+    readers = [one for one in view.stages if traits(one.op).remote]
+    return any(stage is one or stage in view.inside(one) for reader in readers for one in view.below(reader))
 
 
 def _of_stage(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | UnknownSize]:

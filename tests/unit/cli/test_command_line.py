@@ -18,6 +18,7 @@ EVERY_FLAG = (
     " --step simulate:12ms --dispatch 2 --cold --seed 0 --timeout 3min --max-time 60 --memory-limit 8GiB"
     " --host 1/2 --share-job"
     " --change 2 --from a.json --budget 9 --no-verify --redact --no-lock --dataset-size 1TB --no-cache"
+    " --share-job --workers 2 --worker-cores 1"
 )
 
 

@@ -1,0 +1,150 @@
+"""A tf.data service of pipeprof's own: a dispatcher and workers as copies of a process that has imported TensorFlow.
+
+They are made before that process runs its first op: gRPC and TensorFlow's runtime work in copies that were made until
+then. Each ends with the process that it is a copy of, whatever ends that, and belongs to the same run: it is sampled
+with it and counts as its own. TensorFlow's servers listen on all addresses of the machine, at ports that the kernel
+chooses; they have no option for less, and no authentication.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pipeprof.pipelines.data.processes import die_with_parent
+from pipeprof.pipelines.errors import PipelineFailedError
+
+START_SECONDS: Final = 20.0
+"""For one of the processes to say that it serves."""
+_HEARTBEAT_MS: Final = 100
+"""Between two reports of a worker: a job that has just begun reaches it that much later."""
+
+
+class ServiceNotStartedError(PipelineFailedError):
+    """A process of the service did not come up."""
+
+
+@dataclass(frozen=True)
+class LocalService:
+    """A service that runs.
+
+    Attributes:
+        address: The dispatcher's host:port.
+        pids: The dispatcher's process, then the workers'.
+    """
+
+    address: str
+    pids: tuple[int, ...]
+
+
+def start_local_service(tf: Any, workers: int, worker_cores: int | None = None) -> LocalService:
+    """Start a dispatcher and workers.
+
+    Args:
+        tf: The module tensorflow, which has run nothing yet.
+        workers: Each a process.
+        worker_cores: Cores that each worker may use, its own as long as there are enough; None for all.
+
+    Raises:
+        ServiceNotStartedError: A process did not come up.
+    """
+    service = tf.data.experimental.service
+
+    def dispatch() -> tuple[Any, str]:
+        server = service.DispatchServer(service.DispatcherConfig(port=0))
+        return server, server.target.partition("://")[2]
+
+    pid, address = _copy(dispatch, "dispatcher")
+
+    def work() -> tuple[Any, str]:
+        config = service.WorkerConfig(dispatcher_address=address, heartbeat_interval_ms=_HEARTBEAT_MS)
+        return service.WorkerServer(config), address
+
+    pids = [pid]
+    for number in range(workers):
+        cores = cores_of(number, worker_cores)
+        pids.append(_copy(work, "worker", cores)[0])
+    return LocalService(address, tuple(pids))
+
+
+def cores_of(number: int, count: int | None) -> set[int] | None:
+    """The cores of one of several workers, in turns from those that this process may use; None for all of them.
+
+    Example:
+        With the cores 0 to 3, workers of 1 core: 0, 1, 2, 3, 0, …
+    """
+    if count is None or not hasattr(os, "sched_getaffinity"):
+        return None
+    allowed = sorted(os.sched_getaffinity(0))
+    first = number * count
+    return {allowed[(first + at) % len(allowed)] for at in range(min(count, len(allowed)))}
+
+
+def _copy(serve: Callable[[], tuple[Any, str]], role: str, cores: set[int] | None = None) -> tuple[int, str]:
+    """Make a copy that serves; return its process id and what it says."""
+    answer, answers = os.pipe()
+    parent = os.getpid()
+    with warnings.catch_warnings():
+        # The thread that hears commands holds no lock that a copy needs.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if not pid:
+        _serve(serve, answers, parent, cores)
+    os.close(answers)
+    said = _read(answer, START_SECONDS)
+    os.close(answer)
+    if "address" not in said:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        raise ServiceNotStartedError(f"the {role} of the local tf.data service did not start: {said.get('error')}")
+    return pid, said["address"]
+
+
+def _read(descriptor: int, seconds: float) -> dict[str, str]:
+    ready, _, _ = select.select([descriptor], [], [], seconds)
+    text = os.read(descriptor, 1 << 16) if ready else b""
+    found: dict[str, str] = json.loads(text) if text else {"error": "it said nothing" if not ready else "it ended"}
+    return found
+
+
+def _serve(serve: Callable[[], tuple[Any, str]], answers: int, parent: int, cores: set[int] | None) -> None:
+    """Be a server until the end; never returns."""
+    try:
+        die_with_parent(parent)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        _let_go(answers)
+        if cores:
+            os.sched_setaffinity(0, cores)
+        try:
+            server, said = serve()
+        except Exception as error:
+            os.write(answers, json.dumps({"error": f"{type(error).__name__}: {error}"[:1000]}).encode())
+            os._exit(1)
+        os.write(answers, json.dumps({"address": said}).encode())
+        os.close(answers)
+        while server is not None:
+            signal.pause()
+    finally:
+        os._exit(1)
+
+
+def _let_go(kept: int) -> None:
+    """Close what this copy has inherited: whoever reads a pipe must see when the other one ends."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    for stream in range(3):
+        os.dup2(nothing, stream)
+    for name in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():  # noqa: PTH112, PTH208 - of names
+        if int(name) > 2 and int(name) != kept:
+            try:
+                os.close(int(name))
+            except OSError:
+                continue
