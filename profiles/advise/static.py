@@ -30,7 +30,7 @@ class StaticAdvice:
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
         what_ifs: Largest shuffles and caches within the limit, if one is set.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
-        sharding: What each host reads, where hosts were asked for.
+        sharding: What each host reads; None without `hosts`.
     """
 
     findings: list[Finding] | None = None
@@ -53,7 +53,7 @@ def static_advice(
 
     Args:
         what_if: Answer what the limit means for shuffles and caches.
-        hosts: How many hosts divide the data; None where nobody asks.
+        hosts: How many hosts divide the data; None for one that has all of it.
     """
     from pipeprof.profiles.view.from_spec import view_of_spec
 

@@ -29,7 +29,7 @@ class NoReaderError(Exception):
 
 
 class UnseenError(Exception):
-    """What TensorFlow finds cannot be told; the text is a clause that says why."""
+    """What TensorFlow finds is not known; the text is a clause that says why."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def readers_below(view: PipelineView, stage: StageView) -> list[StageView]:
 
     Raises:
         NoReaderError: A way ends without a reader of files.
-        UnseenError: It cannot be told.
+        UnseenError: It is not known.
     """
     found: list[StageView] = []
     todo = [stage]

@@ -257,7 +257,7 @@ class PipelineView:
         slips: Found in the text of the target's function; none for a spec.
         hot_spots: What lines of Python that take much of the time do.
         texts: Texts of the files that the stages are written in, by the name of the file.
-        sharding: What each of several hosts reads; ``None`` where nobody asked for hosts.
+        sharding: What each of several hosts reads; ``None`` without ``--hosts``.
     """
 
     kind: Literal["static", "measured"]
