@@ -50,7 +50,7 @@ def describe_hosts(sharding: Sharding, stages: Sequence[Stage]) -> Iterator[Bloc
 
 def _rule(sharding: Sharding, stages: Sequence[Stage]) -> str:
     names = name_rows(stages)
-    places = listed([names.get(stage, stage) for stage in sharding.at])
+    places = listed([names.get(stage, stage) for stage in sharding.at]) if sharding.at else "its readers"
     policy = sharding.policy
     of_all = "all of the data"
     if sharding.files is not None:

@@ -29,7 +29,11 @@ class NoReaderError(Exception):
 
 
 class UnseenError(Exception):
+<<<<<<< HEAD
     """What TensorFlow finds is unknown; the text is a clause that says why."""
+=======
+    """What TensorFlow finds is not known; the text is a clause that says why."""
+>>>>>>> hosts
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,11 @@ def readers_below(view: PipelineView, stage: StageView) -> list[StageView]:
 
     Raises:
         NoReaderError: A way ends without a reader of files.
+<<<<<<< HEAD
         UnseenError: It is unknown.
+=======
+        UnseenError: It is not known.
+>>>>>>> hosts
     """
     found: list[StageView] = []
     todo = [stage]

@@ -159,3 +159,28 @@ def test_of_many_hosts_those_at_both_ends_are_listed() -> None:
     assert "84 more hosts are between these" in text
     assert "1,000" in text
     assert "901" in text
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (
+            {"policy": "OFF", "applied": "OFF"},
+            "auto_shard_policy OFF: nothing is divided; each host reads all of the data",
+        ),
+        ({"policy": "HINT", "applied": "HINT"}, "nothing is divided, because no shard has the number SHARD_HINT"),
+        (
+            {"applied": "DATA", "why": "no reader", "files": 1, "bytes": 100},
+            "AUTO becomes DATA (no reader): each host reads",
+        ),
+        ({"applied": None, "why": "it is Python"}, "what becomes of it is not known: it is Python"),
+        ({"applied": "own", "at": ["stages.0"], "why": "twice"}, "each host gets its part at stages.0 note: twice"),
+        ({"applied": "FILE", "amplification": 1.0}, "together they read the data once"),
+        ({"applied": "DATA", "amplification": 2.5}, "together they read the data 2.5 times"),
+        ({"applied": "FILE", "unknown": ["the files are elsewhere"]}, "unknown: the files are elsewhere"),
+    ],
+)
+def test_each_division_has_its_sentence(facts: dict[str, Any], words: str) -> None:
+    sharding = Sharding(**({"hosts": 2, "policy": "AUTO"} | facts))
+    text = paint(describe_hosts(sharding, []), Style(color=False, width=120))
+    assert words in " ".join(text.split())
