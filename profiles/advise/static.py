@@ -25,16 +25,12 @@ if TYPE_CHECKING:
 class StaticAdvice:
     """Advice without a run.
 
-        Attributes:
-            findings: In the order in which they are shown; ``None`` if no rule could be applied.
-            memory: Predicted bytes by owner; ``None`` if they could not be worked out.
-            what_ifs: Largest shuffles and caches within the limit, if one is set.
-            messages: Warnings: rules that failed, findings that were ignored, what is not known.
-    <<<<<<< HEAD
-            sharding: What each host reads, where a number of hosts is given.
-    =======
+    Attributes:
+        findings: In the order in which they are shown; ``None`` if no rule could be applied.
+        memory: Predicted bytes by owner; ``None`` if they could not be worked out.
+        what_ifs: Largest shuffles and caches within the limit, if one is set.
+        messages: Warnings: rules that failed, findings that were ignored, what is not known.
             sharding: What each host reads; None without `hosts`.
-    >>>>>>> hosts
     """
 
     findings: list[Finding] | None = None
@@ -55,13 +51,9 @@ def static_advice(
 ) -> StaticAdvice:
     """Apply the static part of every rule to a spec. Never raises.
 
-        Args:
-            what_if: Answer what the limit means for shuffles and caches.
-    <<<<<<< HEAD
-            hosts: How many hosts divide the data; None for one host.
-    =======
+    Args:
+        what_if: Answer what the limit means for shuffles and caches.
             hosts: How many hosts divide the data; None for one that has all of it.
-    >>>>>>> hosts
     """
     from pipeprof.profiles.view.from_spec import view_of_spec
 

@@ -29,11 +29,7 @@ class NoReaderError(Exception):
 
 
 class UnseenError(Exception):
-<<<<<<< HEAD
-    """What TensorFlow finds is unknown; the text is a clause that says why."""
-=======
     """What TensorFlow finds is not known; the text is a clause that says why."""
->>>>>>> hosts
 
 
 @dataclass(frozen=True)
@@ -84,11 +80,7 @@ def readers_below(view: PipelineView, stage: StageView) -> list[StageView]:
 
     Raises:
         NoReaderError: A way ends without a reader of files.
-<<<<<<< HEAD
-        UnseenError: It is unknown.
-=======
         UnseenError: It is not known.
->>>>>>> hosts
     """
     found: list[StageView] = []
     todo = [stage]

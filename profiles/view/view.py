@@ -246,22 +246,18 @@ class HotSpot:
 class PipelineView:
     """A whole pipeline.
 
-        Attributes:
-            kind: ``static`` when nothing ran.
-            stages: In data order, those inside a function after their owner, injected ones last.
-            options: tf.data.Options that are set, by dotted path.
-            cores: Cores the worker may use, a cgroup's quota counted.
-            unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
-            constants: Arrays that became constants of a graph; of a pipeline that was built.
-            loaded: The spec that `written` of the stages is from.
-            slips: Found in the text of the target's function; none for a spec.
-            hot_spots: What lines of Python that take much of the time do.
-            texts: Texts of the files that the stages are written in, by the name of the file.
-    <<<<<<< HEAD
-            sharding: What each of several hosts reads; ``None`` for one host.
-    =======
+    Attributes:
+        kind: ``static`` when nothing ran.
+        stages: In data order, those inside a function after their owner, injected ones last.
+        options: tf.data.Options that are set, by dotted path.
+        cores: Cores the worker may use, a cgroup's quota counted.
+        unseen: The stages are as written; TensorFlow's rewrites of them are unknown.
+        constants: Arrays that became constants of a graph; of a pipeline that was built.
+        loaded: The spec that `written` of the stages is from.
+        slips: Found in the text of the target's function; none for a spec.
+        hot_spots: What lines of Python that take much of the time do.
+        texts: Texts of the files that the stages are written in, by the name of the file.
             sharding: What each of several hosts reads; ``None`` without ``--hosts``.
-    >>>>>>> hosts
     """
 
     kind: Literal["static", "measured"]

@@ -15,12 +15,7 @@ Recorded = Callable[[str], Profile]
 
 EVERY_FLAG = (
     "spec.yaml -f laptop.yaml -f more.yaml --set stages.0.x=1 --env --no-python --seconds 5 --steps 9"
-<<<<<<< HEAD
-    " --step simulate:12ms --dispatch 2 --cold --seed 0 --timeout 3min --max-time 60 --memory-limit 8GiB"
-    " --host 1/2 --share-job --workers 2 --worker-cores 1"
-=======
     " --step simulate:12ms --host 2/8 --dispatch 2 --cold --seed 0 --timeout 3min --max-time 60 --memory-limit 8GiB"
->>>>>>> hosts
     " --change 2 --from a.json --budget 9 --no-verify --redact --no-lock --dataset-size 1TB --no-cache"
     " --share-job --workers 2 --worker-cores 1"
 )
