@@ -51,11 +51,16 @@ SHORTER = {
 }
 """What a command line itself asks to take long, and what is run instead."""
 _SPEC = "cp examples/jpeg_folder/spec.yaml . && env -u PIPEPROF_BUDGET pipeprof run spec.yaml --no-verify"
+_COMMIT = "git -c user.name=t -c user.email=t@localhost commit -qam"
 BEFORE = {
     "fix spec.yaml --change": _SPEC,
     "fix train.py --change": "env -u PIPEPROF_BUDGET pipeprof run train.py",
     "show --out fast.plan.json": "pipeprof fix train.py:make_dataset --step simulate:1ms",
     "--baseline base.json": "pipeprof gate spec.yaml --baseline base.json --update-baseline",
+    "show --history gates.jsonl": "pipeprof gate a.yaml --against b.yaml --history gates.jsonl",
+    "--bisect v1.0..main": (
+        f"cp b.yaml spec.yaml && {_COMMIT} fast && git tag v1.0 && cp a.yaml spec.yaml && {_COMMIT} slow"
+    ),
 }
 """What a command needs to have been run before it, by a part of its line."""
 MEASURING = {"run", "fix", "compare", "gate", "exec"}

@@ -83,7 +83,16 @@ os.environ.update(
         "_TYPER_FORCE_DISABLE_TERMINAL": "1",
     }
 )
-for _name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "GITHUB_ACTIONS", "LINES"):
+for _name in (
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+    "GITHUB_ACTIONS",
+    "GITHUB_BASE_REF",
+    "CI_MERGE_REQUEST_TARGET_BRANCH_NAME",
+    "LINES",
+):
     os.environ.pop(_name, None)
 
 # No test may fail because the machine is slow.

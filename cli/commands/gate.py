@@ -15,10 +15,13 @@ from pipeprof.cli.exit_codes import epilog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from pipeprof.cli.comparing.history import OpenHistory
+    from pipeprof.cli.output import Outputs
     from pipeprof.cli.targets.sides import GivenSide
+    from pipeprof.pipelines.spec.budgets import Budget
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.git.calls import GitCalls
     from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName
     from pipeprof.profiles.judge.verdicts.result import Identity, Result, Side
     from pipeprof.profiles.judge.verdicts.tabulate import Judged
@@ -27,6 +30,8 @@ EPILOG = epilog(
     "pipeprof gate spec.yaml --against git:main",
     "pipeprof gate train.py:make --against git:main --max-time 300",
     "pipeprof gate spec.yaml --against old.yaml --max-peak-bytes 2GiB",
+    "pipeprof gate spec.yaml --against git:main --history git",
+    "pipeprof gate spec.yaml --bisect v1.0..main",
     "pipeprof gate spec.yaml --self-test",
 )
 
@@ -36,7 +41,13 @@ class _Question:
     given: GateOptions
     judged: Mapping[str, Judged]
     most: int
-    end_at: float | None
+    calls: GitCalls
+    history: OpenHistory | None = None
+    unchanged: str | None = None
+
+    @property
+    def end_at(self) -> float | None:
+        return self.calls.end_at
 
 
 def gate(given: GateOptions) -> None:
@@ -59,8 +70,11 @@ def gate(given: GateOptions) -> None:
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="gate", redact=given.redact
     )
+    given = _with_default(given)
     _check_ways(given)
     with git_calls(options.duration("--max-time", given.max_time)) as calls:
+        if given.bisect is not None:
+            raise typer.Exit(_bisect(given, calls, outputs, flags, most))
         first, second = given.against or given.target, given.target
         if given.baseline is not None:
             first, second = given.target, _reference(calls.folder)
@@ -74,13 +88,76 @@ def gate(given: GateOptions) -> None:
         judged = judged_of(loaded.spec.budgets.given if loaded is not None else {}, flags)
         if loaded is not None:
             _check_stages(loaded, flags)
-        question = _Question(given, judged, most, calls.end_at)
+        question = _Question(given, judged, most, calls)
         if given.baseline is not None:
             result = _with_baseline(question, Path(given.baseline), a, b)
         else:
+            question = replace(
+                question, history=_opened(given, b, calls), unchanged=_unchanged(given, a, b, judged, calls)
+            )
             body = partial(_against, question, (a, b))
             result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
     raise typer.Exit(result.exit_code or 0)
+
+
+def _bisect(
+    given: GateOptions, calls: GitCalls, outputs: Outputs, flags: Mapping[str, Budget | None], most: int
+) -> int:
+    """Search for the commit that has made the target worse; return the exit code."""
+    from pipeprof.cli.comparing.bisect import commits_of, search_commits
+    from pipeprof.cli.comparing.session import compared
+    from pipeprof.profiles.judge.verdicts.gating import judged_of
+
+    commits = commits_of(given, calls, most)
+    a, b = commits.side(0), commits.side(len(commits.hashes) - 1)
+    loaded = b.settings.loaded if b.settings is not None else None
+    judged = judged_of(loaded.spec.budgets.given if loaded is not None else {}, flags)
+    if loaded is not None:
+        _check_stages(loaded, flags)
+    body = partial(search_commits, commits, judged)
+    return compared("gate", (a, b), outputs, given, body).exit_code or 0
+
+
+def _opened(given: GateOptions, side: GivenSide, calls: GitCalls) -> OpenHistory | None:
+    from pipeprof.cli.comparing.history import open_history
+
+    if given.history is None or side.settings is None:
+        return None
+    return open_history(given.history, _near(side), calls)
+
+
+def _near(side: GivenSide) -> Path:
+    """A place in the repository of a side: that of a git ref stands in a folder of its own."""
+    assert side.settings is not None  # noqa: S101 - for the type checker: the caller has looked
+    return Path.cwd() if side.shown.ref is not None else side.settings.target.path
+
+
+def _unchanged(
+    given: GateOptions, a: GivenSide, b: GivenSide, judged: Mapping[str, Judged], calls: GitCalls
+) -> str | None:
+    """Why both sides are the same pipeline, in words; None where they are not, and where it is measured anyway."""
+    from pipeprof.profiles.history.unchanged import why_unchanged
+
+    # A limit is about one side alone, whatever the other one is.
+    if given.measure or given.self_test or any(one.limit is not None for one in judged.values()):
+        return None
+    assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked
+    assert b.settings is not None  # noqa: S101
+    return why_unchanged(a.settings, b.settings, _other_files(a, b, calls))
+
+
+def _other_files(a: GivenSide, b: GivenSide, calls: GitCalls) -> list[str] | None:
+    """Files that git knows to differ between the sides; None where it does not know."""
+    from pipeprof.pipelines.errors import ProfileError
+    from pipeprof.profiles.git.dirty import changed_since
+
+    if a.shown.ref is None:
+        return [] if b.shown.ref is None and _near(a).resolve().parent == _near(b).resolve().parent else None
+    try:
+        view = calls.find(_near(b))
+        return changed_since(calls, view, a.shown.ref, b.shown.ref) if view is not None else None
+    except ProfileError:
+        return None
 
 
 def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
@@ -96,12 +173,28 @@ def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
             raise UsageError(f"--max-stage-ms: {loaded.path} has no stage {stage!r}{did_you_mean(stage, names)}")
 
 
+def _with_default(given: GateOptions) -> GateOptions:
+    """In a merge request, the other side is where its branch began, unless the command line names another way."""
+    import os
+
+    from pipeprof.profiles.git.refs import merge_base
+
+    if given.against or given.baseline or given.self_test or given.bisect:
+        return given
+    return replace(given, against=merge_base(os.environ))
+
+
 def _check_ways(given: GateOptions) -> None:
     """Refuse none or several of the ways to say what the target is compared with."""
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.git.refs import parse_ref
 
-    ways = {"--against": given.against, "--baseline": given.baseline, "--self-test": given.self_test or None}
+    ways = {
+        "--against": given.against,
+        "--baseline": given.baseline,
+        "--self-test": given.self_test or None,
+        "--bisect": given.bisect,
+    }
     chosen = [name for name, value in ways.items() if value is not None]
     if not chosen:
         raise UsageError("gate needs a pipeline to compare with: --against git:main, or another target")
@@ -113,6 +206,8 @@ def _check_ways(given: GateOptions) -> None:
         raise UsageError(msg)
     if given.update_baseline and given.baseline is None:
         raise UsageError("--update-baseline needs the file: --baseline FILE")
+    if given.history is not None and chosen != ["--against"]:
+        raise UsageError(f"--history keeps what a gate with --against measures: remove --history or {chosen[0]}")
 
 
 def _against(
@@ -122,6 +217,7 @@ def _against(
     save: Callable[[], object],
     progress: RunProgress,
 ) -> None:
+    from pipeprof.cli.comparing.history import judge_history
     from pipeprof.cli.comparing.session import live, warn_of_steps
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import conclude_self_test
@@ -130,6 +226,9 @@ def _against(
 
     (a, b), judged = sides, question.judged
     _warn_of_changes(b, result)
+    if question.unchanged is not None:
+        _pass_unchanged(question, sides, result)
+        return
     warn_of_steps(sides, result)
     plan = SessionPlan(
         enough=lambda so_far: has_seen_enough(so_far, question.most),
@@ -140,7 +239,8 @@ def _against(
         end_at=question.end_at,
     )
     both: dict[SideName, LiveSide] = {"a": live(a), "b": live(b)}
-    measure(both, result, plan, progress, save)
+    timed = {**both, **_with_reference(question, b)}
+    measure(timed, result, plan, progress, save)
     if result.errors:
         return
     if question.given.self_test:
@@ -151,6 +251,39 @@ def _against(
         return
     _warn_of_batches(a.shown, b.shown, result, judged)
     conclude_gate(result, not_measured(result, judged_for(result.a, result.b, judged)))
+    if question.history is not None and not result.errors:
+        judge_history(question.history, sides, _identity(b)[0], result, judged)
+
+
+def _pass_unchanged(question: _Question, sides: tuple[GivenSide, GivenSide], result: Result) -> None:
+    """Write the verdict of two sides that are the same pipeline."""
+    from pipeprof.cli.comparing.history import judge_history
+    from pipeprof.profiles.harness.settings import plan
+    from pipeprof.profiles.host.host import host_facts, versions
+    from pipeprof.profiles.judge.verdicts.gating import PASSED
+
+    assert sides[1].settings is not None  # noqa: S101 - for the type checker: the caller has looked
+    planned = plan(sides[1].settings)
+    result.step, result.dispatch = planned.step_text, planned.dispatch
+    for side in (result.a, result.b):
+        side.host, side.versions = host_facts(), versions()
+    result.unchanged = question.unchanged
+    result.verdict, result.exit_code = "not regressed", PASSED
+    if question.history is not None:
+        judge_history(question.history, sides, _identity(sides[1])[0], result, question.judged)
+
+
+def _with_reference(question: _Question, side: GivenSide) -> dict[SideName, LiveSide]:
+    """The reference workload, which a gate with a history measures as well; none with training scripts."""
+    from pipeprof.cli.comparing.session import live
+    from pipeprof.cli.targets.sides import read_one
+    from pipeprof.profiles.judge.live import REFERENCE
+
+    if question.history is None or side.settings is None or side.settings.target.kind == "script":
+        return {}
+    # What the command line changes in the target is not for this one.
+    given = replace(question.given, sets=None, overlays=None, env=False, args=None, step=None, dispatch=None)
+    return {REFERENCE: live(read_one(given, _reference(question.calls.folder), question.calls))}
 
 
 def _warn_of_changes(side: GivenSide, result: Result) -> None:
@@ -238,7 +371,7 @@ def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) 
     given, judged = question.given, question.judged
     assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked
     b.shown.text = stored.REFERENCE_NAME
-    a.shown.identity, root = _identity(a, a.settings)
+    a.shown.identity, root = _identity(a)
     known = None
     is_simulated = False
     if given.update_baseline:
@@ -309,11 +442,13 @@ def _check_file(path: Path, *, force: bool) -> None:
         raise UsageError(f"--baseline {path}: a baseline is JSON; use a name that ends with .json")
 
 
-def _identity(side: GivenSide, settings: RunSettings) -> tuple[Identity, Path | None]:
+def _identity(side: GivenSide) -> tuple[Identity, Path | None]:
     """What a target is, however it was typed, and the root of the repository that it is in."""
     from pipeprof.profiles.git.repository import repository_root
     from pipeprof.profiles.judge.baseline import identity_of
 
+    settings = side.settings
+    assert settings is not None  # noqa: S101 - for the type checker: the caller has looked
     target, loaded = settings.target, settings.loaded
     name = loaded.spec.name if loaded is not None else None
     if side.shown.ref is not None and side.shown.file is not None:

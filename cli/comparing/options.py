@@ -80,7 +80,8 @@ class GateOptions(RerunOptions):
         option(
             "--against",
             "OTHER",
-            "What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.",
+            "What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.  "
+            "[default: in a merge request, where its branch began]",
             complete=completion.sides,
         ),
     ] = None
@@ -92,6 +93,25 @@ class GateOptions(RerunOptions):
     ] = False
     self_test: Annotated[
         bool, flag("--self-test", "Test the gate: it must pass the unchanged pipeline and fail a slowed one.")
+    ] = False
+    bisect: Annotated[
+        Text,
+        option(
+            "--bisect",
+            "GOOD..BAD",
+            "Find the commit after GOOD that has made TARGET worse, in pairs; BAD is HEAD if not given.",
+        ),
+    ] = None
+    history: Annotated[
+        Text,
+        option(
+            "--history",
+            "FILE|git",
+            "Keep what this gate measures in a file or in git notes, and fail what has drifted over several gates.",
+        ),
+    ] = None
+    measure: Annotated[
+        bool, flag("--measure", "Measure also where both sides are the same pipeline; without it, that passes at once.")
     ] = False
     max_pairs: Annotated[Text, option("--max-pairs", "N", "Pairs after which it gives up.  [default: 15]")] = None
     max_step_ms: Annotated[Text, option("", "BUDGET", "Step interval: 5%, 20ms, warn or off.  [default: 3%]")] = None

@@ -21,18 +21,21 @@ from pipeprof.profiles.judge.clauses import (
 )
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.judge.verdicts.result import Metric, PairValues, Result, Side, StageChange
+from pipeprof.profiles.judge.verdicts.result import BisectStep, Metric, PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.words import (
+    change_since,
     describe_cause,
+    describe_drift,
     describe_explanation,
     describe_faults,
     describe_receipt,
     describe_rest,
     headline,
     main_metric,
+    since_of,
     what_it_is,
 )
-from pipeprof.profiles.wording import listed, percent, place_of, ratio_text, significant
+from pipeprof.profiles.wording import listed, percent, place_of, ratio_text, significant, span_text
 
 _PAIRS = {"compare": "--pairs", "gate": "--max-pairs"}
 _OF_THIS_GATE = frozenset({"--against", "--baseline", "--out", "--format", "--max-pairs"})
@@ -52,6 +55,10 @@ def next_command(result: Result) -> tuple[str, str] | None:
     if result.kind == "baseline" and result.pairs and not result.errors:
         words = _without(result.command, frozenset(), _SWITCHES)
         return (shlex.join(words), "judges against it") if words else None
+    if result.bisect is not None:
+        return (f"git show {result.bisect.found[:_COMMIT]}", "shows it") if result.bisect.found is not None else None
+    if result.unchanged is not None and result.command:
+        return shlex.join([*result.command, "--measure"]), "measures all the same"
     if not result.metrics or not result.pairs or result.kind not in _PAIRS:
         return None
     return _after_pairs(result)
@@ -196,6 +203,8 @@ def causes(result: Result) -> Iterator[Block]:
 
 
 _KEY = 6
+_COMMIT = 10
+"""Digits of a commit in the report."""
 _NO_STAGE = 0.01
 """Share of the work below which a stage that is the same on both sides has no row."""
 
@@ -214,6 +223,8 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         yield from build_arms(result, verbose=verbose)
     else:
         yield from _measured(result)
+    yield from _searched(result)
+    yield from _history(result)
     yield from _stages(result.stages, verbose=verbose)
     yield from _changes(result)
     if verbose:
@@ -222,7 +233,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
             yield from _pairs(result.worse.metrics, result.worse.pairs, ", with faults in B")
     if result.self_test is not None:
         yield KeyValue("Self-test", describe_receipt(result.self_test), width=11)
-    elif result.kind == "gate" and not _of_scripts(result):
+    elif result.kind == "gate" and not _of_scripts(result) and result.unchanged is None:
         yield KeyValue("Self-test", f"never run: {self_test_command(result)} shows what this gate can find", width=11)
     if saved:
         yield Blank()
@@ -307,6 +318,65 @@ def _measured(result: Result) -> Iterator[Block]:
         yield _metrics(worse.metrics)
     if result.data:
         yield KeyValue("data", result.data, indent=2, width=_KEY)
+
+
+def _searched(result: Result) -> Iterator[Block]:
+    """The commits that a search has looked at; nothing without one."""
+    found = result.bisect
+    if found is None:
+        return
+    looked = f"{len(found.steps)} of {found.commits} commits" if found.steps else f"{found.commits} commits"
+    yield Heading("Search", f"{looked} between {found.good[:_COMMIT]} and {found.bad[:_COMMIT]}")
+    ends = f" ({span_text(found.low, found.high)})" if found.low is not None and found.high is not None else ""
+    if found.metric is not None and found.change is not None:
+        kind = BY_NAME.get(found.metric)
+        size = ratio_text(found.change) if kind is None or kind.scale == "ratio" else significant(found.change)
+        yield Prose(f"{kind.title if kind else found.metric}, BAD / GOOD {size}{ends}", hang=2)
+    if found.steps:
+        yield Table(
+            [
+                Column("commit", [one.commit[:_COMMIT] for one in found.steps], right=False),
+                Column("is", [_side_of(one) for one in found.steps], right=False),
+                Column("/ GOOD", [ratio_text(one.change) if one.change else "" for one in found.steps], right=False),
+                Column("by", [_by(one) for one in found.steps], right=False),
+                Column("subject", [one.subject for one in found.steps], right=False, shrink_to=16, keep=1),
+            ]
+        )
+
+
+def _side_of(step: BisectStep) -> str:
+    return "skipped" if step.is_bad is None else "bad" if step.is_bad else "good"
+
+
+def _by(step: BisectStep) -> str:
+    if step.how == "pairs":
+        return f"{step.pairs} pairs"
+    return "unchanged, not measured" if step.how == "unchanged" else step.note or "not measured"
+
+
+def _history(result: Result) -> Iterator[Block]:
+    """What earlier gates say of a drift; nothing without a history."""
+    known = result.history
+    if known is None:
+        return
+    kept = "" if known.kept else ", not continued"
+    of_others = f" · {known.elsewhere} on other hosts" if known.elsewhere else ""
+    yield Heading(
+        "History", f"{known.place} · {known.gates} gates before this one on {known.host_class}{of_others}{kept}"
+    )
+    for one in known.drifts:
+        least = percent(one.floor) if one.scale == "ratio" else significant(one.floor)
+        said = f"since {since_of(one)}: {change_since(one)}"
+        if one.verdict == "regressed":
+            yield Prose((TextSpan(describe_drift(one), "red"),), hang=2)
+        elif one.verdict == "not regressed":
+            yield Prose(f"{said}, no drift beyond {least}", hang=2)
+        else:
+            yield Prose(f"{said}, no certain drift beyond {least}", hang=2)
+    if known.share is not None:
+        yield Command("share", known.share, indent=2, width=6)
+    if known.note is not None:
+        yield Prose(known.note[0].upper() + known.note[1:] + ".", hang=2)
 
 
 def _side(name: str, side: Side) -> Iterator[Block]:

@@ -19,6 +19,7 @@ def junit(result: Result) -> str:
     from xml.etree.ElementTree import Element, SubElement
 
     from pipeprof.profiles.judge.clauses import describe_likely
+    from pipeprof.profiles.judge.words import change_since, describe_drift, since_of
 
     judged = [metric for metric in result.metrics if metric.level != "off"]
     target = visible(result.b.text)
@@ -29,6 +30,15 @@ def junit(result: Result) -> str:
     likely = describe_likely(result)
     for metric in judged:
         _case(suite, target, metric, likely)
+    if result.unchanged is not None:
+        case = SubElement(suite, "testcase", classname=target, name="unchanged")
+        SubElement(case, "system-out").text = visible(result.unchanged)
+    for drift in result.history.drifts if result.history is not None else ():
+        case = SubElement(suite, "testcase", classname=target, name=f"drift of {drift.metric}")
+        if drift.verdict == "regressed" and drift.level == "error":
+            SubElement(case, "failure", message=visible(describe_drift(drift)), type=drift.verdict)
+        else:
+            SubElement(case, "system-out").text = visible(f"since {since_of(drift)}: {change_since(drift)}")
     return _written(suite)
 
 

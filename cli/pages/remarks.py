@@ -12,7 +12,7 @@ from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.text.remarks import Level, Place, Remark
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.gaps.wording import judged
-from pipeprof.profiles.judge.words import sentence_of
+from pipeprof.profiles.judge.words import describe_drift, failing_drifts, sentence_of
 from pipeprof.profiles.wording import stage_name
 
 if TYPE_CHECKING:
@@ -164,6 +164,8 @@ def _on_result(result: Result, checkout: Checkout) -> Iterator[Remark]:
     for metric in result.metrics if result.kind == "gate" else ():
         if metric.level != "off" and metric.verdict != "not regressed":
             yield _regression(metric, place, checkout)
+    for drift in failing_drifts(result):
+        yield Remark(f"{GATE}drift", "error", "drift", f"Failed: {describe_drift(drift)}", place, drift.metric)
     for warning in result.warnings:
         yield _warning(warning, None)
 

@@ -102,6 +102,19 @@ def read_arms(
     return sides
 
 
+def read_one(given: RerunOptions, text: str, calls: GitCalls, name: str = "one") -> GivenSide:
+    """Read one target by itself; nothing runs.
+
+    Args:
+        name: Of the folder for the tree of its ref.
+
+    Raises:
+        UsageError: The target is wrong, or an option does not fit it.
+        SpecError: The spec is wrong.
+    """
+    return _read(given, text, text, (), calls, side=name)
+
+
 def _refuse_files(name: str, side: GivenSide) -> None:
     """Refuse a spec that writes files: the processes of a comparison would write the same ones at once.
 

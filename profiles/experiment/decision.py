@@ -119,29 +119,35 @@ def verdict_of(compared: Comparison, floor: float, error: float = ERROR) -> Verd
     return "not regressed" if compared.falls_short(floor) else "cannot tell"
 
 
-def holding(tests: Mapping[Key, Test]) -> set[Key]:
+def holding(tests: Mapping[Key, Test], error: float = ERROR) -> set[Key]:
     """Those of several changes that are beyond their floors for certain, all together (Holm).
 
     The clearest one has to hold at the error over their number, the next one at the error over the number that is
     left, until one does not hold.
+
+    Args:
+        error: Of all together, on each side.
     """
     found: set[Key] = set()
     for place, key in enumerate(sorted(tests, key=lambda key: -tests[key][0].strength(tests[key][1]))):
         compared, floor = tests[key]
-        if not compared.exceeds(floor):
+        if not compared.exceeds(floor, error):
             continue
-        if not compared.exceeds(floor, ERROR / (len(tests) - place)):
+        if not compared.exceeds(floor, error / (len(tests) - place)):
             break
         found.add(key)
     return found
 
 
-def verdicts(tests: Mapping[Key, Test]) -> dict[Key, Verdict]:
+def verdicts(tests: Mapping[Key, Test], error: float = ERROR) -> dict[Key, Verdict]:
     """The verdicts on several changes together.
 
     That none has regressed needs no correction: each has to be so by itself.
+
+    Args:
+        error: That one is called a regression which is none, all together.
     """
-    held = holding(tests)
+    held = holding(tests, error)
     given: dict[Key, Verdict] = {key: verdict_of(*test) for key, test in tests.items()}
     return {
         key: "cannot tell" if verdict == "regressed" and key not in held else verdict for key, verdict in given.items()

@@ -27,6 +27,7 @@ from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.judge.baseline import REFERENCE_STEP
 from pipeprof.profiles.judge.explain import WhyPlan, explain
 from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredRound, Pairs, Process, SideFailedError
 from pipeprof.profiles.judge.stages import find_stage, lacking_stages, rows_of_process, stage_changes, stage_values
@@ -92,6 +93,8 @@ def checked(side: str, maker: JobMaker, job: Callable[[], Job] | None = None) ->
 
 SideName: TypeAlias = str
 """``a``, ``b`` and so on."""
+REFERENCE: SideName = "r"
+"""The reference workload, whose processes take turns with the others and are compared with none."""
 _SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 _FAILED = 5
 _COUNTS: Mapping[int, str] = {3: "three", 4: "four", 5: "five"}
@@ -177,9 +180,13 @@ class _Comparison:
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = found.bytes if found is not None else None
         host, versions = hosts.host_facts(found, Cgroup()), hosts.versions()
-        for name in self.sides:
+        for name in self._compared:
             side = self.result.side(name)
             side.host, side.versions = host, versions
+
+    @property
+    def _compared(self) -> list[SideName]:
+        return [name for name in self.sides if name != REFERENCE]
 
     def run(self) -> None:
         result = self.result
@@ -195,7 +202,7 @@ class _Comparison:
             arm.changes = versions.changes if versions is not None else []
         # Which dataset of a script is the main one is known from a run alone.
         scripts = [name for name, side in self.sides.items() if side.settings.target.kind == "script"]
-        looked = list(self.sides) if self.plan.profiled else scripts
+        looked = self._compared if self.plan.profiled else scripts
         if looked and not self._look_at(looked):
             return
         with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
@@ -342,11 +349,12 @@ class _Comparison:
 
     def _take(self, pair: MeasuredRound, at: float) -> None:
         result, processes = self.result, pair.processes
-        for name in self.sides:
+        for name in self._compared:
             side = result.side(name)
             if side.elements_per_batch is None and side.target is None:
                 side.elements_per_batch = processes[name.upper()].elements_per_batch()
-        values = {name: self._values(name, processes[name.upper()]) for name in self.sides}
+        values = {name: self._values(name, processes[name.upper()]) for name in self._compared}
+        reference = processes[REFERENCE.upper()].step_ms() if REFERENCE in self.sides else None
         further = {arm.name: values[arm.name] for arm in result.further}
         result.pairs.append(
             PairValues(
@@ -355,6 +363,7 @@ class _Comparison:
                 b=values["b"],
                 again=self._values("a", processes[AGAIN]),
                 further=further,
+                reference={REFERENCE_STEP: reference} if reference is not None else None,
                 started_s=round(at, 2),
                 elsewhere_share=pair.taken.elsewhere if pair.taken else None,
                 stolen_share=pair.taken.stolen if pair.taken else None,

@@ -28,12 +28,17 @@ class GraphJob:
 
 @dataclass(frozen=True)
 class GraphAnswer:
-    """Answer of the worker: the graphs as written and as executed by their stages, packed, None where not wanted."""
+    """Answer of the worker: the graphs as written and as executed by their stages, packed, None where not wanted.
+
+    Attributes:
+        step: Whether the function returned a step with its dataset.
+    """
 
     graph: str | None = None
     element: str = ""
     failure: str | None = None
     stages: str | None = None
+    step: bool = False
 
 
 def packed(graph: Any) -> str:

@@ -281,7 +281,7 @@ def real(job: Job, inputs: Mapping[str, str]) -> Ended:
 def test_a_hostile_pull_request_is_measured_and_runs_nothing(job: Job) -> None:
     pwned = hostile_checkout(job)
     before = sorted(job.checkout.rglob("*"))
-    options = "--max-pairs 1 --no-lock --quiet"
+    options = "--max-pairs 1 --no-lock --quiet --measure"
     ended = real(job, {"against": "git:HEAD", "options": options})
     assert not pwned.exists(), pwned.read_text()
     # One pair says nothing about the spread.

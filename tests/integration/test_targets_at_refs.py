@@ -77,7 +77,7 @@ def calls():
 
 
 def gate(pipeprof, target="spec.yaml", against="git:main"):
-    return pipeprof("gate", target, "--against", against)
+    return pipeprof("gate", target, "--against", against, "--measure")
 
 
 def test_an_embedded_repository_runs_nothing(repository, pipeprof, tmp_path):
@@ -91,7 +91,7 @@ def test_an_embedded_repository_runs_nothing(repository, pipeprof, tmp_path):
         (repository / name).write_text(SPEC)
     commit_all(repository)
     for against in ("spec.yaml", "git:main"):
-        code, said = pipeprof("gate", "specs/spec.yaml", "--against", against, "--no-python")
+        code, said = pipeprof("gate", "specs/spec.yaml", "--against", against, "--no-python", "--measure")
         assert code == READ, said
     assert pipeprof("compare", "spec.yaml", "specs/spec.yaml", "--no-python")[0] == READ
     assert pipeprof("gate", "specs/spec.yaml", "--self-test")[0] == READ

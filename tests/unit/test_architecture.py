@@ -86,6 +86,7 @@ ROWS = {
         {"convert"},
         {"fix"},
         {"judge"},
+        {"history"},
     ),
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.

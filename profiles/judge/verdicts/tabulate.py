@@ -37,7 +37,7 @@ _Key: TypeAlias = "tuple[str, str, bool]"
 """Of a row: the arm, the metric, and whether it is held against a limit."""
 
 
-class _Columns(NamedTuple):
+class Columns(NamedTuple):
     """The values of A, of B and of the other processes of A, pair by pair; no others in a session without them."""
 
     a: list[float]
@@ -66,7 +66,7 @@ def rows_of_arms(
         floor = metric.on_scale(wanted.floor)
         of_metric: dict[_Key, decision.Test] = {}
         for arm in arms:
-            columns = _columns(metric, pairs, arm)
+            columns = values_of_pairs(metric, pairs, arm)
             if columns is None:
                 continue
             key = arm, metric.name, False
@@ -74,9 +74,9 @@ def rows_of_arms(
             rows[key] = _row(metric, columns, of_metric[key], wanted)
             if wanted.limit is not None:
                 key = arm, metric.name, True
-                limit = _Columns([wanted.limit] * len(columns.b), columns.b, [])
+                limit = Columns([wanted.limit] * len(columns.b), columns.b, [])
                 of_metric[key] = compare_columns(metric, limit), 0.0
-                rows[key] = _row(metric, _Columns([], columns.b, []), of_metric[key], wanted)
+                rows[key] = _row(metric, Columns([], columns.b, []), of_metric[key], wanted)
         for limited in (False, True):
             same_kind = {key: test for key, test in of_metric.items() if key[2] is limited}
             for key, outcome in decision.outcomes(same_kind).items():
@@ -94,13 +94,13 @@ def rows_of_arms(
     return {arm: [row for key, row in rows.items() if key[0] == arm] for arm in arms}
 
 
-def _columns(metric: MetricKind, pairs: Sequence[PairValues], arm: str) -> _Columns | None:
+def values_of_pairs(metric: MetricKind, pairs: Sequence[PairValues], arm: str) -> Columns | None:
     """The values of all processes; None where one lacks the metric."""
     lowest = -math.inf if metric.scale == "difference" else 0.0
     own = [pair.b if arm == "b" else pair.further.get(arm, {}) for pair in pairs]
     sides = [pair.a for pair in pairs], own, [pair.again for pair in pairs if pair.again]
     a, b, again = ([values.get(metric.name, math.nan) for values in side] for side in sides)
-    found = _Columns(a, b, again if len(again) == len(pairs) else [])
+    found = Columns(a, b, again if len(again) == len(pairs) else [])
     return found if all(value > lowest for column in found for value in column) else None
 
 
@@ -109,7 +109,7 @@ def _middle(metric: MetricKind, one: float, other: float) -> float:
     return fmean((one, other)) if metric.scale == "difference" else math.sqrt(one * other)
 
 
-def compare_columns(metric: MetricKind, columns: _Columns) -> Comparison:
+def compare_columns(metric: MetricKind, columns: Columns) -> Comparison:
     """B against the mean of the processes of A, and these against each other; there is a pair."""
     if columns.again:
         base = [_middle(metric, *both) for both in zip(columns.a, columns.again, strict=True)]
@@ -121,7 +121,7 @@ def compare_columns(metric: MetricKind, columns: _Columns) -> Comparison:
     return Comparison(found, estimate(own) if len(own) > 1 else None)
 
 
-def _row(metric: MetricKind, columns: _Columns, test: decision.Test, wanted: Judged) -> Row:
+def _row(metric: MetricKind, columns: Columns, test: decision.Test, wanted: Judged) -> Row:
     (compared, floor), own = test, [*columns.a, *columns.again]
     found = compared.change
     low, high = metric.ends(found)

@@ -59,7 +59,7 @@ def _answer(job: GraphJob) -> GraphAnswer:
     if job.stages:
         written = read_written(dataset, in_memory=in_memory)
         stages = packed([written, read_executed(dataset, in_memory=in_memory, written=written)])
-    return GraphAnswer(packed(graph.executed), graph.element, stages=stages)
+    return GraphAnswer(packed(graph.executed), graph.element, stages=stages, step=called.step is not None)
 
 
 def main() -> NoReturn:
