@@ -122,7 +122,6 @@ FOUND = {
     "eight times 3 %, noise 2 %": CREEP,
     "eight times 3 %, noise 3 %": replace(CREEP, noise=0.03),
     "eight times 3 % of memory": Kind((1.0,) * 8, memory=(1.03,) * 8),
-    "sixteen times 1.5 %, noise 2 %": Kind((1.015,) * 16),
 }
 """Series whose drift has to be found in 95 of 100."""
 QUIET = {

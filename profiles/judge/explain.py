@@ -266,7 +266,7 @@ class _Explanation:
 
     def _tell_left(self, processes: int) -> None:
         """Tell how long the rounds that are planned may take; what they show may call for others."""
-        seconds = self._seconds_of_process * processes
+        seconds: float | None = self._seconds_of_process * processes
         if self.plan.end_at is not None:
             seconds = min(seconds, self.plan.end_at - time.monotonic()) if seconds else None
         self.progress.ends_in(seconds or None, "these rounds")

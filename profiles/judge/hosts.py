@@ -303,8 +303,10 @@ def _of_stages(late: Profile, others: Sequence[Profile]) -> Difference | None:
         mine, theirs = stage.inside_ms, usual[stage.id]
         if mine is not None and theirs is not None:
             more.append((mine - theirs, stage))
-    most, stage = max(more, key=lambda pair: pair[0], default=(0.0, None))
-    if stage is None or most <= 0 or most < (DIFFERS - 1) * (stage.inside_ms or 0.0):
+    if not more:
+        return None
+    most, stage = max(more, key=lambda pair: pair[0])
+    if most <= 0 or most < (DIFFERS - 1) * (stage.inside_ms or 0.0):
         return None
     text = f"most of it in {stage_label(stage)}: {milliseconds(most)} more per batch than elsewhere"
     return Difference(what="stage", text=text, stage=stage.id)

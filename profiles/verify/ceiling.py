@@ -474,8 +474,8 @@ def write_bound(
             finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
             return
         # The difference of two times that are nearly the same says nothing; the whole pipeline's bound holds for each.
-        within = {"speedup": round(free, 4), "low": round(low, 4), "high": round(free, 4)}
-        finding.measured = {**(evidence.measured() or {}), **within, "replayed": list(stages)}
+        whole = {"speedup": round(free, 4), "low": round(low, 4), "high": round(free, 4)}
+        finding.measured = {**(evidence.measured() or {}), **whole, "replayed": list(stages)}
         finding.status = "ceiling"
         finding.reason = f"without {name} at most {significant(free)}×, as if the pipeline cost nothing"
         return
