@@ -42,7 +42,7 @@ def gaps_page(report: GapsReport, blocks: Sequence[Block]) -> Page:
         Section(
             idents.of("what to do"),
             "What to do",
-            [Facts(advice)] if (advice := advice_of(last)) else [],
+            [Facts([(cause, text.replace("`", "")) for cause, text in advice])] if (advice := advice_of(last)) else [],
             "derived from the causes; not tried",
         ),
         Section(idents.of("devices"), "Devices", list(_devices(report, idents))),
