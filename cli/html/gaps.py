@@ -46,7 +46,9 @@ def gaps_page(report: GapsReport, blocks: Sequence[Block]) -> Page:
         Section(
             idents.of("what to do"),
             "What to do",
-            [Facts(advice)] if len(traces) < 3 and (advice := advice_of(last)) else [],
+            [Facts([(cause, text.replace("`", "")) for cause, text in advice])]
+            if len(traces) < 3 and (advice := advice_of(last))
+            else [],
             "derived from the causes; not tried",
         ),
         Section(idents.of("devices"), "Devices", list(_devices(subjects, idents))),

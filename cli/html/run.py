@@ -82,7 +82,7 @@ def _headline(profile: Profile) -> Headline:
     failed = not profile.complete or bool(profile.exit_code)
     bound = profile.verdict.bound if profile.verdict is not None else None
     factor, interval = _factor(profile)
-    details = [(block.key, block.value) for block in others if isinstance(block, KeyValue)]
+    details = [(block.key, block.value.replace("`", "")) for block in others if isinstance(block, KeyValue)]
     alone = profile.steps is not None and profile.steps.dispatch is None
     tone = "bad" if failed else "" if alone else _TONES.get(bound or "", "")
     return Headline(tone, label, rest, factor, interval, details)
