@@ -48,7 +48,7 @@ from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
 from pipeprof.profiles.wording import stage_place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
@@ -174,6 +174,7 @@ class Run:
         self._judge_at = 0.0
         self._services: list[ServiceState] = []
         self._met = False
+        self._started: int | None = None
 
     def warn(self, code: str, message: str) -> None:
         """Add a warning to the profile."""
@@ -188,6 +189,7 @@ class Run:
         with Signals().installed() as signals:
             limit = self._limit.bytes if self._limit else None
             job = job_of(self._settings, self._plan, folders, memory_limit=limit, warm=self._warm)
+            self._started = job.workers
             job = replace(job, calibrate=self._settings.calibrate and lacks(self._facts.host))
             with RunFamily() as family:
                 worker = WorkerProcess(job, family)
@@ -461,10 +463,13 @@ class Run:
             began, cpu = self._soak_began or (self._measure_began, self._cpu_at_measure)
             self._facts.sampler_cores = (self._own_cpu() - cpu) / (time.monotonic() - began)
         self._facts.disk = self._disk(seconds)
-        for address in self._addresses():
-            workers = ask(address).workers
+        for service in self._observed.services:
+            address = service.address
+            if address is None or address in self._facts.service_workers:
+                continue
+            workers = self._started if service.local else _count(ask(address).workers)
             if workers is not None:
-                self._facts.service_workers[address] = len(workers)
+                self._facts.service_workers[address] = workers
 
     def _disk(self, seconds: float) -> Disk:
         """Return the bytes read from storage while measuring."""
@@ -515,6 +520,10 @@ class Run:
 
     def _save(self, sampler: Sampler) -> None:
         self._writer.write(assemble(self._facts, self._observed, sampler))
+
+
+def _count(workers: Sequence[str] | None) -> int | None:
+    return None if workers is None else len(workers)
 
 
 def saving_of(seconds: float) -> tuple[float, float]:

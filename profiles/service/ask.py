@@ -24,9 +24,9 @@ from pipeprof.pipelines.wire import LENGTH, DamagedError, read_fields
 
 CONNECT_SECONDS: Final = 1.0
 """For a connection, after which nothing is taken to listen."""
-ANSWER_SECONDS: Final = 1.5
+ANSWER_SECONDS: Final = 3.0
 """For an answer, after which who listens is taken not to answer."""
-PROCESS_SECONDS: Final = 8.0
+PROCESS_SECONDS: Final = 12.0
 """For all questions together, with the start of the process that asks them on a busy machine."""
 MOST_ASKED: Final = 64
 """Workers that are asked whether they answer."""

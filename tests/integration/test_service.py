@@ -43,7 +43,7 @@ service = tf.data.experimental.service
 
 
 def slow(number):
-    return tf.reduce_sum(tf.random.uniform([300, 300], seed=1)) * 0.0 + tf.cast(number, tf.float32)
+    return tf.reduce_sum(tf.random.uniform([800, 800], seed=1)) * 0.0 + tf.cast(number, tf.float32)
 
 
 def remote(address: str, mode="parallel_epochs", **more):
@@ -263,19 +263,23 @@ def test_a_service_without_workers_is_named(made: Cluster, tmp_path: Path) -> No
     assert f"No worker is registered at the dispatcher of the tf.data service at {made.address}" in said
 
 
+def wait_for(profile: Path, phase: str) -> None:
+    """Wait until a run that goes on has reached a phase."""
+    while not profile.exists() or phase not in [one["name"] for one in json.loads(profile.read_text())["phases"]]:
+        time.sleep(0.05)
+
+
 def lost(folder: Path, address: str, lose: Callable[[], None]) -> str:
     """What is said of a pipeline that loses a part of its service while it is measured."""
     (folder / "targets.py").write_text(TARGETS)
     out = folder / "profile.json"
     words = ["run", "targets.py:epochs", "--arg", f"address={address}", "--no-lock", "--no-verify", "--out", str(out)]
     process = forked.start([*words, "--seconds", "60", "--timeout", "2"], folder)
-    while not out.exists() or json.loads(out.read_text())["phases"][-1]["name"] != "measure":
-        time.sleep(0.05)
+    wait_for(out, "measure")
     lose()
     said = "".join(process.communicate())
     profile = Profile.model_validate_json(out.read_text())
     assert (process.returncode, [problem.code for problem in profile.errors]) == (5, ["service"]), said
-    assert profile.steps is not None
     return profile.errors[0].message
 
 
@@ -345,8 +349,7 @@ def test_a_local_service_ends_with_the_command_however_that_ends(tmp_path: Path)
     (tmp_path / "spec.yaml").write_text(LOCAL)
     out = tmp_path / "profile.json"
     process = forked.start(["run", "spec.yaml", "--no-lock", "--seconds", "60", "--out", str(out)], tmp_path)
-    while not out.exists() or json.loads(out.read_text())["phases"][-1]["name"] != "warmup":
-        time.sleep(0.05)
+    wait_for(out, "warmup")
     servers = psutil.Process(process.pid).children(recursive=True)
     assert len(servers) >= 4
     process.send_signal(signal.SIGKILL)
