@@ -331,7 +331,9 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         locate=place if facts.target.kind != "spec" else None,
         swallowed=observed.swallowed,
     )
-    stages = with_workers(stages, facts.service_workers, [one.address for one in observed.services if one.local and one.address])
+    stages = with_workers(
+        stages, facts.service_workers, [one.address for one in observed.services if one.local and one.address]
+    )
     # What the worker knows of the reason takes the place of what follows from the graphs.
     said = {warning.code for warning in observed.warnings}
     return stages or facts.written, [note for note in notes if note.code not in said]
