@@ -222,7 +222,7 @@ def _read_packed(path: Path) -> DeviceTrace:
                     raise TraceError("it unpacks to more than 2 GiB, which no XPlane file has")
         except (EOFError, zlib.error) as error:
             ended = f"the file is damaged ({error}): what follows is not read"
-        found = read_xplane(whole)
+        found = read_xplane(whole)  # type: ignore[arg-type]
         # Its end may be at the end of a plane: others may be missing.
         return found if ended is None else replace(found, damage=[*found.damage, ended], partial_host=True)
 
