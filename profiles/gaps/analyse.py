@@ -285,12 +285,12 @@ class _Device:
 
     def _divide(self, found: DeviceGaps, busy: tuple[Times, Times], low: int, high: int) -> None:
         begin, end = complement(*busy, low, high)
-        launch = self._next_launches(end)
         lengths = end - begin
-        parts = self._attribution.divide(begin, end, launch)
-        if found.why_no_causes:
-            by_cause: dict[GapCause, float] = {}
-        else:
+        by_cause: dict[GapCause, float] = {}
+        parts = None
+        if not found.why_no_causes:
+            launch = self._next_launches(end)
+            parts = self._attribution.divide(begin, end, launch)
             spent = np.bincount(parts.cause, (parts.end - parts.begin).astype(float), len(CAUSES)) / 1e9
             by_cause = {CAUSES[one]: float(spent[one]) for one in np.argsort(-spent, kind="stable") if spent[one] > 0}
             idle = int(lengths.sum())
@@ -300,9 +300,7 @@ class _Device:
                 self.waits = union(parts.begin[waits], parts.end[waits])
                 found.stage = self._late_stage(parts)
         longest = np.argsort(-lengths, kind="stable")[:MOST_GAPS]
-        found.actions = [
-            self._action(parts, int(one), (begin, end), low, explained=not found.why_no_causes) for one in longest
-        ]
+        found.actions = [self._action(parts, int(one), (begin, end), low) for one in longest]
         found.gaps = Gaps(
             count=len(begin),
             by_cause=by_cause,
@@ -319,12 +317,16 @@ class _Device:
         at = np.minimum(np.searchsorted(begins, end), len(begins) - 1)
         return np.where(begins[at] == end, self._launch[order][at], -1)
 
-    def _action(self, parts: Parts, gap: int, spans: tuple[Times, Times], low: int, *, explained: bool) -> HostAction:
-        """Describe one gap: its largest cause, and the event of the host that took most of that time."""
+    def _action(self, parts: Parts | None, gap: int, spans: tuple[Times, Times], low: int) -> HostAction:
+        """Describe one gap: its largest cause, and the event of the host that took most of that time.
+
+        Args:
+            parts: None where causes cannot be given.
+        """
         start, stop = int(spans[0][gap]), int(spans[1][gap])
         cause: GapCause = "unknown"
         action = thread = stage = None
-        if explained:
+        if parts is not None:
             mine = np.flatnonzero(parts.gap == gap)
             spent = np.bincount(parts.cause[mine], (parts.end - parts.begin)[mine].astype(float), len(CAUSES))
             code = int(np.argmax(spent))

@@ -63,7 +63,7 @@ def guard_trace(trace: DeviceTrace, attribution: Attribution) -> Withheld:
         found.causes.append(
             f"the file has events of {trace.hosts} hosts, whose clocks may differ: give one file for each"
         )
-    elif (crossed := _crossed(trace)) is not None:
+    elif not trace.partial_host and (crossed := _crossed(trace)) is not None:
         found.causes.append(crossed)
     _guard_launches(trace, found)
     _guard_graphs(trace, found)

@@ -7,7 +7,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -222,7 +222,7 @@ def _read_packed(path: Path) -> DeviceTrace:
                     raise TraceError("it unpacks to more than 2 GiB, which no XPlane file has")
         except (EOFError, zlib.error) as error:
             ended = f"the file is damaged ({error}): what follows is not read"
-        found = read_xplane(whole)
+        found = read_xplane(whole)  # type: ignore[arg-type]
         # Its end may be at the end of a plane: others may be missing.
         return found if ended is None else replace(found, damage=[*found.damage, ended], partial_host=True)
 
@@ -230,5 +230,11 @@ def _read_packed(path: Path) -> DeviceTrace:
 @contextmanager
 def _mapped(path: Path) -> Iterator[bytes]:
     """A file's bytes without a copy of them in memory."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        yield data  # type: ignore[misc]
+    with path.open("rb") as file:
+        data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        try:
+            yield data  # type: ignore[misc]
+        finally:
+            # An exception, such as Ctrl-C, holds arrays that look into it.
+            with suppress(BufferError):
+                data.close()

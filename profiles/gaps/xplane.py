@@ -176,6 +176,9 @@ class _Reader:
             self._builder.own_steps.setdefault(device, []).extend(zip(begin.tolist(), end.tolist(), strict=True))
 
     def _host_line(self, plane: Plane, line: Field) -> None:
+        if self._builder.is_full("host"):
+            self._builder.leave("host")
+            return
         number, name, began = self._head(line)
         python = PYTHON_LINE.fullmatch(name) is not None
         thread = self._builder.thread((plane.name, number), _OF_HOST, name, main=python)

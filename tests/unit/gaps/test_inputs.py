@@ -533,3 +533,22 @@ def test_a_trace_of_the_runtime_alone_does_not_show_what_the_program_does(
     made.host.append(Called("aten::add", made.work[0].begin, made.work[0].begin + US, category))
     _, [device] = found_in(made, "json", tmp_path)
     assert shares(device)[cause] >= 0.95
+
+
+def test_an_interruption_while_a_file_is_read_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(stalled("xplane", OP), "xplane", tmp_path)
+
+    def interrupted(data: bytes) -> None:
+        view = memoryview(data)
+        raise KeyboardInterrupt(len(view))
+
+    monkeypatch.setattr(reading, "read_xplane", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        read_trace(path)
+
+
+def test_without_causes_the_longest_gaps_have_their_times(tmp_path: Path) -> None:
+    _, [device] = found_in(Made(stalled("json", OP).work), "json", tmp_path)
+    assert [(round(one.gap.ms, 6), one.gap.cause, one.action) for one in device.actions] == [
+        (0.3, "unknown", None)
+    ] * 10
