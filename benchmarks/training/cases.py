@@ -168,7 +168,7 @@ CASES = {
             ("return frame[rows][:, columns]", "return frame[rows][:, columns].astype(np.float32) / 255.0"),
         ),
     ),
-    # Three pictures are decoded for each element, one element after the other, ahead of a step of about the same length.
+    # Three pictures are decoded for each element, one after the other, ahead of a step of about the same length.
     "siamese_triplets": Script(
         stored=(
             (
