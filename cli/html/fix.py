@@ -33,7 +33,9 @@ def fix_headline(profile: Profile, fix: Fix) -> Headline:
     head = build_headline(fix, interrupted=profile.exit_code != 1)
     spans = head.text if isinstance(head, Prose) and isinstance(head.text, tuple) else ()
     label, rest = (*(span.text for span in spans), "", "")[:2]
-    facts = [(block.key, block.value) for block in build_facts(profile, fix) if isinstance(block, KeyValue)]
+    facts = [
+        (block.key, block.value.replace("`", "")) for block in build_facts(profile, fix) if isinstance(block, KeyValue)
+    ]
     measured = fix.measured or {}
     factor = interval = ""
     if fix.status == "fixed" and measured.get("speedup"):
