@@ -33,7 +33,7 @@ def test_of_two_places_that_save_as_much_the_one_with_fewer_bytes_is_taken(pipel
         (stage("stages.0", "map", 80.0, name="crop", random=True), "crop (map) draws random numbers"),
         (stage("stages.0", "shuffle", 80.0), "shuffle produces a different order in each epoch"),
         (stage("stages.0", "cache", 80.0), "cache already keeps its elements"),
-        (stage("stages.0", "window", 80.0), "window gives datasets"),
+        (stage("stages.0", "window", 80.0), "window produces datasets"),
     ],
 )
 def test_what_prevents_it_is_named(pipeline: Pipeline, first: Stage, words: str) -> None:
