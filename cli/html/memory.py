@@ -44,7 +44,8 @@ def memory_over_time(profile: Profile) -> Iterator[Figure]:
     memory = profile.memory
     base = memory.baseline_bytes or 0
     first = next((index for index, value in enumerate(resident) if value >= base * 0.98), 0)
-    points = list(zip(times, resident, strict=True))[first:]
+    # A file that was damaged may lack some of either.
+    points = list(zip(times, resident, strict=False))[first:]
     if len(points) < 3 or points[-1][0] <= points[0][0]:
         return
     edges, rss = _resampled(points)

@@ -178,6 +178,8 @@ def test_gitlab_with_pipeprof_itself(tmp_path: Path) -> None:
     """Nothing of the recipe is a stub: its clone, its installation, and the gate on both sides."""
     runner = Runner(tmp_path, NUMBERS)
     runner.real = True
+    # The same pipeline would pass without a measurement.
+    (runner.origin / "spec.yaml").write_text(NUMBERS.replace("batch_size: 64", "batch_size: 96"))
     done = runner.run()
     # One pair decides nothing: an inconclusive gate is a warning in the recipe.
     assert done.returncode == 4, done.stdout + done.stderr
@@ -267,6 +269,8 @@ def foreign(tmp_path: Path) -> Path:
 def test_pytest(foreign: Path) -> None:
     recipe = written("how-to/ci.md", "In pytest", "python")
     (foreign / "test_data_input.py").write_text(f"from data_input import make_dataset\n\n\n{recipe}")
+    # The same pipeline would pass without a measurement.
+    (foreign / "data_input.py").write_text(INPUT.replace("batch(32)", "batch(48)"))
     few = {"PIPEPROF_MAX_PAIRS": "1", "PIPEPROF_STEP": "simulate:2ms", "PIPEPROF_NO_LOCK": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],

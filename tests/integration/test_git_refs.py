@@ -689,7 +689,7 @@ def test_a_filter_that_hangs_ends_with_the_time_of_the_command(repository, home)
 
 
 def test_a_command_whose_time_is_over_starts_no_git(repository, tmp_path):
-    with pytest.raises(ProfileError, match="was not started: the time of the command is over"):
+    with pytest.raises(ProfileError, match="was not started: the command ran out of time"):
         GitCalls(tmp_path, time.monotonic() - 1).find(repository)
 
 

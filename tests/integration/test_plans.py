@@ -280,7 +280,7 @@ def test_converted_data_come_from_the_callers_folder_alone(tmp_path: Path) -> No
     with pytest.raises(ValueError, match="TensorFlow does not accept the new stage"):
         pipeprof.apply(mapped(), path, data=tmp_path / "broken")
     os.mkfifo(tmp_path / "mine" / "elements" / "pipe")
-    with pytest.raises(PlanError, match="pipe is no file"):
+    with pytest.raises(PlanError, match="pipe is not a file"):
         pipeprof.apply(mapped(), path, data=tmp_path / "mine")
 
 

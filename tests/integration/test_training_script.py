@@ -320,7 +320,7 @@ def test_epochs_of_one_process_take_turns(tmp_path: Path, how: str, role: str) -
     assert printed[1:] == [f"1 {other}", f"2 {other}", f"3 {own}", f"4 {own}"]
     # Of 20 steps, the first one and a quarter are warm-up; of `fit`, the end of the last one is not known.
     assert found["steps"] == [14] * 5
-    assert "came to its end" in found["ended"]
+    assert "the script finished" in found["ended"]
     changed, once, twice = found["batches"]
     assert changed == once == twice
     assert len(changed) == 8

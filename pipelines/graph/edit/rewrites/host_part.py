@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from pipeprof.pipelines.errors import UsageError
@@ -53,11 +54,19 @@ def host_part(dataset: Any, index: int, of: int) -> tuple[Any, str]:
                 output_shapes=[flat.shape for flat in _flat(tf, spec)],
             )
         except tf.errors.OpError as error:
-            said = f"TensorFlow does not divide this dataset among hosts: {str(error.message).splitlines()[0]}"
-            raise UsageError(said) from error
+            raise UsageError(
+                f"TensorFlow does not divide this dataset among hosts: {_reason(str(error.message))}"
+            ) from error
         dataset = tf.data.experimental.from_variant(variant, spec)
         dataset = dataset.with_options(options)
     return dataset, f"{said}."
+
+
+def _reason(message: str) -> str:
+    """The sentence of an error of TensorFlow, with the kind of the dataset in place of its definition."""
+    first, *more = re.sub(r"^\{\{.*?\}\}\s*", "", message).splitlines()
+    kind = re.search(r'op: "(\w+)"', "\n".join([first, *more]))
+    return first.partition(":")[0].strip() + (f" ({kind[1]})" if kind else "")
 
 
 def _flat(tf: Any, spec: Any) -> list[Any]:
