@@ -48,7 +48,7 @@ _LOST = re.compile(r"\b(lost|dropped|overflow\w*|not collected|incomplete)\b", r
 _COPY_LINE = re.compile(r"Stream #\d+\(Memcpy\w*\)")
 
 
-def read_xplane(data: bytes | bytearray) -> DeviceTrace:
+def read_xplane(data: bytes) -> DeviceTrace:
     """Read a serialised trace.
 
     Args:
