@@ -30,7 +30,8 @@ def describe_hosts(sharding: Sharding, stages: Sequence[Stage]) -> Iterator[Bloc
         yield Prose(f"fails: {sharding.fails}", hang=2, style="bold")
     for text in sharding.unknown:
         yield Prose(f"unknown: {text}", hang=2)
-    if not sharding.shares:
+    known_of = (number for one in sharding.shares for number in (one.files, one.bytes, one.records, one.steps))
+    if all(number is None for number in known_of):
         return
     rows = _shown(sharding.shares)
     scale = byte_scale(share.bytes for share in rows)

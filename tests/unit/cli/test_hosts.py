@@ -152,6 +152,14 @@ def test_hosts_that_cannot_be_laid_side_by_side(
     assert words in result.err
 
 
+def test_hosts_of_which_nothing_is_known_have_no_table() -> None:
+    shares = [HostShare(index=number) for number in range(8)]
+    sharding = Sharding(hosts=8, policy="AUTO", applied="FILE", shares=shares, unknown=["repeat changes the list"])
+    said = paint(describe_hosts(sharding, []), Style(color=False, width=100))
+    assert "unknown: repeat changes the list" in said
+    assert "n/a" not in said
+
+
 def test_of_many_hosts_those_at_both_ends_are_listed() -> None:
     shares = [HostShare(index=index, files=1, records=1000 - index) for index in range(100)]
     sharding = Sharding(hosts=100, policy="FILE", applied="FILE", at=["source"], files=100, shares=shares)
