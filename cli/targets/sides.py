@@ -106,7 +106,7 @@ def read_one(given: RerunOptions, text: str, calls: GitCalls, name: str = "one")
     """Read one target by itself; nothing runs.
 
     Args:
-        name: Of the folder for the tree of its ref.
+        name: Under which the tree of its ref is written.
 
     Raises:
         UsageError: The target is wrong, or an option does not fit it.

@@ -125,8 +125,11 @@ _TABLE: Final[dict[str, int]] = {
 _TABLE.update(dict.fromkeys(("Acquire semaphore", "Wait for donation holds"), SYNC))
 _PYTHON_FRAME = re.compile(r"\$(?P<file>\S+?)(?::\d+)? (?P<name>.+)|(?P<path>.+\.py)\(\d+\): (?P<call>.+)")
 """How JAX's and TensorFlow's Python tracer, and PyTorch's, write a call of Python."""
-_CLIENT = re.compile(r"(?:\w+::)*\w*(?:Client|Compiler)::(?:(BufferFromHost\w+)|Compile(?:AndLoad)?(?:Internal)?)")
-"""JAX's runtimes name a copy to the device, or a compilation, by their own class."""
+_CLIENT = re.compile(
+    r"(?:xla::)?(?:(?:Common)?PjRtClient|PjRt(?:StreamExecutor|CApi|Cpu|Gpu|Tpu)Client|Tfrt(?:Cpu|Gpu|Tpu)(?:Client|Compiler)"
+    r"|StreamExecutorGpuClient|PyClient)::(?:(BufferFromHost(?:Buffer|Literal))|Compile(?:AndLoad)?(?:Internal)?)"
+)
+"""JAX's runtimes name a copy to the device, or a compilation, by their own class; a user's class has another name."""
 _LOADER = re.compile(r"enumerate\(DataLoader\)#(\w+)\.__next__")
 _VERSIONED = re.compile(r"(.+?)(?:_(?:v\d+|ptsz|ptds|spt))+")
 """As the driver and Nsight number versions of a function, and mark those for the stream of a thread."""

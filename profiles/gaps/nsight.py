@@ -49,9 +49,9 @@ _AT_ONCE = 2_000
 _NULL = 1 - (1 << 63)
 """Stands for NULL; as a time it is none."""
 _PROCESS = 24
+"""Bits of a thread in Nsight's numbers of threads; the rest is the process."""
 _BY_HAND = 60
 """Type of an NVTX range that one call begins and another one ends, on any thread: it is no call that others nest in."""
-"""Bits of a thread in Nsight's numbers of threads; the rest is the process."""
 
 
 def read_nsight(path: Path) -> DeviceTrace:

@@ -52,7 +52,7 @@ class RunSettings:
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         share_job: Let it read from a job of a tf.data service that others read as well.
-        workers: Of a tf.data service that is started for the target; None for those of the spec.
+        workers: How many workers of a tf.data service the run starts; None for the number in the spec.
         worker_cores: That each of them may use.
         changed_by: The edits of `--change` as documents, for the profile.
         rerun: Let later processes of a script train; else they end where it is about to iterate its main dataset.

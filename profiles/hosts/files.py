@@ -116,7 +116,7 @@ def count_records(files: Sequence[SourceFile], op: str, arguments: Mapping[str, 
 
     Args:
         op: What reads them.
-        arguments: Of the reader.
+        arguments: The reader's, by name.
     """
     if all(file.records is not None for file in files):
         return [file.records or 0 for file in files]

@@ -21,7 +21,7 @@ def what_is_registered(loaded: LoadedSpec | None, path: Path, *, tries: bool) ->
     """Say how many datasets and jobs a run makes on the services that its target reads from; None where it does not.
 
     Args:
-        path: Of the file with the target's function, whose text shows its calls.
+        path: The file with the target's function; its text shows the calls.
         tries: Changes are tried afterwards.
     """
     again = "; so does each process that tries a change" if tries else ""

@@ -21,7 +21,7 @@ class Counted:
     """A function whose results have as many values as one of its texts has parts.
 
     Attributes:
-        parameters: Of the function.
+        parameters: The function's, in their order.
         counts: For each result, the parts of each of many texts, as Python.
         alone: Whether it gives one result, and no tuple of them.
     """

@@ -176,7 +176,7 @@ def in_ops(
     """A map's function that calls Python for what only Python can do, and ops for the rest.
 
     Args:
-        parameters: Of the function of Python, as written.
+        parameters: As the Python function names them.
         name: Of what the map is given.
         components: Of one element of the map.
     """

@@ -439,6 +439,8 @@ def test_a_wait_in_the_system_has_the_cause_of_what_others_do(
         ("PjRtStreamExecutorClient::CompileAndLoadInternal", "", "compile"),
         ("TfrtTpuCompiler::Compile", "", "compile"),
         ("MyCompileClient::Compiles", "", "op"),
+        ("HttpClient::Compile", "", "op"),
+        ("mine::ModelClient::BufferFromHostBuffer", "", "op"),
         ("cudaLaunchKernel_ptsz_v7000", "cuda_runtime", "launch"),
         ("hipMemcpyAsync_spt", "cuda_runtime", "copy"),
         ("hipExtModuleLaunchKernel", "hip_runtime", "launch"),
