@@ -132,7 +132,7 @@ def assemble(
         ceiling=find_ceiling(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
         series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
-        contention=facts.contention,
+        contention=_contention(facts, observed, steps),
         headspace=_headspace(steps, observed),
         warnings=[*facts.warnings, *observed.warnings, *_warnings(facts, observed, steps, stages), *notes],
         errors=[problem] if problem else [],
@@ -148,7 +148,7 @@ def assemble(
             observed.soak, observed.soak_evidence, facts.host.memory_limit_bytes, last
         )
     profile.causes = collect_causes(
-        facts.contention, facts.disk, steps, stages, observed.trace, fewer=observed.fewer_cores
+        profile.contention, facts.disk, steps, stages, observed.trace, fewer=observed.fewer_cores
     )
     profile.verdict = conclude(profile) if exit_code is not None or steps else None
     return profile
@@ -356,8 +356,25 @@ def _pool(facts: RunFacts, observed: Observed) -> float | None:
     return float(own) if own else facts.host.schedulable_cores or facts.host.cores
 
 
-def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuUsage:
+def _contention(facts: RunFacts, observed: Observed, steps: Steps | None) -> Contention | None:
+    """Interference while steps were measured; the worker's cores are those of the steps' own time.
+
+    The steps' clock is paused while ended iterators are deleted. The rate leaves that time out, and so must the cores
+    that it took: 1.8 of 2 cores would read 1.4 where a quarter of the time went into deletions.
+    """
     contention = facts.contention
+    loop = observed.measured.loop if observed.measured is not None else None
+    if contention is None or contention.worker_cores is None or steps is None or loop is None or not loop.paused_ns:
+        return contention
+    paused, used = loop.paused_ns / 1e9, loop.paused_cpu_ns / 1e9
+    if steps.seconds <= 0:
+        return contention
+    cores = max(0.0, contention.worker_cores * (steps.seconds + paused) - used) / steps.seconds
+    return contention.model_copy(update={"worker_cores": min(cores, max(contention.worker_cores, facts.host.cores))})
+
+
+def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuUsage:
+    contention = _contention(facts, observed, steps)
     if steps is None:
         return CpuUsage()
     loop = observed.measured.loop if observed.measured is not None else None

@@ -120,6 +120,7 @@ class JobRun:
         self._watch: SourceWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
+        self._paused_ns = self._paused_cpu_ns = 0
         self._cores = CoreTrial(channel.send)
         self._swallows = False
         self._reads_service = False
@@ -170,6 +171,8 @@ class JobRun:
             overhead_ns=window.overhead_ns + self._sizes.spent_ns,
             overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
+            paused_ns=self._paused_ns,
+            paused_cpu_ns=self._paused_cpu_ns,
             sizes=self._sizes.mean(),
             deletions=self.feed.deletions[:] if self.feed is not None else [],
         )
@@ -428,9 +431,12 @@ class JobRun:
             if step is not None:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()
-            cpu_ns = time.process_time_ns()
+            paused_ns, paused_cpu_ns, cpu_ns = feed.paused_ns, feed.paused_cpu_ns, time.process_time_ns()
             self._loop(self._window, step)
-            self._cpu_ns = time.process_time_ns() - cpu_ns
+            cpu_ns = time.process_time_ns() - cpu_ns
+            self._paused_ns = feed.paused_ns - paused_ns
+            self._paused_cpu_ns = feed.paused_cpu_ns - paused_cpu_ns
+            self._cpu_ns = cpu_ns - self._paused_cpu_ns
             self._models.observe(feed, statistics.count)
             phase.note = self._window.reason
         if self._soak is not None:

@@ -47,6 +47,7 @@ class Feed:
     Attributes:
         deletions: Seconds that each deletion took.
         paused_ns: Total pause of the clock.
+        paused_cpu_ns: CPU time of the process in these pauses.
         on_restart: Called at the end of an epoch.
 
     Args:
@@ -70,17 +71,19 @@ class Feed:
         self.ended = 0
         self.deletions: list[float] = []
         self.paused_ns = 0
+        self.paused_cpu_ns = 0
         self.on_restart: Callable[[], None] = lambda: None
 
     def restart(self) -> None:
         """Begin the next epoch."""
         self.ended += 1
         self.on_restart()
-        began = time.perf_counter_ns()
+        began, cpu = time.perf_counter_ns(), time.process_time_ns()
         with self._deleting():
             self.iterator = iter(())
         self.deletions.append((time.perf_counter_ns() - began) / 1e9)
         self._between()
+        self.paused_cpu_ns += time.process_time_ns() - cpu
         self.paused_ns += time.perf_counter_ns() - began
         self.iterator = iter(self._dataset)
 
