@@ -431,11 +431,9 @@ def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float, stages
     if used < CPU_FROM * cores or (needed is not None and needed <= cores):
         return Bound(cpu_ms, needed, None)
     if needed is not None and step_ms is not None:
-        text = f"even so the cores are the limit: with a step of {milliseconds(step_ms)} this needs "
+        text = f"then the cores are the limit: with a step of {milliseconds(step_ms)} the rest needs "
         return Bound(cpu_ms, needed, f"{text}{significant(needed, 2)} cores; this machine has {cores:g}")
-    text = f"even so the cores are the limit: everything else takes {milliseconds(cpu_ms)} of CPU time per batch"
-    own = f"{cores:g} core{'' if cores == 1 else 's'}"
-    return Bound(cpu_ms, None, f"{text} and keeps {significant(min(used, cores), 2)} of {own} busy")
+    return Bound(cpu_ms, None, f"then the cores are the limit: the rest takes {milliseconds(cpu_ms)} of CPU per batch")
 
 
 def _rest_of_cpu(profile: Profile, stages: Sequence[str]) -> float | None:
@@ -474,8 +472,7 @@ def write_bound(
             finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
             return
         # The difference of two times that are nearly the same says nothing; the whole pipeline's bound holds for each.
-        whole = {"speedup": round(free, 4), "low": round(low, 4), "high": round(free, 4)}
-        finding.measured = {**(evidence.measured() or {}), **whole, "replayed": list(stages)}
+        finding.measured = {**_of_whole(evidence.measured() or {}, low, free), "replayed": list(stages)}
         finding.status = "ceiling"
         finding.reason = f"without {name} at most {significant(free)}×, as if the pipeline cost nothing"
         return
@@ -505,6 +502,16 @@ def write_bound(
         finding.reason = f"unknown upper bound of {name}: {trial.reason.removeprefix('undecided: ')}"
 
 
+def _of_whole(measured: Facts, low: float, free: float) -> Facts:
+    """What was measured, with the bound of the whole pipeline; without an interval where that is too wide to help."""
+    if free > _WIDEST * low:
+        return {
+            **{name: value for name, value in measured.items() if name not in {"low", "high", "pairs"}},
+            "speedup": round(free, 4),
+        }
+    return {**measured, "speedup": round(free, 4), "low": round(low, 4), "high": round(free, 4)}
+
+
 def _share_of_replay(evidence: Evidence) -> float:
     """How much of the time of steps with a replay, its own included, was taken as that of handing it out."""
     blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in evidence.arm]
@@ -528,7 +535,8 @@ def describe_open_bound(profile: Profile, finding: Finding) -> str:
     stage = next((one for one in profile.stages or () if one.id == finding.stage), None)
     name = stage_name(stage) if stage is not None else finding.title
     if finding.status == "ceiling":
-        return f"{finding.reason}, {finding.recommendation}: with --step a run tells whether that pays"
+        advice = str(finding.recommendation)
+        return f"{finding.reason}. {advice[:1].upper()}{advice[1:]}. A run with --step tells whether that pays"
     reason = str(finding.reason) if finding.measured is not None else f"{name}: {finding.reason}"
     shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
     if finding.status != "unverified" or not finding.recommendation or shows_none:

@@ -55,12 +55,9 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     several = len(made) > 1 and all(one.name.isdigit() for one in made)
     lengths = any(one.shape is None or None in one.shape for one in made)
     dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
-    text = (
-        f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
-        "unbatch gives each result its own length"
-    )
+    text = f"batch {_CHUNK} texts, call it on the batch, and unbatch: tf.strings and lookup tables take whole batches"
     if dense:
-        text += " (the map after it makes plain tensors of ragged ones)"
+        text += "; the last map makes plain tensors of ragged ones"
     return text, in_its_file(stage, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}")
 
 

@@ -171,6 +171,19 @@ def test_a_map_that_only_calls_python_calls_it_once_for_a_batch() -> None:
         "    return row, y",
         "dataset = dataset.map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE)",
     ]
+    text = "def scale(x):\n    return np.load(x.numpy().decode())\n"
+    place = Location(file="mine.py", line=9)
+    placed = tuple(replace(one, location=place) if one.id == "stages.0" else one for one in stages)
+    (hit,) = rules()["py-function-gil"].diagnose(
+        replace(view, stages=placed, texts={"mine.py": f"import numpy as np\n{text}"})
+    )
+    code = hit.edits[-1].python  # type: ignore[attr-defined]
+    assert code.splitlines()[1:5] == [
+        "def scale_row(x):",
+        "    return np.load(x.decode())",
+        "def on_a_batch(x, y):",
+        "    row = tf.numpy_function(lambda *rows: np.stack([scale_row(*row) for row in zip(*rows)]), [x], tf.float32)",
+    ]
     text = "def scale(x):\n    names = [n for n in range(9)]\n    table = {n: 1 for n in names}\n    return table[x]\n"
     place = Location(file="mine.py", line=9)
     stages = tuple(replace(one, location=place) if one.id == "stages.0" else one for one in stages)
