@@ -87,6 +87,14 @@ def test_what_a_pool_makes_is_made_in_a_map_that_runs_as_it_is(tmp_path: Path) -
         return edit
 
     assert "load(items[i])" not in made_of("0.x").python
+    file.write_text(
+        file.read_text() + "def load(i):\n    x = np.load(f'{i}.npy')\n    x = x / x.max()\n    return x.clip(0, 1)\n"
+    )
+    edit = made_of("0")
+    assert "def read_load(i):\n    x = np.load(f'{i}.npy')\n    return x" in edit.python
+    assert "x = x / tf.reduce_max(x)" in edit.python
+    assert "computing in TensorFlow's ops" in edit.summary
+    file.write_text(file.read_text().partition("def load")[0])
     assert "load(items[i])" not in made_of().python
     edit = made_of("0")
     assert "items = range(200)" in edit.python

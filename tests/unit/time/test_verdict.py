@@ -592,7 +592,7 @@ def at_best(share: float, wait_share: float = 0.5, dispatch: object = "sync", **
 
 
 def test_headspace_is_what_a_free_pipeline_would_bring() -> None:
-    assert at_best(0.5) == "2.0× faster, if the pipeline cost nothing"
+    assert at_best(0.5) == "2.0× faster, if no step waited for data"
     without = {"steps": steps(0.5, None), "headspace": worth(0.5)}
     assert headline(**without).endswith(f"per batch (no training step given; an empty loop reaches 200); {BELOW}.")
     assert details(**without) == {}
@@ -644,7 +644,7 @@ def test_without_a_trace_that_shows_it_no_line_is_about_the_device(device: Devic
 
 
 def test_wait_and_headspace_are_reconciled_where_they_differ() -> None:
-    words = "1.1× faster, if the pipeline cost nothing"
+    words = "1.1× faster, if no step waited for data"
     assert at_best(0.1, wait_share=0.5) == f"{words} (with preloaded batches a step still takes 9.0 of every 10 ms)"
     assert at_best(0.1, wait_share=0.15) == words
 

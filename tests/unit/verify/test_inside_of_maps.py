@@ -222,9 +222,9 @@ def test_what_is_done_for_each_element_that_is_made_of_one_is_done_before_them()
 def test_no_batches_where_they_were_measured_without_a_gain() -> None:
     stage = a_map(ops={"AdjustHue": 8.0, "DecodeJpeg": 1.0}, steady_ops=None)
     assert "AdjustHue" in replacements(stage)
-    assert "AdjustHue 80 %: adjust colours in the step" in replacements(stage, batches=False)
+    assert "AdjustHue 80 %: adjust colours in the training step" in replacements(stage, batches=False)
     drawn = stage.model_copy(update={"steady_ops": ["DecodeJpeg"]})
-    assert "adjust colours in the step" in replacements(drawn)
+    assert "adjust colours in the training step" in replacements(drawn)
     assert "DecodeJpeg" in replacements(stage, batches=False)
 
 
@@ -247,7 +247,7 @@ def test_whole_batches_are_advice_where_calls_are_what_costs(
 ) -> None:
     stage = a_map(ops={op: 10.0}, **{"random": False, "steady_ops": None, "calls_per_batch": calls, **given})
     assert ("batch" in replacements(stage)) is batches
-    assert ("in the step" in replacements(stage)) is (op != "DecodeCSV")
+    assert ("in the training step" in replacements(stage)) is (op != "DecodeCSV")
 
 
 def test_an_inserted_cache_and_one_in_a_map_fill_alike(profile: Profile) -> None:

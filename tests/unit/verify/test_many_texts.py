@@ -55,7 +55,7 @@ def test_texts_go_into_buckets_by_lengths_that_are_counted_first(tmp_path: Path)
 def test_other_buckets_get_chunks_alone(tmp_path: Path, old: str, new: str) -> None:
     assert old in TEXT
     words, code = buckets(tmp_path / "pairs.py", TEXT.replace(old, new))
-    assert words.startswith("call it on 256 texts at once")
+    assert words.startswith("batch 256 texts, call it on the batch")
     assert "bucket_by_sequence_length" not in code
 
 
@@ -94,5 +94,5 @@ def test_rows_that_are_not_full_are_dropped_where_they_were(tmp_path: Path) -> N
 def test_other_rows_get_chunks_alone(tmp_path: Path, old: str, new: str) -> None:
     assert old in ROWS
     words, code = rows(tmp_path / "rows.py", ROWS.replace(old, new))
-    assert words.startswith("call it on 256 texts at once: the functions of tf.strings")
+    assert words.startswith("batch 256 texts, call it on the batch, and unbatch")
     assert "rows_of" not in code
