@@ -158,7 +158,7 @@ def describe_nearly_full(profile: Profile) -> str:
     if fewer is not None and fewer.gain < WORTH_A_CORE:
         helps = ": more would bring little"
     if fewer is not None and fewer.gain * WORTH_A_CORE < 1:
-        helps = ": fewer threads bring more: lower private_threadpool_size or num_parallel_calls"
+        helps = ": fewer are faster here"
     return f"{used:.1f} of {cores_text(cores)} in use{f'; {measured}' if measured else ''}{helps}"
 
 

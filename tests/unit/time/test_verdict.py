@@ -691,12 +691,7 @@ def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_foun
     ("used", "gain", "words"),
     [
         (1.7, 1.0, "1.7 of 2 cores in use; with 1 core the rate is 100 % of that with 2: more would bring little"),
-        (
-            1.7,
-            0.75,
-            "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: fewer threads bring more: lower "
-            "private_threadpool_size or num_parallel_calls",
-        ),
+        (1.7, 0.75, "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: fewer are faster here"),
         (1.5, 1.6, "1.5 of 2 cores in use; with 1 core the rate is 62 % of that with 2"),
     ],
 )

@@ -591,7 +591,10 @@ def test_tensorflow_on_arrays_is_written_with_numpy(tmp_path: Any, text: str, pa
     assert (in_less_python(stage) is not None) is written
     if eager is not None:
         assert eager.share == pytest.approx(0.45)
-        assert eager.text == "write tf.cast and tf.expand_dims in augment(), which run there op by op, with NumPy"
+        assert (
+            eager.text
+            == "use NumPy in place of tf.cast and tf.expand_dims in augment(), where each is a call of TensorFlow"
+        )
         assert eager.lines == (
             "out = np.asarray(out / 255.0, np.float32)  # line 7, in augment()",
             "return np.expand_dims(out, -1)  # line 8, in augment()",
