@@ -264,8 +264,8 @@ class _Shared:
             ]
             makes = "make" if len(maps) > 1 else "makes"
             text = (
-                f"Call {_RESAMPLES} ({of}) before {names}: it drops {share} of what {names} {makes}. Read the class from "
-                f"what {names} {'get' if len(maps) > 1 else 'gets'}."
+                f"Call {_RESAMPLES} ({of}) before {names}: it drops {share} of what {names} {makes}. "
+                f"Read the class from what {names} {'get' if len(maps) > 1 else 'gets'}."
             )
         elif all(traits(one.op).drops for one in self.readers):
             one = self.readers[0]
