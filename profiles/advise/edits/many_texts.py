@@ -109,8 +109,8 @@ def _in_buckets(maps: Sequence[Stage], after: Sequence[Stage]) -> tuple[str, str
         ),
     ]
     words = (
-        f"count first how long its results get, on {_CHUNK} texts at once, put the texts into buckets by that, and "
-        "call it on the whole batch of a bucket"
+        f"count the lengths of its results first, on batches of {_CHUNK} texts, put texts into buckets by them, and "
+        "call it on the batch of each bucket"
     )
     return words, "\n".join(lines)
 
@@ -160,7 +160,7 @@ def _in_rows(maps: Sequence[Stage], after: Sequence[Stage]) -> tuple[str, str] |
         in_place({place.file: text}, [*maps, *filters, rows], calls),
     ]
     words = (
-        f"call it on {_CHUNK} texts at once, and cut all of them into rows of {found.length} in the same call: "
+        f"batch {_CHUNK} texts, call it on the batch, and cut them into rows of {found.length} in the same call: "
         f"{stage_name(rows)} makes a dataset for each text"
     )
     return words, "\n".join(lines)

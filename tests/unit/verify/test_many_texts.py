@@ -61,7 +61,7 @@ def test_other_buckets_get_chunks_alone(tmp_path: Path, old: str, new: str) -> N
 
 def test_rows_are_cut_from_many_texts_at_once(tmp_path: Path) -> None:
     words, code = rows(tmp_path / "rows.py")
-    assert "cut all of them into rows of 64 in the same call: chunk makes a dataset for each text" in words
+    assert "cut them into rows of 64 in the same call: chunk makes a dataset for each text" in words
     assert code.splitlines() == [
         "def rows_of(texts):",
         "    values = tokenize(texts)",
