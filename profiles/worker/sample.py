@@ -82,6 +82,8 @@ SOAK_SEND_SECONDS = 20.0
 """Seconds between two messages about what changes little, in a soak."""
 TRACE_SECONDS = LONGEST_TRACE + 2
 """Of a trace, which gives up before; then the harness ends the worker."""
+_FREEING_SECONDS = 10.0
+"""That TensorFlow may take to free iterators which end in the trace."""
 UNEXPLAINED_BYTES = 300_000_000
 CONSTANT_COPIES = 6
 """Copies of a constant while the pipeline is built, the array included: up to five stay in the heap and in graphs."""
@@ -558,7 +560,7 @@ class JobRun:
 
     def _trace(self, step: BatchConsumer | None) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
-        self._channel.send(TraceBegan(TRACE_SECONDS))
+        self._channel.send(TraceBegan(TRACE_SECONDS + _FREEING_SECONDS))
         try:
             result = self._run_trace()
         except Exception:
@@ -566,7 +568,7 @@ class JobRun:
                 raise
             # A function of the user's may fail by chance, as Python's own parser does in threads.
             self.feed.restart()
-            self._channel.send(TraceBegan(TRACE_SECONDS))
+            self._channel.send(TraceBegan(TRACE_SECONDS + _FREEING_SECONDS))
             result = self._run_trace()
         self._channel.send(result)
         if self.job.warm:

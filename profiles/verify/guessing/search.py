@@ -618,11 +618,11 @@ def _cached(
             tuple(edit for point in points for edit in point.edits),
             max((point.semantics for point in points), key=SEMANTICS.index),
             stage=points[0].stage.id,
-            python=_lines_of_cache(points, f".cache(){shuffled}"),
+            python=lines_of_cache(points, f".cache(){shuffled}"),
         )
 
 
-def _lines_of_cache(points: Sequence[CachePoint], calls: str) -> str:
+def lines_of_cache(points: Sequence[CachePoint], calls: str) -> str:
     """The statement of the user's file with a cache, or the calls and where they go."""
     stage, repeat = points[0].stage, points[0].repeat
     own = _own(stage, calls, after=True) if repeat is None and len(points) == 1 else None

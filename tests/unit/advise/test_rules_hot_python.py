@@ -94,6 +94,7 @@ def test_what_a_pool_makes_is_made_in_a_map_that_runs_as_it_is(tmp_path: Path) -
     assert "def read_load(i):\n    x = np.load(f'{i}.npy')\n    return x" in edit.python
     assert "x = x / tf.reduce_max(x)" in edit.python
     assert "computing in TensorFlow's ops" in edit.summary
+    assert "random numbers" not in edit.summary
     file.write_text(file.read_text().partition("def load")[0])
     assert "load(items[i])" not in made_of().python
     edit = made_of("0")

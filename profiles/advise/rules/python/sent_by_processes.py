@@ -12,6 +12,7 @@ from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.edits.snippets import flat_keys
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
+from pipeprof.profiles.propose.proposal import Semantics
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import ComponentView, HotSpot, PipelineView, StageView
 from pipeprof.profiles.wording import size
@@ -55,6 +56,10 @@ class SentByProcesses(OfHotLine, Rule):
         """State what the thread does."""
         del spot
         return "receives each element from another process, on one thread"
+
+    def effect(self, spot: HotSpot, code: str) -> Semantics | None:
+        """Ops draw numbers of their own."""
+        return "randomness" if "tf.random." in code else super().effect(spot, code)
 
     def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
         """The map, with the names of the call."""
