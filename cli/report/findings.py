@@ -65,6 +65,8 @@ MOST_UNTRIED = 2
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
 NEEDS_BUDGET = "--budget"
+_OUT_OF_BUDGET = "was used up"
+"""In the reason why a change was not tried."""
 NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
 """In the sentence on a stage that there was no time for."""
 _AFTER_TABLES = 5
@@ -631,6 +633,8 @@ def _is_decided(done: Verification) -> bool:
     """Whether something was decided, or nothing was there to decide about."""
     bounded = not all(map(_is_open, done.bounds))
     open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
+    if any(_OUT_OF_BUDGET in group.reason for group in done.not_tried):
+        return False
     return bool(done.without_gain) or bounded or not open_ones
 
 
@@ -639,6 +643,8 @@ def _is_open(bound: str) -> bool:
 
 
 def _why_not_finished(done: Verification) -> str:
+    if any(_OUT_OF_BUDGET in group.reason for group in done.not_tried):
+        return "there was no time for every change"
     if done.undecided:
         return "what was tried is still undecided"
     return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known yet"

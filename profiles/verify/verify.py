@@ -38,7 +38,7 @@ from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling, overlap
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
-from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, is_refused_graph, promises
+from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, is_refused_graph, promises, time_for_best
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify
@@ -551,9 +551,10 @@ class _Verification:
             reported, bound = self._is_reported(finding), self._reserved()
             best = not self._tried and (reported or promises(finding))
             # The best one is tried whatever else is planned, though no longer than it needs.
-            sure = QUICK.pairs if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
-            more = any(self._is_reported(one) or promises(one) for one in waiting)
-            reserved = Reserved(bound, self._pace.seconds_of(QUICK.pairs, first=False) if more else 0.0, sure)
+            good = [one for one in waiting if self.can_try(one) and (self._is_reported(one) or promises(one))]
+            others, least = time_for_best(finding, good, self._seconds)
+            sure = least if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
+            reserved = Reserved(bound, others, sure, least)
             if reported:
                 self._try(trials, finding, reserved)
                 self._reached.add(id(finding))
