@@ -23,6 +23,7 @@ from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
     LAST_DIGITS,
     NOT_REPRODUCIBLE,
+    bound_word,
     free_pipeline_text,
     percent,
     place_of,
@@ -523,7 +524,7 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
         unknown = finding.family == "memory" and not knows_speed(finding)
         text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
         if finding.status == "ceiling":
-            return f"at most {text}"
+            return f"{bound_word(finding.measured)} {text}"
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {ratio_text(predicted.speedup)}"

@@ -97,6 +97,8 @@ class Effect(Model):
     """Comparison of the first batches, in words."""
     conclusion: str | None = None
     """Of an upper bound: what limits the rate then."""
+    at_least: bool | None = None
+    """Of an upper bound: it lies above, as handing out what the stage gave took most of the time and is counted."""
 
 
 def _is_effect(value: Facts) -> Facts:

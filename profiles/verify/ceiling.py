@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
@@ -19,7 +19,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.lines import (
@@ -51,6 +51,8 @@ from pipeprof.profiles.verify.judge_edit import WORTH, in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
 from pipeprof.profiles.wording import (
+    AT_LEAST,
+    bound_word,
     called,
     count,
     listed,
@@ -446,20 +448,11 @@ def _rest_of_cpu(profile: Profile, stages: Sequence[str]) -> float | None:
     return max(0.0, profile.cpu.total_ms - sum(known))
 
 
-def write_bound(
-    finding: Finding,
-    trial: Trial,
-    stages: Sequence[str],
-    bound: Bound | None,
-    name: str,
-    *,
-    headspace: Headspace | None = None,
-) -> None:
+def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bound | None, name: str) -> None:
     """Write into a finding what replaying its stages has shown.
 
     Args:
         name: What to call the stages.
-        headspace: What the whole pipeline could gain; its replay has whole batches and costs next to nothing.
     """
     judgement, evidence = trial.judgement, trial.evidence
     if judgement is None or evidence is None or judgement.speedup is None:
@@ -467,14 +460,17 @@ def write_bound(
         return
     speedup, own = judgement.speedup, _share_of_replay(evidence)
     if own > _MOST_OF_REPLAY:
-        free, low = headspace.speedup if headspace is not None else None, speedup.low * (1 - own)
-        if free is None or trial.status != "kept" or not 1 < low < free:
+        # The difference of two times that are nearly the same says nothing: what the replay takes itself counts then.
+        least = replace(speedup, mean=speedup.mean + math.log1p(-own)) if own < 1 else None
+        if least is None or trial.status != "kept" or least.low <= 1:
             finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
             return
-        # The difference of two times that are nearly the same says nothing; the whole pipeline's bound holds for each.
-        finding.measured = {**_of_whole(evidence.measured() or {}, low, free), "replayed": list(stages)}
+        ends = {"speedup": least.value, "low": least.low, "high": least.high}
+        seen = {key: value for key, value in (evidence.measured() or {}).items() if key != "pairs"}
+        finding.measured = {**seen, **{key: round(value, 4) for key, value in ends.items()}}
+        finding.measured |= {AT_LEAST: True, "replayed": list(stages)}
         finding.status = "ceiling"
-        finding.reason = f"without {name} at most {significant(free)}×, as if the pipeline cost nothing"
+        finding.reason = f"without {name} {bound_word(finding.measured)} {in_words(least)}, what it gives handed out"
         return
     measured: Facts = {**(evidence.measured() or {}), "replayed": list(stages)}
     if bound is not None:
@@ -500,16 +496,6 @@ def write_bound(
         finding.reason = f"without {name} at most {in_words(speedup)}, undecided"
     else:
         finding.reason = f"unknown upper bound of {name}: {trial.reason.removeprefix('undecided: ')}"
-
-
-def _of_whole(measured: Facts, low: float, free: float) -> Facts:
-    """What was measured, with the bound of the whole pipeline; without an interval where that is too wide to help."""
-    if free > _WIDEST * low:
-        return {
-            **{name: value for name, value in measured.items() if name not in {"low", "high", "pairs"}},
-            "speedup": round(free, 4),
-        }
-    return {**measured, "speedup": round(free, 4), "low": round(low, 4), "high": round(free, 4)}
 
 
 def _share_of_replay(evidence: Evidence) -> float:

@@ -453,7 +453,7 @@ class _Verification:
             self._bounded[tuple(stages)] = known
         settle, evidence = self._pace.block.settle_seconds, known.evidence
         most = ceiling.bound_of(self._profile, evidence, settle, stages) if evidence else None
-        ceiling.write_bound(finding, known, stages, most, name, headspace=self._profile.headspace)
+        ceiling.write_bound(finding, known, stages, most, name)
         bound_advice.add_command(self._profile, finding, stages)
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode

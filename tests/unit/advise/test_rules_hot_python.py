@@ -347,7 +347,7 @@ def test_what_is_built_once_and_numpy_in_the_same_function_go_together(
     (hit,) = hits("rebuilt-per-call", replace(view, stages=stages))
     assert hit.predicted is not None
     assert hit.predicted.speedup is not None
-    assert ("write tf.expand_dims in augment()" in hit.recommendation) is more
+    assert ("in place of tf.expand_dims in augment()" in hit.recommendation) is more
     assert (hit.predicted.speedup > 5) is more
     assert ("np.expand_dims(transformed(image), -1)" in getattr(hit.edits[0], "python", "")) is more
     # Ops that are run one by one wait for other calls most of the time.

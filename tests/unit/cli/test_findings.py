@@ -525,7 +525,7 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
         cached(found), Selection(verbose=True), width=100
     )
     told = " ".join(text.split())
-    assert "keeps 435 MiB in memory: if your data is no larger than this sample" in told
+    assert "keeps 435 MiB in memory if your data is no larger than this sample" in told
 
 
 @pytest.mark.parametrize(

@@ -964,7 +964,7 @@ def test_cpu_time_outside_of_all_stages_is_stated_where_it_is_much() -> None:
     cpu = CpuAccount(total_ms=40.0, stages_ms=31.0, runtime_ms=9.0)
     stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0})]
     found = details(steps=steps(0.5), stages=stages, cpu=cpu, causes=Causes(worker_cores=1.9))
-    assert "30 of every 40 ms of CPU in decode (map) and 9.00 ms in TensorFlow's own threads;" in found["bottleneck"]
+    assert "30 of every 40 ms of CPU in decode (map) and 9.00 ms in threads of no stage;" in found["bottleneck"]
 
 
 def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_time() -> None:

@@ -167,8 +167,8 @@ def test_what_depends_on_the_data_is_said_as_it_is_here() -> None:
     ops = {"DecodeJpeg": 5.0, "ResizeBilinear": 3.0, "ReadFile": 2.0}
     given: dict[str, Any] = {"random": False, "steady_ops": None, "element_spec": [PICTURE, LABEL]}
     assert replacements(a_map(ops=ops, **given)) == (
-        "DecodeJpeg 50 %: decode less with tf.io.decode_jpeg(…, ratio=2), 4 or 8, as long as 160×160 is left: values "
-        "change; ResizeBilinear 30 %: store the pictures at 160×160; "
+        "DecodeJpeg 50 %: decode less with tf.io.decode_jpeg(…, ratio=2), 4 or 8, as long as 160×160 is left, which "
+        "changes the values; ResizeBilinear 30 %: store the pictures at 160×160; "
         "ReadFile 20 %: put the 100 files into a few TFRecord files"
     )
     endless = a_map(ops={"ReadFile": 9.0}, **given).model_copy(update={"cardinality": -1})

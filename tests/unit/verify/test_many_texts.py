@@ -27,7 +27,7 @@ def rows(file: Path, text: str = ROWS) -> tuple[str, str]:
 
 def test_texts_go_into_buckets_by_lengths_that_are_counted_first(tmp_path: Path) -> None:
     words, code = buckets(tmp_path / "pairs.py")
-    assert "put the texts into buckets by that" in words
+    assert "put texts into buckets by them" in words
     assert code.splitlines() == [
         "def with_sizes(a, b):",
         "    size_0 = tf.cast(tf.strings.split(a).row_lengths(), tf.int32)",
