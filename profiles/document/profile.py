@@ -15,6 +15,7 @@ from pipeprof.profiles.document.findings import Finding, Fix, Verdict, Verificat
 from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.scale import Scale
 from pipeprof.profiles.document.sharding import Sharding
 from pipeprof.profiles.document.shared import Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
@@ -89,6 +90,8 @@ class Profile(Model):
     """`None` where no edit was tried."""
     fix: Fix | None = None
     """Of `pipeprof fix`: the search and the best pipeline."""
+    scale: Scale | None = None
+    """Of `pipeprof scale`: whether workers of a tf.data service pay."""
     series: Series = Field(default_factory=Series)
     """Samples over the run."""
     overhead: Overhead | None = None
