@@ -84,6 +84,7 @@ def cuts_of(profile: Profile, costs: Costs) -> list[Cut]:
             client_ms=loop_ms + after + (messages or 1.0) * costs.received_message_ms + mb * costs.received_mb_ms,
             bytes_per_batch=sent or 0.0,
             most=_most(profile, line[: number + 1]),
+            client_most=_most(profile, line[number + 1 :]),
         )
         found.append(Cut(stage, None, messages, sent, load))
     return found
@@ -123,9 +124,9 @@ def _own_ms(profile: Profile, line: Sequence[Stage]) -> list[float]:
     return [ms * max(1.0, whole / known) for ms in by_stage.values()]
 
 
-def _most(profile: Profile, before: Sequence[Stage]) -> float:
-    """Batches per second that one process makes of the stages, however many cores it has."""
-    ids = {stage.id for stage in before}
+def _most(profile: Profile, stages: Sequence[Stage]) -> float:
+    """Batches per second that one process makes in some stages, however many cores it has."""
+    ids = {stage.id for stage in stages}
     return min(_ceilings(profile, ids), default=math.inf)
 
 

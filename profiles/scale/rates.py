@@ -46,6 +46,7 @@ class Load:
         client_ms: CPU time on the host that reads.
         bytes_per_batch: That are sent.
         most: Batches per second that one worker makes at most, however many cores it has.
+        client_most: The same of the host that reads.
         per_worker: Batches per second of one worker, as measured; None where its CPU time is all that is known.
     """
 
@@ -53,6 +54,7 @@ class Load:
     client_ms: float
     bytes_per_batch: float = 0.0
     most: float = math.inf
+    client_most: float = math.inf
     per_worker: float | None = None
 
 
@@ -124,7 +126,7 @@ def _others(load: Load, setting: Setting) -> list[Rate]:
     link = setting.link / load.bytes_per_batch if setting.link is not None and load.bytes_per_batch else math.inf
     return [
         Rate(_per_second(setting.step_ms, 1.0), "step"),
-        Rate(_per_second(load.client_ms, setting.host_cores), "client"),
+        Rate(min(_per_second(load.client_ms, setting.host_cores), load.client_most), "client"),
         Rate(link, "link"),
     ]
 
