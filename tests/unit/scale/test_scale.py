@@ -216,9 +216,9 @@ def test_the_transport_is_measured_once_for_a_machine(world: World, scaled: Scal
     assert world.transport == 1
 
 
-def test_more_than_the_machine_can_stand_for_is_refused(scaled: Scaling, profile: Profile) -> None:
-    assert profile.steps is not None
-    profile.host.cores, profile.steps.busy_ms = 0.5, None
+def test_more_than_the_machine_can_stand_for_is_refused(world: World, scaled: Scaling, profile: Profile) -> None:
+    world.rates = [ALONE, 0.5]
+    profile.host.cores = 0.5
     for stage in profile.stages or ():
         stage.ceiling_resource = None
     with pytest.raises(UsageError, match=r"16 workers of 4 cores do not fit into the 0.5 cores .*--workers 10 at most"):
