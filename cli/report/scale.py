@@ -50,9 +50,9 @@ def build_scale(profile: Profile, found: Scale, saved: str | None) -> Iterator[B
         yield _rows(found)
         yield from _legend(found)
     yield from _cuts(found)
-    if found.python and found.status in ("workers", "predicted"):
-        yield Heading("Change", "with the dispatcher's address in place of DISPATCHER:PORT")
-        yield Code("\n".join(found.python), indent=2, wrap=True, python=True)
+    if found.lines and best is not None and found.status in ("workers", "predicted"):
+        yield Heading("Change", f"after {best.name}, with the dispatcher's address in place of HOST:PORT")
+        yield Code("\n".join(found.lines), indent=2)
     if saved:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)
@@ -91,7 +91,9 @@ def _how(found: Scale) -> str | None:
     """How the numbers were measured; None where they were not."""
     if found.factor is None:
         return None
-    scaled = "" if found.factor >= 1 else f", cores and step scaled down to {significant(found.factor, 2)} of them"
+    by = significant(1 / found.factor, 2)
+    longer = f" and a step {by} times longer" if found.step_ms else ""
+    scaled = "" if found.factor >= 1 else f", with {by} times fewer cores{longer}"
     replaced = (
         f"; a simulated step of {milliseconds(found.step_ms)} in place of the real one"
         if (found.simulated_step and found.step_ms)

@@ -124,7 +124,7 @@ class Scale(Model):
     """The best change without a worker that was measured for the same pipeline; `None` where none was."""
     edit: list[Edit] = Field(default_factory=list)
     """The best cut as an edit."""
-    python: list[str] = Field(default_factory=list)
-    """The best cut as Python, for reading."""
+    lines: list[str] = Field(default_factory=list)
+    """The best cut as lines to write: of a spec as YAML, else as Python."""
     seconds: float = 0.0
     """That measuring with workers took, starts of processes included."""

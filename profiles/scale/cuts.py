@@ -20,6 +20,8 @@ from pipeprof.profiles.wording import size, stage_name
 
 LARGEST_IN_GRAPH: Final = 1 << 30
 """Bytes of an array in a source: it travels inside the graph, which may have 2 GiB with all copies."""
+HELD_UP_BELOW: Final = 0.2
+"""Part of the device's time that it waits, below which the pipeline was not the only limit of the rate."""
 MEGABYTE: Final = 1e6
 """Bytes."""
 
@@ -63,7 +65,7 @@ def cuts_of(profile: Profile, costs: Costs) -> list[Cut]:
     """
     line = main_line(profile)
     batches = _elements(line[-1]) if line else None
-    own = _own_ms(profile, line)
+    own, real = _own_ms(profile, line), _reached(profile)
     loop_ms = (profile.cpu.loop_ms or 0.0) if profile.cpu is not None else 0.0
     found: list[Cut] = []
     prevented: str | None = None
@@ -83,8 +85,8 @@ def cuts_of(profile: Profile, costs: Costs) -> list[Cut]:
             worker_ms=before + (messages or 1.0) * costs.sent_message_ms + mb * costs.sent_mb_ms,
             client_ms=loop_ms + after + (messages or 1.0) * costs.received_message_ms + mb * costs.received_mb_ms,
             bytes_per_batch=sent or 0.0,
-            most=_most(profile, line[: number + 1]),
-            client_most=_most(profile, line[number + 1 :]),
+            most=real * _most(profile, line[: number + 1]),
+            client_most=real * _most(profile, line[number + 1 :]),
         )
         found.append(Cut(stage, None, messages, sent, load))
     return found
@@ -122,6 +124,16 @@ def _own_ms(profile: Profile, line: Sequence[Stage]) -> list[float]:
         return list(by_stage.values())
     whole = account.total_ms - (account.loop_ms or 0.0) - (account.pipeprof_ms or 0.0)
     return [ms * max(1.0, whole / known) for ms in by_stage.values()]
+
+
+def _reached(profile: Profile) -> float:
+    """What the pipeline reached of the rate that its slowest stage alone would have; 1 where the step held it up."""
+    throughput, steps = profile.throughput, profile.steps
+    most = _most(profile, main_line(profile))
+    held_up = steps is not None and steps.busy_ms is not None and (steps.wait_share or 0.0) < HELD_UP_BELOW
+    if held_up or throughput is None or not throughput.batches_per_second or not math.isfinite(most):
+        return 1.0
+    return min(1.0, throughput.batches_per_second / most)
 
 
 def _most(profile: Profile, stages: Sequence[Stage]) -> float:

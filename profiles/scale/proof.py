@@ -223,8 +223,8 @@ def largest_share_error(scaled: Scaled, load: Load, workers: Sequence[int]) -> s
     share = scaled.worker_share(load)
     if share >= LEAST_SHARE or not workers:
         return None
-    fit = max(1, int(max(workers) * share / LEAST_SHARE))
+    fit = max(1, int(max(workers) * share / LEAST_SHARE + 1e-9))
     return (
         f"{max(workers)} workers of {scaled.setting.worker_cores:g} cores do not fit into the {scaled.cores:g} cores "
-        f"of this machine, also scaled down: each would have {share:.3f} of one; --workers {fit} at most"
+        f"of this machine, also scaled down: each would have {share:.3f} of one; at most {fit} can be measured here"
     )

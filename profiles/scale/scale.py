@@ -283,7 +283,7 @@ class _Scaling:
         """Write the predicted rates of a cut into the rows; what was measured stays."""
         edit = cut.edit(self.plan.processing_mode)
         self.result.stage, self.result.edit = cut.stage.id, documents_of([edit])
-        self.result.python = [words.python_of(self.plan.processing_mode, stage_name(cut.stage))]
+        self.result.lines = words.lines_of(self.plan.processing_mode, spec=self.settings.loaded is not None)
         known = {row.workers: row for row in self.result.rows}
         first = known.get(0, ScaleRow(workers=0, predicted=self._alone, predicted_by="run"))
         rows = [first]

@@ -105,7 +105,15 @@ def predicted_text(found: Scale, workers: int) -> str:
     return f"{said} {ratio_text(with_them / alone)}{more}; nothing was measured"
 
 
-def python_of(processing_mode: str, after: str) -> str:
-    """The cut as a line of Python, after the stage of that name."""
-    call = f'{Distributed.holder}.{Distributed.op}("{processing_mode}", "DISPATCHER:PORT", compression=None)'
-    return f"dataset = dataset.apply({call})  # after {after}"
+def lines_of(processing_mode: str, *, spec: bool) -> list[str]:
+    """The cut as lines to write: of a spec as YAML, else as Python.
+
+    Example:
+        >>> lines_of("distributed_epoch", spec=True)
+        ['- distribute: {processing_mode: distributed_epoch, service: "HOST:PORT", compression: null}']
+    """
+    if spec:
+        return [f'- {Distributed.op}: {{processing_mode: {processing_mode}, service: "HOST:PORT", compression: null}}']
+    call = f'{Distributed.op}("{processing_mode}", "HOST:PORT", compression=None)'
+    module, _, name = Distributed.holder.rpartition(".")
+    return [f"{name} = {module}.{name}", f"dataset = dataset.apply({name}.{call})"]

@@ -113,7 +113,7 @@ def test_workers_that_would_stand_still_are_refused() -> None:
     why = largest_share_error(scaled, BUSY, [0, 1, 400])
     assert why is not None
     assert why.startswith("400 workers of 4 cores do not fit into the 2 cores of this machine")
-    assert "--workers 40 at most" in why
+    assert "at most 40 can be measured here" in why
 
 
 def test_two_sizes_tell_elements_from_bytes() -> None:

@@ -2,71 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.scale_world import ALONE, SPEC, World
 
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.scale import Better, Scale
-from pipeprof.profiles.experiment.team import MemberFailedError
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.turns import TurnEnded
 from pipeprof.profiles.scale import scale as module
-from pipeprof.profiles.scale.proof import Measured
 from pipeprof.profiles.scale.rates import Price
 from pipeprof.profiles.scale.scale import ScalePlan, scale
-
-SPEC = "version: 1\nsource: {range: {stop: 9}}\nstages: [{repeat: {}}]\n"
-ROUNDS = 12
-ALONE = 21.79
-"""Batches per second of the recorded run."""
-
-
-def block(rate: float, factor: float, **more: float) -> TurnEnded:
-    given = {"wait_seconds": 0.25, "cpu_seconds": 0.5, "peak_bytes": None, **more}
-    return TurnEnded(round(1e5), 1e5 / rate / factor, **given)  # type: ignore[arg-type]
-
-
-@dataclass
-class World:
-    """A machine on which so many workers give these rates.
-
-    Attributes:
-        refuses: Addresses of stages after which TensorFlow refuses a cut.
-        asked: The numbers of each session.
-        jobs: Of all sessions.
-    """
-
-    rates: Sequence[float]
-    refuses: Sequence[str] = ()
-    asked: list[list[int]] = field(default_factory=list)
-    jobs: list[Mapping[int, Job]] = field(default_factory=list)
-    transport: int = 0
-
-    def measure(self, _team: Any, jobs: Mapping[int, Job], *, factor: float, **_more: Any) -> Measured:
-        self.asked.append([*jobs])
-        self.jobs.append(jobs)
-        edits = [edit for job in jobs.values() if job.turns for edit in job.turns.edits]
-        if any(f'"{address}"' in edit for address in self.refuses for edit in edits):
-            raise MemberFailedError("1", "TensorFlow does not accept the new stage", refused=True)
-        rounds = [
-            {n: block(self.rates[n] * (1 + 0.002 * (number % 2)), factor, workers_bytes=n * 10**8) for n in jobs}
-            for number in range(ROUNDS)
-        ]
-        return Measured(rounds, factor)
-
-    def measure_transport(self, *_arguments: Any) -> dict[str, float]:
-        self.transport += 1
-        return {"sent_message_ms": 0.2, "sent_mb_ms": 0.4, "received_message_ms": 0.2, "received_mb_ms": 0.4}
-
 
 Scaling = Callable[..., Scale]
 
@@ -164,7 +116,7 @@ def test_a_small_fix_is_named_beside_the_workers(scaled: Scaling) -> None:
 def test_without_a_measurement_nothing_is_recommended(world: World, scaled: Scaling) -> None:
     found = scaled(predict_only=True, worker_cores=2.0)
     assert (found.status, found.workers) == ("predicted", None)
-    assert found.sentence.startswith("2 workers of 2 cores are predicted to give 2.2")
+    assert found.sentence.startswith("3 workers of 2 cores are predicted to give 2.29×; a fourth adds nothing")
     assert found.sentence.endswith("; nothing was measured")
     assert (world.asked, world.transport) == ([], 0)
     assert [row.batches_per_second for row in found.rows] == [None] * len(found.rows)
@@ -221,7 +173,7 @@ def test_more_than_the_machine_can_stand_for_is_refused(world: World, scaled: Sc
     profile.host.cores = 0.5
     for stage in profile.stages or ():
         stage.ceiling_resource = None
-    with pytest.raises(UsageError, match=r"16 workers of 4 cores do not fit into the 0.5 cores .*--workers 10 at most"):
+    with pytest.raises(UsageError, match=r"16 workers of 4 cores do not fit .* at most 9 can be measured here"):
         scaled(measure=16, most=16, worker_cores=4.0)
 
 
