@@ -116,6 +116,8 @@ class Scale(Model):
     """Of `--price`."""
     price_of_worker: float | None = None
     """Of `--price`."""
+    costs_known_by: Literal["measured", "constants"] = Field(default="constants")
+    """`measured`: what an element costs both sides was measured on this machine. `constants`: on another one."""
     cuts: list[ScaleCut] = Field(default_factory=list)
     """All places, in the order of the stages."""
     rows: list[ScaleRow] = Field(default_factory=list)

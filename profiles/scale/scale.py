@@ -179,9 +179,10 @@ class _Scaling:
             self._conclude("not-proven", f"not measured: {reason}")
             return
         with Team(self.signals, self._memory).closing() as team:
+            costs = costs_of(self.profile)
             if not self.plan.predict_only and not self._is_settled():
-                self._measure_transport(team)
-            self._cuts = cuts_of(self.profile, costs_of(self.profile))
+                costs = replace(costs, **self._transport(team))
+            self._cuts = cuts_of(self.profile, costs)
             best = self._best()
             self._list_cuts()
             if best is None or best.load is None:
@@ -228,16 +229,22 @@ class _Scaling:
     def _recommended(self, load: Load) -> int:
         return number_of(self._rates(load), self.plan.price)
 
-    def _measure_transport(self, team: Team) -> None:
-        """Measure what an element costs both sides, unless that is known of this machine."""
+    def _transport(self, team: Team) -> Mapping[str, float]:
+        """What an element costs both sides on this machine: measured, unless that is known; empty where it failed."""
         host, version = self.profile.host, self.profile.versions.get("tensorflow")
+        self.result.costs_known_by = "measured"
         if set(NAMES) <= set(measured_costs(host, version)):
-            return
+            return {}
         self.progress.phase("measuring what the service costs on this machine, once", None)
+        measured = None
         with contextlib.suppress(MemberFailedError):
             measured = measure_transport(team, self._timeout, self._tick)
-            if measured is not None and measured_alone(self.profile):
-                keep(host, version, measured)
+        if measured is None:
+            self.result.costs_known_by = "constants"
+            return {}
+        if measured_alone(self.profile):
+            keep(host, version, measured)
+        return measured
 
     @property
     def _timeout(self) -> float:
