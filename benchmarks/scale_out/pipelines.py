@@ -8,7 +8,14 @@ ROWS = 128
 
 
 def _numbers():
-    return tf.data.Dataset.range(1_000_000).shuffle(1000, seed=1).repeat()
+    """Numbers in files of a hundred, as it were: workers share the files, one request each."""
+    files = tf.data.Dataset.range(10_000)
+    return files.flat_map(lambda number: tf.data.Dataset.range(100 * number, 100 * number + 100)).repeat()
+
+
+def _again(rows):
+    """The same rows as in many files."""
+    return tf.data.Dataset.range(10_000).flat_map(lambda _: tf.data.Dataset.from_tensor_slices(rows)).repeat()
 
 
 def matmul():
@@ -57,7 +64,7 @@ def _decoded(size):
 
 def pictures():
     """JPEG pictures, decoded and made smaller."""
-    names = tf.data.Dataset.from_tensor_slices(_pictures(240, 320)).shuffle(IMAGES, seed=1).repeat()
+    names = _again(_pictures(240, 320))
     return names.map(_decoded(112), num_parallel_calls=tf.data.AUTOTUNE).batch(16)
 
 
@@ -69,7 +76,7 @@ def augmented():
         picture = tf.image.random_hue(tf.image.random_flip_left_right(picture), 0.1)
         return tf.image.random_contrast(picture, 0.8, 1.2)
 
-    names = tf.data.Dataset.from_tensor_slices(_pictures(160, 160)).shuffle(IMAGES, seed=1).repeat()
+    names = _again(_pictures(160, 160))
     return names.map(change, num_parallel_calls=tf.data.AUTOTUNE).batch(16)
 
 
@@ -84,12 +91,8 @@ def records():
 
     spec = {f"x{index}": tf.io.FixedLenFeature([64], tf.float32) for index in range(16)}
     spec["label"] = tf.io.FixedLenFeature([], tf.int64)
-    written = tf.data.Dataset.from_tensor_slices([example(number) for number in range(512)])
-    parsed = (
-        written.shuffle(512, seed=1)
-        .repeat()
-        .map(lambda one: tf.io.parse_single_example(one, spec), num_parallel_calls=tf.data.AUTOTUNE)
-    )
+    written = _again([example(number) for number in range(512)])
+    parsed = written.map(lambda one: tf.io.parse_single_example(one, spec), num_parallel_calls=tf.data.AUTOTUNE)
     return parsed.batch(ROWS)
 
 
@@ -101,8 +104,7 @@ def texts():
         line = tf.strings.regex_replace(tf.strings.lower(line), "[^a-z0-9 ]", "")
         return tf.strings.to_hash_bucket_fast(tf.strings.split(line)[:100], 10_000)
 
-    source = tf.data.Dataset.from_tensor_slices(lines).shuffle(256, seed=1).repeat()
-    return source.map(words, num_parallel_calls=tf.data.AUTOTUNE).batch(64)
+    return _again(lines).map(words, num_parallel_calls=tf.data.AUTOTUNE).batch(64)
 
 
 def sequences():

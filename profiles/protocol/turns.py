@@ -152,7 +152,7 @@ class TurnEnded(WorkerMessage):
     Attributes:
         seconds: From the step before them to the last one.
         wait_seconds: The device's time without work in them; None without a device.
-        cpu_seconds: CPU time of the whole process in the turn.
+        cpu_seconds: CPU time of the whole process in the turn, and of the workers of its own tf.data service.
         peak_bytes: Largest resident memory of the process so far.
         restarts: How often the data set had ended and begun again so far.
         read_bytes: What the process read from the disk in the turn; None where the system does not tell.

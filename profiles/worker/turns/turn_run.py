@@ -267,18 +267,19 @@ class CpuWindow:
 
         def looked(steps: int) -> None:
             if not steps:
-                self._began = self._now()
+                self._began = self.now()
             look(steps)
 
         return looked
 
     def seconds(self) -> tuple[float | None, float | None]:
         """Those of this process and of the workers together; None where they were not read."""
-        own, workers = self._now()
+        own, workers = self.now()
         before, workers_before = self._began or (own, workers)
         return own - before, workers - workers_before if workers is not None and workers_before is not None else None
 
-    def _now(self) -> tuple[float, float | None]:
+    def now(self) -> tuple[float, float | None]:
+        """CPU seconds of this process, and of the workers together, so far; None without workers."""
         try:
             workers = sum(map(cpu_seconds, self.workers)) if self.workers else None
         except OSError:
@@ -474,11 +475,16 @@ class TurnRun(JobRun):
             return found, False
 
     def _take(self, turn: TurnRequest, step: Any) -> TurnEnded:
-        cpu, read, freed = time.process_time(), procfs.io_read_bytes("self"), self._freeing_seconds()
+        cpu, read, freed = self._cpu_seconds(), procfs.io_read_bytes("self"), self._freeing_seconds()
         ended = self._warm(turn, step, cpu) if turn.kind == "warm" else self._block(turn, step, cpu)
         now = procfs.io_read_bytes("self")
         read_here = now - read if now is not None and read is not None else None
         return replace(ended, read_bytes=read_here, freeing_seconds=self._freeing_seconds() - freed)
+
+    def _cpu_seconds(self) -> float:
+        """CPU time of this process and of the workers of its service so far."""
+        own, workers = CpuWindow(self._service.workers if self._service is not None else ()).now()
+        return own + (workers or 0.0)
 
     def _freeing_seconds(self) -> float:
         return sum(self.feed.deletions) if self.feed is not None else 0.0
@@ -544,7 +550,7 @@ class TurnRun(JobRun):
     def _ended(
         self, steps: int, seconds: float, wait: float | None, cpu: float, *, settled: bool | None = None
     ) -> TurnEnded:
-        used = time.process_time() - cpu
+        used = self._cpu_seconds() - cpu
         peak = procfs.peak_rss_bytes("self")
         whole_peak = max(peak, self._making_peak) if peak is not None else None
         restarts = self.feed.ended if self.feed is not None else None
