@@ -295,4 +295,5 @@ def _refuse_service(profile: Profile) -> None:
 
     stage = reads_from_service(profile)
     if stage is not None:
+        profile.exit_code = UsageError.exit_code
         raise UsageError(f"{profile.target.text} {_HAS_SERVICE.format(stage_label(stage))}")

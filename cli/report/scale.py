@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 
 from pipeprof.cli.text.blocks import (
@@ -56,9 +55,6 @@ def build_scale(profile: Profile, found: Scale, saved: str | None) -> Iterator[B
     if saved:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)
-    if found.status == "predicted":
-        line = shlex.join(word for word in profile.command if word != "--predict-only")
-        yield Command("Next", line, width=_KEY, note="measures it")
 
 
 def _answer(found: Scale) -> str:

@@ -112,7 +112,8 @@ def scale(
                 scaling.run()
         except InterruptedVerificationError:
             scaling.end("interrupted before it was measured")
-        except UsageError:
+        except UsageError as error:
+            scaling.end(str(error), error.exit_code)
             raise
         except (PipeprofError, OSError) as error:
             fault = system_fault(error) or error
@@ -398,8 +399,9 @@ class _Scaling:
         return rates
 
     def _failed(self, error: MemberFailedError) -> None:
-        many = words.workers_text(int(error.name), self.setting.worker_cores) if error.name.isdecimal() else error.name
-        self._conclude("not-proven", f"not measured: {many}: {error.reason}")
+        number = int(error.name)
+        what = words.workers_text(number, self.setting.worker_cores) if number else "the pipeline without workers"
+        self._conclude("not-proven", f"not measured: {what}: {error.reason}")
 
     def _conclude(self, status: ScaleStatus, sentence: str) -> None:
         self.result.status, self.result.sentence = status, sentence

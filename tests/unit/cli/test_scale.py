@@ -155,6 +155,7 @@ def test_a_function_that_reads_from_a_service_is_refused(pipeprof: Pipeprof, wor
     found = pipeprof("scale", "spec.yaml", "-q")
     assert (found.code, world.asked) == (2, [])
     assert "reads from a tf.data service already" in found.err
+    assert not found.out
 
 
 def test_a_script_is_refused(pipeprof: Pipeprof, world: World) -> None:
