@@ -114,7 +114,7 @@ def scale(given: ScaleOptions) -> None:
     changes, parsed, loaded = read
     _check_target(given, parsed, loaded)
     verifies = not given.no_verify and not given.predict_only
-    chosen = settings(target=parsed, loaded=loaded, seconds=seconds or RUN_SECONDS, calibrate=True)
+    chosen = settings(target=parsed, loaded=loaded, seconds=seconds or RUN_SECONDS, calibrate=verifies)
     for note in notes_on(chosen, ""):
         streams.say(f"pipeprof: note: {note}")
     writer = make_writer(parsed, loaded, outputs)

@@ -305,9 +305,9 @@ class _Scaling:
         self._add_prices()
 
     def _last_row(self, load: Load) -> int:
-        """The number of workers up to which there are rows: one more than is recommended."""
-        shown = max(self._recommended(load), self.plan.measure or 0, *(row.workers for row in self.result.rows), 1)
-        return min(shown + 1, self.plan.most) if self.plan.measure is None else max(shown, self.plan.measure)
+        """The number of workers up to which there are rows: one more than is recommended, and all that is measured."""
+        measured = [row.workers for row in self.result.rows if row.batches_per_second is not None]
+        return max(min(self._recommended(load) + 1, self.plan.most), self.plan.measure or 1, *measured, 1)
 
     def _add_prices(self) -> None:
         price = self.plan.price

@@ -83,14 +83,13 @@ def because_of_measure(found: Scale) -> str:
     """That what was measured with workers does not pay, and what limits more of them."""
     rows = [row for row in found.rows if row.workers]
     best = max((row for row in rows if row.speedup is not None), key=lambda row: row.speedup or 0.0)
-    most = max((row for row in rows if row.predicted), key=lambda row: row.predicted or 0.0, default=best)
+    others = [row for row in rows if row.predicted and row.batches_per_second is None]
     alone = found.rows[0].batches_per_second or found.rows[0].predicted
-    said = workers_text(best.workers, found.worker_cores)
-    more = ""
-    if most.workers > best.workers and most.predicted and alone:
-        more = f"; more of them are predicted to give {ratio_text(most.predicted / alone)} at most"
-    if most.limit is not None:
-        more += f", limited by {LIMITS[most.limit]}"
+    said, more = workers_text(best.workers, found.worker_cores), ""
+    if others and alone:
+        most = max(others, key=lambda row: row.predicted or 0.0)
+        limit = f", limited by {LIMITS[most.limit]}" if most.limit is not None else ""
+        more = f"; more of them are predicted to give {ratio_text((most.predicted or 0.0) / alone)} at most{limit}"
     return f"no: {said} {'give' if best.workers > 1 else 'gives'} {gain_text(best)}{more}"
 
 
