@@ -307,7 +307,16 @@ class _Scaling:
     def _last_row(self, load: Load) -> int:
         """The number of workers up to which there are rows: one more than is recommended, and all that is measured."""
         measured = [row.workers for row in self.result.rows if row.batches_per_second is not None]
-        return max(min(self._recommended(load) + 1, self.plan.most), self.plan.measure or 1, *measured, 1)
+        return max(min(self._recommended(load) + 1, self.plan.most), self.plan.measure or 1, *measured)
+
+    def _largest(self) -> ScaleRow | None:
+        """The prediction for the largest number of workers; None where that was measured."""
+        cut = next((cut for cut in self._cuts if cut.stage.id == self.result.stage), None)
+        measured = max(row.workers for row in self.result.rows if row.batches_per_second is not None)
+        if cut is None or cut.load is None or measured >= self.plan.most:
+            return None
+        found = rate_of(cut.load, self.setting, self.plan.most)
+        return ScaleRow(workers=self.plan.most, predicted=found.batches_per_second, limit=found.limit)
 
     def _add_prices(self) -> None:
         price = self.plan.price
@@ -347,12 +356,14 @@ class _Scaling:
         seen = Seen(found.value, self._cpu_ms(first, 1, _workers), self._cpu_ms(first, 1, _own))
         assert cut.load is not None  # noqa: S101 - for the type checker
         load = calibrated(cut.load, self.setting, seen)
-        cut = replace(cut, load=load)
+        seen_cut = replace(cut, load=load)
+        self._cuts = [seen_cut if one.stage is cut.stage else one for one in self._cuts]
+        cut = seen_cut
         self._predict(cut, load, "worker")
         self.save()
         number = self._recommended(load)
         if not number and self.plan.measure is None:
-            self._conclude("no", words.because_of_measure(self.result))
+            self._conclude("no", words.because_of_measure(self.result, self._largest()))
             return
         measured = first
         for _ in range(2):
@@ -377,7 +388,7 @@ class _Scaling:
         row = rows.get(number)
         holds = row is not None and row.speedup_low is not None and row.speedup_low > 1 + ALIKE
         if not number or row is None:
-            self._conclude("no", words.because_of_measure(self.result))
+            self._conclude("no", words.because_of_measure(self.result, self._largest()))
         elif self.better is not None and self.better.speedup * (1 + WORTH) >= (row.speedup or 1.0):
             self._conclude("no", words.because_of_fix(self.better))
         elif not holds:

@@ -79,17 +79,19 @@ def because_of_step(wait_share: float) -> str:
     return f"no: {waits}, which is the most that workers could save"
 
 
-def because_of_measure(found: Scale) -> str:
-    """That what was measured with workers does not pay, and what limits more of them."""
+def because_of_measure(found: Scale, most: ScaleRow | None = None) -> str:
+    """That what was measured with workers does not pay.
+
+    Args:
+        most: The largest number of workers, as it is predicted; None where it was measured.
+    """
     rows = [row for row in found.rows if row.workers]
     best = max((row for row in rows if row.speedup is not None), key=lambda row: row.speedup or 0.0)
-    others = [row for row in rows if row.predicted and row.batches_per_second is None]
     alone = found.rows[0].batches_per_second or found.rows[0].predicted
     said, more = workers_text(best.workers, found.worker_cores), ""
-    if others and alone:
-        most = max(others, key=lambda row: row.predicted or 0.0)
+    if most is not None and most.predicted and alone:
         limit = f", limited by {LIMITS[most.limit]}" if most.limit is not None else ""
-        more = f"; more of them are predicted to give {ratio_text((most.predicted or 0.0) / alone)} at most{limit}"
+        more = f"; {most.workers:,} are predicted to give {ratio_text(most.predicted / alone)}{limit}"
     return f"no: {said} {'give' if best.workers > 1 else 'gives'} {gain_text(best)}{more}"
 
 

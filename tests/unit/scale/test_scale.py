@@ -87,7 +87,16 @@ def test_workers_that_give_nothing_are_a_no(world: World, scaled: Scaling) -> No
     world.rates = [ALONE, 10.0, 11.0, 11.0, 11.0, 11.0, 11.0, 11.0, 11.0]
     found = scaled(most=2)
     assert (found.status, found.workers) == ("no", 0)
-    assert found.sentence.startswith("no: 1 worker of 2 cores gives 0.459×")
+    assert found.sentence == "no: 2 workers of 2 cores give 0.505× (0.505–0.505)"
+
+
+def test_one_worker_that_tells_enough_ends_the_measuring(world: World, scaled: Scaling) -> None:
+    world.rates = [ALONE, 2.0]
+    found = scaled()
+    assert world.asked == [[0, 1]]
+    assert found.sentence == (
+        "no: 1 worker of 2 cores gives 1/10.9× (1/10.9–1/10.9); 8 are predicted to give 0.735×, limited by the workers"
+    )
 
 
 def test_a_step_that_never_waits_needs_no_measurement(world: World, scaled: Scaling, profile: Profile) -> None:
