@@ -87,7 +87,9 @@ def test_workers_that_give_nothing_are_a_no(world: World, scaled: Scaling) -> No
     world.rates = [ALONE, 10.0, 11.0, 11.0, 11.0, 11.0, 11.0, 11.0, 11.0]
     found = scaled(most=2)
     assert (found.status, found.workers) == ("no", 0)
-    assert found.sentence == "no: 2 workers of 2 cores give 0.505× (0.505–0.505)"
+    assert found.sentence == (
+        "no: 1 worker of 2 cores gives 0.459× (0.459–0.459); 2 are predicted to give 0.918×, limited by the workers"
+    )
 
 
 def test_one_worker_that_tells_enough_ends_the_measuring(world: World, scaled: Scaling) -> None:
@@ -95,7 +97,7 @@ def test_one_worker_that_tells_enough_ends_the_measuring(world: World, scaled: S
     found = scaled()
     assert world.asked == [[0, 1]]
     assert found.sentence == (
-        "no: 1 worker of 2 cores gives 1/10.9× (1/10.9–1/10.9); 8 are predicted to give 0.735×, limited by the workers"
+        "no: 1 worker of 2 cores gives 1/10.9× (1/10.9–1/10.9); 8 are predicted to give 0.734×, limited by the workers"
     )
 
 
