@@ -311,12 +311,25 @@ class _Scaling:
 
     def _largest(self) -> ScaleRow | None:
         """The prediction for the largest number of workers; None where that was measured."""
-        cut = next((cut for cut in self._cuts if cut.stage.id == self.result.stage), None)
-        measured = max(row.workers for row in self.result.rows if row.batches_per_second is not None)
-        if cut is None or cut.load is None or measured >= self.plan.most:
+        return self._predicted(self.plan.most)
+
+    def _promised(self) -> ScaleRow | None:
+        """The prediction for the number that one measured worker recommends; None where that is none, or measured."""
+        load = self._chosen_load()
+        return self._predicted(self._recommended(load)) if load is not None else None
+
+    def _predicted(self, number: int) -> ScaleRow | None:
+        """The prediction for more workers than were measured; None for others."""
+        load, rows = self._chosen_load(), self.result.rows
+        measured = max((row.workers for row in rows if row.batches_per_second is not None), default=0)
+        if load is None or measured >= number:
             return None
-        found = rate_of(cut.load, self.setting, self.plan.most)
-        return ScaleRow(workers=self.plan.most, predicted=found.batches_per_second, limit=found.limit)
+        found = rate_of(load, self.setting, number)
+        return ScaleRow(workers=number, predicted=found.batches_per_second, limit=found.limit)
+
+    def _chosen_load(self) -> Load | None:
+        """The costs of the best cut, as far as they are known by now."""
+        return next((cut.load for cut in self._cuts if cut.stage.id == self.result.stage), None)
 
     def _add_prices(self) -> None:
         price = self.plan.price
@@ -387,7 +400,10 @@ class _Scaling:
         rows = {row.workers: row for row in self.result.rows}
         row = rows.get(number)
         holds = row is not None and row.speedup_low is not None and row.speedup_low > 1 + ALIKE
-        if not number or row is None:
+        promised = self._promised()
+        if not number and promised is not None:
+            self._conclude("not-proven", f"not proven: {words.promised_text(self.result, promised)}")
+        elif not number or row is None:
             self._conclude("no", words.because_of_measure(self.result, self._largest()))
         elif self.better is not None and self.better.speedup * (1 + WORTH) >= (row.speedup or 1.0):
             self._conclude("no", words.because_of_fix(self.better))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from pipeprof.pipelines.ops.stages.distribute import Distributed
@@ -93,6 +94,13 @@ def because_of_measure(found: Scale, most: ScaleRow | None = None) -> str:
         limit = f", limited by {LIMITS[most.limit]}" if most.limit is not None else ""
         more = f"; {most.workers:,} are predicted to give {ratio_text(most.predicted / alone)}{limit}"
     return f"no: {said} {'give' if best.workers > 1 else 'gives'} {gain_text(best)}{more}"
+
+
+def promised_text(found: Scale, promised: ScaleRow) -> str:
+    """That a number of workers is predicted to pay which was not measured."""
+    alone = found.rows[0].batches_per_second or found.rows[0].predicted or math.inf
+    said = workers_text(promised.workers, found.worker_cores)
+    return f"{said} are predicted to give {ratio_text((promised.predicted or 0.0) / alone)}, which was not measured"
 
 
 def predicted_text(found: Scale, workers: int) -> str:

@@ -19,7 +19,7 @@ def slow(number):
 
 def make():
     dataset = tf.data.Dataset.range(1000).repeat()
-    return dataset.map(slow, num_parallel_calls=2).batch(8)
+    return dataset.map(slow, num_parallel_calls=tf.data.AUTOTUNE).batch(8)
 """
 CORES = 4
 """Of a worker: more than a small machine has, so that everything is scaled down."""

@@ -165,11 +165,18 @@ def test_the_cheapest_number_is_taken(world: World, scaled: Scaling) -> None:
 
 
 def test_all_numbers_up_to_one_are_measured_if_that_is_asked(world: World, scaled: Scaling) -> None:
-    world.rates = [ALONE, 10.0, 10.0, 10.0]
+    world.rates = [ALONE, 6.0, 6.0, 6.0]
     found = scaled(measure=3, most=3)
     assert world.asked[-1] == [0, 1, 2, 3]
     assert [row.batches_per_second is not None for row in found.rows] == [True] * 4
     assert found.status == "no"
+
+
+def test_what_is_only_predicted_is_no_no(world: World, scaled: Scaling) -> None:
+    world.rates = [ALONE, 10.0]
+    found = scaled(measure=1)
+    assert (found.status, found.workers) == ("not-proven", None)
+    assert found.sentence == "not proven: 5 workers of 2 cores are predicted to give 2.29×, which was not measured"
 
 
 def test_the_transport_is_measured_once_for_a_machine(world: World, scaled: Scaling, profile: Profile) -> None:
