@@ -144,8 +144,9 @@ def _most(profile: Profile, stages: Sequence[Stage]) -> float:
 
 def _ceilings(profile: Profile, ids: set[str]) -> Iterator[float]:
     for stage in profile.stages or ():
-        of_others = stage.ceiling_resource in ("serial", "threads")
-        if of_others and stage.ceiling_batches_per_second and on_main_line(stage.id) in ids:
+        # Where TensorFlow chooses the number of calls, a larger machine has more of them.
+        fixed = stage.ceiling_resource in ("serial", "threads") and not stage.tunable
+        if fixed and stage.ceiling_batches_per_second and on_main_line(stage.id) in ids:
             yield stage.ceiling_batches_per_second
 
 

@@ -219,7 +219,10 @@ class _Scaling:
 
     @property
     def _alone(self) -> float:
-        """Batches per second without a service, as the run measured them."""
+        """Batches per second without a service: measured by turns, before that by the run."""
+        first = next(iter(self.result.rows), None)
+        if first is not None and first.batches_per_second:
+            return first.batches_per_second
         throughput = self.profile.throughput
         return (throughput.batches_per_second or 0.0) if throughput is not None else 0.0
 
