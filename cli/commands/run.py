@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipeprof.cli.exit_codes import HUNG_UP, epilog
-from pipeprof.cli.options import FixOptions, RunOptions
+from pipeprof.cli.options import FixOptions, RunOptions, ScaleOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.cli.commands.scale import ScaleOptions
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
     from pipeprof.cli.targets.load import Changes

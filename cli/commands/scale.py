@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import SharedOptions, Target, Text, Texts, flag, format_of, option, out_of
+from pipeprof.cli.options import PROCESSING_MODES, ScaleOptions
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
+    from pipeprof.profiles.document.findings import Better
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.scale import Better
     from pipeprof.profiles.scale.rates import Price
     from pipeprof.profiles.scale.scale import ScalePlan
 
@@ -25,12 +24,13 @@ VERIFY_SHARE = 0.5
 """Of the budget that trying changes without workers takes at most."""
 RUN_SECONDS = 4.0
 """Length of the measurement of the pipeline as it is."""
+WARM_SECONDS = 4.0
+"""Of it, before: what counts later is measured by turns."""
 MOST_WORKERS = 1024
 """More are a slip."""
 _LINK = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<prefix>[kMGT])(?P<unit>bit|B)(?:/s)?")
 _PREFIXES = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
 _PRICE = re.compile(r"(?P<name>host|worker)=(?P<number>[0-9]+(?:\.[0-9]+)?)")
-MODES = ("distributed_epoch", "parallel_epochs")
 
 EPILOG = epilog(
     "pipeprof scale spec.yaml --step simulate:20ms",
@@ -38,49 +38,6 @@ EPILOG = epilog(
     "pipeprof scale spec.yaml --price host=3.06,worker=0.17 --link 10Gbit",
     "pipeprof scale spec.yaml --predict-only",
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScaleOptions(SharedOptions):
-    """All options of ``pipeprof scale``, as typed."""
-
-    target: Target
-    worker_cores: Annotated[Text, option("", "N", "Cores of each worker.  [default: those of this machine]")] = None
-    workers: Annotated[Text, option("", "N", "Consider this many workers at most.  [default: 8]")] = None
-    measure: Annotated[
-        Text, option("", "N", "Measure all numbers of workers up to N.  [default: those that decide]")
-    ] = None
-    mode: Annotated[
-        Text,
-        option(
-            "--processing-mode",
-            "|".join(MODES),
-            "How workers share the data: each element comes from one of them in an epoch, or from each.  "
-            "[default: distributed_epoch]",
-            words=MODES,
-        ),
-    ] = None
-    price: Annotated[
-        Text, option("", "host=X,worker=Y", "What an hour of each costs: the cheapest number of workers is chosen.")
-    ] = None
-    link: Annotated[
-        Text, option("", "RATE", "Bandwidth to the host that trains, e.g. 10Gbit.  [default: no limit]")
-    ] = None
-    predict_only: Annotated[bool, flag("--predict-only", "Measure the pipeline once, and nothing with workers.")] = (
-        False
-    )
-    seconds: Annotated[Text, option("", "SECONDS", "Measure the pipeline as it is for this long.  [default: 4]")] = None
-    budget: Annotated[
-        Text,
-        option(
-            "",
-            "SECONDS",
-            "How long to measure with workers, and at most half as long for changes without any.  [default: 60]",
-        ),
-    ] = None
-    no_verify: Annotated[bool, flag("--no-verify", "Do not look for changes that gain more without workers.")] = False
-    out: Annotated[Texts, out_of("scale")] = None
-    form: Annotated[Text, format_of("scale")] = None
 
 
 def scale(given: ScaleOptions) -> None:
@@ -114,7 +71,11 @@ def scale(given: ScaleOptions) -> None:
     changes, parsed, loaded = read
     _check_target(given, parsed, loaded)
     verifies = not given.no_verify and not given.predict_only
-    chosen = settings(target=parsed, loaded=loaded, seconds=seconds or RUN_SECONDS, calibrate=verifies)
+    own = loaded is not None and "warmup_seconds" in loaded.spec.measure.model_fields_set
+    warm = None if own else WARM_SECONDS
+    chosen = settings(
+        target=parsed, loaded=loaded, seconds=seconds or RUN_SECONDS, warmup_seconds=warm, calibrate=verifies
+    )
     for note in notes_on(chosen, ""):
         streams.say(f"pipeprof: note: {note}")
     writer = make_writer(parsed, loaded, outputs)
@@ -172,7 +133,7 @@ def plan_of(given: ScaleOptions) -> ScalePlan:
         most=most or max(default.most, measured or 0),
         measure=measured,
         worker_cores=float(cores) if cores is not None else None,
-        processing_mode=options.choice("--processing-mode", given.mode or MODES[0], MODES),
+        processing_mode=options.choice("--processing-mode", given.mode or PROCESSING_MODES[0], PROCESSING_MODES),
         link=link_of(given.link),
         price=price_of(given.price),
         predict_only=given.predict_only,
@@ -230,7 +191,7 @@ def price_of(text: str | None) -> Price | None:
 
 def best_change(profile: Profile) -> Better | None:
     """The change of a profile that was measured to gain most without workers; None where none holds."""
-    from pipeprof.profiles.document.scale import Better
+    from pipeprof.profiles.document.findings import Better
 
     found = [
         Better(title=one.title, speedup=one.measured["speedup"], low=one.measured.get("low"))
@@ -251,7 +212,7 @@ def _earlier(parsed: ParsedTarget, loaded: LoadedSpec | None, profile: Profile) 
 
 def known_change(earlier: Profile, profile: Profile) -> Better | None:
     """The change that an earlier run of the same pipeline measured to gain most; None where none holds."""
-    from pipeprof.profiles.document.scale import Better
+    from pipeprof.profiles.document.findings import Better
     from pipeprof.profiles.fix.earlier import proven_changes
 
     for one in proven_changes(earlier, profile):

@@ -18,8 +18,8 @@ from pipeprof.cli.text.blocks import (
     TextSpan,
 )
 from pipeprof.cli.text.units import byte_scale, seconds
+from pipeprof.profiles.document.findings import Scale, ScaleCut, ScaleRow
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.scale import Scale, ScaleCut, ScaleRow
 from pipeprof.profiles.scale.words import LIMITS
 from pipeprof.profiles.wording import count, listed, milliseconds, percent, ratio_text, significant, size, span_text
 

@@ -11,11 +11,10 @@ from typing import Final, Literal
 from pydantic import Field, PrivateAttr
 
 from pipeprof.profiles.document.base import Model
-from pipeprof.profiles.document.findings import Finding, Fix, Verdict, Verification
+from pipeprof.profiles.document.findings import Finding, Fix, Scale, Verdict, Verification
 from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.scale import Scale
 from pipeprof.profiles.document.sharding import Sharding
 from pipeprof.profiles.document.shared import Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage

@@ -78,7 +78,7 @@ def measured_alone(profile: Profile) -> bool:
 
 
 def keep(host: Host, tensorflow: str | None, measured: Mapping[str, float]) -> None:
-    """Keep measured costs, by the names of `Costs`, beside others of the same machine.
+    """Keep measured costs, by the names of `Costs`, with others of the same machine.
 
     Does nothing where the folder cannot be written to.
     """

@@ -127,7 +127,7 @@ def _own_ms(profile: Profile, line: Sequence[Stage]) -> list[float]:
 
 
 def _reached(profile: Profile) -> float:
-    """What the pipeline reached of the rate that its slowest stage alone would have; 1 where the step held it up."""
+    """What the pipeline reached of the rate of its slowest stage alone; 1 where the step was a limit as well."""
     throughput, steps = profile.throughput, profile.steps
     most = _most(profile, main_line(profile))
     held_up = steps is not None and steps.busy_ms is not None and (steps.wait_share or 0.0) < HELD_UP_BELOW

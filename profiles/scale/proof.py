@@ -117,7 +117,7 @@ def block_of(interval: float) -> TurnRequest:
 
 
 @dataclass
-class Measured:
+class MeasuredNumbers:
     """What the numbers of workers gave, in rounds.
 
     Attributes:
@@ -174,7 +174,7 @@ def measure_numbers(
     timeout: float,
     out_of_time: Callable[[], bool],
     tick: Callable[[int, int], object],
-) -> Measured:
+) -> MeasuredNumbers:
     """Measure numbers of workers in rounds, until there are enough or the time is over.
 
     Args:
@@ -189,7 +189,7 @@ def measure_numbers(
     """
     rounds = Rounds(team, timeout=timeout)
     names = [str(number) for number in jobs]
-    found = Measured(factor=factor)
+    found = MeasuredNumbers(factor=factor)
     try:
         rounds.start({str(number): job for number, job in jobs.items()})
         interval = max(rounds.warm_up(names, TurnRequest("warm", QUICK.warm_seconds)).values(), default=0.0)

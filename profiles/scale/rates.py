@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pipeprof.profiles.document.scale import ScaleLimit
+from pipeprof.profiles.document.findings import ScaleLimit
 
 WORTH: Final = 0.07
 """Least part of the rate that another worker has to add: the rule of Cachew (USENIX ATC 2022)."""

@@ -12,9 +12,8 @@ from statistics import median
 
 from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.errors import PipeprofError, UsageError
-from pipeprof.profiles.document.findings import documents_of
+from pipeprof.profiles.document.findings import Better, Scale, ScaleCut, ScaleRow, ScaleStatus, documents_of
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.scale import Better, Scale, ScaleCut, ScaleRow, ScaleStatus
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError, Team
 from pipeprof.profiles.harness.event_loop import Signals
@@ -32,7 +31,7 @@ from pipeprof.profiles.protocol.turns import TurnEnded
 from pipeprof.profiles.scale import words
 from pipeprof.profiles.scale.cuts import Cut, cuts_of
 from pipeprof.profiles.scale.proof import (
-    Measured,
+    MeasuredNumbers,
     Scaled,
     largest_share_error,
     measure_numbers,
@@ -362,7 +361,7 @@ class _Scaling:
             return
         self._conclude("no", self._no_cut())
 
-    def _judge(self, team: Team, jobs: JobMaker, cut: Cut, first: Measured) -> None:
+    def _judge(self, team: Team, jobs: JobMaker, cut: Cut, first: MeasuredNumbers) -> None:
         """Predict from one worker, and measure the numbers that decide."""
         found = first.rate(1)
         if found is None or first.rate(0) is None:
@@ -418,8 +417,8 @@ class _Scaling:
             self.result.workers = number
             self._conclude("workers", words.recommended(self.result, row, rows.get(number + 1)))
 
-    def _measured_rates(self, measured: Measured) -> list[float]:
-        """Measured rates by the number of workers, from 0 on, as far as they go without a gap."""
+    def _measured_rates(self, measured: MeasuredNumbers) -> list[float]:
+        """MeasuredNumbers rates by the number of workers, from 0 on, as far as they go without a gap."""
         rates: list[float] = []
         for row in self.result.rows:
             found = measured.rate(row.workers)
@@ -455,7 +454,7 @@ class _Scaling:
             ops=written_ops(self.profile),
         )
 
-    def _numbers(self, team: Team, jobs: JobMaker, cut: Cut, numbers: Sequence[int], what: str) -> Measured:
+    def _numbers(self, team: Team, jobs: JobMaker, cut: Cut, numbers: Sequence[int], what: str) -> MeasuredNumbers:
         """Measure numbers of workers.
 
         Raises:
@@ -493,13 +492,15 @@ class _Scaling:
             team, made, factor=factor, timeout=self._timeout, out_of_time=self._is_late, tick=self._tick
         )
 
-    def _cpu_ms(self, measured: Measured, workers: int, read: Callable[[TurnEnded], float | None]) -> float | None:
+    def _cpu_ms(
+        self, measured: MeasuredNumbers, workers: int, read: Callable[[TurnEnded], float | None]
+    ) -> float | None:
         """CPU time per batch; None where it was not read."""
         timed = [(read(block), block.steps) for block in measured.blocks(workers)]
         known = [1e3 * seconds / steps for seconds, steps in timed if seconds is not None and steps]
         return median(known) if known else None
 
-    def _take(self, measured: Measured) -> None:
+    def _take(self, measured: MeasuredNumbers) -> None:
         """Write what was measured into the rows."""
         known = {row.workers: row for row in self.result.rows}
         for number in sorted({number for blocks in measured.rounds for number in blocks}):

@@ -6,7 +6,7 @@ import math
 from typing import Final
 
 from pipeprof.pipelines.ops.stages.distribute import Distributed
-from pipeprof.profiles.document.scale import Better, Scale, ScaleLimit, ScaleRow
+from pipeprof.profiles.document.findings import Better, Scale, ScaleLimit, ScaleRow
 from pipeprof.profiles.wording import cores_text, percent, ratio_text, span_text
 
 _NTH: Final = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")

@@ -9,7 +9,7 @@ from typing import Any
 from pipeprof.profiles.experiment.team import MemberFailedError
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import TurnEnded
-from pipeprof.profiles.scale.proof import Measured
+from pipeprof.profiles.scale.proof import MeasuredNumbers
 
 SPEC = "version: 1\nsource: {range: {stop: 9}}\nstages: [{repeat: {}}]\nstep: {simulate: 20ms}\n"
 ROUNDS = 12
@@ -38,7 +38,7 @@ class World:
     jobs: list[Mapping[int, Job]] = field(default_factory=list)
     transport: int = 0
 
-    def measure(self, _team: Any, jobs: Mapping[int, Job], *, factor: float, **_more: Any) -> Measured:
+    def measure(self, _team: Any, jobs: Mapping[int, Job], *, factor: float, **_more: Any) -> MeasuredNumbers:
         self.asked.append([*jobs])
         self.jobs.append(jobs)
         edits = [edit for job in jobs.values() if job.turns for edit in job.turns.edits]
@@ -48,7 +48,7 @@ class World:
             {n: block(self.rates[n] * (1 + 0.002 * (number % 2)), factor, workers_bytes=n * 10**8) for n in jobs}
             for number in range(ROUNDS)
         ]
-        return Measured(rounds, factor)
+        return MeasuredNumbers(rounds, factor)
 
     def measure_transport(self, *_arguments: Any) -> dict[str, float]:
         self.transport += 1

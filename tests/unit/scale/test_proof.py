@@ -9,7 +9,7 @@ import pytest
 from pipeprof.profiles.protocol.job import CoreShares, StepJob
 from pipeprof.profiles.protocol.turns import TurnEnded
 from pipeprof.profiles.scale.proof import (
-    Measured,
+    MeasuredNumbers,
     Scaled,
     block_of,
     largest_share_error,
@@ -75,7 +75,7 @@ def test_a_real_step_is_simulated_only_where_it_has_to_be_longer() -> None:
 
 def test_rates_are_those_of_the_real_sizes() -> None:
     rounds = [{0: block(10, 1.0), 1: block(20, 1.0)} for _ in range(6)]
-    found = Measured(rounds, factor=0.25)
+    found = MeasuredNumbers(rounds, factor=0.25)
     alone, gain = found.rate(0), found.over(1, 0)
     assert alone is not None
     assert gain is not None
@@ -88,7 +88,7 @@ def test_rates_are_those_of_the_real_sizes() -> None:
 
 def test_cores_and_wait_of_blocks() -> None:
     blocks = [block(10, 2.0, wait_seconds=0.5, counted_cpu_seconds=0.2, workers_bytes=100), block(10, 2.0)]
-    one, both = Measured([{1: blocks[0]}], factor=0.5), Measured([{1: one} for one in blocks])
+    one, both = MeasuredNumbers([{1: blocks[0]}], factor=0.5), MeasuredNumbers([{1: one} for one in blocks])
     assert one.cores(1, lambda read: read.counted_cpu_seconds) == pytest.approx(0.2)
     assert both.cores(1, lambda read: read.counted_cpu_seconds) is None
     assert one.wait_share(1) == 0.25

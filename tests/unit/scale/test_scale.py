@@ -12,8 +12,8 @@ from unit.scale_world import ALONE, SPEC, World
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.findings import Better, Scale
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.scale import Better, Scale
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.scale import scale as module
