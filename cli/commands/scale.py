@@ -60,8 +60,7 @@ def scale(given: ScaleOptions) -> None:
 
     options.choice("--color", given.color, options.COLORS)
     plan = plan_of(given)
-    settings = settings_of(given)
-    seconds = options.duration("--seconds", given.seconds)
+    settings = partial(settings_of(given), seconds=options.duration("--seconds", given.seconds) or RUN_SECONDS)
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="scale", redact=given.redact
     )
@@ -71,11 +70,8 @@ def scale(given: ScaleOptions) -> None:
     changes, parsed, loaded = read
     _check_target(given, parsed, loaded)
     verifies = not given.no_verify and not given.predict_only
-    own = loaded is not None and "warmup_seconds" in loaded.spec.measure.model_fields_set
-    warm = None if own else WARM_SECONDS
-    chosen = settings(
-        target=parsed, loaded=loaded, seconds=seconds or RUN_SECONDS, warmup_seconds=warm, calibrate=verifies
-    )
+    warm = None if _has_warm_up(loaded) else WARM_SECONDS
+    chosen = settings(target=parsed, loaded=loaded, warmup_seconds=warm, calibrate=verifies)
     for note in notes_on(chosen, ""):
         streams.say(f"pipeprof: note: {note}")
     writer = make_writer(parsed, loaded, outputs)
@@ -199,6 +195,11 @@ def best_change(profile: Profile) -> Better | None:
         if one.status == "kept" and one.measured and one.measured.get("speedup")
     ]
     return max((one for one in found if one.speedup > 1), key=lambda one: one.speedup, default=None)
+
+
+def _has_warm_up(loaded: LoadedSpec | None) -> bool:
+    """Whether a spec states how long its warm-up is."""
+    return loaded is not None and "warmup_seconds" in loaded.spec.measure.model_fields_set
 
 
 def _earlier(parsed: ParsedTarget, loaded: LoadedSpec | None, profile: Profile) -> Profile | None:
