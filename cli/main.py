@@ -43,6 +43,7 @@ COMMANDS = {
     "fix": "FixOptions",
     "compare": "CompareOptions",
     "gate": "GateOptions",
+    "scale": "ScaleOptions",
     "exec": None,
     "check": None,
     "show": None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipeprof.cli.exit_codes import HUNG_UP, epilog
-from pipeprof.cli.options import FixOptions, RunOptions
+from pipeprof.cli.options import FixOptions, RunOptions, ScaleOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +115,9 @@ def run(given: RunOptions) -> None:
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color)
             if chosen.tries and not profile.exit_code:
-                _verify(profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes, change)
+                verify_findings(
+                    profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes, change
+                )
             elif parsed.kind == "script" and not chosen.soak:
                 suspect_bottleneck(profile)
                 writer.write(profile, final=True)
@@ -165,7 +167,7 @@ def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSett
 
 
 def read_target(
-    given: RunOptions | FixOptions, outputs: Outputs, command: str
+    given: RunOptions | FixOptions | ScaleOptions, outputs: Outputs, command: str
 ) -> tuple[Changes, ParsedTarget, LoadedSpec | None] | None:
     """Read the target with the changes of the command line; None where the functions of its file are listed instead.
 
@@ -287,7 +289,9 @@ def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) 
         raise UsageError(msg)
 
 
-def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes, only: SavedChange | None) -> None:
+def verify_findings(
+    profile: Profile, run: Measuring, seconds: float, changes: Changes, only: SavedChange | None
+) -> None:
     """Try what the findings propose, or only a change of an earlier run."""
     from pipeprof.profiles.verify.verify import verify
 

@@ -38,6 +38,19 @@ class HostOf:
 
 
 @dataclass(frozen=True)
+class CoreShares:
+    """Cores that processes may use at most, parts of one among them; None for all that there are.
+
+    Attributes:
+        client: Of the process that takes the batches.
+        worker: Of each worker of the service that is started for it.
+    """
+
+    client: float | None = None
+    worker: float | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """One sample.
 
@@ -60,6 +73,7 @@ class Job:
         share_job: Read from a job of a tf.data service that others read as well.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         worker_cores: Cores of each of them; None for all.
+        shares: What the processes may use of the cores while turns last; None for all.
         main: The script's dataset that turns are about; None where a run has to find it.
         host: The host whose part is measured; None for all of the data.
     """
@@ -91,6 +105,7 @@ class Job:
     share_job: bool = False
     workers: int | None = None
     worker_cores: int | None = None
+    shares: CoreShares | None = None
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     host: HostOf | None = None

@@ -43,6 +43,11 @@ class LocalService:
     address: str
     pids: tuple[int, ...]
 
+    @property
+    def workers(self) -> tuple[int, ...]:
+        """The workers' processes."""
+        return self.pids[1:]
+
 
 def start_local_service(tf: Any, workers: int, worker_cores: int | None = None) -> LocalService:
     """Start a dispatcher and workers.

@@ -336,7 +336,8 @@ class JobRun:
 
         parsed = [known_edits(map(json.loads, step)) for step in steps]
         # What a function's graph names is relative to the folder in which it runs.
-        building = builder(self._context or BuildContext(Path(), seed=self.job.seed))
+        service = self._service.address if self._service is not None else None
+        building = builder(self._context or BuildContext(Path(), seed=self.job.seed, service=service))
         held, room = self._source_bytes, self._room()
         self.dataset = apply_steps(
             self.dataset, parsed, building=building, ops=ops, in_memory=held, room=room, watch=self._watch
