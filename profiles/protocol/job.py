@@ -60,6 +60,8 @@ class Job:
         share_job: Read from a job of a tf.data service that others read as well.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         worker_cores: Cores of each of them; None for all.
+        trace_workers: Addresses of the profiler servers of other workers, which are traced.
+        trace_folder: Where they write their traces; None for a temporary folder.
         main: The script's dataset that turns are about; None where a run has to find it.
         host: The host whose part is measured; None for all of the data.
     """
@@ -91,6 +93,8 @@ class Job:
     share_job: bool = False
     workers: int | None = None
     worker_cores: int | None = None
+    trace_workers: list[str] = field(default_factory=list)
+    trace_folder: str | None = None
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     host: HostOf | None = None
