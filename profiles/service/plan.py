@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.ops.stages.distribute import LOCAL
@@ -12,15 +11,13 @@ from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
 
 _IMPORTED: Final = re.compile(r"\bdata\.experimental(?:\.service\b|\s+import\s[^\n]*\bservice\b)")
-_CALLED: Final = re.compile(r"\b(distribute|register_dataset|from_dataset_id)\s*\(")
-_REGISTERS: Final = frozenset({"distribute", "register_dataset"})
-_STARTS: Final = frozenset({"distribute", "from_dataset_id"})
+_REGISTERS: Final = re.compile(r"\b(?:distribute|register_dataset)\s*\(")
+_STARTS: Final = re.compile(r"\b(?:distribute|from_dataset_id)\s*\(")
 
 
 def what_is_registered(loaded: LoadedSpec | None, path: Path, *, again: str = "") -> str | None:
@@ -47,8 +44,11 @@ def _of_spec(loaded: LoadedSpec) -> str | None:
 
 
 def _of_file(path: Path) -> str | None:
-    calls = Counter(_calls_in(path))
-    datasets, jobs = (sum(calls[name] for name in names) for names in (_REGISTERS, _STARTS))
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    datasets, jobs = (len(calls.findall(text)) if _IMPORTED.search(text) else 0 for calls in (_REGISTERS, _STARTS))
     if not datasets and not jobs:
         return None
     return (
@@ -59,11 +59,3 @@ def _of_file(path: Path) -> str | None:
 
 def _count(number: int, word: str) -> str:
     return f"{number or 'no'} {word}{'' if number == 1 else 's'}"
-
-
-def _calls_in(path: Path) -> Iterable[str]:
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ()
-    return _CALLED.findall(text) if _IMPORTED.search(text) else ()

@@ -103,9 +103,12 @@ def work_on_workers(
             same[packing] = reader.id
         work = _best(trace, own, unpacked=packing is not None)
         for stage in own.stages:
+            # What TensorFlow fused stands at the first of its parts, as in the pipeline's own rows.
+            first, *others = own.together(stage)
+            parts = [work[part.address] for part in (first, *others) if part.address in work]
             address = graphs.stage_of.get(same.get(stage.head, ""))
-            if address is not None and stage.address in work:
-                found[address].append(work[stage.address])
+            if stage is first and address is not None and parts:
+                found[address].append(_sum(parts))
     return {address: _sum(parts) for address, parts in found.items()}
 
 

@@ -84,6 +84,18 @@ def test_the_work_of_a_registered_dataset_is_that_of_the_stages_before_the_servi
     assert work["stages.0"].elements == 8.0
 
 
+def test_what_tensorflow_fused_on_the_workers_stands_at_its_first_part() -> None:
+    own = registered(packed=False)
+    fused = {**node("fused", "MapAndBatchDataset", "range"), "key": "fused(map,batch)"}
+    executed = StageGraphs.of(
+        graph("fused", node("range", "RangeDataset"), fused), graph("fused", node("range", "RangeDataset"), fused)
+    ).written
+    trace = Trace(batches=10, seconds=1.0, work={"it:Iterator::Root::MapAndBatch": TracedWork(70.0)})
+    pair = StageGraphs(own.written, executed, by_address=False)
+    work = work_on_workers(trace, [("1000", pair)], whole(packed=False))
+    assert {address: one.at_work for address, one in work.items()} == {"stages.0": pytest.approx(7.0)}
+
+
 def test_the_workers_may_leave_the_packing_out() -> None:
     work = work_on_workers(traced("Iterator::Root"), [("1000", registered())], whole())
     assert set(work) == {"source", "stages.0", "stages.1"}

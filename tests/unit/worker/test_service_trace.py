@@ -6,7 +6,7 @@ import pytest
 from unit.worker.fakes import Event, traced
 
 from pipeprof.profiles.protocol.messages import Trace, TracedCalls, TracedWork
-from pipeprof.profiles.worker.serving.profiler import WorkerMark, cores_between, free_port, offset_ps, read_marks
+from pipeprof.profiles.worker.serving.profiler import WorkerMark, cores_between, offset_ps, read_marks
 from pipeprof.profiles.worker.trace.service_trace import by_caller, merged, read_worker
 from pipeprof.profiles.worker.trace.thread_states import ThreadReading
 
@@ -111,14 +111,3 @@ def test_traces_of_several_workers_add_up() -> None:
     assert both.work["it:b"] == TracedWork(5.0)
     assert both.calls["a"] == TracedCalls(4, 2.0)
     assert merged([]).batches == 0
-
-
-def test_a_port_at_which_something_listens_is_not_free() -> None:
-    import socket
-
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(OSError, match="in use"):
-            free_port(taken.getsockname()[1])
-    assert free_port() > 0
