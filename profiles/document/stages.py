@@ -96,7 +96,7 @@ class ServiceWorker(Model):
     traced: bool = False
     """Its part of what stages cost is known."""
     untraced: str | None = None
-    """Why there is no trace of it; `None` where there is one, and where none was asked for."""
+    """Why there is no trace of it; `None` where there is one, and where none was wanted."""
 
 
 class Service(Model):

@@ -528,12 +528,12 @@ class JobRun:
 
     def _trace_workers(self, step: BatchConsumer | None) -> None:
         """Record what the workers of a service do, where the addresses of their profiler servers are known."""
-        from pipeprof.profiles.worker.trace.service_trace import ServiceWorker, trace_workers
+        from pipeprof.profiles.worker.trace.service_trace import TracedServer, trace_workers
 
         local = self._service
-        workers = [ServiceWorker(address) for address in self.job.trace_workers]
+        workers = [TracedServer(address) for address in self.job.trace_workers]
         if local is not None:
-            workers += map(ServiceWorker, local.traced_at, local.pids[1:])
+            workers += map(TracedServer, local.traced_at, local.pids[1:])
         if not workers:
             return
         if not self._reads_service:

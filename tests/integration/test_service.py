@@ -266,7 +266,11 @@ def test_a_service_without_workers_is_named(made: Cluster, tmp_path: Path) -> No
 
 def wait_for(profile: Path, phase: str) -> None:
     """Wait until a run that goes on has reached a phase."""
-    while not profile.exists() or phase not in [one["name"] for one in json.loads(profile.read_text())["phases"]]:
+    while True:
+        now = json.loads(profile.read_text()) if profile.exists() else {"phases": [], "exit_code": None}
+        if phase in [one["name"] for one in now["phases"]]:
+            return
+        assert now["exit_code"] is None, now["errors"]
         time.sleep(0.05)
 
 

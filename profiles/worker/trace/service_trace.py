@@ -1,7 +1,7 @@
 """Traces of the workers of a tf.data service while this process takes batches from it.
 
-TensorFlow's profiler client asks the profiler server of each worker for a trace of a window. Which stage runs is told
-by the iterators: an op belongs to the iterator that called the function it runs in, so that no graph is needed here.
+TensorFlow's profiler client requests a trace of a window from the profiler server of each worker. The iterators show
+which stage runs: an op belongs to the iterator that called the function it runs in, so that no graph is needed here.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ _NO_BATCH: Final = "it gave no batch while it was traced"
 
 
 @dataclass(frozen=True)
-class ServiceWorker:
-    """A worker with a profiler server; `pid` is its process where that was started here."""
+class TracedServer:
+    """The profiler server of a worker; `pid` is its process where that was started here."""
 
     traced_at: str
     pid: int | None = None
@@ -66,7 +66,7 @@ class ServiceWorker:
 class _Window:
     """A window of one worker, requested in a thread: the request ends with the answer, which may never come."""
 
-    worker: ServiceWorker
+    worker: TracedServer
     seconds: float
     folder: str
     sampled: bool = False
@@ -114,7 +114,7 @@ class _Window:
 
 
 def trace_workers(
-    workers: Sequence[ServiceWorker], loop: Loop, interval_seconds: float, folder: str | None = None
+    workers: Sequence[TracedServer], loop: Loop, interval_seconds: float, folder: str | None = None
 ) -> WorkersTraced:
     """Take batches while the workers are traced, and read what they did for them.
 
@@ -150,7 +150,7 @@ def trace_workers(
 
 
 def _record(
-    workers: Sequence[ServiceWorker], loop: Loop, seconds: float, shared: str | None, *, sampled: bool
+    workers: Sequence[TracedServer], loop: Loop, seconds: float, shared: str | None, *, sampled: bool
 ) -> list[_Window]:
     """Trace all workers at once for some seconds, and take batches meanwhile."""
     with contextlib.ExitStack() as ending:
@@ -283,8 +283,8 @@ _ROOT_PARTS: Final = 2
 def by_caller(events: Events) -> tuple[Events, list[str]]:
     """Put the number of a path before the name of each op that ran in a call of that iterator's functions.
 
-    Two functions may have ops of one name; which of them ran is told by the executor's turn around an op, by its call,
-    and by the iterator that made the call.
+    Two functions may have ops of one name; the executor's turn around an op has the number of its call,
+    and the call is inside the iterator that made it.
 
     Returns:
         The events, and the paths.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[ServiceState], list[st
         words: list[str] = []
         monkeypatch.setattr(ask, "listens", lambda *_: state.listens)
         monkeypatch.setattr(ask, "ask", lambda *_: state)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
         monkeypatch.setattr(os, "execve", lambda _path, given, _environment: words.extend(given))
         return words
 
