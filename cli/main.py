@@ -54,6 +54,7 @@ COMMANDS = {
     "init": None,
     "doctor": None,
     "data": None,
+    "worker": None,
 }
 """Modules of `commands`, in the order of the help, with the class of a command's options where it has one."""
 

@@ -278,6 +278,24 @@ class RunOptions(SharedOptions):
         ),
     ] = None
     worker_cores: Annotated[Text, option("", "N", "Cores that each of these workers may use.  [default: all]")] = None
+    trace_workers: Annotated[
+        Text,
+        option(
+            "",
+            "HOST:PORT,...",
+            "Profiler servers of the workers of a tf.data service, as `pipeprof worker` names them: adds what stages"
+            " cost there.",
+        ),
+    ] = None
+    trace_folder: Annotated[
+        Text,
+        option(
+            "",
+            "FOLDER",
+            "Folder, or gs:// path, that these workers and this machine see: they write their traces there."
+            "  [default: a temporary one of this machine]",
+        ),
+    ] = None
     no_verify: Annotated[
         bool, flag("--no-verify", "Do not try the proposed changes: findings are predictions only.")
     ] = False
@@ -508,6 +526,45 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
     if _WHOLE.fullmatch(text) and least <= (number := int(text)) < 2**63:
         return number
     raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number from {least}, below 2**63")
+
+
+def port(flag: str, text: str | None) -> int:
+    """Parse the number of a port; 0 without one, for any that is free.
+
+    Raises:
+        UsageError: The text is no such number.
+
+    Example:
+        >>> port("--port", "5001"), port("--port", None)
+        (5001, 0)
+    """
+    number = whole(flag, text) if text is not None else 0
+    if number is None or number >= 1 << 16:
+        raise UsageError(f"{flag}: got {text}, expected a port from 1 to 65535")
+    return number
+
+
+def addresses(flag: str, text: str | None) -> list[str]:
+    """Parse addresses with commas between them, each host:port or grpc://host:port; without what stands before a host.
+
+    Raises:
+        UsageError: A part is none, or the same one comes twice.
+
+    Example:
+        >>> addresses("--trace-workers", "h1:5002,grpc://h2:5002")
+        ['h1:5002', 'h2:5002']
+    """
+    from pipeprof.profiles.service.ask import plain_address
+
+    found: list[str] = []
+    for part in text.split(",") if text is not None else ():
+        address = plain_address(part.strip())
+        if address is None:
+            raise UsageError(f"{flag}: got {part.strip()[:60]!r}, expected host:port or grpc://host:port")
+        if address in found:
+            raise UsageError(f"{flag}: {address} is there twice")
+        found.append(address)
+    return found
 
 
 MOST_HOSTS = 4096

@@ -87,6 +87,8 @@ def run(given: RunOptions) -> None:
         host=_host(given),
         workers=options.whole("--workers", given.workers),
         worker_cores=options.whole("--worker-cores", given.worker_cores),
+        trace_workers=options.addresses("--trace-workers", given.trace_workers),
+        trace_folder=given.trace_folder,
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
@@ -269,11 +271,11 @@ def notes_on(settings: RunSettings, again: str) -> Sequence[object]:
         from pipeprof.cli.targets.scripts import what_a_script_does
 
         return (what_a_script_does(settings, again),)
-    from pipeprof.profiles.service.plan import what_is_registered
+    from pipeprof.cli.targets.settings import registrations
 
     loaded = settings.loaded
-    registered = what_is_registered(loaded, settings.target.path, tries=bool(again))
-    return [*(loaded.notes if loaded is not None else ()), *([registered] if registered is not None else [])]
+    tries = "so does each process that tries a change" if again else ""
+    return [*(loaded.notes if loaded is not None else ()), *registrations(settings, tries)]
 
 
 def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:

@@ -32,7 +32,8 @@ MOST_LINES = 100
 MOST_LETTERS = 8_000
 _TENSORFLOWS_OWN = re.compile(
     r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |[IWEF]\d{4} \d\d:\d\d:\d\d|WARNING: All log messages before absl"
-    r"|To enable the following instructions|WARNING:tensorflow:From .*(?:is|are) deprecated|\s*$)"
+    r"|To enable the following instructions|Starting to trace for \d+ ms\. Remaining attempt"
+    r"|WARNING:tensorflow:From .*(?:is|are) deprecated|\s*$)"
 )
 _INSTRUCTIONS = "Instructions for updating:"
 """Of what TensorFlow deprecates: they are in the next line."""

@@ -74,6 +74,8 @@ class Job:
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         worker_cores: Cores of each of them; None for all.
         shares: What the processes may use of the cores while turns last; None for all.
+        trace_workers: Addresses of the profiler servers of other workers, which are traced.
+        trace_folder: Where they write their traces; None for a temporary folder.
         main: The script's dataset that turns are about; None where a run has to find it.
         host: The host whose part is measured; None for all of the data.
     """
@@ -106,6 +108,8 @@ class Job:
     workers: int | None = None
     worker_cores: int | None = None
     shares: CoreShares | None = None
+    trace_workers: list[str] = field(default_factory=list)
+    trace_folder: str | None = None
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     host: HostOf | None = None

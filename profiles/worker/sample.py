@@ -19,7 +19,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
     held_bytes,
     release_source_array,
 )
-from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
+from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_registered, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
@@ -47,7 +47,14 @@ from pipeprof.profiles.protocol.messages import (
     Waiting,
     Warned,
 )
-from pipeprof.profiles.protocol.services import ServiceRead, ServicesRead
+from pipeprof.profiles.protocol.services import (
+    LocalWorker,
+    Registered,
+    RegisteredGraphs,
+    ServiceRead,
+    ServicesRead,
+    ServiceStarted,
+)
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.local_service import LocalService, start_local_service
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
@@ -155,6 +162,7 @@ class JobRun:
                     break
         measured = None
         if self._window is not None and self.phase == "measure":
+            self._window.fold_open()
             measured = self._window.statistics.measured(device=self._device)
         # TensorFlow's model cannot be read while the iterator waits for a service.
         model = self._models.look(self.feed) if not self._reads_service else None
@@ -185,7 +193,7 @@ class JobRun:
             tf = import_tensorflow()
             if self.job.workers is not None:
                 # Before the first op, also before those of the user's file.
-                self._service = start_local_service(tf, self.job.workers, self.job.worker_cores)
+                self._start_service(tf, self.job.workers)
             if self.job.kind == "function":
                 from pipeprof.profiles.worker.load_function import import_early
 
@@ -196,6 +204,11 @@ class JobRun:
             self._floor = self._measure_floor()
             self._send_libraries()
             self._memory.read("import")
+
+    def _start_service(self, tf: Any, workers: int) -> None:
+        self._service = service = start_local_service(tf, workers, self.job.worker_cores)
+        started = list(map(LocalWorker, service.pids[1:], service.traced_at))
+        self._channel.send(ServiceStarted(service.address, started))
 
     def _send_libraries(self) -> None:
         modules = {name: sys.modules[name] for name in self.libraries if name in sys.modules}
@@ -268,6 +281,8 @@ class JobRun:
             self._take_part()
             self._memory.read("build")
         self._meet_services()
+        with self._attempt("no-graph", "The graph that the workers run could not be read"):
+            self._read_registered()
         if self._called is not None:
             self._take_step(self._called)
             if not self._made:
@@ -320,6 +335,13 @@ class JobRun:
         shared = next((service for service in services if service.shares and not service.local), None)
         if shared is not None and not self.job.share_job:
             raise SharedJobError(what_sharing_does(shared))
+
+    def _read_registered(self) -> None:
+        """Tell what the workers of a service run."""
+        if self._watch is None or not self._watch.registered.variants:
+            return
+        read = read_registered(self._watch, self._room())
+        self._channel.send(Registered([RegisteredGraphs(name, *graphs) for name, graphs in read.items()]))
 
     def _edit_graph(self, steps: Sequence[Sequence[str]], ops: Mapping[str, str] | None = None) -> None:
         """Make steps of edits in the dataset's graph; a step without one makes the dataset again from its graph.
@@ -493,6 +515,8 @@ class JobRun:
                 if why is not None:
                     phase.note = f"no trace: {why}"
                     self._note_no_trace(why)
+            with self._attempt("no-worker-trace", "The workers of the tf.data service could not be traced"):
+                self._trace_workers(step)
             if self.job.calibrate and (costs := self._costs()) is not None:
                 self._channel.send(costs)
             with contextlib.suppress(Exception):
@@ -510,6 +534,24 @@ class JobRun:
         read = trace_steps(self._steps(step), self._step_job.kind)
         if read is not None:
             self._channel.send(read)
+
+    def _trace_workers(self, step: BatchConsumer | None) -> None:
+        """Record what the workers of a service do, where the addresses of their profiler servers are known."""
+        from pipeprof.profiles.worker.trace.service_trace import TracedServer, trace_workers
+
+        local = self._service
+        workers = [TracedServer(address) for address in self.job.trace_workers]
+        if local is not None:
+            workers += map(TracedServer, local.traced_at, local.pids[1:])
+        if not workers:
+            return
+        if not self._reads_service:
+            self.warn("no-worker-trace", "No worker was traced: the pipeline reads from no tf.data service.")
+            return
+        seen = self._window.statistics if self._window is not None else None
+        interval = seen.seconds / seen.count if seen is not None and seen.count else 0.0
+        self._channel.send(TraceBegan(TRACE_SECONDS + interval))
+        self._channel.send(trace_workers(workers, self._steps(step), interval, self.job.trace_folder))
 
     def _read_swallowed(self) -> None:
         """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""

@@ -55,7 +55,7 @@ _OP: Final = re.compile(r"^[^:]+:\w+$")
 def calls_by_iterator(events: Events) -> dict[str, TracedCalls]:
     """Sum up calls by the path of the calling iterator, without the numbers of inner iterators."""
     paths = [*events.names, *(name.rpartition("::")[0] for name in events.names)]
-    steps, path = _find_callers(events)
+    steps, path = find_callers(events)
     spent, begun = _sum_own_time(events, steps)
     calls, turns, begins = (
         np.bincount(path, weights=weights, minlength=len(paths)) for weights in (None, spent, begun)
@@ -70,7 +70,7 @@ def calls_by_iterator(events: Events) -> dict[str, TracedCalls]:
     return found
 
 
-def _find_callers(events: Events) -> tuple[Integers, Integers]:
+def find_callers(events: Events) -> tuple[Integers, Integers]:
     """Return the numbers of the calls, sorted, and the name index of the calling iterator of each.
 
     An index from ``len(names)`` on stands for the iterator whose input has that name: a thread kept for calls first

@@ -31,7 +31,7 @@ from pipeprof.profiles.protocol.turns import (
 )
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, NoSizes, take_steps
+from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, HandedOver, NoSizes, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
@@ -187,7 +187,7 @@ CHECK_NS = 10_000_000
 """Interval between checks of the time; a block may overrun by this much."""
 
 
-class BlockWindow:
+class BlockWindow(HandedOver):
     """A window of the step loop that drops the first steps and counts the rest.
 
     Attributes:

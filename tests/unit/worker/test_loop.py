@@ -36,7 +36,7 @@ class Every:
         return self.stride
 
 
-class Chunks:
+class Chunks(loop.HandedOver):
     """A window that keeps every chunk: checks every `every_ms`, ends after `steps` or `looks`."""
 
     def __init__(self, time: FakeTime, *, every_ms: float, looks: int | None = None, steps: int | None = None) -> None:
