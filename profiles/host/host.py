@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +26,8 @@ from pipeprof.profiles.host.procfs import ThreadTimes, descendants, process_cpu_
 from pipeprof.profiles.host.sampler import ProcessReader
 
 TOOL_SECONDS = 2.0
+_JOBS: Final = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "AWS_BATCH_JOB_ID")
+"""Variables that Slurm, PBS, LSF and AWS Batch set, as their manuals have them."""
 
 Run = Callable[[Sequence[str]], str | None]
 
@@ -48,6 +50,16 @@ def run_tool(command: Sequence[str]) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout
+
+
+def scheduler_job(environment: Mapping[str, str]) -> str | None:
+    """Return the job that this process is a part of, as its scheduler names it; None outside of one.
+
+    Example:
+        >>> scheduler_job({"SLURM_JOB_ID": "812"}), scheduler_job({"PBS_JOBID": ""})
+        ('812', None)
+    """
+    return next((environment[name] for name in _JOBS if environment.get(name)), None)
 
 
 def cpu_model(proc: Path = PROC, run: Run = run_tool) -> str | None:
