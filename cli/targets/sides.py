@@ -118,7 +118,8 @@ def in_other_python(side: GivenSide, program: str, folder: Path) -> GivenSide:
         raise UsageError(f"--b-python measures B, but {side.shown.text} is a saved profile: give the spec or function")
     if side.settings.target.kind == "script":
         raise UsageError("--b-python is for specs and functions: a script's process is started with its own Python")
-    settings = replace(side.settings, interpreter=other_python(program, folder))
+    interpreter = other_python(program, folder, spec=side.settings.loaded is not None)
+    settings = replace(side.settings, interpreter=interpreter)
     return replace(side, settings=settings, shown=side.shown.model_copy(update={"python": program}))
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeprof.profiles.document.base import Limit, Model
+from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.subject import Tool
 
 SkipKind = Literal["broken", "partial", "foreign", "newer"]
@@ -57,7 +57,7 @@ class TopRow(Model):
     """Of its jobs, from `--hours`; `None` without them."""
     wasted_hours: float | None = None
     """`wait_share` of each job times its device hours; `None` without them."""
-    limited_by: Limit | None = None
+    limited_by: str | None = None
     """The limit that most of its profiles name."""
     rule: str | None = None
     """Of the finding with the largest measured gain."""

@@ -168,13 +168,13 @@ def _readable(library: Any, connection: Any, paths: Sequence[Path], damaged: lis
 def _load(connection: Any, table: Table, paths: Sequence[Path]) -> None:
     """Make a table of files, whatever columns they have: those that are missing are null, others are left out."""
     if not paths:
-        columns = ", ".join(f"NULL::{kind} AS {name}" for name, kind in table.types.items())
+        columns = ", ".join(f'NULL::{kind} AS "{name}"' for name, kind in table.types.items())
         connection.execute(f"CREATE TABLE {table.name} AS SELECT {columns} LIMIT 0")
         return
     files = _files(paths)
     there = {row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()}
     columns = ", ".join(
-        f"TRY_CAST({name} AS {kind}) AS {name}" if name in there else f"NULL::{kind} AS {name}"
+        f'TRY_CAST("{name}" AS {kind}) AS "{name}"' if name in there else f'NULL::{kind} AS "{name}"'
         for name, kind in table.types.items()
     )
     of_import = "parse_filename(filename, true)"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from statistics import median
@@ -18,7 +18,7 @@ from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison, Test,
 from pipeprof.profiles.experiment.statistics import Interval, estimate
 from pipeprof.profiles.fleet.answers import FindingRow, FleetAnswer, HostRow, RegressionRow, TopRow
 from pipeprof.profiles.fleet.database import Database
-from pipeprof.profiles.fleet.shifts import LEAST, Shift, shifts
+from pipeprof.profiles.fleet.shifts import LEAST, shifts
 
 Question = Literal["top", "regressions", "findings", "hosts"]
 _PROVEN = "f.status = 'kept' AND f.speedup IS NOT NULL"
@@ -175,23 +175,39 @@ def _answer_regressions(found: FleetAnswer, chosen: _Chosen) -> None:
         if len(runs) < 2 * LEAST:
             short += 1
             continue
-        unit, rates = _rates(runs)
-        changes = shifts([-math.log(rate) for rate in rates], [run.host for run in runs])
-        ends = [*(change.at for change in changes), len(runs)]
-        for place, change in enumerate(changes):
-            if change.change.mean < 0:
-                continue
-            begin = ends[place - 1] if place else 0
-            row = _regression(runs, rates, change, (begin, ends[place + 1]))
-            row.pipeline, row.step, row.hosts, row.unit = pipeline, step, _class_text(*host_class), unit
-            faster = next((later for later in changes[place + 1 :] if later.change.mean < 0), None)
-            row.faster_again = _time(runs[faster.at].started) if faster is not None else None
-            found.regressions.append(row)
+        about = {"pipeline": pipeline, "step": step, "hosts": _class_text(*host_class)}
+        found.regressions += [RegressionRow.model_validate({**about, **row}) for row in _regressions_of(runs)]
     found.regressions.sort(key=lambda row: (row.faster_again is not None, -row.slower, row.pipeline))
     if short:
         found.notes.append(
             f"{short:,} series have fewer than {2 * LEAST} profiles of one step and class of hosts: not judged"
         )
+
+
+def _regressions_of(runs: Sequence[_Run]) -> Iterator[dict[str, object]]:
+    """The changes for the worse in one series."""
+    unit, rates = _rates(runs)
+    changes = shifts([-math.log(rate) for rate in rates], [run.host for run in runs])
+    begins = [0, *(change.at for change in changes), len(runs)]
+    for place, change in enumerate(changes):
+        if change.change.mean < 0:
+            continue
+        begin, end = begins[place], begins[place + 2]
+        faster = next((later.at for later in changes[place + 1 :] if later.change.mean < 0), None)
+        yield {
+            "started": _time(runs[change.at].started),
+            "before_commit": runs[change.at - 1].commit,
+            "commit": runs[change.at].commit,
+            "before": median(rates[begin : change.at]),
+            "after": median(rates[change.at : end]),
+            "unit": unit,
+            "slower": change.change.value,
+            "low": change.change.low,
+            "high": change.change.high,
+            "runs_before": change.at - begin,
+            "runs_after": end - change.at,
+            "faster_again": _time(runs[faster].started) if faster is not None else None,
+        }
 
 
 def _series(chosen: _Chosen) -> dict[tuple[Any, ...], list[_Run]]:
@@ -215,25 +231,6 @@ def _rates(runs: Sequence[_Run]) -> tuple[Literal["elements", "batches"], list[f
     if len(elements) == len(runs):
         return "elements", elements
     return "batches", [run.batches or 0.0 for run in runs]
-
-
-def _regression(runs: Sequence[_Run], rates: Sequence[float], shift: Shift, ends: tuple[int, int]) -> RegressionRow:
-    begin, end = ends
-    return RegressionRow(
-        pipeline="",
-        hosts="",
-        started=_time(runs[shift.at].started),
-        before_commit=runs[shift.at - 1].commit,
-        commit=runs[shift.at].commit,
-        before=median(rates[begin : shift.at]),
-        after=median(rates[shift.at : end]),
-        unit="batches",
-        slower=shift.change.value,
-        low=shift.change.low,
-        high=shift.change.high,
-        runs_before=shift.at - begin,
-        runs_after=end - shift.at,
-    )
 
 
 def _time(at: datetime | None) -> str:

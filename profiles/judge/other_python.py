@@ -54,11 +54,12 @@ def _build() -> str:
     return f"{sys.implementation.cache_tag} {sys.platform} {platform.machine()}"
 
 
-def other_python(program: str, folder: Path) -> Interpreter:
+def other_python(program: str, folder: Path, *, spec: bool) -> Interpreter:
     """The interpreter of an environment that was found to be able to run the worker.
 
     Args:
         folder: For the links; it must outlive the last worker.
+        spec: Whether the worker builds a spec, whose models are pydantic's; a function needs nothing of `BROUGHT`.
 
     Raises:
         UsageError: There is no such program, it is no Python, or something is missing in its environment.
@@ -76,7 +77,8 @@ def other_python(program: str, folder: Path) -> Interpreter:
         for name in BROUGHT:
             _link(last, name)
         answer = _ask(found, program)
-    missing = [name for name in answer.lacking if name not in ("_yaml", "psutil")]
+    wanted = (*NEEDED, "pydantic", "yaml") if spec else NEEDED
+    missing = [name for name in wanted if name in answer.lacking]
     if missing:
         packages = " ".join(_INSTALLED_AS.get(name, name) for name in missing)
         other = "" if set(missing) <= set(NEEDED) else f", as its Python is {answer.python} and not as this one"

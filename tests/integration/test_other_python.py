@@ -66,7 +66,7 @@ def test_a_spec_is_measured_by_another_python_that_lacks_what_pipeprof_needs(tmp
         steps=20,
         warmup_seconds=0.1,
         lock=False,
-        interpreter=other_python(str(python), tmp_path / "links"),
+        interpreter=other_python(str(python), tmp_path / "links", spec=True),
     )
     profile = run_sample(settings, ProfileWriter([tmp_path / "profile.json"]), Silent())
     assert (profile.exit_code, profile.errors) == (0, [])
@@ -78,8 +78,24 @@ def test_a_spec_is_measured_by_another_python_that_lacks_what_pipeprof_needs(tmp
 
 def test_this_python_lacks_nothing_and_takes_no_module_of_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "links").mkdir()
-    found = other_python(sys.executable, tmp_path / "links")
+    found = other_python(sys.executable, tmp_path / "links", spec=True)
     (tmp_path / "json.py").write_text("raise SystemExit('from the current folder')")
     command = child_command(module.__name__, interpreter=found)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["lacking"] == []
+
+
+def test_the_worker_of_a_function_imports_nothing_that_only_pipeprof_needs() -> None:
+    refused = f"""
+import sys
+
+class Refuse:
+    def find_spec(self, name, *_):
+        if name.partition(".")[0] in {[*BROUGHT, "rich", "typer"]}:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, Refuse())
+import pipeprof.profiles.worker.copies.fork_server, pipeprof.profiles.worker.turns.turn_run
+"""
+    done = subprocess.run([sys.executable, "-c", refused], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

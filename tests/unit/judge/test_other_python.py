@@ -56,7 +56,7 @@ def test_a_process_of_another_python_finds_pipeprof_first_and_what_it_lacks_last
 
 
 def test_what_the_worker_imports_is_linked(tmp_path: Path, program: Program) -> None:
-    found = other_python(program(answer()), folder(tmp_path))
+    found = other_python(program(answer()), folder(tmp_path), spec=True)
     assert [path.name for path in Path(found.first).iterdir()] == ["pipeprof"]
     linked = {path.name.partition(".")[0] for path in Path(found.last).iterdir()}
     assert {"pydantic", "pydantic_core", "yaml"} <= linked <= set(BROUGHT)
@@ -68,8 +68,10 @@ def test_compiled_modules_go_to_the_same_build_alone(tmp_path: Path, program: Pr
     with pytest.raises(
         UsageError, match=r"lacks pydantic pyyaml, as its Python is 3.11.1 and not as this one: .* -m pip"
     ):
-        other_python(path, folder(tmp_path))
+        other_python(path, folder(tmp_path), spec=True)
     assert list((tmp_path / "links" / "beside-pipeprof").iterdir()) == []
+    (tmp_path / "again").mkdir()
+    assert other_python(path, tmp_path / "again", spec=False).path == path
 
 
 @pytest.mark.parametrize(
@@ -85,7 +87,7 @@ def test_what_cannot_run_the_worker_is_refused(
     tmp_path: Path, program: Program, said: object, code: int, refusal: str
 ) -> None:
     with pytest.raises(UsageError, match=refusal):
-        other_python(program(said, code), folder(tmp_path))
+        other_python(program(said, code), folder(tmp_path), spec=True)
 
 
 @pytest.mark.parametrize(
