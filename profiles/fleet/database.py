@@ -45,20 +45,26 @@ def duckdb() -> Any:
     return found
 
 
-def write_parquet(lines: Path, table: Table, path: Path) -> None:
+def in_memory() -> Any:
+    """A database of DuckDB's that is not closed yet, as a context.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    return duckdb().connect(":memory:")
+
+
+def write_parquet(connection: Any, lines: Path, table: Table, path: Path) -> None:
     """Write the rows of a table, one line of JSON each, as a Parquet file.
 
     Raises:
-        UsageError: DuckDB is not installed.
         OSError: The file cannot be written.
     """
-    library = duckdb()
     columns = ", ".join(f"{name!r}: {kind!r}" for name, kind in table.types.items())
     read = f"read_json({_quoted(lines)}, format = 'newline_delimited', columns = {{{columns}}})"
     try:
-        with library.connect(":memory:") as connection:
-            connection.execute(f"COPY (SELECT * FROM {read}) TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
-    except library.IOException as error:
+        connection.execute(f"COPY (SELECT * FROM {read}) TO {_quoted(path)} (FORMAT parquet, COMPRESSION zstd)")
+    except duckdb().IOException as error:
         raise OSError(5, _first_line(error), str(path)) from None
 
 
@@ -86,7 +92,7 @@ class Database:
             ProfileError: No file of `runs` can be read.
         """
         library = duckdb()
-        connection = library.connect(":memory:")
+        connection = in_memory()
         damaged: list[str] = []
         for table in TABLES:
             readable = _readable(library, connection, files.get(table.name, ()), damaged)

@@ -20,7 +20,7 @@ from pipeprof.pipelines.errors import PipeprofError, ProfileError, UsageError
 from pipeprof.profiles.document.store import reason
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.fleet.answers import Added, Skipped
-from pipeprof.profiles.fleet.database import Database, write_parquet
+from pipeprof.profiles.fleet.database import Database, duckdb, in_memory, write_parquet
 from pipeprof.profiles.fleet.scan import files_of, read_rows
 from pipeprof.profiles.fleet.tables import RUNS, TABLES, RowError
 
@@ -80,6 +80,7 @@ def add(folder: Path, names: Sequence[str], tool: Tool) -> Added:
         ProfileError: The fleet cannot be read.
         PipeprofError: It cannot be written.
     """
+    duckdb()
     _require_own(folder)
     imports = imports_in(folder)
     known = Database.of(files_in(folder, imports)).hashes() if imports else set[str]()
@@ -131,14 +132,15 @@ def _import_name(hashes: Sequence[str], latest: str) -> str:
 def _write_import(folder: Path, lines: Path, name: str) -> None:
     try:
         _make(folder)
-        for table in _ORDER:
-            place = folder / table.name
-            _make(place)
-            if not (lines / table.name).stat().st_size:
-                continue
-            temporary = place / f".{name}.tmp"
-            write_parquet(lines / table.name, table, temporary)
-            os.replace(temporary, place / f"{name}{SUFFIX}")  # noqa: PTH105 - as in the store of profiles
+        with in_memory() as connection:
+            for table in _ORDER:
+                place = folder / table.name
+                _make(place)
+                if not (lines / table.name).stat().st_size:
+                    continue
+                temporary = place / f".{name}.tmp"
+                write_parquet(connection, lines / table.name, table, temporary)
+                os.replace(temporary, place / f"{name}{SUFFIX}")  # noqa: PTH105 - as in the store of profiles
     except OSError as error:
         raise PipeprofError(f"{folder}: the fleet cannot be written ({reason(error)})") from None
 

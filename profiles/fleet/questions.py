@@ -92,6 +92,7 @@ class _Chosen:
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """The rows of a statement; `values` are those of what stands behind the runs that count."""
+        statement = statement.strip()
         begun = f"WITH chosen AS (SELECT * FROM runs WHERE {self._where})"
         further = f", {statement.removeprefix('WITH ')}" if statement.startswith("WITH ") else f" {statement}"
         return self._database.rows(begun + further, [*self._values, *values])

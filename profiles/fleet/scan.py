@@ -19,7 +19,7 @@ _WILD = frozenset("*?[")
 def files_of(names: Sequence[str]) -> Iterator[Path]:
     """Every file that a path, a folder or a pattern names, each once; of a folder those that end with ``.json``.
 
-    Links to folders are not followed, so no loop of links is walked.
+    Hidden folders are left out. Links to folders are not followed, so no loop of links is walked.
 
     Raises:
         UsageError: A name stands for nothing.
@@ -51,7 +51,7 @@ def _of(name: str) -> Iterator[str]:
 
 def _below(folder: str) -> Iterator[str]:
     for place, folders, files in os.walk(folder):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
         yield from (os.path.join(place, file) for file in sorted(files) if file.endswith(".json"))  # noqa: PTH118
 
 

@@ -3,8 +3,11 @@
 Runs are single measurements on machines of one class, not pairs in turns as those of a gate. So a change is judged by
 how much the runs of one host differ from each other: each host has a pace of its own, and one change is common to all
 (least squares with a constant for each host). What hosts differ by is no change then, however they follow each other.
-The runs of hosts with fewer than `LEAST` of them are taken together as those of one host. The error of a whole series
-is divided among all places where it could change, and a change counts beyond the same floor as everywhere, 3 %.
+The runs of hosts with fewer than `LEAST` of them are taken together as those of one host.
+
+A series is looked at as a whole and in three halves of it, so that a pace which comes back does not hide both of its
+changes; then again on both sides of the clearest change. The error of a look is divided among all of its places, and a
+change counts beyond the same floor as everywhere, 3 %.
 """
 
 from __future__ import annotations
@@ -25,37 +28,11 @@ class Shift:
 
     Attributes:
         at: The first run of the new pace, by its place in the series.
-        change: Of the logarithms; positive is slower.
+        change: Of the logarithms, from the runs since the change before to those until the next; positive is slower.
     """
 
     at: int
     change: Interval
-
-
-@dataclass
-class _Host:
-    """Sums of the runs of one host before a place, and of all."""
-
-    count: int = 0
-    total: float = 0.0
-    squares: float = 0.0
-    before: int = 0
-    sum_before: float = 0.0
-
-    @property
-    def weight(self) -> float:
-        """What a comparison of both sides on this host counts."""
-        return self.before * (self.count - self.before) / self.count
-
-    @property
-    def difference(self) -> float:
-        """The weight times the difference of the means after and before."""
-        return self.before * self.total / self.count - self.sum_before
-
-    @property
-    def spread(self) -> float:
-        """Squared differences from the mean of the host."""
-        return max(0.0, self.squares - self.total**2 / self.count)
 
 
 def shifts(values: Sequence[float], hosts: Sequence[str]) -> list[Shift]:
@@ -65,57 +42,83 @@ def shifts(values: Sequence[float], hosts: Sequence[str]) -> list[Shift]:
         values: Logarithms of times, in the order of the runs.
         hosts: Of each run.
     """
-    return sorted(_split(values, hosts, 0), key=lambda shift: shift.at)
+    places = sorted(_split(values, hosts, 0, len(values)))
+    found = []
+    for before, at, after in zip([0, *places], places, [*places[1:], len(values)], strict=False):
+        part = list(_changes(values[before:after], hosts[before:after]))
+        change = next((change for place, change in part if place == at - before), None)
+        if change is not None and _is_certain(change, ERROR):
+            found.append(Shift(at, change))
+    return found
 
 
-def _split(values: Sequence[float], hosts: Sequence[str], offset: int) -> Iterator[Shift]:
-    """The clearest change, then those of both parts."""
-    best = _clearest(values, hosts)
-    if best is None:
-        return
-    yield Shift(best.at + offset, best.change)
-    yield from _split(values[: best.at], hosts[: best.at], offset)
-    yield from _split(values[best.at :], hosts[best.at :], offset + best.at)
-
-
-def _clearest(values: Sequence[float], hosts: Sequence[str]) -> Shift | None:
-    number = len(values)
+def _split(values: Sequence[float], hosts: Sequence[str], begin: int, end: int) -> Iterator[int]:
+    """The place of the clearest change in a part of a series, then those on both sides of it."""
+    number = end - begin
     if number < 2 * LEAST:
-        return None
+        return
+    quarters = [begin + number * quarter // 4 for quarter in range(5)]
+    halves = zip(quarters, quarters[2:], strict=False) if number >= 8 * LEAST else ()
+    windows = [(begin, end), *halves]
+    tests = sum(last - first - 2 * LEAST + 1 for first, last in windows)
+    clearest = [
+        (_strength(change), first + place, change)
+        for first, last in windows
+        for place, change in [_clearest(values[first:last], hosts[first:last])]
+        if change is not None
+    ]
+    strength, at, change = max(clearest, key=lambda one: one[0], default=(0.0, 0, None))
+    if change is not None and strength > 0 and _is_certain(change, ERROR / tests):
+        yield at
+        yield from _split(values, hosts, begin, at)
+        yield from _split(values, hosts, at, end)
+
+
+def _clearest(values: Sequence[float], hosts: Sequence[str]) -> tuple[int, Interval | None]:
+    return max(_changes(values, hosts), key=lambda one: _strength(one[1]), default=(0, None))
+
+
+def _strength(change: Interval) -> float:
+    """How many standard errors a change in either direction is beyond the floor."""
+    beyond = abs(change.mean) - SPEED_FLOOR
+    return beyond / change.error if change.error else math.copysign(math.inf, beyond)
+
+
+def _is_certain(change: Interval, error: float) -> bool:
+    tested = Comparison(change)
+    return (tested if change.mean > 0 else tested.mirrored()).exceeds(SPEED_FLOOR, error)
+
+
+def _changes(values: Sequence[float], hosts: Sequence[str]) -> Iterator[tuple[int, Interval]]:
+    """What the pace changes by at each place of a series that has enough runs on both sides."""
+    number = len(values)
     runs = Counter(hosts)
+    own = {host: place for place, host in enumerate(host for host, count in runs.items() if count >= LEAST)}
+    # The rest is one host more.
+    places = [own.get(host, len(own)) for host in hosts]
     # Differences from one value: squares of large sums would lose digits.
     values = [value - values[0] for value in values]
-    names = [host if runs[host] >= LEAST else "" for host in hosts]
-    known = {name: _Host() for name in names}
-    for name, value in zip(names, values, strict=True):
-        host = known[name]
-        host.count += 1
-        host.total += value
-        host.squares += value * value
-    freedom = number - len(known) - 1
+    counts, totals = [0] * (len(own) + 1), [0.0] * (len(own) + 1)
+    for place, value in zip(places, values, strict=True):
+        counts[place] += 1
+        totals[place] += value
+    known = sum(count > 0 for count in counts)
+    freedom = number - known - 1
     if freedom < 1:
-        return None
-    spread = sum(host.spread for host in known.values())
+        return
+    squares = sum(value * value for value in values)
+    spread = squares - sum(total**2 / count for total, count in zip(totals, counts, strict=True) if count)
+    before = [0] * len(counts)
+    # Of a host with n runs, b of them before the place, a comparison of both sides weighs b (n - b) / n.
     weight = difference = 0.0
-    best: tuple[float, Shift] | None = None
     for at in range(1, number - LEAST + 1):
-        host = known[names[at - 1]]
-        weight -= host.weight
-        difference -= host.difference
-        host.before += 1
-        host.sum_before += values[at - 1]
-        weight += host.weight
-        difference += host.difference
-        if at < LEAST or weight < LEAST / 2 * (1 - LEAST / number):
-            continue
-        mean = difference / weight
-        error = math.sqrt(max(0.0, spread - mean * difference) / freedom / weight)
-        change = Interval(mean, error, freedom, number)
-        strength = (abs(mean) - SPEED_FLOOR) / error if error else math.inf if abs(mean) > SPEED_FLOOR else -math.inf
-        if best is None or strength > best[0]:
-            best = strength, Shift(at, change)
-    if best is None:
-        return None
-    tested = Comparison(best[1].change)
-    sided = tested if best[1].change.mean > 0 else tested.mirrored()
-    return best[1] if sided.exceeds(SPEED_FLOOR, ERROR / (number - 2 * LEAST + 1)) else None
+        place, value = places[at - 1], values[at - 1]
+        count, earlier = counts[place], before[place]
+        before[place] = earlier + 1
+        weight += (count - 2 * earlier - 1) / count
+        difference += totals[place] / count - value
+        # Half of what `LEAST` runs of one host on the shorter side weigh.
+        if at >= LEAST and weight >= LEAST / 2 * (1 - LEAST / number):
+            mean = difference / weight
+            error = math.sqrt(max(0.0, spread - mean * difference) / freedom / weight)
+            yield at, Interval(mean, error, freedom, number)

@@ -329,7 +329,7 @@ def rows_of(key: str, document: Document) -> Iterator[tuple[str, Row]]:
         raise RowError("partial", "no step was measured")
     yield RUNS.name, run
     for table, name in ((STAGES, "stages"), (FINDINGS, "findings")):
-        parts = document.get(name) or ()
+        parts = document.get(name) or []
         if not isinstance(parts, list) or not all(isinstance(part, dict) for part in parts):
             raise RowError("broken", f"{name} is no list of objects")
         for place, part in enumerate(parts, 1):

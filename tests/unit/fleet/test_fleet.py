@@ -12,7 +12,10 @@ from typing import Any
 import pytest
 from unit.fleet.fleets import FINDING, profile, save, series
 
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.fleet import database, folder
+from pipeprof.profiles.fleet.database import Database
 
 Pipeprof = Callable[..., Any]
 
@@ -45,6 +48,19 @@ def told(pipeprof: Pipeprof) -> Callable[..., Any]:
         return json.loads(out)
 
     return call
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """A fleet of one profile, open, and its folder with other files in it."""
+    place = tmp_path_factory.mktemp("one")
+    save(place / "runs", [profile(0)])
+    (place / "secret.txt").write_text("hidden")
+    (place / "secret.csv").write_text("a,b\nhidden,2\n")
+    folder.add(place / folder.DEFAULT, [str(place / "runs")], Tool(version="1"))
+    found = folder.open_fleet(place / folder.DEFAULT)
+    found.folder = place  # type: ignore[attr-defined]
+    return found
 
 
 def fleet_of(told: Callable[..., Any], *groups: list[dict[str, Any]]) -> None:
@@ -171,10 +187,10 @@ def test_an_import_that_did_not_end_does_not_count(told: Callable[..., Any], mon
     told("add", "runs")
     save(Path("runs"), [profile(1)], "more")
 
-    def fails(lines: Path, table: Any, path: Path) -> None:
+    def fails(connection: Any, lines: Path, table: Any, path: Path) -> None:
         if table.name == "runs":
             raise KeyboardInterrupt
-        database.write_parquet(lines, table, path)
+        database.write_parquet(connection, lines, table, path)
 
     with monkeypatch.context() as patch:
         patch.setattr(folder, "write_parquet", fails)
@@ -254,17 +270,26 @@ def test_any_name_of_a_folder(told: Callable[..., Any], place: str) -> None:
         "SELECT * FROM query('COPY runs TO ''out.csv''')",
     ],
 )
-def test_sql_reads_the_tables_and_nothing_else(pipeprof: Pipeprof, told: Callable[..., Any], statement: str) -> None:
-    save(Path("runs"), [profile(0)])
-    told("add", "runs")
-    Path("secret.txt").write_text("hidden")
-    Path("secret.csv").write_text("a,b\nhidden,2\n")
-    before = everything(Path())
-    code, out, err = pipeprof("query", statement)
-    assert code == 2, out
-    assert "hidden" not in out + err
-    assert "Traceback" not in err
-    assert everything(Path()) == before
+def test_sql_reads_the_tables_and_nothing_else(one: Database, statement: str) -> None:
+    here = Path.cwd()
+    os.chdir(one.folder)
+    try:
+        before = everything(Path())
+        with pytest.raises(UsageError, match=r"^fleet query") as refused:
+            one.query(statement, 60.0)
+        assert "hidden" not in str(refused.value)
+        assert everything(Path()) == before
+    finally:
+        os.chdir(here)
+
+
+def test_a_refused_question_is_one_line_and_code_2(pipeprof: Pipeprof, told: Callable[..., Any]) -> None:
+    fleet_of(told, [profile(0)])
+    code, out, err = pipeprof("query", "COPY runs TO 'out.csv'")
+    assert (code, out) == (2, "")
+    assert err == "pipeprof: error: fleet query reads the tables of the fleet and nothing else: give one SELECT\n"
+    code, _, err = pipeprof("query", "SELECT * FROM read_text('jobs.csv')")
+    assert (code, "and no files, extensions or settings" in err) == (2, True)
 
 
 def test_a_question_that_never_ends_is_ended(pipeprof: Pipeprof, told: Callable[..., Any]) -> None:

@@ -118,7 +118,7 @@ def test_devices_are_those_of_the_steps_else_of_the_host() -> None:
 
 
 def test_files_folders_and_patterns(tmp_path: Path) -> None:
-    for name in ("a/one.json", "a/b/two.json", "a/b/other.txt", "three.json"):
+    for name in ("a/one.json", "a/b/two.json", "a/b/other.txt", "a/.venv/x.json", "three.json"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("{}")
