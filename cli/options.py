@@ -190,6 +190,12 @@ DatasetSize = Annotated[
 ]
 NoCache = Annotated[bool, flag("--no-cache", "Leave out changes that add a cache.")]
 Steps = Annotated[Text, option("", "N", "Measure at most this many steps.")]
+Label = Annotated[
+    Texts,
+    option(
+        "--label", "NAME=VALUE,...", "Save labels in the profile, such as team=vision; job=… names the job. Repeatable."
+    ),
+]
 Rerun = Annotated[
     bool, flag("--rerun", "Run a training script again, in several processes, to measure changes in the training.")
 ]
@@ -267,6 +273,7 @@ class RunOptions(SharedOptions):
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
+    labels: Label = None
     live: Annotated[bool, flag("--live", "Draw the pipeline while it runs, on a terminal.")] = False
     workers: Annotated[
         Text,
@@ -351,6 +358,7 @@ class FixOptions(SharedOptions):
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
+    labels: Label = None
     force: FixForce = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
@@ -506,6 +514,19 @@ def duration(flag: str, text: str | None) -> float | None:
     return seconds
 
 
+def age_of(flag: str, text: str) -> float:
+    """Parse an age in seconds: days, or any duration.
+
+    Example:
+        >>> age_of("--older", "30d"), age_of("--older", "12h")
+        (2592000.0, 43200.0)
+    """
+    days = text.strip().removesuffix("d")
+    if text.strip().endswith("d") and days.isdecimal() and int(days) > 0:
+        return 86_400.0 * int(days[:6])
+    return duration(flag, text) or 0.0
+
+
 def _seconds_of(clock: re.Match[str]) -> float:
     hours, minutes, seconds = (float(part or 0) for part in clock.groups())
     return 3600 * hours + 60 * minutes + seconds
@@ -637,6 +658,20 @@ def dataset_size(text: str | None) -> DataSize | None:
     except UsageError:
         expected = "a size such as 1.2TB, or a number of elements such as 500000"
         raise UsageError(f"--dataset-size: got {text!r}, expected {expected}") from None
+
+
+def labels(texts: Sequence[str] | None) -> dict[str, str]:
+    """Parse the values of ``--label``.
+
+    Raises:
+        UsageError: One is no label.
+    """
+    from pipeprof.profiles.document.subject import labels_of
+
+    try:
+        return labels_of(texts or ())
+    except ValueError as error:
+        raise UsageError(f"--label: {error}") from None
 
 
 def dispatch(text: str | None) -> int | Literal["sync"] | None:

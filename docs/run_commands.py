@@ -18,6 +18,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,7 @@ BEFORE = {
     "fix train.py --change": "env -u PIPEPROF_BUDGET pipeprof run train.py",
     "show --out fast.plan.json": "pipeprof fix train.py:make_dataset --step simulate:1ms",
     "--baseline base.json": "pipeprof gate spec.yaml --baseline base.json --update-baseline",
+    "pipeprof fleet": "pipeprof fleet add runs/",
     "show --history gates.jsonl": "pipeprof gate a.yaml --against b.yaml --history gates.jsonl",
     "--bisect v1.0..main": (
         f"cp b.yaml spec.yaml && {_COMMIT} fast && git tag v1.0 && cp a.yaml spec.yaml && {_COMMIT} slow"
@@ -119,6 +121,13 @@ def prepare(folder: Path) -> None:
     hosts = ("host0", "host1", "host2")
     for name in ("profile", "a", "before", "after", *hosts, "pipeprof-out/flowers-20260731T101112Z"):
         shutil.copy(ROOT / "tests" / "recorded" / "profiles" / "jpeg-folder.json", folder / f"{name}.json")
+    (folder / "runs").mkdir()
+    shutil.copy(folder / "profile.json", folder / "runs")
+    (folder / "jobs.csv").write_text("job,device_hours\n812,96\n", encoding="utf-8")
+    other = folder / "other" / "bin" / "python"
+    other.parent.mkdir(parents=True)
+    other.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+    other.chmod(0o755)
     traces(folder)
     subprocess.run([sys.executable, "make_data.py"], cwd=folder, check=True, env=environment(), capture_output=True)
     (folder / ".gitignore").write_text("pipeprof-out/\n", encoding="utf-8")

@@ -6,15 +6,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.align import StageGraphs
+from pipeprof.pipelines.graph.structure import structure_hash
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
 from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Series, Throughput
+from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
+from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, ServiceWorker, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
@@ -79,6 +80,9 @@ class RunFacts:
     data_size: DataSize | None = None
     gpus: list[GpuUse] = field(default_factory=list)
     no_cache: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+    job: str | None = None
+    commit: str | None = None
     service_workers: dict[str, int] = field(default_factory=dict)
     worker_list: list[ServiceWorker] = field(default_factory=list)
 
@@ -111,10 +115,13 @@ def assemble(
     profile = Profile(
         tool=facts.tool,
         command=facts.command,
-        target=facts.target,
+        target=_target(facts, observed),
         complete=exit_code == 0 and observed.complete,
         exit_code=exit_code,
         started=facts.started,
+        labels=facts.labels,
+        job=facts.job,
+        commit=facts.commit,
         seed=facts.plan.seed,
         data_size=facts.data_size,
         no_cache=facts.no_cache,
@@ -155,6 +162,12 @@ def assemble(
     )
     profile.verdict = conclude(profile) if exit_code is not None or steps else None
     return profile
+
+
+def _target(facts: RunFacts, observed: Observed) -> Target:
+    if observed.graphs is None:
+        return facts.target
+    return facts.target.model_copy(update={"graph_sha256": structure_hash(observed.graphs.written)})
 
 
 def _phases(observed: Observed, sampler: Sampler | None, *, ran_out: bool) -> list[Phase]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -18,6 +19,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.sharding import HostPart
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Target, Tool, spec_target
+from pipeprof.profiles.git.repository import checked_out
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
@@ -161,6 +163,9 @@ class Run:
             stages=stages,
             data_size=settings.data_size,
             no_cache=settings.no_cache,
+            labels=dict(settings.labels),
+            job=settings.labels.get("job") or hosts.scheduler_job(os.environ),
+            commit=checked_out(settings.target.path, os.environ),
             written=list(stages.values()) if settings.loaded is not None else None,
         )
         self._phases_told = 0

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.steps.step import Step
+    from pipeprof.pipelines.target.import_path import Interpreter
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
@@ -64,6 +65,8 @@ class RunSettings:
         replayed: Arguments of the recorded step, in place of that of a script; empty for its own.
         made: Files that earlier processes of it have written, and with nothing of the user's in them.
         host: The one of several hosts whose part is measured.
+        labels: By name, for the profile.
+        interpreter: The Python of another environment that runs the worker; None for this one.
     """
 
     target: ParsedTarget
@@ -101,6 +104,8 @@ class RunSettings:
     replayed: Mapping[str, object] = field(default_factory=dict)
     made: Sequence[str] = ()
     host: HostOf | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    interpreter: Interpreter | None = None
 
     @property
     def lock_patience(self) -> float:
@@ -246,6 +251,7 @@ def job_of(
         main=settings.main,
         made=list(settings.made),
         host=settings.host,
+        interpreter=settings.interpreter,
     )
 
 

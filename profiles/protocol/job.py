@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from pipeprof.pipelines.target.import_path import Interpreter
 from pipeprof.profiles.protocol.store import StoreJob
 from pipeprof.profiles.protocol.turns import TurnsJob
 
@@ -78,6 +79,7 @@ class Job:
         trace_folder: Where they write their traces; None for a temporary folder.
         main: The script's dataset that turns are about; None where a run has to find it.
         host: The host whose part is measured; None for all of the data.
+        interpreter: The Python of another environment that runs the worker; None for this one.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -113,6 +115,7 @@ class Job:
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     host: HostOf | None = None
+    interpreter: Interpreter | None = None
 
     def in_epochs(self) -> Job:
         """The same in one process, whose epochs take turns."""

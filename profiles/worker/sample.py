@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import platform
 import sys
 import traceback
 from contextlib import contextmanager, nullcontext
@@ -213,6 +214,7 @@ class JobRun:
     def _send_libraries(self) -> None:
         modules = {name: sys.modules[name] for name in self.libraries if name in sys.modules}
         versions = {name: getattr(module, "__version__", None) for name, module in modules.items()}
+        versions["python"] = platform.python_version()
         gpus = [device.name for device in modules["tensorflow"].config.list_physical_devices("GPU")]
         self._channel.send(Libraries(versions=versions, gpus=gpus))
 

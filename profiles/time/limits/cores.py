@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.wording import cores_text, percent
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Contention
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Contention
     from pipeprof.profiles.document.subject import Host
 
 CPU_FROM = 0.80

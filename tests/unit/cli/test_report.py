@@ -19,10 +19,10 @@ from pipeprof.cli.text.blocks import without
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.findings import Finding, NotTried, Verdict, VerdictDetail, Verification
-from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.document.subject import Host, Target, Tool

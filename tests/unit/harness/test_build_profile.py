@@ -27,10 +27,10 @@ from unit.worker.fakes import (
     stage_at,
 )
 
-from pipeprof.profiles.document.measured import Contention, Disk
+from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Gap, Gaps, GpuUse, Training
+from pipeprof.profiles.document.shared import Contention, Gap, Gaps, GpuUse, Training
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.gaps.steps import DeviceSeen

@@ -13,11 +13,20 @@ from hypothesis import strategies as st
 from pipeprof.profiles import wording as words
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, Predicted, Verdict
-from pipeprof.profiles.document.measured import Contention, Device, Throughput
+from pipeprof.profiles.document.measured import Device, Throughput
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import CoreScaling, DatasetUse, Gaps, Phase, Quantiles, Steps, Training
+from pipeprof.profiles.document.shared import (
+    Contention,
+    CoreScaling,
+    DatasetUse,
+    Gaps,
+    Phase,
+    Quantiles,
+    Steps,
+    Training,
+)
 from pipeprof.profiles.document.stages import Caller, Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
