@@ -157,7 +157,7 @@ _STARTS = pytest.StashKey[_Starts]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Take modules from a pipe, if one is given, and count the processes that tests start: each worker costs seconds."""
+    """Take modules from a pipe, if it is given, and count the processes that tests start: each worker costs seconds."""
     if (descriptor := config.getoption("--taken-from")) is not None:
         config.pluginmanager.register(_Taking(descriptor))
     starts = config.stash[_STARTS] = _Starts()

@@ -105,12 +105,12 @@ def main(which: str, options: list[str]) -> int:
     unit = [[*command, *options] for command in _unit()]
     with ThreadPoolExecutor(PROCESSES + len(unit) + 1) as threads:
         if which == "unit":
-            return int(any([*threads.map(_has_failed, unit)]))
+            return int(max(threads.map(_has_failed, unit)))
         with _integration() as (commands, descriptor):
             ends = [threads.submit(_has_failed, [*command, *options], descriptor) for command in commands]
             for command in [TYPES, *unit] if which == "all" else ():
                 ends.append(threads.submit(_has_failed, ["nice", "-n", "19", *command]))
-            return int(any([end.result() for end in ends]))
+            return int(max(end.result() for end in ends))
 
 
 if __name__ == "__main__":
