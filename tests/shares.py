@@ -23,7 +23,7 @@ HALF = [str(HERE / "unit" / name) for name in ("advise", "cli", "spec", "verify"
 PROCESSES = 5
 # None of the unit tests waits: no thread watches for one that does.
 UNIT = ("-o", "faulthandler_timeout=0")
-TYPES = [str(Path(sys.executable).with_name("mypy")), "-p", "pipeprof"]
+TYPES = [sys.executable, "-m", "mypy", "-p", "pipeprof"]
 # Modules that take longest come first, so that all processes end at about the same time.
 LONGEST = (
     "test_training_findings",
