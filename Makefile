@@ -24,14 +24,7 @@ EXAMPLE ?= examples/jpeg_folder/spec.yaml
 ONLY ?=
 # The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
 OLDEST := tensorflow==2.18.*
-# Integration tests run in four processes, as those that start others wait for them.
-SHARES := tests/integration/shares.py 4
-# Unit tests wait for little: a process for each of two cores, which collects its own half alone. None of them waits:
-# no thread watches for one that does. By xargs, since what a shell starts in the background ignores Ctrl-C.
-HALF := $(addprefix tests/unit/,advise cli spec verify)
-UNIT := printf '%s\n' '$(HALF)' 'tests/unit $(HALF:%=--ignore=%)' | xargs -P 2 -I{} bash -c 'log=$$(mktemp); ended=0; \
-  $(BIN)/python -m pytest -q -o faulthandler_timeout=0 --durations=10 $$0 >$$log 2>&1 || ended=$$?; \
-  cat $$log; rm $$log; exit $$ended' {}
+SHARES := tests/shares.py
 
 .PHONY: help
 help: ## this list
@@ -42,19 +35,13 @@ help: ## this list
 run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/spec.yaml, PYTHON=python3.12)
 	@$(BIN)/pipeprof run $(EXAMPLE) --budget 40
 
-# The types are checked on one core, which takes long without a cache: meanwhile the unit tests begin, as none measures.
 .PHONY: test
 test: $(STAMP)/installed $(STAMP)/dev lint ## set up, build and install the wheel, lint, types, all tests
-	@ended=0; \
-	$(BIN)/mypy -p pipeprof >$(VENV)/types.log 2>&1 & types=$$!; \
-	$(UNIT) || ended=$$?; \
-	wait $$types || ended=$$?; cat $(VENV)/types.log; \
-	$(BIN)/python $(SHARES) --durations=10 || ended=$$?; \
-	exit $$ended
+	@$(BIN)/python $(SHARES) all --durations=10
 
 .PHONY: test-unit
 test-unit: $(STAMP)/installed $(STAMP)/dev ## the unit tests alone, for the inner loop
-	@$(UNIT)
+	@$(BIN)/python $(SHARES) unit --durations=10
 
 .PHONY: lint
 lint: $(STAMP)/dev
@@ -88,7 +75,7 @@ test-oldest: $(STAMP)/installed ## the integration tests under the oldest suppor
 	@echo "Installing $(OLDEST) into $(VENV)/oldest"
 	@$(VENV)/oldest/bin/python -m pip --disable-pip-version-check --quiet install '$(OLDEST)' $(DIST)/pipeprof-*.whl \
 	  -r <(grep -E '^(pytest|hypothesis|jsonschema|ruff)==' constraints.txt)
-	@$(VENV)/oldest/bin/python $(SHARES)
+	@$(VENV)/oldest/bin/python $(SHARES) integration
 	@rm -rf $(VENV)/oldest
 
 # Measured on Linux, x86-64, Python 3.11; Linux has builds of torch for the CPU alone, other systems have no others.

@@ -24,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypedDict
@@ -106,8 +107,18 @@ def commands() -> list[str]:
     return list(found)
 
 
-def prepare(folder: Path) -> None:
-    """Make the folder that the commands run in, without measuring anything."""
+def write_data(folder: Path) -> None:
+    """Write the photos and records that the commands name."""
+    subprocess.run([sys.executable, "make_data.py"], cwd=folder, check=True, env=environment(), capture_output=True)
+
+
+def prepare(folder: Path, write: Callable[[Path], object] = write_data) -> None:
+    """Make the folder that the commands run in, without measuring anything.
+
+    Args:
+        folder: Does not exist yet.
+        write: Writes the photos and records into it.
+    """
     shutil.copytree(STAND_INS, folder, dirs_exist_ok=True)
     shutil.copytree(ROOT / "examples" / "jpeg_folder", folder / "examples" / "jpeg_folder")
     shutil.copytree(ROOT / "docs" / "schema", folder / "docs" / "schema")
@@ -129,7 +140,7 @@ def prepare(folder: Path) -> None:
     other.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
     other.chmod(0o755)
     traces(folder)
-    subprocess.run([sys.executable, "make_data.py"], cwd=folder, check=True, env=environment(), capture_output=True)
+    write(folder)
     (folder / ".gitignore").write_text("pipeprof-out/\n", encoding="utf-8")
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
     for arguments in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "The pipeline"]):
@@ -168,21 +179,27 @@ def needs(command: str) -> str | None:
     return next((before for part, before in BEFORE.items() if part in command), None)
 
 
+def copied(command: str, folder: Path, copy: Path) -> tuple[Path, dict[str, str]]:
+    """Where a command runs, a copy of the prepared folder, and its environment."""
+    place = copy / "work"
+    shutil.copytree(folder, place, symlinks=True)
+    env = {**environment(), "PIPEPROF_CACHE_DIR": str(folder.parent / "cache")}
+    if re.match(r"pipeprof run train\.py(?!:)", command) and "--rerun" not in command:
+        del env["PIPEPROF_BUDGET"]  # nothing is tried of a script that is run once
+    if "--soak" in command or "--to-end" in command:
+        del env["PIPEPROF_SECONDS"]
+    for name in re.findall(r"--out (\S+)", command):
+        (place / name).unlink(missing_ok=True)
+    return place, env
+
+
 def execute(command: str, folder: Path) -> tuple[int, float, float, str]:
     """Run a command in a copy of the prepared folder: exit code, seconds by the clock and of CPU, and what it printed.
 
     A command that needs the outcome of an earlier one (`--change 1`, a plan, a baseline) gets it from `BEFORE`.
     """
     with tempfile.TemporaryDirectory(prefix="pipeprof-docs-") as copy:
-        place = Path(copy, "work")
-        shutil.copytree(folder, place, symlinks=True)
-        env = {**environment(), "PIPEPROF_CACHE_DIR": str(folder.parent / "cache")}
-        if re.match(r"pipeprof run train\.py(?!:)", command) and "--rerun" not in command:
-            del env["PIPEPROF_BUDGET"]  # nothing is tried of a script that is run once
-        if "--soak" in command or "--to-end" in command:
-            del env["PIPEPROF_SECONDS"]
-        for name in re.findall(r"--out (\S+)", command):
-            (place / name).unlink(missing_ok=True)
+        place, env = copied(command, folder, Path(copy))
         if before := needs(command):
             subprocess.run(["bash", "-c", before], cwd=place, env=env, capture_output=True, check=False)
         # Whether jq is installed is the reader's affair: what it gets is JSON.

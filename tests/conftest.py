@@ -1,7 +1,7 @@
 """What every test relies on: a stable terminal, golden files, and a guard that keeps unit tests off the real world.
 
-With ``pytest --share 1/4`` a process reads and runs a share of the modules (``tests/integration/shares.py``); the tests
-of a module share fixtures. Nothing here asserts a time, so that modules which measure may run beside others.
+With ``pytest --taken-from`` several processes share modules (``tests/shares.py``); the tests of a module share
+fixtures. Nothing here asserts a time, so that modules which measure may run beside others.
 """
 
 from __future__ import annotations
@@ -25,52 +25,6 @@ from hypothesis import HealthCheck, settings
 
 TESTS = Path(__file__).parent
 GOLDEN = TESTS / "golden"
-# Modules that take longest, in the order in which they are dealt to the processes, forth and back.
-LONGEST = (
-    "test_init_function",
-    "test_training_script",
-    "test_training_findings",
-    "test_service",
-    "test_environment_faults",
-    "test_gate",
-    "test_python_rendering",
-    "test_git_refs",
-    "test_history",
-    "test_fix",
-    "test_ci_recipes",
-    "test_refusals",
-    "test_targets",
-    "test_gallery",
-    "test_ragged_batches",
-    "test_fuzz",
-    "test_init_public_shapes",
-    "test_deaths",
-    "test_elements",
-    "test_targets_as_written",
-    "test_gate_action",
-    "test_parsed_sequences",
-    "test_guarded",
-    "test_data",
-    "test_targets_at_refs",
-    "test_layers",
-    "test_verification",
-    "test_constructs",
-    "test_ops_tensorflow",
-    "test_watch",
-    "test_libraries",
-    "test_fork_server",
-    "test_why",
-    "test_parsed_batches",
-    "test_filters_on_both",
-    "test_proposals",
-    "test_graph_constants",
-    "test_examples",
-    "test_ledger",
-    "test_windows",
-    "test_graph_edits",
-    "test_captured",
-    "test_plans",
-)
 HEAVY = frozenset({"tensorflow", "keras", "jax", "torch"})
 
 # Set while conftest is imported, not in a fixture: typer and rich read some of these when they are imported, and
@@ -136,34 +90,51 @@ def _refuse(what: str) -> Callable[..., object]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--update-goldens`` and ``--share``."""
+    """Add ``--update-goldens`` and ``--taken-from``."""
     parser.addoption("--update-goldens", action="store_true", help="rewrite tests/golden/* with what the tests produce")
-    parser.addoption("--share", metavar="N/M", help="of M shares of the modules of each folder, the one to run")
+    parser.addoption(
+        "--taken-from", type=int, metavar="DESCRIPTOR", help="a pipe with numbers of the modules to run, a byte each"
+    )
 
 
-_PLACES = {name: place for place, name in enumerate(LONGEST)}
+class _Taking:
+    """A plugin that runs the modules whose numbers it reads from a pipe, which other processes read from as well.
 
+    A module is imported when it is run.
+    """
 
-def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the modules of other shares unread: to import them takes seconds."""
-    if not config.getoption("--share") or not collection_path.match("test_*.py"):
-        return None
-    number, many = map(int, config.getoption("--share").split("/"))
-    names = sorted(path.stem for path in collection_path.parent.glob("test_*.py"))
-    names.sort(key=lambda name: _PLACES.get(name, len(_PLACES)))
-    turn, at = divmod(names.index(collection_path.stem), many)
-    return True if (many - at if turn % 2 else at + 1) != number else None
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._modules: Sequence[pytest.Item | pytest.Collector] = []
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self, session: Any) -> Iterator[None]:
+        collect = session.perform_collect
+
+        def find() -> None:
+            self._modules = collect(genitems=False)
+
+        session.perform_collect = find
+        yield
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        hook = session.config.hook
+        while number := os.read(self._descriptor, 1):
+            items = [*session.genitems(self._modules[number[0]])]
+            hook.pytest_collection_modifyitems(session=session, config=session.config, items=items)
+            session.testscollected += len(items)
+            gc.freeze()
+            # What the session has made stays for the next module.
+            for item, following in zip(items, [*items[1:], session], strict=True):
+                hook.pytest_runtest_protocol(item=item, nextitem=following)
+        return True
 
 
 def pytest_collection_finish() -> None:
     """What was imported and collected stays to the end; no search for garbage goes through it again."""
     gc.freeze()
     gc.set_threshold(100_000)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules first that take longest; the order within a module stays."""
-    items.sort(key=lambda item: _PLACES.get(item.path.stem, len(_PLACES)))
 
 
 class _Starts:
@@ -186,7 +157,9 @@ _STARTS = pytest.StashKey[_Starts]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Count the processes that tests start: each worker costs seconds."""
+    """Take modules from a pipe, if it is given, and count the processes that tests start: each worker costs seconds."""
+    if (descriptor := config.getoption("--taken-from")) is not None:
+        config.pluginmanager.register(_Taking(descriptor))
     starts = config.stash[_STARTS] = _Starts()
     original = subprocess.Popen.__init__
 

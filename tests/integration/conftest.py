@@ -38,7 +38,7 @@ def _statements(source: str) -> list[tuple[int, int]]:
     ]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _lambdas_are_read_alone() -> Iterator[None]:
     """AutoGraph parses the statement of a lambda in place of its whole file, which takes longer than all the rest.
 
@@ -68,7 +68,7 @@ def _lambdas_are_read_alone() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def _conversions_are_not_looked_at() -> Iterator[None]:
     """The hook that watches a build is not called while AutoGraph rewrites a function, which calls Python a lot.
 

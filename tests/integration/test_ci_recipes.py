@@ -71,6 +71,8 @@ FEW = {
     "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     "PIP_NO_INDEX": "1",
     "PIP_NO_BUILD_ISOLATION": "false",
+    # What is imported is compiled, not all that is there; pip reads this as a value of `compile`.
+    "PIP_NO_COMPILE": "false",
     "PIPEPROF_MAX_PAIRS": "1",
     "PIPEPROF_NO_LOCK": "1",
 }

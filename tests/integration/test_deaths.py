@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from integration import forked
+from integration.test_environment_faults import misbehaving, target, wait_for
 
 from pipeprof.profiles.document.profile import Profile
 
@@ -271,6 +271,29 @@ def test_without_a_trace_the_rest_of_the_report_is_complete(tmp_path: Path) -> N
     assert profile.verdict.bound is not None
 
 
+# Its own parent ends first, so that it has none of the run's, in a session and with an environment of its own.
+STRANGER = """
+import os, signal, sys
+os.fork() and os._exit(0)
+os.setsid()
+with open(sys.argv[1] + ".part", "w") as file:
+    file.write(str(os.getpid()))
+os.rename(sys.argv[1] + ".part", sys.argv[1])
+signal.pause()
+"""
+LEAVING = """
+pids = {pids!r}
+subprocess.Popen([sys.executable, "-c", {stranger!r}, pids + ".stranger"], env={{}}, start_new_session=True).wait()
+while not os.path.exists(pids + ".stranger"):
+    time.sleep(0.01)
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+with open(pids + ".part", "w") as file:
+    print(open(pids + ".stranger").read(), os.getpid(), child.pid, file=file)
+os.rename(pids + ".part", pids)
+"""
+"""A stranger, the worker and a child of it, and a file with their numbers."""
+
+
 @dataclass
 class Running:
     """A command with the processes that it has started."""
@@ -283,26 +306,25 @@ class Running:
         assert [p for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
 
 
-def started(folder: Path, name: str, *options: str, until: str = "warming up") -> Running:
-    """Start a command as users do, until it says something or ends; the function writes the processes into a file."""
-    pids = folder / "pids"
-    pipeprof = str(Path(sys.executable).with_name("pipeprof"))
+def program(folder: Path, end: str) -> list[str]:
+    """A command whose worker leaves processes, and ends so or not at all; that it has a pipeline counts for nothing."""
+    leaving = LEAVING.format(pids=str(folder / "pids"), stranger=STRANGER)
+    return [sys.executable, "-c", misbehaving(f"{leaving}{end}"), *command(target(folder))]
+
+
+def started(folder: Path) -> Running:
     process = subprocess.Popen(
-        [pipeprof, *command(f"{TARGETS}:{name}", *options)],
-        cwd=folder,
-        env={**os.environ, "PIPEPROF_TEST_CHILD": str(pids)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        program(folder, "time.sleep(3600)"), cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
     for line in process.stderr:
-        if until in line:
+        if "building" in line:
             break
-    return Running(process, [psutil.Process(int(pid)) for pid in pids.read_text().split()])
+    wait_for(folder / "pids")
+    return Running(process, [psutil.Process(int(pid)) for pid in (folder / "pids").read_text().split()])
 
 
 def test_nothing_outlives_a_killed_parent_neither_a_grandchild_nor_a_stranger(tmp_path: Path) -> None:
-    running = started(tmp_path, "leaves_children_and_a_stranger", "--seconds", "600")
+    running = started(tmp_path)
     running.process.kill()
     running.process.communicate()
     assert len(running.family) == 3
@@ -312,7 +334,7 @@ def test_nothing_outlives_a_killed_parent_neither_a_grandchild_nor_a_stranger(tm
 
 
 def test_such_a_process_ends_with_a_run_that_was_stopped_with_all_its_processes_and_killed(tmp_path: Path) -> None:
-    running = started(tmp_path, "leaves_a_stranger", "--seconds", "600")
+    running = started(tmp_path)
     running.family += psutil.Process(running.process.pid).children(recursive=True)
     for process in running.family:
         process.suspend()
@@ -324,12 +346,8 @@ def test_such_a_process_ends_with_a_run_that_was_stopped_with_all_its_processes_
 
 def test_such_a_process_ends_with_a_run_that_ends_by_itself(tmp_path: Path) -> None:
     """The command has ended it: there is nothing to wait for."""
-    pids = tmp_path / "pids"
-    words = command(f"{TARGETS}:leaves_a_stranger_and_dies")
-    pipeprof = str(Path(sys.executable).with_name("pipeprof"))
-    environment = {**os.environ, "PIPEPROF_TEST_CHILD": str(pids)}
-    done = subprocess.run([pipeprof, *words], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    done = subprocess.run(program(tmp_path, "os._exit(3)"), cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 5, done.stderr
     if forked.LINUX:
-        pid = int(pids.read_text())
-        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        for pid in map(int, (tmp_path / "pids").read_text().split()):
+            assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

@@ -268,6 +268,8 @@ def real(job: Job, inputs: Mapping[str, str]) -> Ended:
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(job.folder / "home"),
         "PIP_NO_INDEX": "1",
+        # What is imported is compiled, not all that is there; pip reads this as a value of `compile`.
+        "PIP_NO_COMPILE": "false",
         "PIP_CONFIG_FILE": "pip.conf",
         # Whatever builds a source has the environment of pip.
         "PIP_NO_BUILD_ISOLATION": "0",

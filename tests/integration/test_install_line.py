@@ -45,6 +45,23 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """An environment without any package."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    return tmp_path / "env"
+
+
+def packages(environment: Path) -> Path:
+    return next(environment.glob("lib/python*/site-packages"))
+
+
+def put(name: str, version: str, index: Path, environment: Path) -> None:
+    """Have a package of the index there before pip comes."""
+    with zipfile.ZipFile(index / f"{name.replace('-', '_')}-{version}-py3-none-any.whl") as wheel:
+        wheel.extractall(packages(environment))
+
+
 def documented() -> str:
     """The line of the page, for the package of an index in place of a checkout."""
     text = INSTALL.read_text(encoding="utf-8")
@@ -53,7 +70,7 @@ def documented() -> str:
 
 
 def installed(environment: Path) -> dict[str, str]:
-    found = metadata.distributions(path=[str(next(environment.glob("lib/python*/site-packages")))])
+    found = metadata.distributions(path=[str(packages(environment))])
     return {one.metadata["Name"]: one.version for one in found}
 
 
@@ -61,15 +78,14 @@ def installed(environment: Path) -> dict[str, str]:
     ("name", "version"), [("tensorflow", "2.17.1"), ("tensorflow-cpu", "2.21.0"), ("tf-nightly", "2.22.0")]
 )
 def test_the_line_neither_replaces_nor_doubles_a_tensorflow(
-    name: str, version: str, index: Path, tmp_path: Path
+    name: str, version: str, index: Path, environment: Path
 ) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
-    pip = f"{sys.executable} -m pip --python {tmp_path}/env/bin/python --disable-pip-version-check -q"
+    put(name, version, index, environment)
+    pip = f"{sys.executable} -m pip --python {environment}/bin/python --disable-pip-version-check -q"
     options = f"--no-index --find-links {index}"
-    subprocess.run(f"{pip} install {options} {name}=={version}", shell=True, check=True)
     line = documented().replace("pip install", f"{pip} install {options}")
     subprocess.run(["/bin/sh", "-c", line], check=True)
-    found = installed(tmp_path / "env")
+    found = installed(environment)
     assert {key: value for key, value in found.items() if key.startswith(("tensorflow", "tf-"))} == {name: version}
     assert found["pipeprof"] == "1.0"
     needed = [
@@ -78,11 +94,9 @@ def test_the_line_neither_replaces_nor_doubles_a_tensorflow(
     assert {re.split(r"[<>=!~ \[;]", one)[0] for one in needed} - {"tensorflow"} <= set(found)
 
 
-def test_without_the_line_a_second_tensorflow_would_be_installed(index: Path, tmp_path: Path) -> None:
+def test_without_the_line_a_second_tensorflow_would_be_installed(index: Path, environment: Path) -> None:
     """What the line is for: the test above would be red without it."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", f"{tmp_path}/env/bin/python", "--disable-pip-version-check", "-q"]
-    words = [*pip, "install", "--no-index", "--find-links", str(index)]
-    subprocess.run([*words, "tensorflow-cpu==2.21.0"], check=True)
-    subprocess.run([*words, "pipeprof"], check=True)
-    assert {"tensorflow", "tensorflow-cpu"} <= set(installed(tmp_path / "env"))
+    put("tensorflow-cpu", "2.21.0", index, environment)
+    pip = [sys.executable, "-m", "pip", "--python", f"{environment}/bin/python", "--disable-pip-version-check", "-q"]
+    subprocess.run([*pip, "install", "--no-index", "--find-links", str(index), "pipeprof"], check=True)
+    assert {"tensorflow", "tensorflow-cpu"} <= set(installed(environment))

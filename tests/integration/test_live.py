@@ -6,14 +6,12 @@ import os
 import re
 import select
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from integration.forked import COMMAND
+from integration import forked
 
 SCRIPT = """
 import time
@@ -48,14 +46,11 @@ class Terminal:
     def __init__(self, folder: Path, *words: str) -> None:
         self.text = ""
         self._master, slave = os.openpty()
-        self._process = subprocess.Popen(
-            [sys.executable, "-c", COMMAND, "run", *words, "--out", "out.json", "--no-lock"],
-            cwd=folder,
-            env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
-            stdout=subprocess.DEVNULL,
-            stderr=slave,
-            text=True,
-        )
+        there = f"import os; os.dup2(os.open({os.ttyname(slave)!r}, os.O_RDWR | os.O_NOCTTY), 2)"
+        words = ("run", *words, "--out", "out.json", "--no-lock")
+        self._process = forked.start(words, folder, f"{there}\n{forked.COMMAND}", TERM="xterm", COLUMNS="100")
+        # To the end of what it writes elsewhere: it has the terminal then.
+        assert self._process.stderr.read() == ""
         os.close(slave)
 
     def until(self, seen: Callable[[str], object]) -> None:
@@ -71,10 +66,11 @@ class Terminal:
     def interrupt(self) -> None:
         self._process.send_signal(signal.SIGINT)
 
-    def end(self) -> int:
+    def end(self) -> int | None:
         self.until(lambda _text: False)
         os.close(self._master)
-        return self._process.wait(PATIENCE)
+        self._process.communicate()
+        return self._process.returncode
 
     @property
     def plain(self) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from integration import forked
 
 from pipeprof.profiles.document.store import load_profile
 
@@ -25,7 +24,7 @@ def busy(i):
     return tf.reduce_sum(tf.linalg.matmul(tf.ones([150, 150]), tf.ones([150, 150]))) + tf.cast(i, tf.float32)
 
 train = tf.data.Dataset.range(400).map(busy).batch(4)
-found = pipeprof.profile(train, step=lambda batch: calls.append(batch.shape[0]), seconds=4, out="here.json")
+found = pipeprof.profile(train, step=lambda batch: calls.append(batch.shape[0]), seconds=2, out="here.json")
 assert tf.data.Dataset.__iter__ is real
 
 short = pipeprof.profile(train.take(30), seconds=60, steps=20)
@@ -52,7 +51,7 @@ print(json.dumps({
 def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("here")
     (folder / "train.py").write_text(SCRIPT)
-    done = subprocess.run([sys.executable, "train.py"], cwd=folder, capture_output=True, text=True, check=False)
+    done = forked.run([], folder, "import runpy; runpy.run_path('train.py', run_name='__main__')")
     assert done.returncode == 0, done.stderr[-3000:]
     return {**json.loads(done.stdout.splitlines()[-1]), "folder": folder, "err": done.stderr}
 

@@ -244,7 +244,7 @@ def check_parts(folder: Path, source: Any, stages: list[Any], name: str) -> Path
     return file
 
 
-@pytest.mark.usefixtures("modules")
+@pytest.mark.usefixtures("modules", "without_autograph")
 @pytest.mark.parametrize("name", sorted(stages.CASES.keys() - NOT_SERIALISED))
 def test_stages_build_the_same_graph(name, tmp_path, tidy):
     (tmp_path / "functions.py").write_text(stages.FUNCTIONS)
@@ -252,7 +252,7 @@ def test_stages_build_the_same_graph(name, tmp_path, tidy):
     tidy.append(check_parts(tmp_path, source, steps, name))
 
 
-@pytest.mark.usefixtures("modules")
+@pytest.mark.usefixtures("modules", "without_autograph")
 @pytest.mark.parametrize("name", sources.CASES)
 def test_sources_build_the_same_graph(name, files_of_sources, tidy):
     source, steps, _ = sources.CASES[name]

@@ -442,20 +442,11 @@ def pipeprof(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
 
 def test_what_the_users_code_says_is_kept_apart(tmp_path: Path) -> None:
     out = tmp_path / "profile.json"
-    done = pipeprof(
-        USERS,
-        "run",
-        "flowers.input:talks",
-        "--step",
-        "simulate:10ms",
-        "--seconds",
-        "0.3",
-        "--no-lock",
-        "--no-verify",
-        "--out",
-        str(out),
-        FLOWERS_SEEN="yes",
-    )
+    words = [
+        "run", "flowers.input:talks", "--step", "simulate:10ms", "--seconds", "0.3", "--no-lock", "--no-verify",
+        "--out", str(out),
+    ]  # fmt: skip
+    done = forked.run(words, USERS, FLOWERS_SEEN="yes")
     assert done.returncode == 0, done.stderr
     profile = Profile.model_validate_json(out.read_text())
     level = os.environ.get("TF_CPP_MIN_LOG_LEVEL")

@@ -5,10 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -99,40 +96,6 @@ def raises() -> tf.data.Dataset:
 def wrong_shape() -> tf.data.Dataset:
     dataset = tf.data.Dataset.range(10**6).map(lambda x: tf.zeros([tf.where(x > GOOD, 2, 1)]))
     return dataset.batch(4, name="collect")
-
-
-STRANGER = """
-import os, signal, sys
-os.fork() and os._exit(0)
-os.setsid()
-with open(sys.argv[1] + ".part", "w") as file:
-    file.write(str(os.getpid()))
-os.rename(sys.argv[1] + ".part", sys.argv[1])
-signal.pause()
-"""
-
-
-def leaves_a_stranger() -> tf.data.Dataset:
-    """A process without a parent of the run, in a session and with an environment of its own, whose number is known."""
-    number = Path(os.environ["PIPEPROF_TEST_CHILD"])
-    subprocess.Popen([sys.executable, "-c", STRANGER, str(number)], env={}, start_new_session=True).wait()
-    while not number.exists():
-        time.sleep(0.01)
-    return steady()
-
-
-def leaves_children_and_a_stranger() -> tf.data.Dataset:
-    """A child beside the stranger; the file that the test reads has its number and the worker's, too."""
-    leaves_a_stranger()
-    child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-    number = Path(os.environ["PIPEPROF_TEST_CHILD"])
-    number.write_text(f"{number.read_text()} {os.getpid()} {child.pid}")
-    return steady()
-
-
-def leaves_a_stranger_and_dies() -> tf.data.Dataset:
-    leaves_a_stranger()
-    os._exit(3)
 
 
 def not_a_dataset() -> list[int]:

@@ -1,0 +1,117 @@
+"""Run the tests in several processes, as `make` does; what a process prints is shown when it has ended.
+
+``python tests/shares.py unit``, ``integration`` or ``all``, followed by options of pytest. `all` checks the types too.
+Unit tests wait for little: two processes, each with folders of its own. Integration tests wait for processes that they
+start: five, each of which takes the next module when it has run one. Beside them, unit tests and types get what is left
+of the cores.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+HERE = Path(__file__).parent
+HALF = [str(HERE / "unit" / name) for name in ("advise", "cli", "spec", "verify")]
+"""Folders whose tests take as long as all the others."""
+PROCESSES = 5
+# None of the unit tests waits: no thread watches for one that does.
+UNIT = ("-o", "faulthandler_timeout=0")
+TYPES = [sys.executable, "-m", "mypy", "-p", "pipeprof"]
+# Modules that take longest come first, so that all processes end at about the same time.
+LONGEST = (
+    "test_training_findings",
+    "test_training_script",
+    "test_gate",
+    "test_init_function",
+    "test_ci_recipes",
+    "test_environment_faults",
+    "test_service",
+    "test_fix",
+    "test_watch",
+    "test_why",
+    "test_gate_action",
+    "test_targets",
+    "test_live",
+    "test_python_rendering",
+    "test_git_refs",
+    "test_history",
+    "test_refusals",
+    "test_gallery",
+    "test_ragged_batches",
+    "test_fuzz",
+    "test_init_public_shapes",
+    "test_deaths",
+    "test_elements",
+    "test_targets_as_written",
+    "test_parsed_sequences",
+    "test_guarded",
+    "test_data",
+    "test_profile_here",
+    "test_targets_at_refs",
+    "test_layers",
+    "test_verification",
+    "test_constructs",
+    "test_ops_tensorflow",
+    "test_libraries",
+    "test_fork_server",
+    "test_documented_commands",
+    "test_install_line",
+)
+
+
+def _pytest(*words: str) -> list[str]:
+    return [sys.executable, "-m", "pytest", "-q", *words]
+
+
+def _unit() -> list[list[str]]:
+    return [_pytest(*UNIT, *HALF), _pytest(*UNIT, str(HERE / "unit"), *(f"--ignore={folder}" for folder in HALF))]
+
+
+@contextmanager
+def _integration() -> Iterator[tuple[list[list[str]], int]]:
+    """Commands of processes that share one pipe of modules, and its descriptor; all that they share ends with them."""
+    sys.path.insert(0, str(HERE))
+    from integration import example_data, forked
+
+    forked.listen()
+    places = {name: place for place, name in enumerate(LONGEST)}
+    modules = sorted((HERE / "integration").glob("test_*.py"), key=lambda one: places.get(one.stem, len(places)))
+    descriptor, written = os.pipe()
+    os.write(written, bytes(range(len(modules))))
+    os.close(written)
+    with tempfile.TemporaryDirectory(prefix="pipeprof-examples-") as folder:
+        os.environ[example_data.SHARED] = folder
+        yield [_pytest(f"--taken-from={descriptor}", *map(str, modules))] * PROCESSES, descriptor
+
+
+def _has_failed(command: list[str], *descriptors: int) -> bool:
+    with tempfile.TemporaryFile() as said:
+        code = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, pass_fds=descriptors).returncode
+        said.seek(0)
+        sys.stdout.buffer.write(said.read())
+        sys.stdout.flush()
+    return code != 0
+
+
+def main(which: str, options: list[str]) -> int:
+    """Return 1 if a process has failed or was killed, else 0."""
+    unit = [[*command, *options] for command in _unit()]
+    with ThreadPoolExecutor(PROCESSES + len(unit) + 1) as threads:
+        if which == "unit":
+            return int(max(threads.map(_has_failed, unit)))
+        with _integration() as (commands, descriptor):
+            ends = [threads.submit(_has_failed, [*command, *options], descriptor) for command in commands]
+            for command in [TYPES, *unit] if which == "all" else ():
+                ends.append(threads.submit(_has_failed, ["nice", "-n", "19", *command]))
+            return int(max(end.result() for end in ends))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], sys.argv[2:]))
