@@ -144,7 +144,7 @@ def read_graphs(
 
 
 def read_registered(watch: SourceWatch, room: int | None = None) -> dict[str, tuple[GraphDict, GraphDict]]:
-    """Read both graphs of each dataset that was registered with a tf.data service, by its id; they are kept no longer."""
+    """Read both graphs of each dataset that was registered with a tf.data service, by its id; none is kept."""
     import tensorflow as tf
 
     found = {}
