@@ -18,7 +18,8 @@ from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison, Test,
 from pipeprof.profiles.experiment.statistics import Interval, estimate
 from pipeprof.profiles.fleet.answers import FindingRow, FleetAnswer, HostRow, RegressionRow, TopRow
 from pipeprof.profiles.fleet.database import Database
-from pipeprof.profiles.fleet.shifts import LEAST, shifts
+from pipeprof.profiles.fleet.shifts import shifts
+from pipeprof.profiles.history.series import LEAST
 
 Question = Literal["top", "regressions", "findings", "hosts"]
 _PROVEN = "f.status = 'kept' AND f.speedup IS NOT NULL"

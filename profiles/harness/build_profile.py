@@ -405,7 +405,7 @@ def _contention(facts: RunFacts, observed: Observed, steps: Steps | None) -> Con
     if steps.seconds <= 0:
         return contention
     cores = max(0.0, contention.worker_cores * (steps.seconds + paused) - used) / steps.seconds
-    return contention.model_copy(update={"worker_cores": min(cores, max(contention.worker_cores, facts.host.cores))})
+    return replace(contention, worker_cores=min(cores, max(contention.worker_cores, facts.host.cores)))
 
 
 def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuUsage:

@@ -87,8 +87,8 @@ def read_marks(events: Events) -> list[WorkerMark]:
     found = []
     for index, name in enumerate(events.names):
         numbers = name.removeprefix(_MARK).split(",") if name.startswith(_MARK) else []
-        starts = events.start_ps[events.name == index] if len(numbers) == _NUMBERS else []
-        if len(starts) and all(number.isdecimal() for number in numbers):
+        starts = events.start_ps[events.name == index]
+        if len(numbers) == _NUMBERS and len(starts) and all(number.isdecimal() for number in numbers):
             found.append(WorkerMark(int(starts.min()), *map(int, numbers)))
     return sorted(found, key=lambda mark: mark.at_ns)
 
