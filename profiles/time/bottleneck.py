@@ -275,8 +275,23 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     runtime = profile.cpu.runtime_ms or 0.0 if profile.cpu is not None else 0.0
     if runtime >= OWN_THREADS_FROM * total:
         where += f" and {milliseconds(runtime)} in threads of no stage"
+    others = _of_other_processes(profile, causes.worker_cores, total)
+    if others >= OWN_THREADS_FROM * total:
+        where += f"; the processes that it starts take {milliseconds(others)}"
     helps = "less work there" if in_turn is not None else "less work there or more cores"
     return Bottleneck("cpu", _stage_of(groups), f"{used}, {where}; {helps} would help")
+
+
+def _of_other_processes(profile: Profile, used: float, own_ms: float) -> float:
+    """Milliseconds of CPU time per batch in processes that the pipeline starts, which no stage has.
+
+    Args:
+        used: Cores of all of them together.
+        own_ms: CPU time per batch of the pipeline's own process.
+    """
+    steps = profile.steps
+    restart = (steps.restart_share or 0.0) if steps is not None else 0.0
+    return used * steps.interval_ms.mean - own_ms if steps is not None and not restart else 0.0
 
 
 def _missing(profile: Profile) -> str:

@@ -16,7 +16,7 @@ from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed, of_interval, place_of, stage_name
+from pipeprof.profiles.wording import listed, milliseconds, of_interval, place_of, stage_name
 
 
 class ConcatenatedParts(Rule):
@@ -62,7 +62,7 @@ class ConcatenatedParts(Rule):
         for joins in self._found(view) if interval else ():
             ms = sum(stage.table_ms or 0.0 for stage in _parts(view, joins))
             if interval is not None and ms >= self.threshold("time-share") * interval:
-                all_of_it = f"They and the {len(joins)} concatenates take {of_interval(ms, interval)}."
+                all_of_it = f"They and the {len(joins)} concatenates take {_taken(view, joins, ms, interval)}."
                 yield _draft(view, joins, f" {all_of_it}")
 
     def _found(self, view: PipelineView) -> Iterable[list[StageView]]:
@@ -76,6 +76,13 @@ class ConcatenatedParts(Rule):
             # The first one joins two parts.
             if len(joins) + 1 >= self.threshold("parts") and _alike(view, joins):
                 yield joins
+
+
+def _taken(view: PipelineView, joins: list[StageView], ms: float, interval: float) -> str:
+    """What the parts take of a batch; their CPU time where it is known: most of them have their time from the trace."""
+    seen = [stage.measured.cpu_ms_per_batch for stage in _parts(view, joins) if stage.measured is not None]
+    cpu_ms = sum(one for one in seen if one is not None)
+    return f"{milliseconds(cpu_ms)} of CPU per batch" if cpu_ms else of_interval(ms, interval)
 
 
 def _alike(view: PipelineView, joins: list[StageView]) -> bool:

@@ -189,7 +189,7 @@ class _Shared:
     @property
     def ms(self) -> float:
         """Time inside all copies per batch."""
-        return sum(stage.ms_per_batch or 0.0 for stage in self.stages)
+        return sum(stage.table_ms or 0.0 for stage in self.stages)
 
     @property
     def maps(self) -> list[StageView]:
