@@ -27,6 +27,8 @@ HALF = [str(HERE / "unit" / name) for name in ("advise", "cli", "spec", "verify"
 PROCESSES = 5
 # None of the unit tests waits: no thread watches for one that does.
 UNIT = ("-o", "faulthandler_timeout=0")
+# pytest would rewrite the assertions of pipeprof, which has a plugin for it; a copy has imported some of it already.
+QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 TYPES = [sys.executable, "-m", "mypy", "-p", "pipeprof"]
 # Modules that take longest come first, so that all processes end at about the same time.
 LONGEST = (
@@ -137,7 +139,7 @@ def _integration(kept: ExitStack, options: list[str]) -> Iterator[_Running]:
     for number in range(PROCESSES):
         # What a copy has there is not deleted by pytest itself, which would do that at the end of the process.
         words = [f"--taken-from={descriptor}", f"--basetemp={folder}/pytest-{number}", *options, *map(str, modules)]
-        yield _copied(["-q", *words]) if forked.LINUX else _started(_pytest(*words), descriptor)
+        yield _copied(["-q", *QUIET, *words]) if forked.LINUX else _started(_pytest(*words), descriptor)
 
 
 def main(which: str, options: list[str]) -> int:
