@@ -24,10 +24,10 @@ PREFIX = "PIPEPROF_"
 _OF_A_FILE = frozenset(
     {
         "against", "baseline", "budget", "cold", "color", "dataset-size", "dispatch", "fail-on", "format",
-        "json", "live", "max-cpu-ms-per-element", "max-disk-bytes-per-element", "max-first-batch-s", "max-idle-share",
-        "max-pairs", "max-peak-bytes", "max-stage-ms", "max-step-ms", "max-time", "max-wait-ms", "memory-limit",
-        "no-cache", "no-python", "no-verify", "pairs", "quiet", "redact", "section", "seconds", "seed", "soak", "step",
-        "steps", "strict", "timeout", "verbose",
+        "json", "label", "live", "max-cpu-ms-per-element", "max-disk-bytes-per-element", "max-first-batch-s",
+        "max-idle-share", "max-pairs", "max-peak-bytes", "max-stage-ms", "max-step-ms", "max-time", "max-wait-ms",
+        "memory-limit", "no-cache", "no-python", "no-verify", "pairs", "quiet", "redact", "section", "seconds", "seed",
+        "soak", "step", "steps", "strict", "timeout", "verbose",
     }
 )  # fmt: skip
 """Options that a file may set: with any value, none of them runs code, writes, or weakens a refusal, but for those of

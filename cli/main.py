@@ -43,18 +43,23 @@ COMMANDS = {
     "fix": "FixOptions",
     "compare": "CompareOptions",
     "gate": "GateOptions",
+    "scale": "ScaleOptions",
     "exec": None,
     "check": None,
     "show": None,
     "gaps": None,
+    "fleet": None,
     "rules": None,
     "explain": None,
     "schema": None,
     "init": None,
     "doctor": None,
     "data": None,
+    "worker": None,
 }
 """Modules of `commands`, in the order of the help, with the class of a command's options where it has one."""
+_UNSET = frozenset({"data", "fleet"})
+"""Commands that measure nothing and have commands of their own: no file and no variable sets their options."""
 
 
 def _version(wanted: bool) -> None:
@@ -175,7 +180,7 @@ def _defaults(command: str, arguments: Sequence[str]) -> dict[str, Any]:
     from pipeprof.cli.config import defaults, fitting, is_needed
     from pipeprof.profiles.host.system_faults import has_current_folder
 
-    if command == "data" or not has_current_folder() or not is_needed(Path.cwd()):
+    if command in _UNSET or not has_current_folder() or not is_needed(Path.cwd()):
         return {}
     found, note = defaults(command, _options_of(command), _options_of)
     if note and not found.get("quiet") and {"-q", "--quiet"}.isdisjoint(arguments):
@@ -186,8 +191,8 @@ def _defaults(command: str, arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def _options_of(name: str) -> dict[str, Any]:
-    """The options of a command, or the names of all commands; `data` measures nothing and has none to set."""
-    return _options(_parser(name).commands[name]) if name else dict.fromkeys(set(COMMANDS) - {"data"})
+    """The options of a command, or the names of all commands; those of `_UNSET` have none to set."""
+    return _options(_parser(name).commands[name]) if name else dict.fromkeys(set(COMMANDS) - _UNSET)
 
 
 def _options(command: Any) -> dict[str, Any]:

@@ -190,6 +190,12 @@ DatasetSize = Annotated[
 ]
 NoCache = Annotated[bool, flag("--no-cache", "Leave out changes that add a cache.")]
 Steps = Annotated[Text, option("", "N", "Measure at most this many steps.")]
+Label = Annotated[
+    Texts,
+    option(
+        "--label", "NAME=VALUE,...", "Save labels in the profile, such as team=vision; job=… names the job. Repeatable."
+    ),
+]
 Rerun = Annotated[
     bool, flag("--rerun", "Run a training script again, in several processes, to measure changes in the training.")
 ]
@@ -267,6 +273,7 @@ class RunOptions(SharedOptions):
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
+    labels: Label = None
     live: Annotated[bool, flag("--live", "Draw the pipeline while it runs, on a terminal.")] = False
     workers: Annotated[
         Text,
@@ -278,6 +285,24 @@ class RunOptions(SharedOptions):
         ),
     ] = None
     worker_cores: Annotated[Text, option("", "N", "Cores that each of these workers may use.  [default: all]")] = None
+    trace_workers: Annotated[
+        Text,
+        option(
+            "",
+            "HOST:PORT,...",
+            "Profiler servers of the workers of a tf.data service, as `pipeprof worker` names them: adds what stages"
+            " cost there.",
+        ),
+    ] = None
+    trace_folder: Annotated[
+        Text,
+        option(
+            "",
+            "FOLDER",
+            "Folder, or gs:// path, that these workers and this machine see: they write their traces there."
+            "  [default: a temporary one of this machine]",
+        ),
+    ] = None
     no_verify: Annotated[
         bool, flag("--no-verify", "Do not try the proposed changes: findings are predictions only.")
     ] = False
@@ -333,10 +358,57 @@ class FixOptions(SharedOptions):
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
+    labels: Label = None
     force: FixForce = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
     ] = None
+
+
+PROCESSING_MODES = ("distributed_epoch", "parallel_epochs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScaleOptions(SharedOptions):
+    """All options of ``pipeprof scale``, as typed."""
+
+    target: Target
+    worker_cores: Annotated[Text, option("", "N", "Cores of each worker.  [default: those of this machine]")] = None
+    workers: Annotated[Text, option("", "N", "Consider this many workers at most.  [default: 8]")] = None
+    measure: Annotated[
+        Text, option("", "N", "Measure all numbers of workers up to N.  [default: those that decide]")
+    ] = None
+    mode: Annotated[
+        Text,
+        option(
+            "--processing-mode",
+            "|".join(PROCESSING_MODES),
+            "How workers share the data: each element comes from one of them in an epoch, or from each.  "
+            "[default: distributed_epoch]",
+            words=PROCESSING_MODES,
+        ),
+    ] = None
+    price: Annotated[
+        Text, option("", "host=X,worker=Y", "What an hour of each costs: the cheapest number of workers is chosen.")
+    ] = None
+    link: Annotated[
+        Text, option("", "RATE", "Bandwidth to the host that trains, e.g. 10Gbit.  [default: no limit]")
+    ] = None
+    predict_only: Annotated[bool, flag("--predict-only", "Measure the pipeline once, and nothing with workers.")] = (
+        False
+    )
+    seconds: Annotated[Text, option("", "SECONDS", "Measure the pipeline as it is for this long.  [default: 4]")] = None
+    budget: Annotated[
+        Text,
+        option(
+            "",
+            "SECONDS",
+            "How long to measure with workers, and at most half as long for changes without any.  [default: 60]",
+        ),
+    ] = None
+    no_verify: Annotated[bool, flag("--no-verify", "Do not look for changes that gain more without workers.")] = False
+    out: Annotated[Texts, out_of("scale")] = None
+    form: Annotated[Text, format_of("scale")] = None
 
 
 Options = TypeVar("Options")
@@ -442,6 +514,19 @@ def duration(flag: str, text: str | None) -> float | None:
     return seconds
 
 
+def age_of(flag: str, text: str) -> float:
+    """Parse an age in seconds: days, or any duration.
+
+    Example:
+        >>> age_of("--older", "30d"), age_of("--older", "12h")
+        (2592000.0, 43200.0)
+    """
+    days = text.strip().removesuffix("d")
+    if text.strip().endswith("d") and days.isdecimal() and int(days) > 0:
+        return 86_400.0 * int(days[:6])
+    return duration(flag, text) or 0.0
+
+
 def _seconds_of(clock: re.Match[str]) -> float:
     hours, minutes, seconds = (float(part or 0) for part in clock.groups())
     return 3600 * hours + 60 * minutes + seconds
@@ -462,6 +547,45 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
     if _WHOLE.fullmatch(text) and least <= (number := int(text)) < 2**63:
         return number
     raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number from {least}, below 2**63")
+
+
+def port(flag: str, text: str | None) -> int:
+    """Parse the number of a port; 0 without one, for any that is free.
+
+    Raises:
+        UsageError: The text is no such number.
+
+    Example:
+        >>> port("--port", "5001"), port("--port", None)
+        (5001, 0)
+    """
+    number = whole(flag, text) if text is not None else 0
+    if number is None or number >= 1 << 16:
+        raise UsageError(f"{flag}: got {text}, expected a port from 1 to 65535")
+    return number
+
+
+def addresses(flag: str, text: str | None) -> list[str]:
+    """Parse addresses with commas between them, each host:port or grpc://host:port; without what stands before a host.
+
+    Raises:
+        UsageError: A part is none, or the same one comes twice.
+
+    Example:
+        >>> addresses("--trace-workers", "h1:5002,grpc://h2:5002")
+        ['h1:5002', 'h2:5002']
+    """
+    from pipeprof.profiles.service.ask import plain_address
+
+    found: list[str] = []
+    for part in text.split(",") if text is not None else ():
+        address = plain_address(part.strip())
+        if address is None:
+            raise UsageError(f"{flag}: got {part.strip()[:60]!r}, expected host:port or grpc://host:port")
+        if address in found:
+            raise UsageError(f"{flag}: {address} is there twice")
+        found.append(address)
+    return found
 
 
 MOST_HOSTS = 4096
@@ -534,6 +658,20 @@ def dataset_size(text: str | None) -> DataSize | None:
     except UsageError:
         expected = "a size such as 1.2TB, or a number of elements such as 500000"
         raise UsageError(f"--dataset-size: got {text!r}, expected {expected}") from None
+
+
+def labels(texts: Sequence[str] | None) -> dict[str, str]:
+    """Parse the values of ``--label``.
+
+    Raises:
+        UsageError: One is no label.
+    """
+    from pipeprof.profiles.document.subject import labels_of
+
+    try:
+        return labels_of(texts or ())
+    except ValueError as error:
+        raise UsageError(f"--label: {error}") from None
 
 
 def dispatch(text: str | None) -> int | Literal["sync"] | None:

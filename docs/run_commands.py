@@ -18,6 +18,7 @@ import json
 import math
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -49,22 +50,29 @@ SHORTER = {
     "--budget 40": "--budget 8",
     "--pairs 7": "--pairs 2",
     "--max-time 300": "--max-time 60",
+    "pipeprof worker --dispatcher": "timeout --preserve-status -s INT 20 pipeprof worker --dispatcher",
+    "dispatcher:5000": "localhost:5000",
 }
 """What a command line itself asks to take long, and what is run instead."""
 _SPEC = "cp examples/jpeg_folder/spec.yaml . && env -u PIPEPROF_BUDGET pipeprof run spec.yaml --no-verify"
 _COMMIT = "git -c user.name=t -c user.email=t@localhost commit -qam"
+_DISPATCHER = (
+    "import tensorflow as tf; s = tf.data.experimental.service; s.DispatchServer(s.DispatcherConfig(5000)).join()"
+)
 BEFORE = {
+    "pipeprof worker": f'timeout 60 python -c "{_DISPATCHER}" > /dev/null 2>&1 &',
     "fix spec.yaml --change": _SPEC,
     "fix train.py --change": "env -u PIPEPROF_BUDGET pipeprof run train.py",
     "show --out fast.plan.json": "pipeprof fix train.py:make_dataset --step simulate:1ms",
     "--baseline base.json": "pipeprof gate spec.yaml --baseline base.json --update-baseline",
+    "pipeprof fleet": "pipeprof fleet add runs/",
     "show --history gates.jsonl": "pipeprof gate a.yaml --against b.yaml --history gates.jsonl",
     "--bisect v1.0..main": (
         f"cp b.yaml spec.yaml && {_COMMIT} fast && git tag v1.0 && cp a.yaml spec.yaml && {_COMMIT} slow"
     ),
 }
 """What a command needs to have been run before it, by a part of its line."""
-MEASURING = {"run", "fix", "compare", "gate", "exec"}
+MEASURING = {"run", "fix", "scale", "compare", "gate", "exec"}
 """Commands that take longer, and come last."""
 EXPECTED = {0, 3, 4}
 """Exit codes of a command that did its work: a gate may also fail, or not be able to tell, on pipelines so short."""
@@ -124,6 +132,13 @@ def prepare(folder: Path, write: Callable[[Path], object] = write_data) -> None:
     hosts = ("host0", "host1", "host2")
     for name in ("profile", "a", "before", "after", *hosts, "pipeprof-out/flowers-20260731T101112Z"):
         shutil.copy(ROOT / "tests" / "recorded" / "profiles" / "jpeg-folder.json", folder / f"{name}.json")
+    (folder / "runs").mkdir()
+    shutil.copy(folder / "profile.json", folder / "runs")
+    (folder / "jobs.csv").write_text("job,device_hours\n812,96\n", encoding="utf-8")
+    other = folder / "other" / "bin" / "python"
+    other.parent.mkdir(parents=True)
+    other.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")
+    other.chmod(0o755)
     traces(folder)
     write(folder)
     (folder / ".gitignore").write_text("pipeprof-out/\n", encoding="utf-8")

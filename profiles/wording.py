@@ -243,6 +243,15 @@ def stage_name(stage: NamedStage) -> str:
     return stage.name or call_around(stage.op, stage.location) or stage.op
 
 
+AT_LEAST = "at_least"
+"""In what was measured without a stage: handing out what it gave took most of the time, and counts as its work."""
+
+
+def bound_word(measured: Mapping[str, object]) -> str:
+    """Whether a pipeline without a stage is so much faster at most, or at least."""
+    return "at least" if measured.get(AT_LEAST) else "at most"
+
+
 def of_interval(ms: float, interval: float) -> str:
     """State what stages take of a batch; all their threads together may take more than the batch does.
 

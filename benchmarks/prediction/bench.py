@@ -128,7 +128,7 @@ def rows_of(name: str, case: Case, folder: Path) -> tuple[list[dict[str, Any]], 
         "seconds": round(time.monotonic() - began, 1),
         "costs": asdict(costs_of(profile)),
         "interval_ms": steps.interval_ms.mean if steps is not None else None,
-        "contention": profile.contention.model_dump() if profile.contention is not None else None,
+        "contention": asdict(profile.contention) if profile.contention is not None else None,
         "ceiling": profile.ceiling.model_dump() if profile.ceiling is not None else None,
     }
     return rows, raw

@@ -115,6 +115,7 @@ def _remove_profiles(names: Sequence[str] | None, older: str | None, *, all_: bo
     import time
     from pathlib import Path
 
+    from pipeprof.cli.options import age_of
     from pipeprof.pipelines.data.errors import size
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.document.kept import list_saved, remove_saved
@@ -124,28 +125,13 @@ def _remove_profiles(names: Sequence[str] | None, older: str | None, *, all_: bo
         raise UsageError(f"--profiles removes by age: give --older or --all; a single file: rm {FOLDER}/FILE")
     if all_ == (older is not None):
         raise UsageError("--profiles: give --older AGE such as 30d, or --all")
-    seconds = _age("--older", older) if older is not None else 0.0
+    seconds = age_of("--older", older) if older is not None else 0.0
     chosen = list_saved(Path(FOLDER), time.time() - seconds)
     total = f"{len(chosen)} file{'' if len(chosen) == 1 else 's'}, {size(sum(file.bytes for file in chosen))}"
     if all_ and chosen and not yes:
         _ask(f"Remove {total} from {FOLDER}? [y/N] ")
     remove_saved(chosen)
     typer.echo(f"Removed {total}.", err=True)
-
-
-def _age(flag: str, text: str) -> float:
-    """Parse an age in seconds: days, or any duration.
-
-    Example:
-        >>> _age("--older", "30d"), _age("--older", "12h")
-        (2592000.0, 43200.0)
-    """
-    from pipeprof.cli.options import duration
-
-    days = text.strip().removesuffix("d")
-    if text.strip().endswith("d") and days.isdecimal() and int(days) > 0:
-        return 86_400.0 * int(days[:6])
-    return duration(flag, text) or 0.0
 
 
 def choose(names: Sequence[str], entries: Sequence[CachedEntry]) -> list[CachedEntry]:

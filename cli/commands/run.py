@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipeprof.cli.exit_codes import HUNG_UP, epilog
-from pipeprof.cli.options import FixOptions, RunOptions
+from pipeprof.cli.options import FixOptions, RunOptions, ScaleOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,6 +87,8 @@ def run(given: RunOptions) -> None:
         host=_host(given),
         workers=options.whole("--workers", given.workers),
         worker_cores=options.whole("--worker-cores", given.worker_cores),
+        trace_workers=options.addresses("--trace-workers", given.trace_workers),
+        trace_folder=given.trace_folder,
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
@@ -115,7 +117,9 @@ def run(given: RunOptions) -> None:
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color)
             if chosen.tries and not profile.exit_code:
-                _verify(profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes, change)
+                verify_findings(
+                    profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes, change
+                )
             elif parsed.kind == "script" and not chosen.soak:
                 suspect_bottleneck(profile)
                 writer.write(profile, final=True)
@@ -157,6 +161,7 @@ def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSett
         cold=True if given.cold else None,
         data_size=options.dataset_size(given.dataset_size),
         no_cache=given.no_cache,
+        labels=options.labels(given.labels),
         script_args=given.script_args or (),
         allow_writes=given.allow_writes,
         rerun=given.rerun,
@@ -165,7 +170,7 @@ def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSett
 
 
 def read_target(
-    given: RunOptions | FixOptions, outputs: Outputs, command: str
+    given: RunOptions | FixOptions | ScaleOptions, outputs: Outputs, command: str
 ) -> tuple[Changes, ParsedTarget, LoadedSpec | None] | None:
     """Read the target with the changes of the command line; None where the functions of its file are listed instead.
 
@@ -267,11 +272,11 @@ def notes_on(settings: RunSettings, again: str) -> Sequence[object]:
         from pipeprof.cli.targets.scripts import what_a_script_does
 
         return (what_a_script_does(settings, again),)
-    from pipeprof.profiles.service.plan import what_is_registered
+    from pipeprof.cli.targets.settings import registrations
 
     loaded = settings.loaded
-    registered = what_is_registered(loaded, settings.target.path, tries=bool(again))
-    return [*(loaded.notes if loaded is not None else ()), *([registered] if registered is not None else [])]
+    tries = "so does each process that tries a change" if again else ""
+    return [*(loaded.notes if loaded is not None else ()), *registrations(settings, tries)]
 
 
 def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:
@@ -287,7 +292,9 @@ def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) 
         raise UsageError(msg)
 
 
-def _verify(profile: Profile, run: Measuring, seconds: float, changes: Changes, only: SavedChange | None) -> None:
+def verify_findings(
+    profile: Profile, run: Measuring, seconds: float, changes: Changes, only: SavedChange | None
+) -> None:
     """Try what the findings propose, or only a change of an earlier run."""
     from pipeprof.profiles.verify.verify import verify
 

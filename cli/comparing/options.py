@@ -46,6 +46,14 @@ class CompareOptions(RerunOptions):
             complete=completion.parts_of_spec,
         ),
     ] = None
+    b_python: Annotated[
+        Text,
+        option(
+            "--b-python",
+            "PYTHON",
+            "Measure B in another environment, e.g. OTHER/bin/python, with its TensorFlow; without B, A's target.",
+        ),
+    ] = None
     scan: Annotated[
         Text,
         option(

@@ -52,7 +52,8 @@ def next_command(result: Result) -> tuple[str, str] | None:
     failed = next((problem for problem in result.errors if problem.code == "side-failed"), None)
     if failed is not None:
         side = result.side(failed.message[0].lower())
-        return (f"pipeprof run {shlex.quote(side.text)}", "shows why") if side.ref is None else None
+        here = side.ref is None and side.python is None
+        return (f"pipeprof run {shlex.quote(side.text)}", "shows why") if here else None
     if result.kind == "baseline" and result.pairs and not result.errors:
         words = _without(result.command, frozenset(), _SWITCHES)
         return (shlex.join(words), "judges against it") if words else None
@@ -251,8 +252,17 @@ def _sides(result: Result) -> Iterator[Block]:
         return
     yield from _side("A", result.a)
     yield from _side("B", result.b)
+    if result.b.python is not None:
+        yield KeyValue("versions", _versions(result.a, result.b), width=_KEY)
     for arm in result.further:
         yield from _side(arm.name.upper(), arm.side)
+
+
+def _versions(a: Side, b: Side) -> str:
+    """The versions that differ between two environments."""
+    names = [name for name in sorted({*a.versions, *b.versions}) if a.versions.get(name) != b.versions.get(name)]
+    each = [f"{name} {a.versions.get(name) or 'n/a'} → {b.versions.get(name) or 'n/a'}" for name in names]
+    return ", ".join(each) or "the same in both environments"
 
 
 def _changes(result: Result) -> Iterator[Block]:
@@ -388,6 +398,8 @@ def _side(name: str, side: Side) -> Iterator[Block]:
     notes = []
     if side.ref:
         notes.append(f"commit {side.ref[:10]}")
+    if side.python is not None:
+        notes.append(f"by {side.python}")
     if side.dirty:
         notes.append("work tree with uncommitted changes")
     if side.saved:

@@ -16,6 +16,8 @@ from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.formats.registry import Output, is_redacted, render
 from pipeprof.cli.output import Outputs
 from pipeprof.cli.private import redact_here
+from pipeprof.cli.streams import say
+from pipeprof.cli.targets.settings import registrations
 from pipeprof.cli.targets.sides import GivenSide
 from pipeprof.cli.text.progress import progress_for
 from pipeprof.cli.text.style import Style
@@ -67,6 +69,10 @@ def compared(
         places(f"{kind}-{name or b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile, at_end=at_end),
         redact_here if outputs.redact else None,
     )
+    again = "so does each process that is measured"
+    settings = [side.settings for side in sides if side.settings is not None]
+    for note in dict.fromkeys(note for one in settings for note in registrations(one, again)):
+        say(f"pipeprof: note: {note}")
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     try:
         body(result, lambda: writer.write(result), progress)
@@ -81,8 +87,6 @@ def compared(
         writer.write(result, final=True)
         outputs = output.settle(outputs, writer, result, complete=result.complete)
     for warning in writer.warnings:
-        from pipeprof.cli.streams import say
-
         say(f"pipeprof: warning: {warning}")
     write_result(result, writer.path, outputs, given.color, verbose=given.verbose)
     writer.require_saved()

@@ -25,7 +25,7 @@ from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextS
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
-from pipeprof.profiles.wording import LAST_DIGITS, milliseconds, percent, significant, size, stage_label
+from pipeprof.profiles.wording import LAST_DIGITS, bound_word, milliseconds, percent, significant, size, stage_label
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, Predicted
@@ -136,7 +136,7 @@ def describe_finding(
 
 def _measured(finding: Finding) -> Iterator[Block]:
     if finding.measured:
-        most = "without the stage at most " if finding.status == "ceiling" else ""
+        most = f"without the stage {bound_word(finding.measured)} " if finding.status == "ceiling" else ""
         yield from _labelled("Measured", f"{most}{describe_measured(finding.measured)}")
         if finding.measured.get("conclusion"):
             yield from _labelled("Machine", str(finding.measured["conclusion"]))

@@ -23,6 +23,7 @@ from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
     LAST_DIGITS,
     NOT_REPRODUCIBLE,
+    bound_word,
     free_pipeline_text,
     percent,
     place_of,
@@ -65,6 +66,8 @@ MOST_UNTRIED = 2
 MOST_REJECTED = 2
 """Rejected changes that are named in the default report."""
 NEEDS_BUDGET = "--budget"
+_OUT_OF_BUDGET = "was used up"
+"""In the reason why a change was not tried."""
 NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
 """In the sentence on a stage that there was no time for."""
 _AFTER_TABLES = 5
@@ -521,7 +524,7 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
         unknown = finding.family == "memory" and not knows_speed(finding)
         text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
         if finding.status == "ceiling":
-            return f"at most {text}"
+            return f"{bound_word(finding.measured)} {text}"
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {ratio_text(predicted.speedup)}"
@@ -631,6 +634,8 @@ def _is_decided(done: Verification) -> bool:
     """Whether something was decided, or nothing was there to decide about."""
     bounded = not all(map(_is_open, done.bounds))
     open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
+    if any(_OUT_OF_BUDGET in group.reason for group in done.not_tried):
+        return False
     return bool(done.without_gain) or bounded or not open_ones
 
 
@@ -639,6 +644,8 @@ def _is_open(bound: str) -> bool:
 
 
 def _why_not_finished(done: Verification) -> str:
+    if any(_OUT_OF_BUDGET in group.reason for group in done.not_tried):
+        return "there was no time for every change"
     if done.undecided:
         return "what was tried is still undecided"
     return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known yet"

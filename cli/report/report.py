@@ -20,6 +20,7 @@ from pipeprof.cli.report.problems import (
     last_place,
     list_warnings,
 )
+from pipeprof.cli.report.scale import build_scale
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
@@ -133,9 +134,13 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
             yield from build(profile)
         if profile.fix is not None:
             yield from build_all_steps_tried(profile, profile.fix)
+        if profile.scale is not None:
+            yield from build_scale(profile, profile.scale, None)
         yield from build_footer(profile, saved, complete=True)
     elif profile.fix is not None:
         yield from build_fix(profile, profile.fix, saved)
+    elif profile.scale is not None:
+        yield from build_scale(profile, profile.scale, saved)
     else:
         yield from _fit(list(_build_screen(profile, saved)))
 

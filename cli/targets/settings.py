@@ -82,3 +82,14 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
         raise ProfileError(f"{change.path} does not say where the script iterates its main dataset: measure it again")
     step = [json.dumps(to_document(edit)) for edit in change.of_pipeline]
     return replace(settings, edits=[step] if step else [], changed_by=documents, main=main)
+
+
+def registrations(settings: RunSettings, again: str) -> list[str]:
+    """What a build does to tf.data services that were not started for it; `again` says which processes do the same."""
+    from pipeprof.profiles.protocol.job import SERVICE
+    from pipeprof.profiles.service.plan import what_is_registered
+
+    if any(SERVICE in value for _, value in settings.target.arguments):
+        return []
+    registered = what_is_registered(settings.loaded, settings.target.path, again=again)
+    return [registered] if registered is not None else []

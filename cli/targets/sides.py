@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeprof.cli.options import RerunOptions
@@ -100,6 +100,27 @@ def read_arms(
         for name, side in zip(names, sides, strict=True):
             _refuse_files(name.upper(), side)
     return sides
+
+
+def in_other_python(side: GivenSide, program: str, folder: Path) -> GivenSide:
+    """The same side in another Python environment.
+
+    Args:
+        folder: Of the command, for links.
+
+    Raises:
+        UsageError: It cannot be measured there.
+    """
+    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.profiles.judge.other_python import other_python
+
+    if side.settings is None:
+        raise UsageError(f"--b-python measures B, but {side.shown.text} is a saved profile: give the spec or function")
+    if side.settings.target.kind == "script":
+        raise UsageError("--b-python is for specs and functions: a script's process is started with its own Python")
+    interpreter = other_python(program, folder, spec=side.settings.loaded is not None)
+    settings = replace(side.settings, interpreter=interpreter)
+    return replace(side, settings=settings, shown=side.shown.model_copy(update={"python": program}))
 
 
 def read_one(given: RerunOptions, text: str, calls: GitCalls, name: str = "one") -> GivenSide:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.static.imports import Imports
@@ -462,6 +462,63 @@ def calls_tensorflow(text: str, function: str) -> bool:
             kept & names_in(one, ast.Load) for one in nodes if isinstance(one, ast.IfExp | ast.BoolOp | ast.Compare)
         )
     )
+
+
+_NUMBERS = frozenset({"bool", "float", "int"})
+"""Functions of Python that take a tensor and a value of NumPy alike."""
+
+
+def without_tensors(text: str, function: str, name: str) -> str | None:
+    r"""Return a function of a file that gets values of NumPy where it gets tensors now; None if it uses more of these.
+
+    Args:
+        function: Of `tf.py_function`, which needs its tensors only for their ``.numpy()``, or for a number.
+        name: Of what is made.
+
+    Example:
+        >>> code = "def read(path, row):\n    return np.load(path.numpy().decode())[int(row)]\n"
+        >>> print(without_tensors(code, "read", "read_row"))
+        def read_row(path, row):
+            return np.load(path.decode())[int(row)]
+        >>> print(without_tensors(code.replace("int(row)", "row"), "read", "read_row"))
+        None
+    """
+    tree = parsed(text)
+    found = [one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef) and one.name == function] if tree else []
+    if tree is None or len(found) != 1 or found[0].decorator_list or found[0].args.defaults:
+        return None
+    made = copy.deepcopy(found[0])
+    made.name, given, imports = name, parameters(found[0]), Imports(tree)
+    values = _Values(given)
+    made.body = [values.visit(one) for one in made.body if not is_text(one)]
+    calls = [one for part in made.body for one in ast.walk(part) if isinstance(one, ast.Call)]
+    if given & sets_inside(made) or any(imports.dotted(one.func).startswith("tensorflow.") for one in calls):
+        return None
+    if not made.body or len(values.taken) != sum(
+        isinstance(one, ast.Name) and one.id in given for part in made.body for one in ast.walk(part)
+    ):
+        return None
+    return ast.unparse(made)
+
+
+class _Values(ast.NodeTransformer):
+    """Takes ``.numpy()`` away from parameters; counts those that are then the same as before."""
+
+    def __init__(self, given: Collection[str]) -> None:
+        self._given = given
+        self.taken: list[str] = []
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name) as value, attr="numpy"), args=[], keywords=[]):
+                if name in self._given:
+                    self.taken.append(name)
+                    return value
+            case ast.Call(func=ast.Name(id=kind), args=[ast.Name(id=name)], keywords=[]) if kind in _NUMBERS:
+                if name in self._given:
+                    self.taken.append(name)
+                    return node
+        return self.generic_visit(node)
 
 
 _READERS = frozenset({"frombuffer", "fromfile", "fromstring", "genfromtxt", "load", "loadtxt", "memmap"})

@@ -197,6 +197,30 @@ class GpuUse(Record):
 
 
 @dataclass(kw_only=True)
+class Contention(Record):
+    """How much other processes and the machine slowed the worker."""
+
+    runnable_wait_share: float | None = None
+    """Time the worker's runnable threads waited for a core, over their time running and waiting."""
+    steal_share: float | None = None
+    """Time that the hypervisor gave to other machines, over the cores' time, 0 to 1."""
+    throttled_seconds: float | None = None
+    """In which the cgroup's quota stopped the worker."""
+    stalled_by_files_share: float | None = None
+    """Part of the time in which a task of the machine waited for a disk or a file system, at most (from the kernel's
+    pressure stall information)."""
+    load_average: float | None = None
+    """Runnable tasks of the machine, mean over the last minute, when measuring ended."""
+    worker_cores: float | None = None
+    """CPU seconds per second of the worker while measuring."""
+    others_cores: float | None = None
+    """CPU seconds per second of everything else on the cores that the worker may run on, without pipeprof itself."""
+    service_cores: float | None = None
+    """CPU seconds per second of processes on this machine of the tf.data service that the pipeline reads from; `None`
+    where none of them is on this machine. They count neither as the worker's nor as others'."""
+
+
+@dataclass(kw_only=True)
 class CoreScaling(Record):
     """The measured pipeline with half of the cores for a while; steps that begin an epoch are left out."""
 

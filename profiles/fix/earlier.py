@@ -20,7 +20,7 @@ from pipeprof.profiles.propose.proposal import Prediction, Proposal, different
 
 def is_run_of(saved: Profile, target: Target) -> bool:
     """Whether a saved profile is that of a complete run of a pipeline, and its files are those that were measured."""
-    searches = saved.fix is not None or saved.command[1:2] == ["fix"] or tries_one(saved)
+    searches = saved.fix is not None or saved.command[1:2] in (["fix"], ["scale"]) or tries_one(saved)
     return saved.complete and not saved.exit_code and not searches and saved.target == target
 
 
@@ -38,7 +38,7 @@ def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]
             about how much they gain.
     """
     found = []
-    holds = now is None or _step(saved) == _step(now)
+    holds = now is None or have_same_step(saved, now)
     for finding in saved.findings or ():
         speedup = (finding.measured or {}).get("speedup")
         if finding.status != "kept" or not can_be_tried(finding) or not speedup:
@@ -53,6 +53,11 @@ def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]
         known = replace(proposal, predicted=Prediction("measured before", float(speedup)), measured=interval)
         found.append(known if holds else proposal)
     return sorted(found, key=_speedup, reverse=True)
+
+
+def have_same_step(one: Profile, other: Profile) -> bool:
+    """Whether two runs took batches in the same way: what one says of a gain holds for the other."""
+    return _step(one) == _step(other)
 
 
 def _step(profile: Profile) -> tuple[object, ...]:

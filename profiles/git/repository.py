@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 GIT_DIR = ".git"
 _POINTER = "gitdir:"
+_REF = "ref: "
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _MOST_BYTES = 4096
 """Largest size of a file that names one folder; PATH_MAX of Linux."""
 
@@ -65,6 +68,35 @@ def repository_at(root: Path) -> Repository | None:
         if entry.is_file() and (text := read_line(entry)) is not None and text.startswith(_POINTER):
             return _repository(root, root / text.removeprefix(_POINTER).strip())
     return None
+
+
+def checked_out(near: Path, environment: Mapping[str, str]) -> str | None:
+    """The commit that the work tree around a file is at, read from files: no git is started.
+
+    None outside of a work tree, before the first commit, and where refs are kept in another form than files of text.
+    """
+    found = find_repository(near, environment)
+    head = read_line(found.git_dir / "HEAD") if found is not None else None
+    if found is None or head is None:
+        return None
+    name = head.removeprefix(_REF)
+    if name != head:
+        head = read_line(found.common_dir / name) if _is_plain(name) else None
+        head = head or _packed(found.common_dir / "packed-refs", name)
+    return head if head is not None and _COMMIT.fullmatch(head) else None
+
+
+def _is_plain(name: str) -> bool:
+    """Whether the name of a ref is that of a file below its folder."""
+    return name.startswith("refs/") and ".." not in name.split("/")
+
+
+def _packed(path: Path, name: str) -> str | None:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as lines:
+            return next((line.split()[0] for line in lines if line.split()[1:] == [name]), None)
+    except OSError:
+        return None
 
 
 def _places(folder: Path, environment: Mapping[str, str]) -> Iterator[Path]:

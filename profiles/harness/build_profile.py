@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.graph.align import StageGraphs
+from pipeprof.pipelines.graph.structure import structure_hash
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
 from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.profiles.document.measured import Contention, Device, Disk, Overhead, Series, Throughput
+from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
-from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
+from pipeprof.profiles.document.stages import Headspace, ServiceWorker, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
@@ -22,6 +24,7 @@ from pipeprof.profiles.memory.growth.soak import soak_of
 from pipeprof.profiles.nvml.nvml import apart, joined
 from pipeprof.profiles.propose import optimistic
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
+from pipeprof.profiles.time.attribution.on_workers import joined_workers, load_of, with_costs, work_on_workers
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
 from pipeprof.profiles.time.causes import collect_causes
 from pipeprof.profiles.time.ceiling import find_ceiling
@@ -39,7 +42,6 @@ from pipeprof.profiles.wording import milliseconds, percent
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from pipeprof.pipelines.graph.align import StageGraphs
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.harness.settings import Plan
     from pipeprof.profiles.host.sampler import Sampler
@@ -78,7 +80,11 @@ class RunFacts:
     data_size: DataSize | None = None
     gpus: list[GpuUse] = field(default_factory=list)
     no_cache: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+    job: str | None = None
+    commit: str | None = None
     service_workers: dict[str, int] = field(default_factory=dict)
+    worker_list: list[ServiceWorker] = field(default_factory=list)
 
     @property
     def ops(self) -> dict[str, str] | None:
@@ -100,6 +106,7 @@ def assemble(
     graphs = observed.graphs.pair(facts.ops) if observed.graphs is not None else None
     stages, notes = _stages(facts, observed, graphs)
     stages, cpu = _attribute_time(facts, observed, stages, steps, graphs)
+    stages = _on_workers(facts, observed, stages, steps, graphs)
     throughput = _throughput(facts, observed, steps, stages)
     stages = _per_element(stages, throughput)
     unread = unread_note(stages, steps.epochs, notes) if steps is not None else None
@@ -108,10 +115,13 @@ def assemble(
     profile = Profile(
         tool=facts.tool,
         command=facts.command,
-        target=facts.target,
+        target=_target(facts, observed),
         complete=exit_code == 0 and observed.complete,
         exit_code=exit_code,
         started=facts.started,
+        labels=facts.labels,
+        job=facts.job,
+        commit=facts.commit,
         seed=facts.plan.seed,
         data_size=facts.data_size,
         no_cache=facts.no_cache,
@@ -132,7 +142,7 @@ def assemble(
         ceiling=find_ceiling(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
         series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
-        contention=facts.contention,
+        contention=_contention(facts, observed, steps),
         headspace=_headspace(steps, observed),
         warnings=[*facts.warnings, *observed.warnings, *_warnings(facts, observed, steps, stages), *notes],
         errors=[problem] if problem else [],
@@ -148,10 +158,16 @@ def assemble(
             observed.soak, observed.soak_evidence, facts.host.memory_limit_bytes, last
         )
     profile.causes = collect_causes(
-        facts.contention, facts.disk, steps, stages, observed.trace, fewer=observed.fewer_cores
+        profile.contention, facts.disk, steps, stages, observed.trace, fewer=observed.fewer_cores
     )
     profile.verdict = conclude(profile) if exit_code is not None or steps else None
     return profile
+
+
+def _target(facts: RunFacts, observed: Observed) -> Target:
+    if observed.graphs is None:
+        return facts.target
+    return facts.target.model_copy(update={"graph_sha256": structure_hash(observed.graphs.written)})
 
 
 def _phases(observed: Observed, sampler: Sampler | None, *, ran_out: bool) -> list[Phase]:
@@ -349,6 +365,25 @@ def _attribute_time(
     return attribute_time(stages, work, _cpu_usage(facts, observed, steps), facts.host.cores)
 
 
+def _on_workers(
+    facts: RunFacts, observed: Observed, stages: list[Stage] | None, steps: Steps | None, graphs: StageGraphs | None
+) -> list[Stage] | None:
+    """Add what is known of the workers of the services that the pipeline reads from, and what stages cost there."""
+    traced = observed.workers_traced
+    if not stages or not (facts.worker_list or traced is not None):
+        return stages
+    interval_ms = steps.interval_ms.mean if steps is not None else None
+    workers = joined_workers(facts.worker_list, traced.workers if traced is not None else ())
+    counts = [facts.service_workers.get(service.address or "") for service in observed.services]
+    load = load_of(workers, interval_ms, sum(count or 0 for count in counts))
+    pairs = [
+        (one.dataset_id, StageGraphs.of(one.written, one.executed, by_address=False)) for one in observed.registered
+    ]
+    trace = traced.trace if traced is not None else None
+    work = work_on_workers(trace, pairs, graphs) if trace is not None and graphs is not None else {}
+    return with_costs(stages, work, workers, load, trace.batches if trace is not None else None)
+
+
 def _pool(facts: RunFacts, observed: Observed) -> float | None:
     """Return the number of threads for functions: the pipeline's own pool, else one per core of the machine."""
     options = (observed.graphs.options if observed.graphs is not None else None) or {}
@@ -356,8 +391,25 @@ def _pool(facts: RunFacts, observed: Observed) -> float | None:
     return float(own) if own else facts.host.schedulable_cores or facts.host.cores
 
 
-def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuUsage:
+def _contention(facts: RunFacts, observed: Observed, steps: Steps | None) -> Contention | None:
+    """Interference while steps were measured; the worker's cores are those of the steps' own time.
+
+    The steps' clock is paused while ended iterators are deleted. The rate leaves that time out, and so must the cores
+    that it took: 1.8 of 2 cores would read 1.4 where a quarter of the time went into deletions.
+    """
     contention = facts.contention
+    loop = observed.measured.loop if observed.measured is not None else None
+    if contention is None or contention.worker_cores is None or steps is None or loop is None or not loop.paused_ns:
+        return contention
+    paused, used = loop.paused_ns / 1e9, loop.paused_cpu_ns / 1e9
+    if steps.seconds <= 0:
+        return contention
+    cores = max(0.0, contention.worker_cores * (steps.seconds + paused) - used) / steps.seconds
+    return replace(contention, worker_cores=min(cores, max(contention.worker_cores, facts.host.cores)))
+
+
+def _cpu_usage(facts: RunFacts, observed: Observed, steps: Steps | None) -> CpuUsage:
+    contention = _contention(facts, observed, steps)
     if steps is None:
         return CpuUsage()
     loop = observed.measured.loop if observed.measured is not None else None
@@ -473,6 +525,10 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
             f"Step times had {warmup.note} of warm-up: the results may still be drifting. Measure longer (--seconds)."
         )
         found.append(Message(code="not-settled", message=text))
+    for worker in observed.workers_traced.workers if observed.workers_traced is not None else ():
+        if worker.note is not None:
+            text = f"The worker at {worker.traced_at} was not traced: {worker.note}; what its stages cost there is n/a."
+            found.append(Message(code="no-worker-trace", message=text))
     if steps is not None and observed.phase == "warmup":
         found.append(Message(code="short-script", message=IN_WARM_UP))
     if steps is not None and steps.epochs:

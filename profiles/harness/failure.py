@@ -424,6 +424,8 @@ def _hang_failure(ended: Ended, observed: Observed, around: Circumstances) -> Fa
         progress = f"no progress for {ended.waited:.0f} s in phase {_where(observed)}"
     causes = [cause_of_silence(state) for state in around.services]
     because = "".join(f" {cause[0].upper()}{cause[1:]}." for cause in causes)
+    if causes and around.oom.killed:
+        because += f" Meanwhile the kernel killed a process at {_whose_memory(around.oom)}."
     text = f"{who}: {progress}.{place}{because}"
     problem = Problem(code=SERVICE if causes else "hung", message=text)
     stage = next((row for row in around.stages.values() if traits(row.op).remote), None) if causes else None

@@ -18,8 +18,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
-from pipeprof.pipelines.target.import_path import child_command
+from pipeprof.pipelines.target.import_path import Interpreter, child_command
 from pipeprof.profiles.harness.process import StartedProcess, start_process
 from pipeprof.profiles.host.run_family import MARK, LedProcess, RunFamily
 
@@ -36,18 +37,21 @@ class CopiedProcess(LedProcess):
 class ForkServer:
     """A process that imports TensorFlow and then copies itself.
 
+    Args:
+        interpreter: The Python that runs it; None for this one.
+
     Raises:
         OSError: It cannot be started.
     """
 
-    def __init__(self, variables: Mapping[str, str]) -> None:
+    def __init__(self, variables: Mapping[str, str], interpreter: Interpreter | None) -> None:
         self._family = RunFamily()
         self._is_ready = False
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
                 self._process = self._family.start(
-                    child_command(_SERVER, str(theirs.fileno())),
+                    child_command(_SERVER, str(theirs.fileno()), interpreter=interpreter),
                     (subprocess.DEVNULL,) * 3,
                     (theirs.fileno(),),
                     variables,
@@ -97,8 +101,15 @@ class ForkServer:
         self._family.__exit__()
 
 
+class _Environment(NamedTuple):
+    """What a worker finds: the Python that runs it, None for this one, and variables."""
+
+    interpreter: Interpreter | None
+    variables: tuple[tuple[str, str], ...]
+
+
 class ForkServers:
-    """Starts workers as copies of a server; of one for the environment as it is, and one more for another one.
+    """Starts workers as copies of a server; of each Python one for the environment as it is, and one for another one.
 
     Args:
         is_readable: Waits until there is something to read from a descriptor; returns whether there is.
@@ -106,12 +117,14 @@ class ForkServers:
 
     def __init__(self, is_readable: Callable[[int], bool]) -> None:
         self._is_readable = is_readable
-        self._servers: dict[tuple[tuple[str, str], ...], ForkServer | None] = {}
+        self._servers: dict[_Environment, ForkServer | None] = {}
         self._retired: list[ForkServer] = []
 
-    def start(self, pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:
+    def start(
+        self, pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str], interpreter: Interpreter | None
+    ) -> StartedProcess:
         """Start a worker, as `start_process` does."""
-        environment = tuple(sorted(variables.items()))
+        environment = _Environment(interpreter, tuple(sorted(variables.items())))
         server = self._server(environment) if _LINUX else None
         if server is not None:
             copy = server.copy(pipes, family)
@@ -119,7 +132,7 @@ class ForkServers:
                 return copy
             # Its answer may still come, and would be taken for that to the next order.
             self._give_up(environment)
-        return start_process(pipes, family, variables)
+        return start_process(pipes, family, variables, interpreter)
 
     def close(self) -> None:
         """End all servers and workers."""
@@ -128,14 +141,15 @@ class ForkServers:
         while self._retired:
             self._retired.pop().close()
 
-    def _server(self, environment: tuple[tuple[str, str], ...]) -> ForkServer | None:
+    def _server(self, environment: _Environment) -> ForkServer | None:
         """The server for an environment; None where there is none that can copy."""
         if environment not in self._servers:
-            for other in [known for known in self._servers if known and environment]:
+            both = [known for known in self._servers if known.interpreter == environment.interpreter]
+            for other in [known for known in both if known.variables and environment.variables]:
                 self._give_up(other)
                 del self._servers[other]
             try:
-                self._servers[environment] = ForkServer(dict(environment))
+                self._servers[environment] = ForkServer(dict(environment.variables), environment.interpreter)
             except OSError:
                 self._servers[environment] = None
         server = self._servers[environment]
@@ -143,7 +157,7 @@ class ForkServers:
             self._give_up(environment)
         return self._servers[environment]
 
-    def _give_up(self, environment: tuple[tuple[str, str], ...]) -> None:
+    def _give_up(self, environment: _Environment) -> None:
         """End a server; workers of this environment start in the usual way from now on."""
         server, self._servers[environment] = self._servers[environment], None
         if server is not None:

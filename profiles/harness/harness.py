@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import asdict, replace
 from datetime import datetime, timezone
@@ -18,6 +19,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.sharding import HostPart
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Target, Tool, spec_target
+from pipeprof.profiles.git.repository import checked_out
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
@@ -43,6 +45,7 @@ from pipeprof.profiles.nvml.nvml import GpuWatch
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.service.ask import ask, listens
 from pipeprof.profiles.service.local import processes_at
+from pipeprof.profiles.service.watch import KnownWorker, WorkersWatch, known_workers
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
 from pipeprof.profiles.wording import stage_place
@@ -160,6 +163,9 @@ class Run:
             stages=stages,
             data_size=settings.data_size,
             no_cache=settings.no_cache,
+            labels=dict(settings.labels),
+            job=settings.labels.get("job") or hosts.scheduler_job(os.environ),
+            commit=checked_out(settings.target.path, os.environ),
             written=list(stages.values()) if settings.loaded is not None else None,
         )
         self._phases_told = 0
@@ -175,6 +181,7 @@ class Run:
         self._services: list[ServiceState] = []
         self._met = False
         self._started: int | None = None
+        self._workers = WorkersWatch()
 
     def warn(self, code: str, message: str) -> None:
         """Add a warning to the profile."""
@@ -442,6 +449,7 @@ class Run:
         if self._facts.host.gpus:
             self._gpus = GpuWatch()
             self._gpus.start()
+        self._workers.start()
         self._cpu_at_measure = self._own_cpu()
         self._measure_began = time.monotonic()
         self._read_at_measure = self._reader.bytes_read(self._pid)
@@ -454,6 +462,7 @@ class Run:
     def _end_measure(self, sampler: Sampler) -> None:
         sampler.sample()
         self._facts.contention = self._contention.stop()
+        self._facts.worker_list = self._workers.stop()
         self._facts.gpus = self._gpus.stop() if self._gpus is not None else []
         seconds = time.monotonic() - self._measure_began
         if in_memory(self._warm):
@@ -507,8 +516,17 @@ class Run:
         # The processes of a service that was started for the run are of its family.
         local = {service.address for service in self._observed.services if service.local}
         addresses = [address for address in addresses if address not in local]
-        known = [*addresses, *(worker for address in addresses for worker in ask(address).workers or ())]
-        self._contention.partners = processes_at(known)
+        workers = [worker for address in addresses for worker in ask(address).workers or ()]
+        traced = self._settings.trace_workers
+        found = processes_at([*addresses, *workers, *traced])
+        self._contention.partners = set().union(*found.values())
+        started = self._observed.started.workers if self._observed.started is not None else []
+        self._workers.workers = known_workers(
+            [KnownWorker(None, worker.traced_at, worker.pid) for worker in started],
+            workers,
+            traced,
+            {address: min(pids) for address, pids in found.items()},
+        )
 
     def _addresses(self) -> list[str]:
         return list(dict.fromkeys(service.address for service in self._observed.services if service.address))

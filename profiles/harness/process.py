@@ -19,6 +19,7 @@ from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from pipeprof.pipelines.target.import_path import Interpreter
     from pipeprof.profiles.host.run_family import RunFamily
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.messages import WorkerMessage
@@ -32,7 +33,8 @@ MOST_LINES = 100
 MOST_LETTERS = 8_000
 _TENSORFLOWS_OWN = re.compile(
     r"^(?:\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWEF] |[IWEF]\d{4} \d\d:\d\d:\d\d|WARNING: All log messages before absl"
-    r"|To enable the following instructions|WARNING:tensorflow:From .*(?:is|are) deprecated|\s*$)"
+    r"|To enable the following instructions|Starting to trace for \d+ ms\. Remaining attempt"
+    r"|WARNING:tensorflow:From .*(?:is|are) deprecated|\s*$)"
 )
 _INSTRUCTIONS = "Instructions for updating:"
 """Of what TensorFlow deprecates: they are in the next line."""
@@ -129,11 +131,14 @@ class StartedProcess(Protocol):
         """Wait for the end; return what `poll` does."""
 
 
-Starter: TypeAlias = "Callable[[Sequence[int], RunFamily, Mapping[str, str]], StartedProcess]"
-"""Starts a worker with the ends of four pipes, the family that it leads, and variables of its environment."""
+Starter: TypeAlias = "Callable[[Sequence[int], RunFamily, Mapping[str, str], Interpreter | None], StartedProcess]"
+"""Starts a worker with the ends of four pipes, the family that it leads, variables of its environment, and the Python
+that runs it."""
 
 
-def start_process(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:
+def start_process(
+    pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str], interpreter: Interpreter | None
+) -> StartedProcess:
     """Start a worker as a new process; see `Starter`.
 
     Raises:
@@ -141,7 +146,7 @@ def start_process(pipes: Sequence[int], family: RunFamily, variables: Mapping[st
     """
     to_worker, _, _, from_worker, _, prints, _, stacks = pipes
     return family.start(
-        child_command(_WORKER, *map(str, (to_worker, from_worker, stacks))),
+        child_command(_WORKER, *map(str, (to_worker, from_worker, stacks)), interpreter=interpreter),
         (subprocess.DEVNULL, prints, prints),
         (to_worker, from_worker, stacks),
         variables,
@@ -166,7 +171,7 @@ class WorkerProcess:
             variables = dict(job.turns.environment) if job.turns is not None else {}
             # A script decides about TensorFlow's settings before it imports it: it is no copy of a process that has.
             start = start if start is not None and job.kind != "script" else start_process
-            self._process = start(pipes, family, variables)
+            self._process = start(pipes, family, variables, job.interpreter)
         except BaseException as error:
             for descriptor in pipes:
                 os.close(descriptor)

@@ -8,15 +8,14 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.edits.environment import ALLOCATORS, allocator_folders
-from pipeprof.profiles.document.measured import Contention
-from pipeprof.profiles.document.subject import Host
+from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, allowed_cores, cores
 from pipeprof.profiles.host.machine import SystemTimes, machine_memory, stalled_by_files, system_times
@@ -25,7 +24,12 @@ from pipeprof.profiles.host.process_readers import FamilyReading
 from pipeprof.profiles.host.procfs import ThreadTimes, descendants, process_cpu_clock, thread_times
 from pipeprof.profiles.host.sampler import ProcessReader
 
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.subject import Host
+
 TOOL_SECONDS = 2.0
+_JOBS: Final = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "AWS_BATCH_JOB_ID")
+"""Variables that Slurm, PBS, LSF and AWS Batch set, as their manuals have them."""
 
 Run = Callable[[Sequence[str]], str | None]
 
@@ -48,6 +52,16 @@ def run_tool(command: Sequence[str]) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout
+
+
+def scheduler_job(environment: Mapping[str, str]) -> str | None:
+    """Return the job that this process is a part of, as its scheduler names it; None outside of one.
+
+    Example:
+        >>> scheduler_job({"SLURM_JOB_ID": "812"}), scheduler_job({"PBS_JOBID": ""})
+        ('812', None)
+    """
+    return next((environment[name] for name in _JOBS if environment.get(name)), None)
 
 
 def cpu_model(proc: Path = PROC, run: Run = run_tool) -> str | None:
@@ -76,6 +90,9 @@ def host_facts(limit: MemoryLimit | None = None, cgroup: Cgroup | None = None, p
     Args:
         cgroup: This process's control group, found if not given.
     """
+    # The worker imports this module, and may have no pydantic.
+    from pipeprof.profiles.document.subject import Host
+
     memory = machine_memory(proc)
     return Host(
         name=platform.node() or None,

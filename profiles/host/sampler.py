@@ -11,13 +11,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.host.process_readers import FamilyReading
 from pipeprof.profiles.host.process_tree import FamilyMemory
 from pipeprof.profiles.host.procfs import Pages, Shares
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.measured import Series
 
 INTERVAL = 0.05
 MEASURE_INTERVAL = 0.2
@@ -316,6 +318,9 @@ class Sampler:
             points = [*self._points, *([self._pending] if self._pending is not None else [])]
         while most is not None and len(points) > most and len(coarser := _merge_pairs(points)) < len(points):
             points = coarser
+        # The worker imports this module, and may have no pydantic.
+        from pipeprof.profiles.document.measured import Series
+
         found = Series()
         before: _Point | None = None
         for point in points:

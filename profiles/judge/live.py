@@ -250,6 +250,7 @@ class _Comparison:
         self._profiles[name] = profile
         flow = profile.throughput
         shown.target = profile.target
+        shown.versions = profile.versions
         shown.verdict = profile.verdict.sentence if profile.verdict else None
         shown.profile = str(side.writer.path) if side.writer.path else None
         shown.elements_per_batch = flow.elements_per_batch if flow else None

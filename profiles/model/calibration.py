@@ -54,7 +54,7 @@ def lacks(host: Host) -> bool:
     version, folder = installed_tensorflow(), _folder()
     if version is None or folder is None:
         return False
-    known = _read().get(key_of(host, version), {})
+    known = measured_costs(host, version)
     from pipeprof.profiles.protocol.messages import MeasuredCosts
 
     return any(field.name not in known for field in fields(MeasuredCosts))
@@ -62,8 +62,13 @@ def lacks(host: Host) -> bool:
 
 def costs_of(profile: Profile) -> Costs:
     """The fixed costs of the machine of a profile; constants where they were not measured."""
-    known = _read().get(key_of(profile.host, profile.versions.get("tensorflow")))
+    known = measured_costs(profile.host, profile.versions.get("tensorflow"))
     return replace(DEFAULT, **known) if known else DEFAULT
+
+
+def measured_costs(host: Host, tensorflow: str | None) -> Mapping[str, float]:
+    """Those of the costs of a machine that were measured on it, by their names."""
+    return _read().get(key_of(host, tensorflow), {})
 
 
 def measured_alone(profile: Profile) -> bool:
@@ -73,11 +78,15 @@ def measured_alone(profile: Profile) -> bool:
 
 
 def keep(host: Host, tensorflow: str | None, measured: Mapping[str, float]) -> None:
-    """Keep measured costs, by the names of `Costs`; does nothing where the folder cannot be written to."""
+    """Keep measured costs, by the names of `Costs`, with others of the same machine.
+
+    Does nothing where the folder cannot be written to.
+    """
     folder = _folder()
-    entry = _valid(measured)
-    if folder is None or entry is None:
+    valid = _valid(measured)
+    if folder is None or valid is None:
         return
+    entry = {**measured_costs(host, tensorflow), **valid}
     known = {name: one for name, one in _read().items() if name != key_of(host, tensorflow)}
     newest = dict(list(known.items())[-(MOST_HOSTS - 1) :])
     text = json.dumps({**newest, key_of(host, tensorflow): entry}, indent=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
+from pipeprof.pipelines.target.import_path import Interpreter
 from pipeprof.profiles.protocol.store import StoreJob
 from pipeprof.profiles.protocol.turns import TurnsJob
 
@@ -38,6 +39,19 @@ class HostOf:
 
 
 @dataclass(frozen=True)
+class CoreShares:
+    """Cores that processes may use at most, parts of one among them; None for all that there are.
+
+    Attributes:
+        client: Of the process that takes the batches.
+        worker: Of each worker of the service that is started for it.
+    """
+
+    client: float | None = None
+    worker: float | None = None
+
+
+@dataclass(frozen=True)
 class Job:
     """One sample.
 
@@ -60,8 +74,12 @@ class Job:
         share_job: Read from a job of a tf.data service that others read as well.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         worker_cores: Cores of each of them; None for all.
+        shares: What the processes may use of the cores while turns last; None for all.
+        trace_workers: Addresses of the profiler servers of other workers, which are traced.
+        trace_folder: Where they write their traces; None for a temporary folder.
         main: The script's dataset that turns are about; None where a run has to find it.
         host: The host whose part is measured; None for all of the data.
+        interpreter: The Python of another environment that runs the worker; None for this one.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -91,9 +109,13 @@ class Job:
     share_job: bool = False
     workers: int | None = None
     worker_cores: int | None = None
+    shares: CoreShares | None = None
+    trace_workers: list[str] = field(default_factory=list)
+    trace_folder: str | None = None
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     host: HostOf | None = None
+    interpreter: Interpreter | None = None
 
     def in_epochs(self) -> Job:
         """The same in one process, whose epochs take turns."""

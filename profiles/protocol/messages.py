@@ -102,11 +102,20 @@ class BatchSize:
 
 @dataclass(frozen=True)
 class LoopCost:
-    """Values known only after the measurement; `deletions` are seconds that deleting each ended iterator took."""
+    """Values known only after the measurement.
+
+    Attributes:
+        cpu_ns: Of the process while steps were measured, without the pauses.
+        paused_ns: Time in which the steps' clock was paused, because ended iterators were deleted.
+        paused_cpu_ns: CPU time of the process in these pauses.
+        deletions: Seconds that deleting each ended iterator took, those of the warm-up among them.
+    """
 
     overhead_ns: int
     overhead_cpu_ns: int | None = None
     cpu_ns: int | None = None
+    paused_ns: int = 0
+    paused_cpu_ns: int = 0
     sizes: BatchSize | None = None
     deletions: list[float] = field(default_factory=list)
 

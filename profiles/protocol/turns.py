@@ -152,12 +152,15 @@ class TurnEnded(WorkerMessage):
     Attributes:
         seconds: From the step before them to the last one.
         wait_seconds: The device's time without work in them; None without a device.
-        cpu_seconds: CPU time of the whole process in the turn.
+        cpu_seconds: CPU time of the whole process in the turn, and of the workers of its own tf.data service.
         peak_bytes: Largest resident memory of the process so far.
         restarts: How often the data set had ended and begun again so far.
         read_bytes: What the process read from the disk in the turn; None where the system does not tell.
         freeing_seconds: How long TensorFlow took in the turn to free iterators that had ended; not in `seconds`.
         own_seconds: What handing out a replay took in them; not in `seconds` nor in `wait_seconds`.
+        counted_cpu_seconds: CPU time of the process in the steps that count; None where it was not read.
+        workers_cpu_seconds: The same of all workers of its own tf.data service; None without one.
+        workers_bytes: Resident memory of these workers at the end.
     """
 
     steps: int
@@ -170,3 +173,6 @@ class TurnEnded(WorkerMessage):
     read_bytes: int | None = None
     freeing_seconds: float = 0.0
     own_seconds: float = 0.0
+    counted_cpu_seconds: float | None = None
+    workers_cpu_seconds: float | None = None
+    workers_bytes: int | None = None

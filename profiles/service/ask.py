@@ -68,6 +68,18 @@ def split_address(address: str) -> tuple[str, int] | None:
     return host.strip("[]"), int(port)
 
 
+def plain_address(text: str) -> str | None:
+    """The host:port of an address as TensorFlow takes it; None for what is none, or for another protocol.
+
+    Example:
+        >>> plain_address("grpc://localhost:5000"), plain_address("http://localhost:5000"), plain_address("localhost")
+        ('localhost:5000', None, None)
+    """
+    scheme, found, address = text.rpartition("://")
+    place = split_address(address)
+    return address if place is not None and place[1] and (not found or scheme == "grpc") else None
+
+
 def listens(address: str, seconds: float = CONNECT_SECONDS) -> bool:
     """Whether something accepts a connection at an address within some seconds."""
     place = split_address(address)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import socket
+from collections import defaultdict
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -18,25 +20,46 @@ _INODE: Final = 9
 _TABLES: Final = ("net/tcp", "net/tcp6")
 
 
-def processes_at(addresses: Iterable[str], proc: Path = PROC) -> set[int]:
-    """Ids of this user's processes on this machine that listen at some addresses."""
-    places = [place for address in addresses if (place := split_address(address)) is not None]
-    ports = {port for host, port in places if is_here(host)}
-    inodes = {inode for table in _TABLES for inode in _listening(read_text(proc / table) or "", ports)}
-    return {pid for pid in processes(proc) if inodes and not inodes.isdisjoint(_sockets(pid, proc))}
+def processes_at(addresses: Iterable[str], proc: Path = PROC) -> dict[str, set[int]]:
+    """Ids of this user's processes on this machine that listen at some addresses, by these."""
+    places = {address: place for address in addresses if (place := split_address(address)) is not None}
+    ports = {address: port for address, (host, port) in places.items() if is_here(host)}
+    wanted = set(ports.values())
+    port_of = {inode: port for table in _TABLES for inode, port in _listening(read_text(proc / table) or "", wanted)}
+    found: dict[int, set[int]] = defaultdict(set)
+    for pid in processes(proc) if port_of else ():
+        for inode in _sockets(pid, proc) & port_of.keys():
+            found[port_of[inode]].add(pid)
+    return {address: found[port] for address, port in ports.items() if port in found}
 
 
 def is_here(host: str) -> bool:
-    """Whether a host is this machine, by its names and loopback addresses; no name is looked up."""
+    """Whether a host is this machine, by its names and addresses; no name is looked up."""
     name = socket.gethostname()
-    return host in {"localhost", "::1", "0.0.0.0", name, name.partition(".")[0]} or host.startswith("127.")  # noqa: S104
+    names = {"localhost", "::1", "0.0.0.0", name, name.partition(".")[0]}  # noqa: S104 - compared, nothing listens
+    return host in names or host.startswith("127.") or host in own_addresses()
 
 
-def _listening(table: str, ports: set[int]) -> Iterable[str]:
+@cache
+def own_addresses() -> frozenset[str]:
+    """Addresses of this machine's network interfaces, as text."""
+    import psutil
+
+    return frozenset(
+        one.address.partition("%")[0]
+        for interface in psutil.net_if_addrs().values()
+        for one in interface
+        if one.family in (socket.AF_INET, socket.AF_INET6)
+    )
+
+
+def _listening(table: str, ports: set[int]) -> Iterable[tuple[str, int]]:
     for line in table.splitlines()[1:]:
         columns = line.split()
-        if len(columns) > _INODE and columns[3] == _LISTENS and int(columns[1].rpartition(":")[2], 16) in ports:
-            yield columns[_INODE]
+        if len(columns) > _INODE and columns[3] == _LISTENS:
+            port = int(columns[1].rpartition(":")[2], 16)
+            if port in ports:
+                yield columns[_INODE], port
 
 
 def _sockets(pid: int, proc: Path) -> set[str]:

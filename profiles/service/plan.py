@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.ops.stages.distribute import LOCAL
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,35 +16,46 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
 
 _IMPORTED: Final = re.compile(r"\bdata\.experimental(?:\.service\b|\s+import\s[^\n]*\bservice\b)")
-_CALLED: Final = re.compile(r"\b(?:distribute|register_dataset)\s*\(")
+_REGISTERS: Final = re.compile(r"\b(?:distribute|register_dataset)\s*\(")
+_STARTS: Final = re.compile(r"\b(?:distribute|from_dataset_id)\s*\(")
 
 
-def what_is_registered(loaded: LoadedSpec | None, path: Path, *, tries: bool) -> str | None:
-    """Say how many datasets and jobs a run makes on the services that its target reads from; None where it does not.
+def what_is_registered(loaded: LoadedSpec | None, path: Path, *, again: str = "") -> str | None:
+    """Say how many datasets and jobs a build makes on the services that its target reads from; None where it does not.
 
     Args:
         path: The file with the target's function; its text shows the calls.
-        tries: Changes are tried afterwards.
+        again: Which further processes do the same, for the end of the sentence.
     """
-    again = "; so does each process that tries a change" if tries else ""
-    if loaded is not None:
-        services = [vars(placed.op)["service"] for placed in loaded.spec.placed() if traits(placed.op.op).remote]
-        services = [service for service in services if service != LOCAL]
-        if not services:
-            return None
-        datasets, jobs = (f"{len(services)} {word}{'' if len(services) == 1 else 's'}" for word in ("dataset", "job"))
-        at = " and ".join(sorted(set(services)))
-        return f"a build of this pipeline registers {datasets} with the tf.data service {at} and starts {jobs}{again}"
-    calls = _calls_in(path)
-    if not calls:
+    said = _of_spec(loaded) if loaded is not None else None
+    files = [path] if loaded is None else python_files(loaded)
+    parts = [part for part in (said, *map(_of_file, files)) if part is not None]
+    return f"{'; '.join(parts)}{f'; {again}' if again else ''}" if parts else None
+
+
+def _of_spec(loaded: LoadedSpec) -> str | None:
+    services = [vars(placed.op)["service"] for placed in loaded.spec.placed() if traits(placed.op.op).remote]
+    services = [service for service in services if service != LOCAL]
+    if not services:
         return None
-    where = f"{path.name} registers datasets with a tf.data service, in {calls} line{'' if calls == 1 else 's'}"
-    return f"{where}: for each that a build reaches, there is one dataset and one job more at that service{again}"
+    at = listed(sorted(set(services)))
+    datasets, jobs = _count(len(services), "dataset"), _count(len(services), "job")
+    return f"a build of this pipeline registers {datasets} with the tf.data service {at} and starts {jobs}"
 
 
-def _calls_in(path: Path) -> int:
+def _of_file(path: Path) -> str | None:
     try:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return 0
-    return len(_CALLED.findall(text)) if _IMPORTED.search(text) else 0
+        return None
+    datasets, jobs = (len(calls.findall(text)) if _IMPORTED.search(text) else 0 for calls in (_REGISTERS, _STARTS))
+    if not datasets and not jobs:
+        return None
+    return (
+        f"{path.name} has calls that register {_count(datasets, 'dataset')} with a tf.data service and start "
+        f"{_count(jobs, 'job')} there, each time that a build reaches them"
+    )
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"

@@ -100,7 +100,7 @@ WANTED_FROM = 0.80
 BLOCKS_FROM = 0.50
 """Share of the waiting that a stage must be blocked for this to be the reason."""
 OWN_THREADS_FROM = 0.1
-"""Share of the CPU time from which that of TensorFlow's own threads, which is in no stage, is stated."""
+"""Share of the CPU time from which that in no stage is stated: of TensorFlow's own threads, or of Python's."""
 REST_FROM = 0.02
 """Share of the interval from which the remaining stages of a chain are part of the sum."""
 EXPLAINED_BELOW = 0.30
@@ -274,7 +274,7 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     where = f"{part_of(spent, total)} of CPU in {label_groups(groups)}"
     runtime = profile.cpu.runtime_ms or 0.0 if profile.cpu is not None else 0.0
     if runtime >= OWN_THREADS_FROM * total:
-        where += f" and {milliseconds(runtime)} in TensorFlow's own threads"
+        where += f" and {milliseconds(runtime)} in threads of no stage"
     helps = "less work there" if in_turn is not None else "less work there or more cores"
     return Bottleneck("cpu", _stage_of(groups), f"{used}, {where}; {helps} would help")
 

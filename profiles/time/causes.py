@@ -8,8 +8,8 @@ from pipeprof.profiles.document.shared import CoreScaling
 from pipeprof.profiles.document.stages import Causes
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Contention, Disk
-    from pipeprof.profiles.document.shared import Steps
+    from pipeprof.profiles.document.measured import Disk
+    from pipeprof.profiles.document.shared import Contention, Steps
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.protocol.messages import Trace
 

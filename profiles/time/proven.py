@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import VerdictDetail
 from pipeprof.profiles.time.whole import whole_epoch_seconds
-from pipeprof.profiles.wording import percent, ratio_text, significant, size, span_text, stages_in_a_row
+from pipeprof.profiles.wording import bound_word, percent, ratio_text, significant, size, span_text, stages_in_a_row
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, Kept
@@ -48,9 +48,10 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
         finding = (profile.findings or [])[most[1] - 1]
         replayed = set((finding.measured or {}).get("replayed") or [finding.stage])
         name = stages_in_a_row([stage for stage in profile.stages or () if stage.id in replayed])
-        text = f"at most {ratio_text(most[0])} faster without {name or 'its stage'}, finding {most[1]}"
+        word = bound_word(finding.measured or {})
+        text = f"{word} {ratio_text(most[0])} faster without {name or 'its stage'}, finding {most[1]}"
         if most[0] > bound:
-            text = f"without {name or 'its stage'} {AS_IF_FREE}, finding {most[1]}"
+            text = f"without {name or 'its stage'} the pipeline would cost next to nothing (finding {most[1]})"
         found.append(VerdictDetail(label="bound", text=text))
     return found
 
@@ -140,6 +141,8 @@ def _number(finding: Finding, name: str) -> float:
 
 _FAR_MORE = 2.0
 """Times the bytes that a cache keeps, from which the measured peak is explained."""
+_MORE = 1.1
+"""Times the bytes that a cache keeps, from which the measured peak says better what it takes."""
 _SEEN = 50_000_000
 """Bytes more than a cache keeps that are explained: less is noise."""
 
@@ -161,9 +164,12 @@ def describe_kept(profile: Profile, kept: Kept | None, more_bytes: float = 0.0) 
         # What a faster pipeline has in flight, and frees, is no part of the cache and does not grow with the data.
         rest = size(more_bytes - kept.sample_bytes)
         held += f" (the other {rest}: batches ahead, and memory that the allocator frees late)"
+    elif kept.sample_bytes is not None and more_bytes > _MORE * kept.sample_bytes:
+        # The bytes of elements are those of their values: what the cache's shuffle holds of its own is in the peak.
+        held = f"keeps at most {size(more_bytes)} in memory"
     if profile.data_size is not None:
         return f"{held}, of this sample; what the whole data set takes is not known: --dataset-size N elements"
-    return f"{held}: {if_it_fits(profile)} (else --dataset-size)"
+    return f"{held} {if_it_fits(profile)} (if it is larger: --dataset-size)"
 
 
 def describe_epoch(profile: Profile, finding: Finding) -> str:

@@ -296,7 +296,8 @@ class _StageTable:
         return self.graphs.executed
 
     def rows(self) -> list[Stage]:
-        return [*map(self._written, self.graphs.stages), *map(self._injected, self.graphs.injected)]
+        found = [*map(self._written, self.graphs.stages), *map(self._injected, self.graphs.injected)]
+        return [_without_unknown_bytes(stage) for stage in found]
 
     def _written(self, stage: WrittenStage) -> Stage:
         place = self.graphs.place(stage)
@@ -568,6 +569,12 @@ def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
         seeded=None if None in seeds else any(seeds),
         reshuffles=None if None in again else all(again),
     )
+
+
+def _without_unknown_bytes(stage: Stage) -> Stage:
+    """A row whose buffer has an unknown size where it holds sparse or ragged tensors: their handles are counted."""
+    handles = any(component.dtype == "variant" for component in stage.element_spec or ())
+    return stage.model_copy(update={"buffered_bytes": None}) if handles and stage.buffered_elements else stage
 
 
 def _made(cost: Cost) -> dict[str, object]:

@@ -391,7 +391,7 @@ def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
         return ""
     share = savable_share(profile) or 0.0
     speedup = min(headspace.speedup, 1 / (1 - share) if share < 1 else math.inf)
-    brings = f"{significant(speedup, 2)}× faster, if the pipeline cost nothing"
+    brings = f"{significant(speedup, 2)}× faster, if no step waited for data"
     if headspace.share < _GONE_WITH_BATCHES * wait_within_epochs(steps):
         # Without it, the share of waiting and the possible gain seem to contradict each other.
         step = part_of(headspace.replayed_ms, headspace.interval_ms)

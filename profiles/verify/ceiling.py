@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
@@ -19,7 +19,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.lines import (
@@ -51,6 +51,8 @@ from pipeprof.profiles.verify.judge_edit import WORTH, in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
 from pipeprof.profiles.wording import (
+    AT_LEAST,
+    bound_word,
     called,
     count,
     listed,
@@ -431,11 +433,9 @@ def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float, stages
     if used < CPU_FROM * cores or (needed is not None and needed <= cores):
         return Bound(cpu_ms, needed, None)
     if needed is not None and step_ms is not None:
-        text = f"even so the cores are the limit: with a step of {milliseconds(step_ms)} this needs "
+        text = f"then the cores are the limit: with a step of {milliseconds(step_ms)} the rest needs "
         return Bound(cpu_ms, needed, f"{text}{significant(needed, 2)} cores; this machine has {cores:g}")
-    text = f"even so the cores are the limit: everything else takes {milliseconds(cpu_ms)} of CPU time per batch"
-    own = f"{cores:g} core{'' if cores == 1 else 's'}"
-    return Bound(cpu_ms, None, f"{text} and keeps {significant(min(used, cores), 2)} of {own} busy")
+    return Bound(cpu_ms, None, f"then the cores are the limit: the rest takes {milliseconds(cpu_ms)} of CPU per batch")
 
 
 def _rest_of_cpu(profile: Profile, stages: Sequence[str]) -> float | None:
@@ -448,20 +448,11 @@ def _rest_of_cpu(profile: Profile, stages: Sequence[str]) -> float | None:
     return max(0.0, profile.cpu.total_ms - sum(known))
 
 
-def write_bound(
-    finding: Finding,
-    trial: Trial,
-    stages: Sequence[str],
-    bound: Bound | None,
-    name: str,
-    *,
-    headspace: Headspace | None = None,
-) -> None:
+def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bound | None, name: str) -> None:
     """Write into a finding what replaying its stages has shown.
 
     Args:
         name: What to call the stages.
-        headspace: What the whole pipeline could gain; its replay has whole batches and costs next to nothing.
     """
     judgement, evidence = trial.judgement, trial.evidence
     if judgement is None or evidence is None or judgement.speedup is None:
@@ -469,15 +460,17 @@ def write_bound(
         return
     speedup, own = judgement.speedup, _share_of_replay(evidence)
     if own > _MOST_OF_REPLAY:
-        free, low = headspace.speedup if headspace is not None else None, speedup.low * (1 - own)
-        if free is None or trial.status != "kept" or not 1 < low < free:
+        # The difference of two times that are nearly the same says nothing: what the replay takes itself counts then.
+        least = replace(speedup, mean=speedup.mean + math.log1p(-own)) if own < 1 else None
+        if least is None or trial.status != "kept" or least.low <= 1:
             finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
             return
-        # The difference of two times that are nearly the same says nothing; the whole pipeline's bound holds for each.
-        whole = {"speedup": round(free, 4), "low": round(low, 4), "high": round(free, 4)}
-        finding.measured = {**(evidence.measured() or {}), **whole, "replayed": list(stages)}
+        ends = {"speedup": least.value, "low": least.low, "high": least.high}
+        seen = {key: value for key, value in (evidence.measured() or {}).items() if key != "pairs"}
+        finding.measured = {**seen, **{key: round(value, 4) for key, value in ends.items()}}
+        finding.measured |= {AT_LEAST: True, "replayed": list(stages)}
         finding.status = "ceiling"
-        finding.reason = f"without {name} at most {significant(free)}×, as if the pipeline cost nothing"
+        finding.reason = f"without {name} {bound_word(finding.measured)} {in_words(least)}, what it gives handed out"
         return
     measured: Facts = {**(evidence.measured() or {}), "replayed": list(stages)}
     if bound is not None:
@@ -528,7 +521,8 @@ def describe_open_bound(profile: Profile, finding: Finding) -> str:
     stage = next((one for one in profile.stages or () if one.id == finding.stage), None)
     name = stage_name(stage) if stage is not None else finding.title
     if finding.status == "ceiling":
-        return f"{finding.reason}, {finding.recommendation}: with --step a run tells whether that pays"
+        advice = str(finding.recommendation)
+        return f"{finding.reason}. {advice[:1].upper()}{advice[1:]}. A run with --step tells whether that pays"
     reason = str(finding.reason) if finding.measured is not None else f"{name}: {finding.reason}"
     shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
     if finding.status != "unverified" or not finding.recommendation or shows_none:

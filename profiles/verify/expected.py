@@ -9,7 +9,7 @@ from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.advise.predict import prediction_of
 from pipeprof.profiles.document.findings import Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.purposes import LARGE_GAIN
+from pipeprof.profiles.experiment.purposes import LARGE_GAIN, QUICK
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import flow_of
@@ -23,6 +23,23 @@ PROMISING = 1.2
 def promises(finding: Finding) -> bool:
     """Whether the edit of a finding is predicted to be a good gain."""
     return finding.predicted is not None and (finding.predicted.speedup or 0.0) >= PROMISING
+
+
+def expected_gain(finding: Finding) -> float:
+    """The predicted speed-up; 0 where it is unknown."""
+    return (finding.predicted.speedup or 0.0) if finding.predicted is not None else 0.0
+
+
+def time_for_best(
+    finding: Finding, others: Iterable[Finding], seconds: Callable[[Finding], float]
+) -> tuple[float, int]:
+    """Return the seconds that a trial leaves for the best of other edits, and the pairs after which it does."""
+    best = max(others, key=expected_gain, default=None)
+    if best is None:
+        return 0.0, QUICK.pairs
+    # What would gain far more does not wait for an answer about little.
+    far_more = expected_gain(best) >= LARGE_GAIN * expected_gain(finding) > 0
+    return seconds(best), QUICK.early if far_more else QUICK.pairs
 
 
 def is_guess(finding: Finding) -> bool:

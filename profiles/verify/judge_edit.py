@@ -111,8 +111,8 @@ def _judge_speed(
     if is_large or (looks and compared.exceeds(floor)):
         return judged("kept", _kept(evidence, speedup))
     if pairs < least:
-        rule = "" if least < QUICK.pairs else f" (a gain is measured {MEASURED_AFTER})"
-        return judged("unverified", f"too few pairs{rule}: {words}", settled=False)
+        rule = "" if least < QUICK.pairs else f"; a gain is measured {MEASURED_AFTER}"
+        return judged("unverified", f"too few pairs to decide: {words}{rule}", settled=False)
     last = last or pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.pairs if bound else QUICK.most)
     # More pairs of the same processes would not make a gain of it.
     hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= QUICK.looks[1] else 1.0)

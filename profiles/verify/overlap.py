@@ -25,6 +25,13 @@ def is_about_overlap(finding: Finding) -> bool:
     )
 
 
+def only_overlaps_full_cores(profile: Profile, finding: Finding) -> bool:
+    """Whether an edit only prefetches where the cores are full, or the step sets the pace."""
+    verdict = profile.verdict
+    full = verdict is not None and (verdict.bound == "step" or verdict.limit == "cpu")
+    return full and is_about_overlap(finding)
+
+
 def may_gain(profile: Profile, finding: Finding, limit: int | None) -> bool:
     """Whether an edit that was not tried is worth a word.
 
@@ -34,11 +41,10 @@ def may_gain(profile: Profile, finding: Finding, limit: int | None) -> bool:
     Args:
         limit: Memory limit in bytes; None for none.
     """
-    verdict, expected = profile.verdict, finding.predicted.speedup if finding.predicted is not None else None
+    expected = finding.predicted.speedup if finding.predicted is not None else None
     if finding.family == "memory":
         return limit is None or (profile.memory.peak_bytes or 0) >= NEAR_LIMIT * limit
-    full = verdict is not None and (verdict.bound == "step" or verdict.limit == "cpu")
-    return not (full and is_about_overlap(finding)) and (expected is None or expected >= LEAST_GAIN)
+    return not only_overlaps_full_cores(profile, finding) and (expected is None or expected >= LEAST_GAIN)
 
 
 def without_other_dispatch(findings: Iterable[Finding]) -> list[Finding]:

@@ -335,7 +335,7 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, 
     if pays_in_step(finding) and (constant := _same_for_all_batches(step)) is not None:
         return f"it pays only in the step, and {constant}: give a step whose cost depends on the batch, {_PER_MB}"
     if finding.semantics not in TRIED:
-        return "may change values: run does not try it"
+        return "it may change values"
     if cache is not None:
         return cache
     if not has_edit:

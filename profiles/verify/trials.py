@@ -73,17 +73,20 @@ class Reserved:
 
     Attributes:
         others: For another edit, which an answer that is close does not take.
+        sure: Pairs that are measured whatever is planned.
+        least: Pairs after which it leaves time for the other edit.
     """
 
     bound: float = 0.0
     others: float = 0.0
     sure: int = 0
+    least: int = QUICK.pairs
 
     def at(self, pairs: int) -> float:
         """Return what is left once so many pairs were measured."""
         if pairs < self.sure:
             return 0.0
-        return self.bound + (self.others if pairs >= QUICK.pairs else 0.0)
+        return self.bound + (self.others if pairs >= self.least else 0.0)
 
 
 NOTHING = Reserved()

@@ -35,21 +35,14 @@ from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.time.verdict import conclude
-from pipeprof.profiles.verify import bound_advice, ceiling
+from pipeprof.profiles.verify import bound_advice, ceiling, overlap
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
-from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, is_refused_graph, promises
+from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, is_refused_graph, promises, time_for_best
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
-from pipeprof.profiles.verify.overlap import (
-    as_measured,
-    is_about_overlap,
-    may_gain,
-    other_dispatch,
-    without_other_dispatch,
-)
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trial, Trials, write_into
@@ -262,7 +255,7 @@ class _Verification:
 
     def _can_wait(self, finding: Finding) -> bool:
         """Whether an edit saves memory where there is enough, while steps wait for data."""
-        enough = finding.family == "memory" and not may_gain(self._profile, finding, self._limit)
+        enough = finding.family == "memory" and not overlap.may_gain(self._profile, finding, self._limit)
         return enough and pays(self._profile)
 
     def _run_in_script(self, trials: Trials, candidates: Sequence[Finding]) -> None:
@@ -349,7 +342,7 @@ class _Verification:
         if (
             reason is not None
             and not is_refused_graph(finding, reason)
-            and may_gain(self._profile, finding, self._limit)
+            and overlap.may_gain(self._profile, finding, self._limit)
         ):
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
             text = plans.as_change(self._profile, finding)
@@ -460,7 +453,7 @@ class _Verification:
             self._bounded[tuple(stages)] = known
         settle, evidence = self._pace.block.settle_seconds, known.evidence
         most = ceiling.bound_of(self._profile, evidence, settle, stages) if evidence else None
-        ceiling.write_bound(finding, known, stages, most, name, headspace=self._profile.headspace)
+        ceiling.write_bound(finding, known, stages, most, name)
         bound_advice.add_command(self._profile, finding, stages)
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
@@ -525,7 +518,7 @@ class _Verification:
     def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""
         try:
-            other = self._other_dispatch() if is_about_overlap(finding) else None
+            other = self._other_dispatch() if overlap.is_about_overlap(finding) else None
             for_memory, semantics = finding.family == "memory", proposal_of(finding).compared_as
             trial = trials.measure(jobs, semantics, for_memory=for_memory, reserved=reserved, other=other)
         except InterruptedTrialError as error:
@@ -543,7 +536,7 @@ class _Verification:
             if self._profile.target.kind == "script":
                 finding.measured["in_training"] = True
             self._measured.append(Tried(proposal_of(finding), finding.measured.get("speedup") or 0.0))
-            if other is not None and (found := as_measured(trial.other, other)) is not None:
+            if other is not None and (found := overlap.as_measured(trial.other, other)) is not None:
                 finding.measured["other_dispatch"] = found
         same = trial.evidence.same() if trial.evidence is not None else None
         if same is not None and math.isfinite(same.high):
@@ -558,9 +551,10 @@ class _Verification:
             reported, bound = self._is_reported(finding), self._reserved()
             best = not self._tried and (reported or promises(finding))
             # The best one is tried whatever else is planned, though no longer than it needs.
-            sure = QUICK.pairs if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
-            more = any(self._is_reported(one) or promises(one) for one in waiting)
-            reserved = Reserved(bound, self._pace.seconds_of(QUICK.pairs, first=False) if more else 0.0, sure)
+            good = [one for one in waiting if self.can_try(one) and (self._is_reported(one) or promises(one))]
+            others, least = time_for_best(finding, good, self._seconds)
+            sure = least if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
+            reserved = Reserved(bound, others, sure, least)
             if reported:
                 self._try(trials, finding, reserved)
                 self._reached.add(id(finding))
@@ -569,7 +563,7 @@ class _Verification:
                 if finding.status == "kept":
                     kept += self._take(finding, [one for one in kept_of(self._profile) if builds_on(finding, one)])
                     continue
-                if finding.unfinished is not None and may_gain(self._profile, finding, self._limit):
+                if finding.unfinished is not None and overlap.may_gain(self._profile, finding, self._limit):
                     # Nothing else would state that it was not decided.
                     self._profile.findings = [*(self._profile.findings or ()), finding]
                     continue
@@ -604,11 +598,12 @@ class _Verification:
 
     def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
-        if not is_worth_a_try(finding, kept_of(self._profile)):
+        profile = self._profile
+        if overlap.only_overlaps_full_cores(profile, finding) or not is_worth_a_try(finding, kept_of(profile)):
             return False
         seconds = reserved + filling(self._profile, finding.edits).trial_seconds
         fits = trials.fits(QUICK.early, seconds)
-        if not fits and may_gain(self._profile, finding, self._limit):
+        if not fits and overlap.may_gain(self._profile, finding, self._limit):
             self.leave_out(finding, trials.refusal or self._used_up())
         return fits
 
@@ -678,11 +673,11 @@ class _Verification:
     def _other_dispatch(self) -> Dispatch | None:
         """The mode in which what overlap gains is measured as well; None where there is no other."""
         steps, device = self._profile.steps, self._profile.device
-        return other_dispatch(steps.dispatch if steps else None, device.kind if device else "none")
+        return overlap.other_dispatch(steps.dispatch if steps else None, device.kind if device else "none")
 
     def _try_other_dispatch(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Measure what overlap gains in the other mode of dispatch too: there it may gain nothing, or more."""
-        other, kept = self._other_dispatch(), without_other_dispatch(findings)
+        other, kept = self._other_dispatch(), overlap.without_other_dispatch(findings)
         if other is None or not kept or not trials.fits(QUICK.pairs):
             return
         makes, self._baseline = self._jobs.in_dispatch(other), None
@@ -693,7 +688,7 @@ class _Verification:
             self._compare_with(trials, change.baseline, makes)
             self._begin(f"{finding.title}: the other mode of dispatch")
             trial = trials.measure(makes.edited(change), proposal_of(finding).compared_as, for_memory=False)
-            found = as_measured(trial.evidence, other)
+            found = overlap.as_measured(trial.evidence, other)
             if found is not None:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)

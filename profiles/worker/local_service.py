@@ -13,13 +13,16 @@ import os
 import select
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.errors import PipelineFailedError
+from pipeprof.profiles.worker.serving.profiler import mark_until, start_profiler
 
 START_SECONDS: Final = 20.0
 """For one of the processes to say that it serves."""
@@ -38,10 +41,17 @@ class LocalService:
     Attributes:
         address: The dispatcher's host:port.
         pids: The dispatcher's process, then the workers'.
+        traced_at: The host:port of each worker's profiler server.
     """
 
     address: str
     pids: tuple[int, ...]
+    traced_at: tuple[str, ...] = ()
+
+    @property
+    def workers(self) -> tuple[int, ...]:
+        """The workers' processes."""
+        return self.pids[1:]
 
 
 def start_local_service(tf: Any, workers: int, worker_cores: int | None = None) -> LocalService:
@@ -61,17 +71,19 @@ def start_local_service(tf: Any, workers: int, worker_cores: int | None = None) 
         server = service.DispatchServer(service.DispatcherConfig(port=0))
         return server, server.target.partition("://")[2]
 
-    pid, address = _copy(dispatch, "dispatcher")
+    pid, address = _copy(dispatch, "dispatcher", wait=threading.Event().wait)
 
     def work() -> tuple[Any, str]:
         config = service.WorkerConfig(dispatcher_address=address, heartbeat_interval_ms=_HEARTBEAT_MS)
-        return service.WorkerServer(config), address
+        return service.WorkerServer(config), f"localhost:{start_profiler(tf)}"
 
-    pids = [pid]
+    pids, traced_at = [pid], []
     for number in range(workers):
         cores = cores_of(number, worker_cores)
-        pids.append(_copy(work, "worker", cores)[0])
-    return LocalService(address, tuple(pids))
+        pid, traced = _copy(work, "worker", cores, wait=partial(mark_until, threading.Event(), tf))
+        pids.append(pid)
+        traced_at.append(traced)
+    return LocalService(address, tuple(pids), tuple(traced_at))
 
 
 def cores_of(number: int, count: int | None) -> set[int] | None:
@@ -87,8 +99,14 @@ def cores_of(number: int, count: int | None) -> set[int] | None:
     return {allowed[(first + at) % len(allowed)] for at in range(min(count, len(allowed)))}
 
 
-def _copy(serve: Callable[[], tuple[Any, str]], role: str, cores: set[int] | None = None) -> tuple[int, str]:
-    """Make a copy that serves; return its process id and what it says."""
+def _copy(
+    serve: Callable[[], tuple[Any, str]], role: str, cores: set[int] | None = None, *, wait: Callable[[], object]
+) -> tuple[int, str]:
+    """Make a copy that serves; return its process id and what it says.
+
+    Args:
+        wait: What it does for ever while it serves.
+    """
     answer, answers = os.pipe()
     parent = os.getpid()
     with warnings.catch_warnings():
@@ -96,7 +114,7 @@ def _copy(serve: Callable[[], tuple[Any, str]], role: str, cores: set[int] | Non
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if not pid:
-        _serve(serve, answers, parent, cores)
+        _serve(serve, answers, parent, cores, wait)
     os.close(answers)
     said = _read(answer, START_SECONDS)
     os.close(answer)
@@ -114,7 +132,9 @@ def _read(descriptor: int, seconds: float) -> dict[str, str]:
     return found
 
 
-def _serve(serve: Callable[[], tuple[Any, str]], answers: int, parent: int, cores: set[int] | None) -> None:
+def _serve(
+    serve: Callable[[], tuple[Any, str]], answers: int, parent: int, cores: set[int] | None, wait: Callable[[], object]
+) -> None:
     """Be a server until the end; never returns."""
     try:
         die_with_parent(parent)
@@ -130,7 +150,7 @@ def _serve(serve: Callable[[], tuple[Any, str]], answers: int, parent: int, core
         os.write(answers, json.dumps({"address": said}).encode())
         os.close(answers)
         while server is not None:
-            signal.pause()
+            wait()
     finally:
         os._exit(1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import platform
 import sys
 import traceback
 from contextlib import contextmanager, nullcontext
@@ -19,7 +20,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
     held_bytes,
     release_source_array,
 )
-from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
+from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_registered, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
@@ -47,7 +48,14 @@ from pipeprof.profiles.protocol.messages import (
     Waiting,
     Warned,
 )
-from pipeprof.profiles.protocol.services import ServiceRead, ServicesRead
+from pipeprof.profiles.protocol.services import (
+    LocalWorker,
+    Registered,
+    RegisteredGraphs,
+    ServiceRead,
+    ServicesRead,
+    ServiceStarted,
+)
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.local_service import LocalService, start_local_service
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
@@ -82,6 +90,8 @@ SOAK_SEND_SECONDS = 20.0
 """Seconds between two messages about what changes little, in a soak."""
 TRACE_SECONDS = LONGEST_TRACE + 2
 """Of a trace, which gives up before; then the harness ends the worker."""
+_FREEING_SECONDS = 10.0
+"""That TensorFlow may take to free iterators which end in the trace."""
 UNEXPLAINED_BYTES = 300_000_000
 CONSTANT_COPIES = 6
 """Copies of a constant while the pipeline is built, the array included: up to five stay in the heap and in graphs."""
@@ -120,6 +130,7 @@ class JobRun:
         self._watch: SourceWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
+        self._paused_ns = self._paused_cpu_ns = 0
         self._cores = CoreTrial(channel.send)
         self._swallows = False
         self._reads_service = False
@@ -152,6 +163,7 @@ class JobRun:
                     break
         measured = None
         if self._window is not None and self.phase == "measure":
+            self._window.fold_open()
             measured = self._window.statistics.measured(device=self._device)
         # TensorFlow's model cannot be read while the iterator waits for a service.
         model = self._models.look(self.feed) if not self._reads_service else None
@@ -170,6 +182,8 @@ class JobRun:
             overhead_ns=window.overhead_ns + self._sizes.spent_ns,
             overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
+            paused_ns=self._paused_ns,
+            paused_cpu_ns=self._paused_cpu_ns,
             sizes=self._sizes.mean(),
             deletions=self.feed.deletions[:] if self.feed is not None else [],
         )
@@ -180,7 +194,7 @@ class JobRun:
             tf = import_tensorflow()
             if self.job.workers is not None:
                 # Before the first op, also before those of the user's file.
-                self._service = start_local_service(tf, self.job.workers, self.job.worker_cores)
+                self._start_service(tf, self.job.workers)
             if self.job.kind == "function":
                 from pipeprof.profiles.worker.load_function import import_early
 
@@ -192,9 +206,15 @@ class JobRun:
             self._send_libraries()
             self._memory.read("import")
 
+    def _start_service(self, tf: Any, workers: int) -> None:
+        self._service = service = start_local_service(tf, workers, self.job.worker_cores)
+        started = list(map(LocalWorker, service.pids[1:], service.traced_at))
+        self._channel.send(ServiceStarted(service.address, started))
+
     def _send_libraries(self) -> None:
         modules = {name: sys.modules[name] for name in self.libraries if name in sys.modules}
         versions = {name: getattr(module, "__version__", None) for name, module in modules.items()}
+        versions["python"] = platform.python_version()
         gpus = [device.name for device in modules["tensorflow"].config.list_physical_devices("GPU")]
         self._channel.send(Libraries(versions=versions, gpus=gpus))
 
@@ -263,6 +283,8 @@ class JobRun:
             self._take_part()
             self._memory.read("build")
         self._meet_services()
+        with self._attempt("no-graph", "The graph that the workers run could not be read"):
+            self._read_registered()
         if self._called is not None:
             self._take_step(self._called)
             if not self._made:
@@ -316,6 +338,13 @@ class JobRun:
         if shared is not None and not self.job.share_job:
             raise SharedJobError(what_sharing_does(shared))
 
+    def _read_registered(self) -> None:
+        """Tell what the workers of a service run."""
+        if self._watch is None or not self._watch.registered.variants:
+            return
+        read = read_registered(self._watch, self._room())
+        self._channel.send(Registered([RegisteredGraphs(name, *graphs) for name, graphs in read.items()]))
+
     def _edit_graph(self, steps: Sequence[Sequence[str]], ops: Mapping[str, str] | None = None) -> None:
         """Make steps of edits in the dataset's graph; a step without one makes the dataset again from its graph.
 
@@ -331,7 +360,8 @@ class JobRun:
 
         parsed = [known_edits(map(json.loads, step)) for step in steps]
         # What a function's graph names is relative to the folder in which it runs.
-        building = builder(self._context or BuildContext(Path(), seed=self.job.seed))
+        service = self._service.address if self._service is not None else None
+        building = builder(self._context or BuildContext(Path(), seed=self.job.seed, service=service))
         held, room = self._source_bytes, self._room()
         self.dataset = apply_steps(
             self.dataset, parsed, building=building, ops=ops, in_memory=held, room=room, watch=self._watch
@@ -428,9 +458,12 @@ class JobRun:
             if step is not None:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()
-            cpu_ns = time.process_time_ns()
+            paused_ns, paused_cpu_ns, cpu_ns = feed.paused_ns, feed.paused_cpu_ns, time.process_time_ns()
             self._loop(self._window, step)
-            self._cpu_ns = time.process_time_ns() - cpu_ns
+            cpu_ns = time.process_time_ns() - cpu_ns
+            self._paused_ns = feed.paused_ns - paused_ns
+            self._paused_cpu_ns = feed.paused_cpu_ns - paused_cpu_ns
+            self._cpu_ns = cpu_ns - self._paused_cpu_ns
             self._models.observe(feed, statistics.count)
             phase.note = self._window.reason
         if self._soak is not None:
@@ -484,6 +517,8 @@ class JobRun:
                 if why is not None:
                     phase.note = f"no trace: {why}"
                     self._note_no_trace(why)
+            with self._attempt("no-worker-trace", "The workers of the tf.data service could not be traced"):
+                self._trace_workers(step)
             if self.job.calibrate and (costs := self._costs()) is not None:
                 self._channel.send(costs)
             with contextlib.suppress(Exception):
@@ -501,6 +536,24 @@ class JobRun:
         read = trace_steps(self._steps(step), self._step_job.kind)
         if read is not None:
             self._channel.send(read)
+
+    def _trace_workers(self, step: BatchConsumer | None) -> None:
+        """Record what the workers of a service do, where the addresses of their profiler servers are known."""
+        from pipeprof.profiles.worker.trace.service_trace import TracedServer, trace_workers
+
+        local = self._service
+        workers = [TracedServer(address) for address in self.job.trace_workers]
+        if local is not None:
+            workers += map(TracedServer, local.traced_at, local.pids[1:])
+        if not workers:
+            return
+        if not self._reads_service:
+            self.warn("no-worker-trace", "No worker was traced: the pipeline reads from no tf.data service.")
+            return
+        seen = self._window.statistics if self._window is not None else None
+        interval = seen.seconds / seen.count if seen is not None and seen.count else 0.0
+        self._channel.send(TraceBegan(TRACE_SECONDS + interval))
+        self._channel.send(trace_workers(workers, self._steps(step), interval, self.job.trace_folder))
 
     def _read_swallowed(self) -> None:
         """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""
@@ -552,7 +605,7 @@ class JobRun:
 
     def _trace(self, step: BatchConsumer | None) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
-        self._channel.send(TraceBegan(TRACE_SECONDS))
+        self._channel.send(TraceBegan(TRACE_SECONDS + _FREEING_SECONDS))
         try:
             result = self._run_trace()
         except Exception:
@@ -560,7 +613,7 @@ class JobRun:
                 raise
             # A function of the user's may fail by chance, as Python's own parser does in threads.
             self.feed.restart()
-            self._channel.send(TraceBegan(TRACE_SECONDS))
+            self._channel.send(TraceBegan(TRACE_SECONDS + _FREEING_SECONDS))
             result = self._run_trace()
         self._channel.send(result)
         if self.job.warm:

@@ -32,7 +32,9 @@ from typing import IO, Any, ClassVar
 import psutil
 from integration.left_over import MARK, left
 
+from pipeprof.pipelines.target.import_path import Interpreter
 from pipeprof.profiles.harness import fork_server, process
+from pipeprof.profiles.harness.process import StartedProcess
 from pipeprof.profiles.host.run_family import RunFamily
 
 LINUX = sys.platform == "linux"
@@ -49,6 +51,7 @@ warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.1,
 """Windows of a worker that measures; what is looked at does not depend on how long they are."""
 AS_FOR_USERS = "from pipeprof.cli.main import main; main()"
 COMMAND = f"{SHORT}\n{AS_FOR_USERS}"
+_AS_A_PROCESS = process.start_process
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LONGEST_ORDER = 1 << 17
 TESTS = Path(__file__).parents[1]
@@ -98,7 +101,11 @@ class Copy:
         return self.returncode
 
 
-def _fork(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> Copy:
+def _fork(
+    pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str], interpreter: Interpreter | None
+) -> StartedProcess:
+    if interpreter is not None:
+        return _AS_A_PROCESS(pipes, family, variables, interpreter)
     to_worker, _, _, from_worker, _, prints, _, stacks = pipes
     sys.stdout.flush()
     sys.stderr.flush()

@@ -63,6 +63,17 @@ def test_rows_are_the_same_in_the_same_order(rows: str) -> None:
     assert after == before
 
 
+def test_pictures_are_turned_as_numpy_turns_them() -> None:
+    code = "def one(path):\n    x = np.load(path)\n    x = np.rot90(x, k=K)\n    return x\n"
+    made = in_tensors(code, f"import numpy as np\nK = 0\n{code}", {"0": "float32"}, pictures=True)
+    assert made is not None
+    picture = np.arange(24, dtype=np.float32).reshape(2, 4, 3)
+    for turns in range(-1, 5):
+        values: dict[str, Any] = {"tf": tf, "K": turns, "x": tf.constant(picture)}
+        exec("\n".join(made.ops), values)
+        np.testing.assert_array_equal(values["x"].numpy(), np.rot90(picture, turns))
+
+
 NUMPY = """
 def one(path):
     x = np.load(path)

@@ -16,6 +16,7 @@ import pytest
 from integration import forked
 
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.worker.serving.profiler import free_port
 
 SERVE = """
 import os, signal, sys
@@ -265,11 +266,15 @@ def test_a_service_without_workers_is_named(made: Cluster, tmp_path: Path) -> No
 
 def wait_for(profile: Path, phase: str) -> None:
     """Wait until a run that goes on has reached a phase."""
-    while not profile.exists() or phase not in [one["name"] for one in json.loads(profile.read_text())["phases"]]:
+    while True:
+        now = json.loads(profile.read_text()) if profile.exists() else {"phases": [], "exit_code": None}
+        if phase in [one["name"] for one in now["phases"]]:
+            return
+        assert now["exit_code"] is None, now["errors"]
         time.sleep(0.05)
 
 
-def lost(folder: Path, address: str, lose: Callable[[], None]) -> str:
+def lost(folder: Path, address: str, lose: Callable[[], None], *, keeps: bool = False) -> str:
     """What is said of a pipeline that loses a part of its service while it is measured."""
     (folder / "targets.py").write_text(TARGETS)
     out = folder / "profile.json"
@@ -280,6 +285,9 @@ def lost(folder: Path, address: str, lose: Callable[[], None]) -> str:
     said = "".join(process.communicate())
     profile = Profile.model_validate_json(out.read_text())
     assert (process.returncode, [problem.code for problem in profile.errors]) == (5, ["service"]), said
+    if keeps:
+        assert profile.steps is not None
+        assert profile.steps.count > 0
     return profile.errors[0].message
 
 
@@ -289,7 +297,7 @@ def lost(folder: Path, address: str, lose: Callable[[], None]) -> str:
 def test_a_worker_that_is_lost_is_named(made: Cluster, tmp_path: Path, number: int, words: str) -> None:
     for _ in range(2):
         made.start("worker")
-    said = lost(tmp_path, made.address, lambda: made.workers[1].send_signal(number))
+    said = lost(tmp_path, made.address, lambda: made.workers[1].send_signal(number), keeps=True)
     assert "1 of 2 workers" in said
     assert words in said
 
@@ -329,6 +337,15 @@ def test_a_local_service_is_started_for_the_run_and_is_its_own(tmp_path: Path) -
     assert profile.contention is not None
     # Its processes are those of the run.
     assert profile.contention.service_cores is None
+    costs = {stage.op: stage.on_workers for stage in profile.stages or () if stage.on_workers is not None}
+    assert max(costs, key=lambda op: costs[op].share or 0.0) == "map"
+    assert costs["map"].cpu_ms_per_batch is not None
+    assert costs["map"].cpu_ms_per_batch > 0.5 * (row.service.cpu_ms_per_batch or 0.0) > 0.0
+    assert [one.op for one in costs["map"].ops or ()][:1] == ["RandomUniform"]
+    assert (row.service.traced_batches or 0) > 0
+    assert [(one.traced, one.untraced) for one in row.service.worker_list] == [(True, None)] * 2
+    assert all((one.cores or 0.0) > 0.0 and (one.rss_bytes or 0) > 10**7 for one in row.service.worker_list)
+    assert "On the workers  2 workers; " in said
 
 
 def test_a_function_gets_the_address_of_the_service_that_is_started_for_it(tmp_path: Path) -> None:
@@ -336,6 +353,19 @@ def test_a_function_gets_the_address_of_the_service_that_is_started_for_it(tmp_p
     assert code == 0, said
     services = [stage.service for stage in profile.stages or () if stage.service is not None]
     assert [(service.local, service.workers) for service in services] == [(True, 1)]
+    costs = {stage.name or stage.op: stage.on_workers for stage in profile.stages or () if stage.on_workers is not None}
+    # The batch is fused with the map.
+    assert {"range", "slow", "distribute"} <= costs.keys()
+    assert (costs["slow"].share or 0.0) > 0.5
+
+
+def test_a_port_at_which_something_listens_is_not_free() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OSError, match="in use"):
+            free_port(taken.getsockname()[1])
+    assert free_port() > 0
 
 
 def test_workers_that_nothing_would_read_from_are_refused(tmp_path: Path) -> None:

@@ -84,9 +84,10 @@ ROWS = {
         {"experiment"},
         {"verify"},
         {"convert"},
-        {"fix"},
+        {"fix", "scale"},
         {"judge"},
         {"history"},
+        {"fleet"},
     ),
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.

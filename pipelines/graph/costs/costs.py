@@ -48,7 +48,7 @@ def elements_of_pass(readings: Iterable[int], begun: Sequence[int] = (), by_chan
     Args:
         readings: Elements of all passes that have ended, at several times.
         begun: Elements of the pass that had begun, at each of them. Where no pass was seen beyond its half, two may
-            have ended between two readings each time.
+            have ended between two readings each time; where that is so at many readings, it is not known.
         by_chance: Probability from which readings are taken to be what they are by chance.
 
     Example:
@@ -71,6 +71,10 @@ def elements_of_pass(readings: Iterable[int], begun: Sequence[int] = (), by_chan
         each = seen[-1] / round(seen[-1] / each)
         fits = all(abs(reading - round(reading / each) * each) <= 2 * _OFF for reading in seen)
         if not fits or (parts > 1 and parts * ((4 * _OFF + 1) / each) ** (len(seen) - 1) >= by_chance):
+            continue
+        together = math.gcd(*(round(reading / each) for reading in seen))
+        if together > 1 and together ** -len(seen) < by_chance:
+            # As many passes ended each time: readings in step with longer passes look the same.
             continue
         if begun and most <= each / 2:
             longer = min(longer, each)

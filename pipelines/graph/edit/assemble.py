@@ -141,10 +141,12 @@ class Assembly:
                 if spec is None and part.sized_by is None and needs_structure(op):
                     msg = "it depends on the structure of its elements, which the graph does not show at this place"
                     raise CannotEditError(msg, op)
-                given = tf.data.experimental.from_variant(
-                    self.graph.variant(at), unstructured(element) if spec is None else spec
-                )
-                made = parse_stage(document).apply(given.skip(0, name=mark), self.building, address)
+                # What is registered with a service is run, and no part of the graph that reads from it.
+                remote = traits(op).remote
+                variant = self.graph.real_variant(at) if remote else self.graph.variant(at)
+                given = tf.data.experimental.from_variant(variant, unstructured(element) if spec is None else spec)
+                before = given if remote else given.skip(0, name=mark)
+                made = parse_stage(document).apply(before, self.building, address)
                 structure = structure if spec is None else made.element_spec
         except CannotEditError:
             raise

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeprof.pipelines.static.imports import Imports
-from pipeprof.pipelines.static.trees import is_text, names_in
+from pipeprof.pipelines.static.trees import is_text, names_in, reads
 from pipeprof.pipelines.static.written_calls import parsed
 
 _REDUCED = {
@@ -38,6 +38,7 @@ _UNIFORM, _NORMAL, _WHOLE = (
 _TYPED = re.compile(r"tf\.(cast|shape)\(|tf\.int64")
 """Ops whose results may have another type than what they are given."""
 _DRAWN = frozenset({"random", "rand", "random_sample"})
+_GENERATORS = frozenset({"numpy.random.default_rng", "numpy.random.RandomState", "random.Random"})
 
 
 class UnknownError(Exception):
@@ -100,13 +101,14 @@ def definition_of(text: str, function: str) -> Defined | None:
     return Defined(textwrap.dedent("\n".join(lines)), ast.unparse(found[0].args), found[0].lineno)
 
 
-def in_tensors(function: str, text: str, components: Mapping[str, str]) -> InTensors | None:
+def in_tensors(function: str, text: str, components: Mapping[str, str], *, pictures: bool = False) -> InTensors | None:
     r"""Return a function that reads and then computes on arrays, with ops for what it computes; None for others.
 
     Args:
         function: Its ``def``.
         text: The file, whose imports and values it uses.
         components: Types of what it gives, by its key in a dict or its place in a tuple.
+        pictures: Whether each of these has three dimensions, as ops for pictures need.
 
     Example:
         >>> code = "def one(path):\n    x = np.load(path)\n    x = x / x.max()\n    return np.clip(x, 0, 1)\n"
@@ -119,7 +121,7 @@ def in_tensors(function: str, text: str, components: Mapping[str, str]) -> InTen
     body = [node for node in found.body if not is_text(node)] if found is not None else []
     if found is None or whole is None or len(body) < _LEAST or not isinstance(body[-1], ast.Return):
         return None
-    found_at = (_split(body, first, whole, components) for first in range(1, len(body)))
+    found_at = (_split(body, first, whole, components, pictures=pictures) for first in range(1, len(body)))
     return next((made for made in found_at if made is not None), None)
 
 
@@ -149,12 +151,36 @@ def _values(tree: ast.Module) -> set[str]:
     return {name for node in tree.body if isinstance(node, ast.Assign) for name in names_in(node, ast.Store)}
 
 
-def _split(body: Sequence[ast.stmt], first: int, tree: ast.Module, components: Mapping[str, str]) -> InTensors | None:
+def _without_generators(
+    before: Sequence[ast.stmt], after: Sequence[ast.stmt], imports: Imports
+) -> tuple[list[ast.stmt], set[str]]:
+    """What stands before the ops without generators of random numbers that only these use, and their names."""
+    kept, names = list(before), set[str]()
+    for node in before:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=function)):
+                made = imports.dotted(function) in _GENERATORS
+            case _:
+                continue
+        others = [one for one in (*before, *after) if one is not node]
+        drawn = [part for one in others for part in ast.walk(one) if isinstance(part, ast.Attribute)]
+        uses = sum(isinstance(part, ast.Name) and part.id == name for one in others for part in ast.walk(one))
+        alone = not any(reads(one, name) for one in before if one is not node)
+        if made and alone and uses == sum(isinstance(one.value, ast.Name) and one.value.id == name for one in drawn):
+            kept.remove(node)
+            names.add(name)
+    return kept, names
+
+
+def _split(
+    body: Sequence[ast.stmt], first: int, tree: ast.Module, components: Mapping[str, str], *, pictures: bool
+) -> InTensors | None:
     """A function whose statements from a place on are ops."""
     before, after = body[:first], body[first:]
+    before, generators = _without_generators(before, after, Imports(tree))
     stored = {name for node in before for name in names_in(node, ast.Store)}
     given = sorted({name for node in after for name in names_in(node, ast.Load)} & stored)
-    ops = _Ops(set(given), _values(tree) - stored, Imports(tree))
+    ops = _Ops(set(given), _values(tree) - stored - generators, Imports(tree), pictures=pictures)
     returned = after[-1]
     parts = _parts(returned.value if isinstance(returned, ast.Return) else None, list(components))
     if not given or len(parts) != len(components) or any(isinstance(one, ast.Return) for one in before):
@@ -232,10 +258,11 @@ class _Ops:
         random: Whether random numbers are drawn.
     """
 
-    def __init__(self, tensors: set[str], known: set[str], imports: Imports) -> None:
+    def __init__(self, tensors: set[str], known: set[str], imports: Imports, *, pictures: bool = False) -> None:
         self._tensors = tensors
         self._known = known
         self._imports = imports
+        self._pictures = pictures
         self.computes = False
         self.computed: set[str] = set()
         self.random = False
@@ -401,6 +428,7 @@ class _Ops:
             "flip": lambda: self._flipped(given, named),
             "fliplr": lambda: self._flipped(given, {"axis": ast.Constant(1)}),
             "flipud": lambda: self._flipped(given, {"axis": ast.Constant(0)}),
+            "rot90": lambda: self._turned(given, named),
         }
         made: str | None = None
         if name in _KEPT and given:
@@ -452,6 +480,13 @@ class _Ops:
             return None
         places = ast.unparse(axis[0])
         return f"tf.reverse({self._text(given[0])}, {places if isinstance(axis[0], ast.Tuple) else f'[{places}]'})"
+
+    def _turned(self, given: Sequence[ast.expr], named: Mapping[str, ast.expr]) -> str | None:
+        """A picture, turned by a number of right angles against the clock as NumPy does."""
+        times = [*given[1:], *named.values()]
+        if not self._pictures or len(times) != 1 or not set(named) <= {"k"}:
+            return None
+        return f"tf.image.rot90({self._text(given[0])}, tf.cast({self._text(times[0])}, tf.int32))"
 
     def _draw(self, name: str, attr: str, given: Sequence[ast.expr], named: Mapping[str, ast.expr]) -> ast.expr:
         """Random numbers of a generator, of NumPy or of Python."""

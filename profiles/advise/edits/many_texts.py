@@ -55,12 +55,9 @@ def texts_in_chunks(line: Sequence[Stage], stage: Stage) -> tuple[str, str] | No
     several = len(made) > 1 and all(one.name.isdigit() for one in made)
     lengths = any(one.shape is None or None in one.shape for one in made)
     dense = f".map(lambda {'*row' if several else 'row'}: row)" if lengths else ""
-    text = (
-        f"call it on {_CHUNK} texts at once: the functions of tf.strings and tables take any number of them, and "
-        "unbatch gives each result its own length"
-    )
+    text = f"batch {_CHUNK} texts, call it on the batch, and unbatch: tf.strings and lookup tables take whole batches"
     if dense:
-        text += " (the map after it makes plain tensors of ragged ones)"
+        text += "; the last map makes plain tensors of ragged ones"
     return text, in_its_file(stage, f".batch({_CHUNK}){''.join(calls)}.unbatch(){dense}{replaced}")
 
 
@@ -112,8 +109,8 @@ def _in_buckets(maps: Sequence[Stage], after: Sequence[Stage]) -> tuple[str, str
         ),
     ]
     words = (
-        f"count first how long its results get, on {_CHUNK} texts at once, put the texts into buckets by that, and "
-        "call it on the whole batch of a bucket"
+        f"count the lengths of its results first, on batches of {_CHUNK} texts, put texts into buckets by them, and "
+        "call it on the batch of each bucket"
     )
     return words, "\n".join(lines)
 
@@ -163,7 +160,7 @@ def _in_rows(maps: Sequence[Stage], after: Sequence[Stage]) -> tuple[str, str] |
         in_place({place.file: text}, [*maps, *filters, rows], calls),
     ]
     words = (
-        f"call it on {_CHUNK} texts at once, and cut all of them into rows of {found.length} in the same call: "
+        f"batch {_CHUNK} texts, call it on the batch, and cut them into rows of {found.length} in the same call: "
         f"{stage_name(rows)} makes a dataset for each text"
     )
     return words, "\n".join(lines)

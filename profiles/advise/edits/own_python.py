@@ -96,7 +96,9 @@ def without_eager(stage: Stage, but: int | None = None) -> Eager | None:
             continue
         rewritten = dict(made.lines)
         share = cost.share * sum(part for line, part in cost.lines or () if line in rewritten)
-        what = f"write {listed(made.calls)} in {called(cost.function)}, which run there op by op, with NumPy"
+        what = (
+            f"use NumPy in place of {listed(made.calls)} in {called(cost.function)}, where each is a call of TensorFlow"
+        )
         lines = [f"{new}  # line {line}, in {called(cost.function)}" for line, new in made.lines]
         found.append(Eager(what, tuple(in_file("\n".join(lines), text).splitlines()), share))
     return max(found, key=lambda one: one.share, default=None)
@@ -167,7 +169,9 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
     if not any("." in key for key in keys):
         # A component has the name of what it becomes: only the code shows what the generator itself gives.
         keys = list(made.keys or (["0"] if len(keys) == 1 else ()))
-    text = f"make its elements in parallel calls of a map: {called(hot.function)} becomes a function of one element"
+    text = (
+        f"turn {called(hot.function)} into a function that makes one element, and call it in a map with parallel calls"
+    )
     drawn = "; the order of its random numbers changes" if made.random else ""
     held, file = hot.lock_share or 0.0, file_text(hot.file or "")
     types = {key: one.dtype for key, one in zip(keys, components, strict=False)}
@@ -178,7 +182,7 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
     lines = in_file(lines, file)
     if ops is None and held < _LOCKED_FROM:
         return text + drawn, lines
-    text = "make its elements in parallel calls of a map, with TensorFlow's ops in place of NumPy"
+    text = "make its elements in a map with parallel calls, with TensorFlow's ops in place of NumPy"
     if held >= _LOCKED_FROM:
         text += f": {called(hot.function)} holds the GIL {percent(held)} of the time, so calls take turns"
     if ops is not None:

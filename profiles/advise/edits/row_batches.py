@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeprof.pipelines.static.by_batch import rows_at_once, wrapped
+from pipeprof.pipelines.static.by_batch import rows_at_once, without_tensors, wrapped
 from pipeprof.pipelines.static.hot_calls import HotCall, made_anew
 from pipeprof.pipelines.static.numbered import numbered
 from pipeprof.pipelines.static.unchanging import unknown_names
@@ -67,13 +67,21 @@ def called_once(view: PipelineView, stage: StageView) -> list[str]:
     if found is None or not sized or len(found.results) != len(components):
         return []
     function = f"({found.function})" if found.function.startswith("lambda") else found.function
-    # One op takes all rows of a tensor apart; to iterate over it takes one for each row, and is no faster than before.
-    rows = "*map(tf.unstack, rows)" if found.wrapper.endswith("py_function") else "*rows"
-    each = f"{function}(*row) for row in zip({rows})"
-    stacked = f"np.stack([{each}])" if len(found.outputs) == 1 else f"[np.stack(one) for one in zip(*({each}))]"
-    made = on_batches(found, f"lambda *rows: {stacked}", components, ON_A_BATCH, found.wrapper)
     place = stage.location
     text = view.texts.get(place.file, "") if place is not None else ""
+    wrapper, own, rows = found.wrapper, "", "*rows"
+    if wrapper.endswith("py_function"):
+        # A value of NumPy costs less than a tensor of a row.
+        name = f"{found.function}_row"
+        own = without_tensors(text, found.function, name) or ""
+        if own:
+            function, wrapper = name, wrapper.replace("py_function", "numpy_function")
+        else:
+            # One op takes all rows of a tensor apart; to iterate over it takes one for each, and is no faster.
+            rows = "*map(tf.unstack, rows)"
+    each = f"{function}(*row) for row in zip({rows})"
+    stacked = f"np.stack([{each}])" if len(found.outputs) == 1 else f"[np.stack(one) for one in zip(*({each}))]"
+    made = [*own.splitlines(), *on_batches(found, f"lambda *rows: {stacked}", components, ON_A_BATCH, wrapper)]
     if place is not None and unknown_names("\n".join(made), text, place.line):
         return []
     once = [line for call in made_anew(text, found.function) for line in lines_once(call)]

@@ -213,9 +213,17 @@ def _with_cpu_scaled(time: StageTime, factor: float) -> StageTime:
 def scale_to_cpu(times: Times, scale: float) -> Times:
     """Scale CPU times so that stages, loop and pipeprof fit the CPU time of the process.
 
-    Where they come to more, they waited for cores more than where each of them was measured.
+    Where they come to more, they waited for cores more than where each of them was measured. Times from the trace are
+    estimates, which tracing and the threads that wait for the GIL in it have made longer: they are scaled as well.
     """
-    return tuple(_with_cpu_scaled(time, scale) for time in times)
+    found = []
+    for time in times:
+        scaled = _with_cpu_scaled(time, scale)
+        if time.timed_by == "trace":
+            blocked = time.blocked_ms or 0.0
+            scaled = replace(scaled, inside_ms=blocked + ((time.inside_ms or 0.0) - blocked) * scale)
+        found.append(scaled)
+    return tuple(found)
 
 
 def cap_waiting_at_window(times: Times, interval_ms: float | None, cores: float) -> Times:

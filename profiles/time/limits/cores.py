@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.wording import cores_text, percent
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Contention
     from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.shared import Contention
     from pipeprof.profiles.document.subject import Host
 
 CPU_FROM = 0.80
@@ -158,7 +158,7 @@ def describe_nearly_full(profile: Profile) -> str:
     if fewer is not None and fewer.gain < WORTH_A_CORE:
         helps = ": more would bring little"
     if fewer is not None and fewer.gain * WORTH_A_CORE < 1:
-        helps = ": fewer threads bring more: lower private_threadpool_size or num_parallel_calls"
+        helps = ": fewer are faster here"
     return f"{used:.1f} of {cores_text(cores)} in use{f'; {measured}' if measured else ''}{helps}"
 
 

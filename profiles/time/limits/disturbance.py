@@ -17,7 +17,7 @@ from pipeprof.profiles.time.limits.cores import cores_in_use, cores_were_free, s
 from pipeprof.profiles.wording import cores_text, percent
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.measured import Contention
+    from pipeprof.profiles.document.shared import Contention
     from pipeprof.profiles.document.subject import Host
 
 DISTURBED = "disturbed"

@@ -80,7 +80,7 @@ from pipeprof.profiles.verify.guessing.whole_batches import (
 )
 from pipeprof.profiles.verify.stages import pays, runs_python
 from pipeprof.profiles.view.texts import file_text
-from pipeprof.profiles.wording import call_around, cores_text, listed, ratio_text, stage_name
+from pipeprof.profiles.wording import call_around, cores_text, listed, ratio_text, stage_name, stage_place
 
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a map that is not the bottleneck is tried on whole batches."""
@@ -482,11 +482,12 @@ def _works_in_turn(stage: Stage) -> bool:
 
 
 def _prefetched(stage: Stage, title: str) -> Proposal:
+    call = ".prefetch(tf.data.AUTOTUNE)"
     return Proposal(
         title,
         f"insert prefetch(buffer_size={AUTOTUNE}) after {stage_name(stage)}",
         (InsertStage("prefetch", {"buffer_size": AUTOTUNE}, stage.id),),
-        python=_own(stage, ".prefetch(tf.data.AUTOTUNE)", after=True) or "dataset = dataset.prefetch(tf.data.AUTOTUNE)",
+        python=_own(stage, call, after=True) or f"{call}  # {_after(stage)}",
     )
 
 
@@ -610,17 +611,31 @@ def _cached(
         named = list(dict.fromkeys(stage_name(point.stage) for point in points))
         changes = list(dict.fromkeys(map(cache_in_words, points)))
         where = f", for each of {len(points)} joined datasets" if len(points) > len(changes) else ""
-        of_each = f"  # in each of the {len(points)} datasets" if len(points) > 1 else ""
         shuffled = "" if points[0].shuffle is None else f".shuffle({points[0].shuffle})"
-        repeated = ".repeat(…)" if points[0].repeat is not None else ""
         yield Proposal(
             f"Cache {named[0]}'s output" if len(named) == 1 else f"Cache the output of {listed(named)}",
             f"{'; '.join(changes)}{where}: pays off from the second epoch",
             tuple(edit for point in points for edit in point.edits),
             max((point.semantics for point in points), key=SEMANTICS.index),
             stage=points[0].stage.id,
-            python=f"dataset = dataset.cache(){shuffled}{repeated}{of_each}",
+            python=lines_of_cache(points, f".cache(){shuffled}"),
         )
+
+
+def lines_of_cache(points: Sequence[CachePoint], calls: str) -> str:
+    """The statement of the user's file with a cache, or the calls and where they go."""
+    stage, repeat = points[0].stage, points[0].repeat
+    own = _own(stage, calls, after=True) if repeat is None and len(points) == 1 else None
+    if own is not None:
+        return own
+    moved = f", and {stage_name(repeat)} after it" if repeat is not None else ""
+    each = f", in each of the {len(points)} datasets" if len(points) > 1 else ""
+    return f"{calls}  # {_after(stage)}{moved}{each}"
+
+
+def _after(stage: Stage) -> str:
+    place = stage_place(stage)
+    return f"after {stage_name(stage)}{f', {place}' if place else ''}"
 
 
 def _is_parallel(stage: Stage) -> bool:

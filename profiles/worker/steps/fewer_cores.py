@@ -22,7 +22,7 @@ from pipeprof.profiles.host.host import ContentionProbe
 from pipeprof.profiles.host.limits import allowed_cores, cores
 from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.host.process_readers import system_reader
-from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, take_steps
+from pipeprof.profiles.worker.steps.loop import Feed, HandedOver, NoSizes, take_steps
 from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 
 USED_FROM = 0.50
@@ -175,7 +175,7 @@ def _move_threads(
     return frozenset(others)
 
 
-class Block:
+class Block(HandedOver):
     """A window of the step loop that drops its first steps and those that begin an epoch, and counts the rest.
 
     Attributes:

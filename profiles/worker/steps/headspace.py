@@ -16,7 +16,7 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Replayed, Warmed, Warned
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
 from pipeprof.profiles.worker.steps.durations import Durations
-from pipeprof.profiles.worker.steps.loop import Feed, NoSizes, take_steps
+from pipeprof.profiles.worker.steps.loop import Feed, HandedOver, NoSizes, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 FLOOR_STEPS = 30
@@ -41,7 +41,7 @@ _CHECK_NS = 50_000_000
 _PIECE = 1 << 20
 
 
-class _Replay:
+class _Replay(HandedOver):
     """A window of the step loop: two seconds, one with a thousand steps; ten steps at least, four seconds at most."""
 
     def __init__(self, stop: Callable[[], bool]) -> None:

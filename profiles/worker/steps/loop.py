@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -47,6 +47,7 @@ class Feed:
     Attributes:
         deletions: Seconds that each deletion took.
         paused_ns: Total pause of the clock.
+        paused_cpu_ns: CPU time of the process in these pauses.
         on_restart: Called at the end of an epoch.
 
     Args:
@@ -70,17 +71,19 @@ class Feed:
         self.ended = 0
         self.deletions: list[float] = []
         self.paused_ns = 0
+        self.paused_cpu_ns = 0
         self.on_restart: Callable[[], None] = lambda: None
 
     def restart(self) -> None:
         """Begin the next epoch."""
         self.ended += 1
         self.on_restart()
-        began = time.perf_counter_ns()
+        began, cpu = time.perf_counter_ns(), time.process_time_ns()
         with self._deleting():
             self.iterator = iter(())
         self.deletions.append((time.perf_counter_ns() - began) / 1e9)
         self._between()
+        self.paused_cpu_ns += time.process_time_ns() - cpu
         self.paused_ns += time.perf_counter_ns() - began
         self.iterator = iter(self._dataset)
 
@@ -97,6 +100,23 @@ class Feed:
             if batch is _END:
                 raise EmptyDatasetError
         return batch
+
+
+@dataclass
+class Chunk:
+    """Steps that the loop takes before it hands them over; another thread may read it while the loop waits.
+
+    Attributes:
+        base: Time of the first request, in nanoseconds; of steps without a device.
+        times: When each batch came, in nanoseconds; without a device.
+        readings: With a device, one of each step.
+        restarts: Indices of the readings whose batch began an epoch.
+    """
+
+    base: int = 0
+    times: list[int] = field(default_factory=list)
+    readings: list[StepReading] = field(default_factory=list)
+    restarts: list[int] = field(default_factory=list)
 
 
 class CountedSizes(Protocol):
@@ -131,11 +151,21 @@ class StepWindow(Protocol):
     def most(self) -> int | None:
         """Return how many steps the window may still take at most; `None` for any number."""
 
+    def fills(self, chunk: Chunk) -> None:
+        """Note the steps that the loop is about to take before it hands them over."""
+
     def drained(self, base: int, times: list[int]) -> bool:
         """Take steps without a device; returns whether the window is over."""
 
     def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
         """Take steps with a device, and the indices of those that began an epoch; returns whether it is over."""
+
+
+class HandedOver:
+    """A window that only sees the steps that are handed over."""
+
+    def fills(self, chunk: Chunk) -> None:
+        """Leave the steps alone."""
 
 
 def drain(feed: Feed, window: StepWindow) -> None:
@@ -149,6 +179,7 @@ def drain(feed: Feed, window: StepWindow) -> None:
         left = sizes.left
         check_at = window.check_at
         most = window.most()
+        window.fills(Chunk(base, times))
         try:
             for batch in islice(feed.iterator, most) if most else feed.iterator:
                 now = clock()
@@ -195,6 +226,7 @@ def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
     clock, sizes = time.perf_counter_ns, window.sizes
     readings: list[StepReading] = []
     restarts: list[int] = []
+    window.fills(Chunk(readings=readings, restarts=restarts))
     while True:
         try:
             deadline, woke = step.wait()
@@ -223,3 +255,4 @@ def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
             if window.followed(readings, restarts):
                 return
             readings, restarts = [], []
+            window.fills(Chunk(readings=readings, restarts=restarts))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.messages import STOPPED, Beat
-from pipeprof.profiles.worker.steps.loop import CountedSizes, NoSizes
+from pipeprof.profiles.worker.steps.loop import Chunk, CountedSizes, NoSizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,6 +125,8 @@ class PhaseWindow:
         self.overhead_ns = 0
         self.overhead_cpu_ns = 0
         self.last: tuple[int, int] | None = None
+        self._folding = threading.Lock()
+        self._chunk, self._done, self._seconds_before = Chunk(), 0, 0.0
         self.check_next()
 
     def check_next(self) -> None:
@@ -141,21 +144,52 @@ class PhaseWindow:
     def drained(self, base: int, times: list[int]) -> bool:
         """Take steps without a device; returns whether the window is over."""
         began = time.perf_counter_ns()
-        restarted = self._feed.ended != self._epoch
-        if times:
-            self._epoch = self._feed.ended
-        median = self.statistics.fold_drain(base, times, restarted=restarted)
+        with self._folding:
+            done = self._take_done()
+            median = self._fold_times(base, times, done)
         seconds = (times[-1] - base) / 1e9 if times else 0.0
         return self._look(Looked(seconds, len(times), median, self.statistics.epoch_start), began)
 
     def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
         """Take steps with a device; returns whether the window is over."""
         began = time.perf_counter_ns()
-        before = self.statistics.seconds
-        median = self.statistics.fold_device(readings, restarts)
+        with self._folding:
+            before, done = self.statistics.seconds, self._take_done()
+            before = self._seconds_before if done else before
+            median = self._fold_readings(readings, restarts, done)
+            seconds, start = self.statistics.seconds - before, self.statistics.epoch_start
         self.last = (readings[-1].start, readings[-1].end)
-        seconds, start = self.statistics.seconds - before, self.statistics.epoch_start
         return self._look(Looked(seconds, len(readings), median, start), began)
+
+    def fills(self, chunk: Chunk) -> None:
+        """Note the steps that the loop is about to take before it hands them over."""
+        with self._folding:
+            self._chunk, self._done, self._seconds_before = chunk, 0, self.statistics.seconds
+
+    def fold_open(self) -> None:
+        """Fold in what the loop has not handed over, from another thread: it may wait for a batch that never comes."""
+        with self._folding:
+            chunk, done = self._chunk, self._done
+            times, readings, restarts = chunk.times[:], chunk.readings[:], chunk.restarts[:]
+            if len(times) > done:
+                self._fold_times(chunk.base, times, done)
+            elif len(readings) > done:
+                self._fold_readings(readings, restarts, done)
+            self._done = max(done, len(times), len(readings))
+
+    def _take_done(self) -> int:
+        """How many steps of the chunk were folded in already."""
+        done, self._done, self._chunk = self._done, 0, Chunk()
+        return done
+
+    def _fold_times(self, base: int, times: list[int], done: int) -> float | None:
+        restarted = self._feed.ended != self._epoch
+        if times:
+            self._epoch = self._feed.ended
+        return self.statistics.fold_drain(times[done - 1] if done else base, times[done:], restarted=restarted)
+
+    def _fold_readings(self, readings: list[StepReading], restarts: list[int], done: int) -> float | None:
+        return self.statistics.fold_device(readings[done:], [at - done for at in restarts if at >= done])
 
     def _look(self, looked: Looked, began: int) -> bool:
         cpu = time.thread_time_ns()

@@ -237,7 +237,7 @@ class _Recording:
         import tensorflow as tf
 
         self._profiler = tf.profiler.experimental
-        level = _tracer_level(tf.__version__)
+        level = tracer_level(tf.__version__)
         options = self._profiler.ProfilerOptions(host_tracer_level=level, python_tracer_level=0, device_tracer_level=0)
         self._folder = tempfile.TemporaryDirectory(prefix=folder_prefix(), ignore_cleanup_errors=True)
         if self._samplers:
@@ -324,7 +324,7 @@ def _compare_clocks(profiler: Any) -> list[int]:
     return compared
 
 
-def _tracer_level(version: str) -> int:
+def tracer_level(version: str) -> int:
     """Return the lowest tracer level with ops and iterators: TensorFlow 2.18 has them at level 2, 2.21 at level 1."""
     return 1 if tuple(map(int, version.split(".")[:2])) >= (2, 21) else 2
 

@@ -55,7 +55,7 @@ _OP: Final = re.compile(r"^[^:]+:\w+$")
 def calls_by_iterator(events: Events) -> dict[str, TracedCalls]:
     """Sum up calls by the path of the calling iterator, without the numbers of inner iterators."""
     paths = [*events.names, *(name.rpartition("::")[0] for name in events.names)]
-    steps, path = _find_callers(events)
+    steps, path = find_callers(events)
     spent, begun = _sum_own_time(events, steps)
     calls, turns, begins = (
         np.bincount(path, weights=weights, minlength=len(paths)) for weights in (None, spent, begun)
@@ -70,7 +70,7 @@ def calls_by_iterator(events: Events) -> dict[str, TracedCalls]:
     return found
 
 
-def _find_callers(events: Events) -> tuple[Integers, Integers]:
+def find_callers(events: Events) -> tuple[Integers, Integers]:
     """Return the numbers of the calls, sorted, and the name index of the calling iterator of each.
 
     An index from ``len(names)`` on stands for the iterator whose input has that name: a thread kept for calls first
@@ -150,13 +150,14 @@ def _offset_ps(compared: Sequence[int], events: Events) -> int | None:
 
 
 class _Deadline:
-    """Time limit of the trace."""
+    """Time limit of the trace; TensorFlow may take seconds to free an iterator that ends in it, which do not count."""
 
-    def __init__(self, seconds: float) -> None:
-        self._until = time.monotonic() + seconds
+    def __init__(self, seconds: float, feed: Feed) -> None:
+        self._feed = feed
+        self._until = time.monotonic() + seconds - feed.paused_ns / 1e9
 
     def check(self) -> None:
-        if time.monotonic() > self._until:
+        if time.monotonic() > self._until + self._feed.paused_ns / 1e9:
             raise NoTraceError(f"it took longer than {LONGEST_TRACE:g} s")
 
 
@@ -173,7 +174,7 @@ def traced_ops(
     Returns:
         The trace; where there is none, one with nothing but a note.
     """
-    check = _Deadline(LONGEST_TRACE).check
+    check = _Deadline(LONGEST_TRACE, feed).check
     try:
         return read_stretch(record(feed, room, fill_seconds, check), marks, check)
     except NoTraceError as problem:

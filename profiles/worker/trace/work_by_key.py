@@ -106,7 +106,7 @@ def match(
 
 FEWEST_LOOKS: Final = 15
 ITERATOR: Final = "Iterator::"
-_OP: Final = re.compile(r"^(?P<path>[^:]+):(?P<op>\w+)$")
+OP: Final = re.compile(r"^(?P<path>[^:]+):(?P<op>\w+)$")
 _RUN: Final = "InstantiatedCapturedFunction::Run"
 _POOL: Final = "ThreadpoolListener::"
 _PART_BEGINS: Final = f"{_POOL}StartRegion"
@@ -197,7 +197,7 @@ class Spans:
         counts = np.bincount(events.name, minlength=len(events.names))
         keys: dict[str, str] = {}
         for name, picoseconds, number in zip(events.names, spent, counts, strict=True):
-            found = _OP.match(name)
+            found = OP.match(name)
             if found is None or not number or found["op"] in _NO_OPS:
                 continue
             key, op = key_of(found["path"]), found["op"].lstrip("_")

@@ -6,7 +6,7 @@ import os
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -31,13 +31,15 @@ from pipeprof.profiles.protocol.turns import (
 )
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, NoSizes, take_steps
+from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, HandedOver, NoSizes, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
+from pipeprof.profiles.worker.turns.core_shares import cpu_seconds, start_holder
 from pipeprof.profiles.worker.turns.digest import digest_of, hash_of
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
     from pipeprof.pipelines.graph.read.records import GraphDict
@@ -185,7 +187,7 @@ CHECK_NS = 10_000_000
 """Interval between checks of the time; a block may overrun by this much."""
 
 
-class BlockWindow:
+class BlockWindow(HandedOver):
     """A window of the step loop that drops the first steps and counts the rest.
 
     Attributes:
@@ -253,6 +255,39 @@ class BlockWindow:
         return (self.ns >= self._turn.seconds * 1e9 and self.steps >= self._turn.steps) or self._stop()
 
 
+class CpuWindow:
+    """The CPU time of this process, and of the workers of its service, while the steps of a block count."""
+
+    def __init__(self, workers: Sequence[int]) -> None:
+        self.workers = workers
+        self._began: tuple[float, float | None] | None = None
+
+    def around(self, look: Callable[[int], None]) -> Callable[[int], None]:
+        """Call ``look`` as `BlockWindow` does; begin with its first call."""
+
+        def looked(steps: int) -> None:
+            if not steps:
+                self._began = self.now()
+            look(steps)
+
+        return looked
+
+    def seconds(self) -> tuple[float | None, float | None]:
+        """Those of this process and of the workers together; None where they were not read."""
+        own, workers = self.now()
+        before, workers_before = self._began or (own, workers)
+        return own - before, workers - workers_before if workers is not None and workers_before is not None else None
+
+    def now(self) -> tuple[float, float | None]:
+        """CPU seconds of this process, and of the workers together, so far; None without workers."""
+        try:
+            workers = sum(map(cpu_seconds, self.workers)) if self.workers else None
+        except OSError:
+            # One of them has ended.
+            workers = None
+        return time.process_time(), workers
+
+
 _Change = TypeVar("_Change")
 SEED = 20_011
 """Seed of all random generators where the user gives none: processes that are compared must draw the same numbers."""
@@ -275,6 +310,7 @@ class TurnRun(JobRun):
         self._timed_steps = 0
         self._compared = 0
         self._own_seconds = 0.0
+        self._holder: subprocess.Popen[bytes] | None = None
         # What is observed can be made again from its graph without a copy of its arrays.
         self._watched_from = SHARED_FROM
 
@@ -309,6 +345,7 @@ class TurnRun(JobRun):
         first = self._first_batches()
         self._channel.send(Built(*first, self._runtime, built, self._filled_seconds, self._compared, racing))
         self.phase = "measure"
+        self._hold_shares()
         step = self._step() if self._device else None
         while (turn := self._channel.next_turn()) is not None:
             if turn.kind == "stages":
@@ -318,6 +355,15 @@ class TurnRun(JobRun):
                 step = self._step_in(turn.dispatch)
             self._channel.send(self._take(turn, step))
             step = self._step() if self._device else None
+
+    def _hold_shares(self) -> None:
+        """Hold this process and the workers of its service to their shares of the cores, from now on."""
+        shares = self.job.shares
+        if shares is None:
+            return
+        workers = self._service.workers if self._service is not None else ()
+        wanted = {os.getpid(): shares.client, **dict.fromkeys(workers, shares.worker)}
+        self._holder = start_holder({pid: share for pid, share in wanted.items() if share is not None})
 
     def _step_in(self, dispatch: Dispatch) -> Any:
         """A step in another mode of dispatch than the job's."""
@@ -429,11 +475,16 @@ class TurnRun(JobRun):
             return found, False
 
     def _take(self, turn: TurnRequest, step: Any) -> TurnEnded:
-        cpu, read, freed = time.process_time(), procfs.io_read_bytes("self"), self._freeing_seconds()
+        cpu, read, freed = self._cpu_seconds(), procfs.io_read_bytes("self"), self._freeing_seconds()
         ended = self._warm(turn, step, cpu) if turn.kind == "warm" else self._block(turn, step, cpu)
         now = procfs.io_read_bytes("self")
         read_here = now - read if now is not None and read is not None else None
         return replace(ended, read_bytes=read_here, freeing_seconds=self._freeing_seconds() - freed)
+
+    def _cpu_seconds(self) -> float:
+        """CPU time of this process and of the workers of its service so far."""
+        own, workers = CpuWindow(self._service.workers if self._service is not None else ()).now()
+        return own + (workers or 0.0)
 
     def _freeing_seconds(self) -> float:
         return sum(self.feed.deletions) if self.feed is not None else 0.0
@@ -446,13 +497,18 @@ class TurnRun(JobRun):
         timed = self._turns.times_stages and self._paced is None
         if self._paced is not None:
             self._paced.begin(turn.batch_seconds)
-        window = BlockWindow(turn, self._channel.stop.is_set, partial(self._look, feed) if timed else _no_look)
+        used = CpuWindow(self._service.workers if self._service is not None else ())
+        look = used.around(partial(self._look, feed) if timed else _no_look)
+        window = BlockWindow(turn, self._channel.stop.is_set, look)
         feed.on_restart = lambda: self._models.restart(feed, before + window.steps) if timed else None
         take_steps(feed, step, window)
+        own, workers = used.seconds()
         feed.on_restart = lambda: None
         self._timed_steps += window.steps
         wait = window.wait_ns / 1e9 if step is not None else None
-        return self._ended(window.steps, window.ns / 1e9, wait, cpu)
+        ended = self._ended(window.steps, window.ns / 1e9, wait, cpu)
+        held = sum(procfs.rss_bytes(pid) or 0 for pid in used.workers) if used.workers else None
+        return replace(ended, counted_cpu_seconds=own, workers_cpu_seconds=workers, workers_bytes=held)
 
     def _look(self, feed: Feed, steps: int) -> None:
         """Read the model when a block begins to count, and at each look after that."""
@@ -494,7 +550,7 @@ class TurnRun(JobRun):
     def _ended(
         self, steps: int, seconds: float, wait: float | None, cpu: float, *, settled: bool | None = None
     ) -> TurnEnded:
-        used = time.process_time() - cpu
+        used = self._cpu_seconds() - cpu
         peak = procfs.peak_rss_bytes("self")
         whole_peak = max(peak, self._making_peak) if peak is not None else None
         restarts = self.feed.ended if self.feed is not None else None

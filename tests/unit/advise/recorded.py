@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.document.measured import Contention, Device, Throughput
+from pipeprof.profiles.document.measured import Device, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Dispatch, Quantiles, Steps
+from pipeprof.profiles.document.shared import Contention, Dispatch, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.time.stage_table import explain_stages

@@ -20,10 +20,9 @@ from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import rules as package
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.rule import Rule, Threshold, by_precedence, rules
-from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Quantiles, Steps
+from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.propose.proposal import Proposal

@@ -200,7 +200,7 @@ def test_branches_that_filter_one_dataset_filter_first() -> None:
     assert [type(edit).__name__ for edit in hit.edits] == ["MoveStage", "MoveStage"]
     assert [getattr(edit, "before", "") for edit in hit.edits] == [f"source.inputs.{side}.stages.0" for side in (0, 1)]
     assert hit.semantics == "same"
-    assert "read by 2 branches" in (hit.sentence or "")
+    assert "2 branches read" in (hit.sentence or "")
     # The rule about single filters leaves it to this one.
     assert [one.rule for one in advise(per_class())[0] if "filter" in one.rule or one.rule == BRANCH] == [BRANCH]
 
@@ -294,7 +294,7 @@ def test_parts_of_a_picture_and_other_fields_are_not_decoded_again() -> None:
 def test_a_resampled_dataset_is_resampled_before_its_maps() -> None:
     view = branches(("map", {}), ("filter", {}), call="rejection_resample", used=640)
     hit = only(BRANCH, view)
-    assert "rejection_resample (input.py:8), which drops 9 of 10" in hit.recommendation
+    assert "Call rejection_resample (input.py:8) before decode: it drops 9 of 10" in hit.recommendation
     code = getattr(hit.by_hand, "python", "").splitlines()
     assert code[1].startswith(".map(lambda _, element: element).map(decode)")
 

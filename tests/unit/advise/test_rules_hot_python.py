@@ -87,6 +87,15 @@ def test_what_a_pool_makes_is_made_in_a_map_that_runs_as_it_is(tmp_path: Path) -
         return edit
 
     assert "load(items[i])" not in made_of("0.x").python
+    file.write_text(
+        file.read_text() + "def load(i):\n    x = np.load(f'{i}.npy')\n    x = x / x.max()\n    return x.clip(0, 1)\n"
+    )
+    edit = made_of("0")
+    assert "def read_load(i):\n    x = np.load(f'{i}.npy')\n    return x" in edit.python
+    assert "x = x / tf.reduce_max(x)" in edit.python
+    assert "computing in TensorFlow's ops" in edit.summary
+    assert "random numbers" not in edit.summary
+    file.write_text(file.read_text().partition("def load")[0])
     assert "load(items[i])" not in made_of().python
     edit = made_of("0")
     assert "items = range(200)" in edit.python
@@ -170,6 +179,19 @@ def test_a_map_that_only_calls_python_calls_it_once_for_a_batch() -> None:
         "    row = tf.ensure_shape(row, [None, 8])",
         "    return row, y",
         "dataset = dataset.map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE)",
+    ]
+    text = "def scale(x):\n    return np.load(x.numpy().decode())\n"
+    place = Location(file="mine.py", line=9)
+    placed = tuple(replace(one, location=place) if one.id == "stages.0" else one for one in stages)
+    (hit,) = rules()["py-function-gil"].diagnose(
+        replace(view, stages=placed, texts={"mine.py": f"import numpy as np\n{text}"})
+    )
+    code = hit.edits[-1].python  # type: ignore[attr-defined]
+    assert code.splitlines()[1:5] == [
+        "def scale_row(x):",
+        "    return np.load(x.decode())",
+        "def on_a_batch(x, y):",
+        "    row = tf.numpy_function(lambda *rows: np.stack([scale_row(*row) for row in zip(*rows)]), [x], tf.float32)",
     ]
     text = "def scale(x):\n    names = [n for n in range(9)]\n    table = {n: 1 for n in names}\n    return table[x]\n"
     place = Location(file="mine.py", line=9)
@@ -325,7 +347,7 @@ def test_what_is_built_once_and_numpy_in_the_same_function_go_together(
     (hit,) = hits("rebuilt-per-call", replace(view, stages=stages))
     assert hit.predicted is not None
     assert hit.predicted.speedup is not None
-    assert ("write tf.expand_dims in augment()" in hit.recommendation) is more
+    assert ("in place of tf.expand_dims in augment()" in hit.recommendation) is more
     assert (hit.predicted.speedup > 5) is more
     assert ("np.expand_dims(transformed(image), -1)" in getattr(hit.edits[0], "python", "")) is more
     # Ops that are run one by one wait for other calls most of the time.

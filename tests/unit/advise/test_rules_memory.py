@@ -366,7 +366,7 @@ def test_an_array_captured_by_a_map() -> None:
     # All that was measured is less than what such arrays were seen to take.
     draft = only("graph-constant", run(captured(100 * MB), peak=1500 * MB))
     assert draft.evidence["peak_bytes"] == 1000 * MB
-    assert "takes 10 times as much" in draft.sentence
+    assert "10 times the array" in draft.sentence
     assert draft.predicted.peak_rss_delta_bytes == -800 * MB
     assert "cannot be built" in only("graph-constant", captured(1500 * MB)).sentence
 

@@ -525,7 +525,7 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
         cached(found), Selection(verbose=True), width=100
     )
     told = " ".join(text.split())
-    assert "keeps 435 MiB in memory: if your data is no larger than this sample" in told
+    assert "keeps 435 MiB in memory if your data is no larger than this sample" in told
 
 
 @pytest.mark.parametrize(
@@ -644,7 +644,7 @@ def test_no_rule_applies_where_nothing_was_tried(found: Profile) -> None:
 
 
 def test_an_upper_bound_states_what_was_tried_and_what_the_machine_allows(found: Profile) -> None:
-    conclusion = "even so the cores are the limit: with a step of 4.00 ms this needs 5.2 cores; this machine has 2"
+    conclusion = "then the cores are the limit: with a step of 4.00 ms the rest needs 5.2 cores; this machine has 2"
     measured = {"speedup": 4.0, "low": 3.9, "high": 4.1, "pairs": [4.0] * 12, "conclusion": conclusion}
     sentence = "3 changes tried at decode, none helped. Inside: EagerPyFunc 30.0 ms per batch"
     found.findings = [

@@ -157,6 +157,14 @@ def test_a_whole_document(recorded) -> None:
     assert redact(found, PRIVATE) == found
 
 
+def test_labels_are_hidden_in_as_texts(recorded) -> None:
+    profile = recorded("input-bound")
+    profile.labels = {"host": "web", "user": "ada", "token": "abc", "variables": "x", "path": f"{HOME}/data"}
+    labels = redact(profile, PRIVATE).labels
+    assert (labels["host"], labels["token"], labels["variables"]) == ("web", HIDDEN, "x")
+    assert "ada" not in labels["user"] + labels["path"]
+
+
 def test_the_repository_of_a_folder(tmp_path: Path) -> None:
     inside = tmp_path / "app" / "training"
     inside.mkdir(parents=True)

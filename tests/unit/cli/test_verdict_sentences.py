@@ -12,8 +12,8 @@ from pipeprof.cli.report.time import describe_limits
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.findings import Finding, Kept
-from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.time.ceiling import find_ceiling
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
 from pipeprof.profiles.time.verdict import conclude

@@ -27,3 +27,10 @@ def test_readings_are_whole_passes_even_if_they_are_off_by_one(each: int, passes
 def test_passes_that_differ_have_no_length() -> None:
     assert elements_of_pass([103, 190, 305, 371]) is None
     assert elements_of_pass([1, 2, 1]) is None
+
+
+def test_readings_in_step_with_passes_tell_no_length() -> None:
+    begun = [20 + 290 * number for number in range(10)]
+    assert elements_of_pass([6000 * number for number in range(11)], begun) is None
+    # One pass of another number of halves shows that these are whole ones.
+    assert elements_of_pass([*(6000 * number for number in range(10)), 57_000], begun) == 3000

@@ -27,10 +27,10 @@ from unit.worker.fakes import (
     stage_at,
 )
 
-from pipeprof.profiles.document.measured import Contention, Disk
+from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Gap, Gaps, GpuUse, Training
+from pipeprof.profiles.document.shared import Contention, Gap, Gaps, GpuUse, Training
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.gaps.steps import DeviceSeen
@@ -560,6 +560,25 @@ def test_slow_deletions_of_iterators_are_a_warning_where_an_epoch_has_them(delet
     found = [one for one in found if "finished iterator" in one]
     assert len(found) == (words is not None)
     assert words is None or words in found[0]
+
+
+@pytest.mark.parametrize(
+    ("paused_s", "used_s", "cores"),
+    [
+        (0.0, 0.0, 1.4),
+        # 1.4 cores over 4 + 1 seconds are 7 s of CPU time, of which the pauses had 0.2.
+        (1.0, 0.2, 1.7),
+        # The parent's readings lie a little apart from the worker's: no more cores than there are.
+        (4.0, 0.0, 2.0),
+    ],
+)
+def test_cores_in_use_are_those_of_the_time_that_the_rate_counts(paused_s, used_s, cores):
+    seen = drained(5000)
+    seen = replace(seen, steps=replace(seen.steps, seconds=4.0))
+    seen = measured(seen, paused_ns=round(paused_s * 1e9), paused_cpu_ns=round(used_s * 1e9))
+    made = assemble(facts(contention=Contention(worker_cores=1.4)), observed(seen))
+    assert made.contention.worker_cores == pytest.approx(cores)
+    assert made.causes.worker_cores == pytest.approx(cores)
 
 
 def test_warnings_of_parent_and_worker_are_joined():

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.target.import_path import Interpreter
 from pipeprof.profiles.harness import fork_server
 from pipeprof.profiles.harness.fork_server import ForkServers
 
@@ -21,7 +22,8 @@ class Server:
     made: list[Server]
     ready = True
 
-    def __init__(self, variables: dict[str, str]) -> None:
+    def __init__(self, variables: dict[str, str], interpreter: Interpreter | None) -> None:
+        self.interpreter = interpreter
         self.variables = variables
         self.retired = self.closed = False
         Server.made.append(self)
@@ -47,13 +49,13 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> ForkServers:
     monkeypatch.setattr(Server, "made", [], raising=False)
     monkeypatch.setattr(fork_server, "_LINUX", True)
     monkeypatch.setattr(fork_server, "ForkServer", Server)
-    monkeypatch.setattr(fork_server, "start_process", lambda _pipes, _family, variables: f"new, with {variables}")
+    monkeypatch.setattr(fork_server, "start_process", lambda *given: f"new, with {given[2]}")
     return ForkServers(lambda _descriptor: True)
 
 
-def start(servers: ForkServers, **variables: str) -> Any:
+def start(servers: ForkServers, interpreter: Interpreter | None = None, **variables: str) -> Any:
     family: Any = SimpleNamespace()
-    return servers.start(PIPES, family, variables)
+    return servers.start(PIPES, family, variables, interpreter)
 
 
 def retired() -> list[bool]:
@@ -93,8 +95,19 @@ def test_a_server_that_cannot_copy_is_ended_and_not_asked_again(
     servers.close()
 
 
+def test_another_python_has_servers_of_its_own(servers: ForkServers) -> None:
+    other = Interpreter("/other/python", "/first", "/last")
+    start(servers), start(servers, other), start(servers, MALLOC="x"), start(servers, other), start(servers)
+    assert [(made.interpreter, made.variables) for made in Server.made] == [
+        (None, {}),
+        (other, {}),
+        (None, {"MALLOC": "x"}),
+    ]
+    assert retired() == [False] * 3
+
+
 def test_a_server_that_cannot_be_started_stops_nobody(servers: ForkServers, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_variables: object) -> None:
+    def refuse(*_given: object) -> None:
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(fork_server, "ForkServer", refuse)

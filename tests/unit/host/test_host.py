@@ -4,7 +4,7 @@ import platform
 
 import pytest
 
-from pipeprof.profiles.document.measured import Contention
+from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.host import host
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import MemoryLimit

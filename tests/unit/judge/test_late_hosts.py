@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.document.measured import Contention, Device, Disk, Series, Throughput
+from pipeprof.profiles.document.measured import Device, Disk, Series, Throughput
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.sharding import HostPart
-from pipeprof.profiles.document.shared import Quantiles, StepCourse, Steps
+from pipeprof.profiles.document.shared import Contention, Quantiles, StepCourse, Steps
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.judge.hosts import HostsReport, expected_longest, report_of

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.model import calibration
 from pipeprof.profiles.model.calibration import FILE, MOST_HOSTS, costs_of, keep, key_of, lacks, measured_alone

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.measured import Contention
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Quantiles
+from pipeprof.profiles.document.shared import Contention, Quantiles
 from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.model.flow import Flow

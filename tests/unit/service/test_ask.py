@@ -57,10 +57,11 @@ def test_the_processes_at_ports_of_this_machine_are_found_by_their_sockets(tmp_p
     for pid, inode in ((11, 5001), (12, 5002), (13, 5003)):
         (tmp_path / str(pid) / "fd").mkdir(parents=True)
         (tmp_path / str(pid) / "fd" / "7").symlink_to(f"socket:[{inode}]")
-    assert processes_at(["localhost:7500"], tmp_path) == {11}
-    assert processes_at(["localhost:7500", "127.0.0.1:7501"], tmp_path) == {11, 13}
-    assert processes_at(["elsewhere:7500"], tmp_path) == set()
-    assert processes_at([], tmp_path) == set()
+    assert processes_at(["localhost:7500"], tmp_path) == {"localhost:7500": {11}}
+    both = processes_at(["localhost:7500", "127.0.0.1:7501"], tmp_path)
+    assert both == {"localhost:7500": {11}, "127.0.0.1:7501": {13}}
+    assert processes_at(["elsewhere:7500"], tmp_path) == {}
+    assert processes_at([], tmp_path) == {}
 
 
 def test_a_host_is_here_by_name_and_loopback_address() -> None:

@@ -59,6 +59,37 @@ CHUNK = (
 )
 
 
+TURNED = """
+def one(path):
+    rng = np.random.default_rng(path)
+    x = np.load(path)
+    x = np.rot90(x, rng.integers(4)) * rng.uniform(0.8, 1.2)
+    return x
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "pictures", "read"),
+    [
+        ("x = np.load(path)", True, ("x = np.load(path)",)),
+        # A table has no right angles for ops of pictures.
+        ("x = np.load(path)", False, None),
+        # What else the generator is asked for needs it.
+        ("x = np.load(path)[rng.permutation(3)]", True, None),
+    ],
+)
+def test_a_generator_whose_numbers_ops_draw_goes(more: str, pictures: bool, read: tuple[str, ...] | None) -> None:
+    code = TURNED.replace("x = np.load(path)", more).strip()
+    made = in_tensors(code, f"import numpy as np\n{code}", {"0": "float32"}, pictures=pictures)
+    if read is None:
+        assert made is None
+        return
+    assert made is not None
+    assert (made.read, made.given, made.random) == (read, ("x",), True)
+    turned = "tf.image.rot90(x, tf.cast(tf.random.uniform([], 0, 4, tf.int64), tf.int32))"
+    assert made.ops == (f"x = {turned} * tf.random.uniform([], 0.8, 1.2)",)
+
+
 @pytest.mark.parametrize(
     ("rows", "size", "found"),
     [

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.document.measured import Contention, Disk
+from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import CoreScaling, Quantiles, Steps
+from pipeprof.profiles.document.shared import Contention, CoreScaling, Quantiles, Steps
 from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Service, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.document.measured import Contention
+from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
 

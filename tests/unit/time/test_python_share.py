@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.profiles.document.measured import Contention
-from pipeprof.profiles.document.shared import Quantiles, Steps
+from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
 from pipeprof.profiles.protocol.messages import Trace, TracedFunction
 from pipeprof.profiles.time.causes import collect_causes
 

@@ -13,11 +13,20 @@ from hypothesis import strategies as st
 from pipeprof.profiles import wording as words
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, Predicted, Verdict
-from pipeprof.profiles.document.measured import Contention, Device, Throughput
+from pipeprof.profiles.document.measured import Device, Throughput
 from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import CoreScaling, DatasetUse, Gaps, Phase, Quantiles, Steps, Training
+from pipeprof.profiles.document.shared import (
+    Contention,
+    CoreScaling,
+    DatasetUse,
+    Gaps,
+    Phase,
+    Quantiles,
+    Steps,
+    Training,
+)
 from pipeprof.profiles.document.stages import Caller, Causes, Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
@@ -592,7 +601,7 @@ def at_best(share: float, wait_share: float = 0.5, dispatch: object = "sync", **
 
 
 def test_headspace_is_what_a_free_pipeline_would_bring() -> None:
-    assert at_best(0.5) == "2.0× faster, if the pipeline cost nothing"
+    assert at_best(0.5) == "2.0× faster, if no step waited for data"
     without = {"steps": steps(0.5, None), "headspace": worth(0.5)}
     assert headline(**without).endswith(f"per batch (no training step given; an empty loop reaches 200); {BELOW}.")
     assert details(**without) == {}
@@ -644,7 +653,7 @@ def test_without_a_trace_that_shows_it_no_line_is_about_the_device(device: Devic
 
 
 def test_wait_and_headspace_are_reconciled_where_they_differ() -> None:
-    words = "1.1× faster, if the pipeline cost nothing"
+    words = "1.1× faster, if no step waited for data"
     assert at_best(0.1, wait_share=0.5) == f"{words} (with preloaded batches a step still takes 9.0 of every 10 ms)"
     assert at_best(0.1, wait_share=0.15) == words
 
@@ -691,12 +700,7 @@ def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_foun
     ("used", "gain", "words"),
     [
         (1.7, 1.0, "1.7 of 2 cores in use; with 1 core the rate is 100 % of that with 2: more would bring little"),
-        (
-            1.7,
-            0.75,
-            "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: fewer threads bring more: lower "
-            "private_threadpool_size or num_parallel_calls",
-        ),
+        (1.7, 0.75, "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: fewer are faster here"),
         (1.5, 1.6, "1.5 of 2 cores in use; with 1 core the rate is 62 % of that with 2"),
     ],
 )
@@ -969,7 +973,7 @@ def test_cpu_time_outside_of_all_stages_is_stated_where_it_is_much() -> None:
     cpu = CpuAccount(total_ms=40.0, stages_ms=31.0, runtime_ms=9.0)
     stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0})]
     found = details(steps=steps(0.5), stages=stages, cpu=cpu, causes=Causes(worker_cores=1.9))
-    assert "30 of every 40 ms of CPU in decode (map) and 9.00 ms in TensorFlow's own threads;" in found["bottleneck"]
+    assert "30 of every 40 ms of CPU in decode (map) and 9.00 ms in threads of no stage;" in found["bottleneck"]
 
 
 def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_time() -> None:

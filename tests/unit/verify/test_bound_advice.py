@@ -301,7 +301,7 @@ def test_texts_that_no_batch_follows_are_taken_many_at_once(profile: Profile) ->
     for at in ("stages.0", "stages.1"):
         profile.stages = [lines, *both, last]
         found = bottleneck_finding(profile, [at], [])
-        assert "on 256 texts at once" in (found.recommendation or "")
+        assert "batch 256 texts, call it on the batch" in (found.recommendation or "")
         maps = ".map(clean, num_parallel_calls=tf.data.AUTOTUNE).map(split, num_parallel_calls=tf.data.AUTOTUNE)"
         assert (found.python or "").startswith(f".batch(256){maps}.unbatch()")
 
@@ -368,7 +368,7 @@ def test_of_stages_in_a_row_the_one_with_lines_to_write_is_named(profile: Profil
     chunk = stage("stages.1", "flat_map", 0.5, name="chunk")
     profile.stages = [lines, of_texts("stages.0", "clean"), chunk, stage("stages.2", "batch", 0.01)]
     found = bottleneck_finding(profile, ["stages.0", "stages.1"], [])
-    assert str(found.recommendation).startswith("clean: call it on 256 texts at once")
+    assert str(found.recommendation).startswith("clean: batch 256 texts, call it on the batch")
     assert (found.python or "").startswith(".batch(256).map(clean, ")
     profile.stages[1].ops = [OpCost(op="DecodeJpeg", ms_per_batch=40.0)]
     found = bottleneck_finding(profile, ["stages.0", "stages.1"], [])
@@ -591,7 +591,10 @@ def test_tensorflow_on_arrays_is_written_with_numpy(tmp_path: Any, text: str, pa
     assert (in_less_python(stage) is not None) is written
     if eager is not None:
         assert eager.share == pytest.approx(0.45)
-        assert eager.text == "write tf.cast and tf.expand_dims in augment(), which run there op by op, with NumPy"
+        assert (
+            eager.text
+            == "use NumPy in place of tf.cast and tf.expand_dims in augment(), where each is a call of TensorFlow"
+        )
         assert eager.lines == (
             "out = np.asarray(out / 255.0, np.float32)  # line 7, in augment()",
             "return np.expand_dims(out, -1)  # line 8, in augment()",

@@ -12,7 +12,7 @@ from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.propose.finding import MEASURED, finding_of
-from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, promises
+from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, promises, time_for_best
 from pipeprof.profiles.verify.guessing import search
 from pipeprof.profiles.verify.plan import to_try
 
@@ -48,6 +48,25 @@ def finding(name: str, *edits: PipelineEdit, predicted: Predicted | None = None)
 
 
 CALLS = SetArgument("stages.0", "map", "num_parallel_calls", 2)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "others", "found"),
+    [
+        (1.3, [], (0.0, 12)),
+        (1.3, [1.5, 1.4], (1.5, 12)),
+        # An answer about little leaves the time of a change that would gain far more.
+        (1.3, [1.4, 60.0], (60.0, 6)),
+        (None, [60.0], (60.0, 12)),
+    ],
+)
+def test_an_edit_leaves_time_for_the_best_of_the_others(
+    predicted: float | None, others: list[float], found: tuple[float, int]
+) -> None:
+    def one(speedup: float | None) -> Finding:
+        return Finding(rule="a", title="a", status="unverified", predicted=Predicted(speedup=speedup))
+
+    assert time_for_best(one(predicted), map(one, others), lambda best: best.predicted.speedup) == found
 
 
 def test_a_guess_has_the_prediction_of_the_model(recorded: Recorded) -> None:

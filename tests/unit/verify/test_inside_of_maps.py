@@ -167,8 +167,8 @@ def test_what_depends_on_the_data_is_said_as_it_is_here() -> None:
     ops = {"DecodeJpeg": 5.0, "ResizeBilinear": 3.0, "ReadFile": 2.0}
     given: dict[str, Any] = {"random": False, "steady_ops": None, "element_spec": [PICTURE, LABEL]}
     assert replacements(a_map(ops=ops, **given)) == (
-        "DecodeJpeg 50 %: decode less with tf.io.decode_jpeg(…, ratio=2), 4 or 8, as long as 160×160 is left: values "
-        "change; ResizeBilinear 30 %: store the pictures at 160×160; "
+        "DecodeJpeg 50 %: decode less with tf.io.decode_jpeg(…, ratio=2), 4 or 8, as long as 160×160 is left, which "
+        "changes the values; ResizeBilinear 30 %: store the pictures at 160×160; "
         "ReadFile 20 %: put the 100 files into a few TFRecord files"
     )
     endless = a_map(ops={"ReadFile": 9.0}, **given).model_copy(update={"cardinality": -1})
@@ -222,9 +222,9 @@ def test_what_is_done_for_each_element_that_is_made_of_one_is_done_before_them()
 def test_no_batches_where_they_were_measured_without_a_gain() -> None:
     stage = a_map(ops={"AdjustHue": 8.0, "DecodeJpeg": 1.0}, steady_ops=None)
     assert "AdjustHue" in replacements(stage)
-    assert "AdjustHue 80 %: adjust colours in the step" in replacements(stage, batches=False)
+    assert "AdjustHue 80 %: adjust colours in the training step" in replacements(stage, batches=False)
     drawn = stage.model_copy(update={"steady_ops": ["DecodeJpeg"]})
-    assert "adjust colours in the step" in replacements(drawn)
+    assert "adjust colours in the training step" in replacements(drawn)
     assert "DecodeJpeg" in replacements(stage, batches=False)
 
 
@@ -247,7 +247,7 @@ def test_whole_batches_are_advice_where_calls_are_what_costs(
 ) -> None:
     stage = a_map(ops={op: 10.0}, **{"random": False, "steady_ops": None, "calls_per_batch": calls, **given})
     assert ("batch" in replacements(stage)) is batches
-    assert ("in the step" in replacements(stage)) is (op != "DecodeCSV")
+    assert ("in the training step" in replacements(stage)) is (op != "DecodeCSV")
 
 
 def test_an_inserted_cache_and_one_in_a_map_fill_alike(profile: Profile) -> None:

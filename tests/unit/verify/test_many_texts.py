@@ -27,7 +27,7 @@ def rows(file: Path, text: str = ROWS) -> tuple[str, str]:
 
 def test_texts_go_into_buckets_by_lengths_that_are_counted_first(tmp_path: Path) -> None:
     words, code = buckets(tmp_path / "pairs.py")
-    assert "put the texts into buckets by that" in words
+    assert "put texts into buckets by them" in words
     assert code.splitlines() == [
         "def with_sizes(a, b):",
         "    size_0 = tf.cast(tf.strings.split(a).row_lengths(), tf.int32)",
@@ -55,13 +55,13 @@ def test_texts_go_into_buckets_by_lengths_that_are_counted_first(tmp_path: Path)
 def test_other_buckets_get_chunks_alone(tmp_path: Path, old: str, new: str) -> None:
     assert old in TEXT
     words, code = buckets(tmp_path / "pairs.py", TEXT.replace(old, new))
-    assert words.startswith("call it on 256 texts at once")
+    assert words.startswith("batch 256 texts, call it on the batch")
     assert "bucket_by_sequence_length" not in code
 
 
 def test_rows_are_cut_from_many_texts_at_once(tmp_path: Path) -> None:
     words, code = rows(tmp_path / "rows.py")
-    assert "cut all of them into rows of 64 in the same call: chunk makes a dataset for each text" in words
+    assert "cut them into rows of 64 in the same call: chunk makes a dataset for each text" in words
     assert code.splitlines() == [
         "def rows_of(texts):",
         "    values = tokenize(texts)",
@@ -94,5 +94,5 @@ def test_rows_that_are_not_full_are_dropped_where_they_were(tmp_path: Path) -> N
 def test_other_rows_get_chunks_alone(tmp_path: Path, old: str, new: str) -> None:
     assert old in ROWS
     words, code = rows(tmp_path / "rows.py", ROWS.replace(old, new))
-    assert words.startswith("call it on 256 texts at once: the functions of tf.strings")
+    assert words.startswith("batch 256 texts, call it on the batch, and unbatch")
     assert "rows_of" not in code

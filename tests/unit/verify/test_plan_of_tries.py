@@ -101,7 +101,7 @@ def test_an_edit_that_does_not_fit_states_the_budget_that_it_needs(recorded: Rec
 
 def test_what_may_change_values_is_not_tried() -> None:
     finding = Finding(rule="a", title="a", status="unverified", semantics="values")
-    assert cannot_try(finding, has_edit=True) == "may change values: run does not try it"
+    assert cannot_try(finding, has_edit=True) == "it may change values"
     finding.semantics = "order"
     assert cannot_try(finding, has_edit=True) is None
     assert cannot_try(finding, has_edit=False) == "the change needs your code"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from pipeprof.profiles.document.stages import Causes, Component, Headspace, OpCo
 from pipeprof.profiles.model.predict import predict
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.verify.guessing import search
+from pipeprof.profiles.verify.guessing.caching import CachePoint
 
 Recorded = Callable[[str], Profile]
 
@@ -559,6 +561,24 @@ def padded(recorded: Recorded, ops: Sequence[Any], **arguments: Any) -> tuple[Pr
     map_stage = {"map": {"name": "tokens", "ops": [*ops], "num_parallel_calls": 2}}
     source = {"TextLineDataset": {"filenames": "a.txt"}}
     return found, {"source": source, "stages": [map_stage, {"padded_batch": {"batch_size": 4, **arguments}}]}
+
+
+@pytest.mark.parametrize(
+    ("repeats", "count", "line"),
+    [
+        (False, 1, "return pairs.map(encode).filter(short).cache().shuffle(9)  # in place of {place}"),
+        (False, 2, ".cache()  # after filter, {place}, in each of the 2 datasets"),
+        (True, 1, ".cache()  # after filter, {place}, and repeat after it"),
+    ],
+)
+def test_the_code_of_a_cache_stands_after_its_stage(tmp_path: Path, repeats: bool, count: int, line: str) -> None:
+    file = tmp_path / "input.py"
+    file.write_text("def make(pairs):\n    return pairs.map(encode).filter(short).shuffle(9)\n")
+    place = Location(file=str(file), line=2, column=30, call="filter")
+    stage = Stage(id="stages.1", origin="written", op="filter", location=place)
+    repeat = Stage(id="stages.0", origin="written", op="repeat") if repeats else None
+    point = CachePoint(stage, (), None, "same", repeat)
+    assert search.lines_of_cache([point] * count, ".cache()") == line.format(place="input.py:2")
 
 
 def test_a_map_before_a_batch_that_pads_is_tried_on_whole_batches(recorded: Recorded) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, RewriteMap, SetArgument
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished
+from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished, Verdict
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.harness.event_loop import Signals
@@ -142,6 +142,16 @@ def test_what_promises_little_does_not_take_the_time_of_a_large_gain(
     profile.findings = findings
     run._try_all(Trials(seconds), findings)
     assert run.came[0] == first
+
+
+@pytest.mark.parametrize(("limit", "came"), [("cpu", ["a"]), ("serial-stage", ["p", "a"])])
+def test_no_time_goes_into_a_prefetch_where_the_cores_are_full(
+    run: Any, profile: Profile, limit: Any, came: list[str]
+) -> None:
+    profile.verdict = Verdict(headline="", sentence="", bound="input", limit=limit)
+    profile.findings = []
+    run._try_all(Trials(), [proposed("p", 1.9, InsertStage("prefetch", {}, "stages.0")), proposed("a", 1.6)])
+    assert run.came == came
 
 
 @pytest.mark.parametrize("predicted", [0.99, 1.5])

@@ -75,6 +75,9 @@ class FakeTime:
     def thread_time_ns(self) -> int:
         return round(self.ns * self.cpu_share)
 
+    def process_time_ns(self) -> int:
+        return self.thread_time_ns()
+
     def perf_counter_ns(self) -> int:
         return self.ns
 

@@ -6,8 +6,7 @@ from types import SimpleNamespace
 import pytest
 from unit.worker.fakes import MS, FakeTime
 
-from pipeprof.profiles.document.measured import Contention
-from pipeprof.profiles.document.shared import CoreScaling
+from pipeprof.profiles.document.shared import Contention, CoreScaling
 from pipeprof.profiles.worker.steps import fewer_cores, loop
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 

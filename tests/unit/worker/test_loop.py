@@ -36,7 +36,7 @@ class Every:
         return self.stride
 
 
-class Chunks:
+class Chunks(loop.HandedOver):
     """A window that keeps every chunk: checks every `every_ms`, ends after `steps` or `looks`."""
 
     def __init__(self, time: FakeTime, *, every_ms: float, looks: int | None = None, steps: int | None = None) -> None:
@@ -119,6 +119,7 @@ def test_between_two_epochs_there_is_no_iterator_and_the_clock_stands_still(time
     assert [feed.next() for _ in range(3)] == [1, 2, 3]
     assert seen == [([], 1)]
     assert feed.paused_ns == 7 * MS
+    assert feed.paused_cpu_ns == 3.5 * MS
     assert feed.deletions == [0.0]
 
 

@@ -22,7 +22,7 @@ class Warming(TurnRun):
         self._turns = turns
         self._floor = Floor()
         self._paced, self._making_peak, self._own_seconds = None, 0, 0.0
-        self.feed = None
+        self.feed = self._service = None
         self._models = SimpleNamespace(parameters=lambda _feed: ())  # type: ignore[assignment]
 
     def _open(self, _name: str, statistics: StepStatistics, finished: Callable[[Looked], str | None]) -> tuple:  # type: ignore[override, type-arg]

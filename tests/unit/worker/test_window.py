@@ -14,7 +14,7 @@ from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.worker.steps import loop
 from pipeprof.profiles.worker.steps import window as windows
 from pipeprof.profiles.worker.steps.loop import Feed, drain, follow
-from pipeprof.profiles.worker.steps.statistics import StepStatistics
+from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 from pipeprof.profiles.worker.turns import turn_run as blocks
 
@@ -360,3 +360,40 @@ def test_a_look_does_not_wait_long_for_the_lock_and_leaves_its_interval_as_it_wa
     drain(on.feed, window)
     assert seen == [pytest.approx(windows.SWITCH_SECONDS)] * 2
     assert sys.getswitchinterval() == before
+
+
+def test_steps_that_the_loop_has_not_handed_over_are_folded_in_when_asked_for(bench):
+    on = bench([10])
+    window = on.open()
+    began = on.time.ns
+    times = [began + 3 * MS, began + 5 * MS]
+    window.fills(loop.Chunk(began, times))
+    window.fold_open()
+    assert (window.statistics.count, window.statistics.seconds) == (2, pytest.approx(0.005))
+    window.fold_open()
+    assert window.statistics.count == 2
+    # The loop goes on: what it hands over in the end counts once.
+    times.append(began + 9 * MS)
+    window.drained(began, times)
+    assert (window.statistics.count, window.statistics.seconds) == (3, pytest.approx(0.009))
+    window.fold_open()
+    assert window.statistics.count == 3
+
+
+def test_steps_with_a_device_that_were_not_handed_over_are_folded_in_as_well(bench):
+    on = bench([10])
+    window = on.open(device=True)
+    window.statistics.begin(0, 0)
+    readings, restarts = [], []
+    window.fills(loop.Chunk(readings=readings, restarts=restarts))
+    for number in range(1, 4):
+        readings.append(StepReading(*[number * 10 * MS] * 6))
+    restarts.append(2)
+    window.fold_open()
+    assert (window.statistics.count, window.statistics.restarts) == (3, 1)
+    readings.append(StepReading(*[50 * MS] * 6))
+    restarts.append(3)
+    window.followed(readings, restarts)
+    assert (window.statistics.count, window.statistics.restarts) == (4, 2)
+    # The look is about all of the chunk.
+    assert on.looks[-1].seconds == pytest.approx(0.05)

@@ -101,7 +101,7 @@ class ReadOncePerBranch(Rule):
             title=f"Batch {count} elements in place of the zip of {count} shards",
             sentence=(
                 f"{joins.label} joins all {count} shards of one dataset, whose elements follow each other in it: each "
-                f"shard runs it again, {of_interval(wasted, interval)} for nothing."
+                f"shard runs it for itself, and {of_interval(wasted, interval)} go into elements that it drops."
             ),
             recommendation=f"{text}: the same elements, stacked.",
             evidence={"branches": count, "wasted_ms_per_batch": wasted},
@@ -154,8 +154,8 @@ class ReadOncePerBranch(Rule):
             stage=last.id,
             title=shared.title(view, names),
             sentence=(
-                f"{last.label} is read by {count} branches, and each runs it again: together "
-                f"{of_interval(shared.ms, interval)}, {milliseconds(wasted)} of it for nothing."
+                f"{count} branches read {last.label}, and each runs it for itself: {of_interval(shared.ms, interval)}, "
+                f"{milliseconds(wasted)} of that for elements that are made twice or dropped."
             ),
             recommendation=advice,
             evidence={"branches": count, "shared_ms_per_batch": shared.ms, "wasted_ms_per_batch": wasted},
@@ -264,8 +264,8 @@ class _Shared:
             ]
             makes = "make" if len(maps) > 1 else "makes"
             text = (
-                f"Put {names} after {_RESAMPLES} ({of}), which drops {share} of what {names} {makes}: resample its "
-                "input, with the class read from that input."
+                f"Call {_RESAMPLES} ({of}) before {names}: it drops {share} of what {names} {makes}. "
+                f"Read the class from what {names} {'get' if len(maps) > 1 else 'gets'}."
             )
         elif all(traits(one.op).drops for one in self.readers):
             one = self.readers[0]

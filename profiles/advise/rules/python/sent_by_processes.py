@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
+from dataclasses import replace
 
-from pipeprof.pipelines.static.numbered import of_a_pool
+from pipeprof.pipelines.static.instead.tensors import InTensors, definition_of, in_tensors
+from pipeprof.pipelines.static.numbered import Numbered, of_a_pool
 from pipeprof.profiles.advise.edits.generator_code import by_number
 from pipeprof.profiles.advise.edits.snippets import flat_keys
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.advise.text.hot_lines import PYTHON_SHARE, TIME_SHARE, OfHotLine
+from pipeprof.profiles.propose.proposal import Semantics
 from pipeprof.profiles.view.texts import file_text
-from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, HotSpot, PipelineView, StageView
 from pipeprof.profiles.wording import size
+
+_PICTURE = 3
+"""Dimensions of a picture: height, width and channels."""
 
 
 class SentByProcesses(OfHotLine, Rule):
@@ -48,7 +55,11 @@ class SentByProcesses(OfHotLine, Rule):
     def what(self, spot: HotSpot) -> str:
         """State what the thread does."""
         del spot
-        return "takes each element from another process, on one thread"
+        return "receives each element from another process, on one thread"
+
+    def effect(self, spot: HotSpot, code: str) -> Semantics | None:
+        """Ops draw numbers of their own."""
+        return "randomness" if "tf.random." in code else super().effect(spot, code)
 
     def fix_of(self, spot: HotSpot, stage: StageView, code: str) -> str:
         """The map, with the names of the call."""
@@ -60,7 +71,10 @@ class SentByProcesses(OfHotLine, Rule):
         )
         gil = "with TensorFlow's ops if it holds the GIL"
         if code:
-            return f"Elements{each} cross a pipe: call {function} in a map with parallel calls, {gil}"
+            ops = "tf.numpy_function(lambda i: read_" in code or "np.asarray(read_" in code
+            how = "reading in Python and computing in TensorFlow's ops" if ops else gil
+            drawn = "; its random numbers are others then" if ops and "tf.random." in code else ""
+            return f"Elements{each} cross a pipe: call {function} in a map with parallel calls, {how}{drawn}"
         of = f"what the pool is given ({items})" if items else "what the pool is given"
         return (
             f"Elements{each} cross a pipe: make a dataset of {of}, and call {function} in its map, with parallel calls "
@@ -70,10 +84,25 @@ class SentByProcesses(OfHotLine, Rule):
     def python_of(self, spot: HotSpot, stage: StageView, view: PipelineView) -> str:
         """The source and the map, which call the pool's function as it is; empty where the file does not show them."""
         del view
-        made = of_a_pool(file_text(spot.location.file), spot.call.function, spot.call.line)
+        text, parts = file_text(spot.location.file), stage.element or ()
+        made = of_a_pool(text, spot.call.function, spot.call.line)
         if made is None:
             return ""
-        return by_number(made, stage.element or (), flat_keys(stage), [stage]) or ""
+        ops = _ops_of(made, text, parts)
+        if ops is not None and (code := by_number(ops[0], parts, flat_keys(stage), [stage], ops=ops[1])):
+            return code
+        return by_number(made, parts, flat_keys(stage), [stage]) or ""
+
+
+def _ops_of(made: Numbered, text: str, parts: Sequence[ComponentView]) -> tuple[Numbered, InTensors] | None:
+    """The pool's function in two, reading in Python and computing in ops; None where it has no such form."""
+    defined = definition_of(text, made.name)
+    pictures = all(one.shape is not None and len(one.shape) == _PICTURE for one in parts)
+    types = {str(at): one.dtype for at, one in enumerate(parts)}
+    ops = in_tensors(defined.text, text, types, pictures=pictures) if defined is not None else None
+    if defined is None or ops is None or "," in defined.parameters:
+        return None
+    return replace(made, function=tuple(defined.text.splitlines())), ops
 
 
 def _given(text: str) -> tuple[str, str]:

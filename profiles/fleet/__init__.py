@@ -1,0 +1,1 @@
+"""Many profiles as tables of a folder, and the questions that such tables answer."""

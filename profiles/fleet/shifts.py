@@ -1,0 +1,124 @@
+"""Where the pace of a series of runs changes: pure functions.
+
+Runs are single measurements on machines of one class, not pairs in turns as those of a gate. So a change is judged by
+how much the runs of one host differ from each other: each host has a pace of its own, and one change is common to all
+(least squares with a constant for each host). What hosts differ by is no change then, however they follow each other.
+The runs of hosts with fewer than `LEAST` of them are taken together as those of one host.
+
+A series is looked at as a whole and in three halves of it, so that a pace which comes back does not hide both of its
+changes; then again on both sides of the clearest change. The error of a look is divided among all of its places, and a
+change counts beyond the same floor as everywhere, 3 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison
+from pipeprof.profiles.experiment.statistics import ERROR, Interval
+from pipeprof.profiles.history.series import LEAST
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A change of the pace.
+
+    Attributes:
+        at: The first run of the new pace, by its place in the series.
+        change: Of the logarithms, from the runs since the change before to those until the next; positive is slower.
+    """
+
+    at: int
+    change: Interval
+
+
+def shifts(values: Sequence[float], hosts: Sequence[str]) -> list[Shift]:
+    """Where a series changes for certain, in its order.
+
+    Args:
+        values: Logarithms of times, in the order of the runs.
+        hosts: Of each run.
+    """
+    places = sorted(_split(values, hosts, 0, len(values)))
+    found = []
+    for before, at, after in zip([0, *places], places, [*places[1:], len(values)], strict=False):
+        part = list(_changes(values[before:after], hosts[before:after]))
+        change = next((change for place, change in part if place == at - before), None)
+        if change is not None and _is_certain(change, ERROR):
+            found.append(Shift(at, change))
+    return found
+
+
+def _split(values: Sequence[float], hosts: Sequence[str], begin: int, end: int) -> Iterator[int]:
+    """The place of the clearest change in a part of a series, then those on both sides of it."""
+    number = end - begin
+    if number < 2 * LEAST:
+        return
+    quarters = [begin + number * quarter // 4 for quarter in range(5)]
+    halves = zip(quarters, quarters[2:], strict=False) if number >= 8 * LEAST else ()
+    windows = [(begin, end), *halves]
+    tests = sum(last - first - 2 * LEAST + 1 for first, last in windows)
+    clearest = [
+        (_strength(change), first + place, change)
+        for first, last in windows
+        for place, change in [_clearest(values[first:last], hosts[first:last])]
+        if change is not None
+    ]
+    strength, at, change = max(clearest, key=lambda one: one[0], default=(0.0, 0, None))
+    if change is not None and strength > 0 and _is_certain(change, ERROR / tests):
+        yield at
+        yield from _split(values, hosts, begin, at)
+        yield from _split(values, hosts, at, end)
+
+
+def _clearest(values: Sequence[float], hosts: Sequence[str]) -> tuple[int, Interval | None]:
+    return max(_changes(values, hosts), key=lambda one: _strength(one[1]), default=(0, None))
+
+
+def _strength(change: Interval) -> float:
+    """How many standard errors a change in either direction is beyond the floor."""
+    beyond = abs(change.mean) - SPEED_FLOOR
+    return beyond / change.error if change.error else math.copysign(math.inf, beyond)
+
+
+def _is_certain(change: Interval, error: float) -> bool:
+    tested = Comparison(change)
+    return (tested if change.mean > 0 else tested.mirrored()).exceeds(SPEED_FLOOR, error)
+
+
+def _changes(values: Sequence[float], hosts: Sequence[str]) -> Iterator[tuple[int, Interval]]:
+    """What the pace changes by at each place of a series that has enough runs on both sides."""
+    number = len(values)
+    runs = Counter(hosts)
+    own = {host: place for place, host in enumerate(host for host, count in runs.items() if count >= LEAST)}
+    # The rest is one host more.
+    places = [own.get(host, len(own)) for host in hosts]
+    # Differences from one value: squares of large sums would lose digits.
+    values = [value - values[0] for value in values]
+    counts, totals = [0] * (len(own) + 1), [0.0] * (len(own) + 1)
+    for place, value in zip(places, values, strict=True):
+        counts[place] += 1
+        totals[place] += value
+    known = sum(count > 0 for count in counts)
+    freedom = number - known - 1
+    if freedom < 1:
+        return
+    squares = sum(value * value for value in values)
+    spread = squares - sum(total**2 / count for total, count in zip(totals, counts, strict=True) if count)
+    before = [0] * len(counts)
+    # Of a host with n runs, b of them before the place, a comparison of both sides weighs b (n - b) / n.
+    weight = difference = 0.0
+    for at in range(1, number - LEAST + 1):
+        place, value = places[at - 1], values[at - 1]
+        count, earlier = counts[place], before[place]
+        before[place] = earlier + 1
+        weight += (count - 2 * earlier - 1) / count
+        difference += totals[place] / count - value
+        # Half of what `LEAST` runs of one host on the shorter side weigh.
+        if at >= LEAST and weight >= LEAST / 2 * (1 - LEAST / number):
+            mean = difference / weight
+            error = math.sqrt(max(0.0, spread - mean * difference) / freedom / weight)
+            yield at, Interval(mean, error, freedom, number)

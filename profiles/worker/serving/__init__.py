@@ -1,0 +1,1 @@
+"""Workers of a tf.data service that a run can look into."""
