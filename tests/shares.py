@@ -39,6 +39,8 @@ LONGEST = (
     "test_ci_recipes",
     "test_environment_faults",
     "test_service",
+    "test_service_example",
+    "test_scale",
     "test_fix",
     "test_watch",
     "test_why",
@@ -68,6 +70,7 @@ LONGEST = (
     "test_libraries",
     "test_fork_server",
     "test_documented_commands",
+    "test_other_python",
     "test_install_line",
 )
 
