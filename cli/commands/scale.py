@@ -34,8 +34,7 @@ _PRICE = re.compile(r"(?P<name>host|worker)=(?P<number>[0-9]+(?:\.[0-9]+)?)")
 
 EPILOG = epilog(
     "pipeprof scale spec.yaml --step simulate:20ms",
-    "pipeprof scale train.py:make_dataset --step simulate:20ms --worker-cores 4",
-    "pipeprof scale spec.yaml --price host=3.06,worker=0.17 --link 10Gbit",
+    "pipeprof scale train.py:make_dataset --worker-cores 4 --price host=3.06,worker=0.17 --link 10Gbit",
     "pipeprof scale spec.yaml --predict-only",
 )
 

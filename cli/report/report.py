@@ -20,10 +20,10 @@ from pipeprof.cli.report.problems import (
     last_place,
     list_warnings,
 )
-from pipeprof.cli.report.scale import build_scale
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
+from pipeprof.cli.scaling.report import build_scale
 from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, list_spare, without
 from pipeprof.profiles.document.findings import VerdictDetail
 from pipeprof.profiles.document.profile import Profile

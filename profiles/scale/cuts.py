@@ -20,8 +20,8 @@ from pipeprof.profiles.wording import size, stage_name
 
 LARGEST_IN_GRAPH: Final = 1 << 30
 """Bytes of an array in a source: it travels inside the graph, which may have 2 GiB with all copies."""
-HELD_UP_BELOW: Final = 0.2
-"""Part of the device's time that it waits, below which the pipeline was not the only limit of the rate."""
+WAITS_FROM: Final = 0.2
+"""Part of the device's time that it waits, from which on the pipeline is the only limit of the rate."""
 MEGABYTE: Final = 1e6
 """Bytes."""
 
@@ -127,11 +127,12 @@ def _own_ms(profile: Profile, line: Sequence[Stage]) -> list[float]:
 
 
 def _reached(profile: Profile) -> float:
-    """What the pipeline reached of the rate of its slowest stage alone; 1 where the step was a limit as well."""
+    """What the pipeline reached of the rate of its slowest stage alone; 1 where the step or others were a limit too."""
     throughput, steps = profile.throughput, profile.steps
     most = _most(profile, main_line(profile))
-    held_up = steps is not None and steps.busy_ms is not None and (steps.wait_share or 0.0) < HELD_UP_BELOW
-    if held_up or throughput is None or not throughput.batches_per_second or not math.isfinite(most):
+    stepped = steps is not None and steps.busy_ms is not None and (steps.wait_share or 0.0) < WAITS_FROM
+    disturbed = profile.verdict is not None and profile.verdict.disturbed
+    if stepped or disturbed or throughput is None or not throughput.batches_per_second or not math.isfinite(most):
         return 1.0
     return min(1.0, throughput.batches_per_second / most)
 

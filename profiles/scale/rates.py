@@ -16,6 +16,8 @@ from pipeprof.profiles.document.findings import ScaleLimit
 
 WORTH: Final = 0.07
 """Least part of the rate that another worker has to add: the rule of Cachew (USENIX ATC 2022)."""
+USES_ALL: Final = 0.8
+"""Part of its cores from which on a worker is taken to use all of them."""
 NEAR: Final = 0.9
 """Of what everything else allows: a rate from there on is not the worker's alone."""
 
@@ -153,7 +155,9 @@ def calibrated(load: Load, setting: Setting, seen: Seen) -> Load:
     )
     most = min(map(_by_rate, _others(known, setting)))
     alone = seen.rate if seen.rate < NEAR * most else max(seen.rate, per_worker(known, setting))
-    return replace(known, per_worker=alone)
+    # What it leaves of its cores, it could not use: whatever the run said of that, the worker knows better.
+    uses = alone * known.worker_ms / 1e3 / setting.worker_cores
+    return replace(known, per_worker=alone, most=alone if uses < USES_ALL else math.inf)
 
 
 def enough(rates: Sequence[float], worth: float = WORTH) -> int:

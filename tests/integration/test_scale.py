@@ -57,4 +57,7 @@ def test_a_worker_is_held_to_its_share(scaled: tuple[Path, Profile, str]) -> Non
     assert found is not None
     assert found.factor is not None
     assert found.factor < 1
-    assert found.rows[1].worker_cores == pytest.approx(CORES, rel=0.25)
+    used = found.rows[1].worker_cores
+    assert used is not None
+    # Less where others take the cores.
+    assert 0 < used <= 1.15 * CORES

@@ -96,6 +96,12 @@ def test_one_measured_worker_near_another_limit_is_told_by_its_cpu_time() -> Non
     assert known.per_worker == pytest.approx(200.0)
 
 
+def test_one_worker_shows_whether_it_can_use_its_cores() -> None:
+    load, setting = Load(worker_ms=10.0, client_ms=1.0, most=20.0), Setting(4, 4)
+    assert calibrated(load, setting, Seen(380.0, worker_ms=10.0)).most == math.inf
+    assert calibrated(load, setting, Seen(40.0, worker_ms=10.0)).most == 40.0
+
+
 @given(st.lists(st.floats(0.1, 1e4), min_size=2, max_size=12))
 def test_enough_is_where_the_next_one_adds_too_little(rates: list[float]) -> None:
     found = enough(rates)
