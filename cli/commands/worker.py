@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.service.ask import ServiceState
 
 EPILOG = epilog(
-    "pipeprof worker --dispatcher localhost:5000",
     "pipeprof worker --dispatcher dispatcher:5000 --address worker-0:5001 --port 5001 --trace-port 5002",
     codes=(0, 1, 2, 5),
 )

@@ -40,7 +40,7 @@ STUBS = {
 
 def containers() -> Iterator[tuple[str, list[str]]]:
     """Name and command of each container in the manifests."""
-    for document in yaml.safe_load_all((EXAMPLE / "kubernetes.yaml").read_text()):
+    for document in yaml.safe_load_all((EXAMPLE / "kubernetes.yml").read_text()):
         pod: dict[str, Any] = document["spec"].get("template", {}).get("spec", {})
         for container in pod.get("containers", ()):
             yield container["name"], container["command"]

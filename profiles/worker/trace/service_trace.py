@@ -358,7 +358,7 @@ def _added(parts: Sequence[TracedWork]) -> TracedWork:
 
 
 def _weighted(parts: Sequence[TracedWork], share: Callable[[TracedWork], float | None]) -> float | None:
-    """A share of the time, over the workers of which it is known."""
+    """A share of the time, over the workers with a known one."""
     known = [(part.ms, value) for part in parts if (value := share(part)) is not None]
     total = sum(ms for ms, _ in known)
     return sum(ms * value for ms, value in known) / total if total > 0 else None
