@@ -156,9 +156,9 @@ def describe_nearly_full(profile: Profile) -> str:
     fewer = profile.causes.fewer_cores if profile.causes is not None else None
     helps = ""
     if fewer is not None and fewer.gain < WORTH_A_CORE:
-        helps = ": more would bring little"
+        helps = ": more cores would bring little"
     if fewer is not None and fewer.gain * WORTH_A_CORE < 1:
-        helps = ": fewer threads bring more: lower private_threadpool_size or num_parallel_calls"
+        helps = ": threads get in each other's way, so use fewer (options.threading.private_threadpool_size)"
     return f"{used:.1f} of {cores_text(cores)} in use{f'; {measured}' if measured else ''}{helps}"
 
 
