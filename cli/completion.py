@@ -17,6 +17,8 @@ _TARGET_SUFFIXES = (".yaml", ".yml", ".py")
 _GIT = "git:"
 _BREAKS = ":="
 """Characters at which bash ends a word, unless the user has changed it, and which are parts of our words."""
+_GOES_ON = ("=", ":", "/")
+"""Ends of completions that the user continues to type at."""
 
 
 def one_of(*words: str) -> Callable[[str], list[str]]:
@@ -144,8 +146,11 @@ def complete_in_bash(run: Callable[[], int]) -> int:
     answer = io.StringIO()
     with redirect_stdout(answer):
         code = run()
-    for line in answer.getvalue().splitlines():
-        sys.stdout.write(f"{line.removeprefix(shown)}\n")
+    found = [line.removeprefix(shown) for line in answer.getvalue().splitlines() if line]
+    if len(found) == 1 and found[0].endswith(_GOES_ON):
+        # Of two completions with one beginning bash takes that, and no space after it.
+        found.append(f"{found[0]} ")
+    sys.stdout.writelines(f"{line}\n" for line in found)
     return code
 
 

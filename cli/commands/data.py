@@ -18,7 +18,7 @@ _COLUMNS = ("name", "size", "files", "age", "path")
 _CODES = (0, 1, 2)
 
 app = typer.Typer(
-    help="List or remove generated inputs (`data:` in specs).",
+    help="List or remove generated inputs (`data:` in specs), or remove saved profiles.",
     epilog=epilog("pipeprof data list", "pipeprof data rm --all", codes=_CODES),
     no_args_is_help=True,
     add_completion=False,

@@ -53,7 +53,7 @@ class _Question:
 def gate(given: GateOptions) -> None:
     """Fail if a pipeline got slower, or takes more memory.
 
-    It and the other one (--against) are measured now, in pairs of fresh processes, until the answer is clear. Exit
+    TARGET and --against are measured in pairs of fresh processes until the answer is clear. Exit
     code 0: passed; 3: failed; 4: inconclusive.
     """
     from pipeprof.cli import options, output

@@ -17,6 +17,7 @@ from pipeprof.profiles.judge.clauses import (
     is_lacking,
     numbers_agree,
     place_of_change,
+    stage_status,
     value_text,
     values_text,
 )
@@ -61,7 +62,7 @@ def next_command(result: Result) -> tuple[str, str] | None:
         commit = result.bisect.found
         return (shlex.join(("git", "show", commit[:_COMMIT])), "shows it") if commit is not None else None
     if result.unchanged is not None and result.command:
-        return shlex.join([*result.command, "--measure"]), "measures all the same"
+        return shlex.join([*result.command, "--measure"]), "measures anyway"
     if not result.metrics or not result.pairs or result.kind not in _PAIRS:
         return None
     return _after_pairs(result)
@@ -301,7 +302,7 @@ def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:
     yield Table(columns)
     if main is not None and main.pairs:
         least = _size(main, main.floor)
-        yield Legend([("", f"Each against A, in the same pairs, by more than {least}; together (Holm).")])
+        yield Legend([("", f"Each is compared with A in the same pairs; floor {least}; corrected by Holm.")])
         yield from _resolution(result.metrics)
     texts = [text for text in (result.data, *(arm.data for arm in result.further)) if text]
     other = [text for text in texts if not text.startswith("A and ")]
@@ -485,7 +486,7 @@ def _stages(stages: Sequence[StageChange], *, verbose: bool) -> Iterator[Block]:
             Column("share", [_share(stage.a_share) for stage in shown], keep=2),
             Column("B ms", [_ms(stage.b_cpu_ms_per_batch) for stage in shown]),
             Column("share", [_share(stage.b_share) for stage in shown], keep=2),
-            Column("", ["" if stage.status == "same" else stage.status for stage in shown], right=False),
+            Column("", [stage_status(stage) for stage in shown], right=False),
             Column("where", [place_of(stage.b or stage.a) or "" for stage in shown], right=False, keep=1, style="dim"),
         ]
     )

@@ -34,6 +34,7 @@ from pipeprof.profiles.judge.clauses import (
     change_text,
     describe_change,
     describe_interval,
+    stage_status,
     value_text,
     values_text,
 )
@@ -428,9 +429,10 @@ def _stages(result: Result, idents: Idents) -> Iterator[Figure]:
     rows = []
     for stage in shown:
         place = place_of(stage.b or stage.a)
-        changed = "" if stage.status == "same" else f" · {stage.status}"
+        changed = f" · {word}" if (word := stage_status(stage)) else ""
         if (before := stage.a_cpu_ms_per_batch) is not None:
-            rows.append(Bar(f"{stage.name}, A", [("", before, "c-rest")], f"{significant(before)} ms"))
+            gone = changed if stage.b_cpu_ms_per_batch is None else ""
+            rows.append(Bar(f"{stage.name}, A", [("", before, "c-rest")], f"{significant(before)} ms{gone}"))
         if (after := stage.b_cpu_ms_per_batch) is not None:
             name = f"{stage.name}{f' ({place})' if place else ''}, B"
             rows.append(Bar(name, [("", after, "c-main")], f"{significant(after)} ms{changed}"))

@@ -49,7 +49,7 @@ def _one(subject: Subject, *, alone: bool) -> Iterator[Block]:
     form = f" ({trace.format})" if trace.format else ""
     yield KeyValue("trace", f"{trace.file}{form}{_window(computing)}", width=7)
     if trace.straggler is not None:
-        yield KeyValue("", f"{trace.straggler} works longest while the others wait for it: the straggler", width=7)
+        yield KeyValue("", f"straggler: {trace.straggler} works longest, and the others wait for it", width=7)
     whys = dict.fromkeys(text for device in computing for text in device.why_no_causes if text not in trace.sentence)
     notes = [("note", note) for note in (*trace.notes, *_without_launch(computing))]
     notes += [("why", f"no causes: {why}") for why in whys]
@@ -76,8 +76,8 @@ def _without_launch(devices: Sequence[DeviceGaps]) -> Iterator[str]:
     shares = [device.without_launch_share for device in devices if device.without_launch_share is not None]
     if shares and max(shares) >= _UNTIED:
         yield (
-            f"{percent(max(shares))} of the idle time is before work whose launch is not in the trace: the main thread "
-            "stands for it"
+            f"for {percent(max(shares))} of the idle time the trace lacks the launch of the next work: there the main "
+            "thread gives the cause"
         )
 
 
@@ -140,7 +140,7 @@ def _causes(trace: TraceGaps, devices: Sequence[DeviceGaps], most: int) -> Itera
     more = f"; {len(rows) - most} smaller ones in --json" if len(rows) > most else ""
     rows = rows[:most]
     each = [significant(1000 * seconds / steps) if steps else "" for _, seconds in rows]
-    yield Heading("Causes", f"of the time in which the device has nothing to do{more}")
+    yield Heading("Causes", f"of the idle time{more}")
     yield Table(
         [
             Column("cause", [cause for cause, _ in rows], right=False),
@@ -204,7 +204,7 @@ def _longest(subject: Subject) -> Iterator[Block]:
     several = len(computing) > 1
     causes = [action.gap.cause if not device.why_no_causes else "" for _, device, action in rows]
     actions = [action for _, _, action in rows]
-    yield Heading("Longest gaps", "by the time since the window began")
+    yield Heading("Longest gaps", "at: seconds from the begin of the window")
     yield Table(
         [
             Column("at s", [f"{action.gap.start_s:.3f}" for action in actions]),

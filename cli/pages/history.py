@@ -64,7 +64,7 @@ def _of_series(place: str, series: GateSeries) -> Iterator[Block]:
     shown = list(enumerate(series.gates))[-ROWS:]
     yield _table(shown, hosts=len(series.hosts) > 1)
     hidden = len(series.gates) - len(shown)
-    notes = [("", "step: of B, the median; pace: over the reference workload in the same pairs; B / A: of the pairs")]
+    notes = [("", "step: median of B; pace: step over the reference workload's, within pairs; B / A: within pairs")]
     if hidden:
         notes.append(("", f"{hidden} earlier gates: --json has all."))
     yield Legend(notes)
@@ -105,9 +105,9 @@ def _commit(point: GatePoint) -> str:
 
 def _changes(series: GateSeries) -> Iterator[Block]:
     if not series.changes:
-        yield Prose("No change of the pace beyond 3 % is certain.", indent=0)
+        yield Prose("The pace has not changed by more than 3 %, as far as is certain.", indent=0)
         return
-    yield Heading("Changes", "of the step interval, beyond 3 % for certain")
+    yield Heading("Changes", "of the step interval by more than 3 %, all certain")
     for one in series.changes[-_NAMED:]:
         yield Prose(_describe(series, one), hang=2)
     if len(series.changes) > _NAMED:
@@ -116,7 +116,7 @@ def _changes(series: GateSeries) -> Iterator[Block]:
 
 def _describe(series: GateSeries, found: ChangePoint) -> str:
     point = series.gates[found.gate]
-    how = "by the pairs of that gate" if found.how == "pairs" else "by the gates before and after"
+    how = "from the pairs of that gate" if found.how == "pairs" else "from the gates around it"
     at = f"gate {found.gate + 1}" + (f", commit {_commit(point)}" if point.commit else "")
     return f"{at}: {ratio_text(found.change)} ({span_text(found.low, found.high)}), {how}"
 

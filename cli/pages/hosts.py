@@ -22,7 +22,7 @@ _MOST_ROWS = 16
 
 def describe_hosts(sharding: Sharding, stages: Sequence[Stage]) -> Iterator[Block]:
     """Describe how the data are divided: the rule in a sentence, then a row for each host."""
-    yield Heading("Hosts", f"{sharding.hosts:,}, worked out from the stages: nothing ran")
+    yield Heading("Hosts", f"{sharding.hosts:,}, computed from the stages; nothing ran")
     yield Prose(_rule(sharding, stages), hang=2)
     if sharding.why is not None and sharding.applied == "own":
         yield Prose(f"note: {sharding.why}", hang=2)
@@ -60,13 +60,13 @@ def _rule(sharding: Sharding, stages: Sequence[Stage]) -> str:
     if sharding.applied == "own":
         return f"each host gets its part at {places}{_times(sharding)}"
     if sharding.applied is None:
-        return f"auto_shard_policy {policy}: what becomes of it is not known: {sharding.why}"
+        return f"auto_shard_policy {policy}: its effect is unknown: {sharding.why}"
     became = f"AUTO becomes {sharding.applied}" if policy == "AUTO" else f"auto_shard_policy {policy}"
     because = f" ({sharding.why})" if sharding.why is not None else ""
     if sharding.applied == "FILE":
         return f"{became}: each host gets its part of {of_all} before {places}{_times(sharding)}"
     if sharding.applied == "DATA":
-        return f"{became}{because}: each host reads {of_all}, and gets its part of each batch{_times(sharding)}"
+        return f"{became}{because}: each host reads {of_all} and gets its part of each batch{_times(sharding)}"
     hint = ", because no shard has the number SHARD_HINT" if policy == "HINT" else ""
     return f"{became}: nothing is divided{hint}; each host reads {of_all}, and all hosts train on all of it"
 

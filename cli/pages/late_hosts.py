@@ -24,7 +24,7 @@ def describe_late_hosts(report: HostsReport) -> Iterator[Block]:
         slowest = max(report.hosts, key=lambda host: host.ratio)
         yield KeyValue("late", f"none; the slowest is {_name(slowest)}, {_by(slowest)}", indent=2)
     for host in sorted(late, key=lambda host: -host.ratio):
-        yield KeyValue("late", f"{_name(host)}: {milliseconds(host.step_ms)} a step, {_by(host)}", indent=2)
+        yield KeyValue("late", f"{_name(host)}: {milliseconds(host.step_ms)} per step, {_by(host)}", indent=2)
         for one in host.differs:
             yield KeyValue("differs", one.text, indent=2)
         if not host.differs:
@@ -49,28 +49,28 @@ def _name(host: OfHost) -> str:
 def _by(host: OfHost) -> str:
     known = host.ratio_low is not None and host.ratio_high is not None
     span = f" ({host.ratio_low:.2f} to {host.ratio_high:.2f})" if known else ""
-    return f"{host.ratio:.2f} times the median of the others{span}"
+    return f"{host.ratio:.2f}× the median of the others{span}"
 
 
 def _barrier(barrier: Barrier) -> str:
     parts = [
         f"{percent(share)} {why}"
         for share, why in (
-            (barrier.slowest_share, "because the slowest host is slower on average"),
-            (barrier.chance_share, "because long steps of the hosts fall at different times"),
+            (barrier.slowest_share, "from the slowest host"),
+            (barrier.chance_share, "from long steps that fall at different times"),
         )
         if share >= 0.001
     ]
     because = f": {listed(parts)}" if parts else ""
     return (
-        f"a step that waits for all hosts takes {milliseconds(barrier.step_ms)} where the median host alone takes"
-        f" {milliseconds(barrier.median_ms)}, {percent(barrier.share)} more{because}; computed from their single steps"
+        f"waiting for all hosts makes a step {percent(barrier.share)} longer, {milliseconds(barrier.median_ms)} → "
+        f"{milliseconds(barrier.step_ms)}{because} (computed from the steps of each host, not measured)"
     )
 
 
 def _missing(hosts: list[int]) -> str:
     names = listed([str(index) for index in hosts[:8]]) + (", …" if hosts[8:] else "")
-    return f"host{'s' if hosts[1:] else ''} {names}: without a profile, and in none of these numbers"
+    return f"host{'s' if hosts[1:] else ''} {names}: no profile, left out of these numbers"
 
 
 def _table(report: HostsReport) -> Table:

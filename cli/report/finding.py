@@ -39,7 +39,7 @@ SEMANTICS: dict[Semantics, str] = {
     "same": "the same elements in the same order",
     "order": "the same elements in a different order",
     "randomness": "different random draws, or a different random order, from the same distribution",
-    "values": "values may differ: check whether that is acceptable",
+    "values": "elements may differ: check whether that is acceptable",
 }
 """Effect of a fix on the data, by semantics class."""
 
@@ -153,7 +153,7 @@ def describe_status(finding: Finding) -> str:
         else "upper bound; no edit is known that reaches it",
         "unverified": f"not finished: {describe_so_far(finding)}"
         if finding.unfinished
-        else "measured, not yet decided"
+        else "measured, not decided"
         if finding.measured
         else NOT_VERIFIED,
         "rejected": "tried: not recommended",

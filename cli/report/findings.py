@@ -45,13 +45,13 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
     "same": ("same elements, same order", "same data"),
     "order": ("same elements, new order", "new order"),
     "randomness": ("same elements, new random draws", "new draws"),
-    "values": ("values may change: check them", "values may change"),
+    "values": ("elements may differ: check them", "elements may differ"),
 }
 """Effect of a fix on the data, by semantics class: for a wide line and for a narrow one."""
 
 PROVEN = ("kept", "ceiling")
 """Statuses of findings that were tried and hold."""
-NOT_VERIFIED = "predicted, not verified yet"
+NOT_VERIFIED = "predicted, not verified"
 _PAIRS_OF = {"sequential": "processes", "epochs": "epochs"}
 """What the pairs of a mode are, where they are none of blocks."""
 _NOT_IN_TRAINING = "predicted, not verified: --rerun measures them in the training"
@@ -212,7 +212,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
 def _others_than_caches(done: Verification | None) -> str:
     """What is known of changes without a cache where none of them is a finding."""
     if done is not None and done.undecided:
-        return "not all that was tried is decided"
+        return "some of the trials are undecided"
     if done is not None and done.without_gain:
         return "nothing that was tried helps"
     return "nothing was tried" if done is not None and done.not_tried else "there was nothing to try"
@@ -255,7 +255,7 @@ def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
     """State of findings that are neither proven nor rejected."""
     undecided = [bool(finding.measured) for _, finding in shown]
     if all(undecided):
-        return "measured, not yet decided"
+        return "measured, not decided"
     if not any(describe_gain(finding) for _, finding in shown):
         return "not measured"
     return "predicted only, or measured and undecided" if any(undecided) else "predicted only"
@@ -647,8 +647,8 @@ def _why_not_finished(done: Verification) -> str:
     if any(_OUT_OF_BUDGET in group.reason for group in done.not_tried):
         return "there was no time for every change"
     if done.undecided:
-        return "what was tried is still undecided"
-    return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known yet"
+        return "the trials are undecided"
+    return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known"
 
 
 def _why_none(done: Verification | None) -> str:
@@ -657,11 +657,7 @@ def _why_none(done: Verification | None) -> str:
         return "no rule applies"
     open_bound = any(map(_is_open, done.bounds))
     if done.undecided or done.not_tried or (done.without_gain and open_bound):
-        return (
-            "some of what was tried is still undecided"
-            if done.undecided or open_bound
-            else "nothing that was tried helps"
-        )
+        return "some of the trials are undecided" if done.undecided or open_bound else "nothing that was tried helps"
     if not done.tried and not done.without_gain:
         return "no change could be tried"
     return "nothing that was tried helps"

@@ -36,8 +36,8 @@ MOST_LINES = 45
 """Of a screen."""
 _WIDTH = 100
 _SPARED = {
-    "start-up": 3,
     "cores": 4,
+    "start-up": 6,
     "step": 6,
     "at best": 7,
     "bound": 7,

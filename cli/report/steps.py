@@ -102,7 +102,7 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
         yield Prose(f"Baseline latency of next() in {scale.unit}: {latency}{taken}.")
     if steps.epochs:
         # A script need not come to its end before.
-        begun = "ended and restarted" if profile.training is None else "was begun again"
+        begun = "ended and restarted" if profile.training is None else "restarted"
         times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
         took = f", which took {percent(steps.restart_share)} of the time" if steps.restart_share else ""
         yield Prose(f"The dataset {begun} {times}{took}.")
@@ -284,7 +284,7 @@ def _script_rows(profile: Profile, rows: list[_Row]) -> list[_Row]:
     means = set() if training.interval != "mean" else {"step to step"}
     if training.wait == "mean" or training.fetch == "mean":
         means |= {"  waits for data", "  the step", "fetch"}
-    return [row._replace(quantiles=None, note="a mean") if row.name in means else row for row in rows]
+    return [row._replace(quantiles=None, note="mean only") if row.name in means else row for row in rows]
 
 
 def build_training(profile: Profile) -> Iterator[Block]:
@@ -296,7 +296,7 @@ def build_training(profile: Profile) -> Iterator[Block]:
     if training.wait is None and training.unknown is not None:
         parts.append(f"wait n/a: {training.unknown}")
     elif training.fetch == "mean":
-        parts.append("fetch and wait are means")
+        parts.append("fetch and wait are known as means only")
     elif training.window is not None:
         parts.append(f"the wait is that of {training.window.count:,} more steps, by the GPU's clock")
         if training.window.busy_share is not None:
@@ -311,7 +311,8 @@ def build_training(profile: Profile) -> Iterator[Block]:
     if training.epoch_end_seconds is not None and training.epoch_end_seconds >= _SHOWN_SECONDS:
         facts.append(f"callbacks at the ends of epochs {seconds(training.epoch_end_seconds)}")
     if training.between_seconds is not None and training.epochs > 1:
-        facts.append(f"{_each(training.between_seconds, training.epochs - 1)} between epochs, not counted above")
+        between = (training.between_seconds or 0.0) / (training.epochs - 1)
+        facts.append(f"{seconds(between)} between {'two ' if training.epochs > 2 else ''}epochs, not counted above")
     if any(facts):
         yield Prose(f"{', '.join(fact for fact in facts if fact)}.", spare=7)
     for use in [use for use in training.datasets if not use.main][:_USES_SHOWN]:

@@ -25,6 +25,8 @@ _LEAST = 0.02
 _EXPLAINS = 0.1
 """Share of a stage's time from which a part of it is worth a line of its own."""
 _CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStateless"})
+_MOSTLY_CALLS = 0.5
+"""Share of an op that calls Python, outside of the user's functions, from which it needs an explanation."""
 _MUCH_HIGHER = 10
 _FIXED = frozenset({"cores", "step"})
 """What no change of how stages run raises."""
@@ -92,11 +94,22 @@ def describe_inside(stage: Stage) -> str:
     for part in split_stage(stage)[: EACH + 1]:
         if part.ms < _LEAST * whole:
             continue
-        inside = [f"{pair.name} {pair.ms / whole:.0%}" for pair in part.inside if pair.ms >= _LEAST * whole][:EACH]
+        inside = [f"{name} {ms / whole:.0%}" for name, ms in _functions_in(part) if ms >= _LEAST * whole][:EACH]
+        left = part.ms - sum(pair.ms for pair in part.inside)
+        if inside and left >= _MOSTLY_CALLS * part.ms:
+            inside.append(f"calling Python and waiting for the GIL {left / whole:.0%}")
         nested = f" ({', '.join(inside)})" if inside else ""
         name = _CALLING if part.name.startswith(_CALLING) else part.name
         words.append(f"{name} {part.ms / whole:.0%}{nested}")
     return " · ".join(words).replace("%", " %")
+
+
+def _functions_in(part: Part) -> list[tuple[str, float]]:
+    """The Python functions in a part, one that was seen in two places once, largest first."""
+    found: dict[str, float] = {}
+    for pair in part.inside:
+        found[pair.name] = found.get(pair.name, 0.0) + pair.ms
+    return sorted(found.items(), key=lambda one: -one[1])
 
 
 def explains_stage(stage: Stage) -> bool:
@@ -158,11 +171,11 @@ def _resource(term: CeilingTerm, profile: Profile) -> str:
     where = f" ({', '.join(_which(stage, stages) for stage in named)})" if named else ""
     cores = profile.host.cores
     words = {
-        "cores": "both cores busy" if cores == 2 else "one core busy" if cores == 1 else f"all {cores:g} cores busy",
-        "serial": "in turn on one thread" if term.stages else "one call at a time",
-        "disk": "the disk",
-        "step": "the step itself",
-        "threads": f"with {count(term.threads or 1.0)} threads for functions",
+        "cores": f"with {'both cores' if cores == 2 else 'one core' if cores == 1 else f'all {cores:g} cores'} busy",
+        "serial": "in turn on one thread" if term.stages else "with one call at a time",
+        "disk": "from the disk",
+        "step": "by the step alone",
+        "threads": f"with {count(term.threads or 1.0)} threads in the pool",
     }
     return f"{words[term.resource]}{where}"
 
@@ -188,7 +201,7 @@ def build_time(profile: Profile) -> Iterator[Block]:
         *_build_fetch(profile),
     ]
     if blocks:
-        yield Heading("Time", "inside the stages, and by user of the CPU")
+        yield Heading("Time", "inside the stages, and who uses the CPU")
         yield from blocks
 
 

@@ -5,10 +5,14 @@ import argparse
 import tensorflow as tf
 
 STEPS = 200
+PHOTOS = [
+    tf.io.encode_jpeg(tf.cast(tf.random.stateless_uniform([96, 96, 3], [7, seed], 0, 256, tf.int32), tf.uint8)).numpy()
+    for seed in range(4)
+]
 
 
 def decode(number):
-    image = tf.random.stateless_uniform([24, 24, 3], seed=[7, 1]) + tf.cast(number, tf.float32)
+    image = tf.io.decode_jpeg(tf.gather(PHOTOS, number % 4), channels=3)
     return tf.image.resize(image, [32, 32]), number % 10
 
 

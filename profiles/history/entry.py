@@ -174,11 +174,11 @@ def decode_line(line: bytes) -> KeptGate:
     try:
         found = parse_json(line)
     except (ValueError, RecursionError):
-        raise LineError("it is no JSON") from None
+        raise LineError("not JSON") from None
     if not isinstance(found, dict) or found.get("history") != MARK:
-        raise LineError("it is no entry of a gate")
+        raise LineError("not an entry of a gate")
     if isinstance(found.get("version"), int) and found["version"] > VERSION:
-        raise LineError(f"it is of a newer pipeprof (version {found['version']}, this one reads {VERSION})")
+        raise LineError(f"written by a newer pipeprof (version {found['version']}, this one reads {VERSION})")
     for pair in found.get("pairs") or ():
         if isinstance(pair, dict):
             pair.setdefault("order", [])

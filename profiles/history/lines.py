@@ -21,7 +21,7 @@ class ReadLines:
 
     Attributes:
         place: The file or the ref, for messages.
-        damaged: Lines that are no entries, as ``FILE:7: it is no JSON``.
+        damaged: Lines that are no entries, as ``FILE:7: not JSON``.
         advice: What gets more of it, as a sentence; None where nothing does.
     """
 

@@ -24,7 +24,7 @@ _OUTSIDE = ("LookupTable", "ReadVariable", "ResourceGather")
 """Beginnings of ops that read a state which is not in the graph: a table, a variable."""
 _DOCUMENTS = frozenset({".md", ".rst"})
 """Suffixes of files that no pipeline reads."""
-SPECS = "both specs say the same, and name the same files"
+SPECS = "both specs are the same and name the same files"
 GRAPHS = "TensorFlow builds the same graph for both functions"
 FILES = "the Python files that they import are the same"
 

@@ -11,7 +11,7 @@ from pipeprof.profiles.wording import milliseconds, percent, place_of, ratio_tex
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
-    from pipeprof.profiles.judge.verdicts.result import Metric, Result
+    from pipeprof.profiles.judge.verdicts.result import Metric, Result, StageChange
 
 _AGREE = math.log(1.05)
 """Between the change of medians and the mean change, up to which they need no explanation."""
@@ -134,6 +134,19 @@ def describe_direction(metric: Metric) -> str:
     return f"{subject} {amount} ({values}, allowed {allowed_text(metric)})"
 
 
+def describe_doubt(metric: Metric) -> str:
+    """State what cannot be decided about a metric: whether it is worse than is allowed.
+
+    Example:
+        ``steps are perhaps slower: 10.0 → 10.3 ms, 1.03× (1.02–1.04), allowed 3 %``
+    """
+    subject, worse, _ = _subject(metric)
+    agrees, interval = numbers_agree(metric), describe_interval(metric)
+    both = f"{both_values(metric)}{'' if agrees else ' (medians)'}"
+    change = f"{describe_change(metric)}{'' if agrees else ' from pair to pair'}{f' ({interval})' if interval else ''}"
+    return f"{subject} perhaps {worse}: {both}, {change}, allowed {allowed_text(metric)}"
+
+
 def describe_unchanged(metric: Metric) -> str:
     """State what a metric is that has not regressed, in two or three words.
 
@@ -151,6 +164,11 @@ def describe_unchanged(metric: Metric) -> str:
     if metric.words == "cannot tell":
         return f"{name} not {worse}"
     return f"{name} {_amount(metric)} {worse if _is_worse(metric) else better}"
+
+
+def stage_status(stage: StageChange) -> str:
+    """State whether a stage is on one side only, or differs; empty for one that is the same on both."""
+    return {"same": "", "only a": "only in A", "only b": "only in B"}.get(stage.status, stage.status)
 
 
 def both_values(metric: Metric) -> str:

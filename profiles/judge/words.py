@@ -13,6 +13,7 @@ from pipeprof.profiles.judge.clauses import (
     both_values,
     describe_change,
     describe_direction,
+    describe_doubt,
     describe_interval,
     describe_likely,
     describe_part,
@@ -118,7 +119,7 @@ def headline(result: Result) -> tuple[str, str, str]:
 
 
 def _unchanged(result: Result) -> tuple[str, str, str]:
-    return "Passed:", f" nothing was measured: {result.unchanged}, with the same data and versions", "green"
+    return "Passed:", f" nothing was measured, since {result.unchanged}, with the same data and versions", "green"
 
 
 def _searched(result: Result, found: Bisect) -> tuple[str, str, str]:
@@ -139,7 +140,7 @@ def _searched(result: Result, found: Bisect) -> tuple[str, str, str]:
         more = f" and {len(found.candidates) - _NAMED} more" if len(found.candidates) > _NAMED else ""
         return "Inconclusive:", f" the first bad commit is one of {names}{more}", "yellow"
     commit = next(iter(found.candidates), found.bad)[:_COMMIT]
-    middle = "takes the pipeline across the middle of the change, but alone it is no certain regression"
+    middle = "brings the pipeline past half of the change, but by itself it is not certainly a regression"
     return "Inconclusive:", f" {commit} {middle}: {_ending(result)}", "yellow"
 
 
@@ -152,7 +153,8 @@ def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
     memory = next((metric for metric in result.metrics if metric.name == "peak_bytes"), None)
     rest = f" {sentence_of(main)}"
     if memory is not None:
-        rest += f"; {sentence_of(memory)}"
+        same = memory.words == "no difference" and memory.pairs and memory.limit is None
+        rest += f"; {describe_unchanged(memory) if same else sentence_of(memory)}"
     if (cause := _main_cause(result, main)) is not None:
         factor, reason = cause
         return f"B is {factor}:", f" {reason}; {rest.lstrip()}", _LABELS[main.words][1]
@@ -265,7 +267,8 @@ def _ending(result: Result) -> str:
         if note and all(metric.verdict != "cannot tell" for metric in errors):
             return f"no drift can be judged: {note}; against A: {', '.join(map(describe_unchanged, errors))}"
         open_ = [metric for metric in errors if metric.verdict == "cannot tell"] or errors
-        return f"{'; '.join(sentence_of(metric) for metric in open_)}; {pairs}"
+        known = [describe_unchanged(metric) for metric in errors if metric not in open_]
+        return "; ".join([*map(_doubt, open_), *([", ".join(known)] if known else []), pairs])
     failed = [metric for metric in errors if metric.verdict == "regressed"]
     others = [describe_unchanged(metric) for metric in errors if metric.verdict != "regressed"]
     text = f"{', '.join([*map(describe_failure, failed), *others])}; {'; '.join([*drifted, pairs])}"
@@ -322,8 +325,19 @@ def sentence_of(metric: Metric) -> str:
     interval = describe_interval(metric)
     change = f"{describe_change(metric)}{'' if agrees else ' from pair to pair'}{f' ({interval})' if interval else ''}"
     text = f"{metric.title} {both}, {change}"
+    return f"{text}{_reservations(metric)}"
+
+
+def _doubt(metric: Metric) -> str:
+    """What a gate cannot decide about a metric, with its limit and what would settle it."""
+    return sentence_of(metric) if metric.limit is not None else f"{describe_doubt(metric)}{_reservations(metric)}"
+
+
+def _reservations(metric: Metric) -> str:
+    """What follows the values of a metric: what a stored baseline makes of them, and what would settle it."""
+    text = ""
     if metric.normalised is not None:
-        text += f", {ratio_text(metric.normalised)} after division by the reference workload's"
+        text = f", {ratio_text(metric.normalised)} after division by the reference workload's"
     if metric.disturbed:
         return f"{text}; processes of A itself differ by more than the floor"
     if "cannot tell" in {metric.words, metric.verdict} and metric.more_pairs is not None:

@@ -101,6 +101,8 @@ BLOCKS_FROM = 0.50
 """Share of the waiting that a stage must be blocked for this to be the reason."""
 OWN_THREADS_FROM = 0.1
 """Share of the CPU time from which that in no stage is stated: of TensorFlow's own threads, or of Python's."""
+STANDS_OUT_FROM = 0.25
+"""Share of the CPU time below which the stage that takes most of it is no better place to begin than others."""
 REST_FROM = 0.02
 """Share of the interval from which the remaining stages of a chain are part of the sum."""
 EXPLAINED_BELOW = 0.30
@@ -271,15 +273,19 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     spent = sum(group.total(lambda stage: stage.cpu_ms_per_batch) for group in groups)
     if not 0 < spent <= total:
         return Bottleneck("cpu", _stage_of(top), f"{used}{_most_work(top)}")
-    where = f"{part_of(spent, total)} of CPU in {label_groups(groups)}"
+    several = len(groups) > 1 or len(groups[0].members) > 1
+    where = f"{label_groups(groups)} {'take' if several else 'takes'} {part_of(spent, total)} of CPU"
+    there = "less work there"
+    if spent < STANDS_OUT_FROM * total:
+        where, there = f"no stage stands out: {where}", "less work"
     runtime = profile.cpu.runtime_ms or 0.0 if profile.cpu is not None else 0.0
     if runtime >= OWN_THREADS_FROM * total:
-        where += f" and {milliseconds(runtime)} in threads of no stage"
+        where += f", threads of no stage {milliseconds(runtime)}"
     others = _of_other_processes(profile, causes.worker_cores, total)
     if others >= OWN_THREADS_FROM * total:
-        where += f"; the processes that it starts take {milliseconds(others)}"
-    helps = "less work there" if in_turn is not None else "less work there or more cores"
-    return Bottleneck("cpu", _stage_of(groups), f"{used}, {where}; {helps} would help")
+        where += f", processes that it starts {milliseconds(others)}"
+    helps = there if in_turn is not None else f"{there} or more cores"
+    return Bottleneck("cpu", _stage_of(groups), f"{used}; {where}; {helps} would help")
 
 
 def _of_other_processes(profile: Profile, used: float, own_ms: float) -> float:
@@ -352,7 +358,7 @@ def _blocked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
         share, who, whose, more = causes.blocked_share, "the stages spend", "their", _most_work(top)
     limit, what = _name_wait(causes, _stalled_part(stage, share, profile))
     if any(entry.what == _CHILDREN for entry in profile.memory.ledger or ()):
-        what = what.replace("network?", "its child processes? network?")
+        what = what.replace("(network? sleep? lock?)", "(likely for its child processes)")
     lock = causes.python_lock_share or 0.0
     if stage is not None and stage.python and lock >= LOCK_FROM:
         what = what.replace("network? sleep? lock?", f"the GIL? It was held {percent(lock)} of the time in Python")
@@ -436,7 +442,7 @@ def _chain(_causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     estimated = any(stage.timed_by == "trace" for part in parts for stage in part.members)
     how = " (estimated from the trace)" if estimated else ""
     text = (
-        f"{label_groups(parts)} one after another on one thread: {times}{rest} of the "
+        f"{label_groups(parts)} run one after another on one thread: {times}{rest} of the "
         f"{milliseconds(found.filled_ms)} {whole}{how}"
     )
     return Bottleneck("serial-stage", most.stage, text)
@@ -462,7 +468,7 @@ def _serial(_causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
     on_one = cores > 1 and not intra_op and not worker_fills_cores(profile)
     where = f", on 1 of {cores:g} cores" if on_one else ""
     busy = f", busy {percent(share)} of each step" if share < ALWAYS_FROM else ""
-    return Bottleneck("serial-stage", stage, f"{stage_label(stage)} one call at a time{where}{busy}{how}")
+    return Bottleneck("serial-stage", stage, f"{stage_label(stage)} runs one call at a time{where}{busy}{how}")
 
 
 def _one_at_a_time(stage: Stage) -> bool:

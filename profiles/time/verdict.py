@@ -150,7 +150,7 @@ def conclude(profile: Profile) -> Verdict:
         details = [detail for detail in details if detail.label != "memory"]
     details = [*_speed_details(profile, steps, bound, bottleneck), *describe_proven(profile), *details]
     if ended:
-        until_then = f"{headline[0].lower()}{headline[1:]}".rstrip(".").replace(": ", ", ", 1)
+        until_then = f"{headline[0].lower()}{headline[1:]}".rstrip(".").replace(": ", "; ", 1)
         details = [VerdictDetail(label="until then", text=until_then), *details]
     return _verdict(
         ended or headline,
@@ -437,7 +437,7 @@ def _restarts(profile: Profile, steps: Steps, bound: Bound | None) -> str:
     within = wait_within_epochs(steps)
     if abs(within - (steps.wait_share or 0.0)) < STEP_BOUND_BELOW:
         return text
-    return f"{text}; between them {_waiting(profile)} waits {percent(within)} of the time"
+    return f"{text}; in the rest of the time {_waiting(profile)} waits {percent(within)}"
 
 
 def _most_work(profile: Profile, steps: Steps) -> str:

@@ -156,7 +156,7 @@ def describe_nearly_full(profile: Profile) -> str:
     fewer = profile.causes.fewer_cores if profile.causes is not None else None
     helps = ""
     if fewer is not None and fewer.gain < WORTH_A_CORE:
-        helps = ": more would bring little"
+        helps = ": more cores would bring little"
     if fewer is not None and fewer.gain * WORTH_A_CORE < 1:
         helps = ": fewer are faster here"
     return f"{used:.1f} of {cores_text(cores)} in use{f'; {measured}' if measured else ''}{helps}"

@@ -70,7 +70,7 @@ def wait_within_epochs(steps: Steps) -> float:
 def restart_clause(steps: Steps, stages: list[Stage] | None) -> str:
     """Return what the headline adds about restarts; empty where they cost little."""
     costly = restarts_are_costly(steps, stages)
-    return f"; restarts of the dataset take {percent(steps.restart_share or 0.0)}" if costly else ""
+    return f"; restarts of the dataset take {percent(steps.restart_share or 0.0)} of the time" if costly else ""
 
 
 def describe_restarts(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:
@@ -83,8 +83,7 @@ def describe_restarts(steps: Steps, stages: list[Stage] | None, training: Traini
     if not advice:
         return ""
     often = "1 restart" if steps.epochs == 1 else f"{steps.epochs:,} restarts"
-    cost = f"{often}, {milliseconds(_each_ms(steps))}{' each' if steps.epochs > 1 else ''}"
-    return f"{cost}; {advice}"
+    return f"{often} of {milliseconds(_each_ms(steps))}; {advice}"
 
 
 def restart_advice(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:

@@ -208,16 +208,16 @@ def test_predictions_are_never_called_measured(tried: Profile) -> None:
     first, *others = (finding for finding in tried.findings if finding.status == "unverified")
     assert others
     first.measured, first.reason = {"speedup": 1.17, "low": 0.98, "high": 1.4}, "cannot tell: 1.17×"
-    assert "measured, not yet decided" in report(tried, Selection(verbose=True))
+    assert "measured, not decided" in report(tried, Selection(verbose=True))
     assert "Not verified  predicted only, or measured and undecided" in report(tried)
     for finding in others:
         finding.measured = first.measured
-    assert "Not verified  measured, not yet decided" in report(tried)
+    assert "Not verified  measured, not decided" in report(tried)
     tried.findings = tried.findings[:2]
     assert "What to change  measured" in report(tried)
     for finding in tried.findings:
         finding.status, finding.measured = "unverified", None
-    assert "What to change  predicted, not verified yet" in report(tried)
+    assert "What to change  predicted, not verified" in report(tried)
     assert "What to change  measured" not in report(tried)
 
 
@@ -435,9 +435,9 @@ def test_edits_that_could_not_be_decided_are_not_said_to_be_no_help(found: Profi
         (["a: no gain: 0.99×"], [], [], "nothing that was tried helps"),
         (["a: no gain: 0.99×"], [], ["even without decode no gain: 1.00×"], "nothing that was tried helps"),
         ([], [], ["decode: no upper bound: the budget of 20 s was used up"], "no change could be tried"),
-        ([], ["a: cannot tell: 1.30×"], [], "what was tried is still undecided"),
-        (["b: no gain"], ["a: cannot tell: 1.30×"], [], "some of what was tried is still undecided"),
-        (["b: no gain"], [], ["decode: no upper bound: the budget of 20 s was used up"], "some of what was tried is"),
+        ([], ["a: cannot tell: 1.30×"], [], "the trials are undecided"),
+        (["b: no gain"], ["a: cannot tell: 1.30×"], [], "some of the trials are undecided"),
+        (["b: no gain"], [], ["decode: no upper bound: the budget of 20 s was used up"], "some of the trials are"),
     ],
 )
 def test_only_what_was_decided_is_said_not_to_help(
@@ -532,8 +532,8 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
     ("without", "undecided", "words"),
     [
         (["a: no gain: 0.99×"], [], "nothing that was tried helps"),
-        (["a: no gain: 0.99×"], ["b: cannot tell: 1.04×"], "not all that was tried is decided"),
-        ([], ["b: cannot tell: 1.04×"], "not all that was tried is decided"),
+        (["a: no gain: 0.99×"], ["b: cannot tell: 1.04×"], "some of the trials are undecided"),
+        ([], ["b: cannot tell: 1.04×"], "some of the trials are undecided"),
         ([], [], "there was nothing to try"),
     ],
 )

@@ -149,7 +149,7 @@ def test_a_damaged_line_is_a_warning(pipeprof: Pipeprof, session: Callable[..., 
         file.write('{"history": "pip')
     result = gate(pipeprof, 1, 2, "--history", "gates.jsonl")
     assert result.code == 0
-    assert "gates.jsonl:2: it is no JSON" in joined(result.out)
+    assert "gates.jsonl:2: not JSON" in joined(result.out)
     assert len(Path("gates.jsonl").read_text().splitlines()) == 3
 
 

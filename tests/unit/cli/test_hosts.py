@@ -181,7 +181,7 @@ def test_of_many_hosts_those_at_both_ends_are_listed() -> None:
             {"applied": "DATA", "why": "no reader", "files": 1, "bytes": 100},
             "AUTO becomes DATA (no reader): each host reads",
         ),
-        ({"applied": None, "why": "it is Python"}, "what becomes of it is not known: it is Python"),
+        ({"applied": None, "why": "it is Python"}, "its effect is unknown: it is Python"),
         ({"applied": "own", "at": ["stages.0"], "why": "twice"}, "each host gets its part at stages.0 note: twice"),
         ({"applied": "FILE", "amplification": 1.0}, "together they read the data once"),
         ({"applied": "DATA", "amplification": 2.5}, "together they read the data 2.5 times"),

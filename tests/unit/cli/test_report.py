@@ -389,6 +389,21 @@ def test_parts_of_a_stage_never_exceed_it_and_python_is_inside_its_op(recorded: 
     assert next(word for word in inner.split() if re.fullmatch(r"[\d.]+", word)) == "15.0"
 
 
+def test_a_function_seen_twice_is_named_once_and_what_is_in_no_function_is_explained(recorded: Recorded) -> None:
+    seen = [("read", 21, 12.0), ("scale", 30, 4.0), ("read", 22, 3.0)]
+    changed = with_stage(
+        recorded("input-bound"),
+        time_ms_per_batch=100.0,
+        cpu_ms_per_batch=100.0,
+        blocked_ms_per_batch=0.0,
+        ops=[OpCost(op="PyFunc", ms_per_batch=90.0)],
+        python=[PythonCost(function=name, line=line, ms_per_batch=ms, share=ms / 19) for name, line, ms in seen],
+        calling_ms_per_batch=None,
+    )
+    inside = "PyFunc 90 % (read() 15 %, scale() 4 %, calling Python and waiting for the GIL 71 %) · other ops"
+    assert f"decode: {inside}" in " ".join(report(changed).split())
+
+
 def test_waiting_for_a_core_is_that_of_the_stages_where_they_were_looked_at(recorded: Recorded) -> None:
     profile = recorded("input-bound")
     assert profile.cpu is not None
@@ -402,7 +417,7 @@ def test_threads_for_functions_are_counted_in_the_upper_bounds(recorded: Recorde
     term = CeilingTerm(resource="threads", batches_per_second=48.9, stage="stages.0", threads=2.0)
     ceiling = Ceiling(batches_per_second=48.9, resource="threads", stage="stages.0", terms=[term])
     text = full(profile.model_copy(update={"ceiling": ceiling}))
-    assert "Upper bounds: 48.9 batches/s with 2 threads for functions (decode)" in text
+    assert "Upper bounds: 48.9 batches/s with 2 threads in the pool (decode)" in text
 
 
 def test_times_of_the_trace_between_those_of_the_model_are_marked(recorded: Recorded) -> None:
@@ -463,10 +478,12 @@ def test_a_long_report_leaves_out_what_the_complete_one_has(recorded: Recorded) 
     assert "pipeprof explain" in whole
     assert "start-up" in text
     assert text.count("\n") <= MOST_LINES
-    profile.findings = [*(profile.findings or ()), *(profile.findings or ())]
+    profile.findings = 2 * (profile.findings or [])
     text = report(profile, "script-fit", width=100)
     assert "pipeprof explain" not in text
-    assert "start-up" not in text
+    assert "start-up" in text
+    profile.findings *= 3
+    assert "start-up" not in report(profile, "script-fit", width=100)
 
 
 WORDS = "store the pictures at the size that is used, or do the work of the stage once, before the run; "
@@ -547,7 +564,7 @@ def test_restarts_of_the_dataset_stand_once_on_a_screen(label: str, recorded: Re
     assert profile.steps is not None
     assert profile.verdict is not None
     profile.steps.epochs, profile.steps.restart_share = 3, 0.2
-    profile.verdict.details = [VerdictDetail(label=label, text="3 restarts, 20.0 ms each")]
+    profile.verdict.details = [VerdictDetail(label=label, text="3 restarts of 20.0 ms")]
     # Those that cost little stand in the complete report alone.
     assert "ended and restarted" not in report(profile)
     assert "ended and restarted 3 times" in full(profile)

@@ -100,10 +100,10 @@ def test_no_limit_is_stated_that_cannot_bind(recorded: Recorded) -> None:
     assert profile.ceiling is not None
     assert profile.causes is not None
     assert profile.headspace is not None
-    assert describe_limits(profile) == "25 batches/s one call at a time (decode) · 41 both cores busy"
-    assert describe_limits(profile, binding=False).endswith(" · 41 both cores busy · 50 the step itself")
+    assert describe_limits(profile) == "25 batches/s with one call at a time (decode) · 41 with both cores busy"
+    assert describe_limits(profile, binding=False).endswith(" · 41 with both cores busy · 50 by the step alone")
     profile.headspace.replayed_ms = 1e3 / 30
-    assert describe_limits(profile) == "25 batches/s one call at a time (decode)"
+    assert describe_limits(profile) == "25 batches/s with one call at a time (decode)"
     profile.headspace.replayed_ms = 1e3 / 24
     assert not describe_limits(profile)
     profile.headspace.replayed_ms = 0.1
@@ -113,7 +113,7 @@ def test_no_limit_is_stated_that_cannot_bind(recorded: Recorded) -> None:
     profile.findings = [Finding(rule="a", title="A", status="kept", measured={"speedup": 5.0})]
     assert not describe_limits(profile)
     profile.findings = []
-    assert describe_limits(profile) == "41 batches/s both cores busy"
+    assert describe_limits(profile) == "41 batches/s with both cores busy"
     profile.causes.python_share, profile.causes.python_lock_share = 0.99, 0.9
     profile.causes.worker_cores = profile.causes.demanded_cores = 1.1
     assert not describe_limits(profile)
@@ -124,6 +124,6 @@ def test_a_limit_names_one_of_the_stages_of_the_same_name(recorded: Recorded) ->
     assert profile.stages is not None
     decode = next(stage for stage in profile.stages if stage.name == "decode")
     profile.stages.append(decode.model_copy(update={"id": "stages.7"}))
-    assert describe_limits(profile).startswith("25 batches/s one call at a time (decode 1) · ")
+    assert describe_limits(profile).startswith("25 batches/s with one call at a time (decode 1) · ")
     profile.stages[-1] = decode.model_copy(update={"id": "stages.7.inputs.1.stages.0", "name": "other"})
-    assert describe_limits(profile).startswith("25 batches/s one call at a time (decode) · ")
+    assert describe_limits(profile).startswith("25 batches/s with one call at a time (decode) · ")

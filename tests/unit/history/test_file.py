@@ -41,13 +41,13 @@ def test_entries_stand_in_the_order_of_their_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (b'{"history": "pipeprof ga', "it is no JSON"),
-        (b"[1, 2]", "it is no entry of a gate"),
-        (b'{"history": "other"}', "it is no entry of a gate"),
-        (b'{"history": "pipeprof gate", "version": 9}', "it is of a newer pipeprof (version 9, this one reads 1)"),
+        (b'{"history": "pipeprof ga', "not JSON"),
+        (b"[1, 2]", "not an entry of a gate"),
+        (b'{"history": "other"}', "not an entry of a gate"),
+        (b'{"history": "pipeprof gate", "version": 9}', "written by a newer pipeprof (version 9, this one reads 1)"),
         (b'{"history": "pipeprof gate", "version": 1}', "started: Field required"),
-        (b"\xff\xfe", "it is no JSON"),
-        (b"[" * 100_000, "it is no JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
     ],
 )
 def test_a_damaged_line_is_named_and_skipped(line: bytes, why: str, tmp_path: Path) -> None:

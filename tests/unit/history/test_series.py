@@ -79,7 +79,7 @@ def test_a_line_of_marks(values: list[float | None], line: str) -> None:
 def test_the_report_is_the_golden_one(golden: Callable[[str, str], None]) -> None:
     other = TARGET.model_copy(update={"digest": "1" * 64, "file": "train.py", "function": "make"})
     entries = [*course([1.0] * 9 + [1.1] * 9), *chain([1.0, 1.2], target=other)]
-    text = shown(entries, damaged=("gates.jsonl:7: it is no JSON",))
+    text = shown(entries, damaged=("gates.jsonl:7: not JSON",))
     golden("show/history.txt", text)
     assert len(text.splitlines()) <= 30
     assert max(map(len, text.splitlines())) <= 80

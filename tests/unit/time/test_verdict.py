@@ -272,7 +272,7 @@ def test_restarts_are_worth_advice_from_a_tenth_of_the_time_on(restart_share: fl
     text = describe_restarts(steps, None)  # type: ignore[arg-type]
     # The headline has their share.
     assert restart_clause(steps, None)  # type: ignore[arg-type]
-    assert text.startswith("10 restarts, ") == advised
+    assert text.startswith("10 restarts of ") == advised
     assert ("repeat()" in text) == advised
     assert ("steps_per_epoch" in text) == advised
 
@@ -384,7 +384,7 @@ def test_ended_by_a_signal(code: int, word: str) -> None:
     assert found.bound == "input"
     assert found.headline == f"{word} in phase measure after 412 steps."
     assert found.sentence == (
-        f"{word} in phase measure after 412 steps. Until then: input-bound, the device waits for data 50 % of the time "
+        f"{word} in phase measure after 412 steps. Until then: input-bound; the device waits for data 50 % of the time "
         "(12 of every 24 ms)."
     )
 
@@ -554,13 +554,13 @@ def test_restarts_are_stated_where_they_are_most_of_the_waiting() -> None:
     assert found.bound == "input"
     assert found.headline == (
         "Input-bound: the device waits for data 49 % of the time (12 of every 24 ms); restarts of the dataset take "
-        "47 %."
+        "47 % of the time."
     )
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
             "restarts",
-            "10 restarts, 470 ms each; measure more data or, if training has no more, add `repeat()` and give `fit` "
-            "`steps_per_epoch`, which then ends the epochs; between them the device waits 3.8 % of the time",
+            "10 restarts of 470 ms; measure more data or, if training has no more, add `repeat()` and give `fit` "
+            "`steps_per_epoch`, which then ends the epochs; in the rest of the time the device waits 3.8 %",
         )
     ]
 
@@ -580,14 +580,14 @@ def test_restarts_without_a_step(restart_share: float, stated: bool) -> None:
     measured.restart_share, measured.epochs = restart_share, 48
     stages = [stage("stages.0", 0.2, op="batch")]
     found = conclude(profile(steps=measured, stages=stages))
-    clause = "; restarts of the dataset take 28 %" if stated else ""
+    clause = "; restarts of the dataset take 28 % of the time" if stated else ""
     alone = "Pipeline alone: 24.3 ms per batch (no training step given); input-bound for every step below 19.4 ms"
     assert found.headline == f"{alone}{clause}."
     fix = (
         "measure more data or, if training has no more, add `repeat()` before `batch` and give `fit` "
         "`steps_per_epoch`, which then ends the epochs"
     )
-    told = [("restarts", f"48 restarts, 58.3 ms each; {fix}")] if stated else []
+    told = [("restarts", f"48 restarts of 58.3 ms; {fix}")] if stated else []
     assert [(detail.label, detail.text) for detail in found.details] == told
 
 
@@ -699,7 +699,11 @@ def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_foun
 @pytest.mark.parametrize(
     ("used", "gain", "words"),
     [
-        (1.7, 1.0, "1.7 of 2 cores in use; with 1 core the rate is 100 % of that with 2: more would bring little"),
+        (
+            1.7,
+            1.0,
+            "1.7 of 2 cores in use; with 1 core the rate is 100 % of that with 2: more cores would bring little",
+        ),
         (1.7, 0.75, "1.7 of 2 cores in use; with 1 core the rate is 133 % of that with 2: fewer are faster here"),
         (1.5, 1.6, "1.5 of 2 cores in use; with 1 core the rate is 62 % of that with 2"),
     ],
@@ -963,8 +967,8 @@ def test_where_the_cores_are_the_limit_the_verdict_says_how_many_the_step_would_
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
             "bottleneck",
-            "CPU: 1.9 of 2 cores in use, 30 of every 46 ms of CPU in decode (map); less work there or more cores would "
-            "help",
+            "CPU: 1.9 of 2 cores in use; decode (map) takes 30 of every 46 ms of CPU; less work there or more cores "
+            "would help",
         )
     ]
 
@@ -973,7 +977,17 @@ def test_cpu_time_outside_of_all_stages_is_stated_where_it_is_much() -> None:
     cpu = CpuAccount(total_ms=40.0, stages_ms=31.0, runtime_ms=9.0)
     stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0})]
     found = details(steps=steps(0.5), stages=stages, cpu=cpu, causes=Causes(worker_cores=1.9))
-    assert "30 of every 40 ms of CPU in decode (map) and 9.00 ms in threads of no stage;" in found["bottleneck"]
+    assert "decode (map) takes 30 of every 40 ms of CPU, threads of no stage 9.00 ms;" in found["bottleneck"]
+
+
+def test_no_stage_stands_out_where_none_takes_a_quarter_of_the_cpu_time() -> None:
+    cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
+    stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 8.0, "parallelism": 4.0})]
+    found = details(steps=steps(0.5), stages=stages, cpu=cpu, causes=Causes(worker_cores=1.9))
+    assert found["bottleneck"] == (
+        "CPU: 1.9 of 2 cores in use; no stage stands out: decode (map) takes 8.0 of every 46 ms of CPU; less work or "
+        "more cores would help"
+    )
 
 
 def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_time() -> None:
@@ -982,12 +996,12 @@ def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_t
     )
     cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
     found = details(steps=steps(0.5), stages=[serial], cpu=cpu, causes=Causes(worker_cores=1.9))
-    assert found["bottleneck"].endswith("40 of every 46 ms of CPU in decode (map); less work there would help")
+    assert found["bottleneck"].endswith("decode (map) takes 40 of every 46 ms of CPU; less work there would help")
     # Threads to which its elements pass fill a part of the other core: it is not full.
     measured = profile(steps=steps(0.5), stages=[serial], cpu=cpu, causes=Causes(worker_cores=1.7))
     found = conclude(measured)
     assert found.limit == "serial-stage"
-    assert found.details[0].text == "decode (map) one call at a time"
+    assert found.details[0].text == "decode (map) runs one call at a time"
 
 
 def test_with_preloaded_batches_a_step_takes_what_it_would_need_cores_for() -> None:
@@ -1024,7 +1038,7 @@ def test_stages_in_turn_on_one_thread_are_named_with_their_sum() -> None:
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
             "bottleneck",
-            "decode (map), augment (map) and batch one after another on one thread: 12 + 8.0 + 3.9 of the 24.3 ms "
+            "decode (map), augment (map) and batch run one after another on one thread: 12 + 8.0 + 3.9 of the 24.3 ms "
             "between two steps",
         )
     ]
@@ -1053,7 +1067,7 @@ def test_stages_of_one_function_in_turn_count_together() -> None:
     found = conclude(profile(steps=steps(0.5), stages=stages, causes=Causes(worker_cores=1.0, demanded_cores=1.0)))
     assert (found.limit, found.stage) == ("serial-stage", "source.inputs.0.stages.0")
     assert found.details[0].text == (
-        "chunk ×2 (map, texts.py:36) and sample_from_datasets one after another on one thread: 13 + 9.0 of "
+        "chunk ×2 (map, texts.py:36) and sample_from_datasets run one after another on one thread: 13 + 9.0 of "
         "the 24.3 ms between two steps"
     )
 
@@ -1079,4 +1093,4 @@ def test_stored_batches_say_what_an_unknown_wait_does_not() -> None:
 def test_the_share_of_waiting_is_stated_once() -> None:
     (restarts,) = conclude(with_restarts(0.98, 0.11)).details[:1]
     assert restarts.label == "restarts"
-    assert "between them" not in restarts.text
+    assert "in the rest" not in restarts.text
