@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from pipeprof.cli.exit_codes import HUNG_UP, epilog
-from pipeprof.cli.options import FixOptions, RunOptions, ScaleOptions
+from pipeprof.cli.options import FixOptions, RunOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
+    from pipeprof.cli.scaling.options import ScaleOptions
     from pipeprof.cli.targets.load import Changes
     from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import PROCESSING_MODES, ScaleOptions
+from pipeprof.cli.scaling.options import PROCESSING_MODES, ScaleOptions
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.tables import read_table
 from pipeprof.profiles.experiment.rounds import Rounds
@@ -79,7 +79,7 @@ def _ms_per_step(blocks: list[TurnEnded], read: Callable[[TurnEnded], float | No
 
 
 def _job(size: int) -> Job:
-    data: dict[str, Any] = copy.deepcopy(read_table("pipeprof.profiles.scale", "transport"))
+    data = copy.deepcopy(read_table("pipeprof.profiles.scale", "transport"))
     source = next(iter(data["source"].values()))
     source["tensors"]["array"]["shape"] = [size]
     turns = TurnsJob(digest_batches=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.profiles.scale.rates import (
@@ -135,5 +135,4 @@ def test_what_is_scaled_down_fits_and_is_never_scaled_up(machine: float, wanted:
     factor = scaled_to(machine, wanted)
     assert 0 < factor <= 1
     assert factor * wanted <= max(machine, 0.8 * machine) + 1e-9
-    assume(wanted <= 0.8 * machine)
-    assert factor == 1
+    assert factor == 1 or wanted > 0.8 * machine
