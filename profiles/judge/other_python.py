@@ -1,8 +1,8 @@
 """Another Python environment as a side of a comparison: what pipeprof brings into it, and what has to be there.
 
-Its worker is this pipeprof, by a link in a folder that comes first on the path; the packages that the worker
-imports are linked in a folder that comes last, so that packages of the environment itself are taken where it has them. Nothing is
-installed or written there.
+Its worker is this pipeprof, by a link in a folder that comes first on the path; the packages that the worker imports
+are linked in a folder that comes last, so that packages of the environment itself are taken where it has them. Nothing
+is installed or written there.
 """
 
 from __future__ import annotations
