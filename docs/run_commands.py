@@ -65,7 +65,6 @@ BEFORE = {
     "fix train.py --change": "env -u PIPEPROF_BUDGET pipeprof run train.py",
     "show --out fast.plan.json": "pipeprof fix train.py:make_dataset --step simulate:1ms",
     "--baseline base.json": "pipeprof gate spec.yaml --baseline base.json --update-baseline",
-    "pipeprof fleet": "pipeprof fleet add runs/",
     "show --history gates.jsonl": "pipeprof gate a.yaml --against b.yaml --history gates.jsonl",
     "--bisect v1.0..main": (
         f"cp b.yaml spec.yaml && {_COMMIT} fast && git tag v1.0 && cp a.yaml spec.yaml && {_COMMIT} slow"
@@ -135,6 +134,8 @@ def prepare(folder: Path, write: Callable[[Path], object] = write_data) -> None:
     (folder / "runs").mkdir()
     shutil.copy(folder / "profile.json", folder / "runs")
     (folder / "jobs.csv").write_text("job,device_hours\n812,96\n", encoding="utf-8")
+    add = "from pipeprof.cli.main import main; main()"
+    subprocess.run([sys.executable, "-c", add, "fleet", "add", "runs/"], cwd=folder, check=True, env=environment())
     other = folder / "other" / "bin" / "python"
     other.parent.mkdir(parents=True)
     other.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")

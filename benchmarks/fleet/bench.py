@@ -140,7 +140,7 @@ def adding(_name: str, shared: Path) -> Json:
     }
     holds = (first["added"], again["added"], again["known"]) == (PROFILES, 0, PROFILES)
     holds = holds and all(one["cpu_seconds"] <= MOST_SECONDS and one["peak_bytes"] <= MOST_BYTES for one in raw)
-    return {"outcome": HOLDS if holds else BROKEN, "figures": figures, "raw": raw}
+    return {"outcome": HOLDS if holds else BROKEN, "figures": figures, "raw": {"commands": raw}}
 
 
 def asking(_name: str, shared: Path) -> Json:

@@ -64,7 +64,7 @@ def _recorded(name: str) -> dict[str, Any]:
         "unchanged_mean": sum(one["unchanged"] for one in raw) / SEARCHES,
     }
     holds = right == SEARCHES and all(one["untouched"] for one in raw)
-    return {"outcome": HOLDS if holds else BROKEN, "figures": figures, "raw": raw}
+    return {"outcome": HOLDS if holds else BROKEN, "figures": figures, "raw": {"searches": raw}}
 
 
 CREEPS = [f"creep: {name}" for name in FOUND]

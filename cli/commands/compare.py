@@ -25,7 +25,6 @@ EPILOG = epilog(
     "pipeprof compare train.py:make_dataset git:main --step simulate:12ms",
     "pipeprof compare spec.yaml git:main --why",
     "pipeprof compare spec.yaml --scan stages.0.num_parallel_calls=1,2,4",
-    "pipeprof compare train.py:make_dataset --b-python other/bin/python",
     "pipeprof compare before.json after.json",
 )
 

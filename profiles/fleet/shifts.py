@@ -16,6 +16,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison
 from pipeprof.profiles.experiment.statistics import ERROR, Interval
@@ -45,10 +46,10 @@ def shifts(values: Sequence[float], hosts: Sequence[str]) -> list[Shift]:
     places = sorted(_split(values, hosts, 0, len(values)))
     found = []
     for before, at, after in zip([0, *places], places, [*places[1:], len(values)], strict=False):
-        part = list(_changes(values[before:after], hosts[before:after]))
-        change = next((change for place, change in part if place == at - before), None)
-        if change is not None and _is_certain(change, ERROR):
-            found.append(Shift(at, change))
+        part = _changes(values[before:after], hosts[before:after])
+        change = next((one for one in part if one.at == at - before), None)
+        if change is not None and _is_certain(change.interval, ERROR):
+            found.append(Shift(at, change.interval))
     return found
 
 
@@ -61,27 +62,38 @@ def _split(values: Sequence[float], hosts: Sequence[str], begin: int, end: int) 
     halves = zip(quarters, quarters[2:], strict=False) if number >= 8 * LEAST else ()
     windows = [(begin, end), *halves]
     tests = sum(last - first - 2 * LEAST + 1 for first, last in windows)
-    clearest = [
-        (_strength(change), first + place, change)
-        for first, last in windows
-        for place, change in [_clearest(values[first:last], hosts[first:last])]
-        if change is not None
-    ]
-    strength, at, change = max(clearest, key=lambda one: one[0], default=(0.0, 0, None))
-    if change is not None and strength > 0 and _is_certain(change, ERROR / tests):
+    best, begun = _NONE, begin
+    for first, last in windows:
+        found = max(_changes(values[first:last], hosts[first:last]), default=_NONE)
+        if found > best:
+            best, begun = found, first
+    if best.strength > 0 and _is_certain(best.interval, ERROR / tests):
+        at = begun + best.at
         yield at
         yield from _split(values, hosts, begin, at)
         yield from _split(values, hosts, at, end)
 
 
-def _clearest(values: Sequence[float], hosts: Sequence[str]) -> tuple[int, Interval | None]:
-    return max(_changes(values, hosts), key=lambda one: _strength(one[1]), default=(0, None))
+class _Change(NamedTuple):
+    """What the pace changes by at one place; the clearest one is the largest.
+
+    Attributes:
+        strength: How many standard errors the change in either direction is beyond the floor.
+        at: The first run of the new pace.
+    """
+
+    strength: float
+    at: int
+    mean: float
+    error: float
+    freedom: int
+
+    @property
+    def interval(self) -> Interval:
+        return Interval(self.mean, self.error, self.freedom, self.freedom + 1)
 
 
-def _strength(change: Interval) -> float:
-    """How many standard errors a change in either direction is beyond the floor."""
-    beyond = abs(change.mean) - SPEED_FLOOR
-    return beyond / change.error if change.error else math.copysign(math.inf, beyond)
+_NONE = _Change(-math.inf, 0, 0.0, 0.0, 0)
 
 
 def _is_certain(change: Interval, error: float) -> bool:
@@ -89,7 +101,7 @@ def _is_certain(change: Interval, error: float) -> bool:
     return (tested if change.mean > 0 else tested.mirrored()).exceeds(SPEED_FLOOR, error)
 
 
-def _changes(values: Sequence[float], hosts: Sequence[str]) -> Iterator[tuple[int, Interval]]:
+def _changes(values: Sequence[float], hosts: Sequence[str]) -> Iterator[_Change]:
     """What the pace changes by at each place of a series that has enough runs on both sides."""
     number = len(values)
     runs = Counter(hosts)
@@ -121,4 +133,5 @@ def _changes(values: Sequence[float], hosts: Sequence[str]) -> Iterator[tuple[in
         if at >= LEAST and weight >= LEAST / 2 * (1 - LEAST / number):
             mean = difference / weight
             error = math.sqrt(max(0.0, spread - mean * difference) / freedom / weight)
-            yield at, Interval(mean, error, freedom, number)
+            beyond = abs(mean) - SPEED_FLOOR
+            yield _Change(beyond / error if error else math.copysign(math.inf, beyond), at, mean, error, freedom)

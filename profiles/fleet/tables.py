@@ -6,12 +6,13 @@ null, and what this version does not know is left out. Reading ten thousand whol
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Final, NamedTuple
+
+from pydantic_core import from_json
 
 from pipeprof.profiles.document.profile import SCHEMA_VERSION
 
@@ -80,11 +81,11 @@ KEY: Final = "sha256"
 
 def _at(part: Document, path: Sequence[str]) -> object:
     value: object = part
-    for place, name in enumerate(path):
-        if value is None:
-            return None
-        if not isinstance(value, Mapping):
-            raise ValueError(f"{'.'.join(path[:place])} is no object")
+    for name in path:
+        if type(value) is not dict:
+            if value is None:
+                return None
+            raise ValueError(f"{'.'.join(path[: path.index(name)])} is no object")
         value = value.get(name)
     return value
 
@@ -292,8 +293,9 @@ def parse(raw: bytes) -> Document:
         RowError: It is none, of a newer schema, or of a measurement that did not come to its end.
     """
     try:
-        document = json.loads(raw, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        # Twice as fast as Python's own reader, and most of what adding a profile takes.
+        document = from_json(raw, allow_inf_nan=False)
+    except ValueError:
         raise RowError("broken", "not JSON, or truncated") from None
     tool = document.get("tool") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(tool, dict) or tool.get("name") != "pipeprof":
@@ -310,10 +312,6 @@ def parse(raw: bytes) -> Document:
         ended = f"it ended with exit code {code}" if isinstance(code, int) and code else "it did not come to its end"
         raise RowError("partial", ended)
     return document
-
-
-def _refuse(name: str) -> float:
-    raise ValueError(name)
 
 
 def rows_of(key: str, document: Document) -> Iterator[tuple[str, Row]]:
