@@ -204,7 +204,7 @@ def _longest(subject: Subject) -> Iterator[Block]:
     several = len(computing) > 1
     causes = [action.gap.cause if not device.why_no_causes else "" for _, device, action in rows]
     actions = [action for _, _, action in rows]
-    yield Heading("Longest gaps", "at: seconds from the begin of the window")
+    yield Heading("Longest gaps", "at: seconds since the window began")
     yield Table(
         [
             Column("at s", [f"{action.gap.start_s:.3f}" for action in actions]),
