@@ -274,7 +274,7 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     if not 0 < spent <= total:
         return Bottleneck("cpu", _stage_of(top), f"{used}{_most_work(top)}")
     several = len(groups) > 1 or len(groups[0].members) > 1
-    where = f"{label_groups(groups)} {'take' if several else 'takes'} {part_of(spent, total)} of CPU"
+    where = f"{label_groups(groups)} take{'' if several else 's'} {part_of(spent, total)} of CPU"
     there = "less work there"
     if spent < STANDS_OUT_FROM * total:
         where, there = f"no stage stands out: {where}", "less work"
@@ -282,7 +282,7 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     if runtime >= OWN_THREADS_FROM * total:
         where += f", threads of no stage {milliseconds(runtime)}"
     others = _of_other_processes(profile, causes.worker_cores, total)
-    if others >= OWN_THREADS_FROM * total:
+    if others >= STANDS_OUT_FROM * total:
         where += f", processes that it starts {milliseconds(others)}"
     helps = there if in_turn is not None else f"{there} or more cores"
     return Bottleneck("cpu", _stage_of(groups), f"{used}; {where}; {helps} would help")
