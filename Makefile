@@ -160,7 +160,6 @@ COUNTED = if [ -t 2 ]; then (while sleep 2; do \
   printf '\r  %d s, %s MB in $(VENV)' "$$SECONDS" "$$(du -sm $(VENV) 2>/dev/null | cut -f1)"; done) >&2 & \
   trap "kill $$! 2>/dev/null; printf '\r\033[K' >&2" EXIT; fi;
 
-# pip compiles all of TensorFlow on one core; it is compiled on all of them here. Packages hold files that are no Python.
 # The wheel is what users get, so it is what is run and tested. build/ and *.egg-info go first because setuptools
 # would put modules that are gone from the tree into the wheel again, and last because nothing else needs them.
 $(STAMP)/installed: $(SOURCES) pyproject.toml README.md LICENSE constraints.txt | $(STAMP)/tools
@@ -169,8 +168,7 @@ $(STAMP)/installed: $(SOURCES) pyproject.toml README.md LICENSE constraints.txt 
 	@rm -rf build *.egg-info
 	@[ -e $@ ] || echo "Installing pipeprof and what it needs (TensorFlow is some hundred MB; minutes the first time)"
 	@$(PIP) install --no-deps --force-reinstall $(DIST)/pipeprof-*.whl
-	@$(COUNTED) $(PIP) install --no-compile -c constraints.txt $(DIST)/pipeprof-*.whl
-	@[ -e $@ ] || $(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null 2>&1 || true
+	@$(COUNTED) $(PIP) install -c constraints.txt $(DIST)/pipeprof-*.whl
 	@touch $@
 
 $(STAMP)/site: pyproject.toml constraints.txt | $(STAMP)/tools

@@ -2,24 +2,20 @@
 
 ``python tests/shares.py unit``, ``integration`` or ``all``, followed by options of pytest. `all` checks the types too.
 Unit tests wait for little: two processes, each with folders of its own. Integration tests wait for processes that they
-start: five, each of which takes the next module when it has run one; they are copies of this process, which imports
-TensorFlow for all. Beside them, unit tests and types get what is left of the cores.
+start: five, each of which takes the next module when it has run one. Beside them, unit tests and types get what is left
+of the cores.
 """
 
 from __future__ import annotations
 
-import gc
-import importlib
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 HERE = Path(__file__).parent
 HALF = [str(HERE / "unit" / name) for name in ("advise", "cli", "spec", "verify")]
@@ -27,8 +23,6 @@ HALF = [str(HERE / "unit" / name) for name in ("advise", "cli", "spec", "verify"
 PROCESSES = 5
 # None of the unit tests waits: no thread watches for one that does.
 UNIT = ("-o", "faulthandler_timeout=0")
-# pytest would rewrite the assertions of pipeprof, which has a plugin for it; a copy has imported some of it already.
-QUIET = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
 TYPES = [sys.executable, "-m", "mypy", "-p", "pipeprof"]
 # Modules that take longest come first, so that all processes end at about the same time.
 LONGEST = (
@@ -75,45 +69,6 @@ LONGEST = (
 )
 
 
-@dataclass(frozen=True)
-class _Running:
-    """A process: what it has said, and its exit code when it has ended."""
-
-    said: IO[bytes]
-    wait: Callable[[], int]
-
-    def has_failed(self) -> bool:
-        """Show what it has said when it has ended."""
-        with self.said:
-            code = self.wait()
-            self.said.seek(0)
-            sys.stdout.buffer.write(self.said.read())
-            sys.stdout.flush()
-        return code != 0
-
-
-def _started(command: list[str], *descriptors: int) -> _Running:
-    said = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-    process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, pass_fds=descriptors)
-    return _Running(said, process.wait)
-
-
-def _copied(options: list[str]) -> _Running:
-    """Start pytest in a copy of this process; nothing that this one does at its end is done at the copy's."""
-    said = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the process
-    if pid := os.fork():
-        return _Running(said, lambda: os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
-    code = 1
-    try:
-        for stream in (1, 2):
-            os.dup2(said.fileno(), stream)
-        sys.path[0] = str(HERE.parent)
-        code = int(importlib.import_module("pytest").main(options))
-        sys.stdout.flush()
-    finally:
-        os._exit(code)
-
-
 def _pytest(*words: str) -> list[str]:
     return [sys.executable, "-m", "pytest", "-q", *words]
 
@@ -122,8 +77,9 @@ def _unit() -> list[list[str]]:
     return [_pytest(*UNIT, *HALF), _pytest(*UNIT, str(HERE / "unit"), *(f"--ignore={folder}" for folder in HALF))]
 
 
-def _integration(kept: ExitStack, options: list[str]) -> Iterator[_Running]:
-    """Start processes that take modules from one pipe; what they share is deleted at the end."""
+@contextmanager
+def _integration() -> Iterator[tuple[list[list[str]], int]]:
+    """Commands of processes that share one pipe of modules, and its descriptor; all that they share ends with them."""
     sys.path.insert(0, str(HERE))
     from integration import example_data, forked
 
@@ -133,32 +89,31 @@ def _integration(kept: ExitStack, options: list[str]) -> Iterator[_Running]:
     descriptor, written = os.pipe()
     os.write(written, bytes(range(len(modules))))
     os.close(written)
-    folder = kept.enter_context(tempfile.TemporaryDirectory(prefix="pipeprof-tests-", ignore_cleanup_errors=True))
-    os.environ[example_data.SHARED] = f"{folder}/examples"
-    os.mkdir(os.environ[example_data.SHARED])  # noqa: PTH102 - a name
-    if forked.LINUX:
-        importlib.import_module("tensorflow")
-        gc.freeze()
-    for number in range(PROCESSES):
-        # What a copy has there is not deleted by pytest itself, which would do that at the end of the process.
-        words = [f"--taken-from={descriptor}", f"--basetemp={folder}/pytest-{number}", *options, *map(str, modules)]
-        yield _copied(["-q", *QUIET, *words]) if forked.LINUX else _started(_pytest(*words), descriptor)
+    with tempfile.TemporaryDirectory(prefix="pipeprof-examples-") as folder:
+        os.environ[example_data.SHARED] = folder
+        yield [_pytest(f"--taken-from={descriptor}", *map(str, modules))] * PROCESSES, descriptor
+
+
+def _has_failed(command: list[str], *descriptors: int) -> bool:
+    with tempfile.TemporaryFile() as said:
+        code = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, pass_fds=descriptors).returncode
+        said.seek(0)
+        sys.stdout.buffer.write(said.read())
+        sys.stdout.flush()
+    return code != 0
 
 
 def main(which: str, options: list[str]) -> int:
     """Return 1 if a process has failed or was killed, else 0."""
-    running = []
-    with ExitStack() as kept:
-        if which != "integration":
-            beside = [] if which == "unit" else ["nice", "-n", "19"]
-            running += [_started([*beside, *command, *options]) for command in _unit()]
-        if which == "all":
-            running.append(_started(["nice", "-n", "19", *TYPES]))
-        if which != "unit":
-            running += _integration(kept, options)
-        # After the last copy is made: a process that has threads is not copied.
-        with ThreadPoolExecutor(len(running)) as threads:
-            return int(max(threads.map(_Running.has_failed, running)))
+    unit = [[*command, *options] for command in _unit()]
+    with ThreadPoolExecutor(PROCESSES + len(unit) + 1) as threads:
+        if which == "unit":
+            return int(max(threads.map(_has_failed, unit)))
+        with _integration() as (commands, descriptor):
+            ends = [threads.submit(_has_failed, [*command, *options], descriptor) for command in commands]
+            for command in [TYPES, *unit] if which == "all" else ():
+                ends.append(threads.submit(_has_failed, ["nice", "-n", "19", *command]))
+            return int(max(end.result() for end in ends))
 
 
 if __name__ == "__main__":
