@@ -126,7 +126,7 @@ def test_fit_is_measured_by_means(fitted: tuple[int, dict[str, Any], str]) -> No
     assert 0 < steps["fetch_ms"]["mean"] < steps["interval_ms"]["mean"]
     assert training["validations"] > 0
     assert [use["role"] for use in training["datasets"]] == ["training", "validation"]
-    assert "fetch and wait are means" in report
+    assert "fetch and wait are known as means only" in report
 
 
 TURNS = """
