@@ -106,7 +106,7 @@ def in_other_python(side: GivenSide, program: str, folder: Path) -> GivenSide:
     """The same side in another Python environment.
 
     Args:
-        folder: Of the command, for links.
+        folder: Where the command was given; links are relative to it.
 
     Raises:
         UsageError: It cannot be measured there.

@@ -116,7 +116,7 @@ class Database:
     def query(
         self, statement: str, seconds: float, most: int | None = None
     ) -> tuple[list[str], list[tuple[Any, ...]], bool]:
-        """FleetAnswer a question of the user's.
+        """Answer a question in SQL.
 
         Args:
             most: Rows after which the answer ends.

@@ -68,7 +68,7 @@ def answer(
     tool: Tool,
     hours: Mapping[str, float] | None = None,
 ) -> FleetAnswer:
-    """FleetAnswer a question."""
+    """Answer one of the questions that are known by name."""
     chosen = _Chosen(database, choice)
     runs, pipelines = chosen.rows("SELECT count(*), count(DISTINCT pipeline) FROM chosen")[0]
     found = FleetAnswer(tool=tool, question=question, fleet=fleet, runs=runs, pipelines=pipelines)

@@ -29,7 +29,8 @@ class Shift:
 
     Attributes:
         at: The first run of the new pace, by its place in the series.
-        change: Of the logarithms, from the runs since the change before to those until the next; positive is slower.
+        change: Difference of the mean logarithms of the time per batch, between the neighbouring changes; positive is
+            slower.
     """
 
     at: int

@@ -43,7 +43,7 @@ class CoreShares:
     """Cores that processes may use at most, parts of one among them; None for all that there are.
 
     Attributes:
-        client: Of the process that takes the batches.
+        client: Cores for the process that takes the batches.
         worker: Of each worker of the service that is started for it.
     """
 

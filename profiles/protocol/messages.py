@@ -105,7 +105,7 @@ class LoopCost:
     """Values known only after the measurement.
 
     Attributes:
-        cpu_ns: Of the process while steps were measured, without the pauses.
+        cpu_ns: CPU time that the process took for the measured steps, the pauses left out.
         paused_ns: Time in which the steps' clock was paused, because ended iterators were deleted.
         paused_cpu_ns: CPU time of the process in these pauses.
         deletions: Seconds that deleting each ended iterator took, those of the warm-up among them.

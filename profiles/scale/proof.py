@@ -178,7 +178,7 @@ def measure_numbers(
     """Measure numbers of workers in rounds, until there are enough or the time is over.
 
     Args:
-        jobs: Of the process that takes the batches, by its number of workers.
+        jobs: By number of workers: what the process that takes the batches runs.
         factor: By which they are scaled down.
         out_of_time: Whether no further round is measured, once the fewest that tell something are there.
         tick: Takes the rounds that are done, and how many are wanted.

@@ -27,9 +27,9 @@ class Setting:
     """What the machines give.
 
     Attributes:
-        host_cores: Of the host that trains.
+        host_cores: Cores of the host that trains.
         worker_cores: Of each worker.
-        step_ms: Of a step on the device; 0 without one.
+        step_ms: Time that a step keeps the device busy; 0 without a device.
         link: Bytes per second to that host; None for any number.
     """
 

@@ -296,8 +296,13 @@ def _of_other_processes(profile: Profile, used: float, own_ms: float) -> float:
         own_ms: CPU time per batch of the pipeline's own process.
     """
     steps = profile.steps
-    restart = (steps.restart_share or 0.0) if steps is not None else 0.0
-    return used * steps.interval_ms.mean - own_ms if steps is not None and not restart else 0.0
+    if steps is None or steps.restart_share or not _starts_processes(profile):
+        return 0.0
+    return used * steps.interval_ms.mean - own_ms
+
+
+def _starts_processes(profile: Profile) -> bool:
+    return any(entry.what == _CHILDREN for entry in profile.memory.ledger or ())
 
 
 def _missing(profile: Profile) -> str:
@@ -357,7 +362,7 @@ def _blocked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
             return None
         share, who, whose, more = causes.blocked_share, "the stages spend", "their", _most_work(top)
     limit, what = _name_wait(causes, _stalled_part(stage, share, profile))
-    if any(entry.what == _CHILDREN for entry in profile.memory.ledger or ()):
+    if _starts_processes(profile):
         what = what.replace("(network? sleep? lock?)", "(likely for its child processes)")
     lock = causes.python_lock_share or 0.0
     if stage is not None and stage.python and lock >= LOCK_FROM:

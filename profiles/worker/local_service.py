@@ -105,7 +105,7 @@ def _copy(
     """Make a copy that serves; return its process id and what it says.
 
     Args:
-        wait: What it does for ever while it serves.
+        wait: Returns only when the copy is to end; the server runs in threads meanwhile.
     """
     answer, answers = os.pipe()
     parent = os.getpid()

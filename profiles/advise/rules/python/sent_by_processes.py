@@ -71,9 +71,9 @@ class SentByProcesses(OfHotLine, Rule):
         )
         gil = "with TensorFlow's ops if it holds the GIL"
         if code:
-            ops = "tf.numpy_function(lambda i: read_" in code or "np.asarray(read_" in code
-            how = "reading in Python and computing in TensorFlow's ops" if ops else gil
-            drawn = "; its random numbers are others then" if ops and "tf.random." in code else ""
+            # Only a function in two parts is written anew.
+            how = "reading in Python and computing in TensorFlow's ops" if "def read_" in code else gil
+            drawn = "; its random numbers are others then" if self.effect(spot, code) == "randomness" else ""
             return f"Elements{each} cross a pipe: call {function} in a map with parallel calls, {how}{drawn}"
         of = f"what the pool is given ({items})" if items else "what the pool is given"
         return (
