@@ -17,6 +17,8 @@ from pipeprof.pipelines.data.makers.make import make, total_items
 from pipeprof.pipelines.data.makers.progress import DataProgress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pipeprof.pipelines.data.recipes.models import DataEntry
     from pipeprof.pipelines.spec.loader import LoadedSpec
 
@@ -29,6 +31,14 @@ class Store:
     """A folder that all processes of a run of the tests share."""
 
     root: ClassVar[Path]
+
+
+def without_services(paths: Iterable[Path]) -> list[Path]:
+    """Specs whose pipeline is built without a tf.data service; `test_service_example` runs the one that needs one.
+
+    TensorFlow asks a dispatcher that does not answer for ever.
+    """
+    return sorted(path for path in paths if "distribute:" not in path.read_text(encoding="utf-8"))
 
 
 def made(loaded: LoadedSpec) -> dict[str, Path]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from integration.example_data import without_services
 from integration.function_samples import modules_of_functions
 from integration.test_ops_tensorflow import _calls, _is_input, _placeholder
 
@@ -601,7 +602,7 @@ def _fits(path: Path) -> bool:
     return sum(info.source_bytes or 0 for info in sources) <= LARGEST_ARRAYS
 
 
-EXAMPLES = [path for path in sorted(ROOT.glob("examples/*/*.yaml")) if _fits(path)]
+EXAMPLES = [path for path in without_services(ROOT.glob("examples/*/*.yaml")) if _fits(path)]
 
 
 def test_most_examples_are_small_enough_to_compare() -> None:

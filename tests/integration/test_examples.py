@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
-from integration.example_data import made
+from integration.example_data import made, without_services
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.context import BuildContext
@@ -19,7 +19,7 @@ from pipeprof.pipelines.ops.functions.catalog import table
 from pipeprof.pipelines.target.target import import_file, load_function, parse_target
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SPECS = sorted(EXAMPLES.glob("*/*.yaml"))
+SPECS = without_services(EXAMPLES.glob("*/*.yaml"))
 TARGETS = [
     "generator/preloader.py:one_thread_for_all_epochs",
     "generator/preloader.py:one_thread_per_epoch",
@@ -120,7 +120,7 @@ def test_the_queue_filled_once_is_empty_in_the_second_epoch(monkeypatch):
 
 
 def test_every_example_has_a_readme():
-    folders = {path.parent for path in (*SPECS, *EXAMPLES.glob("*/*.py"))}
+    folders = {path.parent for path in (*EXAMPLES.glob("*/*.yaml"), *EXAMPLES.glob("*/*.py"))}
     assert [name_of(folder) for folder in sorted(folders) if not (folder / "README.md").is_file()] == []
 
 

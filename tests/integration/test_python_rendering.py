@@ -18,7 +18,7 @@ import yaml
 from integration import test_calls as calls
 from integration import test_sources as sources
 from integration import test_stages as stages
-from integration.example_data import made
+from integration.example_data import made, without_services
 from integration.test_examples import EXAMPLES, settings, with_every_call
 
 from pipeprof.pipelines.build.context import BuildContext
@@ -27,7 +27,7 @@ from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.target.target import load_function, parse_target
 from pipeprof.pipelines.to_python.render import render
 
-SPECS = with_every_call(sorted(EXAMPLES.rglob("*.yaml")))
+SPECS = with_every_call(without_services(EXAMPLES.rglob("*.yaml")))
 IGNORE_STATE = 1
 NO_WORD = re.compile(r"\W")
 # Names that TensorFlow makes up, and the name of the stage, which only a spec gives.
