@@ -38,7 +38,7 @@ def without_services(paths: Iterable[Path]) -> list[Path]:
 
     TensorFlow asks a dispatcher that does not answer for ever.
     """
-    return sorted(path for path in paths if "distribute:" not in path.read_text(encoding="utf-8"))
+    return sorted(path for path in paths if "- distribute:" not in path.read_text(encoding="utf-8"))
 
 
 def made(loaded: LoadedSpec) -> dict[str, Path]:
