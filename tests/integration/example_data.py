@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
 
 
-SHARED = "PIPEPROF_TEST_EXAMPLES"
+SHARED = "EXAMPLES_OF_TESTS"
 """Variable with the folder of a run whose tests are shared by several processes."""
 
 

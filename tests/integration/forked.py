@@ -192,7 +192,7 @@ class Started(ABC):
     def _wait(self) -> None: ...
 
 
-ADDRESS = "PIPEPROF_TEST_FORKS"
+ADDRESS = "FORKS_OF_TESTS"
 """Variable with the address of the process that copies itself."""
 
 

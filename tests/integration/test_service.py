@@ -279,7 +279,7 @@ def lost(folder: Path, address: str, lose: Callable[[], None], *, keeps: bool = 
     (folder / "targets.py").write_text(TARGETS)
     out = folder / "profile.json"
     words = ["run", "targets.py:epochs", "--arg", f"address={address}", "--no-lock", "--no-verify", "--out", str(out)]
-    process = forked.start([*words, "--seconds", "60", "--timeout", "2"], folder)
+    process = forked.start([*words, "--seconds", "60", "--timeout", "6"], folder)
     wait_for(out, "measure")
     lose()
     said = "".join(process.communicate())
