@@ -62,9 +62,7 @@ def change_command(profile: Profile, number: int, command: str = "run", *, write
     Returns:
         ``None`` where a number would mean another change: of a run that had one already.
     """
-    from pipeprof.profiles.fix.earlier import tries_one
-
-    if _command_of(profile) != "run" or profile.target.edits or profile.fix is not None or tries_one(profile):
+    if _command_of(profile) != "run" or profile.target.edits or profile.fix is not None or profile.tries_one_change:
         return None
     saved = _saved_elsewhere(profile)
     changes: dict[str, Any] = {"change": str(number), **({"from_profile": saved} if saved is not None else {})}

@@ -23,7 +23,7 @@ from pipeprof.cli.report.findings import (
 )
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
 from pipeprof.cli.text.units import seconds
-from pipeprof.profiles.advise.advise import UNVERIFIED
+from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
 from pipeprof.profiles.wording import LAST_DIGITS, bound_word, milliseconds, percent, significant, size, stage_label
 

@@ -17,8 +17,9 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.environment import assignment
-from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
+from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
+from pipeprof.profiles.time.thresholds import HEADSPACE_FROM
 from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
     LAST_DIGITS,
@@ -480,7 +481,6 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: a plan may hold it, and the kind of target lets it be made."""
     from pipeprof.pipelines.edits.plan import PlanError, checked_edits
     from pipeprof.pipelines.edits.support import supports
-    from pipeprof.profiles.harness.settings import main_place
 
     documents = [edit.model_dump() for edit in finding.documents]
     if not documents or finding.status == "ceiling":
@@ -490,8 +490,11 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
     except PlanError:
         return False
     edits = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
-    if profile.target.kind == "script" and main_place(profile) is None:
-        return False
+    if profile.target.kind == "script":
+        from pipeprof.profiles.harness.settings import main_place
+
+        if main_place(profile) is None:
+            return False
     if profile.target.kind == "spec":
         return not edits or bool(finding.overrides)
     return all(supports(edit, "graph") for edit in edits)
@@ -611,7 +614,7 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     share = profile.verdict.headspace_share if profile.verdict else None
     if profile.verdict is not None and profile.verdict.disturbed:
         yield Heading("Nothing found", "the run was disturbed: measure again")
-    elif share is not None and share < HEADSPACE_SHARE.value:
+    elif share is not None and share < HEADSPACE_FROM:
         if not (profile.verdict and profile.verdict.headline):  # Else the verdict says so.
             yield Heading("Nothing to change", free_pipeline_text(share))
     elif done is not None and not _is_decided(done):

@@ -16,7 +16,6 @@ from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.edits.plan import apply_call, data_of
 from pipeprof.profiles.document.findings import Converted, Fix, FixStep, LeftOut, edits_in
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.fix.earlier import most_of
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
 from pipeprof.profiles.time.whole import whole_epoch_seconds
 from pipeprof.profiles.wording import listed, ratio_text, size, span_text
@@ -97,7 +96,7 @@ def build_headline(fix: Fix, *, interrupted: bool) -> Block:
         return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain}")), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""
-        if (most := most_of(fix.left_out)) is not None and not (fix.reason or "").startswith(_UNDECIDED):
+        if (most := fix.best_left_out) is not None and not (fix.reason or "").startswith(_UNDECIDED):
             words = f" {listed([f'`{name}`' for name in fix.allow])}. {describe_left_out(most)}"
             return Prose((TextSpan("Nothing within", "bold yellow"), TextSpan(words)), indent=0)
         decided = not fix.steps or any(step.result in _DECIDED and step.speedup is not None for step in fix.steps)
@@ -130,7 +129,7 @@ def _left_out(fix: Fix) -> Iterator[Block]:
     for change in fix.left_out:
         if change.speedup is not None:
             best.setdefault(change.semantics, change)
-    first = most_of(fix.left_out)
+    first = fix.best_left_out
     headline = fix.status == "nothing" and not (fix.reason or "").startswith(_UNDECIDED)
     for change in best.values():
         yield (
@@ -304,7 +303,7 @@ def _next_of_script(profile: Profile, plan: str, saved: str | None) -> Iterator[
 
 def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
     """The command that decides what this search did not: with a larger budget, or with what was left out."""
-    most = most_of(fix.left_out)
+    most = fix.best_left_out
     if fix.unfinished is not None:
         line = rerun(profile, command="fix", budget=str(fix.unfinished.budget_seconds))
         yield Command("Next", line or "", width=_KEY, note="decides")

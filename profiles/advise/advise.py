@@ -15,11 +15,11 @@ from pipeprof.profiles.advise.edits.same_line import join_same_line
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Proposal
-from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
+from pipeprof.profiles.time.thresholds import HEADSPACE_FROM, STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.hot_spots import hot_spots
 from pipeprof.profiles.view.texts import with_texts
@@ -93,14 +93,13 @@ WAIT_SHARE = Threshold(
 )
 HEADSPACE_SHARE = Threshold(
     "headspace-share",
-    0.05,
+    HEADSPACE_FROM,
     "of a step's time",
     "what cached batches through the same step save at most; less is within the noise of a run",
 )
 GATE = (WAIT_SHARE, HEADSPACE_SHARE)
 """Findings of the family `speed` are reported only from these two shares on."""
 
-UNVERIFIED = "not tried"
 MOST_SUSPICIONS = 3
 """Of what is worth a try, in a run after which nothing is tried."""
 

@@ -11,6 +11,9 @@ from pipeprof.profiles.document.base import Bound, Limit, Location, Model
 Facts: TypeAlias = dict[str, Any]
 """Numbers and words by their names."""
 
+UNVERIFIED = "not tried"
+"""Reason of a finding whose change was not measured."""
+
 
 class VerdictDetail(Model):
     """One line below the verdict's headline."""
@@ -398,6 +401,11 @@ class Fix(Model):
     """Whether the diff of a Python file applies the plan, for want of one in its calls."""
     python: list[str] = Field(default_factory=list)
     """The changes as Python, for reading."""
+
+    @property
+    def best_left_out(self) -> LeftOut | None:
+        """The change that is worth most, of those that were left out and whose worth is known."""
+        return next((change for change in self.left_out if change.speedup is not None), None)
 
 
 ScaleLimit = Literal["workers", "client", "link", "step"]

@@ -121,6 +121,12 @@ class Profile(Model):
         self._proposals = findings
 
     @property
+    def tries_one_change(self) -> bool:
+        """Whether it is about one change of an earlier run alone, which has the numbers."""
+        own = self.command[: self.command.index("--")] if "--" in self.command else self.command
+        return any(word.partition("=")[0] == "--change" for word in own)
+
+    @property
     def shows_memory(self) -> bool:
         """Whether the peak is one of the running pipeline: steps were measured, or memory is what ended the run.
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.findings import Edit
 from pipeprof.profiles.document.sharding import HostPart
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.loader import LoadedSpec
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
 _MOST_LABELS = 32

@@ -6,7 +6,7 @@ A saved profile is data that may come from somebody else: only edits that a plan
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeprof.pipelines.edits.plan import PlanError, checked_edits
@@ -20,14 +20,8 @@ from pipeprof.profiles.propose.proposal import Prediction, Proposal, different
 
 def is_run_of(saved: Profile, target: Target) -> bool:
     """Whether a saved profile is that of a complete run of a pipeline, and its files are those that were measured."""
-    searches = saved.fix is not None or saved.command[1:2] in (["fix"], ["scale"]) or tries_one(saved)
+    searches = saved.fix is not None or saved.command[1:2] in (["fix"], ["scale"]) or saved.tries_one_change
     return saved.complete and not saved.exit_code and not searches and saved.target == target
-
-
-def tries_one(saved: Profile) -> bool:
-    """Whether a profile is about one change of an earlier run alone, which has the numbers."""
-    own = saved.command[: saved.command.index("--")] if "--" in saved.command else saved.command
-    return any(word.partition("=")[0] == "--change" for word in own)
 
 
 def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]:
@@ -95,11 +89,6 @@ def _described(candidate: Proposal) -> LeftOut:
         known_by=known,
         allow=f"--allow {candidate.effect}",
     )
-
-
-def most_of(found: Sequence[LeftOut]) -> LeftOut | None:
-    """The one that is worth most, of those whose worth is known."""
-    return next((one for one in found if one.speedup is not None), None)
 
 
 def _speedup(candidate: Proposal) -> float:

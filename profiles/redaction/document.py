@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cache
-from typing import Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.shared import Record
@@ -27,52 +27,71 @@ _FREE_TEXT = words_of(
 """Fields that hold text of any kind; all others hold a fixed vocabulary or a user's own name for a stage."""
 _PATHS = frozenset({"file", "profile"})
 """Fields that are one path, which may have spaces."""
+_NUMERIC = frozenset({int, float, bool, type(None), Ellipsis})
 _FLAG = re.compile(r"--?(?P<name>[A-Za-z][\w.-]{0,99})")
 
 
 def redact(document: _Document, private: Private | None = None) -> _Document:
     """A copy without what must not be seen; host names and variables of the document itself count, too."""
-    data = document.model_dump()
     known = private or Private()
-    hosts = [name for host in _hosts(data) for name in (host, host.split(".")[0])]
-    hider = Hider(replace(known, names=(*known.names, *hosts), values={**known.values, **dict(_variables(data))}))
+    hosts = [name for host in _hosts(document) for name in (host, host.split(".")[0])]
+    hider = Hider(replace(known, names=(*known.names, *hosts), values={**known.values, **dict(_variables(document))}))
     return type(document).model_validate(_model(document, hider, free=False))
 
 
-def _hosts(data: Any) -> Iterator[str]:
-    for key, value in _entries(data):
+def _hosts(document: Any) -> Iterator[str]:
+    for key, value in _entries(document):
         if key == "host":
-            name = value.get("name") if isinstance(value, dict) else value
+            name = value.get("name") if isinstance(value, dict) else getattr(value, "name", value)
             if isinstance(name, str):
                 yield name
 
 
-def _variables(data: Any) -> Iterator[tuple[str, str]]:
-    for key, value in _entries(data):
+def _variables(document: Any) -> Iterator[tuple[str, str]]:
+    for key, value in _entries(document):
         if key == "variables" and isinstance(value, dict):
             yield from ((name, text) for name, text in value.items() if isinstance(text, str))
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:
-    """All entries of all mappings in a document."""
+    """All entries of all mappings and parts of a document that may have a text."""
     todo = [value]
     while todo:
-        one = todo.pop()
-        if isinstance(one, dict):
-            yield from ((str(key), item) for key, item in one.items())
-            todo += one.values()
-        elif isinstance(one, (list, tuple)):
-            todo += one
+        part = todo.pop()
+        if isinstance(part, Model | Record):
+            entries = [
+                (name, getattr(part, name)) for name, words in _vocabularies(type(part)).items() if words is not None
+            ]
+        elif isinstance(part, dict):
+            entries = [(str(key), item) for key, item in part.items()]
+        else:
+            if isinstance(part, (list, tuple)):
+                todo += part
+            continue
+        yield from entries
+        todo += [item for _, item in entries]
 
 
 @cache
-def _vocabularies(part: type[Any]) -> Mapping[str, frozenset[str]]:
-    """The words of each field that has a fixed vocabulary."""
+def _vocabularies(part: type[Any]) -> Mapping[str, frozenset[str] | None]:
+    """The words of each field that has a fixed vocabulary; None for a field that has numbers alone.
+
+    Series have hundreds of thousands of numbers: looking at each of them takes a second.
+    """
     if issubclass(part, Record):
         hints = {name: hint for name, hint in get_type_hints(part).items() if get_origin(hint) is not ClassVar}
     else:
         hints = {name: field.annotation for name, field in part.model_fields.items()}
-    return {name: frozenset(_literals(hint)) for name, hint in hints.items()}
+    return {name: None if _is_numeric(hint) else frozenset(_literals(hint)) for name, hint in hints.items()}
+
+
+def _is_numeric(annotation: Any) -> bool:
+    """Whether values of a type hold numbers alone."""
+    if get_origin(annotation) is Annotated:
+        return _is_numeric(get_args(annotation)[0])
+    if not (parts := get_args(annotation)):
+        return annotation in _NUMERIC
+    return get_origin(annotation) is not Literal and all(map(_is_numeric, parts))
 
 
 def _literals(annotation: Any) -> Iterator[str]:
@@ -89,9 +108,8 @@ def _model(model: Model | Record, hider: Hider, *, free: bool) -> dict[str, obje
     found: dict[str, object] = {}
     for name, words in vocabularies.items():
         value = getattr(model, name)
-        found[name] = (
-            value if isinstance(value, str) and value in words else _entry(name, value, hider, words, free=free)
-        )
+        kept = words is None or (isinstance(value, str) and value in words)
+        found[name] = value if kept else _entry(name, value, hider, words or frozenset(), free=free)
     return found
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from pipeprof.pipelines.ops.stages.distribute import Distributed
 from pipeprof.profiles.document.findings import Better, Scale, ScaleLimit, ScaleRow
 from pipeprof.profiles.wording import cores_text, percent, ratio_text, span_text
 
@@ -121,6 +120,8 @@ def lines_of(processing_mode: str, *, spec: bool) -> list[str]:
         >>> lines_of("distributed_epoch", spec=True)
         ['- distribute: {processing_mode: distributed_epoch, service: "HOST:PORT", compression: null}']
     """
+    from pipeprof.pipelines.ops.stages.distribute import Distributed
+
     if spec:
         return [f'- {Distributed.op}: {{processing_mode: {processing_mode}, service: "HOST:PORT", compression: null}}']
     call = f'{Distributed.op}("{processing_mode}", "HOST:PORT", compression=None)'

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 STEP_BOUND_BELOW = 0.05
 """Share of waiting below which the step sets the pace (xprof: not input-bound)."""
 
+HEADSPACE_FROM = 0.05
+"""Share of a step's time that cached batches must save to be more than the noise of a run."""
+
 INPUT_BOUND_FROM = 0.20
 """Share of waiting from which the pipeline sets the pace (xprof: highly input-bound)."""
 

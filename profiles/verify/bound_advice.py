@@ -16,11 +16,10 @@ from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import SetArgument, SplitMap, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.numbered import may_draw
-from pipeprof.profiles.advise.advise import UNVERIFIED
 from pipeprof.profiles.advise.edits.many_texts import maps_of_texts, saved_by_chunks, texts_in_chunks, with_what_follows
 from pipeprof.profiles.advise.edits.own_python import in_less_python, in_own_python, in_parallel, without_rounds
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US
-from pipeprof.profiles.document.findings import Predicted
+from pipeprof.profiles.document.findings import UNVERIFIED, Predicted
 from pipeprof.profiles.lines import inside, line_of, within
 from pipeprof.profiles.time.top_stage import are_twins, as_one
 from pipeprof.profiles.verify.file_points import Point, choose_point

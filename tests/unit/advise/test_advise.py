@@ -14,10 +14,10 @@ from pipeprof.pipelines.edits.edits import InsertStage, ReplaceStages, SetArgume
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module
-from pipeprof.profiles.advise.advise import GATE, UNVERIFIED, advise
+from pipeprof.profiles.advise.advise import GATE, advise
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, Threshold, by_precedence
-from pipeprof.profiles.document.findings import Finding, Kept
+from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Kept
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView

@@ -85,7 +85,7 @@ def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
         patch="- shuffle: {buffer_size: 100}   # stages.0",
         python="dataset = dataset.shuffle(buffer_size=100)  # stages.0",
         status="unverified",
-        reason=advise.UNVERIFIED,
+        reason=UNVERIFIED,
     )
     memory = MemoryPrediction(
         (

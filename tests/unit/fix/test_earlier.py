@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.fix.candidates import EVERYTHING
-from pipeprof.profiles.fix.earlier import is_run_of, left_out, most_of, proven_changes
+from pipeprof.profiles.fix.earlier import is_run_of, left_out, proven_changes
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 
 
@@ -95,8 +95,8 @@ def test_what_is_left_out_is_called_measured_or_predicted_and_names_its_flag() -
         ("a", 9.0, "predicted", "--allow order"),
         ("c", None, None, "--allow order"),
     ]
-    assert most_of(found) is found[0]
-    assert most_of(found[2:]) is None
+    assert Fix.model_construct(left_out=found).best_left_out is found[0]
+    assert Fix.model_construct(left_out=found[2:]).best_left_out is None
 
 
 def test_what_gives_no_more_than_what_was_found_is_not_left_out() -> None:
