@@ -159,6 +159,8 @@ def invoke(arguments: Sequence[str]) -> int:
     """
     sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
     SPEC_ENVIRONMENT.forget()
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     try:
         only = next(iter(arguments), "")
         result = _parser(only if only in COMMANDS else "").main(

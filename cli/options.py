@@ -653,10 +653,15 @@ def step(text: str | None) -> ParsedStep | None:
     """
     from pipeprof.pipelines.steps.step import parse_step
 
-    kind, colon, _ = (text or "none").partition(":")
+    kind, colon, value = (text or "none").partition(":")
     written = [known.name for known in registry.written_kinds()]
     if kind != "none" and not (colon and kind in written):
-        raise UsageError(f"--step: got {text!r}, expected {registry.words()}")
+        from pipeprof.pipelines.suggest import suggest
+
+        begun = [name for name in written if len(kind) > 1 and name.startswith(kind)]
+        meant = begun[0] if len(begun) == 1 else suggest(kind, written)
+        other = f" — did you mean {meant}:{value or '…'}?" if meant else ""
+        raise UsageError(f"--step: got {text!r}, expected {registry.words()}{other}")
     return _parse("--step", text, parse_step)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.memory import MemoryGrowth
@@ -202,6 +202,22 @@ def size(nbytes: float | None) -> str:
         return "n/a"
     factor, unit = next((pair for pair in _BINARY if abs(round(nbytes)) >= pair[0]), _BINARY[-1])
     return f"{round(nbytes)} B" if factor == 1 else f"{significant(nbytes / factor)} {unit}"
+
+
+def size_in_unit_of(largest: float | None) -> Callable[[float | None], str]:
+    """What writes the other sizes of a line in the unit of the largest one; what would be 0 there keeps its own.
+
+    Example:
+        >>> write = size_in_unit_of(1.2 * 2**30)
+        >>> write(1.2 * 2**30), write(402 * 2**20), write(1 << 20)
+        ('1.20 GiB', '0.39 GiB', '1.00 MiB')
+    """
+    factor, unit = next((pair for pair in _BINARY if abs(largest or 0.0) >= pair[0]), _BINARY[-1])
+    if factor < 1024**3:
+        return size
+    return lambda nbytes: (
+        size(nbytes) if abs(nbytes or 0.0) < factor / 200 else f"{(nbytes or 0.0) / factor:,.2f} {unit}"
+    )
 
 
 def grows(growth: MemoryGrowth) -> str:

@@ -78,8 +78,8 @@ def rm(
     if older is not None:
         raise UsageError("--older is about saved profiles: add --profiles")
     if bool(names) == all_:
-        msg = f"{'both names and' if all_ else 'neither names nor'} --all: give one of them; see: pipeprof data list"
-        raise UsageError(msg)
+        wrong = "got names and --all: give one of them" if all_ else "name the inputs to remove, or use --all"
+        raise UsageError(f"{wrong}; see: pipeprof data list")
     cache = locate()
     entries = list_entries(cache)
     chosen = entries if all_ else choose(names or [], entries)

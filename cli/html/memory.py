@@ -15,7 +15,7 @@ from pipeprof.cli.html.steps import MOST_STRETCHES, bands_of
 from pipeprof.cli.report.ledger import group_owners
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import seconds
-from pipeprof.profiles.wording import size
+from pipeprof.profiles.wording import size, size_in_unit_of
 
 if TYPE_CHECKING:
     from pipeprof.cli.charts.svg import Sheet
@@ -127,13 +127,14 @@ def memory_at_peak(profile: Profile) -> Iterator[Figure]:
         shown.append(("other", sum(nbytes for _, nbytes in rest)))
     rows = [Bar(name, [("", float(nbytes), "c-rest")], size(nbytes)) for name, nbytes in shown]
     when = "" if memory.ledger_at is None else f" after {seconds(memory.ledger_at.seconds)}, the last reading"
-    base = f", TensorFlow itself {size(memory.baseline_bytes)}" if memory.baseline_bytes else ""
+    write = size_in_unit_of(memory.peak_bytes)
+    base = f", TensorFlow itself {write(memory.baseline_bytes)}" if memory.baseline_bytes else ""
     yield Figure(
         "memory-owners",
         "Who owns your pipeline's memory",
         partial(_draw, rows=rows),
         "; ".join(f"{name} {size(nbytes)}" for name, nbytes in shown) + ".",
-        f"At the peak{when}: {size(memory.peak_bytes)}{base}.",
+        f"At the peak{when}: {write(memory.peak_bytes)}{base}.",
         table=Rows(("owner", "bytes"), [(name, size(nbytes)) for name, nbytes in shown]),
     )
 

@@ -8,6 +8,7 @@ from pipeprof.cli.report.ledger import describe_leak, describe_ram_budget, group
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import Scale, byte_scale, rate, seconds
+from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.wording import size
@@ -21,8 +22,7 @@ _WORTH = 0.1
 """Share of the peak below which it matters little whose the pipeline's part is."""
 _LEAST_SHARE = 0.03
 """Share of the pipeline's memory below which an owner is listed as other."""
-_GIB = 1024**3
-_WHOLE = Scale("MiB", 1024**2, 0)
+_WHOLE, _LARGER = Scale("MiB", 1024**2, 0), Scale("GiB", 1024**3, 2)
 
 
 def build_memory(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
@@ -34,22 +34,32 @@ def build_memory(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
     memory = profile.memory
     if memory.peak_bytes is None or not profile.shows_memory:
         return
-    write = _WHOLE.text if memory.peak_bytes < _GIB else size
-    text, above = f"peak {size(memory.peak_bytes)}", memory.peak_bytes
-    if memory.baseline_bytes is not None:
-        above = max(memory.peak_bytes - memory.baseline_bytes, 0)
-        text += f": TensorFlow itself {write(memory.baseline_bytes)}, your pipeline {write(above)}"
+    text, above = f"peak {size(memory.peak_bytes)}{_whose(memory)}", memory.peak_bytes - (memory.baseline_bytes or 0)
     wanted = not brief or above >= _LARGE or _is_wanted(profile)
     lines = (describe_leak(profile), describe_ram_budget(memory), _growth_to_limit(profile)) if wanted else ()
     yield Heading("Memory", text, spare=0 if any(lines) else 9)
     if not wanted:
         return
-    owners = _owners(profile, write)
+    owners = _owners(profile, _scale(memory.peak_bytes).text)
     if owners and (above >= _WORTH * memory.peak_bytes or _is_wanted(profile)):
         yield Prose(owners, spare=2 if above < _LARGE else 7)
     for line in lines:
         if line:
             yield Prose(line, hang=2)
+
+
+def _scale(peak: int) -> Scale:
+    """The unit of the line of the peak and of the line of its owners."""
+    return _WHOLE if peak < _LARGER.factor else _LARGER
+
+
+def _whose(memory: Memory) -> str:
+    """What of the peak is TensorFlow's and what the pipeline's, in the unit of the peak; empty if unknown."""
+    if memory.peak_bytes is None or memory.baseline_bytes is None:
+        return ""
+    write = _scale(memory.peak_bytes).text
+    more = max(memory.peak_bytes - memory.baseline_bytes, 0)
+    return f": TensorFlow itself {write(memory.baseline_bytes)}, your pipeline {write(more)}"
 
 
 def _is_wanted(profile: Profile) -> bool:
@@ -140,10 +150,7 @@ def _summary(profile: Profile) -> str:
     text = f"peak {size(memory.peak_bytes)}"
     if memory.peak_phase:
         text += f" in phase {memory.peak_phase}"
-    if memory.baseline_bytes is not None:
-        more = max(memory.peak_bytes - memory.baseline_bytes, 0)
-        text += f": TensorFlow itself {size(memory.baseline_bytes)}, your pipeline {size(more)}"
-    return text
+    return f"{text}{_whose(memory)}"
 
 
 def _above(phase: Phase, baseline: int | None) -> int | None:

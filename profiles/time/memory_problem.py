@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.wording import grows, listed, percent, size, stage_label
+from pipeprof.profiles.wording import grows, listed, percent, size, size_in_unit_of, stage_label
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
@@ -35,22 +35,23 @@ def describe_memory_problem(profile: Profile) -> str | None:
         if finding.family == "memory" and finding.status != "rejected"
     ]
     peak, large = memory.peak_bytes, _is_large(profile)
+    write = size_in_unit_of(peak)
     leaks = memory.growth if memory.growth is not None and memory.growth.leak else None
     if not found and not large and not leaks:
         return None
-    parts = [f"{size(peak)} at the peak" if peak is not None else "the peak is unknown"]
+    parts = [f"{write(peak)} at the peak" if peak is not None else "the peak is unknown"]
     savings = []
     for number, finding in found:
         saved, words = _saved(finding), "could go ({}, predicted)" if finding.status == "unverified" else "goes ({})"
         if saved > 0:
-            savings.append(f"{size(min(saved, above) if above is not None else saved)} of it {words.format(number)}")
+            savings.append(f"{write(min(saved, above) if above is not None else saved)} of it {words.format(number)}")
     if savings:
         parts += savings[:2]
     elif found:
         parts.append(f"see {listed([str(number) for number, _ in found])}")
     if above is not None and large:
         share = f", {percent(above / limit)} of the limit" if limit is not None and above >= LARGE_SHARE * limit else ""
-        parts.insert(1, f"{size(above)} above TensorFlow itself{share}")
+        parts.insert(1, f"{write(above)} above TensorFlow itself{share}")
     if large and not found:
         parts += _largest(profile)
     if leaks is not None:

@@ -382,7 +382,7 @@ def test_removing_by_name_and_by_the_beginning_of_one(three, capfd):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "neither names nor --all"),
+        ([], "name the inputs to remove, or use --all"),
         (["--all", "npy"], "names and --all"),
         (["csv"], "ambiguous"),
         (["nyp"], "see: pipeprof data list"),
