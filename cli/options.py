@@ -469,12 +469,17 @@ def duration(flag: str, text: str | None) -> float | None:
 
 
 def age_of(flag: str, text: str) -> float:
-    """Parse an age in seconds: days, or any duration.
+    """Parse an age in seconds: days, or a duration with a unit, since files are removed by it.
+
+    Raises:
+        UsageError: It is none of these.
 
     Example:
         >>> age_of("--older", "30d"), age_of("--older", "12h")
         (2592000.0, 43200.0)
     """
+    if text.strip().isdecimal():
+        raise UsageError(f"{flag}: {text} has no unit — did you mean {text.strip()}d, {text.strip()} days?")
     days = text.strip().removesuffix("d")
     if text.strip().endswith("d") and days.isdecimal() and int(days) > 0:
         return 86_400.0 * int(days[:6])

@@ -226,6 +226,8 @@ def test_an_unknown_kind_of_step_is_refused(with_step: Path, pipeprof: Pipeprof)
         "expected none, recorded:profile.json, simulate:12ms, jax:file.py:step, keras:file.py:model, "
         "python:file.py:function, tensorflow:convnet or torch:file.py:step"
     )
+    with pytest.raises(UsageError, match=r"— did you mean simulate:12\?"):
+        options.step("sim:12")
     assert not any("counted" in str(part) for part in spec_schema()["definitions"]["step"]["anyOf"])
 
 

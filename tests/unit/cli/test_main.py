@@ -66,6 +66,8 @@ def spec(tmp_path: Path) -> Path:
 
 def test_alone_it_prints_help(pipeprof: Pipeprof) -> None:
     alone, asked = pipeprof(), pipeprof("--help")
+    assert pipeprof("help").out == asked.out
+    assert pipeprof("help", "schema").out == pipeprof("schema", "--help").out
     assert (alone.code, asked.code) == (0, 0)
     assert alone.out == asked.out
     assert "Usage: pipeprof" in alone.out
