@@ -13,9 +13,9 @@ from pipeprof.profiles.judge.clauses import (
     change_text,
     describe_change,
     describe_interval,
+    describe_medians,
     describe_part,
     is_lacking,
-    numbers_agree,
     place_of_change,
     stage_status,
     value_text,
@@ -37,7 +37,7 @@ from pipeprof.profiles.judge.words import (
     since_of,
     what_it_is,
 )
-from pipeprof.profiles.wording import listed, percent, place_of, ratio_text, significant, span_text
+from pipeprof.profiles.wording import percent, place_of, ratio_text, significant, span_text
 
 _PAIRS = {"compare": "--pairs", "gate": "--max-pairs"}
 _OF_THIS_GATE = frozenset({"--against", "--baseline", "--out", "--format", "--max-pairs"})
@@ -319,9 +319,8 @@ def _measured(result: Result) -> Iterator[Block]:
         yield Heading("Metrics", _conditions(result))
         yield _metrics(result.metrics)
         yield from _resolution(result.metrics)
-        if apart := [metric.title for metric in result.metrics if metric.pairs and not numbers_agree(metric)]:
-            why = "the machine's speed changed between pairs, B / A compares within each of them"
-            yield Legend([("", f"A and B are medians of all pairs ({listed(apart)}): {why}.")])
+        if medians := describe_medians(result.metrics):
+            yield Legend([("", medians)])
         if len(counted(result.pairs)) < len(result.pairs):
             yield Legend([("", "Left out: pairs during which other virtual machines took much of the CPU.")])
     worse = result.worse

@@ -34,6 +34,7 @@ from pipeprof.profiles.judge.clauses import (
     change_text,
     describe_change,
     describe_interval,
+    describe_medians,
     stage_status,
     value_text,
     values_text,
@@ -259,7 +260,7 @@ def _strip(result: Result, metrics: Sequence[Metric], idents: Idents, title: str
             names=("less", "more"),
         ),
         f"{said}.",
-        caption,
+        " ".join(filter(None, (caption, describe_medians(metrics)))),
         table=Rows(
             (
                 "pipeline" if names else "metric",

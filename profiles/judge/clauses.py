@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.wording import milliseconds, percent, place_of, ratio_text, significant, size, span_text
+from pipeprof.profiles.wording import listed, milliseconds, percent, place_of, ratio_text, significant, size, span_text
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.judge.verdicts.result import Metric, Result, StageChange
 
-_AGREE = math.log(1.05)
-"""Between the change of medians and the mean change, up to which they need no explanation."""
+_AGREE, _AGREE_SHARE = math.log(1.05), 0.1
+"""Between the change of medians and the mean change, up to which they need no explanation: of ratios, and as a share of
+a difference that is above the floor."""
 _FACTOR_FROM = 2.0
 """An increase is given as a percentage below it."""
 _SUBJECTS = {
@@ -105,9 +106,22 @@ def numbers_agree(metric: Metric) -> bool:
     They are medians, and the change is the mean of those within the pairs: where the machine's speed changes from pair
     to pair, the two are apart.
     """
-    if metric.scale != "ratio" or not metric.a or not metric.b or not metric.change:
+    if metric.a is None or metric.b is None or metric.change is None:
+        return True
+    if metric.scale == "difference":
+        return abs(metric.b - metric.a - metric.change) <= max(metric.floor, _AGREE_SHARE * abs(metric.change))
+    if not metric.a or not metric.b or not metric.change:
         return True
     return abs(math.log(metric.b / metric.a / metric.change)) <= _AGREE
+
+
+def describe_medians(metrics: Sequence[Metric]) -> str:
+    """State of which metrics the change is not that of the values of both sides, and why; empty of none."""
+    apart = [metric.title for metric in metrics if metric.pairs and metric.limit is None and not numbers_agree(metric)]
+    if not apart:
+        return ""
+    why = "the machine's speed changed between pairs, and the change is the mean of those within them"
+    return f"A and B are medians of all pairs ({listed(apart)}): {why}."
 
 
 def is_lacking(metric: Metric) -> bool:

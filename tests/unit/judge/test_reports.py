@@ -359,6 +359,10 @@ def test_values_and_the_change_agree_or_say_why_not():
     metric.a, metric.b, metric.change, metric.low, metric.high = 10.3, 19.6, 1.62, 0.974, 2.70
     assert "10.3 → 19.6 ms (medians), 1.62× from pair to pair (0.974–2.70)" in sentence_of(metric)
     assert "A and B are medians of all pairs (step interval)" in paint(build_result(found, None), Style(200))
+    metric.scale, metric.floor, metric.a, metric.b, metric.change = "difference", 0.1, 19.5, 15.8, -6.4
+    assert not clauses.numbers_agree(metric)
+    metric.b = 13.0
+    assert clauses.numbers_agree(metric)
 
 
 def test_a_side_that_failed_is_run_alone():
