@@ -284,20 +284,32 @@ def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:
     shown = (main.name if main else "step_ms", "peak_bytes")
     known = {name: {row.name: row for row in metrics if row.limit is None} for name, metrics in rows.items()}
     yield Heading("Values" if result.scan else "Pipelines", _conditions(result))
-    columns = [Column("", ["A", *(name.upper() for name in rows)], right=False)]
+    columns = [Column("", ["A", *(name.upper() for name in rows)], right=False, keep=8 if result.scan else None)]
     if result.scan is not None:
         columns.append(Column("value", result.scan.values))
-    for metric, keep in zip(shown, (4, 2), strict=True):
+    # Of the second metric a narrow screen keeps the values longest, which have its name.
+    for metric, keep, of_interval in zip(shown, ((None, None, None), (7, 6, 5)), (4, 2), strict=True):
         of_metric = [known[name].get(metric) for name in rows]
         first = next((row for row in of_metric if row is not None), None)
         if first is None:
             continue
         values = [value_text(first, first.a), *(value_text(row, row.b) if row else "" for row in of_metric)]
         columns += [
-            Column(first.title, values),
-            Column("/ A", ["", *(describe_change(row) if row else "" for row in of_metric)], right=False),
-            Column("98 %", ["", *(describe_interval(row) if row else "" for row in of_metric)], right=False, keep=keep),
-            Column("is", ["", *(what_it_is(row) if row and row.pairs else "" for row in of_metric)], right=False),
+            Column(first.title, values, keep=keep[0]),
+            Column("/ A", ["", *(describe_change(row) if row else "" for row in of_metric)], right=False, keep=keep[1]),
+            Column(
+                "98 %",
+                ["", *(describe_interval(row) if row else "" for row in of_metric)],
+                right=False,
+                keep=of_interval,
+            ),
+            Column(
+                "is",
+                ["", *(what_it_is(row) if row and row.pairs else "" for row in of_metric)],
+                right=False,
+                keep=keep[2],
+                shrink_to=11,
+            ),
         ]
     yield Table(columns)
     if main is not None and main.pairs:
@@ -437,13 +449,15 @@ def _metrics(metrics: Sequence[Metric], name: str = "B") -> Table:
     divided = [f"{ratio_text(one.normalised)}" if one.normalised is not None else "" for one in metrics]
     return Table(
         [
-            Column("", [_title(metric) for metric in metrics], right=False),
-            Column("A", [a for a, _ in values]),
-            Column(name, [b for _, b in values]),
+            Column("", [_title(metric) for metric in metrics], right=False, shrink_to=11),
+            Column("A", [a for a, _ in values], keep=4),
+            Column(name, [b for _, b in values], keep=5),
             Column(f"{name} / A", [describe_change(metric) for metric in metrics], right=False),
             *([Column("normalised", divided, right=False)] if any(divided) else []),
-            Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=3),
-            Column(f"{name} is", [_words(metric) if metric.pairs else "" for metric in metrics], right=False),
+            Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=2),
+            Column(
+                f"{name} is", [_words(metric) if metric.pairs else "" for metric in metrics], right=False, shrink_to=11
+            ),
         ]
     )
 

@@ -128,6 +128,14 @@ def test_several_pipelines_have_one_table(golden, scan):
     assert Result.model_validate_json(found.model_dump_json()).further == found.further
 
 
+@pytest.mark.parametrize("found", [of_four(), of_four(scan=True), result(), result("gate", factor=1.12)])
+def test_forty_columns_are_enough_for_the_metrics(found):
+    lines = paint(build_result(found, None), Style(width=40)).splitlines()
+    # A command is one line, to be copied.
+    assert max(len(line) for line in lines if not line.startswith(("Self-test", "Next"))) <= 40
+    assert any(line.split()[-1:] in (["faster"], ["slower"]) for line in lines)
+
+
 def test_of_several_pipelines_each_has_its_metrics_where_all_are_shown():
     shown = paint(build_result(of_four(), None, verbose=True), Style(width=100))
     assert all(f"{name} compared with A" in shown for name in "BCD")
