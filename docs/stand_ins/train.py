@@ -54,8 +54,9 @@ def main() -> None:
     options.add_argument("--epochs", type=int, default=3)
     options.add_argument("--lr", type=float, default=0.1)
     given = options.parse_args()
+    dataset = make_dataset()
     for _ in range(given.epochs):
-        for images, labels in make_dataset():
+        for images, labels in dataset:
             train_step(images, labels)
 
 
