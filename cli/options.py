@@ -205,7 +205,7 @@ Turns = Annotated[
     option(
         "",
         "|".join(TURNS),
-        "With --rerun: measure in epochs of one process, or in several.  [default: epochs where a start is longer]",
+        "With --rerun: measure in epochs of one process, or in several.  [default: epochs if a start is longer]",
         words=TURNS,
     ),
 ]

@@ -119,7 +119,7 @@ class GateOptions(RerunOptions):
         ),
     ] = None
     measure: Annotated[
-        bool, flag("--measure", "Measure also where both sides are the same pipeline; without it, that passes at once.")
+        bool, flag("--measure", "Measure even if both sides are the same pipeline; without it, that passes at once.")
     ] = False
     max_pairs: Annotated[Text, option("--max-pairs", "N", "Pairs after which it gives up.  [default: 15]")] = None
     max_step_ms: Annotated[Text, option("", "BUDGET", "Step interval: 5%, 20ms, warn or off.  [default: 3%]")] = None
