@@ -79,11 +79,12 @@ class Files:
 def _card(profile: Profile, finding: Finding, number: int, files: Files, idents: Idents, *, folded: bool) -> Card:
     ident = idents.of(f"finding {number}")
     parts: list[Part] = [*_change(profile, finding, ident), *files.of_finding(number, idents)]
-    if finding.sentence and finding.rule not in WITHOUT_RULE:
-        parts.append(Note(finding.sentence))
+    seen: list[Part] = [Note(finding.sentence)] if finding.sentence and finding.rule not in WITHOUT_RULE else []
+    # What was measured needs no reasons on the first screen.
+    behind: list[Part] = seen if finding.status == "kept" else []
+    parts += [] if finding.status == "kept" else seen
     if kept := describe_kept(profile, finding.cache):
         parts.append(Note(kept))
-    behind: list[Part] = []
     facts = list(_facts(profile, finding))
     if facts:
         behind.append(Facts(facts))
