@@ -140,7 +140,7 @@ def over_time(profile: Profile, *, half: bool = False) -> Iterator[Figure]:
         legend = [("c-wait", "waits", milliseconds(steps.known_wait_ms)), ("c-main", "device busy", milliseconds(busy))]
         caption += f" Busy is the mean of all steps, {milliseconds(busy)}; the rest waits."
     bands = () if found.own else bands_of(profile, found.edges[0], found.edges[-1])
-    stack = Stack(found.edges, layers, "ms", milliseconds, bands, height=210)
+    stack = Stack(found.edges, layers, "ms", milliseconds, bands, height=170 if half else 210)
     quantiles = steps.interval_ms
     length = seconds(found.edges[-1] - found.edges[0])
     shown = (
