@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,9 @@ def short(value: float) -> str:
     return "0" if text in {"-0", ""} else text
 
 
+_level = itemgetter(1)
+
+
 def thinned(values: Sequence[tuple[float, float]], most: int) -> list[tuple[float, float]]:
     """Points of a line, at most so many: of each stretch the lowest and the highest, so that no peak is lost.
 
@@ -129,7 +133,7 @@ def thinned(values: Sequence[tuple[float, float]], most: int) -> list[tuple[floa
     kept = []
     for start in range(0, len(values), size):
         part = values[start : start + size]
-        ends = {min(part, key=lambda point: point[1]), max(part, key=lambda point: point[1])}
+        ends = {min(part, key=_level), max(part, key=_level)}
         kept += sorted(ends)
     return kept
 

@@ -154,9 +154,9 @@ def _facts(profile: Profile, finding: Finding) -> Iterator[tuple[str, str]]:
 
 def _rule(finding: Finding, ident: str) -> Iterator[Part]:
     """Why it matters, and when not."""
-    from pipeprof.profiles.advise.rule import rules
+    from pipeprof.profiles.advise.rule import rule_named
 
-    rule = rules().get(finding.rule)
+    rule = rule_named(finding.rule) if finding.rule not in WITHOUT_RULE else None
     if rule is not None:
         pairs = [("Why it matters", rule.why), ("Fix", rule.fix), ("Ignore when", rule.ignore_when)]
         yield Fold(f"{ident}-rule", f"Rule {rule.name}", [Facts(pairs)], rule.title, printed=False)

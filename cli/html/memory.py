@@ -8,8 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.charts.areas import Bar, Layer, Level, Stack, bars
-from pipeprof.cli.charts.lanes import Lane, draw_lanes
-from pipeprof.cli.charts.scales import largest
+from pipeprof.cli.charts.lanes import MOST_POINTS, Lane, draw_lanes
+from pipeprof.cli.charts.scales import largest, thinned
 from pipeprof.cli.html.parts import Figure, Rows
 from pipeprof.cli.html.steps import MOST_STRETCHES, bands_of
 from pipeprof.cli.report.ledger import group_owners
@@ -150,9 +150,8 @@ def tuned(profile: Profile) -> Iterator[Figure]:
     lanes = [_lane(stage, names) for stage in stages if stage.buffer_fill][:_MOST_LANES]
     if not lanes:
         return
-    end = max(
-        [profile.steps.seconds if profile.steps else 0.0, *(points[-1][0] for lane in lanes if (points := lane.points))]
-    )
+    ends = [stage.buffer_fill[-1][0] for stage in stages if stage.buffer_fill]
+    end = max([profile.steps.seconds if profile.steps else 0.0, *ends])
     chosen = [f"{names[stage.id]} {_choice(stage)}" for stage in stages if stage.tunable and _choice(stage)]
     more = f"; and {len(chosen) - _MOST_CHOICES:,} more" if chosen[_MOST_CHOICES:] else ""
     choices = f"TensorFlow chose, at the end: {'; '.join(chosen[:_MOST_CHOICES])}{more}." if chosen else ""
@@ -213,7 +212,8 @@ def _lane(stage: Stage, names: dict[str, str]) -> Lane:
     points = stage.buffer_fill or []
     most = largest(value for _, value in points)
     note = f"at most {most:,.0f} elements" + (f" · {_choice(stage)}" if stage.tunable and _choice(stage) else "")
-    return Lane(names[stage.id], note, points=points, top=f"{most:,.0f} elements")
+    # Once for both widths.
+    return Lane(names[stage.id], note, points=thinned(points, MOST_POINTS), top=f"{most:,.0f} elements")
 
 
 def _choice(stage: Stage) -> str:

@@ -13,6 +13,8 @@ from abc import ABC
 from collections.abc import Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import ClassVar
 
 from pipeprof.profiles.propose.proposal import Family, Proposal, Semantics
@@ -122,10 +124,29 @@ def rules() -> Mapping[str, Rule]:
     found: dict[str, Rule] = {}
     for module_info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         module = importlib.import_module(module_info.name)
-        for value in vars(module).values():
-            if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__:
-                found[value.name] = value()
+        found |= {rule.name: rule for rule in _rules_in(module)}
     return dict(sorted(found.items()))
+
+
+def _rules_in(module: ModuleType) -> Iterator[Rule]:
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, Rule) and value.__module__ == module.__name__:
+            yield value()
+
+
+@functools.cache
+def rule_named(name: str) -> Rule | None:
+    """One rule; of the others no module is loaded where this one's has its name, which saves most of the time."""
+    package = importlib.import_module("pipeprof.profiles.advise.rules")
+    # The name may come from somebody else's profile.
+    file = f"{name.replace('-', '_')}.py" if re.fullmatch(r"[a-z0-9-]+", name) else None
+    for folder in map(Path, package.__path__) if file is not None else ():
+        for path in folder.rglob(file):
+            parts = path.relative_to(folder).with_suffix("").parts
+            for rule in _rules_in(importlib.import_module(".".join((package.__name__, *parts)))):
+                if rule.name == name:
+                    return rule
+    return rules().get(name)
 
 
 def by_precedence(rules: Mapping[str, Rule]) -> list[Rule]:

@@ -446,8 +446,6 @@ def _is_profile(document: object) -> bool:
 
 _USUAL_DIGITS = 300
 """Digits up to which an integer is surely smaller than the largest float."""
-_MAY_BE_TOO_LARGE = re.compile(rb"[\d.]{200}|[\d.][eE]\+?\d{3,}(?:[\s,\]}]|\Z)")
-"""Found in every document with a number that is larger than any float; without one, C reads the numbers."""
 
 
 class NumberError(ValueError):
@@ -462,8 +460,6 @@ def parse_json(raw: bytes) -> Any:
         ValueError: It is not JSON.
         RecursionError: It is nested too deeply.
     """
-    if not _MAY_BE_TOO_LARGE.search(raw):
-        return json.loads(raw, parse_constant=_refuse_constant)
     return json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
 
 

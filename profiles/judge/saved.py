@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -98,12 +99,15 @@ def _facts(host: Host) -> dict[str, str]:
 
 
 _KINDS = frozenset(get_args(Result.model_fields["kind"].annotation))
+_A_KIND = re.compile(rb'"kind"\s*:\s*"(?:%s)"' % "|".join(sorted(_KINDS)).encode())
 
 
 def kind_of_result(path: Path) -> str | None:
     """The kind of a result of ``compare`` or ``gate``; None for anything else, which is for the reader of profiles."""
     try:
-        document = json.loads(path.read_bytes()) if path.is_file() and path.stat().st_size <= MAX_BYTES else None
+        raw = path.read_bytes() if path.is_file() and path.stat().st_size <= MAX_BYTES else b""
+        # A long profile is not parsed twice.
+        document = json.loads(raw) if _A_KIND.search(raw) else None
     except (OSError, ValueError, RecursionError):
         return None
     kind = document.get("kind") if isinstance(document, dict) and "pairs" in document else None
