@@ -19,7 +19,7 @@ from pipeprof.pipelines.edits.edits import to_document
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import rules as package
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
-from pipeprof.profiles.advise.rule import Rule, Threshold, by_precedence, rules
+from pipeprof.profiles.advise.rule import Rule, Threshold, by_precedence, rule_named, rules
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
@@ -82,6 +82,12 @@ def test_names_are_kebab_case_and_texts_are_there(name: str) -> None:
     assert not rule.title.endswith(".")
     for text in TEXTS[1:]:
         assert getattr(rule, text).endswith("."), text
+
+
+def test_a_rule_is_found_by_its_name_alone() -> None:
+    assert {name: type(rule_named(name)) for name in rules()} == {name: type(rule) for name, rule in rules().items()}
+    for other in ("measured", "../rule", "rule", "*", "", "serial_map_cpu"):
+        assert rule_named(other) is None
 
 
 def test_titles_are_unique() -> None:
