@@ -11,7 +11,7 @@ from pipeprof.cli.text.units import Scale, byte_scale, rate, seconds
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase
-from pipeprof.profiles.wording import size
+from pipeprof.profiles.wording import size, size_in_unit_of
 
 _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""
@@ -34,13 +34,14 @@ def build_memory(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
     memory = profile.memory
     if memory.peak_bytes is None or not profile.shows_memory:
         return
-    text, above = f"peak {size(memory.peak_bytes)}{_whose(memory)}", memory.peak_bytes - (memory.baseline_bytes or 0)
+    write, above = _scale(memory.peak_bytes).text, memory.peak_bytes - (memory.baseline_bytes or 0)
+    text = f"peak {size(memory.peak_bytes)}{_whose(memory, write)}"
     wanted = not brief or above >= _LARGE or _is_wanted(profile)
     lines = (describe_leak(profile), describe_ram_budget(memory), _growth_to_limit(profile)) if wanted else ()
     yield Heading("Memory", text, spare=0 if any(lines) else 9)
     if not wanted:
         return
-    owners = _owners(profile, _scale(memory.peak_bytes).text)
+    owners = _owners(profile, write)
     if owners and (above >= _WORTH * memory.peak_bytes or _is_wanted(profile)):
         yield Prose(owners, spare=2 if above < _LARGE else 7)
     for line in lines:
@@ -53,11 +54,10 @@ def _scale(peak: int) -> Scale:
     return _WHOLE if peak < _LARGER.factor else _LARGER
 
 
-def _whose(memory: Memory) -> str:
+def _whose(memory: Memory, write: Callable[[float], str]) -> str:
     """What of the peak is TensorFlow's and what the pipeline's, in the unit of the peak; empty if unknown."""
     if memory.peak_bytes is None or memory.baseline_bytes is None:
         return ""
-    write = _scale(memory.peak_bytes).text
     more = max(memory.peak_bytes - memory.baseline_bytes, 0)
     return f": TensorFlow itself {write(memory.baseline_bytes)}, your pipeline {write(more)}"
 
@@ -150,7 +150,7 @@ def _summary(profile: Profile) -> str:
     text = f"peak {size(memory.peak_bytes)}"
     if memory.peak_phase:
         text += f" in phase {memory.peak_phase}"
-    return f"{text}{_whose(memory)}"
+    return f"{text}{_whose(memory, size_in_unit_of(memory.peak_bytes))}"
 
 
 def _above(phase: Phase, baseline: int | None) -> int | None:
