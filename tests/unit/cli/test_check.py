@@ -16,7 +16,7 @@ from pipeprof.pipelines.edits.edits import SetArgument
 from pipeprof.profiles.advise import advise
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
