@@ -74,6 +74,10 @@ class Target(Model):
     host: HostPart | None = None
     """Of `--host`: the one of several hosts whose part was measured; `None` for all of the data."""
 
+    def is_of_same_files(self, other: Target) -> bool:
+        """Whether two targets are the same as named and read, whatever a run has found out about their graphs."""
+        return self.model_copy(update={"graph_sha256": other.graph_sha256}) == other
+
 
 class DataSize(Model):
     """Size of the whole data set, in one of two units: what was measured may be a sample of it."""
