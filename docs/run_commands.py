@@ -62,7 +62,7 @@ _DISPATCHER = (
 BEFORE = {
     "pipeprof worker": f'timeout 110 python -c "{_DISPATCHER}" > /dev/null 2>&1 &',
     "fix spec.yaml --change": _SPEC,
-    "fix train.py --change": "env -u PIPEPROF_BUDGET pipeprof run train.py",
+    "fix train.py --change": "cp waiting.py train.py && env -u PIPEPROF_BUDGET pipeprof run train.py",
     "show --out fast.plan.json": "pipeprof fix train.py:make_dataset --step simulate:1ms",
     "--baseline base.json": "pipeprof gate spec.yaml --baseline base.json --update-baseline",
     "show --history gates.jsonl": "pipeprof gate a.yaml --against b.yaml --history gates.jsonl",

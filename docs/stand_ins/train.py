@@ -22,7 +22,7 @@ def augment(images, labels):
 
 def make_dataset(split: str = "train", batch_size: int = 32) -> tf.data.Dataset:
     numbers = tf.data.Dataset.range(STEPS * batch_size if split == "train" else 64)
-    return numbers.map(decode, num_parallel_calls=1).batch(batch_size).map(augment)
+    return numbers.map(decode).batch(batch_size).map(augment)
 
 
 def make() -> tf.data.Dataset:
