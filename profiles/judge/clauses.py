@@ -116,7 +116,7 @@ def numbers_agree(metric: Metric) -> bool:
 
 
 def describe_medians(metrics: Sequence[Metric]) -> str:
-    """State of which metrics the change is not that of the values of both sides, and why; empty of none."""
+    """Name the metrics whose change differs from that of their medians, and why; empty if there are none."""
     apart = [metric.title for metric in metrics if metric.pairs and metric.limit is None and not numbers_agree(metric)]
     if not apart:
         return ""
