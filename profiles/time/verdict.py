@@ -22,7 +22,7 @@ from pipeprof.profiles.time.limits.restarts import (
 )
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
 from pipeprof.profiles.time.memory_problem import describe_memory_problem, memory_is_critical, memory_matters
-from pipeprof.profiles.time.proven import describe_proven
+from pipeprof.profiles.time.proven import bound_was_passed, describe_proven
 from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.top_stage import (
     MOST_FROM,
@@ -306,7 +306,9 @@ def _rate(profile: Profile, steps: Steps) -> str:
 
 def _empty_loop(profile: Profile) -> str:
     headspace = profile.headspace
-    return f"; an empty loop reaches {significant(1e3 / headspace.replayed_ms)}" if headspace is not None else ""
+    if headspace is None or bound_was_passed(profile):
+        return ""
+    return f"; an empty loop reaches {significant(1e3 / headspace.replayed_ms)}"
 
 
 def _cpu_bound(profile: Profile, steps: Steps, bottleneck: Bottleneck | None) -> str | None:
