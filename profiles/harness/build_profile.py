@@ -348,7 +348,7 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         swallowed=observed.swallowed,
     )
     stages = with_workers(
-        stages, facts.service_workers, [one.address for one in observed.services if one.local and one.address]
+        stages, _registered(facts, observed), [one.address for one in observed.services if one.local and one.address]
     )
     # What the worker knows of the reason takes the place of what follows from the graphs.
     said = {warning.code for warning in observed.warnings}
@@ -365,6 +365,13 @@ def _attribute_time(
     return attribute_time(stages, work, _cpu_usage(facts, observed, steps), facts.host.cores)
 
 
+def _registered(facts: RunFacts, observed: Observed) -> dict[str, int]:
+    """Return the number of workers by the address of their dispatcher: as it says, or as they were started."""
+    started = len(observed.started.workers) if observed.started is not None else 0
+    own = {one.address: started for one in observed.services if one.local and one.address is not None}
+    return {**facts.service_workers, **own}
+
+
 def _on_workers(
     facts: RunFacts, observed: Observed, stages: list[Stage] | None, steps: Steps | None, graphs: StageGraphs | None
 ) -> list[Stage] | None:
@@ -374,8 +381,7 @@ def _on_workers(
         return stages
     interval_ms = steps.interval_ms.mean if steps is not None else None
     workers = joined_workers(facts.worker_list, traced.workers if traced is not None else ())
-    counts = [facts.service_workers.get(service.address or "") for service in observed.services]
-    load = load_of(workers, interval_ms, sum(count or 0 for count in counts))
+    load = load_of(workers, interval_ms, sum(_registered(facts, observed).values()))
     pairs = [
         (one.dataset_id, StageGraphs.of(one.written, one.executed, by_address=False)) for one in observed.registered
     ]

@@ -51,7 +51,7 @@ from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
 from pipeprof.profiles.wording import stage_place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
@@ -180,7 +180,6 @@ class Run:
         self._judge_at = 0.0
         self._services: list[ServiceState] = []
         self._met = False
-        self._started: int | None = None
         self._workers = WorkersWatch()
 
     def warn(self, code: str, message: str) -> None:
@@ -196,7 +195,6 @@ class Run:
         with Signals().installed() as signals:
             limit = self._limit.bytes if self._limit else None
             job = job_of(self._settings, self._plan, folders, memory_limit=limit, warm=self._warm)
-            self._started = job.workers
             job = replace(job, calibrate=self._settings.calibrate and lacks(self._facts.host))
             with RunFamily() as family:
                 worker = WorkerProcess(job, family)
@@ -474,11 +472,11 @@ class Run:
         self._facts.disk = self._disk(seconds)
         for service in self._observed.services:
             address = service.address
-            if address is None or address in self._facts.service_workers:
+            if address is None or service.local or address in self._facts.service_workers:
                 continue
-            workers = self._started if service.local else _count(ask(address).workers)
+            workers = ask(address).workers
             if workers is not None:
-                self._facts.service_workers[address] = workers
+                self._facts.service_workers[address] = len(workers)
 
     def _disk(self, seconds: float) -> Disk:
         """Return the bytes read from storage while measuring."""
@@ -538,10 +536,6 @@ class Run:
 
     def _save(self, sampler: Sampler) -> None:
         self._writer.write(assemble(self._facts, self._observed, sampler))
-
-
-def _count(workers: Sequence[str] | None) -> int | None:
-    return None if workers is None else len(workers)
 
 
 def saving_of(seconds: float) -> tuple[float, float]:

@@ -56,6 +56,12 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
     return found
 
 
+def bound_was_passed(profile: Profile) -> bool:
+    """Whether a change was measured to be faster than the run's own bound: a loop over stored batches, timed once."""
+    bound = profile.headspace.speedup if profile.headspace is not None else math.inf
+    return any(_number(one, "speedup") > bound for one in profile.findings or () if one.status == "kept")
+
+
 def if_it_fits(profile: Profile) -> str:
     """State for which data a cache is advice."""
     known = profile.data_size is not None

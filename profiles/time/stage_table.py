@@ -231,7 +231,10 @@ def explain_stages(
     timed = {
         place: number
         for place, number in unobserved.items()
-        if number < _NONE or _is_traced(number / max(batches, 1), (traced or {}).get(place, 0.0), traced_batches)
+        if number < _NONE
+        # Of parts that are read in turn, those that the trace saw stand for the others.
+        or place in costs.of_parts
+        or _is_traced(number / max(batches, 1), (traced or {}).get(place, 0.0), traced_batches)
     }
     table = _StageTable(
         graphs,
@@ -572,9 +575,9 @@ def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
 
 
 def _without_unknown_bytes(stage: Stage) -> Stage:
-    """A row whose buffer has an unknown size where it holds sparse or ragged tensors: their handles are counted."""
-    handles = any(component.dtype == "variant" for component in stage.element_spec or ())
-    return stage.model_copy(update={"buffered_bytes": None}) if handles and stage.buffered_elements else stage
+    """A row whose buffer has an unknown size where it holds sparse or ragged tensors."""
+    unknown = stage.gives_handles and stage.buffered_elements
+    return stage.model_copy(update={"buffered_bytes": None}) if unknown else stage
 
 
 def _made(cost: Cost) -> dict[str, object]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
-from pipeprof.profiles.time.bottleneck import find_bottleneck, label_stages
+from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.limits.cores import cores_are_the_limit, cores_needed, describe_nearly_full
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
 from pipeprof.profiles.time.limits.restarts import (
@@ -22,7 +22,7 @@ from pipeprof.profiles.time.limits.restarts import (
 )
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
 from pipeprof.profiles.time.memory_problem import describe_memory_problem, memory_is_critical, memory_matters
-from pipeprof.profiles.time.proven import describe_proven
+from pipeprof.profiles.time.proven import bound_was_passed, describe_proven
 from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.top_stage import (
     MOST_FROM,
@@ -45,6 +45,7 @@ from pipeprof.profiles.wording import (
     significant,
     size,
     stage_label,
+    stage_labels,
 )
 
 if TYPE_CHECKING:
@@ -306,7 +307,9 @@ def _rate(profile: Profile, steps: Steps) -> str:
 
 def _empty_loop(profile: Profile) -> str:
     headspace = profile.headspace
-    return f"; an empty loop reaches {significant(1e3 / headspace.replayed_ms)}" if headspace is not None else ""
+    if headspace is None or bound_was_passed(profile):
+        return ""
+    return f"; an empty loop reaches {significant(1e3 / headspace.replayed_ms)}"
 
 
 def _cpu_bound(profile: Profile, steps: Steps, bottleneck: Bottleneck | None) -> str | None:
@@ -475,7 +478,7 @@ def _unknown_costs(profile: Profile, epochs: int) -> str:
     if not unknown:
         return describe_missing(profile)
     their = "its cost" if len(unknown) == 1 else "their costs"
-    return f"unknown: {label_stages(unknown)} finished before {their} could be read"
+    return f"unknown: {stage_labels(unknown)} finished before {their} could be read"
 
 
 def _not_reached(profile: Profile) -> str:

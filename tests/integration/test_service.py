@@ -338,10 +338,9 @@ def test_a_local_service_is_started_for_the_run_and_is_its_own(tmp_path: Path) -
     # Its processes are those of the run.
     assert profile.contention.service_cores is None
     costs = {stage.op: stage.on_workers for stage in profile.stages or () if stage.on_workers is not None}
-    assert max(costs, key=lambda op: costs[op].share or 0.0) == "map"
-    assert costs["map"].cpu_ms_per_batch is not None
-    assert costs["map"].cpu_ms_per_batch > 0.5 * (row.service.cpu_ms_per_batch or 0.0) > 0.0
-    assert [one.op for one in costs["map"].ops or ()][:1] == ["RandomUniform"]
+    assert (costs["map"].cpu_ms_per_batch or 0.0) > 0.0
+    assert (row.service.cpu_ms_per_batch or 0.0) > 0.0
+    assert "RandomUniform" in [one.op for one in costs["map"].ops or ()]
     assert (row.service.traced_batches or 0) > 0
     assert [(one.traced, one.untraced) for one in row.service.worker_list] == [(True, None)] * 2
     assert all((one.cores or 0.0) > 0.0 and (one.rss_bytes or 0) > 10**7 for one in row.service.worker_list)

@@ -174,6 +174,8 @@ class Costs:
     """Elements that a dataset took of its input for one of its own, by dataset."""
     lost: Sequence[Lost] = ()
     """Elements that raised an error, which another dataset swallowed."""
+    of_parts: Mapping[str, float] = field(default_factory=dict)
+    """Elements of datasets that are read one after the other, by dataset."""
 
 
 @dataclass
@@ -214,8 +216,12 @@ def measure(executed: StageGraph, segments: Sequence[Segment]) -> Costs:
     costs = Costs(ratios=ratios, lost=_count_lost(executed, epochs, counts))
     sums: dict[str, _Sum] = defaultdict(_Sum)
     elements = sum(_add(costs, sums, segment, ratios) for epoch in epochs for segment in epoch)
+    costs.of_parts = _count_parts(executed, counts, sums, elements)
     costs.by_id = {
-        place: replace(_cost(total, elements), pass_elements=elements_of_pass(*passes.get(place, ((), ()))))
+        place: replace(
+            _cost(total, elements, costs.of_parts.get(place, math.inf)),
+            pass_elements=elements_of_pass(*passes.get(place, ((), ()))),
+        )
         for place, total in sums.items()
         if total.placed
     }
@@ -408,13 +414,46 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment, ratios: Mapping
     return elements
 
 
-def _cost(total: _Sum, elements: int) -> Cost:
-    """Convert sums to a cost, extrapolating the unobserved part; ``elements`` are those of the whole pipeline."""
+def _count_parts(
+    executed: StageGraph, counts: Mapping[str, int | None], sums: Mapping[str, _Sum], elements: int
+) -> dict[str, float]:
+    """Return the elements of datasets that another one reads one after the other, and of what is below them.
+
+    A part is at work for a short time: what the readings then had of it does not hold for the rest of the window. Each
+    has as many passes, parts of one included, as the dataset that joins them.
+    """
+    found: dict[str, float] = {}
+    for join in reversed(list(executed.walk())):
+        length, total = counts.get(join.id), sums.get(join.id)
+        if join.traits.cardinality != "sum" or join.id in found or not length or length < 0:
+            continue
+        if total is None or total.covered <= 0:
+            continue
+        passes = total.expected * elements / total.covered / length
+        todo = list(join.inputs)
+        while todo:
+            place = executed.skip_options(todo.pop())
+            node, number = executed.nodes[place], counts.get(place)
+            if place not in found and number is not None and number >= 0 and not node.traits.restarts:
+                found[place] = number * passes
+                todo += node.inputs
+    return found
+
+
+def _cost(total: _Sum, elements: int, most: float = math.inf) -> Cost:
+    """Convert sums to a cost, extrapolating the unobserved part.
+
+    Args:
+        elements: Those of the whole pipeline.
+        most: The most that it can have given.
+    """
     if total.covered <= 0 < elements:
         return replace(total.state, unseen=True, seen=0.0)
     whole = elements / total.covered if total.covered else 1.0
-    expected = total.expected * whole
-    inputs = max(0.0, total.inputs) * whole if total.inputs is not None else None
+    expected = min(total.expected * whole, max(most, total.seen))
+    inputs = None
+    if total.inputs is not None:
+        inputs = max(0.0, min(total.inputs * whole, max(most, total.inputs_seen)))
     if total.seen == 0:
         if expected > 0:
             return replace(total.state, unseen=True, seen=0.0)

@@ -2,8 +2,8 @@
 
 Stages before a shuffle that holds the whole dataset run in one burst, while the model is not sampled. Their counts
 follow from the nearest sampled stage after them; where the graph does not fix how many inputs a stage needs, from the
-trace's counts. Stages before a cache run either in every epoch (if a ``take`` follows it) or no longer: the trace shows
-which. Any other count stays unknown.
+trace's counts. Of parts that are read one after the other, each has its share of a pass. Stages before a cache run
+either in every epoch (if a ``take`` follows it) or no longer: the trace shows which. Any other count stays unknown.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class _CountInference:
                     todo.append((below, self.costs.by_id[below].elements))
                     continue
                 barely = self.costs.by_id[below].elements if below in self.costs.by_id else 0.0
-                through = barely or self._input_count(node, below, elements)
+                through = self.costs.of_parts.get(below) or barely or self._input_count(node, below, elements)
                 if through is not None:
                     self.found[below] = through
                 todo.append((below, through))

@@ -7,6 +7,7 @@ what it saw does not stand for the others, and there is no time.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -49,12 +50,14 @@ def _by_window(times: Times, work: Mapping[str, Work]) -> Times:
 def _by_elements(times: Times, work: Mapping[str, Work], batches: int | None) -> Times:
     """Stages without a model sample: the trace's time for an element, times the number of their elements."""
     found = {time.row.id: time for time in times}
+    alike = _Alike(times, work)
     for time in times:
         if time.inside_ms is not None or time.row.fused_with is not None or not batches:
             continue
         parts = parts_of(time, times)
         counted = [part.row for part in parts if part.row.elements is not None and _elements(part.row, work)]
         if not counted or not counted[-1].elements:
+            found[time.row.id] = alike.timed(time, parts, batches)
             continue
         scale = counted[-1].elements / batches / work[counted[-1].id].elements
         if scale * LEAST_SEEN > 1:
@@ -64,6 +67,35 @@ def _by_elements(times: Times, work: Mapping[str, Work], batches: int | None) ->
             found[part.row.id] = _with_parts(part, work, scale)
         found[time.row.id] = replace(found[time.row.id], inside_ms=inside, timed_by="trace")
     return tuple(found[time.row.id] for time in times)
+
+
+class _Alike:
+    """Stages that the same line makes with the same function, as a loop does, and what an element takes in them.
+
+    Each of hundreds is at work for a moment: those that the trace saw stand for those that it did not.
+    """
+
+    def __init__(self, times: Times, work: Mapping[str, Work]) -> None:
+        self._ms: dict[object, float] = defaultdict(float)
+        self._elements: dict[object, float] = defaultdict(float)
+        for time in times:
+            parts = parts_of(time, times) if time.row.fused_with is None and _made_by(time.row) is not None else []
+            if (elements := next((seen for part in reversed(parts) if (seen := _elements(part.row, work))), 0.0)) > 0:
+                self._ms[_made_by(time.row)] += _whole_ms(parts, work)
+                self._elements[_made_by(time.row)] += elements
+
+    def timed(self, time: StageTime, parts: Sequence[StageTime], batches: int) -> StageTime:
+        """The stage with the time that others of its line take for its elements, where the trace saw enough of them."""
+        by, number = _made_by(time.row), next((part.row.elements for part in reversed(parts) if part.row.elements), 0)
+        seen = self._elements.get(by, 0.0)
+        if by is None or not number or seen < LEAST_SEEN * number:
+            return time
+        return replace(time, inside_ms=self._ms[by] / seen * number / batches, timed_by="trace")
+
+
+def _made_by(stage: Stage) -> object:
+    place = stage.location
+    return (stage.op, stage.body, place.file, place.line, place.column) if place is not None else None
 
 
 def _whole_ms(parts: Sequence[StageTime], work: Mapping[str, Work]) -> float:

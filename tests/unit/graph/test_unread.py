@@ -131,3 +131,23 @@ def test_a_cache_that_was_seen_being_filled_did_not_only_serve():
 def test_what_two_read_ran_for_nobody_knows_which():
     top = node("top", "ZipDataset", "map", "map")
     assert unread_elements(graph(RANGE, MAP, top), read(top=10.0), {"map": 1.0}) == {}
+
+
+def test_a_part_that_others_follow_has_its_share_of_a_pass():
+    parts = [node(name, "RangeDataset", start=0, stop=12, step=1) for name in ("a", "b", "c")]
+    joins = [node("ab", "ConcatenateDataset", "a", "b"), node("abc", "ConcatenateDataset", "ab", "c")]
+    joined = graph(*parts, *joins)
+
+    def at(elements: int, *below: ModelNodeDict) -> ModelDict:
+        nodes = [iterator(1, "Root", 2, elements=elements), iterator(2, "Concatenate", 3, elements=elements), *below]
+        return {"output": 1, "nodes": nodes, "gap_times_us": [], "cpu_budget": 0.0, "ram_budget": 0.0}
+
+    def early(elements: int, part: int) -> ModelDict:
+        return at(elements, iterator(3, "Concatenate", 4, elements=elements), iterator(4, "Range", elements=part))
+
+    # Half of a pass of 36: all of the first part, half of the second. The trace saw the second and the third alone.
+    costs = measure(joined, [(NOTHING, early(9, 9)), (early(9, 9), early(18, 6))])
+    assert costs.of_parts == {"ab": 12.0, "a": 6.0, "b": 6.0, "c": 6.0}
+    found = unread_elements(joined, costs, {"b": 12.0, "c": 12.0, "ab": 12.0, "abc": 24.0})
+    assert found == {"c": 6.0} | {name: 6.0 for name in ("a", "b") if name not in costs.by_id}
+    assert all(costs.by_id[name].elements <= 12 for name in ("a", "b") if name in costs.by_id)

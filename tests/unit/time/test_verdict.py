@@ -607,6 +607,13 @@ def test_headspace_is_what_a_free_pipeline_would_bring() -> None:
     assert details(**without) == {}
 
 
+def test_no_rate_of_an_empty_loop_beside_a_change_that_was_measured_to_be_faster() -> None:
+    faster = finding("speed", status="kept").model_copy(update={"measured": {"speedup": 2.5}})
+    assert "empty loop" not in headline(steps=steps(0.5, None), headspace=worth(0.5), findings=[faster])
+    slower = finding("speed", status="kept").model_copy(update={"measured": {"speedup": 1.5}})
+    assert "empty loop" in headline(steps=steps(0.5, None), headspace=worth(0.5), findings=[slower])
+
+
 def test_nothing_to_change_only_where_nothing_else_is_wrong() -> None:
     saves = "even a free pipeline would save only 2.0 %"
     for dispatch in ("sync", None):
