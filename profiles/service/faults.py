@@ -75,4 +75,6 @@ def cause_of_silence(state: ServiceState) -> str:
             f"{lost} of {len(state.workers)} workers of {at} {'is' if lost == 1 else 'are'} lost, and TensorFlow waits "
             f"for ever for the rest of what they had: {listed([*gone, *silent])}"
         )
-    return f"{at} gives no element, though all of its {len(state.workers)} workers answer"
+    # They were asked after the pipeline had waited for all of its time: on a busy machine an element may be on its way.
+    answer = "its worker answers" if len(state.workers) == 1 else f"all of its {len(state.workers)} workers answer"
+    return f"{at} gave no element in this time, though {answer}: an element may take longer (--timeout)"
