@@ -123,6 +123,4 @@ def hosts_advice(
     rules = {name: rule for name, rule in all_rules().items() if rule.about_hosts}
     found, more = tried("the rules", lambda: advise(view, rules=rules), messages) or (None, [])
     findings = [*(source.findings or []), *(found or [])] if found is not None else source.findings
-    return StaticAdvice(
-        findings, messages=[*messages, *more], sharding=view.sharding, stages=rows_of_sketch(view)
-    )
+    return StaticAdvice(findings, messages=[*messages, *more], sharding=view.sharding, stages=rows_of_sketch(view))

@@ -152,11 +152,9 @@ def count_records(files: Sequence[SourceFile], op: str, arguments: Mapping[str, 
     """
     if all(file.records is not None for file in files):
         return [file.records or 0 for file in files]
-    if UNKNOWN in arguments.values():
-        return None
     sizes = [file.bytes for file in files]
     total = sum(size or 0 for size in sizes)
-    if None in sizes or total > MOST_COUNTED_BYTES:
+    if None in sizes or total > MOST_COUNTED_BYTES or UNKNOWN in arguments.values():
         return None
     packed = str(arguments.get("compression_type") or "")
     if packed not in ("", "GZIP") or (packed and total > _MOST_READ_BYTES):

@@ -17,9 +17,7 @@ UNKNOWN: Final = "unknown"
 """In place of an argument that is not a constant of the graph."""
 
 
-def file_names(
-    graph: Any, texts: Callable[[Any], list[str]], is_file: Callable[[str], bool]
-) -> dict[str, list[str]]:
+def file_names(graph: Any, texts: Callable[[Any], list[str]], is_file: Callable[[str], bool]) -> dict[str, list[str]]:
     """Return the names of files that datasets outside of functions hold, by their ids.
 
     Args:

@@ -26,8 +26,6 @@ MOST_CALLED: Final = 32
 """Hosts for which a function is called: each call takes as long as the user's code does."""
 
 
-
-
 class Calling:
     """Calls of one function for the hosts of a job.
 
