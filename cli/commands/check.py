@@ -378,6 +378,7 @@ def _number_of_hosts(text: str | None) -> int | None:
 def _advice(
     parsed: ParsedTarget, loaded: LoadedSpec | None, machine: tuple[float, MemoryLimit | None], hosts: int | None
 ) -> StaticAdvice:
+    from pipeprof.cli import streams
     from pipeprof.profiles.advise.static import source_advice, static_advice
 
     cores, limit = machine
@@ -385,7 +386,10 @@ def _advice(
     if loaded is None and hosts is not None:
         from pipeprof.profiles.advise.static import hosts_advice
         from pipeprof.profiles.harness.describe_function import ask_for_hosts
+        from pipeprof.profiles.service.plan import what_is_registered
 
+        if (registered := what_is_registered(None, parsed.path)) is not None:
+            streams.say(f"pipeprof: note: {registered}")
         return hosts_advice(parsed, ask_for_hosts(parsed, hosts), hosts, cores=cores, memory_limit_bytes=most)
     if loaded is None:
         return source_advice(parsed, cores=cores, memory_limit_bytes=most)

@@ -101,6 +101,15 @@ def test_a_function_is_called_for_its_hosts(pipeprof: Pipeprof, called: Any, tmp
     assert [stage["op"] for stage in document["stages"]] == ["list_files", "interleave", "TextLineDataset", "batch"]
 
 
+def test_a_call_that_registers_a_dataset_is_told_before(pipeprof: Pipeprof, called: Any) -> None:
+    lines = ("import tensorflow as tf", "def make(): tf.data.experimental.service.distribute(...)")
+    Path("train.py").write_text("\n".join(lines), encoding="utf-8")
+    called(UsageError("no"))
+    result = pipeprof("check", "train.py:make", "--hosts", "2")
+    assert "note: train.py has calls that register 1 dataset with a tf.data service" in result.err
+    assert result.err.index("note") < result.err.index("no\n")
+
+
 @pytest.mark.parametrize(
     ("error", "code"), [(UsageError("it takes n"), 2), (PipelineFailedError("train.py:3: ValueError: no"), 5)]
 )
