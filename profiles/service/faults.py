@@ -10,7 +10,7 @@ from typing import Final
 
 from pipeprof.pipelines.tables import read_table
 from pipeprof.profiles.document.shared import ErrorFrame
-from pipeprof.profiles.service.ask import ServiceState
+from pipeprof.profiles.service.ask import ServiceState, split_address
 from pipeprof.profiles.wording import as_typed, listed
 
 SERVICE: Final = "service"
@@ -57,6 +57,8 @@ def cause_of_silence(state: ServiceState) -> str:
     TensorFlow waits for ever in all of these cases.
     """
     at = f"the tf.data service at {state.address}"
+    if split_address(state.address) is None:
+        return f"{state.address} is no host:port, which the address of the dispatcher of a tf.data service has to be"
     if not state.listens:
         return f"nothing listens at {state.address}, the address of the dispatcher of the tf.data service"
     if not state.asked:

@@ -44,7 +44,7 @@ def counted(dataset: Any) -> tuple[int, int]:
 def divided(path: Path, policy: str) -> tuple[Sharding, Callable[[], Any]]:
     """What is worked out from a spec, and how its dataset is built; the same as a function is beside it."""
     loaded_spec = load_spec(path, [f"options.experimental_distribute.auto_shard_policy={policy}"])
-    path.with_name("makes.py").write_text(render(loaded_spec, data_folders(loaded_spec)), encoding="utf-8")
+    path.with_name(f"makes_{policy}.py").write_text(render(loaded_spec, data_folders(loaded_spec)), encoding="utf-8")
     view = with_written(view_of_spec(loaded_spec, cores=2), loaded_spec)
 
     def made() -> Any:
@@ -57,8 +57,10 @@ def divided(path: Path, policy: str) -> tuple[Sharding, Callable[[], Any]]:
 
 def of_function(target: str, hosts: int) -> Sharding:
     """What is worked out from the graph of a function, which is called in this process."""
-    sys.modules.pop("makes", None)
-    answer = Calling(HostsJob(target, [], target.partition(":")[0], hosts)).run()
+    path = target.partition(":")[0]
+    # In this one process two modules of one name would be one module.
+    sys.modules.pop(Path(path).stem, None)
+    answer = Calling(HostsJob(target, [], path, hosts)).run()
     found = view_for_hosts(answer, hosts, cores=2).sharding
     assert found is not None
     return found
@@ -75,7 +77,7 @@ def test_hosts_get_what_was_worked_out(name: str, tmp_path: Path) -> None:
     path.write_text(json.dumps(cases.CASES[name].spec()), encoding="utf-8")
     for policy in ("AUTO", "DATA"):
         told, made = divided(path, policy)
-        called = of_function(f"{tmp_path}/makes.py:make_dataset", cases.HOSTS)
+        called = of_function(f"{tmp_path}/makes_{policy}.py:make_dataset", cases.HOSTS)
         assert shares_of(called) == shares_of(told)
         assert (called.applied, called.files, called.bytes, called.amplification) == (
             told.applied, told.files, told.bytes, told.amplification,
