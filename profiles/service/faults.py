@@ -57,10 +57,9 @@ def cause_of_silence(state: ServiceState) -> str:
     TensorFlow waits for ever in all of these cases.
     """
     at = f"the tf.data service at {state.address}"
-    if split_address(state.address) is None:
-        return f"{state.address} is no host:port, which the address of the dispatcher of a tf.data service has to be"
     if not state.listens:
-        return f"nothing listens at {state.address}, the address of the dispatcher of the tf.data service"
+        nothing = "nothing listens at" if split_address(state.address) is not None else "no port is in"
+        return f"{nothing} {state.address}, the address of the dispatcher of the tf.data service"
     if not state.asked:
         return f"{at} gives no element; who its workers are is unknown"
     if state.workers is None:

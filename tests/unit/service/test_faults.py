@@ -15,7 +15,7 @@ AT = "localhost:7500"
     ("state", "said"),
     [
         (ServiceState(AT, listens=False), "nothing listens at localhost:7500"),
-        (ServiceState("localhost", listens=False), "localhost is no host:port"),
+        (ServiceState("localhost", listens=False), "no port is in localhost, the address of the dispatcher"),
         (ServiceState(AT, listens=True, asked=False), "is unknown"),
         (ServiceState(AT, listens=True), "does not answer as the dispatcher"),
         (ServiceState(AT, True, ()), "no worker is registered at the dispatcher"),
