@@ -154,7 +154,7 @@ def test_a_function_divides_by_its_context(
 
 def test_a_run_measures_the_part_of_one_host(tmp_path: Path) -> None:
     (tmp_path / "makes.py").write_text(MAKES, encoding="utf-8")
-    done = forked.run(["run", "makes.py:alone", "--host", "2/4", "--seconds", "0.2", "--json"], tmp_path)
+    done = forked.run(["run", "makes.py:alone", "--host", "2/4", "--seconds", "0.2", "--json", "--no-lock"], tmp_path)
     profile = json.loads(done.stdout)
     assert profile["target"]["host"] == {"index": 2, "of": 4}
     written = [stage["op"] for stage in profile["stages"] if stage["origin"] == "written"]
