@@ -23,7 +23,7 @@ def one_core(number):
 
 
 def noise(number):
-    return tf.random.stateless_uniform([250_000], seed=[0, number])
+    return tf.random.stateless_uniform([1_000_000], seed=[0, number])
 
 
 def picture(number):
@@ -46,7 +46,7 @@ def remote(address, mode="parallel_epochs", **more):
 
 def packed(address):
     """What takes time is making the elements smaller: they are random numbers, drawn once."""
-    dataset = tf.data.Dataset.range(32).map(noise, name="noise").cache().repeat().batch(4)
+    dataset = tf.data.Dataset.range(8).map(noise, name="noise").cache().repeat()
     return dataset.apply(service.distribute("parallel_epochs", address, compression="SNAPPY")).prefetch(2)
 
 
