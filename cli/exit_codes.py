@@ -23,6 +23,7 @@ INTERNAL = 1
 USAGE = 2
 GATE = 3
 INCONCLUSIVE = 4
+FAILED = 5
 UNUSABLE = 6
 HUNG_UP = 129
 INTERRUPTED = 130
@@ -34,7 +35,7 @@ EXIT_CODES = (
     ExitCode(USAGE, "usage error or invalid spec; nothing ran"),
     ExitCode(GATE, "`gate` or `gaps --fail-on` failed; `check` or `doctor` has findings"),
     ExitCode(INCONCLUSIVE, "`gate` is inconclusive: more pairs would settle it; `gaps` cannot tell"),
-    ExitCode(5, "the pipeline raised, died, hung or ran out of memory"),
+    ExitCode(FAILED, "the pipeline raised, died, hung or ran out of memory"),
     ExitCode(UNUSABLE, "a profile, trace or git ref is missing, invalid or not comparable"),
     ExitCode(HUNG_UP, "terminal closed (SIGHUP); the profile holds the steps measured so far"),
     ExitCode(INTERRUPTED, "interrupted (Ctrl-C); the profile holds the steps measured so far"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeprof.cli import completion
-from pipeprof.cli.exit_codes import GATE, INTERNAL, OK, USAGE, epilog
+from pipeprof.cli.exit_codes import FAILED, GATE, INTERNAL, OK, USAGE, epilog
 from pipeprof.cli.options import (
     Arg,
     CheckFormat,
@@ -57,6 +57,7 @@ EPILOG = epilog(
     "pipeprof check spec.yaml -f laptop.yaml --show",
     "pipeprof check spec.yaml --fail-on warning",
     "pipeprof check spec.yaml --hosts 8",
+    "pipeprof check train.py:make --hosts 8",
     "pipeprof check spec.yaml --json | jq .errors",
     "pipeprof check spec.yaml --out check.sarif",
     "pipeprof check . --format github",
@@ -98,12 +99,13 @@ def check(
     """Check targets without running them: errors, memory, rules.
 
     Predicts the memory and applies the rules that need no measurement; of a function, those that its source shows.
-    Loads no TensorFlow. Of several targets, each has a line, and its errors and findings.
+    Loads no TensorFlow, and calls no function except for --hosts. Of several targets, each has a line, and its errors
+    and findings.
     """
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.targets.find import find_targets
     from pipeprof.cli.targets.load import Changes, list_functions
-    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.pipelines.errors import PipelineFailedError, UsageError
 
     options.choice("--color", color, options.COLORS)
     _check_fail_on(fail_on)
@@ -139,7 +141,11 @@ def check(
         streams.write_stdout(_resolved(target, loaded, kind), kind)
         return
     machine = _machine(limit)
-    advice = _advice(parsed, loaded, machine, number)
+    try:
+        advice = _advice(parsed, loaded, machine, number)
+    except (UsageError, PipelineFailedError) as error:
+        _write_refusal(target, changes, error, outputs, color)
+        raise
     exit_code = OK
     if fail_on is not None:
         # Nothing found and nothing looked at are not the same; of a function, the source shows little before a run.
@@ -166,7 +172,7 @@ def _check_fail_on(fail_on: str | None) -> None:
         choice("--fail-on", fail_on, FAIL_ON)
 
 
-_SEVERITY = (OK, GATE, INTERNAL, USAGE)
+_SEVERITY = (OK, GATE, INTERNAL, FAILED, USAGE)
 """Exit codes of a target, the worst last."""
 
 
@@ -189,7 +195,7 @@ def _check_all(targets: Sequence[str], asked: _Asked) -> int:
     from pipeprof.cli.streams import write_stdout
 
     codes = [_check_one(target, asked) for target in targets]
-    wrong = codes.count(USAGE)
+    wrong = codes.count(USAGE) + codes.count(FAILED)
     if asked.outputs.stdout in (None, "text"):
         ends = f"{wrong} with errors" if wrong else "no errors"
         write_stdout(f"Checked {_counted(len(codes), 'target')}: {ends}.\n")
@@ -199,7 +205,7 @@ def _check_all(targets: Sequence[str], asked: _Asked) -> int:
 def _check_one(target: str, asked: _Asked) -> int:
     """Check one of several targets, print what is wrong with it, and return its exit code."""
     from pipeprof.cli.targets.load import load_target
-    from pipeprof.pipelines.errors import UsageError, escape
+    from pipeprof.pipelines.errors import PipelineFailedError, UsageError, escape
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 
     name, changes = escape(target), asked.changes
@@ -212,12 +218,12 @@ def _check_one(target: str, asked: _Asked) -> int:
         document = partial(_with_errors, target, changes, wrong)
         _write(asked.outputs, asked.color, lambda style, hide: _list_errors(wrong, style, hide), document)
         return USAGE
-    except UsageError as error:
+    except (UsageError, PipelineFailedError) as error:
         refused = f"{error}\n" if str(error).startswith(target) else f"{name}: {error}\n"
         _write(
             asked.outputs, asked.color, lambda _style, hide: hide(refused), partial(_as_refused, target, changes, error)
         )
-        return USAGE
+        return error.exit_code
     found = advice.findings or []
     lines = [f"{name}: {_counted(len(found), 'finding') if found else 'no errors'}", *map(_as_line, found)]
     read: dict[str, Any] = {"arguments": parsed.arguments, "loaded": loaded, "advice": advice}
@@ -261,8 +267,6 @@ def _load(
         SpecError: The same, where stdout is for something else.
         UsageError: There is no such target, or it is refused.
     """
-    from dataclasses import replace
-
     from pipeprof.cli.targets.load import load_target
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
@@ -282,10 +286,16 @@ def _load(
         )
         raise typer.Exit(error.exit_code) from None
     except UsageError as error:
-        # As text, the message on stderr is all.
-        documents, refused = replace(outputs, stdout=None if is_text else outputs.stdout), error
-        _write(documents, color, lambda _style, _hide: "", lambda: _as_refused(target, changes, refused))
+        _write_refusal(target, changes, error, outputs, color)
         raise
+
+
+def _write_refusal(target: str, changes: Changes, error: PipeprofError, outputs: Outputs, color: str) -> None:
+    """Write the documents of a target that cannot be checked; as text, the message on stderr is all."""
+    from dataclasses import replace
+
+    documents = replace(outputs, stdout=None if outputs.stdout in (None, "text") else outputs.stdout)
+    _write(documents, color, lambda _style, _hide: "", lambda: _as_refused(target, changes, error))
 
 
 def _write(outputs: Outputs, color: str, text: Callable[[Style, Hide], str], document: Callable[[], Profile]) -> None:
@@ -368,18 +378,20 @@ def _number_of_hosts(text: str | None) -> int | None:
 def _advice(
     parsed: ParsedTarget, loaded: LoadedSpec | None, machine: tuple[float, MemoryLimit | None], hosts: int | None
 ) -> StaticAdvice:
-    from pipeprof.pipelines.errors import UsageError
+    from pipeprof.cli import streams
     from pipeprof.profiles.advise.static import source_advice, static_advice
 
     cores, limit = machine
     most = limit.bytes if limit else None
+    if loaded is None and hosts is not None:
+        from pipeprof.profiles.advise.static import hosts_advice
+        from pipeprof.profiles.harness.describe_function import ask_for_hosts
+        from pipeprof.profiles.service.plan import what_is_registered
+
+        if (registered := what_is_registered(None, parsed.path)) is not None:
+            streams.say(f"pipeprof: note: {registered}")
+        return hosts_advice(parsed, ask_for_hosts(parsed, hosts), hosts, cores=cores, memory_limit_bytes=most)
     if loaded is None:
-        if hosts is not None:
-            raise UsageError(
-                f"--hosts needs the stages, which {parsed} shows only when it is called: write a spec with"
-                f" `pipeprof init --from {parsed}`, or measure one host with `pipeprof run {parsed} --host"
-                f" 0/{hosts}`"
-            )
         return source_advice(parsed, cores=cores, memory_limit_bytes=most)
     asked = limit is not None and limit.source == "option"
     return static_advice(loaded, cores=cores, memory_limit_bytes=most, what_if=asked, hosts=hosts)
@@ -449,7 +461,7 @@ def _document(
             predicted_bytes=memory.peak_bytes if memory is not None else None,
             what_ifs=advice.what_ifs or None,
         ),
-        stages=_stages(loaded) if loaded else None,
+        stages=_stages(loaded) if loaded else advice.stages,
         sharding=advice.sharding,
         findings=advice.findings,
         warnings=[*advice.messages, *(_not_known(memory) if memory is not None else ()), *open_, *notes],
@@ -517,8 +529,8 @@ def _as_text(
 
     blocks = describe_check(
         text,
-        _stages(loaded) if loaded is not None else (),
-        _facts(loaded) if loaded is not None else _unknown(text, asked=asked),
+        _stages(loaded) if loaded is not None else advice.stages or (),
+        _facts(loaded) if loaded is not None else _unknown(text, asked=asked, called=advice.stages is not None),
         memory=advice.memory,
         uncounted=() if advice.what_ifs else advice.open,
         what_ifs=[what_if.sentence for what_if in advice.what_ifs],
@@ -530,10 +542,10 @@ def _as_text(
     return paint((with_texts(block, hide) for block in blocks), style)
 
 
-def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
-    """Facts about a function: its stages are unknown before a run, and so is its memory."""
+def _unknown(text: str, *, asked: bool, called: bool) -> list[tuple[str, str]]:
+    """Facts about a function: its stages are unknown before it is called, and so is its memory."""
     memory = ("memory", f"only predicted for specs: write one with `pipeprof init --from {text}`")
-    return [("stages", "known after a run"), *([memory] if asked else [])]
+    return [*([] if called else [("stages", "known after a run")]), *([memory] if asked else [])]
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

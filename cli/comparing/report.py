@@ -254,7 +254,7 @@ def _sides(result: Result) -> Iterator[Block]:
     yield from _side("A", result.a)
     yield from _side("B", result.b)
     if result.b.python is not None:
-        yield KeyValue("versions", _versions(result.a, result.b), width=_KEY)
+        yield KeyValue("other", f"versions: {_versions(result.a, result.b)}", width=_KEY)
     for arm in result.further:
         yield from _side(arm.name.upper(), arm.side)
 
@@ -263,7 +263,7 @@ def _versions(a: Side, b: Side) -> str:
     """The versions that differ between two environments."""
     names = [name for name in sorted({*a.versions, *b.versions}) if a.versions.get(name) != b.versions.get(name)]
     each = [f"{name} {a.versions.get(name) or 'n/a'} → {b.versions.get(name) or 'n/a'}" for name in names]
-    return ", ".join(each) or "the same in both environments"
+    return ", ".join(each) or "the same in both"
 
 
 def _changes(result: Result) -> Iterator[Block]:

@@ -22,7 +22,7 @@ _MOST_ROWS = 16
 
 def describe_hosts(sharding: Sharding, stages: Sequence[Stage]) -> Iterator[Block]:
     """Describe how the data are divided: the rule in a sentence, then a row for each host."""
-    yield Heading("Hosts", f"{sharding.hosts:,}, computed from the stages; nothing ran")
+    yield Heading("Hosts", f"{sharding.hosts:,}, computed from the stages; no element was made")
     yield Prose(_rule(sharding, stages), hang=2)
     if sharding.why is not None and sharding.applied == "own":
         yield Prose(f"note: {sharding.why}", hang=2)
@@ -57,6 +57,8 @@ def _rule(sharding: Sharding, stages: Sequence[Stage]) -> str:
     if sharding.files is not None:
         files = f"all {sharding.files:,} files" if sharding.files != 1 else "the one file"
         of_all = f"{files} ({_bytes(sharding)})"
+    if sharding.applied == "own" and not sharding.at:
+        return f"the function gives each host its part{_times(sharding)}"
     if sharding.applied == "own":
         return f"each host gets its part at {places}{_times(sharding)}"
     if sharding.applied is None:
@@ -68,7 +70,7 @@ def _rule(sharding: Sharding, stages: Sequence[Stage]) -> str:
     if sharding.applied == "DATA":
         return f"{became}{because}: each host reads {of_all} and gets its part of each batch{_times(sharding)}"
     hint = ", because no shard has the number SHARD_HINT" if policy == "HINT" else ""
-    return f"{became}: nothing is divided{hint}; each host reads {of_all}, and all hosts train on all of it"
+    return f"{became}{because}: nothing is divided{hint}; each host reads {of_all}, and all hosts train on all of it"
 
 
 def _times(sharding: Sharding) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.advise.advise import advise, tried
+from pipeprof.profiles.advise.rule import rules as all_rules
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.autotuned_buffers import not_predicted
 from pipeprof.profiles.memory.predict.model import MemoryPrediction
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.sharding import Sharding
+    from pipeprof.profiles.document.stages import Stage
+    from pipeprof.profiles.protocol.source import HostsAnswer
     from pipeprof.profiles.view.view import PipelineView
 
 
@@ -30,7 +33,8 @@ class StaticAdvice:
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
         what_ifs: Largest shuffles and caches within the limit, if one is set.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
-            sharding: What each host reads; None without `hosts`.
+        sharding: What each host reads; None without `hosts`.
+        stages: Of a function that was called for its hosts; None of one that was not, and of a spec.
     """
 
     findings: list[Finding] | None = None
@@ -39,6 +43,7 @@ class StaticAdvice:
     what_ifs: list[LimitAnswer] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
     sharding: Sharding | None = None
+    stages: list[Stage] | None = None
 
 
 def static_advice(
@@ -53,7 +58,7 @@ def static_advice(
 
     Args:
         what_if: Answer what the limit means for shuffles and caches.
-            hosts: How many hosts divide the data; None for one that has all of it.
+        hosts: How many hosts divide the data; None for one that has all of it.
     """
     from pipeprof.profiles.view.from_spec import view_of_spec
 
@@ -99,3 +104,23 @@ def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int
         return StaticAdvice(messages=messages)
     findings, more = tried("the rules", lambda: advise(view), messages) or (None, [])
     return StaticAdvice(findings or None, messages=[*messages, *more])
+
+
+def hosts_advice(
+    target: ParsedTarget, answer: HostsAnswer, hosts: int, *, cores: float, memory_limit_bytes: int | None = None
+) -> StaticAdvice:
+    """Apply the rules about hosts to what a function makes for them, and the others to its source. Never raises."""
+    from pipeprof.profiles.document.messages import Message
+    from pipeprof.profiles.hosts.called import view_for_hosts
+    from pipeprof.profiles.view.from_sketch import rows_of_sketch
+
+    source = source_advice(target, cores=cores, memory_limit_bytes=memory_limit_bytes)
+    messages = [*source.messages, *(Message(code=code, message=text) for code, text in answer.notes)]
+    limit = memory_limit_bytes
+    view = tried("its hosts", lambda: view_for_hosts(answer, hosts, cores=cores, memory_limit_bytes=limit), messages)
+    if view is None:
+        return replace(source, messages=messages)
+    rules = {name: rule for name, rule in all_rules().items() if rule.about_hosts}
+    found, more = tried("the rules", lambda: advise(view, rules=rules), messages) or (None, [])
+    findings = [*(source.findings or []), *(found or [])] if found is not None else source.findings
+    return StaticAdvice(findings, messages=[*messages, *more], sharding=view.sharding, stages=rows_of_sketch(view))

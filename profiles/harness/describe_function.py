@@ -1,4 +1,4 @@
-"""``init --from file.py:function``: a worker calls the function and writes the equivalent spec."""
+"""Questions about a user's function that one call answers: the equivalent spec, its graph, what hosts make of it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from pathlib import Path
 from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
 from pipeprof.pipelines.target.import_path import child_command
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import RunFamily
-from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeJob, SpecOfFunction
+from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeFailure, DescribeJob, SpecOfFunction
 from pipeprof.profiles.protocol.records import decode_record, encode_record
-from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob
+from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, HostsAnswer, HostsJob
 
 _READ = 1 << 16
+_LATE = -1000
 
 GRAPH_SECONDS = 120.0
 """Time that a function has to be called and its graph to be read."""
@@ -66,25 +68,52 @@ def describe_target(
     )
     text, printed, code = ask_worker("describe_function", encode_record(job))
     answer = decode_record(DescribeAnswer, json.loads(text)) if text else None
-    failure = answer.failure if answer is not None else None
-    if failure is not None and failure.kind == "usage":
-        raise UsageError(failure.message)
-    if failure is not None and failure.kind == "internal":
-        raise PipeprofError(failure.message)
-    if failure is not None:
-        raise PipelineFailedError(failure.message)
+    _refuse(answer.failure if answer is not None else None)
     if answer is None or answer.spec is None:
-        tail = "\n".join(printed.splitlines()[-20:])
-        msg = f"the process that called {target} ended ({code}) before it could answer"
-        raise PipelineFailedError(f"{msg}:\n{tail}" if tail else msg)
+        raise _ended(target, printed, code)
     return DescribedTarget(**vars(answer.spec), printed=printed)
+
+
+def ask_for_hosts(target: ParsedTarget, hosts: int) -> HostsAnswer:
+    """Call a function as hosts call it, in a process of its own, and read the stages of what it returns.
+
+    Raises:
+        UsageError: It gives no dataset, or its arguments do not fit.
+        PipelineFailedError: It raised, or did not return.
+        PipeprofError: pipeprof itself failed.
+    """
+    job = HostsJob(str(target), list(target.arguments), str(target.path.resolve()), hosts)
+    text, printed, code = ask_worker("source.hosts_of_function", encode_record(job), seconds=GRAPH_SECONDS)
+    answer = decode_record(HostsAnswer, json.loads(text)) if text else None
+    _refuse(answer.failure if answer is not None else None)
+    if answer is None:
+        raise _ended(str(target), printed, code)
+    return answer
+
+
+def _refuse(failure: DescribeFailure | None) -> None:
+    """Raise what a worker could not answer as the error that it is."""
+    kinds = {"usage": UsageError, "internal": PipeprofError, "pipeline": PipelineFailedError}
+    if failure is not None:
+        raise kinds[failure.kind](failure.message)
+
+
+def _ended(target: str, printed: str, code: int) -> PipelineFailedError:
+    tail = "\n".join(printed.splitlines()[-20:])
+    said = f"the process that called {target} {_end(code)}"
+    return PipelineFailedError(f"{said}:\n{tail}" if tail else said)
+
+
+def _end(code: int) -> str:
+    late = f"had no answer after {GRAPH_SECONDS:.0f} s"
+    return late if code == _LATE else f"ended ({code}) before it could answer"
 
 
 def ask_for_graph(job: GraphJob) -> GraphAnswer:
     """Call a function in a process of its own, and read its graph."""
     text, _, code = ask_worker("source.graph_of_source", encode_record(job), seconds=GRAPH_SECONDS)
     if not text:
-        return GraphAnswer(failure=f"its process ended ({code}) before it could answer")
+        return GraphAnswer(failure=f"its process {_end(code)}")
     return decode_record(GraphAnswer, json.loads(text))
 
 
@@ -92,7 +121,7 @@ def ask_worker(module: str, job: str, *, seconds: float | None = None) -> tuple[
     """Run a worker that gives one answer; return that, its output, and its exit status.
 
     Args:
-        seconds: After which it is ended; None for any time.
+        seconds: After which it is ended, and its exit status is `_LATE`; None for any time.
     """
     # Files, not pipes: processes that the function started may hold them open for ever.
     with nameless_file() as answers, nameless_file() as prints, RunFamily() as family:
@@ -112,7 +141,7 @@ def ask_worker(module: str, job: str, *, seconds: float | None = None) -> tuple[
             try:
                 code = worker.wait(seconds)
             except subprocess.TimeoutExpired:
-                code = -1
+                code = _LATE
         finally:
             family.end(worker.pid)
             worker.wait()

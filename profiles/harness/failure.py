@@ -302,7 +302,10 @@ def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> F
     if crash and around.lacks_proc and observed.phase == "import":
         place = " /proc is not mounted, and TensorFlow cannot be loaded without it."
     if crash:
-        return _plain("crashed", f"The worker crashed with {crash} ({name}) in phase {_where(observed)}.{place}", 5)
+        text = f"The worker crashed with {crash} ({name}) in phase {_where(observed)}.{place}"
+        cause = cause_of_error(around.printed)
+        because = f" {cause[0].upper()}{cause[1:]}." if cause is not None else ""
+        return _plain(SERVICE if cause is not None else "crashed", f"{text}{because}", EXIT_PIPELINE)
     whose = "the script itself" if around.script else "the pipeline's code"
     text = f"The worker ended by {name} in phase {_where(observed)}: another process sent it, or {whose} did."
     if number == signal.SIGKILL:

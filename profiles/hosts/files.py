@@ -1,4 +1,4 @@
-"""The files that the sources of a spec read, with their sizes and numbers of records; nothing is made or loaded."""
+"""The files that the sources of a pipeline read, with their sizes and numbers of records; nothing is made or loaded."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pipeprof.pipelines.data.folders import find, locate
 from pipeprof.pipelines.data.globbing import EndlessGlobError
 from pipeprof.pipelines.data.recipes.models import TFRecord
+from pipeprof.pipelines.graph.read.file_names import UNKNOWN
 from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.ops.values.values import FilePatterns
@@ -37,6 +39,36 @@ class SourceFile:
     name: str
     bytes: int | None = None
     records: int | None = None
+
+
+class NamedFiles(Protocol):
+    """The files of a pipeline's sources, by the addresses of these."""
+
+    def of(self, address: str) -> list[SourceFile] | None:
+        """The files of a source in TensorFlow's order; None where it names none, or they are not known."""
+
+    def names_files(self, address: str) -> bool:
+        """Whether a source names files."""
+
+
+class GraphFiles:
+    """The files whose names the graph of a pipeline holds, each looked up once."""
+
+    def __init__(self, names: Mapping[str, Sequence[str]]) -> None:
+        self._names = names
+        self._found: dict[str, list[SourceFile]] = {}
+
+    def of(self, address: str) -> list[SourceFile] | None:
+        """The files of a source in TensorFlow's order; None where it names none."""
+        if address not in self._names:
+            return None
+        if address not in self._found:
+            self._found[address] = [SourceFile(name, _size(name)) for name in self._names[address]]
+        return self._found[address]
+
+    def names_files(self, address: str) -> bool:
+        """Whether a source names files."""
+        return address in self._names
 
 
 class SpecFiles:
@@ -122,7 +154,7 @@ def count_records(files: Sequence[SourceFile], op: str, arguments: Mapping[str, 
         return [file.records or 0 for file in files]
     sizes = [file.bytes for file in files]
     total = sum(size or 0 for size in sizes)
-    if None in sizes or total > MOST_COUNTED_BYTES:
+    if None in sizes or total > MOST_COUNTED_BYTES or UNKNOWN in arguments.values():
         return None
     packed = str(arguments.get("compression_type") or "")
     if packed not in ("", "GZIP") or (packed and total > _MOST_READ_BYTES):

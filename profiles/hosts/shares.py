@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.sharding import HostShare, Sharding
 from pipeprof.profiles.hosts.autoshard import Division, division_of, own_shards, parts_of
-from pipeprof.profiles.hosts.files import SourceFile, SpecFiles, count_records
+from pipeprof.profiles.hosts.files import NamedFiles, SourceFile, count_records
 from pipeprof.profiles.wording import listed
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class _Flow:
         return (self.elements - 1) * self.rows + self.last if self.elements else 0
 
 
-def sharding_of(view: PipelineView, hosts: int, files: SpecFiles) -> Sharding:
+def sharding_of(view: PipelineView, hosts: int, files: NamedFiles) -> Sharding:
     """What each host reads in one epoch.
 
     Args:
@@ -41,8 +41,49 @@ def sharding_of(view: PipelineView, hosts: int, files: SpecFiles) -> Sharding:
     return _Shares(view, hosts, files).sharding()
 
 
+def sharding_of_calls(parts: Sequence[tuple[PipelineView, NamedFiles]], hosts: int) -> Sharding:
+    """What hosts read of a function that each of them calls with its number, and that divides the data in Python.
+
+    Args:
+        parts: What it makes for the hosts, from host 0 on, and the files of each; some hosts may be missing at the end.
+    """
+    found = [_Shares(view, hosts, files).of_host(index) for index, (view, files) in enumerate(parts)]
+    unknown = [text for one in found for text in one.unknown]
+    if len(parts) < hosts:
+        unknown.append(f"the function was called for the first {len(parts):,} hosts alone")
+    known = [one.files for one in found if one.files is not None]
+    # Whether two hosts get the same of what is no file cannot be seen.
+    if hosts > 1 and len(known) == len(parts) and all(files == known[0] for files in known):
+        return sharding_of(parts[0][0], hosts, parts[0][1])
+    every = {file.name: file for files in known for file in files}
+    whole = list(every.values()) if len(known) == hosts else None
+    if not known:
+        unknown.append("whether the hosts get different elements: the function divides them in Python")
+    shares = [one.share for one in found]
+    total = _sum([file.bytes for file in whole]) if whole is not None else None
+    return Sharding(
+        hosts=hosts,
+        policy=division_of(parts[0][0]).policy,
+        applied="own",
+        files=len(whole) if whole is not None else None,
+        bytes=total,
+        amplification=_ratio(shares, len(whole) if whole is not None else None, total),
+        shares=shares,
+        unknown=list(dict.fromkeys(unknown)),
+    )
+
+
+@dataclass(frozen=True)
+class _HostPart:
+    """What one host reads by itself; `files` is None where they are not known."""
+
+    share: HostShare
+    files: list[SourceFile] | None
+    unknown: list[str]
+
+
 class _Shares:
-    def __init__(self, view: PipelineView, hosts: int, files: SpecFiles) -> None:
+    def __init__(self, view: PipelineView, hosts: int, files: NamedFiles) -> None:
         self._view, self._hosts, self._files = view, hosts, files
         self._unknown: list[str] = []
         self._counted: dict[str, dict[str, int] | None] = {}
@@ -71,6 +112,19 @@ class _Shares:
         return self._sharding(
             division, shares, whole, fails=fails, at=[stage.id for stage in self._places(division)], why=division.why
         )
+
+    def of_host(self, index: int) -> _HostPart:
+        """What a host reads whose pipeline this is."""
+        files = self._whole(self._sources())
+        flow = self._flow_at_end({}, index)
+        share = HostShare(
+            index=index,
+            files=len(files) if files is not None else None,
+            bytes=_sum([file.bytes for file in files]) if files is not None else None,
+            records=flow.records if flow is not None else None,
+            steps=flow.elements if flow is not None and flow.rows is not None else None,
+        )
+        return _HostPart(share, files, self._unknown)
 
     def _places(self, division: Division) -> Sequence[StageView]:
         if division.applied == "FILE":

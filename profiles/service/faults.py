@@ -10,7 +10,7 @@ from typing import Final
 
 from pipeprof.pipelines.tables import read_table
 from pipeprof.profiles.document.shared import ErrorFrame
-from pipeprof.profiles.service.ask import ServiceState
+from pipeprof.profiles.service.ask import ServiceState, split_address
 from pipeprof.profiles.wording import as_typed, listed
 
 SERVICE: Final = "service"
@@ -58,7 +58,8 @@ def cause_of_silence(state: ServiceState) -> str:
     """
     at = f"the tf.data service at {state.address}"
     if not state.listens:
-        return f"nothing listens at {state.address}, the address of the dispatcher of the tf.data service"
+        nothing = "nothing listens at" if split_address(state.address) is not None else "no port is in"
+        return f"{nothing} {state.address}, the address of the dispatcher of the tf.data service"
     if not state.asked:
         return f"{at} gives no element; who its workers are is unknown"
     if state.workers is None:
@@ -75,4 +76,6 @@ def cause_of_silence(state: ServiceState) -> str:
             f"{lost} of {len(state.workers)} workers of {at} {'is' if lost == 1 else 'are'} lost, and TensorFlow waits "
             f"for ever for the rest of what they had: {listed([*gone, *silent])}"
         )
-    return f"{at} gives no element, though all of its {len(state.workers)} workers answer"
+    # They were asked after the pipeline had waited for all of its time: on a busy machine an element may be on its way.
+    answer = "its worker answers" if len(state.workers) == 1 else f"all of its {len(state.workers)} workers answer"
+    return f"{at} gave no element in this time, though {answer}: an element may take longer (--timeout)"

@@ -5,12 +5,10 @@ Started with the argument WRITE_FD and the job on stdin; one JSON object is the 
 
 from __future__ import annotations
 
-import traceback
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, NoReturn
 
-from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.from_python.call_recorder import CallRecorder
 from pipeprof.pipelines.from_python.compare import renamed_files
 from pipeprof.pipelines.from_python.graphs import GraphPair
@@ -22,14 +20,11 @@ from pipeprof.pipelines.target.annotations import read_value
 from pipeprof.pipelines.target.arguments import bind, signature_of
 from pipeprof.pipelines.target.target import load_function, parse_target
 from pipeprof.pipelines.target.user_files import is_users
-from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeFailure, DescribeJob, SpecOfFunction
-from pipeprof.profiles.user_frames import innermost_users_frame
-from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.error_text import first_line
+from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeJob, SpecOfFunction
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
 from pipeprof.profiles.worker.search_spec import BuiltPipeline, SpecSearch, difference_text, reseed
-from pipeprof.profiles.worker.source.one_answer import answer_job
-from pipeprof.profiles.worker.versions import NoTensorFlowError, import_tensorflow
+from pipeprof.profiles.worker.source.one_answer import answer_job, failure_of
+from pipeprof.profiles.worker.versions import import_tensorflow
 
 _SHOWN: Final = 5
 
@@ -115,20 +110,6 @@ class Describing:
         return f"{self._target.path.resolve()}:{self._target.function}{text}", ""
 
 
-def _failure(error: BaseException, *, called: bool) -> DescribeFailure:
-    if isinstance(error, UsageError):
-        return DescribeFailure("usage", str(error))
-    if isinstance(error, NoTensorFlowError):
-        return DescribeFailure("internal", str(error))
-    if called:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).name}:{place.lineno}"
-        return DescribeFailure("internal", f"the spec could not be written: {first_line(error)} ({where})")
-    frame = innermost_users_frame("".join(traceback.format_exception(error)))
-    place_of_user = f"{as_typed(frame.file)}:{frame.line}: " if frame is not None else ""
-    return DescribeFailure("pipeline", f"{place_of_user}{first_line(error)}")
-
-
 def main() -> NoReturn:
     """Answer one job."""
     describing: Describing | None = None
@@ -141,6 +122,7 @@ def main() -> NoReturn:
         return DescribeAnswer(spec=describing.run())
 
     def failed(error: BaseException) -> DescribeAnswer:
-        return DescribeAnswer(failure=_failure(error, called=describing is not None and describing.called))
+        called = describing is not None and describing.called
+        return DescribeAnswer(failure=failure_of(error, "the spec could not be written" if called else None))
 
     answer_job(DescribeJob, answer, failed)

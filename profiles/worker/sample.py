@@ -304,6 +304,9 @@ class JobRun:
             return
         from pipeprof.pipelines.graph.edit.rewrites.host_part import host_part
 
+        if self._called is not None:
+            written = read_written(self.dataset, in_memory=held_bytes(self._made), room=self._room())
+            self._called.watch.lines.keep_places(self.dataset, written)
         self.dataset, said = host_part(self.dataset, host.index, host.of)
         self.warn("host-part", said)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,17 @@ from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.edit.rewrites.host_part import host_part
 from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.to_python.render import data_folders, render
 from pipeprof.profiles.document.sharding import Sharding
+from pipeprof.profiles.hosts.called import view_for_hosts
 from pipeprof.profiles.hosts.files import SpecFiles
 from pipeprof.profiles.hosts.shares import sharding_of
 from pipeprof.profiles.protocol.job import HostOf
+from pipeprof.profiles.protocol.source import HostsJob
 from pipeprof.profiles.view.attach_spec import with_written
 from pipeprof.profiles.view.from_spec import view_of_spec
 from pipeprof.profiles.worker.load_function import call_target
+from pipeprof.profiles.worker.source.hosts_of_function import Calling
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
@@ -37,8 +42,9 @@ def counted(dataset: Any) -> tuple[int, int]:
 
 
 def divided(path: Path, policy: str) -> tuple[Sharding, Callable[[], Any]]:
-    """What is worked out from a spec, and how its dataset is built."""
+    """What is worked out from a spec, and how its dataset is built; the same as a function is beside it."""
     loaded_spec = load_spec(path, [f"options.experimental_distribute.auto_shard_policy={policy}"])
+    path.with_name(f"makes_{policy}.py").write_text(render(loaded_spec, data_folders(loaded_spec)), encoding="utf-8")
     view = with_written(view_of_spec(loaded_spec, cores=2), loaded_spec)
 
     def made() -> Any:
@@ -49,6 +55,21 @@ def divided(path: Path, policy: str) -> tuple[Sharding, Callable[[], Any]]:
     return sharding_of(view, cases.HOSTS, SpecFiles(loaded_spec)), made
 
 
+def of_function(target: str, hosts: int) -> Sharding:
+    """What is worked out from the graph of a function, which is called in this process."""
+    path = target.partition(":")[0]
+    # In this one process two modules of one name would be one module.
+    sys.modules.pop(Path(path).stem, None)
+    answer = Calling(HostsJob(target, [], path, hosts)).run()
+    found = view_for_hosts(answer, hosts, cores=2).sharding
+    assert found is not None
+    return found
+
+
+def shares_of(sharding: Sharding) -> list[tuple[int | None, ...]]:
+    return [(share.files, share.bytes, share.records, share.steps) for share in sharding.shares]
+
+
 @pytest.mark.parametrize("name", list(cases.CASES))
 def test_hosts_get_what_was_worked_out(name: str, tmp_path: Path) -> None:
     cases.write(tmp_path, cases.CASES[name])
@@ -56,6 +77,12 @@ def test_hosts_get_what_was_worked_out(name: str, tmp_path: Path) -> None:
     path.write_text(json.dumps(cases.CASES[name].spec()), encoding="utf-8")
     for policy in ("AUTO", "DATA"):
         told, made = divided(path, policy)
+        called = of_function(f"{tmp_path}/makes_{policy}.py:make_dataset", cases.HOSTS)
+        assert shares_of(called) == shares_of(told)
+        assert (called.applied, called.files, called.bytes, called.amplification) == (
+            told.applied, told.files, told.bytes, told.amplification,
+        )  # fmt: skip
+        assert (called.fails is None) == (told.fails is None)
         if told.fails is not None:
             with pytest.raises(tf.errors.InvalidArgumentError, match="Could not apply FILE based sharding"):
                 counted(host_part(made(), 0, cases.HOSTS)[0])
@@ -75,7 +102,11 @@ def test_file_without_readers_is_refused() -> None:
 
 
 MAKES = """
+from pathlib import Path
+
 import tensorflow as tf
+
+FILES = sorted(map(str, Path(__file__).parent.glob("*.txt")))
 
 def alone():
     return tf.data.Dataset.range(64).map(lambda x: x + 1).batch(8)
@@ -83,6 +114,16 @@ def alone():
 def divides(context: tf.distribute.InputContext):
     numbers = tf.data.Dataset.range(64)
     return numbers.shard(context.num_input_pipelines, context.input_pipeline_id).batch(4)
+
+def by_shard(context: tf.distribute.InputContext):
+    names = tf.data.Dataset.from_tensor_slices(FILES).shard(context.num_input_pipelines, context.input_pipeline_id)
+    return names.interleave(tf.data.TextLineDataset).batch(2)
+
+def by_slice(context: tf.distribute.InputContext):
+    return tf.data.TextLineDataset(FILES[context.input_pipeline_id :: context.num_input_pipelines]).batch(2)
+
+def not_at_all(context: tf.distribute.InputContext):
+    return tf.data.TextLineDataset(FILES).batch(2)
 """
 
 
@@ -96,12 +137,30 @@ def test_a_function_gets_the_context_of_its_host(tmp_path: Path, monkeypatch: py
     assert not call_target("makes.py:alone", host=HostOf(2, 4)).took_context
 
 
+@pytest.mark.parametrize(
+    ("function", "applied", "records", "times"),
+    [("by_shard", "own", [6, 4], 1), ("by_slice", "own", [6, 4], 1), ("not_at_all", "OFF", [10, 10], 2)],
+)
+def test_a_function_divides_by_its_context(
+    function: str, applied: str, records: list[int], times: int, tmp_path: Path
+) -> None:
+    for number, count in enumerate((1, 2, 5, 2)):
+        (tmp_path / f"{number}.txt").write_text("line\n" * count, encoding="utf-8")
+    (tmp_path / "makes.py").write_text(MAKES, encoding="utf-8")
+    found = of_function(f"{tmp_path}/makes.py:{function}", 2)
+    assert (found.applied, found.files, found.amplification) == (applied, 4, times)
+    assert [share.records for share in found.shares] == records
+
+
 def test_a_run_measures_the_part_of_one_host(tmp_path: Path) -> None:
     (tmp_path / "makes.py").write_text(MAKES, encoding="utf-8")
-    done = forked.run(["run", "makes.py:alone", "--host", "2/4", "--seconds", "0.2", "--json"], tmp_path)
+    done = forked.run(["run", "makes.py:alone", "--host", "2/4", "--seconds", "0.2", "--json", "--no-lock"], tmp_path)
     profile = json.loads(done.stdout)
     assert profile["target"]["host"] == {"index": 2, "of": 4}
     written = [stage["op"] for stage in profile["stages"] if stage["origin"] == "written"]
     assert written == ["range", "map", "batch", "rebatch", "shard", "prefetch"]
+    line = MAKES.splitlines().index("def alone():") + 2
+    places = [stage["location"] and stage["location"]["line"] for stage in profile["stages"]]
+    assert places[: len(written)] == [line, line, line, None, None, None]
     assert "host-part" in [warning["code"] for warning in profile["warnings"]]
     assert profile["verification"] is None

@@ -375,7 +375,7 @@ def _arguments(node: Any, members: dict[str, Any]) -> dict[str, Any]:
         source = members.get(base_of(reference))
         if name and source is not None and source.op == "Const":
             tensor = source.attr["value"].tensor
-            value = _texts(tensor) if name == "filenames" else _scalar(tensor)
+            value = _texts(tensor) if name == "filenames" else scalar(tensor)
             if value is not None:
                 found[name] = value
     if family(node.op) == "CSV":
@@ -411,7 +411,7 @@ def _texts(tensor: Any) -> list[str] | None:
     return texts + texts[-1:] * (count - len(texts)) if texts and count <= _MOST_FILES else None
 
 
-def _scalar(tensor: Any) -> int | bool | str | None:
+def scalar(tensor: Any) -> int | bool | str | None:
     """Return the value of a constant that holds one number, truth value or short text, be it the only one in a list."""
     if tensor.tensor_shape.unknown_rank or any(dim.size != 1 for dim in tensor.tensor_shape.dim):
         return None

@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.hosts.test_called import files, graph
 from unit.judge.test_late_hosts import host
 
 from pipeprof.cli.pages.hosts import describe_hosts
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
+from pipeprof.pipelines.errors import PipelineFailedError, UsageError
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.sharding import HostShare, Sharding
 from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.protocol.source import HostsAnswer
 
 Pipeprof = Callable[..., Any]
 SPEC = """\
@@ -65,11 +68,62 @@ def test_a_gate_fails_where_hosts_are_too_many(spec: str, pipeprof: Pipeprof) ->
     assert "fails: FILE, which AUTO becomes here, needs a file for each of 4 hosts" in result.out
 
 
-def test_a_function_is_not_called_for_its_hosts(pipeprof: Pipeprof) -> None:
-    Path("train.py").write_text("raise SystemExit('called')\ndef make(): pass\n", encoding="utf-8")
+@pytest.fixture
+def called(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[tuple[str, int]]]:
+    """Let a function be called with an answer that is known; what it was called for."""
+    asked: list[tuple[str, int]] = []
+
+    def answers(answer: Any) -> list[tuple[str, int]]:
+        def ask(target: Any, hosts: int) -> Any:
+            asked.append((str(target), hosts))
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        monkeypatch.setattr("pipeprof.profiles.harness.describe_function.ask_for_hosts", ask)
+        return asked
+
+    return answers
+
+
+def test_a_function_is_called_for_its_hosts(pipeprof: Pipeprof, called: Any, tmp_path: Path) -> None:
+    Path("train.py").write_text("def make(): pass\n", encoding="utf-8")
+    assert called(HostsAnswer([graph(files(tmp_path, 2, 2, 2))])) == []
     result = pipeprof("check", "train.py:make", "--hosts", "2")
-    assert result.code == 2
-    assert "pipeprof init --from train.py:make" in result.err
+    assert result.code == 0
+    assert called(HostsAnswer([graph(files(tmp_path, 2, 2, 2))])) == [("train.py:make", 2)]
+    said = " ".join(result.out.split())
+    assert "AUTO becomes FILE: each host gets its part of all 3 files (30 B) before interleave" in said
+    assert "Give every host the same amount of data" in result.out
+    assert "stages" not in said.partition("Hosts")[0]
+    document = json.loads(pipeprof("check", "train.py:make", "--hosts", "2", "--json").out)
+    assert [share["records"] for share in document["sharding"]["shares"]] == [4, 2]
+    assert [stage["op"] for stage in document["stages"]] == ["list_files", "interleave", "TextLineDataset", "batch"]
+
+
+def test_a_call_that_registers_a_dataset_is_told_before(pipeprof: Pipeprof, called: Any) -> None:
+    lines = ("import tensorflow as tf", "def make(): tf.data.experimental.service.distribute(...)")
+    Path("train.py").write_text("\n".join(lines), encoding="utf-8")
+    called(UsageError("no"))
+    result = pipeprof("check", "train.py:make", "--hosts", "2")
+    assert "note: train.py has calls that register 1 dataset with a tf.data service" in result.err
+    assert result.err.index("note") < result.err.index("no\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(UsageError("it takes n"), 2), (PipelineFailedError("train.py:3: ValueError: no"), 5)]
+)
+def test_a_function_that_cannot_be_called_is_told(error: Exception, code: int, pipeprof: Pipeprof, called: Any) -> None:
+    for name in ("train", "other"):
+        Path(f"{name}.py").write_text("def make(): pass\n", encoding="utf-8")
+    called(error)
+    result = pipeprof("check", "train.py:make", "--hosts", "2", "--json")
+    assert result.code == code
+    assert str(error) in result.err
+    assert json.loads(result.out)["exit_code"] == code
+    result = pipeprof("check", "train.py:make", "other.py:make", "--hosts", "2")
+    assert result.code == code
+    assert "Checked 2 targets: 2 with errors." in result.out
 
 
 @pytest.mark.parametrize(

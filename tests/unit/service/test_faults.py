@@ -15,6 +15,7 @@ AT = "localhost:7500"
     ("state", "said"),
     [
         (ServiceState(AT, listens=False), "nothing listens at localhost:7500"),
+        (ServiceState("localhost", listens=False), "no port is in localhost, the address of the dispatcher"),
         (ServiceState(AT, listens=True, asked=False), "is unknown"),
         (ServiceState(AT, listens=True), "does not answer as the dispatcher"),
         (ServiceState(AT, True, ()), "no worker is registered at the dispatcher"),
@@ -23,7 +24,8 @@ AT = "localhost:7500"
             "1 of 2 workers of the tf.data service at localhost:7500 is",
         ),
         (ServiceState(AT, True, ("a:1", "b:2"), ("a:1",), ("b:2",)), "nothing listens at a:1 any more and b:2"),
-        (ServiceState(AT, True, ("a:1", "b:2")), "though all of its 2 workers answer"),
+        (ServiceState(AT, True, ("a:1", "b:2")), "though all of its 2 workers answer: an element may take"),
+        (ServiceState(AT, True, ("a:1",)), "in this time, though its worker answers: an element may take longer"),
     ],
 )
 def test_silence_has_a_cause(state: ServiceState, said: str) -> None:
@@ -39,6 +41,11 @@ def test_silence_has_a_cause(state: ServiceState, said: str) -> None:
         ("FailedPreconditionError: Round robin reads require that the dataset", "add repeat() before distribute"),
         ("ValueError: Could not find callback with key=pyfunc_3 in the registry", "Python runs in parse (in.py:7)"),
         ("NotFoundError: Iteration id 2000 not found", "was started anew without its state"),
+        (
+            "*** Check failure stack trace: ***\n @ grpc::internal::CallOpSendMessage::AddOp()\n"
+            " @ tensorflow::data::DataServiceDispatcherClient::RegisterDataset()",
+            "the graph of the dataset is larger than 2 GB",
+        ),
     ],
 )
 def test_an_error_of_tensorflows_has_a_cause(message: str, said: str) -> None:

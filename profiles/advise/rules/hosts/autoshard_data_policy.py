@@ -40,6 +40,7 @@ class AutoshardDataPolicy(Rule):
     title = "Divide the files among the hosts, not the batches"
     family = "correctness"
     semantics = "values"
+    about_hosts = True
 
     def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the options and the stages."""

@@ -37,6 +37,7 @@ class ShardAfterRead(Rule):
     title = "Shard the names of the files, not what is read"
     family = "correctness"
     semantics = "values"
+    about_hosts = True
     yields_to = ("drop-after-expensive-map", "read-once-per-branch")
 
     def check(self, view: PipelineView) -> Iterable[Proposal]:

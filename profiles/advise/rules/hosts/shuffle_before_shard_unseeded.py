@@ -39,6 +39,7 @@ class ShuffleBeforeShardUnseeded(Rule):
     title = "Shard before the shuffle, or give it a seed"
     family = "correctness"
     semantics = "values"
+    about_hosts = True
 
     def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the order of the stages."""

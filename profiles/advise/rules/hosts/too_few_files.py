@@ -35,6 +35,7 @@ class TooFewFiles(Rule):
     title = "Write at least one file for each host"
     family = "correctness"
     semantics = "values"
+    about_hosts = True
 
     def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the number of the files."""

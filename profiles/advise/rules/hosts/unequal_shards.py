@@ -37,6 +37,7 @@ class UnequalShards(Rule):
     title = "Give every host the same amount of data"
     family = "correctness"
     semantics = "values"
+    about_hosts = True
     yields_to = ("too-few-files",)
     thresholds = (
         Threshold(
