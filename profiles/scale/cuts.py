@@ -14,7 +14,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import inside, main_line, on_main_line
 from pipeprof.profiles.model.costs import Costs
-from pipeprof.profiles.scale.rates import Load
+from pipeprof.profiles.scale.rates import USES_ALL, Load
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import size, stage_name
 
@@ -126,15 +126,24 @@ def _own_ms(profile: Profile, line: Sequence[Stage]) -> list[float]:
     return [ms * max(1.0, whole / known) for ms in by_stage.values()]
 
 
+def most_alone(profile: Profile) -> float:
+    """Batches per second that the pipeline makes in one process, however many cores that has."""
+    return _reached(profile) * _most(profile, main_line(profile))
+
+
 def _reached(profile: Profile) -> float:
-    """What the pipeline reached of the rate of its slowest stage alone; 1 where the step or others were a limit too."""
+    """What the pipeline reached of the rate of its slowest stage alone; 1 where that stage was not the only limit."""
     throughput, steps = profile.throughput, profile.steps
+    rate = (throughput.batches_per_second or 0.0) if throughput is not None else 0.0
     most = _most(profile, main_line(profile))
     stepped = steps is not None and steps.busy_ms is not None and (steps.wait_share or 0.0) < WAITS_FROM
     disturbed = profile.verdict is not None and profile.verdict.disturbed
-    if stepped or disturbed or throughput is None or not throughput.batches_per_second or not math.isfinite(most):
+    # Without a core to spare, more of them could have given more.
+    used = rate * profile.cpu.total_ms / 1e3 if profile.cpu is not None else 0.0
+    crowded = used >= USES_ALL * (profile.host.cores or math.inf)
+    if stepped or disturbed or crowded or not rate or not math.isfinite(most):
         return 1.0
-    return min(1.0, throughput.batches_per_second / most)
+    return min(1.0, rate / most)
 
 
 def _most(profile: Profile, stages: Sequence[Stage]) -> float:

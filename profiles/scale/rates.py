@@ -17,7 +17,7 @@ from pipeprof.profiles.document.findings import ScaleLimit
 WORTH: Final = 0.07
 """Least part of the rate that another worker has to add: the rule of Cachew (USENIX ATC 2022)."""
 USES_ALL: Final = 0.8
-"""Part of its cores from which on a worker is taken to use all of them."""
+"""Part of its cores from which on a process is taken to use all of them."""
 NEAR: Final = 0.9
 """Of what everything else allows: a rate from there on is not the worker's alone."""
 

@@ -29,17 +29,19 @@ from pipeprof.profiles.model.calibration import costs_of, keep, measured_alone, 
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import TurnEnded
 from pipeprof.profiles.scale import words
-from pipeprof.profiles.scale.cuts import Cut, cuts_of
+from pipeprof.profiles.scale.cuts import Cut, cuts_of, most_alone
 from pipeprof.profiles.scale.proof import (
+    Alone,
     MeasuredNumbers,
     Scaled,
+    factor_of,
+    first_factor,
     largest_share_error,
     measure_numbers,
     numbers_to_measure,
     stretched,
-    wanted_cores,
 )
-from pipeprof.profiles.scale.rates import WORTH, Load, Price, Seen, Setting, calibrated, number_of, rate_of, scaled_to
+from pipeprof.profiles.scale.rates import WORTH, Load, Price, Seen, Setting, calibrated, number_of, rate_of
 from pipeprof.profiles.scale.transport import NAMES, measure_transport
 from pipeprof.profiles.verify.plan import cannot_verify
 from pipeprof.profiles.wording import stage_name
@@ -225,12 +227,22 @@ class _Scaling:
         throughput = self.profile.throughput
         return (throughput.batches_per_second or 0.0) if throughput is not None else 0.0
 
+    @property
+    def _alone_run(self) -> Alone:
+        """What the pipeline takes and gives without a service."""
+        cpu = self.profile.cpu
+        return Alone(cpu.total_ms if cpu is not None else 0.0, self._alone, most_alone(self.profile))
+
     def _rates(self, load: Load) -> list[float]:
         numbers = range(1, self.plan.most + 1)
         return [self._alone, *(rate_of(load, self.setting, number).batches_per_second for number in numbers)]
 
     def _recommended(self, load: Load) -> int:
         return number_of(self._rates(load), self.plan.price)
+
+    def _to_measure(self, number: int) -> list[int]:
+        """The numbers that decide about a recommended one."""
+        return numbers_to_measure(max(number, 1), min(self.plan.most, MOST_MEASURED), self.plan.measure)
 
     def _transport(self, team: Team) -> Mapping[str, float]:
         """What an element costs both sides on this machine: measured, unless that is known; empty where it failed."""
@@ -382,7 +394,7 @@ class _Scaling:
             return
         measured = first
         for _ in range(2):
-            numbers = numbers_to_measure(max(number, 1), min(self.plan.most, MOST_MEASURED), self.plan.measure)
+            numbers = self._to_measure(number)
             if numbers != [0, 1]:
                 try:
                     measured = self._numbers(team, jobs, cut, numbers, f"up to {numbers[-1]} workers")
@@ -464,9 +476,11 @@ class _Scaling:
         """
         load = cut.load
         assert load is not None  # noqa: S101 - for the type checker
-        alone_ms = self.profile.cpu.total_ms if self.profile.cpu is not None else 0.0
-        wanted = max(wanted_cores(load, self.setting, number, alone_ms, self._alone) for number in numbers)
-        factor = scaled_to(self._cores, wanted)
+        alone = self._alone_run
+        before = self.result.factor or first_factor(
+            load, self.setting, self._to_measure(self._recommended(load)), alone, self._cores
+        )
+        factor = factor_of(load, self.setting, numbers, alone, self._cores, before)
         scaled = Scaled(factor, self._cores, self.setting)
         if (why := largest_share_error(scaled, load, numbers)) is not None:
             raise UsageError(why)
@@ -479,7 +493,7 @@ class _Scaling:
             number: jobs.on_workers(
                 edit if number else (),
                 number,
-                scaled.shares(load, number, alone_ms),
+                scaled.shares(load, number, alone),
                 pinned if pinned < self._cores else None,
                 real,
             )
