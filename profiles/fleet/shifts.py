@@ -103,7 +103,7 @@ def _is_certain(change: Interval, error: float) -> bool:
 
 
 def _changes(values: Sequence[float], hosts: Sequence[str]) -> Iterator[_Change]:
-    """What the pace changes by at each place of a series that has enough runs on both sides, where it is beyond the floor.
+    """What the pace changes by at each place with enough runs on both sides, where that is beyond the floor.
 
     This is most of what a question takes: a place costs about a microsecond.
     """

@@ -97,7 +97,7 @@ def wanted_cores(load: Load, setting: Setting, workers: int, alone: Alone) -> fl
 
 
 def factor_of(
-    load: Load, setting: Setting, numbers: Sequence[int], alone: Alone, cores: float, before: float | None = None
+    load: Load, setting: Setting, numbers: Sequence[int], alone: Alone, *, cores: float, before: float | None = None
 ) -> float:
     """The factor by which numbers of workers are scaled down that take turns.
 
@@ -112,14 +112,14 @@ def factor_of(
     return scaled_to(cores, wanted)
 
 
-def first_factor(load: Load, setting: Setting, expected: Sequence[int], alone: Alone, cores: float) -> float:
-    """The factor of the first numbers, none and one: that of all that are expected to follow, as far as that is sensible.
+def first_factor(load: Load, setting: Setting, expected: Sequence[int], alone: Alone, *, cores: float) -> float:
+    """The factor of the first numbers, none and one: that of all that follow, unless that is much smaller.
 
     Args:
-        expected: Numbers of workers.
+        expected: Numbers of workers that are likely to follow.
         cores: Of this machine.
     """
-    enough, every = (factor_of(load, setting, numbers, alone, cores) for numbers in ((0, 1), expected))
+    enough, every = (factor_of(load, setting, numbers, alone, cores=cores) for numbers in ((0, 1), expected))
     found = max(every, enough / MOST_SMALLER)
     return found if largest_share_error(Scaled(found, cores, setting), load, (1,)) is None else enough
 

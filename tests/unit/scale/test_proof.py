@@ -75,26 +75,26 @@ def test_cores_that_are_wanted_together(load: Load, workers: int, cores: float) 
 
 
 def test_numbers_that_follow_keep_the_factor_while_they_fit() -> None:
-    needed = factor_of(BUSY, SETTING, [0, 1, 2], ALONE, 2.0)
+    needed = factor_of(BUSY, SETTING, [0, 1, 2], ALONE, cores=2.0)
     assert needed == pytest.approx(0.8 * 2.0 / 8.4)
-    assert factor_of(BUSY, SETTING, [0, 1, 2], ALONE, 2.0, before=needed / 2) == needed / 2
+    assert factor_of(BUSY, SETTING, [0, 1, 2], ALONE, cores=2.0, before=needed / 2) == needed / 2
     full = FULL / 0.8 * needed
-    assert factor_of(BUSY, SETTING, [0, 1, 2], ALONE, 2.0, before=0.99 * full) == 0.99 * full
-    assert factor_of(BUSY, SETTING, [0, 1, 2], ALONE, 2.0, before=1.01 * full) == needed
+    assert factor_of(BUSY, SETTING, [0, 1, 2], ALONE, cores=2.0, before=0.99 * full) == 0.99 * full
+    assert factor_of(BUSY, SETTING, [0, 1, 2], ALONE, cores=2.0, before=1.01 * full) == needed
 
 
 def test_one_worker_is_scaled_down_as_those_that_are_expected_to_follow() -> None:
     free = Setting(host_cores=2.0, worker_cores=4.0)
-    one, two, eight = (factor_of(BUSY, free, numbers, ALONE, 2.0) for numbers in ([0, 1], [0, 1, 2], range(9)))
-    assert first_factor(BUSY, free, [0, 1, 2], ALONE, 2.0) == two < one
-    assert first_factor(BUSY, free, range(9), ALONE, 2.0) == one / MOST_SMALLER > eight
+    one, two, eight = (factor_of(BUSY, free, numbers, ALONE, cores=2.0) for numbers in ([0, 1], [0, 1, 2], range(9)))
+    assert first_factor(BUSY, free, [0, 1, 2], ALONE, cores=2.0) == two < one
+    assert first_factor(BUSY, free, range(9), ALONE, cores=2.0) == one / MOST_SMALLER > eight
 
 
 def test_one_worker_never_has_less_than_the_least_share_for_those_that_follow() -> None:
     idle = Load(worker_ms=10.0, client_ms=5.0, most=10.0)
-    one = factor_of(idle, SETTING, [0, 1], ALONE, 2.0)
+    one = factor_of(idle, SETTING, [0, 1], ALONE, cores=2.0)
     assert one * 0.1 > LEAST_SHARE > one * 0.1 / MOST_SMALLER
-    assert first_factor(idle, SETTING, range(99), ALONE, 2.0) == one
+    assert first_factor(idle, SETTING, range(99), ALONE, cores=2.0) == one
 
 
 def test_a_step_is_stretched_in_all_its_parts() -> None:
