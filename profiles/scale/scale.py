@@ -476,11 +476,9 @@ class _Scaling:
         """
         load = cut.load
         assert load is not None  # noqa: S101 - for the type checker
-        alone = self._alone_run
-        before = self.result.factor or first_factor(
-            load, self.setting, self._to_measure(self._recommended(load)), alone, self._cores
-        )
-        factor = factor_of(load, self.setting, numbers, alone, self._cores, before)
+        alone, expected = self._alone_run, self._to_measure(self._recommended(load))
+        before = self.result.factor or first_factor(load, self.setting, expected, alone, cores=self._cores)
+        factor = factor_of(load, self.setting, numbers, alone, cores=self._cores, before=before)
         scaled = Scaled(factor, self._cores, self.setting)
         if (why := largest_share_error(scaled, load, numbers)) is not None:
             raise UsageError(why)
