@@ -19,6 +19,7 @@ from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.messages import Graphs, Raised
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest
+from pipeprof.profiles.service.faults import SERVICE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -218,6 +219,8 @@ class Team:
         for message in member.inbox:
             if isinstance(message, Raised):
                 first, *_ = message.message.strip().splitlines() or ["raised an error"]
+                if message.code == SERVICE:
+                    raise MemberFailedError(name, first, outside=True)
                 raise MemberFailedError(name, f"raised: {first}")
             if isinstance(message, EditRefused):
                 raise MemberFailedError(name, message.reason, refused=True)

@@ -358,7 +358,7 @@ class _Scaling:
             try:
                 first = self._numbers(team, jobs, cut, [0, 1], "one worker")
             except MemberFailedError as error:
-                if error.crowded or error.name != "1":
+                if error.crowded or error.outside or error.name != "1":
                     self._failed(error)
                     return
                 self._cuts = [one.refused(error.reason) if one.stage is cut.stage else one for one in self._cuts]

@@ -142,6 +142,14 @@ def test_a_cut_that_tensorflow_refuses_is_listed_and_the_next_one_is_measured(wo
     assert found.status == "workers"
 
 
+def test_a_worker_that_was_killed_says_nothing_against_the_cut(world: World, scaled: Scaling) -> None:
+    world.kills = "worker 1 of 1 was killed"
+    found = scaled()
+    assert (found.status, found.workers, found.stage) == ("not-proven", None, "stages.3")
+    assert found.sentence == "not measured: 1 worker of 2 cores: worker 1 of 1 was killed"
+    assert len(world.asked) == 1
+
+
 def test_where_every_cut_is_refused_the_answer_is_no(world: World, scaled: Scaling) -> None:
     world.refuses = ["source", *(f"stages.{number}" for number in range(5))]
     found = scaled()
