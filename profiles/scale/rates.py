@@ -94,7 +94,7 @@ class Price:
         """Of a million batches.
 
         Example:
-            >>> Price(3.6, 0.36).of_million(2, 1000.0)
+            >>> round(Price(3.6, 0.36).of_million(2, 1000.0), 3)
             1.2
         """
         return (self.host + workers * self.worker) / 3600 / batches_per_second * 1e6
