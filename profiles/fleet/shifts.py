@@ -124,7 +124,7 @@ def _changes(values: Sequence[float], hosts: Sequence[int]) -> Iterator[_Change]
         counts[host] += 1
     rare = [host for host, count in enumerate(counts) if 0 < count < LEAST]
     if len(rare) > 1:
-        same = {host: rare[0] for host in rare}
+        same = dict.fromkeys(rare, rare[0])
         hosts = [same.get(host, host) for host in hosts]
         counts = [0 if host in same else count for host, count in enumerate(counts)]
         counts[rare[0]] = hosts.count(rare[0])
