@@ -59,6 +59,18 @@ def test_one_call_at_a_time_bounds_a_worker_from_that_stage_on(recorded: Recorde
     assert most["stages.1"] == most["stages.3"] == pytest.approx(21.79, abs=0.01)
 
 
+def test_a_cut_that_leaves_all_of_the_work_here_gives_no_more_than_there_is(recorded: Recorded) -> None:
+    profile = recorded("jpeg-folder")
+    for one in profile.stages or ():
+        one.ceiling_resource = "cores"
+    found = by_stage(profile)
+    first, last = found["source"].load, found["stages.3"].load
+    assert first is not None
+    assert first.client_most == pytest.approx(21.79, rel=0.01)
+    assert last is not None
+    assert last.client_most > 20_000
+
+
 def test_a_pipeline_that_used_all_cores_is_not_bounded_by_what_it_reached(recorded: Recorded) -> None:
     profile = recorded("jpeg-folder")
     assert profile.throughput is not None
