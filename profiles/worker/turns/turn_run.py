@@ -20,6 +20,7 @@ from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs, Raised
+from pipeprof.profiles.protocol.services import SERVICE_FAILED
 from pipeprof.profiles.protocol.turns import (
     BatchDigest,
     Built,
@@ -29,7 +30,6 @@ from pipeprof.profiles.protocol.turns import (
     TurnRequest,
     TurnsJob,
 )
-from pipeprof.profiles.service.faults import SERVICE
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.local_service import wait_for_end
@@ -367,7 +367,7 @@ class TurnRun(JobRun):
             return
 
         def watch() -> None:
-            self._channel.send(Raised(phase=self.phase, code=SERVICE, message=wait_for_end(service)))
+            self._channel.send(Raised(phase=self.phase, code=SERVICE_FAILED, message=wait_for_end(service)))
             end_at_once()
 
         threading.Thread(target=watch, name="pipeprof-service", daemon=True).start()
