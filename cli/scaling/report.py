@@ -147,6 +147,8 @@ def _legend(found: Scale) -> Iterator[Block]:
         words.append("predicted: from the costs of the run")
     if any(row.step_up is not None for row in found.rows):
         words.append("one more: over one worker fewer, in the same rounds")
+    if found.link_bytes_per_second is not None and any(row.batches_per_second for row in found.rows):
+        words.append("batches/s: measured on this machine, without the link")
     if found.price_of_host is not None:
         words.append("price: of a million batches")
     if words:

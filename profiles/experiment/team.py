@@ -18,6 +18,7 @@ from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.messages import Graphs, Raised
+from pipeprof.profiles.protocol.services import SERVICE_FAILED
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnEnded, TurnRequest
 
 if TYPE_CHECKING:
@@ -218,6 +219,8 @@ class Team:
         for message in member.inbox:
             if isinstance(message, Raised):
                 first, *_ = message.message.strip().splitlines() or ["raised an error"]
+                if message.code == SERVICE_FAILED:
+                    raise MemberFailedError(name, first, outside=True)
                 raise MemberFailedError(name, f"raised: {first}")
             if isinstance(message, EditRefused):
                 raise MemberFailedError(name, message.reason, refused=True)

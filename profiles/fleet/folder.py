@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
+
+from pydantic_core import to_json
 
 from pipeprof.pipelines.errors import PipeprofError, ProfileError, UsageError
 from pipeprof.profiles.document.store import reason
@@ -87,9 +88,7 @@ def add(folder: Path, names: Sequence[str], tool: Tool) -> Added:
     report = Added(tool=tool, fleet=str(folder), added=0, known=0)
     with ExitStack() as ending:
         lines = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="pipeprof-fleet-")))
-        written = {
-            table.name: ending.enter_context((lines / table.name).open("w", encoding="utf-8")) for table in TABLES
-        }
+        written = {table.name: ending.enter_context((lines / table.name).open("wb")) for table in TABLES}
         added, latest = _write_lines(names, known, written, report)
         for file in written.values():
             file.close()
@@ -99,7 +98,7 @@ def add(folder: Path, names: Sequence[str], tool: Tool) -> Added:
 
 
 def _write_lines(
-    names: Sequence[str], known: set[str], written: Mapping[str, IO[str]], report: Added
+    names: Sequence[str], known: set[str], written: Mapping[str, IO[bytes]], report: Added
 ) -> tuple[list[str], str]:
     """Write the rows of all new profiles as lines; return the hashes of these, and when the latest was measured."""
     added: list[str] = []
@@ -118,7 +117,7 @@ def _write_lines(
         added.append(key)
         latest = max(latest, str(rows[0][1]["started"] or ""))
         for table, row in rows:
-            written[table].write(json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n")
+            written[table].write(to_json(row) + b"\n")
     report.added = len(added)
     return added, latest
 

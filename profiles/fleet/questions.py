@@ -9,7 +9,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 from statistics import median
 from typing import Any, Literal, NamedTuple
 
@@ -50,9 +50,15 @@ class Choice:
 
 
 class _Run(NamedTuple):
-    """A run of a series; `rate` is that of elements where all runs of the series have it, else of batches."""
+    """A run of a series.
 
-    started: datetime | None
+    Attributes:
+        started: Microseconds since 1970, UTC: a date for each of ten thousand runs would take longer than their query.
+        elements: Per second.
+        batches: Per second.
+    """
+
+    started: int | None
     host: str
     commit: str | None
     elements: float | None
@@ -216,8 +222,8 @@ def _series(chosen: _Chosen) -> dict[tuple[Any, ...], list[_Run]]:
     """Runs in their order by pipeline, step and class of hosts."""
     rows = chosen.rows(
         """
-        SELECT pipeline, step, coalesce(cpu_model, machine), cores, devices, started, coalesce(host, ''), commit,
-            elements_per_second, batches_per_second
+        SELECT pipeline, step, coalesce(cpu_model, machine), cores, devices, epoch_us(started),
+            coalesce(host, ''), commit, elements_per_second, batches_per_second
         FROM chosen WHERE batches_per_second > 0 ORDER BY started, sha256
         """
     )
@@ -235,8 +241,10 @@ def _rates(runs: Sequence[_Run]) -> tuple[Literal["elements", "batches"], list[f
     return "batches", [run.batches or 0.0 for run in runs]
 
 
-def _time(at: datetime | None) -> str:
-    return at.isoformat(timespec="seconds") if at is not None else ""
+def _time(at: int | None) -> str:
+    if at is None:
+        return ""
+    return datetime.fromtimestamp(at / 1e6, timezone.utc).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _class_text(cpu: str | None, cores: float | None, devices: int | None) -> str:

@@ -16,7 +16,8 @@ from pipeprof.profiles.memory.ledger.buffers import kind_of
 from pipeprof.profiles.memory.ledger.interrupted import placed
 from pipeprof.profiles.memory.ledger.texts import owner_text
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
-from pipeprof.profiles.service.faults import SERVICE, cause_of_error, cause_of_silence
+from pipeprof.profiles.protocol.services import SERVICE_FAILED
+from pipeprof.profiles.service.faults import cause_of_error, cause_of_silence
 from pipeprof.profiles.user_frames import users_frame_of_stacks
 from pipeprof.profiles.view.from_sketch import row_of
 from pipeprof.profiles.wording import as_typed, size, stage_label
@@ -262,7 +263,7 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
     if cause is not None:
         message = f"{message}{'' if message.endswith('.') else '.'} {cause[0].upper()}{cause[1:]}."
     problem = Problem(
-        code=SERVICE if cause is not None else error.code,
+        code=SERVICE_FAILED if cause is not None else error.code,
         message=message,
         stage=error.address,
         address=error.address,
@@ -430,7 +431,7 @@ def _hang_failure(ended: Ended, observed: Observed, around: Circumstances) -> Fa
     if causes and around.oom.killed:
         because += f" Meanwhile the kernel killed a process at {_whose_memory(around.oom)}."
     text = f"{who}: {progress}.{place}{because}"
-    problem = Problem(code=SERVICE if causes else "hung", message=text)
+    problem = Problem(code=SERVICE_FAILED if causes else "hung", message=text)
     stage = next((row for row in around.stages.values() if traits(row.op).remote), None) if causes else None
     if frame:
         problem.file, problem.line = frame.file, frame.line

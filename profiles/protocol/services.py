@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.protocol.messages import Trace, WorkerMessage
+
+SERVICE_FAILED: Final = "service"
+"""Code of a failure whose cause is a tf.data service."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -14,7 +14,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import inside, main_line, on_main_line
 from pipeprof.profiles.model.costs import Costs
-from pipeprof.profiles.scale.rates import Load
+from pipeprof.profiles.scale.rates import USES_ALL, Load
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import size, stage_name
 
@@ -66,6 +66,7 @@ def cuts_of(profile: Profile, costs: Costs) -> list[Cut]:
     line = main_line(profile)
     batches = _elements(line[-1]) if line else None
     own, real = _own_ms(profile, line), _reached(profile)
+    work = _by_line(profile, line, lambda stage: stage.active_ms)
     loop_ms = (profile.cpu.loop_ms or 0.0) if profile.cpu is not None else 0.0
     found: list[Cut] = []
     prevented: str | None = None
@@ -86,7 +87,7 @@ def cuts_of(profile: Profile, costs: Costs) -> list[Cut]:
             client_ms=loop_ms + after + (messages or 1.0) * costs.received_message_ms + mb * costs.received_mb_ms,
             bytes_per_batch=sent or 0.0,
             most=real * _most(profile, line[: number + 1]),
-            client_most=real * _most(profile, line[number + 1 :]),
+            client_most=min(real * _most(profile, line[number + 1 :]), _most_of_rest(profile, work, number)),
         )
         found.append(Cut(stage, None, messages, sent, load))
     return found
@@ -111,30 +112,57 @@ def _prevents(profile: Profile, stage: Stage, row: Traits) -> str | None:
     return next((f"{name} {why}" for prevents, why in reasons if prevents), None)
 
 
-def _own_ms(profile: Profile, line: Sequence[Stage]) -> list[float]:
-    """CPU time of each stage of the main line with what is inside it, so that all of them are that of the pipeline."""
+def _by_line(profile: Profile, line: Sequence[Stage], read: Callable[[Stage], float | None]) -> list[float]:
+    """A time of each stage of the main line, with what is inside it."""
     by_stage = dict.fromkeys((stage.id for stage in line), 0.0)
     for stage in profile.stages or ():
         at = on_main_line(stage.id)
         if at in by_stage:
-            by_stage[at] += stage.cpu_ms_per_batch or 0.0
-    known = sum(by_stage.values())
-    account = profile.cpu
+            by_stage[at] += read(stage) or 0.0
+    return list(by_stage.values())
+
+
+def _own_ms(profile: Profile, line: Sequence[Stage]) -> list[float]:
+    """CPU time of each stage of the main line, so that all of them are that of the pipeline."""
+    own = _by_line(profile, line, lambda stage: stage.cpu_ms_per_batch)
+    known, account = sum(own), profile.cpu
     if account is None or not known:
-        return list(by_stage.values())
+        return own
     whole = account.total_ms - (account.loop_ms or 0.0) - (account.pipeprof_ms or 0.0)
-    return [ms * max(1.0, whole / known) for ms in by_stage.values()]
+    return [ms * max(1.0, whole / known) for ms in own]
+
+
+def _most_of_rest(profile: Profile, work: Sequence[float], number: int) -> float:
+    """Batches per second after the cut behind a stage: what is left takes its part of the time that all of it takes.
+
+    That part includes what keeps a pipeline from using all cores, as a step that it waits for: having less to do
+    changes nothing of that.
+
+    Args:
+        work: Of each stage of the main line.
+    """
+    left, alone = sum(work[number + 1 :]), profile.throughput.batches_per_second if profile.throughput else None
+    return alone * sum(work) / left if alone and left else math.inf
+
+
+def most_alone(profile: Profile) -> float:
+    """Batches per second that the pipeline makes in one process, however many cores that has."""
+    return _reached(profile) * _most(profile, main_line(profile))
 
 
 def _reached(profile: Profile) -> float:
-    """What the pipeline reached of the rate of its slowest stage alone; 1 where the step or others were a limit too."""
+    """What the pipeline reached of the rate of its slowest stage alone; 1 where that stage was not the only limit."""
     throughput, steps = profile.throughput, profile.steps
+    rate = (throughput.batches_per_second or 0.0) if throughput is not None else 0.0
     most = _most(profile, main_line(profile))
     stepped = steps is not None and steps.busy_ms is not None and (steps.wait_share or 0.0) < WAITS_FROM
     disturbed = profile.verdict is not None and profile.verdict.disturbed
-    if stepped or disturbed or throughput is None or not throughput.batches_per_second or not math.isfinite(most):
+    # Without a core to spare, more of them could have given more.
+    used = rate * profile.cpu.total_ms / 1e3 if profile.cpu is not None else 0.0
+    crowded = used >= USES_ALL * (profile.host.cores or math.inf)
+    if stepped or disturbed or crowded or not rate or not math.isfinite(most):
         return 1.0
-    return min(1.0, throughput.batches_per_second / most)
+    return min(1.0, rate / most)
 
 
 def _most(profile: Profile, stages: Sequence[Stage]) -> float:

@@ -23,7 +23,7 @@ from pipeprof.profiles.experiment.statistics import Interval, estimate
 from pipeprof.profiles.experiment.turns import are_enough, undisturbed
 from pipeprof.profiles.protocol.job import CoreShares, StepJob
 from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
-from pipeprof.profiles.scale.rates import Load, Setting, rate_of
+from pipeprof.profiles.scale.rates import Load, Setting, rate_of, scaled_to
 
 if TYPE_CHECKING:
     from pipeprof.profiles.experiment.team import Team
@@ -34,6 +34,25 @@ FEWEST_STEPS: Final = 3
 LONG_BLOCK_SECONDS: Final = 2.0
 LEAST_SHARE: Final = 0.04
 """Of a core that a worker has at least: below it, it stands still for longer than it runs between two looks."""
+MOST_SMALLER: Final = 3.0
+"""Times that one worker is scaled down further than it needs: its steps take as much longer."""
+FULL: Final = 0.9
+"""Part of the machine's cores that all processes may use before a factor has to be smaller."""
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The pipeline without a service, as the run showed it.
+
+    Attributes:
+        ms: CPU time of a batch.
+        rate: Batches per second.
+        most: The same with any number of cores.
+    """
+
+    ms: float
+    rate: float
+    most: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -49,14 +68,10 @@ class Scaled:
     cores: float
     setting: Setting
 
-    def shares(self, load: Load, workers: int, alone_ms: float) -> CoreShares:
-        """What each process may use: its cores, or as many as its pipeline can use where that is less.
-
-        Args:
-            alone_ms: CPU time of a batch without a service.
-        """
+    def shares(self, load: Load, workers: int, alone: Alone) -> CoreShares:
+        """What each process may use: its cores, or as many as its pipeline can use where that is less."""
         if not workers:
-            return CoreShares(client=self._share(self.setting.host_cores, alone_ms, load.most))
+            return CoreShares(client=self._share(self.setting.host_cores, alone.ms, alone.most))
         client = self._share(self.setting.host_cores, 0.0, math.inf)
         return CoreShares(client, self._share(self.setting.worker_cores, load.worker_ms, load.most))
 
@@ -70,20 +85,43 @@ class Scaled:
         return self._share(self.setting.worker_cores, load.worker_ms, load.most) or self.cores
 
 
-def wanted_cores(load: Load, setting: Setting, workers: int, alone_ms: float, alone_rate: float) -> float:
-    """Cores that the processes of a number of workers use together, at their real sizes.
-
-    Args:
-        alone_ms: CPU time of a batch without a service.
-        alone_rate: Batches per second then.
-    """
+def wanted_cores(load: Load, setting: Setting, workers: int, alone: Alone) -> float:
+    """Cores that the processes of a number of workers use together, at their real sizes."""
     if not workers:
-        return alone_ms * alone_rate / 1e3
+        return alone.ms * alone.rate / 1e3
     found = rate_of(load, setting, workers)
     used = found.batches_per_second * load.worker_ms / 1e3
     if found.limit == "workers" and not math.isfinite(load.most):
         used = workers * setting.worker_cores
     return used + found.batches_per_second * load.client_ms / 1e3
+
+
+def factor_of(
+    load: Load, setting: Setting, numbers: Sequence[int], alone: Alone, *, cores: float, before: float | None = None
+) -> float:
+    """The factor by which numbers of workers are scaled down that take turns.
+
+    Args:
+        cores: Of this machine.
+        before: The factor of the numbers before these: it stays as long as all fit, since what a batch costs may depend
+            on how often a process is stopped.
+    """
+    wanted = max(wanted_cores(load, setting, number, alone) for number in numbers)
+    if before is not None and before * wanted <= FULL * cores:
+        return before
+    return scaled_to(cores, wanted)
+
+
+def first_factor(load: Load, setting: Setting, expected: Sequence[int], alone: Alone, *, cores: float) -> float:
+    """The factor of the first numbers, none and one: that of all that follow, unless that is much smaller.
+
+    Args:
+        expected: Numbers of workers that are likely to follow.
+        cores: Of this machine.
+    """
+    enough, every = (factor_of(load, setting, numbers, alone, cores=cores) for numbers in ((0, 1), expected))
+    found = max(every, enough / MOST_SMALLER)
+    return found if largest_share_error(Scaled(found, cores, setting), load, (1,)) is None else enough
 
 
 def stretched(step: StepJob, factor: float, busy_ms: float) -> StepJob:

@@ -17,7 +17,7 @@ from pipeprof.profiles.document.findings import ScaleLimit
 WORTH: Final = 0.07
 """Least part of the rate that another worker has to add: the rule of Cachew (USENIX ATC 2022)."""
 USES_ALL: Final = 0.8
-"""Part of its cores from which on a worker is taken to use all of them."""
+"""Part of its cores from which on a process is taken to use all of them."""
 NEAR: Final = 0.9
 """Of what everything else allows: a rate from there on is not the worker's alone."""
 
@@ -94,7 +94,7 @@ class Price:
         """Of a million batches.
 
         Example:
-            >>> Price(3.6, 0.36).of_million(2, 1000.0)
+            >>> round(Price(3.6, 0.36).of_million(2, 1000.0), 3)
             1.2
         """
         return (self.host + workers * self.worker) / 3600 / batches_per_second * 1e6

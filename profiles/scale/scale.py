@@ -29,17 +29,19 @@ from pipeprof.profiles.model.calibration import costs_of, keep, measured_alone, 
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import TurnEnded
 from pipeprof.profiles.scale import words
-from pipeprof.profiles.scale.cuts import Cut, cuts_of
+from pipeprof.profiles.scale.cuts import Cut, cuts_of, most_alone
 from pipeprof.profiles.scale.proof import (
+    Alone,
     MeasuredNumbers,
     Scaled,
+    factor_of,
+    first_factor,
     largest_share_error,
     measure_numbers,
     numbers_to_measure,
     stretched,
-    wanted_cores,
 )
-from pipeprof.profiles.scale.rates import WORTH, Load, Price, Seen, Setting, calibrated, number_of, rate_of, scaled_to
+from pipeprof.profiles.scale.rates import WORTH, Load, Price, Seen, Setting, calibrated, enough, number_of, rate_of
 from pipeprof.profiles.scale.transport import NAMES, measure_transport
 from pipeprof.profiles.verify.plan import cannot_verify
 from pipeprof.profiles.wording import stage_name
@@ -225,12 +227,22 @@ class _Scaling:
         throughput = self.profile.throughput
         return (throughput.batches_per_second or 0.0) if throughput is not None else 0.0
 
+    @property
+    def _alone_run(self) -> Alone:
+        """What the pipeline takes and gives without a service."""
+        cpu = self.profile.cpu
+        return Alone(cpu.total_ms if cpu is not None else 0.0, self._alone, most_alone(self.profile))
+
     def _rates(self, load: Load) -> list[float]:
         numbers = range(1, self.plan.most + 1)
         return [self._alone, *(rate_of(load, self.setting, number).batches_per_second for number in numbers)]
 
     def _recommended(self, load: Load) -> int:
         return number_of(self._rates(load), self.plan.price)
+
+    def _to_measure(self, number: int) -> list[int]:
+        """The numbers that decide about a recommended one."""
+        return numbers_to_measure(max(number, 1), min(self.plan.most, MOST_MEASURED), self.plan.measure)
 
     def _transport(self, team: Team) -> Mapping[str, float]:
         """What an element costs both sides on this machine: measured, unless that is known; empty where it failed."""
@@ -337,6 +349,7 @@ class _Scaling:
         price = self.plan.price
         for row in self.result.rows if price is not None else ():
             rate = row.batches_per_second or row.predicted
+            rate = self._carried(rate) if rate and row.workers else rate
             row.price = price.of_million(row.workers, rate) if price is not None and rate else None
 
     def _prove(self, team: Team, best: Cut) -> None:
@@ -346,7 +359,7 @@ class _Scaling:
             try:
                 first = self._numbers(team, jobs, cut, [0, 1], "one worker")
             except MemberFailedError as error:
-                if error.crowded or error.name != "1":
+                if error.crowded or error.outside or error.name != "1":
                     self._failed(error)
                     return
                 self._cuts = [one.refused(error.reason) if one.stage is cut.stage else one for one in self._cuts]
@@ -370,7 +383,8 @@ class _Scaling:
         self._take(first)
         seen = Seen(found.value, self._cpu_ms(first, 1, _workers), self._cpu_ms(first, 1, _own))
         assert cut.load is not None  # noqa: S101 - for the type checker
-        load = calibrated(cut.load, self.setting, seen)
+        # In the proof there is no link.
+        load = calibrated(cut.load, replace(self.setting, link=None), seen)
         seen_cut = replace(cut, load=load)
         self._cuts = [seen_cut if one.stage is cut.stage else one for one in self._cuts]
         cut = seen_cut
@@ -378,11 +392,11 @@ class _Scaling:
         self.save()
         number = self._recommended(load)
         if not number and self.plan.measure is None:
-            self._conclude("no", words.because_of_measure(self.result, self._largest()))
+            self._conclude("no", self._no(self._rates(load)))
             return
         measured = first
         for _ in range(2):
-            numbers = numbers_to_measure(max(number, 1), min(self.plan.most, MOST_MEASURED), self.plan.measure)
+            numbers = self._to_measure(number)
             if numbers != [0, 1]:
                 try:
                     measured = self._numbers(team, jobs, cut, numbers, f"up to {numbers[-1]} workers")
@@ -391,23 +405,28 @@ class _Scaling:
                     return
                 self._take(measured)
                 self.save()
-            number = number_of(self._measured_rates(measured), self.plan.price)
+            rates = self._measured_rates(measured)
+            number = number_of(rates, self.plan.price)
             last = numbers[-1] >= min(self.plan.most, MOST_MEASURED) or self.plan.measure is not None
             if number < numbers[-1] or last or self._is_late():
                 break
-        self._decide(number)
+        self._decide(number, rates)
 
-    def _decide(self, number: int) -> None:
-        """Conclude from what was measured."""
-        rows = {row.workers: row for row in self.result.rows}
-        row = rows.get(number)
-        holds = row is not None and row.speedup_low is not None and row.speedup_low > 1 + ALIKE
+    def _decide(self, number: int, rates: Sequence[float]) -> None:
+        """Conclude from what was measured.
+
+        Args:
+            rates: Batches per second by the number of workers, as far as the link carries them.
+        """
+        row = next((row for row in self.result.rows if row.workers == number), None)
+        carried = rates[number] / row.batches_per_second if row is not None and row.batches_per_second else 1.0
+        holds = row is not None and row.speedup_low is not None and row.speedup_low * carried > 1 + ALIKE
         promised = self._promised()
         if not number and promised is not None:
             self._conclude("not-proven", f"not proven: {words.promised_text(self.result, promised)}")
         elif not number or row is None:
-            self._conclude("no", words.because_of_measure(self.result, self._largest()))
-        elif self.better is not None and self.better.speedup * (1 + WORTH) >= (row.speedup or 1.0):
+            self._conclude("no", self._no(rates))
+        elif self.better is not None and self.better.speedup * (1 + WORTH) >= (row.speedup or 1.0) * carried:
             self._conclude("no", words.because_of_fix(self.better))
         elif not holds:
             gain = words.gain_text(row)
@@ -415,16 +434,32 @@ class _Scaling:
             self._conclude("not-proven", f"not proven: {said}: {gain}, too little to be certain")
         else:
             self.result.workers = number
-            self._conclude("workers", words.recommended(self.result, row, rows.get(number + 1)))
+            added = rates[number + 1] / rates[number] if number + 1 < len(rates) else None
+            self._conclude("workers", words.recommended(number, self.setting.worker_cores, added))
+
+    def _no(self, rates: Sequence[float]) -> str:
+        """Why no number of workers is recommended, in words, from the rates by their number."""
+        carried = self._carried(math.inf)
+        if carried < (1 + WORTH) * rates[0]:
+            return words.because_of_link(carried, rates[0])
+        if self.plan.price is not None and enough(rates):
+            return words.because_of_price(self.plan.price, rates, self.setting.worker_cores)
+        return words.because_of_measure(self.result, self._largest())
+
+    def _carried(self, rate: float) -> float:
+        """A rate that was measured on this machine, or what the link carries where that is less."""
+        load = self._chosen_load()
+        sent = load.bytes_per_batch if load is not None else 0.0
+        return min(rate, self.plan.link / sent) if self.plan.link is not None and sent else rate
 
     def _measured_rates(self, measured: MeasuredNumbers) -> list[float]:
-        """MeasuredNumbers rates by the number of workers, from 0 on, as far as they go without a gap."""
+        """Rates by the number of workers, from 0 on, as far as they go without a gap, and as the link carries them."""
         rates: list[float] = []
         for row in self.result.rows:
             found = measured.rate(row.workers)
             if found is None:
                 break
-            rates.append(found.value)
+            rates.append(self._carried(found.value) if row.workers else found.value)
         return rates
 
     def _failed(self, error: MemberFailedError) -> None:
@@ -464,9 +499,9 @@ class _Scaling:
         """
         load = cut.load
         assert load is not None  # noqa: S101 - for the type checker
-        alone_ms = self.profile.cpu.total_ms if self.profile.cpu is not None else 0.0
-        wanted = max(wanted_cores(load, self.setting, number, alone_ms, self._alone) for number in numbers)
-        factor = scaled_to(self._cores, wanted)
+        alone, expected = self._alone_run, self._to_measure(self._recommended(load))
+        before = self.result.factor or first_factor(load, self.setting, expected, alone, cores=self._cores)
+        factor = factor_of(load, self.setting, numbers, alone, cores=self._cores, before=before)
         scaled = Scaled(factor, self._cores, self.setting)
         if (why := largest_share_error(scaled, load, numbers)) is not None:
             raise UsageError(why)
@@ -479,7 +514,7 @@ class _Scaling:
             number: jobs.on_workers(
                 edit if number else (),
                 number,
-                scaled.shares(load, number, alone_ms),
+                scaled.shares(load, number, alone),
                 pinned if pinned < self._cores else None,
                 real,
             )

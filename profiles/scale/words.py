@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final
 
 from pipeprof.profiles.document.findings import Better, Scale, ScaleLimit, ScaleRow
-from pipeprof.profiles.wording import cores_text, percent, ratio_text, span_text
+from pipeprof.profiles.scale.rates import Price
+from pipeprof.profiles.wording import cores_text, percent, ratio_text, significant, span_text
 
 _NTH: Final = ("", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 _NO_CHANGE: Final = 0.005
@@ -51,16 +53,18 @@ def gain_text(row: ScaleRow) -> str:
     return f"{ratio_text(row.speedup or 1.0)}{ends}"
 
 
-def recommended(found: Scale, row: ScaleRow, after: ScaleRow | None) -> str:
+def recommended(workers: int, cores: float, added: float | None) -> str:
     """The sentence for a number of workers that was measured.
 
     Args:
-        after: One worker more; None where that was not measured.
+        added: The rate with one worker more over that with these; None where that was not measured.
+
+    Example:
+        >>> recommended(3, 4.0, 1.02)
+        '3 workers of 4 cores; a fourth adds 2.0 %'
     """
-    said = workers_text(row.workers, found.worker_cores)
-    if after is not None and after.step_up is not None:
-        said += f"; {adds_text(row.workers, after.step_up)}"
-    return said
+    said = workers_text(workers, cores)
+    return said if added is None else f"{said}; {adds_text(workers, added)}"
 
 
 def because_of_fix(better: Better) -> str:
@@ -77,6 +81,33 @@ def because_of_step(wait_share: float) -> str:
     """That there is nothing to gain."""
     waits = f"the device waits {percent(wait_share)} of its time" if wait_share else "the device never waits"
     return f"no: {waits}, which is the most that workers could save"
+
+
+def because_of_link(carried: float, alone: float) -> str:
+    """That the link carries too few batches per second.
+
+    Example:
+        >>> because_of_link(5.0, 20.0)
+        'no: the link carries 5.00 batches/s, and the pipeline gives 20.0 without workers'
+    """
+    without = f"the pipeline gives {significant(alone)} without workers"
+    return f"no: the link carries {significant(carried)} batches/s, and {without}"
+
+
+def because_of_price(price: Price, rates: Sequence[float], cores: float) -> str:
+    """That a batch costs least without workers, though they make it sooner.
+
+    Args:
+        rates: Batches per second by the number of workers.
+
+    Example:
+        >>> because_of_price(Price(host=3.6, worker=3.6), [10.0, 12.0, 15.0], 4.0)
+        'no: a million batches cost 100 without workers, and 167 with 1 worker of 4 cores'
+    """
+    costs = [price.of_million(workers, rate) for workers, rate in enumerate(rates)]
+    best = min(range(1, len(costs)), key=costs.__getitem__)
+    with_them = f"{significant(costs[best])} with {workers_text(best, cores)}"
+    return f"no: a million batches cost {significant(costs[0])} without workers, and {with_them}"
 
 
 def because_of_measure(found: Scale, most: ScaleRow | None = None) -> str:

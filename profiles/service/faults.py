@@ -6,15 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
 
 from pipeprof.pipelines.tables import read_table
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.service.ask import ServiceState, split_address
 from pipeprof.profiles.wording import as_typed, listed
-
-SERVICE: Final = "service"
-"""Code of a failure whose cause is a tf.data service."""
 
 
 @dataclass(frozen=True)

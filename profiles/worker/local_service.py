@@ -20,12 +20,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.worker.serving.profiler import mark_until, start_profiler
 
 START_SECONDS: Final = 20.0
 """For one of the processes to say that it serves."""
+LOOK_SECONDS: Final = 0.2
+"""Between two looks at whether they still run."""
 _HEARTBEAT_MS: Final = 100
 """Between two reports of a worker: a job that has just begun reaches it that much later."""
 
@@ -84,6 +87,26 @@ def start_local_service(tf: Any, workers: int, worker_cores: int | None = None) 
         pids.append(pid)
         traced_at.append(traced)
     return LocalService(address, tuple(pids), tuple(traced_at))
+
+
+def wait_for_end(service: LocalService) -> str:
+    """Wait until one of its processes has ended; return which one and how, in words.
+
+    TensorFlow says nothing of that: readers go on with the other workers, or wait for ever.
+    """
+    while True:
+        for number, pid in enumerate(service.pids):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                what = f"worker {number} of {len(service.workers)}" if number else "the dispatcher"
+                return f"{what} of the local tf.data service {_end_of(os.waitstatus_to_exitcode(status))}"
+        time.sleep(LOOK_SECONDS)
+
+
+def _end_of(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "was killed (SIGKILL): from outside, or by the kernel for lack of memory"
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
 
 
 def cores_of(number: int, count: int | None) -> set[int] | None:

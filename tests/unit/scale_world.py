@@ -28,12 +28,14 @@ class World:
 
     Attributes:
         refuses: Addresses of stages after which TensorFlow refuses a cut.
+        kills: What is said of a worker that was killed; empty where none was.
         asked: The numbers of each session.
         jobs: Of all sessions.
     """
 
     rates: Sequence[float]
     refuses: Sequence[str] = ()
+    kills: str = ""
     asked: list[list[int]] = field(default_factory=list)
     jobs: list[Mapping[int, Job]] = field(default_factory=list)
     transport: int = 0
@@ -44,6 +46,8 @@ class World:
         edits = [edit for job in jobs.values() if job.turns for edit in job.turns.edits]
         if any(f'"{address}"' in edit for address in self.refuses for edit in edits):
             raise MemberFailedError("1", "TensorFlow does not accept the new stage", refused=True)
+        if self.kills:
+            raise MemberFailedError("1", self.kills, outside=True)
         rounds = [
             {n: block(self.rates[n] * (1 + 0.002 * (number % 2)), factor, workers_bytes=n * 10**8) for n in jobs}
             for number in range(ROUNDS)

@@ -24,8 +24,9 @@ from pipeprof.pipelines.target.import_path import child_command
 
 LOOK_SECONDS: Final = 0.004
 """Between two looks at the clocks."""
-_SAVED_LOOKS: Final = 2
-"""Looks whose share may be used later: what is due while a process waits for another one is not lost at once."""
+_SAVED_LOOKS: Final = 6
+"""Looks whose share may be used later: what is due while a process waits for another one, or for a core that another
+one has, is not lost at once."""
 _STOPPED_SECONDS: Final = 0.05
 """Between two looks, from which on the holder itself was stopped in between."""
 _CLOCK_BITS: Final = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,8 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, measured: Profile) ->
 
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", run_sample)
     monkeypatch.setattr("pipeprof.profiles.verify.verify.verify", verify)
+    # Whatever else measures on the machine of the tests.
+    monkeypatch.setattr(module, "measuring_lock", lambda *_arguments, **_options: contextlib.nullcontext())
     monkeypatch.setattr(module, "measure_numbers", found.measure)
     monkeypatch.setattr(module, "measure_transport", found.measure_transport)
     return found

@@ -112,6 +112,13 @@ def test_one_that_fails_is_ended_and_the_others_go_on(made: Team) -> None:
     assert states(made) == {"A1": "is stopped"}
 
 
+def test_the_end_of_a_services_process_says_nothing_against_the_edit(made: Team) -> None:
+    raised = Raised("measure", "service", "worker 1 of 2 was killed")
+    with pytest.raises(MemberFailedError, match=r"^worker 1 of 2 was killed$") as caught:
+        made.start(jobs(A1=raised), seconds=5.0)
+    assert caught.value.outside
+
+
 def test_a_kill_for_lack_of_memory_says_nothing_against_one_alone(made: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     oom = OomReport(1, by="cgroup", scope="cgroup", limit_bytes=2 << 30)
     error = dead(made, monkeypatch, signal.SIGKILL, oom)

@@ -10,7 +10,7 @@ from pipeprof.pipelines.ops.base import parse_stage
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import OpCost, Service, Stage
 from pipeprof.profiles.model.costs import DEFAULT
-from pipeprof.profiles.scale.cuts import LARGEST_IN_GRAPH, Cut, cuts_of, reads_from_service
+from pipeprof.profiles.scale.cuts import LARGEST_IN_GRAPH, Cut, cuts_of, most_alone, reads_from_service
 
 Recorded = Callable[[str], Profile]
 IMAGES = 19_267_584
@@ -57,6 +57,31 @@ def test_one_call_at_a_time_bounds_a_worker_from_that_stage_on(recorded: Recorde
     assert others["stages.0"] == pytest.approx(21.79, abs=0.01)
     assert others["stages.1"] > 300
     assert most["stages.1"] == most["stages.3"] == pytest.approx(21.79, abs=0.01)
+
+
+def test_a_cut_that_leaves_all_of_the_work_here_gives_no_more_than_there_is(recorded: Recorded) -> None:
+    profile = recorded("jpeg-folder")
+    for one in profile.stages or ():
+        one.ceiling_resource = "cores"
+    found = by_stage(profile)
+    first, last = found["source"].load, found["stages.3"].load
+    assert first is not None
+    assert first.client_most == pytest.approx(21.79, rel=0.01)
+    assert last is not None
+    assert last.client_most > 20_000
+
+
+def test_a_pipeline_that_used_all_cores_is_not_bounded_by_what_it_reached(recorded: Recorded) -> None:
+    profile = recorded("jpeg-folder")
+    assert profile.throughput is not None
+    assert profile.throughput.batches_per_second is not None
+    assert profile.cpu is not None
+    alone = most_alone(profile)
+    assert alone == pytest.approx(21.79, abs=0.01)
+    profile.throughput.batches_per_second /= 2
+    assert most_alone(profile) == pytest.approx(alone / 2)
+    profile.host.cores = profile.throughput.batches_per_second * profile.cpu.total_ms / 1e3
+    assert most_alone(profile) > 0.99 * alone
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,15 @@ import pytest
 from pipeprof.profiles.protocol.job import CoreShares, StepJob
 from pipeprof.profiles.protocol.turns import TurnEnded
 from pipeprof.profiles.scale.proof import (
+    FULL,
+    LEAST_SHARE,
+    MOST_SMALLER,
+    Alone,
     MeasuredNumbers,
     Scaled,
     block_of,
+    factor_of,
+    first_factor,
     largest_share_error,
     numbers_to_measure,
     stretched,
@@ -22,6 +28,7 @@ from pipeprof.profiles.scale.transport import NAMES, costs_of_blocks
 
 SETTING = Setting(host_cores=2.0, worker_cores=4.0, step_ms=10.0)
 BUSY = Load(worker_ms=100.0, client_ms=5.0)
+ALONE = Alone(ms=100.0, rate=20.0)
 
 
 def block(steps: int, seconds: float, **more: float) -> TurnEnded:
@@ -31,21 +38,27 @@ def block(steps: int, seconds: float, **more: float) -> TurnEnded:
 
 def test_all_shares_are_smaller_by_one_factor() -> None:
     scaled = Scaled(0.1, 2.0, SETTING)
-    assert scaled.shares(BUSY, 3, alone_ms=100.0) == CoreShares(client=0.2, worker=0.4)
-    assert scaled.shares(BUSY, 0, alone_ms=100.0) == CoreShares(client=0.2)
+    assert scaled.shares(BUSY, 3, ALONE) == CoreShares(client=0.2, worker=0.4)
+    assert scaled.shares(BUSY, 0, ALONE) == CoreShares(client=0.2)
 
 
 def test_a_pipeline_that_cannot_use_its_cores_has_no_share_of_them_all() -> None:
     serial = Load(worker_ms=100.0, client_ms=5.0, most=10.0)
-    shares = Scaled(0.1, 2.0, SETTING).shares(serial, 1, alone_ms=100.0)
+    scaled = Scaled(0.1, 2.0, SETTING)
+    shares = scaled.shares(serial, 1, ALONE)
     assert (shares.worker, shares.client) == (pytest.approx(0.1), pytest.approx(0.2))
-    assert Scaled(0.1, 2.0, SETTING).shares(serial, 0, alone_ms=100.0).client == pytest.approx(0.1)
+    assert scaled.shares(BUSY, 0, Alone(100.0, 10.0, most=10.0)).client == pytest.approx(0.1)
+
+
+def test_what_one_worker_shows_does_not_bound_the_pipeline_without_any() -> None:
+    serial = Load(worker_ms=100.0, client_ms=5.0, most=10.0)
+    assert Scaled(0.1, 2.0, SETTING).shares(serial, 0, ALONE).client == pytest.approx(0.2)
 
 
 def test_nothing_is_held_where_the_real_sizes_fit() -> None:
     alike = Setting(host_cores=2.0, worker_cores=2.0)
-    assert Scaled(1.0, 2.0, alike).shares(BUSY, 1, 100.0) == CoreShares()
-    assert Scaled(1.0, 2.0, Setting(2.0, 1.0)).shares(BUSY, 1, 100.0) == CoreShares(worker=1.0)
+    assert Scaled(1.0, 2.0, alike).shares(BUSY, 1, ALONE) == CoreShares()
+    assert Scaled(1.0, 2.0, Setting(2.0, 1.0)).shares(BUSY, 1, ALONE) == CoreShares(worker=1.0)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +71,30 @@ def test_nothing_is_held_where_the_real_sizes_fit() -> None:
     ],
 )
 def test_cores_that_are_wanted_together(load: Load, workers: int, cores: float) -> None:
-    assert wanted_cores(load, SETTING, workers, alone_ms=100.0, alone_rate=20.0) == pytest.approx(cores)
+    assert wanted_cores(load, SETTING, workers, ALONE) == pytest.approx(cores)
+
+
+def test_numbers_that_follow_keep_the_factor_while_they_fit() -> None:
+    needed = factor_of(BUSY, SETTING, [0, 1, 2], ALONE, cores=2.0)
+    assert needed == pytest.approx(0.8 * 2.0 / 8.4)
+    assert factor_of(BUSY, SETTING, [0, 1, 2], ALONE, cores=2.0, before=needed / 2) == needed / 2
+    full = FULL / 0.8 * needed
+    assert factor_of(BUSY, SETTING, [0, 1, 2], ALONE, cores=2.0, before=0.99 * full) == 0.99 * full
+    assert factor_of(BUSY, SETTING, [0, 1, 2], ALONE, cores=2.0, before=1.01 * full) == needed
+
+
+def test_one_worker_is_scaled_down_as_those_that_are_expected_to_follow() -> None:
+    free = Setting(host_cores=2.0, worker_cores=4.0)
+    one, two, eight = (factor_of(BUSY, free, numbers, ALONE, cores=2.0) for numbers in ([0, 1], [0, 1, 2], range(9)))
+    assert first_factor(BUSY, free, [0, 1, 2], ALONE, cores=2.0) == two < one
+    assert first_factor(BUSY, free, range(9), ALONE, cores=2.0) == one / MOST_SMALLER > eight
+
+
+def test_one_worker_never_has_less_than_the_least_share_for_those_that_follow() -> None:
+    idle = Load(worker_ms=10.0, client_ms=5.0, most=10.0)
+    one = factor_of(idle, SETTING, [0, 1], ALONE, cores=2.0)
+    assert one * 0.1 > LEAST_SHARE > one * 0.1 / MOST_SMALLER
+    assert first_factor(idle, SETTING, range(99), ALONE, cores=2.0) == one
 
 
 def test_a_step_is_stretched_in_all_its_parts() -> None:

@@ -21,6 +21,8 @@ from pipeprof.profiles.scale.rates import Price
 from pipeprof.profiles.scale.scale import ScalePlan, scale
 
 Scaling = Callable[..., Scale]
+IMAGES = 19_267_584
+"""Bytes of a batch."""
 
 
 @pytest.fixture
@@ -142,6 +144,14 @@ def test_a_cut_that_tensorflow_refuses_is_listed_and_the_next_one_is_measured(wo
     assert found.status == "workers"
 
 
+def test_a_worker_that_was_killed_says_nothing_against_the_cut(world: World, scaled: Scaling) -> None:
+    world.kills = "worker 1 of 1 was killed"
+    found = scaled()
+    assert (found.status, found.workers, found.stage) == ("not-proven", None, "stages.3")
+    assert found.sentence == "not measured: 1 worker of 2 cores: worker 1 of 1 was killed"
+    assert len(world.asked) == 1
+
+
 def test_where_every_cut_is_refused_the_answer_is_no(world: World, scaled: Scaling) -> None:
     world.refuses = ["source", *(f"stages.{number}" for number in range(5))]
     found = scaled()
@@ -150,14 +160,27 @@ def test_where_every_cut_is_refused_the_answer_is_no(world: World, scaled: Scali
 
 
 def test_the_link_sets_a_bound_that_is_named(scaled: Scaling) -> None:
-    found = scaled(predict_only=True, link=19_267_584 * 30.0)
+    found = scaled(predict_only=True, link=IMAGES * 30.0)
     rates = [row.predicted for row in found.rows[1:] if row.predicted is not None]
     assert max(rates) <= 30.0 + 1e-6
     assert found.rows[-1].limit == "link"
 
 
+def test_what_the_link_does_not_carry_is_no_gain(world: World, scaled: Scaling) -> None:
+    found = scaled(worker_cores=2.0, link=IMAGES * 41.0)
+    assert world.asked[-1] == [0, 1, 2, 3]
+    assert (found.status, found.sentence) == ("workers", "2 workers of 2 cores; a third adds 2.4 %")
+    assert found.rows[3].batches_per_second == pytest.approx(49.0, rel=0.01)
+    world.asked.clear()
+    narrow = scaled(worker_cores=2.0, link=IMAGES * 22.9)
+    assert (narrow.status, len(world.asked)) == ("no", 1)
+    assert narrow.sentence == "no: the link carries 22.9 batches/s, and the pipeline gives 21.8 without workers"
+
+
 def test_the_cheapest_number_is_taken(world: World, scaled: Scaling) -> None:
-    assert scaled(price=Price(1.0, 10.0)).workers == 0
+    dear = scaled(price=Price(1.0, 10.0))
+    assert dear.workers == 0
+    assert dear.sentence == "no: a million batches cost 12.7 without workers, and 146 with 2 workers of 2 cores"
     world.asked.clear()
     cheap = scaled(price=Price(10.0, 0.2))
     assert (cheap.status, cheap.workers) == ("workers", 3)

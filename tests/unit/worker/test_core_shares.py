@@ -36,7 +36,7 @@ def test_what_was_not_used_is_not_saved() -> None:
     held = Held(0.25, 0.0)
     for _ in range(1000):
         held.look(LOOK_SECONDS, 0.0)
-    assert held.due <= 2 * LOOK_SECONDS * 0.25
+    assert held.due <= 6 * LOOK_SECONDS * 0.25
     assert not held.look(LOOK_SECONDS, 10 * LOOK_SECONDS)
 
 
