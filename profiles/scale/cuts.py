@@ -22,6 +22,8 @@ LARGEST_IN_GRAPH: Final = 1 << 30
 """Bytes of an array in a source: it travels inside the graph, which may have 2 GiB with all copies."""
 WAITS_FROM: Final = 0.2
 """Part of the device's time that it waits, from which on the pipeline is the only limit of the rate."""
+REACHES: Final = 0.7
+"""Part of the rate of its slowest stage alone, from which on that stage is what limits a pipeline."""
 MEGABYTE: Final = 1e6
 """Bytes."""
 
@@ -151,7 +153,11 @@ def most_alone(profile: Profile) -> float:
 
 
 def _reached(profile: Profile) -> float:
-    """What the pipeline reached of the rate of its slowest stage alone; 1 where that stage was not the only limit."""
+    """What the pipeline reached of the rate of its slowest stage alone; 1 where that stage was not the only limit.
+
+    A pipeline that waits for its step, and has all cores in between, is far below that rate: what it uses in the mean
+    is no bound of what it can use.
+    """
     throughput, steps = profile.throughput, profile.steps
     rate = (throughput.batches_per_second or 0.0) if throughput is not None else 0.0
     most = _most(profile, main_line(profile))
@@ -162,7 +168,7 @@ def _reached(profile: Profile) -> float:
     crowded = used >= USES_ALL * (profile.host.cores or math.inf)
     if stepped or disturbed or crowded or not rate or not math.isfinite(most):
         return 1.0
-    return min(1.0, rate / most)
+    return min(1.0, rate / most) if rate >= REACHES * most else 1.0
 
 
 def _most(profile: Profile, stages: Sequence[Stage]) -> float:
