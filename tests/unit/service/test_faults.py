@@ -42,6 +42,10 @@ def test_silence_has_a_cause(state: ServiceState, said: str) -> None:
         ("ValueError: Could not find callback with key=pyfunc_3 in the registry", "Python runs in parse (in.py:7)"),
         ("NotFoundError: Iteration id 2000 not found", "was started anew without its state"),
         (
+            "ResourceExhaustedError: Failed to get element: OOM when allocating tensor",
+            "has no memory left for an element",
+        ),
+        (
             "*** Check failure stack trace: ***\n @ grpc::internal::CallOpSendMessage::AddOp()\n"
             " @ tensorflow::data::DataServiceDispatcherClient::RegisterDataset()",
             "the graph of the dataset is larger than 2 GB",
