@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -31,6 +32,7 @@ _INSIDE_FROM = 0.25
 _SHARE_DIFFERS = 0.03
 _TUNED_CALLS = re.compile(r"parallelism tuned to \d+")
 _TUNED_BUFFER = "buffer tuned to "
+_TUNED_SIZE = re.compile(rf"(, )?{_TUNED_BUFFER}[\d,.]+")
 _MADE_OF_IT = re.compile(r" \([^)]*\)|: .*")
 """In what TensorFlow made of a stage: numbers that other columns have, and the reason."""
 
@@ -281,6 +283,9 @@ def _changed(stage: Stage, names: Mapping[str, str], *, short: bool) -> str:
     if stage.fused_with:
         return f"fused into {names.get(stage.fused_with, stage.fused_with)}"
     text = (stage.executed or "").removeprefix(f"{stage.op} injected").removeprefix(", ")
+    if (stage.buffered_elements or 0.0) > (stage.buffer_size or math.inf):
+        # It was larger, or of two iterators, when it held the most.
+        text = _TUNED_SIZE.sub("", text).strip(", ")
     text = _TUNED_CALLS.sub("calls chosen by TensorFlow" if not short else "calls tuned", text)
     if stage.origin == "injected":
         text = "" if short else text.replace(_TUNED_BUFFER, "buffer of ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Sequence
 from typing import NamedTuple
 
 from pipeprof.pipelines.ops.traits import traits
@@ -37,7 +37,8 @@ def rows_per_line(stages: Sequence[Stage]) -> list[Row]:
     found: dict[Hashable, list[Stage]] = defaultdict(list)
     for stage in stages:
         found[_line_of_code(stage)].append(stage)
-    return [_merged(group) for group in found.values()]
+    in_turn = {stage.id for stage in stages if traits(stage.op).cardinality == "sum"}
+    return [_merged(group, in_turn) for group in found.values()]
 
 
 def _line_of_code(stage: Stage) -> Hashable:
@@ -49,7 +50,12 @@ def _line_of_code(stage: Stage) -> Hashable:
     return (place.file, place.line, place.column, kind)
 
 
-def _merged(group: Sequence[Stage]) -> Row:
+def _merged(group: Sequence[Stage], in_turn: Container[str]) -> Row:
+    """One row of all of them.
+
+    Args:
+        in_turn: Stages that read their inputs one after the other.
+    """
     first = min(group, key=lambda stage: stage.depth)
     ids = frozenset(stage.id for stage in group)
     if len(group) == 1:
@@ -65,6 +71,10 @@ def _merged(group: Sequence[Stage]) -> Row:
     }
     if inside:
         update |= {"op": inside, "name": None, "executed": None, "fused_with": None}
+    if sum(stage.id.rpartition(".inputs.")[0] in in_turn for stage in group) >= len(group) - 1:
+        # One of them at a time holds anything.
+        fullest = max(group, key=lambda stage: stage.buffered_bytes or 0)
+        update |= {"buffered_bytes": fullest.buffered_bytes, "buffered_elements": fullest.buffered_elements}
     together = as_one([first, *(stage for stage in group if stage is not first)])
     return Row(together.model_copy(update=update), ids, 1 if inside else len(group))
 

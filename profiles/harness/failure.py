@@ -306,7 +306,7 @@ def _death_failure(ended: Ended, observed: Observed, around: Circumstances) -> F
         text = f"The worker crashed with {crash} ({name}) in phase {_where(observed)}.{place}"
         cause = cause_of_error(around.printed)
         because = f" {cause[0].upper()}{cause[1:]}." if cause is not None else ""
-        return _plain(SERVICE if cause is not None else "crashed", f"{text}{because}", EXIT_PIPELINE)
+        return _plain(SERVICE_FAILED if cause is not None else "crashed", f"{text}{because}", EXIT_PIPELINE)
     whose = "the script itself" if around.script else "the pipeline's code"
     text = f"The worker ended by {name} in phase {_where(observed)}: another process sent it, or {whose} did."
     if number == signal.SIGKILL:

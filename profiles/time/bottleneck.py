@@ -269,14 +269,16 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     if not 0 < spent <= total:
         return Bottleneck("cpu", _stage_of(top), f"{used}{_most_work(top)}")
     several = len(groups) > 1 or len(groups[0].members) > 1
-    where = f"{label_groups(groups)} take{'' if several else 's'} {part_of(spent, total)} of CPU"
+    starts = _starts_processes(profile)
+    whose = " in the pipeline's own process" if starts else ""
+    where = f"{label_groups(groups)} take{'' if several else 's'} {part_of(spent, total)} of CPU{whose}"
     there = "less work there"
     if spent < STANDS_OUT_FROM * total:
         where, there = f"no stage stands out: {where}", "less work"
     runtime = profile.cpu.runtime_ms or 0.0 if profile.cpu is not None else 0.0
     if runtime >= OWN_THREADS_FROM * total:
         where += f", threads of no stage {milliseconds(runtime)}"
-    others = _of_other_processes(profile, causes.worker_cores, total)
+    others = _of_other_processes(profile, causes.worker_cores, total) if starts else 0.0
     if others >= STANDS_OUT_FROM * total:
         where += f", processes that it starts {milliseconds(others)}"
     helps = there if in_turn is not None else f"{there} or more cores"
@@ -291,7 +293,7 @@ def _of_other_processes(profile: Profile, used: float, own_ms: float) -> float:
         own_ms: CPU time per batch of the pipeline's own process.
     """
     steps = profile.steps
-    if steps is None or steps.restart_share or not _starts_processes(profile):
+    if steps is None or steps.restart_share:
         return 0.0
     return used * steps.interval_ms.mean - own_ms
 

@@ -329,6 +329,23 @@ def test_what_goes_into_stages_of_one_line_is_what_goes_into_all_of_them() -> No
     assert row.stage.inputs_each == pytest.approx(400 / 2000)
 
 
+def test_parts_that_are_read_in_turn_hold_as_much_as_one_of_them() -> None:
+    place = Location(file="a.py", line=6, column=4, call="map")
+    held: dict[str, object] = {"location": place, "buffered_bytes": 300_000, "buffered_elements": 2.0}
+    parts = [stage("stages.0", "map", **held), stage("stages.1.inputs.1.stages.0", "map", depth=1, **held)]
+    for op, bytes_held in (("concatenate", 300_000), ("zip", 600_000)):
+        row = next(row for row in rows_per_line([*parts, stage("stages.1", op)]) if row.stage.op == "map")
+        assert (row.times, row.stage.buffered_bytes) == (2, bytes_held)
+
+
+def test_a_buffer_that_held_more_than_its_last_size_has_no_size() -> None:
+    tuned: dict[str, object] = {"executed": "buffer tuned to 1", "buffer_size": 1.0, "buffered_bytes": 13_000_000}
+    full = drawn(profile(stage("source", "range"), stage("stages.0", "prefetch", **tuned, buffered_elements=1.0)), 100)
+    over = drawn(profile(stage("source", "range"), stage("stages.0", "prefetch", **tuned, buffered_elements=2.0)), 100)
+    assert "a buffer of 1" in full
+    assert "buffer" not in over.replace("prefetch", "")
+
+
 def test_of_500_stages_none_is_compared_with_another(monkeypatch: pytest.MonkeyPatch) -> None:
     stages = [stage(f"stages.{number}", "map", share=1 / 500) for number in range(500)]
     monkeypatch.setattr(Stage, "__eq__", lambda *_: pytest.fail("compared"))

@@ -987,6 +987,15 @@ def test_cpu_time_outside_of_all_stages_is_stated_where_it_is_much() -> None:
     assert "decode (map) takes 30 of every 40 ms of CPU, threads of no stage 9.00 ms;" in found["bottleneck"]
 
 
+def test_cpu_time_of_a_pipeline_that_starts_processes_is_that_of_its_own_process() -> None:
+    cpu = CpuAccount(total_ms=40.0, stages_ms=31.0, runtime_ms=1.0)
+    stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0})]
+    children = LedgerEntry(owner="python", stage=None, bytes=10**6, how="measured", what="child processes")
+    parts = {"steps": steps(0.5), "stages": stages, "cpu": cpu, "causes": Causes(worker_cores=1.9)}
+    found = details(**parts, memory=Memory(ledger=[children]))
+    assert "decode (map) takes 30 of every 40 ms of CPU in the pipeline's own process" in found["bottleneck"]
+
+
 def test_no_stage_stands_out_where_none_takes_a_quarter_of_the_cpu_time() -> None:
     cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
     stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 8.0, "parallelism": 4.0})]

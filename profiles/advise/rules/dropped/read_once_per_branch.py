@@ -154,8 +154,9 @@ class ReadOncePerBranch(Rule):
             stage=last.id,
             title=shared.title(view, names),
             sentence=(
-                f"{count} branches read {last.label}, and each runs it for itself: {of_interval(shared.ms, interval)}, "
-                f"{milliseconds(wasted)} of that for elements that are made twice or dropped."
+                f"{count} branches read {last.label}, and each runs it and all before it for itself: "
+                f"{of_interval(shared.ms, interval)}, {milliseconds(wasted)} of that for elements that are made twice "
+                "or dropped."
             ),
             recommendation=advice,
             evidence={"branches": count, "shared_ms_per_batch": shared.ms, "wasted_ms_per_batch": wasted},
