@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -24,6 +25,8 @@ _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), 
 _ABSURD = 1e300
 """No measurement is as large; beyond it rounding itself fails."""
 _NAMED_IN_A_ROW = 3
+MOST_LABELS = 8
+"""Stages that a sentence names; the others are counted."""
 _SMALL_RATIO = 0.1
 """A smaller ratio is written as a fraction: 1/51× says more than 0.0197×."""
 
@@ -312,6 +315,20 @@ def stage_label(stage: Stage) -> str:
         ``decode (map, spec.yaml:12)``, ``map (spec.yaml:12)``, ``prefetch (added by TensorFlow)``
     """
     return label_of(stage.name, stage.op, stage.location, injected=stage.origin == "injected")
+
+
+def stage_labels(stages: Sequence[Stage]) -> str:
+    """Name stages in a sentence: those that a line makes in a loop once, and no more than `MOST_LABELS`.
+
+    Example:
+        ``decode (map, spec.yaml:12) and batch (spec.yaml:13)``, ``load (map, train.py:37) ×200``
+    """
+    counted = Counter(stage_label(stage) for stage in stages)
+    labels = [f"{label} ×{number:,}" if number > 1 else label for label, number in counted.items()]
+    if len(labels) > MOST_LABELS + 1:
+        others = sum(list(counted.values())[MOST_LABELS:])
+        labels = [*labels[:MOST_LABELS], f"{others:,} other stages"]
+    return listed(labels)
 
 
 def place_of(location: Location | None) -> str | None:

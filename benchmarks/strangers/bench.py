@@ -93,7 +93,7 @@ def judge(case: Stranger, code: int, profile: Json, pairs: list[float], reports:
         return {"exit_code": code, "claims": {"finished": False}}
     findings, verdict = profile["findings"] or [], profile["verdict"]
     stage = next((one for one in profile["stages"] or [] if one["id"] == verdict["stage"]), None)
-    named = " ".join(str(stage.get(key)) for key in ("name", "function", "op", "via")) if stage else ""
+    named = " ".join(str(stage.get(key)) for key in ("name", "op")) if stage else ""
     kept, ceiling = best(findings, "kept"), best(findings, "ceiling")
     middle, low, _ = interval(pairs, EACH_LOOK) if pairs else (None, None, None)
     counts = middle is not None and low is not None and middle >= WORTH and low > 1
@@ -110,7 +110,7 @@ def judge(case: Stranger, code: int, profile: Json, pairs: list[float], reports:
     }
     return {
         "headline": verdict["headline"],
-        "stage": stage and (stage["name"] or stage["function"] or stage["op"]),
+        "stage": stage and (stage["name"] or stage["op"]),
         "by_hand": [round(one, 3) for one in interval(pairs)] if pairs else None,
         "counts": counts,
         "edit": case.edit,

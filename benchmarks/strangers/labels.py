@@ -25,6 +25,9 @@ NAMED, REACHED_NAMED, EMPTY = 0.8, 0.7, 0.2
 WORDS = 4
 """A line of fewer is a number with its name."""
 
+BROKEN = {"finished": False}
+"""Claims of a case whose measurement itself failed."""
+
 Json = dict[str, Any]
 
 
@@ -119,7 +122,7 @@ def conclude(cases: Mapping[str, Json], reached: float, labels: Mapping[str, Jso
     untried, count = list(pasted.values()).count(None), counted(cases, labels)
     # Whether a gain is proven is a share of all, and what a disturbed machine breaks is no fault.
     broken = {
-        name: [claim for claim, holds in figures["claims"].items() if not holds and claim != "proven"]
+        name: [claim for claim, holds in figures.get("claims", BROKEN).items() if not holds and claim != "proven"]
         for name, figures in found.items()
     }
     sure = [name for name, claims in broken.items() if claims and not found[name].get("disturbed")]

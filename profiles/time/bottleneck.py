@@ -55,7 +55,7 @@ from pipeprof.profiles.time.top_stage import (
     top_groups_of,
     unknown_stages,
 )
-from pipeprof.profiles.wording import listed, milliseconds, part_of, percent, significant, size, stage_label
+from pipeprof.profiles.wording import milliseconds, part_of, percent, significant, size, stage_label, stage_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,11 +155,6 @@ def find_bottleneck(profile: Profile) -> Bottleneck | None:
     return remaining
 
 
-def label_stages(stages: Sequence[Stage]) -> str:
-    """Name stages in a sentence."""
-    return listed([stage_label(stage) for stage in stages])
-
-
 def _stage_of(top: Groups) -> Stage | None:
     return top[0].stage if top else None
 
@@ -181,7 +176,7 @@ def _remaining_stage(profile: Profile) -> Bottleneck | None:
     if len(unknown) > 1:
         own, together = "their own costs", f" together take up to {milliseconds(waiting - known)} of each batch"
     text = (
-        f"{label_stages(unknown)}{together}: all other stages take only {milliseconds(known)} of each batch ({own} "
+        f"{stage_labels(unknown)}{together}: all other stages take only {milliseconds(known)} of each batch ({own} "
         "could not be read)"
     )
     return Bottleneck(None, unknown[0] if len(unknown) == 1 else None, text)

@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.wording import listed, percent, stage_label
+from pipeprof.profiles.wording import percent, stage_label, stage_labels
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.messages import Swallowed
-
-MOST_NAMED = 8
-"""Stages that a warning names; the others are counted."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +65,6 @@ def _example(seen: Swallowed | None) -> str:
     return f"The first error: {seen.example.rstrip('.')}. {all_of_them}" if seen is not None else all_of_them
 
 
-def _labels(stages: Sequence[Stage]) -> str:
-    labels = [stage_label(stage) for stage in stages]
-    if len(labels) > MOST_NAMED + 1:
-        labels = [*labels[:MOST_NAMED], f"{len(labels) - MOST_NAMED:,} other stages"]
-    return listed(labels)
-
-
 def unseen_text(stages: Sequence[Stage], seen: float = 0.0) -> str:
     """State that costs are unknown, and why."""
     several = len(stages) > 1
@@ -85,27 +75,30 @@ def unseen_text(stages: Sequence[Stage], seen: float = 0.0) -> str:
     else:
         why = "they finished before they could be read" if several else "it finished before it could be read"
     if several:
-        return f"The costs of {_labels(stages)} are unknown: {why}."
-    return f"The cost of {_labels(stages)} is unknown: {why}."
+        return f"The costs of {stage_labels(stages)} are unknown: {why}."
+    return f"The cost of {stage_labels(stages)} is unknown: {why}."
 
 
 def _traced_text(stages: Sequence[Stage], _seen: float) -> str:
     if len(stages) > 1:
         rest = "are estimates: they finished before they could be read, so they come from the (slower) trace."
-        return f"The times of {_labels(stages)} {rest}"
+        return f"The times of {stage_labels(stages)} {rest}"
     rest = "is an estimate: it finished before it could be read, so it comes from the (slower) trace."
-    return f"The time of {_labels(stages)} {rest}"
+    return f"The time of {stage_labels(stages)} {rest}"
 
 
 def _scaled_text(stages: Sequence[Stage], seen: float) -> str:
     read = f"at least {percent(seen)} of the elements"
+    names = stage_labels(stages)
     if len(stages) > 1:
-        return f"The costs of {_labels(stages)} are scaled up: they restarted while measured, and were read for {read}."
-    return f"The cost of {_labels(stages)} is scaled up: it restarted while measured, and was read for {read}."
+        return f"The costs of {names} are scaled up: they restarted while measured, and were read for {read}."
+    return f"The cost of {names} is scaled up: it restarted while measured, and was read for {read}."
 
 
 def _alias_text(stages: Sequence[Stage], _seen: float) -> str:
-    return f"{_labels(stages)} {'hold' if len(stages) > 1 else 'holds'} views of the source array: no extra memory."
+    return (
+        f"{stage_labels(stages)} {'hold' if len(stages) > 1 else 'holds'} views of the source array: no extra memory."
+    )
 
 
 _TEXTS: dict[str, Callable[[Sequence[Stage], float], str]] = {

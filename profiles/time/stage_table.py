@@ -231,7 +231,10 @@ def explain_stages(
     timed = {
         place: number
         for place, number in unobserved.items()
-        if number < _NONE or _is_traced(number / max(batches, 1), (traced or {}).get(place, 0.0), traced_batches)
+        if number < _NONE
+        # Of parts that are read in turn, those that the trace saw stand for the others.
+        or place in costs.of_parts
+        or _is_traced(number / max(batches, 1), (traced or {}).get(place, 0.0), traced_batches)
     }
     table = _StageTable(
         graphs,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
-from pipeprof.profiles.time.bottleneck import find_bottleneck, label_stages
+from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.limits.cores import cores_are_the_limit, cores_needed, describe_nearly_full
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
 from pipeprof.profiles.time.limits.restarts import (
@@ -45,6 +45,7 @@ from pipeprof.profiles.wording import (
     significant,
     size,
     stage_label,
+    stage_labels,
 )
 
 if TYPE_CHECKING:
@@ -477,7 +478,7 @@ def _unknown_costs(profile: Profile, epochs: int) -> str:
     if not unknown:
         return describe_missing(profile)
     their = "its cost" if len(unknown) == 1 else "their costs"
-    return f"unknown: {label_stages(unknown)} finished before {their} could be read"
+    return f"unknown: {stage_labels(unknown)} finished before {their} could be read"
 
 
 def _not_reached(profile: Profile) -> str:

@@ -4,8 +4,9 @@ import math
 
 import pytest
 
+from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.wording import percent, with_name
+from pipeprof.profiles.wording import percent, stage_labels, with_name
 
 
 @pytest.mark.parametrize("share", [math.inf, -math.inf, math.nan, 1e308, -1e308])
@@ -22,3 +23,14 @@ def test_a_reason_has_the_name_of_its_stage() -> None:
     assert with_name("stages.0: it changes a variable", stages) == "decode: it changes a variable"
     assert with_name("stages.1: it changes a variable", stages) == "stages.1: it changes a variable"
     assert with_name("the data set ended", stages) == "the data set ended"
+
+
+def test_stages_that_a_line_makes_in_a_loop_are_named_once() -> None:
+    def stage(name: str, line: int) -> Stage:
+        place = Location(file="t.py", line=line)
+        return Stage(id=f"{name}{line}", name=name, op="map", origin="written", location=place)
+
+    several = [stage("load", 37)] * 99 + [stage("read", 4)]
+    assert stage_labels(several) == "load (map, t.py:37) ×99 and read (map, t.py:4)"
+    many = stage_labels([stage("load", line) for line in range(20)])
+    assert many.endswith("load (map, t.py:7) and 12 other stages")

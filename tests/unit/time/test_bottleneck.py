@@ -296,7 +296,7 @@ def test_several_of_unknown_cost_have_it_together_with_the_starts_of_epochs() ->
     assert found is not None
     assert (found.limit, found.stage) == (None, None)
     assert found.text == (
-        "map and map together take up to 9.00 ms of each batch: all other stages take only 1.00 ms of each batch "
+        "map ×2 together take up to 9.00 ms of each batch: all other stages take only 1.00 ms of each batch "
         "(their own costs could not be read)"
     )
 
