@@ -21,6 +21,7 @@ from pipeprof.profiles.advise.advise import HEADSPACE_SHARE, UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
 from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
+    AT_LEAST,
     LAST_DIGITS,
     NOT_REPRODUCIBLE,
     bound_word,
@@ -180,7 +181,11 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         about = {finding.stage for _, finding in bounds} - {None}
         same = [one for _, one in (*by_status["kept"], *open_ones) if one.stage in about]
         known = any(map(has_advice, [*(one for _, one in bounds), *same]))
-        yield Heading("Upper bounds", f"measured without the stage{'' if known else ', no edit is known'}")
+        unknown = "" if known else ", no edit is known"
+        if all((one.measured or {}).get(AT_LEAST) for _, one in bounds):
+            yield Heading("Without the stage", f"measured{unknown}")
+        else:
+            yield Heading("Upper bounds", f"measured without the stage{unknown}")
         yield from _tables(profile, bounds)
     if cached:
         # What shows a gain on all of the data comes first.

@@ -290,6 +290,11 @@ class Stage(Model):
     """Python functions in it, the costliest first; `None` without a trace."""
 
     @property
+    def gives_handles(self) -> bool:
+        """Whether TensorFlow's model counts handles of sparse or ragged tensors in its buffer, not what they are of."""
+        return any(component.dtype == "variant" for component in self.element_spec or ())
+
+    @property
     def inside_ms(self) -> float | None:
         """Time inside the stage per batch, in milliseconds; documents before `time_ms_per_batch` had only one time."""
         return self.time_ms_per_batch if self.time_ms_per_batch is not None else self.cpu_ms_per_batch

@@ -575,9 +575,9 @@ def _shuffle(nodes: Sequence[Node]) -> Shuffle | None:
 
 
 def _without_unknown_bytes(stage: Stage) -> Stage:
-    """A row whose buffer has an unknown size where it holds sparse or ragged tensors: their handles are counted."""
-    handles = any(component.dtype == "variant" for component in stage.element_spec or ())
-    return stage.model_copy(update={"buffered_bytes": None}) if handles and stage.buffered_elements else stage
+    """A row whose buffer has an unknown size where it holds sparse or ragged tensors."""
+    unknown = stage.gives_handles and stage.buffered_elements
+    return stage.model_copy(update={"buffered_bytes": None}) if unknown else stage
 
 
 def _made(cost: Cost) -> dict[str, object]:

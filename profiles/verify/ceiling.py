@@ -462,7 +462,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     if own > _MOST_OF_REPLAY:
         # The difference of two times that are nearly the same says nothing: what the replay takes itself counts then.
         least = replace(speedup, mean=speedup.mean + math.log1p(-own)) if own < 1 else None
-        if least is None or trial.status != "kept" or least.low <= 1:
+        if least is None or trial.status != "kept" or least.low <= 1 or least.high > _WIDEST * least.low:
             finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
             return
         ends = {"speedup": least.value, "low": least.low, "high": least.high}

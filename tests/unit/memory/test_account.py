@@ -13,6 +13,7 @@ from pipeprof.profiles.constants import PATH_BYTES
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import PhaseName, Training
+from pipeprof.profiles.document.stages import Component
 from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, LedgerInput, account, before_running
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.held import held_buffers, in_flight_batches, window_buffers
@@ -254,6 +255,10 @@ def test_the_table_of_stages_has_the_buffers_of_the_look_that_the_ledger_is_made
 
     assert (row.buffered_bytes, row.buffered_elements) == (entry(profile, "shuffle").bytes, 400)
     assert row.buffered_bytes == pytest.approx(200 * MB, rel=0.01)
+
+    row.element_spec = [Component(name="words", dtype="variant", shape=None)]
+    account(profile, LedgerInput(report(), [look(1, 200, 200), look(2, 3, 3)], seen, origin=0.0))
+    assert row.buffered_bytes is None
 
 
 def test_windows_by_key_are_the_live_tensors_that_no_other_stage_holds() -> None:
