@@ -240,8 +240,14 @@ class EditedLines(Generic[T]):
             raise LineError(edit.stage, f"{edit.before} is in another line: a stage moves only along its own")
         if 0 in (index, target):
             raise LineError(edit.stage, "a stage cannot come before the source")
+        item = self.lines[at][index]
         if index != target:
             self._shift(at, index, target, before=True)
+        after = self.lines[at][self.lines[at].index(item) + 1 :]
+        kept = next((one for one in after if one.path is None and traits(one.op).stores), None)
+        if kept is not None and traits(item.op).repeats:
+            # The edits were made for other places: an earlier one has moved what they are about.
+            raise LineError(edit.stage, f"{kept.op} would stand after {item.op}, where no pass ends, and never be full")
 
     def _move_filter(self, edit: MoveFilter) -> None:
         at, index, target = self._pair(edit.stage, edit.before)

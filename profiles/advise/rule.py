@@ -142,7 +142,9 @@ def rule_named(name: str) -> Rule | None:
     package = importlib.import_module("pipeprof.profiles.advise.rules")
     # The name may come from somebody else's profile.
     file = f"{name.replace('-', '_')}.py" if re.fullmatch(r"[a-z0-9-]+", name) else None
-    for folder in map(Path, package.__path__) if file is not None else ():
+    if file is None:
+        return None
+    for folder in map(Path, package.__path__):
         for path in folder.rglob(file):
             parts = path.relative_to(folder).with_suffix("").parts
             for rule in _rules_in(importlib.import_module(".".join((package.__name__, *parts)))):

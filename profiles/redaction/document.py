@@ -59,9 +59,8 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
     while todo:
         part = todo.pop()
         if isinstance(part, Model | Record):
-            entries = [
-                (name, getattr(part, name)) for name, words in _vocabularies(type(part)).items() if words is not None
-            ]
+            kind: Any = type(part)
+            entries = [(name, getattr(part, name)) for name, words in _vocabularies(kind).items() if words is not None]
         elif isinstance(part, dict):
             entries = [(str(key), item) for key, item in part.items()]
         else:

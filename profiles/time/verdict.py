@@ -307,7 +307,7 @@ def _rate(profile: Profile, steps: Steps) -> str:
 
 def _empty_loop(profile: Profile) -> str:
     headspace = profile.headspace
-    if headspace is None or bound_was_passed(profile):
+    if headspace is None or bound_was_passed(profile) or headspace.speedup <= 1:
         return ""
     return f"; an empty loop reaches {significant(1e3 / headspace.replayed_ms)}"
 

@@ -378,3 +378,23 @@ def test_the_model_of_gains_refuses_what_does_not_fit(stages: list[str], data: s
     if isinstance(edit, VectoriseMap | MoveFilter | VectoriseFilter):
         assert fits(flow, edit) == (plain(ops, (edit,)) is not None)
         assert fits(flow, edit) or apply(flow, edit, flows.FREE) is None
+
+
+def test_a_cache_that_a_moved_map_took_along_is_not_put_behind_a_repeat() -> None:
+    ops = ["range", "shuffle", "repeat", "map", "batch"]
+    cached = (
+        InsertStage("stages.2", "cache", {}),
+        InsertStage("stages.2", "shuffle", {"buffer_size": 3}),
+        MoveStage("stages.1", "repeat", "stages.3"),
+    )
+
+    def edited(edits: Edits) -> list[str]:
+        items = [LineItem(op, ("source",) if at == 0 else ("stages", str(at - 1))) for at, op in enumerate(ops)]
+        line = OpLines({(): items})
+        for edit in edits:
+            line.apply(edit)
+        return [item.op for item in line.lines[()]]
+
+    assert edited(cached) == ["range", "shuffle", "map", "cache", "shuffle", "repeat", "batch"]
+    with pytest.raises(LineError, match="cache would stand after repeat"):
+        edited((VectoriseMap("stages.2", "stages.3"), *cached))

@@ -610,6 +610,8 @@ def test_headspace_is_what_a_free_pipeline_would_bring() -> None:
 def test_no_rate_of_an_empty_loop_beside_a_change_that_was_measured_to_be_faster() -> None:
     faster = finding("speed", status="kept").model_copy(update={"measured": {"speedup": 2.5}})
     assert "empty loop" not in headline(steps=steps(0.5, None), headspace=worth(0.5), findings=[faster])
+    as_fast = Headspace(interval_ms=0.14, replayed_ms=0.145, share=0.0, speedup=0.97, batches=4)
+    assert "empty loop" not in headline(steps=steps(0.5, None), headspace=as_fast)
     slower = finding("speed", status="kept").model_copy(update={"measured": {"speedup": 1.5}})
     assert "empty loop" in headline(steps=steps(0.5, None), headspace=worth(0.5), findings=[slower])
 
