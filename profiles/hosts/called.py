@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.sharding import Sharding
@@ -41,7 +40,7 @@ def _part(
     written = unpacked(graph.written)
     view = view_of_sketch(Sketch(written, unpacked(graph.places)), cores=cores, memory_limit=memory_limit_bytes)
     files: dict[str, list[str]] = {}
-    arguments: dict[str, dict[str, Any]] = {}
+    arguments: dict[str, dict[str, object]] = {}
     for stage in StageGraph.from_dict(written).stages():
         for node in stage.nodes:
             if node in graph.files:

@@ -383,8 +383,8 @@ def test_the_model_of_gains_refuses_what_does_not_fit(stages: list[str], data: s
 def test_a_cache_that_a_moved_map_took_along_is_not_put_behind_a_repeat() -> None:
     ops = ["range", "shuffle", "repeat", "map", "batch"]
     cached = (
-        InsertStage("stages.2", "cache", {}),
-        InsertStage("stages.2", "shuffle", {"buffer_size": 3}),
+        InsertStage("cache", {}, "stages.2"),
+        InsertStage("shuffle", {"buffer_size": 3}, "stages.2"),
         MoveStage("stages.1", "repeat", "stages.3"),
     )
 

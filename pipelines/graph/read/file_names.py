@@ -53,7 +53,7 @@ def reader_arguments(
         names: Returns the names of an op's inputs, in their order.
 
     Returns:
-        `UNKNOWN` for an argument that is no constant beside its reader.
+        `UNKNOWN` for an argument that is not a constant of the reader's graph.
     """
     bodies = {function.signature.name: function.node_def for function in graph.library.function}
     found: dict[str, dict[str, int | bool | str]] = {}
