@@ -56,7 +56,7 @@ for _name in (
 _SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 # Each run of a developer draws others; CI has the same ones each time, and more of them.
 settings.register_profile("default", **_SLOW, max_examples=30)
-settings.register_profile("ci", **_SLOW, max_examples=40, derandomize=True)
+settings.register_profile("ci", **_SLOW, max_examples=100, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 

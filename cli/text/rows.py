@@ -71,12 +71,18 @@ def _merged(group: Sequence[Stage], in_turn: Container[str]) -> Row:
     }
     if inside:
         update |= {"op": inside, "name": None, "executed": None, "fused_with": None}
-    if sum(stage.id.rpartition(".inputs.")[0] in in_turn for stage in group) >= len(group) - 1:
-        # One of them at a time holds anything.
+    if len({part for stage in group if (part := _part_of(stage, in_turn)) is not None}) >= len(group) - 1:
+        # Each is in a part of its own, the first perhaps in the line that the others join: one at a time is read.
         fullest = max(group, key=lambda stage: stage.buffered_bytes or 0)
         update |= {"buffered_bytes": fullest.buffered_bytes, "buffered_elements": fullest.buffered_elements}
     together = as_one([first, *(stage for stage in group if stage is not first)])
     return Row(together.model_copy(update=update), ids, 1 if inside else len(group))
+
+
+def _part_of(stage: Stage, in_turn: Container[str]) -> tuple[str, str] | None:
+    """The input that a stage is in, of a stage that reads them one after the other; None for one in no such input."""
+    reader, _, inside = stage.id.rpartition(".inputs.")
+    return (reader, inside.partition(".")[0]) if reader in in_turn else None
 
 
 def _inputs_of_all(group: Sequence[Stage]) -> float | None:

@@ -34,7 +34,7 @@ class StaticAdvice:
         what_ifs: Largest shuffles and caches within the limit, if one is set.
         messages: Warnings: rules that failed, findings that were ignored, what is not known.
         sharding: What each host reads; None without `hosts`.
-        stages: Of a function that was called for its hosts; None of one that was not, and of a spec.
+        stages: If a function was called for its hosts, what it builds for host 0; else None.
     """
 
     findings: list[Finding] | None = None

@@ -40,7 +40,7 @@ def _part(
     written = unpacked(graph.written)
     view = view_of_sketch(Sketch(written, unpacked(graph.places)), cores=cores, memory_limit=memory_limit_bytes)
     files: dict[str, list[str]] = {}
-    arguments: dict[str, dict[str, object]] = {}
+    arguments: dict[str, dict[str, int | bool | str]] = {}
     for stage in StageGraph.from_dict(written).stages():
         for node in stage.nodes:
             if node in graph.files:

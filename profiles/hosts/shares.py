@@ -45,7 +45,7 @@ def sharding_of_calls(parts: Sequence[tuple[PipelineView, NamedFiles]], hosts: i
     """What hosts read of a function that each of them calls with its number, and that divides the data in Python.
 
     Args:
-        parts: What it makes for the hosts, from host 0 on, and the files of each; some hosts may be missing at the end.
+        parts: The pipeline and the files of each host that it was called for, from host 0 on.
     """
     found = [_Shares(view, hosts, files).of_host(index) for index, (view, files) in enumerate(parts)]
     unknown = [text for one in found for text in one.unknown]

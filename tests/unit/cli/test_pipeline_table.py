@@ -336,6 +336,10 @@ def test_parts_that_are_read_in_turn_hold_as_much_as_one_of_them() -> None:
     for op, bytes_held in (("concatenate", 300_000), ("zip", 600_000)):
         row = next(row for row in rows_per_line([*parts, stage("stages.1", op)]) if row.stage.op == "map")
         assert (row.times, row.stage.buffered_bytes) == (2, bytes_held)
+    # Three that a loop puts into one part hold at the same time.
+    inside = [stage(f"stages.1.inputs.1.stages.{number}", "map", depth=1, **held) for number in range(3)]
+    row = next(row for row in rows_per_line([*inside, stage("stages.1", "concatenate")]) if row.stage.op == "map")
+    assert row.stage.buffered_bytes == 900_000
 
 
 def test_a_buffer_that_held_more_than_its_last_size_has_no_size() -> None:
