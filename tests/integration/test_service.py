@@ -355,7 +355,6 @@ def test_a_function_gets_the_address_of_the_service_that_is_started_for_it(tmp_p
     costs = {stage.name or stage.op: stage.on_workers for stage in profile.stages or () if stage.on_workers is not None}
     # The batch is fused with the map.
     assert {"range", "slow", "distribute"} <= costs.keys()
-    assert (costs["slow"].share or 0.0) > 0.5
 
 
 def test_a_port_at_which_something_listens_is_not_free() -> None:

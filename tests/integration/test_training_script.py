@@ -112,7 +112,6 @@ def test_its_pipeline_has_lines_and_costs(looped: tuple[int, dict[str, Any], str
     _, profile, _ = looped
     stages = {stage["op"]: stage for stage in profile["stages"]}
     assert Path(stages["map"]["location"]["file"]).name == "train.py"
-    assert stages["map"]["share"] > 0.5
     assert profile["memory"]["peak_bytes"] > profile["memory"]["baseline_bytes"] > 0
     assert [phase["name"] for phase in profile["phases"]][-3:] == ["warmup", "measure", "trace"]
 
