@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
+from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import HandWritten, MoveFilter, MoveStage, ReplaceStages, stages_of
 from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
 from pipeprof.pipelines.ops.traits import traits
@@ -29,6 +30,7 @@ from pipeprof.profiles.lines import (
     lines_of,
     main_line,
     on_main_line,
+    reader_of,
     stages_around,
     within,
     written_ops,
@@ -88,6 +90,9 @@ _WHOLE_SHARE = 0.5
 """Of the work of the main line: a stage with less is no bottleneck alone where others use the cores as much."""
 _ABOUT_AS_COSTLY = 0.5
 """Of the work of a stage, from which one before it is replaced with it."""
+_MANY_PARTS = 8
+_LITTLE_LEFT = 0.5
+"""Of what a batch takes without stages, below which other stages do not explain it."""
 _INSIDE = 3
 """Ops that are named as what is inside a stage."""
 
@@ -396,7 +401,8 @@ class Bound:
     Attributes:
         cpu_ms: CPU time per batch of everything else.
         cores_needed: Cores that the step would need for it; None without a step.
-        conclusion: Where the cores are the limit, what that means; None where they are not.
+        conclusion: Where the cores are the limit, what that means, or what is left where stages account for little of
+            it; else None.
     """
 
     cpu_ms: float
@@ -431,11 +437,36 @@ def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float, stages
         step_ms = headspace.replayed_ms if headspace is not None and headspace.replayed_ms > 0 else busy
     needed = cpu_ms / step_ms if step_ms else None
     if used < CPU_FROM * cores or (needed is not None and needed <= cores):
-        return Bound(cpu_ms, needed, None)
+        own = sum(block.own_seconds for block in blocks)
+        return Bound(cpu_ms, needed, _opening_of_parts(profile, stages, 1e3 * (seconds - own) / steps))
     if needed is not None and step_ms is not None:
         text = f"then the cores are the limit: with a step of {milliseconds(step_ms)} the rest needs "
         return Bound(cpu_ms, needed, f"{text}{significant(needed, 2)} cores; this machine has {cores:g}")
     return Bound(cpu_ms, None, f"then the cores are the limit: the rest takes {milliseconds(cpu_ms)} of CPU per batch")
+
+
+def _opening_of_parts(profile: Profile, stages: Sequence[str], left_ms: float) -> str | None:
+    """State what is left without stages in parts that are read in turn, where the work of other stages is little of it.
+
+    TensorFlow makes the iterators of a part when it is reached: neither its model nor the trace has that as a stage's.
+
+    Args:
+        left_ms: Time per batch without the stages.
+    """
+    ops = {stage.id: stage.op for stage in profile.stages or ()}
+    readers = [reader for address in stages if (reader := reader_of(pipeline_of(address))) is not None]
+    in_turn = sum(traits(ops.get(reader, "")).cardinality == "sum" for reader in readers)
+    # The first part is in the line that the others join.
+    if in_turn < max(_MANY_PARTS, len(stages) - 1):
+        return None
+    others = [one for one in profile.stages or () if not any(one.id == own or within(one.id, own) for own in stages)]
+    others_ms = sum(one.inside_ms or 0.0 for one in others)
+    if others_ms > _LITTLE_LEFT * left_ms:
+        return None
+    return (
+        f"then a batch still takes {milliseconds(left_ms)}, {milliseconds(others_ms)} of it in other stages: each of "
+        f"the {len(stages)} parts is opened anew"
+    )
 
 
 def _rest_of_cpu(profile: Profile, stages: Sequence[str]) -> float | None:

@@ -16,6 +16,9 @@ from pipeprof.profiles.protocol.messages import MemoryReading
 FULL = 0.5
 """Least share of the fullest look's elements at another look used to size them: with only a few elements the heap has
 grown by as much for other reasons."""
+WINDOWS_FROM = 16e6
+"""Bytes without an owner from which windows that wait, whose size the model never reports, own them: buckets of small
+elements hold far less, and as much as that lies in use for other reasons."""
 
 
 def within_heap(facts: LedgerFacts, buffers: list[Buffer]) -> list[Buffer]:
@@ -120,6 +123,8 @@ def filled_up(buffers: list[Buffer], measured: float | None, *, pooled: bool) ->
     if measured is None or not lacking:
         return buffers
     missing = measured - sum(buffer.in_pool if pooled else buffer.in_heap for buffer in buffers)
+    if missing < WINDOWS_FROM:
+        lacking = [buffer for buffer in lacking if not buffer.windows]
     weights = sum(_extent(buffer) for buffer in lacking)
     if missing <= 0 or not weights:
         return buffers

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pipeprof.profiles.constants import POOLED_FROM, PYTHON_BLOCK_BYTES, SLOT_BYTES
 from pipeprof.profiles.memory.ledger.facts import Buffer, Entry, Ledger, LedgerFacts, SourceTensors
 from pipeprof.profiles.memory.ledger.heap import (
+    WINDOWS_FROM,
     all_holes,
     filled_up,
     heap_free,
@@ -226,7 +227,7 @@ def _as_full(facts: LedgerFacts, buffers: list[Buffer], most: float | None) -> l
 def _at_most_full(buffers: list[Buffer], left: float | None) -> tuple[list[Buffer], float | None]:
     """Assign unclaimed pool bytes at the peak to windowing stages, whose size the model never reports."""
     windows = [buffer for buffer in buffers if buffer.windows and not buffer.alias]
-    if not windows or not left:
+    if not windows or not left or left < WINDOWS_FROM:
         return buffers, left
     total = sum(window.bytes for window in windows)
 

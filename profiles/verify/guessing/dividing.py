@@ -10,7 +10,7 @@ from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.verify.guessing.caching import cache_point
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import listed, milliseconds, percent, stage_name
+from pipeprof.profiles.wording import listed, stage_name
 
 STEADY_FROM = 0.1
 """Share of the pipeline's work from which what a map does without random numbers is worth a cache."""
@@ -35,18 +35,30 @@ def steady_part(stage: Stage) -> list[OpCost]:
 
 def steady_share(stage: Stage) -> float:
     """Return the part of a map's measured time that its ops without random numbers have, 0 to 1; 0 where unknown."""
-    whole = max(stage.active_ms or 0.0, sum(op.ms_per_batch for op in stage.ops or ()))
+    whole = _whole(stage)
     return sum(op.ms_per_batch for op in steady_part(stage)) / whole if whole else 0.0
 
 
+def _whole(stage: Stage) -> float:
+    return max(stage.active_ms or 0.0, sum(op.ms_per_batch for op in stage.ops or ()))
+
+
 def steady_words(stage: Stage) -> str:
-    """Name the ops of a map that do not depend on its random numbers, with their time; empty where there are none."""
+    """Name the ops of a map that do not depend on its random numbers, with their shares of its time; empty where there are none."""
     ops = [op for op in steady_part(stage) if op.op not in _MINOR][:_NAMED]
     if not ops:
         return ""
-    names = listed([f"{op.op} {milliseconds(op.ms_per_batch)}" for op in ops])
-    verb, share = "do" if ops[1:] else "does", percent(steady_share(stage))
-    return f"{names} per batch, {share} of its time, {verb} not depend on its random numbers"
+    whole = _whole(stage)
+    names = listed([f"{op.op} {_percent(op.ms_per_batch / whole)}" for op in ops])
+    if not ops[1:]:
+        return f"{names} of its time, does not depend on its random numbers"
+    together = _percent(sum(op.ms_per_batch for op in ops) / whole)
+    return f"{names}, together {together} of its time, do not depend on its random numbers"
+
+
+def _percent(share: float) -> str:
+    """As the line of what is inside a stage has it."""
+    return f"{share:.0%}".replace("%", " %")
 
 
 def divided(profile: Profile, line: Sequence[Stage], place: int, limit: int | None, longest: float) -> Proposal | None:

@@ -418,3 +418,20 @@ def test_a_training_that_keeps_its_batches_is_suspected_also_if_nothing_is_seen_
     assert [message.code for message in found] == ["leak"] * leaks
     if leaks:
         assert found[0].message.startswith("Memory grows by 2.")
+
+
+@pytest.mark.parametrize(("live", "owned"), [(12 * MB, 0), (200 * MB, 200)])
+def test_few_bytes_without_an_owner_are_not_those_of_windows(live: int, owned: int) -> None:
+    rows = (tensor("float32", 250_000),)
+    seen = measured(
+        pipeline(
+            stage("source", "from_generator", element=rows, elements=5000),
+            stage("stages.0", "group_by_window", element=rows),
+        )
+    )
+    assert seen.profile is not None
+    memory = seen.profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=500 * MB + live, peak_phase="measure")
+    looks = [Look(1, "measure", 1, 0, live, {}), Look(2, "trace", 1, 0, live, {})]
+    readings = [*report().readings[:-1], reading("measure", 500 + live // MB, live // MB)]
+    account(seen.profile, LedgerInput(report(readings=readings, batch_bytes=0), looks, seen, origin=0.0))
+    assert sum(one.bytes for one in memory.ledger or () if one.owner == "batch") // MB == pytest.approx(owned, abs=2)
