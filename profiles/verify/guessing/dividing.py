@@ -44,7 +44,7 @@ def _whole(stage: Stage) -> float:
 
 
 def steady_words(stage: Stage) -> str:
-    """Name the ops of a map that do not depend on its random numbers, with their shares of its time; empty where there are none."""
+    """Name the ops of a map that do not depend on its random numbers, with their shares of its time; empty for none."""
     ops = [op for op in steady_part(stage) if op.op not in _MINOR][:_NAMED]
     if not ops:
         return ""
