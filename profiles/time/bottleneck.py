@@ -32,6 +32,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.profiles.time.limits.cores import (
     CPU_FROM,
     STEAL_FROM,
+    WORTH_A_CORE,
     cores_are_the_limit,
     cores_between_restarts,
     cores_in_use,
@@ -91,8 +92,8 @@ SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
 ALWAYS_FROM = 0.95
 """Share of the interval from which a serial stage is busy all the time."""
-FULL_FROM = 0.95
-"""Share of the cores in use from which a serial stage would gain nothing by more calls at a time."""
+FULL_FROM = 1 / WORTH_A_CORE
+"""Share of the cores in use from which more calls at a time of stages that take turns would gain less than a tenth."""
 INTRA_OP_FROM = 0.10
 """Share of a stage's time in further threads of single ops from which it uses more than one core."""
 WANTED_FROM = 0.80

@@ -41,7 +41,7 @@ from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
 from pipeprof.profiles.propose.finding import MEASURED
 from pipeprof.profiles.propose.proposal import SEMANTICS, Prediction, Proposal
-from pipeprof.profiles.time.top_stage import are_twins, unknown_stages
+from pipeprof.profiles.time.top_stage import MOST_FROM, are_twins, unknown_stages
 from pipeprof.profiles.verify.guessing.caching import (
     LONGEST_EPOCH,
     CachePoint,
@@ -266,11 +266,18 @@ def _at_the_bottleneck(
         *cast_last(line),
         *_many_opened(profile, line[place], data),
         *(_at_all(profile, twins) if len(twins) > 1 else own),
-        *caches(line, place),
+        *_cached_at(line, place, caches),
         *divides(line, place),
         *(guess for guess in _elsewhere(line, place, data) if guess.stage not in {stage.id for stage in twins}),
     ):
         yield replace(guess, stage=guess.stage or line[place].id)
+
+
+def _cached_at(line: Sequence[Stage], place: int, caches: Caches) -> list[Proposal]:
+    """Caches of what a stage makes; where none can be, those of what another one with most of the work makes."""
+    most = max(range(len(line)), key=lambda one: line[one].share or 0.0)
+    found = list(caches(line, place))
+    return found or (list(caches(line, most)) if (line[most].share or 0.0) >= MOST_FROM else [])
 
 
 def _without_bottleneck(profile: Profile, line: Sequence[Stage], caches: Caches) -> Iterator[Proposal]:

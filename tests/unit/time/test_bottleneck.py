@@ -190,6 +190,14 @@ def test_stages_in_turn_are_the_limit_whatever_half_of_the_cores_give() -> None:
     assert found.limit == "serial-stage"
 
 
+@pytest.mark.parametrize(("used", "limit"), [(1.80, "serial-stage"), (1.83, "cpu")])
+def test_stages_in_turn_are_no_limit_where_the_cores_are_as_good_as_full(used: float, limit: str) -> None:
+    found = find_bottleneck(profile(Causes(worker_cores=used, demanded_cores=used), stage(19.0, 1)))
+    assert found is not None
+    assert found.limit == limit
+    assert "or more cores" not in found.text
+
+
 def test_memory_at_the_limit_comes_before_all_else() -> None:
     found = find_bottleneck(profile(Causes(demanded_cores=2.0), stage(19.0), memory=Memory(peak_bytes=950)))
     assert found is not None

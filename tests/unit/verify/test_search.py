@@ -542,6 +542,16 @@ def test_nothing_is_cached_after_a_shuffle(recorded: Recorded) -> None:
     assert "cache" not in inserts(found)
 
 
+def test_what_most_of_the_work_makes_is_cached_where_nothing_of_the_bottleneck_can_be(recorded: Recorded) -> None:
+    found = repeating(recorded)
+    assert found.verdict is not None
+    assert found.stages is not None
+    found.verdict.stage = "stages.2"
+    for share, cached in ((0.4, False), (0.6, True)):
+        found.stages[1] = found.stages[1].model_copy(update={"share": share})
+        assert ("cache" in inserts(found)) is cached
+
+
 def test_stages_that_pass_elements_on_may_stand_between_a_map_and_its_batch(recorded: Recorded) -> None:
     found = guesses(profile_of(recorded, "range", "map", "shuffle", "repeat", "batch", stage="stages.0"))
     assert [edit.model_dump() for edit in found[0].edit or []] == [  # type: ignore[union-attr]
