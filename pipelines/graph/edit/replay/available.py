@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.ops.traits import traits
@@ -40,28 +41,30 @@ def ways_of(written: Mapping[str, str], stages: Sequence[str]) -> Iterator[tuple
         >>> [(len(way), run) for way, run in ways_of(written, ["stages.0.inputs.1.source", "stages.0", "stages.1"])]
         [(3, ['stages.0.inputs.1.source']), (3, ['stages.0', 'stages.1'])]
     """
-    wanted = set(stages)
+    lines: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for address, op in written.items():
+        if (pipeline := pipeline_of(address)) != address:
+            lines[pipeline].append((address, op))
     for pipeline in dict.fromkeys(map(pipeline_of, stages)):
-        way = _way(written, pipeline)
+        wanted = set(stages).intersection(address for address, _ in lines[pipeline])
+        way = _way(lines, written, pipeline)
         run: list[str] = []
         for address, _ in [*way, ("", "")]:
-            if address in wanted and pipeline_of(address) == pipeline:
+            if address in wanted:
                 run.append(address)
             elif run:
                 yield way, run
                 run = []
 
 
-def _way(written: Mapping[str, str], pipeline: str) -> list[tuple[str, str]]:
-    line = [
-        (address, op) for address, op in written.items() if pipeline_of(address) == pipeline and address != pipeline
-    ]
+def _way(lines: Mapping[str, list[tuple[str, str]]], written: Container[str], pipeline: str) -> list[tuple[str, str]]:
+    line = lines.get(pipeline, [])
     reader = pipeline
     while reader and reader not in written:
         reader = reader.rpartition(".")[0]
     if not reader:
         return line
-    after = _way(written, pipeline_of(reader))
+    after = _way(lines, written, pipeline_of(reader))
     return [*line, *after[[address for address, _ in after].index(reader) :]]
 
 
