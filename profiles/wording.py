@@ -262,6 +262,8 @@ def stage_name(stage: NamedStage) -> str:
     return stage.name or call_around(stage.op, stage.location) or stage.op
 
 
+LEFT = "then a batch takes"
+"""Begins what is left without stages in many parts."""
 AT_LEAST = "at_least"
 """In what was measured without a stage: handing out what it gave took most of the time, and counts as its work."""
 

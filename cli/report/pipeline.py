@@ -43,13 +43,14 @@ def build_pipeline(profile: Profile) -> Iterator[Block]:
     if not stages:
         return
     costs = any(stage.inside_ms is not None for stage in stages)
-    yield Heading("Pipeline", "; ".join(_notes(stages, costs=costs)), spare=9)
+    heading = Heading("Pipeline", "; ".join(_notes(stages, costs=costs)))
     rows = rows_per_line(stages)
-    yield Alternatives(
-        _versions(profile, *_fold(profile, rows)),
-        spare=8,
-        instead=[Alternatives(_versions(profile, *_fold(profile, rows, FULL_SCREEN_ROWS)), spare=9)],
+    # The heading goes with the table.
+    whole, fewer = (
+        [[heading, *version] for version in _versions(profile, *_fold(profile, rows, most))]
+        for most in (None, FULL_SCREEN_ROWS)
     )
+    yield Alternatives(whole, spare=8, instead=[Alternatives(fewer, spare=9)])
     yield Legend(_legend([row.stage for row in _fold(profile, rows)[0]]))
     for stage in _costly([row.stage for row in rows]):
         if explains_stage(stage):

@@ -54,6 +54,7 @@ from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
 from pipeprof.profiles.wording import (
     AT_LEAST,
+    LEFT,
     bound_word,
     called,
     count,
@@ -464,8 +465,8 @@ def _opening_of_parts(profile: Profile, stages: Sequence[str], left_ms: float) -
     if others_ms > _LITTLE_LEFT * left_ms:
         return None
     return (
-        f"then a batch still takes {milliseconds(left_ms)}, {milliseconds(others_ms)} of it in other stages: each of "
-        f"the {len(stages)} parts is opened anew"
+        f"{LEFT} {milliseconds(left_ms)}: other stages {milliseconds(others_ms)}, opening each of the "
+        f"{len(stages)} parts the rest"
     )
 
 

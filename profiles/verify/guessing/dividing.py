@@ -52,7 +52,8 @@ def steady_words(stage: Stage) -> str:
     names = listed([f"{op.op} {_percent(op.ms_per_batch / whole)}" for op in ops])
     if not ops[1:]:
         return f"{names} of its time, does not depend on its random numbers"
-    together = _percent(sum(op.ms_per_batch for op in ops) / whole)
+    # The sum of what is printed: of rounded shares it may be another than the rounded sum.
+    together = _percent(sum(round(op.ms_per_batch / whole, 2) for op in ops))
     return f"{names}, together {together} of its time, do not depend on its random numbers"
 
 

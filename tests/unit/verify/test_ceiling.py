@@ -795,3 +795,22 @@ def test_work_for_a_device_is_no_finding_where_there_is_no_step(
     finding.change = finding.recommendation = advice
     assert is_for_a_step_only(profile, finding) is apart
     assert describe_open_bound(profile, finding).endswith(f". {advice}. A run with --step tells whether that pays")
+
+
+@pytest.mark.parametrize(("others_ms", "said"), [(0.1, True), (2.0, False)])
+def test_what_is_left_without_stages_in_parts_is_opening_these(
+    profile: Profile, others_ms: float, *, said: bool
+) -> None:
+    parts = [f"stages.{number}.inputs.1.stages.0" for number in range(1, 10)]
+    joined = [Stage(id=f"stages.{number}", origin="written", op="concatenate") for number in range(1, 10)]
+    maps = [Stage(id=one, origin="written", op="map", time_ms_per_batch=1.0) for one in ("stages.0", *parts)]
+    profile.stages = [*maps, *joined, Stage(id="stages.10", origin="written", op="batch", time_ms_per_batch=others_ms)]
+    finding = Finding(rule="a", title="Rewrite load", status="unverified", stage="stages.0", family="speed")
+    trial = trial_of(2.0)
+    assert trial.evidence is not None
+    addresses = ["stages.0", *parts]
+    write_bound(finding, trial, addresses, bound_of(profile, trial.evidence, 0.0, addresses), "the 10 stages of load")
+    conclusion = str((finding.measured or {}).get("conclusion"))
+    assert (
+        conclusion == "then a batch takes 0.500 ms: other stages 0.100 ms, opening each of the 10 parts the rest"
+    ) is said
