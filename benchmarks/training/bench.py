@@ -11,6 +11,8 @@ Usage: ``python benchmarks/training/bench.py --out FILE [--case NAME …] [--tru
 * ``soak/planted/NAME``, ``soak/healthy/NAME``: a training whose memory grows by 1 MB in each epoch, and one whose
   memory does not (soak_cases.py). Demanded: growth with its owner, its line, its rate and the end of memory within
   20 %; of the healthy one a state that is no growth, and silence. Too short a soak cannot tell.
+* ``finding/NAME``: a script that shows what a rule about trainings judges, and a healthy twin (findings/pairs.toml),
+  each to its end. Demanded: that one finding with its line, and none about the twin.
 * ``hooks/loop``, ``hooks/fit``: what the hooks cost each step, in alternating blocks with and without them in one
   process (overhead.py). Demanded: the upper end of the interval is at most 10 µs, and 30 µs in `fit`.
 * ``cost/NAME``: the same script to its own end, with pipeprof and without, in pairs ABBA, by the times that the script
@@ -33,6 +35,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 from cases import CASES as SCRIPT_CASES
 from cases import SCRIPTS, WORTH, edited, is_input_bound
+from finding_cases import CASES as FINDING_CASES
+from finding_cases import FINDINGS
+from finding_cases import judge as judge_findings
 from overhead import LIMITS as HOOK_LIMITS
 from overhead import outcome_of as hooks_outcome
 from planted_cases import CASES as PLANTED_CASES
@@ -156,6 +161,16 @@ def soak_once(name: str, folder: Path) -> tuple[Json, Json]:
     return tell(name, figures, claims, ran)
 
 
+def finding_once(name: str, folder: Path) -> tuple[Json, Json]:
+    """Run a script and its twin to their ends once."""
+    from pipeprof.profiles.advise.rule import rules
+
+    ran, twin = (profiled(FINDINGS / f"{one}.py", folder, "--to-end", "--no-verify") for one in (name, f"{name}_twin"))
+    about = {rule for rule, one in rules().items() if one.in_training}
+    figures, claims = judge_findings(name, ran.profile, twin.profile, about)
+    return tell(name, figures, claims, twin if is_disturbed(twin.profile) else ran)
+
+
 def hooks_cost(name: str) -> Json:
     """What the hooks cost each step, in a process of its own."""
     command = [sys.executable, str(HERE / "overhead.py"), name]
@@ -180,6 +195,9 @@ def measured(case: str, folder: Path) -> Json:
         require(PLANTED_CASES[name].library)
         figures, raw = until_undisturbed(partial(planted_once, name, folder))
         return {"outcome": outcome_of({name: figures}), "figures": figures, "raw": raw}
+    if kind == "finding":
+        figures, raw = until_undisturbed(partial(finding_once, name, folder))
+        return {"outcome": outcome_of({name: figures}), "figures": figures, "raw": raw}
     require(SCRIPT_CASES[name].library)
     prepare(folder)
     if kind == "cost":
@@ -193,6 +211,7 @@ def measured(case: str, folder: Path) -> Json:
 
 
 PLANTED_NAMES = tuple(f"planted/{name}" for name in PLANTED_CASES)
+FINDING_NAMES = tuple(f"finding/{name}" for name in FINDING_CASES)
 SOAK_NAMES = tuple(f"soak/{name}" for name in SOAK_CASES)
 HOOK_NAMES = tuple(f"hooks/{name}" for name in HOOK_LIMITS)
 COST_NAMES = tuple(f"cost/{name}" for name in SCRIPT_CASES)
@@ -201,11 +220,19 @@ BENCHMARK = Benchmark(
     "table calls n/a is n/a; of training scripts in the shapes of public ones the verdict and the stage are right, no "
     "kept gain is more than stored batches bring, and with pipeprof they reach 97 % of their rate; the hooks cost a "
     "step at most 10 µs in a loop and 30 µs in fit; of five trainings whose memory grows a soak names the owner, its "
-    "line and the end of memory within 20 %, and of ten healthy ones none",
-    cases=(*PLANTED_NAMES, *(f"script/{name}" for name in SCRIPT_CASES), *SOAK_NAMES, *HOOK_NAMES, *COST_NAMES),
+    "line and the end of memory within 20 %, and of ten healthy ones none; each planted flaw of a training has its "
+    "finding and its line, and its healthy twin none",
+    cases=(
+        *PLANTED_NAMES,
+        *(f"script/{name}" for name in SCRIPT_CASES),
+        *FINDING_NAMES,
+        *SOAK_NAMES,
+        *HOOK_NAMES,
+        *COST_NAMES,
+    ),
     measure=measured,
     covers=RUN,
-    covers_of=dict.fromkeys((*PLANTED_NAMES, *SOAK_NAMES, *HOOK_NAMES, *COST_NAMES), RUN_ALONE),
+    covers_of=dict.fromkeys((*PLANTED_NAMES, *FINDING_NAMES, *SOAK_NAMES, *HOOK_NAMES, *COST_NAMES), RUN_ALONE),
     seconds=120.0,
     stored=True,
 )
