@@ -535,7 +535,8 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
         unknown = finding.family == "memory" and not knows_speed(finding)
         text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
         if finding.status == "ceiling":
-            return f"{bound_word(finding.measured)} {text}"
+            # More than the change can bring, where what is left costs next to nothing: not what the change gains.
+            return f"{'without it ' if finding.measured.get(AT_LEAST) else ''}{bound_word(finding.measured)} {text}"
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {ratio_text(predicted.speedup)}"

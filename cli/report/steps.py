@@ -211,18 +211,27 @@ def rate_over_time(profile: Profile, *, explained: bool = False) -> str:
     Example:
         `` (36.9–40.1 over time)``
     """
+    rates = rates_over_time(profile)
+    if rates is None:
+        return ""
+    inside = f"{significant(rates[0])}–{significant(rates[1])}"
+    part = (profile.series.steps.seconds[-1] if profile.series.steps is not None else 0.0) / _PARTS
+    when = f"in {_PARTS - 2} of {_PARTS} parts of the time, {seconds(part)} each" if explained else "over time"
+    return f" ({inside} {when})"
+
+
+def rates_over_time(profile: Profile) -> tuple[float, float] | None:
+    """Return the lowest and the highest rate of the parts of a run without the two extreme ones, in batches/s."""
     course = profile.series.steps
     if course is None or len(course.seconds) < _PARTS or not course.seconds[-1] > 0:
-        return ""
+        return None
     lengths = [end - begin for begin, end in zip([0.0, *course.seconds], course.seconds, strict=False)]
     each = zip(lengths, course.interval_ms, strict=True)
     done = list(accumulate((1e3 * length / ms if ms else 0.0 for length, ms in each), initial=0.0))
     times, part = [0.0, *course.seconds], course.seconds[-1] / _PARTS
     marks = [_at(times, done, part * number) for number in range(_PARTS + 1)]
     rates = sorted((after - before) / part for before, after in pairwise(marks))
-    inside = f"{significant(rates[1])}–{significant(rates[-2])}"
-    when = f"in {_PARTS - 2} of {_PARTS} parts of the time, {seconds(part)} each" if explained else "over time"
-    return f" ({inside} {when})"
+    return rates[1], rates[-2]
 
 
 def _at(times: Sequence[float], values: Sequence[float], moment: float) -> float:

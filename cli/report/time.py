@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
+from pipeprof.cli.report.steps import rates_over_time
 from pipeprof.cli.text.blocks import Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import name_rows, number_of
 from pipeprof.cli.text.units import time_scale
@@ -128,7 +129,7 @@ def describe_limits(profile: Profile, digits: int = 2, *, binding: bool = True) 
     Args:
         digits: Significant digits of a rate.
         binding: Leave out what cannot bind: all above the rate of the cores or of the step alone, or above that of an
-            empty loop, and everything where Python's lock does.
+            empty loop, all that parts of the run have passed, and everything where Python's lock does.
     """
     ceiling = profile.ceiling
     if binding and any(stage.service is not None for stage in profile.stages or ()):
@@ -139,6 +140,7 @@ def describe_limits(profile: Profile, digits: int = 2, *, binding: bool = True) 
     reached = _best_rate(profile)
     most = _MUCH_HIGHER * min((term.batches_per_second for term in ceiling.terms), default=0.0)
     if binding:
+        reached = max(reached, (rates_over_time(profile) or (0.0, 0.0))[1])
         fixed = (one.batches_per_second for one in ceiling.terms if one.resource in _FIXED)
         free = profile.headspace.replayed_ms if profile.headspace is not None else 0.0
         most = min(most, min(fixed, default=math.inf), 1e3 / free if free > 0 else math.inf)

@@ -7,6 +7,7 @@ two things is left out.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -332,13 +333,15 @@ def own_seconds(calls: PythonCalls, function: TracedFunction) -> float:
 
     A thread that computes gets the lock in turn with others, so that it waits at most `MOST_LOCK_WAIT` times as long as
     it computes. One that mostly sleeps waits for it where another function has it: alone, what it does not compute is
-    its own, however short.
+    its own, however short. That others take the lock while it sleeps is no waiting: it wants the lock for as long as it
+    computes, and of that time finds it taken as often as it was seen taken.
     """
     taken = function.taken_seconds / function.seconds if function.seconds else 0.0
     longest = MOST_LOCK_WAIT * calls.cpu_seconds
     blocked = max(0.0, calls.seconds - calls.cpu_seconds)
     if blocked > longest:
-        blocked = min(longest, calls.contended_seconds)
+        wanted = calls.cpu_seconds * taken / (1.0 - taken) if taken < 1.0 else math.inf
+        blocked = min(longest, calls.contended_seconds, wanted)
     return calls.seconds - min(blocked, taken * calls.seconds)
 
 

@@ -178,7 +178,8 @@ def test_the_time_of_the_op_that_calls_functions_is_shared_out_among_them():
         (5.0, 1.0, 0.0, 5.0),  # of what is no function of the pipeline's
         (5.0, 0.0, 2.0, 7.0),  # computes and sleeps
         (0.02, 1.0, 6.98, 6.94),  # sleeps, while others have the lock
-        (1.0, 0.5, 6.0, 4.0),
+        (1.0, 0.5, 6.0, 6.0),  # sleeps, wants the lock for a second, and finds it taken half of the time
+        (1.0, 0.8, 6.0, 4.0),
         (1.0, 1.0, 0.25, 6.75),  # mostly alone
         (1.0, 1.0, 0.0, 7.0),  # alone: a short sleep, from which the sampler's thread woke late
         (2.06, 1.0, 4.94, 2.06),

@@ -166,7 +166,7 @@ class GraphConstant(Rule):
         weight = weigh(peak, view)
         if weight.peak_bytes is not None and not weight.predicted:
             # No more than all that was measured.
-            peak = min(peak, round(weight.peak_bytes))
+            peak = min(peak, round(_source_bytes(view) or weight.peak_bytes))
         compared, times = weight.words(peak), significant(peak / nbytes, 2)
         limit = f" A graph of {size(_GRAPH_LIMIT)} cannot be built at all." if nbytes > _GRAPH_LIMIT / 2 else ""
         return Proposal(
@@ -184,6 +184,14 @@ class GraphConstant(Rule):
                 f"-({times} - {after:g}) × {size(nbytes)}", peak_rss_delta_bytes=-max(0, round(peak - after * nbytes))
             ),
         )
+
+
+def _source_bytes(view: PipelineView) -> int:
+    """Bytes at the peak that the ledger gives to data of the program, copies included; 0 where it has none."""
+    memory = view.profile.memory if view.profile is not None else None
+    return sum(
+        entry.bytes for entry in (memory.ledger if memory is not None else None) or () if entry.owner == "source"
+    )
 
 
 def _variables(arrays: Sequence[ConstantView]) -> list[str]:
