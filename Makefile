@@ -55,7 +55,7 @@ types: $(STAMP)/installed $(STAMP)/dev
 
 .PHONY: verify
 verify: $(STAMP)/installed $(STAMP)/dev ## measure what benchmarks/ claims, for half an hour, or BENCHMARKS="silence gaps"
-	@PIPEPROF_TRACES="$(if $(TRACES),$(abspath $(TRACES)))" $(BIN)/python benchmarks/run.py $(BENCHMARKS)
+	@BENCHMARK_TRACES="$(if $(TRACES),$(abspath $(TRACES)))" $(BIN)/python benchmarks/run.py $(BENCHMARKS)
 
 .PHONY: verify-all
 verify-all: $(STAMP)/installed $(STAMP)/dev ## measure all that is not yet for the present code; goes on where it ended

@@ -14,7 +14,7 @@ with an expression of 1,500 terms end with 0 in 20 s.
 of Python included: one of 500 stages, and one of a run of hours, as earlier versions saved them, with a sample for
 every two seconds.
 
-PIPEPROF_BENCHMARK_THROUGH is a command that each pipeprof is started through; what it waits for does not count.
+BENCHMARK_THROUGH is a command that each pipeprof is started through; what it waits for does not count.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ PATIENCE = 600
 
 def timed(folder: Path, *arguments: str) -> dict[str, Any]:
     """Run a command line: its exit code, seconds and the end of its messages."""
-    through, clock = shlex.split(os.environ.get("PIPEPROF_BENCHMARK_THROUGH", "")), folder / "seconds"
+    through, clock = shlex.split(os.environ.get("BENCHMARK_THROUGH", "")), folder / "seconds"
     try:
         done = subprocess.run(
             [*through, sys.executable, "-c", CLOCK, str(clock), sys.executable, "-c", PIPEPROF, *arguments],
