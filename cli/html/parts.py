@@ -293,15 +293,16 @@ class Page:
     def figures(self) -> Iterator[Figure]:
         """Every chart of the page."""
         for section in self.all_sections:
-            yield from _figures(section.parts)
+            yield from figures_of(section.parts)
 
 
-def _figures(parts: Sequence[Part]) -> Iterator[Figure]:
+def figures_of(parts: Sequence[Part]) -> Iterator[Figure]:
+    """Every chart among parts, and inside of them."""
     for part in parts:
         if isinstance(part, Figure):
             yield part
         elif isinstance(part, Group | Fold | Card):
-            yield from _figures(part.parts)
+            yield from figures_of(part.parts)
 
 
 @dataclass
