@@ -59,7 +59,9 @@ def run_page(profile: Profile, saved: str | None, plan: str | None, number: int 
         Section(idents.of("autotune"), "Buffers", [*tuned(profile), *tuned_over_time(profile)]),
         Section(idents.of("numbers"), "All numbers", [*_numbers(profile, idents), *_json(profile, idents)]),
     ]
-    columns = [_known(to_change), _known(measured)]
+    # Where nothing is proposed, a command stands alone: the steps fill its column.
+    is_short = fix is None and not profile.findings
+    columns = [_known([*to_change, *measured[:is_short]]), _known(measured[is_short:])]
     return Page(
         "fix" if fix is not None else "run",
         profile.target.text,

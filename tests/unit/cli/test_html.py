@@ -239,6 +239,11 @@ def test_the_change_stands_beside_the_steps_and_the_stages(made: Callable[[], Pr
     assert ("search" in [section.ident for section in page.sections]) == (made is searched)
 
 
+def test_the_steps_stand_below_where_nothing_is_proposed() -> None:
+    page = run_page(recorded("step-none"), None, None, None)
+    assert [[section.ident for section in column] for column in page.columns] == [["fix", "steps"], ["pipeline"]]
+
+
 def test_what_a_change_brings_is_drawn_below_it_before_the_next_one() -> None:
     (fix,) = run_page(proven(), None, None, None).columns[0]
     first, drawn, second, *_ = fix.parts
@@ -271,7 +276,7 @@ def test_the_graph_has_columns_for_what_is_known() -> None:
     assert "TensorFlow: buffer tuned to 2" in made.text
     rows = re.findall(r"<tr.*?</tr>", made.source.partition('class="stages"')[2].partition("</table>")[0], re.DOTALL)
     whole = [row for row in rows[:-1] if 'class="below' not in row]
-    assert len(whole) == len(rows) - 2
+    assert len(whole) == len(rows) - 3
     assert {len(re.findall(r"<t[dh]", row)) for row in whole} == {4}
     assert all('colspan="3"' in row for row in rows if row not in whole)
 
