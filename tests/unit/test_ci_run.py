@@ -98,10 +98,10 @@ def test_chromium_is_installed_beside_the_tests(machine: Machine) -> None:
     ("variables", "why"),
     [
         ({"USER_ID": "1000"}, "apt-get install chromium needs root"),
-        ({"NO_PACKAGE": "1"}, "apt-get install chromium ended with 100 (124: not done within 300 s)"),
+        ({"NO_PACKAGE": "1"}, "apt-get install chromium ended with 100 (124: not done within 600 s)"),
         ({"NO_PACKAGE": "1", "UPDATE_ENDS": "100"}, "apt-get install chromium ended with 100"),
         ({"NO_PACKAGE": "1", "TOO_LATE": "60"}, "apt-get install chromium ended with 100"),
-        ({"TOO_LATE": "300"}, "apt-get install chromium ended with 124 (124: not done within 300 s)"),
+        ({"TOO_LATE": "600"}, "apt-get install chromium ended with 124 (124: not done within 600 s)"),
         ({"NO_NPM": "1"}, "npm is missing: apt-get install -y npm"),
     ],
 )
