@@ -137,7 +137,7 @@ def test_the_environment_comes_before_the_file_and_the_command_line_before_both(
         ("PIPEPROF_QQQ", None),
     ],
 )
-def test_a_variable_that_is_no_option_is_an_error_in_every_command(
+def test_a_variable_that_is_no_option_is_an_error(
     pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch, variable: str, meant: str | None
 ) -> None:
     monkeypatch.setenv(variable, "4")
