@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.formats.plan import best_change
 from pipeprof.cli.html.blocks import markup_of
-from pipeprof.cli.html.page import render_page
+from pipeprof.cli.html.page import render_page, unbroken
 from pipeprof.cli.html.parts import Idents, StageGraph, figures_of
 from pipeprof.cli.html.result import result_page
 from pipeprof.cli.html.run import run_page
@@ -425,6 +425,22 @@ def contrast(one: str, other: str) -> float:
 
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("waits 56 % of the time (26 of every 46 ms)", ["56 %", "46 ms"]),
+        ("measured: 1.70–1.90, 12 pairs", ["1.70–1.90", "12 pairs"]),
+        ("left: --allow order, a--b, −1.5 MiB", ["--allow", "1.5 MiB"]),
+        ("12 places, 3 side by side", []),
+        ("--" + 40 * "a" + " 9" + 40 * "9" + " %", ["--" + 21 * "a", 14 * "9" + " %"]),
+    ],
+)
+def test_lines_of_a_headline_break_at_words(text: str, whole: list[str]) -> None:
+    made = Page(str(unbroken(text)))
+    assert made.text == text
+    assert re.findall(r'<span class="whole">(.*?)</span>', made.source) == whole
 
 
 def test_every_block_is_shown() -> None:
