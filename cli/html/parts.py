@@ -100,7 +100,7 @@ class Snippet:
 
 def _kind_of(line: str) -> str:
     if line.startswith(("--- ", "+++ ", "@@")):
-        return "head"
+        return "hunk"
     return {"+": "added", "-": "removed"}.get(line[:1], "")
 
 

@@ -213,6 +213,14 @@ def test_a_telephone_shows_verdict_factor_and_interval_without_scrolling(
     assert {part: bottom[part] for part in VERDICT if bottom[part] > 600} == {}
 
 
+def test_each_line_of_a_diff_is_a_line(browser: Browser, file_of: Callable[[str], Path]) -> None:
+    browser.frame(1280, "light")
+    browser.show(file_of("proven"))
+    assert browser.evaluate("[...document.querySelectorAll('pre span')].map(one => getComputedStyle(one).display)") == (
+        ["inline"] * 5
+    )
+
+
 @pytest.mark.parametrize("name", FIRST)
 def test_the_first_screen_shows_the_change_the_steps_and_every_stage(visit: Callable[[str], Visit], name: str) -> None:
     bottom = visit(name).bottoms[1280]

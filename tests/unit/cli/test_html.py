@@ -51,6 +51,7 @@ from tests.unit.judge.test_reports import STAGES, of_four
 from tests.unit.judge.test_reports import result as compared
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
+SPEC = Path(__file__).parents[3] / "examples" / "jpeg_folder" / "spec.yaml"
 VOID = {"meta"}
 MOST = 1_500_000
 """Characters of a page."""
@@ -140,6 +141,8 @@ def proven() -> Profile:
     first = (profile.findings or [])[0]
     first.status = "kept"
     first.measured = {"speedup": 1.8, "low": 1.7, "high": 1.9, "pairs": [1.7, 1.8, 1.9] * 4}
+    text, one, eight = SPEC.read_text(encoding="utf-8"), "num_parallel_calls: 1\n", "num_parallel_calls: 8\n"
+    first.patch = unified(text, text.replace(one, eight), "examples/jpeg_folder/spec.yaml")
     return profile
 
 
@@ -225,7 +228,8 @@ def test_the_page_of_a_run_has_the_pictures_of_what_was_measured() -> None:
     ):
         assert ident in made.idents()
     assert "1.80×" in made.text
-    assert "+ num_parallel_calls: 8" in made.text
+    assert "\n+      num_parallel_calls: 8\n" in made.text
+    assert any(given.get("download") == "change-serial-map-cpu.patch" for _, given in made.tags)
     document = made.text[made.text.index("{\n") : made.text.rindex("}") + 1]
     assert json.loads(document)["tool"]["name"] == "pipeprof"
 
