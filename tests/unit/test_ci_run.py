@@ -25,7 +25,7 @@ echo "apt-get ${*//[![:alpha:] ]/}" >>"$SEEN"
 case " $* " in
   *" install "*)
     # Only where make begins before this has ended.
-    for _ in {1..200}; do [ -e "$SEEN.test" ] && break; sleep 0.02; done
+    for _ in {1..3000}; do [ -e "$SEEN.test" ] && break; sleep 0.02; done
     [ -e "$SEEN.test" ] || exit 1
     [ -z "${NO_PACKAGE:-}" ] || { echo "E: Unable to locate package chromium" >&2; exit 100; }
     printf '#!/bin/sh\\n' >"$BIN/chromium"; chmod +x "$BIN/chromium" ;;
