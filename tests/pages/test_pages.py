@@ -240,6 +240,15 @@ def test_five_hundred_stages_fit(browser: Browser, file_of: Callable[[str], Path
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_long_names_leave_room_for_the_numbers(browser: Browser, file_of: Callable[[str], Path]) -> None:
+    browser.frame(1280, "light")
+    browser.show(file_of("proven"))
+    browser.evaluate(
+        "for (const one of document.querySelectorAll('.stages .name')) one.textContent = 'a_long_name_'.repeat(20)"
+    )
+    assert browser.evaluate("(one => one.scrollWidth - one.clientWidth)(document.querySelector('.graph'))") <= 0
+
+
 def test_copy_takes_the_whole_text(browser: Browser, file_of: Callable[[str], Path]) -> None:
     browser.frame(1280, "light")
     browser.show(file_of("fix"))
