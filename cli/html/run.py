@@ -172,7 +172,7 @@ def _to_change(profile: Profile, files: Files, idents: Idents) -> tuple[str, lis
     parts = proposals(profile, files, idents)
     change = headline_change(profile)
     if change is not None:
-        # Below the change that gains most, on the first screen however many there are.
+        # Below the first change, so that it is on the first screen however many there are.
         parts[1:1] = before_and_after(profile, *change)
     command = next_command(profile, None)
     if command is not None and not command.is_listed and not command.line.startswith(_SHOW):
