@@ -55,7 +55,7 @@ types: $(STAMP)/installed $(STAMP)/dev
 
 .PHONY: verify
 verify: $(STAMP)/installed $(STAMP)/dev ## measure what benchmarks/ claims, for half an hour, or BENCHMARKS="silence gaps"
-	@PIPEPROF_TRACES="$(if $(TRACES),$(abspath $(TRACES)))" $(BIN)/python benchmarks/run.py $(BENCHMARKS)
+	@BENCHMARK_TRACES="$(if $(TRACES),$(abspath $(TRACES)))" $(BIN)/python benchmarks/run.py $(BENCHMARKS)
 
 .PHONY: verify-all
 verify-all: $(STAMP)/installed $(STAMP)/dev ## measure all that is not yet for the present code; goes on where it ended
@@ -102,13 +102,18 @@ test-extras: $(STAMP)/installed ## the tests of steps in JAX and PyTorch, in an 
 # The rules of axe-core for accessibility; npm fetches this version into the environment, once.
 AXE := axe-core@4.10.3
 
-.PHONY: test-pages
-test-pages: $(STAMP)/installed $(STAMP)/dev ## the pages in Chromium: themes, widths, accessibility (SCREENSHOTS=1 writes docs/pages)
+# What they need besides Python. By itself it tells .ci/run whether they can run.
+.PHONY: pages-tools
+pages-tools: $(STAMP)/installed $(STAMP)/dev
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	  { echo "chromium is missing: apt-get install -y --no-install-recommends chromium" >&2; exit 1; }
 	@[ -e $(VENV)/axe/$(AXE) ] || { command -v npm >/dev/null || { echo "npm is missing: apt-get install -y npm" >&2; exit 1; }; \
 	  rm -rf $(VENV)/axe && mkdir -p $(VENV)/axe && \
-	  npm install --prefix $(VENV)/axe --ignore-scripts --no-save --no-audit --no-fund --silent $(AXE) && touch $(VENV)/axe/$(AXE); }
+	  npm install --prefix $(VENV)/axe --ignore-scripts --no-save --no-audit --no-fund --silent $(AXE) && touch $(VENV)/axe/$(AXE) || \
+	  { echo "npm cannot install $(AXE)" >&2; exit 1; }; }
+
+.PHONY: test-pages
+test-pages: pages-tools ## the pages in Chromium: themes, widths, accessibility (SCREENSHOTS=1 writes docs/pages)
 	@$(BIN)/python -m pytest -q -o testpaths= tests/pages
 
 .PHONY: format

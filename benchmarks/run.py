@@ -3,7 +3,8 @@
 A benchmark is a folder with a ``bench.py``; see benchmarks/README.md for what it is given and what it writes. A plain
 run takes at most 30 minutes: the cases of rooms that changed since they were measured, as many as fit, then the share
 of all cases whose proof is oldest. ``--all`` measures everything that is not proven for the present code, stored truth
-included, and goes on where it was ended. Names select benchmarks, all cases of them, without a limit of time.
+included, and goes on where it was ended. Names select benchmarks, all cases of them or those of ``--case``, without a
+limit of time.
 
 Each case goes to benchmarks/results/NAME.json as soon as it was measured, with its commit, date, machine and the rooms
 that it covers. Ends with 1 if a case that was measured does not hold, and with 3 if all others hold and of some this
@@ -261,7 +262,7 @@ def write_documents(described: Mapping[str, Json]) -> list[str]:
 def plan(works: Sequence[Work], names: Sequence[str], *, everything: bool, seconds: float) -> tuple[list[Work], str]:
     """The cases of this run and, in words, how they were chosen."""
     if names and not everything:
-        return list(works), f"all {len(works)} cases of {', '.join(names)}"
+        return list(works), f"{len(works)} case{'' if len(works) == 1 else 's'} of {', '.join(names)}"
     if everything:
         chosen = unfinished(works)
         return chosen, f"{len(chosen)} of {len(works)} cases that are not measured for the present code"
@@ -284,6 +285,7 @@ def main() -> int:
     parser.add_argument(
         "--all", action="store_true", help="all that is not measured for the present code, truth as well"
     )
+    parser.add_argument("--case", action="append", metavar="CASE", help="of the named benchmarks; default: all")
     parser.add_argument("--minutes", type=float, default=LIMIT_SECONDS / 60, help="of a plain run; default %(default)g")
     parser.add_argument("--plan", action="store_true", help="only say which cases would be measured")
     parser.add_argument("--docs", action="store_true", help="only write docs/proof.md and the pages made of results")
@@ -292,10 +294,14 @@ def main() -> int:
     if unknown:
         parser.error(f"no benchmark called {', '.join(unknown)}; there are {', '.join(known)}")
     described = {name: listed(name) for name in known}
+    cases = [case for name in given.names for case in described[name]["cases"]]
+    if not set(given.case or ()) <= set(cases):
+        parser.error(f"--case: no such case of the named benchmarks; they have {', '.join(cases) or 'none'}")
     if given.docs:
         print("\n".join(write_documents(described)))
         return 0
     works = [work for name in given.names or known for work in works_of(name, described[name], result_of(name))]
+    works = [work for work in works if not given.case or work.case in given.case]
     limited = not given.names and not given.all
     until = began + 60 * given.minutes - LAST_SECONDS if limited else None
     seconds = max(0.0, until - time.monotonic()) if until is not None else 0.0

@@ -117,7 +117,7 @@ def concluded(benchmark: Benchmark, cases: Mapping[str, Json]) -> Json:
 
 def wants_truth() -> bool:
     """Whether the stored truth is to be measured again."""
-    return os.environ.get("PIPEPROF_BENCHMARK_TRUTH_AGAIN") == "1"
+    return os.environ.get("BENCHMARK_TRUTH_AGAIN") == "1"
 
 
 def machine_name() -> str:
@@ -193,7 +193,7 @@ def main(benchmark: Benchmark) -> int:
     if unknown:
         parser.error(f"no case called {', '.join(unknown)}; there are {', '.join(benchmark.cases)}")
     if given.truth:
-        os.environ["PIPEPROF_BENCHMARK_TRUTH_AGAIN"] = "1"
+        os.environ["BENCHMARK_TRUTH_AGAIN"] = "1"
     out, names = given.out.resolve(), given.case or list(benchmark.cases)
     before, cases = Path.cwd(), {}
     with ExitStack() as stack:

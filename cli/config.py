@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.suggest import did_you_mean
+from pipeprof.pipelines.suggest import did_you_mean, suggest
 from pipeprof.profiles.git.repository import repository_root
 
 OptionsOf = Callable[[str], Mapping[str, Any]]
@@ -40,8 +40,11 @@ _LIMITED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "strict": (lambda value: value is True, "true only"),
 }
 """Values that a file may give, and how to say so."""
-_OTHER = frozenset(f"{PREFIX}{name}" for name in ("CACHE_DIR", "DEBUG", "GUARD", "RUN", "TEMPORARY_FOLDER"))
-"""Variables that are about something else than options."""
+_OF_USERS = frozenset({f"{PREFIX}CACHE_DIR", f"{PREFIX}DEBUG"})
+_OTHER = _OF_USERS | {f"{PREFIX}GUARD", f"{PREFIX}RUN", f"{PREFIX}TEMPORARY_FOLDER"}
+"""Variables that are about something else than options: the user's, and those that a run gives its processes."""
+_OF_CLUSTERS = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+"""Variables that Kubernetes gives every process for a service whose name begins with pipeprof."""
 _NOT_WITH = {
     "--soak": ("seconds", "steps", "budget"),
     "--to-end": ("seconds", "steps"),
@@ -64,8 +67,9 @@ def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) ->
         Values by the names of the parameters, and the note; empty where nothing is set.
 
     Raises:
-        UsageError: A key is unknown, or not for a file; a value is of the wrong kind.
+        UsageError: A key or a variable is unknown, or a key not for a file; a value is of the wrong kind.
     """
+    _check_variables(options, of_command)
     found: dict[str, Any] = {}
     notes = []
     path = find_file(Path.cwd())
@@ -75,7 +79,7 @@ def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) ->
         notes += [f"{name} = {_shown(value)}" for name, value in of_file.items()]
     note = f"{path}: {', '.join(notes)}" if notes else ""
     for name, parameter in options.items():
-        text = os.environ.get(PREFIX + name.upper().replace("-", "_"))
+        text = os.environ.get(_variable(name))
         if text is not None:
             found[parameter.name] = _from_environment(name, text, parameter)
     return found, note
@@ -212,11 +216,27 @@ def _checked(where: str, key: str, value: Any, parameter: Any) -> Any:
     return texts if parameter.multiple else texts[0]
 
 
+def _check_variables(options: Collection[str], of_command: OptionsOf) -> None:
+    """Refuse a variable that is about no option of any command, as a slip in it would count for nothing in silence."""
+    given = {name for name in os.environ if name.startswith(PREFIX) and not _OF_CLUSTERS.fullmatch(name)}
+    unknown = given - _OTHER - {_variable(name) for name in (*options, *_OF_A_FILE)}
+    if not unknown:
+        return
+    known = {_variable(name) for command in of_command("") for name in of_command(command)}
+    for name in sorted(unknown - known):
+        words = [one.removeprefix(PREFIX) for one in sorted(known | _OF_USERS)]
+        meant = suggest(name.removeprefix(PREFIX), words)
+        raise UsageError(f"{name}: no option of this name{f' — did you mean {PREFIX}{meant}?' if meant else ''}")
+
+
+def _variable(option: str) -> str:
+    return PREFIX + option.upper().replace("-", "_")
+
+
 def _from_environment(name: str, text: str, parameter: Any) -> Any:
     if parameter.is_flag:
         if text.lower() not in _TRUE | _FALSE:
-            variable = PREFIX + name.upper().replace("-", "_")
-            raise UsageError(f"{variable}: got {text!r}, expected 1 or 0")
+            raise UsageError(f"{_variable(name)}: got {text!r}, expected 1 or 0")
         return text.lower() in _TRUE
     return [text] if parameter.multiple else text
 

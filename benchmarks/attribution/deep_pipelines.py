@@ -7,7 +7,7 @@ takes less of CPU time where a function does nothing and gives as many elements 
 with one more stage that does nothing, because the first one still calls its function and makes its results. The loops
 take turns, so that a machine that gets slower slows down all of them, and begin when TensorFlow has tuned the parallel
 calls: before that a mixture takes a seventh to a quarter less CPU time. The truth goes to the file that
-PIPEPROF_BENCHMARK_TRUTH names.
+BENCHMARK_TRUTH names.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ def planted() -> Any:
 
     The plain loops have a process of their own: what their buffers leave behind looks like arrays of the pipeline.
     """
-    make, _, prepare = PIPELINES[os.environ["PIPEPROF_BENCHMARK"]]
+    make, _, prepare = PIPELINES[os.environ["BENCHMARK_CASE"]]
     prepare()
     subprocess.run([sys.executable, __file__], check=True)
     return make()
@@ -195,7 +195,7 @@ def planted() -> Any:
 
 def measure() -> None:
     """Write the truth of the pipeline that the environment names, from plain loops."""
-    make, costly, _ = PIPELINES[os.environ["PIPEPROF_BENCHMARK"]]
+    make, costly, _ = PIPELINES[os.environ["BENCHMARK_CASE"]]
     variants = make(), make(cheap=costly), make(cheap=costly, idle=True)
     whole, without, idle = plain_loop.in_turn(*variants, rounds=ROUNDS, seconds=ROUND_SECONDS, warm=WARM_SECONDS)
     truth = {

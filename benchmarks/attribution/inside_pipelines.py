@@ -5,7 +5,7 @@ it; that of its calls, what a map of one op adds. ``python_…``: functions that
 of them in turn (1, 5, 20 and 50 ms per batch), or two at once that wait for Python's lock. The truth of those that
 compute is what they take in a plain loop in the same process; those that sleep note it themselves while the pipeline
 runs, as a machine with nothing else to do wakes them later. `planted` writes the truth to the file that
-PIPEPROF_BENCHMARK_TRUTH names, and returns the pipeline that PIPEPROF_BENCHMARK names.
+BENCHMARK_TRUTH names, and returns the pipeline that BENCHMARK_CASE names.
 """
 
 from __future__ import annotations
@@ -187,6 +187,6 @@ PIPELINES: dict[str, Callable[[], tuple[Any, Truth]]] = {
 
 def planted() -> Any:
     """The pipeline that the environment names; its truth is written on the way."""
-    dataset, truth = PIPELINES[os.environ["PIPEPROF_BENCHMARK"]]()
+    dataset, truth = PIPELINES[os.environ["BENCHMARK_CASE"]]()
     plain_loop.write_truth(truth)
     return dataset

@@ -24,7 +24,7 @@ Demanded, and written down before the first run:
   of `prefetch_batches`, whose allocators keep more in one run than in another, only unexplained, in each of ten runs;
 * where all element specs are static, the prediction is within 20 % of that rise.
 
-About ten minutes. PIPEPROF_BENCHMARK_THROUGH is a command that each process is started through.
+About ten minutes. BENCHMARK_THROUGH is a command that each process is started through.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ CASES = {
 
 
 def _run(command: list[str], folder: str) -> subprocess.CompletedProcess[str]:
-    through = shlex.split(os.environ.get("PIPEPROF_BENCHMARK_THROUGH", ""))
+    through = shlex.split(os.environ.get("BENCHMARK_THROUGH", ""))
     return subprocess.run(
         [*through, *command], cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False
     )

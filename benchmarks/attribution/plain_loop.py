@@ -85,8 +85,8 @@ def in_turn(*datasets: Any, rounds: int, seconds: float, warm: float) -> list[li
 
 
 def write_truth(truth: Any) -> None:
-    """Write it where PIPEPROF_BENCHMARK_TRUTH says, whole whenever the process ends."""
-    path = Path(os.environ["PIPEPROF_BENCHMARK_TRUTH"])
+    """Write it where BENCHMARK_TRUTH says, whole whenever the process ends."""
+    path = Path(os.environ["BENCHMARK_TRUTH"])
     part = path.with_suffix(".part")
     part.write_text(json.dumps(truth), encoding="utf-8")
     part.replace(path)

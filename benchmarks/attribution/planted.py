@@ -64,7 +64,7 @@ def measure(kind: str, name: str, seconds: float) -> tuple[Any, Json]:
         options = f"--step none --seconds {seconds} --no-verify --json --quiet"
         done = subprocess.run(
             [*PIPEPROF, "run", f"{HERE / f'{kind}_pipelines.py'}:planted", *options.split()],
-            env=os.environ | {"PIPEPROF_BENCHMARK": name, "PIPEPROF_BENCHMARK_TRUTH": str(truth)},
+            env=os.environ | {"BENCHMARK_CASE": name, "BENCHMARK_TRUTH": str(truth)},
             cwd=folder,
             capture_output=True,
             text=True,

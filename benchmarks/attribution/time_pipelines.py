@@ -4,7 +4,7 @@ Every unit of work is a chain of TensorFlow ops of which one costs nearly everyt
 a sleep. An op costs the same CPU time when two threads run it at once (`together_ms` in the raw results shows it);
 ``tf.strings.regex_replace`` did not, whose threads share what they compiled: 3.4 ms alone, 9.9 ms with two.
 `planted` measures each unit alone in the very process that is profiled, before the pipeline is made, writes the result
-to the file that PIPEPROF_BENCHMARK_TRUTH names, and returns the pipeline that PIPEPROF_BENCHMARK names.
+to the file that BENCHMARK_TRUTH names, and returns the pipeline that BENCHMARK_CASE names.
 """
 
 from __future__ import annotations
@@ -404,6 +404,6 @@ PIPELINES: dict[str, Callable[[Units], Any]] = {
 def planted() -> Any:
     """The pipeline that the environment names; its truth is written on the way."""
     units = Units()
-    dataset = PIPELINES[os.environ["PIPEPROF_BENCHMARK"]](units)
+    dataset = PIPELINES[os.environ["BENCHMARK_CASE"]](units)
     units.write()
     return dataset

@@ -183,7 +183,7 @@ def output_of(command: list[str], case: Case, folder: str) -> dict[str, Any]:
     """The JSON object that a command prints about a case."""
     done = subprocess.run(
         command,
-        env=os.environ | {"PIPEPROF_BENCHMARK": json.dumps(asdict(case))},
+        env=os.environ | {"BENCHMARK_CASE": json.dumps(asdict(case))},
         cwd=folder,
         capture_output=True,
         text=True,
@@ -199,7 +199,7 @@ def output_of(command: list[str], case: Case, folder: str) -> dict[str, Any]:
 def attempt(case: Case, steps: int, copies: Copies) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The readings of the plain loop before and after pipeprof's run, and the profile of that run."""
     plain = [str(HERE / "plain.py"), str(steps), f"{STEP_MS:g}"]
-    environment = os.environ | {"PIPEPROF_BENCHMARK": json.dumps(asdict(case))}
+    environment = os.environ | {"BENCHMARK_CASE": json.dumps(asdict(case))}
     target = f"{HERE / 'pipelines.py'}:planted"
     options = f"--step simulate:{STEP_MS:g}ms --dispatch {case.dispatch} --steps {steps} --no-verify --json --quiet"
     with tempfile.TemporaryDirectory() as name:

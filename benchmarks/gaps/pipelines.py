@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-PLAN: dict[str, Any] = json.loads(os.environ["PIPEPROF_BENCHMARK"])
+PLAN: dict[str, Any] = json.loads(os.environ["BENCHMARK_CASE"])
 SPIN_SECONDS = 0.002
 
 

@@ -1,6 +1,6 @@
 """The truth of benchmarks/gaps on this machine: the plainest loop that feeds a device the planted pipeline.
 
-Usage: ``PIPEPROF_BENCHMARK=<the case as JSON> python benchmarks/gaps/plain.py STEPS STEP_MS``. No code of pipeprof runs
+Usage: ``BENCHMARK_CASE=<the case as JSON> python benchmarks/gaps/plain.py STEPS STEP_MS``. No code of pipeprof runs
 here. The device is a rule: a step begins when its batch has come and the step before has ended, ``start = max(now,
 free)``, and ends a fixed time later. The host asks for the next batch once all steps but those in flight have ended;
 until then it sleeps.

@@ -213,12 +213,12 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
 
 def live_bank(pipeline: str, folder: Path) -> list[dict[str, Any]]:
     """Recorded pairs of a pipeline: its peak is what memory is held against."""
-    with_truth = os.environ.pop("PIPEPROF_BENCHMARK_TRUTH_AGAIN", None)
+    with_truth = os.environ.pop("BENCHMARK_TRUTH_AGAIN", None)
     try:
         found: list[dict[str, Any]] = bank_of(pipeline, folder)["bank"]
     finally:
         if with_truth is not None:
-            os.environ["PIPEPROF_BENCHMARK_TRUTH_AGAIN"] = with_truth
+            os.environ["BENCHMARK_TRUTH_AGAIN"] = with_truth
     return found
 
 

@@ -71,7 +71,7 @@ import os
 
 from pipeprof.cli.main import main
 
-PATH = json.loads(os.environ["PIPEPROF_BENCHMARK"])["lock"]
+PATH = json.loads(os.environ["BENCHMARK_CASE"])["lock"]
 
 
 def in_our_time(work):
@@ -184,7 +184,7 @@ def run(case: Case, job: dict[str, Any]) -> tuple[list[list[float]], list[list[f
         with _terminal() if case.live else nullcontext(subprocess.PIPE) as stderr:
             done = subprocess.run(
                 [sys.executable, "-c", program, "run", target, *options.split(), "--out", profile],
-                env=os.environ | {"PIPEPROF_BENCHMARK": json.dumps(job), "TERM": "xterm", "COLUMNS": "100"},
+                env=os.environ | {"BENCHMARK_CASE": json.dumps(job), "TERM": "xterm", "COLUMNS": "100"},
                 cwd=folder,
                 stdout=subprocess.PIPE,
                 stderr=stderr,

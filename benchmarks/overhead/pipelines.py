@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.worker.steps.statistics import StepReading
     from pipeprof.profiles.worker.steps.window import PhaseWindow
 
-JOB: dict[str, Any] = json.loads(os.environ["PIPEPROF_BENCHMARK"])
+JOB: dict[str, Any] = json.loads(os.environ["BENCHMARK_CASE"])
 LOCK = os.open(JOB["lock"], os.O_RDWR)
 # As many as AUTOTUNE would choose; chosen by us so that it is the same in all slices.
 WORKERS = len(os.sched_getaffinity(0))

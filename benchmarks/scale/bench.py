@@ -12,9 +12,10 @@ with an expression of 1,500 terms end with 0 in 20 s.
 
 ``reports of …`` are files of every format that `show` writes of one profile, which may take 2 s of CPU each, the start
 of Python included: one of 500 stages, and one of a run of hours, as earlier versions saved them, with a sample for
-every two seconds.
+every two seconds. Beside other programs the same work takes more CPU time: a file over the limit is written again, up
+to three times, and the least counts.
 
-PIPEPROF_BENCHMARK_THROUGH is a command that each pipeprof is started through; what it waits for does not count.
+BENCHMARK_THROUGH is a command that each pipeprof is started through; what it waits for does not count.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 from shapes import KINDS, chain, chained_calls, many_terms, zipped
 from stopping import outcome, until_decided
 from suite import CHECK, ROOT, RUN_ALONE, Benchmark, Covers, main
+from tries import MOST_TRIES
 
 PIPEPROF = "from pipeprof.cli.main import main; main()"
 CLOCK = """
@@ -62,7 +64,7 @@ PATIENCE = 600
 
 def timed(folder: Path, *arguments: str) -> dict[str, Any]:
     """Run a command line: its exit code, seconds and the end of its messages."""
-    through, clock = shlex.split(os.environ.get("PIPEPROF_BENCHMARK_THROUGH", "")), folder / "seconds"
+    through, clock = shlex.split(os.environ.get("BENCHMARK_THROUGH", "")), folder / "seconds"
     try:
         done = subprocess.run(
             [*through, sys.executable, "-c", CLOCK, str(clock), sys.executable, "-c", PIPEPROF, *arguments],
@@ -201,19 +203,21 @@ def measure_reports(folder: Path, name: str) -> dict[str, Any]:
     profile = json.loads(RECORDED.read_text(encoding="utf-8"))
     REPORTS[name](profile)
     (folder / "profile.json").write_text(json.dumps(profile), encoding="utf-8")
-    seconds: dict[str, float] = {}
-    faults = []
-    for extension in EXTENSIONS:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        found = timed(folder, "show", "profile.json", "--out", f"report.{extension}")
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        seconds[extension] = round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2)
-        if found["exit_code"] != 0:
-            faults.append(f"{extension} ended with {found['exit_code']}: {found['messages']}")
+    tries: dict[str, list[float]] = {extension: [] for extension in EXTENSIONS}
+    faults: list[str] = []
+    for extension, taken in tries.items():
+        while not faults and len(taken) < MOST_TRIES and (not taken or taken[-1] > REPORT_SECONDS):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            found = timed(folder, "show", "profile.json", "--out", f"report.{extension}", "--force")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            taken.append(round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2))
+            if found["exit_code"] != 0:
+                faults.append(f"{extension} ended with {found['exit_code']}: {found['messages']}")
+    seconds = {extension: min(taken) for extension, taken in tries.items() if taken}
     holds = not faults and max(seconds.values()) <= REPORT_SECONDS
     print(f"{name}: {seconds} s of CPU {'; '.join(faults)}", flush=True)
     outcome = "holds" if holds else "does not hold"
-    return {"outcome": outcome, "figures": {"cpu_seconds": seconds, "faults": faults}, "raw": {}}
+    return {"outcome": outcome, "figures": {"cpu_seconds": seconds, "faults": faults}, "raw": {"tries": tries}}
 
 
 def measured(name: str, _folder: Path) -> dict[str, Any]:

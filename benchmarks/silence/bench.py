@@ -15,7 +15,7 @@ graph alone gives advice that does nothing or harms, and twins that differ in th
 A case that does not hold while pipeprof itself reports a disturbed measurement, or that the hypervisor took 2 % of the
 cores, is run again, three times in all; the figures of all runs are kept. Of one that still does not hold, the outcome
 is "cannot tell".
-PIPEPROF_BENCHMARK_THROUGH is a command that each run is started through, say one that waits until the machine is idle.
+BENCHMARK_THROUGH is a command that each run is started through, say one that waits until the machine is idle.
 Needs two cores and 3 GB of memory. A case takes 20 s, and a minute more for making the data the first time.
 """
 
@@ -66,7 +66,7 @@ def measure(case: Case) -> tuple[int, dict[str, Any]]:
         "--no-verify",
         "--quiet",
     ]
-    through = shlex.split(os.environ.get("PIPEPROF_BENCHMARK_THROUGH", ""))
+    through = shlex.split(os.environ.get("BENCHMARK_THROUGH", ""))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "profile.json")
         done = subprocess.run(

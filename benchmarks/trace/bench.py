@@ -8,7 +8,7 @@ Usage: ``python benchmarks/trace/bench.py --out FILE [--case NAME …]``. Three 
 
 The end of the window is when pipeprof tells that it is tracing. What comes after it does not depend on how long the
 window was, so that the examples are measured for two seconds.
-PIPEPROF_BENCHMARK_THROUGH is a command that each run is started through. An example takes 15 s.
+BENCHMARK_THROUGH is a command that each run is started through. An example takes 15 s.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def run(folder: Path, target: str, *options: str) -> dict[str, Any]:
     """One run: seconds after its window, and what of the report is there."""
     out = folder / "profile.json"
     out.unlink(missing_ok=True)
-    through = shlex.split(os.environ.get("PIPEPROF_BENCHMARK_THROUGH", ""))
+    through = shlex.split(os.environ.get("BENCHMARK_THROUGH", ""))
     command = [
         *through,
         sys.executable,

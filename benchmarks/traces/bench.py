@@ -1,6 +1,6 @@
 """Public traces and large ones: the verdict, the idle time, and the cost of reading.
 
-The folder that ``PIPEPROF_TRACES`` names has the files of ``expected.json``, which are not in the repository. What is
+The folder that ``BENCHMARK_TRACES`` names has the files of ``expected.json``, which are not in the repository. What is
 expected of each was written from its description and from `independent.py` before the analyser saw it.
 """
 
@@ -19,7 +19,7 @@ sys.path.insert(0, str(HERE.parent))
 import suite
 
 EXPECTED = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
-FOLDER = os.environ.get("PIPEPROF_TRACES", "")
+FOLDER = os.environ.get("BENCHMARK_TRACES", "")
 POINTS = 0.001
 """Of the idle share: a tenth of a percentage point."""
 LIMITS = {"xplane": (10.0, 500.0), "sqlite": (10.0, 500.0), "json": (30.0, 500.0)}
@@ -33,7 +33,7 @@ def measure(name: str, folder: Path) -> suite.Json:
         return _measure_size(name.removeprefix("million-"), folder)
     path = Path(FOLDER) / name
     if not FOLDER or not path.exists():
-        raise suite.NotMeasuredError(f"PIPEPROF_TRACES names no folder with {name}")
+        raise suite.NotMeasuredError(f"BENCHMARK_TRACES names no folder with {name}")
     return judge(name, path)
 
 

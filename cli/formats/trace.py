@@ -155,7 +155,7 @@ def _render(output: Output) -> str:
         about["verdict"] = profile.verdict.sentence
     events = trace_events(profile)
     # Each event on a line of its own: what other tools append, or a person looks for, is found.
-    lines = ",\n".join(json.dumps(event, ensure_ascii=False, allow_nan=False) for event in events)
+    lines = ",\n".join(map(json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode, events))
     head = json.dumps({"displayTimeUnit": "ms", "otherData": about}, ensure_ascii=False)[1:-1]
     return f'{{{head}, "traceEvents": [\n{lines}\n]}}\n'
 

@@ -72,7 +72,7 @@ class Files:
     def of_finding(self, number: int | None, idents: Idents) -> Iterator[Snippet]:
         """The plan, if it is that of this finding."""
         if self._plan is not None and number == self._number:
-            label = 'The plan: dataset = pipeprof.apply(dataset, "fast.plan.json") makes the change in the graph'
+            label = 'The plan, for dataset = pipeprof.apply(dataset, "fast.plan.json")'
             yield Snippet(idents.of("plan"), label, self._plan, "fast.plan.json", folded=True)
 
 
@@ -88,7 +88,7 @@ def _card(profile: Profile, finding: Finding, number: int, files: Files, idents:
     facts = list(_facts(profile, finding))
     if facts:
         behind.append(Facts(facts))
-    behind += pairs_of(finding.measured, f"{ident}-pairs", _shorter(finding.title))
+    behind += pairs_of(finding.measured, f"{ident}-pairs", _shorter(finding.title), half=True)
     command = try_command(profile, finding)
     if command is not None:
         behind.append(Snippet(f"{ident}-try", "Measure it with", command))
@@ -162,7 +162,7 @@ def _rule(finding: Finding, ident: str) -> Iterator[Part]:
         yield Fold(f"{ident}-rule", f"Rule {rule.name}", [Facts(pairs)], rule.title, printed=False)
 
 
-def pairs_of(measured: Mapping[str, Any] | None, ident: str, title: str) -> Iterator[Figure]:
+def pairs_of(measured: Mapping[str, Any] | None, ident: str, title: str, *, half: bool = False) -> Iterator[Figure]:
     """The pairs of a measured factor as dots, with its interval and the floor."""
     known = measured or {}
     pairs, speedup = known.get("pairs"), known.get("speedup")
@@ -184,6 +184,7 @@ def pairs_of(measured: Mapping[str, Any] | None, ident: str, title: str) -> Iter
             ("pair", "steps per second, with over without"),
             [(str(number), f"{ratio_text(value)}") for number, value in enumerate(pairs, 1)],
         ),
+        half=half,
     )
 
 

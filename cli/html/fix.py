@@ -47,7 +47,7 @@ def fix_headline(profile: Profile, fix: Fix) -> Headline:
 
 
 def fix_parts(profile: Profile, fix: Fix, files: Files, idents: Idents) -> list[Part]:
-    """The change, what it brings, and what was tried."""
+    """The change, and what it brings."""
     parts: list[Part] = []
     if fix.edits:
         if fix.diff:
@@ -68,9 +68,13 @@ def fix_parts(profile: Profile, fix: Fix, files: Files, idents: Idents) -> list[
         if isinstance(block, Command) and block.value:
             parts.append(Snippet(idents.of("next"), f"Next: {block.note}", block.value))
     if fix.status == "fixed":
-        parts += before_and_after(profile, "the fix", fix.measured, "fixed")
-    parts += ladder(fix, idents)
-    parts += pairs_of(fix.measured, idents.of("pairs"), "The proof")
+        parts += before_and_after(profile, "the fix", fix.measured)
+    return parts
+
+
+def search_parts(fix: Fix, idents: Idents) -> list[Part]:
+    """What was tried, and what proves the result."""
+    parts: list[Part] = [*ladder(fix, idents), *pairs_of(fix.measured, idents.of("pairs"), "The proof")]
     reasons = [Prose(f"{step.title}: {step.reason}") for step in fix.steps if step.speedup is None]
     if reasons:
         parts.append(Shown(markup_of(reasons, idents)))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.streams import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+    from markupsafe import Markup
 
     from pipeprof.cli.html.parts import Page
 
 _PACKAGE = "pipeprof.cli.html"
+_NUMBER, _UNIT = r"\d(?:[\d.,]{0,12}\d)?", r" (?:%|pairs\b|[µm]?s\b|[KMGT]?i?B\b)"
+_WHOLE = re.compile(rf"({_NUMBER}[×%]?–{_NUMBER}(?:{_UNIT})?|{_NUMBER}{_UNIT}|(?<![\w-])--[a-z][\w-]{{0,20}})")
+"""A number with its unit, an interval, or an option."""
 
 
 def render_page(page: Page) -> str:
@@ -26,7 +31,7 @@ def _environment() -> Environment:
     """The templates: what they write is escaped, and a name that they misspell is an error."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    return Environment(
+    environment = Environment(
         loader=PackageLoader(_PACKAGE),
         autoescape=True,
         undefined=StrictUndefined,
@@ -34,6 +39,22 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = unbroken
+    return environment
+
+
+def unbroken(text: str) -> Markup:
+    """A text whose lines break neither before a unit nor in an interval or an option.
+
+    Example:
+        >>> unbroken("<56 %: --pairs")
+        Markup('&lt;<span class="whole">56 %</span>: <span class="whole">--pairs</span>')
+    """
+    from markupsafe import Markup
+
+    parts = _WHOLE.split(_shown(text))
+    whole = Markup('<span class="whole">{}</span>')
+    return Markup("").join(whole.format(part) if index % 2 else part for index, part in enumerate(parts))
 
 
 def _shown(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from pipeprof.cli.charts.svg import Sheet
@@ -11,8 +12,8 @@ from pipeprof.cli.charts.svg import Sheet
 if TYPE_CHECKING:
     from markupsafe import Markup
 
-WIDE, HALF, NARROW = 1096, 536, 340
-"""Pixels of a chart on a wide screen, of one in half of its width, and on a telephone."""
+WIDE, HALF, NARROW = 1192, 582, 340
+"""Pixels of a chart on a wide screen, of one in a column of it, and on a telephone."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Figure:
         caption: What has to be known to read it.
         legend: Class, name and value of each colour.
         table: Its numbers; None where they stand elsewhere on the page.
-        half: It has half of the width.
+        half: It has half of the width, or stands in a column.
     """
 
     ident: str
@@ -99,7 +100,7 @@ class Snippet:
 
 def _kind_of(line: str) -> str:
     if line.startswith(("--- ", "+++ ", "@@")):
-        return "head"
+        return "hunk"
     return {"+": "added", "-": "removed"}.get(line[:1], "")
 
 
@@ -181,7 +182,7 @@ class StageRow:
     """A stage of the graph.
 
     Attributes:
-        runs: What TensorFlow runs in its place; empty where it runs as written.
+        runs: What TensorFlow runs in its place; empty where it runs as written, or is not written.
         share: Part of the CPU work of all stages, 0 to 1; None if unknown.
         inside: What is in it, in one line.
         is_main: It is on the critical path.
@@ -217,6 +218,12 @@ class StageGraph:
     caption: str
     branched: bool
     template: ClassVar[str] = "stages.html"
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Title and attribute of each column that has a number for some stage."""
+        known = (("calls", "calls"), ("holds", "holds"), ("in:out", "inputs"))
+        return [(title, name) for title, name in known if any(getattr(row, name) for row in self.rows)]
 
 
 Part = Figure | Snippet | Facts | Note | Shown | Group | Fold | Card | StageGraph
@@ -264,7 +271,8 @@ class Page:
         subject: What the report is about.
         facts: Where, when and with what it was measured, in short.
         command: The command that made it.
-        together: Sections side by side on a wide screen, before the others.
+        first: Sections before all others.
+        columns: Sections side by side on a wide screen, then.
     """
 
     kind: str
@@ -274,25 +282,27 @@ class Page:
     sections: Sequence[Section]
     facts: Sequence[str] = ()
     command: str = ""
-    together: Sequence[Section] = ()
+    first: Sequence[Section] = ()
+    columns: Sequence[Sequence[Section]] = ()
 
     @property
     def all_sections(self) -> list[Section]:
         """The sections in their order."""
-        return [*self.together, *self.sections]
+        return [*self.first, *chain.from_iterable(self.columns), *self.sections]
 
     def figures(self) -> Iterator[Figure]:
         """Every chart of the page."""
         for section in self.all_sections:
-            yield from _figures(section.parts)
+            yield from figures_of(section.parts)
 
 
-def _figures(parts: Sequence[Part]) -> Iterator[Figure]:
+def figures_of(parts: Sequence[Part]) -> Iterator[Figure]:
+    """Every chart among parts, and inside of them."""
     for part in parts:
         if isinstance(part, Figure):
             yield part
         elif isinstance(part, Group | Fold | Card):
-            yield from _figures(part.parts)
+            yield from figures_of(part.parts)
 
 
 @dataclass

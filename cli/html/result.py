@@ -333,9 +333,9 @@ def _pairs(result: Result, idents: Idents) -> Iterator[Figure]:
     ]
     if not b:
         return
-    rows = [
-        Strip("B over A", main.change, main.low, main.high, b, f"{describe_change(main)} {describe_interval(main)}")
-    ]
+    interval = describe_interval(main)
+    words = f"{describe_change(main)} ({interval})" if interval else describe_change(main)
+    rows = [Strip("B over A", main.change, main.low, main.high, b, words)]
     if again:
         middle = math.exp(sum(map(math.log, again)) / len(again))
         rows.append(Strip("A over A, the noise", middle, dots=again, words=f"{ratio_text(middle)}", faint=True))

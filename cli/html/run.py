@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.findings import Files, proposals
-from pipeprof.cli.html.fix import fix_headline, fix_parts
+from pipeprof.cli.html.fix import fix_headline, fix_parts, search_parts
 from pipeprof.cli.html.memory import memory_at_peak, memory_over_time, tuned, tuned_over_time
 from pipeprof.cli.html.parts import Fold, Group, Headline, Idents, Note, Page, Part, Section, Shown, Snippet
 from pipeprof.cli.html.stages import stage_graph
@@ -46,33 +46,38 @@ def run_page(profile: Profile, saved: str | None, plan: str | None, number: int 
     """
     idents = Idents()
     fix = profile.fix
-    change = None if fix is not None else headline_change(profile)
-    course = [
-        *over_time(profile, half=fix is None),
-        *(before_and_after(profile, *change) if change is not None else ()),
+    errors = [Section(idents.of("errors"), "What went wrong", _errors(profile, idents))]
+    to_change = [Section(idents.of("fix"), *_to_change(profile, Files(plan, number), idents))]
+    measured = [
+        Section(idents.of("steps"), "Steps", list(over_time(profile)), _rates(profile)),
+        Section(idents.of("pipeline"), "Pipeline", _graph(profile, idents)),
     ]
     sections = [
-        Section(idents.of("errors"), "What went wrong", _errors(profile, idents)),
-        Section(idents.of("fix"), *_to_change(profile, Files(plan, number), idents)),
-        Section(idents.of("steps"), "Steps", course, _rates(profile)),
-        Section(idents.of("pipeline"), "Pipeline", _graph(profile, idents)),
+        Section(idents.of("search"), "What was tried", search_parts(fix, idents) if fix is not None else []),
         Section(idents.of("memory"), "Memory", [*memory_over_time(profile), *memory_at_peak(profile)]),
         Section(idents.of("spread"), "Step times and gaps", _pair([*spread(profile), *gaps(profile)])),
         Section(idents.of("autotune"), "Buffers", [*tuned(profile), *tuned_over_time(profile)]),
         Section(idents.of("numbers"), "All numbers", [*_numbers(profile, idents), *_json(profile, idents)]),
     ]
-    sections = [section for section in sections if section.parts]
-    together = frozenset({"fix", "steps"}) if fix is None else frozenset[str]()
+    # Where nothing is proposed, a command stands alone: the steps fill its column.
+    is_short = fix is None and not profile.findings
+    columns = [_known([*to_change, *measured[:is_short]]), _known(measured[is_short:])]
     return Page(
         "fix" if fix is not None else "run",
         profile.target.text,
         profile.tool.version,
         fix_headline(profile, fix) if fix is not None else _headline(profile),
-        [section for section in sections if section.ident not in together],
+        _known(sections),
         list(_facts(profile, saved)),
         shlex.join(profile.command),
-        [section for section in sections if section.ident in together],
+        _known(errors),
+        [column for column in columns if column],
     )
+
+
+def _known(sections: Sequence[Section]) -> list[Section]:
+    """Those with anything in them."""
+    return [section for section in sections if section.parts]
 
 
 def _headline(profile: Profile) -> Headline:
@@ -165,6 +170,10 @@ def _to_change(profile: Profile, files: Files, idents: Idents) -> tuple[str, lis
     if profile.fix is not None:
         return "The fix", fix_parts(profile, profile.fix, files, idents), ""
     parts = proposals(profile, files, idents)
+    change = headline_change(profile)
+    if change is not None:
+        # Below the first change, so that it is on the first screen however many there are.
+        parts[1:1] = before_and_after(profile, *change)
     command = next_command(profile, None)
     if command is not None and not command.is_listed and not command.line.startswith(_SHOW):
         parts.append(Snippet(idents.of("next"), f"Next: {command.purpose}", command.line))

@@ -103,11 +103,11 @@ def _work(stages: Iterable[Stage]) -> float:
 def _runs(stage: Stage, names: dict[str, str]) -> str:
     """What TensorFlow runs in place of a stage; empty where it is as written."""
     if stage.fused_with:
-        return f"part of {names.get(stage.fused_with, number_of(stage.fused_with))}"
+        return f"TensorFlow: part of {names.get(stage.fused_with, number_of(stage.fused_with))}"
     if stage.origin == "injected":
         added = (stage.executed or "").removeprefix(f"{stage.op} injected").removeprefix(", ")
         return f"added by TensorFlow{f', {added}' if added else ''}"
-    return stage.executed or ""
+    return f"TensorFlow: {stage.executed}" if stage.executed else ""
 
 
 def _short(number: str) -> str:

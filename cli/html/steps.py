@@ -108,7 +108,7 @@ def bands_of(profile: Profile, first: float, last: float) -> list[Band]:
     return found
 
 
-def over_time(profile: Profile, *, half: bool = False) -> Iterator[Figure]:
+def over_time(profile: Profile) -> Iterator[Figure]:
     """Step times over time: what the device did in them, and what it waited for."""
     found, steps = stretches_of(profile), profile.steps
     if found is None or steps is None:
@@ -140,7 +140,7 @@ def over_time(profile: Profile, *, half: bool = False) -> Iterator[Figure]:
         legend = [("c-wait", "waits", milliseconds(steps.known_wait_ms)), ("c-main", "device busy", milliseconds(busy))]
         caption += f" Busy is the mean of all steps, {milliseconds(busy)}; the rest waits."
     bands = () if found.own else bands_of(profile, found.edges[0], found.edges[-1])
-    stack = Stack(found.edges, layers, "ms", milliseconds, bands, height=170 if half else 210)
+    stack = Stack(found.edges, layers, "ms", milliseconds, bands, height=150)
     quantiles = steps.interval_ms
     length = seconds(found.edges[-1] - found.edges[0])
     shown = (
@@ -152,7 +152,7 @@ def over_time(profile: Profile, *, half: bool = False) -> Iterator[Figure]:
         for index, start in enumerate(found.edges[:-1])
     ]
     table = Rows(("from, s", *(f"{layer.name}, ms" for layer in layers)), rows)
-    yield Figure("steps-over-time", "Step time over time", stack.draw, shown, caption, legend, table, half)
+    yield Figure("steps-over-time", "Step time over time", stack.draw, shown, caption, legend, table, half=True)
 
 
 def before_and_after(
@@ -192,7 +192,7 @@ def before_and_after(
         f"Both were measured side by side, {describe_measured({**measured, 'peak_rss_delta_bytes': None})}; the second "
         "bar is this run's mean step divided by that.",
         legend,
-        half=status != "fixed",
+        half=True,
     )
 
 

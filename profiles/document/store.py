@@ -448,6 +448,10 @@ _USUAL_DIGITS = 300
 """Digits up to which an integer is surely smaller than the largest float."""
 
 
+_EXTREME = re.compile(r"\d{200}|[eE]\+?0*[1-9]\d\d")
+"""Without such digits or such an exponent, no number is larger than any float, and none has to be looked at."""
+
+
 class NumberError(ValueError):
     """A number that JSON does not have, or that is larger than any float."""
 
@@ -460,7 +464,10 @@ def parse_json(raw: bytes) -> Any:
         ValueError: It is not JSON.
         RecursionError: It is nested too deeply.
     """
-    return json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
+    text = raw.decode(json.detect_encoding(raw), "surrogatepass")
+    if _EXTREME.search(text) is None:
+        return json.loads(text, parse_constant=_refuse_constant)
+    return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
 
 
 def _refuse_constant(name: str) -> float:

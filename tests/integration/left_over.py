@@ -6,7 +6,7 @@ import contextlib
 
 import psutil
 
-MARK = "PIPEPROF_TEST_MARK"
+MARK = "LEFT_OVER_MARK"
 """Variable of the environment that processes of a test carry."""
 
 

@@ -3,7 +3,7 @@
 The cases come from the numbers in `fuzz_seeds.json`, so a failure is the same in every run; the test's name has its
 number. They are those that, together, reach every line of the source that three times as many reach; repositories also
 have all that `RandomRepository` plants, each beside every other, every setting of git and every link. To look further,
-give other numbers: ``PIPEPROF_FUZZ=1000-1200 pytest tests/integration/test_fuzz.py``.
+give other numbers: ``FUZZ_SEEDS=1000-1200 pytest tests/integration/test_fuzz.py``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ CASES = 40
 
 
 def seeds(kind: str) -> list[int]:
-    given = os.environ.get("PIPEPROF_FUZZ")
+    given = os.environ.get("FUZZ_SEEDS")
     if given:
         first, _, last = given.partition("-")
         return list(range(int(first), int(last or first) + 1))

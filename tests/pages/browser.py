@@ -96,19 +96,22 @@ class Browser:
             case "Network.requestWillBeSent":
                 self.requests.append(event["request"]["url"])
 
-    def show(self, page: Path, width: int, theme: str, height: int = 900) -> None:
-        """Open a page at a width in pixels and in a theme, `light` or `dark`; messages and requests begin anew."""
+    def frame(self, width: int, theme: str, height: int = 900) -> None:
+        """Show what is open at a width and a height in pixels, in a theme, `light` or `dark`."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": theme}])
+
+    def show(self, page: Path) -> None:
+        """Open a page; messages and requests begin anew."""
         self.messages.clear()
         self.requests.clear()
         self.call("Page.navigate", url=page.resolve().as_uri())
         end = time.monotonic() + ANSWER_SECONDS
         while self.evaluate("document.readyState + location.protocol") != "completefile:":
             assert time.monotonic() < end, f"{page} is not loaded"
-            time.sleep(0.05)
+            time.sleep(0.01)
 
     def evaluate(self, expression: str) -> Any:
         """The value of an expression on the page, awaited."""

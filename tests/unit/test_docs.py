@@ -60,6 +60,23 @@ def headings(path):
     return {generate.anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
 
 
+MEASURED = re.compile(r"[\d.]+[×x]? \([\d.]+–[\d.]+|\d+ % of the (?:time|changes|simulated)|\btook \d+ s\b")
+"""A measured ratio with its interval, or a share or a time that somebody has seen."""
+
+
+@pytest.mark.parametrize("path", [ROOT / "README.md", ROOT / "docs" / "start.md", *(ROOT / "docs").glob("how-to/*.md")])
+def test_a_measured_number_names_its_commit(path):
+    """In its section, or in the one that it is quoted from."""
+    sections = re.split(r"(?m)^## ", path.read_text(encoding="utf-8"))
+    named = "\n".join(section for section in sections if re.search(r"\bcommit [0-9a-f]{8}\b", section))
+    assert [found for section in sections for found in MEASURED.findall(section) if found not in named] == []
+
+
+def test_a_measured_number_is_recognised():
+    for text in ("0.140× (0.131–0.149)", "2.62× (2.03–3.39)", "1.8 (1.7–1.9)", "72 % of the time", "took 77 s"):
+        assert MEASURED.search(text)
+
+
 def test_the_architecture_names_every_room():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)

@@ -135,8 +135,30 @@ def test_words_of_a_plan_say_how_it_was_chosen() -> None:
     assert f"{len(chosen)} of 50 cases: 0 of 0 of changed rooms, {len(chosen)} of share" in words
     # The very works, so that what is left is told from what was chosen.
     assert set(chosen) <= set(every)
-    assert run.plan(every, ["some"], everything=False, seconds=0.0) == (every, "all 50 cases of some")
+    assert run.plan(every, ["some"], everything=False, seconds=0.0) == (every, "50 cases of some")
     assert run.plan(every, [], everything=True, seconds=0.0)[0] == []
+
+
+def test_a_run_can_be_of_some_cases(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(run, "listed", lambda name: {"cases": {f"first of {name}": {}, "second": {}}})
+    monkeypatch.setattr(
+        run, "works_of", lambda name, described, _: [Work(name, case, 60.0) for case in described["cases"]]
+    )
+
+    def planned(*words: str) -> list[str]:
+        monkeypatch.setattr(sys, "argv", ["run.py", "--plan", *words])
+        assert run.main() == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert planned("gate", "scale", "--case", "first of scale") == [
+        "1 case of gate, scale: 1 minutes",
+        "  scale: first of scale (60 s)",
+    ]
+    assert len(planned("gate", "scale", "--case", "second")) == 3
+    for words in (("gate", "--case", "first of scale"), ("--case", "second")):
+        with pytest.raises(SystemExit, match="2"):
+            planned(*words)
+        assert "no such case of the named benchmarks" in capsys.readouterr().err
 
 
 # What still counts

@@ -84,7 +84,8 @@ def test_no_address_is_named(path: Path) -> None:
 
 def test_scripts_that_run_exist() -> None:
     named = {word for _, step in steps() for word in re.findall(r"\.ci/[\w.]+", step.get("run", ""))}
-    assert named == {".ci/run", ".ci/smoke", ".ci/released.py"}
+    assert named == {".ci/smoke", ".ci/released.py"}
+    named.add(".ci/run")
     assert all((ROOT / name).is_file() for name in named)
     assert all(os.access(ROOT / name, os.X_OK) for name in named if not name.endswith(".py"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,48 @@ def test_the_environment_comes_before_the_file_and_the_command_line_before_both(
     monkeypatch.delenv("PIPEPROF_FORMAT")
     monkeypatch.setenv("PIPEPROF_NO_PYTHON", "maybe")
     assert "PIPEPROF_NO_PYTHON: got 'maybe', expected 1 or 0" in pipeprof("check", "a.yaml").err
+
+
+@pytest.mark.parametrize(
+    ("variable", "meant"),
+    [
+        ("PIPEPROF_MAX_PAIR", "PIPEPROF_MAX_PAIRS"),
+        ("PIPEPROF_max_pairs", "PIPEPROF_MAX_PAIRS"),
+        ("PIPEPROF_GUARDS", None),
+        ("PIPEPROF_CACHEDIR", "PIPEPROF_CACHE_DIR"),
+        ("PIPEPROF_", None),
+        ("PIPEPROF_QQQ", None),
+    ],
+)
+def test_a_variable_that_is_no_option_is_an_error(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch, variable: str, meant: str | None
+) -> None:
+    monkeypatch.setenv(variable, "4")
+    said = f"pipeprof: error: {variable}: no option of this name{f' — did you mean {meant}?' if meant else ''}\n"
+    for words in (["check", "a.yaml"], ["explain", "E101"]):
+        found = pipeprof(*words)
+        assert (found.code, found.out, found.err) == (2, "", said)
+    assert pipeprof("check", "--help").code == 0
+
+
+def test_variables_of_other_commands_and_of_others_are_no_error(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All are set that a run gives its own processes, so that a pipeprof in a pipeprof is not refused."""
+    others = ("PORT", "PORT_80_TCP_ADDR", "SERVICE_HOST", "WORKER_SERVICE_PORT_GRPC", "WORKER_PORT_80_TCP")
+    for name in (*config._OTHER, *(f"PIPEPROF_{one}" for one in ("MAX_PAIRS", "WRITE", "B_SET", *others))):
+        monkeypatch.setenv(name, "")
+    assert pipeprof("check", "a.yaml").code == 0
+
+
+def test_every_variable_in_the_source_is_known() -> None:
+    options = {config._variable(name) for command in main._options_of("") for name in main._options_of(command)}
+    named = {
+        name
+        for path in Path(config.__file__).parents[1].rglob("*.py")
+        for name in re.findall(r"\bPIPEPROF_[A-Z][A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
+    }
+    assert {"PIPEPROF_GUARD", "PIPEPROF_LABEL"} <= named <= {*options, *config._OTHER}
 
 
 def test_isolated_python_reads_no_file_of_the_checkout() -> None:

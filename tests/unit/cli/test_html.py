@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.formats.plan import best_change
 from pipeprof.cli.html.blocks import markup_of
-from pipeprof.cli.html.page import render_page
-from pipeprof.cli.html.parts import Idents
+from pipeprof.cli.html.page import render_page, unbroken
+from pipeprof.cli.html.parts import Idents, StageGraph, figures_of
 from pipeprof.cli.html.result import result_page
 from pipeprof.cli.html.run import run_page
 from pipeprof.cli.report.steps import rate_over_time
@@ -51,6 +51,7 @@ from tests.unit.judge.test_reports import STAGES, of_four
 from tests.unit.judge.test_reports import result as compared
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
+SPEC = Path(__file__).parents[3] / "examples" / "jpeg_folder" / "spec.yaml"
 VOID = {"meta"}
 MOST = 1_500_000
 """Characters of a page."""
@@ -140,6 +141,8 @@ def proven() -> Profile:
     first = (profile.findings or [])[0]
     first.status = "kept"
     first.measured = {"speedup": 1.8, "low": 1.7, "high": 1.9, "pairs": [1.7, 1.8, 1.9] * 4}
+    text, one, eight = SPEC.read_text(encoding="utf-8"), "num_parallel_calls: 1\n", "num_parallel_calls: 8\n"
+    first.patch = unified(text, text.replace(one, eight), "examples/jpeg_folder/spec.yaml")
     return profile
 
 
@@ -225,9 +228,61 @@ def test_the_page_of_a_run_has_the_pictures_of_what_was_measured() -> None:
     ):
         assert ident in made.idents()
     assert "1.80×" in made.text
-    assert "+ num_parallel_calls: 8" in made.text
+    assert "\n+      num_parallel_calls: 8\n" in made.text
+    assert any(given.get("download") == "change-serial-map-cpu.patch" for _, given in made.tags)
     document = made.text[made.text.index("{\n") : made.text.rindex("}") + 1]
     assert json.loads(document)["tool"]["name"] == "pipeprof"
+
+
+@pytest.mark.parametrize("made", [proven, searched])
+def test_the_change_stands_beside_the_steps_and_the_stages(made: Callable[[], Profile]) -> None:
+    page = run_page(made(), None, '{"steps": []}', None)
+    assert [[section.ident for section in column] for column in page.columns] == [["fix"], ["steps", "pipeline"]]
+    assert page.first == []
+    assert all(figure.half for column in page.columns for section in column for figure in figures_of(section.parts))
+    assert ("search" in [section.ident for section in page.sections]) == (made is searched)
+
+
+def test_the_steps_stand_below_where_nothing_is_proposed() -> None:
+    page = run_page(recorded("step-none"), None, None, None)
+    assert [[section.ident for section in column] for column in page.columns] == [["fix", "steps"], ["pipeline"]]
+
+
+def test_what_a_change_brings_is_drawn_below_it_before_the_next_one() -> None:
+    (fix,) = run_page(proven(), None, None, None).columns[0]
+    first, drawn, second, *_ = fix.parts
+    assert [getattr(part, "ident", None) for part in (first, drawn, second)] == [
+        "finding-1",
+        "before-and-after",
+        "finding-2",
+    ]
+
+
+def test_what_went_wrong_stands_before_all_else() -> None:
+    profile = proven()
+    profile.errors = recorded("raised").errors
+    page = run_page(profile, None, None, None)
+    assert [section.ident for section in page.first] == ["errors"]
+    assert page.all_sections[0].ident == "errors"
+
+
+def test_the_graph_has_columns_for_what_is_known() -> None:
+    profile = proven()
+    (graph,) = run_page(profile, None, None, None).columns[1][1].parts
+    assert isinstance(graph, StageGraph)
+    assert [title for title, _ in graph.columns] == ["calls", "holds"]
+    for stage in profile.stages or ():
+        stage.parallelism = stage.buffered_bytes = None
+    (graph,) = run_page(profile, None, None, None).columns[1][1].parts
+    assert isinstance(graph, StageGraph)
+    assert graph.columns == []
+    made = page_of(profile)
+    assert "TensorFlow: buffer tuned to 2" in made.text
+    rows = re.findall(r"<tr.*?</tr>", made.source.partition('class="stages"')[2].partition("</table>")[0], re.DOTALL)
+    whole = [row for row in rows[:-1] if 'class="below' not in row]
+    assert len(whole) == len(rows) - 3
+    assert {len(re.findall(r"<t[dh]", row)) for row in whole} == {4}
+    assert all('colspan="3"' in row for row in rows if row not in whole)
 
 
 def test_the_page_has_what_autotune_chose_over_time() -> None:
@@ -374,6 +429,22 @@ def contrast(one: str, other: str) -> float:
 
     low, high = sorted((luminance(one), luminance(other)))
     return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("waits 56 % of the time (26 of every 46 ms)", ["56 %", "46 ms"]),
+        ("measured: 1.70–1.90, 12 pairs", ["1.70–1.90", "12 pairs"]),
+        ("left: --allow order, a--b, −1.5 MiB", ["--allow", "1.5 MiB"]),
+        ("12 places, 3 side by side", []),
+        ("--" + 40 * "a" + " 9" + 40 * "9" + " %", ["--" + 21 * "a", 14 * "9" + " %"]),
+    ],
+)
+def test_lines_of_a_headline_break_at_words(text: str, whole: list[str]) -> None:
+    made = Page(str(unbroken(text)))
+    assert made.text == text
+    assert re.findall(r'<span class="whole">(.*?)</span>', made.source) == whole
 
 
 def test_every_block_is_shown() -> None:
