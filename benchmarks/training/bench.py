@@ -10,7 +10,8 @@ Usage: ``python benchmarks/training/bench.py --out FILE [--case NAME …] [--tru
   that was measured and kept gains no more than three stored batches do. How many were kept is in the figures.
 * ``soak/planted/NAME``, ``soak/healthy/NAME``: a training whose memory grows by 1 MB in each epoch, and one whose
   memory does not (soak_cases.py). Demanded: growth with its owner, its line, its rate and the end of memory within
-  20 %; of the healthy one a state that is no growth, and silence. Too short a soak cannot tell.
+  20 %; of the healthy one a state that is no growth, and silence; of both that reading memory took 0.2 % of a core at
+  most, inside of the process and from outside together. Too short a soak cannot tell.
 * ``hooks/loop``, ``hooks/fit``: what the hooks cost each step, in alternating blocks with and without them in one
   process (overhead.py). Demanded: the upper end of the interval is at most 10 µs, and 30 µs in `fit`.
 * ``cost/NAME``: the same script to its own end, with pipeprof and without, in pairs ABBA, by the times that the script
@@ -201,7 +202,7 @@ BENCHMARK = Benchmark(
     "table calls n/a is n/a; of training scripts in the shapes of public ones the verdict and the stage are right, no "
     "kept gain is more than stored batches bring, and with pipeprof they reach 97 % of their rate; the hooks cost a "
     "step at most 10 µs in a loop and 30 µs in fit; of five trainings whose memory grows a soak names the owner, its "
-    "line and the end of memory within 20 %, and of ten healthy ones none",
+    "line and the end of memory within 20 %, and of ten healthy ones none, for 0.2 % of a core",
     cases=(*PLANTED_NAMES, *(f"script/{name}" for name in SCRIPT_CASES), *SOAK_NAMES, *HOOK_NAMES, *COST_NAMES),
     measure=measured,
     covers=RUN,

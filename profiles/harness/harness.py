@@ -67,7 +67,7 @@ SOAK_BEFORE = 0.6
 """Part of a soak in which memory is only read; in the rest the worker looks for whose a growth is."""
 SOAK_SAVES = 20
 SOAK_SAVE_SECONDS = 10.0
-SOAK_SAVING = 0.0003
+SOAK_SAVING = 0.0002
 """Share of the time of a soak that may go into saving, where it takes a minute or more."""
 SHORT_SOAK = 60.0
 SOAK_JUDGED = 30

@@ -26,7 +26,7 @@ MEASURE_INTERVAL = 0.2
 """While steps are measured: a sample costs 0.3 ms of a core, and each phase's peak is the kernel's high-water mark."""
 SOAK_INTERVAL = 2.0
 """The same over hours, in the warm-up as well: it may last as long."""
-SOAK_LOOK_SHARE = 0.0003
+SOAK_LOOK_SHARE = 0.0001
 """Of a core for searches of child processes over hours: they read a file for each thread."""
 FAST_INTERVAL = 0.005
 MAX_POINTS = 2000

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from pipeprof.pipelines.clocks import time
@@ -44,12 +45,20 @@ class _MallInfo(ctypes.Structure):
 
 def heap() -> tuple[int, int, int] | None:
     """Return bytes of glibc's heap in use, free, and in blocks with their own mapping; None without glibc."""
-    function = getattr(_libc(), "mallinfo2", None)
-    if function is None:
+    read = _mallinfo()
+    if read is None:
         return None
-    function.restype = _MallInfo
-    found = function()
+    found = read()
     return int(found.uordblks), int(found.fordblks), int(found.hblkhd)
+
+
+@cache
+def _mallinfo() -> Any:
+    # To look it up takes longer than to read a heap of few free blocks.
+    function = getattr(_libc(), "mallinfo2", None)
+    if function is not None:
+        function.restype = _MallInfo
+    return function
 
 
 def trimmed_bytes() -> int | None:

@@ -1,6 +1,7 @@
 """Hooks on a library that looks like TensorFlow and Keras; imports that are watched."""
 
 import itertools
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -335,6 +336,61 @@ def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(libr
     hooks.uninstall()
     assert [call(function), *(one(calls(), 5) for one in kept)] == [7, 5, 5]
     assert (observer.habits.functions[0].calls, len(epoch.steps)) == (3, 6)
+
+
+def test_a_step_calls_as_little_of_pipeprof_as_it_can(library, monkeypatch):
+    class Function:
+        python_function = None
+
+        def __call__(self) -> None: ...
+
+        def experimental_get_tracing_count(self) -> int:
+            return 1
+
+    keras = ModuleType("keras")
+    steps = ("on_train_batch_begin", "on_train_batch_end")
+    calls = type("Own", (), {name: lambda _calls, _batch, _logs=None: None for name in steps})
+    keras.callbacks = SimpleNamespace(CallbackList=calls)
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    kind = type("Kind", (), {})
+    own = type("Own", (Function, kind), {})
+    library.types = SimpleNamespace(experimental=SimpleNamespace(PolymorphicFunction=kind))
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    hooks = Hooks(observer, itertools.count(1, 2).__next__)
+    hooks.install("tensorflow")
+    hooks.install("keras")
+    function, callbacks, batches = own(), calls(), iter(library.data.Dataset())
+    batches.left = 10
+    observer.epoch_began()
+
+    def fit_step() -> None:
+        callbacks.on_train_batch_begin(0)
+        function()
+        callbacks.on_train_batch_end(0, {})
+
+    def calls_of(step) -> list[str]:
+        # What comes first looks up what later ones call.
+        step()
+        found: list[str] = []
+
+        def note(frame, event, argument) -> None:
+            code = frame.f_code
+            if event == "call" and f"{os.sep}pipeprof{os.sep}" in code.co_filename:
+                found.append(code.co_name)
+            elif event == "c_call" and getattr(argument, "__self__", None).__class__.__name__ == "lock":
+                found.append("lock")
+
+        sys.setprofile(note)
+        try:
+            step()
+        finally:
+            sys.setprofile(None)
+        return found
+
+    assert calls_of(fit_step) == ["on_train_batch", "call", "returned", "on_train_batch"]
+    assert calls_of(lambda: next(batches)) == ["next_batch"]
+    hooks.uninstall()
+    assert calls_of(fit_step) == calls_of(lambda: next(batches)) == []
 
 
 def iterated(observer: ScriptObserver, dataset: Dataset, line: int, batches: int, monkeypatch: pytest.MonkeyPatch):
