@@ -45,20 +45,12 @@ class _MallInfo(ctypes.Structure):
 
 def heap() -> tuple[int, int, int] | None:
     """Return bytes of glibc's heap in use, free, and in blocks with their own mapping; None without glibc."""
-    read = _mallinfo()
-    if read is None:
-        return None
-    found = read()
-    return int(found.uordblks), int(found.fordblks), int(found.hblkhd)
-
-
-@cache
-def _mallinfo() -> Any:
-    # To look it up takes longer than to read a heap of few free blocks.
     function = getattr(_libc(), "mallinfo2", None)
-    if function is not None:
-        function.restype = _MallInfo
-    return function
+    if function is None:
+        return None
+    function.restype = _MallInfo
+    found = function()
+    return int(found.uordblks), int(found.fordblks), int(found.hblkhd)
 
 
 def trimmed_bytes() -> int | None:
@@ -71,7 +63,9 @@ def trimmed_bytes() -> int | None:
     return max(0, before - (procfs.rss_bytes("self") or before))
 
 
+@cache
 def _libc() -> Any:
+    # To load it and to look a function up takes longer than to read a heap of few free blocks.
     try:
         return ctypes.CDLL(None)
     except (OSError, TypeError):

@@ -120,7 +120,8 @@ class SoakWatch:
             return
         began = self._cpu()
         is_short = self._seconds < SHORT_SECONDS
-        used = heap() if is_short or now >= self._heap_next else None
+        # While allocations are traced, readings do not count.
+        used = heap() if self._examined is None and (is_short or now >= self._heap_next) else None
         heap_took = self._cpu() - began if used is not None else 0.0
         memory = _memory(used)
         if memory is not None:

@@ -270,6 +270,22 @@ def test_a_heap_that_takes_long_is_read_seldom(monkeypatch: pytest.MonkeyPatch, 
     assert sent[-1].cores < 0.002
 
 
+def test_the_heap_is_not_read_while_allocations_are_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, sent, heaps = [0.0], [], []
+    monkeypatch.setattr(soak_watch, "heap", lambda: heaps.append(now[0]))
+    monkeypatch.setattr(soak_watch, "tensor_bytes", lambda: (0, 0))
+    watch = SoakWatch(sent.append, 100.0, clock=lambda: now[0], cpu=lambda: 0.0)
+    for second in range(60):
+        now[0] = float(second)
+        if second == 30:
+            watch.examine()
+        watch.look(second, second, None)
+    watch.end()
+    assert [one.examined for one in sent[:-1]] == [False] * 30 + [True] * 30
+    assert max(heaps[:-2]) < 30
+    assert heaps[-2:] == [59.0, 59.0]
+
+
 def test_the_line_that_allocated_what_stays_by_steps() -> None:
     # Half as many steps as usual in 40 s: 10 MB are all of the growth.
     slower = replace(NOTHING, steps=200, lines=[replace(LINE, bytes=9 * MB)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 
 import pytest
@@ -19,7 +20,7 @@ from pipeprof.profiles.worker.memory.glibc_heap import (
 
 def test_the_way_to_read_the_heap_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     known = glibc_heap.heap() is not None
-    monkeypatch.setattr(glibc_heap, "_libc", lambda: None)
+    monkeypatch.setattr(ctypes, "CDLL", None)
     assert (glibc_heap.heap() is not None) == known
 
 
