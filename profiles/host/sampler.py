@@ -157,7 +157,7 @@ class Sampler:
         self._ends: dict[PhaseName, int] = {}
         self._with_children: set[PhaseName] = set()
         self._last: Sample | None = None
-        self._family = FamilyMemory(reader, clock, cpu)
+        self._family = FamilyMemory(reader, clock, cpu, rarely=calm >= SOAK_INTERVAL)
         self._had_children = False
         self._calm = calm
 
