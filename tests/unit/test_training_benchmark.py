@@ -246,3 +246,10 @@ def test_a_short_soak_that_warns_of_growth_is_no_doubt() -> None:
 )
 def test_the_hooks_cost_what_the_upper_end_says(wall: tuple[float, ...], outcome: str) -> None:
     assert overhead.outcome_of("loop", {"wall": wall, "thread": (1.0, 1.0, 1.0)}) == outcome
+
+
+def test_blocks_in_which_a_core_was_lost_do_not_count_unless_most_were() -> None:
+    calm, held_up = ({"lost": 0}, {"lost": 0}), ({"lost": 0}, {"lost": 2})
+    assert overhead.calm_of([calm, held_up, calm]) == [calm, calm]
+    assert overhead.calm_of([calm, *[held_up] * 4]) == [calm]
+    assert overhead.calm_of([calm, *[held_up] * 9]) == [calm, *[held_up] * 9]
