@@ -305,7 +305,12 @@ def test_steps_of_fit_are_attended_to_while_there_is_attention_and_noted_always(
     assert len(one.steps) == 10
 
 
-def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(library, monkeypatch):
+STEPS = ("on_train_batch_begin", "on_train_batch_end")
+
+
+def of_keras(library: ModuleType, monkeypatch: pytest.MonkeyPatch) -> tuple[type, type]:
+    """Return a class of tf.functions, and Keras' list of callbacks."""
+
     class Function:
         python_function = None
 
@@ -315,19 +320,21 @@ def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(libr
         def experimental_get_tracing_count(self) -> int:
             return 1
 
-    keras = ModuleType("keras")
-    steps = ("on_train_batch_begin", "on_train_batch_end")
-    calls = type("Own", (), {name: lambda _calls, batch, logs=None: (batch, logs)[0] for name in steps})
+    keras, kind = ModuleType("keras"), type("Kind", (), {})
+    calls = type("Own", (), {name: lambda _calls, batch, logs=None: (batch, logs)[0] for name in STEPS})
     keras.callbacks = SimpleNamespace(CallbackList=calls)
     monkeypatch.setitem(sys.modules, "keras", keras)
-    kind = type("Kind", (), {})
-    own = type("Own", (Function, kind), {})
     library.types = SimpleNamespace(experimental=SimpleNamespace(PolymorphicFunction=kind))
+    return type("Own", (Function, kind), {}), calls
+
+
+def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(library, monkeypatch):
+    own, calls = of_keras(library, monkeypatch)
     observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
     hooks = Hooks(observer, itertools.count(1).__next__)
     hooks.install("tensorflow")
     hooks.install("keras")
-    kept, call, function = [getattr(calls, name) for name in steps], own.__call__, own()
+    kept, call, function = [getattr(calls, name) for name in STEPS], own.__call__, own()
     observer.epoch_began()
     for _ in range(3):
         assert [call(function), *(one(calls(), 5) for one in kept)] == [7, 5, 5]
@@ -339,22 +346,7 @@ def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(libr
 
 
 def test_a_step_calls_as_little_of_pipeprof_as_it_can(library, monkeypatch):
-    class Function:
-        python_function = None
-
-        def __call__(self) -> None: ...
-
-        def experimental_get_tracing_count(self) -> int:
-            return 1
-
-    keras = ModuleType("keras")
-    steps = ("on_train_batch_begin", "on_train_batch_end")
-    calls = type("Own", (), {name: lambda _calls, _batch, _logs=None: None for name in steps})
-    keras.callbacks = SimpleNamespace(CallbackList=calls)
-    monkeypatch.setitem(sys.modules, "keras", keras)
-    kind = type("Kind", (), {})
-    own = type("Own", (Function, kind), {})
-    library.types = SimpleNamespace(experimental=SimpleNamespace(PolymorphicFunction=kind))
+    own, calls = of_keras(library, monkeypatch)
     observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
     hooks = Hooks(observer, itertools.count(1, 2).__next__)
     hooks.install("tensorflow")
