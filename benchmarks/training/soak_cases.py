@@ -18,6 +18,8 @@ BEFORE = 0.6
 WARM = 0.25
 """Part of these epochs that is warm-up."""
 WITHIN = 0.2
+MOST_CORES = 0.002
+"""Of a core that reading memory may take: inside of the process and from outside, over the whole soak."""
 LEVEL = ("plateau", "filling", "garbage", "slow")
 """States of a soak that is long enough and finds no growth that matters."""
 UNDECIDED = ("short", "unclear")
@@ -73,7 +75,11 @@ def judge(name: str, profile: Json, log: str, seconds: float) -> tuple[Json, dic
     soak = memory.get("soak") or {}
     owner, ends = soak.get("owner") or {}, soak.get("ends") or {}
     said = [finding["rule"] for finding in profile.get("findings") or []]
-    figures: Json = {key: soak.get(key) for key in ("state", "since_epoch", "bytes_per_epoch", "sampler_cores")}
+    parts = soak.get("sampler_cores"), (profile.get("overhead") or {}).get("sampler_cores")
+    cores = sum(parts) if None not in parts else None
+    figures: Json = {key: soak.get(key) for key in ("state", "since_epoch", "bytes_per_epoch")}
+    figures |= {"inside_cores": parts[0], "outside_cores": parts[1]}
+    cheap = {"cheap": cores is not None and cores <= MOST_CORES}
     kind, script = name.split("/")
     if kind == "healthy":
         warned = [warning["code"] for warning in profile.get("warnings") or []]
@@ -81,8 +87,8 @@ def judge(name: str, profile: Json, log: str, seconds: float) -> tuple[Json, dic
             "complete": bool(profile.get("complete")),
             "level": soak.get("state") in LEVEL,
             "silent": "memory-grows" not in said + warned,
-        }
-        others = claims["complete"] and claims["silent"]
+        } | cheap
+        others = all(claims[claim] for claim in claims if claim != "level")
         return figures | {"undecided": others and soak.get("state") in UNDECIDED}, claims
     leak, rate = LEAKS[script], true_rate(log, seconds)
     at = (owner.get("location") or {}).get("line")
@@ -97,4 +103,4 @@ def judge(name: str, profile: Json, log: str, seconds: float) -> tuple[Json, dic
         "line": at is not None and leak.line in lines[at - 1],
         "rate": is_close(soak.get("bytes_per_second"), rate),
         "end": is_close(ends.get("seconds"), end),
-    }
+    } | cheap

@@ -67,7 +67,7 @@ SOAK_BEFORE = 0.6
 """Part of a soak in which memory is only read; in the rest the worker looks for whose a growth is."""
 SOAK_SAVES = 20
 SOAK_SAVE_SECONDS = 10.0
-SOAK_SAVING = 0.0003
+SOAK_SAVING = 0.0002
 """Share of the time of a soak that may go into saving, where it takes a minute or more."""
 SHORT_SOAK = 60.0
 SOAK_JUDGED = 30
@@ -459,6 +459,8 @@ class Run:
 
     def _end_measure(self, sampler: Sampler) -> None:
         sampler.sample()
+        # What follows is read once, after the window.
+        watched, now = self._own_cpu(), time.monotonic()
         self._facts.contention = self._contention.stop()
         self._facts.worker_list = self._workers.stop()
         self._facts.gpus = self._gpus.stop() if self._gpus is not None else []
@@ -468,7 +470,7 @@ class Run:
         if self._cpu_at_measure is not None and seconds > 0:
             # A soak may be over before a window of steps is complete.
             began, cpu = self._soak_began or (self._measure_began, self._cpu_at_measure)
-            self._facts.sampler_cores = (self._own_cpu() - cpu) / (time.monotonic() - began)
+            self._facts.sampler_cores = (watched - cpu) / (now - began)
         self._facts.disk = self._disk(seconds)
         for service in self._observed.services:
             address = service.address

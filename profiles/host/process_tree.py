@@ -29,6 +29,8 @@ WALK_SHARE = 0.01
 """Largest share of the time for walks."""
 WALK_SHARE_IN_DOUBT = 0.04
 """The same near the limit, and while no cheaper reading shows the memory held."""
+WALK_SHARE_RARELY = 0.0003
+"""The same of a run of hours, but near the limit."""
 DOUBT_BYTES = 16_000_000
 """Bytes that may be uncertain until the next walk: a percent or two of a process with TensorFlow."""
 
@@ -132,12 +134,19 @@ class FamilyMemory:
     Args:
         clock: Seconds, monotonic.
         cpu: CPU seconds of this thread, for the cost of a walk.
+        rarely: The run lasts for hours.
     """
 
     def __init__(
-        self, walker: Walker, clock: Callable[[], float] = time.monotonic, cpu: Callable[[], float] = time.thread_time
+        self,
+        walker: Walker,
+        clock: Callable[[], float] = time.monotonic,
+        cpu: Callable[[], float] = time.thread_time,
+        *,
+        rarely: bool = False,
     ) -> None:
         self._walker = walker
+        self._far = (WALK_SHARE_RARELY, WALK_SHARE_RARELY) if rarely else (WALK_SHARE, WALK_SHARE_IN_DOUBT)
         self._clock = clock
         self._cpu = cpu
         self._seen: frozenset[int] = frozenset()
@@ -168,7 +177,7 @@ class FamilyMemory:
     def _due(self, *, near: bool, doubt: bool) -> bool:
         if self._walk is None:
             return True
-        share = WALK_SHARE_IN_DOUBT if near or doubt else WALK_SHARE
+        share = WALK_SHARE_IN_DOUBT if near else self._far[doubt]
         every = 0.0 if doubt else WALK_EVERY_NEAR_LIMIT if near else WALK_EVERY
         return self._clock() - self._walk.at >= max(every, self._walk.took / share)
 

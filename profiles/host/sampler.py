@@ -26,7 +26,7 @@ MEASURE_INTERVAL = 0.2
 """While steps are measured: a sample costs 0.3 ms of a core, and each phase's peak is the kernel's high-water mark."""
 SOAK_INTERVAL = 2.0
 """The same over hours, in the warm-up as well: it may last as long."""
-SOAK_LOOK_SHARE = 0.0003
+SOAK_LOOK_SHARE = 0.0001
 """Of a core for searches of child processes over hours: they read a file for each thread."""
 FAST_INTERVAL = 0.005
 MAX_POINTS = 2000
@@ -157,7 +157,7 @@ class Sampler:
         self._ends: dict[PhaseName, int] = {}
         self._with_children: set[PhaseName] = set()
         self._last: Sample | None = None
-        self._family = FamilyMemory(reader, clock, cpu)
+        self._family = FamilyMemory(reader, clock, cpu, rarely=calm >= SOAK_INTERVAL)
         self._had_children = False
         self._calm = calm
 

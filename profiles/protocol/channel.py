@@ -102,8 +102,11 @@ class WorkerEnd:
 
     @contextlib.contextmanager
     def together(self) -> Iterator[None]:
-        """Buffer this thread's messages and send them together at the end: each write wakes the harness."""
+        """Buffer this thread's messages and send them together at the outermost end: each write wakes the harness."""
         me = threading.get_ident()
+        if me in self._held:
+            yield
+            return
         self._held[me] = []
         try:
             yield

@@ -72,7 +72,14 @@ from pipeprof.profiles.worker.steps.loop import Feed, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.swallowed import LONGEST_START_SECONDS, read_swallowed
 from pipeprof.profiles.worker.steps.warmup import WarmUp
-from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow, look_ns, look_rarely_ns
+from pipeprof.profiles.worker.steps.window import (
+    TELLS_NS,
+    TELLS_RARELY_NS,
+    Looked,
+    PhaseWindow,
+    look_ns,
+    look_rarely_ns,
+)
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
 from pipeprof.profiles.worker.versions import import_tensorflow
 
@@ -437,6 +444,7 @@ class JobRun:
 
     def _open(self, name: PhaseName, statistics: StepStatistics, finished: Any, **options: Any) -> PhaseWindow:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in the phase before
+        options["tells_ns"] = TELLS_NS if self._soak is None else TELLS_RARELY_NS
         return PhaseWindow(name, statistics, self.feed, self._channel, finished, device=self._device, **options)
 
     def _measure(self, step: BatchConsumer | None) -> None:

@@ -177,7 +177,13 @@ def soaked(seconds: float, rate: float = RATE) -> dict[str, Any]:
         "owner": {"owner": "python", "location": {"line": line}},
         "ends": {"seconds": seconds, "limit_bytes": LIMIT},
     }
-    return {"memory": {"soak": soak}, "findings": [{"rule": "memory-grows"}], "complete": True}
+    return costing(0.0012, 0.0006, memory={"soak": soak}, findings=[{"rule": "memory-grows"}], complete=True)
+
+
+def costing(inside: float | None, outside: float | None, memory: dict[str, Any], **rest: Any) -> dict[str, Any]:
+    """A profile whose soak took so much of a core."""
+    soak = memory["soak"] | {"sampler_cores": inside}
+    return {"memory": {"soak": soak}, "overhead": {"sampler_cores": outside}, **rest}
 
 
 def soak_broken(name: str, found: dict[str, Any]) -> set[str]:
@@ -196,7 +202,9 @@ TRUE_END = (LIMIT - 600_000_000 - RATE * SOAK_SECONDS) / RATE
         (soaked(1.25 * TRUE_END), {"end"}),
         (soaked(0.75 * TRUE_END), {"end"}),
         (soaked(TRUE_END, 1.5 * RATE), {"rate"}),
-        ({}, {"growth", "owner", "line", "rate", "end"}),
+        (soaked(TRUE_END) | {"overhead": {"sampler_cores": 0.0009}}, {"cheap"}),
+        (soaked(TRUE_END) | {"overhead": {"sampler_cores": None}}, {"cheap"}),
+        ({}, {"growth", "owner", "line", "rate", "end", "cheap"}),
     ],
 )
 def test_a_planted_growth_has_its_owner_and_the_end_of_memory(found: dict[str, Any], broken: set[str]) -> None:
@@ -205,10 +213,17 @@ def test_a_planted_growth_has_its_owner_and_the_end_of_memory(found: dict[str, A
 
 @pytest.mark.parametrize("state", ["plateau", "filling", "garbage", "slow", "growth", "short", "unclear", None])
 def test_a_healthy_soak_has_a_state_that_is_no_growth(state: str | None) -> None:
-    found = {"memory": {"soak": {"state": state}}, "complete": True}
+    found = costing(0.001, 0.001, {"soak": {"state": state}}, complete=True)
     figures, claims = soaks.judge("healthy/history", found, "", SOAK_SECONDS)
-    assert claims == {"complete": True, "level": state in soaks.LEVEL, "silent": True}
+    assert claims == {"complete": True, "level": state in soaks.LEVEL, "silent": True, "cheap": True}
     assert figures["undecided"] == (state in {"short", "unclear"})
+
+
+def test_a_short_soak_that_took_too_much_of_a_core_is_no_doubt() -> None:
+    found = costing(0.0012, 0.0009, {"soak": {"state": "short"}}, complete=True)
+    figures, claims = soaks.judge("healthy/history", found, "", SOAK_SECONDS)
+    assert not claims["cheap"]
+    assert not figures["undecided"]
 
 
 def test_an_empty_profile_of_a_healthy_soak_does_not_hold() -> None:
@@ -219,7 +234,7 @@ def test_an_empty_profile_of_a_healthy_soak_does_not_hold() -> None:
 
 
 def test_a_short_soak_that_warns_of_growth_is_no_doubt() -> None:
-    found = {"memory": {"soak": {"state": "short"}}, "complete": True, "findings": [{"rule": "memory-grows"}]}
+    found = costing(0.001, 0.001, {"soak": {"state": "short"}}, complete=True, findings=[{"rule": "memory-grows"}])
     figures, claims = soaks.judge("healthy/history", found, "", SOAK_SECONDS)
     assert not claims["silent"]
     assert not figures["undecided"]
@@ -231,3 +246,10 @@ def test_a_short_soak_that_warns_of_growth_is_no_doubt() -> None:
 )
 def test_the_hooks_cost_what_the_upper_end_says(wall: tuple[float, ...], outcome: str) -> None:
     assert overhead.outcome_of("loop", {"wall": wall, "thread": (1.0, 1.0, 1.0)}) == outcome
+
+
+def test_blocks_in_which_a_core_was_lost_do_not_count_unless_most_were() -> None:
+    calm, held_up = ({"lost": 0}, {"lost": 0}), ({"lost": 0}, {"lost": 2})
+    assert overhead.calm_of([calm, held_up, calm]) == [calm, calm]
+    assert overhead.calm_of([calm, *[held_up] * 4]) == [calm]
+    assert overhead.calm_of([calm, *[held_up] * 9]) == [calm, *[held_up] * 9]

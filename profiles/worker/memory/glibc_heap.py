@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from pipeprof.pipelines.clocks import time
@@ -62,7 +63,9 @@ def trimmed_bytes() -> int | None:
     return max(0, before - (procfs.rss_bytes("self") or before))
 
 
+@cache
 def _libc() -> Any:
+    # To load it and to look a function up takes longer than to read a heap of few free blocks.
     try:
         return ctypes.CDLL(None)
     except (OSError, TypeError):

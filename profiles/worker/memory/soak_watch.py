@@ -1,9 +1,9 @@
 """Memory of a long run, read seldom; and, once it has grown, which of the user's lines made what stays.
 
-A reading takes 0.2 ms of a core; where the heap is in fragments, its part takes several milliseconds, and is left out
-of most readings. The next one waits until all of them together take 0.14 % of a core. Allocations are traced
-(`tracemalloc`) only when the harness has seen memory grow; readings of that time are marked, as tracing takes time and
-memory itself.
+A reading takes 0.2 ms of a core, and the heap 1 ms more; where that is in fragments it takes tens of milliseconds, and
+is left out of most readings. The next one waits until all of them together take 0.12 % of a core. Allocations are
+traced (`tracemalloc`) only when the harness has seen memory grow; readings of that time are marked, as tracing takes
+time and memory itself.
 """
 
 from __future__ import annotations
@@ -36,11 +36,13 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
     from pipeprof.profiles.protocol.messages import WorkerMessage
 
-SHARE, HEAP_SHARE = 0.0006, 0.0008
+SHARE, HEAP_SHARE = 0.0004, 0.0008
 """Of one core for readings without the heap, and for the heap's."""
 LEAST_SECONDS = 0.05
 READINGS = 240
 """Of a soak at least, if that is within the share."""
+HEAPS = 96
+"""Readings of the heap at most in a soak that is not short: four for each window of memory that is compared."""
 SHORT_SECONDS = 60.0
 """A shorter soak has this many readings whatever they take."""
 SETTLE_SECONDS = 2.0
@@ -118,7 +120,8 @@ class SoakWatch:
             return
         began = self._cpu()
         is_short = self._seconds < SHORT_SECONDS
-        used = heap() if is_short or now >= self._heap_next else None
+        # While allocations are traced, readings do not count.
+        used = heap() if self._examined is None and (is_short or now >= self._heap_next) else None
         heap_took = self._cpu() - began if used is not None else 0.0
         memory = _memory(used)
         if memory is not None:
@@ -139,7 +142,7 @@ class SoakWatch:
         took = self._cpu() - began
         self._spent += took
         if used is not None:
-            self._heap_next = now + heap_took / HEAP_SHARE
+            self._heap_next = now + max(self._seconds / HEAPS, heap_took / HEAP_SHARE)
         least = max(LEAST_SECONDS, self._seconds / READINGS)
         self._next = now + (least if is_short else max(least, (took - heap_took) / SHARE))
 
@@ -168,6 +171,8 @@ class _Examination:
         self._until, self._settle = at + SETTLE_SHARE * seconds, min(SETTLE_SECONDS, SETTLE_SHARE * seconds / 4)
         # Who traces allocations already goes on with it, and there is nothing to tell apart.
         self._traces = not tracemalloc.is_tracing()
+        # Garbage that looks like growth is there now; at the end Python may just have collected it.
+        self._freed = _collected()
         self._before = traced_by_code()
         self._settled: dict[_Line, _Total] = {}
         self._stays: dict[_Line, _Total] | None = None
@@ -206,7 +211,7 @@ class _Examination:
             }
 
     def end(self, at: float, epoch: int, steps: int, places: list[SoakPlace]) -> SoakEvidence:
-        freed = _collected()
+        found = [freed for freed in (self._freed, _collected()) if freed is not None]
         self._look_late(at, steps)
         lines = _lines(self._stays or {}, self._settled)
         if self._traces:
@@ -224,7 +229,7 @@ class _Examination:
             lines=lines,
             traced=traced[:_MOST_LINES],
             places=places,
-            freed=freed,
+            freed=max(found, default=None),
         )
 
 

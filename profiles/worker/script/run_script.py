@@ -262,7 +262,8 @@ class ScriptRun(ScriptJob):
         failed = 0
         while failed < 3 and not self._closing.wait(every):
             try:
-                with self._folding:
+                # What a look has to tell wakes the harness once.
+                with self._folding, self._channel.together():
                     self._look()
                 failed = 0
             except Exception as error:

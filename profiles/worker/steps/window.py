@@ -33,8 +33,10 @@ CHECK_RARE_NS = 1_000_000_000
 SWITCH_SECONDS = 0.0002
 LOOKS_AN_EPOCH = 8
 SHORTEST_CHECK_NS = 10_000_000
-BEAT_NS = 1_000_000_000
-PARTIAL_NS = 2_000_000_000
+TELLS_NS = 1_000_000_000, 2_000_000_000
+"""From one beat to the next, and from one partial result to the next."""
+TELLS_RARELY_NS = 5_000_000_000, 20_000_000_000
+"""The same of a soak: to make and to read a result takes 3 ms of a core."""
 FIRST_PARTIAL_NS = 250_000_000
 """The first results come soon, the next ones twice as late each: a process that is killed leaves half of its steps."""
 # The steps' clock is paused while ended iterators are deleted; the user's is not.
@@ -88,6 +90,7 @@ class PhaseWindow:
         check_ns: Nanoseconds from one look to the next.
         seconds: End when so many have been measured. Then looks that take long become rare.
         sizes: Where batches are counted by size.
+        tells_ns: Nanoseconds from one beat, and from one partial result, to the next.
     """
 
     def __init__(
@@ -103,7 +106,9 @@ class PhaseWindow:
         check_ns: int | None = None,
         seconds: float | None = None,
         sizes: CountedSizes | None = None,
+        tells_ns: tuple[int, int] = TELLS_NS,
     ) -> None:
+        self._beat_ns, self._partial_ns = tells_ns
         self._phase = phase
         self.statistics = statistics
         self._feed = feed
@@ -222,9 +227,9 @@ class PhaseWindow:
         if self.reason is None and self._channel.stop.is_set():
             self.reason = STOPPED
         if began >= self._beat_at or self.reason:
-            self._beat_at = began + BEAT_NS
+            self._beat_at = began + self._beat_ns
             rate = self.statistics.count / self.statistics.seconds if self.statistics.seconds else None
             self._channel.send(Beat(self._phase, self.statistics.count, self.statistics.seconds, rate))
         if began >= self._partial_at and self._phase == "measure":
-            self._partial_at = began + min(PARTIAL_NS, began - self._opened)
+            self._partial_at = began + min(self._partial_ns, began - self._opened)
             self._channel.send(self.statistics.measured(device=self._device))

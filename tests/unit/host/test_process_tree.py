@@ -1,5 +1,6 @@
 """What a family of processes holds: each page once, at a walk over the pages and between two of them."""
 
+import itertools
 from typing import ClassVar
 
 import pytest
@@ -255,6 +256,17 @@ class TestCost:
         world.took = 0.05
         self.walks(world, 1.0)
         assert self.walks(world, 100.0) * world.took == pytest.approx(1.0, abs=0.1)
+
+    @pytest.mark.parametrize(("limit", "took"), [(None, 0.3), (500 * MB, 40.0)])
+    def test_over_hours_they_are_rare_but_near_the_limit(self, limit, took):
+        world = World()
+        world.family = FamilyMemory(world, lambda: world.now, lambda: world.used, rarely=True)
+        world.took = 0.1
+        changing = ({PARENT: pages(500, 80), CHILD: pages(size, 2)} for size in itertools.cycle((500, 480)))
+        end = world.now + 1000.0
+        while world.now < end:
+            world.held(next(changing), after=0.5, limit=limit)
+        assert world.walks * world.took == pytest.approx(took, rel=0.35)
 
     def test_near_the_limit_four_times_a_second(self, world):
         assert self.walks(world, 10.0, limit=500 * MB) == 40

@@ -303,6 +303,13 @@ class TestChildren:
         run(planted, sampler, [160 * MB] * 160, every=1 / 16)
         assert len(planted.walks) == 2 * 10 / 0.25
 
+    @pytest.mark.parametrize(("calm", "walks"), [(MEASURE_INTERVAL, 5), (SOAK_INTERVAL, 1)])
+    def test_over_hours_they_are_walked_rarely(self, planted, calm, walks):
+        sampler = Sampler(42, planted, planted.clock, cpu=lambda: 0.1 * len(planted.walks), calm=calm)
+        self.forked(planted)
+        run(planted, sampler, [160 * MB] * 100, every=1.0)
+        assert len(planted.walks) == 2 * walks
+
     def test_what_watches_the_trace_is_no_child_of_the_pipelines(self, planted):
         sampler = planted.sampler()
         sampler.enter_phase("trace")

@@ -251,7 +251,7 @@ def test_what_is_held_at_the_end_alone_is_not_what_stays(monkeypatch: pytest.Mon
     assert evidence.seconds < 60
 
 
-@pytest.mark.parametrize(("heap_ms", "heaps"), [(0.1, 200), (20.0, 6)])
+@pytest.mark.parametrize(("heap_ms", "heaps"), [(0.1, 67), (20.0, 6)])
 def test_a_heap_that_takes_long_is_read_seldom(monkeypatch: pytest.MonkeyPatch, heap_ms: float, heaps: int) -> None:
     now, cpu, sent = [0.0], [0.0], []
 
@@ -268,6 +268,37 @@ def test_a_heap_that_takes_long_is_read_seldom(monkeypatch: pytest.MonkeyPatch, 
     assert len(sent) == 200
     assert len([one for one in sent if one.memory.in_use is not None]) == heaps
     assert sent[-1].cores < 0.002
+
+
+def test_the_heap_is_not_read_while_allocations_are_traced(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, sent, heaps = [0.0], [], []
+    monkeypatch.setattr(soak_watch, "heap", lambda: heaps.append(now[0]))
+    monkeypatch.setattr(soak_watch, "tensor_bytes", lambda: (0, 0))
+    watch = SoakWatch(sent.append, 100.0, clock=lambda: now[0], cpu=lambda: 0.0)
+    for second in range(60):
+        now[0] = float(second)
+        if second == 30:
+            watch.examine()
+        watch.look(second, second, None)
+    watch.end()
+    assert [one.examined for one in sent[:-1]] == [False] * 30 + [True] * 30
+    assert max(heaps[:-4]) < 30
+    # What the garbage collector frees is read at both ends.
+    assert heaps[-4:] == [30.0, 30.0, 59.0, 59.0]
+
+
+@pytest.mark.parametrize(("freed", "told"), [((5, 1), 5), ((1, 5), 5), ((None, 5), 5), ((None, None), None)])
+def test_garbage_is_what_was_there_when_memory_had_grown_or_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, freed: tuple[int | None, int | None], told: int | None
+) -> None:
+    left, sent = [*freed], []
+    monkeypatch.setattr(soak_watch, "_memory", lambda _: None)
+    monkeypatch.setattr(soak_watch, "_collected", lambda: left.pop(0))
+    watch = SoakWatch(sent.append, 100.0, clock=lambda: 60.0, cpu=lambda: 0.0)
+    watch.look(30, 0, None)
+    watch.examine()
+    watch.end()
+    assert [one.freed for one in sent] == [told]
 
 
 def test_the_line_that_allocated_what_stays_by_steps() -> None:

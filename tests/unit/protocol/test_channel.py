@@ -283,6 +283,17 @@ def test_a_worker_that_does_not_read_takes_no_more_commands(pipes):
     assert 0 < taken < 10_000
 
 
+def test_what_is_sent_together_within_is_sent_at_the_outermost_end():
+    out = io.StringIO()
+    worker = WorkerEnd(io.StringIO(), out)
+    with worker.together():
+        with worker.together():
+            worker.send(Warned("a", "b"))
+        assert out.getvalue() == ""
+        worker.send(Done())
+    assert HarnessEnd(-1).feed(out.getvalue().encode()) == [Warned("a", "b"), Done()]
+
+
 def test_messages_may_come_in_any_pieces():
     end = HarnessEnd(-1)
     assert end.feed(b'{"m":"Warn') == []

@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import weakref
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,7 +28,7 @@ from pipeprof.profiles.worker.script import device_window, run_script, script_jo
 from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
 from pipeprof.profiles.worker.steps.loop import NeverIteratedError
-from pipeprof.profiles.worker.steps.statistics import StepReading
+from pipeprof.profiles.worker.steps.statistics import StepReading, StepStatistics
 from pipeprof.profiles.worker.writes.writes import Loss
 from tests.unit.worker.fakes import MS, FakeChannel, FakeTime
 
@@ -105,6 +106,30 @@ def test_a_thread_that_comes_later_waits_for_the_end(monkeypatch: pytest.MonkeyP
     first.join()
     assert later.is_alive()
     assert run.ends == ["first"]
+
+
+def test_what_a_look_has_to_tell_goes_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, told = Run(soak=True), []
+
+    @contextmanager
+    def together() -> Iterator[None]:
+        told.append("together")
+        yield
+        told.append("out")
+
+    monkeypatch.setattr(run.channel, "together", together)
+    monkeypatch.setattr(run, "_look_ns", lambda: 1)
+    monkeypatch.setattr(run, "_look", lambda: (told.append("look"), run._closing.set()))
+    run._report()
+    assert told == ["together", "look", "out"]
+
+
+def test_a_soak_tells_rarely() -> None:
+    run = Run(soak=True)
+    run.feed = SimpleNamespace(ended=0, paused_ns=0)  # type: ignore[assignment]
+    assert run._open("measure", StepStatistics(), lambda _: None)._partial_ns == 1e9 * SOAK_SEND_SECONDS
+    run._soak = None
+    assert run._open("measure", StepStatistics(), lambda _: None)._partial_ns == 1e9 * SEND_SECONDS
 
 
 def test_after_a_normal_end_a_write_ends_the_process() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Sequence
 
+import pytest
+
+from pipeprof.profiles.worker.memory import glibc_heap
 from pipeprof.profiles.worker.memory.glibc_heap import (
     EVERY_SECONDS,
     PAUSE_SECONDS,
@@ -12,6 +16,12 @@ from pipeprof.profiles.worker.memory.glibc_heap import (
     HeapWatch,
     Stretch,
 )
+
+
+def test_the_way_to_read_the_heap_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = glibc_heap.heap() is not None
+    monkeypatch.setattr(ctypes, "CDLL", None)
+    assert (glibc_heap.heap() is not None) == known
 
 
 def at(rss: int, peak: int, free: int = 0, used: int = 0) -> HeapAt:

@@ -1,6 +1,7 @@
 """Hooks on a library that looks like TensorFlow and Keras; imports that are watched."""
 
 import itertools
+import os
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -304,7 +305,12 @@ def test_steps_of_fit_are_attended_to_while_there_is_attention_and_noted_always(
     assert len(one.steps) == 10
 
 
-def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(library, monkeypatch):
+STEPS = ("on_train_batch_begin", "on_train_batch_end")
+
+
+def of_keras(library: ModuleType, monkeypatch: pytest.MonkeyPatch) -> tuple[type, type]:
+    """Return a class of tf.functions, and Keras' list of callbacks."""
+
     class Function:
         python_function = None
 
@@ -314,19 +320,21 @@ def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(libr
         def experimental_get_tracing_count(self) -> int:
             return 1
 
-    keras = ModuleType("keras")
-    steps = ("on_train_batch_begin", "on_train_batch_end")
-    calls = type("Own", (), {name: lambda _calls, batch, logs=None: (batch, logs)[0] for name in steps})
+    keras, kind = ModuleType("keras"), type("Kind", (), {})
+    calls = type("Own", (), {name: lambda _calls, batch, logs=None: (batch, logs)[0] for name in STEPS})
     keras.callbacks = SimpleNamespace(CallbackList=calls)
     monkeypatch.setitem(sys.modules, "keras", keras)
-    kind = type("Kind", (), {})
-    own = type("Own", (Function, kind), {})
     library.types = SimpleNamespace(experimental=SimpleNamespace(PolymorphicFunction=kind))
+    return type("Own", (Function, kind), {}), calls
+
+
+def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(library, monkeypatch):
+    own, calls = of_keras(library, monkeypatch)
     observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
     hooks = Hooks(observer, itertools.count(1).__next__)
     hooks.install("tensorflow")
     hooks.install("keras")
-    kept, call, function = [getattr(calls, name) for name in steps], own.__call__, own()
+    kept, call, function = [getattr(calls, name) for name in STEPS], own.__call__, own()
     observer.epoch_began()
     for _ in range(3):
         assert [call(function), *(one(calls(), 5) for one in kept)] == [7, 5, 5]
@@ -335,6 +343,46 @@ def test_methods_of_keras_and_functions_that_stay_wrapped_tell_nothing_more(libr
     hooks.uninstall()
     assert [call(function), *(one(calls(), 5) for one in kept)] == [7, 5, 5]
     assert (observer.habits.functions[0].calls, len(epoch.steps)) == (3, 6)
+
+
+def test_a_step_calls_as_little_of_pipeprof_as_it_can(library, monkeypatch):
+    own, calls = of_keras(library, monkeypatch)
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    hooks = Hooks(observer, itertools.count(1, 2).__next__)
+    hooks.install("tensorflow")
+    hooks.install("keras")
+    function, callbacks, batches = own(), calls(), iter(library.data.Dataset())
+    batches.left = 10
+    observer.epoch_began()
+
+    def fit_step() -> None:
+        callbacks.on_train_batch_begin(0)
+        function()
+        callbacks.on_train_batch_end(0, {})
+
+    def calls_of(step) -> list[str]:
+        # What comes first looks up what later ones call.
+        step()
+        found: list[str] = []
+
+        def note(frame, event, argument) -> None:
+            code = frame.f_code
+            if event == "call" and f"{os.sep}pipeprof{os.sep}" in code.co_filename:
+                found.append(code.co_name)
+            elif event == "c_call" and getattr(argument, "__self__", None).__class__.__name__ == "lock":
+                found.append("lock")
+
+        sys.setprofile(note)
+        try:
+            step()
+        finally:
+            sys.setprofile(None)
+        return found
+
+    assert calls_of(fit_step) == ["on_train_batch", "call", "returned", "on_train_batch"]
+    assert calls_of(lambda: next(batches)) == ["next_batch"]
+    hooks.uninstall()
+    assert calls_of(fit_step) == calls_of(lambda: next(batches)) == []
 
 
 def iterated(observer: ScriptObserver, dataset: Dataset, line: int, batches: int, monkeypatch: pytest.MonkeyPatch):

@@ -159,6 +159,14 @@ def test_partial_results_come_soon_and_then_every_other_second_of_the_measuremen
     assert partial[0].gaps is None
 
 
+def test_a_soak_tells_rarely_but_its_first_results_soon(bench):
+    on = bench([100_000], looks=480)
+    drain(on.feed, on.open(tells_ns=windows.TELLS_RARELY_NS))
+    partial = [message.steps.count for message in on.channel.of(Measured)]
+    assert partial == [300, 600, 1200, 2400, 4800, 9600, 19200, 38400]
+    assert len(on.channel.of(Beat)) == 11
+
+
 def test_partial_results_with_a_device_have_its_gaps(bench):
     on = bench([100_000], ms=2, looks=60)
     window = on.open(device=True)
