@@ -137,7 +137,13 @@ def tls(address):
 
 def huge(address):
     """Each element takes more memory than the worker has."""
-    dataset = tf.data.Dataset.range(1000).repeat().map(lambda n: tf.zeros([n + 4_000_000_000], tf.uint8)[:8])
+    dataset = tf.data.Dataset.range(1000).repeat().map(lambda n: tf.zeros([n + 8_000_000_000], tf.uint8)[:8])
+    return dataset.apply(service.distribute("parallel_epochs", address))
+
+
+def broken(address):
+    """A stage on the workers fails, which is not the service's fault, and calls no Python."""
+    dataset = tf.data.Dataset.range(1000).repeat().map(lambda n: tf.io.decode_png(tf.strings.as_string(n)), name="read")
     return dataset.apply(service.distribute("parallel_epochs", address))
 
 
