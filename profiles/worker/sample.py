@@ -64,12 +64,7 @@ from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
 from pipeprof.profiles.worker.phases import Phases
-from pipeprof.profiles.worker.services import (
-    AwaitedService,
-    SharedJobError,
-    awaited_service,
-    what_sharing_does,
-)
+from pipeprof.profiles.worker.services import AwaitedService, SharedJobError, awaited_service, what_sharing_does
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
 from pipeprof.profiles.worker.steps.core_trial import CoreTrial
 from pipeprof.profiles.worker.steps.fewer_cores import Loop

@@ -21,7 +21,7 @@ def waits():
 def frame_in(module: str, address: str) -> FrameType:
     """The innermost frame of a call that a module's function makes with an address."""
     made: dict[str, object] = {"__name__": module}
-    exec(REGISTERS, made)  # noqa: S102 - the text above
+    exec(REGISTERS, made)
     register = made["register"]
     assert callable(register)
     frame = register("grpc", address)
