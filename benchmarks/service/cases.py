@@ -64,10 +64,9 @@ PLACES: dict[str, Place] = {
         "slow",
         local=True,
     ),
-    "place: packing of elements": Place(
-        lambda _: [*of("packed", "{service}"), "--workers", "1", "--worker-cores", "1"],
+    "place: bytes that are sent": Place(
+        lambda _: [*of("sent", "{service}"), "--workers", "1", "--worker-cores", "1"],
         "remote",
-        "distribute",
         "distribute",
         local=True,
     ),
