@@ -141,7 +141,8 @@ def tls(address):
 
 def huge(address):
     """Each element takes more memory than the worker has."""
-    dataset = tf.data.Dataset.range(1000).repeat().map(lambda n: tf.zeros([n + 8_000_000_000], tf.uint8)[:8])
+    zero = tf.constant(0, tf.uint8)
+    dataset = tf.data.Dataset.range(1000).repeat().map(lambda n: tf.fill([n + 8_000_000_000], zero)[:8])
     return dataset.apply(service.distribute("parallel_epochs", address))
 
 
