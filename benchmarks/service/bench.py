@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -32,8 +31,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
+import psutil
 from cases import ATTRIBUTED, CUT, FAULTS, PLACES, SPEC, Fault, Place
-from cluster import Cluster, cluster, command, environment, run
+from cluster import RUN_SECONDS, Cluster, cluster, command, environment, run
 from suite import BROKEN, HOLDS, RUN_ALONE, Benchmark, main
 from tries import is_disturbed, outcome_of, until_undisturbed
 
@@ -43,6 +43,8 @@ POINTS = 0.10
 PAIRS = 3
 KILLS = 20
 GONE_SECONDS = 10.0
+MARK = "PIPEPROF_BENCHMARK_OF"
+"""A variable of the environment by which all processes of a run are found."""
 ENDED = f"ended: the parent is killed {KILLS} times"
 
 Json = dict[str, Any]
@@ -67,7 +69,7 @@ def _place(folder: Path, case: Place, address: str) -> tuple[Json, Json]:
     # As terminals wrap it.
     is_said = code == 5 and case.said in " ".join(said.split())
     holds = is_said if case.limit is None else limit == case.limit and case.stage in (None, op)
-    holds = holds and (case.limit is None or most == case.on_workers)
+    holds = holds and case.on_workers in (None, most)
     figures = {
         "holds": holds,
         "disturbed": is_disturbed(profile),
@@ -103,7 +105,7 @@ def fault(folder: Path, case: Fault) -> Json:
     # As terminals wrap it.
     flat = " ".join(said.split())
     codes = [problem["code"] for problem in profile.get("errors") or []]
-    holds = code == case.code and case.said in flat and (code != 5 or not case.run or codes == ["service"])
+    holds = code == case.code and case.said in flat and (code != 5 or not case.run or codes == [case.problem])
     figures = {"exit_code": code, "codes": codes, "seconds": round(seconds, 1), "steps": _steps(profile)}
     return {"outcome": HOLDS if holds else BROKEN, "figures": figures, "raw": {} if holds else {"said": said[-3000:]}}
 
@@ -116,9 +118,11 @@ def costs(folder: Path, text: str) -> Json:
     """Compare the shares of the stages' CPU time on a worker with those without a service."""
     (folder / "local.yaml").write_text(text)
     (folder / "remote.yaml").write_text(text + CUT)
-    pairs, largest = [], []
+    pairs, largest, disturbed = [], [], False
     for _ in range(PAIRS):
-        here, there = (run(folder, [f"{name}.yaml", *SECONDS])[1]["stages"] for name in ("local", "remote"))
+        profiles = [run(folder, [f"{name}.yaml", *SECONDS])[1] for name in ("local", "remote")]
+        here, there = (profile["stages"] for profile in profiles)
+        disturbed = disturbed or any(map(is_disturbed, profiles))
         local = _shares({stage["id"]: stage["cpu_ms_per_batch"] for stage in here if stage["origin"] == "written"})
         remote = _shares(
             {
@@ -131,11 +135,8 @@ def costs(folder: Path, text: str) -> Json:
         pairs.append({"local": local, "workers": remote})
         largest.append(max(map(abs, differences.values())))
     worst = statistics.median(largest)
-    return {
-        "outcome": HOLDS if worst <= POINTS else BROKEN,
-        "figures": {"largest_difference_points": round(100 * worst, 1)},
-        "raw": {"pairs": pairs, "largest": largest},
-    }
+    figures = {"holds": worst <= POINTS, "disturbed": disturbed, "largest_difference_points": round(100 * worst, 1)}
+    return {"outcome": outcome_of({"costs": figures}), "figures": figures, "raw": {"pairs": pairs, "largest": largest}}
 
 
 def _shares(times: Mapping[str, float | None]) -> dict[str, float]:
@@ -145,42 +146,61 @@ def _shares(times: Mapping[str, float | None]) -> dict[str, float]:
 
 def ended(folder: Path) -> Json:
     """Kill the parent of a run at many moments and count what is left of it."""
-    import psutil
-
     (folder / "spec.yaml").write_text(SPEC.replace("MAP", "slow").replace("SERVICE", "local"))
-    rows = []
-    for number in range(KILLS):
-        # From the start of TensorFlow to the trace: the moments are spread over all phases.
-        after = 0.5 + 0.5 * number
-        words = command("run", "spec.yaml", "--workers", "2", "--seconds", "3", "--out", f"{number}.json")
-        process = subprocess.Popen(
-            words, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        seen: dict[int, psutil.Process] = {}
-        end = time.monotonic() + after
-        while time.monotonic() < end and process.poll() is None:
-            with suppress(psutil.Error):
-                seen |= {one.pid: one for one in psutil.Process(process.pid).children(recursive=True)}
-            time.sleep(0.05)
-        was_over = process.poll() is not None
-        with suppress(ProcessLookupError):
-            process.send_signal(signal.SIGKILL)
-        process.wait()
-        _, alive = psutil.wait_procs(list(seen.values()), timeout=GONE_SECONDS)
-        rows.append({"after_seconds": after, "processes": len(seen), "left": len(alive), "was_over": was_over})
-        for one in alive:
-            with suppress(psutil.Error):
-                one.kill()
+    # One that is not killed says how long it takes, so that the moments are spread over all phases.
+    whole = _killed(folder, 0, None)["seconds"]
+    rows = [_killed(folder, number, whole * (number - 0.5) / KILLS) for number in range(1, KILLS + 1)]
     left = sum(row["left"] > 0 for row in rows)
-    return {
-        "outcome": BROKEN if left else HOLDS,
-        "figures": {
-            "kills": KILLS,
-            "with_a_process_left": left,
-            "most_processes": max(row["processes"] for row in rows),
-        },
-        "raw": {"kills": rows},
+    figures = {
+        "kills": KILLS,
+        "with_a_process_left": left,
+        "most_processes": max(row["processes"] for row in rows),
+        "phases": list(dict.fromkeys(row["phase"] for row in rows)),
     }
+    return {"outcome": BROKEN if left else HOLDS, "figures": figures, "raw": {"kills": rows, "whole_seconds": whole}}
+
+
+def _killed(folder: Path, number: int, after: float | None) -> Json:
+    """Kill the parent of one run after some seconds, or let it end; say what is left of it ten seconds later."""
+    out, mark = folder / f"{number}.json", f"{os.getpid()}-{number}"
+    words = command("run", "spec.yaml", "--workers", "2", "--seconds", "3", "--no-verify", "--out", str(out))
+    began = time.monotonic()
+    process = subprocess.Popen(
+        words, cwd=folder, env=environment() | {MARK: mark}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(RUN_SECONDS if after is None else after)
+    seconds = time.monotonic() - began
+    was_over = process.poll() is not None
+    # Its family when it is killed; all of it has the variable, wherever it went.
+    processes = len(_marked(mark))
+    process.kill()
+    process.wait()
+    end = time.monotonic() + GONE_SECONDS
+    while (alive := _marked(mark)) and time.monotonic() < end:
+        time.sleep(0.05)
+    for one in alive:
+        with suppress(psutil.Error):
+            one.kill()
+    phases = json.loads(out.read_text())["phases"] if out.exists() else []
+    phase = "over" if was_over else phases[-1]["name"] if phases else "before"
+    return {
+        "after_seconds": round(after or 0.0, 2),
+        "seconds": round(seconds, 2),
+        "phase": phase,
+        "processes": processes,
+        "left": len(alive),
+    }
+
+
+def _marked(mark: str) -> list[psutil.Process]:
+    """Processes that run with a mark in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get(MARK) == mark:
+                found.append(process)
+    return found
 
 
 def measure(name: str, _inputs: Path) -> Json:

@@ -64,10 +64,9 @@ PLACES: dict[str, Place] = {
         "slow",
         local=True,
     ),
-    "place: packing of elements": Place(
-        lambda _: [*of("packed", "{service}"), "--workers", "1", "--worker-cores", "1"],
+    "place: bytes that are sent": Place(
+        lambda _: [*of("sent", "{service}"), "--workers", "1", "--worker-cores", "1"],
         "remote",
-        "distribute",
         "distribute",
         local=True,
     ),
@@ -105,7 +104,8 @@ class Fault:
         workers: That the service has; None for no service at all.
         during: What happens when the run has reached the phase `at`.
         before: What happens before it; returns an address in place of the service's, or None.
-        run: A command other than ``run``.
+        run: The command is ``run``.
+        problem: The code of the error in the profile, where the exit code is 5.
     """
 
     words: Callable[[str], list[str]]
@@ -116,6 +116,7 @@ class Fault:
     at: str = "measure"
     before: Callable[[Cluster, Path], str | None] | None = None
     run: bool = True
+    problem: str = "service"
 
 
 def _nothing(_: Cluster, __: Path) -> str:
@@ -183,14 +184,14 @@ def _stopped_before(made: Cluster, _: Path) -> None:
 def _named_workers(made: Cluster, _: Path) -> str:
     """A service whose dispatcher knows its two workers by their addresses."""
     addresses = [f"localhost:{free_port()}" for _ in range(2)]
-    made.start("dispatcher", f"workers={','.join(addresses)}")
+    made.start("dispatcher", workers=addresses)
     for address in addresses:
-        made.start("worker", f"address={address}")
+        made.start("worker", address=address)
     return made.address
 
 
 def _small_worker(made: Cluster, _: Path) -> None:
-    made.start("worker", "memory=7000000000")
+    made.start("worker", memory=7_000_000_000)
 
 
 def _spec(made: Cluster, folder: Path, address: str | None = None) -> None:
@@ -206,20 +207,9 @@ def _spec_http(made: Cluster, folder: Path) -> None:
     _spec(made, folder, "http://localhost:5000")
 
 
-def _taken(_: Cluster, __: Path) -> str:
-    """An address at which something listens."""
-    taken = socket.socket()
-    taken.bind(("", 0))
-    taken.listen()
-    _KEPT.append(taken)
-    return f"localhost:{taken.getsockname()[1]}"
-
-
-_KEPT: list[socket.socket] = []
-SOON = ("--timeout", "4", "--seconds", "60")
+SOON = ("--timeout", "6", "--seconds", "60")
 HTTP = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 LOST = "is lost, and TensorFlow waits for ever"
-READS = "take elements"
 
 
 def _fault(function: str, said: str, *more: str, **options: Any) -> Fault:
@@ -257,7 +247,8 @@ FAULTS: dict[str, Fault] = {
     "DATA without addresses": _fault("by_data", "worker_addresses"),
     "fewer files than workers": _fault("one_file", "fewer files than workers", workers=None, before=_named_workers),
     "turns over data with an end": _fault("in_turns", "need a dataset without end", "--share-job"),
-    "a dataset that nobody registered": _fault("unknown_id", "does not know this dataset or job"),
+    "a dataset that nobody registered": _fault("unknown_id", "does not know this dataset or job", "--timeout", "10"),
+    "an element that a worker cannot make": _fault("broken", "Unknown image file format", problem="raised"),
     "a worker without memory": _fault("huge", "no memory left", "--timeout", "10", workers=0, before=_small_worker),
     "a job that others read": _fault("shared", "is lost to every other reader", code=2),
     "a turn that others wait for": _fault("in_turns", "take the turns of a consumer", code=2),

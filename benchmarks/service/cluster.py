@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 HERE = Path(__file__).resolve().parent
 STARTED_SECONDS = 60
@@ -41,34 +42,57 @@ class Cluster:
 
     folder: Path
     address: str = ""
-    dispatcher: subprocess.Popen[bytes] | None = None
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    others: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    dispatcher: psutil.Process | None = None
+    workers: list[psutil.Process] = field(default_factory=list)
+    _maker: subprocess.Popen[str] | None = None
     _count: int = 0
 
-    def start(self, role: str, *options: str) -> subprocess.Popen[bytes]:
-        """Start a process of the service and wait until it serves."""
+    def start(self, role: str, **given: object) -> psutil.Process:
+        """Start a process of the service and wait until it serves.
+
+        Args:
+            given: See serve.py.
+        """
         self._count += 1
         out = self.folder / f"{role}{self._count}"
-        words = [sys.executable, HERE / "serve.py", role, out, *([self.address] if role == "worker" else []), *options]
-        process = subprocess.Popen(words, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        (self.workers if role == "worker" else self.others).append(process)
+        order = {"role": role, "out": str(out), "dispatcher": self.address, **given}
+        process = psutil.Process(self._make(json.dumps(order)))
+        if role == "worker":
+            self.workers.append(process)
         end = time.monotonic() + STARTED_SECONDS
         while not out.exists():
-            if process.poll() is not None or time.monotonic() > end:
+            if not process.is_running() or time.monotonic() > end:
                 raise RuntimeError(f"{role} did not start")
             time.sleep(0.02)
         if role == "dispatcher":
             self.address, self.dispatcher = out.read_text(), process
         return process
 
+    def _make(self, order: str) -> int:
+        """Have a process made; return its id."""
+        if self._maker is None:
+            self._maker = subprocess.Popen(
+                [sys.executable, HERE / "serve.py"],
+                env=environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                text=True,
+            )
+        assert self._maker.stdin is not None
+        assert self._maker.stdout is not None
+        print(order, file=self._maker.stdin, flush=True)
+        said = self._maker.stdout.readline()
+        if not said:
+            raise RuntimeError("the processes of the service cannot be started")
+        return int(said)
+
     def end(self) -> None:
         """End all of them."""
-        for process in (*self.workers, *self.others):
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGCONT)
-            process.kill()
-            process.wait()
+        if self._maker is not None:
+            # All of them end with it, also those that are stopped.
+            self._maker.kill()
+            self._maker.communicate()
 
 
 @contextmanager

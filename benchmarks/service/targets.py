@@ -44,10 +44,14 @@ def remote(address, mode="parallel_epochs", **more):
     return dataset.apply(service.distribute(mode, address, compression=None, **more)).prefetch(2)
 
 
-def packed(address):
-    """What takes time is making the elements smaller: they are random numbers, drawn once."""
+def sent(address):
+    """What takes time is sending: batches of 4 MB that were drawn once.
+
+    In a plain loop with a worker of one core a batch takes 6.1 ms, of which the worker computes 2.5 ms and the reader
+    3.8 ms. Packing is no such limit: with SNAPPY a batch takes 7.3 ms, and the reader computes more than the worker.
+    """
     dataset = tf.data.Dataset.range(8).map(noise, name="noise").cache().repeat()
-    return dataset.apply(service.distribute("parallel_epochs", address, compression="SNAPPY")).prefetch(2)
+    return dataset.apply(service.distribute("parallel_epochs", address, compression=None)).prefetch(2)
 
 
 def after(address):
@@ -137,7 +141,14 @@ def tls(address):
 
 def huge(address):
     """Each element takes more memory than the worker has."""
-    dataset = tf.data.Dataset.range(1000).repeat().map(lambda n: tf.zeros([n + 4_000_000_000], tf.uint8)[:8])
+    zero = tf.constant(0, tf.uint8)
+    dataset = tf.data.Dataset.range(1000).repeat().map(lambda n: tf.fill([n + 8_000_000_000], zero)[:8])
+    return dataset.apply(service.distribute("parallel_epochs", address))
+
+
+def broken(address):
+    """A stage on the workers fails, which is not the service's fault, and calls no Python."""
+    dataset = tf.data.Dataset.range(1000).repeat().map(lambda n: tf.io.decode_png(tf.strings.as_string(n)), name="read")
     return dataset.apply(service.distribute("parallel_epochs", address))
 
 

@@ -204,6 +204,9 @@ def _diagnose_cut(observed: Observed, around: Circumstances) -> Failure:
 
 def _by_itself(ended: Ended, observed: Observed, around: Circumstances) -> Failure:
     error = observed.error
+    if error is not None and _cause_in_service(observed, error) is not None:
+        # Also where memory was refused: to a worker of the service, and not here.
+        return _exception_failure(observed, error, around)
     said = f"{error.code} {error.message}" if error is not None else around.printed
     if around.address_space is not None and (said.startswith("out-of-memory") or _REFUSED.search(said)):
         return _out_of_memory(ended, observed, around, "ulimit")
@@ -258,8 +261,7 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
         did = words.get(error.code, words["raised"])
         message = f"{did}{of}{place}, phase {_where(observed)}: {message}"
     location = stage.location if stage else Location(file=frame.file, line=frame.line) if frame else None
-    python = [place for service in observed.services for place in service.python]
-    cause = cause_of_error(f"{error.message}\n{error.traceback or ''}", python) if error.kind == "pipeline" else None
+    cause = _cause_in_service(observed, error)
     if cause is not None:
         message = f"{message}{'' if message.endswith('.') else '.'} {cause[0].upper()}{cause[1:]}."
     problem = Problem(
@@ -273,6 +275,12 @@ def _exception_failure(observed: Observed, error: Raised, around: Circumstances)
     if location is not None:
         problem.file, problem.line, problem.column = location.file, location.line, location.column
     return Failure(problem, exit_code)
+
+
+def _cause_in_service(observed: Observed, error: Raised) -> str | None:
+    """Why a tf.data service raised an error; None where it was something else."""
+    python = [place for service in observed.services for place in service.python]
+    return cause_of_error(f"{error.message}\n{error.traceback or ''}", python) if error.kind == "pipeline" else None
 
 
 def _as_typed(frames: Iterable[ErrorFrame]) -> list[ErrorFrame]:

@@ -6,8 +6,9 @@ them is the sum of the links, with the errors that these have. So a machine that
 nothing to it, which a comparison of two sessions' times could not say.
 
 Several earlier pipelines, the metrics that are judged, and the gates that have looked before all give chance an
-opportunity. Holm's procedure divides the error among the first two, and each look gets its part of it: at most 1 in 100
-histories of `WINDOW` gates whose pipeline has drifted by exactly the floor is called a drift.
+opportunity. Holm's procedure divides the error among the first two, and each look gets its part of it, the earlier ones
+the most: at most 1 in 100 histories of `WINDOW` gates whose pipeline has drifted by exactly the floor is called a
+drift.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from pipeprof.profiles.judge.verdicts.tabulate import Judged, compare_columns, v
 
 WINDOW = 20
 """Gates of a series that are looked at, the latest ones: a chain of more links says less with each."""
+
+_PARTS = sum(1 / number for number in range(2, WINDOW + 1))
+"""What the parts of the error that the looks of `WINDOW` gates get add up to; the first gate has no earlier one."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def drifts(
         for name, change in anchor.changes.items():
             floor = kinds[name].on_scale(judged[name].floor)
             tests[number, name] = Comparison(change), max(floor, anchor.own[name])
-    verdicts = decision.verdicts(tests, ERROR / (len(latest) + 1))
+    verdicts = decision.verdicts(tests, ERROR / _PARTS / (len(latest) + 1))
     rows: list[Drift] = []
     for name in now.changes:
         of_metric = {key: test for key, test in tests.items() if key[1] == name}

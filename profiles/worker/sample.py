@@ -52,6 +52,7 @@ from pipeprof.profiles.protocol.services import (
     LocalWorker,
     Registered,
     RegisteredGraphs,
+    ServiceAwaited,
     ServiceRead,
     ServicesRead,
     ServiceStarted,
@@ -63,7 +64,7 @@ from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
 from pipeprof.profiles.worker.phases import Phases
-from pipeprof.profiles.worker.services import AwaitedService, SharedJobError, what_sharing_does
+from pipeprof.profiles.worker.services import AwaitedService, SharedJobError, awaited_service, what_sharing_does
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
 from pipeprof.profiles.worker.steps.core_trial import CoreTrial
 from pipeprof.profiles.worker.steps.fewer_cores import Loop
@@ -172,6 +173,9 @@ class JobRun:
         if self._window is not None and self.phase == "measure":
             self._window.fold_open()
             measured = self._window.statistics.measured(device=self._device)
+        if self.phase == "build" and (address := awaited_service(sys._current_frames().values())) is not None:
+            # Who asks may have less patience than there is between two looks at it.
+            self._channel.send(ServiceAwaited(address))
         # TensorFlow's model cannot be read while the iterator waits for a service.
         model = self._models.look(self.feed) if not self._reads_service else None
         return Answer(self.phase, frames, model, measured, self._memory.now())

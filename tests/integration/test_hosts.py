@@ -104,6 +104,7 @@ def test_file_without_readers_is_refused() -> None:
 MAKES = """
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 FILES = sorted(map(str, Path(__file__).parent.glob("*.txt")))
@@ -124,7 +125,16 @@ def by_slice(context: tf.distribute.InputContext):
 
 def not_at_all(context: tf.distribute.InputContext):
     return tf.data.TextLineDataset(FILES).batch(2)
+
+def large():
+    return tf.data.Dataset.from_tensor_slices(np.zeros([1_100_000, 100], np.uint8)).repeat().batch(8)
 """
+
+
+def test_of_an_array_that_is_left_out_of_the_graph_all_rows_count(tmp_path: Path) -> None:
+    (tmp_path / "makes_large.py").write_text(MAKES, encoding="utf-8")
+    sharding = of_function(f"{tmp_path}/makes_large.py:large", 2)
+    assert [(share.records, share.steps) for share in sharding.shares] == [(550_000, 137_500)] * 2
 
 
 def test_a_function_gets_the_context_of_its_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

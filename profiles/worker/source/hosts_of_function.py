@@ -64,6 +64,9 @@ class Calling:
         written = read_written(dataset, in_memory=left, made=called.watch.made)
         if written["root"] is None:
             raise PipeprofError(f"the stages of {job.target} could not be read: {written['reason']}")
+        if dataset is not called.dataset:
+            # What stands for an array has one row.
+            called.watch.lines.set_sources(dataset, written, written)
         return called, written
 
     def _readable(self, called: Called) -> tuple[Any, int]:

@@ -754,3 +754,11 @@ def test_an_error_of_a_service_has_its_cause_behind_it() -> None:
     problem = failed(Ended("exit", 0), observed(phase("first_element"), services, raised)).problem
     assert problem.code == "service"
     assert "Python runs in parse (in.py:7)" in problem.message
+
+
+def test_memory_that_a_worker_of_a_service_lacks_is_not_that_of_this_process() -> None:
+    said = "ResourceExhaustedError: Failed to get element: OOM when allocating tensor with shape[8000000000]"
+    seen = observed(phase("first_element"), Raised("first_element", "out-of-memory", said))
+    problem = failed(Ended("exit", 0), seen, address_space=GIB).problem
+    assert problem.code == "service"
+    assert "a worker of the tf.data service has no memory left" in problem.message.lower()

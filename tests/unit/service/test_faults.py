@@ -46,6 +46,11 @@ def test_silence_has_a_cause(state: ServiceState, said: str) -> None:
             "has no memory left for an element",
         ),
         (
+            "ResourceExhaustedError: Failed to get element: Error in user-defined function passed to MapDataset:2 "
+            "transformation with iterator: Iterator::Root::Map: OOM when allocating tensor",
+            "has no memory left for an element",
+        ),
+        (
             "*** Check failure stack trace: ***\n @ grpc::internal::CallOpSendMessage::AddOp()\n"
             " @ tensorflow::data::DataServiceDispatcherClient::RegisterDataset()",
             "the graph of the dataset is larger than 2 GB",
@@ -58,6 +63,11 @@ def test_an_error_of_tensorflows_has_a_cause(message: str, said: str) -> None:
 
 def test_other_errors_have_no_cause_in_the_service() -> None:
     assert cause_of_error("InvalidArgumentError: Expected image (JPEG, PNG, or GIF)") is None
+    on_worker = (
+        "InvalidArgumentError: Failed to get element: Error in user-defined function passed to MapDataset:2 "
+        "transformation with iterator: Iterator::Root::Map: Expected image (JPEG, PNG, or GIF)"
+    )
+    assert cause_of_error(on_worker, [ErrorFrame("in.py", 7, "parse")]) is None
     assert "Python runs in a stage before distribute" in (
         cause_of_error("Could not find callback with key=pyfunc_0") or ""
     )
