@@ -116,6 +116,13 @@ def test_without_chromium_the_other_tests_decide_and_a_line_says_so(
     assert "make test-pages" not in seen
 
 
+def test_after_a_slow_machine_the_page_tests_have_no_time(machine: Machine) -> None:
+    machine.add("chromium", "#!/bin/sh\n")
+    code, said, seen = machine.run(LATEST="-1", TEST_ENDS="2")
+    assert (code, seen) == (2, ["make test"])
+    assert said.startswith("The page tests did not run: make test took ")
+
+
 def test_without_apt_get_a_line_says_so(machine: Machine) -> None:
     code, said, seen = machine.run()
     assert (code, ran(seen)) == (0, ["make test"])
