@@ -16,7 +16,8 @@ echo "make $target" >>"$SEEN"
 touch "$SEEN.$target"
 case $target in
   test) exit "${TEST_ENDS:-0}" ;;
-  pages-tools) [ -z "${NO_NPM:-}" ] || { printf 'npm is missing: apt-get install -y npm\\nmake: *** Error 1\\n'; exit 2; } ;;
+  pages-tools)
+    [ -z "${NO_NPM:-}" ] || { printf 'npm is missing: apt-get install -y npm\\nmake: *** Error 1\\n'; exit 2; } ;;
   test-pages) exit "${PAGES_END:-0}" ;;
 esac
 """
