@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 GARBAGE = 0.5
-"""Share of a growth that Python's garbage collector has to free, so that it is no growth."""
+"""Share of a growth that Python's garbage collector has to free in the end, so that it is no growth."""
 
 SLOW = 7 * 86_400.0
 """Seconds for which memory has to last, so that a growth matters to no training: that of a history of numbers."""

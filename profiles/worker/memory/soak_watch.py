@@ -171,8 +171,6 @@ class _Examination:
         self._until, self._settle = at + SETTLE_SHARE * seconds, min(SETTLE_SECONDS, SETTLE_SHARE * seconds / 4)
         # Who traces allocations already goes on with it, and there is nothing to tell apart.
         self._traces = not tracemalloc.is_tracing()
-        # Garbage that looks like growth is there now; at the end Python may just have collected it.
-        self._freed = _collected()
         self._before = traced_by_code()
         self._settled: dict[_Line, _Total] = {}
         self._stays: dict[_Line, _Total] | None = None
@@ -211,7 +209,7 @@ class _Examination:
             }
 
     def end(self, at: float, epoch: int, steps: int, places: list[SoakPlace]) -> SoakEvidence:
-        found = [freed for freed in (self._freed, _collected()) if freed is not None]
+        freed = _collected()
         self._look_late(at, steps)
         lines = _lines(self._stays or {}, self._settled)
         if self._traces:
@@ -229,7 +227,7 @@ class _Examination:
             lines=lines,
             traced=traced[:_MOST_LINES],
             places=places,
-            freed=max(found, default=None),
+            freed=freed,
         )
 
 
