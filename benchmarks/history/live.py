@@ -90,7 +90,7 @@ def measure(name: str, more: Sequence[str] = ()) -> dict[str, Any]:
         )
         seconds = time.monotonic() - began
         document = json.loads(out.read_text())
-        untouched = state(folder) == before
+        after = state(folder)
     search = document["bisect"]
     found = search["found"] == hashes[planted]
     figures = {
@@ -100,6 +100,12 @@ def measure(name: str, more: Sequence[str] = ()) -> dict[str, Any]:
         "looked": len(search["steps"]),
         "unchanged": sum(step["how"] == "unchanged" for step in search["steps"]),
     }
-    holds = found and untouched and done.returncode == 3
-    raw = {"report": done.stdout, "stage": search["stage"], "steps": search["steps"], "code": done.returncode}
+    holds = found and after == before and done.returncode == 3
+    raw = {
+        "touched": [] if after == before else [before, after],
+        "report": done.stdout,
+        "stage": search["stage"],
+        "steps": search["steps"],
+        "code": done.returncode,
+    }
     return {"outcome": HOLDS if holds else BROKEN, "figures": figures, "raw": raw}
