@@ -438,8 +438,12 @@ def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float, stages
         step_ms = headspace.replayed_ms if headspace is not None and headspace.replayed_ms > 0 else busy
     needed = cpu_ms / step_ms if step_ms else None
     if used < CPU_FROM * cores or (needed is not None and needed <= cores):
-        own = sum(block.own_seconds for block in blocks)
-        return Bound(cpu_ms, needed, _opening_of_parts(profile, stages, 1e3 * (seconds - own) / steps))
+        others = [block for blocks in evidence.rounds for name, block in blocks.items() if name not in EDITED]
+        as_it_is = sum(block.seconds for block in others) / max(1, sum(block.steps for block in others))
+        interval_ms = steps_of_run.interval_ms.mean if steps_of_run is not None else 0.0
+        # Of the run's own interval: the trial's processes may be faster or slower than it.
+        left_ms = interval_ms * seconds / steps / as_it_is if as_it_is else 0.0
+        return Bound(cpu_ms, needed, _opening_of_parts(profile, stages, left_ms))
     if needed is not None and step_ms is not None:
         text = f"then the cores are the limit: with a step of {milliseconds(step_ms)} the rest needs "
         return Bound(cpu_ms, needed, f"{text}{significant(needed, 2)} cores; this machine has {cores:g}")

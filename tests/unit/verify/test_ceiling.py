@@ -797,7 +797,7 @@ def test_work_for_a_device_is_no_finding_where_there_is_no_step(
     assert describe_open_bound(profile, finding).endswith(f". {advice}. A run with --step tells whether that pays")
 
 
-@pytest.mark.parametrize(("others_ms", "said"), [(0.1, True), (2.0, False)])
+@pytest.mark.parametrize(("others_ms", "said"), [(0.1, True), (8.0, False)])
 def test_what_is_left_without_stages_in_parts_is_opening_these(
     profile: Profile, others_ms: float, *, said: bool
 ) -> None:
@@ -812,5 +812,5 @@ def test_what_is_left_without_stages_in_parts_is_opening_these(
     write_bound(finding, trial, addresses, bound_of(profile, trial.evidence, 0.0, addresses), "the 10 stages of load")
     conclusion = str((finding.measured or {}).get("conclusion"))
     assert (
-        conclusion == "then a batch takes 0.500 ms: other stages 0.100 ms, opening each of the 10 parts the rest"
+        conclusion == "then a batch takes 12.1 ms: other stages 0.100 ms, opening each of the 10 parts the rest"
     ) is said

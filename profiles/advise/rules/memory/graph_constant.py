@@ -173,9 +173,9 @@ class GraphConstant(Rule):
             stage=stage.id if stage is not None else None,
             location=(stage.location if stage is not None else None) or (arrays[0].location if arrays else None),
             sentence=(
-                f"{reason}. A graph is copied, serialised and rewritten as a whole: at the peak its copies take "
-                f"{size(peak)}, {times} times the array{f', {compared}' if compared else ''}. Every new iterator does "
-                f"that again.{limit}"
+                f"{reason}. A graph is copied, serialised and rewritten as a whole: at the peak the array and its "
+                f"copies take {size(peak)}, {times} times the array{f', {compared}' if compared else ''}. Every new "
+                f"iterator does that again.{limit}"
             ),
             recommendation=recommendation,
             evidence={"constant_bytes": nbytes, "peak_bytes": peak, **_evidence(arrays), **weight.evidence()},

@@ -119,8 +119,9 @@ class PyFunctionGil(Rule):
             sentence=" ".join(
                 (
                     f"{stage.label} runs Python{_times(calls)}. Python ran {percent(facts.python_share or 0.0)} of the "
-                    f"traced time while the worker used {facts.worker_cores or 0.0:.1f} of {view.cores:g} cores, and "
-                    f"takes {percent(share)} of the time inside the pipeline. A batch takes {milliseconds(interval)}.",
+                    f"traced time while the worker used {facts.worker_cores or 0.0:.1f} of {view.cores:g} cores; the "
+                    f"stage takes {percent(share)} of the time inside the pipeline. A batch takes "
+                    f"{milliseconds(interval)}.",
                     _on_parallel(parallel, facts.python_lock_share),
                 )
             ),
