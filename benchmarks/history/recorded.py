@@ -183,6 +183,10 @@ def search(repository: Repository, folder: Path, seed: int = 0) -> dict[str, Any
 
 
 def state(folder: Path) -> str:
-    """What a checkout is like: its branch, its commit, its files, its refs and its work trees."""
+    """What a checkout is like: its branch, its commit, its files, its refs and its work trees.
+
+    Not the folder in which pipeprof keeps what each gate of a search has measured: it ignores itself.
+    """
     told = [("status", "--porcelain", "--ignored"), ("rev-parse", "HEAD"), ("for-each-ref",), ("worktree", "list")]
-    return "\n".join(git(folder, *words) for words in told)
+    lines = "\n".join(git(folder, *words) for words in told).splitlines()
+    return "\n".join(line for line in lines if line != "!! pipeprof-out/")
