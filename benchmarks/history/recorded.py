@@ -189,4 +189,4 @@ def state(folder: Path) -> str:
     """
     told = [("status", "--porcelain", "--ignored"), ("rev-parse", "HEAD"), ("for-each-ref",), ("worktree", "list")]
     lines = "\n".join(git(folder, *words) for words in told).splitlines()
-    return "\n".join(line for line in lines if line != "!! pipeprof-out/")
+    return "\n".join(line for line in lines if line and line != "!! pipeprof-out/")
