@@ -469,8 +469,8 @@ def _opening_of_parts(profile: Profile, stages: Sequence[str], left_ms: float) -
     if others_ms > _LITTLE_LEFT * left_ms:
         return None
     return (
-        f"{LEFT} {milliseconds(left_ms)}: other stages {milliseconds(others_ms)}, opening each of the "
-        f"{len(stages)} parts the rest"
+        f"{LEFT} {milliseconds(left_ms)}: other stages {milliseconds(others_ms)}, the rest probably "
+        f"opening the {len(stages)} parts"
     )
 
 

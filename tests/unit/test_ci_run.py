@@ -104,6 +104,7 @@ def test_chromium_is_installed_beside_the_tests(machine: Machine) -> None:
         ({"NO_PACKAGE": "1", "TOO_LATE": "60"}, "apt-get install chromium ended with 100"),
         ({"TOO_LATE": "600"}, "apt-get install chromium ended with 124 (124: not done within 600 s)"),
         ({"NO_NPM": "1"}, "npm is missing: apt-get install -y npm"),
+        ({"TOO_LATE": "90"}, "what they need was not there within 90 s"),
     ],
 )
 def test_without_chromium_the_other_tests_decide_and_a_line_says_so(

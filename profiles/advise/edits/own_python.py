@@ -184,9 +184,7 @@ def _by_number(stage: Stage, hot: PythonCost, made: Numbered) -> tuple[str, str]
         return text + drawn, lines
     text = "make its elements in a map with parallel calls, with TensorFlow's ops in place of NumPy"
     if held >= _LOCKED_FROM:
-        text += (
-            f": {called(hot.function)} holds the GIL {percent(held)} of the time, which no other call does meanwhile"
-        )
+        text += f": {called(hot.function)} holds the GIL {percent(held)} of the time, in which calls take turns"
     if ops is not None:
         drawn = "; its random numbers are others then" if ops.random else drawn
         return f"{text}{drawn}", lines

@@ -99,7 +99,7 @@ class _Pattern:
     """What replaces stages, to be put in place of others of the same kind: making it takes a tenth of a second.
 
     Attributes:
-        mark: Of the dataset in it that stands for what the stages read.
+        mark: In the name of one of its datasets, in whose place the stages' input is put.
     """
 
     graph: Any
