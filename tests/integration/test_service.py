@@ -260,7 +260,7 @@ def test_a_service_that_is_not_there_is_named_long_before_the_timeout(tmp_path: 
 
 
 def test_a_service_without_workers_is_named(made: Cluster, tmp_path: Path) -> None:
-    said = failed(tmp_path, "remote", made.address, "--timeout", "2")
+    said = failed(tmp_path, "remote", made.address, "--timeout", "8")
     assert f"No worker is registered at the dispatcher of the tf.data service at {made.address}" in said
 
 

@@ -32,7 +32,8 @@ runpy.run_path("dispatcher.py", run_name="__main__")
 STUBS = {
     "scontrol": "printf 'node-0\\nnode-1\\nnode-2\\n'",
     "srun": 'while [[ $1 == --* ]]; do shift; done; printf "%s\\n" "$(printf "%q " "$@")" >> "$LOG"',
-    "seq": "echo 1",
+    # The script ends those that it has started: they are waited for first.
+    "seq": 'until [[ $(wc -l < "$LOG") -ge 3 ]]; do command -p sleep 0.02; done; echo 1',
     "sleep": ":",
 }
 """Programs of Slurm's, and what would take time, as far as the script needs them."""
@@ -57,9 +58,10 @@ def slurms(folder: Path) -> list[list[str]]:
         stub.write_text(f"#!/bin/bash\n{text}\n")
         stub.chmod(0o755)
     log = folder / "log"
+    log.touch()
     environment = {**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "LOG": str(log)}
     environment |= {"SLURM_JOB_NODELIST": "node-[0-2]", "SLURM_JOB_ID": "7"}
-    subprocess.run(["bash", EXAMPLE / "service.sbatch"], cwd=folder, env=environment, check=True, timeout=30)
+    subprocess.run(["bash", EXAMPLE / "service.sbatch"], cwd=folder, env=environment, check=True, timeout=300)
     return [shlex.split(line) for line in log.read_text().splitlines()]
 
 

@@ -72,6 +72,8 @@ class _Window:
     sampled: bool = False
     data: list[bytes] = field(default_factory=list)
     looks: list[ThreadReading] = field(default_factory=list)
+    trace: Trace | None = None
+    marks: list[WorkerMark] = field(default_factory=list)
     failed: str | None = None
     done: bool = False
 
@@ -112,6 +114,19 @@ class _Window:
                 )
         self.done = True
 
+    def read(self) -> None:
+        """Read the trace that came; `failed` says why there is none."""
+        try:
+            events = join_events([read_events(data) for data in self.data]) if self.data else None
+        except DamagedError:
+            self.failed = "TensorFlow's file is damaged"
+            return
+        if events is None or not len(events):
+            self.failed = self.failed or "TensorFlow recorded nothing"
+            return
+        self.marks = read_marks(events)
+        self.trace = read_worker(events, self.marks, self.looks, self.seconds)
+
 
 def trace_workers(
     workers: Sequence[TracedServer], loop: Loop, interval_seconds: float, folder: str | None = None
@@ -128,21 +143,25 @@ def trace_workers(
     look = _record(live, loop, min(LOOK_SECONDS, seconds), folder, sampled=False)
     share = max((_share(window.data) for window in look), default=0.0) * seconds / min(LOOK_SECONDS, seconds)
     windows = _record(live, loop, seconds / max(1.0, share), folder, sampled=True)
+    if seconds < LONGEST_SECONDS and any(window.trace is not None and not window.trace.batches for window in windows):
+        # Where cores are short, a worker was perhaps busy with one batch all the time.
+        share *= LONGEST_SECONDS / seconds
+        again = _record(live, loop, LONGEST_SECONDS / max(1.0, share), folder, sampled=True)
+        windows = again if _number_read(again) >= _number_read(windows) else windows
     found, traces = [], []
     for worker in workers:
         window = next((one for one in windows if one.worker is worker), None)
-        read = _read(window) if window is not None else None
-        said = notes[worker] or (window.failed if window is not None and window.done else None)
-        if read is None:
+        trace = window.trace if window is not None else None
+        if window is None or trace is None:
+            said = notes[worker] or (window.failed if window is not None else None)
             found.append(WorkerTraced(worker.traced_at, note=said or "no trace came in time"))
             continue
-        trace, marks = read
         traces.append(trace)
         found.append(
             WorkerTraced(
                 worker.traced_at,
-                cores_between(marks),
-                max((mark.rss_bytes for mark in marks), default=None) or None,
+                cores_between(window.marks),
+                max((mark.rss_bytes for mark in window.marks), default=None) or None,
                 None if trace.batches else _NO_BATCH,
             )
         )
@@ -166,7 +185,14 @@ def _record(
             if time.monotonic() >= alive:
                 loop.alive()
                 alive += ALIVE_SECONDS
-    return [window for window in windows if window.done]
+    windows = [window for window in windows if window.done]
+    for window in windows if sampled else ():
+        window.read()
+    return windows
+
+
+def _number_read(windows: Sequence[_Window]) -> int:
+    return sum(window.trace is not None for window in windows)
 
 
 def _take(loop: Loop) -> None:
@@ -221,20 +247,6 @@ def _share(data: Sequence[bytes]) -> float:
         return max(sum(map(count_events, data)) / MOST_EVENTS, sum(map(len, data)) / MOST_BYTES)
     except DamagedError:
         return 0.0
-
-
-def _read(window: _Window) -> tuple[Trace, list[WorkerMark]] | None:
-    """Read the trace of one worker; None without events."""
-    try:
-        events = join_events([read_events(data) for data in window.data]) if window.data else None
-    except DamagedError:
-        window.failed = "TensorFlow's file is damaged"
-        return None
-    if events is None or not len(events):
-        window.failed = window.failed or "TensorFlow recorded nothing"
-        return None
-    marks = read_marks(events)
-    return read_worker(events, marks, window.looks, window.seconds), marks
 
 
 def read_worker(events: Events, marks: Sequence[WorkerMark], looks: Sequence[ThreadReading], seconds: float) -> Trace:

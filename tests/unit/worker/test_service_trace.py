@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from unit.worker.fakes import Event, traced
 
 from pipeprof.profiles.protocol.messages import Trace, TracedCalls, TracedWork
 from pipeprof.profiles.worker.serving.profiler import WorkerMark, cores_between, offset_ps, read_marks
+from pipeprof.profiles.worker.trace import service_trace
 from pipeprof.profiles.worker.trace.service_trace import by_caller, merged, read_worker
 from pipeprof.profiles.worker.trace.thread_states import ThreadReading
 
@@ -111,3 +114,34 @@ def test_traces_of_several_workers_add_up() -> None:
     assert both.work["it:b"] == TracedWork(5.0)
     assert both.calls["a"] == TracedCalls(4, 2.0)
     assert merged([]).batches == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "kept"),
+    [([0, 2], [3, 9], [3, 9]), ([0, 2], [4, None], [0, 2]), ([1, 2], [3, 9], [1, 2]), ([None, 2], [3, 9], [None, 2])],
+)
+def test_a_worker_that_gave_no_batch_is_traced_once_more(
+    first: list[int | None], then: list[int | None], kept: list[int | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    windows = iter([first, then])
+    servers = [service_trace.TracedServer(f"localhost:{port}") for port in (1, 2)]
+
+    def record(workers: Any, _loop: Any, seconds: float, folder: str, *, sampled: bool) -> list[Any]:
+        made = [
+            service_trace._Window(
+                worker, seconds, folder, trace=Trace(batches=count, seconds=seconds) if count is not None else None
+            )
+            for worker, count in zip(workers, next(windows) if sampled else [0, 0], strict=True)
+        ]
+        return [*reversed(made)]
+
+    monkeypatch.setattr(service_trace, "_record", record)
+    monkeypatch.setattr(service_trace, "_listens", lambda _: True)
+    loop: Any = None
+    found = service_trace.trace_workers(servers, loop, 0.01)
+    assert found.trace.batches == sum(count or 0 for count in kept)
+    assert [one.traced_at for one in found.workers] == ["localhost:1", "localhost:2"]
+    assert [one.note for one in found.workers] == [
+        "no trace came in time" if count is None else None if count else "it gave no batch while it was traced"
+        for count in kept
+    ]
