@@ -140,7 +140,9 @@ class Cost:
     unseen: bool = False
     """Whether its iterators ran but nearly all had ended when the model was read: the sums are invalid."""
     buffered_bytes: int = 0
+    """At the reading at which it held most elements."""
     buffered_elements: float = 0.0
+    """Likewise."""
     parallelism: float | None = None
     most_parallelism: float | None = None
     """The largest that it had."""
@@ -403,8 +405,8 @@ def _add(costs: Costs, sums: dict[str, _Sum], segment: _Segment, ratios: Mapping
         total.produced += segment.total(place, "bytes_produced")
         total.consumed += segment.total(place, "bytes_consumed")
         if segment.ids.get(place):
-            _set_state(total.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
-            total.state.fill.append((segment.index, total.state.buffered_elements))
+            held = _set_state(total.state, [segment.last[node] for node in segment.ids[place]], segment.after.helpers)
+            total.state.fill.append((segment.index, held))
         total.placed |= bool(segment.ids.get(place) or segment.ids_before.get(place))
     for lost in segment.after.unattributed:
         costs.unattributed_seconds += segment.delta(lost, "processing_time") / 1e9
@@ -475,10 +477,11 @@ def _cost(total: _Sum, elements: int, most: float = math.inf) -> Cost:
     )
 
 
-def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> None:
-    """Set the values that are read at the end of a segment."""
-    cost.buffered_bytes = sum(node["buffered_bytes"] for node in nodes)
-    cost.buffered_elements = sum(node["buffered_elements"] for node in nodes)
+def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) -> float:
+    """Set the values that are read at the end of a segment, and return the elements held then."""
+    held = sum(node["buffered_elements"] for node in nodes)
+    if held >= cost.buffered_elements or not cost.fill:
+        cost.buffered_elements, cost.buffered_bytes = held, sum(node["buffered_bytes"] for node in nodes)
     own = [node for node in nodes if node["id"] not in helpers]
     cost.iterators = len(own)
     cost.most_iterators = max(cost.most_iterators, cost.iterators)
@@ -492,6 +495,7 @@ def _set_state(cost: Cost, nodes: list[ModelNodeDict], helpers: frozenset[int]) 
         cost.most_parallelism = max(cost.most_parallelism or 0.0, cost.parallelism)
     flags = [one["tunable"] for node in nodes for name, one in node["parameters"].items() if name in _TUNED]
     cost.tunable = any(flags) if flags else None
+    return held
 
 
 def _read_passes(executed: StageGraph, epochs: Sequence[Sequence[_Segment]]) -> dict[str, tuple[list[int], list[int]]]:

@@ -153,10 +153,10 @@ def _without_loop(stage: Stage, hot: PythonCost) -> tuple[str, str] | None:
     held = max(hot.lock_share or 1.0, share) if (stage.parallelism or 1.0) > 1 else 1.0
     if share < (_LOOP_FROM if held < 1 else PYTHON_SHARE.value) * held:
         return None
-    of_lock = f" and {percent(share / held)} of that with the GIL held" if held < 1 else ""
+    beside = " in calls side by side" if held < 1 else ""
     at = f"{made.first}-{made.last}" if made.last > made.first else str(made.first)
     file = as_typed(hot.file or "").rpartition("/")[2]
-    part = f"{percent(share)} of its time{of_lock}"
+    part = f"{percent(share)} of its time{beside}"
     text = f"compute the loop of {called(hot.function)} ({file}:{at}), {part}, on the whole array"
     lines = "\n".join([f"# in place of lines {at}", *made.lines])
     return text, in_file(lines, file_text(hot.file or ""))
