@@ -169,7 +169,7 @@ def test_a_closed_progress_has_no_thread_left() -> None:
         progress.data("photos", 1, 2)
         (ticker,) = [one for one in threading.enumerate() if one.name == "progress"]
         progress.close()
-        ticker.join(10)
+        ticker.join(60)
         assert not ticker.is_alive()
 
 
