@@ -59,7 +59,9 @@ COMMANDS = {
 }
 """Modules of `commands`, in the order of the help, with the class of a command's options where it has one."""
 _UNSET = frozenset({"data", "fleet"})
-"""Commands that measure nothing and have commands of their own: no file and no variable sets their options."""
+"""Commands that measure nothing and have commands of their own: no file and no variable sets their options.
+
+A variable that is about no command is an error for them as well."""
 
 
 def _version(wanted: bool) -> None:
@@ -179,9 +181,11 @@ def _defaults(command: str, arguments: Sequence[str]) -> dict[str, Any]:
     """What options are without being typed, by command, as the parser reads it; stated on stderr."""
     if command not in COMMANDS or not {"-h", "--help"}.isdisjoint(arguments) or _COMPLETE in os.environ:
         return {}
-    from pipeprof.cli.config import defaults, fitting, is_needed
+    from pipeprof.cli.config import check_variables, defaults, fitting, is_needed
     from pipeprof.profiles.host.system_faults import has_current_folder
 
+    if command in _UNSET:
+        check_variables((), _options_of)
     if command in _UNSET or not has_current_folder() or not is_needed(Path.cwd()):
         return {}
     found, note = defaults(command, _options_of(command), _options_of)
