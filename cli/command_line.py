@@ -172,7 +172,7 @@ def parse_command(name: str, words: Sequence[str]) -> RunOptions | FixOptions:
 
 @lru_cache(maxsize=8)
 def _parsed(name: str, words: tuple[str, ...]) -> RunOptions | FixOptions:
-    """Parse a command line, which takes milliseconds: each finding of a report asks for that of its profile."""
+    """Parse a command line, which takes milliseconds: each finding of a report needs that of its profile."""
     context = build_parser(name).make_context(name, list(words))
     given: dict[str, Any] = {
         name: list(value) or None if isinstance(value, tuple) else value for name, value in context.params.items()
