@@ -302,6 +302,8 @@ def _usage_message(error: Exception, command: str, arguments: Sequence[str]) -> 
     option = getattr(error, "option_name", "")
     if option in _ATTACHING or (option == "-p" and command == "pipeprof run"):
         return _NO_ATTACHING
+    if form := _as_file(option, command):
+        return form
     meant = getattr(error, "possibilities", None) or _long_forms(error, option)
     for_script = _with_dashes(option, command, arguments)
     if meant:
@@ -314,6 +316,16 @@ def _usage_message(error: Exception, command: str, arguments: Sequence[str]) -> 
         return f"{getattr(error, 'message', error)}. The script's own arguments follow `--`: {for_script}"
     message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
     return re.sub(r"(Did you mean '[^']*'), .*", r"\1?", message)
+
+
+def _as_file(option: str, command: str) -> str:
+    """What to give in place of an option that is the name of a file's format; empty for any other."""
+    from pipeprof.cli.formats.registry import extensions_of
+
+    ending = f".{option.removeprefix('--')}"
+    if ending not in extensions_of(command.removeprefix("pipeprof ")):
+        return ""
+    return f"No such option: {option}. A report has the format of its file's name: --out report{ending}"
 
 
 def _with_dashes(option: str, command: str, arguments: Sequence[str]) -> str:
