@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeprof.cli.options import FixOptions, RunOptions, SharedOptions, typed_command
@@ -163,11 +163,17 @@ def parse_command(name: str, words: Sequence[str]) -> RunOptions | FixOptions:
     from pipeprof.pipelines.errors import UsageError
 
     try:
-        context = build_parser(name).make_context(name, list(words))
+        return _parsed(name, tuple(words))
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
         raise UsageError(str(error.format_message())) from None
+
+
+@lru_cache(maxsize=8)
+def _parsed(name: str, words: tuple[str, ...]) -> RunOptions | FixOptions:
+    """Parse a command line, which takes milliseconds: each finding of a report needs that of its profile."""
+    context = build_parser(name).make_context(name, list(words))
     given: dict[str, Any] = {
         name: list(value) or None if isinstance(value, tuple) else value for name, value in context.params.items()
     }

@@ -69,7 +69,7 @@ def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) ->
     Raises:
         UsageError: A key or a variable is unknown, or a key not for a file; a value is of the wrong kind.
     """
-    _check_variables(options, of_command)
+    check_variables(options, of_command)
     found: dict[str, Any] = {}
     notes = []
     path = find_file(Path.cwd())
@@ -216,8 +216,15 @@ def _checked(where: str, key: str, value: Any, parameter: Any) -> Any:
     return texts if parameter.multiple else texts[0]
 
 
-def _check_variables(options: Collection[str], of_command: OptionsOf) -> None:
-    """Refuse a variable that is about no option of any command, as a slip in it would count for nothing in silence."""
+def check_variables(options: Collection[str], of_command: OptionsOf) -> None:
+    """Refuse a variable that is about no option of any command, as a slip in it would count for nothing in silence.
+
+    Args:
+        options: Those of the command that is run.
+
+    Raises:
+        UsageError: There is one; the message has the nearest name.
+    """
     given = {name for name in os.environ if name.startswith(PREFIX) and not _OF_CLUSTERS.fullmatch(name)}
     unknown = given - _OTHER - {_variable(name) for name in (*options, *_OF_A_FILE)}
     if not unknown:

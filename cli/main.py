@@ -59,7 +59,9 @@ COMMANDS = {
 }
 """Modules of `commands`, in the order of the help, with the class of a command's options where it has one."""
 _UNSET = frozenset({"data", "fleet"})
-"""Commands that measure nothing and have commands of their own: no file and no variable sets their options."""
+"""Commands that measure nothing and have commands of their own: no file and no variable sets their options.
+
+A variable that is about no command is an error for them as well."""
 
 
 def _version(wanted: bool) -> None:
@@ -179,9 +181,11 @@ def _defaults(command: str, arguments: Sequence[str]) -> dict[str, Any]:
     """What options are without being typed, by command, as the parser reads it; stated on stderr."""
     if command not in COMMANDS or not {"-h", "--help"}.isdisjoint(arguments) or _COMPLETE in os.environ:
         return {}
-    from pipeprof.cli.config import defaults, fitting, is_needed
+    from pipeprof.cli.config import check_variables, defaults, fitting, is_needed
     from pipeprof.profiles.host.system_faults import has_current_folder
 
+    if command in _UNSET:
+        check_variables((), _options_of)
     if command in _UNSET or not has_current_folder() or not is_needed(Path.cwd()):
         return {}
     found, note = defaults(command, _options_of(command), _options_of)
@@ -298,6 +302,8 @@ def _usage_message(error: Exception, command: str, arguments: Sequence[str]) -> 
     option = getattr(error, "option_name", "")
     if option in _ATTACHING or (option == "-p" and command == "pipeprof run"):
         return _NO_ATTACHING
+    if form := _as_file(option, command):
+        return form
     meant = getattr(error, "possibilities", None) or _long_forms(error, option)
     for_script = _with_dashes(option, command, arguments)
     if meant:
@@ -310,6 +316,16 @@ def _usage_message(error: Exception, command: str, arguments: Sequence[str]) -> 
         return f"{getattr(error, 'message', error)}. The script's own arguments follow `--`: {for_script}"
     message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]
     return re.sub(r"(Did you mean '[^']*'), .*", r"\1?", message)
+
+
+def _as_file(option: str, command: str) -> str:
+    """What to give in place of an option that is the name of a file's format; empty for any other."""
+    from pipeprof.cli.formats.registry import extensions_of
+
+    ending = f".{option.removeprefix('--')}"
+    if ending not in extensions_of(command.removeprefix("pipeprof ")):
+        return ""
+    return f"No such option: {option}. A report has the format of its file's name: --out report{ending}"
 
 
 def _with_dashes(option: str, command: str, arguments: Sequence[str]) -> str:

@@ -43,7 +43,7 @@ POINTS = 0.10
 PAIRS = 3
 KILLS = 20
 GONE_SECONDS = 10.0
-MARK = "PIPEPROF_BENCHMARK_OF"
+MARK = "BENCHMARK_OF"
 """A variable of the environment by which all processes of a run are found."""
 ENDED = f"ended: the parent is killed {KILLS} times"
 
@@ -148,7 +148,11 @@ def ended(folder: Path) -> Json:
     """Kill the parent of a run at many moments and count what is left of it."""
     (folder / "spec.yaml").write_text(SPEC.replace("MAP", "slow").replace("SERVICE", "local"))
     # One that is not killed says how long it takes, so that the moments are spread over all phases.
-    whole = _killed(folder, 0, None)["seconds"]
+    alone = _killed(folder, 0, None)
+    if alone["exit_code"] != 0:
+        msg = f"the run that is not killed ends with {alone['exit_code']}"
+        raise ChildProcessError(msg)
+    whole = alone["seconds"]
     rows = [_killed(folder, number, whole * (number - 0.5) / KILLS) for number in range(1, KILLS + 1)]
     left = sum(row["left"] > 0 for row in rows)
     figures = {
@@ -188,6 +192,7 @@ def _killed(folder: Path, number: int, after: float | None) -> Json:
         "after_seconds": round(after or 0.0, 2),
         "seconds": round(seconds, 2),
         "phase": phase,
+        "exit_code": process.returncode,
         "processes": processes,
         "left": len(alive),
     }

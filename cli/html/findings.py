@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _CHANGED = re.compile(r"(?P<what>[\w. ()-]+): (?P<old>.+?) +→ +(?P<new>.+)")
 """A change of one value in one line."""
 _TONES = {"kept": "good", "ceiling": "", "unverified": "unclear", "rejected": ""}
+MOST_DRAWN = 10
+"""Changes whose pairs of measurements are drawn; of later ones they are in figures, which take a tenth of the bytes."""
 _ELSEWHERE = frozenset({"Stage", "Place", "Measured", "Rule", "Status"})
 """Labels of facts that a card has in other places."""
 
@@ -49,8 +51,8 @@ def proposals(profile: Profile, files: Files, idents: Idents) -> list[Part]:
     if not findings:
         blocks = list(build_findings(profile, complete=True))
         return [Shown(markup_of(blocks, idents))] if blocks else []
-    for number, finding in enumerate(findings, 1):
-        parts.append(_card(profile, finding, number, files, idents, folded=number > 1))
+    rules: dict[str, str] = {}
+    parts += [_card(profile, numbered, files, idents, rules) for numbered in enumerate(findings, 1)]
     further = list(build_further(profile, complete=True))
     if further:
         ident = idents.of("further changes tried")
@@ -76,7 +78,13 @@ class Files:
             yield Snippet(idents.of("plan"), label, self._plan, "fast.plan.json", folded=True)
 
 
-def _card(profile: Profile, finding: Finding, number: int, files: Files, idents: Idents, *, folded: bool) -> Card:
+def _card(profile: Profile, numbered: tuple[int, Finding], files: Files, idents: Idents, rules: dict[str, str]) -> Card:
+    """Build a card.
+
+    Args:
+        rules: Where the page has the text of each rule so far; that of a new one is added.
+    """
+    number, finding = numbered
     ident = idents.of(f"finding {number}")
     parts: list[Part] = [*_change(profile, finding, ident), *files.of_finding(number, idents)]
     seen: list[Part] = [Note(finding.sentence)] if finding.sentence and finding.rule not in WITHOUT_RULE else []
@@ -85,14 +93,18 @@ def _card(profile: Profile, finding: Finding, number: int, files: Files, idents:
     parts += [] if finding.status == "kept" else seen
     if kept := describe_kept(profile, finding.cache):
         parts.append(Note(kept))
+    drawn = list(pairs_of(finding.measured, f"{ident}-pairs", _shorter(finding.title), half=True))
     facts = list(_facts(profile, finding))
+    if drawn and number > MOST_DRAWN:
+        facts.append(("Pairs", ", ".join(value for figure in drawn if figure.table for _, value in figure.table.rows)))
+        drawn = []
     if facts:
         behind.append(Facts(facts))
-    behind += pairs_of(finding.measured, f"{ident}-pairs", _shorter(finding.title), half=True)
+    behind += drawn
     command = try_command(profile, finding)
     if command is not None:
         behind.append(Snippet(f"{ident}-try", "Measure it with", command))
-    behind += _rule(finding, ident)
+    behind += _rule(finding, ident, rules)
     if behind:
         how = "how it was measured" if finding.measured else "how it was predicted"
         parts.append(Fold(f"{ident}-evidence", "Evidence", behind, how))
@@ -106,7 +118,7 @@ def _card(profile: Profile, finding: Finding, number: int, files: Files, idents:
         effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[0],
         parts,
         _TONES[finding.status],
-        folded,
+        folded=number > 1,
     )
 
 
@@ -152,12 +164,20 @@ def _facts(profile: Profile, finding: Finding) -> Iterator[tuple[str, str]]:
         yield "Status", finding.reason
 
 
-def _rule(finding: Finding, ident: str) -> Iterator[Part]:
-    """Why it matters, and when not."""
+def _rule(finding: Finding, ident: str, rules: dict[str, str]) -> Iterator[Part]:
+    """Why it matters, and when not: once on the page, to which the other cards of the rule lead."""
+    from markupsafe import Markup
+
     from pipeprof.profiles.advise.rule import rule_named
 
     rule = rule_named(finding.rule) if finding.rule not in WITHOUT_RULE else None
-    if rule is not None:
+    if rule is None:
+        return
+    if rule.name in rules:
+        line = Markup('<p class="note">Rule <a href="#{}">{}</a>: {}</p>')
+        yield Shown(line.format(rules[rule.name], rule.name, rule.title))
+    else:
+        rules[rule.name] = f"{ident}-rule"
         pairs = [("Why it matters", rule.why), ("Fix", rule.fix), ("Ignore when", rule.ignore_when)]
         yield Fold(f"{ident}-rule", f"Rule {rule.name}", [Facts(pairs)], rule.title, printed=False)
 

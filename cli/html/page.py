@@ -33,6 +33,7 @@ def _environment() -> Environment:
 
     environment = Environment(
         loader=PackageLoader(_PACKAGE),
+        auto_reload=False,
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MOST_JSON = 400_000
 """Characters of the document that a page contains; a longer one is left out."""
+_LEAST_OF_SAMPLE = 45
+"""Characters that a sample of the series takes there: five values, each in a line with its indentation."""
 MOST_BLOCKS = 400
 """Blocks of one section in text."""
 _TONES = {"input": "bad", "step": "good", "balanced": "good"}
@@ -211,7 +213,9 @@ def folded(name: str, blocks: list[Block], idents: Idents) -> Iterator[Part]:
 
 
 def _json(profile: Profile, idents: Idents) -> Iterator[Part]:
-    yield from json_of(encode(profile).decode(), idents)
+    # Each number of a series has a line of its own: what is too long by them alone need not be written first.
+    if len(profile.series.seconds) * _LEAST_OF_SAMPLE <= MOST_JSON:
+        yield from json_of(encode(profile).decode(), idents)
 
 
 def json_of(text: str, idents: Idents) -> Iterator[Part]:

@@ -96,16 +96,17 @@ def _sampled(profile: Profile) -> Stretches | None:
 
 def bands_of(profile: Profile, first: float, last: float) -> list[Band]:
     """The phases between two moments, as the samples have them."""
-    found: list[Band] = []
+    starts: list[tuple[float, str]] = []
+    end = first
     for second, phase in zip(profile.series.seconds, profile.series.phase, strict=True):
         if not first <= second <= last:
             continue
         name = PHASES.get(phase, phase)
-        if found and found[-1].name == name:
-            found[-1] = Band(found[-1].start, second, name)
-        else:
-            found.append(Band(found[-1].end if found else second, second, name))
-    return found
+        if not starts or starts[-1][1] != name:
+            starts.append((end if starts else second, name))
+        end = second
+    ends = [start for start, _ in starts[1:]] + [end]
+    return [Band(start, until, name) for (start, name), until in zip(starts, ends, strict=False)]
 
 
 def over_time(profile: Profile) -> Iterator[Figure]:

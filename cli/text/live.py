@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pipeprof.cli.text.progress import TICK_SECONDS, LiveProgress, draws_on
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 _SHOWN = ("warmup", "measure")
 """Phases in which batches are taken one after the other."""
+MOST_STAGES = 20
+"""Stages with a row: each one takes half a millisecond to draw, which is CPU time of the measured machine."""
+_OTHER_LINES = 5
+"""Of the terminal: the progress, the heads, what is left out, the footer, and the cursor's."""
 
 
 def live_view(stream: TextIO, *, quiet: bool, verbose: bool) -> LiveView:
@@ -81,13 +86,17 @@ class LiveView(LiveProgress):
         table = Table.grid(padding=(0, 2))
         for column in range(6):
             table.add_column(justify="left" if column < 2 else "right", no_wrap=True, overflow="ellipsis")
-        if now.stages:
+        stages = _busiest(now.stages, min(MOST_STAGES, shutil.get_terminal_size().lines - _OTHER_LINES))
+        if stages:
             heads = ("stage", "", "elements/s", "threads busy", "buffer", f"held, {sizes.unit}")
             table.add_row(*(Text(head, style="bold") for head in heads))
-        for stage in now.stages:
+        for stage in stages:
             cells = (stage.name, stage.place, *_cells(stage), sizes.text(stage.bytes or None))
             table.add_row(*(Text(self._clean(cell)) for cell in cells))
-        return [table, Text(self._clean(_footer(now)), no_wrap=True, overflow="ellipsis")]
+        left_out = len(now.stages) - len(stages)
+        lines = [f"{left_out:,} more stages, less busy"] if left_out else []
+        below = [Text(self._clean(line), no_wrap=True, overflow="ellipsis") for line in (*lines, _footer(now))]
+        return [table, *below]
 
 
 class _Written:
@@ -106,6 +115,12 @@ class _Written:
 
     def flush(self) -> None:
         """Every text is flushed as it is written."""
+
+
+def _busiest(stages: Sequence[RunningStage], most: int) -> list[RunningStage]:
+    """The stages in which most threads work, in their order; at least one."""
+    order = sorted(range(len(stages)), key=lambda place: -(stages[place].busy or 0.0))
+    return [stages[place] for place in sorted(order[: max(most, 1)])]
 
 
 def _cells(stage: RunningStage) -> tuple[str, str, str]:

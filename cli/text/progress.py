@@ -167,6 +167,8 @@ class LiveProgress(LineProgress):
         self._last_draw = float("-inf")
         self._expected: float | None = None
         self._done: tuple[float, float | None] = (0.0, None)
+        self._first: tuple[float, float] | None = None
+        self._forecast: float | None = None
         self._standing = ""
         self._ends_at: tuple[float, str] | None = None
         self._making: tuple[str, int, int] | None = None
@@ -180,6 +182,8 @@ class LiveProgress(LineProgress):
             self._end_phase()
             self._phase, self._began, self._rate = name, self._clock(), None
             self._expected, self._done, self._standing, self._making = seconds_expected, (0.0, None), "", None
+            self._first = None
+            self._forecast = None if seconds_expected is None else self._began + seconds_expected
             self._draw(at_once=True)
         self._keep_drawing()
 
@@ -188,6 +192,7 @@ class LiveProgress(LineProgress):
         with self._lock:
             self._rate = rate if rate is not None else self._rate
             self._done, self._expected = (done, total), None
+            self._forecast = self._forecast if total is None else self._forecast_at(done, total)
             self._draw()
 
     def standing(self, words: str) -> None:
@@ -257,13 +262,21 @@ class LiveProgress(LineProgress):
         done, total = self._done
         now = self._clock()
         if total and not self._standing:
-            left = (now - self._began) / done * (total - done) if done > 0 else None
+            left = self._forecast - now if self._forecast is not None else None
             words = f", {_whole(left)} left" if left is not None and left > 0.5 else ""
             return f"{min(done / total, 1.0):.0%}{words}"
         if self._ends_at is not None:
             end, what = self._ends_at
             return f"at most {_whole(end - now)} left{what and ' of '}{what}" if end - now > 0.5 else ""
         return _whole(now - self._began) if self._expected is None and now - self._began >= LONG_SECONDS else ""
+
+    def _forecast_at(self, done: float, total: float) -> float | None:
+        """When all will be done at the pace since the first word of it: before it, processes start for a while."""
+        now = self._clock()
+        if self._first is None or done < self._first[1]:
+            self._first = (now, done)
+        began, start = self._first
+        return now + (now - began) / (done - start) * (total - done) if done > start else self._forecast
 
     def _line(self, text: str) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -28,33 +28,28 @@ _FREE_TEXT = words_of(
 _PATHS = frozenset({"file", "profile"})
 """Fields that are one path, which may have spaces."""
 _NUMERIC = frozenset({int, float, bool, type(None), Ellipsis})
+_HOLDERS = (Model, Record, dict, list, tuple)
+"""Values that others are in."""
 _FLAG = re.compile(r"--?(?P<name>[A-Za-z][\w.-]{0,99})")
 
 
 def redact(document: _Document, private: Private | None = None) -> _Document:
     """A copy without what must not be seen; host names and variables of the document itself count, too."""
     known = private or Private()
-    hosts = [name for host in _hosts(document) for name in (host, host.split(".")[0])]
-    hider = Hider(replace(known, names=(*known.names, *hosts), values={**known.values, **dict(_variables(document))}))
+    hosts: list[str] = []
+    variables: dict[str, str] = {}
+    for key, value in _entries(document, {"host", "variables"}):
+        if key == "host":
+            name = value.get("name") if isinstance(value, dict) else getattr(value, "name", value)
+            hosts += [name, name.split(".")[0]] if isinstance(name, str) else []
+        elif isinstance(value, dict):
+            variables |= {name: text for name, text in value.items() if isinstance(text, str)}
+    hider = Hider(replace(known, names=(*known.names, *hosts), values={**known.values, **variables}))
     return type(document).model_validate(_model(document, hider, free=False))
 
 
-def _hosts(document: Any) -> Iterator[str]:
-    for key, value in _entries(document):
-        if key == "host":
-            name = value.get("name") if isinstance(value, dict) else getattr(value, "name", value)
-            if isinstance(name, str):
-                yield name
-
-
-def _variables(document: Any) -> Iterator[tuple[str, str]]:
-    for key, value in _entries(document):
-        if key == "variables" and isinstance(value, dict):
-            yield from ((name, text) for name, text in value.items() if isinstance(text, str))
-
-
-def _entries(value: Any) -> Iterator[tuple[str, Any]]:
-    """All entries of all mappings and parts of a document that may have a text."""
+def _entries(value: Any, names: Collection[str]) -> Iterator[tuple[str, Any]]:
+    """The entries of these names, of all mappings and parts of a document that may have a text."""
     todo = [value]
     while todo:
         part = todo.pop()
@@ -64,11 +59,10 @@ def _entries(value: Any) -> Iterator[tuple[str, Any]]:
         elif isinstance(part, dict):
             entries = [(str(key), item) for key, item in part.items()]
         else:
-            if isinstance(part, (list, tuple)):
-                todo += part
+            todo += [item for item in part if isinstance(item, _HOLDERS)]
             continue
-        yield from entries
-        todo += [item for _, item in entries]
+        yield from (entry for entry in entries if entry[0] in names)
+        todo += [item for _, item in entries if isinstance(item, _HOLDERS)]
 
 
 @cache
@@ -107,7 +101,7 @@ def _model(model: Model | Record, hider: Hider, *, free: bool) -> dict[str, obje
     found: dict[str, object] = {}
     for name, words in vocabularies.items():
         value = getattr(model, name)
-        kept = words is None or (isinstance(value, str) and value in words)
+        kept = words is None or value is None or (isinstance(value, str) and value in words)
         found[name] = value if kept else _entry(name, value, hider, words or frozenset(), free=free)
     return found
 

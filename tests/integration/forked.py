@@ -33,7 +33,7 @@ import psutil
 from integration.left_over import MARK, left
 
 from pipeprof.pipelines.target.import_path import Interpreter
-from pipeprof.profiles.harness import fork_server, process
+from pipeprof.profiles.harness import describe_function, fork_server, process
 from pipeprof.profiles.harness.process import StartedProcess
 from pipeprof.profiles.host.run_family import RunFamily
 
@@ -130,6 +130,32 @@ def _fork(
         main([str(to_worker), str(from_worker), str(stacks)])
     finally:
         os._exit(1)
+
+
+def _ask(module: str, job: str, *, seconds: float | None = None) -> tuple[bytes, str, int]:
+    """As `ask_worker`, of a copy; `PATIENCE` ends it with its command."""
+    del seconds
+    with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as prints, tempfile.TemporaryFile() as orders:
+        orders.write(job.encode())
+        orders.seek(0)
+        pid = os.fork()
+        if not pid:
+            try:
+                os.setsid()
+                _signals_as_usual()
+                for at, file in enumerate((orders, prints, prints)):
+                    os.dup2(file.fileno(), at)
+                sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - of this process
+                sys.argv = [module, str(answers.fileno())]
+                importlib.import_module(f"pipeprof.profiles.worker.{module}").main()
+            finally:
+                os._exit(1)
+        code = Copy(pid).wait()
+        answers.seek(0)
+        prints.seek(0)
+        output = process.WorkerOutput()
+        output.add(prints.read())
+        return answers.read(), output.users() or "", code or 0
 
 
 def _signals_as_usual() -> None:
@@ -345,6 +371,7 @@ def _run(order: _Order, errors: int) -> None:
         gc.freeze()
         process.start_process = _fork  # type: ignore[assignment]
         fork_server.ForkServers.start = lambda _servers, *given: _fork(*given)  # type: ignore[assignment]
+        describe_function.ask_worker = _ask
         exec(order.code, vars(sys.modules["__main__"]))
         code = 0
     except SystemExit as end:

@@ -58,9 +58,9 @@ def failed(ended: Ended, code: int = 5) -> Ended:
 
 
 def test_a_hang_is_ended_and_its_line_is_named(tmp_path: Path) -> None:
-    ended = failed(run(tmp_path, f"{TARGETS}:hangs", "--timeout", "4"))
+    ended = failed(run(tmp_path, f"{TARGETS}:hangs", "--timeout", "8"))
     assert ended.profile.errors[0].code == "hung"
-    assert "The pipeline hangs: no progress for 4 s (--timeout) in phase" in ended.paragraph
+    assert "The pipeline hangs: no progress for 8 s (--timeout) in phase" in ended.paragraph
     line = TARGETS.read_text().splitlines()[ended.profile.errors[0].line - 1]
     assert "time.sleep(3600)" in line
 

@@ -173,8 +173,8 @@ CASES = {
         "os.kill(os.getpid(), signal.SIGSTOP)",
         5,
         "hung",
-        "The process was stopped (SIGSTOP, or a debugger) and not continued: no progress for 3 s (--timeout)",
-        ("--timeout", "3"),
+        "The process was stopped (SIGSTOP, or a debugger) and not continued: no progress for 6 s (--timeout)",
+        ("--timeout", "6"),
     ),
     "few open files": Case(
         "[os.open('/dev/null', os.O_RDONLY) for _ in range(10**6)]", 5, "raised", "Too many open files"

@@ -75,18 +75,19 @@ def installed(environment: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("name", "version"), [("tensorflow", "2.17.1"), ("tensorflow-cpu", "2.21.0"), ("tf-nightly", "2.22.0")]
+    "own", [{"tensorflow": "2.17.1"}, {"tensorflow-cpu": "2.21.0", "tf-nightly": "2.22.0"}], ids=" and ".join
 )
 def test_the_line_neither_replaces_nor_doubles_a_tensorflow(
-    name: str, version: str, index: Path, environment: Path
+    own: dict[str, str], index: Path, environment: Path
 ) -> None:
-    put(name, version, index, environment)
+    for name, version in own.items():
+        put(name, version, index, environment)
     pip = f"{sys.executable} -m pip --python {environment}/bin/python --disable-pip-version-check -q"
     options = f"--no-index --find-links {index}"
     line = documented().replace("pip install", f"{pip} install {options}")
     subprocess.run(["/bin/sh", "-c", line], check=True)
     found = installed(environment)
-    assert {key: value for key, value in found.items() if key.startswith(("tensorflow", "tf-"))} == {name: version}
+    assert {key: value for key, value in found.items() if key.startswith(("tensorflow", "tf-"))} == own
     assert found["pipeprof"] == "1.0"
     needed = [
         one for one in metadata.requires("pipeprof") or [] if "extra ==" not in one and "python_version" not in one

@@ -21,6 +21,14 @@ def make():
     dataset = tf.data.Dataset.range(1000).repeat()
     return dataset.map(slow, num_parallel_calls=tf.data.AUTOTUNE).batch(8)
 """
+# The pipeline as it is warms up for less long than for users; with workers, all is as for them.
+SCALE = f"""{forked.SHORT}
+from pipeprof.cli.commands import scale
+from pipeprof.cli.main import main
+
+scale.WARM_SECONDS = 0.3
+main()
+"""
 CORES = 4
 """Of a worker: more than a small machine has, so that everything is scaled down."""
 
@@ -32,7 +40,7 @@ def scaled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Profile, str
     (folder / "targets.py").write_text(TARGETS)
     words = ["scale", "targets.py:make", "--measure", "1", "--worker-cores", str(CORES), "--no-verify", "--no-lock"]
     words += ["--seconds", "0.4", "--budget", "1", "--out", "out.json"]
-    done = forked.run(words, folder, PIPEPROF_CACHE_DIR=str(folder / "cache"))
+    done = forked.run(words, folder, SCALE, PIPEPROF_CACHE_DIR=str(folder / "cache"))
     assert done.returncode == 0, done.stderr
     profile = Profile.model_validate_json((folder / "out.json").read_text())
     return folder, profile, done.stdout

@@ -475,7 +475,7 @@ def test_what_the_users_code_says_is_kept_apart(tmp_path: Path) -> None:
 
 def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path) -> None:
     words = [
-        "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "5000", "--no-lock", "--no-verify",
+        "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "50", "--no-lock", "--no-verify",
         "--json", "-q", "--out", str(tmp_path / "p.json"),
     ]  # fmt: skip
     done = forked.run(words, USERS)

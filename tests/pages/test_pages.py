@@ -255,9 +255,9 @@ def test_copy_takes_the_whole_text(browser: Browser, file_of: Callable[[str], Pa
     browser.evaluate(
         "Object.defineProperty(navigator, 'clipboard', {value: {writeText: text => { window.copied = text; }}})"
     )
-    browser.evaluate("document.querySelector('button[data-copy]').click()")
+    browser.evaluate("document.querySelector('.bar button').click()")
     assert "+stages: [{prefetch: {buffer_size: 2}}]" in browser.evaluate("window.copied")
-    assert browser.evaluate("document.querySelector('button[data-copy]').textContent") == "Copied"
+    assert browser.evaluate("document.querySelector('.bar button').textContent") == "Copied"
 
 
 def test_a_link_opens_what_it_leads_to(browser: Browser, file_of: Callable[[str], Path]) -> None:

@@ -1,4 +1,4 @@
-"""A JAX loop on a GPU, fed by tf.data: `python jax_loop.py --truth` times the step alone, without pipeprof."""
+"""A JAX loop on a GPU, fed by tf.data: `python jax_loop.py --truth FOLDER` times it without pipeprof."""
 
 import os
 import time
@@ -29,23 +29,40 @@ def update(params, weights, batch):
     return params - 0.01 * gradient, loss + 0 * product[0, 0].astype(jnp.float32)
 
 
-if given.truth:
-    iterator = feed.batches(given.stall).repeat().as_numpy_iterator()
-    batch = jax.device_put(next(iterator))
-    for timed in (False, True):
-        began = time.perf_counter()
-        for _ in range(20):
-            params, loss = update(params, weights, batch)
-        loss.block_until_ready()
-        if timed:
-            print(f"a step alone takes {50 * (time.perf_counter() - began):.1f} ms")
-    began = time.perf_counter()
-    for _ in range(100):
-        params, loss = update(params, weights, next(iterator))
+def timed(count, batches):
+    """Take so many steps; returns the milliseconds of one, and those in which the host waited for its batch."""
+    global params
+    fetch, began = 0.0, time.perf_counter()
+    for _ in range(count):
+        asked = time.perf_counter()
+        batch = next(batches)
+        fetch += time.perf_counter() - asked
+        params, loss = update(params, weights, batch)
         if given.reads:
             loss.block_until_ready()
     loss.block_until_ready()
-    print(f"with its batch {10 * (time.perf_counter() - began):.1f} ms")
+    return round(1e3 * (time.perf_counter() - began) / count, 2), round(1e3 * fetch / count, 2)
+
+
+def forever(batch):
+    """The same batch again and again."""
+    while True:
+        yield batch
+
+
+if given.truth:
+    import traced
+
+    fed, held = feed.batches(given.stall).repeat().as_numpy_iterator(), feed.picture()
+    timed(10, fed)
+    alone, _ = timed(50, forever(jax.device_put(held)))
+    copied, _ = timed(50, forever(held))
+    with feed.nvml() as utilisation:
+        interval, fetch = timed(200, fed)
+        nvml = utilisation()
+    with traced.into(given.truth):
+        under_trace, _ = timed(50, fed)
+    feed.say(alone_ms=alone, copied_ms=copied, interval_ms=interval, fetch_ms=fetch, nvml=nvml, traced_ms=under_trace)
 else:
     for _ in range(50):
         for batch in feed.batches(given.stall).as_numpy_iterator():

@@ -1,4 +1,4 @@
-"""A PyTorch loop on a GPU, fed by tf.data: `python torch_loop.py --truth` times it by events, without pipeprof."""
+"""A PyTorch loop on a GPU, fed by tf.data: `python torch_loop.py --truth -` times it by events, without pipeprof."""
 
 import statistics
 import time
@@ -36,19 +36,33 @@ def marked():
     return event
 
 
-if given.truth:
-    iterator = feed.batches(given.stall).repeat().as_numpy_iterator()
-    for _ in range(10):
-        step(next(iterator))
+def timed(count, batches):
+    """Take so many steps; returns the milliseconds of one, and those in which the GPU waited for its batch."""
     waits, began = [], time.perf_counter()
-    for _ in range(100):
+    for _ in range(count):
         before = marked()
-        batch = next(iterator)
+        batch = next(batches)
         waits.append((before, marked()))
         step(batch)
     torch.cuda.synchronize()
-    wait = statistics.median(before.elapsed_time(after) for before, after in waits)
-    print(f"a step takes {10 * (time.perf_counter() - began):.1f} ms, in which the GPU waits {wait:.3f} ms for data")
+    interval = 1e3 * (time.perf_counter() - began) / count
+    return round(interval, 2), round(statistics.median(before.elapsed_time(after) for before, after in waits), 4)
+
+
+def forever(batch):
+    """The same batch again and again."""
+    while True:
+        yield batch
+
+
+if given.truth:
+    fed = feed.batches(given.stall).repeat().as_numpy_iterator()
+    timed(10, fed)
+    copied, _ = timed(50, forever(feed.picture()))
+    with feed.nvml() as utilisation:
+        interval, wait = timed(200, fed)
+        nvml = utilisation()
+    feed.say(copied_ms=copied, interval_ms=interval, wait_ms=wait, nvml=nvml)
 else:
     for _ in range(50):
         for batch in feed.batches(given.stall).as_numpy_iterator():

@@ -1,8 +1,12 @@
 "use strict";
-for (const button of document.querySelectorAll("button[data-copy]")) {
-  button.hidden = false;
+// Without this script a button would do nothing: it makes them.
+for (const bar of document.querySelectorAll(".bar")) {
+  const button = document.createElement("button");
+  button.type = "button";
+  button.textContent = "Copy";
+  bar.insertBefore(button, bar.querySelector("a"));
   button.addEventListener("click", async () => {
-    const shown = document.getElementById(button.dataset.copy);
+    const shown = bar.parentElement.querySelector("pre");
     try {
       await navigator.clipboard.writeText(shown.textContent);
     } catch {

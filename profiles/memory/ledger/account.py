@@ -194,7 +194,11 @@ def _at_pools_peak(readings: Mapping[str, MemoryReading], name: str) -> str:
 
 
 def state_buffers(profile: Profile, ledger: Ledger) -> None:
-    """State of a stage what the ledger says that it held: one number in tables, ledger and findings."""
+    """State of a stage what the ledger says that it held: one number in tables, ledger and findings.
+
+    Places of a prefetch that the ledger takes for filled between two readings are in flight, not in its buffer: the
+    buffer of a slow pipeline is empty at each reading.
+    """
     elements = {buffer.stage: buffer.elements for buffer in ledger.buffers}
     uncounted = {buffer.stage for buffer in ledger.buffers if not buffer.counted}
     for stage in profile.stages or ():
@@ -202,8 +206,10 @@ def state_buffers(profile: Profile, ledger: Ledger) -> None:
         if any(entry.how == "model" for entry in mine) and stage.gives_handles:
             stage.buffered_bytes = None
         elif mine and (stage.buffered_bytes is not None or any(entry.owner in ELEMENT_OWNERS for entry in mine)):
-            stage.buffered_bytes = sum(entry.bytes for entry in mine)
-            stage.buffered_elements = elements.get(stage.id, stage.buffered_elements)
+            held = sum(entry.bytes - (entry.passing if entry.owner == "prefetch" else 0) for entry in mine)
+            if held > 0 or not stage.buffered_bytes:
+                stage.buffered_bytes = max(0, held)
+                stage.buffered_elements = elements.get(stage.id, stage.buffered_elements)
         elif stage.id in uncounted:
             stage.buffered_bytes = None
 

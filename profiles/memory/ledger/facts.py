@@ -79,6 +79,8 @@ class Entry:
     what: str | None = None
     place: tuple[str, int, str | None] | None = None
     """The user's file, line and function that made most of it, where that is known."""
+    passing: int = 0
+    """Bytes of it in flight, on their way into a buffer or out of it."""
 
 
 @dataclass(frozen=True)

@@ -277,8 +277,8 @@ def _merge_entries(entries: Iterable[Entry]) -> list[Entry]:
         else:
             found.setdefault(key, entry)
     for where, nbytes in making.items():
-        found[where] = replace(found[where], what=f"{in_words(nbytes)} of it {IN_FLIGHT}")
-    return list(found.values())
+        found[where] = replace(found[where], what=f"{in_words(nbytes)} of it {IN_FLIGHT}", passing=nbytes)
+    return [replace(entry, passing=entry.bytes) if entry.what == IN_FLIGHT else entry for entry in found.values()]
 
 
 def _slack(facts: LedgerFacts, residue: Sequence[Entry], holes: float, *, pooled: bool) -> list[Entry]:

@@ -142,7 +142,7 @@ def test_a_variable_that_is_no_option_is_an_error(
 ) -> None:
     monkeypatch.setenv(variable, "4")
     said = f"pipeprof: error: {variable}: no option of this name{f' — did you mean {meant}?' if meant else ''}\n"
-    for words in (["check", "a.yaml"], ["explain", "E101"]):
+    for words in (["check", "a.yaml"], ["explain", "E101"], ["data", "list"], ["fleet", "top"]):
         found = pipeprof(*words)
         assert (found.code, found.out, found.err) == (2, "", said)
     assert pipeprof("check", "--help").code == 0
@@ -155,7 +155,8 @@ def test_variables_of_other_commands_and_of_others_are_no_error(
     others = ("PORT", "PORT_80_TCP_ADDR", "SERVICE_HOST", "WORKER_SERVICE_PORT_GRPC", "WORKER_PORT_80_TCP")
     for name in (*config._OTHER, *(f"PIPEPROF_{one}" for one in ("MAX_PAIRS", "WRITE", "B_SET", *others))):
         monkeypatch.setenv(name, "")
-    assert pipeprof("check", "a.yaml").code == 0
+    for words in (["check", "a.yaml"], ["data", "list"]):
+        assert pipeprof(*words).code == 0
 
 
 def test_every_variable_in_the_source_is_known() -> None:

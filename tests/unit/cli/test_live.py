@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from pipeprof.cli.text.live import LiveView, live_view
+from pipeprof.cli.text.live import MOST_STAGES, LiveView, live_view
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.view.running import Running, RunningStage
 from tests.unit.cli.test_main import Pipeprof
@@ -47,6 +48,23 @@ def test_the_pipeline_stands_below_the_line_while_steps_run() -> None:
     clock.now += 1
     view.phase("trace", None)
     assert "decode" not in stream.text.rpartition("tracing")[2]
+    view.close()
+
+
+@pytest.mark.parametrize(("lines", "rows"), [("24", 19), ("60", MOST_STAGES), ("8", 3)])
+def test_of_many_stages_those_that_work_most_are_drawn(lines: str, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINES", lines)
+    stages = tuple(replace(DECODE, name=f"step_{number:03}", busy=number % 100 / 10) for number in range(300))
+    stream = Stream(terminal=True)
+    view = LiveView(stream)
+    view.watch(lambda: replace(NOW, stages=stages))
+    view.phase("measure", 10.0)
+    shown = re.findall(r"step_(\d+)", stream.text)
+    # Three stages have each number of threads.
+    busiest = sorted(range(300), key=lambda number: (-(number % 100), number))[:rows]
+    assert shown == [f"{number:03}" for number in sorted(busiest)]
+    assert f"{300 - rows} more stages, less busy" in stream.text
+    assert "memory 1.27 GiB" in stream.text
     view.close()
 
 

@@ -122,6 +122,11 @@ def test_the_table_has_every_code_that_an_error_can_end_with() -> None:
         (["frobnicate", "a.yaml"], "No such command 'frobnicate'.", "pipeprof"),
         (["--foo"], "No such option: --foo", "pipeprof"),
         (["run"], "Missing argument 'TARGET'.", "pipeprof run"),
+        (
+            ["show", "--html"],
+            "No such option: --html. A report has the format of its file's name: --out report.html",
+            "pipeprof show",
+        ),
         (["run", "a.yaml", "--sett"], "No such option: --sett. Did you mean --set?", "pipeprof run"),
         (
             ["run", "train.py", "--epochs", "3", "--lr=1 e"],

@@ -98,6 +98,26 @@ def test_live_line_has_phase_rate_and_eta() -> None:
     assert "\n" not in stream.text
 
 
+def test_the_time_left_is_that_of_the_pace_and_shrinks_while_nothing_is_heard() -> None:
+    stream, clock = Stream(terminal=True), Clock()
+    progress = LiveProgress(stream, clock=clock)
+    progress.phase("pair 1: three fresh processes", None)
+    # They start for a while, which says nothing about the rounds.
+    clock.now += 14
+    progress.tick(None, 2.0, 42.0)
+    assert drawn(stream) == "pipeprof: pair 1: three fresh processes, 5%"
+    clock.now += 1
+    progress.tick(None, 3.0, 42.0)
+    assert drawn(stream) == "pipeprof: pair 1: three fresh processes, 7%, 39 s left"
+    clock.now += 10
+    progress._draw_until(Closed())
+    assert drawn(stream) == "pipeprof: pair 1: three fresh processes, 7%, 29 s left"
+    progress.phase("pair 2: three fresh processes", None)
+    clock.now += 14
+    progress.tick(None, 2.0, 42.0)
+    assert drawn(stream) == "pipeprof: pair 2: three fresh processes, 5%"
+
+
 def drawn(stream: Stream) -> str:
     return stream.text.rpartition("\x1b[K")[2]
 
@@ -169,7 +189,7 @@ def test_a_closed_progress_has_no_thread_left() -> None:
         progress.data("photos", 1, 2)
         (ticker,) = [one for one in threading.enumerate() if one.name == "progress"]
         progress.close()
-        ticker.join(10)
+        ticker.join(60)
         assert not ticker.is_alive()
 
 

@@ -155,7 +155,7 @@ def sessions(true: float, spread: float, noisier: float, count: int):
 @pytest.mark.parametrize("noisier", [1.0, 2.0])
 def test_a_gate_is_wrong_in_one_of_a_hundred_at_most(true, wrong, spread, noisier):
     # Where nothing else is near one in a hundred, a few sessions show it.
-    count = 4000 if (spread, noisier) == (0.05, 2.0) else 500
+    count = 4000 if (true, spread, noisier) == (0.0, 0.05, 2.0) else 500
     assert sum(verdict == wrong for verdict in sessions(true, spread, noisier, count)) <= count / 100
 
 

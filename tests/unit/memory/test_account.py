@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,9 +14,10 @@ from pipeprof.profiles.constants import PATH_BYTES
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import PhaseName, Training
-from pipeprof.profiles.document.stages import Component
-from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, LedgerInput, account, before_running
+from pipeprof.profiles.document.stages import Component, Stage
+from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, LedgerInput, account, before_running, state_buffers
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
+from pipeprof.profiles.memory.ledger.facts import Entry, Ledger
 from pipeprof.profiles.memory.ledger.held import held_buffers, in_flight_batches, window_buffers
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport, PythonObjects
@@ -435,3 +437,21 @@ def test_few_bytes_without_an_owner_are_not_those_of_windows(live: int, owned: i
     readings = [*report().readings[:-1], reading("measure", 500 + live // MB, live // MB)]
     account(seen.profile, LedgerInput(report(readings=readings, batch_bytes=0), looks, seen, origin=0.0))
     assert sum(one.bytes for one in memory.ledger or () if one.owner == "batch") // MB == pytest.approx(owned, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("owner", "nbytes", "passing", "model", "held"),
+    [
+        ("prefetch", 2 * MB, 2 * MB, 0, 0),
+        ("prefetch", 2 * MB, 2 * MB, 4 * MB, 4 * MB),
+        ("prefetch", 3 * MB, 1 * MB, 0, 2 * MB),
+        ("parallel", 3 * MB, 1 * MB, 0, 3 * MB),
+    ],
+)
+def test_what_passes_a_prefetch_is_not_in_its_buffer(
+    owner: Any, nbytes: int, passing: int, model: int, held: int
+) -> None:
+    row = Stage(id="stages.0", op="prefetch", origin="written", buffered_bytes=model, buffered_elements=1)
+    profile: Any = SimpleNamespace(stages=[row])
+    state_buffers(profile, Ledger([Entry(owner, "stages.0", nbytes, "model", passing=passing)]))
+    assert row.buffered_bytes == held

@@ -122,6 +122,7 @@ def test_an_entry_says_how_much_of_it_was_in_the_making() -> None:
     (one,) = [entry for entry in reconcile(facts).entries if entry.owner == "shuffle"]
 
     assert one.what == "47.7 MiB of it in flight"
+    assert one.passing == 50 * MB
 
 
 def test_tensors_that_leak_are_nobodys() -> None:

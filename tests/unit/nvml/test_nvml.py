@@ -91,7 +91,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Any:
 
         one = GpuWatch(wait)
         one.start()
-        assert over.wait(10)
+        assert over.wait(60)
         return one.stop()
 
     return watch

@@ -69,7 +69,7 @@ def records(record_class: type) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("name", [name for name, _ in MESSAGES])
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_each_message_comes_through_its_line(name, data):
     message = data.draw(records(WorkerMessage.classes[name]))
@@ -80,7 +80,7 @@ def test_each_message_comes_through_its_line(name, data):
 
 
 @pytest.mark.parametrize("record_class", [job.Job, describe.DescribeJob, describe.DescribeAnswer])
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_each_job_comes_through_its_line(record_class, data):
     record = data.draw(records(record_class))
