@@ -96,6 +96,10 @@ def from_id(address: str):
 LINES = {line.partition("# line: ")[2]: number for number, line in enumerate(TARGETS.splitlines(), 1)}
 
 
+LOOKED_AT = ("--seconds", "2")
+"""Long enough for looks at the machine's cores, however late they come."""
+
+
 @dataclass
 class Cluster:
     """A dispatcher and workers, each a process."""
@@ -177,7 +181,7 @@ stages:
 def test_the_stages_of_a_spec_before_the_service_are_on_its_workers(cluster: Cluster, tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(SPEC.format(address=cluster.address))
-    code, profile, said = profiled(tmp_path, "spec.yaml")
+    code, profile, said = profiled(tmp_path, "spec.yaml", *LOOKED_AT)
     assert code == 0, said
     assert profile.stages is not None
     rows = {stage.id: (stage.op, stage.remote, stage.executed) for stage in profile.stages if stage.origin == "written"}
@@ -328,7 +332,7 @@ measure: {workers: 2, worker_cores: 1}
 def test_a_local_service_is_started_for_the_run_and_is_its_own(tmp_path: Path) -> None:
     """With a job's name as well: no one else can read from it."""
     (tmp_path / "spec.yaml").write_text(LOCAL)
-    code, profile, said = profiled(tmp_path, "spec.yaml")
+    code, profile, said = profiled(tmp_path, "spec.yaml", *LOOKED_AT)
     assert code == 0, said
     row = next(stage for stage in profile.stages or () if stage.service is not None)
     assert row.service is not None
