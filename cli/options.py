@@ -483,7 +483,10 @@ def age_of(flag: str, text: str) -> float:
     days = text.strip().removesuffix("d")
     if text.strip().endswith("d") and days.isdecimal() and int(days) > 0:
         return 86_400.0 * int(days[:6])
-    return duration(flag, text) or 0.0
+    try:
+        return duration(flag, text) or 0.0
+    except UsageError:
+        raise UsageError(f"{flag}: got {text!r}, expected an age such as 30d, 12h or 90m") from None
 
 
 def _seconds_of(clock: re.Match[str]) -> float:

@@ -55,7 +55,7 @@ def test_only_own_files_of_that_age_are_removed(options: list[str], names: set[s
         (["--profiles"], "give --older AGE such as 30d, or --all"),
         (["--profiles", "--older", "3d", "--all"], "give --older AGE such as 30d, or --all"),
         (["--profiles", "old"], "--profiles removes by age"),
-        (["--profiles", "--older", "soon"], "--older: got 'soon', expected a duration"),
+        (["--profiles", "--older", "soon"], "--older: got 'soon', expected an age such as 30d, 12h or 90m"),
         (["--profiles", "--older", "30"], "--older: 30 has no unit — did you mean 30d"),
         (["--older", "30d", "--all"], "--older is about saved profiles: add --profiles"),
     ],
