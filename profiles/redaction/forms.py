@@ -24,7 +24,7 @@ class Form:
     Attributes:
         marks: Lowercase texts: where none of them stands, the form is not searched.
         expression: The form; a group ``secret`` is what is hidden, without one all of it.
-        flags: Of the expression.
+        flags: Those of `re`, such as for letters of both cases.
         check: Whether a match is a secret; None for always.
     """
 
