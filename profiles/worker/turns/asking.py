@@ -1,0 +1,62 @@
+"""The thread that asks for batches: how long it computes between two steps, and the same on a slower machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.steps.kind import BatchConsumer, StepFacts
+from pipeprof.pipelines.steps.simulated_device import Clock, HostClock
+
+
+class Asking(BatchConsumer):
+    """A step, and what the thread computes from the end of its wait until it has the next batch.
+
+    Where all is scaled down by one factor, a process that is held to its share is stopped only while it uses more, and
+    this thread alone hardly ever does. So it waits for as long as it would compute longer.
+
+    Attributes:
+        seconds: CPU time of the thread so far.
+
+    Args:
+        factor: Speed of the thread; 1 for that of the machine.
+        cpu: The thread's CPU time in nanoseconds.
+        clock: On which it waits.
+    """
+
+    def __init__(
+        self,
+        step: BatchConsumer,
+        factor: float = 1.0,
+        cpu: Callable[[], int] = time.thread_time_ns,
+        clock: Clock | None = None,
+    ) -> None:
+        self._step = step
+        self._cpu = cpu
+        self._clock = clock or HostClock()
+        self._longer = 1 / factor - 1
+        self._since = cpu()
+        self.seconds = 0.0
+
+    def wait(self) -> tuple[int, int]:
+        """Wait as the step does; what the thread computes counts from then on."""
+        waited = self._step.wait()
+        self._since = self._cpu()
+        return waited
+
+    def submit(self, batch: Any) -> tuple[int, int]:
+        """Hand over a batch, as late as a thread of this speed has it."""
+        used = self._cpu() - self._since
+        self.seconds += used / 1e9
+        if self._longer:
+            self._clock.sleep_until(self._clock.now() + round(used * self._longer))
+        return self._step.submit(batch)
+
+    def shift(self, pause: int) -> None:
+        """Move the step's time line."""
+        self._step.shift(pause)
+
+    def told(self) -> StepFacts:
+        """What is known of the step."""
+        return self._step.told()
