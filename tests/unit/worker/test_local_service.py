@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pipeprof.profiles.worker import local_service as module
 from pipeprof.profiles.worker.local_service import LocalService, cores_of, start_local_service, wait_for_end
 
 
@@ -55,23 +56,18 @@ def test_workers_share_the_cores_in_turns() -> None:
 
 def serving_nothing() -> Any:
     """A module like tensorflow whose servers do nothing."""
-    listening = []
-
-    def listen(port: int) -> None:
-        listening.append(socket.create_server(("localhost", port)))
-
     made = SimpleNamespace(target="grpc://localhost:1")
     names = ("DispatchServer", "DispatcherConfig", "WorkerServer", "WorkerConfig")
     service = SimpleNamespace(**dict.fromkeys(names, lambda *_config, **_more: made))
-    profiler = SimpleNamespace(server=SimpleNamespace(start=listen), Trace=lambda _name: socket.socket())
-    return SimpleNamespace(
-        data=SimpleNamespace(experimental=SimpleNamespace(service=service)),
-        profiler=SimpleNamespace(experimental=profiler),
-    )
+    experimental = SimpleNamespace(service=service, Trace=lambda _name: nullcontext())
+    return SimpleNamespace(**dict.fromkeys(("data", "profiler"), SimpleNamespace(experimental=experimental)))
 
 
 @pytest.mark.parametrize("yields", [True, False])
-def test_workers_leave_their_cores_to_others_only_where_that_is_asked(*, yields: bool) -> None:
+def test_workers_leave_their_cores_to_others_only_where_that_is_asked(
+    monkeypatch: pytest.MonkeyPatch, *, yields: bool
+) -> None:
+    monkeypatch.setattr(module, "start_profiler", lambda _tf: 1)
     service = start_local_service(serving_nothing(), 1, 1, yields=yields)
     try:
         dispatcher, worker = map(os.sched_getscheduler, service.pids)
