@@ -7,34 +7,28 @@ from typing import Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.steps.kind import BatchConsumer, StepFacts
-from pipeprof.pipelines.steps.simulated_device import Clock, HostClock
 
 
 class Asking(BatchConsumer):
     """A step, and what the thread computes from the end of its wait until it has the next batch.
 
     Where all is scaled down by one factor, a process that is held to its share is stopped only while it uses more, and
-    this thread alone hardly ever does. So it waits for as long as it would compute longer.
+    this thread alone hardly ever does. So what it would compute longer comes on top of the step, and counts as a wait
+    of the device. It sleeps through both at once: between the batch and the step, it would lose its core to threads
+    that have just been given work.
 
     Attributes:
         seconds: CPU time of the thread so far.
 
     Args:
+        step: A simulated one that the host does not run ahead of, unless the factor is 1.
         factor: Speed of the thread; 1 for that of the machine.
         cpu: The thread's CPU time in nanoseconds.
-        clock: On which it waits.
     """
 
-    def __init__(
-        self,
-        step: BatchConsumer,
-        factor: float = 1.0,
-        cpu: Callable[[], int] = time.thread_time_ns,
-        clock: Clock | None = None,
-    ) -> None:
+    def __init__(self, step: BatchConsumer, factor: float = 1.0, cpu: Callable[[], int] = time.thread_time_ns) -> None:
         self._step = step
         self._cpu = cpu
-        self._clock = clock or HostClock()
         self._longer = 1 / factor - 1
         self._since = cpu()
         self.seconds = 0.0
@@ -46,12 +40,13 @@ class Asking(BatchConsumer):
         return waited
 
     def submit(self, batch: Any) -> tuple[int, int]:
-        """Hand over a batch, as late as a thread of this speed has it."""
+        """Hand over a batch; the next one may be asked for as late as by a thread of this speed."""
         used = self._cpu() - self._since
         self.seconds += used / 1e9
+        busy = self._step.submit(batch)
         if self._longer:
-            self._clock.sleep_until(self._clock.now() + round(used * self._longer))
-        return self._step.submit(batch)
+            self._step.shift(round(used * self._longer))
+        return busy
 
     def shift(self, pause: int) -> None:
         """Move the step's time line."""

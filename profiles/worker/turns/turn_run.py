@@ -390,7 +390,10 @@ class TurnRun(JobRun):
 
     def _step(self) -> BatchConsumer:
         step, shares = super()._step(), self.job.shares
-        return step if shares is None else Asking(step, shares.factor)
+        if shares is None:
+            return step
+        # Where the host runs ahead of the device, that does not wait for it.
+        return Asking(step, shares.factor if self._dispatch in ("sync", 0) else 1.0)
 
     def _step_in(self, dispatch: Dispatch) -> Any:
         """A step in another mode of dispatch than the job's."""

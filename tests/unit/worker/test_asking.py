@@ -4,83 +4,70 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.steps.kind import BatchConsumer, StepFacts
+from pipeprof.pipelines.steps.simulated_device import SimulatedDevice, SimulatedStep, StepDuration
 from pipeprof.profiles.worker.turns.asking import Asking
 from pipeprof.profiles.worker.turns.turn_run import CpuWindow
 
 MS = 1_000_000
-
-
-class Step(BatchConsumer):
-    """A step that notes when it gets a batch; a wait for it computes for 7 ms."""
-
-    def __init__(self, world: World) -> None:
-        self.world, self.began, self.shifted = world, [0], 0
-
-    def wait(self) -> tuple[int, int]:
-        self.world.cpu += 7 * MS
-        return 1, 2
-
-    def submit(self, _batch: object) -> tuple[int, int]:
-        self.began.append(self.world.time)
-        return self.world.time, self.world.time + MS
-
-    def shift(self, pause: int) -> None:
-        self.shifted += pause
-
-    def told(self) -> StepFacts:
-        return StepFacts(computes="nothing")
+STEP = 10 * MS
 
 
 class World:
-    """A clock, and the CPU time of the thread, in nanoseconds."""
+    """A clock, and the CPU time of the thread, in nanoseconds; a wait takes 1 ms of it."""
 
     def __init__(self) -> None:
         self.time = self.cpu = 0
+        self.step = SimulatedStep(SimulatedDevice(self, StepDuration(STEP / MS), "sync"))
 
     def now(self) -> int:
         return self.time
 
     def sleep_until(self, deadline: int) -> int:
         self.time = max(self.time, deadline)
+        self.cpu += MS
         return self.time
 
-    def gets(self, asking: Asking, computes: int, waits: int = 0) -> None:
-        """Take a batch for which the thread computes and waits."""
+    def asking(self, factor: float) -> Asking:
+        return Asking(self.step, factor, lambda: self.cpu)
+
+    def gets(self, asking: Asking, computes: int, waits: int = 0) -> tuple[int, int]:
+        """Take a batch for which the thread computes and waits; return when its step begins and ends."""
         asking.wait()
         self.cpu += computes
         self.time += computes + waits
-        asking.submit(None)
+        return asking.submit(None)
 
 
-def asking_in(world: World, step: Step, factor: float) -> Asking:
-    return Asking(step, factor, lambda: world.cpu, world)
-
-
-@pytest.mark.parametrize(("factor", "began"), [(1.0, 2), (0.5, 4), (0.25, 8)])
-def test_a_batch_is_handed_over_as_late_as_on_a_slower_machine(factor: float, began: int) -> None:
+@pytest.mark.parametrize(("factor", "interval"), [(1.0, STEP + 2 * MS), (0.5, STEP + 4 * MS), (0.25, STEP + 8 * MS)])
+def test_steps_are_as_far_apart_as_on_a_slower_machine(factor: float, interval: int) -> None:
     world = World()
-    step = Step(world)
-    world.gets(asking_in(world, step, factor), computes=2 * MS)
-    assert step.began == [0, began * MS]
+    asking = world.asking(factor)
+    (first, end), (second, _) = (world.gets(asking, computes=2 * MS) for _ in range(2))
+    assert second - first == interval
+    assert end - first == STEP
 
 
 def test_a_wait_for_a_batch_takes_no_longer() -> None:
     world = World()
-    step = Step(world)
-    world.gets(asking_in(world, step, 0.5), computes=2 * MS, waits=30 * MS)
-    assert step.began == [0, (30 + 4) * MS]
+    asking = world.asking(0.5)
+    (first, _), (second, _) = (world.gets(asking, computes=2 * MS, waits=30 * MS) for _ in range(2))
+    assert second - first == STEP + (30 + 4) * MS
 
 
 def test_only_asking_counts_and_not_the_wait_for_the_device() -> None:
     world = World()
-    step = Step(world)
-    asking = asking_in(world, step, 0.5)
+    asking = world.asking(0.5)
     for _ in range(3):
         world.gets(asking, computes=2 * MS)
     assert asking.seconds == pytest.approx(6e-3)
-    asking.shift(5)
-    assert (step.shifted, asking.told().computes, asking.wait()) == (5, "nothing", (1, 2))
+
+
+def test_a_pause_moves_the_step() -> None:
+    world = World()
+    asking = world.asking(1.0)
+    _, end = world.gets(asking, computes=MS)
+    asking.shift(5 * MS)
+    assert asking.wait() == (end + 5 * MS, end + 5 * MS)
 
 
 def test_what_is_before_the_counted_steps_does_not_count() -> None:
