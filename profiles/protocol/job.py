@@ -45,7 +45,7 @@ class CoreShares:
     Attributes:
         client: Cores for the process that takes the batches.
         worker: Of each worker of the service that is started for it.
-        factor: By which all is scaled down: the thread that asks for batches is slowed by it, too, if the device waits.
+        factor: By which all is scaled down: the thread of the loop is slowed by it, too, if the device waits for that.
     """
 
     client: float | None = None

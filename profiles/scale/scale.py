@@ -382,8 +382,8 @@ class _Scaling:
             self._conclude("not-proven", "not measured: no step came in time")
             return
         self._take(first)
-        worker_ms, client_ms, asking_ms = (self._cpu_ms(first, 1, read) for read in (_workers, _own, _asking))
-        seen = Seen(found.value, worker_ms, client_ms, asking_ms)
+        worker_ms, client_ms, loop_ms = (self._cpu_ms(first, 1, read) for read in (_workers, _own, _loop))
+        seen = Seen(found.value, worker_ms, client_ms, loop_ms)
         assert cut.load is not None  # noqa: S101 - for the type checker
         # In the proof there is no link.
         load = calibrated(cut.load, replace(self.setting, link=None), seen)
@@ -570,5 +570,5 @@ def _own(block: TurnEnded) -> float | None:
     return block.counted_cpu_seconds
 
 
-def _asking(block: TurnEnded) -> float | None:
-    return block.asking_cpu_seconds
+def _loop(block: TurnEnded) -> float | None:
+    return block.loop_cpu_seconds

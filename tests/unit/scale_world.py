@@ -29,7 +29,7 @@ class World:
     """A machine on which so many workers give these rates.
 
     Attributes:
-        asking_ms: CPU time of the thread that asks for a batch.
+        loop_ms: CPU time of the thread of the loop for a batch.
         refuses: Addresses of stages after which TensorFlow refuses a cut.
         kills: What is said of a worker that was killed; empty where none was.
         asked: The numbers of each session.
@@ -37,7 +37,7 @@ class World:
     """
 
     rates: Sequence[float]
-    asking_ms: float = 0.0
+    loop_ms: float = 0.0
     refuses: Sequence[str] = ()
     kills: str = ""
     asked: list[list[int]] = field(default_factory=list)
@@ -52,7 +52,7 @@ class World:
             raise MemberFailedError("1", "TensorFlow does not accept the new stage", refused=True)
         if self.kills:
             raise MemberFailedError("1", self.kills, outside=True)
-        more = {"asking_cpu_seconds": self.asking_ms * STEPS / 1e3}
+        more = {"loop_cpu_seconds": self.loop_ms * STEPS / 1e3}
         rounds = [
             {
                 n: block(self.rates[n] * (1 + 0.002 * (number % 2)), factor, workers_bytes=n * 10**8, **more)

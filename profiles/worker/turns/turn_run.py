@@ -38,9 +38,9 @@ from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, HandedOver, 
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
-from pipeprof.profiles.worker.turns.asking import Asking
 from pipeprof.profiles.worker.turns.core_shares import cpu_seconds, start_holder
 from pipeprof.profiles.worker.turns.digest import digest_of, hash_of
+from pipeprof.profiles.worker.turns.loop_thread import LoopThread
 
 if TYPE_CHECKING:
     import subprocess
@@ -263,12 +263,12 @@ class CpuWindow:
     """CPU time while the steps of a block count: of this process, of the workers of its service, of one thread.
 
     Args:
-        asking: CPU seconds so far of the thread that asks for batches.
+        loop: CPU seconds so far of the thread of the loop.
     """
 
-    def __init__(self, workers: Sequence[int], asking: Callable[[], float] = time.thread_time) -> None:
+    def __init__(self, workers: Sequence[int], loop: Callable[[], float] = time.thread_time) -> None:
         self.workers = workers
-        self._asking = asking
+        self._loop = loop
         self._began: tuple[float, float | None, float] | None = None
 
     def around(self, look: Callable[[int], None]) -> Callable[[int], None]:
@@ -283,10 +283,10 @@ class CpuWindow:
 
     def seconds(self) -> tuple[float, float | None, float]:
         """Those of this process, of the workers together and of the thread; None where they were not read."""
-        own, workers, asking = self.now()
-        before, workers_before, asking_before = self._began or (own, workers, asking)
+        own, workers, loop = self.now()
+        before, workers_before, loop_before = self._began or (own, workers, loop)
         known = workers is not None and workers_before is not None
-        return own - before, workers - workers_before if known else None, asking - asking_before
+        return own - before, workers - workers_before if known else None, loop - loop_before
 
     def now(self) -> tuple[float, float | None, float]:
         """CPU seconds of this process, of the workers together and of the thread so far; None without workers."""
@@ -295,7 +295,7 @@ class CpuWindow:
         except OSError:
             # One of them has ended.
             workers = None
-        return time.process_time(), workers, self._asking()
+        return time.process_time(), workers, self._loop()
 
 
 _Change = TypeVar("_Change")
@@ -393,7 +393,7 @@ class TurnRun(JobRun):
         if shares is None:
             return step
         # Where the host runs ahead of the device, that does not wait for it.
-        return Asking(step, shares.factor if self._dispatch in ("sync", 0) else 1.0)
+        return LoopThread(step, shares.factor if self._dispatch in ("sync", 0) else 1.0)
 
     def _step_in(self, dispatch: Dispatch) -> Any:
         """A step in another mode of dispatch than the job's."""
@@ -527,20 +527,20 @@ class TurnRun(JobRun):
         timed = self._turns.times_stages and self._paced is None
         if self._paced is not None:
             self._paced.begin(turn.batch_seconds)
-        asking = (lambda: step.seconds) if isinstance(step, Asking) else time.thread_time
-        used = CpuWindow(self._service.workers if self._service is not None else (), asking)
+        loop = (lambda: step.seconds) if isinstance(step, LoopThread) else time.thread_time
+        used = CpuWindow(self._service.workers if self._service is not None else (), loop)
         look = used.around(partial(self._look, feed) if timed else _no_look)
         window = BlockWindow(turn, self._channel.stop.is_set, look)
         feed.on_restart = lambda: self._models.restart(feed, before + window.steps) if timed else None
         take_steps(feed, step, window)
-        own, workers, asked = used.seconds()
+        own, workers, looped = used.seconds()
         feed.on_restart = lambda: None
         self._timed_steps += window.steps
         wait = window.wait_ns / 1e9 if step is not None else None
         ended = self._ended(window.steps, window.ns / 1e9, wait, cpu)
         held = sum(procfs.rss_bytes(pid) or 0 for pid in used.workers) if used.workers else None
         read = replace(ended, counted_cpu_seconds=own, workers_cpu_seconds=workers, workers_bytes=held)
-        return replace(read, asking_cpu_seconds=asked if step is None or isinstance(step, Asking) else None)
+        return replace(read, loop_cpu_seconds=looped if step is None or isinstance(step, LoopThread) else None)
 
     def _look(self, feed: Feed, steps: int) -> None:
         """Read the model when a block begins to count, and at each look after that."""

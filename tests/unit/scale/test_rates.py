@@ -32,7 +32,7 @@ loads = st.builds(
     worker_ms=ms,
     client_ms=ms,
     bytes_per_batch=st.floats(0.0, 1e9),
-    asking_ms=st.one_of(st.just(0.0), ms),
+    loop_ms=st.one_of(st.just(0.0), ms),
     most=st.one_of(st.just(math.inf), st.floats(0.1, 1e5)),
 )
 settings = st.builds(
@@ -77,7 +77,7 @@ def test_one_measured_worker_is_predicted_as_it_was(
 ) -> None:
     seen = Seen(rate, worker_ms, client_ms)
     known = calibrated(load, setting, seen)
-    others = [Load(0.0, client_ms, load.bytes_per_batch, asking_ms=load.asking_ms, per_worker=math.inf)]
+    others = [Load(0.0, client_ms, load.bytes_per_batch, loop_ms=load.loop_ms, per_worker=math.inf)]
     most = rate_of(others[0], setting, 1).batches_per_second
     predicted = rate_of(known, setting, 1).batches_per_second
     if rate < NEAR * most:
@@ -94,17 +94,17 @@ def test_a_limit_is_named() -> None:
     assert rate_of(load, Setting(4, 4, link=1e7), 1).limit == "link"
 
 
-def test_a_device_waits_while_the_next_batch_is_asked_for() -> None:
-    load = Load(worker_ms=10.0, client_ms=3.0, asking_ms=2.0)
+def test_a_device_waits_while_the_loop_gets_a_batch() -> None:
+    load = Load(worker_ms=10.0, client_ms=3.0, loop_ms=2.0)
     assert rate_of(load, Setting(4, 4, step_ms=8.0), 3) == Rate(100.0, "step")
     assert rate_of(load, Setting(4, 4, step_ms=8.0, ahead=True), 3) == Rate(125.0, "step")
     assert rate_of(load, Setting(4, 4, step_ms=1.0, ahead=True), 3) == Rate(500.0, "client")
     assert rate_of(load, Setting(4, 4), 3) == Rate(500.0, "client")
 
 
-def test_one_measured_worker_shows_what_asking_takes() -> None:
-    load, setting = Load(worker_ms=10.0, client_ms=3.0, asking_ms=0.5), Setting(1, 1, step_ms=8.0)
-    known = calibrated(load, setting, Seen(60.0, worker_ms=16.0, client_ms=3.0, asking_ms=2.0))
+def test_one_measured_worker_shows_what_the_loop_takes() -> None:
+    load, setting = Load(worker_ms=10.0, client_ms=3.0, loop_ms=0.5), Setting(1, 1, step_ms=8.0)
+    known = calibrated(load, setting, Seen(60.0, worker_ms=16.0, client_ms=3.0, loop_ms=2.0))
     assert [rate_of(known, setting, workers).batches_per_second for workers in (1, 2)] == [60.0, 100.0]
     assert rate_of(calibrated(load, setting, Seen(60.0)), setting, 9).batches_per_second == pytest.approx(1e3 / 8.5)
 

@@ -85,8 +85,8 @@ def test_all_processes_are_smaller_by_the_factor_of_the_step(world: World, scale
     assert all(job.shares is not None and job.shares.client is not None for job in last.values())
 
 
-def test_what_asking_takes_is_added_to_the_step(world: World, scaled: Scaling) -> None:
-    world.asking_ms = 5.0
+def test_what_the_loop_takes_is_added_to_the_step(world: World, scaled: Scaling) -> None:
+    world.loop_ms = 5.0
     found = scaled(worker_cores=4.0)
     assert (found.rows[3].predicted, found.rows[3].limit) == (pytest.approx(1e3 / (20.0 + 5.0)), "step")
     assert {job.shares.factor for job in world.jobs[-1].values() if job.shares is not None} == {found.factor}

@@ -1,11 +1,11 @@
-"""The thread that asks for batches, on clocks of the test's."""
+"""The thread of the loop, on clocks of the test's."""
 
 from __future__ import annotations
 
 import pytest
 
 from pipeprof.pipelines.steps.simulated_device import SimulatedDevice, SimulatedStep, StepDuration
-from pipeprof.profiles.worker.turns.asking import Asking
+from pipeprof.profiles.worker.turns.loop_thread import LoopThread
 from pipeprof.profiles.worker.turns.turn_run import CpuWindow
 
 MS = 1_000_000
@@ -27,47 +27,47 @@ class World:
         self.cpu += MS
         return self.time
 
-    def asking(self, factor: float) -> Asking:
-        return Asking(self.step, factor, lambda: self.cpu)
+    def loop(self, factor: float) -> LoopThread:
+        return LoopThread(self.step, factor, lambda: self.cpu)
 
-    def gets(self, asking: Asking, computes: int, waits: int = 0) -> tuple[int, int]:
+    def gets(self, loop: LoopThread, computes: int, waits: int = 0) -> tuple[int, int]:
         """Take a batch for which the thread computes and waits; return when its step begins and ends."""
-        asking.wait()
+        loop.wait()
         self.cpu += computes
         self.time += computes + waits
-        return asking.submit(None)
+        return loop.submit(None)
 
 
 @pytest.mark.parametrize(("factor", "interval"), [(1.0, STEP + 2 * MS), (0.5, STEP + 4 * MS), (0.25, STEP + 8 * MS)])
 def test_steps_are_as_far_apart_as_on_a_slower_machine(factor: float, interval: int) -> None:
     world = World()
-    asking = world.asking(factor)
-    (first, end), (second, _) = (world.gets(asking, computes=2 * MS) for _ in range(2))
+    loop = world.loop(factor)
+    (first, end), (second, _) = (world.gets(loop, computes=2 * MS) for _ in range(2))
     assert second - first == interval
     assert end - first == STEP
 
 
 def test_a_wait_for_a_batch_takes_no_longer() -> None:
     world = World()
-    asking = world.asking(0.5)
-    (first, _), (second, _) = (world.gets(asking, computes=2 * MS, waits=30 * MS) for _ in range(2))
+    loop = world.loop(0.5)
+    (first, _), (second, _) = (world.gets(loop, computes=2 * MS, waits=30 * MS) for _ in range(2))
     assert second - first == STEP + (30 + 4) * MS
 
 
-def test_only_asking_counts_and_not_the_wait_for_the_device() -> None:
+def test_the_wait_for_the_device_does_not_count() -> None:
     world = World()
-    asking = world.asking(0.5)
+    loop = world.loop(0.5)
     for _ in range(3):
-        world.gets(asking, computes=2 * MS)
-    assert asking.seconds == pytest.approx(6e-3)
+        world.gets(loop, computes=2 * MS)
+    assert loop.seconds == pytest.approx(6e-3)
 
 
 def test_a_pause_moves_the_step() -> None:
     world = World()
-    asking = world.asking(1.0)
-    _, end = world.gets(asking, computes=MS)
-    asking.shift(5 * MS)
-    assert asking.wait() == (end + 5 * MS, end + 5 * MS)
+    loop = world.loop(1.0)
+    _, end = world.gets(loop, computes=MS)
+    loop.shift(5 * MS)
+    assert loop.wait() == (end + 5 * MS, end + 5 * MS)
 
 
 def test_what_is_before_the_counted_steps_does_not_count() -> None:

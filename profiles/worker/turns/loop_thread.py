@@ -1,4 +1,4 @@
-"""The thread that asks for batches: how long it computes between two steps, and the same on a slower machine."""
+"""The thread of the loop: how long it computes between two steps, and the same on a slower machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.steps.kind import BatchConsumer, StepFacts
 
 
-class Asking(BatchConsumer):
+class LoopThread(BatchConsumer):
     """A step, and what the thread computes from the end of its wait until it has the next batch.
 
     Where all is scaled down by one factor, a process that is held to its share is stopped only while it uses more, and
@@ -40,7 +40,7 @@ class Asking(BatchConsumer):
         return waited
 
     def submit(self, batch: Any) -> tuple[int, int]:
-        """Hand over a batch; the next one may be asked for as late as by a thread of this speed."""
+        """Hand over a batch; the thread gets the next one as late as if it had this speed."""
         used = self._cpu() - self._since
         self.seconds += used / 1e9
         busy = self._step.submit(batch)
