@@ -13,7 +13,7 @@ class LoopThread(BatchConsumer):
     """A step, and what the thread computes from the end of its wait until it has the next batch.
 
     Where all is scaled down by one factor, a process that is held to its share is stopped only while it uses more, and
-    this thread alone hardly ever does. So what it would compute longer comes on top of the step, and counts as a wait
+    this thread alone rarely does. So what it would compute longer comes on top of the step, and counts as a wait
     of the device. It sleeps through both at once: between the batch and the step, it would lose its core to threads
     that have just been given work.
 
