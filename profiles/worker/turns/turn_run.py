@@ -285,8 +285,8 @@ class CpuWindow:
         """Those of this process, of the workers together and of the thread; None where they were not read."""
         own, workers, loop = self.now()
         before, workers_before, loop_before = self._began or (own, workers, loop)
-        known = workers is not None and workers_before is not None
-        return own - before, workers - workers_before if known else None, loop - loop_before
+        theirs = workers - workers_before if workers is not None and workers_before is not None else None
+        return own - before, theirs, loop - loop_before
 
     def now(self) -> tuple[float, float | None, float]:
         """CPU seconds of this process, of the workers together and of the thread so far; None without workers."""
