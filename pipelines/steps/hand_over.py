@@ -9,10 +9,24 @@ from pipeprof.pipelines.errors import UsageError
 
 
 def to_numpy(batch: Any) -> Any:
-    """Make NumPy arrays of a batch's tensors, in the same structure."""
+    """Copy a batch's tensors to NumPy arrays, in the same structure."""
     import tensorflow as tf
 
     return tf.nest.map_structure(lambda tensor: tensor.numpy(), batch)
+
+
+def numpy_views(batch: Any) -> Any:
+    """Show the tensors of a batch as NumPy arrays on the same memory, as ``as_numpy_iterator`` does.
+
+    Whoever writes to one writes to what tf.data may still hold: they are for a copy to a device, or for arrays of a
+    library that cannot be written.
+    """
+    import tensorflow as tf
+
+    def view(tensor: Any) -> Any:
+        return tensor._numpy() if hasattr(tensor, "_numpy") else tensor.numpy()
+
+    return tf.nest.map_structure(view, batch)
 
 
 def need_numbers(element_spec: Any, library: str) -> None:
