@@ -16,15 +16,18 @@ def to_numpy(batch: Any) -> Any:
 
 
 def numpy_views(batch: Any) -> Any:
-    """Show the tensors of a batch as NumPy arrays on the same memory, as ``as_numpy_iterator`` does.
+    """Show the tensors of a batch as NumPy arrays on the same memory, which cannot be written to.
 
-    Whoever writes to one writes to what tf.data may still hold: they are for a copy to a device, or for arrays of a
-    library that cannot be written.
+    A type that NumPy itself has not, such as bfloat16, is copied.
     """
+    import numpy as np
     import tensorflow as tf
 
     def view(tensor: Any) -> Any:
-        return tensor._numpy() if hasattr(tensor, "_numpy") else tensor.numpy()
+        try:
+            return np.asarray(tensor)
+        except ValueError:
+            return tensor.numpy()
 
     return tf.nest.map_structure(view, batch)
 

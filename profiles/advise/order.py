@@ -16,11 +16,11 @@ from pipeprof.profiles.view.view import PipelineView
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
     """The findings in the order in which they are shown.
 
-    Kept ones, ceilings, unfinished ones, caches that were kept, correctness, unverified ones, those of which only the
-    most that they gain is known, rejected ones; within
-    each by worth, then by place in the pipeline. Of changes that are as fast as measured, those of the pipeline come
-    before those of the process, then the one that changes less of the data, and of those within 3 % of the fastest the
-    simplest one: without memory for data, without new stages, with the fewest edits.
+    Kept ones, ceilings, unfinished ones, caches that were kept, correctness, unverified ones, those whose gain is only
+    known to be no larger than a number, rejected ones; within each by worth, then by place in the pipeline. Of changes
+    that are as fast as measured, those of the pipeline come before those of the process, then the one that changes less
+    of the data, and of those within 3 % of the fastest the simplest one: without memory for data, without new stages,
+    with the fewest edits.
 
     Args:
         view: Gives stages their places among equal findings; without it they keep their order.

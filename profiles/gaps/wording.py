@@ -64,7 +64,7 @@ def sentence_of(trace: TraceGaps, devices: Sequence[DeviceGaps]) -> str:
 
 
 COPIES_FROM = 0.05
-"""Share of its time that a device only copies, from which that is said: as with idle time, less is none."""
+"""Share of its time that a device only copies, from which the report has it: as with idle time, less is none."""
 
 
 def copy_share_of(devices: Sequence[DeviceGaps]) -> float:

@@ -103,6 +103,7 @@ def test_what_is_put_on_a_gpu_is_no_copy_of_the_batch_before(
     step.submit(BATCH)
     assert [np.shares_memory(one, shown) for one, shown in zip(put, numpy_views(BATCH), strict=True)] == [True, True]
     assert not np.shares_memory(put[0], to_numpy(BATCH)[0])
+    assert numpy_views(tf.ones([2], tf.bfloat16)).dtype == "bfloat16"
     assert step.told().on == "gpu"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,6 +43,8 @@ class _Torch(UserCode):
 
         # On a CPU the step's tensors share the arrays' memory, and the step may write to them.
         hand_over, on = (numpy_views, "gpu") if on_gpu else (to_numpy, "cpu")
+        if on_gpu:
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
         return CalledStep(step, to_numpy=hand_over, copy=copy, facts=StepFacts(on=on))
 
 
