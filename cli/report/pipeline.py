@@ -29,7 +29,7 @@ _OP_FROM = 0.1
 _LOOKED_INTO = 2
 _INSIDE_FROM = 0.25
 """Share of the work from which a stage's ops are listed."""
-_SHARE_DIFFERS = 0.03
+_SHARE_DIFFERS = 0.01
 _TUNED_CALLS = re.compile(r"parallelism tuned to \d+")
 _TUNED_BUFFER = "buffer tuned to "
 _TUNED_SIZE = re.compile(rf"(, )?{_TUNED_BUFFER}[\d,.]+")

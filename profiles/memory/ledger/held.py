@@ -336,6 +336,9 @@ def _in_flight(
                 # Every call in flight makes a result as large as those that wait, or a part of a batch that is held.
                 under_way = min(view.cores, math.ceil(calls.parallelism or 1))
                 fused = fused_batch(view, view.by_id[prediction.stage]) is not None
+                if not fused and not traits(calls.op).nests:
+                    # A place of a map is taken from the start of its call until its result is (parallel_map_dataset_op).
+                    under_way = min(under_way, max(0, math.ceil(calls.parallelism or 1) - math.floor(there.elements)))
                 each = view.by_id[prediction.stage].element_bytes or 0.0 if fused else there.bytes / there.elements
                 # A batch is allocated in full with its first element; the model counts only the elements copied so far.
                 rest = max(0, prediction.bytes - there.bytes) if fused else 0

@@ -209,6 +209,20 @@ def test_a_call_of_a_fused_map_makes_an_element_of_a_batch_that_is_held() -> Non
     assert list(in_flight_batches(seen, memory_prediction(seen), filling, None)) == [("parallel", "stages.0", rest)]
 
 
+@pytest.mark.parametrize(("waiting", "under_way"), [(2, 0), (1, 1), (0.5, 2), (3, 0)])
+def test_a_map_has_a_place_for_each_call_and_its_result_together(waiting: float, under_way: int) -> None:
+    row = (tensor("uint8", 200_000),)
+    made = stage("stages.0", "map", element=row, tf_op="ParallelMapDataset", parallelism=2.0)
+    made = replace(made, arguments={"num_parallel_calls": 2})
+    seen = pipeline(stage("source", "range", elements=600), made, static=False)
+    there = Buffered("parallel", round(200_000 * waiting), waiting)
+    look = Look(1.0, "measure", 1, 0, 0, {"stages.0": there})
+
+    (found,) = in_flight_batches(seen, memory_prediction(seen), look, None)
+
+    assert found == ("parallel", "stages.0", 200_000 * under_way)
+
+
 @pytest.mark.parametrize(
     ("shape", "letters", "most"),
     [
