@@ -345,7 +345,8 @@ def _in_flight(
                 yield prediction.owner, prediction.stage, max(round(each * under_way), rest)
     for stage_id, there in (look.by_stage if look is not None else {}).items():
         stage = view.by_id.get(stage_id)
-        if stage is None or there.owner != "prefetch" or not there.room:
+        if stage is None or there.owner != "prefetch" or not there.room or not there.elements:
+            # One that is empty is emptied faster than it fills, between two looks as well.
             continue
         given = view.input_of(stage) or stage
         each = there.bytes / there.elements if there.elements else given.element_bytes or batch_bytes or 0.0

@@ -209,6 +209,19 @@ def test_a_call_of_a_fused_map_makes_an_element_of_a_batch_that_is_held() -> Non
     assert list(in_flight_batches(seen, memory_prediction(seen), filling, None)) == [("parallel", "stages.0", rest)]
 
 
+@pytest.mark.parametrize(("there", "room", "found"), [(1, 3, [600_000]), (0, 4, []), (4, 0, [])])
+def test_an_empty_prefetch_was_not_full_between_two_looks(there: int, room: int, found: list[int]) -> None:
+    """Batches of a slow pipeline are taken as soon as they come: its buffer is empty at each look."""
+    row = (tensor("uint8", 200_000),)
+    ahead = stage("stages.0", "prefetch", element=row, arguments={"buffer_size": 4})
+    seen = pipeline(stage("source", "range", element=row, elements=600), ahead, static=False)
+    look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("prefetch", 200_000 * there, there, room)})
+
+    passing = [size for owner, _, size in in_flight_batches(seen, memory_prediction(seen), look, None)]
+
+    assert passing == found
+
+
 @pytest.mark.parametrize(("waiting", "under_way"), [(2, 0), (1, 1), (0.5, 2), (3, 0)])
 def test_a_map_has_a_place_for_each_call_and_its_result_together(waiting: float, under_way: int) -> None:
     row = (tensor("uint8", 200_000),)
