@@ -268,7 +268,9 @@ def _together(costs: Iterable[_Cost], key: Callable[[_Cost], Hashable], more: fl
         found[key(cost)].append(cost)
     return [
         max(alike, key=lambda cost: cost.ms_per_batch).model_copy(
-            update={name: more * sum(getattr(cost, name) for cost in alike) for name in _TIMES if hasattr(alike[0], name)}
+            update={
+                name: more * sum(getattr(cost, name) for cost in alike) for name in _TIMES if hasattr(alike[0], name)
+            }
         )
         for alike in found.values()
     ] or None

@@ -337,7 +337,7 @@ def _in_flight(
                 under_way = min(view.cores, math.ceil(calls.parallelism or 1))
                 fused = fused_batch(view, view.by_id[prediction.stage]) is not None
                 if not fused and not traits(calls.op).nests:
-                    # A place of a map is taken from the start of its call until its result is (parallel_map_dataset_op).
+                    # From the start of its call until its result is taken (`busy` in parallel_map_dataset_op.cc).
                     under_way = min(under_way, max(0, math.ceil(calls.parallelism or 1) - math.floor(there.elements)))
                 each = view.by_id[prediction.stage].element_bytes or 0.0 if fused else there.bytes / there.elements
                 # A batch is allocated in full with its first element; the model counts only the elements copied so far.
