@@ -113,7 +113,7 @@ def _card(profile: Profile, numbered: tuple[int, Finding], files: Files, idents:
         number,
         finding.title,
         place_of_finding(profile, finding),
-        describe_gain(finding, short=True),
+        describe_gain(finding, short=True, bounded=profile.only_bounds(finding)),
         f"{describe_status(finding)}{'' if finding.cache is None else ', from the second epoch on'}",
         effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[0],
         parts,
@@ -150,7 +150,8 @@ def _facts(profile: Profile, finding: Finding) -> Iterator[tuple[str, str]]:
     """What is known of a finding, as its report in text has it, without what the card shows elsewhere."""
     step = profile.steps is not None and profile.steps.dispatch is not None
     notes = (describe_epoch(profile, finding), describe_modes(profile, finding), describe_price(profile, finding))
-    blocks = describe_finding(finding, profile.stages or [], step=step, effects=list(filter(None, notes)))
+    bounded, effects = profile.only_bounds(finding), list(filter(None, notes))
+    blocks = describe_finding(finding, profile.stages or [], step=step, bounded=bounded, effects=effects)
     said = {finding.sentence, finding.change}
     for block in blocks:
         if isinstance(block, Prose) and isinstance(block.text, tuple) and len(block.text) == 2:

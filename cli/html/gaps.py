@@ -47,7 +47,7 @@ def gaps_page(report: GapsReport, blocks: Sequence[Block]) -> Page:
             idents.of("what to do"),
             "What to do",
             [Facts([(cause, text.replace("`", "")) for cause, text in advice])]
-            if len(traces) < 3 and (advice := advice_of(last))
+            if len(traces) < 3 and (advice := advice_of(last, [device for _, device in subjects[-1].devices]))
             else [],
             "derived from the causes; not tried",
         ),

@@ -8,7 +8,17 @@ from pipeprof.cli.text.blocks import Blank, Block, Column, Heading, KeyValue, Pr
 from pipeprof.profiles.document.shared import GapCause
 from pipeprof.profiles.gaps.document import DeviceGaps, GapsReport, TraceGaps
 from pipeprof.profiles.gaps.names import CAUSES
-from pipeprof.profiles.gaps.wording import ADVICE, Subject, counted, during, file_name, stage_of, subjects_of
+from pipeprof.profiles.gaps.wording import (
+    ADVICE,
+    COPIES_FROM,
+    Subject,
+    copy_share_of,
+    counted,
+    during,
+    file_name,
+    stage_of,
+    subjects_of,
+)
 from pipeprof.profiles.wording import percent, significant
 
 _STYLES = {"input": "red", "cannot say": "yellow", "busy": "green"}
@@ -58,7 +68,7 @@ def _one(subject: Subject, *, alone: bool) -> Iterator[Block]:
     yield from shown
     if not alone:
         return
-    advised = advice_of(trace)[: 2 if several else 3]
+    advised = advice_of(trace, computing)[: 2 if several else 3]
     causes = _MOST_CAUSES - bool(notes)
     yield from _causes(trace, computing, causes)
     if several:
@@ -217,13 +227,14 @@ def _longest(subject: Subject) -> Iterator[Block]:
     )
 
 
-def advice_of(trace: TraceGaps) -> Sequence[tuple[str, str]]:
-    """The largest causes, each with what would help against it."""
+def advice_of(trace: TraceGaps, devices: Sequence[DeviceGaps]) -> Sequence[tuple[str, str]]:
+    """The largest causes, each with what would help against it; copies first, where devices do nothing else."""
     total = sum(trace.by_cause.values())
-    if trace.verdict == "busy" or not total:
-        return []
+    idle = total if trace.verdict != "busy" else 0.0
     rows = sorted(trace.by_cause.items(), key=lambda item: -item[1])
-    return [(cause, ADVICE[cause]) for cause, seconds in rows if seconds >= _ADVISED * total][:3]
+    causes: dict[GapCause, None] = {"copy": None} if copy_share_of(devices) >= COPIES_FROM else {}
+    causes |= {cause: None for cause, seconds in rows if idle and seconds >= _ADVISED * total}
+    return [(cause, ADVICE[cause]) for cause in causes][:3]
 
 
 def _both(before: TraceGaps, after: TraceGaps) -> Iterator[Block]:

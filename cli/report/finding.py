@@ -80,7 +80,10 @@ def build_finding(profile: Profile, number: int, *, complete: bool = False) -> I
         describe_modes(profile, finding),
         describe_price(profile, finding),
     )
-    yield from describe_finding(finding, profile.stages or [], languages, step=step, effects=list(filter(None, notes)))
+    bounded = profile.only_bounds(finding)
+    yield from describe_finding(
+        finding, profile.stages or [], languages, step=step, bounded=bounded, effects=list(filter(None, notes))
+    )
     command = try_command(profile, finding)
     if command:
         yield Command("Try", command, indent=_INDENT, width=_LABEL)
@@ -92,6 +95,7 @@ def describe_finding(
     languages: Sequence[Language] = ("YAML",),
     *,
     step: bool = False,
+    bounded: bool = False,
     effects: Sequence[str] = (),
 ) -> Iterator[Block]:
     """Build everything but the title of a finding.
@@ -99,6 +103,7 @@ def describe_finding(
     Args:
         languages: In which the fix is shown, where it exists; one that exists only in another is shown in that.
         step: Whether the loop has a step, which may wait for batches.
+        bounded: Whether the predicted gain is the most that there can be.
         effects: What follows from the measurement for this run, a sentence each.
     """
     stage = next((stage for stage in stages if stage.id == finding.stage), None)
@@ -122,7 +127,7 @@ def describe_finding(
         words = _ROUNDED if rounded else _RANDOM if random else SEMANTICS[finding.semantics]
         yield from _labelled("Data", words)
     if finding.predicted is not None:
-        yield from _labelled("Predicted", _predicted(finding.predicted, step=step))
+        yield from _labelled("Predicted", _predicted(finding.predicted, step=step, bounded=bounded))
     yield from _measured(finding)
     for text in effects:
         yield from _labelled("Effect", text)
@@ -175,13 +180,13 @@ def _code(label: str, text: str | None) -> Iterator[Block]:
         yield Code("\n".join(lines), indent=_INDENT, label=label, wrap=True, python=label == "Python")
 
 
-def _predicted(predicted: Predicted, *, step: bool) -> str:
+def _predicted(predicted: Predicted, *, step: bool, bounded: bool) -> str:
     effects = []
     if predicted.speedup is not None and (text := describe_speedup(predicted.speedup)) != SAME_SPEED:
-        effects.append(text)
+        effects.append(f"at most {text}, and nothing where the step sets the pace" if bounded else text)
     if predicted.peak_rss_delta_bytes is not None:
         effects.append(describe_delta(predicted.peak_rss_delta_bytes))
-    if predicted.wait_ms is not None and step:
+    if predicted.wait_ms is not None and step and not bounded:
         effects.append(f"the step waits {milliseconds(predicted.wait_ms)}")
     what = ", ".join(effects)
     return f"{what}: {predicted.formula}" if what and predicted.formula else what or predicted.formula or "unknown"

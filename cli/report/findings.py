@@ -58,6 +58,8 @@ NOT_VERIFIED = "predicted, not verified"
 _PAIRS_OF = {"sequential": "processes", "epochs": "epochs"}
 """What the pairs of a mode are, where they are none of blocks."""
 _NOT_IN_TRAINING = "predicted, not verified: --rerun measures them in the training"
+_BOUNDED = "at most, and nothing where the step sets the pace: --rerun measures it"
+"""How much is gained where it is not known how long a step takes."""
 FEW_PAIRS = 6
 """Fewer measurements have no meaningful interval."""
 WITHOUT_RULE = frozenset({"measured", "combined"})
@@ -203,9 +205,11 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         yield from _tables(profile, cached)
     if open_ones:
         tried = bool(by_status["kept"] or bounds) or profile.verification is not None
-        if words := _unfinished(open_ones):
+        bounded = [] if tried else [one for one in open_ones if profile.only_bounds(one[1])]
+        open_ones = [one for one in open_ones if one not in bounded]
+        if words := _unfinished(open_ones) if open_ones else "":
             yield Heading("Not finished", words)
-        else:
+        elif open_ones:
             yield (
                 Heading("Not verified", _how_far(open_ones))
                 if tried
@@ -213,6 +217,9 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
             )
         for about_data, shown in groupby(open_ones, key=lambda one: _is_about_data(one[1])):
             yield from _tables(profile, list(shown), spare=10 if (proven or bounds) and not about_data else 0)
+        if bounded:
+            yield Heading("Worth a try", _BOUNDED)
+            yield from _tables(profile, bounded)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
 
 
@@ -281,7 +288,8 @@ def _without_columns(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> 
         start = f"{number:<{width}}  "
         yield Prose((TextSpan(start), TextSpan(finding.title, "bold")), hang=len(start))
         effect = effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[1]
-        if gain := "  ".join(filter(None, (describe_gain(finding, short=True), effect))):
+        gain = describe_gain(finding, short=True, bounded=profile.only_bounds(finding))
+        if gain := "  ".join(filter(None, (gain, effect))):
             yield Prose(gain, indent=_DETAIL_INDENT, hang=2)
         yield from _details(profile, finding, first=not row)
 
@@ -324,11 +332,12 @@ def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: boo
         effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[short]
         for _, finding in shown
     ]
+    gains = [describe_gain(finding, short=short, bounded=profile.only_bounds(finding)) for _, finding in shown]
     return Table(
         [
             Column("", [str(number) for number, _ in shown], keep=None),
             Column("", [finding.title for _, finding in shown], right=False, style="bold"),
-            Column("", [describe_gain(finding, short=short) for _, finding in shown], right=False, keep=4),
+            Column("", gains, right=False, keep=4),
             Column("", effects, right=False, keep=3),
         ],
         below={row: list(_details(profile, finding, first=not row)) for row, (_, finding) in enumerate(shown)},
@@ -522,13 +531,14 @@ def place_of_finding(profile: Profile, finding: Finding) -> str:
     return stage_place(stage) or stage_name(stage)
 
 
-def describe_gain(finding: Finding, *, short: bool = False) -> str:
+def describe_gain(finding: Finding, *, short: bool = False, bounded: bool = False) -> str:
     """Effect of a fix: ``1.8× faster, +5 MiB``; as measured if it is proven.
 
     Where a measurement is undecided, the prediction is called one: ``predicted 1.8× faster, +5 MiB``.
 
     Args:
         short: Leave out the prediction of what was measured.
+        bounded: The prediction is the most that it can gain.
     """
     predicted = finding.predicted
     if finding.measured and finding.status in PROVEN and not is_of_stages(finding):
@@ -551,7 +561,8 @@ def describe_gain(finding: Finding, *, short: bool = False) -> str:
         parts.append(describe_delta(delta))
     # Next to a measurement that is undecided, a bare gain would read as that.
     doubtful = finding.measured or finding.rule in WITHOUT_RULE
-    return f"{'predicted ' if parts and doubtful else ''}{', '.join(parts)}"
+    most = "at most " if bounded and parts else "predicted " if parts and doubtful else ""
+    return f"{most}{', '.join(parts)}"
 
 
 def is_of_stages(finding: Finding) -> bool:

@@ -177,7 +177,11 @@ def _try_finding(profile: Profile) -> NextCommand | None:
 def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
     """Print the complete fix of the first finding that no ``--set`` value can apply."""
     for number, finding in enumerate(profile.findings or (), 1):
-        if saved and _open(finding) and (finding.patch or finding.python) and not shows_code(profile, finding):
+        if profile.only_bounds(finding):
+            # Its code is worth writing where it gains, which its command measures.
+            if (tried := _try(profile, finding)) is not None:
+                return tried
+        elif saved and _open(finding) and (finding.patch or finding.python) and not shows_code(profile, finding):
             line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
             return NextCommand(line, f"the complete fix of finding {number}")
     return None

@@ -81,7 +81,7 @@ def build_all_steps(profile: Profile) -> Iterator[Block]:
     steps = profile.steps
     if steps is None or not steps.count:
         return
-    words = describe_dispatch(steps)
+    words = describe_dispatch(profile, steps)
     yield Heading("Steps", " · ".join(part for part in (*_summary(profile, steps)[:2], words) if part))
     rows = _rows(steps, profile.device, script=profile.training is not None)
     if profile.training is None or profile.training.fetch is not None:
@@ -177,11 +177,15 @@ def _gpu_rows(gpus: Sequence[GpuUse]) -> Iterator[Block]:
     )
 
 
-def describe_dispatch(steps: Steps) -> str:
+def describe_dispatch(profile: Profile, steps: Steps) -> str:
     """Describe how far the host runs ahead of the device: ``1 step in flight``; empty without a step."""
     if steps.dispatch is None:
         return ""
     if steps.dispatch == "sync":
+        if profile.gains_are_bounds:
+            return "steps in flight n/a"
+        if not profile.takes_turns:
+            return "steps in flight: the next batch is requested while the GPU computes"
         return "dispatch sync (the loop waits for every step)"
     return f"{steps.dispatch} step{'' if steps.dispatch == 1 else 's'} in flight"
 
@@ -194,7 +198,7 @@ def _summary(profile: Profile, steps: Steps) -> list[str]:
     """Count, step, steps in flight where there are any, batches and elements per second."""
     flow = profile.throughput
     parts = [f"{steps.count:,} in {seconds(steps.seconds)}", _describe_step(profile, steps)]
-    parts.append("" if steps.dispatch == "sync" else describe_dispatch(steps))
+    parts.append("" if steps.dispatch == "sync" else describe_dispatch(profile, steps))
     if flow and flow.batches_per_second is not None:
         parts.append(f"{significant(flow.batches_per_second)} batches/s{rate_over_time(profile)}")
     # Without batches the two rates are one number.

@@ -9,10 +9,27 @@ from pipeprof.pipelines.errors import UsageError
 
 
 def to_numpy(batch: Any) -> Any:
-    """Make NumPy arrays of a batch's tensors, in the same structure."""
+    """Copy a batch's tensors to NumPy arrays, in the same structure."""
     import tensorflow as tf
 
     return tf.nest.map_structure(lambda tensor: tensor.numpy(), batch)
+
+
+def numpy_views(batch: Any) -> Any:
+    """Show the tensors of a batch as NumPy arrays on the same memory, which cannot be written to.
+
+    A type that NumPy itself has not, such as bfloat16, is copied.
+    """
+    import numpy as np
+    import tensorflow as tf
+
+    def view(tensor: Any) -> Any:
+        try:
+            return np.asarray(tensor)
+        except ValueError:
+            return tensor.numpy()
+
+    return tf.nest.map_structure(view, batch)
 
 
 def need_numbers(element_spec: Any, library: str) -> None:

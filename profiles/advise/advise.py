@@ -289,7 +289,7 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     speed = [finding for finding in findings if finding.family == "speed" and not pays_in_step(finding)]
     others = [finding for finding in findings if finding not in speed]
     known = [(share, mark) for share, mark in ((wait, WAIT_SHARE), (headspace, HEADSPACE_SHARE)) if share is not None]
-    if any(share < threshold.value for share, threshold in known):
+    if any(share < threshold.value for share, threshold in known) or _fetches_little(view.profile):
         return others, []
     if any(share - restarts < threshold.value for share, threshold in known):
         return [one for one in findings if one in others or pays_in_restarts(one)], []
@@ -302,6 +302,13 @@ def _gate(findings: list[Finding], view: PipelineView) -> tuple[list[Finding], l
     what = ", ".join(dict.fromkeys(finding.rule for finding in speed))
     message = f"Speed was not judged: {unknown}. Not reported: {what}"
     return others, [Message(code="speed-not-judged", message=message)]
+
+
+def _fetches_little(profile: Profile | None) -> bool:
+    """Whether a loop whose wait is not known is in ``next()`` for so little of the time that no step waits longer."""
+    if profile is None or profile.steps is None or not profile.gains_are_bounds or not profile.loop_ms:
+        return False
+    return profile.steps.fetch_ms.mean < WAIT_SHARE.value * profile.steps.interval_ms.mean
 
 
 def _is_script(profile: Profile | None) -> bool:

@@ -16,19 +16,21 @@ from pipeprof.profiles.view.view import PipelineView
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
     """The findings in the order in which they are shown.
 
-    Kept ones, ceilings, unfinished ones, caches that were kept, correctness, unverified ones, rejected ones; within
-    each by worth, then by place in the pipeline. Of changes that are as fast as measured, those of the pipeline come
-    before those of the process, then the one that changes less of the data, and of those within 3 % of the fastest the
-    simplest one: without memory for data, without new stages, with the fewest edits.
+    Kept ones, ceilings, unfinished ones, caches that were kept, correctness, unverified ones, those whose gain is only
+    known to be no larger than a number, rejected ones; within each by worth, then by place in the pipeline. Of changes
+    that are as fast as measured, those of the pipeline come before those of the process, then the one that changes less
+    of the data, and of those within 3 % of the fastest the simplest one: without memory for data, without new stages,
+    with the fewest edits.
 
     Args:
         view: Gives stages their places among equal findings; without it they keep their order.
     """
     places = {stage.id: index for index, stage in enumerate(view.stages)} if view is not None else {}
 
-    def key(finding: Finding) -> tuple[int, float, int, str]:
+    def key(finding: Finding) -> tuple[int, bool, float, int, str]:
         place = places.get(finding.stage or "", len(places))
-        return _group(finding), -worth(finding, view), place, finding.rule
+        bounded = view is not None and view.profile is not None and view.profile.only_bounds(finding)
+        return _group(finding), bounded, -worth(finding, view), place, finding.rule
 
     return _gentler_first(sorted(findings, key=key))
 

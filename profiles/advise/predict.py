@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
@@ -28,7 +29,7 @@ def expected_of_each(view: PipelineView, choices: Iterable[Sequence[PipelineEdit
     """Yield the prediction of each of several choices of edits, in their order."""
     model = _model(view)
     for edits in choices:
-        yield _predicted(model, edits) if model is not None and edits else None
+        yield _known(view, _predicted(model, edits)) if model is not None and edits else None
 
 
 def in_parallel(view: PipelineView, stage: StageView, calls: int, threads: int) -> Prediction | None:
@@ -39,7 +40,13 @@ def in_parallel(view: PipelineView, stage: StageView, calls: int, threads: int) 
     from pipeprof.profiles.model.predict import predicted_in_parallel
 
     flow, costs = model
-    return _prediction(predicted_in_parallel(flow, stage.id, calls, threads, costs))
+    return _known(view, _prediction(predicted_in_parallel(flow, stage.id, calls, threads, costs)))
+
+
+def _known(view: PipelineView, found: Prediction | None) -> Prediction | None:
+    """Leave out the wait where that of the run is not known either."""
+    bounded = view.profile is not None and view.profile.gains_are_bounds
+    return replace(found, wait_ms=None) if found is not None and bounded else found
 
 
 def _model(view: PipelineView) -> tuple[Flow, Costs] | None:

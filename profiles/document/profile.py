@@ -22,6 +22,8 @@ from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import Ceiling, CpuAccount, Fetch
 
 SCHEMA_VERSION: Final = 1
+_WHOLE_FETCH = 0.9
+"""Part of a fetch in which a GPU waits, from which it has no work of an earlier step left."""
 
 
 class Profile(Model):
@@ -125,6 +127,33 @@ class Profile(Model):
         """Whether it is about one change of an earlier run alone, which has the numbers."""
         own = self.command[: self.command.index("--")] if "--" in self.command else self.command
         return any(word.partition("=")[0] == "--change" for word in own)
+
+    @property
+    def gains_are_bounds(self) -> bool:
+        """Whether a predicted gain is an upper bound: how long a step itself takes is not known, only its fetch."""
+        return self.steps is not None and self.steps.dispatch is not None and self.steps.wait_ms is None
+
+    def only_bounds(self, finding: Finding) -> bool:
+        """Whether what a finding is predicted to gain is the most that it can: it gains nothing in a slower step."""
+        gain = finding.predicted.speedup if finding.predicted is not None else None
+        return self.gains_are_bounds and finding.status == "unverified" and not finding.measured and (gain or 0.0) > 1
+
+    @property
+    def takes_turns(self) -> bool:
+        """Whether the loop requests a batch only when the step before is over; not known is no."""
+        steps, training = self.steps, self.training
+        if steps is None or steps.dispatch != "sync" or training is None or training.window is None:
+            return steps is not None and steps.dispatch == "sync" and not self.gains_are_bounds
+        # A GPU that still has work when the loop requests a batch waits for a part of the fetch.
+        return steps.known_wait_ms >= _WHOLE_FETCH * steps.fetch_ms.mean
+
+    @property
+    def loop_ms(self) -> float:
+        """What a loop that goes on while its step computes does between two fetches, a mean; 0 where it takes turns."""
+        steps, training = self.steps, self.training
+        if steps is None or training is None or training.fetch is None or self.takes_turns:
+            return 0.0
+        return max(0.0, steps.interval_ms.mean - steps.fetch_ms.mean)
 
     @property
     def shows_memory(self) -> bool:

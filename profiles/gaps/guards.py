@@ -172,11 +172,11 @@ def guard_device(trace: DeviceTrace, device: int) -> Withheld:
     for stream in np.unique(work.stream[mine]):
         one = mine[work.stream[mine] == stream]
         begin, end = work.begin[one], work.end[one]
+        # Little of the work of a program in graphs is outside of them: what overlaps there is a part of all work.
+        total += length(*union(begin, end))
         graphs = _of_graphs(work.correlation[one])
         begin, end = begin[~graphs], end[~graphs]
-        covered = length(*union(begin, end))
-        both += length(begin, end) - covered
-        total += covered
+        both += length(begin, end) - length(*union(begin, end))
     if both > MOST_OVERLAP * total:
         found.work.append(
             f"events of one stream run at the same time for {both / total:.0%} of it: traces of several hosts, or with "

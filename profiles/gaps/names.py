@@ -51,7 +51,8 @@ trace_to_jaxpr_dynamic LoadProgram ActualLoad cuModuleLoad cuModuleLoadData cuMo
 cuModuleLoadFatBinary cuLibraryLoadData cuLibraryLoadFromFile cudaLibraryLoadData hipModuleLoad hipModuleLoadData
 hipModuleLoadDataEx cuLinkComplete nvrtcCompileProgram entire_frame_compile _compile.compile_inner compile_inner
 OutputGraph.call_user_compiler compile_fx_inner compile_fx.<locals>.fw_compiler_base inductor_compile
-async_compile.wait backend_compile_and_load"""
+async_compile.wait backend_compile_and_load CompileToBackendResult CompileSingleModule CompileModuleToLlvmIr
+OptimizeHloModule PTX->CUBIN"""
 _FRAMES: Final[dict[tuple[str, str], int]] = {
     ("builtins", "next"): PIPELINE,
     ("queue.py", "get"): SYNC,
@@ -127,7 +128,8 @@ _PYTHON_FRAME = re.compile(r"\$(?P<file>\S+?)(?::\d+)? (?P<name>.+)|(?P<path>.+\
 """How JAX's and TensorFlow's Python tracer, and PyTorch's, write a call of Python."""
 _CLIENT = re.compile(
     r"(?:xla::)?(?:(?:Common)?PjRtClient|PjRt(?:StreamExecutor|CApi|Cpu|Gpu|Tpu)Client|Tfrt(?:Cpu|Gpu|Tpu)(?:Client|Compiler)"
-    r"|StreamExecutorGpuClient|PyClient)::(?:(BufferFromHost(?:Buffer|Literal))|Compile(?:AndLoad)?(?:Internal)?)"
+    r"|StreamExecutorGpuClient|PyClient)::"
+    r"(?:(BufferFromHost(?:Buffer|Literal))|Compile(?:AndLoad)?(?:Internal)?(?:\(\S+\))?)"
 )
 """JAX's runtimes name a copy to the device, or a compilation, by their own class; a user's class has another name."""
 _LOADER = re.compile(r"enumerate\(DataLoader\)#(\w+)\.__next__")

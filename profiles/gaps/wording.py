@@ -34,7 +34,7 @@ ADVICE: Final[Mapping[GapCause, str]] = {
     "memory": "Let the framework's allocator keep memory: do not empty its cache or free arrays in the loop.",
     "sync": "Read results of a step later or less often: a loss that is printed, .item(), .numpy(), float().",
     "op": "Prepare less on the host in each step: compile the step (jit, jit_compile, torch.compile) or use graphs.",
-    "python": "Move work of the loop out of it: logging, metrics, conversions between steps.",
+    "python": "Move work of the loop out of it: logging, metrics. Input that the profiler does not show is here, too.",
     "launch": "Give each launch more to do: larger batches, jit_compile, CUDA graphs.",
     "device-wait": "Look at streams, events and the other devices: the host launched the work in time.",
     "pipeprof": "The measurement itself takes this time.",
@@ -59,8 +59,26 @@ def sentence_of(trace: TraceGaps, devices: Sequence[DeviceGaps]) -> str:
     first = f"{subject} {verb} {percent(trace.idle_share)} of the time"
     why = next((text for one in computing for text in one.why_no_causes), "")
     if why:
-        return f"{first}; cannot say why: {why}"
-    return f"{first}{_mostly(trace, computing)}"
+        return f"{first}{_copying(computing)}; cannot say why: {why}"
+    return f"{first}{_mostly(trace, computing)}{_copying(computing)}"
+
+
+COPIES_FROM = 0.05
+"""Share of its time that a device only copies, from which the report has it: as with idle time, less is none."""
+
+
+def copy_share_of(devices: Sequence[DeviceGaps]) -> float:
+    """Return for which share of their time devices only copy; 0 where none is known."""
+    known = [one.copy_only_share for one in devices if one.computes and one.copy_only_share is not None]
+    return sum(known) / len(known) if known else 0.0
+
+
+def _copying(devices: Sequence[DeviceGaps]) -> str:
+    """Say how long devices only copy, as a part of a sentence; empty where that is next to none."""
+    share = copy_share_of(devices)
+    if share < COPIES_FROM:
+        return ""
+    return f"; for another {percent(share)} {'it only copies' if len(devices) == 1 else 'they only copy'}"
 
 
 _NEXT_TO_NOTHING = 0.005

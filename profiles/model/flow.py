@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-Resource = Literal["serial", "calls", "pool", "cores", "lock", "step"]
+Resource = Literal["serial", "calls", "pool", "cores", "lock", "step", "loop"]
 ONE_CALL = 1.0
 _EQUAL = 1e-9
 _TIMES = ("computing_ms", "waiting_ms", "starved_ms", "idle_ms", "cpu_ms", "calling_ms", "lock_ms", "parsing_ms")
@@ -103,8 +103,8 @@ class Term:
     Attributes:
         ms: Per batch.
         resource: ``serial``: stages that take turns on one thread; ``calls``: the calls of one stage; ``pool``: the
-            threads that functions run on; ``cores``; ``lock``: that of Python's interpreter; ``step``.
-        fixed_ms: Part of it that is not theirs: the step, where it takes turns with them.
+            threads that functions run on; ``cores``; ``lock``: that of Python's interpreter; ``step``; ``loop``.
+        fixed_ms: Part of it that is not theirs: the step or the loop, where it takes turns with them.
     """
 
     ms: float
@@ -121,6 +121,7 @@ class Flow:
     Attributes:
         parts: In the order of the data, sides before the stage that combines them.
         step_ms: The device's work per step; 0 without a step.
+        loop_ms: What a loop that goes on while its step computes does between two fetches; 0 for none.
         restart_ms: What the starts of epochs take per step.
         in_turn: Whether the loop requests a batch only after its step: ``sync``.
         machine_cores: That its threads may run on, others there or not; 0 for the same.
@@ -133,6 +134,7 @@ class Flow:
     parts: tuple[Part, ...]
     step_ms: float = 0.0
     floor_ms: float = 0.0
+    loop_ms: float = 0.0
     restart_ms: float = 0.0
     in_turn: bool = False
     cores: float = 1.0
@@ -187,7 +189,7 @@ class Flow:
         """The time that each resource needs, the longest first."""
         found: list[Term] = []
         if self.end is not None and not self.end.ahead:
-            found.append(self._row(self.drawn(self.end), self.step_ms if self.in_turn else 0.0))
+            found.append(self._row(self.drawn(self.end), self.step_ms if self.in_turn else self.loop_ms))
         for part in self.parts:
             if not part.ahead or part.fused is not None:
                 continue
@@ -210,6 +212,8 @@ class Flow:
         if locked:
             found.append(Term(sum(self.by_id[name].lock_ms for name in locked), "lock", locked))
         found.append(Term(max(self.step_ms, self.floor_ms), "step"))
+        if self.loop_ms > 0:
+            found.append(Term(self.loop_ms, "loop"))
         return sorted(found, key=lambda term: -term.ms)
 
     def interval_ms(self) -> float:

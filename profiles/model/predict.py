@@ -91,7 +91,8 @@ def _words(flow: Flow, term: Term) -> str:
     who = listed(names[:_NAMED]) if names else "the pipeline"
     match term.resource:
         case "serial":
-            turns = f" in turn with a step of {milliseconds(term.fixed_ms)}" if term.fixed_ms > 0 else ""
+            other = "a step" if flow.in_turn else "a loop"
+            turns = f" in turn with {other} of {milliseconds(term.fixed_ms)}" if term.fixed_ms > 0 else ""
             text = f"{who} take {ms} on one thread{turns}" if len(names) > 1 else f"{who} takes {ms}{turns}"
         case "calls":
             own = milliseconds(flow.by_id[term.parts[0]].held_ms)
@@ -106,4 +107,6 @@ def _words(flow: Flow, term: Term) -> str:
         case "step":
             free = flow.floor_ms >= flow.step_ms
             text = f"with preloaded batches a step takes {ms}" if free else f"the step takes {ms}"
+        case "loop":
+            text = f"without its fetch a step of the loop takes {ms}"
     return text

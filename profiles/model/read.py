@@ -68,7 +68,8 @@ def flow_of(profile: Profile) -> Flow | None:
         step_ms=min(busy, running),
         floor_ms=min(profile.headspace.replayed_ms, running) if profile.headspace is not None else 0.0,
         restart_ms=steps.restart_ms,
-        in_turn=steps.dispatch == "sync",
+        loop_ms=min(profile.loop_ms, running),
+        in_turn=profile.takes_turns,
         cores=_cores(profile),
         machine_cores=float(profile.host.schedulable_cores or profile.host.cores),
         pool=float(pool) if pool else float(profile.host.schedulable_cores or profile.host.cores),
@@ -306,7 +307,7 @@ def _fitted(flow: Flow, running_ms: float, *, uneven: bool) -> Flow:
             flow = replace(flow, other_cpu_ms=running_ms * flow.cores) if term.resource == "cores" else flow
         flow = flow.scaled(term.parts, left / own)
     terms = flow.terms()
-    if terms[0].resource != "step":
+    if terms[0].resource not in ("step", "loop"):
         return _slowed(flow, _slowest(terms, running_ms), running_ms)
     missing = running_ms - terms[0].ms
     bursts = _bursts(flow, missing) if flow.end is not None and flow.end.ahead and flow.in_turn else math.inf

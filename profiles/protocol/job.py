@@ -45,10 +45,12 @@ class CoreShares:
     Attributes:
         client: Cores for the process that takes the batches.
         worker: Of each worker of the service that is started for it.
+        factor: By which all is scaled down: the thread of the loop is slowed by it, too, if the device waits for that.
     """
 
     client: float | None = None
     worker: float | None = None
+    factor: float = 1.0
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,8 @@ class TurnEnded(WorkerMessage):
         counted_cpu_seconds: CPU time of the process in the steps that count; None where it was not read.
         workers_cpu_seconds: The same of all workers of its own tf.data service; None without one.
         workers_bytes: Resident memory of these workers at the end.
+        loop_cpu_seconds: CPU time of the loop's thread in them: with a device, from the end of a wait for that to the
+            next batch; None where it was not read.
     """
 
     steps: int
@@ -176,3 +178,4 @@ class TurnEnded(WorkerMessage):
     counted_cpu_seconds: float | None = None
     workers_cpu_seconds: float | None = None
     workers_bytes: int | None = None
+    loop_cpu_seconds: float | None = None

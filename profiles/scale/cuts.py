@@ -10,6 +10,8 @@ from typing import Final
 from pipeprof.pipelines.edits.edits import InsertStage
 from pipeprof.pipelines.ops.stages.distribute import LOCAL, Distributed
 from pipeprof.pipelines.ops.traits import Traits, traits
+from pipeprof.pipelines.steps.kinds.none import KIND as NO_STEP
+from pipeprof.pipelines.steps.kinds.simulate import KIND as SIMULATED
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import inside, main_line, on_main_line
@@ -70,6 +72,8 @@ def cuts_of(profile: Profile, costs: Costs) -> list[Cut]:
     own, real = _own_ms(profile, line), _reached(profile)
     work = _by_line(profile, line, lambda stage: stage.active_ms)
     loop_ms = (profile.cpu.loop_ms or 0.0) if profile.cpu is not None else 0.0
+    # On preloaded batches, the loop does little but get them, unless a step of the user's computes in it.
+    gets = profile.device is None or profile.device.kind in (SIMULATED.name, NO_STEP.name)
     found: list[Cut] = []
     prevented: str | None = None
     for number, stage in enumerate(line):
@@ -89,6 +93,7 @@ def cuts_of(profile: Profile, costs: Costs) -> list[Cut]:
             client_ms=loop_ms + after + (messages or 1.0) * costs.received_message_ms + mb * costs.received_mb_ms,
             bytes_per_batch=sent or 0.0,
             most=real * _most(profile, line[: number + 1]),
+            loop_ms=loop_ms if gets else 0.0,
             client_most=min(real * _most(profile, line[number + 1 :]), _most_of_rest(profile, work, number)),
         )
         found.append(Cut(stage, None, messages, sent, load))

@@ -2,9 +2,11 @@
 
 Each number is a process that takes the batches with so many workers of its own, all in one process group: while one
 number has its turn, the others are stopped. Where the real sizes do not fit into this machine, everything is slower by
-one factor: the cores of each process, by stopping it while it has used its share, and the step, which is stretched.
-What is no CPU time, as a wait for a disk, is slowed with the process that waits only as far as that computes, and a
-network is not there.
+one factor: the cores of each process, by stopping it while it has used its share, the step, which is stretched, and the
+thread that takes the batches, which waits for as long as it would compute longer. Workers leave their cores to the
+process that takes the batches whenever that wants them: on another machine, they would not be in its way. What is no
+CPU time, as a wait for a disk, is slowed with the process that waits only as far as that computes, and a network is not
+there.
 """
 
 from __future__ import annotations
@@ -71,9 +73,10 @@ class Scaled:
     def shares(self, load: Load, workers: int, alone: Alone) -> CoreShares:
         """What each process may use: its cores, or as many as its pipeline can use where that is less."""
         if not workers:
-            return CoreShares(client=self._share(self.setting.host_cores, alone.ms, alone.most))
+            return CoreShares(self._share(self.setting.host_cores, alone.ms, alone.most), None, self.factor)
         client = self._share(self.setting.host_cores, 0.0, math.inf)
-        return CoreShares(client, self._share(self.setting.worker_cores, load.worker_ms, load.most))
+        worker = self._share(self.setting.worker_cores, load.worker_ms, load.most)
+        return CoreShares(client, worker, self.factor)
 
     def _share(self, cores: float, ms: float, most: float) -> float | None:
         usable = min(cores, ms * most / 1e3) if ms and math.isfinite(most) and self.factor < 1 else cores

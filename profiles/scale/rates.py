@@ -1,8 +1,10 @@
 """How many batches a second come with so many workers, and how many workers are enough: pure functions.
 
 The rate is the smallest of four: what all workers make together, what the host can receive, what the link carries, and
-what the step takes. From one measured worker, more of them are so many times its rate: measured on loopback, two and
-three workers gave 98 to 102 % of that.
+what the step takes. From one measured worker, more of them are so many times its rate.
+
+A step takes longer than it keeps the device busy: unless the host runs ahead of it, the device waits while one thread
+gets the next batch, also where that has long been there. More cores do not shorten it.
 """
 
 from __future__ import annotations
@@ -31,12 +33,14 @@ class Setting:
         worker_cores: Of each worker.
         step_ms: Time that a step keeps the device busy; 0 without a device.
         link: Bytes per second to that host; None for any number.
+        ahead: Whether the host gets the next batch while the device is busy with one.
     """
 
     host_cores: float
     worker_cores: float
     step_ms: float = 0.0
     link: float | None = None
+    ahead: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Load:
         bytes_per_batch: That are sent.
         most: Batches per second that one worker makes at most, however many cores it has.
         client_most: The same of the host that reads.
+        loop_ms: CPU time there of the thread that gets the batch.
         per_worker: Batches per second of one worker, as measured; None where its CPU time is all that is known.
     """
 
@@ -57,6 +62,7 @@ class Load:
     bytes_per_batch: float = 0.0
     most: float = math.inf
     client_most: float = math.inf
+    loop_ms: float = 0.0
     per_worker: float | None = None
 
 
@@ -76,11 +82,13 @@ class Seen:
         rate: Batches per second.
         worker_ms: CPU time of the worker per batch; None where it was not read.
         client_ms: The same of the process that reads.
+        loop_ms: The same of its thread that gets them.
     """
 
     rate: float
     worker_ms: float | None = None
     client_ms: float | None = None
+    loop_ms: float | None = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +124,7 @@ def rate_of(load: Load, setting: Setting, workers: int) -> Rate:
     """What so many workers give, at least one.
 
     Example:
-        >>> load, setting = Load(worker_ms=50.0, client_ms=1.0), Setting(8, 4, step_ms=5.0)
+        >>> load, setting = Load(worker_ms=50.0, client_ms=2.0, loop_ms=1.0), Setting(8, 4, step_ms=4.0)
         >>> [rate_of(load, setting, workers).batches_per_second for workers in (1, 2, 3)]
         [80.0, 160.0, 200.0]
     """
@@ -126,11 +134,9 @@ def rate_of(load: Load, setting: Setting, workers: int) -> Rate:
 def _others(load: Load, setting: Setting) -> list[Rate]:
     """The rates that everything but the workers allows."""
     link = setting.link / load.bytes_per_batch if setting.link is not None and load.bytes_per_batch else math.inf
-    return [
-        Rate(_per_second(setting.step_ms, 1.0), "step"),
-        Rate(min(_per_second(load.client_ms, setting.host_cores), load.client_most), "client"),
-        Rate(link, "link"),
-    ]
+    host = min(_per_second(load.client_ms, setting.host_cores), _per_second(load.loop_ms, 1.0), load.client_most)
+    stepped = setting.step_ms + (load.loop_ms if setting.step_ms and not setting.ahead else 0.0)
+    return [Rate(_per_second(stepped, 1.0), "step"), Rate(host, "client"), Rate(link, "link")]
 
 
 def _by_rate(rate: Rate) -> float:
@@ -151,6 +157,7 @@ def calibrated(load: Load, setting: Setting, seen: Seen) -> Load:
         load,
         worker_ms=seen.worker_ms if seen.worker_ms is not None else load.worker_ms,
         client_ms=seen.client_ms if seen.client_ms is not None else load.client_ms,
+        loop_ms=seen.loop_ms if seen.loop_ms is not None else load.loop_ms,
         per_worker=None,
     )
     most = min(map(_by_rate, _others(known, setting)))

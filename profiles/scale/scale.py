@@ -143,7 +143,8 @@ class _Scaling:
         steps = self.profile.steps
         self._busy_ms = (steps.busy_ms.mean or 0.0) if steps is not None and steps.busy_ms is not None else 0.0
         plan = self.plan
-        self.setting = Setting(self._cores, plan.worker_cores or self._cores, self._busy_ms, plan.link)
+        ahead = steps is not None and steps.dispatch not in (None, "sync", 0)
+        self.setting = Setting(self._cores, plan.worker_cores or self._cores, self._busy_ms, plan.link, ahead)
         self._cuts: list[Cut] = []
         machine = limits.memory_limit(None, limits.cgroup_memory(Cgroup()), machine_memory())
         self._memory = machine.bytes if machine is not None else None
@@ -381,7 +382,8 @@ class _Scaling:
             self._conclude("not-proven", "not measured: no step came in time")
             return
         self._take(first)
-        seen = Seen(found.value, self._cpu_ms(first, 1, _workers), self._cpu_ms(first, 1, _own))
+        worker_ms, client_ms, loop_ms = (self._cpu_ms(first, 1, read) for read in (_workers, _own, _loop))
+        seen = Seen(found.value, worker_ms, client_ms, loop_ms)
         assert cut.load is not None  # noqa: S101 - for the type checker
         # In the proof there is no link.
         load = calibrated(cut.load, replace(self.setting, link=None), seen)
@@ -566,3 +568,7 @@ def _workers(block: TurnEnded) -> float | None:
 
 def _own(block: TurnEnded) -> float | None:
     return block.counted_cpu_seconds
+
+
+def _loop(block: TurnEnded) -> float | None:
+    return block.loop_cpu_seconds

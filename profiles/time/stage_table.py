@@ -37,6 +37,10 @@ _AGREES = 0.05
 """Tolerance of the counters for a number that the graph does not fix: buffers that fill move them."""
 _CONTRADICTS = 0.5
 """Tolerance for a number that the graph fixes."""
+_NOT_READ = dict.fromkeys(
+    ("elements", "time_ms_per_batch", "share", "calls_per_batch", "bytes_in_per_batch", "bytes_out_per_batch")
+)
+"""Of a stage whose counters were not read in the measured time."""
 
 
 @dataclass(frozen=True)
@@ -247,6 +251,9 @@ def explain_stages(
         threads_inside(executed, costs.by_id),
     )
     rows = table.rows()
+    if batches and costs.by_id and not any(cost.seconds or cost.elements for cost in costs.by_id.values()):
+        # Batches came and no counter moved: it was read at one moment alone, as where a run fails soon.
+        rows = [row.model_copy(update=_NOT_READ) for row in rows]
     if locate is not None:
         locate(rows)
         count_inputs(rows)

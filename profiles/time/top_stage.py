@@ -235,14 +235,20 @@ def are_twins(stages: Sequence[Stage]) -> bool:
 
 
 def as_one(stages: Sequence[Stage]) -> Stage:
-    """Return the first of several stages with the costs of all of them; None where all lack one."""
+    """Return the first of several stages with the costs of all of them; None where all lack one.
+
+    A trace shows what is inside of those that ran meanwhile: the others are taken to do the same.
+    """
     same = len({stage.parallelism for stage in stages}) == 1
+    seen = _total(stage.active_ms for stage in stages if stage.ops or stage.python)
+    more = max(1.0, (_total(stage.active_ms for stage in stages) or 0.0) / seen) if seen else 1.0
     update: dict[str, object] = {
         **{name: _total(getattr(stage, name) for stage in stages) for name in _SUMMED},
-        "ops": _together((cost for stage in stages for cost in stage.ops or ()), lambda cost: cost.op),
+        "ops": _together((cost for stage in stages for cost in stage.ops or ()), lambda cost: cost.op, more),
         "python": _together(
             (cost for stage in stages for cost in stage.python or ()),
             lambda cost: (cost.function, cost.file, cost.parent),
+            more,
         ),
         "parallelism": stages[0].parallelism if same else None,
         "timed_by": next((stage.timed_by for stage in stages if stage.timed_by is not None), None),
@@ -255,14 +261,14 @@ def _total(values: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def _together(costs: Iterable[_Cost], key: Callable[[_Cost], Hashable]) -> list[_Cost] | None:
-    """Costs of one kind, those of one op or function as one: the largest of them with the time of all."""
+def _together(costs: Iterable[_Cost], key: Callable[[_Cost], Hashable], more: float) -> list[_Cost] | None:
+    """Costs of one kind, those of one op or function as one: the largest of them with so many times the time of all."""
     found: dict[Hashable, list[_Cost]] = defaultdict(list)
     for cost in costs:
         found[key(cost)].append(cost)
     return [
         max(alike, key=lambda cost: cost.ms_per_batch).model_copy(
-            update={name: sum(getattr(cost, name) for cost in alike) for name in _TIMES if hasattr(alike[0], name)}
+            update={name: more * sum(getattr(cost, name) for cost in alike) for name in _TIMES if hasattr(alike[0], name)}
         )
         for alike in found.values()
     ] or None

@@ -7,6 +7,7 @@ the step it calls a program not input-bound, from 20 % on highly input-bound.
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.steps.registry import step_kind
@@ -118,6 +119,12 @@ _WORDS_FOR_CODES = {
     "service": "its tf.data service is at fault",
     "step-raised": "the step raised an error",
 }
+_REFUSED_BY_GPU = re.compile(
+    r"\bCUDA(?: error)?: out of memory|\b(?:CUDA|HIP) out of memory\b|\bOut of memory\b.*?\ballocator GPU_\d"
+    r"|\bOOM when allocating\b.*?\bGPU:\d",
+    re.DOTALL,
+)
+"""What PyTorch, JAX and TensorFlow say when a GPU refuses memory; the host's has the code `out-of-memory`."""
 _WORDS_FOR_SCRIPTS = {"exited": "the script exited", "raised": "the script raised an error"}
 
 
@@ -522,4 +529,6 @@ def _ending(profile: Profile, steps: Steps | None) -> str | None:
     at = f" at {stage_label(stage)}" if stage else f" at {place}" if place else ""
     words = _WORDS_FOR_CODES | (_WORDS_FOR_SCRIPTS if profile.target.kind == "script" else {})
     reason = words.get(problem.code, problem.code.replace("-", " "))
+    if problem.code in ("raised", "step-raised") and _REFUSED_BY_GPU.search(problem.message):
+        reason = "the memory of the GPU was not enough"
     return f"Failed{at}{where}{after}: {reason}."

@@ -23,6 +23,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import EDITED, Evidence
+from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.lines import (
     inside,
     is_outside_functions,
@@ -528,7 +529,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     elif speedup.high < WORTH:
         most = "no gain" if speedup.high < LEAST_GAIN else f"no more than {ratio_text(speedup.high)}"
         finding.status, finding.reason = "rejected", f"even without {name} {most}: {in_words(speedup)}"
-    elif speedup.low > 1:
+    elif speedup.low > 1 and speedup.pairs >= QUICK.early:
         finding.reason = f"without {name} at most {in_words(speedup)}, undecided"
     else:
         finding.reason = f"unknown upper bound of {name}: {trial.reason.removeprefix('undecided: ')}"

@@ -21,6 +21,7 @@ class Timing:
     """The measured steps.
 
     Attributes:
+        in_turn: Whether the loop requests a batch only when the step before is over.
         restart_ms: What the starts of epochs take of it; nothing inside the pipeline makes them shorter.
         busy_ms: The device's work per step; 0 without a step.
         wait_ms: The device idle because of the pipeline, per step, without what the starts of epochs cost.
@@ -31,6 +32,7 @@ class Timing:
     wait_ms: float
     batches: int
     dispatch: Dispatch | None
+    in_turn: bool
     restart_ms: float = 0.0
 
     @property
@@ -41,8 +43,9 @@ class Timing:
 
 def timing(view: PipelineView) -> Timing | None:
     """Return the measured steps; ``None`` if there are none."""
-    steps = view.profile.steps if view.kind == "measured" and view.profile is not None else None
-    if steps is None or steps.count <= 0 or not steps.interval_ms.mean > 0:
+    profile = view.profile if view.kind == "measured" else None
+    steps = profile.steps if profile is not None else None
+    if profile is None or steps is None or steps.count <= 0 or not steps.interval_ms.mean > 0:
         return None
     return Timing(
         interval_ms=steps.interval_ms.mean,
@@ -50,6 +53,7 @@ def timing(view: PipelineView) -> Timing | None:
         wait_ms=max(0.0, steps.known_wait_ms - steps.restart_ms),
         batches=steps.count,
         dispatch=steps.dispatch,
+        in_turn=profile.takes_turns,
         restart_ms=steps.restart_ms,
     )
 
@@ -174,11 +178,10 @@ def rows(view: PipelineView, timing_: Timing) -> Iterator[ThreadRow]:
     """List the rows of the main line; stages inside functions are left out, as many may run at a time."""
     last = end(view)
     if last is not None and not runs_ahead(last):
-        in_turn = timing_.dispatch == "sync"
         yield ThreadRow(
             tuple(drawn(view, last)),
-            timing_.wait_ms if in_turn else timing_.interval_ms,
-            timing_.busy_ms if in_turn else 0.0,
+            timing_.wait_ms if timing_.in_turn else timing_.interval_ms,
+            timing_.busy_ms if timing_.in_turn else 0.0,
         )
     for stage in view.stages:
         if not runs_ahead(stage) or not placed(view, stage) or stage.owner is not None:

@@ -113,6 +113,8 @@ def _words(words: list[str]) -> str:
 
 # TensorFlow and its dependencies read these on import.
 _EARLY = ("TF_", "CUDA_", "XLA_", "OMP_", "KMP_", "MKL_")
+_OF_JAX = "XLA_PYTHON_CLIENT_"
+"""JAX reads these when it first computes."""
 
 
 # Settings that cannot change after TensorFlow's first op.
@@ -190,7 +192,11 @@ def call_target(
     _need_eager(text)
     if watch.note is not None:
         notes.append(("no-lines", f"{text}: {watch.note}."))
-    late = sorted(name for name, value in os.environ.items() if name.startswith(_EARLY) and before.get(name) != value)
+    late = sorted(
+        name
+        for name, value in os.environ.items()
+        if name.startswith(_EARLY) and not name.startswith(_OF_JAX) and before.get(name) != value
+    )
     if late:
         said = f"{text} sets {', '.join(late)} after TensorFlow was loaded, which has no effect; set it in the shell."
         notes.append(("set-too-late", said))

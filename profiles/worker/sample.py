@@ -218,7 +218,8 @@ class JobRun:
             self._memory.read("import")
 
     def _start_service(self, tf: Any, workers: int) -> None:
-        self._service = service = start_local_service(tf, workers, self.job.worker_cores)
+        yields = self.job.shares is not None
+        self._service = service = start_local_service(tf, workers, self.job.worker_cores, yields=yields)
         started = list(map(LocalWorker, service.pids[1:], service.traced_at))
         self._channel.send(ServiceStarted(service.address, started))
 

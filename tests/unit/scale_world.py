@@ -13,13 +13,15 @@ from pipeprof.profiles.scale.proof import MeasuredNumbers
 
 SPEC = "version: 1\nsource: {range: {stop: 9}}\nstages: [{repeat: {}}]\nstep: {simulate: 20ms}\n"
 ROUNDS = 12
+STEPS = 100_000
+"""Of a block."""
 ALONE = 21.79
 """Batches per second of the recorded run."""
 
 
 def block(rate: float, factor: float, **more: float) -> TurnEnded:
     given = {"wait_seconds": 0.25, "cpu_seconds": 0.5, "peak_bytes": None, **more}
-    return TurnEnded(round(1e5), 1e5 / rate / factor, **given)  # type: ignore[arg-type]
+    return TurnEnded(STEPS, STEPS / rate / factor, **given)  # type: ignore[arg-type]
 
 
 @dataclass
@@ -27,6 +29,7 @@ class World:
     """A machine on which so many workers give these rates.
 
     Attributes:
+        loop_ms: CPU time of the thread of the loop for a batch.
         refuses: Addresses of stages after which TensorFlow refuses a cut.
         kills: What is said of a worker that was killed; empty where none was.
         asked: The numbers of each session.
@@ -34,6 +37,7 @@ class World:
     """
 
     rates: Sequence[float]
+    loop_ms: float = 0.0
     refuses: Sequence[str] = ()
     kills: str = ""
     asked: list[list[int]] = field(default_factory=list)
@@ -48,8 +52,12 @@ class World:
             raise MemberFailedError("1", "TensorFlow does not accept the new stage", refused=True)
         if self.kills:
             raise MemberFailedError("1", self.kills, outside=True)
+        more = {"loop_cpu_seconds": self.loop_ms * STEPS / 1e3}
         rounds = [
-            {n: block(self.rates[n] * (1 + 0.002 * (number % 2)), factor, workers_bytes=n * 10**8) for n in jobs}
+            {
+                n: block(self.rates[n] * (1 + 0.002 * (number % 2)), factor, workers_bytes=n * 10**8, **more)
+                for n in jobs
+            }
             for number in range(ROUNDS)
         ]
         return MeasuredNumbers(rounds, factor)

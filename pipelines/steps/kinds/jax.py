@@ -34,7 +34,7 @@ class _Jax(UserCode):
         import jax
 
         from pipeprof.pipelines.steps.called import CalledStep
-        from pipeprof.pipelines.steps.hand_over import need_numbers, to_numpy
+        from pipeprof.pipelines.steps.hand_over import need_numbers, numpy_views
         from pipeprof.pipelines.steps.kind import StepFacts
 
         need_numbers(context.element_spec, "JAX")
@@ -43,7 +43,7 @@ class _Jax(UserCode):
         def copy(batch: Any) -> Any:
             return jax.block_until_ready(jax.device_put(batch))
 
-        return CalledStep(step, to_numpy=to_numpy, copy=copy, facts=StepFacts(on=jax.default_backend()))
+        return CalledStep(step, to_numpy=numpy_views, copy=copy, facts=StepFacts(on=jax.default_backend()))
 
 
 KIND = _Jax()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,7 +27,7 @@ class _Torch(UserCode):
         import torch
 
         from pipeprof.pipelines.steps.called import CalledStep
-        from pipeprof.pipelines.steps.hand_over import need_numbers, to_numpy
+        from pipeprof.pipelines.steps.hand_over import need_numbers, numpy_views, to_numpy
         from pipeprof.pipelines.steps.kind import StepFacts
 
         need_numbers(context.element_spec, "PyTorch")
@@ -40,7 +41,11 @@ class _Torch(UserCode):
                 torch.cuda.synchronize()
             return moved
 
-        return CalledStep(step, to_numpy=to_numpy, copy=copy, facts=StepFacts(on="gpu" if on_gpu else "cpu"))
+        # On a CPU the step's tensors share the arrays' memory, and the step may write to them.
+        hand_over, on = (numpy_views, "gpu") if on_gpu else (to_numpy, "cpu")
+        if on_gpu:
+            warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return CalledStep(step, to_numpy=hand_over, copy=copy, facts=StepFacts(on=on))
 
 
 KIND = _Torch()

@@ -210,10 +210,13 @@ def _knowledge(main: Consumer) -> Mapping[str, Any]:
 
 def asynchronous(main: Consumer) -> str | None:
     """Why a step may go on when the script requests the next batch; None where it cannot."""
-    if main.kind == "loop" and _uses_jax(len(sys.modules)):
-        return JAX
     is_initialized: Any = _held(sys.modules.get("torch.cuda")).get("is_initialized")
-    if is_initialized is not None and is_initialized():
+    on_torch = is_initialized is not None and bool(is_initialized())
+    # JAX has none before it computes, however often it was imported; where it keeps them elsewhere, they may be there.
+    computed = _held(sys.modules.get("jax._src.xla_bridge")).get("_backends", True)
+    if main.kind == "loop" and computed and _uses_jax(len(sys.modules), by_libraries=not on_torch):
+        return JAX
+    if on_torch:
         return TORCH_ON_GPU
     tensorflow: Any = sys.modules["tensorflow"]
     if tensorflow.config.list_logical_devices("GPU"):
@@ -221,11 +224,17 @@ def asynchronous(main: Consumer) -> str | None:
     return None
 
 
-@lru_cache(maxsize=1)
-def _uses_jax(_modules: int) -> bool:
-    """Return whether a file of the user's names JAX, or a library imports it to use it; kept until more is imported."""
+@lru_cache(maxsize=2)
+def _uses_jax(_modules: int, *, by_libraries: bool = True) -> bool:
+    """Return whether a file of the user's names JAX, or a library imports it to use it; kept until more is imported.
+
+    Args:
+        by_libraries: Whether an import by a library counts: those of a program that computes with PyTorch import both.
+    """
     if "jax" not in sys.modules:
         return False
+    if not by_libraries:
+        return in_users_files(b"jax")
     with suppress(Exception):
         # None of a stand-in's errors may come out of the script's `next()`.
         config: Any = _held(sys.modules.get("keras")).get("config")

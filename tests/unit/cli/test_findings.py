@@ -159,6 +159,29 @@ def test_a_finding_in_full_has_the_predicted_wait_of_the_step(found: Profile) ->
     assert "the step waits" not in full(found, width=200)
 
 
+def test_a_gain_in_a_step_of_unknown_length_is_a_bound_and_nothing_to_change(found: Profile) -> None:
+    """As in a loop whose GPU is at work while it requests the next batch, and whose GPU's clock was not read."""
+    assert found.steps is not None
+    found.steps.wait_ms = found.steps.wait_share = None
+    found.verification, found.headspace = None, None
+    speed = Finding(rule="a", title="Run a map in parallel", status="unverified", predicted=Predicted(speedup=1.7))
+    memory = Finding(rule="b", title="Keep less", status="unverified", predicted=Predicted(peak_rss_delta_bytes=-1024))
+    found.findings = [speed, memory]
+    shown = report(found, width=100)
+    assert "Worth a try  at most, and nothing where the step sets the pace: --rerun measures it\n" in shown
+    assert "1  Run a map in parallel  at most 1.7× faster\n" in shown
+    assert shown.index("What to change") < shown.index("2  Keep less") < shown.index("Worth a try")
+    assert "· steps in flight n/a\n" in report(found, Selection(sections=("steps",)), width=100)
+    in_full = full(found, width=200)
+    assert "Predicted at most 1.70× faster, and nothing where the step sets the pace\n" in in_full
+    assert [one.title for one in ordered([speed, memory], PipelineView("measured", (), profile=found))] == [
+        "Keep less",
+        "Run a map in parallel",
+    ]
+    speed.measured = {"speedup": 1.02, "low": 0.9, "high": 1.1}
+    assert "at most" not in report(found, width=100)
+
+
 def full(profile: Profile, **style: object) -> str:
     return report(profile, Selection(sections=("findings",)), **style)
 

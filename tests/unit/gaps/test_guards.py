@@ -25,6 +25,7 @@ from unit.gaps.made_traces import (
 )
 from unit.gaps.test_causes import found_in, shares
 
+from pipeprof.cli.pages.gaps import advice_of
 from pipeprof.profiles.gaps.analyse import analyse
 from pipeprof.profiles.gaps.document import DeviceGaps, TraceGaps
 from pipeprof.profiles.gaps.reading import find_traces, read_trace
@@ -54,6 +55,41 @@ def test_a_device_without_host_has_an_idle_time(form: str, tmp_path: Path) -> No
     trace, [device] = found_in(Made(stalled(form, OP).work), form, tmp_path)
     assert device.idle_share == pytest.approx(19 * 300 / (19 * 1000 + 700))
     assert trace.sentence == "the device idles 29 % of the time; cannot say why: the trace has no events of the host"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_copies_beside_a_program_in_graphs_are_no_traces_laid_over_each_other(form: str, tmp_path: Path) -> None:
+    """As JAX records it, whose other kernels overlap with small copies of their stream; here 20 ms are in graphs."""
+    graphs = [
+        Did((10_000 + 1_000 * step + 500 * half) * US, (10_450 + 1_000 * step + 500 * half) * US, step)
+        for step in range(20)
+        for half in (0, 1)
+    ]
+    host = [Called("cudaGraphLaunch", (9_990 + 1_000 * step) * US, (9_991 + 1_000 * step) * US, "cuda_runtime", step)
+            for step in range(20)]  # fmt: skip
+    alone = [Did(0, 100 * US, 100), Did(20 * US, 110 * US, 101, kind="copy")]
+    host += [Called("cudaLaunchKernel", -US, 0, "cuda_runtime", 100),
+             Called("cudaMemcpyAsync", 0, US, "cuda_runtime", 101)]  # fmt: skip
+    _, [device] = found_in(Made(graphs + alone, host), form, tmp_path)
+    assert device.why_no_idle == []
+    assert device.idle_share is not None
+    _, [device] = found_in(Made([*graphs[:2], *alone], host[:1] + host[20:]), form, _new(tmp_path))
+    assert "events of one stream run at the same time" in " ".join(device.why_no_idle)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_device_that_only_copies_is_said_to(form: str, tmp_path: Path) -> None:
+    work, host = [], []
+    for step in range(20):
+        start = (10_000 + 1_000 * step) * US
+        host.append(Called("cudaMemcpyAsync", start - 5 * US, start, "cuda_runtime", 2 * step))
+        host.append(Called("cudaLaunchKernel", start, start + US, "cuda_runtime", 2 * step + 1))
+        work.append(Did(start, start + 800 * US, 2 * step, kind="copy"))
+        work.append(Did(start + 800 * US, start + 1_000 * US, 2 * step + 1))
+    trace, [device] = found_in(Made(work, host), form, tmp_path)
+    assert trace.verdict == "busy"
+    assert trace.sentence == "the device idles 0 % of the time; for another 80 % it only copies"
+    assert [cause for cause, _ in advice_of(trace, [device])] == ["copy"]
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -437,6 +437,8 @@ def test_a_wait_in_the_system_has_the_cause_of_what_others_do(
     [
         ("xla::CommonPjRtClient::BufferFromHostBuffer", "", "copy"),
         ("PjRtStreamExecutorClient::CompileAndLoadInternal", "", "compile"),
+        ("PjRtCApiClient::CompileAndLoad(jit_products)", "", "compile"),
+        ("CompileToBackendResult", "", "compile"),
         ("TfrtTpuCompiler::Compile", "", "compile"),
         ("MyCompileClient::Compiles", "", "op"),
         ("HttpClient::Compile", "", "op"),

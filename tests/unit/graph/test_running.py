@@ -75,3 +75,12 @@ def test_without_a_model_there_is_none() -> None:
 )
 def test_ops_of_nodes(node: str, op: str) -> None:
     assert dataset_op(node) == op
+
+
+def test_counters_that_were_read_at_one_moment_alone_are_no_times_of_stages(recorded: Load) -> None:
+    """As in a run that fails soon after its steps are measured."""
+    known = recorded("map_batch")
+    moment, _ = known.segments[0]
+    rows, _ = known.explain(segments=[(moment, moment)], batches=8)
+    found = [(row.elements, row.time_ms_per_batch, row.calls_per_batch) for row in rows.values()]
+    assert found == [(None, None, None)] * 3

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pipeprof.profiles.advise.advise import _fetches_little
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Contention, Quantiles
+from pipeprof.profiles.document.shared import Contention, DeviceWindow, Quantiles
 from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.model.flow import Flow
@@ -225,3 +227,50 @@ def test_ops_that_parse_are_apart(recorded: Recorded) -> None:
     ops = [OpCost(op=name, ms_per_batch=ms) for name, ms in (("ParseExampleV2", 2.0), ("Cast", 1.0))]
     found = read(recorded, stage("source", "range"), stage("stages.0", "map", 6.0, ops=ops)).by_id["stages.0"]
     assert (found.op_ms, found.parsing_ms) == (pytest.approx((1.0,)), pytest.approx(2.0))
+
+
+def gpu_loop(recorded: Recorded, fetch_ms: float, *, wait_ms: float | None) -> Profile:
+    """A loop of 20 ms on a GPU that is at work when the next batch is requested; its own clock may have been read."""
+    profile = recorded("script-loop").model_copy(deep=True)
+    assert profile.steps is not None
+    assert profile.training is not None
+    fetch = Quantiles(mean=fetch_ms, p50=fetch_ms, p95=fetch_ms, p99=fetch_ms)
+    profile.steps.interval_ms.mean, profile.steps.fetch_ms, profile.steps.restart_share = 20.0, fetch, None
+    profile.stages, profile.cpu, profile.contention = [stage("source", "range", fetch_ms)], None, None
+    profile.steps.wait_ms, profile.steps.wait_share, profile.training.wait = None, None, None
+    if wait_ms is not None:
+        wait, busy = replace(fetch, mean=wait_ms), replace(fetch, mean=20.0 - wait_ms)
+        profile.steps.wait_ms, profile.steps.busy_ms = wait, busy
+        profile.training.wait = "clock"
+        profile.training.window = DeviceWindow(
+            count=100, seconds=2.0, step_ms=busy, wait_ms=wait, wait_share=wait_ms / 20
+        )
+    return profile
+
+
+def test_a_loop_whose_step_is_not_waited_for_gets_no_faster_than_without_its_fetch(recorded: Recorded) -> None:
+    profile = gpu_loop(recorded, 8.0, wait_ms=None)
+    flow = flow_of(profile)
+    assert flow is not None
+    assert profile.gains_are_bounds
+    assert not profile.takes_turns
+    assert (flow.in_turn, flow.loop_ms) == (False, 12.0)
+    assert (flow.interval_ms(), flow.by_id["source"].held_ms) == (pytest.approx(20.0), pytest.approx(8.0))
+    free = flow.scaled(["source"], 0.0)
+    assert free.interval_ms() == pytest.approx(12.0)
+
+
+@pytest.mark.parametrize(("wait_ms", "turns"), [(7.9, True), (0.5, False)])
+def test_a_gpu_that_waits_for_all_of_a_fetch_takes_turns_with_the_loop(
+    wait_ms: float, turns: bool, recorded: Recorded
+) -> None:
+    profile = gpu_loop(recorded, 8.0, wait_ms=wait_ms)
+    flow = flow_of(profile)
+    assert flow is not None
+    assert (profile.takes_turns, flow.in_turn) == (turns, turns)
+    assert flow.scaled(["source"], 0.0).interval_ms() == pytest.approx(20.0 - wait_ms)
+
+
+def test_a_loop_that_barely_fetches_has_nothing_to_gain_by_a_faster_pipeline(recorded: Recorded) -> None:
+    seen = [_fetches_little(gpu_loop(recorded, fetch_ms, wait_ms=None)) for fetch_ms in (0.9, 1.1)]
+    assert [*seen, _fetches_little(gpu_loop(recorded, 0.9, wait_ms=0.1))] == [True, False, False]

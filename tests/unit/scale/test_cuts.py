@@ -49,6 +49,16 @@ def test_both_sides_together_have_all_of_the_cpu_time_and_the_transport(recorded
         assert cut.load.worker_ms + cut.load.client_ms == pytest.approx(own + sent + received)
 
 
+def test_a_loop_that_only_gets_batches_tells_what_that_takes(recorded: Recorded) -> None:
+    profile = recorded("jpeg-folder")
+    assert profile.cpu is not None
+    assert profile.device is not None
+    loops = {cut.load.loop_ms for cut in by_stage(profile).values() if cut.load is not None}
+    assert loops == {profile.cpu.loop_ms}
+    profile.device.kind = "python"
+    assert {cut.load.loop_ms for cut in by_stage(profile).values() if cut.load is not None} == {0.0}
+
+
 def test_one_call_at_a_time_bounds_a_worker_from_that_stage_on(recorded: Recorded) -> None:
     found = by_stage(recorded("jpeg-folder"))
     most = {address: cut.load.most for address, cut in found.items() if cut.load is not None}

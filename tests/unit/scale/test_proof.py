@@ -38,8 +38,8 @@ def block(steps: int, seconds: float, **more: float) -> TurnEnded:
 
 def test_all_shares_are_smaller_by_one_factor() -> None:
     scaled = Scaled(0.1, 2.0, SETTING)
-    assert scaled.shares(BUSY, 3, ALONE) == CoreShares(client=0.2, worker=0.4)
-    assert scaled.shares(BUSY, 0, ALONE) == CoreShares(client=0.2)
+    assert scaled.shares(BUSY, 3, ALONE) == CoreShares(client=0.2, worker=0.4, factor=0.1)
+    assert scaled.shares(BUSY, 0, ALONE) == CoreShares(client=0.2, factor=0.1)
 
 
 def test_a_pipeline_that_cannot_use_its_cores_has_no_share_of_them_all() -> None:

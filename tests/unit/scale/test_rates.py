@@ -13,6 +13,7 @@ from pipeprof.profiles.scale.rates import (
     WORTH,
     Load,
     Price,
+    Rate,
     Seen,
     Setting,
     calibrated,
@@ -31,6 +32,7 @@ loads = st.builds(
     worker_ms=ms,
     client_ms=ms,
     bytes_per_batch=st.floats(0.0, 1e9),
+    loop_ms=st.one_of(st.just(0.0), ms),
     most=st.one_of(st.just(math.inf), st.floats(0.1, 1e5)),
 )
 settings = st.builds(
@@ -39,6 +41,7 @@ settings = st.builds(
     worker_cores=cores,
     step_ms=st.one_of(st.just(0.0), ms),
     link=st.one_of(st.none(), st.floats(1e3, 1e12)),
+    ahead=st.booleans(),
 )
 
 
@@ -63,7 +66,8 @@ def test_no_rate_is_above_what_anything_allows(load: Load, setting: Setting, wor
 def test_larger_workers_and_wider_links_never_give_less(load: Load, setting: Setting, factor: float) -> None:
     before = rate_of(load, setting, 2).batches_per_second
     wider = None if setting.link is None else setting.link * factor
-    larger = Setting(setting.host_cores * factor, setting.worker_cores * factor, setting.step_ms, wider)
+    cores = setting.host_cores * factor, setting.worker_cores * factor
+    larger = Setting(*cores, setting.step_ms, wider, setting.ahead)
     assert rate_of(load, larger, 2).batches_per_second >= before * (1 - 1e-9)
 
 
@@ -73,7 +77,7 @@ def test_one_measured_worker_is_predicted_as_it_was(
 ) -> None:
     seen = Seen(rate, worker_ms, client_ms)
     known = calibrated(load, setting, seen)
-    others = [Load(0.0, client_ms, load.bytes_per_batch, per_worker=math.inf)]
+    others = [Load(0.0, client_ms, load.bytes_per_batch, loop_ms=load.loop_ms, per_worker=math.inf)]
     most = rate_of(others[0], setting, 1).batches_per_second
     predicted = rate_of(known, setting, 1).batches_per_second
     if rate < NEAR * most:
@@ -88,6 +92,21 @@ def test_a_limit_is_named() -> None:
     assert rate_of(load, Setting(4, 4, step_ms=20.0), 1).limit == "step"
     assert rate_of(load, Setting(0.1, 4), 1).limit == "client"
     assert rate_of(load, Setting(4, 4, link=1e7), 1).limit == "link"
+
+
+def test_a_device_waits_while_the_loop_gets_a_batch() -> None:
+    load = Load(worker_ms=10.0, client_ms=3.0, loop_ms=2.0)
+    assert rate_of(load, Setting(4, 4, step_ms=8.0), 3) == Rate(100.0, "step")
+    assert rate_of(load, Setting(4, 4, step_ms=8.0, ahead=True), 3) == Rate(125.0, "step")
+    assert rate_of(load, Setting(4, 4, step_ms=1.0, ahead=True), 3) == Rate(500.0, "client")
+    assert rate_of(load, Setting(4, 4), 3) == Rate(500.0, "client")
+
+
+def test_one_measured_worker_shows_what_the_loop_takes() -> None:
+    load, setting = Load(worker_ms=10.0, client_ms=3.0, loop_ms=0.5), Setting(1, 1, step_ms=8.0)
+    known = calibrated(load, setting, Seen(60.0, worker_ms=16.0, client_ms=3.0, loop_ms=2.0))
+    assert [rate_of(known, setting, workers).batches_per_second for workers in (1, 2)] == [60.0, 100.0]
+    assert rate_of(calibrated(load, setting, Seen(60.0)), setting, 9).batches_per_second == pytest.approx(1e3 / 8.5)
 
 
 def test_one_measured_worker_near_another_limit_is_told_by_its_cpu_time() -> None:

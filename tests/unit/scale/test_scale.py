@@ -85,6 +85,13 @@ def test_all_processes_are_smaller_by_the_factor_of_the_step(world: World, scale
     assert all(job.shares is not None and job.shares.client is not None for job in last.values())
 
 
+def test_what_the_loop_takes_is_added_to_the_step(world: World, scaled: Scaling) -> None:
+    world.loop_ms = 5.0
+    found = scaled(worker_cores=4.0)
+    assert (found.rows[3].predicted, found.rows[3].limit) == (pytest.approx(1e3 / (20.0 + 5.0)), "step")
+    assert {job.shares.factor for job in world.jobs[-1].values() if job.shares is not None} == {found.factor}
+
+
 def test_workers_that_give_nothing_are_a_no(world: World, scaled: Scaling) -> None:
     world.rates = [ALONE, 10.0, 11.0, 11.0, 11.0, 11.0, 11.0, 11.0, 11.0]
     found = scaled(most=2)
@@ -129,7 +136,7 @@ def test_a_small_fix_is_named_beside_the_workers(scaled: Scaling) -> None:
 def test_without_a_measurement_nothing_is_recommended(world: World, scaled: Scaling) -> None:
     found = scaled(predict_only=True, worker_cores=2.0)
     assert (found.status, found.workers) == ("predicted", None)
-    assert found.sentence.startswith("3 workers of 2 cores are predicted to give 2.29×; a fourth adds nothing")
+    assert found.sentence.startswith("3 workers of 2 cores are predicted to give 2.25×; a fourth adds nothing")
     assert found.sentence.endswith("; nothing was measured")
     assert (world.asked, world.transport) == ([], 0)
     assert [row.batches_per_second for row in found.rows] == [None] * len(found.rows)

@@ -130,6 +130,34 @@ def test_a_program_that_uses_torch_on_a_gpu_does_not_wait_for_its_steps(
     assert found == (TORCH_ON_GPU if initialized else None)
 
 
+@pytest.mark.parametrize(
+    ("text", "backends", "found"),
+    [
+        ("import torch\n", {"cpu": "a client"}, TORCH_ON_GPU),
+        ("import torch, jax\n", {}, TORCH_ON_GPU),
+        ("import torch, jax\n", {"cuda": "a client"}, JAX),
+        ("import torch, jax\n", None, JAX),
+    ],
+)
+def test_a_loop_of_torch_is_not_one_of_jax_because_a_library_imports_jax(
+    text: str, backends: dict[str, str] | None, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script, jax = tmp_path / "train.py", module("jax")
+    script.write_text(text)
+    modules = [
+        jax,
+        module("jax._src.xla_bridge", **({} if backends is None else {"_backends": backends})),
+        module("torch.cuda", is_initialized=lambda: True),
+        module("transformers", jax=jax),
+        module("__main__", __file__=str(script)),
+    ]
+    monkeypatch.setattr(training_facts, "sys", SimpleNamespace(modules={one.__name__: one for one in modules}))
+    training_facts._uses_jax.cache_clear()
+    seen = asynchronous(SimpleNamespace(kind="loop"))
+    training_facts._uses_jax.cache_clear()
+    assert seen == found
+
+
 def test_a_look_for_jax_imports_nothing_and_raises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "pipeprof_lazy.py").write_text("raise ImportError('not on this machine')\n")
     spec = importlib.util.spec_from_file_location("pipeprof_lazy", tmp_path / "pipeprof_lazy.py")

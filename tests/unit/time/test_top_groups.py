@@ -5,10 +5,10 @@ from __future__ import annotations
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Quantiles, Steps
-from pipeprof.profiles.document.stages import Causes, Stage
+from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
-from pipeprof.profiles.time.top_stage import label_groups, share_of_work, top_cpu_groups, top_groups
+from pipeprof.profiles.time.top_stage import as_one, label_groups, share_of_work, top_cpu_groups, top_groups
 from pipeprof.profiles.time.verdict import conclude
 
 WHOLE_MS = 10.0
@@ -116,3 +116,14 @@ def test_all_stages_of_a_line_are_counted_with_those_that_were_not_at_work() -> 
     working = [stage(f"stages.{number}", 3.0, "load", line=7) for number in range(2)]
     idle = stage("stages.9", 0.0, "load", line=7)
     assert label_groups(top_groups([*working, idle])).startswith("load ×3 (map, ")
+
+
+def test_parts_that_no_trace_has_seen_do_what_the_others_do() -> None:
+    """Of 200 parts, 79 ran while the trace was made: what the others took is no copying."""
+    seen = stage("stages.0", 3.0, "load", line=7)
+    seen.ops = [OpCost(op="PyFunc", ms_per_batch=2.0), OpCost(op="Cast", ms_per_batch=0.5)]
+    seen.python = [PythonCost(function="read", ms_per_batch=1.0, share=0.25, parent="PyFunc")]
+    found = as_one([seen, stage("stages.1", 6.0, "load", line=7), stage("stages.2", 0.0, "load", line=7)])
+    assert {cost.op: cost.ms_per_batch for cost in found.ops or ()} == {"PyFunc": 6.0, "Cast": 1.5}
+    assert [cost.ms_per_batch for cost in found.python or ()] == [3.0]
+    assert as_one([seen]).ops == seen.ops

@@ -480,6 +480,23 @@ def test_a_script_ends_by_itself(kind: str, code: str, reason: str) -> None:
     assert headline(**parts, target=target, phases=[Phase(name="build")]).endswith(f": {reason}.")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "The script raised an exception at train.py:41, phase measure after 8 steps: JaxRuntimeError: "
+        "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 4.00TiB with allocator GPU_0_bfc on device 0.",
+        "OutOfMemoryError: CUDA out of memory. Tried to allocate 16384.00 GiB. GPU 0 has a capacity of 139.80 GiB",
+        "ResourceExhaustedError: OOM when allocating tensor with shape[9] on /device:GPU:0 by allocator GPU_0_bfc",
+        "ValueError: no GPU, out of memory of ideas",
+    ],
+)
+def test_memory_that_a_gpu_refused_is_that_of_the_gpu(said: str) -> None:
+    parts = {"complete": False, "exit_code": 5, "errors": [Problem(code="step-raised", message=said)]}
+    words = headline(**parts, phases=[Phase(name="build")]).rpartition(": ")[2]
+    refused = "the memory of the GPU was not enough."
+    assert words == ("the step raised an error." if "ValueError" in said else refused)
+
+
 def test_an_unfinished_record_says_so() -> None:
     assert headline(complete=False, exit_code=None).startswith("Not finished: the record stops in phase measure")
 

@@ -240,6 +240,18 @@ def test_a_bound_of_little_is_no_reason_for_advice() -> None:
     assert str(finding.reason).endswith(", undecided")
 
 
+def test_two_pairs_are_no_upper_bound() -> None:
+    """One measured so was 1.69, where a plain loop without the stages was 1.9 to 2.9 times as fast."""
+    finding = Finding(rule="measured", title="a", status="unverified", stage="stages.0", family="speed")
+    trial = trial_of(2.0)
+    assert trial.judgement is not None
+    assert trial.judgement.speedup is not None
+    judgement = replace(trial.judgement, speedup=replace(trial.judgement.speedup, pairs=2))
+    trial = replace(trial, status="unverified", reason="too few pairs to decide", judgement=judgement)
+    write_bound(finding, trial, ["stages.0"], None, "decode")
+    assert finding.reason == "unknown upper bound of decode: too few pairs to decide"
+
+
 def test_a_stage_that_is_cheaper_than_a_replay_has_no_bound(profile: Profile) -> None:
     found = bounded(profile, 0.8)
     assert found.status == "unverified"

@@ -6,10 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from pipeprof.profiles.worker.local_service import LocalService, cores_of, wait_for_end
+from pipeprof.profiles.worker import local_service as module
+from pipeprof.profiles.worker.local_service import LocalService, cores_of, start_local_service, wait_for_end
 
 
 @pytest.mark.parametrize(
@@ -48,3 +52,27 @@ def test_workers_share_the_cores_in_turns() -> None:
     assert cores_of(0, 1) == cores_of(len(allowed), 1) == {allowed[0]}
     assert cores_of(1, len(allowed)) == set(allowed)
     assert cores_of(3, None) is None
+
+
+def serving_nothing() -> Any:
+    """A module like tensorflow whose servers do nothing."""
+    made = SimpleNamespace(target="grpc://localhost:1")
+    names = ("DispatchServer", "DispatcherConfig", "WorkerServer", "WorkerConfig")
+    service = SimpleNamespace(**dict.fromkeys(names, lambda *_config, **_more: made))
+    experimental = SimpleNamespace(service=service, Trace=lambda _name: nullcontext())
+    return SimpleNamespace(**dict.fromkeys(("data", "profiler"), SimpleNamespace(experimental=experimental)))
+
+
+@pytest.mark.parametrize("yields", [True, False])
+def test_workers_leave_their_cores_to_others_only_where_that_is_asked(
+    monkeypatch: pytest.MonkeyPatch, *, yields: bool
+) -> None:
+    monkeypatch.setattr(module, "start_profiler", lambda _tf: 1)
+    service = start_local_service(serving_nothing(), 1, 1, yields=yields)
+    try:
+        dispatcher, worker = map(os.sched_getscheduler, service.pids)
+    finally:
+        for pid in service.pids:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+    assert (dispatcher, worker == os.SCHED_IDLE) == (os.sched_getscheduler(0), yields)

@@ -57,7 +57,7 @@ class NoPrefetch(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the executed end of the pipeline, and the wait of a loop that alternates with it."""
         at, last = timing(view), end(view)
-        if at is None or last is None or at.dispatch != "sync" or not spare_cores(view):
+        if at is None or last is None or not at.in_turn or not spare_cores(view):
             return
         pipeline_ms = _turn_ms(view, last, at)
         if pipeline_ms is None or min(pipeline_ms, at.busy_ms) < self.threshold("hidden-share") * at.interval_ms:

@@ -159,6 +159,7 @@ def talks() -> tf.data.Dataset:
 
 def late() -> tf.data.Dataset:
     os.environ["TF_GPU_THREAD_MODE"] = "gpu_private"
+    os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
     return tf.data.Dataset.range(8)
 
 
