@@ -561,7 +561,8 @@ def describe_gain(finding: Finding, *, short: bool = False, bounded: bool = Fals
         parts.append(describe_delta(delta))
     # Next to a measurement that is undecided, a bare gain would read as that.
     doubtful = finding.measured or finding.rule in WITHOUT_RULE
-    most = "at most " if bounded and parts else "predicted " if parts and doubtful else ""
+    faster = bool(parts) and (speedup or 1.0) > 1
+    most = "at most " if bounded and faster else "predicted " if parts and doubtful else ""
     return f"{most}{', '.join(parts)}"
 
 

@@ -136,7 +136,8 @@ class Profile(Model):
     def only_bounds(self, finding: Finding) -> bool:
         """Whether what a finding is predicted to gain is the most that it can: it gains nothing in a slower step."""
         gain = finding.predicted.speedup if finding.predicted is not None else None
-        return self.gains_are_bounds and finding.status == "unverified" and not finding.measured and (gain or 0.0) > 1
+        open_one = finding.status == "unverified" and not finding.measured and finding.family != "memory"
+        return self.gains_are_bounds and open_one and (gain or 0.0) > 1
 
     @property
     def takes_turns(self) -> bool:

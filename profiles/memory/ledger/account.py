@@ -160,7 +160,7 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
         first=tuple(held_buffers(view, held, first)) if first is not None else (),
         live=look.live if look is not None else None,
         batch_bytes=report.batch_bytes,
-        in_flight=tuple(in_flight_batches(view, held, look, report.batch_bytes)),
+        in_flight=tuple(in_flight_batches(view, held, look)),
         trimmed=report.trimmed,
         pool_scale=estimate_pool_scale(
             view, held, seen.looks, look, made=readings.get("iterator"), consumer=report.batch_bytes

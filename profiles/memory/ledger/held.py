@@ -282,13 +282,13 @@ def _weight(view: PipelineView, stage: StageView) -> float:
 
 
 def in_flight_batches(
-    view: PipelineView, held: MemoryPrediction, look: Look | None, batch_bytes: float | None
+    view: PipelineView, held: MemoryPrediction, look: Look | None
 ) -> Iterable[tuple[Owner, str, int]]:
     """Yield batches and calls in flight, which are in no buffer yet, and places filled between looks.
 
     Of parts that are read one after another only one is in flight: that with most.
     """
-    found = list(_in_flight(view, held, look, batch_bytes))
+    found = list(_in_flight(view, held, look))
     never = _never_together(view, found)
     return [entry for entry in found if entry[1] not in never]
 
@@ -319,9 +319,7 @@ def _part(view: PipelineView, name: str) -> set[str]:
     return {one.id for stage in whole for one in (stage, *view.inside(stage))}
 
 
-def _in_flight(
-    view: PipelineView, held: MemoryPrediction, look: Look | None, batch_bytes: float | None
-) -> Iterable[tuple[Owner, str, int]]:
+def _in_flight(view: PipelineView, held: MemoryPrediction, look: Look | None) -> Iterable[tuple[Owner, str, int]]:
     for prediction in held.held:
         if prediction.owner == "batch" or (
             prediction.owner == "source" and sliced_bytes(view, view.by_id[prediction.stage])
@@ -344,13 +342,9 @@ def _in_flight(
                 rest = max(0, prediction.bytes - there.bytes) if fused else 0
                 yield prediction.owner, prediction.stage, max(round(each * under_way), rest)
     for stage_id, there in (look.by_stage if look is not None else {}).items():
-        stage = view.by_id.get(stage_id)
-        if stage is None or there.owner != "prefetch" or not there.room or not there.elements:
-            # One that is empty is emptied faster than it fills, between two looks as well.
-            continue
-        given = view.input_of(stage) or stage
-        each = there.bytes / there.elements if there.elements else given.element_bytes or batch_bytes or 0.0
-        yield "prefetch", stage_id, round(there.room * each)
+        # An empty one is emptied faster than it fills, between two looks as well.
+        if stage_id in view.by_id and there.owner == "prefetch" and there.room and there.elements:
+            yield "prefetch", stage_id, round(there.room * there.bytes / there.elements)
 
 
 _UNCOUNTED = frozenset({"string", "variant"})

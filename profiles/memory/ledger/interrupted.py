@@ -77,7 +77,7 @@ def ledger_at(seen: LastLook) -> tuple[LedgerMoment, Ledger, MemoryPrediction] |
         arrays=_arrays(seen.view, readings),
         buffers=tuple(held_buffers(seen.view, prediction, look)),
         live=live,
-        in_flight=tuple(in_flight_batches(seen.view, prediction, look, None))
+        in_flight=tuple(in_flight_batches(seen.view, prediction, look))
         if peak_phase not in ("build", "iterator")
         else (),
         aliases=tuple((held.owner, held.stage) for held in prediction.held if held.how == "alias"),

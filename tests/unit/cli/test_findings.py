@@ -180,6 +180,9 @@ def test_a_gain_in_a_step_of_unknown_length_is_a_bound_and_nothing_to_change(fou
     ]
     speed.measured = {"speedup": 1.02, "low": 0.9, "high": 1.1}
     assert "at most" not in report(found, width=100)
+    memory.predicted = Predicted(speedup=1.002, peak_rss_delta_bytes=-1024)
+    assert found.only_bounds(memory.model_copy(update={"family": "speed"}))
+    assert not found.only_bounds(memory.model_copy(update={"family": "memory"}))
 
 
 def full(profile: Profile, **style: object) -> str:

@@ -442,3 +442,14 @@ def test_without_a_trace_the_workers_are_named_alone() -> None:
     rows = [row.model_copy(update={"on_workers": None}) for row in shown.stages or ()]
     text = paint(build_pipeline(shown.model_copy(update={"stages": rows})), Style(width=100))
     assert "what stages cost there was not traced" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(("share", "said"), [(0.2, False), (0.215, True)])
+def test_shares_that_differ_from_the_milliseconds_are_explained(share: float, said: bool) -> None:
+    """A reader divides: 1.93 of 9.62 ms are no 22 %."""
+    times = [
+        {"cpu_ms_per_batch": ms, "time_ms_per_batch": ms, "timed_by": "model", "share": part}
+        for ms, part in ((8.0, 1 - share), (2.0, share))
+    ]
+    shown = profile(stage("source", "range", **times[0]), stage("stages.0", "map", **times[1]))
+    assert ("without the time waiting for a core" in drawn(shown, 200)) is said

@@ -201,12 +201,12 @@ def test_a_call_of_a_fused_map_makes_an_element_of_a_batch_that_is_held() -> Non
     seen = pipeline(stage("source", "range", elements=600), made, batch, static=False)
     look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("parallel", 12_800_000, 2)})
 
-    assert list(in_flight_batches(seen, memory_prediction(seen), look, None)) == [("parallel", "stages.0", 400_000)]
+    assert list(in_flight_batches(seen, memory_prediction(seen), look)) == [("parallel", "stages.0", 400_000)]
 
     filling = replace(look, by_stage={"stages.0": Buffered("parallel", 6_500_000, 1)})
     rest = memory_prediction(seen).of("stages.0") - 6_500_000  # type: ignore[operator]
     assert rest > 6_000_000
-    assert list(in_flight_batches(seen, memory_prediction(seen), filling, None)) == [("parallel", "stages.0", rest)]
+    assert list(in_flight_batches(seen, memory_prediction(seen), filling)) == [("parallel", "stages.0", rest)]
 
 
 @pytest.mark.parametrize(("there", "room", "found"), [(1, 3, [600_000]), (0, 4, []), (4, 0, [])])
@@ -217,7 +217,7 @@ def test_an_empty_prefetch_was_not_full_between_two_looks(there: int, room: int,
     seen = pipeline(stage("source", "range", element=row, elements=600), ahead, static=False)
     look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("prefetch", 200_000 * there, there, room)})
 
-    passing = [size for owner, _, size in in_flight_batches(seen, memory_prediction(seen), look, None)]
+    passing = [size for owner, _, size in in_flight_batches(seen, memory_prediction(seen), look)]
 
     assert passing == found
 
@@ -231,7 +231,7 @@ def test_a_map_has_a_place_for_each_call_and_its_result_together(waiting: float,
     there = Buffered("parallel", round(200_000 * waiting), waiting)
     look = Look(1.0, "measure", 1, 0, 0, {"stages.0": there})
 
-    (found,) = in_flight_batches(seen, memory_prediction(seen), look, None)
+    (found,) = in_flight_batches(seen, memory_prediction(seen), look)
 
     assert found == ("parallel", "stages.0", 200_000 * under_way)
 

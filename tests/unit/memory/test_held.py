@@ -90,7 +90,7 @@ def test_of_parts_that_are_read_one_after_another_one_has_batches_in_flight(join
         static=False,
     )
 
-    found = in_flight_batches(seen, memory_prediction(seen), Look(1.0, "measure", 1, 0, 0, {}), None)
+    found = in_flight_batches(seen, memory_prediction(seen), Look(1.0, "measure", 1, 0, 0, {}))
 
     batches = ["stages.0", "stages.1.inputs.1.stages.0", "stages.2.inputs.1.stages.0"]
     assert [stage_id for _, stage_id, _ in found] == (batches if together else batches[1:2])
