@@ -4,6 +4,7 @@ labels.yaml is filled by a reader alone; the program lists what is to be labelle
 
     CASE:
       named: 2.9        # gain of the report's own text, pasted; 0 if it has no call to write, or the call does not run
+      by_hand: 3.1      # of the mended pipeline, in the same turns; where it is missing, what the case measured counts
       sentences:
         "…": right      # or wrong, or empty: it says nothing that helps
 """
@@ -20,6 +21,7 @@ import yaml
 
 FILE = Path(__file__).resolve().parent / "labels.yaml"
 LABELS = ("right", "wrong", "empty")
+GAINS = ("named", "by_hand")
 NAMED, REACHED_NAMED, EMPTY = 0.8, 0.7, 0.2
 """Share of the gains that have to be named, share of a gain that the pasted text reaches, and most of empty ones."""
 WORDS = 4
@@ -55,7 +57,7 @@ def read(file: Path = FILE) -> dict[str, Json]:
     """The labels of all cases.
 
     Raises:
-        ValueError: A label is none of the three, or what the text gained is no number.
+        ValueError: A label is none of the three, or a gain is no number.
     """
     found: dict[str, Json] = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
     for name, given in found.items():
@@ -63,9 +65,10 @@ def read(file: Path = FILE) -> dict[str, Json]:
             if label is not None and label not in LABELS:
                 msg = f"{file.name}: {name}: {label!r} is no label of {sentence!r}: expected {', '.join(LABELS)}"
                 raise ValueError(msg)
-        if not isinstance(given.get("named") or 0, (int, float)):
-            msg = f"{file.name}: {name}: named is {given['named']!r}: expected the gain of the pasted text, or 0"
-            raise ValueError(msg)
+        for key in GAINS:
+            if not isinstance(given.get(key) or 0, (int, float)):
+                msg = f"{file.name}: {name}: {key} is {given[key]!r}: expected a gain, or 0"
+                raise ValueError(msg)
     return found
 
 
@@ -97,6 +100,7 @@ def to_fill(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> dict[str, 
         kept = given.get("sentences") or {}
         filled[name] = {
             **({"named": given.get("named")} if case["figures"].get("counts") else {}),
+            **{key: given[key] for key in GAINS[1:] if key in given},
             "sentences": {sentence: kept.get(sentence) for sentence in reported(case)},
         }
     return filled
@@ -118,7 +122,9 @@ def conclude(cases: Mapping[str, Json], reached: float, labels: Mapping[str, Jso
         for edit in (True, False)
     }
     pasted = {name: (labels.get(name) or {}).get("named") for name in gains}
-    named = [(gain or 0) >= REACHED_NAMED * gains[name]["by_hand"][0] for name, gain in pasted.items()]
+    # Side by side where a reader has measured both: the larger a gain, the more it differs from hour to hour.
+    by_hand = {name: (labels.get(name) or {}).get("by_hand") or found["by_hand"][0] for name, found in gains.items()}
+    named = [(gain or 0) >= REACHED_NAMED * by_hand[name] for name, gain in pasted.items()]
     untried, count = list(pasted.values()).count(None), counted(cases, labels)
     # Whether a gain is proven is a share of all, and what a disturbed machine breaks is no fault.
     broken = {

@@ -51,15 +51,16 @@ def test_nobody_but_a_reader_labels() -> None:
     assert labels.counted({"a": case()}, filled) == {"right": 0, "wrong": 0, "empty": 0, "unlabelled": 3}
 
 
-@pytest.mark.parametrize("text", ["a: {sentences: {x: good}}", "a: {named: yes it does}"])
+@pytest.mark.parametrize("text", ["a: {sentences: {x: good}}", "a: {named: yes it does}", "a: {by_hand: much}"])
 def test_a_label_that_is_none_is_an_error(tmp_path: Path, text: str) -> None:
     (tmp_path / "labels.yaml").write_text(text)
     with pytest.raises(ValueError, match=r"labels\.yaml: a: .*expected"):
         labels.read(tmp_path / "labels.yaml")
 
 
-def with_labels(*given: str | None, named: float | None = 2.9) -> dict[str, Any]:
-    return {"a": {"named": named, "sentences": dict(zip(labels.sentences(REPORT, 60), given, strict=True))}}
+def with_labels(*given: str | None, named: float | None = 2.9, **gains: float) -> dict[str, Any]:
+    said = dict(zip(labels.sentences(REPORT, 60), given, strict=True))
+    return {"a": {"named": named, **gains, "sentences": said}}
 
 
 @pytest.mark.parametrize(
@@ -71,6 +72,9 @@ def with_labels(*given: str | None, named: float | None = 2.9) -> dict[str, Any]
         ({}, with_labels("right", "wrong", None), "does not hold"),
         ({}, with_labels("right", "right", "empty"), "does not hold"),
         ({}, with_labels("right", "right", "right", named=1.2), "does not hold"),
+        # Where both were pasted in the same turns, these count: 1.9 is 70 % of 2.5, but not of 3.
+        ({}, with_labels("right", "right", "right", named=1.9), "does not hold"),
+        ({}, with_labels("right", "right", "right", named=1.9, by_hand=2.5), "holds"),
         ({"claims": {"stage": True, "proven": False}}, with_labels("right", "right", "right"), "does not hold"),
         ({"claims": {"stage": False, "proven": True}}, with_labels("right", "right", "right"), "does not hold"),
         (
