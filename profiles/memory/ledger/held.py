@@ -30,7 +30,7 @@ from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPredi
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import ends_inside, giver
 from pipeprof.profiles.protocol.messages import MemoryReading
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 _FULL = 0.5
 _SMALL_KEY = 64
@@ -381,10 +381,10 @@ def _unfilled(view: PipelineView, batch: StageView, nbytes: int, prediction: Buf
     many are there as the elements fill, the last in part. The pool says whether there are as many as can be. Of smaller
     ones nothing says whether another one was begun.
     """
-    size = element_size(view, batch)
-    if prediction.pooled or size is None or not size.bytes:
+    if prediction.pooled:
         return max(0, prediction.bytes - nbytes)
-    return max(0, math.ceil(nbytes / size.bytes) * round(size.bytes) - nbytes)
+    each = _fixed_bytes(components(view, batch))
+    return max(0, math.ceil(nbytes / each) * each - nbytes) if each else 0
 
 
 _UNCOUNTED = frozenset({"string", "variant"})
@@ -423,7 +423,11 @@ def _element_bytes(view: PipelineView, stage_id: str, owner: Owner) -> int | Non
     stage = view.by_id.get(stage_id)
     if stage is None:
         return None
-    element = components(view, given_to(view, stage, owner))
+    return _fixed_bytes(components(view, given_to(view, stage, owner)))
+
+
+def _fixed_bytes(element: Sequence[ComponentView]) -> int | None:
+    """Bytes of an element by its shapes; None where they leave that open."""
     sizes = [component.nbytes for component in element if component.dtype not in _UNCOUNTED]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(element) > 0 else None

@@ -223,6 +223,11 @@ def test_a_small_batch_is_counted_once_while_it_is_filled(filled: float, rest: f
 
     assert found == [("parallel", "stages.0", rest * 15_680)]
 
+    text = (ComponentView("string", (16,)),)
+    words = stage("stages.1", "batch", element=text, bytes_per_element=250_000.0, arguments={"batch_size": 16})
+    seen = pipeline(stage("source", "range", elements=600), made, words, static=False)
+    assert not any(size for _, _, size in in_flight_batches(seen, memory_prediction(seen), look)), "texts differ"
+
 
 @pytest.mark.parametrize(("width", "found"), [(80, []), (80_000, [("parallel", "stages.0", 2 * 320_000)])])
 @pytest.mark.parametrize("looked", [False, True])
