@@ -242,6 +242,27 @@ def test_small_results_that_no_look_found_are_not_in_flight(width: int, found: l
     assert list(in_flight_batches(seen, memory_prediction(seen), look)) == found
 
 
+def test_the_pool_has_large_batches_of_small_elements_that_no_look_found() -> None:
+    made = stage("stages.0", "map", element=(tensor("uint8", 20_000),), tf_op="MapAndBatchDataset", parallelism=1.0)
+    batch = stage("stages.1", "batch", element=(tensor("uint8", 32, 20_000),), arguments={"batch_size": 32})
+    seen = pipeline(stage("source", "range", elements=600), made, batch, static=False)
+
+    assert list(in_flight_batches(seen, memory_prediction(seen), None)) == [("parallel", "stages.0", 640_000)]
+
+
+def test_what_is_only_predicted_is_not_in_the_table_of_stages() -> None:
+    seen = view()
+    profile = seen.profile
+    assert profile is not None
+    (row,) = [one for one in profile.stages or [] if one.id == "stages.0"]
+    row.buffered_bytes, row.buffered_elements = 0, 0.0
+    entries = [Entry("parallel", "stages.0", 400_000, "predicted", "in flight")]
+
+    state_buffers(profile, Ledger(entries))
+
+    assert row.buffered_bytes == 0
+
+
 @pytest.mark.parametrize(("there", "room", "found"), [(1, 3, [600_000]), (0, 4, []), (4, 0, [])])
 def test_an_empty_prefetch_was_not_full_between_two_looks(there: int, room: int, found: list[int]) -> None:
     """Batches of a slow pipeline are taken as soon as they come: its buffer is empty at each look."""
