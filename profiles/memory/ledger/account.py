@@ -203,6 +203,7 @@ def state_buffers(profile: Profile, ledger: Ledger) -> None:
     uncounted = {buffer.stage for buffer in ledger.buffers if not buffer.counted}
     for stage in profile.stages or ():
         mine = [entry for entry in ledger.entries if entry.stage == stage.id and entry.owner in STAGE_OWNERS]
+        mine = [entry for entry in mine if entry.how != "predicted"]
         if any(entry.how == "model" for entry in mine) and stage.gives_handles:
             stage.buffered_bytes = None
         elif mine and (stage.buffered_bytes is not None or any(entry.owner in ELEMENT_OWNERS for entry in mine)):

@@ -18,7 +18,6 @@ from pipeprof.profiles.constants import (
     SPLIT_FROM,
     TEXT_BLOCK_BYTES,
     TEXT_BYTES,
-    TEXT_SPARE,
 )
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.document.profile import Profile
@@ -27,11 +26,11 @@ from pipeprof.profiles.memory.ledger.facts import Buffer, SourceTensors
 from pipeprof.profiles.memory.ledger.vocabulary import AT_REST
 from pipeprof.profiles.memory.predict.element_size import bytes_kept_by_slices, components, element_size, sliced_bytes
 from pipeprof.profiles.memory.predict.execution import fused_batch
-from pipeprof.profiles.memory.predict.model import MemoryPrediction, element_overhead_bytes
+from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import ends_inside, giver
 from pipeprof.profiles.protocol.messages import MemoryReading
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 _FULL = 0.5
 _SMALL_KEY = 64
@@ -40,7 +39,7 @@ _TAKEN_OVER = frozenset({
     "AsString", "EncodePng", "ReduceJoin", "RegexReplace", "StaticRegexReplace", "StringFormat", "StringJoin",
     "StringLower", "StringStrip", "StringUpper",
 })  # fmt: skip
-"""Ops whose results are strings that TensorFlow moves: their bytes beyond 48 B and an eighth were measured."""
+"""Ops whose results are strings that TensorFlow moves: their bytes beyond other strings' were measured."""
 _LEAST_PART = 0.01
 CONSTANT_BYTES = 1_000_000
 """Bytes of graph constants from which they are reported: every function has a few."""
@@ -88,6 +87,12 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
             # The model counts only the string object of a file name, not its letters.
             size, unsized, texts = PATH_BYTES * one.elements, False, False
             pooled = 0.0
+        elif texts and _letters_are_a_sources(view, given):
+            # The model counts the letters, which lie in the source's memory: the elements have only the string objects.
+            values = [component.nbytes or 0 for component in element if component.dtype != "string"]
+            size = min(size, one.elements * (sum(values) + TEXT_BYTES * (_texts_in(given) or 0)))
+            pooled = min(1.0, one.elements * sum(n for n in values if n >= POOLED_FROM) / size) if size else 0.0
+            unsized, texts = False, False
         elif texts:
             others = [component.nbytes or 0 for component in element if component.dtype != "string"]
             pooled = min(1.0, one.elements * sum(n for n in others if n >= POOLED_FROM) / size) if size else 0.0
@@ -132,6 +137,19 @@ def _made_by_ops(view: PipelineView, given: StageView) -> bool:
     return any(function.ops is not None and _TAKEN_OVER & function.ops for function in functions)
 
 
+def _letters_are_a_sources(view: PipelineView, given: StageView) -> bool:
+    """Return whether a stage's texts refer to the letters of an array in memory, and it is known how many they are.
+
+    TensorFlow keeps an array of Python strings in one block; a string copied from there refers to its letters.
+    """
+    source = giver(view, given)
+    if source is None or not traits(source.op).in_memory or source.owner is not None or source.constant:
+        return False
+    return all(component.dtype == "string" or component.nbytes is not None for component in given.element or ()) and (
+        _texts_in(given) is not None
+    )
+
+
 def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
     """Return whether a stage's texts are slices of tensors made by its function: TensorFlow copies none."""
     opening = giver(view, given)
@@ -140,21 +158,25 @@ def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
 
 
 def _text_blocks(given: StageView, size: float, elements: float, *, made: bool) -> float:
-    """Return bytes that the blocks of texts take at most in addition to their letters, and their spare room.
+    """Return bytes that the blocks of texts take in addition to their letters; with spare room at most, if `made`.
 
     Args:
         size: Bytes of all texts, 24 for each and its letters.
         made: They may be strings that TensorFlow took over.
     """
-    shapes = [component.shape for component in given.element or () if component.dtype == "string"]
-    if any(shape is None or None in shape for shape in shapes):
-        # Shorter texts are stored inside their 24 bytes.
-        texts = size / (2 * TEXT_BYTES)
-    else:
-        texts = elements * sum(math.prod(length or 0 for length in shape or ()) for shape in shapes)
+    many = _texts_in(given)
+    # Shorter texts are stored inside their 24 bytes.
+    texts = size / (2 * TEXT_BYTES) if many is None else elements * many
     if made:
         return (TEXT_BLOCK_BYTES + MADE_BLOCK_BYTES) * texts + MADE_SPARE * size
-    return TEXT_BLOCK_BYTES * texts + TEXT_SPARE * size
+    return TEXT_BLOCK_BYTES * texts
+
+
+def _texts_in(given: StageView) -> int | None:
+    """Return the number of strings in an element; None where the shapes leave that open."""
+    shapes = [component.shape for component in given.element or () if component.dtype == "string"]
+    known = [shape for shape in shapes if shape is not None and None not in shape]
+    return sum(math.prod(length or 0 for length in shape) for shape in known) if len(known) == len(shapes) else None
 
 
 def full_shuffles(view: PipelineView, held: MemoryPrediction, buffers: Iterable[Buffer]) -> Iterable[Buffer]:
@@ -320,31 +342,49 @@ def _part(view: PipelineView, name: str) -> set[str]:
 
 
 def _in_flight(view: PipelineView, held: MemoryPrediction, look: Look | None) -> Iterable[tuple[Owner, str, int]]:
+    """Yield what may be in flight: nothing of small tensors that no look found, as only the pool says how many are."""
     for prediction in held.held:
         if prediction.owner == "batch" or (
             prediction.owner == "source" and sliced_bytes(view, view.by_id[prediction.stage])
         ):
-            yield prediction.owner, prediction.stage, prediction.bytes
+            if prediction.pooled:
+                yield prediction.owner, prediction.stage, prediction.bytes
         elif prediction.owner == "parallel":
             there = look.by_stage.get(prediction.stage) if look is not None else None
-            calls = view.by_id[prediction.stage].measured
+            stage = view.by_id[prediction.stage]
+            calls, batch = stage.measured, fused_batch(view, stage)
             if there is None or calls is None or not there.elements:
-                yield prediction.owner, prediction.stage, prediction.bytes
-            else:
-                # Every call in flight makes a result as large as those that wait, or a part of a batch that is held.
-                under_way = min(view.cores, math.ceil(calls.parallelism or 1))
-                fused = fused_batch(view, view.by_id[prediction.stage]) is not None
-                if not fused and not traits(calls.op).nests:
-                    # From the start of its call until its result is taken (`busy` in parallel_map_dataset_op.cc).
-                    under_way = min(under_way, max(0, math.ceil(calls.parallelism or 1) - math.floor(there.elements)))
-                each = view.by_id[prediction.stage].element_bytes or 0.0 if fused else there.bytes / there.elements
-                # A batch is allocated in full with its first element; the model counts only the elements copied so far.
-                rest = max(0, prediction.bytes - there.bytes) if fused else 0
-                yield prediction.owner, prediction.stage, max(round(each * under_way), rest)
+                if prediction.pooled:
+                    yield prediction.owner, prediction.stage, prediction.bytes
+                continue
+            # Every call in flight makes a result as large as those that wait, or a part of a batch that is held.
+            under_way = min(view.cores, math.ceil(calls.parallelism or 1))
+            if batch is not None:
+                each = stage.element_bytes or 0.0
+                rest = _unfilled(view, batch, there.bytes, prediction)
+                yield prediction.owner, prediction.stage, max(round(each * under_way) if prediction.pooled else 0, rest)
+                continue
+            if not traits(calls.op).nests:
+                # From the start of its call until its result is taken (`busy` in parallel_map_dataset_op.cc).
+                under_way = min(under_way, max(0, math.ceil(calls.parallelism or 1) - math.floor(there.elements)))
+            yield prediction.owner, prediction.stage, round(there.bytes / there.elements * under_way)
     for stage_id, there in (look.by_stage if look is not None else {}).items():
         # An empty one is emptied faster than it fills, between two looks as well.
         if stage_id in view.by_id and there.owner == "prefetch" and there.room and there.elements:
             yield "prefetch", stage_id, round(there.room * there.bytes / there.elements)
+
+
+def _unfilled(view: PipelineView, batch: StageView, nbytes: int, prediction: BufferPrediction) -> int:
+    """Return bytes of a fused map's batches in which no element is yet; the model counts only those that are copied.
+
+    A batch is allocated in full with its first element (`EnsureOutputAllocated` in map_and_batch_dataset_op.cc): as
+    many are there as the elements fill, the last in part. The pool says whether there are as many as can be. Of smaller
+    ones nothing says whether another one was begun.
+    """
+    if prediction.pooled:
+        return max(0, prediction.bytes - nbytes)
+    each = _fixed_bytes(components(view, batch))
+    return max(0, math.ceil(nbytes / each) * each - nbytes) if each else 0
 
 
 _UNCOUNTED = frozenset({"string", "variant"})
@@ -383,7 +423,11 @@ def _element_bytes(view: PipelineView, stage_id: str, owner: Owner) -> int | Non
     stage = view.by_id.get(stage_id)
     if stage is None:
         return None
-    element = components(view, given_to(view, stage, owner))
+    return _fixed_bytes(components(view, given_to(view, stage, owner)))
+
+
+def _fixed_bytes(element: Sequence[ComponentView]) -> int | None:
+    """Bytes of an element by its shapes; None where they leave that open."""
     sizes = [component.nbytes for component in element if component.dtype not in _UNCOUNTED]
     known = [size for size in sizes if size is not None]
     return sum(known) if len(known) == len(element) > 0 else None

@@ -424,6 +424,8 @@ def _predict_elements(
 def _pooled_share(view: PipelineView, owner: Owner, stage: StageView) -> float:
     """Return the share of an element's bytes that lies in the pool."""
     given = stage if owner in ("parallel", "batch", "consumer") else view.input_of(stage) or stage
+    if owner == "parallel":
+        given = fused_batch(view, stage) or stage
     sizes = [component.nbytes or 0 for component in components(view, given)]
     return sum(size for size in sizes if size >= POOLED_FROM) / sum(sizes) if sum(sizes) else 0.0
 

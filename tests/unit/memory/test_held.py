@@ -30,7 +30,7 @@ def test_texts_that_ops_made_may_have_room_for_as_many_letters_again() -> None:
         stage("stages.1", "shuffle", element=texts, arguments={"buffer_size": 600}),
     )
 
-    assert held(seen, "shuffle", "stages.1", 124, 600).most == pytest.approx(600 * (2 * 124 + 48 + 64))
+    assert held(seen, "shuffle", "stages.1", 124, 600).most == pytest.approx(600 * (2 * 124 + 24 + 64))
 
 
 def test_each_tensor_in_a_cache_may_leave_less_than_an_aligned_block_free() -> None:

@@ -134,7 +134,7 @@ def test_of_a_function_only_the_owners_are_known() -> None:
 
 
 def test_texts_and_what_is_free_in_the_heap_are_known_where_it_was_looked_at() -> None:
-    """The model counts 224 MB of texts; the heap has 270 MB more in use, and 30 free."""
+    """The model counts 224 MB of texts of 1,096 letters; the heap has 263 MB more in use, and 30 free."""
     view = pipeline(
         stage("source", "from_generator", element=(tensor("string"),), elements=5_000_000),
         stage("stages.0", "shuffle", element=(tensor("string"),), arguments={"buffer_size": 200_000}),
@@ -143,12 +143,12 @@ def test_texts_and_what_is_free_in_the_heap_are_known_where_it_was_looked_at() -
     memory = MemoryMoment(107.5, 800 * MB, 0)
 
     without = entries(seen(view, texts, memory=memory))
-    found = entries(seen(view, texts, memory=replace(memory, heap=350 * MB, heap_free=30 * MB)))
+    found = entries(seen(view, texts, memory=replace(memory, heap=343 * MB, heap_free=30 * MB)))
 
     assert "slack" not in without
     assert found["slack"][1] > 0
     assert found["shuffle"][1] > without["shuffle"][1]
-    assert found["shuffle"][1] + found["slack"][1] == pytest.approx(300), "in use and free"
+    assert found["shuffle"][1] + found["slack"][1] == pytest.approx(293), "in use and free"
 
 
 def test_what_was_ended_while_the_source_was_made_is_the_sources() -> None:
