@@ -13,9 +13,9 @@ from pipeprof.cli.report.findings import (
     build_findings,
     build_further,
     changes_digits,
-    describe_delta,
     describe_measured,
     describe_modes,
+    describe_predicted_delta,
     describe_so_far,
     describe_speedup,
     has_advice,
@@ -185,7 +185,7 @@ def _predicted(predicted: Predicted, *, step: bool, bounded: bool) -> str:
     if predicted.speedup is not None and (text := describe_speedup(predicted.speedup)) != SAME_SPEED:
         effects.append(f"at most {text}, and nothing where the step sets the pace" if bounded else text)
     if predicted.peak_rss_delta_bytes is not None:
-        effects.append(describe_delta(predicted.peak_rss_delta_bytes))
+        effects.append(describe_predicted_delta(predicted.peak_rss_delta_bytes))
     if predicted.wait_ms is not None and step and not bounded:
         effects.append(f"the step waits {milliseconds(predicted.wait_ms)}")
     what = ", ".join(effects)

@@ -558,7 +558,7 @@ def describe_gain(finding: Finding, *, short: bool = False, bounded: bool = Fals
     # That an effect is unknown, or only on memory, is no statement about the speed.
     parts = [text for text in [describe_speedup(speedup or 1.0, 2)] if text != SAME_SPEED]
     if delta:
-        parts.append(describe_delta(delta))
+        parts.append(describe_predicted_delta(delta))
     # Next to a measurement that is undecided, a bare gain would read as that.
     doubtful = finding.measured or finding.rule in WITHOUT_RULE
     faster = bool(parts) and (speedup or 1.0) > 1
@@ -623,6 +623,16 @@ def describe_delta(delta: int) -> str:
         ('−115 MiB', 'same memory')
     """
     return f"{'−' if delta < 0 else '+'}{size(abs(delta))}" if delta else "same memory"
+
+
+def describe_predicted_delta(delta: int) -> str:
+    """A predicted change of the peak: what goes is the most that it can fall by, as it may then come at another time.
+
+    Example:
+        >>> describe_predicted_delta(-120_586_240), describe_predicted_delta(1 << 20)
+        ('up to −115 MiB', '+1.00 MiB')
+    """
+    return f"{'up to ' if delta < 0 else ''}{describe_delta(delta)}"
 
 
 def _build_none(profile: Profile) -> Iterator[Block]:

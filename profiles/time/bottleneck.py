@@ -6,7 +6,8 @@ Each candidate has one measurement of its own. They are tried in this order, bec
 ``remote``        most of the waiting is for a tf.data service: what limits its workers is not on this machine's account
 ``gil``           Python functions ran most of the traced time with the GIL held, while the worker computed on about one
                   core
-``cpu``           other processes took cores that the worker's threads waited for, while few were free
+``cpu``           other processes took cores that the worker's threads waited for, while few were free; most of the time
+                  where stages that take turns on one thread fill all of it: else these are the limit
 ``cpu``           the worker used four fifths of its cores, in all or between restarts of the dataset; nearly all of
                   them where stages that take turns on one thread fill all of the interval. Where it was measured with
                   half of the cores as well, the rate must have followed, and then fewer cores in use will do
@@ -37,6 +38,7 @@ from pipeprof.profiles.time.limits.cores import (
     cores_between_restarts,
     cores_in_use,
     describe_fewer_cores,
+    more_cores_help,
     scheduled_on,
     worker_fills_cores,
 )
@@ -77,6 +79,8 @@ DISK_FROM = 5e6
 """Bytes per second from the disk from which a blocked thread is assumed to wait for it, where waits are not counted."""
 READ_FROM = 1e5
 """Bytes per second below which no disk is read: a quarter of what one gives that finds a page in 10 ms."""
+OTHERS_FROM = 0.50
+"""Share of the time in which threads wait for a core from which other processes cost more than calls one by one do."""
 STALLED_FROM = 0.50
 """Share of the blocked time in which something waited for a disk or a file system."""
 COMPUTES_FROM = 1.0
@@ -240,7 +244,18 @@ def _disturbed(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | No
         # Its threads wanted no core.
         return blocked
     waits = f"the worker's threads wait for a core {percent(found.waited)} of the time"
+    in_turn = _in_turn(causes, profile, top)
+    if in_turn is not None and found.waited < OTHERS_FROM:
+        # Its thread would do all of the work alone on free cores as well.
+        return replace(in_turn, text=f"{in_turn.text}; {found.who}, and {waits}")
     return Bottleneck("cpu", stage, f"CPU: {_users(causes, profile)}; {waits}{_most_work(top)}")
+
+
+def _in_turn(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
+    """Stages that fill the time one call after another, for which more cores do nothing; not where these are full."""
+    if causes.worker_cores is None or causes.worker_cores >= FULL_FROM * profile.host.cores:
+        return None
+    return _chain(causes, profile, top) or _serial(causes, profile, top)
 
 
 def _users(causes: Causes, profile: Profile) -> str:
@@ -254,9 +269,7 @@ def _users(causes: Causes, profile: Profile) -> str:
 def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     if causes.worker_cores is None or not cores_are_the_limit(profile):
         return None
-    # More cores do nothing for stages that fill the time one call after another.
-    in_turn = _chain(causes, profile, top) or _serial(causes, profile, top)
-    if in_turn is not None and causes.worker_cores < FULL_FROM * profile.host.cores:
+    if _in_turn(causes, profile, top) is not None:
         return None
     used = f"CPU: {causes.worker_cores:.1f} of {profile.host.cores:g} cores in use"
     if causes.worker_cores < CPU_FROM * profile.host.cores:
@@ -282,7 +295,8 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     others = _of_other_processes(profile, causes.worker_cores, total) if starts else 0.0
     if others >= STANDS_OUT_FROM * total:
         where += f", processes that it starts {milliseconds(others)}"
-    helps = there if in_turn is not None else f"{there} or more cores"
+    in_turn = _chain(causes, profile, top) or _serial(causes, profile, top)
+    helps = f"{there} or more cores" if in_turn is None and more_cores_help(profile) else there
     return Bottleneck("cpu", _stage_of(groups), f"{used}; {where}; {helps} would help")
 
 

@@ -42,9 +42,12 @@ def describe_memory_problem(profile: Profile) -> str | None:
     parts = [f"{write(peak)} at the peak" if peak is not None else "the peak is unknown"]
     savings = []
     for number, finding in found:
-        saved, words = _saved(finding), "could go ({}, predicted)" if finding.status == "unverified" else "goes ({})"
+        saved, shown = _saved(finding), "{} of it goes ({})"
+        if finding.status == "unverified":
+            # The peak may then come at another time.
+            shown = "up to {} of it could go ({}, predicted)"
         if saved > 0:
-            savings.append(f"{write(min(saved, above) if above is not None else saved)} of it {words.format(number)}")
+            savings.append(shown.format(write(min(saved, above) if above is not None else saved), number))
     if savings:
         parts += savings[:2]
     elif found:

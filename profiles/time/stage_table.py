@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.cardinality import cardinalities
 from pipeprof.pipelines.graph.component_names import component_flow
-from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, Segment, measure
+from pipeprof.pipelines.graph.costs.costs import LEAST_SEEN, Cost, Costs, Segment, fixed_ratio, measure
 from pipeprof.pipelines.graph.costs.model_only import running_graph
 from pipeprof.pipelines.graph.costs.unobserved import unread_elements
 from pipeprof.pipelines.graph.order import readers_first, reads
@@ -113,6 +113,8 @@ class _Walk:
             if not isinstance(size, int) or size <= 0:
                 return None
             return _Flow(float(size), exact=taken == INFINITE or node.arguments.get("drop_remainder") is True)
+        if (fixed := fixed_ratio(node, self.counts.get(place) or 0, self.counts.get(node.id) or 0)) is not None:
+            return _Flow(fixed, exact=True)
         if traits.takes_one or traits.buffers or traits.one_to_one:
             # A cache, once it is full, takes nothing.
             return _Flow(1.0, exact=not traits.stores)

@@ -104,11 +104,14 @@ class Ratio:
     Attributes:
         whole: Whether it was counted over whole epochs.
         rough: Whether it is no more than a guess: none of what it opened had ended.
+        first: Elements that it drops at the beginning of each pass, after which it takes one for one; `None` where
+            that is not known.
     """
 
     number: float
     whole: bool
     rough: bool = False
+    first: int | None = None
 
 
 @dataclass(frozen=True)
@@ -307,8 +310,7 @@ class _Segment:
             return max(seen, above + self.held_more(node.id))
         if before and not now:
             # Ended within the segment: its last counters were never sampled.
-            each = self._inputs_each(node, ratios)
-            return above * each if above is not None and each is not None else None
+            return self._inputs_to_end(node, below, above, ratios) if above is not None else None
         if node.family == "Cache":
             # Filled once: its inputs do not run again in later epochs.
             return seen
@@ -317,6 +319,16 @@ class _Segment:
     def _same_iterators(self, place: str) -> bool:
         now = self.ids.get(place)
         return now is not None and set(now) == set(self.ids_before.get(place, ()))
+
+    def _inputs_to_end(self, node: Node, below: str, above: float, ratios: Mapping[str, Ratio]) -> float | None:
+        """Return how many elements the input of ``node``, which ended, produced for ``above`` of its own."""
+        each, first = self._inputs_each(node, ratios), _first_dropped(node, ratios)
+        if each is None or first is None:
+            return above * each if each is not None else None
+        taken, given = (
+            sum(self.first[one]["num_elements"] for one in self.ids_before.get(place, ())) for place in (below, node.id)
+        )
+        return above + max(0, len(self.ids_before[below]) * first - max(0, taken - given))
 
     def held_more(self, place: str) -> float:
         """Return the growth in buffered elements of a place's iterators over the segment."""
@@ -357,7 +369,10 @@ class _Segment:
         if above == self.given(node.id):
             return seen
         each = self._inputs_each(node, ratios)
-        return above * each if each is not None else None
+        if each is None or _first_dropped(node, ratios) is None:
+            return above * each if each is not None else None
+        # Beyond what was seen, the same iterator takes one for one, and others make passes of their own.
+        return max(seen, seen + above - self.given(node.id) if self._same_iterators(node.id) else above * each)
 
     def _inputs_each(self, node: Node, ratios: Mapping[str, Ratio]) -> float | None:
         """Return how many elements of its input ``node`` takes for one of its own, where that is known."""
@@ -370,6 +385,10 @@ class _Segment:
         if fixed and fixed[0] > 0:
             return fixed[0]
         return float(size) if isinstance(size, int) and size > 0 else None
+
+
+def _first_dropped(node: Node, ratios: Mapping[str, Ratio]) -> int | None:
+    return ratios[node.id].first if node.id in ratios else None
 
 
 def _by_place(places: Mapping[int, str]) -> dict[str, list[int]]:
@@ -528,12 +547,18 @@ def _count_ratios(
     for node, below in _readers(executed):
         if node.traits.restarts and not node.bodies:
             continue
-        if (every := counts.get(below) or 0) > 0 and node.id in passes and not node.traits.ends_early:
+        every = counts.get(below) or 0
+        if every > 0 and node.id in passes and not node.traits.ends_early:
             # A pass, one that is known or the likeliest, takes all of its input, unless it may end before that.
             sure = elements_of_pass(*passes[node.id])
             if each := sure or elements_of_pass(*passes[node.id], _PERHAPS):
                 ratios[node.id] = Ratio(every / each, whole=sure is not None)
                 continue
+        if (fixed := fixed_ratio(node, every, counts.get(node.id) or 0)) is not None:
+            # Counters that are read while it drops the first elements have more of its input than goes in for them.
+            first = every - (counts.get(node.id) or 0) if node.traits.consecutive else None
+            ratios[node.id] = Ratio(fixed, whole=True, first=first)
+            continue
         read = [stretch for stretch in stretches if stretch.ids.get(node.id) and stretch.ids.get(below)]
         given = sum(stretch.given(node.id) for stretch in read)
         taken = sum(stretch.given(below) - _HALF * _more_in_hand(executed, node, stretch) for stretch in read)
@@ -543,6 +568,15 @@ def _count_ratios(
         elif given and taken > 0:
             ratios[node.id] = Ratio(taken / given, whole, rough=bool(node.bodies))
     return ratios
+
+
+def fixed_ratio(node: Node, taken: int, given: int) -> float | None:
+    """Return how many elements go in for one that comes out, by the counts of whole passes, where these fix it.
+
+    They do where elements are dropped by their position and all of the input is read: by a skip or a shard.
+    """
+    drops = node.traits.drops and node.traits.by_position and not node.traits.ends_early
+    return taken / given if drops and taken > 0 and given > 0 else None
 
 
 def _of_ended(executed: StageGraph, node: Node, below: str, stretches: Sequence[_Segment]) -> tuple[int, int]:

@@ -16,7 +16,7 @@ from pipeprof.profiles.view.view import HotSpot, PipelineView, StageView
 _ROWS = 64
 ON_A_BATCH = "on_a_batch"
 """Name of a map's function that gets a batch."""
-STILL_ROWS = "still a loop over the rows, in one call: NumPy on whole arrays gains more"
+STILL_ROWS = "still a loop over the rows, in one call: NumPy on whole arrays may gain more"
 
 
 def rows_of_batches(spot: HotSpot, stage: StageView, view: PipelineView) -> str:

@@ -8,7 +8,7 @@ from pipeprof.profiles.wording import cores_text, percent
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import Contention
+    from pipeprof.profiles.document.shared import Contention, CoreScaling
     from pipeprof.profiles.document.subject import Host
 
 CPU_FROM = 0.80
@@ -135,11 +135,40 @@ def _gain_of_twice_as_many(gain: float, more: float) -> float:
 
 
 def describe_fewer_cores(profile: Profile) -> str:
-    """State the rate with fewer cores, without a full stop; empty where it was not measured."""
+    """State the rate with fewer cores, without a full stop; empty where it was not measured.
+
+    Blocks of one pipeline differ by a tenth, and the fastest of several starts is compared with a single one: a rate
+    with fewer cores that is higher says no more than that it is no lower, unless the same iterator was faster on them.
+    """
     fewer = profile.causes.fewer_cores if profile.causes is not None else None
     if fewer is None:
         return ""
-    return f"with {cores_text(fewer.cores)} the rate is {percent(1 / fewer.gain)} of that with {profile.host.cores:g}"
+    with_them = f"with {cores_text(fewer.cores)} the rate{_between_restarts(profile)} is"
+    if fewer.gain < WORTH_A_CORE and not _is_faster(fewer):
+        return f"{with_them} no lower, within a tenth"
+    gain = fewer.gain if fewer.gain >= WORTH_A_CORE else fewer.fewer_ms / fewer.all_ms
+    return f"{with_them} {percent(1 / gain)} of that with {profile.host.cores:g}"
+
+
+def _is_faster(fewer: CoreScaling) -> bool:
+    """Whether the same iterator was faster on fewer cores."""
+    return fewer.fewer_ms * WORTH_A_CORE < fewer.all_ms
+
+
+def _between_restarts(profile: Profile) -> str:
+    """Say where the rate was measured: steps that begin an epoch are left out of it."""
+    return " between restarts" if profile.steps is not None and profile.steps.restart_share else ""
+
+
+def more_cores_help(profile: Profile) -> bool:
+    """Whether a run with fewer cores showed that more would bring more batches; full cores alone do not show it."""
+    return profile.causes is not None and profile.causes.fewer_cores is not None and cores_are_the_limit(profile)
+
+
+def _more_bring_little(profile: Profile, fewer: CoreScaling) -> bool:
+    """Whether all cores bring less than a tenth, also if restarts, which were not tried, gain as much as they can."""
+    restarts = (profile.steps.restart_share or 0.0) if profile.steps is not None else 0.0
+    return (1 - restarts) * fewer.gain + restarts * profile.host.cores / fewer.cores < WORTH_A_CORE
 
 
 def describe_nearly_full(profile: Profile) -> str:
@@ -155,10 +184,8 @@ def describe_nearly_full(profile: Profile) -> str:
         return ""
     fewer = profile.causes.fewer_cores if profile.causes is not None else None
     helps = ""
-    if fewer is not None and fewer.gain < WORTH_A_CORE:
-        helps = ": more cores would bring little"
-    if fewer is not None and fewer.gain * WORTH_A_CORE < 1:
-        helps = ": fewer are faster here"
+    if fewer is not None and _more_bring_little(profile, fewer):
+        helps = ": fewer are faster here" if _is_faster(fewer) else ": more cores would bring little"
     return f"{used:.1f} of {cores_text(cores)} in use{f'; {measured}' if measured else ''}{helps}"
 
 

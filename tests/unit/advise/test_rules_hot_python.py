@@ -172,7 +172,7 @@ def test_a_map_that_only_calls_python_calls_it_once_for_a_batch() -> None:
     assert hit.semantics == "same"
     code = hit.edits[-1].python  # type: ignore[attr-defined]
     assert code.splitlines() == [
-        "# still a loop over the rows, in one call: NumPy on whole arrays gains more",
+        "# still a loop over the rows, in one call: NumPy on whole arrays may gain more",
         "def on_a_batch(x, y):",
         "    row = tf.py_function(lambda *rows: np.stack([scale(*row) for row in zip(*map(tf.unstack, rows))]), [x], "
         "tf.float32)",

@@ -606,7 +606,7 @@ def test_a_prediction_that_is_no_gain_says_nothing_about_the_speed() -> None:
     unknown = Finding(rule="a", title="a", status="unverified", predicted=Predicted(speedup=1.001))
     assert describe_gain(unknown) == ""
     saves = Predicted(speedup=1.0, peak_rss_delta_bytes=-1024)
-    assert describe_gain(Finding(rule="a", title="a", status="unverified", predicted=saves)) == "−1.00 KiB"
+    assert describe_gain(Finding(rule="a", title="a", status="unverified", predicted=saves)) == "up to −1.00 KiB"
 
 
 def test_what_was_not_tried_has_its_reason_and_its_number(found: Profile) -> None:
@@ -863,7 +863,7 @@ def test_a_bound_with_lines_to_write_has_a_known_edit(found: Profile, lines: dic
         ("speed", Predicted(speedup=4.48), "predicted 4.5× faster", True),
         ("speed", Predicted(speedup=150.0), "at most 110× (93.9–128, 6 pairs)", False),
         ("speed", None, "at most 110× (93.9–128, 6 pairs)", False),
-        ("memory", Predicted(peak_rss_delta_bytes=-(1 << 20)), "predicted −1.00 MiB", False),
+        ("memory", Predicted(peak_rss_delta_bytes=-(1 << 20)), "predicted up to −1.00 MiB", False),
     ],
 )
 def test_the_upper_bound_of_a_stage_is_not_what_a_change_of_a_part_of_it_gains(

@@ -12,7 +12,7 @@ from pipeprof.pipelines.graph.costs import costs
 from pipeprof.pipelines.graph.costs.costs import Costs, measure
 from pipeprof.pipelines.graph.read.records import GraphDict, ModelDict, ModelNodeDict, dataset_node
 from pipeprof.pipelines.graph.stages import Node, StageGraph
-from pipeprof.profiles.time.stage_table import explain_stages
+from pipeprof.profiles.time.stage_table import calls_per_batch, explain_stages
 
 from .conftest import node
 
@@ -214,3 +214,46 @@ def test_all_copies_of_one_stage_of_a_spec_count_in_its_row() -> None:
     assert (load.elements, load.time_ms_per_batch, load.threads) == (500, 500.0, 4.0)
     assert load.ceiling_batches_per_second is None
     assert (resampled.op, resampled.inputs_each, resampled.inputs_each_by) == ("rejection_resample", 5.0, "counters")
+
+
+HELD_OUT = graph(
+    node("names", "RangeDataset", start=0, stop=1200, step=1),
+    node("load", "ParallelMapDatasetV2", "names", functions=("load",)),
+    node("skip", "SkipDataset", "load", count=1080),
+    node("batch", "BatchDatasetV2", "skip", batch_size=16),
+    node("prefetch", "PrefetchDataset", "batch"),
+)
+
+
+def held_out(epoch: int, *, batches: int, loaded: int, held: int = 0, ended: bool = False) -> ModelDict:
+    """The last 120 of 1,200 elements, in batches of 16; a batch that ended has lost its input."""
+    id = 10 * epoch
+    made = batches + held
+    below = [
+        iterator(id + 4, "FiniteSkip", id + 5, elements=min(120, made * 16)),
+        iterator(id + 5, "ParallelMap", id + 6, elements=loaded, ms=loaded),
+        iterator(id + 6, "Range", elements=loaded),
+    ]
+    top = (
+        iterator(id + 2, "Prefetch", id + 3, elements=batches, held=held),
+        {**iterator(id + 3, "Batch", *([] if ended else [id + 4]), elements=made), "ratio": 16.0},
+    )
+    found = look(*top, *([] if ended else below))
+    return {**found, "output": id, "nodes": [{**found["nodes"][0], "id": id}, *found["nodes"][1:]]}
+
+
+def test_what_a_skip_drops_at_the_start_of_an_epoch_goes_in_once() -> None:
+    """Of each epoch the model is read at its beginning, while elements are dropped, in its middle and at its end."""
+    segments = []
+    for epoch in (1, 2, 3):
+        looks = [
+            NOTHING,
+            held_out(epoch, batches=0, loaded=700),
+            held_out(epoch, batches=3, loaded=1144, held=1),
+            held_out(epoch, batches=8, loaded=1200, ended=True),
+        ]
+        segments += itertools.pairwise(looks)
+    segments.append((NOTHING, held_out(4, batches=0, loaded=900)))
+    found = measure(HELD_OUT, segments)
+    assert found.by_id["load"].elements == pytest.approx(3 * 1200 + 900, rel=0.02)
+    assert calls_per_batch(HELD_OUT, found, {}, 24)["load"] == 150.0

@@ -713,6 +713,32 @@ def test_where_others_take_the_cores_a_stage_that_computes_does_not_wait_for_som
     assert found.limit == limit
 
 
+@pytest.mark.parametrize(
+    ("calls", "worker", "waited", "limit"),
+    [
+        pytest.param(1.0, 1.1, 0.33, "serial-stage", id="one call at a time"),
+        pytest.param(2.0, 1.1, 0.33, "cpu", id="several calls at a time"),
+        pytest.param(1.0, 0.7, 0.6, "cpu", id="it waits for a core most of the time"),
+        pytest.param(1.0, 1.9, 0.33, "cpu", id="the worker itself fills the cores"),
+    ],
+)
+def test_one_call_at_a_time_is_the_limit_also_where_others_use_some_of_the_cores(
+    calls: float, worker: float, waited: float, limit: str
+) -> None:
+    """A map that fills all of the time alone gained 2 times by parallel calls, beside others on 0.6 of 2 cores."""
+    found = profile(Causes(worker_cores=worker, demanded_cores=worker / (1 - waited)), looked_at(20.0, 1.0, calls))
+    others = 2.0 - worker if limit == "cpu" else 0.6
+    found.contention = Contention(worker_cores=worker, others_cores=max(others, 0.5), runnable_wait_share=waited)
+    bottleneck = find_bottleneck(found)
+    assert bottleneck is not None
+    assert bottleneck.limit == limit
+    if limit == "serial-stage":
+        assert bottleneck.text == (
+            "map runs one call at a time, on 1 of 2 cores; other processes used 0.6 of 2 cores, and the worker's "
+            "threads wait for a core 33 % of the time"
+        )
+
+
 def test_a_stage_that_waits_while_child_processes_work_may_wait_for_them() -> None:
     waiting = profile(Causes(worker_cores=0.5, demanded_cores=0.5, disk_bytes_per_second=0.0), looked_at(10.0, 8.0))
     waiting.memory.ledger = [LedgerEntry(owner="python", bytes=1 << 20, how="measured", what="child processes")]

@@ -61,7 +61,9 @@ class GraphConstant(Rule):
         Threshold(
             "eager-copies", ARRAY_COPIES, "times the array", "peak of from_tensor_slices outside of any function"
         ),
-        Threshold("tensor-copies", 2, "times the array", "the array and a captured tensor of it"),
+        Threshold(
+            "tensor-copies", 3, "times the array", "peak measured with 10 to 41 MB as a captured tensor, array counted"
+        ),
     )
 
     def check(self, view: PipelineView) -> Iterable[Proposal]:
@@ -164,9 +166,9 @@ class GraphConstant(Rule):
         before, after = copies
         peak = round(before * nbytes)
         weight = weigh(peak, view)
-        if weight.peak_bytes is not None and not weight.predicted:
-            # No more than all that was measured.
-            peak = min(peak, round(_source_bytes(view) or weight.peak_bytes))
+        most = round(_source_bytes(view) or weight.peak_bytes or peak) if not weight.predicted else peak
+        # At most all that was measured, which may have other parts.
+        peak, up_to = min(peak, most), "up to " if most < peak else ""
         compared, times = weight.words(peak), significant(peak / nbytes, 2)
         limit = f" A graph of {size(_GRAPH_LIMIT)} cannot be built at all." if nbytes > _GRAPH_LIMIT / 2 else ""
         return Proposal(
@@ -174,8 +176,8 @@ class GraphConstant(Rule):
             location=(stage.location if stage is not None else None) or (arrays[0].location if arrays else None),
             sentence=(
                 f"{reason}. A graph is copied, serialised and rewritten as a whole: at the peak the array and its "
-                f"copies take {size(peak)}, {times} times the array{f', {compared}' if compared else ''}. Every new "
-                f"iterator does that again.{limit}"
+                f"copies take {up_to}{size(peak)}, {times} times the array{f', {compared}' if compared else ''}. Every "
+                f"new iterator does that again.{limit}"
             ),
             recommendation=recommendation,
             evidence={"constant_bytes": nbytes, "peak_bytes": peak, **_evidence(arrays), **weight.evidence()},
