@@ -30,6 +30,8 @@ _LOOKED_INTO = 2
 _INSIDE_FROM = 0.25
 """Share of the work from which a stage's ops are listed."""
 _SHARE_DIFFERS = 0.01
+_LARGER = 1.1
+"""Bytes held for a byte of tensors from which the difference is seen."""
 _TUNED_CALLS = re.compile(r"parallelism tuned to \d+")
 _TUNED_BUFFER = "buffer tuned to "
 _TUNED_SIZE = re.compile(rf"(, )?{_TUNED_BUFFER}[\d,.]+")
@@ -318,7 +320,11 @@ def _legend(stages: Sequence[Stage]) -> list[tuple[str, str]]:
     model = any(stage.timed_by == "model" for stage in stages)
     if model and any(stage.timed_by == "trace" for stage in stages):
         found.append(("", "~ estimate from the trace: the stage had finished before it could be read"))
-    return [*found, ("in:out", note_inputs(stages))]
+    found.append(("in:out", note_inputs(stages)))
+    ratio = max((stage.buffered_chunks or 1.0 for stage in stages), default=1.0)
+    if ratio >= _LARGER:
+        found.append(("holds", f"holds: TensorFlow's chunks of memory, up to {ratio:.1f} times the tensors in them"))
+    return found
 
 
 def _costly(stages: Sequence[Stage]) -> list[Stage]:

@@ -200,6 +200,7 @@ def state_buffers(profile: Profile, ledger: Ledger) -> None:
     buffer of a slow pipeline is empty at each reading.
     """
     elements = {buffer.stage: buffer.elements for buffer in ledger.buffers}
+    chunks = {buffer.stage: buffer.chunks for buffer in ledger.buffers if buffer.chunks > 1}
     uncounted = {buffer.stage for buffer in ledger.buffers if not buffer.counted}
     for stage in profile.stages or ():
         mine = [entry for entry in ledger.entries if entry.stage == stage.id and entry.owner in STAGE_OWNERS]
@@ -211,6 +212,7 @@ def state_buffers(profile: Profile, ledger: Ledger) -> None:
             if held > 0 or not stage.buffered_bytes:
                 stage.buffered_bytes = max(0, held)
                 stage.buffered_elements = elements.get(stage.id, stage.buffered_elements)
+                stage.buffered_chunks = chunks.get(stage.id)
         elif stage.id in uncounted:
             stage.buffered_bytes = None
 

@@ -110,6 +110,9 @@ def test_what_is_in_the_making_while_steps_are_taken_is_not_the_pools_chunks() -
     taken, rested = accounted(looks=busy, batch_bytes=0)[0], accounted(looks=[*busy, resting], batch_bytes=0)[0]
 
     assert entry(taken, "shuffle").bytes == pytest.approx(240 * MB, rel=0.01)
+    assert [stage.buffered_chunks for stage in taken.stages or () if stage.buffered_chunks] == [
+        pytest.approx(1.2, rel=0.01)
+    ]
     assert entry(rested, "shuffle").bytes == pytest.approx(210 * MB, rel=0.01)
     series = rested.memory.series
     assert series is not None
