@@ -382,6 +382,26 @@ def test_windows_by_key_are_the_live_tensors_that_no_other_stage_holds() -> None
     assert held["batch"].how == "measured"
 
 
+def test_what_calls_are_given_and_make_is_not_what_the_pools_chunks_are_larger() -> None:
+    """Two calls, each with an element of 50 MB and a result of the same size, beside four in the buffer."""
+    large = (tensor("uint8", 50_000_000),)
+    seen = measured(
+        pipeline(
+            stage("source", "from_generator", element=large, elements=5000),
+            stage("stages.0", "shuffle", element=large, arguments={"buffer_size": 4}),
+            stage("stages.1", "map", element=large, arguments={"num_parallel_calls": 2}, parallelism=2),
+        )
+    )
+    assert seen.profile is not None
+    memory = seen.profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=930 * MB, peak_phase="measure")
+    looks = [Look(1, "measure", 1, 0, 400 * MB, {"stages.0": Buffered("shuffle", 200 * MB, 4)})]
+    readings = [*report().readings[:-1], reading("measure", 930, 400)]
+    account(seen.profile, LedgerInput(report(readings=readings, batch_bytes=0), looks, seen, origin=0.0))
+
+    (held,) = [one for one in memory.ledger or () if one.owner == "shuffle"]
+    assert held.bytes == pytest.approx(200 * MB, rel=0.01)
+
+
 def test_a_batch_that_is_taken_apart_is_not_what_the_pools_chunks_are_larger() -> None:
     batches = (tensor("uint8", 40, 500_000),)
     seen = measured(
