@@ -83,6 +83,8 @@ class Entry:
     """The user's file, line and function that made most of it, where that is known."""
     passing: int = 0
     """Bytes of it in flight, on their way into a buffer or out of it."""
+    chunks: float = 1.0
+    """Bytes of the pool's chunks for a byte of the tensors in them."""
 
 
 @dataclass(frozen=True)
