@@ -11,7 +11,7 @@ from pipeprof.cli.report.ledger import stages_of_views
 from pipeprof.cli.report.time import describe_inside, describe_limits, explains_stage
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
-from pipeprof.cli.text.rows import Row, note_inputs, rows_per_line, write_inputs
+from pipeprof.cli.text.rows import TRACED, Row, marked, note_inputs, rows_per_line, write_inputs
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Service, ServiceWorker, Stage, WorkerCost
@@ -30,6 +30,8 @@ _LOOKED_INTO = 2
 _INSIDE_FROM = 0.25
 """Share of the work from which a stage's ops are listed."""
 _SHARE_DIFFERS = 0.01
+_LARGER = 1.1
+"""Bytes held for a byte of tensors from which the difference is seen."""
 _TUNED_CALLS = re.compile(r"parallelism tuned to \d+")
 _TUNED_BUFFER = "buffer tuned to "
 _TUNED_SIZE = re.compile(rf"(, )?{_TUNED_BUFFER}[\d,.]+")
@@ -228,14 +230,14 @@ def _table(
             Column(
                 times.unit,
                 [
-                    *(f"{mark}{times.text(stage.inside_ms)}" for mark, stage in zip(marks, stages, strict=True)),
+                    *(marked(mark, times.text(stage.inside_ms)) for mark, stage in zip(marks, stages, strict=True)),
                     *([times.text(sum(stage.inside_ms or 0.0 for stage in folded))] if folded else []),
                 ],
             ),
             Column(
                 "share",
                 [
-                    *(write_share(stage.share) for stage in stages),
+                    *(marked(mark, write_share(stage.share)) for mark, stage in zip(marks, stages, strict=True)),
                     *([write_share(sum(stage.share or 0.0 for stage in folded))] if folded else []),
                 ],
                 keep=5,
@@ -317,8 +319,12 @@ def _legend(stages: Sequence[Stage]) -> list[tuple[str, str]]:
     found = []
     model = any(stage.timed_by == "model" for stage in stages)
     if model and any(stage.timed_by == "trace" for stage in stages):
-        found.append(("", "~ estimate from the trace: the stage had finished before it could be read"))
-    return [*found, ("in:out", note_inputs(stages))]
+        found.append(("", TRACED))
+    found.append(("in:out", note_inputs(stages)))
+    ratio = max((stage.buffered_chunks or 1.0 for stage in stages), default=1.0)
+    if ratio >= _LARGER:
+        found.append(("holds", f"holds: TensorFlow's chunks of memory, up to {ratio:.1f} times the tensors in them"))
+    return found
 
 
 def _costly(stages: Sequence[Stage]) -> list[Stage]:

@@ -11,7 +11,7 @@ from pipeprof.cli.report.ledger import stages_of_views
 from pipeprof.cli.report.pipeline import build_workers
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
-from pipeprof.cli.text.rows import note_inputs, write_inputs
+from pipeprof.cli.text.rows import TRACED, marked, note_inputs, write_inputs
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -63,7 +63,7 @@ def build_stages(profile: Profile) -> Iterator[Block]:
         yield Prose(text, style="dim", hang=2)
     legend = _legend(stages)
     if _any_traced(stages) and not traced:
-        legend.append(("", "~ estimate from the trace: the stage had finished before it could be read"))
+        legend.append(("", TRACED))
     if main is not None:
         legend.append(("", f"line in {PurePath(main).name}"))
     yield Legend(legend)
@@ -140,7 +140,8 @@ def _columns(
     has_model = any(stage.timed_by == "model" for stage in stages)
     marks = ["~" if has_model and stage.timed_by == "trace" else "" for stage in stages]
     executed = [_describe_executed(stage, names) for stage in stages]
-    inside = [f"{mark}{per_batch.text(stage.inside_ms)}" for mark, stage in zip(marks, stages, strict=True)]
+    inside = [marked(mark, per_batch.text(stage.inside_ms)) for mark, stage in zip(marks, stages, strict=True)]
+    shares = [marked(mark, write_share(stage.share)) for mark, stage in zip(marks, stages, strict=True)]
     return [
         Column("#", [place(stage.id) for stage in stages], right=False, style="dim"),
         Column("written", [_name_written(stage) for stage in stages], right=False, shrink_to=16),
@@ -149,7 +150,7 @@ def _columns(
         Column("as TensorFlow runs it", executed, right=False, shrink_to=20),
         Column(per_batch.unit, inside),
         *([Column("on CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=cpu)] if apart else []),
-        Column("share", [write_share(stage.share) for stage in stages], keep=5),
+        Column("share", shares, keep=5),
         Column("", [draw_bar(stage.share) for stage in stages], right=False, keep=1, gap=1),
         Column("calls", [_count_calls(stage) for stage in stages], keep=2),
         Column(f"holds {sizes.unit}", [_held(sizes, stage, views) for stage in stages], keep=4),

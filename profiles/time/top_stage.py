@@ -182,13 +182,13 @@ def label_groups(groups: Groups) -> str:
     return listed([group.label for group in groups])
 
 
-def share_of_work(groups: Groups) -> str:
+def share_of_work(groups: Groups, *, at_most: bool = False) -> str:
     """State the groups' share of the work, as the table of stages has it; empty where it is not known."""
     shares = [percent(group.share) for group in groups if group.share is not None]
     if len(shares) < len(groups):
         return ""
     together = "together " if len(groups) == 1 and len(groups[0].members) > 1 else ""
-    return f"{together}{listed(shares)} of the pipeline's work"
+    return f"{together}{'at most ' if at_most else ''}{listed(shares)} of the pipeline's work"
 
 
 def _largest(stages: list[Stage], cost: Callable[[Stage], float | None]) -> list[StageGroup]:
@@ -251,6 +251,7 @@ def as_one(stages: Sequence[Stage]) -> Stage:
             more,
         ),
         "parallelism": stages[0].parallelism if same else None,
+        "buffered_chunks": max((stage.buffered_chunks for stage in stages if stage.buffered_chunks), default=None),
         "timed_by": next((stage.timed_by for stage in stages if stage.timed_by is not None), None),
     }
     return stages[0].model_copy(update=update)

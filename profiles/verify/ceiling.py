@@ -95,6 +95,8 @@ _ABOUT_AS_COSTLY = 0.5
 _MANY_PARTS = 8
 _LITTLE_LEFT = 0.5
 """Of what a batch takes without stages, below which other stages do not explain it."""
+_FITS = 1.1
+"""Of the CPU time that all cores have in the time that a bound leaves: as much is written."""
 _INSIDE = 3
 """Ops that are named as what is inside a stage."""
 
@@ -438,17 +440,19 @@ def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float, stages
         busy = steps_of_run.busy_ms.mean if steps_of_run.busy_ms is not None else 0.0
         step_ms = headspace.replayed_ms if headspace is not None and headspace.replayed_ms > 0 else busy
     needed = cpu_ms / step_ms if step_ms else None
+    others = [block for blocks in evidence.rounds for name, block in blocks.items() if name not in EDITED]
+    as_it_is = sum(block.seconds for block in others) / max(1, sum(block.steps for block in others))
+    interval_ms = steps_of_run.interval_ms.mean if steps_of_run is not None else 0.0
+    # Of the run's own interval: the trial's processes may be faster or slower than it.
+    left_ms = interval_ms * seconds / steps / as_it_is if as_it_is else 0.0
     if used < CPU_FROM * cores or (needed is not None and needed <= cores):
-        others = [block for blocks in evidence.rounds for name, block in blocks.items() if name not in EDITED]
-        as_it_is = sum(block.seconds for block in others) / max(1, sum(block.steps for block in others))
-        interval_ms = steps_of_run.interval_ms.mean if steps_of_run is not None else 0.0
-        # Of the run's own interval: the trial's processes may be faster or slower than it.
-        left_ms = interval_ms * seconds / steps / as_it_is if as_it_is else 0.0
         return Bound(cpu_ms, needed, _opening_of_parts(profile, stages, left_ms))
     if needed is not None and step_ms is not None:
         text = f"then the cores are the limit: with a step of {milliseconds(step_ms)} the rest needs "
         return Bound(cpu_ms, needed, f"{text}{significant(needed, 2)} cores; this machine has {cores:g}")
-    return Bound(cpu_ms, None, f"then the cores are the limit: the rest takes {milliseconds(cpu_ms)} of CPU per batch")
+    # A trial in slower processes than the run's may have needed more than there is in the time that the bound leaves.
+    rest = f": the rest takes {milliseconds(cpu_ms)} of CPU per batch" if cpu_ms <= _FITS * cores * left_ms else ""
+    return Bound(cpu_ms, None, f"then the cores are the limit{rest}")
 
 
 def _opening_of_parts(profile: Profile, stages: Sequence[str], left_ms: float) -> str | None:

@@ -207,10 +207,14 @@ def state_buffers(profile: Profile, ledger: Ledger) -> None:
         if any(entry.how == "model" for entry in mine) and stage.gives_handles:
             stage.buffered_bytes = None
         elif mine and (stage.buffered_bytes is not None or any(entry.owner in ELEMENT_OWNERS for entry in mine)):
-            held = sum(entry.bytes - (entry.passing if entry.owner == "prefetch" else 0) for entry in mine)
+            parts = [
+                (entry.bytes - (entry.passing if entry.owner == "prefetch" else 0), entry.chunks) for entry in mine
+            ]
+            held, tensors = sum(part for part, _ in parts), sum(part / chunks for part, chunks in parts)
             if held > 0 or not stage.buffered_bytes:
                 stage.buffered_bytes = max(0, held)
                 stage.buffered_elements = elements.get(stage.id, stage.buffered_elements)
+                stage.buffered_chunks = held / tensors if 0 < tensors < held else None
         elif stage.id in uncounted:
             stage.buffered_bytes = None
 

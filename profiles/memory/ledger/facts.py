@@ -37,6 +37,7 @@ class Buffer:
         counted: The model's bytes of it are possible; else only its elements are known.
         overhead: Bytes in use of one element in addition to its values.
         holes: Bytes of one element that lie free between blocks of the heap.
+        chunks: Bytes of the pool's chunks for a byte of its tensors there.
     """
 
     owner: Owner
@@ -56,6 +57,7 @@ class Buffer:
     counted: bool = True
     overhead: float = 0.0
     holes: float = 0.0
+    chunks: float = 1.0
 
     @property
     def in_pool(self) -> float:
@@ -81,6 +83,8 @@ class Entry:
     """The user's file, line and function that made most of it, where that is known."""
     passing: int = 0
     """Bytes of it in flight, on their way into a buffer or out of it."""
+    chunks: float = 1.0
+    """Bytes of the pool's chunks for a byte of the tensors in them."""
 
 
 @dataclass(frozen=True)

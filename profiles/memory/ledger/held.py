@@ -266,8 +266,9 @@ def estimate_pool_scale(
 ) -> float:
     """Estimate the pool bytes in use per byte of buffered tensors, at the look with the least else in the pool.
 
-    That is when no batches are requested and nothing is in flight, as at the one look after the measurement. The
-    batches that stages take apart are there then, too; where there are windows, their size is unknown.
+    That is when no batches are requested and nothing is in flight, as at the one look after the measurement; at others,
+    calls under way have their elements and results there. The batches that stages take apart are there then, too; where
+    there are windows, their size is unknown.
 
     Args:
         made: The reading just after the iterator's creation.
@@ -289,8 +290,23 @@ def estimate_pool_scale(
         if not pooled or any(buffer.unsized for buffer in buffers):
             continue
         in_step = consumer if consumer is not None and consumer >= POOLED_FROM else 0.0
-        ratios.append((look.live - made.live - in_step - apart) / pooled)
+        under_way = 0.0 if look.phase == AT_REST else _of_calls(view, held, look)
+        ratios.append((look.live - made.live - in_step - apart - under_way) / pooled)
     return min(max(min(ratios, default=1.0), 1.0), 2.0)
+
+
+def _of_calls(view: PipelineView, held: MemoryPrediction, look: Look) -> float:
+    """Bytes in the pool of what calls under way were given, and of what they make."""
+    found = 0.0
+    for owner, stage_id, nbytes in in_flight_batches(view, held, look):
+        stage = view.by_id[stage_id]
+        if owner != "parallel" or (stage.element_bytes or 0.0) < POOLED_FROM:
+            continue
+        given = view.input_of(stage)
+        sizes = [component.nbytes or 0 for component in components(view, given)] if given is not None else []
+        calls = nbytes / (stage.element_bytes or math.inf)
+        found += nbytes + calls * sum(size for size in sizes if size >= POOLED_FROM)
+    return found
 
 
 def _weight(view: PipelineView, stage: StageView) -> float:

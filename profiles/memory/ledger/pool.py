@@ -105,9 +105,10 @@ def in_chunks(buffers: list[Buffer], scale: float) -> list[Buffer]:
     ]
     weights = sum(size * size * one.elements for size, one in zip(sizes, buffers, strict=True))
     more = (scale - 1) * sum(size * one.elements for size, one in zip(sizes, buffers, strict=True))
+    ratios = [1 + min(1.0, more * size / weights) if size else 1.0 for size in sizes]
     return [
-        _scale_buffer(one, 1 + min(1.0, more * size / weights)) if size else one
-        for size, one in zip(sizes, buffers, strict=True)
+        replace(_scale_buffer(one, ratio), chunks=ratio) if ratio > 1 else one
+        for ratio, one in zip(ratios, buffers, strict=True)
     ]
 
 

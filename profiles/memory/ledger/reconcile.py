@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pipeprof.profiles.constants import POOLED_FROM, PYTHON_BLOCK_BYTES, SLOT_BYTES
+from pipeprof.profiles.document.base import How
 from pipeprof.profiles.memory.ledger.facts import Buffer, Entry, Ledger, LedgerFacts, SourceTensors
 from pipeprof.profiles.memory.ledger.heap import (
     WINDOWS_FROM,
@@ -254,14 +255,18 @@ def _scale_in_flight(entries: list[Entry], left: float | None) -> list[Entry]:
     if not left or not total or not any(entry.what == IN_FLIGHT for entry in inside):
         return entries
     scale = 1 + min(1.0, left / total)
-    return [replace(entry, bytes=round(entry.bytes * scale)) if entry in inside else entry for entry in entries]
+    return [
+        replace(entry, bytes=round(entry.bytes * scale), chunks=scale) if entry in inside else entry
+        for entry in entries
+    ]
 
 
 def _entry(one: Buffer, shown: float) -> Entry:
     if one.alias:
         return Entry(one.owner, one.stage, 0, "alias")
     total = round(one.bytes + (one.overhead + one.holes * shown) * one.elements)
-    return Entry(one.owner, one.stage, total, "model" if one.counted and not one.windows else "measured")
+    how: How = "model" if one.counted and not one.windows else "measured"
+    return Entry(one.owner, one.stage, total, how, chunks=one.chunks)
 
 
 def _merge_entries(entries: Iterable[Entry]) -> list[Entry]:
@@ -271,7 +276,10 @@ def _merge_entries(entries: Iterable[Entry]) -> list[Entry]:
     for entry in entries:
         key = entry.owner, entry.stage, None if entry.what == IN_FLIGHT else entry.what
         if key in found and not (entry.how == "alias" or found[key].how == "alias"):
-            found[key] = replace(found[key], bytes=found[key].bytes + entry.bytes)
+            before = found[key]
+            tensors = before.bytes / before.chunks + entry.bytes / entry.chunks
+            total = before.bytes + entry.bytes
+            found[key] = replace(before, bytes=total, chunks=total / tensors if tensors else 1.0)
             if entry.what == IN_FLIGHT and entry.bytes and found[key].what is None:
                 making[key] = making.get(key, 0) + entry.bytes
         else:

@@ -150,6 +150,14 @@ def describe_fewer_cores(profile: Profile) -> str:
     return f"{with_them} {percent(1 / gain)} of that with {profile.host.cores:g}"
 
 
+def _was_otherwise(profile: Profile, fewer: CoreScaling) -> bool:
+    """Whether the rate with all cores, beside that with fewer, was not the one of the steps; with restarts, unknown."""
+    steps = profile.steps
+    if steps is None or steps.restart_share or not steps.interval_ms.mean:
+        return False
+    return not 1 / WORTH_A_CORE <= fewer.all_ms / steps.interval_ms.mean <= WORTH_A_CORE
+
+
 def _is_faster(fewer: CoreScaling) -> bool:
     """Whether the same iterator was faster on fewer cores."""
     return fewer.fewer_ms * WORTH_A_CORE < fewer.all_ms
@@ -174,15 +182,18 @@ def _more_bring_little(profile: Profile, fewer: CoreScaling) -> bool:
 def describe_nearly_full(profile: Profile) -> str:
     """State how many cores the worker used where it is no limit that they are nearly full; empty where they are not.
 
-    Where the cores are full and no limit either, fewer of them were tried.
+    Where the cores are full and no limit either, fewer of them were tried. What that gave is left out where the blocks
+    with all cores beside it were more than a tenth faster or slower than the steps that the report states.
     """
     used, cores = profile.causes.worker_cores if profile.causes is not None else None, profile.host.cores
     if used is None or used < NEARLY_FROM * cores:
         return ""
-    measured = describe_fewer_cores(profile)
+    fewer = profile.causes.fewer_cores if profile.causes is not None else None
+    if fewer is not None and _was_otherwise(profile, fewer):
+        fewer = None
+    measured = describe_fewer_cores(profile) if fewer is not None else ""
     if not measured and used >= CPU_FROM * cores:
         return ""
-    fewer = profile.causes.fewer_cores if profile.causes is not None else None
     helps = ""
     if fewer is not None and _more_bring_little(profile, fewer):
         helps = ": fewer are faster here" if _is_faster(fewer) else ": more cores would bring little"

@@ -110,6 +110,9 @@ def test_what_is_in_the_making_while_steps_are_taken_is_not_the_pools_chunks() -
     taken, rested = accounted(looks=busy, batch_bytes=0)[0], accounted(looks=[*busy, resting], batch_bytes=0)[0]
 
     assert entry(taken, "shuffle").bytes == pytest.approx(240 * MB, rel=0.01)
+    assert [stage.buffered_chunks for stage in taken.stages or () if stage.buffered_chunks] == [
+        pytest.approx(1.2, rel=0.01)
+    ]
     assert entry(rested, "shuffle").bytes == pytest.approx(210 * MB, rel=0.01)
     series = rested.memory.series
     assert series is not None
@@ -377,6 +380,26 @@ def test_windows_by_key_are_the_live_tensors_that_no_other_stage_holds() -> None
     held = {one.owner: one for one in profile.memory.ledger or [] if one.stage == "stages.0"}
     assert held["batch"].bytes == pytest.approx((200 - 32 - 0.5) * MB)
     assert held["batch"].how == "measured"
+
+
+def test_what_calls_are_given_and_make_is_not_what_the_pools_chunks_are_larger() -> None:
+    """Two calls, each with an element of 50 MB and a result of the same size, beside four in the buffer."""
+    large = (tensor("uint8", 50_000_000),)
+    seen = measured(
+        pipeline(
+            stage("source", "from_generator", element=large, elements=5000),
+            stage("stages.0", "shuffle", element=large, arguments={"buffer_size": 4}),
+            stage("stages.1", "map", element=large, arguments={"num_parallel_calls": 2}, parallelism=2),
+        )
+    )
+    assert seen.profile is not None
+    memory = seen.profile.memory = Memory(baseline_bytes=500 * MB, peak_bytes=930 * MB, peak_phase="measure")
+    looks = [Look(1, "measure", 1, 0, 400 * MB, {"stages.0": Buffered("shuffle", 200 * MB, 4)})]
+    readings = [*report().readings[:-1], reading("measure", 930, 400)]
+    account(seen.profile, LedgerInput(report(readings=readings, batch_bytes=0), looks, seen, origin=0.0))
+
+    (held,) = [one for one in memory.ledger or () if one.owner == "shuffle"]
+    assert held.bytes == pytest.approx(200 * MB, rel=0.01)
 
 
 def test_a_batch_that_is_taken_apart_is_not_what_the_pools_chunks_are_larger() -> None:

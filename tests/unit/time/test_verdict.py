@@ -737,15 +737,15 @@ def test_cores_that_are_neither_full_nor_free_are_stated_where_no_limit_was_foun
 def test_cores_that_are_no_limit_are_stated_with_the_rate_of_half_of_them(used: float, gain: float, words: str) -> None:
     fewer = CoreScaling(cores=1, fewer_ms=10 * gain, fewer_steps=90, all_ms=10.0, all_steps=90, gain=gain)
     causes = Causes(worker_cores=used, demanded_cores=used, fewer_cores=fewer)
-    found = conclude(profile(steps=steps(1.0, None), stages=[stage("a", 0.9)], causes=causes))
+    found = conclude(profile(steps=steps(1.0, None, 10.0), stages=[stage("a", 0.9)], causes=causes))
     assert found.limit is None
     assert found.headline.startswith("Pipeline alone: ")
     assert next(detail.text for detail in found.details if detail.label == "cores") == words
 
 
-def cores_detail(fewer: CoreScaling, restart_share: float | None = None) -> str:
+def cores_detail(fewer: CoreScaling, restart_share: float | None = None, interval: float = 10.0) -> str:
     causes = Causes(worker_cores=1.5, demanded_cores=1.5, fewer_cores=fewer)
-    measured = replace(steps(1.0, None), restart_share=restart_share, epochs=3)
+    measured = replace(steps(1.0, None, interval), restart_share=restart_share, epochs=3)
     return details(steps=measured, stages=[stage("a", 0.9)], causes=causes)["cores"]
 
 
@@ -755,6 +755,14 @@ def test_the_fastest_of_several_starts_is_not_called_faster_than_a_single_one() 
     words = "1.5 of 2 cores in use; with 1 core the rate is no lower, within a tenth: more cores would bring little"
     assert cores_detail(moved.with_tuned(7.7, 90)) == words
     assert cores_detail(moved.with_tuned(14.0, 90)).endswith("; with 1 core the rate is 83 % of that with 2")
+
+
+def test_a_rate_beside_another_one_with_all_cores_is_not_stated() -> None:
+    """Steps took 1 ms; beside the blocks on one core, they took 1.3 ms."""
+    assert cores_detail(CoreScaling.of(1, (1.6, 90), (1.05, 90)), interval=1.0).endswith(
+        "in use; with 1 core the rate is 66 % of that with 2"
+    )
+    assert "with 1 core" not in cores_detail(CoreScaling.of(1, (2.0, 90), (1.3, 90)), interval=1.0)
 
 
 @pytest.mark.parametrize(
@@ -781,9 +789,9 @@ def test_a_stage_that_only_the_trace_knows_is_named_without_a_share() -> None:
 def test_work_that_the_trace_timed_is_called_an_estimate() -> None:
     traced = stage("stages.0", 0.8, "decode").model_copy(update={"timed_by": "trace"})
     others = stage("stages.1", 0.2, op="batch").model_copy(update={"timed_by": "model"})
-    words = "decode (map), 80 % of the pipeline's work"
-    assert details(steps=steps(), stages=[traced, others])["most work"] == f"{words} (estimated from the trace)"
-    assert details(steps=steps(), stages=[traced])["most work"] == words
+    words = "decode (map), at most 80 % of the pipeline's work (estimated from the trace, which adds to each op)"
+    assert details(steps=steps(), stages=[traced, others])["most work"] == words
+    assert details(steps=steps(), stages=[traced])["most work"] == "decode (map), 80 % of the pipeline's work"
 
 
 def test_stages_with_as_much_work_are_named_with_it() -> None:

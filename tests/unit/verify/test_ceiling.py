@@ -331,6 +331,16 @@ def test_without_a_step_the_machine_has_a_rate(profile: Profile) -> None:
     assert found.measured["conclusion"] == "then the cores are the limit: the rest takes 3.80 ms of CPU per batch"
 
 
+def test_no_rest_is_stated_that_the_cores_had_no_time_for(profile: Profile) -> None:
+    """In the trial's processes all took twice as long: 3.8 ms of CPU for a batch, which takes 1 ms in the run then."""
+    assert profile.steps is not None
+    profile.steps.dispatch = None
+    profile.steps.interval_ms = replace(profile.steps.interval_ms, mean=0.5)
+    found = bounded(profile, 0.5, cpu_seconds=1.9)
+    assert found.measured is not None
+    assert found.measured["conclusion"] == "then the cores are the limit"
+
+
 def test_the_cpu_time_of_a_replay_is_no_part_of_everything_else(profile: Profile) -> None:
     """The replay kept 1.9 of 2 cores busy; of the run's own CPU time, the stage and what is inside took nearly all."""
     assert profile.steps is not None
