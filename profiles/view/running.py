@@ -146,8 +146,10 @@ def _named(ops: Sequence[str], written: Sequence[tuple[str, str, str]]) -> list[
 
 
 def _rate(now: _Sums, before: _Sums | None, what: Literal["elements", "nanoseconds"], time: float) -> float | None:
-    """Per unit of time; None where an iterator has ended meanwhile, as one does with each epoch of a part that is
-    repeated: it took its counters with it, and those of its successor say nothing of the time before."""
+    """Per unit of time; None where an iterator has ended meanwhile, as one does with each epoch of a repeated part.
+
+    It took its counters with it, and those of its successor say nothing of the time before.
+    """
     if before is None or not before.ids <= now.ids or time <= 0:
         return None
     return (getattr(now, what) - getattr(before, what)) / time

@@ -97,9 +97,7 @@ def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(
     assert [one.message for one in result.errors] == [] if whole else [NO_PAIR]
 
 
-def test_what_one_side_has_taken_of_the_time_the_other_has_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_one_side_has_taken_of_the_time_the_other_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "input.py").write_text("def make(): ...\n")
     given: list[RunSettings] = []
 
