@@ -54,6 +54,7 @@ class WatchRun(ScriptRun):
     """
 
     subject: ClassVar[str] = "What was watched"
+    advice: ClassVar[str] = "Let it go on for longer."
 
     def __init__(
         self,

@@ -191,7 +191,7 @@ def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(
     run._finish_with("the block", ValueError("loss is nan") if failed else None, lambda: None)
     (warning,) = channel.of(Warned)
     assert warning.code == "short-script"
-    assert warning.text.endswith("by its own arguments.") is not failed
+    assert warning.text.endswith("Let it go on for longer.") is not failed
 
 
 def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
