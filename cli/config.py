@@ -171,8 +171,9 @@ def _from_file(path: Path, command: str, options: Mapping[str, Any], of_command:
         if key not in _OF_A_FILE:
             _check_name(where, key, {name for each in of_command("") for name in of_command(each)})
         _check_allowed(f"{where} {key}", key, value)
-        if key in options:
-            shared[key] = _checked(f"{where} {key}", key, value, options[key])
+        parameter = options.get(key) or next(of_command(one)[key] for one in of_command("") if key in of_command(one))
+        checked = _checked(f"{where} {key}", key, value, parameter)
+        shared |= {key: checked} if key in options else {}
     return shared | own
 
 

@@ -74,6 +74,9 @@ def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
         ("max-time = [3]", "expected a text or a number"),
         ("[tool.pipeprof.gaet]\nseed = 1", "no command 'gaet' — did you mean gate?"),
         ("[tool.pipeprof.check]\nmax-pairs = 1", "[tool.pipeprof.check]: no option 'max-pairs'"),
+        # Also where the command that runs has no such option.
+        ("soak = true", "expected a text or a number"),
+        ("cold = 'yes'", "expected true or false"),
         # Of another command than the one that runs.
         ("[tool.pipeprof.fix]\nwrite = true", "a file of a checkout cannot set it"),
         ("[tool.pipeprof.fix]\nconvert-to = 'x'", "a file of a checkout cannot set it"),
