@@ -38,7 +38,7 @@ class _Texts(Protocol):
 _OWN_REPORT = re.compile(
     rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show(?: |$)|^<!-- pipeprof -->$"
     rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof (?:gate|gaps) "
-    rb"|^ +\"name\": \"pipeprof\",$|\"tool\": \"pipeprof \d|^# TYPE pipeprof_run info$",
+    rb"|^ +\"name\": \"pipeprof\",$|\"tool\": \"pipeprof \d|^# TYPE pipeprof_run(?:_info gauge| info)$",
     re.MULTILINE,
 )
 """In every report: the end of those for reading, the beginning of those for programs."""
