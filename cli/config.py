@@ -47,11 +47,25 @@ _OF_CLUSTERS = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d
 """Variables that Kubernetes gives every process for a service whose name begins with pipeprof."""
 _NOT_WITH = {
     "--soak": ("seconds", "steps", "budget"),
-    "--to-end": ("seconds", "steps"),
+    "--to-end": ("seconds", "steps", "soak"),
     "--seconds": ("soak",),
     "--steps": ("soak",),
     "--no-verify": ("budget",),
-    "--budget": ("no_verify",),
+    "--budget": ("no_verify", "soak"),
+    "--rerun": ("no_verify", "soak"),
+    "--host": ("budget",),
+    "--against": ("baseline",),
+    "--baseline": ("against",),
+    "--self-test": ("against", "baseline"),
+    "--bisect": ("against", "baseline"),
+    "--json": ("form", "section"),
+    "--format": ("json", "section"),
+    "--finding": ("section",),
+    "--history": ("section",),
+    "--hosts": ("section", "verbose"),
+    "--live": ("quiet",),
+    "--quiet": ("live",),
+    "-q": ("live",),
 }
 """Defaults that a typed option contradicts."""
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
@@ -86,7 +100,7 @@ def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) ->
 
 
 def fitting(values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
-    """Leave out the defaults that do not fit the target or an option that was typed: these are for other runs.
+    """Leave out the defaults that do not fit the target, an option that was typed, or a log: these are for other runs.
 
     Args:
         values: By the names of the parameters.
@@ -97,12 +111,15 @@ def fitting(values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, An
         {'timeout': '9'}
     """
     from pipeprof.cli.targets.scripts import NOT_OF_SCRIPTS
+    from pipeprof.cli.text.progress import draws_on
 
     own = [*arguments][: arguments.index("--")] if "--" in arguments else arguments
     typed = {one.partition("=")[0] for one in own}
     left_out = {name for flag, names in _NOT_WITH.items() if flag in typed for name in names}
     if any(one.endswith(".py") for one in own[1:] if not one.startswith("-")):
         left_out |= {*NOT_OF_SCRIPTS, *(() if "--rerun" in typed else ("budget",))}
+    if "live" in values and not draws_on(sys.stderr):
+        left_out.add("live")
     return {name: value for name, value in values.items() if name not in left_out}
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from pipeprof.cli import config, main
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.cli.text import progress
 from tests.unit.cli.test_main import Pipeprof
 
 SPEC = """version: 1
@@ -208,3 +209,38 @@ def test_the_file_is_looked_for_up_to_the_root_of_the_repository(tmp_path: Path)
 def test_a_default_that_does_not_fit_is_left_out(words: str, left: set[str]) -> None:
     values = {"budget": "40", "seconds": "4", "step": "none", "timeout": "9"}
     assert config.fitting(values, words.split()).keys() == left
+
+
+@pytest.mark.parametrize(
+    ("words", "left_out"),
+    [
+        ("gate a.yaml --self-test", {"against", "baseline"}),
+        ("gate a.yaml --bisect git:v1", {"against", "baseline"}),
+        ("gate a.yaml --baseline b.json", {"against"}),
+        ("run a.yaml --json", {"form", "section"}),
+        ("run a.yaml --format=md", {"json", "section"}),
+        ("run a.yaml --budget 9", {"no_verify", "soak"}),
+        ("run a.yaml --host 1/4", {"budget"}),
+        ("show --finding 1", {"section"}),
+        ("show --history git", {"section"}),
+        ("run a.yaml --live", {"quiet"}),
+    ],
+)
+def test_so_is_one_that_a_typed_option_contradicts(words: str, left_out: set[str]) -> None:
+    names = ("against", "baseline", "budget", "form", "json", "no_verify", "quiet", "section", "soak")
+    values = dict.fromkeys(names, "x")
+    assert values.keys() - config.fitting(values, words.split()).keys() == left_out
+
+
+def test_every_typed_option_that_contradicts_a_default_is_one() -> None:
+    parameters = {p for command in main._options_of("") for p in main._options_of(command).values()}
+    flags = {flag for parameter in parameters for flag in parameter.opts}
+    names = {parameter.name for parameter in parameters}
+    assert flags >= config._NOT_WITH.keys()
+    assert {name for each in config._NOT_WITH.values() for name in each} <= names
+
+
+def test_a_live_view_by_default_is_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for draws in (True, False):
+        monkeypatch.setattr(progress, "draws_on", lambda _stream, draws=draws: draws)
+        assert ("live" in config.fitting({"live": True}, ["run", "a.yaml"])) is draws
