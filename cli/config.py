@@ -71,11 +71,14 @@ _NOT_WITH = {
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
-def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) -> tuple[dict[str, Any], str]:
+def defaults(
+    command: str, options: Mapping[str, Any], of_command: OptionsOf, arguments: Sequence[str] = ()
+) -> tuple[dict[str, Any], str]:
     """The values that options of a command have without being typed, and a note on where they come from.
 
     Args:
         options: The parser's parameters of the command, by the option's name without its hyphens.
+        arguments: The command line; what does not fit it is left out, as `fitting` has it.
 
     Returns:
         Values by the names of the parameters, and the note; empty where nothing is set.
@@ -85,18 +88,19 @@ def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) ->
     """
     check_variables(options, of_command)
     found: dict[str, Any] = {}
-    notes = []
+    notes: dict[str, str] = {}
     path = find_file(Path.cwd())
     if path is not None:
         of_file = _from_file(path, command, options, of_command)
         found |= {options[name].name: value for name, value in of_file.items()}
-        notes += [f"{name} = {_shown(value)}" for name, value in of_file.items()]
-    note = f"{path}: {', '.join(notes)}" if notes else ""
+        notes = {options[name].name: f"{name} = {_shown(value)}" for name, value in of_file.items()}
     for name, parameter in options.items():
         text = os.environ.get(_variable(name))
         if text is not None:
             found[parameter.name] = _from_environment(name, text, parameter)
-    return found, note
+    found = fitting(found, arguments) if arguments else found
+    said = ", ".join(note for name, note in notes.items() if name in found)
+    return found, f"{path}: {said}" if said else ""
 
 
 def fitting(values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:

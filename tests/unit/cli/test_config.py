@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pipeprof.cli import config, main
-from pipeprof.pipelines.errors import UsageError
 from pipeprof.cli.text import progress
+from pipeprof.pipelines.errors import UsageError
 from tests.unit.cli.test_main import Pipeprof
 
 SPEC = """version: 1
@@ -28,10 +28,10 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.yaml").write_text(SPEC)
 
 
-def given(table: str, command: str = "gate") -> tuple[dict[str, Any], str]:
+def given(table: str, command: str = "gate", *arguments: str) -> tuple[dict[str, Any], str]:
     """What a table sets for a command."""
     Path("pyproject.toml").write_text(table)
-    return config.defaults(command, main._options_of(command), main._options_of)
+    return config.defaults(command, main._options_of(command), main._options_of, arguments)
 
 
 def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
@@ -230,6 +230,12 @@ def test_so_is_one_that_a_typed_option_contradicts(words: str, left_out: set[str
     names = ("against", "baseline", "budget", "form", "json", "no_verify", "quiet", "section", "soak")
     values = dict.fromkeys(names, "x")
     assert values.keys() - config.fitting(values, words.split()).keys() == left_out
+
+
+def test_the_note_has_what_counts_here() -> None:
+    found, note = given("[tool.pipeprof]\nagainst = 'git:main'\nseed = 3\n", "gate", "gate", "a.yaml", "--self-test")
+    assert found == {"seed": "3"}
+    assert note.endswith("pyproject.toml: seed = '3'")
 
 
 def test_every_typed_option_that_contradicts_a_default_is_one() -> None:
