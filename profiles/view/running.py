@@ -152,4 +152,5 @@ def _rate(now: _Sums, before: _Sums | None, what: Literal["elements", "nanosecon
     """
     if before is None or not before.ids <= now.ids or time <= 0:
         return None
-    return (getattr(now, what) - getattr(before, what)) / time
+    after: int = getattr(now, what)
+    return (after - int(getattr(before, what))) / time
