@@ -43,7 +43,7 @@ class Profile(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
         if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
             raise ValueError(f"pipeprof.keras.Profile: steps is {steps!r}; expected a whole number above 0, or None")
         self._steps = steps
-        self._out = checked_file(os.fspath(out)) if out is not None else None
+        self._out = checked_file(os.fspath(out), "pipeprof.keras.Profile") if out is not None else None
         self._recording: Recording | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:

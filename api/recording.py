@@ -23,7 +23,7 @@ from pipeprof.profiles.document.subject import labels_of
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.local_channel import LocalEnd
 from pipeprof.profiles.protocol.messages import Done
-from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.wording import PROFILE_CALL, as_typed
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.script.consumers import MOST_LOOKS
@@ -51,9 +51,11 @@ class WatchRun(ScriptRun):
         registered: References to the datasets that may become the main one.
         lines: Whether to note where datasets are made, until the first step.
         over: Called when the measurement has ended before its surroundings.
+        call: The call that takes the batches, which is over with the measurement; None where a training takes them.
     """
 
     subject: ClassVar[str] = "What was watched"
+    advice: ClassVar[str] = "Let it go on for longer."
 
     def __init__(
         self,
@@ -63,8 +65,10 @@ class WatchRun(ScriptRun):
         registered: Sequence[Callable[[], Any]],
         lines: bool,
         over: Callable[[], None],
+        call: str | None = None,
     ) -> None:
         super().__init__(job, channel)
+        self._call = call
         # Most objects were there before, and a notebook may have so many that counting takes seconds.
         self._memory = MemoryLog(channel.send, counts_objects=False)
         self._traces = False
@@ -140,7 +144,8 @@ class WatchRun(ScriptRun):
 
     def _finish(self, reason: str) -> None:
         try:
-            super()._finish(reason)
+            # Also after so many steps: no command can repeat a call.
+            super()._finish(self._call or reason)
         finally:
             self._goes_on.set()
 
@@ -225,7 +230,10 @@ class Recording:
         self._out = out
         self._local = LocalRun(settings, self._writer)
         channel = LocalEnd(self._local.take)
-        self._run = WatchRun(self._local.job(), channel, registered=registered, lines=lines, over=self._conclude)
+        call = reason if reason == PROFILE_CALL else None
+        self._run = WatchRun(
+            self._local.job(), channel, registered=registered, lines=lines, over=self._conclude, call=call
+        )
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._ended = False

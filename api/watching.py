@@ -142,8 +142,8 @@ def is_worker() -> bool:
     return channel is not None and channel.WorkerEnd.in_worker
 
 
-def checked_file(text: str) -> Path:
-    """Return the path of a profile that may be written.
+def checked_file(text: str, caller: str = "pipeprof.watch") -> Path:
+    """Return the path of a profile that may be written; a message begins with the caller's name.
 
     Raises:
         UsageError: It cannot be, or is another program's.
@@ -151,9 +151,9 @@ def checked_file(text: str) -> Path:
     from pipeprof.cli.output import check_file, file_path
     from pipeprof.profiles.document.store import is_own_file
 
-    path = file_path("pipeprof.watch:", text)
+    path = file_path(f"{caller}:", text)
     taken = "the file exists and is not a profile of pipeprof; use another name"
-    check_file("pipeprof.watch:", path, force=False, own=is_own_file, taken=taken)
+    check_file(f"{caller}:", path, force=False, own=is_own_file, taken=taken)
     return path
 
 

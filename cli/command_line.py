@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeprof.cli.options import FixOptions, RunOptions, SharedOptions, typed_command
+from pipeprof.profiles.wording import PROFILE_CALL
 
 LONGEST_COMMAND = 250
 """Characters of a command that a report still prints: a longer one holds a whole patch, which is read, not typed."""
@@ -31,9 +32,10 @@ def rerun(profile: Profile, *, overrides: Sequence[str] = (), command: str = "ru
         changes: Other options by their names in :class:`RunOptions`, as typed: ``step="simulate:12ms"``.
 
     Returns:
-        The command line, quoted for a shell, changes last; ``None`` if overrides are given for a Python function.
+        The command line, quoted for a shell, changes last; ``None`` if overrides are given for a Python function, or
+        no command measures the same again.
     """
-    if overrides and profile.target.kind != "spec":
+    if (overrides and profile.target.kind != "spec") or not can_run_again(profile):
         return None
     options = asdict(recover_options(profile))
     if command != _command_of(profile):
@@ -48,6 +50,14 @@ def rerun(profile: Profile, *, overrides: Sequence[str] = (), command: str = "ru
     return shlex.join(["pipeprof", command, *words])
 
 
+def can_run_again(profile: Profile) -> bool:
+    """Whether a command can measure the same again: not the cell of a notebook, or a call of ``pipeprof.profile``."""
+    target, training = profile.target, profile.training
+    if target.kind != "script":
+        return True
+    return target.text.endswith(".py") and (training is None or training.ended != PROFILE_CALL)
+
+
 def _tail(options: Mapping[str, Any]) -> list[str]:
     """The arguments of a script, which come last."""
     return ["--", *options["script_args"]] if options.get("script_args") else []
@@ -60,8 +70,10 @@ def change_command(profile: Profile, number: int, command: str = "run", *, write
         command: ``run`` to measure it, ``fix`` to write it.
 
     Returns:
-        ``None`` where a number would mean another change: of a run that had one already.
+        ``None`` where a number would mean another change: of a run that had one already; and as `rerun` has it.
     """
+    if not can_run_again(profile):
+        return None
     if _command_of(profile) != "run" or profile.target.edits or profile.fix is not None or profile.tries_one_change:
         return None
     saved = _saved_elsewhere(profile)
@@ -76,8 +88,14 @@ def change_command(profile: Profile, number: int, command: str = "run", *, write
     return fix_command(profile, **changes, **{name: value for name, value in ways.items() if value})
 
 
-def fix_command(profile: Profile, **changes: Any) -> str:
-    """Write the command line of ``fix`` for a profile's pipeline, with the given options of `FixOptions`."""
+def fix_command(profile: Profile, **changes: Any) -> str | None:
+    """Write the command line of ``fix`` for a profile's pipeline, with the given options of `FixOptions`.
+
+    Returns:
+        ``None`` as `rerun` has it.
+    """
+    if not can_run_again(profile):
+        return None
     given = asdict(recover_options(profile))
     kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "args", "no_python")}
     return shlex.join(["pipeprof", "fix", *_write_words({**kept, **changes}, "fix"), *_tail(given)])

@@ -47,21 +47,38 @@ _OF_CLUSTERS = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d
 """Variables that Kubernetes gives every process for a service whose name begins with pipeprof."""
 _NOT_WITH = {
     "--soak": ("seconds", "steps", "budget"),
-    "--to-end": ("seconds", "steps"),
+    "--to-end": ("seconds", "steps", "soak"),
     "--seconds": ("soak",),
     "--steps": ("soak",),
     "--no-verify": ("budget",),
-    "--budget": ("no_verify",),
+    "--budget": ("no_verify", "soak"),
+    "--rerun": ("no_verify", "soak"),
+    "--host": ("budget",),
+    "--against": ("baseline",),
+    "--baseline": ("against",),
+    "--self-test": ("against", "baseline"),
+    "--bisect": ("against", "baseline"),
+    "--json": ("form", "section"),
+    "--format": ("json", "section"),
+    "--finding": ("section",),
+    "--history": ("section",),
+    "--hosts": ("section", "verbose"),
+    "--live": ("quiet",),
+    "--quiet": ("live",),
+    "-q": ("live",),
 }
 """Defaults that a typed option contradicts."""
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
-def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) -> tuple[dict[str, Any], str]:
+def defaults(
+    command: str, options: Mapping[str, Any], of_command: OptionsOf, arguments: Sequence[str] = ()
+) -> tuple[dict[str, Any], str]:
     """The values that options of a command have without being typed, and a note on where they come from.
 
     Args:
         options: The parser's parameters of the command, by the option's name without its hyphens.
+        arguments: The command line; what does not fit it is left out, as `fitting` has it.
 
     Returns:
         Values by the names of the parameters, and the note; empty where nothing is set.
@@ -71,22 +88,23 @@ def defaults(command: str, options: Mapping[str, Any], of_command: OptionsOf) ->
     """
     check_variables(options, of_command)
     found: dict[str, Any] = {}
-    notes = []
+    notes: dict[str, str] = {}
     path = find_file(Path.cwd())
     if path is not None:
         of_file = _from_file(path, command, options, of_command)
         found |= {options[name].name: value for name, value in of_file.items()}
-        notes += [f"{name} = {_shown(value)}" for name, value in of_file.items()]
-    note = f"{path}: {', '.join(notes)}" if notes else ""
+        notes = {options[name].name: f"{name} = {_shown(value)}" for name, value in of_file.items()}
     for name, parameter in options.items():
         text = os.environ.get(_variable(name))
         if text is not None:
             found[parameter.name] = _from_environment(name, text, parameter)
-    return found, note
+    found = fitting(found, arguments) if arguments else found
+    said = ", ".join(note for name, note in notes.items() if name in found)
+    return found, f"{path}: {said}" if said else ""
 
 
 def fitting(values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, Any]:
-    """Leave out the defaults that do not fit the target or an option that was typed: these are for other runs.
+    """Leave out the defaults that do not fit the target, an option that was typed, or a log: these are for other runs.
 
     Args:
         values: By the names of the parameters.
@@ -97,12 +115,15 @@ def fitting(values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, An
         {'timeout': '9'}
     """
     from pipeprof.cli.targets.scripts import NOT_OF_SCRIPTS
+    from pipeprof.cli.text.progress import draws_on
 
     own = [*arguments][: arguments.index("--")] if "--" in arguments else arguments
     typed = {one.partition("=")[0] for one in own}
     left_out = {name for flag, names in _NOT_WITH.items() if flag in typed for name in names}
     if any(one.endswith(".py") for one in own[1:] if not one.startswith("-")):
         left_out |= {*NOT_OF_SCRIPTS, *(() if "--rerun" in typed else ("budget",))}
+    if "live" in values and not draws_on(sys.stderr):
+        left_out.add("live")
     return {name: value for name, value in values.items() if name not in left_out}
 
 
@@ -171,8 +192,9 @@ def _from_file(path: Path, command: str, options: Mapping[str, Any], of_command:
         if key not in _OF_A_FILE:
             _check_name(where, key, {name for each in of_command("") for name in of_command(each)})
         _check_allowed(f"{where} {key}", key, value)
-        if key in options:
-            shared[key] = _checked(f"{where} {key}", key, value, options[key])
+        parameter = options.get(key) or next(of_command(one)[key] for one in of_command("") if key in of_command(one))
+        checked = _checked(f"{where} {key}", key, value, parameter)
+        shared |= {key: checked} if key in options else {}
     return shared | own
 
 

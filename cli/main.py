@@ -181,19 +181,19 @@ def _defaults(command: str, arguments: Sequence[str]) -> dict[str, Any]:
     """What options are without being typed, by command, as the parser reads it; stated on stderr."""
     if command not in COMMANDS or not {"-h", "--help"}.isdisjoint(arguments) or _COMPLETE in os.environ:
         return {}
-    from pipeprof.cli.config import check_variables, defaults, fitting, is_needed
+    from pipeprof.cli.config import check_variables, defaults, is_needed
     from pipeprof.profiles.host.system_faults import has_current_folder
 
     if command in _UNSET:
         check_variables((), _options_of)
     if command in _UNSET or not has_current_folder() or not is_needed(Path.cwd()):
         return {}
-    found, note = defaults(command, _options_of(command), _options_of)
+    found, note = defaults(command, _options_of(command), _options_of, arguments)
     if note and not found.get("quiet") and {"-q", "--quiet"}.isdisjoint(arguments):
         from pipeprof.cli.streams import say
 
         say(f"pipeprof: note: {note}")
-    return {command: fitting(found, arguments)}
+    return {command: found}
 
 
 def _options_of(name: str) -> dict[str, Any]:

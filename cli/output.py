@@ -36,9 +36,9 @@ class _Texts(Protocol):
 
 
 _OWN_REPORT = re.compile(
-    rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show -v$|^<!-- pipeprof -->$"
+    rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show(?: |$)|^<!-- pipeprof -->$"
     rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof (?:gate|gaps) "
-    rb"|^ +\"name\": \"pipeprof\",$|\"tool\": \"pipeprof \d|^# TYPE pipeprof_run info$",
+    rb"|^ +\"name\": \"pipeprof\",$|\"tool\": \"pipeprof \d|^# TYPE pipeprof_run(?:_info gauge| info)$",
     re.MULTILINE,
 )
 """In every report: the end of those for reading, the beginning of those for programs."""
@@ -224,12 +224,29 @@ def as_text(
     shown, path = prepare(profile, saved, hidden=hidden)
     output = Output(
         shown,
-        lambda: build_report(shown, path, selection),
+        lambda: build_report(shown, path, selection, _shown_again(saved, path)),
         style,
         page=lambda: _page(profile, shown, path, hidden=hidden),
         remarks=lambda: remarks_here(shown),
     )
     return render(kind, output, to_file=to_file)
+
+
+def _shown_again(saved: Path | None, path: str | None) -> str:
+    """The command that shows a profile again: it names the file unless that is the latest one of its folder.
+
+    Args:
+        path: Its file as it is to be shown.
+    """
+    import shlex
+
+    from pipeprof.cli.report.report import SHOW
+    from pipeprof.profiles.document.store import latest_profile
+
+    latest = latest_profile() if saved is not None else None
+    if saved is None or path is None or (latest is not None and same_file(saved, latest)):
+        return SHOW
+    return f"{SHOW} {shlex.quote(path)}"
 
 
 def _page(profile: Profile, shown: Profile, saved: str | None, *, hidden: bool) -> str:
@@ -366,7 +383,7 @@ def write_reports(
 
 
 def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) -> None:
-    """Print a document and write the files; the document itself is saved already.
+    """Print a document and write the files, and name them on stderr; the document itself is saved already.
 
     Args:
         saved: File of the document.
@@ -376,6 +393,7 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
     """
     from pipeprof.cli.text.style import Style, style_of
     from pipeprof.profiles.document.store import reason, write_atomically
+    from pipeprof.profiles.wording import listed
 
     failed = []
     try:
@@ -383,6 +401,7 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
             write_stream(sys.stdout, text(outputs.stdout, style_of(sys.stdout, color), to_file=False))
     except OSError as error:
         failed.append(f"stdout ({why(error)})")
+    done = []
     for path, kind in outputs.files:
         if kind == "json" and saved is not None and path == saved:
             continue
@@ -394,7 +413,10 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
                 # Without a time, so that the same profile gives the same file.
                 written = gzip.compress(written, mtime=0)
             write_atomically(path, written, sync=True)
+            done.append(str(path))
         except OSError as error:
             failed.append(f"{path} ({reason(error)})")
+    if done:
+        say(f"pipeprof: wrote {listed(done)}")
     if failed:
         raise OutputError(f"the report could not be written to {', '.join(failed)}")

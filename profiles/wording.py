@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.memory import MemoryGrowth
     from pipeprof.profiles.document.stages import Stage
 
+PROFILE_CALL = "pipeprof.profile"
+"""What ended a measurement that this call has made."""
 LAST_DIGITS = "the last digits of floating-point numbers"
 """In which data differ where rounding differs."""
 NOT_REPRODUCIBLE = "the pipeline does not give the same data twice, two processes of the pipeline itself differ"

@@ -384,13 +384,20 @@ def _advice(
     cores, limit = machine
     most = limit.bytes if limit else None
     if loaded is None and hosts is not None:
+        import sys
+        from contextlib import closing
+
+        from pipeprof.cli.text.progress import progress_if_long
         from pipeprof.profiles.advise.static import hosts_advice
         from pipeprof.profiles.harness.describe_function import ask_for_hosts
         from pipeprof.profiles.service.plan import what_is_registered
 
         if (registered := what_is_registered(None, parsed.path)) is not None:
             streams.say(f"pipeprof: note: {registered}")
-        return hosts_advice(parsed, ask_for_hosts(parsed, hosts), hosts, cores=cores, memory_limit_bytes=most)
+        with closing(progress_if_long(sys.stderr)) as progress:
+            progress.phase(f"calling {parsed}", None)
+            asked_hosts = ask_for_hosts(parsed, hosts)
+        return hosts_advice(parsed, asked_hosts, hosts, cores=cores, memory_limit_bytes=most)
     if loaded is None:
         return source_advice(parsed, cores=cores, memory_limit_bytes=most)
     asked = limit is not None and limit.source == "option"

@@ -72,7 +72,7 @@ def compare(given: CompareOptions) -> None:
                 return
             from pipeprof.profiles.document.messages import Message
             from pipeprof.profiles.judge.live import SessionPlan, measure
-            from pipeprof.profiles.judge.verdicts.gating import NOTHING
+            from pipeprof.profiles.judge.verdicts.gating import NO_PAIR, NOTHING
 
             warn_of_steps(sides, result)
             plan = SessionPlan(
@@ -85,8 +85,7 @@ def compare(given: CompareOptions) -> None:
             )
             measure(live_sides(sides), result, plan, progress, save)
             if not result.pairs and not result.errors:
-                # The time of the command was over before the first pair.
-                result.errors.append(Message(code="not-measured", message="nothing was measured"))
+                result.errors.append(Message(code="not-measured", message=NO_PAIR))
                 result.exit_code = NOTHING
 
         result = compared("compare", sides, outputs, given, body)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,10 +57,13 @@ def add(
     from pipeprof import __version__
     from pipeprof.cli.exit_codes import UNUSABLE
     from pipeprof.cli.pages.fleet import describe_added
+    from pipeprof.cli.text.progress import progress_if_long
     from pipeprof.profiles.document.subject import Tool
     from pipeprof.profiles.fleet import folder
 
-    report = folder.add(Path(fleet or folder.DEFAULT), names, Tool(version=__version__))
+    with closing(progress_if_long(sys.stderr)) as progress:
+        progress.phase("reading profiles", None)
+        report = folder.add(Path(fleet or folder.DEFAULT), names, Tool(version=__version__))
     _print(report, describe_added(report), color, json=json)
     if not report.added and not report.known:
         raise typer.Exit(UNUSABLE)
@@ -162,6 +167,7 @@ def _ask(
     from pipeprof import __version__
     from pipeprof.cli import options
     from pipeprof.cli.pages.fleet import describe_answer
+    from pipeprof.cli.text.progress import progress_if_long
     from pipeprof.profiles.document.subject import Tool
     from pipeprof.profiles.fleet import folder
     from pipeprof.profiles.fleet.questions import Choice, answer
@@ -169,7 +175,9 @@ def _ask(
     chosen = Choice(_since(since), options.labels(labels))
     place = Path(fleet or folder.DEFAULT)
     tool = Tool(version=__version__)
-    found = answer(folder.open_fleet(place), question, chosen, fleet=str(place), tool=tool, hours=hours)
+    with closing(progress_if_long(sys.stderr)) as progress:
+        progress.phase("reading the fleet", None)
+        found = answer(folder.open_fleet(place), question, chosen, fleet=str(place), tool=tool, hours=hours)
     _print(found, describe_answer(found), color, json=json)
 
 
@@ -185,8 +193,6 @@ def _since(text: str | None) -> datetime | None:
 
 
 def _print(document: Model, blocks: Iterable[Block], color: str, *, json: bool) -> None:
-    import sys
-
     from pipeprof.cli.options import COLORS, choice
     from pipeprof.cli.streams import write_stdout
     from pipeprof.cli.text.paint import paint

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from pipeprof.cli.output import Outputs
     from pipeprof.profiles.gaps.document import GapsLimit, GapsReport
+    from pipeprof.profiles.harness.progress import RunProgress
 
 EPILOG = epilog(
     "pipeprof gaps logs/plugins/profile/2026_11_27_08_00_00",
@@ -51,9 +52,11 @@ def gaps(
     cannot show is left open, with the reason. Loads no TensorFlow.
     """
     import sys
+    from contextlib import closing
 
     from pipeprof.cli import output
     from pipeprof.cli.options import COLORS, choice
+    from pipeprof.cli.text.progress import progress_if_long
     from pipeprof.profiles.document.subject import Tool
     from pipeprof.profiles.gaps.document import GapsReport
     from pipeprof.profiles.gaps.reading import find_traces
@@ -72,8 +75,9 @@ def gaps(
     )
     found = [(Path(text), *find_traces(Path(text))) for text in traces]
     alone = sum(len(files) for _, files, _ in found) == 1
-    for path, files, notes in found:
-        _add(report, path, files, notes, alone=alone)
+    with closing(progress_if_long(sys.stderr)) as progress:
+        for path, files, notes in found:
+            _add(report, path, files, notes, alone=alone, progress=progress)
     if not any(trace.readable for trace in report.traces):
         named = [f"{trace.file}: {trace.sentence.partition(': ')[2]}" for trace in report.traces[:_MOST_UNREAD]]
         raise TraceError(f"none of {len(report.traces):,} files is a trace; {'; '.join(named)}")
@@ -87,7 +91,9 @@ _MOST_UNREAD = 3
 """Files whose errors are printed where none is a trace."""
 
 
-def _add(report: GapsReport, path: Path, files: Sequence[Path], notes: Sequence[str], *, alone: bool) -> None:
+def _add(
+    report: GapsReport, path: Path, files: Sequence[Path], notes: Sequence[str], *, alone: bool, progress: RunProgress
+) -> None:
     """Add what one argument names.
 
     Args:
@@ -107,6 +113,7 @@ def _add(report: GapsReport, path: Path, files: Sequence[Path], notes: Sequence[
     members = []
     for file in files:
         name = shown_path(file) or ""
+        progress.phase(f"reading {name}", None)
         try:
             found, devices = analyse(read_trace(file), name, len(report.traces))
         except TraceError as error:

@@ -66,8 +66,11 @@ def describe_function(
         UsageError: There is no such function, it gives no dataset, or it must not be run.
         PipelineFailedError: The function raised.
     """
+    import sys
+    from contextlib import closing
     from dataclasses import replace
 
+    from pipeprof.cli.text.progress import progress_if_long
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.arguments import check_arguments, parse_arguments
     from pipeprof.pipelines.target.target import parse_target
@@ -78,9 +81,11 @@ def describe_function(
         raise UsageError(f"--no-python: {text} is Python code; remove --no-python")
     given = parse_arguments(arguments)
     check_arguments(replace(target, arguments=given))
-    return describe_target(
-        text, given, folder=folder.resolve(), name=str(target.function), arrays=arrays, force=force, schema=schema
-    )
+    with closing(progress_if_long(sys.stderr)) as progress:
+        progress.phase(f"calling {text}", None)
+        return describe_target(
+            text, given, folder=folder.resolve(), name=str(target.function), arrays=arrays, force=force, schema=schema
+        )
 
 
 def report(found: DescribedTarget, text: str, written: str) -> str:

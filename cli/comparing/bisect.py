@@ -204,7 +204,8 @@ class _Sessions:
         if session.errors:
             return step.model_copy(update={"note": session.errors[0].message})
         if not session.pairs:
-            self.result.warnings += session.warnings
+            over = Message(code="time-over", message="--max-time ended the search.")
+            self.result.warnings += [*session.warnings, over]
             self.result.verdict, self.result.exit_code = "cannot tell", INCONCLUSIVE
             return None
         names = _PER_STEP if row.name in _PER_STEP else {row.name}

@@ -222,7 +222,8 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     for warning in result.warnings:
         yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
     for problem in result.errors:
-        yield Prose((TextSpan("Failed: ", "bold red"), TextSpan(problem.message)), indent=0)
+        if problem.message not in rest:
+            yield Prose((TextSpan("Failed: ", "bold red"), TextSpan(problem.message)), indent=0)
     if result.further or result.scan is not None:
         yield from build_arms(result, verbose=verbose)
     else:

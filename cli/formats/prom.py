@@ -1,4 +1,8 @@
-"""OpenMetrics: the main numbers of a profile as a textfile for Prometheus."""
+"""OpenMetrics: the main numbers of a profile as a textfile for Prometheus.
+
+The textfile collector of node_exporter reads Prometheus' older text format, which has no type `info`: what it has is
+valid in both.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +55,7 @@ def openmetrics(profile: Profile) -> str:
     about = {"target": profile.target.text, "version": profile.tool.version}
     if profile.device is not None:
         about["step"] = profile.device.text or profile.device.kind
-    lines = ["# TYPE pipeprof_run info", "# HELP pipeprof_run What was measured."]
+    lines = ["# TYPE pipeprof_run_info gauge", "# HELP pipeprof_run_info What was measured."]
     lines.append(f"pipeprof_run_info{_labels(about)} 1")
     for name, unit, text, samples in metric_families(profile):
         full = "_".join(filter(None, ["pipeprof", name, unit]))

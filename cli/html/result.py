@@ -204,8 +204,10 @@ def _conditions(result: Result) -> str:
 
 
 def _messages(result: Result) -> Iterator[Part]:
+    first = headline(result)[1]
     for problem in result.errors:
-        yield Note(f"Failed: {problem.message}", "bad")
+        if problem.message not in first:
+            yield Note(f"Failed: {problem.message}", "bad")
     for warning in result.warnings:
         yield Note(f"Warning: {warning.message}", "unclear")
 

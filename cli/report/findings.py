@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, rerun
+from pipeprof.cli.command_line import LONGEST_COMMAND, can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table, TextSpan
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
@@ -57,9 +57,11 @@ PROVEN = ("kept", "ceiling")
 NOT_VERIFIED = "predicted, not verified"
 _PAIRS_OF = {"sequential": "processes", "epochs": "epochs"}
 """What the pairs of a mode are, where they are none of blocks."""
-_NOT_IN_TRAINING = "predicted, not verified: --rerun measures them in the training"
-_BOUNDED = "at most, and nothing where the step sets the pace: --rerun measures it"
+_BOUNDED = "at most, and nothing where the step sets the pace"
 """How much is gained where it is not known how long a step takes."""
+_RERUN = "--rerun"
+_RUN_FUNCTION = "pipeprof run FILE.py:FUNCTION"
+"""Measures changes of a dataset that a notebook, or a call in a script, has measured as it is."""
 FEW_PAIRS = 6
 """Fewer measurements have no meaningful interval."""
 WITHOUT_RULE = frozenset({"measured", "combined"})
@@ -218,7 +220,9 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         for about_data, shown in groupby(open_ones, key=lambda one: _is_about_data(one[1])):
             yield from _tables(profile, list(shown), spare=10 if (proven or bounds) and not about_data else 0)
         if bounded:
-            yield Heading("Worth a try", _BOUNDED)
+            yield Heading(
+                "Worth a try", f"{_BOUNDED}: {_RERUN if can_run_again(profile) else _RUN_FUNCTION} measures it"
+            )
             yield from _tables(profile, bounded)
     yield from _rejected([finding for finding in findings if finding.status == "rejected"])
 
@@ -491,7 +495,11 @@ def number_of(profile: Profile, finding: Finding) -> int | None:
 
 
 def _not_verified(profile: Profile) -> str:
-    return _NOT_IN_TRAINING if profile.target.kind == "script" else NOT_VERIFIED
+    if profile.target.kind != "script":
+        return NOT_VERIFIED
+    if not can_run_again(profile):
+        return f"{NOT_VERIFIED}: {_RUN_FUNCTION} tries them"
+    return f"{NOT_VERIFIED}: {_RERUN} measures them in the training"
 
 
 def can_be_taken(profile: Profile, finding: Finding) -> bool:

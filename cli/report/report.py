@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from pipeprof.cli.report.finding import build_all_findings, build_finding
@@ -24,7 +25,7 @@ from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
 from pipeprof.cli.scaling.report import build_scale
-from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, list_spare, without
+from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, list_spare, with_texts, without
 from pipeprof.profiles.document.findings import VerdictDetail
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import AS_IF_FREE
@@ -50,6 +51,9 @@ _SPARED = {
 _IN_FINDINGS = ("bound", "cache", "measured")
 """Details whose gain stands with a finding of the same screen."""
 _LAST_SPARE = 10
+SHOW = "pipeprof show"
+"""The command that shows the latest profile of the folder for profiles."""
+_SHOWS_MORE = re.compile(rf"\b{SHOW}(?= -v\b| --finding\b)")
 
 
 def build_verdict(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
@@ -114,7 +118,9 @@ SECTIONS: dict[str, Callable[[Profile], Iterator[Block]]] = {
 """The sections of the complete report, in their order, by the names that `--section` takes."""
 
 
-def build_report(profile: Profile, saved: str | None = None, selection: Selection | None = None) -> Iterator[Block]:
+def build_report(
+    profile: Profile, saved: str | None = None, selection: Selection | None = None, again: str = SHOW
+) -> Iterator[Block]:
     """Build the report, or the part of it that is selected.
 
     Depends on its arguments alone, so a saved profile gives the same report again.
@@ -122,14 +128,23 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
     Args:
         saved: Path of the saved profile as it is to be shown, if there is one.
         selection: The part; ``None`` is the default report.
+        again: The command that shows this profile; without a file it shows the latest one.
     """
-    if selection is not None and selection.finding is not None:
-        yield from build_finding(profile, selection.finding, complete=selection.verbose)
-    elif selection is not None and selection.sections:
+    chosen = selection or Selection()
+    blocks: Iterable[Block] = _build(profile, saved, chosen)
+    if again != SHOW:
+        blocks = [with_texts(block, lambda text: _SHOWS_MORE.sub(lambda _found: again, text)) for block in blocks]
+    yield from _fit(list(blocks)) if chosen == Selection() and profile.fix is None and profile.scale is None else blocks
+
+
+def _build(profile: Profile, saved: str | None, chosen: Selection) -> Iterator[Block]:
+    if chosen.finding is not None:
+        yield from build_finding(profile, chosen.finding, complete=chosen.verbose)
+    elif chosen.sections:
         for name, build in SECTIONS.items():
-            if name in selection.sections:
+            if name in chosen.sections:
                 yield from build(profile)
-    elif selection is not None and selection.verbose:
+    elif chosen.verbose:
         for build in SECTIONS.values():
             yield from build(profile)
         if profile.fix is not None:
@@ -142,7 +157,7 @@ def build_report(profile: Profile, saved: str | None = None, selection: Selectio
     elif profile.scale is not None:
         yield from build_scale(profile, profile.scale, saved)
     else:
-        yield from _fit(list(_build_screen(profile, saved)))
+        yield from _build_screen(profile, saved)
 
 
 def _build_screen(profile: Profile, saved: str | None) -> Iterator[Block]:

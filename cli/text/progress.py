@@ -56,6 +56,11 @@ def progress_for(stream: TextIO, *, quiet: bool, verbose: bool) -> RunProgress:
     return LineProgress(stream, verbose=verbose)
 
 
+def progress_if_long(stream: TextIO) -> RunProgress:
+    """Progress of what is usually over in no time: on a terminal, a line from the fourth second on; else nothing."""
+    return LiveProgress(stream, ticks=True, delay=LONG_SECONDS) if draws_on(stream) else Silent()
+
+
 def draws_on(stream: TextIO) -> bool:
     """Whether a stream is a terminal on which a line can be drawn over."""
     return stream.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("TTY_INTERACTIVE") != "0"
@@ -152,6 +157,7 @@ class LiveProgress(LineProgress):
 
     Args:
         ticks: Whether a thread draws it also while nothing is heard, once a second.
+        delay: Seconds from now in which nothing is drawn.
 
     Attributes:
         redraw_seconds: Between two drawings at least, but for a new phase.
@@ -160,9 +166,16 @@ class LiveProgress(LineProgress):
     redraw_seconds = REDRAW_SECONDS
 
     def __init__(
-        self, stream: TextIO, *, verbose: bool = False, clock: Callable[[], float] = time.monotonic, ticks: bool = False
+        self,
+        stream: TextIO,
+        *,
+        verbose: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        ticks: bool = False,
+        delay: float = 0.0,
     ) -> None:
         super().__init__(stream, verbose=verbose, clock=clock)
+        self._not_before = clock() + delay
         self._drawn = False
         self._last_draw = float("-inf")
         self._expected: float | None = None
@@ -237,7 +250,7 @@ class LiveProgress(LineProgress):
 
     def _draw(self, *, at_once: bool = False) -> None:
         now = self._clock()
-        if not at_once and now - self._last_draw < self.redraw_seconds:
+        if now < self._not_before or (not at_once and now - self._last_draw < self.redraw_seconds):
             return
         self._last_draw, self._drawn = now, True
         head, *rest = map(self._clean, self._words())

@@ -429,7 +429,7 @@ class Training(Record):
     saves: int = 0
     """Calls that save a model or a checkpoint."""
     ended: str | None = None
-    """What ended the run: `10 s`, `200 steps`, `the script`."""
+    """What ended the run: `10 s`, `200 steps`, `the script`; `pipeprof.profile` of a call of that."""
     datasets: list[DatasetUse] = field(default_factory=list)
     """Every dataset that the script iterates, the main one among them."""
     seconds: float | None = None

@@ -79,6 +79,10 @@ class InterruptedVerificationError(Exception):
         self.exit_code = exit_code
 
 
+class OutOfTimeError(Exception):
+    """The time of the whole command is over."""
+
+
 @dataclass
 class _Member:
     name: str
@@ -98,12 +102,25 @@ class _Member:
 
 
 class Team:
-    """Workers by name; all but the one whose turn it is are stopped."""
+    """Workers by name; all but the one whose turn it is are stopped.
 
-    def __init__(self, signals: Signals, limit_bytes: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+    Args:
+        end_at: When the time of the whole command is over, in seconds of `clock`; None for never. What waits for a
+            worker then raises `OutOfTimeError`.
+    """
+
+    def __init__(
+        self,
+        signals: Signals,
+        limit_bytes: int | None,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        end_at: float | None = None,
+    ) -> None:
         self._signals = signals
         self._limit = limit_bytes
         self._clock = clock
+        self._end_at = end_at
         self._members: dict[str, _Member] = {}
         self._oom = CgroupWatch(Cgroup())
         self._servers = ForkServers(self._is_readable)
@@ -143,17 +160,23 @@ class Team:
 
         Raises:
             InterruptedVerificationError: The user wants an end.
+            OutOfTimeError: The time is over.
         """
         until = self._clock() + SERVER_SECONDS
         while self._clock() < until:
             readable, _, _ = select.select([descriptor, self._signals.read_fd], [], [], LOOK_SECONDS)
             if self._signals.read_fd in readable:
                 self._signals.rest()
-            if self._signals.asked is not None:
-                raise InterruptedVerificationError
+            self._go_on()
             if descriptor in readable:
                 return True
         return False
+
+    def _go_on(self) -> None:
+        if self._signals.asked is not None:
+            raise InterruptedVerificationError
+        if self._end_at is not None and self._clock() >= self._end_at:
+            raise OutOfTimeError
 
     def _in_order_of_answer(self, jobs: Mapping[str, Job], seconds: float) -> Iterator[str]:
         """Yield the workers as they get ready: one that waits for the others must not fill its buffers meanwhile."""
@@ -257,8 +280,7 @@ class Team:
         late = self._clock() - due
         if self._signals.read_fd in readable:
             self._signals.rest()
-        if self._signals.asked is not None:
-            raise InterruptedVerificationError
+        self._go_on()
         for member in members:
             member.pump()
             if member.worker.returncode is not None:

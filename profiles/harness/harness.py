@@ -378,7 +378,7 @@ class Run:
             if awaited is not None and self._observed.phase == "build" and not listens(awaited):
                 watch.cut_short()
 
-        soaks = self._settings.soak
+        soaks, limit = self._settings.soak, self._settings.max_time
         rarely = saving_of(self._plan.seconds or 0.0) if soaks else (SAVE_SECONDS, MOST_SAVING)
         watch = Watch(
             worker=worker,
@@ -386,7 +386,7 @@ class Run:
             sampler=sampler,
             signals=signals,
             timeout=self._plan.timeout,
-            end_at=self._began + self._settings.max_time if self._settings.max_time is not None else None,
+            end_at=self._began + limit - self._settings.spent if limit is not None else None,
             on_message=follow,
             on_hang=self._ask_services,
             save=lambda: self._save(sampler),

@@ -43,6 +43,7 @@ class RunSettings:
         cold: Drop the source files from the page cache first.
         timeout: Seconds without a step after which the pipeline is taken to hang.
         max_time: Seconds that the whole command may take.
+        spent: Those of them that are over when this run begins.
         memory_limit: Bytes that the worker may use.
         data_size: Size of the whole data set; the target may read a sample of it.
         no_cache: Try no change that adds a cache.
@@ -81,6 +82,7 @@ class RunSettings:
     cold: bool | None = None
     timeout: float | None = None
     max_time: float | None = None
+    spent: float = 0.0
     memory_limit: int | None = None
     lock: bool = True
     data_size: DataSize | None = None

@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.experiment.decision import Verdict
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError, OutOfTimeError
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process, SideFailedError
 from pipeprof.profiles.judge.verdicts.gating import counted
@@ -241,7 +241,11 @@ class _Explanation:
             for number, group in enumerate(groups):
                 done = sum(len(earlier) + 2 for earlier in groups[:number])
                 self._tell_left((self.plan.rounds - turn) * of_round - done)
-                self._group(turn, group)
+                try:
+                    self._group(turn, group)
+                except OutOfTimeError:
+                    self._end_early()
+                    return self._observations(self._clear[0], start) if self._number > start else []
             self._number += 1
             self.save()
         return self._observations(self._clear[0], start) if self._number > start else []
@@ -260,9 +264,12 @@ class _Explanation:
             return self._over
         needed = self._seconds_of_process * (versions + 2 * len(groups_of([""] * versions, self._most())))
         if time.monotonic() + needed > self.plan.end_at:
-            self._over = True
-            self.result.warnings.append(Message(code="time-over", message="--max-time ended the search for causes."))
+            self._end_early()
         return self._over
+
+    def _end_early(self) -> None:
+        self._over = True
+        self.result.warnings.append(Message(code="time-over", message="--max-time ended the search for causes."))
 
     def _tell_left(self, processes: int) -> None:
         """Tell how long the rounds that are planned may take; what they show may call for others."""

@@ -16,7 +16,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import check_data
-from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, OutOfTimeError, Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
@@ -205,7 +205,7 @@ class _Comparison:
         looked = self._compared if self.plan.profiled else scripts
         if looked and not self._look_at(looked):
             return
-        with Signals().installed() as signals, Team(signals, self._limit).closing() as team:
+        with Signals().installed() as signals, Team(signals, self._limit, end_at=self.plan.end_at).closing() as team:
             session = Pairs(
                 team,
                 {name: self._job_maker(name) for name in self.sides},
@@ -245,8 +245,15 @@ class _Comparison:
     def _look(self, name: SideName) -> bool:
         """Measure one side alone, for its stages; return whether that came to its end."""
         side, shown = self.sides[name], self.result.side(name)
+        settings = replace(side.settings, lock=False)
+        if self.plan.end_at is not None and settings.max_time is not None:
+            left = self.plan.end_at - time.monotonic()
+            if left <= 0:
+                self._fail(name, "--max-time was over before it was measured")
+                return False
+            settings = replace(settings, spent=settings.max_time - left)
         self.progress.note(f"{name.upper()}: {shown.text}")
-        profile = run_sample(replace(side.settings, lock=False), side.writer, self.progress)
+        profile = run_sample(settings, side.writer, self.progress)
         self._profiles[name] = profile
         flow = profile.throughput
         shown.target = profile.target
@@ -326,13 +333,17 @@ class _Comparison:
         while not result.pairs or not self.plan.enough(result):
             number, at = len(result.pairs), time.monotonic()
             if self.plan.end_at is not None and at + longest > self.plan.end_at:
-                result.warnings.append(Message(code="time-over", message="--max-time ended the session."))
+                self._end_early()
                 break
             many = len(self.sides) + 1
             self.progress.ends_in(self._seconds_to_end(number, at - began))
             self.progress.phase(f"pair {number + 1}: {_COUNTS.get(many, many)} fresh processes", None)
             self.progress.standing(standing_of(result))
-            pair = session.pair(number)
+            try:
+                pair = session.pair(number)
+            except OutOfTimeError:
+                self._end_early()
+                break
             longest = max(longest, time.monotonic() - at)
             self._take(pair, at - began)
             result.order = session.order
@@ -340,6 +351,10 @@ class _Comparison:
         message = disturbance_of(counted(result.pairs))
         if message is not None:
             result.warnings.append(message)
+
+    def _end_early(self) -> None:
+        if self.result.pairs:
+            self.result.warnings.append(Message(code="time-over", message="--max-time ended the session."))
 
     def _seconds_to_end(self, done: int, spent: float) -> float | None:
         """What the pairs that are left may take, at the pace of those so far; None where nothing tells it."""

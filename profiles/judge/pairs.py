@@ -95,6 +95,7 @@ class Pairs:
         Raises:
             SideFailedError: A process did not come to its end.
             InterruptedVerificationError: The user wants an end.
+            OutOfTimeError: The time of the whole command is over.
         """
         try:
             names = (*(side.upper() for side in self.jobs), AGAIN)
@@ -108,6 +109,7 @@ class Pairs:
         Raises:
             MemberFailedError: A process did not come to its end.
             InterruptedVerificationError: The user wants an end.
+            OutOfTimeError: The time of the whole command is over.
         """
 
         def measure() -> MeasuredRound:

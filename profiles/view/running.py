@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
 from pipeprof.pipelines.ops.executed_ops import OPTION_FAMILIES, family, written_op
@@ -61,6 +62,7 @@ class Running:
 
 @dataclass
 class _Sums:
+    ids: set[int] = field(default_factory=set)
     elements: int = 0
     nanoseconds: int = 0
     held: int = 0
@@ -68,6 +70,7 @@ class _Sums:
     parameters: dict[str, float] = field(default_factory=dict)
 
     def add(self, node: ModelNodeDict) -> None:
+        self.ids.add(node["id"])
         self.elements += node["num_elements"]
         self.nanoseconds += node["processing_time"]
         self.held += node["buffered_elements"]
@@ -92,8 +95,8 @@ def running_stages(
         RunningStage(
             name,
             place,
-            _rate(one.elements, earlier[path].elements, seconds) if path in earlier else None,
-            _rate(one.nanoseconds, earlier[path].nanoseconds, 1e9 * seconds) if path in earlier else None,
+            _rate(one, earlier.get(path), "elements", seconds),
+            _rate(one, earlier.get(path), "nanoseconds", 1e9 * seconds),
             one.parameters.get("parallelism"),
             one.held,
             one.parameters.get("buffer_size"),
@@ -142,6 +145,12 @@ def _named(ops: Sequence[str], written: Sequence[tuple[str, str, str]]) -> list[
     return found
 
 
-def _rate(after: int, before: int, seconds: float) -> float | None:
-    """Per second; None where iterators have ended meanwhile and took their counters with them."""
-    return (after - before) / seconds if after >= before and seconds > 0 else None
+def _rate(now: _Sums, before: _Sums | None, what: Literal["elements", "nanoseconds"], time: float) -> float | None:
+    """Per unit of time; None where an iterator has ended meanwhile, as one does with each epoch of a repeated part.
+
+    It took its counters with it, and those of its successor say nothing of the time before.
+    """
+    if before is None or not before.ids <= now.ids or time <= 0:
+        return None
+    after: int = getattr(now, what)
+    return (after - int(getattr(before, what))) / time

@@ -18,6 +18,8 @@ from pipeprof.profiles.wording import listed
 PASSED, FAILED, INCONCLUSIVE = 0, 3, 4
 NOTHING, NOT_COMPARABLE = 5, 6
 """Exit codes without a verdict: nothing was measured, or a metric is missing on one side."""
+NO_PAIR = "--max-time was over before the end of the first pair"
+"""Why a session that was not interrupted, and in which no side failed, has nothing to judge."""
 
 
 def judged_of(budgets: Mapping[str, Budget | None], flags: Mapping[str, Budget | None]) -> dict[str, Judged]:
@@ -89,7 +91,7 @@ def conclude_gate(result: Result, lacking: Sequence[str] = ()) -> None:
     """
     if not result.pairs or lacking:
         titles = [kind.title for kind in kinds_of(lacking) if kind.name in lacking]
-        what = f"{listed(titles)}: not measured on both sides" if result.pairs else "nothing was measured"
+        what = f"{listed(titles)}: not measured on both sides" if result.pairs else NO_PAIR
         result.errors.append(Message(code="not-measured", message=what))
         result.exit_code = NOT_COMPARABLE if result.pairs else NOTHING
         return

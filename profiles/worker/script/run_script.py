@@ -91,6 +91,8 @@ class ScriptRun(ScriptJob):
 
     subject: ClassVar[str] = "The script"
     """What ends, in a sentence."""
+    advice: ClassVar[str] = "Let it train longer, by its own arguments."
+    """What to do where it ends too early."""
 
     def __init__(self, job: Job, channel: WorkerEnd) -> None:
         super().__init__(job, channel)
@@ -564,7 +566,7 @@ class ScriptRun(ScriptJob):
             window.followed(readings[first:], [index - first for index in starts if index >= first])
         when = "during the warm-up" if self._warm_models is None else "soon after the warm-up"
         text = f"{self.subject} ended {when}: its last steps are what was measured."
-        text += " Let it train longer, by its own arguments." if not self._failed else ""
+        text += f" {self.advice}" if not self._failed else ""
         self.warn("short-script", text)
 
     def _describe_main(self) -> None:

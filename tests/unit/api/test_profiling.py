@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -69,7 +70,12 @@ def recording(monkeypatch: pytest.MonkeyPatch) -> Recording:
         (Dataset(3), {"seconds": 0}, ValueError, "seconds is 0"),
         (Dataset(3), {"steps": 0}, ValueError, "steps is 0"),
         (Dataset(3), {"steps": True}, ValueError, "steps is True"),
-        (Dataset(3), {"out": "missing/x.json"}, UsageError, "does not exist"),
+        (
+            Dataset(3),
+            {"out": "missing/x.json"},
+            UsageError,
+            "^pipeprof.profile: missing/x.json: the folder missing does",
+        ),
         (Dataset(3), {"step": divmod_step}, UsageError, "takes a, b"),
     ],
 )
@@ -90,6 +96,20 @@ def test_the_dataset_is_iterated_again_and_again_and_each_batch_is_a_step(record
     assert (found.path, recording.error) == (Path("saved.json"), None)
     assert recording.given[1]["of"]() is None  # type: ignore[attr-defined] # only a reference to it is kept
     assert recording.given[1]["steps"] == 7  # type: ignore[attr-defined]
+
+
+def test_pythons_look_at_all_objects_comes_before_the_first_batch(
+    recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    monkeypatch.setattr(gc, "collect", lambda: events.append("collected"))
+
+    def step(_batch: int) -> None:
+        events.append("a batch")
+        recording.ended = True
+
+    pipeprof.profile(Dataset(3), step)
+    assert events == ["collected", "a batch"]
 
 
 def test_an_exception_of_the_step_ends_the_measurement_and_goes_on(recording: Recording) -> None:
@@ -164,6 +184,18 @@ def test_the_magic_measures_a_cell(recording: Recording) -> None:
     assert recording.ended
 
 
+@pytest.mark.usefixtures("recording")
+def test_the_magic_names_itself_in_what_it_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Shell()
+    pipeprof.load_ipython_extension(shell)  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match=r"^%%pipeprof: missing/x\.json: the folder missing does not exist"):
+        shell.magics["pipeprof"]("missing/x.json", "")
+    monkeypatch.setattr(profiling, "is_worker", lambda: True)
+    with pytest.raises(UsageError, match=r"^%%pipeprof: pipeprof measures this process already"):
+        shell.magics["pipeprof"]("", "")
+    assert shell.ran == []
+
+
 def test_a_cell_that_fails_or_iterates_nothing_has_no_profile(
     recording: Recording, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -174,4 +206,4 @@ def test_a_cell_that_fails_or_iterates_nothing_has_no_profile(
     shell.error = None
     recording.profile.errors = [Problem(code="never-iterated", message="nothing was iterated")]
     assert shell.magics["pipeprof"]("", "x = 1") is None
-    assert capsys.readouterr().err == "pipeprof: warning: pipeprof.profile: nothing was iterated\n"
+    assert capsys.readouterr().err == "pipeprof: warning: %%pipeprof: nothing was iterated\n"

@@ -6,10 +6,24 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from pipeprof.cli.command_line import OUTPUTS, build_parser, parse_run, recover_options, rerun
+from pipeprof.cli.command_line import (
+    OUTPUTS,
+    build_parser,
+    change_command,
+    fix_command,
+    parse_run,
+    recover_options,
+    rerun,
+)
 from pipeprof.cli.main import make_app
 from pipeprof.cli.options import RunOptions
+from pipeprof.cli.report.report import build_report
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import Training
+from pipeprof.profiles.document.subject import Target
 
 Recorded = Callable[[str], Profile]
 
@@ -103,3 +117,28 @@ def test_the_parser_is_that_of_the_command() -> None:
     assert [(p.name, p.opts, p.default) for p in command.params] == [
         (p.name, p.opts, p.default) for p in build_parser().params
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "ended", "command"),
+    [
+        ("train.py", "the block", "pipeprof run train.py --change 1 --rerun"),
+        ("train.py", "pipeprof.profile", None),
+        ("notebook", "the cell", None),
+        ("interactive", "the block", None),
+    ],
+)
+def test_what_a_notebook_or_a_call_has_measured_no_command_measures_again(
+    recorded: Recorded, text: str, ended: str, command: str | None
+) -> None:
+    profile = recorded("input-bound")
+    profile.command = ["python", "ipykernel_launcher.py", "-f", "kernel.json"]
+    profile.target = Target(kind="script", text=text)
+    profile.training = Training(ended=ended)
+    profile.findings = [Finding(rule="serial-map-cpu", title="In parallel", patch="- map: {}", status="unverified")]
+    assert change_command(profile, 1) == command
+    lines = [rerun(profile), change_command(profile, 1, "fix"), fix_command(profile)]
+    assert all((line is None) == (command is None) for line in lines), lines
+    shown = paint(build_report(profile, "a.json"), Style())
+    assert ("--rerun" in shown) is (command is not None), shown
+    assert ("pipeprof run FILE.py:FUNCTION tries them" in shown) is (command is None), shown

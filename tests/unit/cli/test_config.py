@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli import config, main
+from pipeprof.cli.text import progress
 from pipeprof.pipelines.errors import UsageError
 from tests.unit.cli.test_main import Pipeprof
 
@@ -27,10 +28,10 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.yaml").write_text(SPEC)
 
 
-def given(table: str, command: str = "gate") -> tuple[dict[str, Any], str]:
+def given(table: str, command: str = "gate", *arguments: str) -> tuple[dict[str, Any], str]:
     """What a table sets for a command."""
     Path("pyproject.toml").write_text(table)
-    return config.defaults(command, main._options_of(command), main._options_of)
+    return config.defaults(command, main._options_of(command), main._options_of, arguments)
 
 
 def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
@@ -74,6 +75,9 @@ def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
         ("max-time = [3]", "expected a text or a number"),
         ("[tool.pipeprof.gaet]\nseed = 1", "no command 'gaet' — did you mean gate?"),
         ("[tool.pipeprof.check]\nmax-pairs = 1", "[tool.pipeprof.check]: no option 'max-pairs'"),
+        # Also where the command that runs has no such option.
+        ("soak = true", "expected a text or a number"),
+        ("cold = 'yes'", "expected true or false"),
         # Of another command than the one that runs.
         ("[tool.pipeprof.fix]\nwrite = true", "a file of a checkout cannot set it"),
         ("[tool.pipeprof.fix]\nconvert-to = 'x'", "a file of a checkout cannot set it"),
@@ -205,3 +209,44 @@ def test_the_file_is_looked_for_up_to_the_root_of_the_repository(tmp_path: Path)
 def test_a_default_that_does_not_fit_is_left_out(words: str, left: set[str]) -> None:
     values = {"budget": "40", "seconds": "4", "step": "none", "timeout": "9"}
     assert config.fitting(values, words.split()).keys() == left
+
+
+@pytest.mark.parametrize(
+    ("words", "left_out"),
+    [
+        ("gate a.yaml --self-test", {"against", "baseline"}),
+        ("gate a.yaml --bisect git:v1", {"against", "baseline"}),
+        ("gate a.yaml --baseline b.json", {"against"}),
+        ("run a.yaml --json", {"form", "section"}),
+        ("run a.yaml --format=md", {"json", "section"}),
+        ("run a.yaml --budget 9", {"no_verify", "soak"}),
+        ("run a.yaml --host 1/4", {"budget"}),
+        ("show --finding 1", {"section"}),
+        ("show --history git", {"section"}),
+        ("run a.yaml --live", {"quiet"}),
+    ],
+)
+def test_so_is_one_that_a_typed_option_contradicts(words: str, left_out: set[str]) -> None:
+    names = ("against", "baseline", "budget", "form", "json", "no_verify", "quiet", "section", "soak")
+    values = dict.fromkeys(names, "x")
+    assert values.keys() - config.fitting(values, words.split()).keys() == left_out
+
+
+def test_the_note_has_what_counts_here() -> None:
+    found, note = given("[tool.pipeprof]\nagainst = 'git:main'\nseed = 3\n", "gate", "gate", "a.yaml", "--self-test")
+    assert found == {"seed": "3"}
+    assert note.endswith("pyproject.toml: seed = '3'")
+
+
+def test_every_typed_option_that_contradicts_a_default_is_one() -> None:
+    parameters = {p for command in main._options_of("") for p in main._options_of(command).values()}
+    flags = {flag for parameter in parameters for flag in parameter.opts}
+    names = {parameter.name for parameter in parameters}
+    assert flags >= config._NOT_WITH.keys()
+    assert {name for each in config._NOT_WITH.values() for name in each} <= names
+
+
+def test_a_live_view_by_default_is_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    for draws in (True, False):
+        monkeypatch.setattr(progress, "draws_on", lambda _stream, draws=draws: draws)
+        assert ("live" in config.fitting({"live": True}, ["run", "a.yaml"])) is draws

@@ -13,6 +13,9 @@ import jsonschema
 import pytest
 from unit.gaps.made_traces import US, Called, Did, Made, stalled, write
 
+from pipeprof.cli.text import progress
+from pipeprof.profiles.harness.progress import Silent
+
 Pipeprof = Callable[..., Any]
 INPUT = Called("enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__", 0, 0, "user_annotation")
 
@@ -34,6 +37,20 @@ def test_one_trace_is_one_screen(before: Path, pipeprof: Pipeprof) -> None:
     assert max(map(len, lines)) <= 80
     assert "pipeprof run" in result.out
     assert "20 steps in" in result.out
+
+
+def test_the_trace_that_is_read_is_named_while_that_goes_on(
+    before: Path, silent: str, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Told(Silent):
+        def phase(self, name: str, seconds_expected: float | None) -> None:
+            del seconds_expected
+            phases.append(name)
+
+    phases: list[str] = []
+    monkeypatch.setattr(progress, "progress_if_long", lambda _stream: Told())
+    pipeprof("gaps", before.name, silent)
+    assert phases == [f"reading {before.name}", f"reading {silent}"]
 
 
 def test_json_has_the_fields_of_a_device(before: Path, pipeprof: Pipeprof) -> None:

@@ -309,7 +309,8 @@ def test_show_prints_the_report(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("COLUMNS", "80")
     result = pipeprof("show", INPUT_BOUND)
     assert (result.code, result.err) == (0, "")
-    assert result.out == paint(build_report(load_profile(INPUT_BOUND), str(INPUT_BOUND)), Style(80))
+    again = f"pipeprof show {INPUT_BOUND}"
+    assert result.out == paint(build_report(load_profile(INPUT_BOUND), str(INPUT_BOUND), None, again), Style(80))
 
 
 def test_show_as_json_is_the_file(pipeprof: Pipeprof) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.cli.text.progress import LineProgress, LiveProgress, progress_for
+from pipeprof.cli.text.progress import LineProgress, LiveProgress, progress_for, progress_if_long
 from pipeprof.profiles.harness.progress import Silent, ratio_so_far
 
 
@@ -267,3 +267,22 @@ def test_data_says_when_it_will_be_done() -> None:
         "pipeprof: generating data:photos, 1 of 100 (1%)",
         "pipeprof: generating data:photos, 25 of 100 (25%), 30 s left",
     ]
+
+
+def test_what_is_over_in_three_seconds_is_not_drawn() -> None:
+    stream, clock = Stream(terminal=True), Clock()
+    progress = LiveProgress(stream, clock=clock, delay=3.0)
+    progress.phase("reading a.pt.trace.json", None)
+    clock.now += 2
+    progress._draw_until(Closed())
+    assert stream.text == ""
+    clock.now += 2
+    progress._draw_until(Closed())
+    assert drawn(stream) == "pipeprof: reading a.pt.trace.json, 4 s"
+    progress.close()
+    assert drawn(stream) == ""
+
+
+def test_a_log_has_no_line_of_what_is_usually_short() -> None:
+    assert isinstance(progress_if_long(Stream()), Silent)
+    assert isinstance(progress_if_long(Stream(terminal=True)), LiveProgress)

@@ -102,7 +102,9 @@ def test_any_number_of_outputs(harness: Harness, pipeprof: Pipeprof, tmp_path: P
     assert result.code == 0
     assert "Saved     a.json" in result.out
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "c.json").read_bytes()
-    assert (tmp_path / "b.txt").read_text() == paint(build_report(harness.profile, "a.json"), Style())
+    assert (tmp_path / "b.txt").read_text() == paint(
+        build_report(harness.profile, "a.json", None, "pipeprof show a.json"), Style()
+    )
     assert not (tmp_path / "pipeprof-out").exists()
 
 

@@ -133,3 +133,30 @@ def test_parts_that_cannot_be_selected(flags: list[str], message: str, pipeprof:
 def test_one_finding_of_one_profile(pipeprof: Pipeprof) -> None:
     both = (RECORDED / "input-bound.json", RECORDED / "step-bound.json")
     assert "--finding takes one profile, got 2" in pipeprof("show", *both, "--finding", "1").err
+
+
+def test_what_shows_more_names_the_file_unless_it_is_the_latest(pipeprof: Pipeprof) -> None:
+    older = save("a-20260101T000000Z.json", "input-bound", 1000)
+    latest = save("b-20260101T000001Z.json", "input-bound", 2000)
+    elsewhere = Path("my profile.json")
+    shutil.copy(latest, elsewhere)
+    assert "all numbers: pipeprof show -v\n" in pipeprof("show", latest).out
+    assert f"all numbers: pipeprof show {older} -v\n" in pipeprof("show", older).out
+    shown = " ".join(pipeprof("show", elsewhere).out.split())
+    assert "all numbers: pipeprof show 'my profile.json' -v" in shown
+    assert "pipeprof show -v" not in shown
+
+
+def test_a_report_that_names_its_profile_is_one_that_may_be_overwritten(pipeprof: Pipeprof) -> None:
+    shutil.copy(RECORDED / "input-bound.json", "profile.json")
+    for _ in range(2):
+        assert pipeprof("show", "profile.json", "--out", "report.txt").code == 0
+    assert "pipeprof show profile.json -v" in Path("report.txt").read_text()
+
+
+def test_files_that_were_written_are_named(pipeprof: Pipeprof) -> None:
+    shutil.copy(RECORDED / "input-bound.json", "profile.json")
+    result = pipeprof("show", "profile.json", "--json", "--out", "a.html", "--out", "b.prom", "--out", "c.md")
+    assert (result.code, result.err) == (0, "pipeprof: wrote a.html, b.prom and c.md\n")
+    json.loads(result.out)
+    assert "wrote" not in pipeprof("show", "profile.json").err

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import parser as text_format
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from pipeprof.cli.formats.prom import openmetrics
@@ -143,10 +144,22 @@ def families(profile: Profile) -> dict[str, Any]:
 @pytest.mark.parametrize("name", NAMES)
 def test_prometheus_parses_every_profile(name: str) -> None:
     found = families(of(name))
-    assert found["pipeprof_run"].type == "info"
+    assert found["pipeprof_run_info"].samples[0].value == 1.0
     assert found["pipeprof_complete"].samples[0].value in (0.0, 1.0)
     assert all(family.documentation and family.samples for family in found.values())
     assert all(family.name.endswith(f"_{family.unit}") for family in found.values() if family.unit)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_textfile_collector_reads_the_same_from_every_profile(name: str) -> None:
+    """It reads the older text format, refuses types that this lacks, and takes other lines with # for comments."""
+    profile = of(name)
+    profile.target.text = HOSTILE
+    text = openmetrics(profile)
+    types = {line.split()[3] for line in text.splitlines() if line.startswith("# TYPE ")}
+    assert types <= {"counter", "gauge", "histogram", "summary", "untyped"}
+    older = [sample for family in text_format.text_string_to_metric_families(text) for sample in family.samples]
+    assert older == [sample for family in families(profile).values() for sample in family.samples]
 
 
 def test_metrics_have_base_units_and_the_names_of_stages() -> None:
@@ -170,7 +183,7 @@ def test_what_is_unknown_has_no_sample_and_hostile_names_stay_labels() -> None:
     profile.memory.peak_bytes = None
     found = families(profile)
     assert "pipeprof_memory_peak_bytes" not in found
-    assert found["pipeprof_run"].samples[0].labels["target"] == HOSTILE
+    assert found["pipeprof_run_info"].samples[0].labels["target"] == HOSTILE
     assert HOSTILE in {sample.labels["name"] for sample in found["pipeprof_stage_time_per_batch_seconds"].samples}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pipeprof.profiles.experiment import team
-from pipeprof.profiles.experiment.team import MemberFailedError, Team
+from pipeprof.profiles.experiment.team import MemberFailedError, OutOfTimeError, Team
 from pipeprof.profiles.host.cgroup import OomReport
 from pipeprof.profiles.protocol.messages import Raised, WorkerMessage
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, EditRefused
@@ -93,6 +93,14 @@ def states(made: Team) -> dict[str, str]:
 def test_workers_that_are_ready_are_stopped(made: Team) -> None:
     assert made.start(jobs(A1=BUILT, B1=BUILT), seconds=5.0) == {"A1": BUILT, "B1": BUILT}
     assert states(made) == {"A1": "is stopped", "B1": "is stopped"}
+
+
+def test_no_worker_is_waited_for_when_the_time_of_the_command_is_over(made: Team) -> None:
+    made._end_at = made._clock() + 3600
+    assert made.start(jobs(A1=BUILT), seconds=5.0) == {"A1": BUILT}
+    made._end_at = made._clock()
+    with pytest.raises(OutOfTimeError):
+        made.start(jobs(B1=BUILT), seconds=5.0)
 
 
 def test_one_that_refuses_says_nothing_against_the_edit(made: Team) -> None:

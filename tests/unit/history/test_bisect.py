@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeprof.cli.comparing import bisect
+from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.history.bisect import CommitSearch, half_of, is_bad, main_failure, stage_of_changes
-from pipeprof.profiles.judge.verdicts.result import Metric, StageChange
+from pipeprof.profiles.judge.verdicts.result import Metric, Result, Side, StageChange
 
 
 @given(st.integers(1, 200), st.data())
@@ -91,3 +97,20 @@ def test_the_stage_is_that_of_the_cause_or_the_one_that_works_more(
     changes: list[str], stages: list[StageChange], stage: str | None
 ) -> None:
     assert stage_of_changes(changes, stages) == stage
+
+
+def test_a_search_that_the_time_ends_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a pair that the time ends, nothing is left that could say it."""
+    empty = Result(kind="gate", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"))
+    result = empty.model_copy(deep=True)
+    commits: Any = SimpleNamespace(
+        hashes=["1" * 40, "2" * 40, "3" * 40], subject=str, same=lambda _one, _other: None, side=lambda _place: None
+    )
+    run = bisect._Sessions(commits, result, list, Silent())
+    monkeypatch.setattr(run, "session", lambda *_: empty)
+    monkeypatch.setattr(bisect, "half_of", lambda _row: None)
+    search: Any = SimpleNamespace(good=0, bad=2, candidates=[1])
+    row: Any = SimpleNamespace(name="step_ms")
+    assert run.look(search, 1, row) is None
+    assert [warning.message for warning in result.warnings] == ["--max-time ended the search."]
+    assert result.verdict == "cannot tell"

@@ -16,7 +16,7 @@ from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.experiment.schedule import order_of
-from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError, OutOfTimeError
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.judge.explain import WhyPlan, effect_of, explain, groups_of
 from pipeprof.profiles.judge.pairs import MeasuredRound, Process, SideFailedError
@@ -51,16 +51,23 @@ class Rounds:
 
     order = "turns"
 
-    def __init__(self, interval: Interval, failing: frozenset[int] | None = None, until: int = 10**6) -> None:
+    def __init__(
+        self,
+        interval: Interval,
+        failing: frozenset[int] | None = None,
+        until: int = 10**6,
+        ending: type[Exception] = InterruptedVerificationError,
+    ) -> None:
         self.interval = interval
         self.failing = failing
         self.until = until
+        self.ending = ending
         self.sizes: list[int] = []
         self._random = random.Random(3)
 
     def round(self, number: int, jobs: Mapping[str, Callable[[], Any]]) -> MeasuredRound:
         if len(self.sizes) >= self.until:
-            raise InterruptedVerificationError
+            raise self.ending
         chosen = {name: make() for name, make in jobs.items()}
         for name, changes in chosen.items():
             if changes == self.failing:
@@ -217,6 +224,15 @@ def test_without_time_no_cause_is_named() -> None:
     assert [warning.code for warning in result.warnings] == ["time-over"]
     assert {cause.words for cause in result.why or ()} == {"cannot tell"}
     assert "cannot tell: not measured" in text(result)
+
+
+def test_a_search_that_the_time_ends_has_what_was_measured() -> None:
+    result = compared(one_slow)
+    search(result, Rounds(one_slow, until=3, ending=OutOfTimeError))
+    assert [warning.code for warning in result.warnings] == ["time-over"]
+    assert result.search is not None
+    assert len(result.search.rounds) == 3
+    assert {tuple(cause.changes): cause.words for cause in result.why or ()}[CHANGES[0],] == "slower"
 
 
 def test_an_interruption_keeps_what_was_measured() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,13 @@ import pytest
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.experiment.team import OutOfTimeError
 from pipeprof.profiles.harness.lock import LockState
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge import live
 from pipeprof.profiles.judge.pairs import MeasuredRound, Process
+from pipeprof.profiles.judge.verdicts.gating import NO_PAIR, conclude_gate
 from pipeprof.profiles.judge.verdicts.result import Result, Side
 from pipeprof.profiles.protocol.turns import Built, TurnEnded
 
@@ -68,6 +71,52 @@ def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(tmp_path: Path
     first, second, third = told.words
     assert (first, second) == ("", "B / A 1.99× (1 pair)")
     assert re.fullmatch(r"B / A 2\.00× \(1\.\d\d–2\.\d\d, 2 pairs\)", third), third
+
+
+@pytest.mark.parametrize("whole", [0, 1])
+def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(tmp_path: Path, whole: int) -> None:
+    (tmp_path / "input.py").write_text("def make(): ...\n")
+    side = live.LiveSide(RunSettings(parse_target(f"{tmp_path / 'input.py'}:make")), ProfileWriter([]))
+    result = Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"))
+    plan = live.SessionPlan(lambda found: len(found.pairs) >= 3, most=3, end_at=time.monotonic() + 3600)
+    run = live._Comparison({"a": side, "b": side}, result, plan, Silent(), list)
+    process = Process(Built([], False, 400 << 20, 0.1, 0.1), (TurnEnded(100, 1.0, None, 0.1, 5000),))
+
+    class Session:
+        order = "turns"
+
+        def pair(self, number: int) -> MeasuredRound:
+            if number >= whole:
+                raise OutOfTimeError
+            return MeasuredRound(dict.fromkeys(("A", "B", "A′"), process), ("A", "B", "A′"))
+
+    run._measure(cast("Any", Session()))
+    assert len(result.pairs) == whole
+    assert [one.message for one in result.warnings] == ["--max-time ended the session."] * whole
+    conclude_gate(result)
+    assert [one.message for one in result.errors] == [] if whole else [NO_PAIR]
+
+
+def test_what_one_side_has_taken_of_the_time_the_other_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "input.py").write_text("def make(): ...\n")
+    given: list[RunSettings] = []
+
+    def run_sample(settings: RunSettings, *_: object) -> Any:
+        given.append(settings)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(live, "run_sample", run_sample)
+    settings = RunSettings(parse_target(f"{tmp_path / 'input.py'}:make"), max_time=60.0)
+    side = live.LiveSide(settings, ProfileWriter([]))
+    result = Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"))
+    plan = live.SessionPlan(lambda _result: True, end_at=time.monotonic() + 20.0)
+    run = live._Comparison({"a": side, "b": side}, result, plan, Silent(), list)
+    with pytest.raises(KeyboardInterrupt):
+        run._look("b")
+    assert (given[0].max_time, given[0].spent) == (60.0, pytest.approx(40.0, abs=5.0))
+    plan.end_at = time.monotonic()
+    assert not run._look("b")
+    assert [one.message for one in result.errors] == ["B: --max-time was over before it was measured"]
 
 
 def test_it_is_said_for_whom_a_comparison_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

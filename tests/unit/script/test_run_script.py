@@ -191,7 +191,17 @@ def test_a_watch_that_ends_well_in_its_warm_up_says_what_to_do(
     run._finish_with("the block", ValueError("loss is nan") if failed else None, lambda: None)
     (warning,) = channel.of(Warned)
     assert warning.code == "short-script"
-    assert warning.text.endswith("by its own arguments.") is not failed
+    assert warning.text.endswith("Let it go on for longer.") is not failed
+
+
+def test_the_end_of_a_call_is_that_call_also_after_so_many_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    reasons: list[str] = []
+    monkeypatch.setattr(ScriptRun, "_finish", lambda _run, reason: reasons.append(reason))
+    for call in (None, "pipeprof.profile"):
+        channel: Any = Channel(FakeTime())
+        job = Job("script", "train.py", ["train.py"])
+        recording.WatchRun(job, channel, registered=(), lines=False, over=lambda: None, call=call)._finish("7 steps")
+    assert reasons == ["7 steps", "pipeprof.profile"]
 
 
 def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,9 +64,23 @@ def test_the_first_look_has_no_rates() -> None:
     assert {stage.busy for stage in running_stages(look(30), look(30), 0.0, WRITTEN)} == {None}
 
 
-def test_iterators_that_ended_meanwhile_give_no_rate_below_0() -> None:
-    stages = running_stages(look(2), look(30), 2.0, WRITTEN)
-    assert {stage.per_second for stage in stages} == {None}
+def test_a_stage_whose_iterator_has_ended_meanwhile_has_no_rate() -> None:
+    """The source of a part that is repeated: its next iterator may have given more by now than the one before had."""
+    after = look(30)
+    (old,) = [node for node in after["nodes"] if node["name"] == "TensorSlice"]
+    old["id"] = 6
+    next(node for node in after["nodes"] if node["id"] == 4)["inputs"] = [6]
+    source, *others = running_stages(after, look(10), 2.0, WRITTEN)
+    assert (source.per_second, source.busy) == (None, None)
+    assert None not in {stage.per_second for stage in others}
+
+
+def test_an_iterator_that_began_meanwhile_counts_from_its_begin() -> None:
+    after = look(30)
+    after["nodes"].append(iterator(6, "TensorSlice", elements=100))
+    next(node for node in after["nodes"] if node["id"] == 4)["inputs"].append(6)
+    source, *_ = running_stages(after, look(10), 2.0, WRITTEN)
+    assert source.per_second == pytest.approx((32 * 20 + 100) / 2)
 
 
 def test_a_name_is_given_only_where_it_is_clear_whose_it_is() -> None:
