@@ -47,7 +47,7 @@ from pipeprof.profiles.worker.trace import recording
 
 headspace.FLOOR_SECONDS, recording.LOOK_SECONDS, recording.SECONDS = 0.1, 0.03, 0.1
 headspace.SECONDS, headspace.SETTLE_SECONDS = 0.2, 0.05
-warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.1, 1.0, 2.0
+warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.05, 0.5, 1.0
 """
 """Windows of a worker that measures; what is looked at does not depend on how long they are."""
 AS_FOR_USERS = "from pipeprof.cli.main import main; main()"
@@ -269,6 +269,8 @@ def import_all() -> None:
     """Import what commands and workers do."""
     import pipeprof
 
+    # What is imported stays: a search for garbage in it would find next to nothing, a dozen times.
+    gc.disable()
     of_pipeprof = {found.name for found in pkgutil.walk_packages(pipeprof.__path__, "pipeprof.")} - _NOT_PRELOADED
     for name in (*_PRELOADED, *sorted(of_pipeprof)):
         importlib.import_module(name)
@@ -279,6 +281,7 @@ def import_all() -> None:
     Profile.model_rebuild(force=True)
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def answer_orders(descriptor: int) -> None:
