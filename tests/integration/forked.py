@@ -6,13 +6,13 @@ ends it is for tests that start it as a command does. On macOS all tests do, whe
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import ctypes
 import gc
 import importlib
 import os
 import pickle
+import pkgutil
 import select
 import signal
 import socket
@@ -22,7 +22,8 @@ import tempfile
 import threading
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -44,9 +45,9 @@ SHORT = """
 from pipeprof.profiles.worker.steps import headspace, warmup
 from pipeprof.profiles.worker.trace import recording
 
-headspace.FLOOR_SECONDS, recording.SECONDS = 0.1, 0.2
+headspace.FLOOR_SECONDS, recording.LOOK_SECONDS, recording.SECONDS = 0.1, 0.03, 0.1
 headspace.SECONDS, headspace.SETTLE_SECONDS = 0.2, 0.05
-warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.1, 1.0, 2.0
+warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.05, 0.5, 1.0
 """
 """Windows of a worker that measures; what is looked at does not depend on how long they are."""
 AS_FOR_USERS = "from pipeprof.cli.main import main; main()"
@@ -57,28 +58,10 @@ _LONGEST_ORDER = 1 << 17
 TESTS = Path(__file__).parents[1]
 # As in a process of its own: without the checkout, which `python -m pytest` puts on the path.
 _PATH = [entry for entry in sys.path if entry and Path(entry) != TESTS.parent]
-# What a command and a worker import, and make, is there before the first copy is made.
-_PRELOADED = [
-    "tensorflow",
-    "numpy.ma",
-    "pipeprof.cli.main",
-    "pipeprof.cli.commands.run",
-    "pipeprof.cli.output",
-    "pipeprof.cli.report.report",
-    "pipeprof.cli.targets.load",
-    "pipeprof.cli.text.paint",
-    "pipeprof.pipelines.check",
-    "pipeprof.profiles.advise.rules",
-    "pipeprof.profiles.document.profile",
-    "pipeprof.profiles.document.store",
-    "pipeprof.profiles.experiment.team",
-    "pipeprof.profiles.harness.harness",
-    "pipeprof.profiles.verify.trials",
-    "pipeprof.profiles.worker.main",
-    "pipeprof.profiles.worker.sample",
-    "pipeprof.profiles.worker.trace.trace",
-    "pipeprof.profiles.worker.turns.turn_run",
-]
+# What a command and a worker import is there before the first copy is made: all of pipeprof, and these.
+_PRELOADED = ["tensorflow", "numpy.ma", "rich.console", "typer.rich_utils"]
+# A plugin of pytest, and what ends the process that imports it.
+_NOT_PRELOADED = {"pipeprof.pytest_plugin", "pipeprof.__main__"}
 
 
 class Copy:
@@ -125,6 +108,8 @@ def _fork(
                     continue
         os.environ.clear()
         os.environ.update({**family.environment, **variables})
+        # As in a process of its own, where nothing of the command is.
+        gc.freeze()
         from pipeprof.profiles.worker.main import main
 
         main([str(to_worker), str(from_worker), str(stacks)])
@@ -240,7 +225,7 @@ class _Server:
 
 def _connected(address: str) -> socket.socket:
     made = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    made.connect(address)
+    made.connect(f"\0{address}")
     return made
 
 
@@ -251,22 +236,43 @@ def listen() -> None:
     """
     if ADDRESS in os.environ or not LINUX:
         return
-    folder = tempfile.TemporaryDirectory(prefix="pipeprof-tests-")
-    address = f"{folder.name}/forks"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
-        listening.bind(address)
-        listening.listen()
+    with _listening() as listening:
         code = f"from integration import forked; forked.answer_orders({listening.fileno()})"
-        _Server.kept = _connected(address)
         _Server.process = subprocess.Popen(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(TESTS)}, pass_fds=[listening.fileno()]
         )
-    os.environ[ADDRESS] = address
-    atexit.register(folder.cleanup)
 
 
-def _import_all() -> None:
-    for name in _PRELOADED:
+def listen_in_a_copy() -> None:
+    """As `listen`, in a process that has imported all, as has whoever else is its copy."""
+    with _listening() as listening:
+        if not os.fork():
+            assert _Server.kept is not None
+            _Server.kept.close()
+            answer_orders(listening.detach())
+            os._exit(0)
+
+
+@contextmanager
+def _listening() -> Iterator[socket.socket]:
+    """A socket that is connected with this process, at an address that the kernel forgets with it."""
+    address = f"pipeprof-tests-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.bind(f"\0{address}")
+        listening.listen()
+        _Server.kept = _connected(address)
+        os.environ[ADDRESS] = address
+        yield listening
+
+
+def import_all() -> None:
+    """Import what commands and workers do."""
+    import pipeprof
+
+    # What is imported stays: a search for garbage in it would find next to nothing, a dozen times.
+    gc.disable()
+    of_pipeprof = {found.name for found in pkgutil.walk_packages(pipeprof.__path__, "pipeprof.")} - _NOT_PRELOADED
+    for name in (*_PRELOADED, *sorted(of_pipeprof)):
         importlib.import_module(name)
     from pipeprof.profiles.advise.rule import rules
     from pipeprof.profiles.document.profile import Profile
@@ -275,6 +281,7 @@ def _import_all() -> None:
     Profile.model_rebuild(force=True)
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def answer_orders(descriptor: int) -> None:
@@ -297,7 +304,7 @@ def answer_orders(descriptor: int) -> None:
                     orders.close()
                     continue
                 if "tensorflow" not in sys.modules:
-                    _import_all()
+                    import_all()
                 pid = os.fork()
                 if not pid:
                     for one in (listening, *connected):

@@ -63,7 +63,7 @@ NUMBERS = """version: 1
 name: numbers
 source: {range: {stop: 100000}}
 stages:
-  - batch: {batch_size: 64}
+  - batch: {batch_size: 8}
   - repeat: {}
 step: {simulate: 10ms}
 """

@@ -18,7 +18,7 @@ name: numbers
 source: {range: {stop: 100000}}
 stages:
   - map: {name: double, ops: [{tf.multiply: {y: 2}}]}
-  - batch: {batch_size: 64}
+  - batch: {batch_size: 8}
   - repeat: {}
 step: {simulate: 5ms}
 """
@@ -29,7 +29,7 @@ from pipeprof.cli.main import main
 from pipeprof.profiles.experiment import purposes, schedule
 from pipeprof.profiles.judge import baseline
 
-baseline.REFERENCE = baseline.REFERENCE.replace("batch_size: 2048", "batch_size: 64")
+baseline.REFERENCE = baseline.REFERENCE.replace("batch_size: 2048", "batch_size: 8")
 vars(purposes.GATE).update(warm_seconds=0.2, block_seconds=0.1)
 schedule.PROCESS_SECONDS = 0.6
 main()
@@ -96,7 +96,7 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_spec_against_its_commit(repository: Path) -> None:
-    (repository / "spec.yaml").write_text(SPEC.replace("batch_size: 64", "batch_size: 128"))
+    (repository / "spec.yaml").write_text(SPEC.replace("batch_size: 8", "batch_size: 16"))
     done = run(
         repository,
         "gate",
@@ -131,7 +131,7 @@ def test_a_spec_against_its_commit(repository: Path) -> None:
     (pair,) = document["pairs"]
     assert pair["counts"]
     assert (pair["stolen_share"] is None) == (pair["elsewhere_share"] is None)
-    assert (document["a"]["elements_per_batch"], document["b"]["elements_per_batch"]) == (64, 128)
+    assert (document["a"]["elements_per_batch"], document["b"]["elements_per_batch"]) == (8, 16)
     assert {"step_ms", "peak_bytes", "first_batch_s", "elements_per_second"} <= set(pair["a"]) & set(pair["b"]) & set(
         pair["again"]
     )
@@ -148,7 +148,7 @@ def test_a_spec_against_its_commit(repository: Path) -> None:
 
 
 def test_three_pipelines_are_compared_with_the_first(repository: Path) -> None:
-    (repository / "larger.yaml").write_text(SPEC.replace("batch_size: 64", "batch_size: 256"))
+    (repository / "larger.yaml").write_text(SPEC.replace("batch_size: 8", "batch_size: 32"))
     words = ["compare", "spec.yaml", "spec.yaml", "larger.yaml", "--pairs", "2", "--json"]
     result = run(repository, *words)
     assert result.returncode == 0, result.stderr

@@ -22,7 +22,7 @@ SPEC = """version: 1
 name: numbers
 source: {range: {stop: 100000}}
 stages:
-  - batch: {batch_size: 64}
+  - batch: {batch_size: 8}
   - repeat: {}
 step: {simulate: 10ms}
 """

@@ -51,7 +51,7 @@ print(json.dumps({
 def answer(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("here")
     (folder / "train.py").write_text(SCRIPT)
-    done = forked.run([], folder, "import runpy; runpy.run_path('train.py', run_name='__main__')")
+    done = forked.run([], folder, f"{forked.SHORT}\nimport runpy; runpy.run_path('train.py', run_name='__main__')")
     assert done.returncode == 0, done.stderr[-3000:]
     return {**json.loads(done.stdout.splitlines()[-1]), "folder": folder, "err": done.stderr}
 

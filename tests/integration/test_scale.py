@@ -21,12 +21,14 @@ def make():
     dataset = tf.data.Dataset.range(1000).repeat()
     return dataset.map(slow, num_parallel_calls=tf.data.AUTOTUNE).batch(8)
 """
-# The pipeline as it is warms up for less long than for users; with workers, all is as for them.
+# Warm-ups are shorter than for users, and fewer rounds are enough; a block, in which a worker is held, is as long.
 SCALE = f"""{forked.SHORT}
 from pipeprof.cli.commands import scale
 from pipeprof.cli.main import main
+from pipeprof.profiles.experiment import purposes
 
 scale.WARM_SECONDS = 0.3
+vars(purposes.QUICK).update(warm_seconds=1.0, early=4)
 main()
 """
 CORES = 4

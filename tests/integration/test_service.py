@@ -39,6 +39,7 @@ signal.pause()
 """
 TARGETS = """
 import tensorflow as tf
+from tensorflow.python.data.experimental.ops import testing
 
 service = tf.data.experimental.service
 
@@ -56,7 +57,8 @@ def remote(address: str, mode="parallel_epochs", **more):
 
 
 def epochs(address: str):
-    dataset = tf.data.Dataset.range(20).flat_map(lambda n: tf.data.Dataset.range(10)).map(slow)
+    # The workers wait: the cores are free for other tests.
+    dataset = tf.data.Dataset.range(20).flat_map(lambda n: tf.data.Dataset.range(10)).apply(testing.sleep(5000))
     return dataset.apply(service.distribute("distributed_epoch", address))
 
 

@@ -174,23 +174,20 @@ def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def executed(folder: Path, plan: str, *words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pipeprof", "exec", "--plan", plan, "train.py", "--", *words]
-    return subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, timeout=200, input="standard input"
-    )
-
-
 def test_a_script_runs_with_a_plan_and_ends_as_it_would(script: Path) -> None:
-    done = executed(script, "fits.plan.json", "9", "2")
+    command = [sys.executable, "-m", "pipeprof", "exec", "--plan", "fits.plan.json", "train.py", "--", "9", "2"]
+    done = subprocess.run(
+        command, cwd=script, capture_output=True, text=True, check=False, timeout=200, input="standard input"
+    )
     assert (done.returncode, done.stdout.splitlines()[-1]) == (7, "seen 18 standard input")
     assert "at once 1\n" not in done.stdout
     assert "pipeprof" not in done.stderr
 
 
 def test_a_plan_for_another_pipeline_is_told_and_the_script_runs(script: Path) -> None:
-    done = executed(script, "other.plan.json", "9", "1", "of mine")
-    assert (done.returncode, done.stdout) == (1, "at once 1\nseen 9 standard input\n")
+    words = ["exec", "--plan", "other.plan.json", "train.py", "--", "9", "1", "of mine"]
+    done = forked.run(words, script, forked.AS_FOR_USERS)
+    assert (done.returncode, done.stdout) == (1, "at once 1\nseen 9 \n")
     assert "the plan was not applied: other.plan.json was made for another pipeline" in done.stderr
     assert "ValueError: of mine" in done.stderr
     assert "runpy" not in done.stderr

@@ -85,7 +85,7 @@ def test_the_plugin_gives_the_fixture(tmp_path: Path) -> None:
     (tmp_path / "test_input.py").write_text(
         "def test_it(pipeprof):\n    pipeprof.gate('missing.yaml', against='git:main')\n"
     )
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:pipeprof"]
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--disable-plugin-autoload"]
     words += ["-p", pytest_plugin.__name__, "test_input.py"]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 1
