@@ -18,6 +18,8 @@ from pipeprof.profiles.wording import listed, percent, stage_name
 NAMED_FROM = 0.08
 """Share of a map's time from which a kind of op is named."""
 _MOST = 3
+_MUCH = 0.05
+"""Share of the time of several ops from which one of them is named."""
 _STORED = re.compile(r"^store |once, before the run")
 _OF_BATCHES = re.compile(r"\bbatch(es)?\b")
 _SHORT_MS = 0.05
@@ -177,4 +179,5 @@ def _instead() -> tuple[tuple[str, dict[str, str]], ...]:
 
 def _names(ops: Sequence[OpCost]) -> str:
     ordered = sorted(ops, key=lambda op: -op.ms_per_batch)
-    return listed([op.op for op in ordered[:_MOST]])
+    much = _MUCH * sum(op.ms_per_batch for op in ops)
+    return listed([op.op for op in ordered[:_MOST] if op.ms_per_batch >= much])

@@ -146,6 +146,8 @@ def test_the_costliest_ops_have_what_could_replace_them() -> None:
 def test_many_small_ops_are_called_once_per_batch() -> None:
     text = replacements(a_map(ops={"Mul": 0.2}, steady_ops=None, random=False))
     assert text == "small ops 98 %: each costs a call, so call prepare once per batch, after .batch(…)"
+    text = replacements(a_map(ops={"Select": 2.0, "Mul": 0.05}, steady_ops=None, random=False))
+    assert text.startswith("Select 20 %: "), "what takes next to nothing is no reason"
     assert replacements(a_map(ops={}, steady_ops=None)) == ""
     # No op decodes a batch of pictures.
     text = replacements(a_map(ops={"DecodeJpeg": 0.2, "ReadFile": 0.1}, steady_ops=None, random=False))
