@@ -11,9 +11,10 @@ from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.findings import draw_factors, pairs_of
 from pipeprof.cli.html.parts import Facts, Figure, Headline, Part, Rows, Shown, Snippet
 from pipeprof.cli.html.steps import before_and_after
-from pipeprof.cli.report.findings import describe_delta, describe_measured
+from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.report.fix import RESULTS, build_facts, build_headline, build_search_on
 from pipeprof.cli.text.blocks import Command, KeyValue, Prose
+from pipeprof.cli.text.units import describe_delta
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.wording import ratio_text
 

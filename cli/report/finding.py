@@ -15,14 +15,13 @@ from pipeprof.cli.report.findings import (
     changes_digits,
     describe_measured,
     describe_modes,
-    describe_predicted_delta,
     describe_so_far,
     describe_speedup,
     has_advice,
     try_command,
 )
 from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
-from pipeprof.cli.text.units import seconds
+from pipeprof.cli.text.units import describe_predicted_delta, seconds
 from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
 from pipeprof.profiles.wording import LAST_DIGITS, bound_word, milliseconds, percent, significant, size, stage_label

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table, TextSpan
+from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     MoveStage,
@@ -32,7 +33,6 @@ from pipeprof.profiles.wording import (
     place_of,
     ratio_text,
     significant,
-    size,
     span_text,
     stage_name,
     stage_place,
@@ -621,26 +621,6 @@ def describe_measured(measured: dict[str, Any]) -> str:
     if measured.get("peak_rss_delta_bytes") is not None:
         parts.append(describe_delta(measured["peak_rss_delta_bytes"]))
     return ", ".join(parts)
-
-
-def describe_delta(delta: int) -> str:
-    """A change of the peak of memory, with its sign.
-
-    Example:
-        >>> describe_delta(-120_586_240), describe_delta(0)
-        ('−115 MiB', 'same memory')
-    """
-    return f"{'−' if delta < 0 else '+'}{size(abs(delta))}" if delta else "same memory"
-
-
-def describe_predicted_delta(delta: int) -> str:
-    """A predicted change of the peak: what goes is the most that it can fall by, as it may then come at another time.
-
-    Example:
-        >>> describe_predicted_delta(-120_586_240), describe_predicted_delta(1 << 20)
-        ('up to −115 MiB', '+1.00 MiB')
-    """
-    return f"{'up to ' if delta < 0 else ''}{describe_delta(delta)}"
 
 
 def _build_none(profile: Profile) -> Iterator[Block]:

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from pipeprof.cli.command_line import rerun
-from pipeprof.cli.report.findings import describe_delta, describe_measured, effect_on_data
+from pipeprof.cli.report.findings import describe_measured, effect_on_data
 from pipeprof.cli.text.blocks import Blank, Block, Code, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
-from pipeprof.cli.text.units import seconds
+from pipeprof.cli.text.units import describe_delta, seconds
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.edits.plan import apply_call, data_of
 from pipeprof.profiles.document.findings import Converted, Fix, FixStep, LeftOut, edits_in

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pipeprof.profiles.wording import significant
+from pipeprof.profiles.wording import significant, size
 
 _BINARY = ((1024**4, "TiB"), (1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"), (1, "B"))
 _TIME = ((1e3, "s"), (1, "ms"), (1e-3, "µs"))
@@ -104,3 +104,23 @@ def seconds(value: float | None) -> str:
     if 0 < value < 0.1:
         return f"{significant(value * 1000)} ms"
     return f"{significant(value)} s"
+
+
+def describe_delta(delta: int) -> str:
+    """A change of the peak of memory, with its sign.
+
+    Example:
+        >>> describe_delta(-120_586_240), describe_delta(0)
+        ('−115 MiB', 'same memory')
+    """
+    return f"{'−' if delta < 0 else '+'}{size(abs(delta))}" if delta else "same memory"
+
+
+def describe_predicted_delta(delta: int) -> str:
+    """A predicted change of the peak: what goes is the most that it can fall by, as it may then come at another time.
+
+    Example:
+        >>> describe_predicted_delta(-120_586_240), describe_predicted_delta(1 << 20)
+        ('up to −115 MiB', '+1.00 MiB')
+    """
+    return f"{'up to ' if delta < 0 else ''}{describe_delta(delta)}"

@@ -459,8 +459,8 @@ def _most_work(profile: Profile, steps: Steps) -> str:
         return ""
     if top[0].share is None:
         return f"{top[0].label}, by the trace (it had finished when costs were read)"
-    # Without a model all times come from the trace, and the table of stages says so. Beside it, stages that only the
-    # trace has take up to all that the others leave of the CPU time: tracing adds to each op.
+    # Without a model all times come from the trace, and the table of stages says so. With one, stages that
+    # only the trace has take up to all that the others leave of the CPU time: tracing adds to each op.
     traced = any(stage.timed_by == "trace" for group in top for stage in group.stages) and any(
         stage.timed_by == "model" for stage in profile.stages or []
     )

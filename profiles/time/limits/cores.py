@@ -151,7 +151,7 @@ def describe_fewer_cores(profile: Profile) -> str:
 
 
 def _was_otherwise(profile: Profile, fewer: CoreScaling) -> bool:
-    """Whether the rate with all cores, beside that with fewer, was not the one of the steps; with restarts, unknown."""
+    """Whether the blocks with all cores ran at another rate than the steps of the run; with restarts, unknown."""
     steps = profile.steps
     if steps is None or steps.restart_share or not steps.interval_ms.mean:
         return False
@@ -183,7 +183,7 @@ def describe_nearly_full(profile: Profile) -> str:
     """State how many cores the worker used where it is no limit that they are nearly full; empty where they are not.
 
     Where the cores are full and no limit either, fewer of them were tried. What that gave is left out where the blocks
-    with all cores beside it were more than a tenth faster or slower than the steps that the report states.
+    with all cores were more than a tenth faster or slower than the steps that the report states.
     """
     used, cores = profile.causes.worker_cores if profile.causes is not None else None, profile.host.cores
     if used is None or used < NEARLY_FROM * cores:
