@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import SetEnvironment, new_ops
+from pipeprof.pipelines.edits.edits import InsertStage, MoveFilter, MoveStage, SetEnvironment, new_ops
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.document.findings import Finding
@@ -20,6 +21,7 @@ COMBINED = "combined"
 TITLE = "All of them together"
 NO_LOSS = 0.5
 """Speed alone from which an edit may still pay together with another one: it may load the thread that sets the pace."""
+_AFTER = re.compile(r"\bafter ([^\s:;,]+)")
 _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 
@@ -30,7 +32,7 @@ def together(kept: Sequence[Finding], data: Mapping[str, Any] | None, title: str
     return finding_of(
         Proposal(
             title,
-            "; ".join(finding.change or finding.title for finding in kept),
+            "; ".join(_in_words(finding, edits) for finding in kept),
             edits,
             max((finding.semantics or "same" for finding in kept), key=SEMANTICS.index),
             random_order=any(finding.random_order for finding in kept),
@@ -40,6 +42,14 @@ def together(kept: Sequence[Finding], data: Mapping[str, Any] | None, title: str
             overrides=tuple(flags_of(data, in_spec)) if data is not None else (),
         )
     )
+
+
+def _in_words(finding: Finding, edits: Sequence[object]) -> str:
+    """An edit in words: what it puts after a stage that another edit moves away stays where that stage was."""
+    words = finding.change or finding.title
+    moved = {edit.stage for edit in edits if isinstance(edit, (MoveFilter, MoveStage))}
+    put = [edit for edit in finding.edits if isinstance(edit, InsertStage) and edit.after in moved]
+    return _AFTER.sub(r"where \1 was", words, count=1) if put else words
 
 
 def with_more(best: Finding, more: Finding, data: Mapping[str, Any] | None, *, count: int) -> Finding:

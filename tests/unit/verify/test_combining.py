@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
+    MoveFilter,
     NewStage,
     PipelineEdit,
     ReplaceStages,
@@ -107,3 +108,13 @@ def test_the_fastest_was_kept_for_its_speed() -> None:
     memory, rejected = finding("m", speedup=4.0, family="memory"), finding("r", speedup=5.0, status="rejected")
     assert fastest([memory, BEST, rejected]) is BEST
     assert fastest([memory]) is None
+
+
+def test_what_is_put_after_a_stage_stays_where_that_was_before_another_edit_moves_it() -> None:
+    words = "insert cache() after short_enough: pays off from the second epoch"
+    cached = finding("cached", InsertStage("cache", {}, "stages.1"), change=words)
+    moved = finding("moved", MoveFilter("stages.1", "stages.0"), change="move short_enough before encode")
+    other = finding("other", MoveFilter("stages.3", "stages.2"), change="move long_enough before parse")
+    stays = "insert cache() where short_enough was: pays off from the second epoch"
+    assert together([cached, moved], None).change == f"{stays}; move short_enough before encode"
+    assert together([cached, other], None).change == f"{words}; move long_enough before parse"
