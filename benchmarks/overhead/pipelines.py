@@ -27,7 +27,6 @@ from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.steps import loop
-from pipeprof.profiles.worker.steps import window as windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
