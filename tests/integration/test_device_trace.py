@@ -83,5 +83,5 @@ def test_a_slow_input_of_fit_has_the_idle_time_though_another_thread_than_the_lo
     assert device.why_no_causes == []
     assert device.gaps is not None
     spent = device.gaps.by_cause
-    assert spent["pipeline"] >= 0.9 * sum(spent.values()), spent
+    assert max(spent, key=lambda cause: spent[cause]) == "pipeline", spent
     assert (found.verdict, device.stage) == ("input", "map")
