@@ -18,6 +18,7 @@ import ctypes
 import gc
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import tensorflow as tf
@@ -63,6 +64,12 @@ def texts(elements: int, letters: int) -> Dataset:
     )
 
 
+def names(elements: int, letters: int, *, labels: bool) -> Dataset:
+    """Strings of an array, alone or with a number each."""
+    given = [f"{number:0{letters}}" for number in range(elements)]
+    return Dataset.from_tensor_slices((given, list(range(elements))) if labels else given)
+
+
 def cost(owner: str, dataset: Dataset, elements: int) -> dict[str, float]:
     """Bytes in use, and free ones more than before, of an element in a full buffer."""
     gc.collect()
@@ -85,7 +92,7 @@ def sweep(owner: str) -> list[dict[str, object]]:
     def add(make: Callable[[int], Dataset], size: int, components: int, kind: str) -> None:
         elements = max(LEAST, min(MOST, MOST_BYTES // (size * components)))
         seen = cost(owner, make(elements + 1 if owner == "shuffle" else elements), elements)
-        payload = 8 if kind == "range" else size * components
+        payload = {"range": 8, "names": 0}.get(kind, size * components)
         found.append(
             {"kind": kind, "size": size, "components": components, "elements": elements}
             | {key: round(value, 1) for key, value in seen.items()}
@@ -100,6 +107,9 @@ def sweep(owner: str) -> list[dict[str, object]]:
         add(lambda n, components=components: numbers(n, 8, components), 8, components, "op")
     for letters in LETTERS:
         add(lambda n, letters=letters: texts(n, letters), letters, 1, "text")
+        for labels in (False, True):
+            made = partial(names, letters=letters, labels=labels)
+            add(made, letters, 1 + labels, "names")
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Threshold
-from pipeprof.profiles.constants import PATH_BYTES
+from pipeprof.profiles.constants import VIEW_BYTES
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.predict.model import BufferPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
@@ -193,7 +193,7 @@ def without(stage: StageView) -> ReplaceStages:
 def _path_bytes(view: PipelineView, stage: StageView) -> float | None:
     """Bytes of a file name, if that is what comes out of a stage."""
     one = giver(view, stage)
-    return float(PATH_BYTES) if one is not None and traits(one.op).names_files else None
+    return float(VIEW_BYTES) if one is not None and traits(one.op).names_files else None
 
 
 def _crosses(stage: StageView, *, batches: bool) -> bool:

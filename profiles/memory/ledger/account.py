@@ -21,12 +21,14 @@ from pipeprof.profiles.memory.ledger.growth import (
     memory_series,
 )
 from pipeprof.profiles.memory.ledger.held import (
+    Fullest,
     captured,
     estimate_pool_scale,
     forget_impossible,
     full_shuffles,
     held_buffers,
     in_flight_batches,
+    own_fullest,
     own_shares,
     possible_looks,
     source_tensors,
@@ -108,7 +110,8 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     if facts is None:
         return []
     ledger = reconcile(facts)
-    state_buffers(profile, ledger)
+    base, measured = _look_at(seen, facts.peak_phase), [look for look in running if look.phase == "measure"]
+    state_buffers(profile, ledger, own_fullest(seen.view, base, measured) if base is not None else {})
     memory.ledger = entries_of(ledger, seen.predicted, memory.peak_bytes)
     memory.unexplained_bytes = ledger.unexplained
     if seen.predicted is not None:
@@ -140,8 +143,7 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
         return None
     view, peak = seen.view, readings[peak_phase]
     held = memory_prediction(view)
-    looks = [look for look in seen.looks if look.phase == _WINDOWS.get(peak_phase)]
-    look = max(looks, key=lambda look: look.total, default=None)
+    look = _look_at(seen, peak_phase)
     first = next((look for look in seen.looks if look.phase == "first_element"), None)
     python, data = report.python, report.mapped_data
     return LedgerFacts(
@@ -172,6 +174,12 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
     )
 
 
+def _look_at(seen: LedgerInput, peak_phase: str) -> Look | None:
+    """Return the look at which all buffers together were fullest, in the stretch with the peak."""
+    looks = [look for look in seen.looks if look.phase == _WINDOWS.get(peak_phase)]
+    return max(looks, key=lambda look: look.total, default=None)
+
+
 def _peak_reading(memory: Memory, readings: Mapping[str, MemoryReading]) -> str | None:
     """Return the reading that ends the stretch in which the peak was reached."""
     phase = memory.peak_phase
@@ -193,12 +201,16 @@ def _at_pools_peak(readings: Mapping[str, MemoryReading], name: str) -> str:
     return max([name, *same], key=lambda one: readings[one].live_peak or 0)
 
 
-def state_buffers(profile: Profile, ledger: Ledger) -> None:
-    """State of a stage what the ledger says that it held: one number in tables, ledger and findings.
+def state_buffers(profile: Profile, ledger: Ledger, fullest: Mapping[str, Fullest] | None = None) -> None:
+    """State what a stage held at its own fullest look, in bytes as the ledger counts them.
 
     Places of a prefetch that the ledger takes for filled between two readings are in flight, not in its buffer: the
     buffer of a slow pipeline is empty at each reading.
+
+    Args:
+        fullest: Of stages whose fullest look is not the ledger's.
     """
+    fullest = fullest or {}
     elements = {buffer.stage: buffer.elements for buffer in ledger.buffers}
     uncounted = {buffer.stage for buffer in ledger.buffers if not buffer.counted}
     for stage in profile.stages or ():
@@ -212,8 +224,10 @@ def state_buffers(profile: Profile, ledger: Ledger) -> None:
             ]
             held, tensors = sum(part for part, _ in parts), sum(part / chunks for part, chunks in parts)
             if held > 0 or not stage.buffered_bytes:
-                stage.buffered_bytes = max(0, held)
-                stage.buffered_elements = elements.get(stage.id, stage.buffered_elements)
+                own = fullest.get(stage.id)
+                stage.buffered_bytes = max(0, round(held * own.scale) if own is not None else held)
+                in_it = elements.get(stage.id, stage.buffered_elements)
+                stage.buffered_elements = own.elements if own is not None else in_it
                 stage.buffered_chunks = held / tensors if 0 < tensors < held else None
         elif stage.id in uncounted:
             stage.buffered_bytes = None

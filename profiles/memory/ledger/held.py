@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS, traits
 from pipeprof.profiles.constants import (
@@ -13,11 +13,11 @@ from pipeprof.profiles.constants import (
     MADE_BLOCK_BYTES,
     MADE_SPARE,
     MOST_BUFFER_HOLES,
-    PATH_BYTES,
     POOLED_FROM,
     SPLIT_FROM,
     TEXT_BLOCK_BYTES,
     TEXT_BYTES,
+    VIEW_BYTES,
 )
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.document.profile import Profile
@@ -28,7 +28,7 @@ from pipeprof.profiles.memory.predict.element_size import bytes_kept_by_slices, 
 from pipeprof.profiles.memory.predict.execution import fused_batch
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, element_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, own_share, small_bytes
-from pipeprof.profiles.memory.predict.shared_tensors import ends_inside, giver
+from pipeprof.profiles.memory.predict.shared_tensors import ends_inside, giver, own_components, text_views
 from pipeprof.profiles.protocol.messages import MemoryReading
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
@@ -83,15 +83,11 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
         each = one.bytes / one.elements if one.elements else 0.0
         texts = unsized and all(component.dtype != "variant" for component in element)
         size, most, parts = one.bytes * share, math.inf, False
-        if texts and (path := giver(view, given)) is not None and traits(path.op).names_files:
-            # The model counts only the string object of a file name, not its letters.
-            size, unsized, texts = PATH_BYTES * one.elements, False, False
-            pooled = 0.0
-        elif texts and _letters_are_a_sources(view, given):
-            # The model counts the letters, which lie in the source's memory: the elements have only the string objects.
+        if texts and (views := _views_of_texts(view, given)):
+            # The model counts the strings, which lie in the source's tensor.
             values = [component.nbytes or 0 for component in element if component.dtype != "string"]
-            size = min(size, one.elements * (sum(values) + TEXT_BYTES * (_texts_in(given) or 0)))
-            pooled = min(1.0, one.elements * sum(n for n in values if n >= POOLED_FROM) / size) if size else 0.0
+            size = one.elements * (sum(values) + VIEW_BYTES * views)
+            pooled = one.elements * sum(n for n in values if n >= POOLED_FROM) / size if size else 0.0
             unsized, texts = False, False
         elif texts:
             others = [component.nbytes or 0 for component in element if component.dtype != "string"]
@@ -124,7 +120,7 @@ def held_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iter
             alias=(stage_id, one.owner) in aliases,
             counted=one.counted,
             # Few elements are not counted.
-            overhead=element_overhead_bytes(len(element) or 1, counted=counted(view, given))
+            overhead=element_overhead_bytes(own_components(view, given), counted=counted(view, given))
             if one.owner in RETAINING_OWNERS
             else 0,
             holes=_holes(view, one.owner, given, each * share),
@@ -137,17 +133,10 @@ def _made_by_ops(view: PipelineView, given: StageView) -> bool:
     return any(function.ops is not None and _TAKEN_OVER & function.ops for function in functions)
 
 
-def _letters_are_a_sources(view: PipelineView, given: StageView) -> bool:
-    """Return whether a stage's texts refer to the letters of an array in memory, and it is known how many they are.
-
-    TensorFlow keeps an array of Python strings in one block; a string copied from there refers to its letters.
-    """
-    source = giver(view, given)
-    if source is None or not traits(source.op).in_memory or source.owner is not None or source.constant:
-        return False
-    return all(component.dtype == "string" or component.nbytes is not None for component in given.element or ()) and (
-        _texts_in(given) is not None
-    )
+def _views_of_texts(view: PipelineView, given: StageView) -> int:
+    """Return how many texts of an element lie in the source's tensor; 0 where the size of the rest is not known."""
+    known = all(component.dtype == "string" or component.nbytes is not None for component in given.element or ())
+    return text_views(view, given) if known else 0
 
 
 def _parts_of_texts(view: PipelineView, given: StageView) -> bool:
@@ -203,6 +192,51 @@ def full_shuffles(view: PipelineView, held: MemoryPrediction, buffers: Iterable[
             yield from (replace(buffer, full=one.count) for buffer in held_buffers(view, held, alone))
 
 
+@dataclass(frozen=True)
+class Fullest:
+    """What a stage held at its own fullest look.
+
+    Attributes:
+        scale: Its bytes, calls under way included, for a byte of the ledger's look.
+        elements: In its buffer.
+    """
+
+    scale: float
+    elements: float
+
+
+def own_fullest(view: PipelineView, base: Look, looks: Sequence[Look]) -> dict[str, Fullest]:
+    """Return what stages held at their own fullest looks, where that is another one than the ledger's.
+
+    A stage that keeps its elements has filled its buffer once and for all: it has the ledger's number.
+
+    Args:
+        base: The look that the ledger is made of.
+        looks: Those of the measured window.
+    """
+    held = memory_prediction(view)
+    found: dict[str, Fullest] = {}
+    for stage, then in base.by_stage.items():
+        there = [look for look in looks if stage in look.by_stage and look.by_stage[stage].counted]
+        own = max(there, key=lambda look: (look.by_stage[stage].bytes, look.by_stage[stage].elements), default=None)
+        if own is None or own is base or then.owner in RETAINING_OWNERS or not then.counted:
+            continue
+        before = _bytes_of(view, held, base, stage)
+        if before and own.by_stage[stage].bytes:
+            scale = _bytes_of(view, held, own, stage) / before
+            found[stage] = Fullest(scale, own.by_stage[stage].elements)
+    return found
+
+
+def _bytes_of(view: PipelineView, held: MemoryPrediction, look: Look, stage: str) -> float:
+    """Return a stage's bytes at a look: what the model counts in its buffer, and calls under way."""
+    one = replace(look, by_stage={stage: look.by_stage[stage]})
+    under_way = sum(
+        size for owner, where, size in _in_flight(view, held, one) if where == stage and owner == "parallel"
+    )
+    return look.by_stage[stage].bytes + under_way
+
+
 def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
     """Assign to windows, whose size the model never reports, the live tensors that no other stage holds.
 
@@ -226,8 +260,8 @@ def given_to(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
 
 def _holes(view: PipelineView, owner: Owner, given: StageView, each: float) -> int:
     """Return the most bytes that an element leaves free between heap blocks; their actual share is measured."""
-    components = len(given.element or ()) or 1
-    if owner == "cache":
+    components = own_components(view, given)
+    if owner == "cache" or not components:
         return ALIGNED_HOLE_BYTES * components
     used = element_overhead_bytes(components, counted=counted(view, given))
     rest = _unshaped_bytes(given, each)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.constants import PATH_BYTES
-from pipeprof.profiles.memory.predict.shared_tensors import ends_inside, giver, view_share
+from pipeprof.profiles.constants import VIEW_BYTES
+from pipeprof.profiles.memory.predict.shared_tensors import ends_inside, giver, text_views, view_share
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
@@ -42,17 +42,15 @@ class Size:
 
 
 def element_size(view: PipelineView, stage: StageView) -> Size | None:
-    """Return the size of one output element of a stage; file names count with a usual length.
+    """Return the size of one output element of a stage; a string of the source's own tensor counts as a view.
 
     ``None`` where it is unknown, or known only of components so small that they say nothing of the others.
     """
-    if stage.element_bytes is not None:
+    views = text_views(view, stage)
+    if stage.element_bytes is not None and not views:
         return Size(stage.element_bytes)
-    one = giver(view, stage)
-    if one is not None and traits(one.op).names_files:
-        return Size(float(PATH_BYTES))
-    sizes = [component.nbytes for component in components(view, stage)]
-    known = sum(size or 0 for size in sizes)
+    sizes = [component.nbytes for component in components(view, stage) if component.dtype != "string" or not views]
+    known = sum(size or 0 for size in sizes) + VIEW_BYTES * views
     partial = None in sizes
     return Size(float(known), partial) if known and not (partial and known < SAYS_NOTHING_BELOW) else None
 

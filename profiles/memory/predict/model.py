@@ -120,7 +120,12 @@ class MemoryPrediction:
 
 
 def element_overhead_bytes(components: int, *, counted: bool = False) -> int:
-    """Return the bytes of one buffered element beyond its values; `counted` is a number that the pipeline counts."""
+    """Return the bytes of one buffered element beyond its values.
+
+    Args:
+        components: Tensors of its own, without the views of strings.
+        counted: It is a number that the pipeline counts.
+    """
     return ELEMENT_BYTES + (COUNTED_BYTES if counted else COMPONENT_BYTES * components)
 
 
@@ -128,13 +133,16 @@ def shuffle_overhead_bytes(components: int, small: float = 0, *, counted: bool =
     """Return an element's bytes in a shuffle's buffer beyond its values, gaps between blocks included.
 
     Args:
-        small: Bytes of those that are smaller than `POOLED_FROM`.
+        components: Tensors of its own. An element without any leaves no gaps: its blocks all have the same size.
+        small: Bytes of its values that are smaller than `POOLED_FROM`.
         counted: It is a number that the pipeline counts itself.
     """
     overhead = element_overhead_bytes(components, counted=counted)
+    if not components:
+        return overhead
     return round(overhead + BUFFER_HOLES * (overhead + small))
 
 
 def cache_overhead_bytes(components: int) -> int:
-    """Return bytes that one element takes in a cache in addition to its values."""
+    """Return bytes that an element with this many tensors of its own takes in a cache in addition to its values."""
     return CACHE_OVERHEAD_BYTES + (CACHE_OVERHEAD_BYTES - ELEMENT_BYTES) * (components - 1)

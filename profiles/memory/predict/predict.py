@@ -27,6 +27,7 @@ from pipeprof.profiles.constants import (
     SOURCE_CONSTANT_COPIES,
     STEADY_ARRAY_COPIES,
     STEADY_CONSTANT_COPIES,
+    VIEW_BYTES,
 )
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.predict.element_size import (
@@ -55,7 +56,14 @@ from pipeprof.profiles.memory.predict.model import (
     cache_overhead_bytes,
     shuffle_overhead_bytes,
 )
-from pipeprof.profiles.memory.predict.shared_tensors import cache_above, giver, holder, shared_bytes
+from pipeprof.profiles.memory.predict.shared_tensors import (
+    cache_above,
+    giver,
+    holder,
+    own_components,
+    shared_bytes,
+    text_views,
+)
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
@@ -305,7 +313,7 @@ def _shuffle(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction 
         count = buffer if below.elements is None else _limit_count(buffer, below)
         size = size.less(shared_bytes(view, below))
         small = min(size.bytes, small_bytes(view, below))
-        overhead = shuffle_overhead_bytes(len(below.element or ()) or 1, small, counted=counted(view, below))
+        overhead = shuffle_overhead_bytes(own_components(view, below), small, counted=counted(view, below))
         note = ", if there are that many" if below.elements is None else ""
         kept = bytes_kept_by_slices(view, below, count)
         yield _predict_elements(
@@ -331,7 +339,7 @@ def _cache(view: PipelineView, stage: StageView) -> Iterator[BufferPrediction | 
         size = size.less(shared_bytes(view, below))
         scale = pool_bytes_per_cached_byte(view, stage)
         note = f" × {scale:.3g}: the pool places them in the gaps of batches" if scale > 1 else ""
-        overhead = cache_overhead_bytes(len(below.element or ()) or 1)
+        overhead = cache_overhead_bytes(own_components(view, below))
         size = Size(size.bytes * scale, size.partial)
         yield _predict_elements(
             view, "cache", stage, below.elements, what="elements", size=size, overhead=overhead, note=note
@@ -431,7 +439,7 @@ def _pooled_share(view: PipelineView, owner: Owner, stage: StageView) -> float:
 
 
 def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
-    """Return an element's bytes in tensors so small that their blocks leave holes; texts have separate blocks.
+    """Return an element's bytes in blocks so small that they leave holes; the letters of texts have separate blocks.
 
     Args:
         least: Bytes from which a tensor counts.
@@ -439,7 +447,8 @@ def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
     one = giver(view, stage)
     below = GENERATED_BELOW if one is not None and traits(one.op).python_iterator else POOLED_FROM
     sizes = [component.nbytes or 0 for component in stage.element or () if component.dtype != "string"]
-    return float(sum(size for size in sizes if least <= size < below))
+    views = VIEW_BYTES * text_views(view, stage) if not least else 0
+    return float(sum(size for size in sizes if least <= size < below) + views)
 
 
 def counted(view: PipelineView, stage: StageView) -> bool:

@@ -78,6 +78,25 @@ def shared_bytes(view: PipelineView, stage: StageView) -> float:
     return sum((component.nbytes or 0) * view_share(component.nbytes) for component in one.element or ())
 
 
+def text_views(view: PipelineView, stage: StageView) -> int:
+    """Return how many components of an element are strings in a tensor of the source.
+
+    A slice of a tensor of strings is a view at any address: it has neither the string nor its letters.
+    """
+    one = giver(view, stage)
+    if one is None:
+        return 0
+    if traits(one.op).names_files:
+        return len(stage.element or ()) or 1
+    of_an_array = traits(one.op).in_memory and one.owner is None and not one.constant
+    return sum(component.dtype == "string" for component in stage.element or ()) if of_an_array else 0
+
+
+def own_components(view: PipelineView, stage: StageView) -> int:
+    """Return how many tensors of its own an element has: all but views of strings."""
+    return (len(stage.element or ()) or 1) - text_views(view, stage)
+
+
 def _fixed_components(stage: StageView) -> tuple[bool, ...]:
     """Return for each output component of a map whether it is the same tensor in every call."""
     return (stage.function.fixed if stage.function is not None else None) or ()

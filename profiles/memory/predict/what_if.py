@@ -14,6 +14,7 @@ from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.autotuned_buffers import BatchFillingMap, Tuned, filled_ahead, tuned_prefetches
 from pipeprof.profiles.memory.predict.execution import foreseen, open_copies
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize, cache_overhead_bytes
+from pipeprof.profiles.memory.predict.shared_tensors import own_components
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size as in_words
 
@@ -183,7 +184,7 @@ def _unknown_size_answers(asked: _Question, one: UnknownSize) -> Iterator[LimitA
     if _is_endless(view, one):
         yield _about(stage, False, f"{stage.label} fits into no memory: {one.reason}")
     elif one.owner == "cache" and below is not None and below.element_bytes is not None:
-        each = below.element_bytes + cache_overhead_bytes(len(below.element or ()) or 1)
+        each = below.element_bytes + cache_overhead_bytes(own_components(view, below))
         most = max(0, int(asked.left() / each))
         words = f"{stage.label}: {most:,} elements of {in_words(each)} fit{asked.condition}"
         yield _about(stage, None, f"{words} ({_others_text(asked.others())}); {one.reason}", most)

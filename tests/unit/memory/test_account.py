@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.constants import PATH_BYTES
+from pipeprof.profiles.constants import VIEW_BYTES
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import PhaseName, Training
@@ -18,7 +18,7 @@ from pipeprof.profiles.document.stages import Component, Stage
 from pipeprof.profiles.memory.ledger.account import PYTHON_BYTES, LedgerInput, account, before_running, state_buffers
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger.facts import Entry, Ledger
-from pipeprof.profiles.memory.ledger.held import held_buffers, in_flight_batches, window_buffers
+from pipeprof.profiles.memory.ledger.held import held_buffers, in_flight_batches, own_fullest, window_buffers
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport, PythonObjects
 from pipeprof.profiles.view.view import ComponentView, PipelineView
@@ -177,7 +177,11 @@ def test_names_of_files_are_as_large_as_names_are_whatever_the_heap_has_grown_by
 
     (held,) = held_buffers(seen, memory_prediction(seen), look)
 
-    assert (held.bytes, held.unsized, held.pooled) == (600 * PATH_BYTES, False, 0.0)
+    assert (held.bytes, held.unsized, held.pooled) == (600 * VIEW_BYTES, False, 0.0)
+    # Measured: 108 to 113 B in use, and as many resident after ten turns of the buffer.
+    assert (held.bytes / 600 + held.overhead, held.holes) == (111, 0)
+    (predicted,) = [one for one in memory_prediction(seen).held if one.owner == "shuffle"]
+    assert predicted.bytes == 600 * 111
 
 
 def test_a_map_that_fills_batches_holds_batches() -> None:
@@ -266,6 +270,39 @@ def test_what_is_only_predicted_is_not_in_the_table_of_stages() -> None:
     assert row.buffered_bytes == 0
 
 
+@pytest.mark.parametrize(
+    ("looks", "held"),
+    [
+        # As at the ledger's look: 2 results, and 2 calls under way that are as large.
+        ([(2, 20_000)], 400_000),
+        # At its own fullest look: 5 results of twice the size, and 2 calls under way.
+        ([(2, 20_000), (5, 100_000)], 1_400_000),
+        # Less in the window than at the peak.
+        ([(1, 5_000)], 150_000),
+        ([(0, 0)], 400_000),
+        ([], 400_000),
+    ],
+)
+def test_a_stage_holds_what_it_had_at_its_own_fullest_look(looks: list[tuple[int, int]], held: int) -> None:
+    made = stage(
+        "stages.0", "map", element=(tensor("uint8", 10),), arguments={"num_parallel_calls": 8}, parallelism=8.0
+    )
+    seen = pipeline(stage("source", "range", elements=600), made, static=False, cores=2)
+    base = Look(1.0, "warmup", 1, 0, 0, {"stages.0": Buffered("parallel", 20_000, 2)})
+    window = [
+        Look(2.0 + number, "measure", 1, 0, 0, {"stages.0": Buffered("parallel", nbytes, elements)})
+        for number, (elements, nbytes) in enumerate(looks)
+    ]
+    row = Stage(id="stages.0", op="map", origin="written", buffered_bytes=20_000, buffered_elements=2)
+    profile: Any = SimpleNamespace(stages=[row])
+
+    ledger = Ledger([Entry("parallel", "stages.0", 400_000, "model")])
+    state_buffers(profile, ledger, own_fullest(seen, base, window))
+
+    assert row.buffered_bytes == held
+    assert row.buffered_elements == max((elements for elements, _ in looks if elements), default=2)
+
+
 @pytest.mark.parametrize(("there", "room", "found"), [(1, 3, [600_000]), (0, 4, []), (4, 0, [])])
 def test_an_empty_prefetch_was_not_full_between_two_looks(there: int, room: int, found: list[int]) -> None:
     """Batches of a slow pipeline are taken as soon as they come: its buffer is empty at each look."""
@@ -331,9 +368,9 @@ def test_a_text_beside_an_image_is_small() -> None:
     assert held.most - held.bytes == pytest.approx(600 * 24)
 
 
-@pytest.mark.parametrize(("constant", "each"), [(False, 24 + 4), (True, 24 + 43 + 4)])
-def test_texts_of_an_array_refer_to_its_letters(constant: bool, each: int) -> None:
-    """Measured: 253 B in use for each pair of a path and a label in a shuffle, whether of 20 letters or of 100."""
+@pytest.mark.parametrize(("constant", "each"), [(False, VIEW_BYTES + 4), (True, 24 + 43 + 4)])
+def test_texts_of_an_array_are_views(constant: bool, each: int) -> None:
+    """Measured: 222 to 233 B in use for a pair of a path and a label in a shuffle, whether of 20 letters or of 100."""
     row = (ComponentView("string", ()), tensor("int32"))
     seen = pipeline(
         stage("source", "from_tensor_slices", element=row, elements=1000, source_bytes=71_000, constant=constant),
@@ -344,6 +381,8 @@ def test_texts_of_an_array_refer_to_its_letters(constant: bool, each: int) -> No
     (held,) = held_buffers(seen, memory_prediction(seen), look)
 
     assert (held.bytes, held.unsized) == (1000 * each, constant)
+    if not constant:
+        assert 222 < held.bytes / 1000 + held.overhead < 233
 
 
 def test_the_table_of_stages_has_the_buffers_of_the_look_that_the_ledger_is_made_from() -> None:

@@ -11,6 +11,7 @@ from pipeprof.profiles.advise.caches import frozen_by
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import small_bytes
+from pipeprof.profiles.memory.predict.shared_tensors import own_components
 from pipeprof.profiles.propose.disorder import describe_order
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -114,7 +115,7 @@ def _predicted(view: PipelineView, single: StageView | None, wanted: int, nbytes
     element = single.element_bytes if single is not None else None
     if single is None or element is None or not nbytes:
         return None
-    own = element + shuffle_overhead_bytes(len(single.element or ()) or 1, small_bytes(view, single))
+    own = element + shuffle_overhead_bytes(own_components(view, single), small_bytes(view, single))
     return Prediction(
         f"{wanted:,} elements × {size(own)} instead of {size(nbytes)}",
         peak_rss_delta_bytes=round(wanted * own - nbytes),

@@ -24,7 +24,7 @@ from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import POOLED_FROM
 from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, small_bytes
-from pipeprof.profiles.memory.predict.shared_tensors import giver
+from pipeprof.profiles.memory.predict.shared_tensors import giver, own_components
 from pipeprof.profiles.propose.disorder import describe_order
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
@@ -148,7 +148,7 @@ class ShuffleBufferBytes(Rule):
             return None
         overhead = shuffle_overhead_bytes(1)
         if below is not None:
-            components = len(below.element or ()) or 1
+            components = own_components(view, below)
             overhead = shuffle_overhead_bytes(components, small_bytes(view, below), counted=counted(view, below))
         if owned(view, stage, "shuffle"):
             # The ledger's number, which the table of stages has, too; it counts more of an element than its values.
@@ -240,7 +240,7 @@ class ShuffleBufferBytes(Rule):
         if batch is not None:
             # As many single elements as there were batches would mix too little.
             elements = max(elements, self.threshold("batches-in-buffer") * _size(batch))
-        components = len(place.below.element or ()) or 1
+        components = own_components(view, place.below)
         each = place.element_bytes + shuffle_overhead_bytes(components, small_bytes(view, place.below))
         move = _Move(place, elements, each, batch, buffer.copies)
         weight = weigh(move.nbytes, view)
