@@ -63,11 +63,12 @@ def _tail(options: Mapping[str, Any]) -> list[str]:
     return ["--", *options["script_args"]] if options.get("script_args") else []
 
 
-def change_command(profile: Profile, number: int, command: str = "run", *, write: bool = False) -> str | None:
+def change_command(profile: Profile, number: int, command: str = "run", **ways: Any) -> str | None:
     """Write the command line that takes a change of a profile by its number, as ``--change`` does.
 
     Args:
         command: ``run`` to measure it, ``fix`` to write it.
+        ways: Options of ``fix`` for what it writes.
 
     Returns:
         ``None`` where a number would mean another change: of a run that had one already; and as `rerun` has it.
@@ -83,9 +84,7 @@ def change_command(profile: Profile, number: int, command: str = "run", *, write
         # Tried in the training, against the script as it is.
         trial: dict[str, Any] = {"rerun": True, "no_verify": False, "soak": None} if is_script else {}
         return rerun(profile, **changes, **trial)
-    # The report of a script's change is its plan.
-    ways = {"write": write or None, "out": ["fast.plan.json"] if is_script else None}
-    return fix_command(profile, **changes, **{name: value for name, value in ways.items() if value})
+    return fix_command(profile, **changes, **ways)
 
 
 def fix_command(profile: Profile, **changes: Any) -> str | None:

@@ -289,7 +289,7 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
         return
     steps = [edits_in(step) for step in found.edits]
     of_function = replace(parsed, kind="function", function=function)
-    edited = edited_source(of_function, before, {stage.id: stage.op for stage in written}, steps)
+    edited = edited_source(of_function, before, written, steps)
     after = edited.text
     plan = next((path for path, kind in outputs.files if kind == "plan"), None)
     if parsed.kind == "script":

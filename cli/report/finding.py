@@ -172,7 +172,7 @@ def _labelled(label: str, text: str) -> Iterator[Block]:
 def _code(label: str, text: str | None) -> Iterator[Block]:
     """Code as it is, one statement a line."""
     if text is not None and text.startswith("--- "):
-        yield Code(text.rstrip("\n"), indent=_INDENT, label="Diff", wrap=True)
+        yield Code(text.rstrip("\n"), indent=_INDENT, label="Diff", is_diff=True)
         return
     lines = [line for line in _STATEMENTS.sub("\n", text or "").splitlines() if line.strip()]
     if lines:

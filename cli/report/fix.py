@@ -282,7 +282,7 @@ def _changes(fix: Fix) -> Iterator[Block]:
         return
     if fix.diff and not fix.diff_applies_plan:
         yield Heading("Changes", "in the spec with everything in one file" if fix.in_one_file else "")
-        yield Code(fix.diff.rstrip("\n"), indent=2)
+        yield Code(fix.diff.rstrip("\n"), indent=2, is_diff=True)
     elif fix.python:
         yield Heading("Changes", "in the graph; as Python they would be")
         yield Code("\n".join(fix.python), indent=2, wrap=True, python=True)

@@ -11,11 +11,13 @@ from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_lim
 from pipeprof.cli.options import duration
 from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import milliseconds, significant
 
 FEW_STEPS = 20
@@ -161,11 +163,29 @@ def _write_finding(profile: Profile) -> NextCommand | None:
         if profile.target.kind != "script" and shell_variables(finding) and not finding.overrides:
             # It stands before the command: neither a spec nor a diff has it.
             return _try(profile, finding)
-        is_spec = profile.target.kind == "spec"
-        line = change_command(profile, number, "fix", write=is_spec and not profile.target.overrides)
-        what = {"spec": "writes", "script": "writes the plan of"}.get(profile.target.kind, "shows the diff of")
-        return _command(line, f"{what} change {number}")
+        ways: dict[str, Any] = {}
+        if profile.target.kind == "spec":
+            what, ways = "writes", {} if profile.target.overrides else {"write": True}
+        elif profile.target.kind == "function" and _has_diff(profile, finding):
+            what = "shows the diff of"
+        else:
+            what, ways = "writes the plan of", {"out": ["fast.plan.json"]}
+        return _command(change_command(profile, number, "fix", **ways), f"{what} change {number}")
     return None
+
+
+def _has_diff(profile: Profile, finding: Finding) -> bool:
+    """Whether the text of a function shows where a finding's edits belong, so that a diff has them."""
+    from pipeprof.pipelines.target.target import parse_target
+    from pipeprof.profiles.fix.source_diff import in_text
+
+    try:
+        target = parse_target(profile.target.text)
+        text = file_text(str(target.path))
+        in_text(text, target.function or "", profile.stages or (), [finding.edits])
+    except PipeprofError:
+        return False
+    return True
 
 
 def _try_finding(profile: Profile) -> NextCommand | None:

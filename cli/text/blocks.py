@@ -77,6 +77,7 @@ class Code:
         wrap: Long lines are broken at spaces, and remarks of labelled code go on a line of their own; else they are
             cut.
         python: They are Python, and broken where it may be.
+        is_diff: They are those of a diff, which are wrapped: where one is cut, its change may be what is lost.
         spare: As `without` has it.
     """
 
@@ -85,6 +86,7 @@ class Code:
     label: str = ""
     wrap: bool = False
     python: bool = False
+    is_diff: bool = False
     spare: int = 0
 
 

@@ -282,7 +282,7 @@ class _Painter:
             self._add(Prose(block.note, indent=min(block.indent + width, self._style.width // 4), style="dim"))
 
     def _code(self, block: Code) -> None:
-        if block.wrap:
+        if block.wrap or block.is_diff:
             self._wrapped_code(block)
             return
         for raw in block.text.splitlines():
@@ -301,10 +301,10 @@ class _Painter:
                 label = " " * margin
             return
         # A remark says what the code is for; in foreign text a # may be anything.
-        for line in _set_remarks_apart(lines, room) if block.label else lines:
-            code = line.lstrip(" ")
+        for line in _set_remarks_apart(lines, room) if block.label and not block.is_diff else lines:
+            code = (line[1:] if block.is_diff else line).lstrip(" ")
             inner = len(line) - len(code)
-            start = Text().append(label, style="dim").append(" " * inner + self._clean(code))
+            start = Text().append(label, style="dim").append(self._clean(line[:inner] + code))
             first = " " * block.indent
             self._wrapped(start, first, first + " " * (margin + inner + 4))
             label = " " * margin

@@ -88,6 +88,9 @@ def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fi
     )
     best = start.then(edits)
     write_best(result, best, start, byte_order_mark(start.loaded.path) if start.loaded is not None else "")
+    if finding.python and start.loaded is None:
+        # Lines for this very file, which the report of the run has.
+        result.python = finding.python.splitlines()
     return result
 
 

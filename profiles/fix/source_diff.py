@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,16 +31,38 @@ class EditedSource:
     reason: str = ""
 
 
-def edited_source(
-    target: ParsedTarget, text: str, stages: Mapping[str, str], steps: Sequence[Sequence[PipelineEdit]]
-) -> EditedSource:
-    """Make steps of edits in a function's text, and compare with its edited graph; `stages` are ops by address."""
+def in_text(text: str, function: str, stages: Iterable[Stage], steps: Sequence[Sequence[PipelineEdit]]) -> str:
+    """Return a file's text with steps of edits of a function; variables of the environment have no place in it.
+
+    Raises:
+        CannotEditSourceError: The text does not show where an edit belongs.
+    """
+    written = [stage for stage in stages if stage.origin == "written"]
+    made = Counter(map(_call, written))
+    # One call may have made a stage of another name, with what is inside of it.
+    names = {one.id: _call(one)[2] if made[_call(one)] == 1 else one.op for one in written}
+    return apply_to_source(text, function, names, _of_pipeline(steps))
+
+
+def _call(stage: Stage) -> tuple[str, str, str]:
+    """The call that has made a stage: the line of stages it stands in, its place in the text, and its name."""
+    name = stage.location.call if stage.location is not None else None
+    return stage.id.rpartition(".")[0], str(stage.location), name if name in STAGES else stage.op
+
+
+def _of_pipeline(steps: Sequence[Sequence[PipelineEdit]]) -> list[list[PipelineEdit]]:
     shown = [[edit for edit in step if not isinstance(edit, SetEnvironment)] for step in steps]
-    shown = [step for step in shown if step]
-    if not shown:
-        return EditedSource(None, "the changes are those of the environment alone")
+    if not any(shown):
+        raise CannotEditSourceError("the changes are those of the environment alone")
+    return [step for step in shown if step]
+
+
+def edited_source(
+    target: ParsedTarget, text: str, stages: Iterable[Stage], steps: Sequence[Sequence[PipelineEdit]]
+) -> EditedSource:
+    """Make steps of edits in a function's text, and compare with its edited graph."""
     try:
-        after = apply_to_source(text, target.function or "", stages, shown)
+        after, shown = in_text(text, target.function or "", stages, steps), _of_pipeline(steps)
     except CannotEditSourceError as error:
         return EditedSource(None, str(error))
     job = GraphJob(str(target), list(target.arguments), str(target.path.resolve()))

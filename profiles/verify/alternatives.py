@@ -6,6 +6,7 @@ one of them helps, the other one is no further gain. What an edit replaces is no
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from pipeprof.pipelines.edits.edits import (
@@ -25,7 +26,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.decision import LEAST_GAIN
+from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 
 PLACE = "place"
@@ -83,27 +84,45 @@ def without_alternatives(kept: Sequence[Finding]) -> list[Finding]:
     return [finding for finding in kept if finding in chosen]
 
 
-def enough_alone(together: Finding, parts: Iterable[Finding]) -> Finding | None:
+def enough_alone(together: Finding, parts: Sequence[Finding]) -> Finding | None:
     """Return the first of the parts that alone does as well as all of them together.
 
-    It is about as fast and saves about as much. Where one is faster than all together, that is enough if speed is what
-    they are for.
+    All together are not faster for certain, and save no more where one of them is for memory. Where one is faster than
+    all together, that is enough if speed is what they are for.
 
     Args:
         parts: What it consists of, as measured; each on its own.
 
     Returns:
-        `None` where each part is slower or saves less by more than what is called a gain.
+        `None` where each part is slower for certain, or saves less by more than what is called a gain.
     """
-    return next((part for part in parts if not _is_better(together, part)), None)
+    for_memory = any(one.family == "memory" for one in (together, *parts))
+    return next((part for part in parts if not _is_better(together, part, for_memory=for_memory)), None)
 
 
-def _is_better(one: Finding, other: Finding) -> bool:
-    speed, speed_of_other = _measured(one, "speedup"), _measured(other, "speedup")
-    if one.family == "speed" and speed_of_other > LEAST_GAIN * speed:
+def _is_better(one: Finding, other: Finding, *, for_memory: bool) -> bool:
+    if one.family == "speed" and _measured(other, "speedup") > LEAST_GAIN * _measured(one, "speedup"):
         return False
-    faster = speed > LEAST_GAIN * speed_of_other
-    return faster or _measured(other, "peak_rss_delta_bytes") - _measured(one, "peak_rss_delta_bytes") >= MEMORY_BYTES
+    saved = _measured(other, "peak_rss_delta_bytes") - _measured(one, "peak_rss_delta_bytes")
+    return _is_faster(one, other) or (for_memory and saved >= MEMORY_BYTES)
+
+
+def _is_faster(one: Finding, other: Finding) -> bool:
+    """Whether one change is faster than another one for certain, both measured against the same pipeline.
+
+    Their ratio has an interval as well. The trials are apart: of the logarithms, the halves of both intervals add up
+    as squares. What is between two changes counts as what is between a change and the pipeline does.
+    """
+    speed, speed_of_other = _measured(one, "speedup"), _measured(other, "speedup")
+    if not speed or not speed_of_other:
+        return False
+    return math.log(speed / speed_of_other) - math.hypot(_half(one), _half(other)) > SPEED_FLOOR
+
+
+def _half(finding: Finding) -> float:
+    """Half the interval of a speed-up, as a logarithm; infinite where nothing says how well it is known."""
+    low, high = _measured(finding, "low"), _measured(finding, "high")
+    return math.log(high / low) / 2 if low > 0 and high > 0 else math.inf
 
 
 def _measured(finding: Finding, name: str) -> float:

@@ -15,7 +15,7 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.document.stages import Headspace
-from pipeprof.profiles.experiment.jobs import Baseline, JobMaker, Reload, data_of
+from pipeprof.profiles.experiment.jobs import Baseline, Change, JobMaker, Reload, data_of
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.statistics import Interval
@@ -391,23 +391,28 @@ class _Verification:
             finding.reason = f"not tried: {reason}"
             self._later.append((finding, stages, f"{finding.reason}; " if self._is_reported(finding) else ""))
             return
-        fill = filling(self._profile, finding.edits)
-        reason = reason or self._jobs.changed_since_run() or trials.too_long(self.given, fill.trial_seconds)
+        further = filling(self._profile, finding.edits).trial_seconds
+        reason = reason or self._jobs.changed_since_run() or trials.too_long(self.given, further)
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
             return
+        try:
+            self._start(trials, finding, change, f"trying {self._tried + 1}: {finding.title}", reserved)
+        finally:
+            # An edit that its graph refuses was not tried.
+            self._tried += finding.measured is not None or finding.status == "rejected"
+
+    def _start(self, trials: Trials, finding: Finding, change: Change, say: str, reserved: Reserved = NOTHING) -> None:
+        """Measure a change, unless its edits do not apply."""
+        fill = filling(self._profile, finding.edits)
         self._compare_with(trials, change.baseline)
         try:
             jobs = self._jobs.edited(change, fill.steps, compares=fill.compares)
         except PipeprofError as error:
             finding.reason = f"not tried: the edit does not apply ({error})"
             return
-        self._begin(f"trying {self._tried + 1}: {finding.title}")
-        try:
-            self._measure(trials, finding, jobs, reserved)
-        finally:
-            # An edit that its graph refuses was not tried.
-            self._tried += finding.measured is not None or finding.status == "rejected"
+        self._begin(say)
+        self._measure(trials, finding, jobs, reserved)
 
     def _is_reported(self, finding: Finding) -> bool:
         return any(finding is one for one in self._profile.findings or ())
@@ -568,12 +573,16 @@ class _Verification:
                     self._profile.findings = [*(self._profile.findings or ()), finding]
                     continue
                 self._no_help.append(finding)
-                if finding.status != "rejected" and finding.measured is None:
-                    self.leave_out(finding, finding.reason)
-                else:
-                    words = self._without_gain if finding.status == "rejected" else self._undecided
-                    words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
+                self._note(finding)
         return kept
+
+    def _note(self, finding: Finding) -> None:
+        """Note a change that is no finding: its trial, or why it has none."""
+        if finding.status != "rejected" and finding.measured is None:
+            self.leave_out(finding, finding.reason)
+        else:
+            words = self._without_gain if finding.status == "rejected" else self._undecided
+            words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
 
     def _next(self, trials: Trials, waiting: Sequence[Finding]) -> Finding:
         """The next one of those that wait: what cannot be tried in its place, else the first one of the queue."""
@@ -616,7 +625,8 @@ class _Verification:
     def _take(self, finding: Finding, parts: Sequence[Finding]) -> list[Finding]:
         """Report what was kept, unless one of its parts does as well."""
         if (enough := enough_alone(finding, parts)) is not None:
-            self._without_gain.append(f"{finding.change}: no better than {enough.change or enough.title} alone")
+            alone = enough.change or enough.title
+            self._without_gain.append(f"{finding.change}: not better for certain than {alone} alone")
             return []
         self._profile.findings = [*(self._profile.findings or ()), finding]
         return [finding]
@@ -652,23 +662,18 @@ class _Verification:
                 return
             found = combining.with_more(best, more, self._data, count=count + 1)
             self._try_together(trials, found, f"trying {more.title} in addition")
-            if combining.pays_more(found, best):
-                earlier = [one for one in self._profile.findings or () if one.rule != combining.COMBINED]
-                self._profile.findings, best, count = [*earlier, found], found, count + 1
+            if found.status == "kept" and self._take(found, [best]):
+                every, best, count = self._profile.findings or (), found, count + 1
+                self._profile.findings = [one for one in every if one is found or one.rule != combining.COMBINED]
 
     def _try_together(self, trials: Trials, together: Finding, words: str) -> None:
         """Measure several edits, which may exclude each other."""
         together.cache = kept_by(self._profile, together.edits)
-        change, fill = self._jobs.change_of(together), filling(self._profile, together.edits)
-        if change is None or not trials.fits(QUICK.pairs, fill.trial_seconds):
-            return
-        try:
-            jobs = self._jobs.edited(change, fill.steps, compares=fill.compares)
-        except PipeprofError:
-            return
-        self._compare_with(trials, change.baseline)
-        self._begin(words)
-        self._measure(trials, together, jobs)
+        change, further = self._jobs.change_of(together), filling(self._profile, together.edits).trial_seconds
+        if change is not None and trials.fits(QUICK.pairs, further):
+            self._start(trials, together, change, words)
+            if together.status != "kept":
+                self._note(together)
 
     def _other_dispatch(self) -> Dispatch | None:
         """The mode in which what overlap gains is measured as well; None where there is no other."""

@@ -11,7 +11,6 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal
 from pipeprof.profiles.verify.alternatives import is_alternative, without_alternatives
@@ -94,12 +93,6 @@ def _may_pay(finding: Finding) -> bool:
     if finding.measured is not None:
         return _speedup(finding) >= NO_LOSS
     return not any(traits(op).stores for op in new_ops(finding.edits))
-
-
-def pays_more(found: Finding, best: Finding) -> bool:
-    """Whether edits together are faster than the best of them before, beyond the interval of what was measured."""
-    low = (found.measured or {}).get("low")
-    return found.status == "kept" and low is not None and low > LEAST_GAIN * _speedup(best)
 
 
 def _speedup(finding: Finding) -> float:

@@ -22,6 +22,7 @@ from pipeprof.profiles.document.memory import LedgerEntry, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase, PhaseName
+from pipeprof.profiles.document.stages import Stage
 
 Recorded = Callable[[str], Profile]
 
@@ -470,6 +471,7 @@ def test_a_run_that_never_ended_is_repeated(recorded: Recorded) -> None:
 
 
 CACHE = {"kind": "InsertStage", "op": "cache", "arguments": {}, "after": "source"}
+MOVED = {"kind": "MoveFilter", "stage": "stages.1", "before": "stages.0"}
 
 
 def test_what_is_proven_is_written_by_its_number(recorded: Recorded) -> None:
@@ -483,7 +485,35 @@ def test_what_is_proven_is_written_by_its_number(recorded: Recorded) -> None:
     profile.target.kind, profile.findings = "function", [kept]
     profile.target.text = "train.py:make"
     profile.command = ["pipeprof", "run", "train.py:make"]
-    assert chosen(profile).line == "pipeprof fix train.py:make --change 1"
+    # Without its text, a plan is sure to have the change.
+    assert chosen(profile).line == "pipeprof fix train.py:make --change 1 --out fast.plan.json"
+
+
+@pytest.mark.parametrize(
+    ("edits", "words", "purpose"),
+    [
+        ([CACHE], "", "shows the diff of change 1"),
+        ([{**CACHE, "after": "stages.1"}, MOVED], " --out fast.plan.json", "writes the plan of change 1"),
+    ],
+)
+def test_a_diff_is_promised_where_the_text_shows_the_edits(
+    edits: list[dict[str, Any]],
+    words: str,
+    purpose: str,
+    recorded: Recorded,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    calls = "tf.data.Dataset.range(9).map(encode).filter(short_enough)"
+    Path("train.py").write_text(f"import tensorflow as tf\n\ndef make():\n    return {calls}\n")
+    profile, ops = recorded("input-bound"), {"source": "range", "stages.0": "map", "stages.1": "filter"}
+    profile.stages = [Stage(id=name, op=op, origin="written") for name, op in ops.items()]
+    profile.target.kind, profile.target.text = "function", "train.py:make"
+    profile.command = ["pipeprof", "run", "train.py:make"]
+    profile.findings = [kept(edit=[Edit.model_validate(edit) for edit in edits], measured={"speedup": 4.0})]
+    command = chosen(profile)
+    assert (command.line, command.purpose) == (f"pipeprof fix train.py:make --change 1{words}", purpose)
 
 
 def test_what_is_not_finished_goes_on_with_the_budget_that_decides(recorded: Recorded) -> None:

@@ -226,3 +226,17 @@ def test_arguments_that_are_left_out_do_not_keep_a_line_long() -> None:
 def test_a_line_that_is_no_python_stays_long() -> None:
     code = "dataset = dataset.map(parse, 'an open text, and a long line"
     assert paint([Code(code, indent=0, wrap=True, python=True)], Style(width=40)) == f"{code}\n"
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+@pytest.mark.parametrize("label", ["", "Diff"])
+def test_what_a_diff_changes_is_never_cut(width: int, label: str) -> None:
+    start = "    files = tf.data.Dataset.list_files('data/images/*.jpg', shuffle=True, seed=seed).map(load_image)"
+    diff = f"@@ -3 +3 @@\n # a remark\n-{start}.batch(32)  # rows\n+{start}.cache().batch(32)  # rows"
+    painted = paint([Code(diff, indent=2, label=label, is_diff=True)], Style(width=width)).splitlines()
+    assert max(map(len, painted)) <= width
+    assert "".join(painted).replace(" ", "") == f"{label}{diff}".replace(" ", "").replace("\n", "")
+    # Only lines of the diff have a sign in its column.
+    at = painted[0].index("@")
+    signs = [line[at] for line in painted if len(line) > at and line[at] != " "]
+    assert signs == ["@", "-", "+"]

@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetArgument, SetEnvironment
+from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, SetArgument, SetEnvironment
+from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.fix import source_diff
-from pipeprof.profiles.fix.source_diff import EditedSource, edited_source
+from pipeprof.profiles.fix.source_diff import EditedSource, edited_source, in_text
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed, unpacked
 
 TEXT = "def make():\n    ds = numbers()\n    return ds.map(parse)\n"
 AFTER = TEXT.replace("parse)", "parse, num_parallel_calls=2)")
-STAGES = {"source": "range", "stages.0": "map"}
+STAGES = [Stage(id=name, op=op, origin="written") for name, op in (("source", "range"), ("stages.0", "map"))]
 PARALLEL = SetArgument("stages.0", "map", "num_parallel_calls", 2)
 
 
@@ -73,6 +76,23 @@ def test_nothing_is_started_for_what_has_no_text(
 ) -> None:
     found, asked = edited(tmp_path, monkeypatch, GraphAnswer(), edit)
     assert (found, asked) == (EditedSource(None, reason), [])
+
+
+def grouped(*addresses: str) -> list[Stage]:
+    """A range, and stages that the one call of `bucket_by_sequence_length` has made."""
+    place = Location(file="train.py", line=3, column=15, call="bucket_by_sequence_length")
+    made = [Stage(id=one, op="group_by_window", origin="written", location=place) for one in addresses]
+    return [Stage(id="source", op="range", origin="written"), *made]
+
+
+def test_a_call_may_have_made_a_stage_of_another_name() -> None:
+    text = "def make():\n    ds = numbers()\n    return ds.bucket_by_sequence_length(size, [9], [2, 2])\n"
+    cached, step = text.replace("[2, 2])", "[2, 2]).cache()"), [InsertStage("cache", {}, "stages.0")]
+    assert in_text(text, "make", grouped("stages.0"), [step]) == cached
+    assert in_text(text, "make", grouped("stages.0", "stages.0.source"), [step]) == cached
+    # Of several in a row, none is the call.
+    with pytest.raises(CannotEditSourceError, match="the calls in make are not the stages"):
+        in_text(text, "make", grouped("stages.0", "stages.1"), [step])
 
 
 def test_a_graph_survives_its_way() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from pipeprof.pipelines.edits.edits import (
@@ -96,9 +98,13 @@ def test_the_fastest_of_two_alternatives_is_made_with_the_others() -> None:
     assert without_alternatives([]) == []
 
 
-def measured(title: str, speedup: float, saved_mb: int) -> Finding:
-    values = {"speedup": speedup, "peak_rss_delta_bytes": -saved_mb * 1_000_000}
-    return Finding(rule="some-rule", title=title, status="kept", measured=values)
+def measured(title: str, speedup: float, saved_mb: int, family: str = "speed", within: float = 1.005) -> Finding:
+    """A kept change; its interval is from the gain over `within` to the gain times it."""
+    ends = {"low": speedup / within, "high": speedup * within}
+    values = {"speedup": speedup, **ends, "peak_rss_delta_bytes": -saved_mb * 1_000_000}
+    return Finding.model_validate({
+        "rule": "some-rule", "title": title, "status": "kept", "family": family, "measured": values,
+    })  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -114,13 +120,33 @@ def measured(title: str, speedup: float, saved_mb: int) -> Finding:
 def test_all_together_have_to_be_better_than_each_alone(
     together: tuple[float, int], parts: list[tuple[float, int]], enough: int | None
 ) -> None:
-    alone = [measured(f"{index}", *part) for index, part in enumerate(parts)]
+    alone = [measured(f"{index}", *part, family="memory") for index, part in enumerate(parts)]
     found = enough_alone(measured("together", *together), alone)
     assert (found.title if found is not None else None) == (f"{enough}" if enough is not None else None)
 
 
 @pytest.mark.parametrize(("family", "enough"), [("speed", "0"), ("memory", None)])
 def test_what_is_slower_together_is_no_gain_in_speed(family: str, enough: str | None) -> None:
-    together = measured("together", 12.6, 39).model_copy(update={"family": family})
+    together = measured("together", 12.6, 39, family)
     found = enough_alone(together, [measured("0", 19.0, -6), measured("1", 10.4, 20)])
     assert (found.title if found is not None else None) == enough
+
+
+@pytest.mark.parametrize(
+    ("alone", "of_alone", "together", "of_together", "is_better"),
+    [
+        pytest.param(4.25, 1.24, 4.82, 1.094, False, id="both intervals overlap"),
+        pytest.param(6.49, 1.092, 6.99, 1.037, False, id="it ends beyond the one, not beyond their ratio"),
+        pytest.param(3.06, 1.22, 20.2, 1.248, True, id="far beyond wide intervals"),
+        pytest.param(2.0, 1.02, 2.2, 1.02, True, id="a small gain on a calm machine"),
+        pytest.param(2.0, 1.02, 2.1, 1.02, False, id="beyond the halves, not beyond the least gain"),
+        pytest.param(2.0, 1.02, 9.0, math.inf, False, id="one pair says nothing"),
+    ],
+)
+def test_all_together_are_better_beyond_the_interval_of_the_ratio(
+    alone: float, of_alone: float, together: float, of_together: float, is_better: bool
+) -> None:
+    found = enough_alone(
+        measured("more", together, 30, within=of_together), [measured("one", alone, 0, within=of_alone)]
+    )
+    assert (found is None) == is_better

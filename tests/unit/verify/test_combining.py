@@ -19,16 +19,14 @@ from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.verify.guessing.combining import fastest, pays_more, together, with_more, worth_another_try
+from pipeprof.profiles.verify.guessing.combining import fastest, together, with_more, worth_another_try
 
 WINDOWS = ReplaceStages(("stages.0", "stages.1"), (NewStage("range", {"stop": 3}),))
 BATCHES = VectoriseMap("stages.2", "stages.3")
 
 
-def finding(
-    title: str, *edits: PipelineEdit, speedup: float | None = 2.0, low: float | None = None, **facts: Any
-) -> Finding:
-    measured = {"speedup": speedup, "low": low or speedup} if speedup is not None else None
+def finding(title: str, *edits: PipelineEdit, speedup: float | None = 2.0, **facts: Any) -> Finding:
+    measured = {"speedup": speedup} if speedup is not None else None
     documents = [Edit.model_validate(to_document(edit)) for edit in edits]
     return Finding(**{
         "rule": "some-rule", "title": title, "family": "speed", "status": "kept", "edit": documents,
@@ -96,12 +94,6 @@ def test_of_a_spec_the_flags_are_those_of_all_edits() -> None:
     size = finding("b", SetArgument("stages.2", "batch", "batch_size", 4), SetEnvironment("A", "b"))
     found = together([removed, size], data)
     assert sorted(found.overrides) == ["stages.batch.batch_size=4", "stages.take=null"]
-
-
-def test_only_a_gain_beyond_the_interval_is_more() -> None:
-    assert pays_more(finding("x", speedup=9.0, low=8.0), BEST)
-    assert not pays_more(finding("x", speedup=2.2, low=2.05), BEST)
-    assert not pays_more(finding("x", speedup=9.0, low=8.0, status="unverified"), BEST)
 
 
 def test_the_fastest_was_kept_for_its_speed() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, RewriteMap, SetArgument
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished, Verdict
 from pipeprof.profiles.document.profile import Profile
@@ -276,3 +277,41 @@ def test_python_that_is_no_graph_is_nothing_that_could_be_tried(run: Any, profil
     run.finish()
     assert profile.verification is not None
     assert [one.changes for one in profile.verification.not_tried] == [["crop"], ["graph"]]
+
+
+def kept(rule: str, *edits: PipelineEdit, speedup: float, within: float) -> Finding:
+    found = proposed(rule, 1.5, *edits)
+    found.status = "kept"
+    found.measured = {"speedup": speedup, "low": speedup / within, "high": speedup * within}
+    return found
+
+
+@pytest.mark.parametrize(("within", "reported"), [(1.094, False), (1.02, True)])
+def test_what_is_added_is_reported_where_it_is_better_for_certain(
+    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch, within: float, reported: bool
+) -> None:
+    def measured(_trials: object, found: Finding, *_: object) -> None:
+        found.status = "kept"
+        found.measured = {"speedup": 4.82, "low": 4.82 / within, "high": 4.82 * within}
+
+    monkeypatch.setattr(run, "_start", measured)
+    profile.findings = [kept("cached", InsertStage("cache", {}, "stages.0"), speedup=4.25, within=within)]
+    run._no_help = [proposed("more", 1.5, edit("stages.1", 8))]
+    run._try_with_more(Trials())
+    assert [one.rule for one in profile.findings] == ["cached", *(["combined"] if reported else [])]
+    assert len(run._without_gain) == (0 if reported else 1)
+
+
+def test_edits_that_exclude_each_other_are_counted_as_not_tried(
+    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PipeprofError("stages.1 is gone")
+
+    monkeypatch.setattr(run._jobs, "edited", refused)
+    profile.findings = [kept("a", edit("stages.0", 8), speedup=2.0, within=1.1)]
+    run._no_help = [proposed("b", 1.5, edit("stages.1", 8))]
+    run._try_with_more(Trials())
+    (reason,) = run._not_tried
+    assert reason.startswith("the edit does not apply")
+    assert run._not_tried[reason] == ["a; b"]
