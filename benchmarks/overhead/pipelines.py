@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import numpy as np
 import tensorflow as tf
@@ -27,13 +28,14 @@ from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.steps import loop
+from pipeprof.profiles.worker.steps.window import TELLS_NS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pipeprof.pipelines.steps.kind import BatchConsumer
     from pipeprof.profiles.host.machine import SystemTimes
-    from pipeprof.profiles.worker.steps.loop import Feed
+    from pipeprof.profiles.worker.steps.loop import Chunk, Feed
     from pipeprof.profiles.worker.steps.statistics import StepReading
     from pipeprof.profiles.worker.steps.window import PhaseWindow
 
@@ -69,6 +71,10 @@ class Stretch:
         """How many steps the window may still take."""
         return self._window.most()
 
+    def fills(self, chunk: Chunk) -> None:
+        """Note the steps of the next slice."""
+        self._window.fills(chunk)
+
     @property
     def is_over(self) -> bool:
         """Whether the next look is due."""
@@ -103,6 +109,10 @@ class Stretch:
         self._left_ns -= times[-1] - base
         return True
 
+    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
+        """Never called: a device has whole blocks."""
+        raise NotImplementedError
+
     @property
     def latest(self) -> int:
         """How many steps the latest slice had."""
@@ -120,11 +130,7 @@ class Block:
         self.readings: list[StepReading] = []
         self.due = due
         self.over = due is not None and due()
-
-    @property
-    def check_at(self) -> int:
-        """When the window wants to look, which is also when the block may end."""
-        return self._window.check_at
+        self.check_at = window.check_at
 
     @property
     def sizes(self) -> loop.CountedSizes:
@@ -134,6 +140,14 @@ class Block:
     def most(self) -> int | None:
         """How many steps the window may still take."""
         return self._window.most()
+
+    def fills(self, chunk: Chunk) -> None:
+        """Note the steps of the block."""
+        self._window.fills(chunk)
+
+    def drained(self, base: int, times: list[int]) -> bool:
+        """Never called: without a device there are stretches."""
+        raise NotImplementedError
 
     def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
         """Keep the readings and put the look off; returns that the block is over."""
@@ -314,21 +328,17 @@ def hook(dataset: tf.data.Dataset) -> tf.data.Dataset:
     # The first call is the warm-up, which ends by itself.
     pairs = chain([None], repeat(JOB["pairs"]))
 
-    def half_as_often(window: PhaseWindow) -> PhaseWindow:
+    def take_steps(feed: Feed, step: BatchConsumer | None, window: PhaseWindow) -> None:
+        plain = Drawn if JOB["live"] else Drain
+        alternate(plain(feed, window) if step is None else Follow(feed, step, window), window, pairs=next(pairs))
+
+    # `patch` refuses a name that there is not, which an assignment would only add.
+    patch.object(sample, "take_steps", take_steps).start()
+    if not JOB["live"]:
         # Half of the wall time is the bare loop's: what is due once a second is due once in two.
-        window._beat_ns *= 2
-        window._partial_ns *= 2
-        return window
-
-    def drain(feed: Feed, window: PhaseWindow) -> None:
-        alternate((Drawn if JOB["live"] else Drain)(feed, window), half_as_often(window), pairs=next(pairs))
-
-    def follow(feed: Feed, step: BatchConsumer, window: PhaseWindow) -> None:
-        alternate(Follow(feed, step, window), half_as_often(window), pairs=next(pairs))
-
-    sample.drain, sample.follow = drain, follow  # type: ignore[assignment]
-    ModelLog.observe = ATTRIBUTING.clocked(ModelLog.observe)  # type: ignore[method-assign]
-    MemoryLog.look = ATTRIBUTING.clocked(MemoryLog.look)  # type: ignore[method-assign]
+        patch(f"{sample.__name__}.TELLS_NS", tuple(2 * each for each in TELLS_NS)).start()
+    patch.object(ModelLog, "observe", ATTRIBUTING.clocked(ModelLog.observe)).start()
+    patch.object(MemoryLog, "look", ATTRIBUTING.clocked(MemoryLog.look)).start()
     return dataset
 
 

@@ -411,6 +411,9 @@ class ScriptRun(ScriptJob):
             else:
                 self._tell_warm_up()
             return
+        if window.reason is not None:
+            # The script goes on for a step or two until its thread comes by.
+            return
         if before is not self._script_feed.holder:
             self._models.resume(self._script_feed, window.statistics.count)
         if self._kept:
@@ -551,8 +554,13 @@ class ScriptRun(ScriptJob):
                 self._look()
 
     def _measure_warm_up(self) -> None:
-        """Take the steps since the warm-up began as the measurement, without the first quarter: there are no others."""
+        """Take the steps since the warm-up began as the measurement, without the first quarter: there are no others.
+
+        Where fewer steps were asked for, it is so many of the last.
+        """
         readings, starts, first = self._kept, self._starts, len(self._kept) // 4
+        if self.job.steps is not None:
+            first = max(first, len(readings) - self.job.steps)
         last = readings[first - 1] if first else None
         if self._window is None:
             self._begin_measure("the script ended before it was over", over=True)

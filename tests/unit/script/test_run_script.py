@@ -9,6 +9,7 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -258,6 +259,37 @@ def test_a_second_of_steps_is_a_measurement(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(run, "_follow_pass", lambda _main: None)
     run._take(SimpleNamespace(), SimpleNamespace(readings=[StepReading(0, 0, 0, 1, 1, 10)], restarts=[]))  # type: ignore[arg-type]
     assert run._kept == []
+
+
+def read(first: int, count: int) -> SimpleNamespace:
+    """So many steps of a loop, numbered from the first one."""
+    begins = [10 * MS * one for one in range(first, first + count)]
+    return SimpleNamespace(readings=[StepReading(0, 0, at, at + 1, at + 1, at + 2) for at in begins], restarts=[])
+
+
+def test_steps_that_come_after_those_asked_for_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Run()
+    monkeypatch.setattr(run, "_follow_pass", lambda _main: None)
+    run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
+    run.job, run.feed = replace(run.job, steps=60), run._script_feed  # type: ignore[assignment]
+    run._warming = SimpleNamespace(last=None)  # type: ignore[assignment]
+    run._begin_measure(None)
+    assert run._window is not None
+    # The first step opens the window; the script's thread is slow to see that it is over.
+    for first, count in ((0, 41), (41, 30), (71, 1), (72, 5)):
+        run._take(run._main, read(first, count))  # type: ignore[arg-type]
+    assert (run._reason, run._window.statistics.count) == ("60 steps", 60)
+
+
+def test_a_script_that_ends_soon_has_no_more_steps_than_those_asked_for() -> None:
+    run = Run()
+    run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
+    run.job, run.feed = replace(run.job, steps=10), run._script_feed  # type: ignore[assignment]
+    run._warming = SimpleNamespace(last=None)  # type: ignore[assignment]
+    run._keep(read(0, 40).readings, [])
+    run._measure_warm_up()
+    assert run._window is not None
+    assert run._window.statistics.count == 10
 
 
 @pytest.mark.parametrize(("soak", "every"), [(False, SEND_SECONDS), (True, SOAK_SEND_SECONDS)])
