@@ -389,7 +389,7 @@ def announcement(
     what = f"trying up to {count} change{'s' if count > 1 else ''}" if count else "measuring upper bounds"
     text = f"{what}, {left:.0f} s at most"
     if needs is not None:
-        text = f"no change can be tried in {left:.0f} s: one try of this pipeline takes --budget {needs}"
+        text = f"no change can be tried: one try of this pipeline takes --budget {needs}"
     if profile.target.kind == "script":
         text += f"; {calls_of(mode.mode).replace('your function is called', 'the script runs again,')}, and trains"
     elif not is_spec:

@@ -556,7 +556,7 @@ class ScriptRun(ScriptJob):
     def _measure_warm_up(self) -> None:
         """Take the steps since the warm-up began as the measurement, without the first quarter: there are no others.
 
-        Where fewer steps were asked for, it is so many of the last.
+        Of a limit of steps, the last ones count.
         """
         readings, starts, first = self._kept, self._starts, len(self._kept) // 4
         if self.job.steps is not None:
