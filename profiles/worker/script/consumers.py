@@ -5,13 +5,15 @@ drained by the reporter's thread. They are no arrays: to append to one takes mor
 step has emptied the caches. Times are nanoseconds of one clock.
 
 What is between two passes, from the end of one to the creation of the next one's iterator, is no step: validation,
-checkpoints and callbacks of an epoch. The clock of the steps stands still meanwhile, as in `Feed`.
+checkpoints and callbacks of an epoch. The clock of the steps stands still meanwhile, as in `Feed`. Passes whose batches
+are taken in turn, as from two iterators in one loop, are folded in the order of their times.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 from pipeprof.profiles.worker.steps.statistics import StepReading
@@ -65,6 +67,8 @@ class Pass:
         modelled: Returns the iterator whose model counts its batches, where that is another one: of a strategy's only
             device, and None with several.
         last_model: What the model said when an epoch of `fit` was over.
+        asked: When the batch was requested, by the clock of the steps, that has not come; None if none is waited for.
+        starts: Whether that batch is the first of this pass, and the pass not the first one.
     """
 
     began: int
@@ -79,6 +83,8 @@ class Pass:
     polled_at: int = 0
     in_python: bool = False
     began_folding: bool = False
+    asked: int | None = None
+    starts: bool = False
 
     def look(self, model: Model) -> tuple[int, Sequence[int]] | None:
         """Read the model of its iterator; None where there is none."""
@@ -144,10 +150,8 @@ class StepClock:
         self._paused = 0
         self._end: int | None = None
         self._found_end = 0
-        # Of a loop: when the batch was requested that has not come; the batch whose step has not ended.
-        self._asked: int | None = None
+        # Of a loop: the batch whose step has not ended.
         self._extra = 0
-        self._starts = False
         self._taken: tuple[int, int, bool] | None = None
         # Of `fit`: the step whose function has not returned; the one that did, and when.
         self._running: tuple[int, bool] | None = None
@@ -159,33 +163,38 @@ class StepClock:
         """Fold what Python requested and got, in the order in which it happened."""
         folded = Folded()
         for time in times:
-            if self._asked is None:
-                self._asked = self._ask(one, time)
-                self._close_taken(self._asked, folded)
+            if one.asked is None:
+                one.asked = self._ask(one, time)
+                self._close_taken(one.asked, folded)
                 continue
             # What finding the end and making the iterator took is a part of the first fetch.
             self._paused -= self._extra
             self._extra = 0
             got = time - self._paused
-            self.fetch_ns += got - self._asked
+            self.fetch_ns += got - one.asked
             self.batches += 1
-            if self._starts:
-                self.first_ns += time - one.began
+            if one.starts:
+                self.first_ns += time - max(one.began, one.asked + self._paused)
                 self.firsts += 1
-            self._taken, self._asked = (self._asked, got, self._starts), None
-            self._starts = False
+            # Of two threads that wait for batches at once, the first one's has no step of its own.
+            self._close_taken(one.asked, folded)
+            self._taken = (one.asked, got, one.starts)
+            one.asked, one.starts = None, False
         return folded
 
     def _ask(self, one: Pass, time: int) -> int:
         """Return when a batch was requested, by the steps' clock: a first one, when its iterator was."""
         if one.began_folding:
+            # Another pass has ended, and this one goes on: nothing stood still.
+            self._end, self._extra = None, 0
             return time - self._paused
         one.began_folding = True
         self.begun += 1
-        self._starts = self.begun > 1
+        one.starts = self.begun > 1
         if self._end is None:
             # The pass before was left in the middle, or there is none.
-            return (one.began if self._taken is not None else time) - self._paused
+            left = self._taken is not None and one.began - self._paused >= self._taken[1]
+            return (one.began if left else time) - self._paused
         return self._go_on(one, time, at_end=True)
 
     def _go_on(self, one: Pass, time: int, *, at_end: bool) -> int:
@@ -209,14 +218,14 @@ class StepClock:
 
     def end_loop(self, one: Pass) -> None:
         """Note that a pass has ended: its last step did when the end was requested."""
-        if self._asked is not None:
-            self._end, self._found_end = self._asked, one.ended
-            took = max(0, one.ended - self._paused - self._asked)
+        if one.asked is not None:
+            self._end, self._found_end = one.asked, one.ended
+            took = max(0, one.ended - self._paused - one.asked)
             if self.counts_ends:
                 self._extra += took
             else:
                 self.ends_ns += took
-            self._asked = None
+            one.asked = None
 
     def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> Folded:
         """Fold steps of `fit`.
@@ -413,21 +422,24 @@ class Consumer:
         # Two batches each, and none has ended.
         live = [one for one in self.passes if len(one.times) >= 4 and not one.ended]
         self.together = max(self.together, len(live))
+        in_python: list[tuple[Pass, list[int], bool]] = []
         for one in list(self.passes):
             over = bool(one.ended)
             times, steps = one.drain()
             one.in_python = one.in_python or bool(times)
             if one.in_python:
-                self.kind = "loop"
-                folded.extend(self.clock.loop(one, times))
-                if over and not one.times:
-                    self.clock.end_loop(one)
+                in_python.append((one, times, over))
             elif steps or (over and one.began_folding):
                 folded.extend(self._fold_fit(one, steps, model))
             elif self.role == "loop":
                 folded.extend(self._poll(one, now, model))
             if over and not (one.times or one.steps):
                 self.passes.remove(one)
+        for one, times, ends in _in_turn(in_python):
+            self.kind = "loop"
+            folded.extend(self.clock.loop(one, times))
+            if ends and not one.times:
+                self.clock.end_loop(one)
         # Iterators that were never requested a batch, as Keras makes one in each epoch, go here.
         self.passes = [one for one in self.passes if one.times or one.steps or one.iterator() is not None]
         if folded.readings:
@@ -457,3 +469,18 @@ class Consumer:
         self.kind, one.began_folding = "graph", True
         self.gaps.take(gaps, elements - before)
         return self.clock.polled(since, now, elements - before, self.gaps.mean_ns)
+
+
+def _in_turn(passes: Sequence[tuple[Pass, Sequence[int], bool]]) -> Iterator[tuple[Pass, Sequence[int], bool]]:
+    """Cut what several passes were requested and got into pieces, in the order in which it happened.
+
+    Args:
+        passes: Each with its times, and whether it is over after them.
+    """
+    if len(passes) == 1:
+        yield passes[0]
+        return
+    happened = [(time, number, False) for number, (_, times, _) in enumerate(passes) for time in times]
+    happened += [(max([one.ended, *times]), number, True) for number, (one, times, over) in enumerate(passes) if over]
+    for (number, ends), piece in groupby(sorted(happened), key=lambda event: event[1:]):
+        yield passes[number][0], [] if ends else [time for time, _, _ in piece], ends

@@ -140,6 +140,51 @@ class TestConsumer:
         assert consumer.kind == "loop"
         assert len(folded.readings) == 1
 
+    @pytest.mark.parametrize("cut", range(9))
+    def test_two_iterators_in_turn(self, cut: int):
+        # Each batch is fetched for 6 and after two of them come 2 of a step; a look may come in the middle of a fetch.
+        consumer = Consumer(Place("train.py", 3), "loop")
+        first, second = a_pass(began=0, made=1), a_pass(began=1, made=2)
+        consumer.passes += [first, second]
+        happened = [
+            (first.times, 10),
+            (first.times, 16),
+            (second.times, 16),
+            (second.times, 22),
+            (first.times, 24),
+            (first.times, 30),
+            (second.times, 30),
+            (second.times, 36),
+            (first.times, 38),
+        ]
+        readings = []
+        for number, (times, time) in enumerate(happened):
+            if number == cut:
+                readings += consumer.fold(time, no_model).readings
+            times.append(time)
+        readings += consumer.fold(40, no_model).readings
+        assert [(one.asked, one.got, one.end) for one in readings] == [
+            (10, 16, 16),
+            (16, 22, 24),
+            (24, 30, 30),
+            (30, 36, 38),
+        ]
+        assert consumer.clock.fetch_ns == 24
+        assert consumer.clock.first_ns == 6
+
+    def test_an_iterator_that_ends_beside_one_that_goes_on(self):
+        consumer = Consumer(Place("train.py", 3), "loop")
+        ends, goes_on = a_pass(times=[10, 16, 24], ended=25), a_pass(times=[16, 22, 25, 31, 33, 39])
+        consumer.passes += [ends, goes_on]
+        readings = consumer.fold(40, no_model).readings
+        assert [(one.asked, one.got, one.end) for one in readings] == [(10, 16, 16), (16, 22, 24), (25, 31, 33)]
+
+    def test_a_request_that_failed_is_not_answered_by_another_iterator(self):
+        consumer = Consumer(Place("train.py", 3), "loop")
+        consumer.passes += [a_pass(times=[10, 16, 20]), a_pass(began=50, made=51, times=[52, 58, 60])]
+        readings = consumer.fold(70, no_model).readings
+        assert [one.got - one.asked for one in readings] == [6, 6]
+
     def test_a_graph_is_polled(self):
         consumer = Consumer(Place("train.py", 3), "loop")
         one = a_pass()

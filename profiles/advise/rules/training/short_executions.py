@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.text.observed import OfTraining, at, location_of, main_of
+from pipeprof.profiles.advise.text.observed import SHARE, OfTraining, at, location_of, main_of, share_of
 from pipeprof.profiles.document.shared import Training
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
@@ -16,7 +16,8 @@ class ShortExecutions(OfTraining, Rule):
     """Steps of fit that are short, each in a call of its own.
 
     Seen:
-        fit runs with steps_per_execution=1, and a step takes less than a few milliseconds.
+        fit runs with steps_per_execution=1, a step takes less than a few milliseconds, and all steps together are more
+        than a small part of the training.
 
     Why:
         Keras comes back to Python after every call: callbacks, the progress bar and the call of the function take from
@@ -34,7 +35,10 @@ class ShortExecutions(OfTraining, Rule):
     title = "Run several steps in one call"
     family = "speed"
     semantics = "same"
-    thresholds = (Threshold("step", 3.0, "ms", "the median; a call of an empty step took 0.5 ms, a sixth of that"),)
+    thresholds = (
+        Threshold("step", 3.0, "ms", "the median; a call of an empty step took 0.5 ms, a sixth of that"),
+        SHARE,
+    )
 
     def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
         """From the time between two calls of the function of `fit`."""
@@ -44,6 +48,9 @@ class ShortExecutions(OfTraining, Rule):
             return
         step = steps.interval_ms.p50
         if step is None or apart is None or step > self.threshold("step"):
+            return
+        # What remains is validation, callbacks and waits between epochs: of these no call becomes less.
+        if share_of((main.batches or 0) * step / 1e3, training) < self.threshold("share"):
             return
         last = view.root.op if view.root is not None else None
         overlaps = (
