@@ -434,8 +434,18 @@ def _pooled_share(view: PipelineView, owner: Owner, stage: StageView) -> float:
     given = stage if owner in ("parallel", "batch", "consumer") else view.input_of(stage) or stage
     if owner == "parallel":
         given = fused_batch(view, stage) or stage
-    sizes = [component.nbytes or 0 for component in components(view, given)]
+    sizes = _sizes(view, given)
     return sum(size for size in sizes if size >= POOLED_FROM) / sum(sizes) if sum(sizes) else 0.0
+
+
+def _sizes(view: PipelineView, given: StageView) -> list[float]:
+    """Return bytes of an element's components; those that shapes leave open have equal parts of the measured rest."""
+    every = components(view, given)
+    known = [component.nbytes for component in every if component.nbytes is not None]
+    rest = [component.dtype for component in every if component.nbytes is None]
+    if not rest or given.element_bytes is None or not {"string", "variant"}.isdisjoint(rest):
+        return [float(size) for size in known]
+    return [*map(float, known), *[max(0.0, given.element_bytes - sum(known)) / len(rest)] * len(rest)]
 
 
 def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:

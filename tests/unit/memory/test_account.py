@@ -236,6 +236,28 @@ def test_a_small_batch_is_counted_once_while_it_is_filled(filled: float, rest: f
     assert not any(size for _, _, size in in_flight_batches(seen, memory_prediction(seen), look)), "texts differ"
 
 
+@pytest.mark.parametrize(
+    ("others", "size", "found"),
+    [
+        ((), 100_000_000.0, 200_000_000),
+        ((tensor("int64", 64),), 100_000_000.0, 200_000_000),
+        ((), 10_000.0, None),
+        ((ComponentView("string", (64,)),), 100_000_000.0, None),
+    ],
+)
+def test_a_padded_batch_of_unknown_length_is_as_large_as_measured(
+    others: tuple[ComponentView, ...], size: float, found: int | None
+) -> None:
+    padded = (ComponentView("float32", (64, None)), *others)
+    rows = stage("source", "from_generator", element=(ComponentView("float32", (None,)), *others), elements=600)
+    batch = stage("stages.0", "padded_batch", element=padded, bytes_per_element=size, arguments={"batch_size": 64})
+    seen = pipeline(rows, batch, static=False)
+
+    in_flight = {owner: nbytes for owner, _, nbytes in in_flight_batches(seen, memory_prediction(seen), None)}
+
+    assert in_flight.get("batch") == found
+
+
 @pytest.mark.parametrize(("width", "found"), [(80, []), (80_000, [("parallel", "stages.0", 2 * 320_000)])])
 @pytest.mark.parametrize("looked", [False, True])
 def test_small_results_that_no_look_found_are_not_in_flight(width: int, found: list[object], looked: bool) -> None:
