@@ -30,8 +30,6 @@ _LOOKED_INTO = 2
 _INSIDE_FROM = 0.25
 """Share of the work from which a stage's ops are listed."""
 _SHARE_DIFFERS = 0.01
-_LARGER = 1.1
-"""Bytes held for a byte of tensors from which the difference is seen."""
 _TUNED_CALLS = re.compile(r"parallelism tuned to \d+")
 _TUNED_BUFFER = "buffer tuned to "
 _TUNED_SIZE = re.compile(rf"(, )?{_TUNED_BUFFER}[\d,.]+")
@@ -321,9 +319,6 @@ def _legend(stages: Sequence[Stage]) -> list[tuple[str, str]]:
     if model and any(stage.timed_by == "trace" for stage in stages):
         found.append(("", TRACED))
     found.append(("in:out", note_inputs(stages)))
-    ratio = max((stage.buffered_chunks or 1.0 for stage in stages), default=1.0)
-    if ratio >= _LARGER:
-        found.append(("holds", f"holds: TensorFlow's chunks of memory, up to {ratio:.1f} times the tensors in them"))
     return found
 
 

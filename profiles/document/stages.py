@@ -272,8 +272,6 @@ class Stage(Model):
     """In its buffer at the fullest reading."""
     buffered_elements: float | None = None
     """In its buffer at the fullest reading."""
-    buffered_chunks: float | None = Field(None, ge=1)
-    """Bytes of the memory chunks in which TensorFlow keeps the tensors of the buffer, for a byte of them."""
     buffer_size: float | None = None
     """Of a prefetch: the elements that it may hold, where TensorFlow chooses at the end."""
     bytes_in_per_batch: float | None = None

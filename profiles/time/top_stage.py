@@ -251,7 +251,6 @@ def as_one(stages: Sequence[Stage]) -> Stage:
             more,
         ),
         "parallelism": stages[0].parallelism if same else None,
-        "buffered_chunks": max((stage.buffered_chunks for stage in stages if stage.buffered_chunks), default=None),
         "timed_by": next((stage.timed_by for stage in stages if stage.timed_by is not None), None),
     }
     return stages[0].model_copy(update=update)

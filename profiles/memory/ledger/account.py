@@ -12,7 +12,7 @@ from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memor
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.memory.growth.series import grown_in_use
 from pipeprof.profiles.memory.ledger.buffers import Look
-from pipeprof.profiles.memory.ledger.facts import Ledger, LedgerFacts
+from pipeprof.profiles.memory.ledger.facts import Entry, Ledger, LedgerFacts
 from pipeprof.profiles.memory.ledger.growth import (
     epoch_peaks,
     filling_stage,
@@ -202,7 +202,7 @@ def _at_pools_peak(readings: Mapping[str, MemoryReading], name: str) -> str:
 
 
 def state_buffers(profile: Profile, ledger: Ledger, fullest: Mapping[str, Fullest] | None = None) -> None:
-    """State what a stage held at its own fullest look, in bytes as the ledger counts them.
+    """State what a stage held at its own fullest look.
 
     Places of a prefetch that the ledger takes for filled between two readings are in flight, not in its buffer: the
     buffer of a slow pipeline is empty at each reading.
@@ -219,18 +219,25 @@ def state_buffers(profile: Profile, ledger: Ledger, fullest: Mapping[str, Fulles
         if any(entry.how == "model" for entry in mine) and stage.gives_handles:
             stage.buffered_bytes = None
         elif mine and (stage.buffered_bytes is not None or any(entry.owner in ELEMENT_OWNERS for entry in mine)):
-            parts = [
-                (entry.bytes - (entry.passing if entry.owner == "prefetch" else 0), entry.chunks) for entry in mine
-            ]
-            held, tensors = sum(part for part, _ in parts), sum(part / chunks for part, chunks in parts)
+            held = round(sum(_held(entry) for entry in mine))
             if held > 0 or not stage.buffered_bytes:
                 own = fullest.get(stage.id)
                 stage.buffered_bytes = max(0, round(held * own.scale) if own is not None else held)
                 in_it = elements.get(stage.id, stage.buffered_elements)
                 stage.buffered_elements = own.elements if own is not None else in_it
-                stage.buffered_chunks = held / tensors if 0 < tensors < held else None
         elif stage.id in uncounted:
             stage.buffered_bytes = None
+
+
+def _held(entry: Entry) -> float:
+    """Return bytes of a stage's entry for the table.
+
+    Of a buffer that fills and empties these are the bytes of its tensors: by how much the pool's chunks for them are
+    larger differs from one moment to the next.
+    """
+    if entry.owner in RETAINING_OWNERS:
+        return entry.bytes
+    return (entry.bytes - (entry.passing if entry.owner == "prefetch" else 0)) / entry.chunks
 
 
 def entries_of(ledger: Ledger, predicted: MemoryPrediction | None, most: int | None = None) -> list[LedgerEntry]:

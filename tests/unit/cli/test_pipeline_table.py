@@ -272,18 +272,6 @@ def test_a_mark_is_explained_where_a_row_has_it(
 
 
 @pytest.mark.parametrize(
-    ("ratio", "note"),
-    [(1.73, "holds: TensorFlow's chunks of memory, up to 1.7 times the tensors in them"), (1.04, ""), (None, "")],
-)
-def test_chunks_larger_than_their_tensors_are_explained(ratio: float | None, note: str) -> None:
-    shown = profile(
-        stage("source", "range", share=0.5), stage("stages.0", "prefetch", buffered_bytes=10**7, buffered_chunks=ratio)
-    )
-    text = " ".join(on_one_screen(shown, 120).split())
-    assert text[text.find("holds: ") :].startswith(note) if note else "holds: " not in text
-
-
-@pytest.mark.parametrize(
     ("ops", "calling", "python", "shown"),
     [
         ({"DecodeJpeg": 6.0}, 0.0, {}, True),
