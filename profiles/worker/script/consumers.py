@@ -435,9 +435,9 @@ class Consumer:
                 folded.extend(self._poll(one, now, model))
             if over and not (one.times or one.steps):
                 self.passes.remove(one)
-        for one, times, ends in _in_turn(in_python):
+        for one, batches, ends in _in_turn(in_python):
             self.kind = "loop"
-            folded.extend(self.clock.loop(one, times))
+            folded.extend(self.clock.loop(one, batches))
             if ends and not one.times:
                 self.clock.end_loop(one)
         # Iterators that were never requested a batch, as Keras makes one in each epoch, go here.
