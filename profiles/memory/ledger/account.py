@@ -110,8 +110,7 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     if facts is None:
         return []
     ledger = reconcile(facts)
-    base, measured = _look_at(seen, facts.peak_phase), [look for look in running if look.phase == "measure"]
-    state_buffers(profile, ledger, own_fullest(seen.view, base, measured) if base is not None else {})
+    state_buffers(profile, ledger, own_fullest(seen.view, [look for look in running if look.phase == "measure"]))
     memory.ledger = entries_of(ledger, seen.predicted, memory.peak_bytes)
     memory.unexplained_bytes = ledger.unexplained
     if seen.predicted is not None:
@@ -143,7 +142,8 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
         return None
     view, peak = seen.view, readings[peak_phase]
     held = memory_prediction(view)
-    look = _look_at(seen, peak_phase)
+    looks = [look for look in seen.looks if look.phase == _WINDOWS.get(peak_phase)]
+    look = max(looks, key=lambda look: look.total, default=None)
     first = next((look for look in seen.looks if look.phase == "first_element"), None)
     python, data = report.python, report.mapped_data
     return LedgerFacts(
@@ -174,12 +174,6 @@ def _facts(memory: Memory, seen: LedgerInput) -> LedgerFacts | None:
     )
 
 
-def _look_at(seen: LedgerInput, peak_phase: str) -> Look | None:
-    """Return the look at which all buffers together were fullest, in the stretch with the peak."""
-    looks = [look for look in seen.looks if look.phase == _WINDOWS.get(peak_phase)]
-    return max(looks, key=lambda look: look.total, default=None)
-
-
 def _peak_reading(memory: Memory, readings: Mapping[str, MemoryReading]) -> str | None:
     """Return the reading that ends the stretch in which the peak was reached."""
     phase = memory.peak_phase
@@ -208,7 +202,7 @@ def state_buffers(profile: Profile, ledger: Ledger, fullest: Mapping[str, Fulles
     buffer of a slow pipeline is empty at each reading.
 
     Args:
-        fullest: Of stages whose fullest look is not the ledger's.
+        fullest: Of stages that keep no elements; what others held is what the ledger says.
     """
     fullest = fullest or {}
     elements = {buffer.stage: buffer.elements for buffer in ledger.buffers}
@@ -216,15 +210,16 @@ def state_buffers(profile: Profile, ledger: Ledger, fullest: Mapping[str, Fulles
     for stage in profile.stages or ():
         mine = [entry for entry in ledger.entries if entry.stage == stage.id and entry.owner in STAGE_OWNERS]
         mine = [entry for entry in mine if entry.how != "predicted"]
+        own = fullest.get(stage.id)
         if any(entry.how == "model" for entry in mine) and stage.gives_handles:
             stage.buffered_bytes = None
+        elif own is not None and not stage.gives_handles:
+            stage.buffered_bytes, stage.buffered_elements = max(0, round(own.bytes)), own.elements
         elif mine and (stage.buffered_bytes is not None or any(entry.owner in ELEMENT_OWNERS for entry in mine)):
             held = round(sum(_held(entry) for entry in mine))
             if held > 0 or not stage.buffered_bytes:
-                own = fullest.get(stage.id)
-                stage.buffered_bytes = max(0, round(held * own.scale) if own is not None else held)
-                in_it = elements.get(stage.id, stage.buffered_elements)
-                stage.buffered_elements = own.elements if own is not None else in_it
+                stage.buffered_bytes = max(0, held)
+                stage.buffered_elements = elements.get(stage.id, stage.buffered_elements)
         elif stage.id in uncounted:
             stage.buffered_bytes = None
 

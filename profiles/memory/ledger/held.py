@@ -197,44 +197,54 @@ class Fullest:
     """What a stage held at its own fullest look.
 
     Attributes:
-        scale: Its bytes, calls under way included, for a byte of the ledger's look.
+        bytes: Of the tensors in its buffer, and of calls under way.
         elements: In its buffer.
     """
 
-    scale: float
+    bytes: float
     elements: float
 
 
-def own_fullest(view: PipelineView, base: Look, looks: Sequence[Look]) -> dict[str, Fullest]:
-    """Return what stages held at their own fullest looks, where that is another one than the ledger's.
+def own_fullest(view: PipelineView, looks: Sequence[Look]) -> dict[str, Fullest]:
+    """Return what stages held at their own fullest looks, by stage.
 
-    A stage that keeps its elements has filled its buffer once and for all: it has the ledger's number.
+    A stage that keeps its elements is not among them: what it takes is the ledger's number.
 
     Args:
-        base: The look that the ledger is made of.
         looks: Those of the measured window.
     """
     held = memory_prediction(view)
     found: dict[str, Fullest] = {}
-    for stage, then in base.by_stage.items():
+    for stage in dict.fromkeys(stage for look in looks for stage in look.by_stage if stage in view.by_id):
         there = [look for look in looks if stage in look.by_stage and look.by_stage[stage].counted]
         own = max(there, key=lambda look: (look.by_stage[stage].bytes, look.by_stage[stage].elements), default=None)
-        if own is None or own is base or then.owner in RETAINING_OWNERS or not then.counted:
+        if own is None or own.by_stage[stage].owner in RETAINING_OWNERS:
             continue
-        before = _bytes_of(view, held, base, stage)
-        if before and own.by_stage[stage].bytes:
-            scale = _bytes_of(view, held, own, stage) / before
-            found[stage] = Fullest(scale, own.by_stage[stage].elements)
+        one = own.by_stage[stage]
+        (buffer,) = held_buffers(view, held, replace(own, by_stage={stage: one}))
+        found[stage] = Fullest(buffer.bytes + _with_calls(view, view.by_id[stage], one), one.elements)
     return found
 
 
-def _bytes_of(view: PipelineView, held: MemoryPrediction, look: Look, stage: str) -> float:
-    """Return a stage's bytes at a look: what the model counts in its buffer, and calls under way."""
-    one = replace(look, by_stage={stage: look.by_stage[stage]})
-    under_way = sum(
-        size for owner, where, size in _in_flight(view, held, one) if where == stage and owner == "parallel"
-    )
-    return look.by_stage[stage].bytes + under_way
+def _with_calls(view: PipelineView, stage: StageView, there: Buffered) -> float:
+    """Return bytes of the calls under way of a stage with results that wait, and of a batch that is not full yet."""
+    if there.owner != "parallel" or stage.measured is None or not there.elements:
+        return 0.0
+    batch = fused_batch(view, stage)
+    if batch is None:
+        return there.bytes / there.elements * _calls_under_way(view, stage, there)
+    whole, each = _fixed_bytes(components(view, batch)), _fixed_bytes(components(view, stage))
+    rest = math.ceil(there.bytes / whole) * whole - there.bytes if whole else 0.0
+    return rest + (each or stage.element_bytes or 0.0) * _calls_under_way(view, stage)
+
+
+def _calls_under_way(view: PipelineView, stage: StageView, there: Buffered | None = None) -> float:
+    """Return how many calls run at a time; with results that wait, no more than there are calls in all."""
+    calls = math.ceil((stage.measured.parallelism if stage.measured is not None else None) or 1)
+    if there is None or traits(stage.op).nests:
+        return min(view.cores, calls)
+    # From the start of its call until its result is taken (`busy` in parallel_map_dataset_op.cc).
+    return min(view.cores, max(0, calls - math.floor(there.elements)))
 
 
 def window_buffers(view: PipelineView, held: MemoryPrediction, look: Look) -> Iterable[Buffer]:
@@ -408,15 +418,12 @@ def _in_flight(view: PipelineView, held: MemoryPrediction, look: Look | None) ->
                     yield prediction.owner, prediction.stage, prediction.bytes
                 continue
             # Every call in flight makes a result as large as those that wait, or a part of a batch that is held.
-            under_way = min(view.cores, math.ceil(calls.parallelism or 1))
             if batch is not None:
-                each = stage.element_bytes or 0.0
+                each, under_way = stage.element_bytes or 0.0, _calls_under_way(view, stage)
                 rest = _unfilled(view, batch, there.bytes, prediction)
                 yield prediction.owner, prediction.stage, max(round(each * under_way) if prediction.pooled else 0, rest)
                 continue
-            if not traits(calls.op).nests:
-                # From the start of its call until its result is taken (`busy` in parallel_map_dataset_op.cc).
-                under_way = min(under_way, max(0, math.ceil(calls.parallelism or 1) - math.floor(there.elements)))
+            under_way = _calls_under_way(view, stage, there)
             yield prediction.owner, prediction.stage, round(there.bytes / there.elements * under_way)
     for stage_id, there in (look.by_stage if look is not None else {}).items():
         # An empty one is emptied faster than it fills, between two looks as well.

@@ -292,22 +292,22 @@ def test_what_is_only_predicted_is_not_in_the_table_of_stages() -> None:
 @pytest.mark.parametrize(
     ("looks", "held"),
     [
-        # As at the ledger's look: 2 results, and 2 calls under way that are as large.
-        ([(2, 20_000)], 400_000),
+        # 2 results, and 2 calls under way that are as large.
+        ([(2, 20_000)], 40_000),
         # At its own fullest look: 5 results of twice the size, and 2 calls under way.
-        ([(2, 20_000), (5, 100_000)], 1_400_000),
-        # Less in the window than at the peak.
-        ([(1, 5_000)], 150_000),
-        ([(0, 0)], 400_000),
+        ([(2, 20_000), (5, 100_000), (4, 40_000)], 140_000),
+        # All 8 calls have results that wait.
+        ([(8, 80_000)], 80_000),
+        ([(0, 0)], 0),
         ([], 400_000),
     ],
 )
 def test_a_stage_holds_what_it_had_at_its_own_fullest_look(looks: list[tuple[int, int]], held: int) -> None:
+    """Without a look it has what the ledger says."""
     made = stage(
-        "stages.0", "map", element=(tensor("uint8", 10),), arguments={"num_parallel_calls": 8}, parallelism=8.0
+        "stages.0", "map", element=(tensor("uint8", 10_000),), arguments={"num_parallel_calls": 8}, parallelism=8.0
     )
     seen = pipeline(stage("source", "range", elements=600), made, static=False, cores=2)
-    base = Look(1.0, "warmup", 1, 0, 0, {"stages.0": Buffered("parallel", 20_000, 2)})
     window = [
         Look(2.0 + number, "measure", 1, 0, 0, {"stages.0": Buffered("parallel", nbytes, elements)})
         for number, (elements, nbytes) in enumerate(looks)
@@ -316,10 +316,21 @@ def test_a_stage_holds_what_it_had_at_its_own_fullest_look(looks: list[tuple[int
     profile: Any = SimpleNamespace(stages=[row])
 
     ledger = Ledger([Entry("parallel", "stages.0", 400_000, "model")])
-    state_buffers(profile, ledger, own_fullest(seen, base, window))
+    state_buffers(profile, ledger, own_fullest(seen, window))
 
     assert row.buffered_bytes == held
-    assert row.buffered_elements == max((elements for elements, _ in looks if elements), default=2)
+    assert row.buffered_elements == max((elements for elements, _ in looks), default=2)
+
+
+@pytest.mark.parametrize(("filled", "held"), [(0.5, 660_000), (1, 660_000), (1.25, 1_300_000)])
+def test_a_fused_batch_that_fills_is_held_whole(filled: float, held: int) -> None:
+    """Its memory is there from its first element on; the call under way has a result of its own."""
+    made = stage("stages.0", "map", element=(tensor("uint8", 20_000),), tf_op="MapAndBatchDataset", parallelism=1.0)
+    batch = stage("stages.1", "batch", element=(tensor("uint8", 32, 20_000),), arguments={"batch_size": 32})
+    seen = pipeline(stage("source", "range", elements=600), made, batch, static=False)
+    look = Look(1.0, "measure", 1, 0, 0, {"stages.0": Buffered("parallel", round(filled * 640_000), 1)})
+
+    assert own_fullest(seen, [look])["stages.0"].bytes == held
 
 
 @pytest.mark.parametrize(("there", "room", "found"), [(1, 3, [600_000]), (0, 4, []), (4, 0, [])])
