@@ -110,7 +110,8 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
     if facts is None:
         return []
     ledger = reconcile(facts)
-    state_buffers(profile, ledger, own_fullest(seen.view, [look for look in running if look.phase == "measure"]))
+    measured = [look for look in running if look.phase == "measure"]
+    state_buffers(profile, ledger, own_fullest(seen.view, measured) if measured else None)
     memory.ledger = entries_of(ledger, seen.predicted, memory.peak_bytes)
     memory.unexplained_bytes = ledger.unexplained
     if seen.predicted is not None:
@@ -202,15 +203,17 @@ def state_buffers(profile: Profile, ledger: Ledger, fullest: Mapping[str, Fulles
     buffer of a slow pipeline is empty at each reading.
 
     Args:
-        fullest: Of stages that keep no elements; what others held is what the ledger says.
+        fullest: Of stages that keep no elements, where there were looks; what others held is what the ledger says.
     """
-    fullest = fullest or {}
     elements = {buffer.stage: buffer.elements for buffer in ledger.buffers}
     uncounted = {buffer.stage for buffer in ledger.buffers if not buffer.counted}
     for stage in profile.stages or ():
         mine = [entry for entry in ledger.entries if entry.stage == stage.id and entry.owner in STAGE_OWNERS]
         mine = [entry for entry in mine if entry.how != "predicted"]
-        own = fullest.get(stage.id)
+        own = fullest.get(stage.id) if fullest is not None else None
+        if own is None and fullest is not None and mine and all(entry.owner in _TUNABLE for entry in mine):
+            # Its calls and its buffer were empty at every look.
+            own = Fullest(0.0, 0.0)
         if any(entry.how == "model" for entry in mine) and stage.gives_handles:
             stage.buffered_bytes = None
         elif own is not None and not stage.gives_handles:

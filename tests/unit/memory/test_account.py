@@ -316,10 +316,21 @@ def test_a_stage_holds_what_it_had_at_its_own_fullest_look(looks: list[tuple[int
     profile: Any = SimpleNamespace(stages=[row])
 
     ledger = Ledger([Entry("parallel", "stages.0", 400_000, "model")])
-    state_buffers(profile, ledger, own_fullest(seen, window))
+    state_buffers(profile, ledger, own_fullest(seen, window) if window else None)
 
     assert row.buffered_bytes == held
     assert row.buffered_elements == max((elements for elements, _ in looks), default=2)
+
+
+@pytest.mark.parametrize(
+    ("owner", "held"), [("parallel", 0), ("prefetch", 0), ("batch", 400_000), ("shuffle", 400_000)]
+)
+def test_a_buffer_that_no_look_found_held_nothing(owner: Any, held: int) -> None:
+    """A batch that fills is in no look; a shuffle is full at the peak."""
+    row = Stage(id="stages.0", op="map", origin="written", buffered_bytes=0, buffered_elements=0)
+    profile: Any = SimpleNamespace(stages=[row])
+    state_buffers(profile, Ledger([Entry(owner, "stages.0", 400_000, "measured")]), {})
+    assert row.buffered_bytes == held
 
 
 @pytest.mark.parametrize(("filled", "held"), [(0.5, 660_000), (1, 660_000), (1.25, 1_300_000)])
