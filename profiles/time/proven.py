@@ -133,10 +133,10 @@ def _what_matters(profile: Profile) -> str:
     steps, bound = profile.steps, profile.verdict.bound if profile.verdict is not None else None
     if steps is None or steps.dispatch is None or bound is None:
         return "Without a training step it is unknown whether the speed matters"
-    waits = f"the device waits for data {percent(steps.wait_share or 0.0)} of the time"
+    waits = f"the device waits for data {percent(steps.wait_share)} of the time" if steps.wait_share is not None else ""
     if bound == "step":
-        return f"Speed matters little here: the step sets the pace ({waits})"
-    return f"Both matter here: {waits}"
+        return f"Speed matters little here: the step sets the pace{f' ({waits})' if waits else ''}"
+    return f"Both matter here{f': {waits}' if waits else ''}"
 
 
 def _number(finding: Finding, name: str) -> float:

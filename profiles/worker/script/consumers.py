@@ -471,7 +471,7 @@ class Consumer:
         return self.clock.polled(since, now, elements - before, self.gaps.mean_ns)
 
 
-def _in_turn(passes: Sequence[tuple[Pass, Sequence[int], bool]]) -> Iterator[tuple[Pass, Sequence[int], bool]]:
+def _in_turn(passes: Sequence[tuple[Pass, list[int], bool]]) -> Iterator[tuple[Pass, list[int], bool]]:
     """Cut what several passes were requested and got into pieces, in the order in which it happened.
 
     Args:

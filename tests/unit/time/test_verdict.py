@@ -1161,7 +1161,10 @@ def test_stored_batches_say_what_an_unknown_wait_does_not() -> None:
     found = conclude(profile(steps=hidden, headspace=Headspace.of(24.3, 24.0, 3)))
     assert found.bound == "step"
     assert found.headline == "Step-bound: 24.3 ms from step to step, and barely less with preloaded batches."
-    assert conclude(profile(steps=hidden, headspace=Headspace.of(24.3, 12.0, 3))).bound is None
+    found = conclude(profile(steps=hidden, headspace=Headspace.of(24.3, 12.15, 3)))
+    assert found.bound == "input"
+    assert found.headline == "Input-bound: 24.3 ms from step to step, and 50 % less with preloaded batches."
+    assert conclude(profile(steps=hidden, headspace=Headspace.of(24.3, 22.6, 3))).bound == "balanced"
 
 
 def test_the_share_of_waiting_is_stated_once() -> None:
