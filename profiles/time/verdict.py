@@ -237,8 +237,11 @@ def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: B
     if bound is None:
         return _unknown_bound(profile, steps)
     if disturbance is None:
-        text = _cpu_bound(profile, steps, bottleneck) or _bound_by(profile, steps, bound)
-        return f"{text}{restart_clause(steps, profile.stages)}."
+        if (text := _cpu_bound(profile, steps, bottleneck)) is not None:
+            used = profile.causes.worker_cores if profile.causes is not None else None
+            idle = max(0.0, 1 - (used or 0.0) / profile.host.cores)
+            return f"{text}{restart_clause(steps, profile.stages, idle)}."
+        return f"{_bound_by(profile, steps, bound)}{restart_clause(steps, profile.stages)}."
     text = _bound_by(profile, steps, bound)
     if steps.dispatch is not None:
         word, colon, rest = text.partition(":")

@@ -67,10 +67,16 @@ def wait_within_epochs(steps: Steps) -> float:
     return max(0.0, (steps.wait_share or 0.0) - restart) / (1 - restart) if restart < 1 else 0.0
 
 
-def restart_clause(steps: Steps, stages: list[Stage] | None) -> str:
-    """Return what the headline adds about restarts; empty where they cost little."""
-    costly = restarts_are_costly(steps, stages)
-    return f"; restarts of the dataset take {percent(steps.restart_share or 0.0)} of the time" if costly else ""
+def restart_clause(steps: Steps, stages: list[Stage] | None, idle: float = 1.0) -> str:
+    """Return what the headline adds about restarts; empty where they cost little.
+
+    Args:
+        idle: Share of the cores that is not used. Where the cores are the limit, more than that is not lost: while the
+            loop waits for the first batch, they do the work of later ones.
+    """
+    share = min(steps.restart_share or 0.0, idle)
+    costly = share >= RESTARTS_FROM and restarts_are_costly(steps, stages)
+    return f"; restarts of the dataset take {percent(share)} of the time" if costly else ""
 
 
 def describe_restarts(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:

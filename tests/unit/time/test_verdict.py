@@ -1008,7 +1008,9 @@ def test_whether_it_was_disturbed_is_unknown_where_nobody_counts() -> None:
     assert conclude(profile(steps=steps(), contention=free)).disturbed is False
 
 
-def on_all_cores(wait_share: float, dispatch: object = "sync", used: float = 1.9, **more: object) -> Verdict:
+def on_all_cores(
+    wait_share: float, dispatch: object = "sync", used: float = 1.9, restarts: float | None = None, **more: object
+) -> Verdict:
     """24.3 ms a step; 1.9 cores compute for 46 ms in them."""
     stages = [
         stage("stages.0", 0.7, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0}),
@@ -1016,6 +1018,7 @@ def on_all_cores(wait_share: float, dispatch: object = "sync", used: float = 1.9
     ]
     cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
     measured = replace(steps(wait_share, dispatch), busy_ms=same(24.3 * (1 - wait_share)))
+    measured = replace(measured, restart_share=restarts, epochs=1 if restarts else 0)
     return conclude(profile(steps=measured, stages=stages, cpu=cpu, causes=Causes(worker_cores=used), **more))
 
 
@@ -1088,6 +1091,17 @@ def test_with_preloaded_batches_a_step_takes_what_it_would_need_cores_for() -> N
 def test_cores_that_would_do_are_not_called_too_few() -> None:
     assert on_all_cores(0.1, used=1.7).headline.startswith("Balanced: ")
     assert on_all_cores(0.5, used=1.5).headline.startswith("Input-bound: ")
+
+
+@pytest.mark.parametrize(("used", "clause"), [(1.92, ""), (1.86, "; restarts of the dataset take 7.0 % of the time")])
+@pytest.mark.parametrize("dispatch", [None, "sync"])
+def test_restarts_take_no_more_than_the_cores_were_idle_for(used: float, clause: str, dispatch: object) -> None:
+    """The first batch of an epoch made the loop wait for 8.4 %; the cores did the work of later ones."""
+    given = {"throughput": Throughput(batches_per_second=41.1)} if dispatch is None else {}
+    found = on_all_cores(1.0 if dispatch is None else 0.4, dispatch, used=used, restarts=0.084, **given)
+    assert found.headline.startswith("CPU-bound: ")
+    assert found.headline.endswith(f"{clause}.")
+    assert ("restarts" in found.headline) == bool(clause)
 
 
 def test_without_a_step_it_says_how_many_cores_are_busy() -> None:
