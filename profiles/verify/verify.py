@@ -119,9 +119,8 @@ def _verify(  # noqa: PLR0917 - what a verification has
     further = by_worth(profile, [*profile.proposals, *guessed])
     for finding in (*findings, *further):
         finding.cache = kept_by(profile, finding.edits)
-    # A script that hides its wait: with stored batches it shows what the pipeline takes.
-    hidden = settings.rerun and profile.gains_are_bounds and only is None
-    if not findings and not further and not hidden and not (pays(profile) and ceiling.further_bounds(profile, ())):
+    hides_its_wait = settings.rerun and profile.gains_are_bounds and only is None
+    if not (findings or further or hides_its_wait or (pays(profile) and ceiling.further_bounds(profile, ()))):
         return
     if (reason := plans.cannot_verify(profile)) is not None:
         for finding in findings:
@@ -438,9 +437,8 @@ class _Verification:
         job = ceiling.replay_job(self._profile, stages, self._limit)
         if isinstance(job, str):
             # Of a change that is shown as code, how a replay works is of no use to its reader.
-            finding.reason = (
-                before.removesuffix("; ") if before and finding.python else f"{before}no upper bound: {job}"
-            )
+            why = f"{before}no upper bound: {job}"
+            finding.reason = before.removesuffix("; ") if before and finding.python else why
             return
         name = bound_advice.name_together([one for one in self._profile.stages or () if one.id in stages])
         if known is None:
@@ -582,9 +580,9 @@ class _Verification:
         """Note a change that is no finding: its trial, or why it has none."""
         if finding.status != "rejected" and finding.measured is None:
             self.leave_out(finding, finding.reason)
-        else:
-            words = self._without_gain if finding.status == "rejected" else self._undecided
-            words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
+            return
+        words = self._without_gain if finding.status == "rejected" else self._undecided
+        words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
 
     def _next(self, trials: Trials, waiting: Sequence[Finding]) -> Finding:
         """The next one of those that wait: what cannot be tried in its place, else the first one of the queue."""
