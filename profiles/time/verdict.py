@@ -16,6 +16,7 @@ from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.limits.cores import cores_are_the_limit, cores_needed, describe_nearly_full
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
 from pipeprof.profiles.time.limits.restarts import (
+    RESTARTS_FROM,
     describe_restarts,
     restart_clause,
     restarts_are_costly,
@@ -237,11 +238,8 @@ def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: B
     if bound is None:
         return _unknown_bound(profile, steps)
     if disturbance is None:
-        if (text := _cpu_bound(profile, steps, bottleneck)) is not None:
-            used = profile.causes.worker_cores if profile.causes is not None else None
-            idle = max(0.0, 1 - (used or 0.0) / profile.host.cores)
-            return f"{text}{restart_clause(steps, profile.stages, idle)}."
-        return f"{_bound_by(profile, steps, bound)}{restart_clause(steps, profile.stages)}."
+        text = _cpu_bound(profile, steps, bottleneck) or _bound_by(profile, steps, bound)
+        return f"{text}{restart_clause(steps, profile.stages, _idle_cores(profile, bottleneck))}."
     text = _bound_by(profile, steps, bound)
     if steps.dispatch is not None:
         word, colon, rest = text.partition(":")
@@ -364,7 +362,7 @@ def _speed_details(
             given += f" from init: put your own in {place_of(invented)}"
         found.append(("step", f"{given}; {_for_steps_below(steps)}"))
     found.append(("device", _idle_elsewhere(profile)))
-    found.append(("restarts", _restarts(profile, steps, bound)))
+    found.append(("restarts", _restarts(profile, steps, bound, _idle_cores(profile, bottleneck))))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
         label = "at best"
         if _nothing_to_gain(profile):
@@ -447,9 +445,17 @@ def _is_healthy(profile: Profile) -> bool:
     return profile.complete and not wrong
 
 
-def _restarts(profile: Profile, steps: Steps, bound: Bound | None) -> str:
+def _idle_cores(profile: Profile, bottleneck: Bottleneck | None) -> float:
+    """Return the share of the cores that is not used, where they are the limit; else 1: it limits nothing."""
+    used = profile.causes.worker_cores if profile.causes is not None else None
+    if bottleneck is None or bottleneck.limit != "cpu" or used is None:
+        return 1.0
+    return max(0.0, 1 - used / profile.host.cores)
+
+
+def _restarts(profile: Profile, steps: Steps, bound: Bound | None, idle: float) -> str:
     """State what avoids costly restarts of the dataset, and how much the device waits between them."""
-    text = describe_restarts(steps, profile.stages, profile.training)
+    text = describe_restarts(steps, profile.stages, profile.training) if idle >= RESTARTS_FROM else ""
     if not text or steps.dispatch is None or bound == "step":
         return text
     within = wait_within_epochs(steps)

@@ -1102,6 +1102,8 @@ def test_restarts_take_no_more_than_the_cores_were_idle_for(used: float, clause:
     assert found.headline.startswith("CPU-bound: ")
     assert found.headline.endswith(f"{clause}.")
     assert ("restarts" in found.headline) == bool(clause)
+    often = on_all_cores(1.0 if dispatch is None else 0.4, dispatch, used=used, restarts=0.14, **given)
+    assert any(detail.label == "restarts" for detail in often.details) == bool(clause)
 
 
 def test_without_a_step_it_says_how_many_cores_are_busy() -> None:
