@@ -98,7 +98,7 @@ def from_id(address: str):
 LINES = {line.partition("# line: ")[2]: number for number, line in enumerate(TARGETS.splitlines(), 1)}
 
 
-LOOKED_AT = ("--seconds", "2")
+LOOKED_AT = ("--seconds", "3")
 """Long enough for looks at the machine's cores, however late they come."""
 
 
