@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Threshold
-from pipeprof.profiles.constants import VIEW_BYTES
 from pipeprof.profiles.document.base import Owner
+from pipeprof.profiles.memory.predict.element_size import element_size
 from pipeprof.profiles.memory.predict.model import BufferPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.memory.predict.shared_tensors import giver
@@ -173,9 +173,9 @@ def places_below(view: PipelineView, stage: StageView, *, batches: bool = False)
         below = view.input_of(one)
         if below is None:
             return
-        nbytes = below.element_bytes if below.element_bytes is not None else _path_bytes(view, below)
-        if one.op != "prefetch" and nbytes is not None:
-            yield EarlierPlace(one, below, nbytes, tuple(crossed))
+        size_there = element_size(view, below)
+        if one.op != "prefetch" and size_there is not None and not size_there.partial:
+            yield EarlierPlace(one, below, size_there.bytes, tuple(crossed))
         one = below
 
 
@@ -188,12 +188,6 @@ def nothing_to_keep(view: PipelineView, stage: StageView) -> bool:
 def without(stage: StageView) -> ReplaceStages:
     """The edit that removes a stage."""
     return ReplaceStages((stage.id,))
-
-
-def _path_bytes(view: PipelineView, stage: StageView) -> float | None:
-    """Bytes of a file name, if that is what comes out of a stage."""
-    one = giver(view, stage)
-    return float(VIEW_BYTES) if one is not None and traits(one.op).names_files else None
 
 
 def _crosses(stage: StageView, *, batches: bool) -> bool:

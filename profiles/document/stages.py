@@ -269,9 +269,10 @@ class Stage(Model):
     bytes_per_element: float | None = None
     """Mean size of an element that it gives."""
     buffered_bytes: int | None = None
-    """In its buffer at the fullest reading."""
+    """Of the tensors in its buffer and in calls under way, at its fullest reading in the measured window; of a shuffle
+    or a cache, the memory that its elements take at the peak."""
     buffered_elements: float | None = None
-    """In its buffer at the fullest reading."""
+    """In its buffer at that reading."""
     buffer_size: float | None = None
     """Of a prefetch: the elements that it may hold, where TensorFlow chooses at the end."""
     bytes_in_per_batch: float | None = None

@@ -16,7 +16,6 @@ from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.limits.cores import cores_are_the_limit, cores_needed, describe_nearly_full
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
 from pipeprof.profiles.time.limits.restarts import (
-    RESTARTS_FROM,
     describe_restarts,
     restart_clause,
     restarts_are_costly,
@@ -455,7 +454,7 @@ def _idle_cores(profile: Profile, bottleneck: Bottleneck | None) -> float:
 
 def _restarts(profile: Profile, steps: Steps, bound: Bound | None, idle: float) -> str:
     """State what avoids costly restarts of the dataset, and how much the device waits between them."""
-    text = describe_restarts(steps, profile.stages, profile.training) if idle >= RESTARTS_FROM else ""
+    text = describe_restarts(steps, profile.stages, profile.training, idle)
     if not text or steps.dispatch is None or bound == "step":
         return text
     within = wait_within_epochs(steps)

@@ -217,7 +217,8 @@ def state_buffers(profile: Profile, ledger: Ledger, fullest: Mapping[str, Fulles
         if any(entry.how == "model" for entry in mine) and stage.gives_handles:
             stage.buffered_bytes = None
         elif own is not None and not stage.gives_handles:
-            stage.buffered_bytes, stage.buffered_elements = max(0, round(own.bytes)), own.elements
+            stage.buffered_bytes = None if own.bytes is None else max(0, round(own.bytes))
+            stage.buffered_elements = own.elements
         elif mine and (stage.buffered_bytes is not None or any(entry.owner in ELEMENT_OWNERS for entry in mine)):
             held = round(sum(_held(entry) for entry in mine))
             if held > 0 or not stage.buffered_bytes:

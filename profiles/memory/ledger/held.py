@@ -197,11 +197,11 @@ class Fullest:
     """What a stage held at its own fullest look.
 
     Attributes:
-        bytes: Of the tensors in its buffer, and of calls under way.
-        elements: In its buffer.
+        bytes: In its buffer and in calls under way; `None` where the model's count is impossible at every look.
+        elements: In its buffer, without calls under way.
     """
 
-    bytes: float
+    bytes: float | None
     elements: float
 
 
@@ -215,14 +215,15 @@ def own_fullest(view: PipelineView, looks: Sequence[Look]) -> dict[str, Fullest]
     """
     held = memory_prediction(view)
     found: dict[str, Fullest] = {}
-    for stage in dict.fromkeys(stage for look in looks for stage in look.by_stage if stage in view.by_id):
-        there = [look for look in looks if stage in look.by_stage and look.by_stage[stage].counted]
-        own = max(there, key=lambda look: (look.by_stage[stage].bytes, look.by_stage[stage].elements), default=None)
-        if own is None or own.by_stage[stage].owner in RETAINING_OWNERS:
+    for name in dict.fromkeys(name for look in looks for name in look.by_stage):
+        there = [look.by_stage[name] for look in looks if name in look.by_stage]
+        own = max(there, key=lambda one: (one.counted, one.bytes, one.elements))
+        if own.owner in RETAINING_OWNERS:
             continue
-        one = own.by_stage[stage]
-        (buffer,) = held_buffers(view, held, replace(own, by_stage={stage: one}))
-        found[stage] = Fullest(buffer.bytes + _with_calls(view, view.by_id[stage], one), one.elements)
+        (buffer,) = held_buffers(view, held, replace(looks[0], by_stage={name: own}))
+        stage = view.by_id.get(name)
+        calls = _with_calls(view, stage, own) if stage is not None else 0.0
+        found[name] = Fullest(buffer.bytes + calls if own.counted else None, own.elements)
     return found
 
 

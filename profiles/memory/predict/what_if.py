@@ -12,6 +12,7 @@ from pipeprof.pipelines.ops.traits import ELEMENT_OWNERS, RETAINING_OWNERS
 from pipeprof.profiles.constants import DOUBLED_UP_TO, MOST_FUSED_BATCHES, RESERVE, RUNTIME_BYTES
 from pipeprof.profiles.document.shared import LimitAnswer
 from pipeprof.profiles.memory.predict.autotuned_buffers import BatchFillingMap, Tuned, filled_ahead, tuned_prefetches
+from pipeprof.profiles.memory.predict.element_size import element_size
 from pipeprof.profiles.memory.predict.execution import foreseen, open_copies
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize, cache_overhead_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import own_components
@@ -183,8 +184,8 @@ def _unknown_size_answers(asked: _Question, one: UnknownSize) -> Iterator[LimitA
     below = view.input_of(stage)
     if _is_endless(view, one):
         yield _about(stage, False, f"{stage.label} fits into no memory: {one.reason}")
-    elif one.owner == "cache" and below is not None and below.element_bytes is not None:
-        each = below.element_bytes + cache_overhead_bytes(own_components(view, below))
+    elif one.owner == "cache" and below is not None and (size := element_size(view, below)) and not size.partial:
+        each = size.bytes + cache_overhead_bytes(own_components(view, below))
         most = max(0, int(asked.left() / each))
         words = f"{stage.label}: {most:,} elements of {in_words(each)} fit{asked.condition}"
         yield _about(stage, None, f"{words} ({_others_text(asked.others())}); {one.reason}", most)

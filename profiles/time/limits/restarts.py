@@ -79,13 +79,18 @@ def restart_clause(steps: Steps, stages: list[Stage] | None, idle: float = 1.0) 
     return f"; restarts of the dataset take {percent(share)} of the time" if costly else ""
 
 
-def describe_restarts(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:
+def describe_restarts(
+    steps: Steps, stages: list[Stage] | None, training: Training | None = None, idle: float = 1.0
+) -> str:
     """State how often the dataset restarted, and what avoids it; empty where nothing is to be done about it.
 
     A training loop with as little data restarts as often: then the dataset has to go on by itself. Where the data are
     only a part of those of the training, the measurement needs more of them.
+
+    Args:
+        idle: As `restart_clause` has it.
     """
-    advice = restart_advice(steps, stages, training)
+    advice = restart_advice(steps, stages, training) if idle >= ADVICE_FROM else ""
     if not advice:
         return ""
     often = "1 restart" if steps.epochs == 1 else f"{steps.epochs:,} restarts"

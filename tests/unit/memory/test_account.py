@@ -333,6 +333,21 @@ def test_a_buffer_that_no_look_found_held_nothing(owner: Any, held: int) -> None
     assert row.buffered_bytes == held
 
 
+@pytest.mark.parametrize(("stage_id", "counted", "held"), [("stages.0", False, None), ("injected.0", True, 20_000)])
+def test_what_the_model_cannot_count_is_unknown_and_an_unseen_stage_has_what_it_says(
+    stage_id: str, counted: bool, held: int | None
+) -> None:
+    made = stage("stages.0", "map", element=(tensor("uint8", 10_000),), arguments={"num_parallel_calls": 8})
+    seen = pipeline(stage("source", "range", elements=600), made, static=False)
+    look = Look(1.0, "measure", 1, 0, 0, {stage_id: Buffered("prefetch", 20_000 * counted, 2, counted=counted)})
+    assert own_fullest(seen, [look])[stage_id].bytes == held
+    row = Stage(id=stage_id, op="prefetch", origin="written", buffered_bytes=5, buffered_elements=2)
+    profile: Any = SimpleNamespace(stages=[row])
+    ledger = Ledger([Entry("prefetch", stage_id, 400_000, "model")])
+    state_buffers(profile, ledger, own_fullest(seen, [look]))
+    assert (row.buffered_bytes, row.buffered_elements) == (held, 2)
+
+
 @pytest.mark.parametrize(("filled", "held"), [(0.5, 660_000), (1, 660_000), (1.25, 1_300_000)])
 def test_a_fused_batch_that_fills_is_held_whole(filled: float, held: int) -> None:
     """Its memory is there from its first element on; the call under way has a result of its own."""

@@ -1102,8 +1102,12 @@ def test_restarts_take_no_more_than_the_cores_were_idle_for(used: float, clause:
     assert found.headline.startswith("CPU-bound: ")
     assert found.headline.endswith(f"{clause}.")
     assert ("restarts" in found.headline) == bool(clause)
-    often = on_all_cores(1.0 if dispatch is None else 0.4, dispatch, used=used, restarts=0.14, **given)
-    assert any(detail.label == "restarts" for detail in often.details) == bool(clause)
+
+
+@pytest.mark.parametrize(("used", "advised"), [(1.86, False), (1.78, True)])
+def test_restarts_that_cost_less_than_a_tenth_of_full_cores_get_no_advice(used: float, advised: bool) -> None:
+    found = on_all_cores(0.4, used=used, restarts=0.14)
+    assert any(detail.label == "restarts" for detail in found.details) == advised
 
 
 def test_without_a_step_it_says_how_many_cores_are_busy() -> None:

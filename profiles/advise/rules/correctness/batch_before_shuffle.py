@@ -9,6 +9,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import held, regrouped, upstream
 from pipeprof.profiles.advise.caches import frozen_by
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.memory.predict.element_size import element_size
 from pipeprof.profiles.memory.predict.model import shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import own_components
@@ -112,10 +113,10 @@ class BatchBeforeShuffle(Rule):
 
 
 def _predicted(view: PipelineView, single: StageView | None, wanted: int, nbytes: int | None) -> Prediction | None:
-    element = single.element_bytes if single is not None else None
-    if single is None or element is None or not nbytes:
+    element = element_size(view, single) if single is not None else None
+    if single is None or element is None or element.partial or not nbytes:
         return None
-    own = element + shuffle_overhead_bytes(own_components(view, single), small_bytes(view, single))
+    own = element.bytes + shuffle_overhead_bytes(own_components(view, single), small_bytes(view, single))
     return Prediction(
         f"{wanted:,} elements × {size(own)} instead of {size(nbytes)}",
         peak_rss_delta_bytes=round(wanted * own - nbytes),
