@@ -178,16 +178,19 @@ class Trials:
         """Seconds that are left."""
         return self._until - self._clock()
 
-    def too_long(self, budget: float, further: float = 0.0) -> str | None:
+    def too_long(self, budget: float, further: float = 0.0, *, early: bool = False) -> str | None:
         """Return why another trial, and the further seconds that it needs, are not possible or have no time, in words.
 
         None where they do.
+
+        Args:
+            early: Whether time for the fewest pairs is enough.
         """
         if self.refusal is not None:
             return self.refusal
         first = not self._baseline
         # The best one is tried whatever is left; how far it gets, the clock decides.
-        least = self._pace.least_pairs(QUICK.early if first else QUICK.pairs)
+        least = self._pace.least_pairs(QUICK.early if first or early else QUICK.pairs)
         return plans.too_long(self._pace, self.left(), budget, first=first, pairs=least, further=further)
 
     def fits(self, pairs: int, reserved: float = 0.0) -> bool:
