@@ -261,7 +261,9 @@ class _Verification:
         if interval is None or not interval.mean or not trials.fits(QUICK.early, change):
             return
         self._begin("measuring the script with stored batches")
-        evidence = trials.look(self._jobs.stored(STORED_BATCHES), self._pace.least_pairs(QUICK.early))
+        training = self._profile.training
+        jobs = self._jobs.stored(STORED_BATCHES, modelled=training is not None and training.consumer == "graph")
+        evidence = trials.look(jobs, self._pace.least_pairs(QUICK.early))
         self._note_mode(trials)
         speedup = evidence.speedup() if evidence is not None else None
         self._profile.headspace = headspace_of(interval.mean, speedup) if speedup is not None else None

@@ -82,7 +82,7 @@ class ScriptTurns(MainDatasetJob, TurnRun):
             self._know_sources()
         self._keep_peak()
         if self._turns.stored:
-            self.dataset = stored(dataset, self._turns.stored)
+            self.dataset = stored(dataset, self._turns.stored, modelled=self._turns.modelled)
         elif not self._edit():
             self._end()
         if first:
