@@ -238,8 +238,8 @@ class Trials:
                 return Trial("unverified", f"{why}; so far {judgement.reason}", error.evidence, judgement)
             return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
 
-    def look(self, edited: Mapping[str, Job], pairs: int) -> Evidence | None:
-        """Measure a pipeline for so many pairs, without a verdict; None where that fails.
+    def look(self, edited: Mapping[str, Job], pairs: int) -> Evidence | str:
+        """Measure a pipeline for so many pairs, without a verdict; return why there is nothing where that fails.
 
         Raises:
             InterruptedVerificationError: The user wants an end.
@@ -249,14 +249,15 @@ class Trials:
                 if len(evidence.ratios()) >= pairs or evidence.left_out >= MOST_LEFT_OUT:
                     return evidence
         except MemberFailedError as error:
-            self._failed(error)
+            return self._failed(error).reason
         except NoEpochsError as error:
             self._leave_epochs(str(error))
+            return f"not tried: {error}"
         finally:
             self._team.end(*EDITED)
             if not self._baseline:
                 self._team.end()
-        return None
+        return "too few pairs"
 
     def _leave_epochs(self, why: str) -> None:
         """Let processes take turns from now on."""

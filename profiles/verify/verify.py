@@ -265,7 +265,10 @@ class _Verification:
         jobs = self._jobs.stored(STORED_BATCHES, modelled=training is not None and training.consumer == "graph")
         evidence = trials.look(jobs, self._pace.least_pairs(QUICK.early))
         self._note_mode(trials)
-        speedup = evidence.speedup() if evidence is not None else None
+        if isinstance(evidence, str):
+            self._undecided.append(f"the script with stored batches: {evidence.removeprefix('not tried: ')}")
+            return
+        speedup = evidence.speedup()
         self._profile.headspace = headspace_of(interval.mean, speedup) if speedup is not None else None
 
     def _note_mode(self, trials: Trials) -> None:

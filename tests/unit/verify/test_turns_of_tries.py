@@ -160,6 +160,18 @@ def test_the_first_change_without_a_cache_needs_time_for_the_fewest_pairs_alone(
     assert asked == [True, True, False]
 
 
+def test_why_stored_batches_say_nothing_is_told(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short(Trials):
+        def look(self, *_: object) -> str:
+            return "not tried: the script finished before enough steps were measured"
+
+    monkeypatch.setattr(run, "_begin", lambda _: None)
+    monkeypatch.setattr(run, "_note_mode", lambda _: None)
+    run._find_headspace(Short())
+    assert run._profile.headspace is None
+    assert run._undecided == ["the script with stored batches: the script finished before enough steps were measured"]
+
+
 @pytest.mark.parametrize(("limit", "came"), [("cpu", ["a"]), ("serial-stage", ["p", "a"])])
 def test_no_time_goes_into_a_prefetch_where_the_cores_are_full(
     run: Any, profile: Profile, limit: Any, came: list[str]
