@@ -92,7 +92,7 @@ def describe_inside(stage: Stage) -> str:
     if not whole:
         return ""
     words = []
-    for part in split_stage(stage)[: EACH + 1]:
+    for part in _largest(split_stage(stage)):
         if part.ms < _LEAST * whole:
             continue
         inside = [f"{name} {ms / whole:.0%}" for name, ms in _functions_in(part) if ms >= _LEAST * whole][:EACH]
@@ -103,6 +103,14 @@ def describe_inside(stage: Stage) -> str:
         name = _CALLING if part.name.startswith(_CALLING) else part.name
         words.append(f"{name} {part.ms / whole:.0%}{nested}")
     return " · ".join(words).replace("%", " %")
+
+
+def _largest(parts: Sequence[Part]) -> list[Part]:
+    """The largest ops, calls and all the rest, largest first."""
+    calling = [part for part in parts if part.name.startswith(_CALLING)]
+    shown = [*[part for part in parts if part not in calling and part.name != OTHER_OPS][:EACH], *calling]
+    rest = sum(part.ms for part in parts) - sum(part.ms for part in shown)
+    return sorted([*shown, Part(OTHER_OPS, rest)], key=lambda part: -part.ms)
 
 
 def _functions_in(part: Part) -> list[tuple[str, float]]:

@@ -53,6 +53,7 @@ class TurnsJob:
         hold_bytes: Allocated and kept, to see whether it is found.
         warm_steps: Steps that a warm-up has at least, whatever they take: a cache fills in them.
         stored: Batches that a script gets again and again instead of its dataset: the first ones; 0 for the dataset.
+        modelled: TensorFlow's model counts the steps of the stored ones, since a tf.function takes them.
         compare_epochs: Refuse a pipeline with a cache where what it would keep differs from epoch to epoch.
         epochs: The turns are epochs of one script: of its own dataset, and of the changed one.
     """
@@ -69,6 +70,7 @@ class TurnsJob:
     hold_bytes: int = 0
     warm_steps: int = 0
     stored: int = 0
+    modelled: bool = False
     compare_epochs: bool = False
     epochs: bool = False
 

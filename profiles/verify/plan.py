@@ -148,6 +148,8 @@ def no_turns_of_epochs(profile: Profile) -> str | None:
     if (why := not_in_turns(profile)) is not None:
         return why
     training = profile.training
+    if training is not None and training.consumer == "graph":
+        return "a tf.function takes the batches, and the start of an epoch in it is not seen"
     main = next((use for use in training.datasets if use.main), None) if training is not None else None
     if main is None or main.together > 1:
         return "several iterators give its batches in turn"
@@ -317,9 +319,9 @@ def cannot_replay(step: Mapping[str, object]) -> str | None:
 
 def not_in_turns(profile: Profile) -> str | None:
     """Return why the processes of a script cannot take turns, in words; None where they can."""
-    if profile.training is None or profile.training.consumer not in {"graph", "graph-loop"}:
+    if profile.training is None or profile.training.consumer != "graph-loop":
         return None
-    return "a tf.function takes the batches: it cannot be kept between two steps, to compare with another process"
+    return "a tf.function loops over the dataset, and its steps cannot be counted"
 
 
 def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, cache: str | None = None) -> str | None:

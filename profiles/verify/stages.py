@@ -1,11 +1,16 @@
-"""What verification asks of a run's stages: pure functions."""
+"""What a faster pipeline would bring, and which stages run Python: pure functions."""
 
 from __future__ import annotations
 
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.stages import Headspace, Stage
+from pipeprof.profiles.experiment.statistics import Interval
+from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
+
+STORED_BATCHES = 3
+"""In place of a script's pipeline."""
 
 
 def pays(profile: Profile) -> bool:
@@ -20,3 +25,15 @@ def runs_python(stage: Stage) -> bool:
     """Whether a stage calls Python, as far as the run has shown."""
     row = traits(stage.op)
     return bool(stage.python) or any(op.op in PYTHON for op in stage.ops or ()) or (row.computes and row.wrapped)
+
+
+def headspace_of(interval_ms: float, speedup: Interval) -> Headspace | None:
+    """Return what stored batches bring; None where it may be next to nothing, or not.
+
+    Args:
+        speedup: How much faster the step is with stored batches.
+    """
+    a_gain = 1 / (1 - STEP_BOUND_BELOW)
+    if speedup.low < a_gain <= speedup.high:
+        return None
+    return Headspace.of(interval_ms, interval_ms / speedup.value, STORED_BATCHES)

@@ -178,16 +178,19 @@ class Trials:
         """Seconds that are left."""
         return self._until - self._clock()
 
-    def too_long(self, budget: float, further: float = 0.0) -> str | None:
+    def too_long(self, budget: float, further: float = 0.0, *, early: bool = False) -> str | None:
         """Return why another trial, and the further seconds that it needs, are not possible or have no time, in words.
 
         None where they do.
+
+        Args:
+            early: Whether time for the fewest pairs is enough.
         """
         if self.refusal is not None:
             return self.refusal
         first = not self._baseline
         # The best one is tried whatever is left; how far it gets, the clock decides.
-        least = self._pace.least_pairs(QUICK.early if first else QUICK.pairs)
+        least = self._pace.least_pairs(QUICK.early if first or early else QUICK.pairs)
         return plans.too_long(self._pace, self.left(), budget, first=first, pairs=least, further=further)
 
     def fits(self, pairs: int, reserved: float = 0.0) -> bool:
@@ -235,8 +238,8 @@ class Trials:
                 return Trial("unverified", f"{why}; so far {judgement.reason}", error.evidence, judgement)
             return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
 
-    def look(self, edited: Mapping[str, Job], pairs: int) -> Evidence | None:
-        """Measure a pipeline for so many pairs, without a verdict; None where that fails.
+    def look(self, edited: Mapping[str, Job], pairs: int) -> Evidence | str:
+        """Measure a pipeline for so many pairs, without a verdict; return why there is nothing where that fails.
 
         Raises:
             InterruptedVerificationError: The user wants an end.
@@ -246,14 +249,15 @@ class Trials:
                 if len(evidence.ratios()) >= pairs or evidence.left_out >= MOST_LEFT_OUT:
                     return evidence
         except MemberFailedError as error:
-            self._failed(error)
+            return self._failed(error).reason
         except NoEpochsError as error:
             self._leave_epochs(str(error))
+            return f"not tried: {error}"
         finally:
             self._team.end(*EDITED)
             if not self._baseline:
                 self._team.end()
-        return None
+        return "too few pairs"
 
     def _leave_epochs(self, why: str) -> None:
         """Let processes take turns from now on."""

@@ -14,11 +14,9 @@ from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Dispatch
-from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.experiment.jobs import Baseline, Change, JobMaker, Reload, data_of
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.schedule import Mode
-from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
@@ -33,7 +31,6 @@ from pipeprof.profiles.propose.finding import finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling, overlap
 from pipeprof.profiles.verify import plan as plans
@@ -44,12 +41,9 @@ from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_
 from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.price import too_dear
-from pipeprof.profiles.verify.stages import pays
+from pipeprof.profiles.verify.stages import STORED_BATCHES, headspace_of, pays
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trial, Trials, write_into
 from pipeprof.profiles.wording import with_name
-
-STORED_BATCHES = 3
-"""In place of a script's pipeline."""
 
 
 def verify(
@@ -80,18 +74,6 @@ def verify(
         if signals.exit_code is not None:
             # Also where nothing was to be tried.
             profile.exit_code = signals.exit_code
-
-
-def headspace_of(interval_ms: float, speedup: Interval) -> Headspace | None:
-    """Return what stored batches bring; None where it may be next to nothing, or not.
-
-    Args:
-        speedup: How much faster the step is with stored batches.
-    """
-    a_gain = 1 / (1 - STEP_BOUND_BELOW)
-    if speedup.low < a_gain <= speedup.high:
-        return None
-    return Headspace.of(interval_ms, interval_ms / speedup.value, STORED_BATCHES)
 
 
 def _verify(  # noqa: PLR0917 - what a verification has
@@ -279,9 +261,14 @@ class _Verification:
         if interval is None or not interval.mean or not trials.fits(QUICK.early, change):
             return
         self._begin("measuring the script with stored batches")
-        evidence = trials.look(self._jobs.stored(STORED_BATCHES), self._pace.least_pairs(QUICK.early))
+        training = self._profile.training
+        jobs = self._jobs.stored(STORED_BATCHES, modelled=training is not None and training.consumer == "graph")
+        evidence = trials.look(jobs, self._pace.least_pairs(QUICK.early))
         self._note_mode(trials)
-        speedup = evidence.speedup() if evidence is not None else None
+        if isinstance(evidence, str):
+            self._undecided.append(f"the script with stored batches: {evidence.removeprefix('not tried: ')}")
+            return
+        speedup = evidence.speedup()
         self._profile.headspace = headspace_of(interval.mean, speedup) if speedup is not None else None
 
     def _note_mode(self, trials: Trials) -> None:
@@ -393,7 +380,11 @@ class _Verification:
             self._later.append((finding, stages, f"{finding.reason}; " if self._is_reported(finding) else ""))
             return
         further = filling(self._profile, finding.edits).trial_seconds
-        reason = reason or self._jobs.changed_since_run() or trials.too_long(self.given, further)
+        reason = (
+            reason
+            or self._jobs.changed_since_run()
+            or trials.too_long(self.given, further, early=not self._has_lasting)
+        )
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
             return
@@ -584,13 +575,18 @@ class _Verification:
         words = self._without_gain if finding.status == "rejected" else self._undecided
         words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
 
+    @property
+    def _has_lasting(self) -> bool:
+        """Whether a change was measured that gains on all of the data, not on a sample that fits into memory."""
+        return any(not one.proposal.caches for one in self._measured)
+
     def _next(self, trials: Trials, waiting: Sequence[Finding]) -> Finding:
         """The next one of those that wait: what cannot be tried in its place, else the first one of the queue."""
         if not self.can_try(waiting[0]):
             return waiting[0]
         candidates = [finding for finding in waiting if self.can_try(finding)]
         queue = in_order(candidates, self._seconds, self._measured, proposal=proposal_of)
-        if any(not one.proposal.caches for one in self._measured):
+        if self._has_lasting:
             return queue[0]
         # What gains on all of the data is measured before what gains on a sample that fits into memory; but what is
         # expected to gain little does not take the time of a large gain.

@@ -162,6 +162,24 @@ sys.exit(7)
 """
 
 
+MANY_STEPS = """
+import tensorflow as tf
+
+ds = tf.data.Dataset.range(64).map(lambda x: x + 1).repeat()
+batches = iter(ds)
+
+@tf.function
+def train(batches, steps):
+    total = tf.constant(0, tf.int64)
+    for _ in tf.range(steps):
+        total += next(batches)
+    return total
+
+while True:
+    train(batches, tf.constant(1000))
+"""
+
+
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("turns")
@@ -206,7 +224,24 @@ def measure_turns(script: Path) -> dict[str, Any]:
         replace(settings, replayed=step), None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None
     )
     taken = replaying.workers(["taken"], None, [[json.dumps(to_document(edit))]])
-    several = {"own": jobs.untouched(), "changed": changed["B1"], "stored": jobs.stored(3)["B1"], **taken}
+    return turns_of({"own": jobs.untouched(), "changed": changed["B1"], "stored": jobs.stored(3)["B1"], **taken})
+
+
+def measure_graph_turns(script: Path) -> dict[str, Any]:
+    """Of workers whose tf.function takes the batches: as it is, with a change, from stored batches."""
+    script = script.with_name("many_steps.py")
+    script.write_text(MANY_STEPS)
+    line = MANY_STEPS.splitlines().index("batches = iter(ds)") + 1
+    settings = RunSettings(target=parse_target(str(script), scripts=True), main=IteratedAt(str(script), line, "loop"))
+    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
+    edit = json.dumps(to_document(SetArgument("stages.0", "map", "num_parallel_calls", 8)))
+    changed = jobs.edited(Change(edits=(edit,)))
+    stored = jobs.stored(3, modelled=True)
+    return turns_of({"own": jobs.untouched(), "changed": changed["B1"], "stored": stored["B1"]})
+
+
+def turns_of(several: dict[str, Any]) -> dict[str, Any]:
+    """A warm-up and a block of each worker."""
     turns: dict[str, Any] = {}
     with Signals().installed() as signals, Team(signals, None).closing() as team:
         built = team.start(several, seconds=200)
@@ -223,15 +258,28 @@ def measure_turns(script: Path) -> dict[str, Any]:
     return turns
 
 
-def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
-    """A dataset that is built again each epoch is changed each time; stored batches are read once; one is taken."""
+def test_a_function_that_takes_the_batches_takes_turns(script: Path) -> None:
+    turns = turns_in(script, "graph_turns")
+    for turn in turns.values():
+        assert turn["warmed"] > 1
+        assert turn["steps"] >= 50
+    assert turns["own"]["batches"] == turns["changed"]["batches"] != turns["stored"]["batches"]
+
+
+def turns_in(script: Path, which: str) -> dict[str, Any]:
     code = (
-        "import json, pathlib\nfrom integration.test_training_script import measure_turns\n"
-        "print(json.dumps(measure_turns(pathlib.Path('train.py').resolve())))"
+        f"import json, pathlib\nfrom integration.test_training_script import measure_{which}\n"
+        f"print(json.dumps(measure_{which}(pathlib.Path('train.py').resolve())))"
     )
     done = forked.run([], script, code)
     assert done.returncode == 0, done.stderr
-    turns = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
+    """A dataset that is built again each epoch is changed each time; stored batches are read once; one is taken."""
+    turns = turns_in(script, "turns")
     for turn in turns.values():
         assert turn["warmed"] > 1
         assert turn["steps"] >= 50

@@ -22,7 +22,7 @@ class EpochTime(keras.callbacks.Callback):
 def make_model(input_shape):
     inputs = keras.Input(shape=input_shape)
     x = layers.Rescaling(1.0 / 255)(inputs)
-    x = layers.Conv2D(8, 3, strides=2, padding="same")(x)
+    x = layers.Conv2D(16, 3, strides=2, padding="same")(x)
     x = layers.BatchNormalization()(x)
     x = layers.Activation("relu")(x)
     previous = x

@@ -18,7 +18,7 @@ tf.config.set_visible_devices([], device_type="GPU")
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", default="data/digits.npz")
 parser.add_argument("--batch-size", type=int, default=128)
-parser.add_argument("--num-epochs", type=int, default=8)
+parser.add_argument("--num-epochs", type=int, default=30)
 parser.add_argument("--step-size", type=float, default=0.01)
 args = parser.parse_args()
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", default="data/digits.npz")
 parser.add_argument("--batch-size", type=int, default=100)
-parser.add_argument("--epochs", type=int, default=8)
+parser.add_argument("--epochs", type=int, default=40)
 parser.add_argument("--steps-per-epoch", type=int, default=200)
 args = parser.parse_args()
 

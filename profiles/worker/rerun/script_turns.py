@@ -1,12 +1,14 @@
 """A training script that takes turns: it trains unchanged, with another dataset in place of its main one.
 
 The dataset is handed out where the script iterates its own. Between turns its thread is kept where it is about to ask
-for a batch, as at the end of a run. A turn counts the steps that the script makes in it; what is between two epochs is
-no step.
+for a batch, as at the end of a run. Where a tf.function takes the batches, no hook comes by: a thread follows the
+iterator's model, as in a run, and the signal that stops the process is what keeps the script. A turn counts the steps
+that the script makes in it; what is between two epochs is no step.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -26,10 +28,12 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnRequest
-    from pipeprof.profiles.worker.script.consumers import Consumer, Pass
+    from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
     from pipeprof.profiles.worker.steps.statistics import StepReading
     from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 
+LOOK_SECONDS = 0.02
+"""Between two looks at the model of an iterator from which a tf.function takes the batches."""
 TOO_SHORT = "the script finished before enough steps were measured: let it train longer"
 
 
@@ -50,6 +54,10 @@ class ScriptTurns(MainDatasetJob, TurnRun):
         # Whether the next step began before the turn did.
         self._resumed = False
         self._rule, self._settled = WarmUp(), False
+        # Set once Python has requested a batch of the main dataset.
+        self._in_python = threading.Event()
+        self._folding = threading.Lock()
+        self._follower: threading.Thread | None = None
 
     def _ended_early(self) -> str:
         return TOO_SHORT if self._built is not None else super()._ended_early()
@@ -74,7 +82,7 @@ class ScriptTurns(MainDatasetJob, TurnRun):
             self._know_sources()
         self._keep_peak()
         if self._turns.stored:
-            self.dataset = stored(dataset, self._turns.stored)
+            self.dataset = stored(dataset, self._turns.stored, modelled=self._turns.modelled)
         elif not self._edit():
             self._end()
         if first:
@@ -101,21 +109,48 @@ class ScriptTurns(MainDatasetJob, TurnRun):
             # One that was built again while the last one exists has a clock of its own.
             self._main, self._resumed = consumer, True
             consumer.clock.counts_ends = False
+            if self._follower is None and not self._turns.epochs:
+                self._follower = threading.Thread(target=self._follow_graph, name="pipeprof-follower", daemon=True)
+                self._follower.start()
 
     def _attend(self, one: Pass) -> None:
         """Count steps, and wait for the next turn where this one is over."""
         main = self._main
         if main is None or one not in main.passes:
             return
+        if not self._in_python.is_set():
+            with self._folding:
+                self._in_python.set()
         if self._counting is None:
-            if self._built is not None:
-                self._channel.send(self._built)
-            self._next_turn()
+            self._begin_turns()
         elif time.perf_counter_ns() >= self._counting.check_at:
-            self._follow(main, self._counting)
+            self._follow(main, self._counting, main.fold(time.perf_counter_ns(), read_model))
 
-    def _follow(self, main: Consumer, window: BlockWindow | PhaseWindow) -> None:
-        folded = main.fold(time.perf_counter_ns(), read_model)
+    def _follow_graph(self) -> None:
+        """Count the steps of a tf.function that takes the batches, until Python requests one."""
+        while not self._in_python.wait(LOOK_SECONDS):
+            main = self._main
+            with self._folding:
+                if main is None or self._in_python.is_set():
+                    continue
+                folded = main.fold(time.perf_counter_ns(), read_model)
+            if not folded.readings:
+                continue
+            if self._counting is None:
+                self._begin_turns()
+            else:
+                self._follow(main, self._counting, folded)
+            if self._resumed:
+                # The process was stopped: what it did until now belongs to no turn.
+                self._resumed = False
+                main.fold(time.perf_counter_ns(), read_model)
+
+    def _begin_turns(self) -> None:
+        if self._built is not None:
+            self._channel.send(self._built)
+        self._next_turn()
+
+    def _follow(self, main: Consumer, window: BlockWindow | PhaseWindow, folded: Folded) -> None:
         readings, restarts = folded.readings, folded.restarts
         if self._resumed and readings:
             self._resumed = False

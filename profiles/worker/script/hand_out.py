@@ -56,15 +56,16 @@ def detached(dataset: Any) -> Any:
     return tf.data.experimental.from_variant(tf.data.experimental.to_variant(dataset), dataset.element_spec)
 
 
-def stored(dataset: Any, batches: int) -> Any:
+def stored(dataset: Any, batches: int, *, modelled: bool = False) -> Any:
     """Return a dataset of the first batches, again and again: what the script would be without its pipeline.
 
-    AUTOTUNE has nothing to tune there, and the end of its thread can take as long as an epoch.
+    AUTOTUNE has nothing to tune there, and the end of its thread can take as long as an epoch; but there is no model of
+    the iterator without it.
     """
     import tensorflow as tf
 
     options = tf.data.Options()
-    options.autotune.enabled = False
+    options.autotune.enabled = modelled
     return dataset.take(batches).cache().repeat().with_options(options)
 
 

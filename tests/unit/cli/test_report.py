@@ -389,6 +389,22 @@ def test_parts_of_a_stage_never_exceed_it_and_python_is_inside_its_op(recorded: 
     assert next(word for word in inner.split() if re.fullmatch(r"[\d.]+", word)) == "15.0"
 
 
+def test_ops_that_are_not_named_are_other_ops(recorded: Recorded) -> None:
+    ops = {"RFFT": 42.0, "ComplexAbs": 18.0, "MklMatMul": 8.0, "Pad": 6.0, "Mul": 4.0, "GatherV2": 4.0}
+    changed = with_stage(
+        recorded("input-bound"),
+        time_ms_per_batch=100.0,
+        cpu_ms_per_batch=100.0,
+        blocked_ms_per_batch=0.0,
+        ops=[OpCost(op=op, ms_per_batch=ms) for op, ms in ops.items()],
+        python=[],
+        calling_ms_per_batch=5.0,
+        calls_per_batch=1.0,
+    )
+    inside = "RFFT 42 % · other ops and copies 27 % · ComplexAbs 18 % · MklMatMul 8 % · calling it 5 %"
+    assert f"decode: {inside}" in " ".join(report(changed).split())
+
+
 def test_a_function_seen_twice_is_named_once_and_what_is_in_no_function_is_explained(recorded: Recorded) -> None:
     seen = [("read", 21, 12.0), ("scale", 30, 4.0), ("read", 22, 3.0)]
     changed = with_stage(

@@ -230,7 +230,7 @@ def test_the_step_of_a_script_is_replayed_where_it_does_not_train(profile: Profi
         assert (cannot_replay(changed.replayed) is None) is proves
     assert cannot_replay({}) is None
     assert profile.training is not None
-    profile.training.consumer = "graph"
+    profile.training.consumer = "graph-loop"
     assert cannot_verify(profile) is not None
     assert cannot_verify(profile, rerun=False) is None
 

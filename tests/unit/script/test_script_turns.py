@@ -156,6 +156,30 @@ def test_a_turn_counts_steps_and_nothing_that_is_between(monkeypatch: pytest.Mon
     assert sum(block.freeing_seconds for block in channel.of(TurnEnded)) >= 4
 
 
+def test_a_function_that_takes_the_batches_is_followed_by_the_model_of_its_iterator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, channel, time = told(monkeypatch, [TurnRequest("block", 0.2, 4, 0.02) for _ in range(3)])
+    iterator, began = Dataset(), time.ns
+    run._in_python = SimpleNamespace(is_set=lambda: False, wait=lambda _: time.pass_ms(20))  # type: ignore[assignment]
+    run._follower = SimpleNamespace()  # type: ignore[assignment]  # the test's own thread
+    run.kept = Dataset()  # type: ignore[attr-defined]
+    run._observer.iterator_made(run.kept, iterator, time.ns)
+
+    def model(_iterator: object) -> tuple[int, list[int]]:
+        """A batch every 5 ms, but while the process was stopped."""
+        stopped = 900 * (3 - len(channel.turns))
+        return 1 + int(((time.ns - began) / 1e6 - stopped) / 5), [2_000] * 100
+
+    monkeypatch.setattr(script_turns, "read_model", model)
+    with pytest.raises(EndedError):
+        run._follow_graph()
+    assert isinstance(channel.sent[0], Built)
+    assert len(blocks(channel)) == 3
+    assert all(steps >= 40 and ms == pytest.approx(5, abs=0.01) for steps, ms in blocks(channel))
+    assert all(block.wait_seconds is None for block in channel.of(TurnEnded))
+
+
 def test_other_datasets_are_no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel, time = told(monkeypatch, [TurnRequest("block", 0.2, 4)])
     monkeypatch.setattr("pipeprof.profiles.worker.script.observer.users_place", lambda: Place(MAIN.file, MAIN.line + 1))
@@ -279,8 +303,8 @@ def test_further_processes_are_about_the_dataset_of_the_run(tmp_path: Any) -> No
     assert again(settings, SimpleNamespace(training=None)) is settings  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("consumer", "may"), [("loop", True), ("fit", True), ("graph", False), ("graph-loop", False)])
-def test_a_loop_inside_of_tensorflow_takes_no_turns(consumer: Any, may: bool) -> None:
+@pytest.mark.parametrize(("consumer", "may"), [("loop", True), ("fit", True), ("graph", True), ("graph-loop", False)])
+def test_a_loop_over_a_dataset_inside_of_tensorflow_takes_no_turns(consumer: Any, may: bool) -> None:
     why = not_in_turns(profile(consumer=consumer))
     assert (why is None) is may
     assert may or "tf.function" in (why or "")

@@ -30,8 +30,8 @@ from pipeprof.profiles.verify.plan import (
     too_long,
     turns_of,
 )
+from pipeprof.profiles.verify.stages import headspace_of
 from pipeprof.profiles.verify.trials import NOTHING, Reserved, Trial, Trials, write_into
-from pipeprof.profiles.verify.verify import headspace_of
 
 Recorded = Callable[[str], Profile]
 GIB = 1 << 30

@@ -145,6 +145,33 @@ def test_what_promises_little_does_not_take_the_time_of_a_large_gain(
     assert run.came[0] == first
 
 
+def test_the_first_change_without_a_cache_needs_time_for_the_fewest_pairs_alone(run: Any) -> None:
+    asked: list[bool] = []
+
+    class Late(Trials):
+        def too_long(self, _budget: float, _further: float, *, early: bool) -> str:
+            asked.append(early)
+            return "the budget was used up"
+
+    for measured in (None, cached("cache", 66.0), proposed("b", 1.2)):
+        if measured is not None:
+            run._measured.append(Tried(module.proposal_of(measured), 1.0))
+        module._Verification._try(run, Late(), proposed("a", 1.1))  # type: ignore[arg-type]
+    assert asked == [True, True, False]
+
+
+def test_why_stored_batches_say_nothing_is_told(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Short(Trials):
+        def look(self, *_: object) -> str:
+            return "not tried: the script finished before enough steps were measured"
+
+    monkeypatch.setattr(run, "_begin", lambda _: None)
+    monkeypatch.setattr(run, "_note_mode", lambda _: None)
+    run._find_headspace(Short())
+    assert run._profile.headspace is None
+    assert run._undecided == ["the script with stored batches: the script finished before enough steps were measured"]
+
+
 @pytest.mark.parametrize(("limit", "came"), [("cpu", ["a"]), ("serial-stage", ["p", "a"])])
 def test_no_time_goes_into_a_prefetch_where_the_cores_are_full(
     run: Any, profile: Profile, limit: Any, came: list[str]
