@@ -160,22 +160,6 @@ def test_the_first_change_without_a_cache_needs_time_for_the_fewest_pairs_alone(
     assert asked == [True, True, False]
 
 
-@pytest.mark.parametrize(("rerun", "runs"), [(True, [([], [])]), (False, [])])
-def test_a_script_that_runs_again_always_tells_what_its_step_takes_alone(
-    recorded: Callable[[str], Profile], monkeypatch: pytest.MonkeyPatch, *, rerun: bool, runs: list[object]
-) -> None:
-    found = recorded("script-fit").model_copy(deep=True)
-    assert found.verdict is not None
-    found.findings, found.verdict.bound = [], "step"
-    found.proposals.clear()
-    settings = RunSettings(parse_target("train.py", scripts=True), None, ["pipeprof"], rerun=rerun, lock=False)
-    came: list[object] = []
-    monkeypatch.setattr(module, "guesses", lambda *_: [])
-    monkeypatch.setattr(module._Verification, "run", lambda _self, first, further, _: came.append((first, further)))
-    module.verify(found, settings, 60.0, Silent(), reload=None)
-    assert came == runs
-
-
 def test_why_stored_batches_say_nothing_is_told(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     class Short(Trials):
         def look(self, *_: object) -> str:
