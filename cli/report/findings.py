@@ -162,10 +162,11 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
         # It may begin with a stage's name.
         sentence, *advice = (f"Even{text.removeprefix('even')}" if text.startswith("even ") else text).split("\n")
         # That a bound is not known says nothing; what to do there does.
-        if complete or not (sentence.startswith(_UNKNOWN_BOUND) or _NO_BOUND in sentence):
+        said = complete or not (sentence.startswith(_UNKNOWN_BOUND) or _NO_BOUND in sentence)
+        if said:
             yield Prose(sentence, hang=2, style="" if complete else "dim", spare=0 if alone else 8)
         if advice:
-            yield Prose(advice[0], indent=4, hang=2, spare=0 if alone or advice[1:] else _AFTER_TABLES)
+            yield Prose(advice[0], indent=4 if said else 2, hang=2, spare=0 if alone or advice[1:] else _AFTER_TABLES)
         if advice[1:]:
             yield Code("\n".join(advice[1:]), indent=4, wrap=True, python=True, spare=0 if alone else 9)
 
@@ -658,7 +659,7 @@ def _is_decided(done: Verification) -> bool:
     open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
     if any(_OUT_OF_BUDGET in group.reason for group in done.not_tried):
         return False
-    return bool(done.without_gain) or bounded or not open_ones
+    return bool(done.without_gain) or bounded or not (open_ones or done.bounds)
 
 
 def _is_open(bound: str) -> bool:

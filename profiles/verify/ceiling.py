@@ -38,7 +38,7 @@ from pipeprof.profiles.lines import (
 )
 from pipeprof.profiles.propose.finding import MEASURED, finding_of
 from pipeprof.profiles.propose.proposal import Proposal, tunes_process
-from pipeprof.profiles.protocol.turns import ReplayJob
+from pipeprof.profiles.protocol.turns import ReplayJob, TurnEnded
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, as_one, top_cpu_groups, unknown_stages
 from pipeprof.profiles.verify.alternatives import is_worth_a_try
@@ -499,11 +499,13 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     if judgement is None or evidence is None or judgement.speedup is None:
         finding.reason = f"no upper bound: {trial.reason.removeprefix('not tried: ')}"
         return
-    speedup, own = judgement.speedup, _share_of_replay(evidence)
-    if own > _MOST_OF_REPLAY:
+    speedup = judgement.speedup
+    if _share_of_replay(evidence) > _MOST_OF_REPLAY:
         # The difference of two times that are nearly the same says nothing: what the replay takes itself counts then.
-        least = replace(speedup, mean=speedup.mean + math.log1p(-own)) if own < 1 else None
-        if least is None or trial.status != "kept" or least.low <= 1 or least.high > _WIDEST * least.low:
+        evidence = _with_replay(evidence)
+        least = evidence.speedup()
+        few = len(evidence.ratios()) < QUICK.early
+        if least is None or few or least.low <= 1 or least.high > _WIDEST * least.low:
             finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
             return
         ends = {"speedup": least.value, "low": least.low, "high": least.high}
@@ -545,6 +547,18 @@ def _share_of_replay(evidence: Evidence) -> float:
     own = sum(block.own_seconds for block in blocks)
     left = sum(block.seconds if block.wait_seconds is None else block.wait_seconds for block in blocks)
     return own / (own + left) if own else 0.0
+
+
+def _with_replay(evidence: Evidence) -> Evidence:
+    """The same blocks with the time of handing the replay out in them."""
+
+    def whole(block: TurnEnded) -> TurnEnded:
+        own, wait = block.own_seconds, block.wait_seconds
+        waited = wait + own if wait is not None else None
+        return replace(block, seconds=block.seconds + own, wait_seconds=waited, own_seconds=0.0)
+
+    rounds = [{name: whole(block) for name, block in blocks.items()} for blocks in evidence.rounds]
+    return replace(evidence, rounds=rounds)
 
 
 def is_for_a_step_only(profile: Profile, finding: Finding) -> bool:

@@ -101,8 +101,9 @@ def _verify(  # noqa: PLR0917 - what a verification has
     further = by_worth(profile, [*profile.proposals, *guessed])
     for finding in (*findings, *further):
         finding.cache = kept_by(profile, finding.edits)
-    hides_its_wait = settings.rerun and profile.gains_are_bounds and only is None
-    if not (findings or further or hides_its_wait or (pays(profile) and ceiling.further_bounds(profile, ()))):
+    # A pipeline that keeps up may do so on the cores of the step: stored batches tell what it costs a training.
+    measures_step = settings.rerun and profile.target.kind == "script" and only is None
+    if not (findings or further or measures_step or (pays(profile) and ceiling.further_bounds(profile, ()))):
         return
     if (reason := plans.cannot_verify(profile)) is not None:
         for finding in findings:
@@ -270,6 +271,7 @@ class _Verification:
             return
         speedup = evidence.speedup()
         self._profile.headspace = headspace_of(interval.mean, speedup) if speedup is not None else None
+        self.finish()
 
     def _note_mode(self, trials: Trials) -> None:
         """Take the mode that a trial had to change to."""

@@ -71,7 +71,7 @@ def replacements(
             groups.setdefault(text, []).append(op)
     costs = {text: sum(op.ms_per_batch for op in members) / whole for text, members in groups.items()}
     largest = [text for text in sorted(costs, key=lambda text: -costs[text]) if costs[text] >= NAMED_FROM][:_MOST]
-    texts = [f"{_names(groups[text])} {percent(costs[text])}: {text}" for text in largest]
+    texts = [f"{_named(groups[text], whole)}: {text}" for text in largest]
     small = share_of_small_ops(stage)
     if small >= SMALL_FROM and stage.loops:
         texts.insert(0, f"replace its loop by ops on whole tensors, {percent(small)} of its time")
@@ -164,7 +164,7 @@ def _divided(stage: Stage, whole: float) -> list[str]:
     if share < NAMED_FROM:
         return []
     return [
-        f"{_names(steady)} {percent(share)}: not dependent on the random numbers of {stage_name(stage)}, so do it in "
+        f"{_named(steady, whole)}: not dependent on the random numbers of {stage_name(stage)}, so do it in "
         "a map of its own, with a cache after it"
     ]
 
@@ -177,7 +177,16 @@ def _instead() -> tuple[tuple[str, dict[str, str]], ...]:
     return tuple((kind, {"": choices} if isinstance(choices, str) else choices) for kind, choices in found)
 
 
+def _named(ops: Sequence[OpCost], whole: float) -> str:
+    """Name the ops that take most of what all of them take, with the share of these in the whole."""
+    shown = _largest(ops)
+    return f"{_names(ops)} {percent(sum(op.ms_per_batch for op in shown) / whole)}"
+
+
 def _names(ops: Sequence[OpCost]) -> str:
-    ordered = sorted(ops, key=lambda op: -op.ms_per_batch)
+    return listed([op.op for op in _largest(ops)])
+
+
+def _largest(ops: Sequence[OpCost]) -> list[OpCost]:
     much = _MUCH * sum(op.ms_per_batch for op in ops)
-    return listed([op.op for op in ordered[:_MOST] if op.ms_per_batch >= much])
+    return [op for op in sorted(ops, key=lambda op: -op.ms_per_batch)[:_MOST] if op.ms_per_batch >= much]

@@ -645,6 +645,8 @@ def test_a_bound_that_is_not_decided_decides_nothing(found: Profile) -> None:
     made.verification.without_gain, made.verification.tried = [], 0
     made.verification.bounds = ["without decode at most 1.02×"]
     assert "Not finished" not in report(made, width=100)
+    made.verification.bounds = ["decode: no upper bound: of the time without decode, most is that of its replay"]
+    assert "Not finished  no change could be tried" in report(made, width=100)
     made.verification.bounds = ["unknown upper bound of decode: too few pairs: 3.08× in 4 pairs"]
     made.verification.not_tried = [NotTried(reason="no time", changes=["spec.yaml:9 num_parallel_calls: 1 → 8"])]
     text = report(made, width=100)
@@ -753,7 +755,7 @@ def test_why_a_bound_is_not_known_is_no_sentence_above_its_advice(found: Profile
     assert made.verification is not None
     made.verification.bounds = ["decode: no upper bound: filter after it depends on the values\nstore what it makes"]
     assert "no upper bound" not in report(made, width=120)
-    assert "store what it makes" in report(made, width=120)
+    assert "\n  store what it makes" in report(made, width=120)
     assert "decode: no upper bound: filter after it" in full(made, width=120)
 
 

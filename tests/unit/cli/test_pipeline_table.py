@@ -16,6 +16,7 @@ from pipeprof.cli.text.rows import rows_per_line, write_inputs
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import LedgerEntry
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
 from pipeprof.profiles.document.store import load_profile
@@ -113,6 +114,12 @@ def test_views_are_no_bytes_of_a_buffer() -> None:
         assert "views" in text
         assert "27" not in text
         assert "5.00" in text
+    # The ledger is of the peak, which may have been before there were buffers.
+    shown.memory.ledger = []
+    shown.warnings = [Message(code="stages-alias", message="views", stages=["stages.0"])]
+    text = on_one_screen(shown, 100)
+    assert "views" in text
+    assert "27" not in text
 
 
 def test_options_are_told() -> None:

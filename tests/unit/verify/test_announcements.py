@@ -243,8 +243,8 @@ def test_what_a_replay_that_is_too_optimistic_shows_is_no_proof(
     assert "proven" not in (profile.verdict.sentence if profile.verdict else "")
 
 
-@pytest.mark.parametrize(("hidden", "rerun", "begun"), [(True, True, 1), (True, False, 0), (False, True, 0)])
-def test_a_script_that_hides_its_wait_runs_again_also_where_nothing_is_to_be_tried(
+@pytest.mark.parametrize(("hidden", "rerun", "begun"), [(True, True, 1), (True, False, 0), (False, True, 1)])
+def test_a_script_runs_again_also_where_nothing_is_to_be_tried(
     recorded: Recorded, function: Path, monkeypatch: pytest.MonkeyPatch, *, hidden: bool, rerun: bool, begun: int
 ) -> None:
     profile = recorded("input-bound").model_copy(deep=True)

@@ -143,6 +143,12 @@ def test_the_costliest_ops_have_what_could_replace_them() -> None:
     assert "do less in it" not in text
 
 
+def test_the_share_of_ops_is_that_of_those_that_are_named() -> None:
+    ops = {"SelectV2": 4.0, "Sub": 2.0, "AddV2": 2.0, "Mul": 1.0, "Cast": 0.2}
+    text = replacements(a_map(ops=ops, steady_ops=None, random=False))
+    assert text.startswith("SelectV2, Sub and AddV2 80 %: ")
+
+
 def test_many_small_ops_are_called_once_per_batch() -> None:
     text = replacements(a_map(ops={"Mul": 0.2}, steady_ops=None, random=False))
     assert text == "small ops 98 %: each costs a call, so call prepare once per batch, after .batch(…)"
