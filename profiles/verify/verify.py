@@ -271,6 +271,8 @@ class _Verification:
             return
         speedup = evidence.speedup()
         self._profile.headspace = headspace_of(interval.mean, speedup) if speedup is not None else None
+        if speedup is not None and self._profile.headspace is None:
+            self._undecided.append(f"the script with stored batches: undecided: {ceiling.in_words(speedup)}")
         self.finish()
 
     def _note_mode(self, trials: Trials) -> None:

@@ -129,21 +129,26 @@ class ScriptTurns(MainDatasetJob, TurnRun):
     def _follow_graph(self) -> None:
         """Count the steps of a tf.function that takes the batches, until Python requests one."""
         while not self._in_python.wait(LOOK_SECONDS):
-            main = self._main
+            # A strategy takes batches before Python requests one: it waits here while a turn is awaited.
             with self._folding:
-                if main is None or self._in_python.is_set():
-                    continue
-                folded = main.fold(time.perf_counter_ns(), read_model)
-            if not folded.readings:
-                continue
-            if self._counting is None:
-                self._begin_turns()
-            else:
-                self._follow(main, self._counting, folded)
-            if self._resumed:
-                # The process was stopped: what it did until now belongs to no turn.
-                self._resumed = False
-                main.fold(time.perf_counter_ns(), read_model)
+                if self._main is not None and not self._in_python.is_set():
+                    self._follow_model(self._main)
+
+    def _follow_model(self, main: Consumer) -> None:
+        try:
+            folded = main.fold(time.perf_counter_ns(), read_model)
+        except Exception as error:
+            self._refuse(f"its steps could not be followed: {type(error).__name__}: {error}")
+        if not folded.readings:
+            return
+        if self._counting is None:
+            self._begin_turns()
+        else:
+            self._follow(main, self._counting, folded)
+        if self._resumed:
+            # The process was stopped: what it did until now belongs to no turn.
+            self._resumed = False
+            main.fold(time.perf_counter_ns(), read_model)
 
     def _begin_turns(self) -> None:
         if self._built is not None:

@@ -172,12 +172,27 @@ def test_a_function_that_takes_the_batches_is_followed_by_the_model_of_its_itera
         return 1 + int(((time.ns - began) / 1e6 - stopped) / 5), [2_000] * 100
 
     monkeypatch.setattr(script_turns, "read_model", model)
+    next_turn, kept = channel.next_turn, []
+    # A request of the script's thread waits meanwhile.
+    monkeypatch.setattr(channel, "next_turn", lambda: (kept.append(run._folding.locked()), next_turn())[1])
     with pytest.raises(EndedError):
         run._follow_graph()
+    assert kept == [True] * 4
     assert isinstance(channel.sent[0], Built)
     assert len(blocks(channel)) == 3
     assert all(steps >= 40 and ms == pytest.approx(5, abs=0.01) for steps, ms in blocks(channel))
     assert all(block.wait_seconds is None for block in channel.of(TurnEnded))
+
+
+def test_a_model_that_cannot_be_read_says_nothing_against_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, channel, _ = told(monkeypatch, [])
+    run._in_python = SimpleNamespace(is_set=lambda: False, wait=lambda _: None)  # type: ignore[assignment]
+    run._main = SimpleNamespace(fold=lambda *_: 1 / 0)  # type: ignore[assignment]
+    with pytest.raises(EndedError):
+        run._follow_graph()
+    assert [refused.reason for refused in channel.of(EditRefused)] == [
+        "its steps could not be followed: ZeroDivisionError: division by zero"
+    ]
 
 
 def test_other_datasets_are_no_steps(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished, Verdict
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import DataSize
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
@@ -170,6 +172,11 @@ def test_why_stored_batches_say_nothing_is_told(run: Any, monkeypatch: pytest.Mo
     run._find_headspace(Short())
     assert run._profile.headspace is None
     assert run._undecided == ["the script with stored batches: the script finished before enough steps were measured"]
+    speedup = Interval(0.3, 0.2, 5, 6)
+    monkeypatch.setattr(Short, "look", lambda *_: SimpleNamespace(speedup=lambda: speedup))
+    run._find_headspace(Short())
+    assert run._profile.headspace is None
+    assert run._undecided[1].startswith("the script with stored batches: undecided: 1.35× (0.")
 
 
 @pytest.mark.parametrize(("limit", "came"), [("cpu", ["a"]), ("serial-stage", ["p", "a"])])
