@@ -32,7 +32,7 @@ from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.time.verdict import conclude
-from pipeprof.profiles.verify import bound_advice, ceiling, overlap
+from pipeprof.profiles.verify import bound_advice, ceiling, judge_edit, overlap
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, is_refused_graph, promises, time_for_best
@@ -272,7 +272,7 @@ class _Verification:
         speedup = evidence.speedup()
         self._profile.headspace = headspace_of(interval.mean, speedup) if speedup is not None else None
         if speedup is not None and self._profile.headspace is None:
-            self._undecided.append(f"the script with stored batches: undecided: {ceiling.in_words(speedup)}")
+            self._undecided.append(f"the script with stored batches: undecided: {judge_edit.in_words(speedup)}")
         self.finish()
 
     def _note_mode(self, trials: Trials) -> None:
