@@ -67,18 +67,31 @@ def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:
     return sorted(known, key=lambda finding: -worth(finding))
 
 
-def in_turn(reported: Iterable[Finding], further: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+def in_turn(
+    reported: Iterable[Finding],
+    further: Sequence[Finding],
+    guessed: Iterable[Finding] = (),
+    can_try: Callable[[Finding], bool] = lambda _finding: True,
+) -> tuple[list[Finding], list[Finding]]:
     """Return all edits in the order of their predicted effect, those to try before upper bounds and those after.
+
+    A cache gains on a sample that fits into memory: none is tried before a change that may gain on all of the data.
 
     Args:
         reported: Findings, in the order in which those of the same worth are tried.
         further: Edits that are reported only if they help; the second part begins with the first of them that does not
             promise a good gain.
+        guessed: Edits that no rule proposes, all in the second part.
     """
     unsure = [finding for finding in further if not promises(finding)]
     ranked = sorted([*reported, *further], key=lambda finding: -worth(finding))
-    first = next((at for at, finding in enumerate(ranked) if any(finding is one for one in unsure)), len(ranked))
-    return ranked[:first], ranked[first:]
+    at = next((at for at, finding in enumerate(ranked) if any(finding is one for one in unsure)), len(ranked))
+    first, rest = ranked[:at], [*ranked[at:], *guessed]
+    lasting = [[finding for finding in part if finding.cache is None and can_try(finding)] for part in (first, rest)]
+    if lasting[0] or not lasting[1]:
+        return first, rest
+    caches = [finding for finding in first if finding.cache is not None]
+    return [finding for finding in first if finding.cache is None], [*caches, *rest]
 
 
 def model_of(profile: Profile) -> Callable[[Sequence[PipelineEdit]], Prediction | None]:

@@ -358,6 +358,15 @@ def to_try(profile: Profile) -> list[Finding]:
     return by_worth(profile, [finding for finding in profile.findings or () if finding.status == "unverified"])
 
 
+def leave_all_but(profile: Profile, only: Finding) -> None:
+    """Make the change of an earlier profile the only one that is proposed, with what this run predicts for it."""
+    known = (one for one in (*(profile.findings or ()), *profile.proposals) if one.edits == only.edits)
+    chosen = next(known, None) or only.model_copy(update={"status": "unverified", "measured": None, "unfinished": None})
+    chosen.reason = None
+    profile.findings = [chosen]
+    profile.proposals.clear()
+
+
 def too_long(pace: Pace, left: float, budget: float, *, first: bool, pairs: int, further: float = 0.0) -> str | None:
     """Return why an edit, with the further seconds that it needs, does not fit into the time left, in words.
 

@@ -90,7 +90,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     budget, spent = seconds
     reclassify(profile)
     if only is not None:
-        _leave_all_but(profile, only)
+        plans.leave_all_but(profile, only)
     findings = plans.to_try(profile)
     settings, loaded = again(settings, profile), settings.loaded
     guessed = [
@@ -131,15 +131,6 @@ def _verify(  # noqa: PLR0917 - what a verification has
         progress.close()
     withhold_findings(profile)
     run.finish()
-
-
-def _leave_all_but(profile: Profile, only: Finding) -> None:
-    """Make the change of an earlier profile the only one that is proposed, with what this run predicts for it."""
-    known = (one for one in (*(profile.findings or ()), *profile.proposals) if one.edits == only.edits)
-    chosen = next(known, None) or only.model_copy(update={"status": "unverified", "measured": None, "unfinished": None})
-    chosen.reason = None
-    profile.findings = [chosen]
-    profile.proposals.clear()
 
 
 class _Verification:
@@ -192,6 +183,7 @@ class _Verification:
         self._bounds: list[tuple[str, Sequence[str]]] = []
         self._not_tried: dict[str, list[str]] = {}
         self._lacking: int | None = None
+        self._without_time: list[tuple[Finding, str]] = []
         self._bounded: dict[tuple[str, ...], Trial | None] = {}
         self._later: list[tuple[Finding, Sequence[str], str]] = []
         self._baseline: Baseline | None = "as-it-is"
@@ -222,14 +214,14 @@ class _Verification:
             late = [finding for finding in (*findings, *further) if self._can_wait(finding)]
             soon = [finding for finding in further if not self._can_wait(finding)]
             guessed, sure = [one for one in soon if is_guess(one)], [one for one in soon if not is_guess(one)]
-            first, rest = in_turn([finding for finding in findings if not self._can_wait(finding)], sure)
+            first, rest = in_turn([one for one in findings if not self._can_wait(one)], sure, guessed, self.can_try)
             # What cannot be tried comes first: time is kept for its upper bound.
             kept = self._try_all(trials, sorted(first, key=self.can_try))
             self._try_other_dispatch(trials, findings)
             bounded = self._bound_proposals(trials, without_edit)
             # What the bottleneck costs at most is known before anything is guessed.
             self._find_bounds(trials, [*findings, *further], bounded, most=1)
-            rest = sorted([*rest, *guessed], key=lambda finding: -worth(finding))
+            rest = sorted(rest, key=lambda finding: -worth(finding))
             proposed = [*findings, *kept, *self._try_all(trials, rest), *self._try_all(trials, late)]
             self._try_combined(trials, proposed)
             self._try_with_more(trials)
@@ -329,13 +321,14 @@ class _Verification:
         """Whether the edit of a finding can be tried on this pipeline."""
         return self.why_not(finding) is None
 
-    def leave_out(self, finding: Finding, reason: str | None) -> None:
-        """Note why a change that is no finding is not tried; nothing without a reason."""
-        if (
-            reason is not None
-            and not is_refused_graph(finding, reason)
-            and overlap.may_gain(self._profile, finding, self._limit)
-        ):
+    def leave_out(self, finding: Finding, reason: str | None, *, expected: bool = False) -> None:
+        """Note why a change that is no finding is not tried; nothing without a reason.
+
+        Args:
+            expected: Whether its reader expects a result, whatever is predicted.
+        """
+        expected = expected or overlap.may_gain(self._profile, finding, self._limit)
+        if reason is not None and expected and not is_refused_graph(finding, reason):
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
             text = plans.as_change(self._profile, finding)
             if text not in (found := self._not_tried.setdefault(reason, [])):
@@ -503,6 +496,10 @@ class _Verification:
         """Leave out what a change has made needless."""
         for finding in ceiling.drop_needless(self._profile, tried, self._no_help):
             self.leave_out(finding, "another change that was measured does it")
+        lasting = [one for one in self._without_time if self._is_first_lasting(one[0])]
+        if lasting and kept_of(self._profile):
+            # Beside a cache alone, what may be gained without one has a word.
+            self.leave_out(*lasting[0], expected=True)
         self._bounds = [one for one in self._bounds if not ceiling.is_left_less(self._profile, one[1])]
 
     def _take_bound(self, finding: Finding) -> None:
@@ -546,9 +543,10 @@ class _Verification:
         """Try edits in the order of the queue; return the kept ones of those that the profile does not report yet."""
         kept, waiting = [], list(candidates)
         while waiting:
-            finding = self._next(trials, waiting)
+            finding = self._next(waiting)
             waiting = [one for one in waiting if one is not finding]
             reported, bound = self._is_reported(finding), self._reserved()
+            before_cache = self._is_first_lasting(finding) and any(one.cache is not None for one in waiting)
             best = not self._tried and (reported or promises(finding))
             # The best one is tried whatever else is planned, though no longer than it needs.
             good = [one for one in waiting if self.can_try(one) and (self._is_reported(one) or promises(one))]
@@ -563,7 +561,9 @@ class _Verification:
                 if finding.status == "kept":
                     kept += self._take(finding, [one for one in kept_of(self._profile) if builds_on(finding, one)])
                     continue
-                if finding.unfinished is not None and overlap.may_gain(self._profile, finding, self._limit):
+                if finding.unfinished is not None and (
+                    before_cache or overlap.may_gain(self._profile, finding, self._limit)
+                ):
                     # Nothing else would state that it was not decided.
                     self._profile.findings = [*(self._profile.findings or ()), finding]
                     continue
@@ -584,19 +584,18 @@ class _Verification:
         """Whether a change was measured that gains on all of the data, not on a sample that fits into memory."""
         return any(not one.proposal.caches for one in self._measured)
 
-    def _next(self, trials: Trials, waiting: Sequence[Finding]) -> Finding:
+    def _next(self, waiting: Sequence[Finding]) -> Finding:
         """The next one of those that wait: what cannot be tried in its place, else the first one of the queue."""
         if not self.can_try(waiting[0]):
             return waiting[0]
         candidates = [finding for finding in waiting if self.can_try(finding)]
         queue = in_order(candidates, self._seconds, self._measured, proposal=proposal_of)
-        if self._has_lasting:
-            return queue[0]
-        # What gains on all of the data is measured before what gains on a sample that fits into memory; but what is
-        # expected to gain little does not take the time of a large gain.
-        lasting = next((finding for finding in queue if finding.cache is None), queue[0])
-        both = trials.left() >= self._seconds(lasting) + self._seconds(queue[0])
-        return lasting if both or promises(lasting) or not promises(queue[0]) else queue[0]
+        # What gains on all of the data is measured before what gains on a sample that fits into memory.
+        return next(filter(self._is_first_lasting, queue), queue[0])
+
+    def _is_first_lasting(self, finding: Finding) -> bool:
+        """Whether a change would be the first one that may gain on all of the data: it is measured, or named."""
+        return finding.cache is None and not self._has_lasting
 
     def _seconds(self, finding: Finding) -> float:
         """Seconds that a trial takes: a cache fills, and another pipeline to compare with is started."""
@@ -612,8 +611,9 @@ class _Verification:
             return False
         seconds = reserved + filling(self._profile, finding.edits).trial_seconds
         fits = trials.fits(QUICK.early, seconds)
-        if not fits and overlap.may_gain(self._profile, finding, self._limit):
-            self.leave_out(finding, trials.refusal or self._used_up())
+        if not fits:
+            self._without_time.append((finding, trials.refusal or self._used_up()))
+            self.leave_out(*self._without_time[-1])
         return fits
 
     def _used_up(self) -> str:

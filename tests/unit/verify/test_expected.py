@@ -147,3 +147,18 @@ def test_upper_bounds_come_before_the_first_further_edit_that_promises_little() 
     first, rest = in_turn(reported, further)
     assert [one.rule for one in first] == ["rule", "good"]
     assert [one.rule for one in rest] == ["little", "slight", "unknown", "guess"]
+
+
+def test_no_cache_comes_before_a_change_that_may_gain_on_all_of_the_data() -> None:
+    cache, refused, guess = expecting("cache", 60.0), expecting("refused", 3.0), expecting("guess", None)
+    cache.cache = Kept()
+
+    def can_try(one: Finding) -> bool:
+        return one is not refused
+
+    first, rest = in_turn([cache, refused], [], [guess], can_try)
+    assert ([one.rule for one in first], [one.rule for one in rest]) == (["refused"], ["cache", "guess"])
+    first, rest = in_turn([cache, refused], [], [], can_try)
+    assert ([one.rule for one in first], rest) == (["cache", "refused"], [])
+    first, rest = in_turn([cache, expecting("rule", 1.4)], [], [guess], can_try)
+    assert ([one.rule for one in first], [one.rule for one in rest]) == (["cache", "rule"], ["guess"])

@@ -133,18 +133,33 @@ def test_a_change_without_a_cache_is_measured_before_a_cache(run: Any, profile: 
     assert run.came == ["a", "cache", "b"]
 
 
-@pytest.mark.parametrize(
-    ("predicted", "seconds", "first"),
-    [(1.02, 19.0, "cache"), (1.02, 21.0, "a"), (1.5, 19.0, "a")],
-    ids=["little, no time for both", "time for both", "a gain of its own"],
-)
-def test_what_promises_little_does_not_take_the_time_of_a_large_gain(
-    run: Any, profile: Profile, predicted: float, seconds: float, first: str
+@pytest.mark.parametrize("predicted", [0.99, 1.02, 1.5])
+def test_a_change_without_a_cache_comes_first_whatever_is_predicted(
+    run: Any, profile: Profile, predicted: float
 ) -> None:
     findings = [cached("cache", 66.0), proposed("a", predicted)]
     profile.findings = findings
-    run._try_all(Trials(seconds), findings)
-    assert run.came[0] == first
+    run._try_all(Trials(11.0), findings)
+    assert run.came[0] == "a"
+
+
+@pytest.mark.parametrize(
+    ("kept", "named"), [("cache", ["a"]), ("b", []), (None, [])], ids=["a cache alone", "another", "nothing"]
+)
+def test_what_has_no_time_beside_a_cache_alone_is_named(
+    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch, kept: str | None, named: list[str]
+) -> None:
+    late = proposed("a", 0.99)
+    run._without_time = [(cached("other", 3.0), "no time: --budget 60"), (late, "no time: --budget 60")]
+    if kept is not None:
+        found = cached("cache", 66.0) if kept == "cache" else proposed("b", 1.5)
+        found.status = "kept"
+        profile.findings = [found]
+        run._measured.append(Tried(module.proposal_of(found), 1.5))
+    said: list[tuple[str, bool]] = []
+    monkeypatch.setattr(run, "leave_out", lambda one, _reason, *, expected: said.append((one.rule, expected)))
+    run._drop_needless([])
+    assert [rule for rule, expected in said if expected] == named
 
 
 def test_the_first_change_without_a_cache_needs_time_for_the_fewest_pairs_alone(run: Any) -> None:
@@ -202,6 +217,10 @@ def test_what_is_predicted_to_gain_nothing_is_no_finding_without_an_end(
     run._try_all(Trials(), [proposed("a", predicted)])
     assert len(profile.findings) == (predicted > 1)
     assert len(run._undecided) == (predicted < 1)
+    # Nothing else stands for all of the data where the other change is a cache.
+    profile.findings = []
+    run._try_all(Trials(), [proposed("b", predicted), cached("cache", 66.0)])
+    assert "b" in [one.rule for one in profile.findings]
 
 
 def test_a_change_without_a_finding_names_the_stage_that_it_is_made_at(profile: Profile) -> None:
