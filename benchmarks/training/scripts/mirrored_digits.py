@@ -13,7 +13,7 @@ import tensorflow as tf
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", default="data/digits.npz")
 parser.add_argument("--batch-size", type=int, default=64)
-parser.add_argument("--epochs", type=int, default=4)
+parser.add_argument("--epochs", type=int, default=16)
 args = parser.parse_args()
 
 with np.load(args.data) as f:

@@ -1,7 +1,7 @@
 """Memory of a long run, read seldom; and, once it has grown, which of the user's lines made what stays.
 
 A reading takes 0.2 ms of a core, and the heap 1 ms more; where that is in fragments it takes tens of milliseconds, and
-is left out of most readings. The next one waits until all of them together take 0.12 % of a core. Allocations are
+is left out of most readings. The next one waits until all of them together take 0.1 % of a core. Allocations are
 traced (`tracemalloc`) only when the harness has seen memory grow; readings of that time are marked, as tracing takes
 time and memory itself.
 """
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot
     from pipeprof.profiles.protocol.messages import WorkerMessage
 
-SHARE, HEAP_SHARE = 0.0004, 0.0008
+SHARE, HEAP_SHARE = 0.0004, 0.0006
 """Of one core for readings without the heap, and for the heap's."""
 LEAST_SECONDS = 0.05
 READINGS = 240
