@@ -498,7 +498,7 @@ class _Verification:
             self.leave_out(finding, "another change that was measured does it")
         lasting = [one for one in self._without_time if self._is_first_lasting(one[0])]
         if lasting and kept_of(self._profile):
-            # Beside a cache alone, what may be gained without one has a word.
+            # Where caches alone were kept, the report names what may gain without one.
             self.leave_out(*lasting[0], expected=True)
         self._bounds = [one for one in self._bounds if not ceiling.is_left_less(self._profile, one[1])]
 

@@ -26,8 +26,7 @@ from pipeprof.profiles.fix.fix import _Fixing
 from pipeprof.profiles.harness.harness import target_of
 from pipeprof.profiles.harness.settings import RunSettings, again, main_place, plan
 from pipeprof.profiles.protocol.job import IteratedAt, StepJob
-from pipeprof.profiles.verify.plan import cannot_replay, cannot_verify
-from pipeprof.profiles.verify.verify import _leave_all_but
+from pipeprof.profiles.verify.plan import cannot_replay, cannot_verify, leave_all_but
 from pipeprof.profiles.worker.script.training_facts import ON_GPU
 
 Pipeprof = Callable[..., Any]
@@ -168,7 +167,7 @@ def test_with_rerun_the_change_is_tried_against_the_script_as_it_is(
     known.edit = [Edit.model_validate(to_document(InsertStage("cache", {}, "source")))]
     profile.findings = [known]
     profile.propose([own])
-    _leave_all_but(profile, options["only"])
+    leave_all_but(profile, options["only"])
     assert (profile.findings, profile.proposals) == ([own], [])
 
 
