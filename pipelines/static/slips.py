@@ -210,9 +210,9 @@ def _turn(loop: ast.AST) -> ast.AST:
     """What each turn of a loop or a comprehension runs; the iterables are evaluated before."""
     match loop:
         case ast.ListComp(elt=made) | ast.SetComp(elt=made) | ast.GeneratorExp(elt=made):
-            return ast.Lambda(body=made)
+            return ast.Module([ast.Expr(made)], [])
         case ast.DictComp(key=key, value=value):
-            return ast.Lambda(body=ast.Tuple(elts=[key, value], ctx=ast.Load()))
+            return ast.Module([ast.Expr(key), ast.Expr(value)], [])
     return loop
 
 
