@@ -81,6 +81,8 @@ class _File:
     tree: ast.Module
     functions: dict[str, _FUNCTION] = field(default_factory=dict)
     generators: set[str] = field(default_factory=set)
+    _seen_from: dict[int, dict[str, _FUNCTION]] = field(default_factory=dict)
+    """By scope: the functions that a name in it means; pipelines of one file often call theirs alike."""
 
     def __post_init__(self) -> None:
         self._dotted = Imports(self.tree).dotted
@@ -88,12 +90,24 @@ class _File:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.FunctionDef):
                 self.functions.setdefault(node.name, node)
-            elif isinstance(node, ast.Assign):
-                names = {target.id for target in node.targets if isinstance(target, ast.Name)}
-                if self._makes_generator(node.value):
-                    self.generators |= names
-                elif isinstance(node.value, ast.Lambda):
-                    self.functions |= dict.fromkeys(names - {*self.functions}, node.value)
+            elif isinstance(node, ast.Assign) and self._makes_generator(node.value):
+                self.generators |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        self._note_functions(self.tree, {})
+
+    def _note_functions(self, scope: ast.AST, outer: dict[str, _FUNCTION]) -> None:
+        nodes = list(own_nodes(scope))
+        own: dict[str, _FUNCTION] = {}
+        for node in nodes:
+            if isinstance(node, ast.FunctionDef):
+                own[node.name] = node
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+                own |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
+        self._seen_from[id(scope)] = {**outer, **own}
+        # Methods do not see the names of their class.
+        inner = outer if isinstance(scope, ast.ClassDef) else {**outer, **own}
+        for node in nodes:
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                self._note_functions(node, inner)
 
     def slips(self, function: str | None) -> Iterator[Slip]:
         for root in self._named_from(function) if function in self.functions else [self.tree]:
@@ -122,7 +136,7 @@ class _File:
             if isinstance(node, ast.Expr) and (stage := self._stage_of(node.value, datasets)) is not None:
                 yield self._slip("discarded", node.value, stage, _root_name(node.value))
             if isinstance(node, ast.Call) and (stage := self._stage_of(node, datasets)) is not None:
-                yield from self._drawn(node, stage)
+                yield from self._drawn(node, stage, scope)
             if isinstance(node, _LOOPS):
                 yield from self._first_again(node, datasets)
 
@@ -133,26 +147,28 @@ class _File:
         name = node.func.attr
         return name if name in STAGES and self._datasets.is_dataset(node.func.value, datasets) else None
 
-    def _drawn(self, call: ast.Call, stage: str) -> Iterator[Slip]:
+    def _drawn(self, call: ast.Call, stage: str, scope: ast.AST) -> Iterator[Slip]:
         """Random numbers of NumPy or Python in a function that TensorFlow traces once."""
         # The function of `apply` is called once, with the dataset.
         row = traits(stage)
         given = [*call.args[:1], *(one.value for one in call.keywords if one.arg in TENSORFLOWS_FUNCTIONS)]
         if row.python_iterator or row.opaque or not given:
             return
-        for function in self._given(given[0]):
+        for function in self._given(given[0], scope):
             for node in self._traced(function, set()):
                 if self._draws(node):
                     yield self._slip("drawn-once", node, stage, None)
 
-    def _given(self, node: ast.AST) -> list[_FUNCTION]:
+    def _given(self, node: ast.AST, scope: ast.AST) -> list[_FUNCTION]:
         """The function that an expression is: by its name, a method of `self`, or one with arguments filled in."""
         match node:
             case ast.Lambda():
                 return [node]
             case ast.Call(args=[function, *_]) if self._dotted(node.func) == "functools.partial":
-                return self._given(function)
-            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self"), attr=name) if name in self.functions:
+                return self._given(function, scope)
+            case ast.Name(id=name) if (named := self._seen_from.get(id(scope), {}).get(name)) is not None:
+                return [named]
+            case ast.Attribute(value=ast.Name(id="self"), attr=name) if name in self.functions:
                 return [self.functions[name]]
         return []
 
@@ -172,7 +188,7 @@ class _File:
                 if self._dotted(node.func).rpartition(".")[2] in _OUT_OF_GRAPH:
                     todo += node.args[1:]
                     continue
-                for called in self._given(node.func):
+                for called in self._given(node.func, function):
                     yield from self._traced(called, seen)
             todo += ast.iter_child_nodes(node)
 

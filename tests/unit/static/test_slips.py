@@ -103,6 +103,11 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
             "ds = tf.data.Dataset.range(9)\nwhile True:\n  x = next(ds.as_numpy_iterator())\n",
             ("first-again", "next(ds.as_numpy_iterator())"),
         ),
+        (
+            "def a():\n  def f(x):\n    return x\n  return tf.data.Dataset.range(9).map(f)\n"
+            "def b():\n  def f(x):\n    return x * np.random.rand()\n  return tf.data.Dataset.range(9).map(f)\n",
+            ("drawn-once", "np.random.rand()"),
+        ),
     ],
 )
 def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> None:
@@ -137,6 +142,8 @@ def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> No
         "for i in range(3):\n  ds = tf.data.Dataset.range(i)\n  x = next(iter(ds))\n",
         "values = {1, 2}\nwhile values:\n  values.discard(next(iter(values)))\n",
         "ds = tf.data.Dataset.range(9)\nit = iter(ds)\nwhile True:\n  next(it)\n",
+        "def a():\n  def f():\n    return np.random.rand()\n  return f()\n"
+        "def b():\n  def f(x):\n    return x\n  return tf.data.Dataset.range(9).map(f)\n",
         "ds = tf.data.Dataset.range(9)\nx = [row for row in next(iter(ds))]\n",
         "ds = tf.data.Dataset.range(9)\nx = [next(iter(ds)) for ds in (ds, ds.skip(3))]\n",
         "ds = tf.data.Dataset.range(9)\nfor ds in (ds, ds.skip(3)):\n  print(next(iter(ds)))\n",
