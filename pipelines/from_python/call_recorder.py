@@ -11,6 +11,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import CodeType, FrameType, FunctionType
 from typing import Any, Final, Literal, TypeAlias
@@ -160,23 +161,26 @@ def _operators(tf: Any) -> Iterator[tuple[Any, Public]]:
 
 
 def _datasets(tf: Any) -> Iterator[tuple[Any, Public]]:
-    yield tf.data.Dataset.apply, Public("apply", "apply", inspect.signature(tf.data.Dataset.apply))
-    for kind, known in (("source", sources()), ("stage", stages())):
-        for name in known:
-            holder = known[name].holder
-            # A function that is both counts as the method.
-            both = kind == "source" and name in stages()
-            if both or traits(name).opaque or holder not in _DATASETS:
-                continue
-            attribute = functools.reduce(lambda at, part: getattr(at, part, None), [*holder.split(".")[1:], name], tf)
-            is_class = inspect.isclass(attribute)
-            target: Any = attribute.__init__ if is_class else attribute
-            signature = _signature(target)
-            if target is None or signature is None:
-                continue
-            factory = kind == "stage" and holder != "tf.data.Dataset"
-            draws = holder == _KERAS and "seed" in signature.parameters
-            yield target, Public(name, "factory" if factory else kind, signature, made=is_class, draws=draws)
+    # The classes of `tf.compat.v1` are others, and call these.
+    for module in (tf, tf.compat.v1):
+        yield module.data.Dataset.apply, Public("apply", "apply", inspect.signature(module.data.Dataset.apply))
+        for kind, known in (("source", sources()), ("stage", stages())):
+            for name in known:
+                holder = known[name].holder
+                # A function that is both counts as the method.
+                both = kind == "source" and name in stages()
+                if both or traits(name).opaque or holder not in _DATASETS:
+                    continue
+                path = [*holder.split(".")[1:], name]
+                attribute = functools.reduce(lambda at, part: getattr(at, part, None), path, module)
+                is_class = inspect.isclass(attribute)
+                target: Any = attribute.__init__ if is_class else attribute
+                signature = _signature(target)
+                if target is None or signature is None:
+                    continue
+                factory = kind == "stage" and holder != "tf.data.Dataset"
+                draws = holder == _KERAS and "seed" in signature.parameters
+                yield target, Public(name, "factory" if factory else kind, signature, made=is_class, draws=draws)
 
 
 def _tables(tf: Any) -> Iterator[tuple[Any, Public]]:
@@ -289,6 +293,43 @@ class CallRecorder:
         self._converting = _converted_call(tf)
         if self._tracing is None:
             self.problem = "this TensorFlow version traces functions in an unknown way"
+
+    @contextmanager
+    def functions_in_place(self) -> Iterator[None]:
+        """Trace the user's functions that ``tf.function`` decorates into the graphs that call them.
+
+        In a graph of their own, as TensorFlow traces them, what they call has other tensors than the stage's function,
+        and is seen only the first time. Graphs are comparable if all are built in one such block.
+        """
+        kind = type(self._tf.function(lambda: None))
+        original = kind.__call__
+
+        def call(function: Any, *given: Any, **named: Any) -> Any:
+            python = self._to_trace_in_place(function)
+            if python is not None:
+                try:
+                    return python(*given, **named)
+                except Exception:  # What only a graph of its own allows, such as variables made once.
+                    return original(function, *given, **named)
+            return original(function, *given, **named)
+
+        kind.__call__ = call
+        try:
+            yield
+        finally:
+            kind.__call__ = original
+
+    def _to_trace_in_place(self, function: Any) -> Callable[..., Any] | None:
+        """The Python function behind one of the user's that a graph calls; None where it is another."""
+        python = getattr(function, "python_function", None)
+        # A signature converts the arguments, and XLA compiles another program.
+        aside = getattr(function, "input_signature", None) is not None or getattr(function, "_jit_compile", None)
+        if aside or not isinstance(python, FunctionType) or not self._is_own(python.__code__):
+            return None
+        if self._tf.executing_eagerly() or self._inside_public_call():
+            return None
+        converted: Callable[..., Any] = self._tf.autograph.to_graph(python)
+        return converted if getattr(function, "_autograph", True) else python
 
     def listen(self, frame: FrameType, event: str, value: Any) -> None:
         """Receive an event of Python's profiling hook."""

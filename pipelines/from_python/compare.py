@@ -11,12 +11,13 @@ from pipeprof.pipelines.graph.opnames import argument_names
 from pipeprof.pipelines.ops.traits import traits
 
 _PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVariant", "FinalizeDataset"})
-# Ignored attributes: names, those redundant with the rest of the graph (such as a hash of it), and the handling of
-# incompatible shapes that distinguishes `==` from tf.math.equal.
+# Ignored attributes: names, those redundant with the rest of the graph (such as a hash of it), the handling of
+# incompatible shapes that distinguishes `==` from tf.math.equal, and whether an OutOfRangeError in a function ends the
+# dataset, as it does in maps of tf.compat.v1.
 _ASIDE: Final = frozenset(
     {
         "incompatible_shape_error", "metadata", "token", "shared_name", "container", "config", "config_proto",
-        "executor_type", "hash", "stateful_parallelism",
+        "executor_type", "hash", "stateful_parallelism", "preserve_cardinality",
     }
 )  # fmt: skip
 # Attributes that count the tensors captured by a dataset's function.

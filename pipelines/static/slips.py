@@ -9,13 +9,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
+from pipeprof.pipelines.ops.model import TENSORFLOWS_FUNCTIONS
 from pipeprof.pipelines.ops.traits import STAGES, traits
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, DatasetNames, own_nodes
 from pipeprof.pipelines.static.imports import Imports
 
 SlipKind: TypeAlias = Literal["discarded", "drawn-once", "first-again"]
 _FUNCTION: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
+_COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_LOOPS: Final = (ast.For, ast.AsyncFor, ast.While, *_COMPREHENSIONS)
 _RANDOM_MODULES: Final = frozenset({"random", "numpy.random"})
 _OUT_OF_GRAPH: Final = frozenset({"py_function", "numpy_function", "py_func"})
 """Calls whose function runs for each element."""
@@ -79,6 +81,8 @@ class _File:
     tree: ast.Module
     functions: dict[str, _FUNCTION] = field(default_factory=dict)
     generators: set[str] = field(default_factory=set)
+    _seen_from: dict[int, dict[str, _FUNCTION]] = field(default_factory=dict)
+    """By scope: the functions that a name in it means; pipelines of one file often call theirs alike."""
 
     def __post_init__(self) -> None:
         self._dotted = Imports(self.tree).dotted
@@ -88,6 +92,22 @@ class _File:
                 self.functions.setdefault(node.name, node)
             elif isinstance(node, ast.Assign) and self._makes_generator(node.value):
                 self.generators |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        self._note_functions(self.tree, {})
+
+    def _note_functions(self, scope: ast.AST, outer: dict[str, _FUNCTION]) -> None:
+        nodes = list(own_nodes(scope))
+        own: dict[str, _FUNCTION] = {}
+        for node in nodes:
+            if isinstance(node, ast.FunctionDef):
+                own[node.name] = node
+            elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+                own |= {target.id: node.value for target in node.targets if isinstance(target, ast.Name)}
+        self._seen_from[id(scope)] = {**outer, **own}
+        # Methods do not see the names of their class.
+        inner = outer if isinstance(scope, ast.ClassDef) else {**outer, **own}
+        for node in nodes:
+            if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
+                self._note_functions(node, inner)
 
     def slips(self, function: str | None) -> Iterator[Slip]:
         for root in self._named_from(function) if function in self.functions else [self.tree]:
@@ -116,7 +136,7 @@ class _File:
             if isinstance(node, ast.Expr) and (stage := self._stage_of(node.value, datasets)) is not None:
                 yield self._slip("discarded", node.value, stage, _root_name(node.value))
             if isinstance(node, ast.Call) and (stage := self._stage_of(node, datasets)) is not None:
-                yield from self._drawn(node, stage)
+                yield from self._drawn(node, stage, scope)
             if isinstance(node, _LOOPS):
                 yield from self._first_again(node, datasets)
 
@@ -127,22 +147,30 @@ class _File:
         name = node.func.attr
         return name if name in STAGES and self._datasets.is_dataset(node.func.value, datasets) else None
 
-    def _drawn(self, call: ast.Call, stage: str) -> Iterator[Slip]:
+    def _drawn(self, call: ast.Call, stage: str, scope: ast.AST) -> Iterator[Slip]:
         """Random numbers of NumPy or Python in a function that TensorFlow traces once."""
         # The function of `apply` is called once, with the dataset.
         row = traits(stage)
-        if row.python_iterator or row.opaque or not call.args:
+        given = [*call.args[:1], *(one.value for one in call.keywords if one.arg in TENSORFLOWS_FUNCTIONS)]
+        if row.python_iterator or row.opaque or not given:
             return
-        for function in self._given(call.args[0]):
+        for function in self._given(given[0], scope):
             for node in self._traced(function, set()):
                 if self._draws(node):
                     yield self._slip("drawn-once", node, stage, None)
 
-    def _given(self, node: ast.AST) -> list[_FUNCTION]:
-        if isinstance(node, ast.Lambda):
-            return [node]
-        function = self.functions.get(node.id) if isinstance(node, ast.Name) else None
-        return [function] if function is not None else []
+    def _given(self, node: ast.AST, scope: ast.AST) -> list[_FUNCTION]:
+        """The function that an expression is: by its name, a method of `self`, or one with arguments filled in."""
+        match node:
+            case ast.Lambda():
+                return [node]
+            case ast.Call(args=[function, *_]) if self._dotted(node.func) == "functools.partial":
+                return self._given(function, scope)
+            case ast.Name(id=name) if (named := self._seen_from.get(id(scope), {}).get(name)) is not None:
+                return [named]
+            case ast.Attribute(value=ast.Name(id="self"), attr=name) if name in self.functions:
+                return [self.functions[name]]
+        return []
 
     def _traced(self, function: _FUNCTION, seen: set[int]) -> Iterator[ast.AST]:
         """The nodes of a function, and of functions of the file that it calls, that run while it is traced."""
@@ -160,7 +188,7 @@ class _File:
                 if self._dotted(node.func).rpartition(".")[2] in _OUT_OF_GRAPH:
                     todo += node.args[1:]
                     continue
-                for called in self._given(node.func):
+                for called in self._given(node.func, function):
                     yield from self._traced(called, seen)
             todo += ast.iter_child_nodes(node)
 
@@ -178,20 +206,46 @@ class _File:
 
     def _first_again(self, loop: ast.AST, datasets: frozenset[str]) -> Iterator[Slip]:
         """``next(iter(dataset))`` in a loop that does not make the dataset anew."""
-        nodes = list(own_nodes(loop))
-        stored = [one for one in nodes if isinstance(one, ast.Name | ast.Attribute) and isinstance(one.ctx, ast.Store)]
+        nodes = list(own_nodes(_turn(loop)))
+        targets = [loop.target] if isinstance(loop, ast.For | ast.AsyncFor) else []
+        targets += [each.target for each in getattr(loop, "generators", ())]
+        named = [*nodes, *(one for target in targets for one in ast.walk(target))]
+        stored = [one for one in named if isinstance(one, ast.Name | ast.Attribute) and isinstance(one.ctx, ast.Store)]
         bound = {ast.unparse(one) for one in stored}
         for node in nodes:
-            match node:
-                case ast.Call(
-                    func=ast.Name(id="next"),
-                    args=[ast.Call(func=ast.Name(id="iter"), args=[ast.Name() | ast.Attribute() as one]), *_],
-                ) if (name := ast.unparse(one)) in datasets - bound:
-                    yield replace(self._slip("first-again", node, "iter", name), around=_lines(loop))
+            one = _iterated(node)
+            if isinstance(one, ast.Name | ast.Attribute) and (name := ast.unparse(one)) in datasets - bound:
+                yield replace(self._slip("first-again", node, "iter", name), around=_lines(loop))
 
     def _slip(self, kind: SlipKind, node: ast.AST, stage: str, variable: str | None) -> Slip:
         line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
         return Slip(kind, ast.unparse(node), stage, variable, self.path, line, column)
+
+
+def _turn(loop: ast.AST) -> ast.AST:
+    """What each turn of a loop or a comprehension runs; the iterables are evaluated before."""
+    match loop:
+        case ast.ListComp(elt=made) | ast.SetComp(elt=made) | ast.GeneratorExp(elt=made):
+            return ast.Module([ast.Expr(made)], [])
+        case ast.DictComp(key=key, value=value):
+            return ast.Module([ast.Expr(key), ast.Expr(value)], [])
+    return loop
+
+
+def _iterated(node: ast.AST) -> ast.AST | None:
+    """What an expression makes an iterator of to take one element; None for any other expression."""
+    match node:
+        case (
+            ast.Call(func=ast.Name(id="next"), args=[iterator, *_])
+            | ast.Call(func=ast.Attribute(value=iterator, attr="get_next" | "next"), args=[])
+        ):
+            match iterator:
+                case (
+                    ast.Call(func=ast.Name(id="iter"), args=[one])
+                    | ast.Call(func=ast.Attribute(value=one, attr="as_numpy_iterator"), args=[])
+                ):
+                    return one
+    return None
 
 
 def _lines(node: ast.AST) -> tuple[int, int]:

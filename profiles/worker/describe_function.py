@@ -46,6 +46,10 @@ class Describing:
         layers = "keras" in self._target.path.read_text(encoding="utf-8", errors="replace")
         watch = CallRecorder(self._tf, is_users, layers=layers)
         reseed()
+        with watch.functions_in_place():
+            return self._described(watch)
+
+    def _described(self, watch: CallRecorder) -> SpecOfFunction:
         called = call_target(self._job.target, self._job.arguments, watch.listen)
         self.called = True
         reader = Recorder(self._tf, watch, is_users)

@@ -66,9 +66,13 @@ WHOLE = {
     "changing_its_element": "from_tensor_slices map batch",
     "with_lists": "range map batch",
     "changing_what_it_was_given": "TFRecordDataset map padded_batch",
+    "decorated": "zip batch",
+    "decorated_inside": "range map batch",
+    "of_tensorflow_1": "list_files interleave map ignore_errors shuffle batch prefetch",
 }
 PARTLY = {
     "with_a_branch": ("range map map batch", "map brighten"),
+    "decorated_branch": ("range map map batch", "map: calls as_written.py:brighten as Python"),
     "with_numpy": ("range map batch", None),
     "with_a_call": ("range map map batch", "map: calls as_written.py:brighten as Python"),
     "after_a_function": ("python shuffle batch", "the lambda cannot be written as YAML, since"),

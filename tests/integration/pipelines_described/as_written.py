@@ -401,3 +401,34 @@ def with_lists():
 def seeded_in_python():
     tf.random.set_seed(4)
     return tf.data.Dataset.range(9).shuffle(9).map(lambda x: x if x > 3 else x + 1).batch(2)
+
+
+@tf.function
+def scaled(x, by=2.0):
+    return tf.cast(x, tf.float32) * by
+
+
+@tf.function
+def brightened(image):
+    return brighten(image)
+
+
+def decorated():
+    """The second map takes a function that was traced before."""
+    dataset = tf.data.Dataset.range(6).map(scaled)
+    return tf.data.Dataset.zip((dataset, tf.data.Dataset.range(6).map(scaled))).batch(2)
+
+
+def decorated_inside():
+    return tf.data.Dataset.range(6).map(lambda x: {"one": scaled(x), "three": scaled(x, by=3.0) + 1.0}).batch(2)
+
+
+def decorated_branch():
+    return tf.data.Dataset.range(6).map(lambda x: tf.ones([4]) * tf.cast(x, tf.float32)).map(brightened).batch(2)
+
+
+def of_tensorflow_1():
+    dataset = tf.compat.v1.data.Dataset.list_files("records/*.tfrecord", shuffle=False)
+    dataset = dataset.interleave(tf.compat.v1.data.TFRecordDataset, cycle_length=2)
+    dataset = dataset.map(lambda record: tf.compat.v1.to_int32(tf.strings.length(record)), num_parallel_calls=2)
+    return dataset.apply(tf.data.experimental.ignore_errors()).shuffle(5, seed=1).batch(2).prefetch(1)

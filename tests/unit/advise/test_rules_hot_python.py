@@ -330,6 +330,15 @@ def test_a_prefetch_of_few_batches_stays(view: PipelineView) -> None:
     assert list(rules()["prefetch-of-batches"].check(view)) == []
 
 
+def test_a_prefetch_holds_no_more_batches_than_there_are() -> None:
+    source, batch, prefetch = prefetched(640).stages
+    for count, found in ((64, [64 * 32 * IMAGE_BYTES]), (1, [])):
+        view = replace(prefetched(640), stages=(source, batch, replace(prefetch, elements=count)))
+        hits = list(rules()["prefetch-of-batches"].check(view))
+        assert [hit.evidence["buffer_bytes"] for hit in hits] == found
+        assert all("holds all 64 batches" in hit.sentence for hit in hits)
+
+
 @pytest.mark.parametrize(("share", "more"), [(0.3, True), (0.02, False)])
 def test_what_is_built_once_and_numpy_in_the_same_function_go_together(
     tmp_path: Path, share: float, more: bool

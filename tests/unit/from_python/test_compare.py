@@ -40,6 +40,11 @@ def test_names_do_not_count():
     assert differences(batches(b"8"), batches(b"8", "other_")) == []
 
 
+def test_whether_a_map_ends_the_dataset_does_not_count():
+    one, other = (graph({"root": node("MapDataset", preserve_cardinality=kept)}) for kept in (True, False))
+    assert differences(one, other) == []
+
+
 def test_another_argument_is_found_at_its_stage():
     found = differences(batches(b"8"), batches(b"9"))
     assert [(one.node, one.what) for one in found] == [

@@ -75,6 +75,39 @@ def found(tmp_path: Path, code: str) -> list[tuple[str, str]]:
             "import tensorflow_datasets as tfds\nds = tfds.load('x', split='train')\nds.with_options(o)\n",
             ("discarded", "ds.with_options(o)"),
         ),
+        (
+            "def f(x):\n  return x * np.random.rand()\ntf.data.Dataset.range(9).map(name='a', map_func=f)\n",
+            ("drawn-once", "np.random.rand()"),
+        ),
+        ("f = lambda x: x * np.random.rand()\ntf.data.Dataset.range(9).map(f)\n", ("drawn-once", "np.random.rand()")),
+        (
+            "import functools\ndef f(x, n):\n  return x * random.uniform(0, n)\n"
+            "ds = tf.data.Dataset.range(9).map(functools.partial(f, n=3))\n",
+            ("drawn-once", "random.uniform(0, n)"),
+        ),
+        (
+            "class A:\n  def grow(self, x):\n    return x + RNG.normal()\n  def b(self):\n"
+            "    return tf.data.Dataset.range(9).map(self.grow)\n",
+            ("drawn-once", "RNG.normal()"),
+        ),
+        ("ds = tf.data.Dataset.range(9)\nx = [next(iter(ds)) for _ in range(3)]\n", ("first-again", "next(iter(ds))")),
+        (
+            "ds = tf.data.Dataset.range(9)\nx = {i: next(iter(ds)) for i in range(3)}\n",
+            ("first-again", "next(iter(ds))"),
+        ),
+        (
+            "ds = tf.data.Dataset.range(9)\nwhile True:\n  x = iter(ds).get_next()\n",
+            ("first-again", "iter(ds).get_next()"),
+        ),
+        (
+            "ds = tf.data.Dataset.range(9)\nwhile True:\n  x = next(ds.as_numpy_iterator())\n",
+            ("first-again", "next(ds.as_numpy_iterator())"),
+        ),
+        (
+            "def a():\n  def f(x):\n    return x\n  return tf.data.Dataset.range(9).map(f)\n"
+            "def b():\n  def f(x):\n    return x * np.random.rand()\n  return tf.data.Dataset.range(9).map(f)\n",
+            ("drawn-once", "np.random.rand()"),
+        ),
     ],
 )
 def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> None:
@@ -109,6 +142,14 @@ def test_a_slip_is_found(tmp_path: Path, code: str, slip: tuple[str, str]) -> No
         "for i in range(3):\n  ds = tf.data.Dataset.range(i)\n  x = next(iter(ds))\n",
         "values = {1, 2}\nwhile values:\n  values.discard(next(iter(values)))\n",
         "ds = tf.data.Dataset.range(9)\nit = iter(ds)\nwhile True:\n  next(it)\n",
+        "def a():\n  def f():\n    return np.random.rand()\n  return f()\n"
+        "def b():\n  def f(x):\n    return x\n  return tf.data.Dataset.range(9).map(f)\n",
+        "ds = tf.data.Dataset.range(9)\nx = [row for row in next(iter(ds))]\n",
+        "ds = tf.data.Dataset.range(9)\nx = [next(iter(ds)) for ds in (ds, ds.skip(3))]\n",
+        "ds = tf.data.Dataset.range(9)\nfor ds in (ds, ds.skip(3)):\n  print(next(iter(ds)))\n",
+        "def f(x, n):\n  return x * n\nds = tf.data.Dataset.range(9).map(partial(f, n=random.random()))\n",
+        "class A:\n  def draw(self):\n    return RNG.normal()\n  def b(self):\n"
+        "    return tf.data.Dataset.range(9).map(self.scale(self.draw()))\n",
     ],
 )
 def test_a_near_twin_is_not(tmp_path: Path, code: str) -> None:

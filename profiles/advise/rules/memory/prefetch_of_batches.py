@@ -47,21 +47,24 @@ class PrefetchOfBatches(Rule):
             rows, each = batch.arguments.get("batch_size"), stage.element_bytes or batch.element_bytes
             if not isinstance(rows, int) or each is None or not 1 < rows <= count:
                 continue
-            weight = weigh(count * each, view)
-            if weight.matters:
+            # No more than there are in one pass over the data.
+            every = stage.elements if stage.elements is not None and 0 <= stage.elements < count else None
+            held = count if every is None else every
+            weight = weigh(held * each, view)
+            if weight.matters and held > _BATCHES:
                 yield Proposal(
                     stage=stage.id,
                     sentence=(
-                        f"{stage.label} comes after batch({rows}) and holds {count:,} batches of {size(each)}: up to "
-                        f"{size(count * each)}, {weight.words()}."
+                        f"{stage.label} comes after batch({rows}) and holds {'' if every is None else 'all '}{held:,} "
+                        f"batches of {size(each)}: up to {size(held * each)}, {weight.words()}."
                     ),
                     recommendation="Count in batches: prefetch(tf.data.AUTOTUNE), or 2.",
-                    evidence={"buffer_size": count, "batch_size": rows, "buffer_bytes": count * each}
+                    evidence={"buffer_size": count, "batch_size": rows, "buffer_bytes": held * each}
                     | weight.evidence(),
                     edits=(SetArgument(stage.id, stage.op, "buffer_size", _BATCHES),),
                     predicted=Prediction(
-                        f"{_BATCHES} × {size(each)} instead of {count:,}",
-                        peak_rss_delta_bytes=-round((count - _BATCHES) * each),
+                        f"{_BATCHES} × {size(each)} instead of {held:,}",
+                        peak_rss_delta_bytes=-round((held - _BATCHES) * each),
                     ),
                 )
 
