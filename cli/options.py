@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 COLORS = ("auto", "always", "never")
-_LEAST_BYTES = 1 << 20
-"""A size below it, without a unit, means another unit than bytes."""
-_MOST_GIB = 256
-"""A number up to it means GiB."""
 _CLOCK = re.compile(r"(?=.)(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?(?:([0-9]+)s)?")
 """Hours, minutes and seconds, some of them."""
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
@@ -587,14 +583,13 @@ def byte_size(flag: str, text: str | None) -> int | None:
         >>> byte_size("--memory-limit", "8GiB")
         8589934592
     """
-    from pipeprof.pipelines.ops.values.units import parse_size
+    from pipeprof.pipelines.ops.values.units import meant_size, parse_size
 
     size = _parse(flag, text, lambda value: parse_size(int(value) if value.isdecimal() else value))
     if size == 0:
         raise UsageError(f"{flag}: got {text!r}, expected a size above 0 such as 8GiB")
-    if text is not None and text.isdecimal() and size is not None and size < _LEAST_BYTES:
-        unit = "GiB" if size <= _MOST_GIB else "MiB"
-        raise UsageError(f"{flag}: {text} without a unit is a number of bytes — did you mean {text}{unit}?")
+    if (meant := meant_size(text)) is not None:
+        raise UsageError(f"{flag}: {text} without a unit is a number of bytes — did you mean {meant}?")
     return size
 
 

@@ -9,7 +9,7 @@ from pydantic import Field, WithJsonSchema
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import Document
 from pipeprof.pipelines.ops.problems import mismatch
-from pipeprof.pipelines.ops.values.units import parse_duration, parse_size
+from pipeprof.pipelines.ops.values.units import meant_size, parse_duration, parse_size
 
 Level = Literal["off", "warn", "error"]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -95,7 +95,7 @@ def parse_budget(value: Any, unit: str, *, zero: bool = False) -> Budget:
         change, limit = value.get("change"), value.get("limit")
         return Budget.model_construct(
             change=parse_share(change) if change is not None else None,
-            limit=_checked_limit(parse_limit(limit, unit), limit, zero=zero) if limit is not None else None,
+            limit=_checked_limit(parse_limit(limit, unit), limit, unit, zero=zero) if limit is not None else None,
             level=level,
         )
     if value in LEVELS:
@@ -110,10 +110,12 @@ def parse_budget(value: Any, unit: str, *, zero: bool = False) -> Budget:
     except ValueError:
         expected = _FORMS.format(example=_EXAMPLES.get(unit, "off"))
         raise mismatch(value, "budget", expected) from None
-    return Budget.model_construct(change=None, limit=_checked_limit(limit, value, zero=zero), level="error")
+    return Budget.model_construct(change=None, limit=_checked_limit(limit, value, unit, zero=zero), level="error")
 
 
-def _checked_limit(limit: float, value: Any, *, zero: bool) -> float:
+def _checked_limit(limit: float, value: Any, unit: str, *, zero: bool) -> float:
+    if unit == "B" and not zero and (meant := meant_size(value)) is not None:
+        raise mismatch(value, "budget", f"a size with its unit — did you mean {meant}?")
     if _LEAST_LIMIT <= limit <= _MOST_LIMIT or (zero and limit == 0):
         return limit
     raise mismatch(value, "budget", "a larger limit" if limit < 1 else "a smaller limit")

@@ -42,6 +42,25 @@ def parse_duration(value: Any) -> float:
     raise mismatch(value, "duration", "a duration with its unit, such as 12ms, 400us or 1.5s")
 
 
+_LEAST_BYTES = 1 << 20
+"""A size below it, without a unit, means another unit than bytes."""
+_MOST_GIB = 256
+"""A number up to it means GiB."""
+
+
+def meant_size(value: Any) -> str | None:
+    """What a small number of bytes without a unit means; None for a size that may be meant as it is.
+
+    Example:
+        >>> meant_size(8), meant_size("500"), meant_size("8GiB"), meant_size(1 << 30)
+        ('8GiB', '500MiB', None, None)
+    """
+    text = str(value).strip()
+    if not text.isdecimal() or not 0 < int(text) < _LEAST_BYTES:
+        return None
+    return f"{text}{'GiB' if int(text) <= _MOST_GIB else 'MiB'}"
+
+
 def parse_size(value: Any) -> int:
     """Bytes of a size: a whole number, or a number with a unit (kB, MB, GB, TB; KiB, MiB, GiB, TiB).
 

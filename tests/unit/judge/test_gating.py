@@ -120,6 +120,8 @@ def test_budgets_have_the_metrics_and_units_of_sessions():
         ({"chance": "5%"}, "ms", "change, limit or level"),
         ({"level": "loud"}, "ms", "off, warn or error"),
         ({"change": 5}, "ms", "a share such as 5%"),
+        (8, "B", "did you mean 8GiB"),
+        ({"limit": 500}, "B", "did you mean 500MiB"),
     ],
 )
 def test_a_wrong_budget_is_refused_with_its_forms(text, unit, message):
