@@ -234,6 +234,11 @@ def test_the_page_of_a_run_has_the_pictures_of_what_was_measured() -> None:
     assert json.loads(document)["tool"]["name"] == "pipeprof"
 
 
+@pytest.mark.parametrize(("name", "above"), [("jpeg-folder", True), ("input-bound", False)])
+def test_a_trace_above_the_peak_of_the_memory_over_time_is_explained(name: str, above: bool) -> None:
+    assert ("The memory of the trace is not part of the peak." in known(name).text) is above
+
+
 @pytest.mark.parametrize("made", [proven, searched])
 def test_the_change_stands_beside_the_steps_and_the_stages(made: Callable[[], Profile]) -> None:
     page = run_page(made(), None, '{"steps": []}', None)
