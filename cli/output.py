@@ -263,7 +263,7 @@ def _page(profile: Profile, shown: Profile, saved: str | None, *, hidden: bool) 
 def _plan_in(profile: Profile, shown: Profile, *, hidden: bool) -> str | None:
     """The proven changes as a plan that a page may contain; None where there is none.
 
-    A redacted document has the kinds of its edits alone, so the plan is that of the whole one, and is left out where
+    In a redacted document an edit may be its kind alone, so the plan is that of the whole one, and is left out where
     anything in it would have to be hidden.
     """
     from pipeprof.cli.private import hide_here

@@ -34,7 +34,9 @@ def metric_families(profile: Profile) -> Iterator[tuple[str, str, str, _Samples]
         ]
         yield _one("step_interval", "seconds", "From one step to the next, mean.", steps.interval_ms.mean / 1e3)
         yield "step_interval_quantile", "seconds", "From one step to the next, quantiles.", quantiles
-        yield _one("wait", "ratio", "Share of the time in which the device waits for data.", steps.wait_share)
+        if steps.dispatch is not None:
+            # Without a step there is no device that could wait: the loop takes batches as fast as they come.
+            yield _one("wait", "ratio", "Share of the time in which the device waits for data.", steps.wait_share)
     yield _one("memory_peak", "bytes", "Peak of resident memory.", memory.peak_bytes)
     yield _one("memory_tensorflow", "bytes", "Memory of TensorFlow itself.", memory.baseline_bytes)
     stages = [({"stage": stage.id, "name": stage.name or stage.op}, stage) for stage in profile.stages or ()]

@@ -13,6 +13,7 @@ from pipeprof.cli.charts.scales import largest, thinned
 from pipeprof.cli.html.parts import Figure, Rows
 from pipeprof.cli.html.steps import MOST_STRETCHES, bands_of
 from pipeprof.cli.report.ledger import group_owners
+from pipeprof.cli.report.memory import APART, trace_is_above_peak
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.wording import size, size_in_unit_of
@@ -73,6 +74,7 @@ def memory_over_time(profile: Profile) -> Iterator[Figure]:
     caption = [f"Peak {size(memory.peak_bytes)}." if memory.peak_bytes else ""]
     caption += [f"The axis begins at {low:,} MiB." if low else ""]
     caption += [f"The limit of {size(limit)} is far above." if limit and not levels else ""]
+    caption += [f"{APART[0].upper()}{APART[1:]}." if trace_is_above_peak(profile) else ""]
     stack = Stack(
         edges, layers, "MiB", lambda value: size(value * _MIB), bands_of(profile, edges[0], edges[-1]), levels, low
     )

@@ -18,7 +18,7 @@ from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import list_warnings, select_warnings
 from pipeprof.cli.report.report import SECTIONS, build_verdict
 from pipeprof.cli.report.steps import rate_over_time
-from pipeprof.cli.text.blocks import Block, Heading, KeyValue, Prose
+from pipeprof.cli.text.blocks import Block, Heading, KeyValue, Prose, with_texts
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.wording import ratio_text, significant, span_text
@@ -48,7 +48,9 @@ def run_page(profile: Profile, saved: str | None, plan: str | None, number: int 
     """
     idents = Idents()
     fix = profile.fix
-    errors = [Section(idents.of("errors"), "What went wrong", _errors(profile, idents))]
+    # A run may have done what was asked, with a warning.
+    wrong = "What went wrong" if profile.errors or profile.exit_code else "Warnings"
+    errors = [Section(idents.of("errors"), wrong, _errors(profile, idents))]
     to_change = [Section(idents.of("fix"), *_to_change(profile, Files(plan, number), idents))]
     measured = [
         Section(idents.of("steps"), "Steps", list(over_time(profile)), _rates(profile)),
@@ -77,6 +79,11 @@ def run_page(profile: Profile, saved: str | None, plan: str | None, number: int 
     )
 
 
+def _unmarked(text: str) -> str:
+    """A sentence without the marks of code, which a page does not read."""
+    return text.replace("`", "")
+
+
 def _known(sections: Sequence[Section]) -> list[Section]:
     """Those with anything in them."""
     return [section for section in sections if section.parts]
@@ -89,7 +96,7 @@ def _headline(profile: Profile) -> Headline:
     failed = not profile.complete or bool(profile.exit_code)
     bound = profile.verdict.bound if profile.verdict is not None else None
     factor, interval = _factor(profile)
-    details = [(block.key, block.value.replace("`", "")) for block in others if isinstance(block, KeyValue)]
+    details = [(block.key, _unmarked(block.value)) for block in others if isinstance(block, KeyValue)]
     alone = profile.steps is not None and profile.steps.dispatch is None
     tone = "bad" if failed else "" if alone else _TONES.get(bound or "", "")
     return Headline(tone, label, rest, factor, interval, details)
@@ -163,7 +170,7 @@ def _errors(profile: Profile, idents: Idents) -> list[Part]:
     blocks = list(SECTIONS["errors"](profile))
     if blocks:
         parts.append(Shown(markup_of(blocks, idents)))
-    parts += [Note(f"{one.code}: {one.message}", "unclear") for one in select_warnings(profile)]
+    parts += [Note(_unmarked(f"{one.code}: {one.message}"), "unclear") for one in select_warnings(profile)]
     return parts
 
 
@@ -197,7 +204,7 @@ def _numbers(profile: Profile, idents: Idents) -> Iterator[Part]:
         if name in _APART or name == "errors":
             continue
         yield from folded(name, list(build(profile)), idents)
-    yield from folded("warnings", list(list_warnings(profile.warnings)), idents)
+    yield from folded("warnings", [with_texts(one, _unmarked) for one in list_warnings(profile.warnings)], idents)
 
 
 def folded(name: str, blocks: list[Block], idents: Idents) -> Iterator[Part]:

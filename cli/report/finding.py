@@ -112,7 +112,7 @@ def describe_finding(
         yield from _labelled("Place", f"{finding.location.file}:{finding.location.line}")
     if finding.sentence:
         yield from _labelled("Seen", finding.sentence)
-    if finding.recommendation:
+    if finding.recommendation and finding.recommendation != finding.change:
         yield from _labelled("Fix", finding.recommendation)
     if finding.change:
         yield from _labelled("Change", finding.change)

@@ -13,6 +13,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.wording import size, size_in_unit_of
 
+APART = "the memory of the trace is not part of the peak"
 _MUCH_MORE = 1.1
 """Times the peak that the trace must hold to need a word."""
 _OWNERS = 4
@@ -99,9 +100,8 @@ def build_phases(profile: Profile) -> Iterator[Block]:
             *_grew(profile),
         ]
     )
-    traced = next((phase.peak_rss_bytes or 0 for phase in phases if phase.name == "trace"), 0)
-    if memory.peak_bytes is not None and traced > _MUCH_MORE * memory.peak_bytes:
-        yield Prose("the memory of the trace is not part of the peak", style="dim")
+    if trace_is_above_peak(profile):
+        yield Prose(APART, style="dim")
     if any(phase.how == "sampled" for phase in phases):
         yield Prose("~ largest of the samples taken from outside; a short peak may have been higher", style="dim")
     for phase in phases:
@@ -111,6 +111,13 @@ def build_phases(profile: Profile) -> Iterator[Block]:
     growing = _growth_to_limit(profile)
     if growing:
         yield Prose(growing)
+
+
+def trace_is_above_peak(profile: Profile) -> bool:
+    """Whether the trace, which is pipeprof's own, took much more memory than the peak that is reported."""
+    peak = profile.memory.peak_bytes
+    traced = next((phase.peak_rss_bytes or 0 for phase in profile.phases if phase.name == "trace"), 0)
+    return peak is not None and traced > _MUCH_MORE * peak
 
 
 def _growth_to_limit(profile: Profile) -> str:

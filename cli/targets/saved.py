@@ -194,7 +194,7 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
         msg = f"change {number} has no edit that can be made without you: pipeprof show {path} --finding {number}"
         raise ProfileError(msg)
     if any(set(document) == {"kind"} for document in documents):
-        # Redaction leaves the kinds of edits alone.
+        # Redaction leaves the kind alone of an edit that has something to hide.
         msg = f"change {number} of {path} cannot be made: the profile is redacted; name the one saved with --no-redact"
         raise ProfileError(msg)
     try:

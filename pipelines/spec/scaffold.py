@@ -184,7 +184,10 @@ def _decode_files(decoder: str, classes: Sequence[str] = ()) -> str:
 
 def _images(found: ImagesFound, base_dir: Path) -> str:
     return (
-        _comment(f"{found.count} images" + (f" of {len(found.classes)} classes." if found.classes else "."))
+        _comment(
+            f"{found.count} image{'' if found.count == 1 else 's'}"
+            + (f" of {len(found.classes)} classes." if found.classes else ".")
+        )
         + "source:\n"
         + f"  list_files: {{file_pattern: {_files(found.patterns, base_dir)}, shuffle: false}}\n"
         + _decode_files(found.decoder, found.classes)

@@ -103,7 +103,11 @@ def _model(model: Model | Record, hider: Hider, *, free: bool) -> dict[str, obje
         value = getattr(model, name)
         kept = words is None or value is None or (isinstance(value, str) and value in words)
         found[name] = value if kept else _entry(name, value, hider, words or frozenset(), free=free)
-    return found
+    # An edit has the fields of its kind. Whole, it is what a report bases its next command on; with one of them hidden
+    # it would be another edit, so it is its kind alone then.
+    further: Mapping[str, Any] = getattr(model, "model_extra", None) or {}
+    shown = {name: _entry(name, value, hider, frozenset(), free=free) for name, value in further.items()}
+    return found | shown if shown == further else found
 
 
 def _walk(value: Any, hider: Hider, words: frozenset[str], *, free: bool) -> Any:

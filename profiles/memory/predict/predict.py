@@ -415,7 +415,8 @@ def _predict_elements(
     each = f"({size.words} + {in_words(overhead)})" if overhead else size.words
     at_most = owner == "shuffle" and bool(note)
     rest = f" + {in_words(kept)} of the tensors that they are slices of" if kept else ""
-    formula = f"{open_ones}{count:,} {what} × {each}{rest}{note}"
+    of_what = what.replace("elements", "element", 1) if count == 1 else what
+    formula = f"{open_ones}{count:,} {of_what} × {each}{rest}{note}"
     return BufferPrediction(
         owner,
         stage.id,

@@ -89,6 +89,10 @@ class ModelLog:
     def restart(self, feed: Feed, steps: int) -> None:
         """Note that the feed's iterator ended after `steps` measured steps; the next one's counters start at 0."""
         self.observe(feed, steps)
+        self.follow(steps)
+
+    def follow(self, steps: int) -> None:
+        """Go on with an iterator that began after `steps` measured steps, with counters that started at 0."""
         self._keep_ends()
         self._stretch += 1
         self._begin_stretch(steps, None)

@@ -378,13 +378,17 @@ class ScriptRun(ScriptJob):
         self._warming = self._open("warmup", StepStatistics(self._floor), self._warm)
         self._clock.begin()
 
-    def _follow_pass(self, main: Consumer) -> None:
-        """Follow the main dataset's latest object and iterator."""
+    def _follow_pass(self, main: Consumer, ended: int = 0) -> None:
+        """Follow the main dataset's latest object and iterator.
+
+        Args:
+            ended: Steps of the measurement after which the iterator before it ended, if there was one.
+        """
         feed = self.feed = self._script_feed
         holder = main.current
         if holder is not None and holder is not feed.holder:
             if feed.holder is not None and self._window is not None:
-                self._models.restart(feed, self._window.statistics.count) if feed.alive else None
+                self._models.restart(feed, ended) if feed.alive else None
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
         dataset = main.dataset()
@@ -399,12 +403,14 @@ class ScriptRun(ScriptJob):
         if self._device_steps.began:
             return
         readings, restarts = found.readings, found.restarts
-        before = self._script_feed.holder
-        self._follow_pass(main)
-        window = self._window
+        before, window = self._script_feed.holder, self._window
+        count = (self._warming if window is None else window).statistics.count
+        ends, begins = (restarts[0], restarts[-1]) if restarts else (len(readings), len(readings))
+        self._follow_pass(main, count + ends)
+        followed = before is not self._script_feed.holder
         if window is None:
-            if before is not self._script_feed.holder:
-                self._models.resume(self._script_feed, self._warming.statistics.count)
+            if followed:
+                self._models.follow(count + begins)
             self._keep(readings, restarts)
             if self._warming.followed(readings, restarts):
                 self._begin_measure(self._warming.reason)
@@ -414,8 +420,9 @@ class ScriptRun(ScriptJob):
         if window.reason is not None:
             # The script goes on for a step or two until its thread comes by.
             return
-        if before is not self._script_feed.holder:
-            self._models.resume(self._script_feed, window.statistics.count)
+        if followed:
+            # The readings are of steps until now: from a snapshot of now on, the model would lack what they cost.
+            self._models.follow(count + begins)
         if self._kept:
             self._keep(readings, restarts)
             if window.statistics.seconds >= ENOUGH_SECONDS:

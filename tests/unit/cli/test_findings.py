@@ -314,6 +314,11 @@ def test_one_finding_in_full_has_everything(found: Profile) -> None:
         assert part in text
 
 
+def test_a_fix_that_is_the_change_itself_is_stated_once(found: Profile) -> None:
+    found.findings[0].recommendation = found.findings[0].change = "move repeat after batch"
+    assert report(found, Selection(finding=1)).count("move repeat after batch") == 1
+
+
 def test_the_fix_is_in_the_language_of_the_target(found: Profile) -> None:
     number = next(n for n, one in enumerate(found.findings or [], 1) if one.rule == "serial-map-latency")
     python, yaml = "dataset = dataset.map(decode, num_parallel_calls=16)", "num_parallel_calls: 16"

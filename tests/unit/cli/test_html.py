@@ -39,6 +39,7 @@ from pipeprof.cli.text.blocks import (
 )
 from pipeprof.profiles.document.findings import FixStep, Kept, LeftOut
 from pipeprof.profiles.document.memory import MemorySeries
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import StepCourse
 from pipeprof.profiles.document.stages import Stage
@@ -232,6 +233,22 @@ def test_the_page_of_a_run_has_the_pictures_of_what_was_measured() -> None:
     assert any(given.get("download") == "change-serial-map-cpu.patch" for _, given in made.tags)
     document = made.text[made.text.index("{\n") : made.text.rindex("}") + 1]
     assert json.loads(document)["tool"]["name"] == "pipeprof"
+
+
+def test_warnings_of_a_run_that_went_well_are_called_warnings_and_show_no_marks_of_code() -> None:
+    profile = recorded("input-bound")
+    text = "The data set is short: add `repeat()` before `batch`."
+    profile.warnings = [Message(code=code, message=text) for code in ("repeated", "no-trace")]
+    made = page_of(profile)
+    assert made.text.count("add repeat() before batch") == 3
+    assert "What went wrong" not in made.text
+    profile.exit_code = 5
+    assert "What went wrong" in page_of(profile).text
+
+
+@pytest.mark.parametrize(("name", "above"), [("jpeg-folder", True), ("input-bound", False)])
+def test_a_trace_above_the_peak_of_the_memory_over_time_is_explained(name: str, above: bool) -> None:
+    assert ("The memory of the trace is not part of the peak." in known(name).text) is above
 
 
 @pytest.mark.parametrize("made", [proven, searched])

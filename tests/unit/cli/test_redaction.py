@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pipeprof.cli.formats.markdown import markdown
 from pipeprof.cli.private import private_of
+from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.text.blocks import (
     Alternatives,
     Blank,
@@ -25,6 +26,7 @@ from pipeprof.cli.text.blocks import (
     TextSpan,
     with_texts,
 )
+from pipeprof.profiles.document.findings import Edit
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import encode
@@ -157,6 +159,21 @@ def test_a_whole_document(recorded) -> None:
     assert found.verdict.headline == f"Input-bound on {HIDDEN}: 12 ms"
     assert found.host.name is None
     assert redact(found, PRIVATE) == found
+
+
+def test_a_redacted_report_has_the_same_next_command(recorded) -> None:
+    profile = recorded("jpeg-folder")
+    shown = redact(profile, PRIVATE)
+    assert [finding.edit for finding in shown.findings] == [finding.edit for finding in profile.findings]
+    assert next_command(profile, None).line.endswith("--change 1")
+    assert next_command(shown, None) == next_command(profile, None)
+
+
+def test_an_edit_with_a_private_part_is_its_kind_alone(recorded) -> None:
+    """With a part of it hidden, it would be another edit."""
+    profile = recorded("jpeg-folder")
+    profile.findings[0].edit = Edit(kind="SetArgument", stage="stages.0", name="filename", value=f"{HOME}/cache")
+    assert redact(profile, PRIVATE).findings[0].edit == Edit(kind="SetArgument")
 
 
 def test_labels_are_hidden_in_as_texts(recorded) -> None:

@@ -177,6 +177,11 @@ def test_metrics_have_base_units_and_the_names_of_stages() -> None:
     assert found["pipeprof_memory_peak_bytes"].samples[0].value == profile.memory.peak_bytes
 
 
+@pytest.mark.parametrize(("name", "waits"), [("input-bound", True), ("script-fit", True), ("step-none", False)])
+def test_nothing_waits_without_a_step(name: str, waits: bool) -> None:
+    assert ("pipeprof_wait_ratio" in families(of(name))) is waits
+
+
 def test_what_is_unknown_has_no_sample_and_hostile_names_stay_labels() -> None:
     profile = of("jpeg-folder")
     profile.target.text = profile.stages[1].name = HOSTILE

@@ -50,6 +50,13 @@ def test_a_shuffle_of_scalars_is_what_was_measured() -> None:
     assert predicted(generated(dicts), above("shuffle", dicts, buffer_size=1000)).of("stages.0") == 795 * 1000
 
 
+def test_one_element_is_one() -> None:
+    (one, two) = (predicted(generated(), above("prefetch", buffer_size=count)).held[0].formula for count in (1, 2))
+
+    assert one.startswith("1 element × ")
+    assert two.startswith("2 elements × ")
+
+
 def test_a_buffer_holds_no_more_than_there_is() -> None:
     few = predicted(generated(elements=10), above("shuffle", elements=10, buffer_size=1000))
     unknown = predicted(generated(elements=None), above("shuffle", elements=None, buffer_size=1000))

@@ -219,7 +219,7 @@ def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypat
     run._window, warm = window, run._models  # type: ignore[assignment]
     run._keep(readings[:30], [8, 16])
     run._warm_models, run._models = warm, ModelLog()
-    monkeypatch.setattr(run, "_follow_pass", lambda _main: None)
+    monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
     run._take(SimpleNamespace(), SimpleNamespace(readings=readings[30:], restarts=[4]))  # type: ignore[arg-type]
     run._measure_warm_up()
     # The first quarter is left out; starts of epochs are counted from there.
@@ -231,7 +231,7 @@ def test_a_script_that_ends_soon_after_its_warm_up_is_measured_with_it(monkeypat
 
 def test_the_warm_up_tells_its_steps_for_who_is_killed_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run()
-    monkeypatch.setattr(run, "_follow_pass", lambda _main: None)
+    monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
     monkeypatch.setattr(run, "_warm", lambda _looked: None)
     monkeypatch.setattr(run, "_send_libraries", lambda: None)
     run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
@@ -256,7 +256,7 @@ def test_a_second_of_steps_is_a_measurement(monkeypatch: pytest.MonkeyPatch) -> 
     run._window = SimpleNamespace(  # type: ignore[assignment]
         statistics=SimpleNamespace(count=2, seconds=1.0), most=lambda: None, followed=lambda *_: False, reason=None
     )
-    monkeypatch.setattr(run, "_follow_pass", lambda _main: None)
+    monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
     run._take(SimpleNamespace(), SimpleNamespace(readings=[StepReading(0, 0, 0, 1, 1, 10)], restarts=[]))  # type: ignore[arg-type]
     assert run._kept == []
 
@@ -269,7 +269,7 @@ def read(first: int, count: int) -> SimpleNamespace:
 
 def test_steps_that_come_after_those_asked_for_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     run = Run()
-    monkeypatch.setattr(run, "_follow_pass", lambda _main: None)
+    monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
     run._memory = SimpleNamespace(read=lambda _name: None)  # type: ignore[assignment]
     run.job, run.feed = replace(run.job, steps=60), run._script_feed  # type: ignore[assignment]
     run._warming = SimpleNamespace(last=None)  # type: ignore[assignment]
@@ -290,6 +290,25 @@ def test_a_script_that_ends_soon_has_no_more_steps_than_those_asked_for() -> Non
     run._measure_warm_up()
     assert run._window is not None
     assert run._window.statistics.count == 10
+
+
+def test_costs_of_an_iterator_are_those_of_the_batches_since_it_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With epochs shorter than the time between two looks, each look finds another iterator."""
+    run = Run()
+    counts: list[int] = []
+    feed = SimpleNamespace(holder=object(), alive=True)
+    statistics = SimpleNamespace(count=100, seconds=9.0)
+    run._script_feed = feed  # type: ignore[assignment]
+    run._window = SimpleNamespace(  # type: ignore[assignment]
+        statistics=statistics, most=lambda: None, followed=lambda *_: False, reason=None
+    )
+    monkeypatch.setattr(run, "_follow_pass", lambda *_: setattr(feed, "holder", object()))
+    monkeypatch.setattr(run._models, "follow", counts.append)
+    monkeypatch.setattr(run._models, "resume", lambda *_: counts.append(-1))
+    readings = read(0, 40).readings
+    run._take(SimpleNamespace(), SimpleNamespace(readings=readings, restarts=[12, 32]))  # type: ignore[arg-type]
+    run._take(SimpleNamespace(), SimpleNamespace(readings=readings, restarts=[]))  # type: ignore[arg-type]
+    assert counts == [132, 140]
 
 
 @pytest.mark.parametrize(("soak", "every"), [(False, SEND_SECONDS), (True, SOAK_SEND_SECONDS)])

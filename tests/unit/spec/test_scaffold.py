@@ -67,6 +67,10 @@ FOUND = {
 }  # fmt: skip
 
 
+def test_one_image_is_one():
+    assert "\n# 1 image.\n" in spec_for(ImagesFound(("/home/base/a.jpg",), 1, "tf.io.decode_jpeg"), "a", BASE)
+
+
 def parsed(text):
     """The spec as pipeprof reads it, and its plain data."""
     assert text.splitlines()[0].startswith("# A tf.data pipeline")

@@ -130,6 +130,15 @@ def test_a_new_iterator_starts_from_nothing(scene):
     assert scene.segments()[-1].last["of"] == 1
 
 
+def test_an_iterator_that_began_between_two_looks_has_all_of_its_counts(scene):
+    scene.begin()
+    scene.look(10)
+    scene.iterator += 1
+    scene.log.follow(14)
+    scene.look(10)
+    assert moments(scene.segments()) == [(1, 2, 10), (None, 3, 6)]
+
+
 def test_the_look_at_the_end_of_an_iterator_is_its_last(scene):
     scene.begin()
     for _ in range(5):
