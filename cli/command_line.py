@@ -101,9 +101,11 @@ def fix_command(profile: Profile, **changes: Any) -> str | None:
 
 
 def _saved_elsewhere(profile: Profile) -> str | None:
-    """The file of ``--out`` that has the profile; None where it is in the folder of all profiles."""
+    """The file that has the profile; None where it is the latest one in the folder of all profiles."""
     from pipeprof.pipelines.errors import UsageError
 
+    if profile.read_from is not None:
+        return profile.read_from
     try:
         given = parse_command("run", profile.command[2:])
     except UsageError:

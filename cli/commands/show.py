@@ -65,7 +65,7 @@ def show(
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.options import COLORS, choice, whole
     from pipeprof.cli.text.style import style_of
-    from pipeprof.profiles.document.store import load_saved
+    from pipeprof.profiles.document.store import is_latest, load_saved
     from pipeprof.profiles.judge.saved import kind_of_result
 
     choice("--color", color, COLORS)
@@ -90,6 +90,9 @@ def show(
     saved = [load_saved(path) for path in paths]
     for path, one in zip(paths, saved, strict=True):
         _note_unknown(path, one)
+        if not is_latest(path):
+            # Without its name, a command takes the change of that number of a later run.
+            one.profile.reads_from(str(path))
     documents = [profile.profile for profile in saved]
     if number is not None:
         _require_finding(documents[0], number)

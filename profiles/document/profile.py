@@ -112,6 +112,16 @@ class Profile(Model):
     output: str | None = None
     """The end of what the pipeline itself printed."""
     _proposals: list[Finding] = PrivateAttr(default_factory=list)
+    _read_from: str | None = PrivateAttr(default=None)
+
+    @property
+    def read_from(self) -> str | None:
+        """The file that it was read from, where commands about it have to name that; it is not saved."""
+        return self._read_from
+
+    def reads_from(self, file: str) -> None:
+        """Take the file that it was read from."""
+        self._read_from = file
 
     @property
     def proposals(self) -> list[Finding]:

@@ -200,10 +200,15 @@ def test_what_cannot_be_taken_is_refused_before_anything_runs(
     assert said in " ".join(found.err.split())
 
 
+def hide(profile: Profile) -> None:
+    profile.findings = [finding(InsertStage("cache", {"filename": "/home/somebody/cache"}, "source"))]
+    Path("a.json").write_text(redact(profile).model_dump_json())
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda profile: Path("a.json").write_text(redact(profile).model_dump_json()), "the profile is redacted"),
+        (hide, "the profile is redacted"),
         (
             lambda profile: Path("a.json").write_text(profile.model_copy(update={"complete": False}).model_dump_json()),
             "its run did not finish",

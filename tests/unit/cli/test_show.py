@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pipeprof.cli.command_line import change_command
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import encode
@@ -160,3 +161,24 @@ def test_files_that_were_written_are_named(pipeprof: Pipeprof) -> None:
     assert (result.code, result.err) == (0, "pipeprof: wrote a.html, b.prom and c.md\n")
     json.loads(result.out)
     assert "wrote" not in pipeprof("show", "profile.json").err
+
+
+def test_a_command_that_takes_a_change_names_the_file_unless_it_is_the_latest_of_its_target(
+    monkeypatch: pytest.MonkeyPatch, pipeprof: Pipeprof
+) -> None:
+    older = save("a-20260101T000000Z.json", "input-bound", 1000)
+    latest = save("a-20260101T000001Z.json", "input-bound", 2000)
+    save("b-20260101T000002Z.json", "input-bound", 3000)
+    elsewhere = Path("moved.json")
+    shutil.copy(latest, elsewhere)
+    read: list[Profile] = []
+    monkeypatch.setattr("pipeprof.cli.output.write_reports", lambda profile, *_: read.append(profile))
+    for path in (older, latest, elsewhere):
+        assert pipeprof("show", path).code == 0
+    assert [profile.read_from for profile in read] == [str(older), None, str(elsewhere)]
+    commands = [change_command(profile, 1) for profile in read]
+    assert [f"--from {path}" in str(line) for path, line in zip((older, latest, elsewhere), commands, strict=True)] == [
+        True,
+        False,
+        True,
+    ]
