@@ -225,6 +225,16 @@ def size_in_unit_of(largest: float | None) -> Callable[[float | None], str]:
     )
 
 
+def phase_words(phase: str) -> str:
+    """Name a phase as people read it.
+
+    Example:
+        >>> phase_words("first_element")
+        'first element'
+    """
+    return phase.replace("_", " ")
+
+
 def grows(growth: MemoryGrowth) -> str:
     """State by how much memory grows.
 

@@ -12,7 +12,7 @@ from pipeprof.cli.text.units import byte_scale, seconds
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, STAGE_OWNERS
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH
 from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, kept_text, leak_text, owner_text
-from pipeprof.profiles.wording import percent, size
+from pipeprof.profiles.wording import percent, phase_words, size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import How
@@ -127,7 +127,10 @@ def _predicted(profile: Profile) -> Iterator[str]:
     whole = (memory.peak_bytes or 0) if moment is None else moment.rss_bytes
     above = max(whole - (memory.baseline_bytes or 0), 0)
     if moment is not None:
-        yield (f"Last reading before the end: {size(whole)} after {seconds(moment.seconds)}, in phase {moment.phase}.")
+        yield (
+            f"Last reading before the end: {size(whole)} after {seconds(moment.seconds)}, "
+            f"in phase {phase_words(moment.phase)}."
+        )
     rest = memory.unexplained_bytes or 0
     if above:
         yield (

@@ -11,7 +11,7 @@ from pipeprof.cli.text.units import Scale, byte_scale, rate, seconds
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase
-from pipeprof.profiles.wording import size, size_in_unit_of
+from pipeprof.profiles.wording import phase_words, size, size_in_unit_of
 
 APART = "the memory of the trace is not part of the peak"
 _MUCH_MORE = 1.1
@@ -93,7 +93,7 @@ def build_phases(profile: Profile) -> Iterator[Block]:
     scale = byte_scale([phase.peak_rss_bytes for phase in phases])
     yield Table(
         [
-            Column("phase", [phase.name for phase in phases], right=False),
+            Column("phase", [phase_words(phase.name) for phase in phases], right=False),
             Column("seconds", [_duration(phase) for phase in phases]),
             Column(f"peak {scale.unit}", [_peak(phase, scale.text(phase.peak_rss_bytes)) for phase in phases]),
             Column("above TensorFlow itself", [f"+{scale.text(value)}" if value else "" for value in above], keep=0),
@@ -107,7 +107,7 @@ def build_phases(profile: Profile) -> Iterator[Block]:
     for phase in phases:
         # What ended the measurement itself stands in the heading of the steps.
         if phase.note and phase.name != "measure":
-            yield Prose(f"{phase.name}: {phase.note}", hang=2)
+            yield Prose(f"{phase_words(phase.name)}: {phase.note}", hang=2)
     growing = _growth_to_limit(profile)
     if growing:
         yield Prose(growing)
@@ -156,7 +156,7 @@ def _summary(profile: Profile) -> str:
         return "by phase, until the run ended; no step was measured"
     text = f"peak {size(memory.peak_bytes)}"
     if memory.peak_phase:
-        text += f" in phase {memory.peak_phase}"
+        text += f" in phase {phase_words(memory.peak_phase)}"
     return f"{text}{_whose(memory, size_in_unit_of(memory.peak_bytes))}"
 
 

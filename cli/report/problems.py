@@ -20,7 +20,7 @@ FRAMES_SHOWN = 3
 OUTPUT_LINES = 8
 SCRIPT_LINES = 4
 """A training prints a log of its own, to be read in the profile."""
-_WHERE = re.compile(r"^The (?:pipeline|script|step) raised [^\n]*?, phase \w+(?: after [\d,]+ steps)?:\s*")
+_WHERE = re.compile(r"^The (?:pipeline|script|step) raised [^\n]*?, phase \w+(?: element)?(?: after [\d,]+ steps)?:\s*")
 """Beginning of the message of an exception: the verdict and the frames have it."""
 _IN_THE_VERDICT = frozenset({"hung-up", "interrupted", "terminated"})
 _SAID = frozenset({"disturbed", "leak", "not-settled"})

@@ -20,7 +20,7 @@ from pipeprof.profiles.protocol.services import SERVICE_FAILED
 from pipeprof.profiles.service.faults import cause_of_error, cause_of_silence
 from pipeprof.profiles.user_frames import users_frame_of_stacks
 from pipeprof.profiles.view.from_sketch import row_of
-from pipeprof.profiles.wording import as_typed, size, stage_label
+from pipeprof.profiles.wording import as_typed, phase_words, size, stage_label
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -242,7 +242,7 @@ def _where(observed: Observed) -> str:
     # The last sign of progress is older than the statistics of an end.
     steps = observed.measured.steps.count if observed.final and observed.measured is not None else observed.steps
     after = f" after {steps:,} steps" if steps and observed.phase in ("warmup", "measure") else ""
-    return f"{observed.phase}{after}"
+    return f"{phase_words(observed.phase)}{after}"
 
 
 def _exception_failure(observed: Observed, error: Raised, around: Circumstances) -> Failure:
@@ -345,7 +345,7 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
         enforced = "the worker was stopped"
     held = f"; it used {size(ended.last.used_bytes)}" if ended.last else ""
     grew = f", growing by {size(around.growth)} per second" if around.growth and around.growth > 0 else ""
-    phases = ", ".join(f"{name} {size(peak)}" for name, peak in around.peaks.items())
+    phases = ", ".join(f"{phase_words(name)} {size(peak)}" for name, peak in around.peaks.items())
     largest = f"Peak by phase: {phases}." if phases else "Its memory was not sampled."
     stage, buffer = _largest_buffer(observed, around)
     error = observed.error if by in ("python", "ulimit") else None

@@ -48,7 +48,7 @@ from pipeprof.profiles.service.local import processes_at
 from pipeprof.profiles.service.watch import KnownWorker, WorkersWatch, known_workers
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
-from pipeprof.profiles.wording import stage_place
+from pipeprof.profiles.wording import phase_words, stage_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -331,7 +331,9 @@ class Run:
             why = {"hung": "hung", "memory-limit": "reached the memory limit", "max-time": "reached --max-time"}
             why["silent"] = "could report no more"
             word = why.get(ended.reason, "died")
-            self.warn("lost-end", f"The worker {word} after the measurement, in phase {observed.phase}{lacking}.")
+            self.warn(
+                "lost-end", f"The worker {word} after the measurement, in phase {phase_words(observed.phase)}{lacking}."
+            )
 
     def _make_data(self) -> dict[str, Path]:
         loaded = self._settings.loaded

@@ -42,6 +42,7 @@ from pipeprof.profiles.wording import (
     milliseconds,
     part_of,
     percent,
+    phase_words,
     place_of,
     significant,
     size,
@@ -537,10 +538,10 @@ def _known_of_start(profile: Profile) -> str:
     if (profile.exit_code not in _ENDED_BY_SIGNAL and problem not in _STOPPED) or not profile.phases:
         return ""
     *passed, last = [(phase.name, phase.seconds) for phase in profile.phases]
-    took = [f"{name} {significant(seconds)} s" for name, seconds in passed if seconds is not None]
+    took = [f"{phase_words(name)} {significant(seconds)} s" for name, seconds in passed if seconds is not None]
     ended = f"took {significant(last[1])} s" if last[1] is not None else "had not ended"
     before = f"{listed(took)}; " if took else ""
-    return f"{before}{last[0]} {ended}; rate, waiting and memory of the pipeline are unknown"
+    return f"{before}{phase_words(last[0])} {ended}; rate, waiting and memory of the pipeline are unknown"
 
 
 def _ending(profile: Profile, steps: Steps | None) -> str | None:
@@ -548,7 +549,7 @@ def _ending(profile: Profile, steps: Steps | None) -> str | None:
     if profile.complete and (not profile.exit_code or profile.verification is not None):
         # What was interrupted is the verification, after the measurement.
         return None
-    where = f" in phase {profile.phases[-1].name}" if profile.phases else ""
+    where = f" in phase {phase_words(profile.phases[-1].name)}" if profile.phases else ""
     after = f" after {steps.count:,} steps" if steps else f", before the first {_not_reached(profile)}"
     if profile.exit_code in _ENDED_BY_SIGNAL:
         return f"{_ENDED_BY_SIGNAL[profile.exit_code]}{where}{after}."

@@ -180,7 +180,7 @@ def test_the_ledger_of_a_run_that_was_ended_says_of_when_it_is(recorded: Recorde
     text = rendered(profile)
 
     assert "at the last reading" in text
-    assert "1.42 GiB after 4.25 s, in phase first_element" in text
+    assert "1.42 GiB after 4.25 s, in phase first element" in text
 
 
 def test_each_phase_names_the_buffer_that_grew_most(recorded: Recorded) -> None:
@@ -188,7 +188,7 @@ def test_each_phase_names_the_buffer_that_grew_most(recorded: Recorded) -> None:
     profile.memory.grew = [PhaseGrew(phase="first_element", stage="stages.1", bytes=350 * MIB)]
     lines = _memory(profile)
 
-    (row,) = [line for line in lines if line.strip().startswith("first_element")]
+    (row,) = [line for line in lines if line.strip().startswith("first element")]
     assert row.endswith("+350 MiB")
     assert any("buffer that grew most" in line for line in lines)
     assert not any("buffer that grew" in line for line in _memory(recorded("input-bound")))

@@ -459,9 +459,9 @@ def test_a_kill_by_the_control_group_is_read_off_its_folder(tmp_path, kills, cod
     assert words in failure.problem.message
     if kills:
         assert failure.problem.message == (
-            "Out of memory in phase first_element, 12.3 s after the start: the kernel killed the worker at the memory "
+            "Out of memory in phase first element, 12.3 s after the start: the kernel killed the worker at the memory "
             "limit of 512 MiB of its control group; it used 505 MiB, growing by 250 MiB per second. "
-            "Peak by phase: import 300 MiB, first_element 505 MiB. "
+            "Peak by phase: import 300 MiB, first element 505 MiB. "
             "Last seen: shuffle (spec.yaml:11) buffered 1.00 GiB."
         )
         assert place(failure) == ("spec.yaml", 11, 5, "stages.1")

@@ -421,12 +421,11 @@ def test_a_run_that_was_stopped_before_its_first_step_says_how_far_it_came_and_n
     first = "measured step" if phase in ("warmup", "measure") else "batch"
     if phase == "measure" and word != "Failed":
         first = "reported step"
+    phase = words.phase_words(phase)
     assert found.headline.startswith(f"{word} in phase {phase}, before the first {first}")
-    took = (
-        ", ".join(f"{one.name} 2.00 s" for one in ran).replace(f", {ran[-1].name} ", f" and {ran[-1].name} ")
-        if ran
-        else ""
-    )
+    passed = [words.phase_words(one.name) for one in ran]
+    took = ", ".join(f"{name} 2.00 s" for name in passed)
+    took = took.replace(f", {passed[-1]} ", f" and {passed[-1]} ") if passed else ""
     known = f"{took}; " if took else ""
     assert [(detail.label, detail.text) for detail in found.details] == [
         ("known", f"{known}{phase} had not ended; {UNKNOWN}")
@@ -457,7 +456,7 @@ def test_memory_that_ended_a_run_before_its_first_step_is_its_reason() -> None:
 def test_failed_names_phase_and_stage() -> None:
     problem = Problem(code="out-of-memory", message="…", stage="stages.1")
     parts = {"complete": False, "exit_code": 5, "errors": [problem], "phases": [Phase(name="first_element")]}
-    rest = "in phase first_element, before the first batch: out of memory."
+    rest = "in phase first element, before the first batch: out of memory."
     assert headline(**parts) == f"Failed {rest}"
     placed = Problem(code="out-of-memory", message="…", stage="stages.1", file="train.py", line=8)
     assert headline(**{**parts, "errors": [placed]}) == f"Failed at train.py:8 {rest}"
