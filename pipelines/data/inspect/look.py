@@ -34,6 +34,7 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _IMAGES_LOOKED_AT = 20
 _MOST_CLASSES = 1000
 """More folders are rather those of persons or days than classes."""
+_SPLITS = frozenset({"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"})
 _UNNAMED_LOOKED_AT = 50
 _KNOWN = "a folder of JPEG or PNG images, TFRecord files, CSV files, or a .npy or .npz file"
 
@@ -44,7 +45,7 @@ class ImagesFound:
 
     Attributes:
         classes: Names of the folders that hold the images, where these are the classes: all images are in one of
-            several folders of the folder that was given.
+            several folders of the folder that was given, or of its splits.
     """
 
     patterns: tuple[str, ...]
@@ -132,6 +133,10 @@ def _look_at_folder(folder: Path, note: Callable[[str], None]) -> Found:
     if images:
         shapes = sorted({(len(file.relative_to(folder).parts), file.suffix) for file in images})
         patterns = tuple(f"{prefix}/" + "*/" * (depth - 1) + "*" + suffix for depth, suffix in shapes)
+        splits = sorted({image.relative_to(folder).parts[0] for image in images})
+        if len(splits) > 1 and _are_splits(map(Path, splits)):
+            one = next((split for split in splits if split.lower().startswith("train")), splits[0])
+            note(f"the spec reads all of {', '.join(splits)}: --from {folder / one}/ reads one of them")
         return ImagesFound(patterns, len(images), _image_decoder(images), _classes(images, folder))
     files = others[kinds[0]]
     visible = [file.name for file in by_depth if file.parent == folder]
@@ -140,10 +145,23 @@ def _look_at_folder(folder: Path, note: Callable[[str], None]) -> Found:
 
 
 def _classes(images: Sequence[Path], folder: Path) -> tuple[str, ...]:
-    """The folders of images that are one level below, sorted; none where images lie elsewhere, or in one folder."""
+    """The folders of images, sorted; none where images lie at several depths, in one folder, or in others as well.
+
+    They are one level below the folder, or in each of its splits the same ones.
+    """
     parents = {image.parent for image in images}
-    names = sorted(parent.name for parent in parents if parent.parent == folder)
-    return tuple(names) if 1 < len(names) == len(parents) <= _MOST_CLASSES else ()
+    by_split = {parent.parent: {one.name for one in parents if one.parent == parent.parent} for parent in parents}
+    names, *others = by_split.values()
+    one_level = set(by_split) == {folder} or (
+        {split.parent for split in by_split} == {folder} and (not others or _are_splits(by_split))
+    )
+    alike = all(other == names for other in others)
+    return tuple(sorted(names)) if one_level and alike and 1 < len(names) <= _MOST_CLASSES else ()
+
+
+def _are_splits(folders: Iterable[Path]) -> bool:
+    """Whether folders are named as the parts of a data set are."""
+    return all(folder.name.lower() in _SPLITS for folder in folders)
 
 
 def _files_below(folder: Path) -> tuple[list[Path], list[Path]]:

@@ -220,6 +220,28 @@ def test_images_are_found_in_the_folder_and_below(tmp_path, names, patterns):
     assert (found.count, found.decoder) == (len(names), "tf.io.decode_jpeg")
 
 
+@pytest.mark.parametrize(
+    ("names", "classes", "splits"),
+    [
+        (["cat/a.jpg", "dog/a.jpg"], ("cat", "dog"), ""),
+        (["train/cat/a.jpg", "train/dog/a.jpg"], ("cat", "dog"), ""),
+        (["val/cat/a.jpg", "val/dog/a.jpg", "train/cat/a.jpg", "train/dog/a.jpg"], ("cat", "dog"), "train, val"),
+        (["train/cat/a.jpg", "train/dog/a.jpg", "val/cat/a.jpg"], (), "train, val"),
+        (["ann/cat/a.jpg", "ann/dog/a.jpg", "ben/cat/a.jpg", "ben/dog/a.jpg"], (), ""),
+        (["cat/a.jpg"], (), ""),
+        (["cat/a.jpg", "dog/a.jpg", "a.jpg"], (), ""),
+        (["cat/a.jpg", "dog/a/b.jpg"], (), ""),
+    ],
+)
+def test_folders_of_images_are_classes_one_level_below_or_in_each_split(tmp_path, names, classes, splits):
+    images(tmp_path / "photos", *names)
+    notes = []
+    assert look(str(tmp_path / "photos"), notes.append).classes == classes
+    assert [f"the spec reads all of {splits}: " in note for note in notes] == [True] * bool(splits)
+    if splits:
+        assert f"--from {tmp_path}/photos/train/ reads one of them" in notes[0]
+
+
 def test_png_images_get_their_own_decoder(tmp_path):
     images(tmp_path, "a.png", "b.png", data=PNG)
     assert look(str(tmp_path)).decoder == "tf.io.decode_png"
