@@ -321,6 +321,8 @@ class DatasetUse(Record):
     """From a pass's beginning to its first batch, or step of `fit`; mean, without the first."""
     together: int = 1
     """Iterators of it that gave batches in turn."""
+    devices: int = 0
+    """For which a `tf.distribute` strategy distributes it; 0: none does."""
     equal: bool | None = None
     """Whether the objects have the same graph; `null` if there is one, or unknown."""
     cached: bool | None = None

@@ -21,6 +21,7 @@ from pipeprof.profiles.time.limits.restarts import (
     restarts_are_costly,
     wait_within_epochs,
 )
+from pipeprof.profiles.time.limits.strategy import work_behind_strategy
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
 from pipeprof.profiles.time.memory_problem import describe_memory_problem, memory_is_critical, memory_matters
 from pipeprof.profiles.time.proven import bound_was_passed, describe_proven
@@ -220,6 +221,8 @@ def _bound(profile: Profile, steps: Steps) -> Bound | None:
         return classify_wait(profile.headspace.share) if profile.headspace is not None else None
     whole = (steps.restart_share or 0.0) >= STEP_BOUND_BELOW
     waits = steps.wait_share if whole else wait_within_epochs(steps)
+    if (work := work_behind_strategy(profile)) is not None and not whole:
+        waits = work / steps.interval_ms.mean
     return classify_wait(max(waits, _hidden_share(profile, steps)))
 
 
@@ -280,11 +283,14 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
     waits = _waits(profile, steps) if known else f"{milliseconds(steps.interval_ms.mean)} from step to step"
     if profile.headspace is not None and (_hidden_share(profile, steps) or not (known or _nothing_to_gain(profile))):
         waits = f"{waits}, and {'a step takes ' * known}{percent(profile.headspace.share)} less with preloaded batches"
+    work = work_behind_strategy(profile)
+    if work is not None:
+        waits = f"{waits}, at most {milliseconds(work)} of it for the pipeline, the rest in the strategy's iterator"
     if bound == "balanced":
         return f"Balanced: {waits}"
     if bound == "input":
         return f"Input-bound: {waits}"
-    if known and max(steps.wait_share or 0.0, wait_within_epochs(steps)) < STEP_BOUND_BELOW:
+    if known and (work is not None or max(steps.wait_share or 0.0, wait_within_epochs(steps)) < STEP_BOUND_BELOW):
         return f"Step-bound: {waits}"
     if _nothing_to_gain(profile):
         return f"Step-bound: {waits}, and barely less with preloaded batches"

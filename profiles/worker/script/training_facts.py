@@ -278,6 +278,7 @@ def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
         epochs=consumer.clock.begun,
         first_seconds=consumer.clock.first_ns / consumer.clock.firsts / 1e9 if consumer.clock.firsts else None,
         together=consumer.together,
+        devices=consumer.devices,
         equal=consumer.equal,
         cached=graph.cached if graph is not None else None,
         cached_in_memory=graph.in_memory if graph is not None else None,

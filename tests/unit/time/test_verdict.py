@@ -1211,3 +1211,32 @@ def test_the_share_of_waiting_is_stated_once() -> None:
     (restarts,) = conclude(with_restarts(0.98, 0.11)).details[:1]
     assert restarts.label == "restarts"
     assert "in the rest" not in restarts.text
+
+
+@pytest.mark.parametrize(
+    ("devices", "batch_ms", "bound", "rest"),
+    [
+        (1, 0.35, "step", ", at most 0.350 ms of it for the pipeline, the rest in the strategy's iterator."),
+        (2, 1.5, "balanced", ", at most 1.50 ms of it for the pipeline, the rest in the strategy's iterator."),
+        (0, 0.35, "input", "."),
+        (1, 4.0, "input", "."),
+        (1, None, "input", "."),
+    ],
+    ids=["one device", "some of it", "no strategy", "the pipeline's", "not known"],
+)
+def test_what_a_strategys_iterator_takes_is_no_wait_for_the_pipeline(
+    devices: int, batch_ms: float | None, bound: str, rest: str
+) -> None:
+    use = DatasetUse(role="loop", main=True, devices=devices)
+    batch = stage("stages.0", 1.0 if batch_ms else None, op="batch").model_copy(update={"time_ms_per_batch": batch_ms})
+    found = conclude(
+        profile(
+            target=Target(kind="script", text="train.py"),
+            steps=steps(0.27, interval=20.0),
+            stages=[batch],
+            training=Training(consumer="loop", datasets=[use]),
+        )
+    )
+    assert found.bound == bound
+    word = {"step": "Step-bound", "balanced": "Balanced", "input": "Input-bound"}[bound]
+    assert found.headline == f"{word}: the training waits for data 27 % of the time (5.4 of every 20 ms){rest}"
