@@ -7,9 +7,11 @@ each has a body. Objects are kept as they are, for `pipeprof.pipelines.from_pyth
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import inspect
+import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -322,14 +324,12 @@ class CallRecorder:
     def _to_trace_in_place(self, function: Any) -> Callable[..., Any] | None:
         """The Python function behind one of the user's that a graph calls; None where it is another."""
         python = getattr(function, "python_function", None)
-        # A signature converts the arguments, and XLA compiles another program.
-        aside = getattr(function, "input_signature", None) is not None or getattr(function, "_jit_compile", None)
-        if aside or not isinstance(python, FunctionType) or not self._is_own(python.__code__):
+        if not isinstance(python, FunctionType) or not self._is_own(python.__code__) or not _is_plain(python):
             return None
         if self._tf.executing_eagerly() or self._inside_public_call():
             return None
         converted: Callable[..., Any] = self._tf.autograph.to_graph(python)
-        return converted if getattr(function, "_autograph", True) else python
+        return converted
 
     def listen(self, frame: FrameType, event: str, value: Any) -> None:
         """Receive an event of Python's profiling hook."""
@@ -523,3 +523,13 @@ def _code_named(name: str, code: CodeType | None) -> CodeType | None:
 def _converted_call(tf: Any) -> CodeType | None:
     module = inspect.getmodule(inspect.unwrap(tf.autograph.to_graph))
     return getattr(getattr(module, "converted_call", None), "__code__", None)
+
+
+def _is_plain(python: FunctionType) -> bool:
+    """Whether a function is decorated with bare ``tf.function``: arguments of that may convert, or compile with XLA."""
+    try:
+        written = ast.parse(textwrap.dedent(inspect.getsource(python))).body[0]
+    except (OSError, SyntaxError, TypeError):
+        return False
+    decorators = getattr(written, "decorator_list", [])
+    return [ast.unparse(one).removesuffix("()").rpartition(".")[2] for one in decorators] == ["function"]

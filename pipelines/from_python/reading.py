@@ -150,9 +150,9 @@ class Recorder:
             self._loaded[self._number(seen.result)] = {"npz": str(archive), "key": given["key"]}
 
     def _number(self, thing: Any) -> int:
-        if isinstance(thing, self._tf.compat.v1.data.Dataset):
-            # Each method of `tf.compat.v1` wraps the dataset that it makes.
-            thing = getattr(thing, "_dataset", thing)
+        if isinstance(thing, self._tf.data.Dataset):
+            # Each method of `tf.compat.v1` wraps the dataset that it makes: both have the same variant.
+            thing = self._tf.data.experimental.to_variant(thing)
         if id(thing) not in self._numbers:
             self._numbers[id(thing)] = len(self._numbers) + 1
             self._kept.append(thing)
