@@ -75,18 +75,24 @@ class Reserved:
         others: For another edit, which an answer that is close does not take.
         sure: Pairs that are measured whatever is planned.
         least: Pairs after which it leaves time for the other edit.
+        fewest: Seconds that the other edit needs to be tried at all: with less left, nothing is kept for it.
     """
 
     bound: float = 0.0
     others: float = 0.0
     sure: int = 0
     least: int = QUICK.pairs
+    fewest: float = 0.0
 
-    def at(self, pairs: int) -> float:
-        """Return what is left once so many pairs were measured."""
+    def at(self, pairs: int, left: float = math.inf) -> float:
+        """Return what it leaves once so many pairs were measured.
+
+        Args:
+            left: Seconds until the time is over.
+        """
         if pairs < self.sure:
             return 0.0
-        return self.bound + (self.others if pairs >= self.least else 0.0)
+        return self.bound + (self.others if pairs >= self.least and left >= self.bound + self.fewest else 0.0)
 
 
 NOTHING = Reserved()
@@ -286,7 +292,7 @@ class Trials:
                 self._report(judgement)
                 if judgement.settled:
                     break
-                kept_back = 0.0 if judgement.is_promising else reserved.at(len(evidence.ratios()))
+                kept_back = 0.0 if judgement.is_promising else reserved.at(len(evidence.ratios()), self.left())
                 late = self.left() < self._round_seconds() + kept_back
                 if late or evidence.over or evidence.left_out >= MOST_LEFT_OUT:
                     judgement = judge(evidence, semantics, for_memory=for_memory, last=True)

@@ -552,7 +552,8 @@ class _Verification:
             good = [one for one in waiting if self.can_try(one) and (self._is_reported(one) or promises(one))]
             others, least = time_for_best(finding, good, self._seconds)
             sure = least if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
-            reserved = Reserved(bound, others, sure, least)
+            fewest, _ = time_for_best(finding, good, lambda one: self._seconds(one, QUICK.early))
+            reserved = Reserved(bound, others, sure, least, fewest)
             if reported:
                 self._try(trials, finding, reserved)
                 self._reached.add(id(finding))
@@ -588,8 +589,7 @@ class _Verification:
         """The next one of those that wait: what cannot be tried in its place, else the first one of the queue."""
         if not self.can_try(waiting[0]):
             return waiting[0]
-        candidates = [finding for finding in waiting if self.can_try(finding)]
-        queue = in_order(candidates, self._seconds, self._measured, proposal=proposal_of)
+        queue = in_order([*filter(self.can_try, waiting)], self._seconds, self._measured, proposal=proposal_of)
         # What gains on all of the data is measured before what gains on a sample that fits into memory.
         return next(filter(self._is_first_lasting, queue), queue[0])
 
@@ -597,12 +597,12 @@ class _Verification:
         """Whether a change would be the first one that may gain on all of the data: it is measured, or named."""
         return finding.cache is None and not self._has_lasting
 
-    def _seconds(self, finding: Finding) -> float:
+    def _seconds(self, finding: Finding, pairs: int = QUICK.pairs) -> float:
         """Seconds that a trial takes: a cache fills, and another pipeline to compare with is started."""
         change = self._jobs.change_of(finding)
         restarts = change is not None and self._jobs.baseline(change.baseline)[0] != self._baseline
         fill = filling(self._profile, finding.edits).trial_seconds
-        return self._pace.seconds_of(QUICK.pairs, first=restarts) + fill
+        return self._pace.seconds_of(pairs, first=restarts) + fill
 
     def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""

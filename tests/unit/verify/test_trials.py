@@ -238,7 +238,15 @@ def test_what_is_about_to_be_kept_takes_the_time_of_others(recorded: Recorded, s
 
 
 @pytest.mark.parametrize(
-    ("reserved", "pairs"), [(Reserved(), 24), (Reserved(20.0), 2), (Reserved(20.0, 0.0, 12), 12), (Reserved(0, 20), 12)]
+    ("reserved", "pairs"),
+    [
+        (Reserved(), 24),
+        (Reserved(20.0), 2),
+        (Reserved(20.0, 0.0, 12), 12),
+        (Reserved(0, 20), 12),
+        (Reserved(0, 20, fewest=10), 12),
+        (Reserved(0, 20, fewest=16), 24),
+    ],
 )
 def test_a_close_answer_leaves_time_for_others(recorded: Recorded, reserved: Reserved, pairs: int) -> None:
     workers = Workers(speedup=1.03)
