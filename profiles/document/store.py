@@ -94,7 +94,7 @@ def latest_profile(pattern: str = "*.json", *, cwd: Path | None = None) -> Path 
     """Find the profile written last in the folder where profiles are saved, ``None`` if there is none.
 
     Args:
-        pattern: Of its name.
+        pattern: A glob that its file name matches.
     """
     folder = (cwd or Path()) / FOLDER
     try:

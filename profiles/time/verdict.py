@@ -285,7 +285,7 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
         waits = f"{waits}, and {'a step takes ' * known}{percent(profile.headspace.share)} less with preloaded batches"
     work = work_behind_strategy(profile)
     if work is not None:
-        waits = f"{waits}, at most {milliseconds(work)} of it for the pipeline, the rest in the strategy's iterator"
+        waits = f"{waits}, most of it in the strategy's iterator: the pipeline alone takes {milliseconds(work)} a batch"
     if bound == "balanced":
         return f"Balanced: {waits}"
     if bound == "input":

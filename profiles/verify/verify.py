@@ -552,7 +552,7 @@ class _Verification:
             good = [one for one in waiting if self.can_try(one) and (self._is_reported(one) or promises(one))]
             others, least = time_for_best(finding, good, self._seconds)
             sure = least if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
-            fewest, _ = time_for_best(finding, good, lambda one: self._seconds(one, QUICK.early))
+            fewest, _ = time_for_best(finding, good, lambda it: self._seconds(it, self._pace.least_pairs(QUICK.early)))
             reserved = Reserved(bound, others, sure, least, fewest)
             if reported:
                 self._try(trials, finding, reserved)

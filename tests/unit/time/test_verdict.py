@@ -1214,26 +1214,32 @@ def test_the_share_of_waiting_is_stated_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("devices", "batch_ms", "bound", "rest"),
+    ("devices", "batch_ms", "op", "source", "bound", "work"),
     [
-        (1, 0.35, "step", ", at most 0.350 ms of it for the pipeline, the rest in the strategy's iterator."),
-        (2, 1.5, "balanced", ", at most 1.50 ms of it for the pipeline, the rest in the strategy's iterator."),
-        (0, 0.35, "input", "."),
-        (1, 4.0, "input", "."),
-        (1, None, "input", "."),
+        (1, 0.35, "batch", "from_tensor_slices", "step", "0.350 ms"),
+        (2, 1.05, "batch", "range", "balanced", "1.05 ms"),
+        (0, 0.35, "batch", "from_tensor_slices", "input", None),
+        (1, 1.5, "batch", "from_tensor_slices", "input", None),
+        (1, None, "batch", "from_tensor_slices", "input", None),
+        (1, 0.35, "map", "from_tensor_slices", "input", None),
+        (1, 0.35, "cache", "from_tensor_slices", "input", None),
+        (1, 0.35, "batch", "tfrecord_dataset", "input", None),
     ],
-    ids=["one device", "some of it", "no strategy", "the pipeline's", "not known"],
+    ids=["one device", "some of it", "no strategy", "the pipeline's", "not known", "function", "cache", "files"],
 )
 def test_what_a_strategys_iterator_takes_is_no_wait_for_the_pipeline(
-    devices: int, batch_ms: float | None, bound: str, rest: str
+    devices: int, batch_ms: float | None, op: str, source: str, bound: str, work: str | None
 ) -> None:
     use = DatasetUse(role="loop", main=True, devices=devices)
-    batch = stage("stages.0", 1.0 if batch_ms else None, op="batch").model_copy(update={"time_ms_per_batch": batch_ms})
+    batch = stage("stages.0", 1.0 if batch_ms else None, op=op).model_copy(update={"time_ms_per_batch": batch_ms})
+    rows = stage("source", 0.0, op=source).model_copy(update={"time_ms_per_batch": 0.0})
+    most = "most of it in the strategy's iterator: the pipeline alone takes"
+    rest = f", {most} {work} a batch." if work else "."
     found = conclude(
         profile(
             target=Target(kind="script", text="train.py"),
             steps=steps(0.27, interval=20.0),
-            stages=[batch],
+            stages=[rows, batch],
             training=Training(consumer="loop", datasets=[use]),
         )
     )
