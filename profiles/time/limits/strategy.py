@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MOST_PART = 1 / 5
 """Of the wait, up to which the pipeline's work shows that most of the wait is the strategy's: stages are read without
-the training, and even if they take 2.5 times as long beside it, half of the wait is not theirs."""
+the training; if they take up to 2.5 times as long in it, at least half of the wait is the iterator's."""
 
 
 def work_behind_strategy(profile: Profile) -> float | None:
