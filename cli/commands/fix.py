@@ -268,20 +268,18 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     from pipeprof.cli import streams
     from pipeprof.pipelines.edits.plan import apply_call, data_of
     from pipeprof.pipelines.spec.edits.apply_files import unified
+    from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
     from pipeprof.profiles.document.findings import edits_in
-    from pipeprof.profiles.fix.source_diff import edited_source, with_plan
+    from pipeprof.profiles.fix.source_diff import edited_source, text_as_measured, with_plan
 
     wants_patch = outputs.stdout == "patch" or any(kind == "patch" for _, kind in outputs.files)
     if parsed.kind == "script" and not wants_patch:
         # The function is called in processes of their own: only for who asks.
         return
-    if _differs(parsed.path, profile.target.sha256):
-        streams.say(f"pipeprof: note: no diff: {parsed.path} was edited while fix was measuring")
-        return
     try:
-        before = parsed.path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError:
-        streams.say(f"pipeprof: note: no diff: {parsed.path} is not written in UTF-8, which a diff is")
+        before = text_as_measured(parsed.path, profile.target.sha256)
+    except CannotEditSourceError as error:
+        streams.say(f"pipeprof: note: no diff: {error}")
         return
     written = [stage for stage in profile.stages or () if stage.origin == "written"]
     function = parsed.function or _function_of_script(before, parsed.path, written)

@@ -297,6 +297,7 @@ def verify_findings(
     profile: Profile, run: Measuring, seconds: float, changes: Changes, only: SavedChange | None
 ) -> None:
     """Try what the findings propose, or only a change of an earlier run."""
+    from pipeprof.profiles.fix.source_diff import add_diffs
     from pipeprof.profiles.verify.verify import verify
 
     try:
@@ -311,6 +312,8 @@ def verify_findings(
             save=lambda: run.writer.write(profile),
             only=only.finding if only is not None else None,
         )
+        if not profile.exit_code:
+            add_diffs(profile, run.settings.target, lambda words: run.progress.phase(words, None), run.end_at)
     finally:
         run.writer.write(profile, final=True)
 

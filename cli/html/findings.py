@@ -45,19 +45,28 @@ _ELSEWHERE = frozenset({"Stage", "Place", "Measured", "Rule", "Status"})
 
 
 def proposals(profile: Profile, files: Files, idents: Idents) -> list[Part]:
-    """A card for each finding, the first one open; where there is none, why."""
+    """A card for each finding, open the first one and the first one proven; where there is none, why."""
     findings = profile.findings or []
     parts: list[Part] = []
     if not findings:
         blocks = list(build_findings(profile, complete=True))
         return [Shown(markup_of(blocks, idents))] if blocks else []
     rules: dict[str, str] = {}
-    parts += [_card(profile, numbered, files, idents, rules) for numbered in enumerate(findings, 1)]
+    proven = first_proven(profile)
+    for number, finding in enumerate(findings, 1):
+        is_open = number in {1, proven}
+        parts.append(_card(profile, (number, finding), files, idents, rules, is_open=is_open))
     further = list(build_further(profile, complete=True))
     if further:
         ident = idents.of("further changes tried")
         parts.append(Fold(ident, "Further changes that were tried", [Shown(markup_of(further, idents))]))
     return parts
+
+
+def first_proven(profile: Profile) -> int:
+    """Number of the first change that is proven; 1 where none is."""
+    findings = enumerate(profile.findings or (), 1)
+    return next((number for number, finding in findings if finding.status == "kept"), 1)
 
 
 class Files:
@@ -78,7 +87,15 @@ class Files:
             yield Snippet(idents.of("plan"), label, self._plan, "fast.plan.json", folded=True)
 
 
-def _card(profile: Profile, numbered: tuple[int, Finding], files: Files, idents: Idents, rules: dict[str, str]) -> Card:
+def _card(
+    profile: Profile,
+    numbered: tuple[int, Finding],
+    files: Files,
+    idents: Idents,
+    rules: dict[str, str],
+    *,
+    is_open: bool,
+) -> Card:
     """Build a card.
 
     Args:
@@ -86,7 +103,7 @@ def _card(profile: Profile, numbered: tuple[int, Finding], files: Files, idents:
     """
     number, finding = numbered
     ident = idents.of(f"finding {number}")
-    parts: list[Part] = [*_change(profile, finding, ident), *files.of_finding(number, idents)]
+    parts: list[Part] = [*_change(profile, finding, number, ident), *files.of_finding(number, idents)]
     seen: list[Part] = [Note(finding.sentence)] if finding.sentence and finding.rule not in WITHOUT_RULE else []
     # What was measured needs no reasons on the first screen.
     behind: list[Part] = seen if finding.status == "kept" else []
@@ -118,7 +135,7 @@ def _card(profile: Profile, numbered: tuple[int, Finding], files: Files, idents:
         effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[0],
         parts,
         _TONES[finding.status],
-        folded=number > 1,
+        folded=not is_open,
     )
 
 
@@ -126,11 +143,12 @@ def _shorter(title: str) -> str:
     return title if len(title) <= 60 else f"{title[:59]}…"
 
 
-def _change(profile: Profile, finding: Finding, ident: str) -> Iterator[Part]:
+def _change(profile: Profile, finding: Finding, number: int, ident: str) -> Iterator[Part]:
     """The change as a diff where there is one, else in one line, and the lines that make it."""
     patch, python = finding.patch, finding.python
-    if patch is not None and patch.startswith("--- "):
-        yield Snippet(f"{ident}-diff", "The change", patch, f"change-{finding.rule}.patch", is_diff=True)
+    diff = finding.diff or (patch if patch is not None and patch.startswith("--- ") else None)
+    if diff is not None:
+        yield Snippet(f"{ident}-diff", "The change", diff, f"change-{number}.patch", is_diff=True)
         return
     changed = _CHANGED.fullmatch(finding.change or "")
     place = place_of_finding(profile, finding)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.html.blocks import markup_of
-from pipeprof.cli.html.findings import Files, proposals
+from pipeprof.cli.html.findings import Files, first_proven, proposals
 from pipeprof.cli.html.fix import fix_headline, fix_parts, search_parts
 from pipeprof.cli.html.memory import memory_at_peak, memory_over_time, tuned, tuned_over_time
 from pipeprof.cli.html.parts import Fold, Group, Headline, Idents, Note, Page, Part, Section, Shown, Snippet
@@ -181,8 +181,9 @@ def _to_change(profile: Profile, files: Files, idents: Idents) -> tuple[str, lis
     parts = proposals(profile, files, idents)
     change = headline_change(profile)
     if change is not None:
-        # Below the first change, so that it is on the first screen however many there are.
-        parts[1:1] = before_and_after(profile, *change)
+        # Below the first proven change, so that it is on the first screen however many there are.
+        below = first_proven(profile)
+        parts[below:below] = before_and_after(profile, *change)
     command = next_command(profile, None)
     if command is not None and not command.is_listed and not command.line.startswith(_SHOW):
         parts.append(Snippet(idents.of("next"), f"Next: {command.purpose}", command.line))

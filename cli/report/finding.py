@@ -116,7 +116,7 @@ def describe_finding(
         yield from _labelled("Fix", finding.recommendation)
     if finding.change:
         yield from _labelled("Change", finding.change)
-    code: dict[Language, str | None] = {"YAML": finding.patch, "Python": finding.python}
+    code: dict[Language, str | None] = {"YAML": finding.patch, "Python": finding.diff or finding.python}
     written = [language for language in languages if code[language]] or list(code)
     for language in written:
         yield from _code(language, code[language])

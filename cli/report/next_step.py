@@ -176,6 +176,8 @@ def _write_finding(profile: Profile) -> NextCommand | None:
 
 def _has_diff(profile: Profile, finding: Finding) -> bool:
     """Whether the text of a function shows where a finding's edits belong, so that a diff has them."""
+    if finding.diff is not None:
+        return True
     from pipeprof.pipelines.target.target import parse_target
     from pipeprof.profiles.fix.source_diff import in_text
 

@@ -135,7 +135,7 @@ class LineProgress:
     def _end_phase(self) -> None:
         if self._phase is not None and self._verbose:
             rate = f", {_rate_words(self._rate)}" if self._rate is not None else ""
-            self._line(f"  {self._phase} took {seconds(self._clock() - self._began)}{rate}")
+            self._line(f"  {_WORDS.get(self._phase, self._phase)} took {seconds(self._clock() - self._began)}{rate}")
 
     def _line(self, text: str) -> None:
         self._write(f"{_SAYS}{self._clean(text)}\n")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
+import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,14 +15,21 @@ from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_docu
 from pipeprof.pipelines.edits.plan import apply_call
 from pipeprof.pipelines.from_python.compare import differences
 from pipeprof.pipelines.ops.traits import SOURCES, STAGES
+from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.static.edit.apply import apply_to_source
 from pipeprof.pipelines.static.edit.chain import OPTIONS, returns_of
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.pipelines.static.written_calls import parsed
 from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.describe_function import ask_for_graph
 from pipeprof.profiles.protocol.source import GraphJob, unpacked
+
+MOST_DIFFS = 3
+"""Changes of a run that get a diff, the first ones: each takes two processes, some seconds."""
+DIFF_SECONDS = 15.0
+"""Time that a run has to have left for the check of a diff."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,53 @@ def edited_source(
     if not same or planned.element != written.element:
         return EditedSource(None, "the edited text gives another graph than the plan")
     return EditedSource(after)
+
+
+def text_as_measured(path: Path, sha256: str | None) -> str:
+    """Return the text of a target's file, to which a diff may be made.
+
+    Args:
+        sha256: Of the file when it was measured.
+
+    Raises:
+        CannotEditSourceError: It was edited since, cannot be read, or is not written in UTF-8.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError:
+        content = b""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise CannotEditSourceError(f"{path} was edited while it was measured")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise CannotEditSourceError(f"{path} is not written in UTF-8, which a diff is") from None
+
+
+def add_diffs(
+    profile: Profile, target: ParsedTarget, begin: Callable[[str], object], end_at: float | None = None
+) -> None:
+    """Give the proven changes of a function their diffs, where its text can have them.
+
+    Args:
+        begin: Is called before each diff is checked, with what is done in a few words.
+        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+    """
+    kept = [one for one in profile.findings or () if one.status == "kept" and one.is_known]
+    kept = [one for one in kept if not any(isinstance(edit, SetEnvironment) for edit in one.edits)]
+    if not kept or target.kind != "function":
+        return
+    try:
+        before = text_as_measured(target.path, profile.target.sha256)
+    except CannotEditSourceError:
+        return
+    for finding in kept[:MOST_DIFFS]:
+        if end_at is not None and time.monotonic() + DIFF_SECONDS > end_at:
+            return
+        begin(f"checking the diff: {finding.title}")
+        after = edited_source(target, before, profile.stages or (), [finding.edits]).text
+        if after is not None:
+            finding.diff = unified(before, after, str(target.path))
 
 
 def with_plan(text: str, function: str, plan: str, data: str | None = None) -> str | None:

@@ -404,7 +404,7 @@ def announcement(
     if profile.target.kind == "script":
         text += f"; {calls_of(mode.mode).replace('your function is called', 'the script runs again,')}, and trains"
     elif not is_spec:
-        text += f"; {calls_of(mode.mode)}"
+        text += f"; {calls_of(mode.mode)}, and twice for each diff"
     if (made := seconds_to_make(profile)) >= LONG_TO_MAKE:
         text += f"; building the pipeline took {made:.0f} s, which each process needs again"
     if any(runs_python(stage) for stage in profile.stages or ()):

@@ -350,7 +350,7 @@ def test_a_python_file_that_was_edited_meanwhile_gets_a_plan_and_no_diff(
     assert found.code == 0
     assert (tmp_path / "fast.plan.json").exists()
     assert not (tmp_path / "fast.patch").exists()
-    assert "no diff: train.py was edited while fix was measuring" in found.err
+    assert "no diff: train.py was edited while it was measured" in found.err
 
 
 @pytest.mark.parametrize(

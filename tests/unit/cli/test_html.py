@@ -21,7 +21,7 @@ from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.formats.plan import best_change
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.page import render_page, unbroken
-from pipeprof.cli.html.parts import Idents, StageGraph, figures_of
+from pipeprof.cli.html.parts import Card, Idents, StageGraph, figures_of
 from pipeprof.cli.html.result import result_page
 from pipeprof.cli.html.run import run_page
 from pipeprof.cli.report.steps import rate_over_time
@@ -230,7 +230,7 @@ def test_the_page_of_a_run_has_the_pictures_of_what_was_measured() -> None:
         assert ident in made.idents()
     assert "1.80×" in made.text
     assert "\n+      num_parallel_calls: 8\n" in made.text
-    assert any(given.get("download") == "change-serial-map-cpu.patch" for _, given in made.tags)
+    assert any(given.get("download") == "change-1.patch" for _, given in made.tags)
     document = made.text[made.text.index("{\n") : made.text.rindex("}") + 1]
     assert json.loads(document)["tool"]["name"] == "pipeprof"
 
@@ -273,6 +273,27 @@ def test_what_a_change_brings_is_drawn_below_it_before_the_next_one() -> None:
         "before-and-after",
         "finding-2",
     ]
+
+
+def test_the_first_proven_change_is_open_and_has_its_effect_below() -> None:
+    profile = proven()
+    findings = profile.findings or []
+    profile.findings = [findings[1].model_copy(update={"status": "ceiling"}), *findings]
+    (fix,) = run_page(profile, None, None, None).columns[0]
+    assert [part.folded for part in fix.parts if isinstance(part, Card)][:3] == [False, False, True]
+    names = [getattr(part, "ident", None) for part in fix.parts[:4]]
+    assert names == ["finding-1", "finding-2", "before-and-after", "finding-3"]
+
+
+def test_the_change_of_a_function_is_shown_as_its_diff() -> None:
+    profile = proven()
+    first = (profile.findings or [])[0]
+    before, after = "ds = ds.map(load)\n", "ds = ds.map(load, num_parallel_calls=8)\n"
+    profile.target.kind, first.patch, first.python = "function", "- map: {}", "ds = ds.map(…)"
+    first.diff = unified(before, after, "train.py")
+    made = page_of(profile)
+    assert "-ds = ds.map(load)\n+ds = ds.map(load, num_parallel_calls=8)\n" in made.text
+    assert "- map: {}" not in made.text[: made.text.index("Step time before")]
 
 
 def test_what_went_wrong_stands_before_all_else() -> None:

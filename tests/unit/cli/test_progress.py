@@ -71,7 +71,10 @@ def test_verbose_says_how_long_and_how_fast() -> None:
     clock.now += 4.2
     progress.close()
     progress.close()
-    assert stream.text.splitlines() == ["pipeprof: [5/7] warming up", "pipeprof:   warmup took 4.20 s, 41.2 batches/s"]
+    assert stream.text.splitlines() == [
+        "pipeprof: [5/7] warming up",
+        "pipeprof:   warming up took 4.20 s, 41.2 batches/s",
+    ]
 
 
 def test_data_is_said_now_and_then() -> None:

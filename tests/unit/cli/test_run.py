@@ -14,6 +14,7 @@ import pytest
 from pipeprof.cli.report.report import build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document import store
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message
@@ -255,6 +256,23 @@ def test_what_was_measured_is_reported_whatever_ends_the_trying(
     assert result.code == 1
     assert "a fault of the trying" in result.err
     assert result.out == paint(build_report(harness.profile, str(saved(tmp_path).relative_to(tmp_path))), Style(80))
+
+
+def test_the_proven_changes_of_a_function_are_saved_with_their_diffs(
+    harness: Harness, pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def add_diffs(profile: Profile, target: ParsedTarget, begin: Callable[[str], object], end_at: float | None) -> None:
+        assert (str(target), end_at) == ("train.py:make", None)
+        begin("checking the diff")
+        profile.findings = [Finding(rule="measured", title="A change", status="kept", diff="--- a/train.py\n")]
+
+    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.add_diffs", add_diffs)
+    result = pipeprof("run", "train.py:make")
+    assert "pipeprof: checking the diff\n" in result.err
+    assert (load_profile(saved(tmp_path)).findings or [])[0].diff == "--- a/train.py\n"
+    harness.profile.exit_code = 130
+    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.add_diffs", lambda *_: pytest.fail("nobody waits for it"))
+    assert pipeprof("run", "train.py:make").code == 130
 
 
 @pytest.mark.parametrize(

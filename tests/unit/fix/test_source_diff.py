@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, SetArgument, SetEnvironment
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    InsertStage,
+    PipelineEdit,
+    SetArgument,
+    SetEnvironment,
+    to_document,
+)
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.findings import Edit, Finding
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.fix import source_diff
 from pipeprof.profiles.fix.source_diff import EditedSource, edited_source, in_text
@@ -98,3 +110,53 @@ def test_a_call_may_have_made_a_stage_of_another_name() -> None:
 def test_a_graph_survives_its_way() -> None:
     value = {"a": [("float32", (2, 3), b"\x00\xff"), None, True, 1.5], "b": {"c": "d"}}
     assert unpacked(packed(value)) == value
+
+
+@pytest.fixture
+def run_of(tmp_path: Path, recorded: Callable[[str], Profile]) -> Callable[..., Profile]:
+    """Makes a profile of the function, with a finding for each edit."""
+
+    def make(*edits: PipelineEdit, status: str = "kept") -> Profile:
+        file = tmp_path / "train.py"
+        file.write_text(TEXT, encoding="utf-8")
+        profile = recorded("input-bound").model_copy(deep=True)
+        profile.target.kind, profile.target.text = "function", f"{file}:make"
+        profile.target.sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        profile.stages = STAGES
+        profile.findings = [
+            Finding(rule="measured", title="A change", status=status, edit=Edit(**to_document(edit))) for edit in edits
+        ]
+        return profile
+
+    return make
+
+
+def diffs_of(profile: Profile, monkeypatch: pytest.MonkeyPatch, end_at: float | None = None) -> list[str | None]:
+    """The diffs that a run gives its changes, where all edited texts give the right graph."""
+    answer = GraphAnswer(packed(graph(2)), "int64")
+    monkeypatch.setattr(source_diff, "ask_for_graph", lambda _: answer)
+    said: list[str] = []
+    source_diff.add_diffs(profile, parse_target(profile.target.text), said.append, end_at)
+    found = [one.diff for one in profile.findings or ()]
+    assert len(said) == sum(diff is not None for diff in found)
+    return found
+
+
+def test_the_proven_changes_of_a_run_get_diffs(run_of: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = diffs_of(run_of(PARALLEL, SetEnvironment("A", "1")), monkeypatch)
+    assert first is not None
+    assert first.endswith("-    return ds.map(parse)\n+    return ds.map(parse, num_parallel_calls=2)\n")
+    assert second is None
+    many = diffs_of(run_of(*[PARALLEL] * (source_diff.MOST_DIFFS + 1)), monkeypatch)
+    assert [diff == first for diff in many] == [True] * source_diff.MOST_DIFFS + [False]
+
+
+def test_no_diff_is_made_of_what_is_not_proven_was_edited_since_or_has_no_time(
+    run_of: Callable[..., Profile], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert diffs_of(run_of(PARALLEL, status="unverified"), monkeypatch) == [None]
+    assert diffs_of(run_of(PARALLEL), monkeypatch, time.monotonic()) == [None]
+    profile = run_of(PARALLEL)
+    (tmp_path / "train.py").write_text(f"{TEXT}\n")
+    assert diffs_of(profile, monkeypatch) == [None]
+    assert diffs_of(run_of(PARALLEL), monkeypatch) != [None]
