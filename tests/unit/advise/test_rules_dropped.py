@@ -82,11 +82,10 @@ def test_a_skip_moves_before_the_map_whose_results_it_drops() -> None:
         pytest.param(
             dropped(
                 stage("stages.1", "batch", arguments={"batch_size": 8}, elements=150),
-                op="take",
-                arguments={"count": 3},
-                elements=3,
+                arguments={"count": 120},
+                elements=30,
             ),
-            (InsertStage("take", {"count": 24}, after="source"), ReplaceStages(("stages.2",))),
+            (InsertStage("skip", {"count": 960}, after="source"), ReplaceStages(("stages.2",))),
             "same",
             id="it counts batches",
         ),
@@ -147,6 +146,7 @@ def test_each_side_of_a_zip_gets_it() -> None:
         pytest.param(dropped(stage("stages.1", "cache", elements=1200)), id="kept for later"),
         pytest.param(dropped(stage("stages.1", "enumerate", elements=1200)), id="numbered"),
         pytest.param(dropped(elements=1190), id="nearly all are kept"),
+        pytest.param(dropped(op="take", arguments={"count": 3}, elements=3), id="it ends the epoch: no more are made"),
         pytest.param(
             dropped(
                 stage("stages.1", "batch", arguments={"batch_size": 8}), op="shard", arguments=SHARD, elements=None

@@ -21,21 +21,22 @@ _COSTLY = (*DECODING, "Decode", "ReadFile", "ParseExample", "ParseSequence", "Pa
 
 
 class DropAfterExpensiveMap(Rule):
-    """A shard, a skip or a take after work that it does not need.
+    """A shard or a skip after work that it does not need.
 
     Seen:
-        shard, skip or take drops a good part of what the maps before it have made. These make one element of each, so
-        that the same ones are dropped before them.
+        shard or skip drops a good part of what the maps before it have made. These make one element of each, so that
+        the same ones are dropped before them.
 
     Why:
-        shard, skip and take go by the position of an element alone. After a map they drop what was read, decoded and
-        resized for nothing: with four workers that each shard at the end, three of four calls; for a validation set
-        that is the last tenth by skip, nine of ten, in every epoch and before its first batch.
+        shard and skip go by the position of an element alone. After a map they drop what was read, decoded and resized
+        for nothing: with four workers that each shard at the end, three of four calls; for a validation set that is
+        the last tenth by skip, nine of ten, in every epoch and before its first batch. A take drops nothing: it ends
+        the epoch, and the maps make no more.
 
     Fix:
         Move it before the maps, right after the names or the records. The same elements come out in the same order.
-        Before a batch, take and skip count single elements: take(10) after batch(32) is take(320) before it. The sides
-        of a zip each get it.
+        Before a batch, skip counts single elements: skip(10) after batch(32) is skip(320) before it. The sides of a
+        zip each get it.
 
     Ignore when:
         A map must process every element, e.g. because it counts them.
@@ -82,7 +83,7 @@ class DropAfterExpensiveMap(Rule):
     def _found(self, view: PipelineView) -> Iterable[tuple[StageView, list[_Place], float]]:
         for stage in view.stages:
             row, below = traits(stage.op), view.input_of(stage)
-            if not (row.drops and row.by_position) or below is None or stage.injected:
+            if not (row.drops and row.by_position) or row.ends_early or below is None or stage.injected:
                 continue
             kept = kept_share(view, stage)
             if kept is None or kept >= self.threshold("kept-share"):
