@@ -8,12 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from pipeprof.pipelines.ops.traits import STAGES
+from pipeprof.pipelines.static.edit.chain import OPTIONS
 from pipeprof.pipelines.static.trees import is_named, names_in
 from pipeprof.pipelines.static.written_calls import call_in, parsed
 
 CallPlace: TypeAlias = tuple[int, int | None, str]
 """Line and column of a method's name, from 1, and the name."""
 _RECEIVER: Final = "__receiver__"
+_METHODS = STAGES.keys() | {OPTIONS}
+"""Methods of a dataset that give one."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ def variable_of(text: str, place: CallPlace) -> str | None:
     tree = parsed(text)
     call = call_in(tree, *place) if tree is not None else None
     node: ast.AST | None = call
-    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+    # Another method, or a module's function, makes the dataset: its receiver is none.
+    while isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
         node = node.func.value
     if isinstance(node, ast.Name) and not node.id[:1].isupper():
         return node.id

@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from pipeprof.pipelines.static.edit.statement import CallPlace, NewStatement, with_calls
+from pipeprof.pipelines.static.edit.statement import CallPlace, NewStatement, variable_of, with_calls
 
 
 def changed(
@@ -74,3 +74,17 @@ def test_what_stands_in_a_lambda_is_changed_there() -> None:
 )
 def test_what_a_text_does_not_show_is_none(text: str, places: list[CallPlace]) -> None:
     assert with_calls(text, places, ".x()") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("rows.map(f).take(4)", "rows"),
+        ("data.make_rows().take(4)", None),
+        ("builder.as_dataset('train').map(f).take(4)", None),
+        ("tf.data.Dataset.range(9).take(4)", None),
+    ],
+)
+def test_what_makes_a_dataset_does_not_name_it(value: str, name: str | None) -> None:
+    assert variable_of(f"def make():\n    return {value}\n", (2, None, "take")) == name
+    assert variable_of(f"def make():\n    ds = {value}\n    return ds\n", (2, None, "take")) == (name or "ds")
