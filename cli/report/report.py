@@ -74,8 +74,10 @@ def build_verdict(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
         headline = headline.replace(f" at {place}", "", 1) if place else headline
         at_best = any(one.label == "at best" for one in details)
         details = [one for one in details if one.label not in _IN_FINDINGS or (at_best and _explains_bound(one))]
-    head, colon, rest = headline.partition(":")
-    yield Prose((TextSpan(f"{head}{colon}", f"bold {color}".strip()), TextSpan(rest)), indent=0)
+    # The first colon that ends words, not one in a place as ``train.py:19``.
+    head, colon, rest = headline.partition(": ")
+    label, text = (f"{head}:", f" {rest}") if colon else (head, "")
+    yield Prose((TextSpan(label, f"bold {color}".strip()), TextSpan(text)), indent=0)
     width = max((len(detail.label) + 2 for detail in details), default=0)
     for detail in details:
         spare = _SPARED.get(detail.label, 0)

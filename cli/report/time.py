@@ -172,7 +172,8 @@ def _best_rate(profile: Profile) -> float:
     """Measured batches per second, as the pipeline is or with a change that gains on all of the data."""
     kept = [one.measured or {} for one in profile.findings or () if one.status == "kept" and one.cache is None]
     speedup = max((one.get("speedup") or 1.0 for one in kept), default=1.0)
-    return max(1.0, speedup) * 1e3 / profile.steps.interval_ms.mean if profile.steps is not None else 0.0
+    mean = profile.steps.interval_ms.mean if profile.steps is not None else 0.0
+    return max(1.0, speedup) * 1e3 / mean if mean > 0 else 0.0
 
 
 def _resource(term: CeilingTerm, profile: Profile) -> str:

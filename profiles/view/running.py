@@ -89,7 +89,8 @@ def running_stages(
         written: Op, name and place of each stage as it is written, from the sources on. Those of an op get their names
             where the model has as many of it.
     """
-    now, earlier = _sums(model), _sums(before) if before is not None else {}
+    now = _sums(model)
+    earlier = _continued(now, _sums(before)) if before is not None else {}
     names = _named([written_op(path[-1]) for path in now], written)
     return tuple(
         RunningStage(
@@ -145,12 +146,29 @@ def _named(ops: Sequence[str], written: Sequence[tuple[str, str, str]]) -> list[
     return found
 
 
-def _rate(now: _Sums, before: _Sums | None, what: Literal["elements", "nanoseconds"], time: float) -> float | None:
-    """Per unit of time; None where an iterator has ended meanwhile, as one does with each epoch of a repeated part.
+def _continued(now: Mapping[Path, _Sums], before: Mapping[Path, _Sums]) -> dict[Path, _Sums]:
+    """The earlier sums, without those of iterators that have ended meanwhile, as with each epoch of a repeated part.
 
-    It took its counters with it, and those of its successor say nothing of the time before.
+    Such an iterator took its counters with it, with those of all that it read; its successor may have the same number.
     """
-    if before is None or not before.ids <= now.ids or time <= 0:
+    ended = {
+        path
+        for path, one in before.items()
+        if path not in now
+        or not one.ids <= now[path].ids
+        or now[path].elements < one.elements
+        or now[path].nanoseconds < one.nanoseconds
+    }
+    return {
+        path: one
+        for path, one in before.items()
+        if not any(path[:length] in ended for length in range(1, len(path) + 1))
+    }
+
+
+def _rate(now: _Sums, before: _Sums | None, what: Literal["elements", "nanoseconds"], time: float) -> float | None:
+    """Per unit of time; None where nothing is known of the time before."""
+    if before is None or time <= 0:
         return None
     after: int = getattr(now, what)
     return (after - int(getattr(before, what))) / time

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from pipeprof.cli.options import SECTION_NAMES
 from pipeprof.cli.report.memory import build_memory
 from pipeprof.cli.report.report import MOST_LINES, SECTIONS, Selection, build_report, build_verdict
-from pipeprof.cli.text.blocks import without
+from pipeprof.cli.text.blocks import Prose, TextSpan, without
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document.findings import Finding, NotTried, Verdict, VerdictDetail, Verification
@@ -615,3 +615,21 @@ def test_a_gain_larger_than_the_bound_of_the_run_is_explained(
     assert ("as fast as if the pipeline cost nothing" in text) == (shown and status == "kept")
     assert "faster with" not in text
     assert "faster without" not in text
+
+
+def test_a_headline_is_bold_up_to_the_colon_that_ends_words(recorded: Callable[[str], Profile]) -> None:
+    profile = recorded("raised")
+    assert profile.verdict is not None
+    profile.verdict.headline = "Failed at map (train.py:19) in phase warmup: it raised"
+    (head,) = [block for block in build_verdict(profile) if isinstance(block, Prose)]
+    assert [span.text for span in head.text if isinstance(span, TextSpan)] == [
+        "Failed at map (train.py:19) in phase warmup:",
+        " it raised",
+    ]
+
+
+def test_a_profile_whose_steps_took_no_time_is_shown(recorded: Callable[[str], Profile]) -> None:
+    profile = recorded("input-bound")
+    assert profile.steps is not None
+    profile.steps.interval_ms.mean = 0.0
+    assert report(profile, width=100)

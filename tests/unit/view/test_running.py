@@ -59,6 +59,17 @@ def test_stages_are_in_the_order_of_their_data_with_the_rates_between_two_looks(
     assert source.calls is None
 
 
+def test_an_iterator_that_has_ended_takes_the_rates_of_all_that_it_read_with_it() -> None:
+    found = running_stages(look(2), look(30), 1.0, WRITTEN)
+    assert {(stage.per_second, stage.busy) for stage in found} == {(None, None)}
+    # The one below the batch began again, and has come further than the last one since.
+    mixed = look(40)
+    mixed["nodes"][4]["processing_time"] = 0
+    source, decode, batch, prefetch = running_stages(mixed, look(30), 1.0, WRITTEN)
+    assert (source.per_second, decode.per_second) == (None, None)
+    assert (batch.per_second, prefetch.per_second) == (10.0, 10.0)
+
+
 def test_the_first_look_has_no_rates() -> None:
     assert {stage.per_second for stage in running_stages(look(30), None, 0.0, WRITTEN)} == {None}
     assert {stage.busy for stage in running_stages(look(30), look(30), 0.0, WRITTEN)} == {None}
