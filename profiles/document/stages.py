@@ -247,7 +247,8 @@ class Stage(Model):
     included."""
     blocked_ms_per_batch: float | None = None
     """Part of the wall time in which its threads neither computed nor wanted a core: input and output, sleep, locks. By
-    the threads' states in the trace window."""
+    the threads' states in the trace window; without a trace, of a stage with nearly all of the work, the least that the
+    CPU time of the process leaves."""
     intra_op_ms_per_batch: float | None = None
     """Part of the CPU time: other threads on which TensorFlow splits up single ops."""
     calling_ms_per_batch: float | None = None

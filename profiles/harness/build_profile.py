@@ -26,7 +26,7 @@ from pipeprof.profiles.propose import optimistic
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
 from pipeprof.profiles.time.attribution.on_workers import joined_workers, load_of, with_costs, work_on_workers
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
-from pipeprof.profiles.time.causes import collect_causes
+from pipeprof.profiles.time.causes import bound_blocked, collect_causes
 from pipeprof.profiles.time.ceiling import find_ceiling
 from pipeprof.profiles.time.cpu_account import CpuUsage, attribute_time, step_cpu_ms
 from pipeprof.profiles.time.elements_per_batch import elements_per_batch
@@ -160,6 +160,8 @@ def assemble(
     profile.causes = collect_causes(
         profile.contention, facts.disk, steps, stages, observed.trace, fewer=observed.fewer_cores
     )
+    if profile.causes is not None:
+        bound_blocked(profile.stages or (), profile.causes)
     profile.verdict = conclude(profile) if exit_code is not None or steps else None
     return profile
 

@@ -8,10 +8,16 @@ from pipeprof.profiles.document.shared import CoreScaling
 from pipeprof.profiles.document.stages import Causes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeprof.profiles.document.measured import Disk
     from pipeprof.profiles.document.shared import Contention, Steps
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.protocol.messages import Trace
+
+
+ALONE_FROM = 0.9
+"""Share of the time inside all stages from which one has nearly all of the work."""
 
 
 def collect_causes(
@@ -49,6 +55,24 @@ def collect_causes(
         python_lock_share=_lock_share(traced) if traced else None,
         fewer_cores=fewer,
     )
+
+
+def bound_blocked(stages: Sequence[Stage], causes: Causes) -> None:
+    """Give the one stage with nearly all of the work its blocked time, where no trace has the states of its threads.
+
+    ``blocked_share`` is a lower bound for all stages together. The others were blocked for no longer than they took, so
+    the rest is a lower bound for this one.
+    """
+    inside = sum(stage.inside_ms or 0.0 for stage in stages)
+    most = max(stages, key=lambda stage: stage.inside_ms or 0.0, default=None)
+    if most is None or causes.blocked_share is None or any(one.blocked_ms_per_batch is not None for one in stages):
+        return
+    own = most.inside_ms or 0.0
+    if most.remote or own < ALONE_FROM * inside or inside <= 0:
+        return
+    most.blocked_ms_per_batch = max(0.0, causes.blocked_share * inside - (inside - own))
+    if most.cpu_ms_per_batch is not None:
+        most.cpu_ms_per_batch = min(most.cpu_ms_per_batch, own - most.blocked_ms_per_batch)
 
 
 def _lock_share(traced: Trace) -> float | None:

@@ -14,7 +14,7 @@ from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.protocol.messages import Trace
 from pipeprof.profiles.time.bottleneck import find_bottleneck
-from pipeprof.profiles.time.causes import collect_causes
+from pipeprof.profiles.time.causes import bound_blocked, collect_causes
 from pipeprof.profiles.time.limits.cores import cores_in_use, cores_were_free
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
 from pipeprof.profiles.time.limits.gil import limited_by_gil
@@ -260,6 +260,28 @@ def test_of_two_ways_to_run_on_fewer_cores_the_faster_one_counts(tuned_ms: float
     found = collect_causes(Contention(worker_cores=1.7), None, steps(10.0), [stage(9.0)], None, fewer=fewer).fewer_cores
     assert found is not None
     assert (found.gain, found.tuned_ms) == (pytest.approx(gain), tuned_ms)
+
+
+@pytest.mark.parametrize(
+    ("ms", "seen", "blocked", "cpu"),
+    [
+        pytest.param([95.0, 5.0], None, 75.0, 20.0, id="without the others' part"),
+        pytest.param([89.0, 11.0], None, None, 50.0, id="not alone"),
+        pytest.param([95.0, 5.0], 1.0, None, 50.0, id="a trace has seen it"),
+        pytest.param([], None, None, None, id="no stages"),
+    ],
+)
+def test_without_a_trace_the_cpu_time_left_bounds_how_long_a_stage_was_blocked(
+    ms: list[float], seen: float | None, blocked: float | None, cpu: float | None
+) -> None:
+    stages = [stage(one) for one in ms]
+    for one in stages:
+        one.cpu_ms_per_batch = 50.0
+    for one in stages[1:]:
+        one.blocked_ms_per_batch = seen
+    bound_blocked(stages, Causes(blocked_share=0.8))
+    found = [(one.blocked_ms_per_batch, one.cpu_ms_per_batch) for one in stages[:1]]
+    assert found == ([pytest.approx((blocked, cpu))] if stages else [])
 
 
 def test_collect_causes_nothing_are_none() -> None:
