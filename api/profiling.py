@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import PipelineFailedError, UsageError
+from pipeprof.profiles.wording import NOTEBOOK_CELL
 from pipeprof.profiles.wording import PROFILE_CALL as MODULE
 from pipeprof.watching import BLOCK, begin, checked_file, current, is_worker
 
@@ -194,7 +195,7 @@ def load_ipython_extension(shell: Any) -> None:
         """Run a cell and report on the dataset that is iterated in it; an argument is the path of the profile."""
         _refuse_another(MAGIC)
         out = checked_file(line.strip(), MAGIC) if line.strip() else None
-        recording = begin(out, reason="the cell", quiet=True)
+        recording = begin(out, reason=NOTEBOOK_CELL, quiet=True)
         _collect_garbage()
         done = shell.run_cell(cell)
         error = done.error_before_exec or done.error_in_exec

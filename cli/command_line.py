@@ -9,7 +9,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from pipeprof.cli.options import FixOptions, RunOptions, SharedOptions, typed_command
-from pipeprof.profiles.wording import PROFILE_CALL
+from pipeprof.profiles.wording import NOTEBOOK_CELL, PROFILE_CALL
 
 LONGEST_COMMAND = 250
 """Characters of a command that a report still prints: a longer one holds a whole patch, which is read, not typed."""
@@ -55,7 +55,7 @@ def can_run_again(profile: Profile) -> bool:
     target, training = profile.target, profile.training
     if target.kind != "script":
         return True
-    return target.text.endswith(".py") and (training is None or training.ended != PROFILE_CALL)
+    return target.text.endswith(".py") and (training is None or training.ended not in {PROFILE_CALL, NOTEBOOK_CELL})
 
 
 def _tail(options: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PROFILE_CALL = "pipeprof.profile"
 """What ended a measurement that this call has made."""
+NOTEBOOK_CELL = "the cell"
+"""What ended a measurement of a notebook's cell."""
 LAST_DIGITS = "the last digits of floating-point numbers"
 """In which data differ where rounding differs."""
 NOT_REPRODUCIBLE = "the pipeline does not give the same data twice, two processes of the pipeline itself differ"

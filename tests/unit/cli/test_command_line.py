@@ -124,6 +124,7 @@ def test_the_parser_is_that_of_the_command() -> None:
     [
         ("train.py", "the block", "pipeprof run train.py --change 1 --rerun"),
         ("train.py", "pipeprof.profile", None),
+        ("train.py", "the cell", None),
         ("notebook", "the cell", None),
         ("interactive", "the block", None),
     ],

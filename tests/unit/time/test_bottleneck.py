@@ -276,7 +276,7 @@ def test_without_a_trace_the_cpu_time_left_bounds_how_long_a_stage_was_blocked(
 ) -> None:
     stages = [stage(one) for one in ms]
     for one in stages:
-        one.cpu_ms_per_batch = 50.0
+        one.time_ms_per_batch, one.cpu_ms_per_batch = one.cpu_ms_per_batch, 50.0
     for one in stages[1:]:
         one.blocked_ms_per_batch = seen
     bound_blocked(stages, Causes(blocked_share=0.8))
