@@ -74,7 +74,8 @@ class Pipeprof:
         if done.returncode == _INCONCLUSIVE and not strict:
             pytest.skip(report)
         if done.returncode in (_FAILED, _INCONCLUSIVE):
-            pytest.fail(report, pytrace=False)
+            # pytest writes "Failed: " before it.
+            pytest.fail(report.removeprefix("Failed: "), pytrace=False)
         if done.returncode != 0:
             pytest.fail("\n".join(filter(None, [done.stderr.strip(), report])), pytrace=False)
         result = json.loads(out.read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.models import Spec
 
 _TARGET_SUFFIXES = (".yaml", ".yml", ".py")
 _GIT = "git:"
@@ -84,8 +84,8 @@ def parts_of_spec(incomplete: str) -> list[str]:
     return [path for path in sorted(_paths_of(spec)) if path.startswith(incomplete)]
 
 
-def _paths_of(loaded: LoadedSpec) -> Iterator[str]:
-    for placed in loaded.spec.placed():
+def _paths_of(spec: Spec) -> Iterator[str]:
+    for placed in spec.placed():
         names = [placed.address]
         if placed.name and "." not in placed.address.removeprefix("stages."):
             names.append(f"stages.{placed.name}")
@@ -93,15 +93,19 @@ def _paths_of(loaded: LoadedSpec) -> Iterator[str]:
         yield from (f"{name}.{field}=" for name in names for field in arguments)
 
 
-def _spec_of(target: str | None) -> LoadedSpec | None:
-    from pipeprof.pipelines.check import check_spec
+def _spec_of(target: str | None) -> Spec | None:
+    """The spec, whether or not its data are there."""
+    from pydantic import ValidationError
+
     from pipeprof.pipelines.errors import PipeprofError
+    from pipeprof.pipelines.spec.compose.files import read_files
+    from pipeprof.pipelines.spec.models import Spec
 
     if target is None:
         return None
     try:
-        return check_spec(Path(target), [])
-    except (OSError, PipeprofError):
+        return Spec.model_validate(read_files(Path(target), [], [], None).document.data)
+    except (OSError, PipeprofError, ValidationError):
         return None
 
 

@@ -89,7 +89,9 @@ def _measure_undisturbed(profile: Profile) -> NextCommand | None:
     """Measure again where other processes used the cores: what was found may not hold without them."""
     if profile.verdict is None or not profile.verdict.disturbed:
         return None
-    return _command(rerun(profile), "measure again when no other process uses the cores")
+    needed = _needed_seconds(profile)
+    budget = {"budget": str(needed)} if needed is not None else {}
+    return _command(rerun(profile, **budget), "measure again when no other process uses the cores")
 
 
 def _finish_finding(profile: Profile, words: str) -> NextCommand | None:
@@ -132,10 +134,14 @@ def _keep_in_files(profile: Profile) -> NextCommand | None:
 
 def _try_longer(profile: Profile) -> NextCommand | None:
     """Measure with a budget that holds what this one had no time for, where nothing is proven."""
+    needed = _needed_seconds(profile)
+    return _command(rerun(profile, budget=str(needed)), "gives enough time to try a change") if needed else None
+
+
+def _needed_seconds(profile: Profile) -> int | None:
+    """The budget that holds what this one had no time for, where nothing is proven."""
     needed = profile.verification.needs_seconds if profile.verification is not None else None
-    if needed is None or _proven(profile):
-        return None
-    return _command(rerun(profile, budget=str(needed)), "gives enough time to try a change")
+    return None if _proven(profile) else needed
 
 
 def _write_lines(profile: Profile) -> NextCommand | None:

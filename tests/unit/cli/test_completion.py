@@ -63,6 +63,9 @@ def complete(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     return capsys.readouterr().out.splitlines()
 
 
+WITHOUT_DATA = "version: 1\nsource: {TextLineDataset: {filenames: missing.txt}}\nstages:\n  - batch: {batch_size: 8}\n"
+
+
 def twice(word: str) -> list[str]:
     """A word that goes on: bash puts no space after one of two."""
     return [word, f"{word} "]
@@ -80,6 +83,7 @@ def twice(word: str) -> list[str]:
         ("run spec.yaml --set stages.1.batch", twice("stages.1.batch_size=")),
         ("run spec.yaml --set stages.1.batch_size = 8", []),
         ("run missing.yaml --set stages.", []),
+        ("run without_data.yaml --set stages.0.batch", twice("stages.0.batch_size=")),
         ("schema re", ["result"]),
         ("gate spec.yaml --against git :", ["HEAD", "fix/a", "main", "v1"]),
         ("gate spec.yaml --against git : fi", ["fix/a"]),
@@ -92,6 +96,7 @@ def test_words_that_bash_divides_are_completed(
 ) -> None:
     (tmp_path / "train.py").write_text(MODULE)
     (tmp_path / "spec.yaml").write_text(SPEC)
+    (tmp_path / "without_data.yaml").write_text(WITHOUT_DATA)
     git = tmp_path / ".git"
     for name in ("HEAD", "refs/heads/main", "refs/heads/fix/a"):
         (git / name).parent.mkdir(parents=True, exist_ok=True)

@@ -212,6 +212,12 @@ def test_a_disturbed_measurement_is_made_again_before_anything_is_tried(recorded
     assert command is not None
     assert (command.line, command.is_listed) == (rerun(profile), False)
     assert command.purpose == "measure again when no other process uses the cores"
+    profile.verification = Verification(
+        seconds=1.0, budget_seconds=2.0, mode="pairs", tried=0, block_seconds=0.5, needs_seconds=50
+    )
+    command = next_command(profile, SAVED)
+    assert command is not None
+    assert command.line == rerun(profile, budget="50")
 
 
 def test_a_rejected_finding_is_not_tried(recorded: Recorded) -> None:
