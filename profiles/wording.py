@@ -273,7 +273,15 @@ def stage_name(stage: NamedStage) -> str:
     Example:
         ``decode``, ``map``, ``rejection_resample`` for a ``sample_from_datasets`` in it
     """
-    return stage.name or call_around(stage.op, stage.location) or stage.op
+    return _short(stage.name) or call_around(stage.op, stage.location) or stage.op
+
+
+LONGEST_NAME = 100
+"""Characters of a name that are shown: a sentence has to stay one."""
+
+
+def _short(name: str | None) -> str | None:
+    return name if name is None or len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 LEFT = "then a batch takes"
@@ -396,7 +404,7 @@ def label_of(name: str | None, op: str, location: Location | None, *, injected: 
     Args:
         times: How often the line makes it: ``load ×2 (map, train.py:12)``.
     """
-    call = call_around(op, location)
+    call, name = call_around(op, location), _short(name)
     kind = f"its {name} {op}" if call and name else f"its {op}" if call else op if name else None
     parts = (kind, "added by TensorFlow" if injected else place_of(location))
     inside = ", ".join(part for part in parts if part)

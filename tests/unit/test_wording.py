@@ -6,7 +6,7 @@ import pytest
 
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.wording import percent, stage_labels, with_name
+from pipeprof.profiles.wording import LONGEST_NAME, percent, stage_label, stage_labels, stage_name, with_name
 
 
 @pytest.mark.parametrize("share", [math.inf, -math.inf, math.nan, 1e308, -1e308])
@@ -34,3 +34,10 @@ def test_stages_that_a_line_makes_in_a_loop_are_named_once() -> None:
     assert stage_labels(several) == "load (map, t.py:37) ×99 and read (map, t.py:4)"
     many = stage_labels([stage("load", line) for line in range(20)])
     assert many.endswith("load (map, t.py:7) and 12 other stages")
+
+
+def test_a_name_of_any_length_leaves_a_sentence_readable() -> None:
+    long = Stage(id="stages.0", op="map", origin="written", name="x" * 10_000)
+    assert stage_name(long) == f"{'x' * (LONGEST_NAME - 1)}…"
+    assert stage_label(long) == f"{stage_name(long)} (map)"
+    assert stage_name(long.model_copy(update={"name": "x" * LONGEST_NAME})) == "x" * LONGEST_NAME
