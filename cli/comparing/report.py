@@ -20,6 +20,7 @@ from pipeprof.profiles.judge.clauses import (
     stage_status,
     value_text,
     values_text,
+    with_place,
 )
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
@@ -275,7 +276,7 @@ def _changes(result: Result) -> Iterator[Block]:
         if changes:
             yield Heading("Changes", f"from A to {name.upper()}")
             for change in changes:
-                yield Prose(change, hang=2)
+                yield Prose(with_place(result, change), hang=2)
 
 
 def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:

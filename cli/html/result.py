@@ -38,6 +38,7 @@ from pipeprof.profiles.judge.clauses import (
     stage_status,
     value_text,
     values_text,
+    with_place,
 )
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.words import (
@@ -165,7 +166,7 @@ def _cause(result: Result) -> tuple[str, str] | None:
         )
         words.append(_grown(most_grown))
     if 0 < len(result.changes) <= _MOST_CHANGES:
-        words += result.changes
+        words += [with_place(result, change) for change in result.changes]
     elif result.changes:
         words.append(f"{len(result.changes)} differences of the files")
     return ("differs", "; ".join(words)) if words else None
@@ -458,7 +459,7 @@ def _differences(result: Result) -> Iterator[Part]:
         return
     for name, changes in (("B", result.changes), *((arm.name.upper(), arm.changes) for arm in result.further)):
         if changes:
-            yield Facts([(f"A to {name}", change) for change in changes])
+            yield Facts([(f"A to {name}", with_place(result, change)) for change in changes])
 
 
 def _next(following: tuple[str, str] | None, idents: Idents) -> Iterator[Part]:

@@ -62,7 +62,7 @@ def _of_specs(a: RunSettings, b: RunSettings, others: Collection[str] | None) ->
 
 def _said(home: LoadedSpec, loaded: LoadedSpec) -> dict[str, object]:
     """What a spec says of its pipeline, as read in the folder of another one."""
-    data = as_from(home.base_dir, loaded.base_dir, loaded.data, loaded.spec)
+    data, _ = as_from(home.base_dir, loaded.base_dir, loaded.data, loaded.spec)
     return {name: value for name, value in data.items() if name not in ASIDE and not str(name).startswith("x-")}
 
 

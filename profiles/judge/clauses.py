@@ -245,8 +245,14 @@ def describe_part(change: str, place: Location | None) -> str:
 
 
 def place_of_change(result: Result, change: str) -> Location | None:
-    """The line of a change in the spec of B."""
+    """The line of a change in the spec of B, or in a file of its function."""
     return dict(zip(result.changes, result.change_places, strict=False)).get(change)
+
+
+def with_place(result: Result, change: str) -> str:
+    """A change with its line, where that is known, and with the way to it."""
+    place = place_of(place_of_change(result, change))
+    return f"{place} {change}" if place is not None else change
 
 
 def describe_likely(result: Result) -> str:

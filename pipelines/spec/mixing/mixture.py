@@ -91,8 +91,12 @@ _Part = _Same | _Choice | _Entries | _Items | _Present
 class Mixture:
     """Two specs as one.
 
+    Args:
+        written: What paths of B are in its spec, where they were rewritten to hold from the folder of A.
+
     Attributes:
         changes: What leads from A to B, each in words, in the order of the spec.
+        files: Paths by the number of their change, where both specs say the same and the files differ.
 
     Example:
         >>> mixture = Mixture({"stages": [{"batch": {"batch_size": 8}}]}, {"stages": [{"batch": {"batch_size": 16}}]})
@@ -104,7 +108,9 @@ class Mixture:
 
     a: Mapping[str, Any]
     b: Mapping[str, Any]
+    written: Mapping[str, str] = field(default_factory=dict)
     changes: list[str] = field(default_factory=list, init=False)
+    files: dict[int, str] = field(default_factory=dict, init=False)
     _root: _Part = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -140,10 +146,29 @@ class Mixture:
         self.changes.append(text)
         return len(self.changes) - 1
 
+    def _as_written(self, value: Any) -> Any:
+        """A value of B as its spec has it."""
+        if isinstance(value, dict):
+            return {key: self._as_written(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self._as_written(each) for each in value]
+        if isinstance(value, str):
+            # A step has a path after `python:`.
+            ends = (moved for moved in self.written if value == moved or value.endswith(f":{moved}"))
+            moved = next(ends, None)
+            return value.removesuffix(moved) + self.written[moved] if moved is not None else value
+        return value
+
     def _choice(self, one: Any, other: Any, path: str) -> _Part:
         if type(one) is type(other) and same(one, other):
             return _Same(one)
         place, before, after = _narrowed(path, one, other)
+        after = self._as_written(after)
+        if type(before) is type(after) and same(before, after):
+            number = self._change(f"{place}: other content of {_text(after)}")
+            if isinstance(after, str):
+                self.files[number] = after
+            return _Choice(number, one, other)
         text = f"{_text(before)} → {_text(after)}"
         if before is _MISSING and one is not _MISSING:
             text = f"added {_text(after)}"
@@ -200,7 +225,9 @@ class Mixture:
                 number = numbers.get(at)
                 if number is None:
                     where = _stage_before(paths[1], theirs, path)
-                    number = self._change(f"{paths[1][theirs]}: added {_call(lists[1][theirs])} {where}")
+                    number = self._change(
+                        f"{paths[1][theirs]}: added {_call(self._as_written(lists[1][theirs]))} {where}"
+                    )
                 parts.append(_Present(number, True, _Same(lists[1][theirs])))
         return _Items(parts, optional=not isinstance(one, list) or not isinstance(other, list))
 

@@ -6,10 +6,12 @@ import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from pathlib import Path
 
+from pipeprof.pipelines.ops.values.python_ref import split_reference
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.wording import as_typed, listed
 
 MOST_CHANGES = 5
 """More of them name no cause."""
@@ -38,21 +40,53 @@ class _Statement:
 def changes_of_targets(a: ParsedTarget, b: ParsedTarget) -> list[tuple[str, Location | None]]:
     """Changes between two targets, each with its place in B; none where they do not compare, or there are too many.
 
-    Two versions of a file are compared as a whole, since a pipeline calls other functions of its file; two functions of
-    one file by their own lines. Comments, docstrings and layout are no change, and other modules are not looked at.
+    Two versions of a file are compared in what the function reaches, since a pipeline calls other functions of its
+    file; two functions of one file by their own lines. Comments, docstrings and layout are no change, and other modules
+    are not looked at.
     """
-    if a.path != b.path and a.function != b.function:
-        return []
-    try:
-        sides = [_read(one, alone=a.path == b.path) for one in (a, b)]
-    except (OSError, ValueError, SyntaxError, RecursionError):
-        # What cannot be read fails with its own message when it is measured.
-        return []
-    found = list(_changes(*sides))
+    found = _compared(a, b) or []
     if len(found) > MOST_CHANGES:
         return []
     file = as_typed(str(b.path))
     return [(one.text, Location(file=file, line=one.line) if one.line is not None else None) for one in found]
+
+
+def is_same_function(one: Path, other: Path, function: str) -> bool:
+    """Whether a function and what it reaches is the same in two versions of its file; comments and layout are none."""
+    return _compared(*(ParsedTarget("function", path, function) for path in (one, other))) == []
+
+
+def change_of_reference(folders: tuple[Path, Path], text: str) -> tuple[str, Location | None]:
+    """What differs in a function of a file that both of two specs name, as one change, and its place in B.
+
+    Args:
+        folders: Of the two specs.
+        text: What they say, as ``input.py:decode``.
+    """
+    reference = split_reference(text.removeprefix("python:"))
+    if reference is None:
+        return f"{text} differs", None
+    file, function, _ = reference
+    a, b = (ParsedTarget("function", folder / file, function) for folder in folders)
+    found = changes_of_targets(a, b)
+    if len(found) == 1:
+        return found[0]
+    places = [place for _, place in found if place is not None]
+    lines = listed([str(line) for line in dict.fromkeys(place.line for place in places)]) if places else ""
+    where = f" in line{'s' if ' ' in lines else ''} {lines}" if lines else ""
+    return f"{file} {function}() differs{where}", next(iter(places), None)
+
+
+def _compared(a: ParsedTarget, b: ParsedTarget) -> list[SourceChange] | None:
+    """All changes between two targets; None where they do not compare."""
+    if a.path != b.path and a.function != b.function:
+        return None
+    try:
+        sides = [_read(one, alone=a.path == b.path) for one in (a, b)]
+    except (OSError, ValueError, SyntaxError, RecursionError):
+        # What cannot be read fails with its own message when it is measured.
+        return None
+    return list(_changes(*sides))
 
 
 def _read(target: ParsedTarget, *, alone: bool) -> list[_Statement]:
@@ -61,7 +95,37 @@ def _read(target: ParsedTarget, *, alone: bool) -> list[_Statement]:
     if alone:
         named = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == target.function]
         body = named[0].body if named else []
+    elif target.function is not None:
+        body = _reached(tree, target.function.partition(".")[0])
     return [one for node in body for one in _statements(node, (target.function or "") if alone else "the file")]
+
+
+def _reached(tree: ast.Module, function: str) -> list[ast.stmt]:
+    """What a call of a function may run: all but the functions and classes that nothing names from there on.
+
+    A definition with a decorator may be registered, and a name in a text may be looked up.
+    """
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    left = [node for node in tree.body if isinstance(node, kinds) and not node.decorator_list]
+    if all(node.name != function for node in left):
+        return tree.body
+    names = {function}.union(*(_names(node) for node in tree.body if node not in left))
+    while reached := [node for node in left if node.name in names]:
+        left = [node for node in left if node not in reached]
+        names = names.union(*map(_names, reached))
+    return [node for node in tree.body if node not in left]
+
+
+def _names(node: ast.AST) -> set[str]:
+    found = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name):
+            found.add(part.id)
+        elif isinstance(part, ast.Attribute):
+            found.add(part.attr)
+        elif isinstance(part, ast.Constant) and isinstance(part.value, str):
+            found.add(part.value)
+    return found
 
 
 def _statements(node: ast.AST, where: str) -> Iterator[_Statement]:

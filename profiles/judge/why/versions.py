@@ -25,6 +25,7 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.harness.describe_function import ask_for_graph
 from pipeprof.profiles.judge.why.effects import Subset
+from pipeprof.profiles.judge.why.source_changes import change_of_reference, is_same_function
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
 from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -197,10 +198,15 @@ class SpecVersions:
 
     def __init__(self, a: LoadedSpec, b: LoadedSpec) -> None:
         self._a = a
-        self._mixture = Mixture(a.data, as_from(a.base_dir, b.base_dir, b.data, b.spec))
-        self.changes = self._mixture.changes
-        self.places = [_place(b, change) for change in self.changes]
-        """The line of each change in the spec of B."""
+        self._mixture = Mixture(a.data, *as_from(a.base_dir, b.base_dir, b.data, b.spec, is_same_function))
+        found = [(change, _place(b, change)) for change in self._mixture.changes]
+        for number, text in self._mixture.files.items():
+            reference = change_of_reference((a.base_dir, b.base_dir), text)
+            # Two functions of a file may share a change: the spec's lines are apart.
+            found[number] = reference if reference not in found else found[number]
+        self.changes = [change for change, _ in found]
+        self.places = [place for _, place in found]
+        """The line of each change in the spec of B, or in a file that it names."""
 
     def problem(self, chosen: Subset) -> str | None:
         """Why A with some changes is no valid spec; None where it is."""

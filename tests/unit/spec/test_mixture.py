@@ -221,6 +221,23 @@ def test_paths_of_another_folder_stay_where_they_lead_to_the_same(tmp_path: Path
         (tmp_path / name / "rows.txt").write_text(rows)
         (tmp_path / name / "spec.yaml").write_text(SPEC)
     other = check_spec(tmp_path / "b" / "spec.yaml")
-    moved = as_from(tmp_path / "a", other.base_dir, other.data, other.spec)
+    moved, written = as_from(tmp_path / "a", other.base_dir, other.data, other.spec)
     assert moved["source"]["TextLineDataset"]["filenames"] == path
+    assert written == ({path: "rows.txt"} if path != "rows.txt" else {})
+    mixture = Mixture(check_spec(tmp_path / "a" / "spec.yaml").data, moved, written)
+    assert mixture.changes == (['source.filenames: other content of "rows.txt"'] if written else [])
+    assert mixture.data({0})["source"]["TextLineDataset"]["filenames"] == path
     assert other.data["source"]["TextLineDataset"]["filenames"] == "rows.txt"
+
+
+def test_a_rewritten_path_is_named_as_its_spec_has_it():
+    moved = "../b/f.py:g"
+    stage = {"map": {"python": moved, "name": "g"}}
+    mixture = Mixture(
+        {"stages": [], "step": "simulate:1ms"}, {"stages": [stage], "step": f"python:{moved}"}, {moved: "f.py:g"}
+    )
+    assert mixture.changes == [
+        'stages.g: added map(python="f.py:g") after the source',
+        'step: "simulate:1ms" → "python:f.py:g"',
+    ]
+    assert mixture.data({0, 1}) == {"stages": [stage], "step": f"python:{moved}"}
