@@ -10,6 +10,7 @@ from itertools import pairwise
 from pipeprof.cli.options import duration
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
 from pipeprof.profiles.judge.clauses import (
+    argument_of,
     change_text,
     describe_change,
     describe_interval,
@@ -20,7 +21,7 @@ from pipeprof.profiles.judge.clauses import (
     stage_status,
     value_text,
     values_text,
-    with_place,
+    with_places,
 )
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
@@ -33,6 +34,7 @@ from pipeprof.profiles.judge.words import (
     describe_faults,
     describe_receipt,
     describe_rest,
+    describe_rounds,
     headline,
     main_metric,
     since_of,
@@ -109,7 +111,7 @@ def _taken_back(result: Result) -> str:
     where = f" in {place_of(place)}" if place is not None else ""
     before = what.partition(" → ")[0]
     if " → " in what and before != "not set":
-        return f"{path.rpartition('.')[2]} is {before} again{where}"
+        return f"{argument_of(path)} is {before} again{where}"
     if what == "removed":
         return f"{path.removeprefix('stages.')} is back"
     return f"“{describe_part(change, None)}” is undone{where}"
@@ -117,8 +119,8 @@ def _taken_back(result: Result) -> str:
 
 def _longer(result: Result, needed: int) -> tuple[str, str]:
     """The same command with room for so many pairs: more of what has ended the session."""
-    if any(warning.code == "disturbed" for warning in result.warnings):
-        return shlex.join(result.command), "once nothing else uses the cores: more pairs help little here"
+    disturbed = any(warning.code == "disturbed" for warning in result.warnings)
+    purpose = "would settle it, once nothing else uses the cores" if disturbed else "would settle it"
     flag, words = _PAIRS[result.kind], list(result.command)
     over = any(warning.code == "time-over" for warning in result.warnings)
     limit = duration("--max-time", _value_of(words, "--max-time"))
@@ -127,8 +129,8 @@ def _longer(result: Result, needed: int) -> tuple[str, str]:
         words = [*_without(words, {"--max-time"}), "--max-time", str(10 * math.ceil(more / 10))]
         most = _value_of(words, flag)
         if most is None or not most.isdecimal() or int(most) >= needed:
-            return shlex.join(words), "would settle it"
-    return _with_option(words, flag, str(needed)), "would settle it"
+            return shlex.join(words), purpose
+    return _with_option(words, flag, str(needed)), purpose
 
 
 def _value_of(command: Sequence[str], flag: str) -> str | None:
@@ -196,13 +198,14 @@ def causes(result: Result) -> Iterator[Block]:
         yield Heading("Why")
         yield Prose(search.note or "Nothing was measured: the time ran out.", hang=2)
         return
-    rounds = len({one.number for one in search.rounds})
-    yield Heading("Why", f"parts of the difference, measured against A in {rounds} rounds of fresh processes")
+    yield Heading("Why", describe_rounds(search))
     for explanation in search.explanations:
         yield Prose(describe_explanation(explanation), hang=2)
         for cause in result.why or ():
             if cause.metric == BY_NAME[explanation.metric].name:
-                yield Prose((TextSpan("- "), TextSpan(describe_cause(cause), COLORS.get(cause.words, ""))), hang=4)
+                yield Prose(
+                    (TextSpan("- "), TextSpan(describe_cause(cause, result), COLORS.get(cause.words, ""))), hang=4
+                )
         if (rest := describe_rest(explanation)) is not None:
             yield Prose(rest, hang=2)
 
@@ -276,7 +279,7 @@ def _changes(result: Result) -> Iterator[Block]:
         if changes:
             yield Heading("Changes", f"from A to {name.upper()}")
             for change in changes:
-                yield Prose(with_place(result, change), hang=2)
+                yield Prose(with_places(result, [change]), hang=2)
 
 
 def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:

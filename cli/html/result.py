@@ -38,13 +38,14 @@ from pipeprof.profiles.judge.clauses import (
     stage_status,
     value_text,
     values_text,
-    with_place,
+    with_places,
 )
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.words import (
     arm_name,
     describe_explanation,
     describe_rest,
+    describe_rounds,
     failing_drifts,
     headline,
     main_metric,
@@ -153,7 +154,7 @@ def _cause(result: Result) -> tuple[str, str] | None:
     ]
     if found:
         most = max(found, key=lambda cause: cause.share or 0.0)
-        return "because", f"{' + '.join(most.changes)}: {percent(most.share or 0.0)} of the difference"
+        return "because", f"{with_places(result, most.changes)}: {percent(most.share or 0.0)} of the difference"
     stages = [
         stage
         for stage in result.stages
@@ -166,7 +167,7 @@ def _cause(result: Result) -> tuple[str, str] | None:
         )
         words.append(_grown(most_grown))
     if 0 < len(result.changes) <= _MOST_CHANGES:
-        words += [with_place(result, change) for change in result.changes]
+        words += [with_places(result, [change]) for change in result.changes]
     elif result.changes:
         words.append(f"{len(result.changes)} differences of the files")
     return ("differs", "; ".join(words)) if words else None
@@ -375,20 +376,20 @@ def _why(result: Result, idents: Idents) -> Iterator[Part]:
         causes = [cause for cause in result.why or () if cause.metric == explanation.metric]
         known = [cause for cause in causes if cause.change is not None]
         if known:
-            yield _shares(known, describe_explanation(explanation), idents)
+            yield _shares(result, known, f"{describe_explanation(explanation)}; {describe_rounds(search)}.", idents)
         else:
             yield Note(describe_explanation(explanation))
         open_ones = [cause for cause in causes if cause.change is None]
         if open_ones:
-            yield Facts([(" + ".join(cause.changes), cause.reason or "not measured") for cause in open_ones])
+            yield Facts([(with_places(result, cause.changes), cause.reason or "not measured") for cause in open_ones])
         if (rest := describe_rest(explanation)) is not None:
             yield Note(rest)
 
 
-def _shares(causes: Sequence[Cause], title: str, idents: Idents) -> Figure:
+def _shares(result: Result, causes: Sequence[Cause], title: str, idents: Idents) -> Figure:
     ordered = sorted(causes, key=lambda cause: -(cause.share or 0.0))
     rows = [
-        Bar(" + ".join(cause.changes), [("", max(cause.share or 0.0, 0.0), "c-main")], _share_words(cause))
+        Bar(with_places(result, cause.changes), [("", max(cause.share or 0.0, 0.0), "c-main")], _share_words(cause))
         for cause in ordered
     ]
     return Figure(
@@ -396,12 +397,12 @@ def _shares(causes: Sequence[Cause], title: str, idents: Idents) -> Figure:
         "Shares of the difference",
         partial(_draw_shares, rows=rows),
         "; ".join(f"{row.name}: {row.words}" for row in rows) + ".",
-        f"{title}. Each part was made alone in A, in rounds of fresh processes.",
+        title,
         table=Rows(
             ("part", "A with the part over A", "interval", "share", "is"),
             [
                 (
-                    " + ".join(cause.changes),
+                    with_places(result, cause.changes),
                     f"{ratio_text(cause.change or 1.0)}",
                     span_text(cause.low, cause.high) if cause.low and cause.high else "",
                     percent(cause.share) if cause.share is not None else "",
@@ -459,7 +460,7 @@ def _differences(result: Result) -> Iterator[Part]:
         return
     for name, changes in (("B", result.changes), *((arm.name.upper(), arm.changes) for arm in result.further)):
         if changes:
-            yield Facts([(f"A to {name}", with_place(result, change)) for change in changes])
+            yield Facts([(f"A to {name}", with_places(result, [change])) for change in changes])
 
 
 def _next(following: tuple[str, str] | None, idents: Idents) -> Iterator[Part]:

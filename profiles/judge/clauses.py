@@ -233,15 +233,22 @@ def describe_part(change: str, place: Location | None) -> str:
         'num_parallel_calls 2 → 1'
         >>> describe_part("stages.cache: removed", None)
         'cache removed'
+        >>> describe_part("stages.decode.ops.tf.image.resize.size: [64, 64] → [448, 448]", None)
+        'tf.image.resize.size [64, 64] → [448, 448]'
     """
     path, colon, what = change.partition(": ")
     if not colon:
         return change
-    name = path.rpartition(".")[2] if " → " in what else path.removeprefix("stages.")
+    name = argument_of(path) if " → " in what else path.removeprefix("stages.")
     text = f"{name} {what}"
     if what.startswith("added ") and "." not in name:
         text = what  # it names the stage
     return f"{place_of(place)} {text}" if place is not None else text
+
+
+def argument_of(path: str) -> str:
+    """The argument at the end of a way through a spec, that of an op in a function after the op's name."""
+    return path.rpartition(".ops.")[2] if ".ops." in path else path.rpartition(".")[2]
 
 
 def place_of_change(result: Result, change: str) -> Location | None:
@@ -249,10 +256,10 @@ def place_of_change(result: Result, change: str) -> Location | None:
     return dict(zip(result.changes, result.change_places, strict=False)).get(change)
 
 
-def with_place(result: Result, change: str) -> str:
-    """A change with its line, where that is known, and with the way to it."""
-    place = place_of(place_of_change(result, change))
-    return f"{place} {change}" if place is not None else change
+def with_places(result: Result, changes: Sequence[str]) -> str:
+    """Changes with their lines, where those are known, and with the ways to them."""
+    places = (place_of(place_of_change(result, change)) for change in changes)
+    return " + ".join(" ".join(filter(None, both)) for both in zip(places, changes, strict=True))
 
 
 def describe_likely(result: Result) -> str:

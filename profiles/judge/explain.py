@@ -187,7 +187,8 @@ class _Explanation:
         driver = self._clear[0]
         search = CauseSearch(driver, self._measure, observations=self._observations(driver))
         try:
-            pieces = search.run(count, self._rest)
+            # The one part of a difference is B itself, which the pairs have measured.
+            pieces = search.run(count, self._rest) if count > 1 else [Piece(frozenset({0}))]
         except InterruptedVerificationError:
             self._write([Piece(frozenset({number})) for number in range(count)])
             raise

@@ -21,6 +21,7 @@ from pipeprof.profiles.judge.clauses import (
     numbers_agree,
     place_of_change,
     values_text,
+    with_places,
 )
 from pipeprof.profiles.judge.verdicts.gating import counted, has_other_batches
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         PairValues,
         Result,
         SelfTest,
+        WhySearch,
     )
 
 _COMMIT = 10
@@ -345,6 +347,17 @@ def _reservations(metric: Metric) -> str:
     return text
 
 
+def describe_rounds(search: WhySearch) -> str:
+    """How the parts of a difference were measured, for a heading of the search for causes."""
+    rounds = len({one.number for one in search.rounds})
+    if rounds:
+        many = "1 round" if rounds == 1 else f"{rounds} rounds"
+        return f"parts of the difference, measured against A in {many} of fresh processes"
+    if len(search.changes) == 1:
+        return "the difference has one part: the pairs have measured it"
+    return "no part of the difference was measured alone"
+
+
 def describe_explanation(found: Explanation) -> str:
     """What B is in the rounds of the search for causes.
 
@@ -359,13 +372,13 @@ def describe_explanation(found: Explanation) -> str:
     return f"{title}, B / A {_factor(found.change, found.low, found.high)}: {found.words}"
 
 
-def describe_cause(cause: Cause) -> str:
+def describe_cause(cause: Cause, result: Result) -> str:
     """A part of the difference and what it does.
 
     Example:
-        ``stages.map.num_parallel_calls: 4 → 1 · 1.49× (1.46–1.52), slower, 98 % of the change``
+        ``spec.yaml:8 stages.map.num_parallel_calls: 4 → 1 · 1.49× (1.46–1.52), slower, 98 % of the change``
     """
-    parts = " + ".join(cause.changes)
+    parts = with_places(result, cause.changes)
     if cause.change is None:
         return f"{parts} · {cause.words}: {cause.reason or 'not measured'}"
     text = f"{parts} · {_factor(cause.change, cause.low, cause.high)}"

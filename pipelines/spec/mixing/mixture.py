@@ -293,12 +293,15 @@ def _is_pipeline(value: Any) -> bool:
 
 def _paths(stages: Sequence[Any], path: str) -> list[str]:
     """Name each stage: by its name, else by its op, with a number where several are equal."""
+    return [f"{path}.{name}" for name in _numbered([name_of(one) or operation_key(one) for one in stages])]
+
+
+def _numbered(names: Sequence[Any]) -> list[str]:
     seen: Counter[str] = Counter()
     found = []
-    for stage in stages:
-        name = name_of(stage) or str(operation_key(stage) or "?")
+    for name in (str(one or "?") for one in names):
         seen[name] += 1
-        found.append(f"{path}.{name}" if seen[name] == 1 else f"{path}.{name}#{seen[name]}")
+        found.append(name if seen[name] == 1 else f"{name}#{seen[name]}")
     return found
 
 
@@ -306,24 +309,32 @@ def address_in(data: Mapping[str, Any], change: str) -> list[str | int] | None:
     """Where what a change is about stands in a spec, as keys and indices; None where that spec has no such part.
 
     Example:
-        >>> data = {"stages": [{"map": {"name": "decode", "num_parallel_calls": 2}}]}
-        >>> address_in(data, "stages.decode.num_parallel_calls: 1 → 2"), address_in(data, "stages.cache: removed")
-        (['stages', 0, 'map', 'num_parallel_calls'], None)
+        >>> resize = {"tf.image.resize": {"size": [8, 8]}}
+        >>> data = {"stages": [{"map": {"name": "decode", "ops": ["tf.io.read_file", resize]}}]}
+        >>> address_in(data, "stages.decode.ops.tf.image.resize.size: [4, 4] → [8, 8]")
+        ['stages', 0, 'map', 'ops', 1, 'tf.image.resize', 'size']
+        >>> address_in(data, "stages.cache: removed") is None
+        True
     """
     at: Any = data
     address: list[str | int] = []
-    for part in change.partition(": ")[0].split("."):
-        is_stage = isinstance(at, list)
-        if is_stage:
-            names = [path.partition(".")[2] for path in _paths(at, STAGES)]
-            index = names.index(part) if part in names else int(part) if part.isdecimal() else len(at)
-            if index >= len(at):
-                return None
-            address.append(index)
-        elif isinstance(at, dict) and part in at:
-            address.append(part)
+    left = change.partition(": ")[0]
+    while left:
+        if isinstance(at, list):
+            # A stage goes by its name, an op of a function by what it is, any other item by its number.
+            ways = (range(len(at)), map(operation_key, at), (name_of(one) or operation_key(one) for one in at))
+            keys: dict[str, str | int] = {
+                name: index for way in ways for index, name in enumerate(_numbered([str(one) for one in way]))
+            }
         else:
+            keys = {str(key): key for key in at} if isinstance(at, dict) else {}
+        # Names have dots themselves: the longest is meant.
+        fitting = [name for name in keys if left == name or left.startswith(f"{name}.")]
+        if not fitting:
             return None
+        part = max(fitting, key=len)
+        is_stage, left = isinstance(at, list), left[len(part) + 1 :]
+        address.append(keys[part])
         at = at[address[-1]]
         key = operation_key(at)
         if key is not None and (is_stage or part == SOURCE):
@@ -351,6 +362,10 @@ def _narrowed(path: str, one: Any, other: Any) -> tuple[str, Any, Any]:
         end = next((at for at in range(shorter - start) if not same(one[-1 - at], other[-1 - at])), shorter - start)
         left = [value[start : len(value) - end] for value in (one, other)]
         if len(left[0]) == len(left[1]) == 1:
+            key = operation_key(left[0][0])
+            if key is not None and key == operation_key(left[1][0]):
+                name = _numbered([operation_key(one) for one in other])[start]
+                return _narrowed(f"{path}.{name}", *(value[0][key] for value in left))
             return _narrowed(path, left[0][0], left[1][0])
         first, second = (value[0] if len(value) == 1 else value or _MISSING for value in left)
         return path, first, second

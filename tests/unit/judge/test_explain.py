@@ -187,6 +187,25 @@ def test_the_slow_change_is_the_first_cause() -> None:
     assert rounds.sizes == [6] * 5
 
 
+def test_the_only_change_is_not_measured_again() -> None:
+    from pipeprof.cli.html.page import render_page
+    from pipeprof.cli.html.result import result_page
+
+    result, rounds = compared(one_slow, 1), Rounds(one_slow)
+    result.changes = ["stages.decode.ops.tf.image.resize.size: [64, 64] → [448, 448]"]
+    result.change_places = [Location(file="b.yaml", line=8)]
+    search(result, rounds, Pipelines(result.changes), end_at=0.0)
+    assert rounds.sizes == []
+    assert result.warnings == []
+    shown = text(result)
+    assert shown.startswith("B is 1.50× slower: 100 % of it is b.yaml:8 tf.image.resize.size [64, 64] → [448, 448]; ")
+    assert "Why  the difference has one part: the pairs have measured it\n" in shown
+    assert "round" not in shown
+    page = render_page(result_page(result, None))
+    assert "one part: the pairs have measured it" in page
+    assert "rounds of" not in page
+
+
 def test_an_interaction_is_one_cause() -> None:
     result = compared(only_together)
     search(result, Rounds(only_together))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.spec.edits.places import same
-from pipeprof.pipelines.spec.mixing.mixture import Mixture
+from pipeprof.pipelines.spec.mixing.mixture import Mixture, address_in
 from pipeprof.pipelines.spec.mixing.shared_paths import as_from
 
 A = {
@@ -228,6 +228,14 @@ def test_paths_of_another_folder_stay_where_they_lead_to_the_same(tmp_path: Path
     assert mixture.changes == (['source.filenames: other content of "rows.txt"'] if written else [])
     assert mixture.data({0})["source"]["TextLineDataset"]["filenames"] == path
     assert other.data["source"]["TextLineDataset"]["filenames"] == "rows.txt"
+
+
+def test_a_change_of_an_op_has_its_place():
+    casts = [{"tf.cast": {"dtype": "int32"}}, {"tf.cast": {"dtype": "float32"}}]
+    one, other = ({"stages": [{"map": {"ops": ["tf.sqrt", *casts[:1], last]}}]} for last in (casts[0], casts[1]))
+    (change,) = Mixture(one, other).changes
+    assert change == 'stages.map.ops.tf.cast#2.dtype: "int32" → "float32"'
+    assert address_in(other, change) == ["stages", 0, "map", "ops", 2, "tf.cast", "dtype"]
 
 
 def test_a_rewritten_path_is_named_as_its_spec_has_it():
