@@ -10,6 +10,7 @@ from itertools import pairwise
 from pipeprof.cli.options import duration
 from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
 from pipeprof.profiles.judge.clauses import (
+    CHANGED,
     argument_of,
     change_text,
     describe_change,
@@ -55,9 +56,7 @@ def next_command(result: Result) -> tuple[str, str] | None:
     """The command and what it is for; None where there is nothing to add."""
     failed = next((problem for problem in result.errors if problem.code == "side-failed"), None)
     if failed is not None:
-        side = result.side(failed.message[0].lower())
-        here = side.ref is None and side.python is None
-        return (f"pipeprof run {shlex.quote(side.text)}", "shows why") if here else None
+        return _after_side(result, failed.message)
     if result.kind == "baseline" and result.pairs and not result.errors:
         words = _without(result.command, frozenset(), _SWITCHES)
         return (shlex.join(words), "judges against it") if words else None
@@ -69,6 +68,15 @@ def next_command(result: Result) -> tuple[str, str] | None:
     if not result.metrics or not result.pairs or result.kind not in _PAIRS:
         return None
     return _after_pairs(result)
+
+
+def _after_side(result: Result, message: str) -> tuple[str, str] | None:
+    """The same command where a side's file has changed meanwhile; else the run of the side that failed."""
+    if message.endswith(CHANGED):
+        return (shlex.join(result.command), "measures the files as they are now") if result.command else None
+    side = result.side(message[0].lower())
+    here = side.ref is None and side.python is None
+    return (f"pipeprof run {shlex.quote(side.text)}", "shows why") if here else None
 
 
 def _after_pairs(result: Result) -> tuple[str, str] | None:
@@ -100,7 +108,11 @@ def _after_failure(result: Result) -> tuple[str, str] | None:
     words = ["pipeprof", "compare", result.a.text, result.b.text, *kept]
     if _of_scripts(result):
         return shlex.join(words), "shows the stages"
-    return shlex.join([*words, "--why"]), "names the change that is the cause"
+    if not result.changes:
+        return shlex.join([*words, "--why"]), "names the change that is the cause"
+    parts = [describe_part(change, place_of_change(result, change)) for change in result.changes]
+    more = f" and {len(parts) - 2} more" if len(parts) > 2 else ""
+    return shlex.join([*words, "--why"]), f"measures which to undo: {'; '.join(parts[:2])}{more}"
 
 
 def _taken_back(result: Result) -> str:

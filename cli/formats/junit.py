@@ -34,7 +34,7 @@ def junit(result: Result) -> str:
         case = SubElement(suite, "testcase", classname=target, name="unchanged")
         SubElement(case, "system-out").text = visible(result.unchanged)
     for drift in result.history.drifts if result.history is not None else ():
-        case = SubElement(suite, "testcase", classname=target, name=f"drift of {drift.metric}")
+        case = SubElement(suite, "testcase", classname=target, name=f"drift of {drift.title}")
         if drift.verdict == "regressed" and drift.level == "error":
             SubElement(case, "failure", message=visible(describe_drift(drift)), type=drift.verdict)
         else:
@@ -61,7 +61,7 @@ def _case(suite: Element, target: str, metric: Metric, likely: str) -> None:
     from pipeprof.profiles.judge.clauses import allowed_text
     from pipeprof.profiles.judge.words import describe_failure, sentence_of
 
-    name = metric.name if metric.limit is None else f"{metric.name} limit"
+    name = metric.title if metric.limit is None else f"{metric.title} limit"
     case = SubElement(suite, "testcase", classname=target, name=name)
     allowed = f"; allowed {allowed_text(metric)}" if metric.limit is None else ""
     text = f"{metric.verdict}: {visible(sentence_of(metric))}{allowed}"

@@ -35,6 +35,7 @@ from pipeprof.profiles.judge.clauses import (
     describe_change,
     describe_interval,
     describe_medians,
+    has_interval,
     stage_status,
     value_text,
     values_text,
@@ -304,18 +305,18 @@ def _row(result: Result, metric: Metric, name: str) -> Strip:
     else:
         verdict = what_it_is(metric) if metric.pairs else ""
         class_ = _WORDS.get(verdict, "")
-    floor = metric.floor
+    floor, known = metric.floor, has_interval(metric)
     band = (1 / (1 + floor), 1 + floor) if metric.scale == "ratio" else (-floor, floor)
     if metric.limit is not None:
-        band = (min(metric.low or 1.0, metric.change or 1.0, 1.0), 1.0)
+        band = (min((metric.low if known else None) or 1.0, metric.change or 1.0, 1.0), 1.0)
         values = f"{value_text(metric, metric.b)} of at most {value_text(metric, metric.limit)}"
     else:
         values = f"{both_values(metric)}, {describe_change(metric)}"
     return Strip(
         name,
         metric.change,
-        metric.low,
-        metric.high,
+        metric.low if known else None,
+        metric.high if known else None,
         words=values,
         verdict=verdict,
         class_=class_,
@@ -338,8 +339,9 @@ def _pairs(result: Result, idents: Idents) -> Iterator[Figure]:
     if not b:
         return
     interval = describe_interval(main)
+    ends = (main.low, main.high) if has_interval(main) else (None, None)
     words = f"{describe_change(main)} ({interval})" if interval else describe_change(main)
-    rows = [Strip("B over A", main.change, main.low, main.high, b, words)]
+    rows = [Strip("B over A", main.change, *ends, b, words)]
     if again:
         middle = math.exp(sum(map(math.log, again)) / len(again))
         rows.append(Strip("A over A, the noise", middle, dots=again, words=f"{ratio_text(middle)}", faint=True))

@@ -12,7 +12,7 @@ from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.text.remarks import Level, Place, Remark
 from pipeprof.profiles.advise.rule import rule_named
 from pipeprof.profiles.gaps.wording import judged
-from pipeprof.profiles.judge.words import describe_drift, failing_drifts, sentence_of
+from pipeprof.profiles.judge.words import describe_drift, failing_drifts, headline, sentence_of
 from pipeprof.profiles.wording import bound_word, stage_name
 
 if TYPE_CHECKING:
@@ -162,9 +162,16 @@ def _on_result(result: Result, checkout: Checkout) -> Iterator[Remark]:
     place = _of_side(result, checkout)
     for problem in result.errors:
         yield Remark(problem.code, "error", problem.code, problem.message, place)
+    likely = next((one for one in result.change_places if one is not None), None)
+    cause = (_place(checkout, likely.file, likely.line, likely.column) if likely is not None else None) or place
+    first = "".join(headline(result)[:2])
     for metric in result.metrics if result.kind == "gate" else ():
         if metric.level != "off" and metric.verdict != "not regressed":
-            yield _regression(metric, place, checkout)
+            failed = metric.level == "error" and metric.verdict == "regressed"
+            remark = _regression(metric, cause if failed else place, checkout)
+            # The first line of the report has what has regressed, its limit and the likely cause.
+            yield replace(remark, text=first) if failed and first else remark
+            first = "" if failed else first
     for drift in failing_drifts(result):
         yield Remark(f"{GATE}drift", "error", "drift", f"Failed: {describe_drift(drift)}", place, drift.metric)
     for warning in result.warnings:

@@ -13,9 +13,13 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.judge.verdicts.result import Metric, Result, StageChange
 
+CHANGED = "has changed since the session began"
+"""How the message ends on a side whose file is no longer what was measured."""
 _AGREE, _AGREE_SHARE = math.log(1.05), 0.1
 """Between the change of medians and the mean change, up to which they need no explanation: of ratios, and as a share of
 a difference that is above the floor."""
+_TWO = 2
+"""Pairs, whose spread is a single difference."""
 _FACTOR_FROM = 2.0
 """An increase is given as a percentage below it."""
 _SUBJECTS = {
@@ -66,10 +70,18 @@ def describe_change(metric: Metric) -> str:
     return ratio_text(metric.change) if metric.scale == "ratio" else change_text(metric, metric.change, signed=True)
 
 
+def has_interval(metric: Metric) -> bool:
+    """Whether the ends of the interval say anything: those of two pairs that decide nothing may be anywhere."""
+    known = metric.low is not None and metric.high is not None
+    return known and not (metric.pairs == _TWO and metric.words == "cannot tell")
+
+
 def describe_interval(metric: Metric) -> str:
     """The interval of the change; empty where one pair says nothing about it."""
     if metric.low is None or metric.high is None:
         return ""
+    if not has_interval(metric):
+        return f"{metric.pairs} pairs: no interval"
     if metric.scale == "ratio":
         return span_text(metric.low, metric.high)
     return change_text(metric, metric.low, metric.high, signed=True)

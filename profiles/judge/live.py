@@ -28,6 +28,7 @@ from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.judge.baseline import REFERENCE_STEP
+from pipeprof.profiles.judge.clauses import CHANGED
 from pipeprof.profiles.judge.explain import WhyPlan, explain
 from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredRound, Pairs, Process, SideFailedError
 from pipeprof.profiles.judge.stages import find_stage, lacking_stages, rows_of_process, stage_changes, stage_values
@@ -85,7 +86,7 @@ def checked(side: str, maker: JobMaker, job: Callable[[], Job] | None = None) ->
     def make() -> Job:
         changed = maker.changed_file()
         if changed is not None:
-            raise SideFailedError(side, f"{changed} has changed since the session began")
+            raise SideFailedError(side, f"{changed} {CHANGED}")
         return job() if job is not None else maker.untouched()
 
     return make

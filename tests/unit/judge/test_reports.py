@@ -10,6 +10,8 @@ from pipeprof.cli.formats.github import render_github
 from pipeprof.cli.formats.junit import junit
 from pipeprof.cli.formats.markdown import markdown
 from pipeprof.cli.formats.registry import Output
+from pipeprof.cli.html.page import render_page
+from pipeprof.cli.html.result import result_page
 from pipeprof.cli.pages.remarks import Checkout, remarks_on
 from pipeprof.cli.text.blocks import Code, Heading, Prose, Table
 from pipeprof.cli.text.paint import paint
@@ -181,8 +183,8 @@ def test_code_in_markdown_is_fenced_by_more_than_it_contains():
 def test_junit_has_a_case_for_each_judged_metric(factor, tag):
     suite = ET.fromstring(junit(result("gate", factor=factor)))
     cases = {case.get("name"): case for case in suite}
-    assert set(cases) == {"step_ms", "peak_bytes"}
-    assert cases["step_ms"][0].tag == tag
+    assert set(cases) == {"step interval", "peak memory"}
+    assert cases["step interval"][0].tag == tag
     assert suite.get("tests") == "2"
     assert suite.get("failures") == str(int(tag == "failure"))
 
@@ -197,7 +199,7 @@ def test_junit_names_cases_by_target_and_failures_have_their_budgets_and_cause()
         "steps are 12 % slower (10.0 → 11.2 ms, allowed 3 %). Likely: spec.yaml:8 num_parallel_calls 2 → 1"
     )
     assert failure.text == "regressed: step interval 10.0 → 11.2 ms, 1.12× (1.11–1.13); allowed 3 %"
-    assert suite.find("testcase[@name='peak_bytes']/system-out").text.endswith("; allowed 3 %")
+    assert suite.find("testcase[@name='peak memory']/system-out").text.endswith("; allowed 3 %")
 
 
 def changed(*changes: str, line: int | None = None, factor: float = 1.12, **fields) -> Result:
@@ -302,7 +304,7 @@ def test_after_a_failed_gate_next_names_what_mends_it_and_not_more_pairs(change,
     several.command = [*several.command, "--max-time", "300", "--max-step-ms", "5%", "--out", "r.md"]
     assert next_command(several) == (
         "pipeprof compare git:main:spec.yaml spec.yaml --step=simulate:8ms --max-time 300 --why",
-        "names the change that is the cause",
+        f"measures which to undo: {clauses.describe_part(change, None)}; seed 1 → 2",
     )
 
 
@@ -316,7 +318,10 @@ def test_a_failed_session_is_an_error_in_junit():
 
 def test_github_gets_an_error_for_a_regression_and_a_notice_for_none():
     failed, passed = (annotations(result("gate", factor=factor)) for factor in (1.12, 1.0))
-    assert failed.startswith("::error file=spec.yaml,title=step interval%3A regressed::Regressed: step interval")
+    assert failed.startswith("::error file=spec.yaml,title=step interval%3A regressed::Failed: steps are 12 %")
+    likely = annotations(changed("stages.decode.num_parallel_calls: 2 → 1", line=8))
+    assert likely.startswith("::error file=specs/spec.yaml,line=8,")
+    assert "allowed 3 %25), memory unchanged; 5 pairs. Likely: spec.yaml:8 num_parallel_calls 2 → 1\n" in likely
     assert passed.startswith("::notice title=pipeprof gate::Passed: ")
     assert "::error" not in passed
 
@@ -378,6 +383,23 @@ def test_a_side_that_failed_is_run_alone():
     found = result()
     found.errors = [Message(code="side-failed", message="B: raised: no such file")]
     assert next_command(found) == ("pipeprof run spec.yaml", "shows why")
+    found.errors = [Message(code="side-failed", message="B: input.py has changed since the session began")]
+    assert next_command(found) == (
+        "pipeprof compare git:main spec.yaml --pairs=5",
+        "measures the files as they are now",
+    )
+
+
+def test_two_pairs_that_decide_nothing_have_no_interval():
+    found = result(factor=1.0)
+    metric = found.metrics[0]
+    metric.pairs, metric.low, metric.high, metric.words = 2, 1 / 44400, 68900.0, "cannot tell"
+    assert "1.00× (2 pairs: no interval)" in sentence_of(metric)
+    drawn = render_page(result_page(found, None))
+    assert "68,900" not in drawn
+    assert "100000×" not in drawn
+    metric.words = "slower"
+    assert "1/44,400" in sentence_of(metric)
 
 
 def test_after_a_change_of_several_parts_the_next_command_names_the_one_that_counts():
