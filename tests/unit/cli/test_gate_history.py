@@ -106,7 +106,7 @@ def test_a_creep_fails_and_names_where_it_began(
     assert [row["verdict"] for row in document["metrics"] if row["name"] == "step_ms"] == ["not regressed"]
     assert document["history"]["gates"] == 8
     junit = Path("gate.xml").read_text()
-    assert 'name="drift of step_ms"' in junit
+    assert 'name="drift of step interval"' in junit
     assert 'failures="1"' in junit
     assert "::error" in gate(pipeprof, 9, 10, "--history", "gates.jsonl", "--format", "github").out
     text = result.out.partition("Saved")[0]
