@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeprof.cli.charts.scales import Linear, Logarithmic, Scale
-from pipeprof.cli.charts.svg import Sheet, drawing, element, fitted, line, path, text, titled
+from pipeprof.cli.charts.svg import Sheet, drawing, element, fitted, in_two_lines, line, path, text, titled
 
 _TOP, _BOTTOM = 8, 30
 _MOST_DOTS = 200
@@ -108,7 +108,9 @@ def _row(row: Strip, x: Scale, top: float, width: int, *, wide: bool) -> str:
     parts = []
     words = f"{row.verdict}  {row.words}".strip()
     if wide:
-        parts.append(text(x.start - 12, middle + 4, fitted(row.name, x.start - 16), "end", "label"))
+        lines = in_two_lines(row.name, x.start - 16)
+        first = middle + 4 - 7 * (len(lines) - 1)
+        parts += [text(x.start - 12, first + 14 * at, one, "end", "label") for at, one in enumerate(lines)]
         room = width - x.end - 20
         shown = fitted(words, room)
         parts.append(text(x.end + 18, middle + 4, shown, class_=f"words {row.class_}".strip()))

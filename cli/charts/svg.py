@@ -103,6 +103,20 @@ def fitted(words: str, room: float, size: float = FONT) -> str:
     return f"{kept}…" if kept else ""
 
 
+def in_two_lines(words: str, room: float, size: float = FONT) -> list[str]:
+    """A text in at most two lines, broken at a space where one is too long, and cut only where two are.
+
+    Example:
+        >>> in_two_lines("Run decode in parallel", 200), in_two_lines("Run decode in parallel", 100)
+        (['Run decode in parallel'], ['Run decode in', 'parallel'])
+    """
+    if width_of(words, size) <= room:
+        return [words]
+    spaces = [at for at, letter in enumerate(words) if letter == " " and width_of(words[:at], size) <= room]
+    at = max(spaces, default=0)
+    return [words[:at], fitted(words[at + 1 :], room, size)] if at else [fitted(words, room, size)]
+
+
 class Sheet(NamedTuple):
     """What a chart is drawn on.
 

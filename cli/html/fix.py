@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from pipeprof.cli.html.findings import draw_factors, pairs_of
 from pipeprof.cli.html.parts import Facts, Figure, Headline, Part, Rows, Shown, Snippet
 from pipeprof.cli.html.steps import before_and_after
 from pipeprof.cli.report.findings import describe_measured
-from pipeprof.cli.report.fix import RESULTS, build_facts, build_headline, build_search_on
+from pipeprof.cli.report.fix import RESULTS, build_facts, build_headline, build_search_on, titles_of
 from pipeprof.cli.text.blocks import Command, KeyValue, Prose
 from pipeprof.cli.text.units import describe_delta
 from pipeprof.pipelines.edits.environment import assignment
@@ -76,26 +77,26 @@ def fix_parts(profile: Profile, fix: Fix, files: Files, idents: Idents) -> list[
 def search_parts(fix: Fix, idents: Idents) -> list[Part]:
     """What was tried, and what proves the result."""
     parts: list[Part] = [*ladder(fix, idents), *pairs_of(fix.measured, idents.of("pairs"), "The proof")]
-    reasons = [Prose(f"{step.title}: {step.reason}") for step in fix.steps if step.speedup is None]
+    named = zip(fix.steps, titles_of(fix.steps), strict=True)
+    reasons = [Prose(f"{title}: {step.reason}") for step, title in named if step.speedup is None]
     if reasons:
         parts.append(Shown(markup_of(reasons, idents)))
     return parts
 
 
 def ladder(fix: Fix, idents: Idents) -> Iterator[Figure]:
-    """The changes in the order in which they were tried, each over the best pipeline before it."""
+    """The changes in the order in which they were tried, each over the best pipeline before its race."""
     tried = [step for step in fix.steps if step.speedup is not None]
     taken = [step for step in tried if step.result == "taken"]
     others = [step for step in tried if step.result != "taken"][:_MOST_TRIED]
-    rows, whole, told = [], 1.0, []
-    for step in tried:
+    rows, told = [], []
+    for step, title in zip(tried, titles_of(tried), strict=True):
         if step.result != "taken" and not any(step is one for one in others):
             continue
-        base = whole
-        if step.result == "taken":
-            whole *= step.speedup or 1.0
-        rows.append(_rung(step, base))
-        told.append(_words(step, base))
+        # All changes of one race were measured against the same pipeline.
+        base = math.prod(one.speedup or 1.0 for one in taken if one.round < step.round)
+        rows.append(_rung(step, title, base))
+        told.append(_words(step, title, base))
     measured = fix.measured or {}
     if taken and measured.get("speedup"):
         words = describe_measured({**measured, "peak_rss_delta_bytes": None})
@@ -118,18 +119,18 @@ def ladder(fix: Fix, idents: Idents) -> Iterator[Figure]:
         "The ladder of changes",
         partial(draw_factors, rows=rows),
         "; ".join(f"{name} {factor}" for _, name, factor, _, _ in told) + ".",
-        "Steps per second relative to the unchanged pipeline. Each change was measured on top of the best pipeline so "
-        "far, and its factor includes that of the changes before it; the last row was measured as a whole.",
+        "Steps per second relative to the unchanged pipeline. Each change was measured against the best pipeline of "
+        "the races before it, and is drawn on top of that one's factor; the last row was measured as a whole.",
         table=Rows(("race", "change", "factor", "memory", "result"), told),
     )
 
 
-def _rung(step: FixStep, base: float) -> Strip:
+def _rung(step: FixStep, title: str, base: float) -> Strip:
     value, low, high = (base * one if one is not None else None for one in (step.speedup, step.low, step.high))
     is_taken = step.result == "taken"
     factor = f"{ratio_text(step.speedup or 1.0)}"
     return Strip(
-        step.title,
+        title,
         value,
         low,
         high,
@@ -144,8 +145,8 @@ def _over(base: float) -> str:
     return f" on {ratio_text(base)}" if base > 1 else ""
 
 
-def _words(step: FixStep, base: float) -> tuple[str, str, str, str, str]:
+def _words(step: FixStep, title: str, base: float) -> tuple[str, str, str, str, str]:
     memory = describe_delta(step.peak_rss_delta_bytes) if step.peak_rss_delta_bytes is not None else ""
     factor = f"{ratio_text(step.speedup or 1.0)}{_over(base)}"
-    name = f"{step.title} ({step.change})" if step.change else step.title
+    name = f"{step.title} ({step.change})" if step.change else title
     return str(step.round or ""), name, factor, memory, RESULTS.get(step.result, step.result)

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pipeprof.cli.command_line import rerun
 from pipeprof.cli.report.findings import describe_measured, effect_on_data
-from pipeprof.cli.text.blocks import Blank, Block, Code, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
+from pipeprof.cli.text.blocks import (
+    Alternatives,
+    Blank,
+    Block,
+    Code,
+    Column,
+    Command,
+    Heading,
+    KeyValue,
+    Prose,
+    Table,
+    TextSpan,
+)
 from pipeprof.cli.text.units import describe_delta, seconds
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.edits.plan import apply_call, data_of
@@ -21,6 +33,7 @@ from pipeprof.profiles.time.whole import whole_epoch_seconds
 from pipeprof.profiles.wording import listed, ratio_text, size, span_text
 
 _KEY = 10
+_DETAIL_INDENT = 7
 _FEW_ROUNDS = 3
 """Fewer measurements have no meaningful interval."""
 _DIFFER = "of the pipeline itself differ"
@@ -63,7 +76,7 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if listed:
         hidden = len(fix.steps) - len(listed)
         yield Heading("Tried", f"{hidden} further: pipeprof show -v" if hidden else "")
-        yield _table(listed)
+        yield _tried(listed)
     yield from _refused(fix.steps, alone=not listed)
     yield from _changes(fix)
     if saved:
@@ -80,7 +93,7 @@ def build_all_steps_tried(profile: Profile, fix: Fix) -> Iterator[Block]:
     yield Heading("Search", fix.reason)
     yield from build_facts(profile, fix)
     if fix.steps:
-        yield _table(fix.steps, reasons=True)
+        yield _tried(fix.steps, reasons=True)
 
 
 def build_headline(fix: Fix, *, interrupted: bool) -> Block:
@@ -203,27 +216,83 @@ def _converted(converted: Converted) -> str:
     return f"{many}{took}, in {converted.path}{use}"
 
 
-def _table(steps: Sequence[FixStep], *, reasons: bool = False) -> Table:
-    return Table(
+def _tried(steps: Sequence[FixStep], *, reasons: bool = False) -> Alternatives:
+    """Build a row for each step; where the titles do not fit in one, each on lines of its own: none is cut."""
+    titles = titles_of(steps)
+    below = {
+        row: [Prose(" · ".join(dict.fromkeys(filter(None, (step.change, step.reason)))), indent=_DETAIL_INDENT, hang=2)]
+        for row, step in enumerate(steps)
+        if reasons or step.result == "taken" or _looks_better(step)
+    }
+    table = Table(
         [
             Column("race", [str(step.round) if step.round else "" for step in steps], keep=2),
-            Column("change", _titles(steps), right=False, shrink_to=20),
+            Column("change", titles, right=False),
             Column("factor", [_factor(step) for step in steps], right=False),
-            Column("memory", [_memory(step) for step in steps], keep=3),
-            Column("", [RESULTS.get(step.result, step.result) for step in steps], right=False, keep=4),
+            Column("memory", [_memory(step) for step in steps]),
+            Column("", [RESULTS.get(step.result, step.result) for step in steps], right=False),
         ],
-        below={
-            row: [Prose(" · ".join(dict.fromkeys(filter(None, (step.change, step.reason)))), indent=7, hang=2)]
-            for row, step in enumerate(steps)
-            if reasons or step.result == "taken" or _looks_better(step)
-        },
+        below=below,
     )
+    return Alternatives([[table], list(_without_columns(steps, titles, below))])
 
 
-def _titles(steps: Sequence[FixStep]) -> list[str]:
-    """The titles, with the place of those that several stages share: the sides of a zip may have one name."""
-    shared = Counter(title for title, _ in {(step.title, step.stage) for step in steps})
-    return [f"{step.title} ({_side(step.stage)})" if shared[step.title] > 1 else step.title for step in steps]
+def _without_columns(
+    steps: Sequence[FixStep], titles: Sequence[str], below: Mapping[int, Sequence[Block]]
+) -> Iterator[Block]:
+    for row, (step, title) in enumerate(zip(steps, titles, strict=True)):
+        yield Prose((TextSpan(title, "bold"),), hang=2)
+        race = f"race {step.round}" if len({one.round for one in steps} - {0}) > 1 and step.round else ""
+        facts = (race, _factor(step), _memory(step), RESULTS.get(step.result, step.result))
+        yield Prose("  ".join(filter(None, facts)), indent=_DETAIL_INDENT, hang=2)
+        yield from below.get(row, ())
+
+
+def titles_of(steps: Sequence[FixStep]) -> list[str]:
+    """The titles, with what tells those apart that are alike: their stages, as the sides of a zip, else their changes.
+
+    Example:
+        >>> one, other = (
+        ...     FixStep(round=1, title="Run f in parallel", change=f"num_parallel_calls: 1 → {calls}", result="behind",
+        ...             reason="") for calls in (2, 4)
+        ... )
+        >>> titles_of([one, other])
+        ['Run f in parallel (num_parallel_calls=2)', 'Run f in parallel (num_parallel_calls=4)']
+    """
+    stages, changes = defaultdict(set), defaultdict(set)
+    for step in steps:
+        stages[step.title].add(step.stage)
+        changes[step.title, step.stage].add(step.change or "")
+    found = []
+    for step in steps:
+        side = _side(step.stage) if len(stages[step.title]) > 1 else ""
+        others = changes[step.title, step.stage]
+        change = _shortest(step.change or "", others) if len(others) > 1 else ""
+        what = ", ".join(filter(None, (side, change)))
+        found.append(f"{step.title} ({what})" if what else step.title)
+    return found
+
+
+def _shortest(change: str, others: Collection[str]) -> str:
+    """The shortest form of a change that no other one has."""
+    forms = (lambda text: _with_value(_first(text)), lambda text: text)
+    form = next((form for form in forms if len({form(other) for other in others}) == len(others)), forms[-1])
+    return form(change)
+
+
+def _first(change: str) -> str:
+    return re.split(r"; |, (?=[\w.]+: )", change, maxsplit=1)[0]
+
+
+def _with_value(change: str) -> str:
+    """The value that a change sets, as an argument has it.
+
+    Example:
+        >>> _with_value("num_parallel_calls: not set → 16"), _with_value("insert cache() after decode")
+        ('num_parallel_calls=16', 'insert cache() after decode')
+    """
+    found = re.fullmatch(r"(?P<name>[\w.]+): (?:.* → )?(?P<value>\S+)", change)
+    return f"{found['name']}={found['value']}" if found is not None else change
 
 
 def _side(stage: str | None) -> str:

@@ -391,6 +391,40 @@ def test_changes_of_one_name_are_told_apart_by_their_inputs(pipeprof: Pipeprof, 
     assert found.count("calls=2 in batch  ") == 2
 
 
+def test_changes_of_one_name_and_stage_are_told_apart_by_what_they_set(pipeprof: Pipeprof, session: Session) -> None:
+    values = ("not set → 16, options.threading.private_threadpool_size: not set → 16", "not set → AUTOTUNE")
+    steps = [
+        FixStep(
+            round=1,
+            title="Run load in parallel",
+            change=f"num_parallel_calls: {value}",
+            stage="stages.0",
+            result="behind",
+            reason="",
+            speedup=2.0,
+        )
+        for value in values
+    ]
+    session.result = result("nothing", steps=steps, edits=[], measured=None)
+    found = pipeprof("fix", "spec.yaml", "--out", "found.md", "--out", "found.html").out
+    for text in (found, Path("found.md").read_text().replace("\\", ""), Path("found.html").read_text()):
+        assert "Run load in parallel (num_parallel_calls=16)" in text
+        assert "Run load in parallel (num_parallel_calls=AUTOTUNE)" in text
+
+
+def test_titles_of_changes_are_wrapped_and_not_cut(
+    pipeprof: Pipeprof, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    title = "Run load in parallel, with a prefetch at the end of the pipeline"
+    step = FixStep(round=1, title=title, result="behind", reason="", speedup=2.0, peak_rss_delta_bytes=9_000_000)
+    session.result = result("nothing", steps=[step], edits=[], measured=None)
+    monkeypatch.setenv("COLUMNS", "40")
+    found = pipeprof("fix", "spec.yaml").out
+    assert title in " ".join(found.split())
+    assert "…" not in found
+    assert max(map(len, found.partition("Tried")[2].partition("Saved")[0].splitlines())) <= 40
+
+
 def test_an_error_without_a_profile_error_keeps_its_exit_code(pipeprof: Pipeprof, session: Session) -> None:
     session.result = result("nothing", steps=[], edits=[], measured=None)
     session.meanwhile = lambda: setattr(session.profile, "exit_code", 2)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.formats.plan import best_change
 from pipeprof.cli.html.blocks import markup_of
+from pipeprof.cli.html.fix import ladder
 from pipeprof.cli.html.page import render_page, unbroken
 from pipeprof.cli.html.parts import Card, Idents, StageGraph, figures_of
 from pipeprof.cli.html.result import result_page
@@ -401,6 +402,23 @@ def test_the_page_of_a_search_begins_with_the_diff_and_has_the_ladder() -> None:
     assert any(given.get("download") == "fast.patch" for _, given in made.tags)
     assert "PROVEN" in made.text
     assert "1.79×" in made.text
+
+
+def test_a_rung_stands_on_the_changes_of_the_races_before_its_own() -> None:
+    facts: list[tuple[int, str, Any, float]] = [
+        (1, "Parallel", "taken", 8.0),
+        (1, "AUTOTUNE", "behind", 2.0),
+        (2, "Prefetch", "behind", 1.5),
+        (2, "Cache", "taken", 2.0),
+    ]
+    steps = [
+        FixStep(round=number, title=title, result=how, reason="", speedup=gain) for number, title, how, gain in facts
+    ]
+    (figure,) = ladder(fixed(steps=steps, measured=None), Idents())
+    assert figure.table is not None
+    assert [row[2] for row in figure.table.rows] == ["8.00×", "2.00×", "1.50× on 8.00×", "2.00× on 8.00×"]
+    assert isinstance(figure.draw, functools.partial)
+    assert [strip.value for strip in figure.draw.keywords["rows"]] == [8.0, 2.0, 12.0, 16.0]
 
 
 def test_the_page_of_a_gate_says_failed_and_what_differs_before_anything_else() -> None:
