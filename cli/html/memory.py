@@ -49,7 +49,8 @@ def memory_over_time(profile: Profile) -> Iterator[Figure]:
     points = list(zip(times, resident, strict=False))[first:]
     if len(points) < 3 or points[-1][0] <= points[0][0]:
         return
-    edges, rss = _resampled(points)
+    traced = (at for at, phase in enumerate(profile.series.phase[first:]) if phase == "trace")
+    edges, rss, counted = _resampled(points, next(traced, len(points)))
     names = name_rows(profile.stages)
     looks = memory.series
     peak = max([*rss, float(memory.peak_bytes or 0)])
@@ -78,9 +79,11 @@ def memory_over_time(profile: Profile) -> Iterator[Figure]:
     stack = Stack(
         edges, layers, "MiB", lambda value: size(value * _MIB), bands_of(profile, edges[0], edges[-1]), levels, low
     )
-    at_peak = max(range(len(rss)), key=rss.__getitem__)
+    # As the peak: without the trace.
+    at_peak = max(range(counted), key=rss.__getitem__)
+    before = ", before the trace" if counted < len(rss) else ""
     legend = [
-        (layer.class_, layer.name, f"at most {size(max(layer.values, default=0.0) * _MIB)}")
+        (layer.class_, layer.name, f"at most {size(max(layer.values[:counted]) * _MIB)}")
         for layer in reversed(layers)
         if max(layer.values, default=0.0) > 0
     ]
@@ -88,8 +91,8 @@ def memory_over_time(profile: Profile) -> Iterator[Figure]:
         "memory-over-time",
         "Memory over time",
         stack.draw,
-        f"Resident memory over {seconds(edges[-1] - edges[0])}; highest, {size(rss[at_peak])}, after "
-        f"{seconds(edges[at_peak])}.",
+        f"Resident memory over {seconds(edges[-1] - edges[0])}; highest{before}"
+        f", {size(rss[at_peak])}, after {seconds(edges[at_peak])}.",
         " ".join(filter(None, caption)),
         legend,
         Rows(
@@ -102,12 +105,22 @@ def memory_over_time(profile: Profile) -> Iterator[Figure]:
     )
 
 
-def _resampled(points: Sequence[tuple[float, int]]) -> tuple[list[float], list[float]]:
-    """Edges of at most so many stretches, and the highest sample in each, so that no peak is lost."""
+def _resampled(points: Sequence[tuple[float, int]], traced: int) -> tuple[list[float], list[float], int]:
+    """Edges of at most so many stretches, and the highest sample in each, so that no peak is lost.
+
+    Args:
+        traced: First sample of the trace, before which a stretch ends.
+
+    Returns:
+        The edges, the samples, and how many stretches there are before the trace; all where there is none before it.
+    """
     size_of = -(-len(points) // MOST_STRETCHES)
-    parts = [points[start : start + size_of] for start in range(0, len(points) - 1, size_of)]
-    edges = [part[0][0] for part in parts] + [points[-1][0]]
-    return edges, [float(max(value for _, value in part)) for part in parts]
+    last = len(points) - 1
+    starts = [*range(0, min(traced, last), size_of), *range(min(traced, last), last, size_of)]
+    ends = [*starts[1:], len(points)]
+    highest = [float(max(value for _, value in points[start:end])) for start, end in zip(starts, ends, strict=True)]
+    counted = sum(start < traced for start in starts) or len(starts)
+    return [*(points[start][0] for start in starts), points[last][0]], highest, counted
 
 
 def _at(times: Sequence[float], values: Sequence[int | None], moment: float) -> float:

@@ -14,8 +14,6 @@ from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.wording import phase_words, size, size_in_unit_of
 
 APART = "the memory of the trace is not part of the peak"
-_MUCH_MORE = 1.1
-"""Times the peak that the trace must hold to need a word."""
 _OWNERS = 4
 _LARGE = 256 * 1024**2
 """Of the pipeline's own memory: from it on a reader wants to know whose it is."""
@@ -114,10 +112,10 @@ def build_phases(profile: Profile) -> Iterator[Block]:
 
 
 def trace_is_above_peak(profile: Profile) -> bool:
-    """Whether the trace, which is pipeprof's own, took much more memory than the peak that is reported."""
+    """Whether the trace, which is pipeprof's own, took more memory than the peak, as both are written."""
     peak = profile.memory.peak_bytes
     traced = next((phase.peak_rss_bytes or 0 for phase in profile.phases if phase.name == "trace"), 0)
-    return peak is not None and traced > _MUCH_MORE * peak
+    return peak is not None and traced > peak and size(traced) != size(peak)
 
 
 def _growth_to_limit(profile: Profile) -> str:

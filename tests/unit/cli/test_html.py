@@ -21,6 +21,7 @@ from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.formats.plan import best_change
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.fix import ladder
+from pipeprof.cli.html.memory import memory_over_time
 from pipeprof.cli.html.page import render_page, unbroken
 from pipeprof.cli.html.parts import Card, Idents, StageGraph, figures_of
 from pipeprof.cli.html.result import result_page
@@ -46,6 +47,7 @@ from pipeprof.profiles.document.shared import StepCourse
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.judge.verdicts.result import Cause, Explanation, Result, Round, WhySearch
+from pipeprof.profiles.wording import size
 from tests.unit.cli.test_fix import FASTER, TEXT, unified
 from tests.unit.cli.test_fix import result as fixed
 from tests.unit.cli.test_main import Pipeprof
@@ -245,6 +247,19 @@ def test_warnings_of_a_run_that_went_well_are_called_warnings_and_show_no_marks_
     assert "What went wrong" not in made.text
     profile.exit_code = 5
     assert "What went wrong" in page_of(profile).text
+
+
+def test_the_legend_of_the_memory_over_time_is_of_what_the_peak_is_of() -> None:
+    profile = recorded("jpeg-folder")
+    series, peak = profile.series, profile.memory.peak_bytes or 0
+    series.seconds, series.phase = [0.0, 1.0, 2.0, 3.0], ["import", "measure", "trace", "trace"]
+    series.rss_bytes = [peak, peak, 2 * peak, 2 * peak]
+    next(phase for phase in profile.phases if phase.name == "trace").peak_rss_bytes = round(1.02 * peak)
+    (figure,) = memory_over_time(profile)
+    whole = sum(float(value.split()[2]) for _, _, value in figure.legend)
+    assert whole == pytest.approx(peak / 2**20, abs=len(figure.legend))
+    assert f"highest, before the trace, {size(peak)}" in figure.description
+    assert "The memory of the trace is not part of the peak." in figure.caption
 
 
 @pytest.mark.parametrize(("name", "above"), [("jpeg-folder", True), ("input-bound", False)])
