@@ -182,9 +182,8 @@ def build_facts(profile: Profile, fix: Fix) -> Iterator[Block]:
             yield KeyValue(label, text, indent=2, width=_KEY)
     if fix.peak_bytes is not None and fix.peak_before_bytes is not None:
         change = describe_delta(fix.peak_bytes - fix.peak_before_bytes)
-        yield KeyValue(
-            "memory", f"peak {size(fix.peak_before_bytes)} → {size(fix.peak_bytes)} ({change})", indent=2, width=_KEY
-        )
+        text = f"peak {size(fix.peak_before_bytes)} → {size(fix.peak_bytes)} in the proof ({change})"
+        yield KeyValue("memory", text, indent=2, width=_KEY)
     data = (fix.measured or {}).get("data")
     if data and fix.semantics is not None:
         many = (fix.measured or {}).get("restarts")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal, Protocol
 
 from pipeprof.profiles.constants import FLOOR
@@ -35,7 +36,7 @@ class Judgement:
     """What a finding is.
 
     Attributes:
-        saved_bytes: Fall of the peak of memory, the smaller one of two pairs; negative where it rose.
+        saved_bytes: Fall of the peak of memory, the median of the pairs of processes; negative where it rose.
         data: Comparison of the data; None where they were not compared.
         settled: Whether more pairs could change it.
     """
@@ -154,9 +155,9 @@ def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Interval) -> Jud
 
 
 def _saved(evidence: Evidence) -> int | None:
-    """The smaller fall of the peak of two pairs."""
+    """The fall of the peak, the median of the pairs."""
     peaks = evidence.peaks()
-    return min(before - after for before, after, _ in peaks) if peaks else None
+    return round(median(before - after for before, after, _ in peaks)) if peaks else None
 
 
 def _kept(evidence: Evidence, speedup: Interval) -> str:

@@ -93,6 +93,21 @@ def test_a_form_feed_ends_no_line_of_python() -> None:
     assert edited.endswith('    return pipeprof.apply(ds.batch(4), "x.plan.json")\n')
 
 
+def test_what_the_peak_was_and_is_differ_by_its_change(tmp_path: Path) -> None:
+    result = result_of(tmp_path)
+    facts = {"speedup": 1.9, "low": 1.8, "high": 2.0, "pairs": [1.9] * 12}
+    pairs = [(604, 617, 500), (615, 616, 500)]
+    evidence = cast(
+        "Evidence",
+        SimpleNamespace(ratios=lambda: [1.9] * 12, measured=lambda: facts, peaks=lambda: pairs, restarts=int),
+    )
+    judgement = Judgement("kept", "1.90×", interval(1.9, 1.8, 12), -7, None, settled=True)
+    found = Found(Version(((SetOption("deterministic", False),),)), semantics=["same"])
+    describe(result, found, Trial("kept", "1.90×", evidence, judgement))
+    assert result.measured is not None
+    assert (result.peak_bytes or 0) - (result.peak_before_bytes or 0) == result.measured["peak_rss_delta_bytes"] == 7
+
+
 def test_a_proof_that_lacks_pairs_says_how_many_and_the_budget_that_has_them(tmp_path: Path) -> None:
     result = result_of(tmp_path)
     evidence = cast(
