@@ -263,6 +263,8 @@ class Laboratory:
             progress=self.progress,
             fewer=self.fewer,
             clock=lambda: self.team.measured,
+            # No other change waits for the time that is left.
+            most_left_out=math.inf,
         )
         try:
             trial = trials.measure(self._workers(EDITED, best), semantics, for_memory=for_memory)

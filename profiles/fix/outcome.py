@@ -39,13 +39,17 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
     result.unfinished = unfinished_of(trial, result.budget_seconds)
     if result.unfinished is not None and speedup is not None:
         result.reason = f"{so_far(speedup.value, result.unfinished)}: --budget {result.unfinished.budget_seconds}"
-    elif trial.status == "unverified" and speedup is not None and speedup.pairs < QUICK.most:
+    elif trial.status == "unverified" and trial.late and speedup is not None and speedup.pairs < QUICK.most:
         result.reason = f"{trial.reason}; a larger --budget measures more"
     if trial.status == "rejected" and found.promised:
         result.status = "nothing"
         result.reason = f"the best candidate does not hold: {trial.reason}"
         for step in result.steps:
             step.result = "rejected" if step.result == "taken" else step.result
+    elif trial.status == "unverified" and found.promised:
+        # Neither its race nor the proof could tell.
+        for step in result.steps:
+            step.result = "unclear" if step.result == "taken" else step.result
     measured = measured_of(trial)
     if measured is None or trial.evidence is None:
         return

@@ -418,7 +418,7 @@ class Search:
         if promise is None or self.found.best.steps:
             return
         promise.step.result = "taken"
-        promise.step.reason = f"{promise.step.reason}; the most promising one, which the proof decides about"
+        promise.step.reason = f"its race {promise.step.reason}; the most promising one, which the proof decides about"
         self.found.promised = True
         self._take(promise.candidate, promise.version, promise.raced)
 

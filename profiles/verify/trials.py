@@ -57,6 +57,7 @@ class Trial:
         judgement: None where nothing was measured.
         other: What was measured of a kept one in the other mode of dispatch.
         missing_seconds: That a clear gain lacks for enough pairs.
+        late: The end of its time ended it.
     """
 
     status: Status
@@ -65,6 +66,7 @@ class Trial:
     judgement: Judgement | None = None
     other: Evidence | None = None
     missing_seconds: float = 0.0
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,8 @@ class Trials:
         instead: How many processes exist at a time where epochs cannot take turns.
         clock: Seconds that only grow.
         cores: Makes the clock that tells what of a round went elsewhere.
+        most_left_out: Rounds that something else disturbed after which an edit is measured no longer. With any number
+            of them a quarter of all rounds counts.
     """
 
     def __init__(
@@ -150,6 +154,7 @@ class Trials:
         instead: Mode = "alternating",
         clock: Callable[[], float] = time.monotonic,
         cores: Callable[[], CoresClock] | None = CoresClock,
+        most_left_out: float = MOST_LEFT_OUT,
     ) -> None:
         self._team = team
         self._pace = pace
@@ -158,6 +163,7 @@ class Trials:
         self.why_no_epochs: str | None = None
         self._make_baseline = baseline
         self._until = until
+        self._most_left_out = most_left_out
         self._progress = progress
         self._clock = clock
         self._rounds = Rounds(
@@ -252,7 +258,7 @@ class Trials:
         """
         try:
             for evidence in self._evidence(edited):
-                if len(evidence.ratios()) >= pairs or evidence.left_out >= MOST_LEFT_OUT:
+                if len(evidence.ratios()) >= pairs or evidence.left_out >= self._most_left_out:
                     return evidence
         except MemberFailedError as error:
             return self._failed(error).reason
@@ -283,7 +289,7 @@ class Trials:
         evidence: Evidence | None = None
         judgement: Judgement | None = None
         found: Evidence | None = None
-        missing = 0.0
+        missing, late = 0.0, False
         earlier = bool(self._baseline)
         try:
             began = self._clock()
@@ -294,9 +300,12 @@ class Trials:
                     break
                 kept_back = 0.0 if judgement.is_promising else reserved.at(len(evidence.ratios()), self.left())
                 late = self.left() < self._round_seconds() + kept_back
-                if late or evidence.over or evidence.left_out >= MOST_LEFT_OUT:
-                    judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
-                    missing = 0.0 if for_memory else _missing_seconds(judgement, evidence, self._clock() - began)
+                disturbed = evidence.left_out >= self._most_left_out
+                if late or evidence.over or disturbed:
+                    judgement = _last_of(evidence, semantics, for_memory=for_memory, disturbed=disturbed)
+                    # What other processes disturbed is no matter of time.
+                    known = for_memory or disturbed
+                    missing = 0.0 if known else _missing_seconds(judgement, evidence, self._clock() - began)
                     break
             if other is not None and judgement is not None and judgement.status == "kept":
                 found = self._in_other_mode(other)
@@ -322,7 +331,7 @@ class Trials:
             self._team.end()
             self._baseline = {}
             return self._measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
-        return Trial(judgement.status, judgement.reason, evidence, judgement, found, missing)
+        return Trial(judgement.status, judgement.reason, evidence, judgement, found, missing, late)
 
     def _fewer_at_a_time(self, mode: Mode) -> None:
         self._baseline = {}
@@ -455,13 +464,22 @@ def _interrupted(evidence: Evidence | None, judgement: Judgement | None) -> Tria
     return Trial("unverified", f"interrupted; so far {judgement.reason}", evidence, judgement)
 
 
+def _last_of(evidence: Evidence, semantics: Compared | None, *, for_memory: bool, disturbed: bool) -> Judgement:
+    """The judgement where no more pairs are measured, with the rounds that others disturbed where these end it."""
+    judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
+    if not disturbed or judgement.settled:
+        return judgement
+    words = f"other processes disturbed {evidence.left_out} further rounds"
+    return replace(judgement, reason=f"{judgement.reason}; {words}")
+
+
 def _missing_seconds(judgement: Judgement, evidence: Evidence, seconds: float) -> float:
     """How much longer a gain that has too few pairs would have to be measured; 0 where that is not what it lacks."""
     pairs, speedup, needed = len(evidence.ratios()), judgement.speedup, pairs_needed(len(evidence.ratios()))
     if evidence.alone or judgement.status != "unverified" or not pairs or needed is None:
         return 0.0
-    if evidence.over or evidence.left_out >= MOST_LEFT_OUT:
-        # What other processes disturbed, and epochs that a script has not, are no matter of time.
+    if evidence.over:
+        # Epochs that a script has not are no matter of time.
         return 0.0
     if pairs >= QUICK.pairs and speedup is not None and speedup.low <= 1:
         # As many pairs as decide else have not: more of them may not do so either.

@@ -93,6 +93,30 @@ def test_a_form_feed_ends_no_line_of_python() -> None:
     assert edited.endswith('    return pipeprof.apply(ds.batch(4), "x.plan.json")\n')
 
 
+def undecided(result: Fix, *, late: bool, promised: bool = False) -> None:
+    evidence = cast(
+        "Evidence", SimpleNamespace(ratios=lambda: [1.02] * 10, measured=dict, peaks=list, restarts=lambda: 0)
+    )
+    judgement = Judgement("unverified", "too few pairs", interval(1.02, 0.8, 10), None, None, settled=False)
+    found = Found(Version(((SetOption("deterministic", False),),)), semantics=["same"], promised=promised)
+    describe(result, found, Trial("unverified", "too few pairs", evidence, judgement, late=late))
+
+
+def test_a_larger_budget_is_named_only_where_the_time_ended_the_proof(tmp_path: Path) -> None:
+    for late in (True, False):
+        result = result_of(tmp_path)
+        undecided(result, late=late)
+        assert ("a larger --budget measures more" in result.reason) is late
+
+
+def test_a_change_that_neither_its_race_nor_the_proof_decides_about_is_not_called_taken(tmp_path: Path) -> None:
+    for promised, expected in ((True, "unclear"), (False, "taken")):
+        result = result_of(tmp_path)
+        result.steps = [step("its race cannot tell", result="taken")]
+        undecided(result, late=True, promised=promised)
+        assert [one.result for one in result.steps] == [expected]
+
+
 def test_what_the_peak_was_and_is_differ_by_its_change(tmp_path: Path) -> None:
     result = result_of(tmp_path)
     facts = {"speedup": 1.9, "low": 1.8, "high": 2.0, "pairs": [1.9] * 12}

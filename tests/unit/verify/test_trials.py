@@ -122,6 +122,7 @@ def tried(
     reserved: Reserved = NOTHING,
     clock: Callable[[], float] = lambda: 0.0,
     progress: Silent | None = None,
+    **options: Any,
 ) -> tuple[Trial, Trials]:
     profile = recorded("input-bound")
     trials = Trials(
@@ -134,6 +135,7 @@ def tried(
         fewer=lambda fewer: pace_of(profile, 60.0, 2.0, fewer),
         clock=clock,
         cores=lambda: Cores(disturbed),
+        **options,
     )
     jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
     return trials.measure(jobs, "same", for_memory=for_memory, other=other, reserved=reserved), trials
@@ -206,7 +208,16 @@ def test_no_budget_is_named_where_other_processes_take_the_pairs(recorded: Recor
     )
     assert trial.evidence is not None
     assert (trial.evidence.left_out, len(trial.evidence.ratios())) == (7, 8)
-    assert (trial.status, trial.missing_seconds) == ("unverified", 0.0)
+    assert (trial.status, trial.missing_seconds, trial.late) == ("unverified", 0.0, False)
+    assert trial.reason.endswith("; other processes disturbed 7 further rounds")
+
+
+def test_a_proof_goes_on_to_the_pairs_that_decide_however_many_rounds_are_disturbed(recorded: Recorded) -> None:
+    trial, _ = tried(
+        recorded, Workers(speedup=1.04, noise=0.1), "alternating", disturbed=range(1, 99, 2), most_left_out=math.inf
+    )
+    assert trial.evidence is not None
+    assert (trial.status, trial.evidence.left_out > 7, len(trial.evidence.ratios())) == ("unverified", True, 20)
 
 
 def test_no_budget_is_named_where_the_peak_fell_once(recorded: Recorded) -> None:
