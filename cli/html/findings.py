@@ -35,8 +35,10 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.profile import Profile
 
-_CHANGED = re.compile(r"(?P<what>[\w. ()-]+): (?P<old>.+?) +→ +(?P<new>.+)")
+_CHANGED = re.compile(r"(?P<what>[\w. ()-]+): (?P<old>[^→]+?) +→ +(?P<new>[^→]+)")
 """A change of one value in one line."""
+_NEXT = re.compile(r", (?=[\w. ()-]+: [^→]+→)")
+"""Between the changes of two values."""
 _TONES = {"kept": "good", "ceiling": "", "unverified": "unclear", "rejected": ""}
 MOST_DRAWN = 10
 """Changes whose pairs of measurements are drawn; of later ones they are in figures, which take a tenth of the bytes."""
@@ -150,10 +152,10 @@ def _change(profile: Profile, finding: Finding, number: int, ident: str) -> Iter
     if diff is not None:
         yield Snippet(f"{ident}-diff", "The change", diff, f"change-{number}.patch", is_diff=True)
         return
-    changed = _CHANGED.fullmatch(finding.change or "")
+    changed = [_CHANGED.fullmatch(one) for one in _NEXT.split(finding.change or "")]
     place = place_of_finding(profile, finding)
-    if changed is not None:
-        text = f"- {changed['what']}: {changed['old']}\n+ {changed['what']}: {changed['new']}"
+    if values := [one for one in changed if one is not None] if all(changed) else []:
+        text = "\n".join(f"- {one['what']}: {one['old']}\n+ {one['what']}: {one['new']}" for one in values)
         yield Snippet(f"{ident}-diff", f"Change {place}" if place else "Change", text, is_diff=True)
     elif finding.change:
         yield Facts([("Change", finding.change)])
@@ -161,7 +163,7 @@ def _change(profile: Profile, finding: Finding, number: int, ident: str) -> Iter
     language = ("YAML", "Python") if profile.target.kind == "spec" else ("Python", "YAML")
     if own or other:
         label = f"As {language[0] if own else language[1]}"
-        yield Snippet(f"{ident}-code", label, own or other or "", folded=changed is not None)
+        yield Snippet(f"{ident}-code", label, own or other or "", folded=bool(values))
 
 
 def _facts(profile: Profile, finding: Finding) -> Iterator[tuple[str, str]]:

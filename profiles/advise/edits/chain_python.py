@@ -24,7 +24,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
-from pipeprof.profiles.advise.edits.in_place import in_place, own_statement
+from pipeprof.profiles.advise.edits.in_place import in_place, on_own_name, own_statement
 from pipeprof.profiles.advise.edits.render import as_python, python_text
 from pipeprof.profiles.advise.edits.snippets import function_name, new_stage_python, on_rows, source_call, stage_call
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -117,7 +117,7 @@ def python_of(view: PipelineView, edits: Sequence[PipelineEdit]) -> str | None:
             python.append(as_python(edit))
     python += _of_all(view, list(chains.values()))
     if options:
-        python += _options_python(view, options, alone=not python)
+        python = _with_options(view, options, python)
     return "\n".join(python) or None
 
 
@@ -218,6 +218,9 @@ def _changed(view: PipelineView, chain: _Chain, *, own: bool = True) -> list[str
     ]
 
 
+_RETURN = re.compile(r"(?P<calls>return [\w.]+\(.*\))(?P<remark>  # .*)?")
+"""A statement that returns what calls give."""
+_WITH_OPTIONS = "dataset = dataset.with_options(options)"
 _CALLS = re.compile(r"dataset = (?P<calls>\S.*)")
 
 
@@ -291,11 +294,25 @@ def _item_python(item: _Item, name: str, remark: str) -> list[str]:
     return lines
 
 
-def _options_python(view: PipelineView, options: Mapping[str, Any], *, alone: bool) -> list[str]:
-    lines = [f"options.{path} = {python_text(value)}" for path, value in options.items()]
+def _with_options(view: PipelineView, options: Mapping[str, Any], python: Sequence[str]) -> list[str]:
+    """Lines, none or those of other edits, and those that give the pipeline options."""
+    lines = ["options = tf.data.Options()"]
+    lines += [f"options.{path} = {python_text(value)}" for path, value in options.items()]
     end = [view.root] if view.root is not None else []
-    own = own_statement(view.texts, end, ".with_options(options)", after=True) if alone else None
+    if not python:
+        own = own_statement(view.texts, end, ".with_options(options)", after=True)
+        return [*lines, own or _on_own_name(view, end)]
+    *before, last = python
+    returned = _RETURN.fullmatch(last)
+    if returned is not None:
+        # What stands after it never runs.
+        return [*before, *lines, f"{returned['calls']}.with_options(options){returned['remark'] or ''}"]
+    return [*python, *lines, _on_own_name(view, end)]
+
+
+def _on_own_name(view: PipelineView, end: Sequence[StageView]) -> str:
     place = end[0].location if end else None
-    if own is None and place is not None and view.texts.get(place.file):
-        own = f".with_options(options)  # at the end, {place_of(place)}"
-    return ["options = tf.data.Options()", *lines, own or "dataset = dataset.with_options(options)"]
+    if place is None or not view.texts.get(place.file):
+        return _WITH_OPTIONS
+    # The lines before it are on the user's name as well.
+    return f"{on_own_name(_WITH_OPTIONS, view.texts[place.file], place, end[0].op)}  # at the end, {place_of(place)}"

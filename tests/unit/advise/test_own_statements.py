@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import textwrap
 from dataclasses import replace
 
@@ -109,6 +110,38 @@ def test_options_are_those_of_what_is_returned() -> None:
         "return photos.map(decode, num_parallel_calls=CALLS).skip(TRAIN).batch(SIZE, True).with_options(options)"
         "  # in place of train.py:3",
     ]
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"),
+    [
+        (
+            CHAIN,
+            [
+                "options = tf.data.Options()",
+                "options.autotune.enabled = True",
+                "return photos.map(decode, num_parallel_calls=2).skip(TRAIN).batch(SIZE, True).with_options(options)"
+                "  # in place of train.py:3",
+            ],
+        ),
+        (
+            "ds = tf.data.TFRecordDataset(paths).map(decode, num_parallel_calls=CALLS).skip(TRAIN).batch(SIZE, True)",
+            [
+                "ds = tf.data.TFRecordDataset(paths).map(decode, num_parallel_calls=2).skip(TRAIN).batch(SIZE, True)"
+                "  # in place of train.py:1",
+                "options = tf.data.Options()",
+                "options.autotune.enabled = True",
+                "ds = ds.with_options(options)  # at the end, train.py:1",
+            ],
+        ),
+    ],
+    ids=["returned", "assigned"],
+)
+def test_options_are_those_of_the_changed_calls(code: str, lines: list[str]) -> None:
+    edits = (SetArgument("stages.0", "map", "num_parallel_calls", 2), SetOption("autotune.enabled", value=True))
+    found = code_of(written(code, *STAGES), *edits)
+    assert found == lines
+    ast.parse("\n".join(found))
 
 
 OF_TWO = """

@@ -312,6 +312,23 @@ def test_the_change_of_a_function_is_shown_as_its_diff() -> None:
     assert "- map: {}" not in made.text[: made.text.index("Step time before")]
 
 
+def test_a_change_of_several_values_has_a_pair_of_lines_for_each() -> None:
+    profile = proven()
+    first = (profile.findings or [])[0]
+    first.change = "num_parallel_calls: not set → 16, options.threading.private_threadpool_size: not set → 16"
+    first.patch = None
+    made = page_of(profile)
+    lines = (
+        "- num_parallel_calls: not set",
+        "+ num_parallel_calls: 16",
+        "- options.threading.private_threadpool_size: not set",
+        "+ options.threading.private_threadpool_size: 16",
+    )
+    assert "\n".join(lines) in made.text
+    first.change = "num_parallel_calls: 1 → 2 → 3"
+    assert "- num_parallel_calls" not in page_of(profile).text
+
+
 def test_what_went_wrong_stands_before_all_else() -> None:
     profile = proven()
     profile.errors = recorded("raised").errors
