@@ -85,18 +85,19 @@ def draw_histogram(
             height=y.start - y(one.count),
             class_="c-main",
         )
-        parts.append(titled(shown, f"{write(one.low)} to {write(one.high)}: {one.count:,} steps"))
-    last = -1e9
-    rows = 0
+        parts.append(
+            titled(shown, f"{write(one.low)} to {write(one.high)}: {one.count:,} step{'' if one.count == 1 else 's'}")
+        )
+    taken: list[tuple[float, float]] = []
     for name, value in sorted(marks, key=lambda mark: mark[1]):
         if value <= 0:
             continue
         words = f"{name} {write(value)}"
         at, wide = x.held(value), width_of(words)
-        rows = rows + 1 if at - last < wide + 12 else 0
-        last = at
-        begin = at + wide + 6 > width
-        parts.append(line(at, _TOP - 18 + 14 * min(rows, 1), at, y.start, "level"))
-        side = (at - 4, "end") if begin else (at + 4, "start")
-        parts.append(text(side[0], 22 + 14 * min(rows, 1), words, side[1], "strong"))
+        side = (at - 4, "end") if at + wide + 6 > width else (at + 4, "start")
+        begin = side[0] - wide if side[1] == "end" else side[0]
+        low = any(begin < end + 8 and other < begin + wide + 8 for other, end in taken)
+        taken.append((begin, begin + wide))
+        parts.append(line(at, _TOP - 18 + 14 * low, at, y.start, "level"))
+        parts.append(text(side[0], 22 + 14 * low, words, side[1], "strong"))
     return drawing(sheet, _HEIGHT, parts)

@@ -162,11 +162,12 @@ def tuned(profile: Profile) -> Iterator[Figure]:
     """What stages held over time, and what TensorFlow chose for those that it tunes."""
     names = name_rows(profile.stages)
     stages = [stage for stage in profile.stages or () if stage.buffer_fill or stage.tunable]
-    lanes = [_lane(stage, names) for stage in stages if stage.buffer_fill][:_MOST_LANES]
+    ends = [stage.buffer_fill[-1][0] for stage in stages if stage.buffer_fill]
+    # What was read after the measured time is not of it.
+    end = profile.steps.seconds if profile.steps else max(ends, default=0.0)
+    lanes = [_lane(stage, names, end) for stage in stages if _filled(stage, end)][:_MOST_LANES]
     if not lanes:
         return
-    ends = [stage.buffer_fill[-1][0] for stage in stages if stage.buffer_fill]
-    end = max([profile.steps.seconds if profile.steps else 0.0, *ends])
     chosen = [f"{names[stage.id]} {_choice(stage)}" for stage in stages if stage.tunable and _choice(stage)]
     more = f"; and {len(chosen) - _MOST_CHOICES:,} more" if chosen[_MOST_CHOICES:] else ""
     choices = f"TensorFlow chose, at the end: {'; '.join(chosen[:_MOST_CHOICES])}{more}." if chosen else ""
@@ -178,7 +179,9 @@ def tuned(profile: Profile) -> Iterator[Figure]:
         partial(draw_lanes, lanes=lanes, start=0.0, end=end),
         "; ".join(f"{lane.name}: {lane.note}" for lane in lanes) + ".",
         caption,
-        table=Rows(("stage", "most held", "calls", "tuned by TensorFlow"), [_row(stage, names) for stage in stages]),
+        table=Rows(
+            ("stage", "most held", "calls", "tuned by TensorFlow"), [_row(stage, names, end) for stage in stages]
+        ),
     )
 
 
@@ -223,8 +226,13 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:,.0f}"
 
 
-def _lane(stage: Stage, names: dict[str, str]) -> Lane:
-    points = stage.buffer_fill or []
+def _filled(stage: Stage, end: float) -> list[tuple[float, float]]:
+    """What its buffer held, up to a moment."""
+    return [(at, value) for at, value in stage.buffer_fill or () if at <= end]
+
+
+def _lane(stage: Stage, names: dict[str, str], end: float) -> Lane:
+    points = _filled(stage, end)
     most = largest(value for _, value in points)
     note = f"at most {most:,.0f} elements" + (f" · {_choice(stage)}" if stage.tunable and _choice(stage) else "")
     # Once for both widths.
@@ -238,7 +246,8 @@ def _choice(stage: Stage) -> str:
     return " and ".join(parts)
 
 
-def _row(stage: Stage, names: dict[str, str]) -> tuple[str, ...]:
-    most = f"{largest(value for _, value in stage.buffer_fill):,.0f}" if stage.buffer_fill else ""
+def _row(stage: Stage, names: dict[str, str], end: float) -> tuple[str, ...]:
+    points = _filled(stage, end)
+    most = f"{largest(value for _, value in points):,.0f}" if points else ""
     calls = f"{stage.parallelism:.3g}" if stage.parallelism is not None else ""
     return names[stage.id], most, calls, _choice(stage) if stage.tunable else "no"

@@ -225,6 +225,16 @@ class StageGraph:
         known = (("calls", "calls"), ("holds", "holds"), ("in:out", "inputs"))
         return [(title, name) for title, name in known if any(getattr(row, name) for row in self.rows)]
 
+    @property
+    def is_timed(self) -> bool:
+        """Whether the time or the share of any stage is known: not of a run that failed before its measurement."""
+        return any(row.time or row.share is not None for row in self.rows)
+
+    @property
+    def width(self) -> int:
+        """Cells of a row behind the one of the rail."""
+        return 1 + 2 * self.is_timed + len(self.columns)
+
 
 Part = Figure | Snippet | Facts | Note | Shown | Group | Fold | Card | StageGraph
 

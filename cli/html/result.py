@@ -155,7 +155,8 @@ def _cause(result: Result) -> tuple[str, str] | None:
     ]
     if found:
         most = max(found, key=lambda cause: cause.share or 0.0)
-        return "because", f"{with_places(result, most.changes)}: {percent(most.share or 0.0)} of the difference"
+        parts = " + ".join(describe_part(change, place_of_change(result, change)) for change in most.changes)
+        return "because", f"{parts}: {percent(most.share or 0.0)} of the difference"
     stages = [
         stage
         for stage in result.stages

@@ -128,7 +128,8 @@ def _step(profile: Profile) -> str:
 
 
 def _caption(rows: Sequence[Row], shown: Sequence[Row], *, branched: bool) -> str:
-    parts = ["Times are those of all threads together; share is that of the work without waiting for a core."]
+    times = "Times are those of all threads together; share is that of the work without waiting for a core."
+    parts = [times] if any(row.stage.share is not None or row.stage.inside_ms for row in shown) else []
     if not any(row.stage.executed or row.stage.fused_with for row in shown):
         known = any(row.stage.tf_op for row in shown)
         parts.append("TensorFlow runs them as written." if known else "What TensorFlow runs was not read.")

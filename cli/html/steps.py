@@ -214,13 +214,13 @@ def spread(profile: Profile) -> Iterator[Figure]:
     bins = bins_of(profile.series.interval_histogram_ms)
     if steps is None or not bins:
         return
-    marks = _quantiles(steps)
+    marks, many = _quantiles(steps), f"{steps.count:,} step{'' if steps.count == 1 else 's'}"
     yield Figure(
         "step-times",
         "How step times are spread",
         partial(draw_histogram, bins=bins, marks=marks, write=milliseconds),
-        f"{steps.count:,} steps: " + ", ".join(f"{name} {milliseconds(value)}" for name, value in marks) + ".",
-        f"{steps.count:,} steps; times on a logarithmic axis.",
+        f"{many}: " + ", ".join(f"{name} {milliseconds(value)}" for name, value in marks) + ".",
+        f"{many}; times on a logarithmic axis.",
         table=Rows(
             ("from", "to", "steps"), [(milliseconds(one.low), milliseconds(one.high), f"{one.count:,}") for one in bins]
         ),

@@ -24,7 +24,17 @@ from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextS
 from pipeprof.cli.text.units import describe_predicted_delta, seconds
 from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
-from pipeprof.profiles.wording import LAST_DIGITS, bound_word, milliseconds, percent, significant, size, stage_label
+from pipeprof.profiles.wording import (
+    LAST_DIGITS,
+    bound_word,
+    listed,
+    milliseconds,
+    percent,
+    significant,
+    size,
+    stage_label,
+    stage_name,
+)
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, Predicted
@@ -131,7 +141,7 @@ def describe_finding(
     for text in effects:
         yield from _labelled("Effect", text)
     if finding.evidence:
-        yield from _labelled("Evidence", _evidence(finding.evidence))
+        yield from _labelled("Evidence", _evidence(finding.evidence, stages))
     if finding.reason and finding.reason != UNVERIFIED:
         yield from _labelled("Status", finding.reason)
     if finding.rule not in WITHOUT_RULE:
@@ -191,8 +201,13 @@ def _predicted(predicted: Predicted, *, step: bool, bounded: bool) -> str:
     return f"{what}: {predicted.formula}" if what and predicted.formula else what or predicted.formula or "unknown"
 
 
-def _evidence(evidence: dict[str, Any]) -> str:
-    return ", ".join(describe_number(name, value) for name, value in evidence.items())
+def _evidence(evidence: dict[str, Any], stages: Sequence[Stage]) -> str:
+    names = {stage.id: stage_name(stage) for stage in stages}
+    facts = []
+    for name, value in evidence.items():
+        known = [names.get(word) for word in str(value).split(", ")] if isinstance(value, str) else []
+        facts.append(describe_number(name, listed([one for one in known if one]) if known and all(known) else value))
+    return ", ".join(facts)
 
 
 def describe_number(name: str, value: Any) -> str:
@@ -203,6 +218,8 @@ def describe_number(name: str, value: Any) -> str:
         ('buffer 115 MiB', 'python share 97 %')
         >>> describe_number("stage_ms_per_batch", 39.5), describe_number("measured", True)
         ('stage 39.5 ms per batch', 'measured yes')
+        >>> describe_number("cores", 2.0), describe_number("worker_cores", 0.0348)
+        ('cores 2', 'worker cores 0.0348')
     """
     words = name.split("_")
     if isinstance(value, bool):
@@ -214,7 +231,8 @@ def describe_number(name: str, value: Any) -> str:
             at = words.index(unit)
             before, after = " ".join(words[:at]), " ".join(words[at + 1 :])
             return " ".join(filter(None, (before, write(value), after)))
-    text = percent(value) if words[-1] == "share" else f"{value:,}" if isinstance(value, int) else significant(value)
+    whole = isinstance(value, int) or value.is_integer()
+    text = percent(value) if words[-1] == "share" else f"{value:,.0f}" if whole else significant(value)
     return f"{' '.join(words)} {text}"
 
 

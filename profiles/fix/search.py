@@ -438,7 +438,7 @@ class Search:
                 predicted=candidate.speedup,
                 cache=kept_by(self.profile, candidate.edits),
                 result=result,
-                reason=reason,
+                reason=with_name(reason, self.profile.stages or ()),
                 speedup=ratio.value if ratio is not None else None,
                 low=ratio.low if ratio is not None else None,
                 high=ratio.high if ratio is not None and ratio.pairs > 1 else None,

@@ -48,7 +48,7 @@ from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.redaction.document import redact
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import NOT_REPRODUCIBLE
+from pipeprof.profiles.wording import NOT_REPRODUCIBLE, stage_name
 
 Recorded = Callable[[str], Profile]
 WITHOUT_A_BREAK = re.compile(r" *([\w.]+ = )?[\w.]+(=\w+\)|\()?")
@@ -312,6 +312,14 @@ def test_one_finding_in_full_has_everything(found: Profile) -> None:
         "pipeprof explain serial-map-latency",
     ):
         assert part in text
+
+
+def test_evidence_has_the_names_of_stages_and_whole_numbers(found: Profile) -> None:
+    assert found.findings is not None
+    number = next(n for n, one in enumerate(found.findings, 1) if one.rule == "serial-map-latency")
+    found.findings[number - 1].evidence = {"stages": "stages.0", "cores": 2.0, "policy": "FILE"}
+    text = " ".join(report(found, Selection(finding=number), width=120).split())
+    assert f"stages {stage_name((found.stages or [])[1])}, cores 2, policy FILE" in text
 
 
 def test_a_fix_that_is_the_change_itself_is_stated_once(found: Profile) -> None:

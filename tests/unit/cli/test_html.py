@@ -17,15 +17,18 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pipeprof.cli.charts.svg import Sheet
 from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.formats.plan import best_change
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.fix import ladder
-from pipeprof.cli.html.memory import memory_over_time
+from pipeprof.cli.html.memory import memory_over_time, tuned
 from pipeprof.cli.html.page import render_page, unbroken
 from pipeprof.cli.html.parts import Card, Idents, StageGraph, figures_of
 from pipeprof.cli.html.result import result_page
 from pipeprof.cli.html.run import run_page
+from pipeprof.cli.html.stages import stage_graph
+from pipeprof.cli.html.steps import spread
 from pipeprof.cli.report.steps import rate_over_time
 from pipeprof.cli.text.blocks import (
     Alternatives,
@@ -462,7 +465,7 @@ def test_the_page_of_a_gate_says_failed_and_what_differs_before_anything_else() 
 
 def test_the_page_of_an_explained_difference_begins_with_the_cause() -> None:
     made = known("why")
-    assert "stages.decode.num_parallel_calls: 4 → 1: 98 % of the difference" in made.text
+    assert "num_parallel_calls of decode: 4 → 1: 98 % of the difference" in made.text
     assert "no time was left" in made.text
 
 
@@ -691,6 +694,49 @@ def with_findings(count: int) -> Profile:
         model.status, model.measured = "kept", {"speedup": 1.8, "low": 1.7, "high": 1.9, "pairs": [1.7, 1.8, 1.9] * 4}
     profile.findings = [models[number % len(models)].model_copy() for number in range(count)]
     return profile
+
+
+def test_the_page_of_one_step_has_labels_that_stand_apart() -> None:
+    profile = recorded("jpeg-folder")
+    assert profile.steps is not None
+    profile.steps.count = 1
+    interval = profile.steps.interval_ms
+    interval.p50, interval.p95 = 84.3, 102.0
+    profile.series.interval_histogram_ms = [(100.0, 1)]
+    (figure,) = spread(profile)
+    assert figure.caption.startswith("1 step;")
+    for width in (420, 360):
+        drawn = figure.draw(Sheet(width, "a", "b", "c"))
+        labels = re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>(p50 84.3 ms|p95 102 ms)<', drawn)
+        assert len(labels) == 2
+        assert labels[0][1] != labels[1][1]
+
+
+def test_the_graph_of_a_run_that_failed_has_no_columns_for_times() -> None:
+    profile = recorded("jpeg-folder")
+    assert "share of work" in page_of(profile).text
+    for one in profile.stages or ():
+        for name in ("time_ms_per_batch", "cpu_ms_per_batch", "blocked_ms_per_batch", "calling_ms_per_batch", "share"):
+            setattr(one, name, None)
+    graph = stage_graph(profile, Idents())
+    assert graph is not None
+    assert not graph.is_timed
+    assert "Times are" not in graph.caption
+    made = page_of(profile)
+    assert "share of work" not in made.text
+    assert 'class="track"' not in made.source
+
+
+def test_the_buffers_are_those_of_the_measured_time() -> None:
+    profile = recorded("jpeg-folder")
+    assert profile.steps is not None
+    end = profile.steps.seconds
+    one = next(stage for stage in profile.stages or () if stage.buffer_fill)
+    one.buffer_fill = [(0.5, 1.0), (end, 3.0), (end + 1.5, 9.0)]
+    figure = next(iter(tuned(profile)))
+    assert isinstance(figure.draw, functools.partial)
+    assert figure.draw.keywords["end"] == end
+    assert any("at most 3 elements" in lane.note for lane in figure.draw.keywords["lanes"])
 
 
 def test_of_many_changes_each_has_a_card_and_each_rule_one_text() -> None:

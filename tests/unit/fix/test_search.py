@@ -297,7 +297,7 @@ def test_a_change_that_fails_or_is_refused_has_its_reason(profile: Profile) -> N
     one.run()
     steps = {step.title: (step.result, step.reason) for step in one.found.steps}
     assert steps["first"] == ("rejected", "the changed pipeline raised: boom")
-    assert steps["second"] == ("not-tried", "stages.1: captures")
+    assert steps["second"] == ("not-tried", "decode: captures")
 
 
 def test_a_pipeline_that_keeps_up_with_its_step_is_not_raced(recorded: Callable[[str], Profile]) -> None:
