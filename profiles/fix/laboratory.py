@@ -109,6 +109,7 @@ class Laboratory:
         """Seconds of filling caches that the shortest race needs of those for which there was no time."""
         self._base: Version | None = None
         self._began = time.monotonic()
+        self._ends = math.inf
         self._races = Races(
             self.team,
             self.pace,
@@ -276,7 +277,8 @@ class Laboratory:
     def _begin(self, words: str) -> None:
         """Begin a measurement; what was found until now is saved, whatever ends this process."""
         self.save()
-        self.progress.ends_in(self._seconds_to_end())
+        self._ends = math.inf
+        self._tell_end()
         self.progress.phase(words, None)
         self.progress.standing(self._best)
         self._check_files()
@@ -296,8 +298,14 @@ class Laboratory:
         """Tell how far a race is, and by how much the fastest of its pipelines is ahead of the best so far."""
         now = ratio_so_far(ahead.value, ahead.low, ahead.high, ahead.pairs) if ahead is not None else ""
         self.progress.standing(", ".join(filter(None, (self._best, now))))
-        self.progress.ends_in(self._seconds_to_end())
+        self._tell_end()
         self.progress.tick(None, float(done), float(total))
+
+    def _tell_end(self) -> None:
+        """Tell how long the rest takes at most: within a phase, no later than was said before."""
+        now = time.monotonic()
+        self._ends = min(self._ends, now + self._seconds_to_end())
+        self.progress.ends_in(self._ends - now)
 
     def _check_files(self) -> None:
         name = self.jobs.changed_file()

@@ -295,7 +295,7 @@ class Trials:
             began = self._clock()
             for evidence in self._evidence(edited):
                 judgement = judge(evidence, semantics, for_memory=for_memory)
-                self._report(judgement)
+                self._report(judgement, evidence.left_out)
                 if judgement.settled:
                     break
                 kept_back = 0.0 if judgement.is_promising else reserved.at(len(evidence.ratios()), self.left())
@@ -450,10 +450,13 @@ class Trials:
         """A measured turn, in another mode of dispatch than the worker's own if one is given."""
         return replace(self._pace.block, seconds=self._pace.shortest_block, dispatch=dispatch)
 
-    def _report(self, judgement: Judgement) -> None:
+    def _report(self, judgement: Judgement, left_out: int) -> None:
         speedup = judgement.speedup
         if speedup is not None and not math.isinf(speedup.high):
-            self._progress.standing(ratio_so_far(speedup.value, speedup.low, speedup.high, speedup.pairs))
+            words = ratio_so_far(speedup.value, speedup.low, speedup.high, speedup.pairs)
+            # What counted may be seen to be disturbed as soon as quieter rounds are there: then there are fewer pairs.
+            others = f", {left_out} round{'s' if left_out > 1 else ''} disturbed" if left_out else ""
+            self._progress.standing(f"{words}{others}")
             self._progress.tick(None, float(speedup.pairs), float(QUICK.pairs))
 
 

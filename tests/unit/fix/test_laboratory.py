@@ -37,6 +37,20 @@ def profile(recorded: Callable[[str], Profile]) -> Profile:
     return found
 
 
+def test_the_time_left_grows_only_where_a_new_phase_is_named(profile: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[float] = []
+    lab = laboratory(profile, 60.0)
+    monkeypatch.setattr(lab.progress, "ends_in", ends.append)
+    monkeypatch.setattr(laboratories.time, "monotonic", lambda: lab._began)
+    estimates = iter([14.0, 33.0, 9.0, 20.0])
+    monkeypatch.setattr(lab, "_seconds_to_end", lambda: next(estimates))
+    lab._begin("race 1")
+    lab._tell(1, 8, None)
+    lab._tell(2, 8, None)
+    lab._begin("proving")
+    assert ends == [14.0, 14.0, 9.0, 20.0]
+
+
 @pytest.mark.parametrize(("budget", "rivals"), [(60.0, 4), (40.0, 4), (20.0, 2), (12.0, 1)])
 def test_so_many_changes_race_side_by_side_and_can_be_proven(profile: Profile, budget: float, rivals: int) -> None:
     assert laboratory(profile, budget).fits([()] * rivals)

@@ -157,6 +157,13 @@ def test_each_round_tells_the_ratio_so_far(recorded: Recorded) -> None:
     assert pairs == sorted(set(pairs))
 
 
+def test_the_ratio_so_far_names_the_rounds_that_do_not_count(recorded: Recorded) -> None:
+    told = Standings()
+    tried(recorded, Workers(speedup=1.5), "alternating", progress=told, disturbed={1, 4})
+    assert told.words[-1].endswith(", 12 pairs), 2 rounds disturbed")
+    assert told.words[2].endswith("1 round disturbed")
+
+
 @pytest.mark.parametrize(
     ("speedup", "reason"),
     [
