@@ -14,6 +14,7 @@ from pipeprof.cli.text.blocks import (
     Code,
     Command,
     Heading,
+    Items,
     KeyValue,
     Legend,
     Line,
@@ -46,6 +47,8 @@ def _parts(block: Block) -> Iterator[str]:
                 yield _plain(block.rest)
         case Prose():
             yield _line(block.text)
+        case Items():
+            yield "\n".join(f"- {_plain(text).strip()}" for text in block.texts)
         case KeyValue():
             yield f"**{_plain(block.key)}** {_plain(block.value)}"
         case Command():

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.streams import visible
 from pipeprof.cli.text.blocks import (
     Alternatives,
-    Blank,
     Block,
     Code,
     Command,
     Heading,
+    Items,
     KeyValue,
     Legend,
     Line,
@@ -60,6 +60,12 @@ def _spans(parent: Element, line: Line) -> None:
         _add(parent, "strong" if "bold" in span.style else "span", span.text, _classes(span.style))
 
 
+def _items(parent: Element, texts: Iterable[str]) -> None:
+    listed = _add(parent, "ul", "")
+    for text in texts:
+        _add(listed, "li", text)
+
+
 def _classes(style: str) -> str:
     return " ".join(word for word in style.split() if word in _COLORS)
 
@@ -86,6 +92,8 @@ class _Writer:
                     _add(heading, "small", block.rest)
             case Prose():
                 _spans(_add(parent, "p", "", _classes(block.style)), block.text)
+            case Items():
+                _items(parent, block.texts)
             case KeyValue():
                 row = _add(parent, "p", "")
                 _add(row, "span", block.key, "key").tail = visible(block.value)
@@ -105,8 +113,6 @@ class _Writer:
                 _add(parent, "p", " · ".join(note for _, note in block.notes), "note")
             case Alternatives():
                 self.blocks(parent, block.versions[0])
-            case Blank():
-                return
 
     def _table(self, parent: Element, table: Table) -> None:
         columns = [column for column in table.columns if any(column.cells)]

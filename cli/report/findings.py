@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import LONGEST_COMMAND, can_run_again, change_command, rerun
-from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Prose, Table, TextSpan
+from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
 from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
@@ -110,15 +110,13 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     groups: Sequence[NotTried] = profile.verification.not_tried
     for group in groups if complete else ():
         yield Prose(f"{_changes(len(group.changes))} could not be tried: {group.reason}", hang=2)
-        for change in group.changes:
-            yield Prose(change, indent=4, hang=2)
+        yield Items(group.changes)
     if not complete and (text := _not_tried(profile, groups)):
         yield Prose(text, hang=2, style="dim", spare=4 if profile.findings else 7)
     tried = [*profile.verification.without_gain, *profile.verification.undecided]
     if tried and complete:
         yield Prose(f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried:")
-        for text in tried:
-            yield Prose(text, indent=4, hang=2)
+        yield Items(tried)
     elif tried and not profile.findings:
         more = f"; {_changes(len(tried) - MOST_REJECTED, more=True)}: pipeprof show -v" if tried[MOST_REJECTED:] else ""
         yield Prose(f"Tried: {'; '.join(tried[:MOST_REJECTED])}{more}", hang=2, style="dim", spare=7)

@@ -50,6 +50,20 @@ class Prose:
 
 
 @dataclass(frozen=True)
+class Items:
+    """Texts that belong to the line before them, each on a line of its own and wrapped at words.
+
+    Attributes:
+        indent: Spaces before each.
+        spare: As `without` has it.
+    """
+
+    texts: Sequence[str]
+    indent: int = 4
+    spare: int = 0
+
+
+@dataclass(frozen=True)
 class KeyValue:
     """A label and its text, which stays right of the label.
 
@@ -180,7 +194,7 @@ class Alternatives:
     instead: Sequence[Block] = ()
 
 
-Block: TypeAlias = Heading | Prose | KeyValue | Code | Command | Blank | Table | Legend | Alternatives
+Block: TypeAlias = Heading | Prose | Items | KeyValue | Code | Command | Blank | Table | Legend | Alternatives
 
 
 def list_spare(blocks: Iterable[Block], spare: int) -> list[Block]:

@@ -22,6 +22,7 @@ from pipeprof.cli.text.blocks import (
     Column,
     Command,
     Heading,
+    Items,
     KeyValue,
     Legend,
     Line,
@@ -224,6 +225,8 @@ class _Painter:
                 room = self._style.width - block.indent - block.hang
                 hang = block.hang if room >= _LEAST_TEXT else min(block.hang, 2)
                 self._wrapped(line, " " * block.indent, " " * (block.indent + hang))
+            case Items():
+                self.add(Prose(text, indent=block.indent, hang=2) for text in block.texts)
             case KeyValue():
                 self._key_value(block)
             case Code():

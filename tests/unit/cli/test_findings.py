@@ -9,6 +9,9 @@ from collections.abc import Callable
 import pytest
 from rich.cells import cell_len
 
+from pipeprof.cli.formats.markdown import markdown
+from pipeprof.cli.html.blocks import markup_of
+from pipeprof.cli.html.parts import Idents
 from pipeprof.cli.report.findings import (
     EFFECTS,
     build_findings,
@@ -634,6 +637,11 @@ def test_what_was_not_tried_has_its_reason_and_its_number(found: Profile) -> Non
     assert "Not tried: a; b (the pipeline writes files); 1 more change: pipeprof show -v" in text
     assert "3 changes could not be tried: the pipeline writes files" in full(made, width=100)
     assert "\n    c\n" in full(made, width=100)
+    # Alone, a change would read as advice.
+    blocks = list(build_further(made, complete=True))
+    words = "3 changes could not be tried: the pipeline writes files"
+    assert f"<p>{words}</p><ul><li>a</li><li>b</li><li>c</li></ul>" in markup_of(blocks, Idents())
+    assert f"{words}\n\n- a\n- b\n- c\n" in markdown(blocks)
 
 
 def test_a_guess_that_one_stage_refuses_is_named_only_where_nothing_else_was_found(found: Profile) -> None:

@@ -36,6 +36,7 @@ from pipeprof.cli.text.blocks import (
     Column,
     Command,
     Heading,
+    Items,
     KeyValue,
     Legend,
     Prose,
@@ -545,6 +546,7 @@ def test_every_block_is_shown() -> None:
             (
                 Heading("Steps", "in short"),
                 Prose((TextSpan("Slow: ", "bold red"), TextSpan("very"))),
+                Items(["one <b>", "two"]),
                 KeyValue("key", "value"),
                 Command("Next", "pipeprof run", note="again"),
                 Code("line 1\nline 2", label="YAML"),
@@ -560,6 +562,7 @@ def test_every_block_is_shown() -> None:
     for text in ("name", "inside", "a note", "first"):
         assert text in made.text
     assert "narrower" not in made.text
+    assert "<ul><li>one &lt;b&gt;</li><li>two</li></ul>" in made.source
     assert ("strong", {"class": "red"}) in made.tags
     assert ("h3", {"id": "steps"}) in made.tags
     assert ("td", {"class": "below", "colspan": "2"}) in made.tags
