@@ -466,7 +466,7 @@ def test_the_page_of_a_gate_says_failed_and_what_differs_before_anything_else() 
 
 def test_the_page_of_an_explained_difference_begins_with_the_cause() -> None:
     made = known("why")
-    assert "num_parallel_calls of decode: 4 → 1: 98 % of the difference" in made.text
+    assert "num_parallel_calls 4 → 1: 98 % of the difference" in made.text
     assert "no time was left" in made.text
 
 
