@@ -65,10 +65,12 @@ def bound_blocked(stages: Sequence[Stage], causes: Causes) -> None:
     """
     inside = sum(stage.inside_ms or 0.0 for stage in stages)
     most = max(stages, key=lambda stage: stage.inside_ms or 0.0, default=None)
-    if most is None or causes.blocked_share is None or any(one.blocked_ms_per_batch is not None for one in stages):
+    known = any(one.blocked_ms_per_batch is not None for one in stages)
+    if most is None or causes.blocked_share is None or known:
         return
     own = most.inside_ms or 0.0
-    if most.remote or own < ALONE_FROM * inside or inside <= 0:
+    # What waits for a service's workers is judged by what these do.
+    if most.remote or most.service is not None or own < ALONE_FROM * inside or inside <= 0:
         return
     most.blocked_ms_per_batch = max(0.0, causes.blocked_share * inside - (inside - own))
     if most.cpu_ms_per_batch is not None:

@@ -279,7 +279,10 @@ def test_without_a_trace_the_cpu_time_left_bounds_how_long_a_stage_was_blocked(
         one.time_ms_per_batch, one.cpu_ms_per_batch = one.cpu_ms_per_batch, 50.0
     for one in stages[1:]:
         one.blocked_ms_per_batch = seen
+    remote = [one.model_copy(update={"service": Service()}) for one in stages]
     bound_blocked(stages, Causes(blocked_share=0.8))
+    bound_blocked(remote, Causes(blocked_share=0.8))
+    assert all(one.cpu_ms_per_batch == 50.0 for one in remote)
     found = [(one.blocked_ms_per_batch, one.cpu_ms_per_batch) for one in stages[:1]]
     assert found == ([pytest.approx((blocked, cpu))] if stages else [])
 
