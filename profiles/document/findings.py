@@ -390,9 +390,10 @@ class Fix(Model):
     needs_seconds: int | None = None
     """The `--budget` in which a change can be tried and proven, where this one was too small."""
     peak_bytes: int | None = None
-    """Peak of the best pipeline in the proof: that of the pipeline as it is, and the median of the changes."""
+    """Largest peak of the best pipeline in the proof."""
     peak_before_bytes: int | None = None
-    """Peak of the pipeline as it is, the median of its processes in the proof; without a proof, that of the run."""
+    """Peak of the pipeline as it is: `peak_bytes` with the smaller fall of two pairs added; without a proof, that of the
+    run."""
     text: str | None = None
     """The changed spec's own file."""
     in_one_file: bool = Field(default=False)

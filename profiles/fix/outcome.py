@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from statistics import median
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.spec.edits.apply_files import unified
@@ -56,9 +55,9 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
     peaks = trial.evidence.peaks()
     saved = trial.judgement.saved_bytes if trial.judgement is not None else None
     if peaks and saved is not None:
-        # They differ by the change of the peak, which is the median of the pairs.
-        result.peak_before_bytes = round(median(before for before, _, _ in peaks))
-        result.peak_bytes = result.peak_before_bytes - saved
+        # The largest peak that was seen, and the change that the report states: the smaller fall of the pairs.
+        result.peak_bytes = max(after for _, after, _ in peaks)
+        result.peak_before_bytes = result.peak_bytes + saved
     result.measured = {**measured, "mode": mode}
     if (restarts := trial.evidence.restarts()) > 0:
         result.measured["restarts"] = restarts

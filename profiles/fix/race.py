@@ -70,7 +70,7 @@ class Raced:
     Attributes:
         failure: Why it could not be measured, in words; None where it was.
         compared: With the best one so far; None where no round was complete.
-        base_peaks: Of the two processes of the best one so far, in bytes.
+        base_peak_bytes: The smaller peak of the two processes of the best one so far.
         data: Comparison of its first batches; None where it could not be measured.
         refused: It is not possible on this pipeline, which says nothing against it.
     """
@@ -79,7 +79,7 @@ class Raced:
     compared: Comparison | None = None
     ratios: tuple[float, ...] = ()
     peak_bytes: int | None = None
-    base_peaks: tuple[int, ...] = ()
+    base_peak_bytes: int | None = None
     runtime_bytes: int | None = None
     data: DataCheck | None = None
     refused: bool = False
@@ -268,7 +268,7 @@ def _raced(name: str, rival: Rival, built: Mapping[str, Built], rounds: list[dic
         compared=evidence.comparison(),
         ratios=tuple(evidence.ratios()),
         peak_bytes=last[name].peak_bytes,
-        base_peaks=tuple(peaks),
+        base_peak_bytes=min(peaks, default=None),
         runtime_bytes=built[name].runtime_bytes,
         data=_check(name, rival, built),
     )

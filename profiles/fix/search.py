@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from statistics import median
 from typing import Literal, TypeAlias
 
 from pipeprof.pipelines.edits.support import TargetKind
@@ -61,7 +60,7 @@ def decide(raced: Raced, candidate: Proposal, aim: Aim, outcome: Outcome) -> Dec
         return Decision("unclear", "too few rounds were measured")
     over = aim.limit_bytes is not None and raced.peak_bytes is not None and raced.peak_bytes > aim.limit_bytes
     saved = saved_bytes(raced)
-    before, after = min(raced.base_peaks, default=None), raced.peak_bytes
+    before, after = raced.base_peak_bytes, raced.peak_bytes
     saves = before is not None and after is not None and saves_memory(before, after, raced.runtime_bytes or 0)
     words = in_words(ratio)
     memory = f", {_saved_words(saved)}" if saved is not None and abs(saved) >= MEMORY_BYTES else ""
@@ -119,10 +118,10 @@ def is_near(raced: Raced, speedup: float) -> bool:
 
 
 def saved_bytes(raced: Raced) -> int | None:
-    """Fall of the peak, the median of those against each process of the best one so far; negative where it rose."""
-    if raced.peak_bytes is None or not raced.base_peaks:
+    """Fall of the peak; negative where it rose."""
+    if raced.peak_bytes is None or raced.base_peak_bytes is None:
         return None
-    return round(median(raced.base_peaks)) - raced.peak_bytes
+    return raced.base_peak_bytes - raced.peak_bytes
 
 
 def in_words(ratio: Interval) -> str:

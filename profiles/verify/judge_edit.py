@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import median
 from typing import Literal, Protocol
 
 from pipeprof.profiles.constants import FLOOR
@@ -36,7 +35,7 @@ class Judgement:
     """What a finding is.
 
     Attributes:
-        saved_bytes: Fall of the peak of memory, the median of the pairs of processes; negative where it rose.
+        saved_bytes: Fall of the peak of memory, the smaller one of two pairs; negative where it rose.
         data: Comparison of the data; None where they were not compared.
         settled: Whether more pairs could change it.
     """
@@ -155,9 +154,9 @@ def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Interval) -> Jud
 
 
 def _saved(evidence: Evidence) -> int | None:
-    """The fall of the peak, the median of the pairs."""
+    """The smaller fall of the peak of two pairs."""
     peaks = evidence.peaks()
-    return round(median(before - after for before, after, _ in peaks)) if peaks else None
+    return min(before - after for before, after, _ in peaks) if peaks else None
 
 
 def _kept(evidence: Evidence, speedup: Interval) -> str:

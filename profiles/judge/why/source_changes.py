@@ -60,8 +60,8 @@ def change_of_reference(folders: tuple[Path, Path], text: str) -> tuple[str, Loc
     """What differs in a function of a file that both of two specs name, as one change, and its place in B.
 
     Args:
-        folders: Of the two specs.
-        text: What they say, as ``input.py:decode``.
+        folders: Those of the specs of A and of B.
+        text: What both say, as ``input.py:decode``.
     """
     reference = split_reference(text.removeprefix("python:"))
     if reference is None:

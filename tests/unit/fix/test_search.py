@@ -30,7 +30,7 @@ def raced(value: float, peak: int = PEAK, base: int = PEAK) -> Raced:
         compared=compared(value, value * 0.99, 4),
         ratios=(value,) * 4,
         peak_bytes=peak,
-        base_peaks=(base, base),
+        base_peak_bytes=base,
         runtime_bytes=300 * MIB,
         data=DataCheck("bytes", 8, True),
     )
