@@ -392,8 +392,7 @@ class Fix(Model):
     peak_bytes: int | None = None
     """Largest peak of the best pipeline in the proof."""
     peak_before_bytes: int | None = None
-    """Peak of the pipeline as it is: `peak_bytes` with the smaller fall of two pairs added; without a proof, that of the
-    run."""
+    """Peak of the pipeline as it is: `peak_bytes` and the smaller fall of two pairs; that of the run without a proof."""
     text: str | None = None
     """The changed spec's own file."""
     in_one_file: bool = Field(default=False)
