@@ -392,7 +392,7 @@ class Fix(Model):
     peak_bytes: int | None = None
     """Largest peak of the best pipeline in the proof."""
     peak_before_bytes: int | None = None
-    """Peak of the pipeline as it is: `peak_bytes` and the smaller fall of two pairs; that of the run without a proof."""
+    """Peak of the pipeline as it is: `peak_bytes` and the smaller fall of two pairs; without a proof, of the run."""
     text: str | None = None
     """The changed spec's own file."""
     in_one_file: bool = Field(default=False)
