@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.convert.folder import ConvertTarget
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
+    from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.propose.proposal import Semantics
 
 DEFAULT_BUDGET = 60.0
@@ -77,7 +77,7 @@ def fix(given: FixOptions) -> None:
     _check_target(given, outputs, parsed, loaded)
     chosen = settings(target=parsed, loaded=loaded, tries=parsed.kind == "script")
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
-        _take(given, change, parsed, loaded, changes, report=(outputs, selection))
+        _take(given, change, chosen, changes, report=(outputs, selection))
         return
     convert_to = _conversion(given, loaded)
     for note in notes_on(chosen, AGAIN if chosen.rerun else AGAIN_UNTIL_TAKEN):
@@ -115,13 +115,7 @@ def fix(given: FixOptions) -> None:
 
 
 def _take(
-    given: FixOptions,
-    change: SavedChange,
-    parsed: ParsedTarget,
-    loaded: LoadedSpec | None,
-    changes: Changes,
-    *,
-    report: tuple[Outputs, Selection],
+    given: FixOptions, change: SavedChange, chosen: RunSettings, changes: Changes, *, report: tuple[Outputs, Selection]
 ) -> None:
     """Make a change that a run has proposed, as a search would that had found it; nothing is measured."""
     import sys
@@ -131,12 +125,13 @@ def _take(
     from pipeprof.profiles.fix.outcome import taken
     from pipeprof.profiles.fix.version import Version
 
+    parsed, loaded = chosen.target, chosen.loaded
     start = Version((), loaded, _reread(parsed, changes) if loaded is not None else None)
     profile = change.profile.model_copy(deep=True)
     profile.command = ["pipeprof", *sys.argv[1:]]
     profile.fix = taken(change.finding, change.edits, start)
     writer = make_writer(parsed, loaded, report[0])
-    _add_python_diff(profile, parsed, report[0])
+    _add_python_diff(profile, chosen, report[0])
     writer.write(profile, final=True)
     if profile.fix.status != "fixed":
         streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
@@ -204,7 +199,7 @@ def _search(
             convert_to=convert_to,
             earlier=earlier,
         )
-        _add_python_diff(profile, run.settings.target, outputs)
+        _add_python_diff(profile, run.settings, outputs)
     finally:
         run.writer.write(profile, final=True)
 
@@ -260,9 +255,9 @@ def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
     return reread
 
 
-def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -> None:
+def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) -> None:
     """Add the diff of a Python file: the changes in its calls, else the plan applied, where that can be written."""
-    found = profile.fix
+    found, parsed = profile.fix, settings.target
     if found is None or parsed.kind == "spec" or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
@@ -273,52 +268,30 @@ def _add_python_diff(profile: Profile, parsed: ParsedTarget, outputs: Outputs) -
     from pipeprof.profiles.fix.source_diff import edited_source, text_as_measured, with_plan
 
     wants_patch = outputs.stdout == "patch" or any(kind == "patch" for _, kind in outputs.files)
-    if parsed.kind == "script" and not wants_patch:
-        # The function is called in processes of their own: only for who asks.
-        return
     try:
         before = text_as_measured(parsed.path, profile.target.sha256)
     except CannotEditSourceError as error:
         streams.say(f"pipeprof: note: no diff: {error}")
         return
-    written = [stage for stage in profile.stages or () if stage.origin == "written"]
-    function = parsed.function or _function_of_script(before, parsed.path, written)
-    if function is None:
-        return
     steps = [edits_in(step) for step in found.edits]
-    of_function = replace(parsed, kind="function", function=function)
-    edited = edited_source(of_function, before, written, steps)
-    after = edited.text
+    edited = edited_source(settings, profile, before, steps)
+    after, function = edited.text, parsed.function
     plan = next((path for path, kind in outputs.files if kind == "plan"), None)
-    if parsed.kind == "script":
-        # A plan is applied by `pipeprof exec`, without a line in the script.
-        plan = None
-    elif after is None and plan is not None:
+    # To a script, a plan is applied by `pipeprof exec`, without a line in it.
+    if after is None and plan is not None and function is not None:
         after = with_plan(before, function, str(plan), data_of(steps))
         found.diff_applies_plan = after is not None
     if after is not None:
         found.diff = unified(before, after, str(parsed.path))
-    if edited.text is None and wants_patch:
-        if parsed.kind == "script":
-            streams.say(f"pipeprof: note: no diff of {function}: {edited.reason}; a plan has the changes")
-            return
-        line = f"dataset = {apply_call('dataset', str(plan or 'fast.plan.json'), data_of(steps))}"
-        other = "the diff applies the plan" if after is not None else f"write {line} in your code"
-        missing = "" if plan is not None else ", with the plan of --out fast.plan.json"
-        streams.say(f"pipeprof: note: no diff of the calls: {edited.reason}; {other}{missing}")
-
-
-def _function_of_script(text: str, path: Path, stages: Sequence[Stage]) -> str | None:
-    """Return the function that makes a script's dataset; where there is none that may be called, say why."""
-    from pipeprof.cli import streams
-    from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
-    from pipeprof.profiles.fix.source_diff import function_of_script
-
-    try:
-        return function_of_script(text, path.name, stages)
-    except CannotEditSourceError as error:
-        streams.say(f"pipeprof: note: no diff: {error}; a plan has the changes")
-        return None
+    if edited.text is not None or not wants_patch:
+        return
+    if function is None:
+        streams.say(f"pipeprof: note: no diff of {parsed.path.name}: {edited.reason}; a plan has the changes")
+        return
+    line = f"dataset = {apply_call('dataset', str(plan or 'fast.plan.json'), data_of(steps))}"
+    other = "the diff applies the plan" if after is not None else f"write {line} in your code"
+    missing = "" if plan is not None else ", with the plan of --out fast.plan.json"
+    streams.say(f"pipeprof: note: no diff of the calls: {edited.reason}; {other}{missing}")
 
 
 def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:

@@ -313,7 +313,7 @@ def verify_findings(
             only=only.finding if only is not None else None,
         )
         if not profile.exit_code:
-            add_diffs(profile, run.settings.target, lambda words: run.progress.phase(words, None), run.end_at)
+            add_diffs(profile, run.settings, lambda words: run.progress.phase(words, None), run.end_at)
     finally:
         run.writer.write(profile, final=True)
 

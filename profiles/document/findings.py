@@ -175,8 +175,8 @@ class Finding(Model):
     python: str | None = None
     """The fix as Python."""
     diff: str | None = None
-    """The fix as a diff of a function's file: its graph is the one that was measured. `None` for a spec, whose `patch`
-    is one, and where the file's text shows no place for it."""
+    """The fix as a diff of a Python file: its graph is the one that was measured. `None` for a spec, whose `patch` is
+    one, and where the file's text shows no place for it."""
     change: str | None = None
     """The change in one line, e.g. `num_parallel_calls: 1 → 8`."""
     overrides: list[str] = Field(default_factory=list)

@@ -1,35 +1,36 @@
-"""The changes of a search in the text of a Python function, checked: both give the same graph."""
+"""The changes of a search in the text of a Python target, checked: both give the same graph."""
 
 from __future__ import annotations
 
 import ast
+import difflib
 import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.edits.plan import apply_call
 from pipeprof.pipelines.from_python.compare import differences
-from pipeprof.pipelines.ops.traits import SOURCES, STAGES
+from pipeprof.pipelines.ops.traits import STAGES
 from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.static.edit.apply import apply_to_source
-from pipeprof.pipelines.static.edit.chain import OPTIONS, returns_of
+from pipeprof.pipelines.static.edit.chain import DatasetReader, reader_after, returns_of
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.pipelines.static.written_calls import parsed
-from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.describe_function import ask_for_graph
-from pipeprof.profiles.protocol.source import GraphJob, unpacked
+from pipeprof.profiles.harness.settings import RunSettings, job_of, plan, with_main
+from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, ScriptGraphJob, unpacked
 
 MOST_DIFFS = 3
 """Changes of a run that get a diff, the first ones: each takes two processes, some seconds."""
-DIFF_SECONDS = 15.0
-"""Time that a run has to have left for the check of a diff."""
+LEAST_SECONDS, MOST_SECONDS = 15.0, 60.0
+"""Time that a run has to have left for the check of a diff, and what that may take."""
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,22 @@ class EditedSource:
     reason: str = ""
 
 
-def in_text(text: str, function: str, stages: Iterable[Stage], steps: Sequence[Sequence[PipelineEdit]]) -> str:
-    """Return a file's text with steps of edits of a function; variables of the environment have no place in it.
+def in_text(
+    text: str, made: str | DatasetReader, stages: Iterable[Stage], steps: Sequence[Sequence[PipelineEdit]]
+) -> str:
+    """Return a file's text with steps of edits of a dataset; variables of the environment have no place in it.
+
+    Args:
+        made: Name of the function that returns the dataset, or where the file reads it.
 
     Raises:
         CannotEditSourceError: The text does not show where an edit belongs.
     """
     written = [stage for stage in stages if stage.origin == "written"]
-    made = Counter(map(_call, written))
+    stages_of = Counter(map(_call, written))
     # One call may have made a stage of another name, with what is inside of it.
-    names = {one.id: _call(one)[2] if made[_call(one)] == 1 else one.op for one in written}
-    return apply_to_source(text, function, names, _of_pipeline(steps))
+    names = {one.id: _call(one)[2] if stages_of[_call(one)] == 1 else one.op for one in written}
+    return apply_to_source(text, made, names, _of_pipeline(steps))
 
 
 def _call(stage: Stage) -> tuple[str, str, str]:
@@ -67,27 +73,60 @@ def _of_pipeline(steps: Sequence[Sequence[PipelineEdit]]) -> list[list[PipelineE
 
 
 def edited_source(
-    target: ParsedTarget, text: str, stages: Iterable[Stage], steps: Sequence[Sequence[PipelineEdit]]
+    settings: RunSettings, profile: Profile, text: str, steps: Sequence[Sequence[PipelineEdit]]
 ) -> EditedSource:
-    """Make steps of edits in a function's text, and compare with its edited graph."""
+    """Make steps of edits in the text of a Python target, and compare with its edited graph.
+
+    A function is called for that; a script runs until it is about to iterate its main dataset.
+    """
+    target, stages = settings.target, profile.stages or ()
     try:
-        after, shown = in_text(text, target.function or "", stages, steps), _of_pipeline(steps)
+        made = target.function or _reader_of(text, target.path.name, stages)
+        after, shown = in_text(text, made, stages, steps), _of_pipeline(steps)
     except CannotEditSourceError as error:
         return EditedSource(None, str(error))
-    job = GraphJob(str(target), list(target.arguments), str(target.path.resolve()))
-    asked = [
-        GraphJob(**{**vars(job), "steps": [[json.dumps(to_document(edit)) for edit in step] for step in shown]}),
-        GraphJob(**{**vars(job), "text": after}),
-    ]
-    answers = list(map(ask_for_graph, asked))
-    failure = next((answer.failure for answer in answers if answer.failure is not None), None)
-    if failure is not None:
-        return EditedSource(None, f"the edited text could not be checked: {failure}")
+    documents = [[json.dumps(to_document(edit)) for edit in step] for step in shown]
+    asked: list[GraphJob | ScriptGraphJob]
+    if target.function is None:
+        chosen = with_main(settings, profile)
+        job = job_of(chosen, plan(chosen), {}, memory_limit=None)
+        main, own = job.main, str(target.path.absolute())
+        if main is not None and main.file == own:
+            job = replace(job, main=replace(main, line=_line_in(after, text, main.line)))
+        asked = [ScriptGraphJob(replace(job, main=main), steps=documents), ScriptGraphJob(job, text=after)]
+    else:
+        asked = [
+            GraphJob(str(target), list(target.arguments), str(target.path.resolve()), steps=documents),
+            GraphJob(str(target), list(target.arguments), str(target.path.resolve()), text=after),
+        ]
+    answers: list[GraphAnswer] = []
+    for one in asked:
+        answers.append(ask_for_graph(one))
+        if answers[-1].failure is not None:
+            return EditedSource(None, f"the edited text could not be checked: {answers[-1].failure}")
     planned, written = answers
     same = not differences(unpacked(planned.graph or ""), unpacked(written.graph or ""))
     if not same or planned.element != written.element:
         return EditedSource(None, "the edited text gives another graph than the plan")
     return EditedSource(after)
+
+
+def _reader_of(text: str, file: str, stages: Iterable[Stage]) -> DatasetReader:
+    """Find where a script reads its dataset: after the call of the pipeline's last stage."""
+    line = [stage for stage in stages if stage.origin == "written" and stage.id.count(".") <= 1]
+    place = line[-1].location if line else None
+    if place is None or Path(place.file).name != file:
+        raise CannotEditSourceError(f"no line of {file} makes the last stage")
+    return reader_after(text, file, place.line, place.column, place.call or line[-1].op)
+
+
+def _line_in(after: str, before: str, line: int) -> int:
+    """The line of an edited text that a line of the text was, from 1."""
+    matcher = difflib.SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
+    for _, first, last, start, end in matcher.get_opcodes():
+        if first < line <= last:
+            return min(start + line - first, end)
+    return line
 
 
 def text_as_measured(path: Path, sha256: str | None) -> str:
@@ -112,9 +151,9 @@ def text_as_measured(path: Path, sha256: str | None) -> str:
 
 
 def add_diffs(
-    profile: Profile, target: ParsedTarget, begin: Callable[[str], object], end_at: float | None = None
+    profile: Profile, settings: RunSettings, begin: Callable[[str], object], end_at: float | None = None
 ) -> None:
-    """Give the proven changes of a function their diffs, where its text can have them.
+    """Give the proven changes of a Python target their diffs, where its text can have them.
 
     Args:
         begin: Is called before each diff is checked, with what is done in a few words.
@@ -122,19 +161,26 @@ def add_diffs(
     """
     kept = [one for one in profile.findings or () if one.status == "kept" and one.is_known]
     kept = [one for one in kept if not any(isinstance(edit, SetEnvironment) for edit in one.edits)]
-    if not kept or target.kind != "function":
+    target, seconds = settings.target, _seconds_of_both(profile)
+    if not kept or target.kind == "spec" or seconds > MOST_SECONDS:
         return
     try:
         before = text_as_measured(target.path, profile.target.sha256)
     except CannotEditSourceError:
         return
     for finding in kept[:MOST_DIFFS]:
-        if end_at is not None and time.monotonic() + DIFF_SECONDS > end_at:
+        if end_at is not None and time.monotonic() + seconds > end_at:
             return
         begin(f"checking the diff: {finding.title}")
-        after = edited_source(target, before, profile.stages or (), [finding.edits]).text
+        after = edited_source(settings, profile, before, [finding.edits]).text
         if after is not None:
             finding.diff = unified(before, after, str(target.path))
+
+
+def _seconds_of_both(profile: Profile) -> float:
+    """Time that two processes need until their dataset is there, by that of the run, and to compare the graphs."""
+    begun = sum(one.seconds or 0.0 for one in profile.phases if one.name in ("import", "data", "build"))
+    return max(LEAST_SECONDS, 2.5 * begun)
 
 
 def with_plan(text: str, function: str, plan: str, data: str | None = None) -> str | None:
@@ -180,171 +226,3 @@ def _only_return(text: str, function: str) -> ast.Return | None:
     found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == function]
     returns = list(returns_of(found[0])) if len(found) == 1 else []
     return returns[0] if len(returns) == 1 and returns[0] is found[0].body[-1] else None
-
-
-_ACTS = frozenset({
-    "fit", "train", "evaluate", "predict", "save", "savez", "savetxt", "write", "remove", "delete", "unlink", "rename",
-    "replace", "mkdir", "makedirs", "rmdir", "rmtree", "touch", "dump", "tofile", "memmap", "system", "run", "call",
-    "reduce", "apply", "numpy",
-})  # fmt: skip
-"""Words in names of calls that do something, or take batches; `apply` calls a function that is not looked at."""
-_OPS = (SOURCES.keys() | STAGES.keys() | {OPTIONS}) - {"apply"}
-_PLAIN = frozenset(["Path", "bool", "dict", "float", "int", "len", "partial", "range", "slice", "str"])
-"""Functions that take no batch of a dataset that is their argument."""
-_LIBRARIES = (
-    *("tf.data", "tensorflow.data", "tf.io.gfile.glob", "tf.random", "tf.strings", "os.path", "os.environ.get"),
-    *("os.cpu_count", "glob.glob", "np", "numpy", "math"),
-    *(f"tf.{name}" for name in ("TensorSpec", "cast", "constant", "convert_to_tensor", "ones", "range", "zeros")),
-)
-_LOOPS = (ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith)
-_OTHERS = (
-    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.Await, ast.Yield, ast.YieldFrom, ast.NamedExpr),
-    ast.Starred,
-)
-"""Expressions that iterate, or do more than give a value."""
-_Function = ast.FunctionDef
-
-
-def function_of_script(text: str, file: str, stages: Iterable[Stage]) -> str:
-    r"""Return the function of a script whose lines make all stages of its dataset.
-
-    The function is called to check an edited text. So the file has to be made for imports, with
-    ``if __name__ == "__main__":``, and the function may have assignments, calls of a dataset's methods and a return.
-
-    Raises:
-        CannotEditSourceError: There is no such function, or it may do more.
-
-    Example:
-        >>> stage = Stage(id="source", op="range", location={"file": "train.py", "line": 2})
-        >>> text = "def make():\n    return Dataset.range(3)\nif __name__ == '__main__':\n    fit(make())\n"
-        >>> function_of_script(text, "train.py", [stage])
-        'make'
-    """
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError) as error:
-        raise CannotEditSourceError(f"{file} is not valid Python: {error}") from None
-    places = [stage.location for stage in stages]
-    lines = {place.line for place in places if place is not None and Path(place.file).name == file}
-    functions = {node.name: node for node in body if isinstance(node, _Function)}
-    makers = [
-        node
-        for node in functions.values()
-        if lines and all(node.lineno <= line <= (node.end_lineno or 0) for line in lines)
-    ]
-    if not makers:
-        raise CannotEditSourceError(f"no function of {file} makes the whole dataset")
-    if not any(map(_is_guard, body)):
-        raise CannotEditSourceError(f'{file} has no `if __name__ == "__main__":`, so to import it is to train')
-    for node in body:
-        if not isinstance(node, _Function | ast.ClassDef) and not _is_guard(node):
-            _check_top(node, functions)
-    _Reader(functions).check(makers[0])
-    return makers[0].name
-
-
-def _is_guard(node: ast.stmt) -> bool:
-    return isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
-
-
-def _check_top(node: ast.stmt, functions: Iterable[str]) -> None:
-    """Refuse a statement that runs when the file is imported and may train or write."""
-    for inner in ast.walk(node):
-        calls = isinstance(inner, ast.Call) and (_acts(inner) or ast.unparse(inner.func) in functions)
-        if calls or isinstance(inner, _LOOPS):
-            raise CannotEditSourceError(f"line {node.lineno} runs when the file is imported")
-
-
-def _acts(call: ast.Call) -> bool:
-    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    return not _ACTS.isdisjoint(name.lower().split("_"))
-
-
-class _Reader:
-    """Looks at functions of a file, each once."""
-
-    def __init__(self, functions: Mapping[str, _Function]) -> None:
-        self._functions = functions
-        self._checked: set[_Function] = set()
-
-    def check(self, function: _Function) -> None:
-        """Refuse a function that may do more than make and return something."""
-        if function in self._checked:
-            return
-        self._checked.add(function)
-        last = function.body[-1]
-        if function.decorator_list:
-            raise CannotEditSourceError(f"{function.name} is decorated")
-        if not isinstance(last, ast.Return) or last.value is None:
-            raise CannotEditSourceError(f"{function.name} does not end with the return of its dataset")
-        own = {
-            argument.arg for argument in (*function.args.posonlyargs, *function.args.args, *function.args.kwonlyargs)
-        }
-        inner = dict(self._functions)
-        for statement in function.body:
-            if isinstance(statement, _Function):
-                inner[statement.name] = statement
-            elif not isinstance(statement, ast.Import | ast.ImportFrom):
-                for value in self._values(statement, function):
-                    self._check_value(value, function, own, inner)
-                own |= {
-                    node.id
-                    for node in ast.walk(statement)
-                    if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-                }
-
-    def _values(self, statement: ast.stmt, function: _Function) -> Sequence[ast.expr]:
-        """The expressions of a statement that only gives names values."""
-        match statement:
-            case ast.Expr(value=ast.Constant()) | ast.AnnAssign(value=None):
-                return ()
-            case ast.Assign(targets=targets, value=value):
-                return (*targets, value)
-            case ast.AnnAssign(target=target, value=ast.expr() as value) | ast.AugAssign(target=target, value=value):
-                return target, value
-            case ast.Return(value=ast.expr() as value) if statement is function.body[-1]:
-                return (value,)
-        raise _refused(statement, function)
-
-    def _check_value(
-        self, value: ast.expr, function: _Function, own: set[str], functions: Mapping[str, _Function]
-    ) -> None:
-        for node in _evaluated(value):
-            if isinstance(node, _OTHERS):
-                raise _refused(node, function)
-            if not isinstance(node, ast.Call):
-                continue
-            called = node.func.id if isinstance(node.func, ast.Name) else None
-            if called in functions:
-                self.check(functions[called or ""])
-            elif _acts(node) or not (called in _PLAIN or _is_known(node.func, own)):
-                raise _refused(node, function)
-
-
-def _evaluated(value: ast.AST) -> Iterator[ast.AST]:
-    """The parts of an expression, without the bodies of functions in it: TensorFlow calls them on symbols."""
-    yield value
-    if not isinstance(value, ast.Lambda):
-        for child in ast.iter_child_nodes(value):
-            yield from _evaluated(child)
-
-
-def _is_known(called: ast.expr, own: set[str]) -> bool:
-    """Whether a call is one of a dataset's methods or of a library's function that makes a value."""
-    name = ast.unparse(called)
-    if any(name == known or name.startswith(f"{known}.") for known in _LIBRARIES):
-        return True
-    if not isinstance(called, ast.Attribute) or called.attr not in _OPS:
-        return isinstance(called, ast.Name) and called.id in _OPS and called.id[:1].isupper()
-    receiver = called.value
-    if isinstance(receiver, ast.Name):
-        return receiver.id in own or receiver.id.endswith("Dataset")
-    return isinstance(receiver, ast.Call)
-
-
-def _refused(node: ast.stmt | ast.expr, function: _Function) -> CannotEditSourceError:
-    what = ast.unparse(node).partition("\n")[0]
-    shown = what if len(what) <= 60 else f"{what[:59]}…"
-    return CannotEditSourceError(
-        f"{function.name} may do more than make the dataset, so it is not called: line {node.lineno}, `{shown}`"
-    )

@@ -18,7 +18,7 @@ from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeFailure, DescribeJob, SpecOfFunction
 from pipeprof.profiles.protocol.records import decode_record, encode_record
-from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, HostsAnswer, HostsJob
+from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, HostsAnswer, HostsJob, ScriptGraphJob
 
 _READ = 1 << 16
 _LATE = -1000
@@ -109,9 +109,10 @@ def _end(code: int) -> str:
     return late if code == _LATE else f"ended ({code}) before it could answer"
 
 
-def ask_for_graph(job: GraphJob) -> GraphAnswer:
-    """Call a function in a process of its own, and read its graph."""
-    text, _, code = ask_worker("source.graph_of_source", encode_record(job), seconds=GRAPH_SECONDS)
+def ask_for_graph(job: GraphJob | ScriptGraphJob) -> GraphAnswer:
+    """Call a function, or run a script until its dataset is there, in a process of its own, and read the graph."""
+    worker = "graph_of_source" if isinstance(job, GraphJob) else "graph_of_script"
+    text, _, code = ask_worker(f"source.{worker}", encode_record(job), seconds=GRAPH_SECONDS)
     if not text:
         return GraphAnswer(failure=f"its process {_end(code)}")
     return decode_record(GraphAnswer, json.loads(text))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeprof.profiles.protocol.describe import DescribeFailure
+from pipeprof.profiles.protocol.job import Job
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,20 @@ class GraphJob:
     text: str | None = None
     steps: list[list[str]] | None = None
     stages: bool = False
+
+
+@dataclass(frozen=True)
+class ScriptGraphJob:
+    """Job: run a script until it is about to iterate its main dataset, and return that one's graph.
+
+    Attributes:
+        text: What the file is to contain instead of what it does; None for its own text.
+        steps: Edits of the dataset's graph, step by step, each as JSON.
+    """
+
+    job: Job
+    text: str | None = None
+    steps: list[list[str]] | None = None
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def main() -> NoReturn:
     """Answer one job."""
     describing: Describing | None = None
 
-    def answer(job: DescribeJob) -> DescribeAnswer:
+    def answer(job: DescribeJob, _: object) -> DescribeAnswer:
         nonlocal describing
         look_like_a_script(str(parse_target(job.target).path))
         import_early(job.target)

@@ -22,7 +22,15 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path, line_of, path_of
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.edit.chain import OPTIONS, CallLine, DatasetFunction, MethodCall, read_function
+from pipeprof.pipelines.static.edit.chain import (
+    OPTIONS,
+    CallLine,
+    DatasetBlock,
+    DatasetReader,
+    MethodCall,
+    read_block,
+    read_function,
+)
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.pipelines.static.edit.layout import PythonLayout, Replacement
 
@@ -218,7 +226,7 @@ _SOURCE: Final = "source"
 _NAMES = ("options", "pipeline_options", "dataset_options")
 
 
-def with_option(text: str, function: DatasetFunction, path: str, value: str, tensorflow: str) -> str:
+def with_option(text: str, function: DatasetBlock, path: str, value: str, tensorflow: str) -> str:
     r"""Set an option: in the options that the function has, or in new ones before its `return`.
 
     Args:
@@ -231,14 +239,14 @@ def with_option(text: str, function: DatasetFunction, path: str, value: str, ten
     return _in_new(layout, function, path, value, tensorflow)
 
 
-def _in_given(layout: PythonLayout, function: DatasetFunction, given: MethodCall, path: str, value: str) -> str:
+def _in_given(layout: PythonLayout, function: DatasetBlock, given: MethodCall, path: str, value: str) -> str:
     match given.node:
         case ast.Call(args=[ast.Name(id=name)], keywords=[]):
             pass
         case _:
             raise CannotEditSourceError(f"the options in line {given.node.lineno} have no name")
-    place = function.node.body.index(given.statement)
-    for statement in reversed(function.node.body[:place]):
+    place = function.body.index(given.statement)
+    for statement in reversed(function.body[:place]):
         match statement:
             case ast.Assign(targets=[ast.Attribute() as target], value=old) if ast.unparse(target) == f"{name}.{path}":
                 return layout.with_splices(Replacement(layout.start(old), layout.end(old), value.encode()))
@@ -247,13 +255,13 @@ def _in_given(layout: PythonLayout, function: DatasetFunction, given: MethodCall
     return layout.with_splices(Replacement(start, start, line))
 
 
-def _in_new(layout: PythonLayout, function: DatasetFunction, path: str, value: str, tensorflow: str) -> str:
-    used = {node.id for node in ast.walk(function.node) if isinstance(node, ast.Name)}
-    used |= {argument.arg for argument in ast.walk(function.node) if isinstance(argument, ast.arg)}
+def _in_new(layout: PythonLayout, function: DatasetBlock, path: str, value: str, tensorflow: str) -> str:
+    used = {node.id for one in function.body for node in ast.walk(one) if isinstance(node, ast.Name)}
+    used |= {argument.arg for argument in ast.walk(function.tree) if isinstance(argument, ast.arg)}
     name = next((one for one in _NAMES if one not in used), None)
     start = layout.start(function.last)
     if name is None or not layout.leads(start):
-        raise CannotEditSourceError("there is no place for options before the return")
+        raise CannotEditSourceError("there is no place for options before the dataset is read")
     lines = [f"{name} = {tensorflow}.data.Options()", f"{name}.{path} = {value}"]
     splices = []
     if isinstance(function.value, ast.Name):
@@ -262,18 +270,30 @@ def _in_new(layout: PythonLayout, function: DatasetFunction, path: str, value: s
         end = layout.end(function.value)
         splices.append(Replacement(end, end, f".{OPTIONS}({name})".encode()))
     else:
-        raise CannotEditSourceError("what the function returns is neither a name nor a call")
-    indent = layout.indent(start)
-    text = b"".join(line.encode() + layout.newline + indent for line in lines)
+        raise CannotEditSourceError("what reads the dataset has neither a name nor a call of it")
+    # Directly after the statement that has made the dataset, if it is the one before.
+    start = _after_binding(layout, function) or layout.line_start(start)
+    text = b"".join(layout.indent(layout.start(function.last)) + line.encode() + layout.newline for line in lines)
     return layout.with_splices(Replacement(start, start, text), *splices)
 
 
+def _after_binding(layout: PythonLayout, function: DatasetBlock) -> int | None:
+    """The line after the statement before the last one, where it gives the dataset its name."""
+    place = function.body.index(function.last)
+    match function.value, function.body[place - 1] if place else None:
+        case ast.Name(id=name), ast.Assign(targets=[ast.Name(id=bound)]) as before if name == bound:
+            end = layout.end(before)
+            return layout.next_line(end) if _alone(layout, end) else None
+    return None
+
+
 def apply_to_source(
-    text: str, function: str, stages: Mapping[str, str], steps: Sequence[Sequence[PipelineEdit]]
+    text: str, function: str | DatasetReader, stages: Mapping[str, str], steps: Sequence[Sequence[PipelineEdit]]
 ) -> str:
     r"""Return the text of a file with steps of edits, in which only the lines that they are about differ.
 
     Args:
+        function: Name of the function that returns the dataset, or where the file reads it.
         stages: Ops of the stages as written, by address, in order.
         steps: The edits; the addresses of a step are those of the pipeline that the one before it made.
 
@@ -311,10 +331,11 @@ class _Call(LineItem):
 class _Source(EditedLines[_Call]):
     """A text while it is edited: the last calls of a line are its last stages, the first may be made elsewhere."""
 
-    def __init__(self, text: str, name: str, stages: Mapping[str, str]) -> None:
+    def __init__(self, text: str, made: str | DatasetReader, stages: Mapping[str, str]) -> None:
         super().__init__({})
         self.text = text
-        self._name = name
+        self._made = made
+        self._name = made if isinstance(made, str) else made.where
         for address, op in stages.items():
             path = path_of(address)
             line = self.line(line_of(path))
@@ -324,7 +345,7 @@ class _Source(EditedLines[_Call]):
                 line.append(_Call(op, path, shown=False))
         self._unknown: dict[Path, int] = {}
         """How many calls of a line come before those of its stages."""
-        self._join((), read_function(text, name).line)
+        self._join((), self._read().line)
 
     def _join(self, at: Path, calls: CallLine) -> None:
         """Find the calls of a line's stages: a function that this one calls may make the first stages."""
@@ -430,8 +451,9 @@ class _Source(EditedLines[_Call]):
         new = f"lambda *batch: {self._tf()}.vectorized_map(lambda element: {function}(*element), batch)"
         self.text = (layout.data[:start] + new.encode() + layout.data[end:]).decode()
 
-    def _read(self) -> DatasetFunction:
-        return read_function(self.text, self._name)
+    def _read(self) -> DatasetBlock:
+        made = self._made
+        return read_function(self.text, made) if isinstance(made, str) else read_block(self.text, made)
 
     def _line(self, at: Path) -> CallLine:
         line = self._read().line
@@ -458,7 +480,7 @@ class _Source(EditedLines[_Call]):
     def _tf(self) -> str:
         """Return the name of TensorFlow in this text."""
         function = self._read()
-        for statement in (*function.tree.body, *function.node.body):
+        for statement in (*function.tree.body, *function.body):
             if isinstance(statement, ast.Import):
                 for alias in statement.names:
                     if alias.name == "tensorflow":

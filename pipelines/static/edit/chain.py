@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from pipeprof.pipelines.ops.traits import SOURCES, STAGES, traits
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+from pipeprof.pipelines.static.written_calls import call_in
 
 OPTIONS = "with_options"
 """The method that makes no stage of a pipeline."""
@@ -40,17 +42,37 @@ class CallLine:
 
 
 @dataclass(frozen=True)
-class DatasetFunction:
-    """A function whose statements make one dataset, one after the other."""
+class DatasetBlock:
+    """Statements that make one dataset, one after the other: of a function, or of a file.
 
-    node: ast.FunctionDef
+    Attributes:
+        last: The statement that reads the dataset.
+        value: The dataset in it.
+    """
+
+    body: Sequence[ast.stmt]
     tree: ast.Module
-    last: ast.Return
+    last: ast.stmt
     value: ast.expr
     line: CallLine
 
 
-def read_function(text: str, name: str) -> DatasetFunction:
+@dataclass(frozen=True)
+class DatasetReader:
+    """Where a file reads the dataset that its calls have made, which edits before that leave as it is.
+
+    Attributes:
+        path: Fields from the module to the statement or expression; indices of statements count from the end.
+        variable: Name of the dataset there; None where the expression itself makes it.
+        where: The function with the calls, else the file, for messages.
+    """
+
+    path: tuple[tuple[str, int | None], ...]
+    variable: str | None
+    where: str
+
+
+def read_function(text: str, name: str) -> DatasetBlock:
     r"""Read a function.
 
     Args:
@@ -64,10 +86,7 @@ def read_function(text: str, name: str) -> DatasetFunction:
         >>> [call.op for call in read_function(text, "make").line.calls]
         ['map', 'batch']
     """
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError) as error:
-        raise CannotEditSourceError(f"the file is not valid Python: {error}") from None
+    tree = _parsed(text)
     function = _definition(tree, name)
     returns = list(returns_of(function))
     last = function.body[-1]
@@ -76,7 +95,136 @@ def read_function(text: str, name: str) -> DatasetFunction:
     value = last.value
     if isinstance(value, ast.Tuple) and len(value.elts) == 2:
         value = value.elts[0]
-    return DatasetFunction(function, tree, last, value, _line(value, last, function))
+    return DatasetBlock(function.body, tree, last, value, _line(value, last, function.body))
+
+
+def reader_after(text: str, file: str, line: int, column: int | None, call: str) -> DatasetReader:
+    r"""Find where a file reads a dataset, by the last call that has made it.
+
+    Args:
+        file: Name of the file, for messages.
+        line: Of the call's name, from 1, as `column`; `call` is the name.
+
+    Raises:
+        CannotEditSourceError: The text does not show it, or a function makes several datasets with this call.
+
+    Example:
+        >>> text = "ds = numbers().map(f)\nds = ds.batch(2)\nmodel.fit(ds)\n"
+        >>> reader = reader_after(text, "train.py", 2, None, "batch")
+        >>> [call.op for call in read_block(text, reader).line.calls]
+        ['map', 'batch']
+    """
+    tree = _parsed(text)
+    node: ast.AST | None = call_in(tree, line, column, call)
+    if node is None:
+        raise CannotEditSourceError(f"line {line} of {file} does not show the call of {call}")
+    parents = _parents(tree)
+    while (outer := _method_on(node, parents)) is not None:
+        node = outer
+    statement: ast.AST = node
+    while not isinstance(statement, ast.stmt):
+        statement = parents[id(statement)][0]
+        if isinstance(statement, _REPEATED):
+            raise CannotEditSourceError(f"line {line} of {file} may make several datasets")
+    where = _only_caller(tree, statement, parents) or file
+    match statement:
+        case (
+            ast.Assign(targets=[ast.Name(id=variable)], value=value)
+            | ast.AnnAssign(target=ast.Name(id=variable), value=value)
+        ) if value is node:
+            block, place = _block_of(statement, parents)
+            following = [one for one in block[place + 1 :] if not isinstance(one, _DEFINITIONS)]
+            if not following:
+                raise CannotEditSourceError(f"nothing in {where} reads {variable} after line {line}")
+            return DatasetReader(_path(following[0], parents), variable, where)
+    return DatasetReader(_path(node, parents), None, where)
+
+
+def read_block(text: str, reader: DatasetReader) -> DatasetBlock:
+    """Read the statements before the place where a file reads a dataset.
+
+    Raises:
+        CannotEditSourceError: The text does not show which calls make it.
+    """
+    tree = _parsed(text)
+    node: Any = tree
+    statement: ast.stmt | None = None
+    block: list[ast.stmt] = tree.body
+    for field, index in reader.path:
+        inner: Any = getattr(node, field, None)
+        node = inner[index] if index is not None and isinstance(inner, list) else inner
+        if isinstance(node, ast.stmt):
+            statement, block = node, inner
+    if statement is None:
+        raise CannotEditSourceError(f"the calls in {reader.where} could not be followed")
+    value = ast.Name(reader.variable, ast.Load()) if reader.variable is not None else node
+    return DatasetBlock(block, tree, statement, value, _line(value, statement, block))
+
+
+_Parents: TypeAlias = "Mapping[int, tuple[ast.AST, str, int | None]]"
+_REPEATED = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+
+
+def _parsed(text: str) -> ast.Module:
+    try:
+        return ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        raise CannotEditSourceError(f"the file is not valid Python: {error}") from None
+
+
+def _parents(tree: ast.Module) -> _Parents:
+    """Each node's parent, and the field and index that it has there; indices of statements count from the end."""
+    found: dict[int, tuple[ast.AST, str, int | None]] = {}
+    for node in ast.walk(tree):
+        for field, value in ast.iter_fields(node):
+            for index, one in enumerate(value if isinstance(value, list) else [value]):
+                if isinstance(one, ast.AST):
+                    from_end = index - len(value) if isinstance(one, ast.stmt) else index
+                    found[id(one)] = (node, field, from_end if isinstance(value, list) else None)
+    return found
+
+
+def _path(node: ast.AST, parents: _Parents) -> tuple[tuple[str, int | None], ...]:
+    steps: list[tuple[str, int | None]] = []
+    while id(node) in parents:
+        node, field, index = parents[id(node)]
+        steps.append((field, index))
+    return tuple(reversed(steps))
+
+
+def _block_of(statement: ast.stmt, parents: _Parents) -> tuple[list[ast.stmt], int]:
+    owner, field, index = parents[id(statement)]
+    block = getattr(owner, field)
+    return block, len(block) + (index or 0)
+
+
+def _method_on(node: ast.AST, parents: _Parents) -> ast.AST | None:
+    """The call that sets options of what an expression gives."""
+    attribute = parents[id(node)][0]
+    if not isinstance(attribute, ast.Attribute) or attribute.attr != OPTIONS:
+        return None
+    call = parents[id(attribute)][0]
+    return call if isinstance(call, ast.Call) and call.func is attribute else None
+
+
+def _only_caller(tree: ast.Module, node: ast.AST, parents: _Parents) -> str | None:
+    """Name of the innermost function of a statement; refuse one that is named in several places of the file."""
+    found = None
+    while id(node) in parents:
+        node = parents[id(node)][0]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found = found or node.name
+            if sum(_names(one, node.name) for one in ast.walk(tree)) > 1:
+                raise CannotEditSourceError(f"{node.name} is called in several places, not for this dataset alone")
+    return found
+
+
+def _names(node: ast.AST, name: str) -> bool:
+    match node:
+        case ast.Name(id=found) | ast.Attribute(attr=found):
+            return found == name
+    return False
 
 
 def _definition(tree: ast.Module, name: str) -> ast.FunctionDef:
@@ -102,14 +250,14 @@ def returns_of(function: ast.FunctionDef) -> Iterator[ast.Return]:
             left.extend(ast.iter_child_nodes(node))
 
 
-def _line(value: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> CallLine:
+def _line(value: ast.expr, statement: ast.stmt, body: Sequence[ast.stmt]) -> CallLine:
     """Follow an expression back to the source of its pipeline."""
     calls: list[MethodCall] = []
     options: list[MethodCall] = []
     while True:
         match value:
             case ast.Name():
-                bound = _bound(value.id, statement, function)
+                bound = _bound(value.id, statement, body)
                 if bound is None:
                     break
                 value, statement = bound
@@ -124,12 +272,10 @@ def _line(value: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> Ca
                 value = receiver
             case _:
                 break
-    return CallLine(
-        value, statement, tuple(reversed(calls)), tuple(reversed(options)), _inputs(value, statement, function)
-    )
+    return CallLine(value, statement, tuple(reversed(calls)), tuple(reversed(options)), _inputs(value, statement, body))
 
 
-def _inputs(source: ast.expr, statement: ast.stmt, function: ast.FunctionDef) -> tuple[CallLine, ...]:
+def _inputs(source: ast.expr, statement: ast.stmt, body: Sequence[ast.stmt]) -> tuple[CallLine, ...]:
     """The lines that a source combines in their order: arguments of its own, or the parts of a tuple or a list."""
     match source:
         case ast.Call(func=ast.Attribute(attr=op), args=[*given], keywords=[]) if (
@@ -141,14 +287,14 @@ def _inputs(source: ast.expr, statement: ast.stmt, function: ast.FunctionDef) ->
                 case _:
                     parts = given
             if not any(isinstance(part, ast.Starred | ast.Dict) for part in parts):
-                return tuple(_line(part, statement, function) for part in parts)
+                return tuple(_line(part, statement, body) for part in parts)
     return ()
 
 
-def _bound(name: str, statement: ast.stmt, function: ast.FunctionDef) -> tuple[ast.expr, ast.stmt] | None:
-    """Return the value of a name where a statement reads it, if one statement of the function itself binds it."""
-    place = function.body.index(statement)
-    for before in reversed(function.body[:place]):
+def _bound(name: str, statement: ast.stmt, body: Sequence[ast.stmt]) -> tuple[ast.expr, ast.stmt] | None:
+    """Return the value of a name where a statement reads it, if one statement of the block itself binds it."""
+    place = body.index(statement)
+    for before in reversed(body[:place]):
         match before:
             case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
                 return value, before

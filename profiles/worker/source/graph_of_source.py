@@ -6,7 +6,11 @@ Started with the argument WRITE_FD and the job on stdin; one JSON object is the 
 from __future__ import annotations
 
 import importlib.machinery
+import io
 import json
+import linecache
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -26,9 +30,12 @@ from pipeprof.profiles.worker.versions import import_tensorflow
 
 
 def read_instead(path: str, text: str) -> None:
-    """Import a file with another text in this process; the file does not change."""
-    original = importlib.machinery.SourceFileLoader.get_code
+    """Import or run a file with another text in this process; the file does not change."""
+    original, open_code = importlib.machinery.SourceFileLoader.get_code, io.open_code
     wanted = Path(path).resolve()
+    # AutoGraph reads the text of functions, by the lines of the code that runs.
+    for name in {path, str(wanted), str(Path(path).absolute())}:
+        linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
 
     def get_code(self: Any, fullname: str) -> Any:
         file = self.get_filename(fullname)
@@ -36,10 +43,15 @@ def read_instead(path: str, text: str) -> None:
             return original(self, fullname)
         return self.source_to_code(text.encode(), file)
 
-    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]  # of this process alone
+    def code_of(name: str) -> Any:
+        return io.BytesIO(text.encode()) if Path(name).resolve() == wanted else open_code(name)
+
+    # Of this process alone.
+    io.open_code = code_of  # type: ignore[assignment]
+    importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
 
 
-def _answer(job: GraphJob) -> GraphAnswer:
+def _answer(job: GraphJob, _: object) -> GraphAnswer:
     look_like_a_script(job.path)
     if job.text is not None:
         read_instead(job.path, job.text)
@@ -48,18 +60,28 @@ def _answer(job: GraphJob) -> GraphAnswer:
     reseed()
     called = call_target(job.target, job.arguments)
     dataset, in_memory = called.dataset, held_bytes(called.watch.made)
-    if job.steps:
-        steps = [known_edits(map(json.loads, step)) for step in job.steps]
-        building = builder(BuildContext(Path()))
-        dataset = apply_steps(dataset, steps, building=building, in_memory=in_memory)
+    found = graph_after(tf, dataset, in_memory, job.steps)
+    stages = None
+    if job.stages and found.failure is None:
+        written = read_written(dataset, in_memory=in_memory)
+        stages = packed([written, read_executed(dataset, in_memory=in_memory, written=written)])
+    return replace(found, stages=stages, step=called.step is not None)
+
+
+def graph_after(tf: Any, dataset: Any, in_memory: int, steps: Sequence[Sequence[str]] | None) -> GraphAnswer:
+    """Read the graph that TensorFlow runs for a dataset with edits.
+
+    Args:
+        in_memory: Bytes of the arrays that its sources hold.
+        steps: The edits, step by step, each as JSON; None for none.
+    """
+    if steps:
+        known = [known_edits(map(json.loads, step)) for step in steps]
+        dataset = apply_steps(dataset, known, building=builder(BuildContext(Path())), in_memory=in_memory)
     graph = GraphPair(tf, dataset, in_memory)
     if isinstance(graph.executed, str):
         return GraphAnswer(failure=graph.executed)
-    stages = None
-    if job.stages:
-        written = read_written(dataset, in_memory=in_memory)
-        stages = packed([written, read_executed(dataset, in_memory=in_memory, written=written)])
-    return GraphAnswer(packed(graph.executed), graph.element, stages=stages, step=called.step is not None)
+    return GraphAnswer(packed(graph.executed), graph.element)
 
 
 def main() -> NoReturn:

@@ -111,7 +111,7 @@ def main() -> NoReturn:
     """Answer one job."""
     calling: Calling | None = None
 
-    def answer(job: HostsJob) -> HostsAnswer:
+    def answer(job: HostsJob, _: object) -> HostsAnswer:
         nonlocal calling
         look_like_a_script(job.path)
         import_early(job.target)

@@ -29,9 +29,15 @@ _Answer = TypeVar("_Answer")
 
 
 def answer_job(
-    kind: type[_Job], answer: Callable[[_Job], _Answer], failed: Callable[[BaseException], _Answer]
+    kind: type[_Job],
+    answer: Callable[[_Job, Callable[[_Answer], NoReturn]], _Answer],
+    failed: Callable[[BaseException], _Answer],
 ) -> NoReturn:
-    """Answer the job and end the process, with `failed` after an error or where an imported file trains."""
+    """Answer the job and end the process, with `failed` after an error or where an imported file trains.
+
+    Args:
+        answer: Is also given what ends the process with an answer at once.
+    """
     job = decode_record(kind, json.loads(sys.stdin.readline()))
     die_with_guard()
     settle_temporary_folder()
@@ -50,7 +56,7 @@ def answer_job(
 
     ImportGuard(lambda error: finish(failed(error))).begin()
     try:
-        found = answer(job)
+        found = answer(job, finish)
     except BaseException as error:
         # BaseException: sys.exit() in the user's code must be reported as well.
         found = failed(error)

@@ -14,7 +14,6 @@ import pytest
 from pipeprof.cli.report.report import build_report
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
-from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document import store
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message
@@ -261,8 +260,10 @@ def test_what_was_measured_is_reported_whatever_ends_the_trying(
 def test_the_proven_changes_of_a_function_are_saved_with_their_diffs(
     harness: Harness, pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def add_diffs(profile: Profile, target: ParsedTarget, begin: Callable[[str], object], end_at: float | None) -> None:
-        assert (str(target), end_at) == ("train.py:make", None)
+    def add_diffs(
+        profile: Profile, settings: RunSettings, begin: Callable[[str], object], end_at: float | None
+    ) -> None:
+        assert (str(settings.target), end_at) == ("train.py:make", None)
         begin("checking the diff")
         profile.findings = [Finding(rule="measured", title="A change", status="kept", diff="--- a/train.py\n")]
 

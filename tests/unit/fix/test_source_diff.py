@@ -23,10 +23,13 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import DatasetUse, Phase, Training, WrittenFile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.fix import source_diff
 from pipeprof.profiles.fix.source_diff import EditedSource, edited_source, in_text
-from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed, unpacked
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.job import IteratedAt
+from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, ScriptGraphJob, packed, unpacked
 
 TEXT = "def make():\n    ds = numbers()\n    return ds.map(parse)\n"
 AFTER = TEXT.replace("parse)", "parse, num_parallel_calls=2)")
@@ -41,7 +44,7 @@ def graph(calls: int) -> dict[str, Any]:
 
 
 def edited(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: GraphAnswer, *edits: PipelineEdit
+    run_of: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch, written: GraphAnswer, *edits: PipelineEdit
 ) -> tuple[EditedSource, list[GraphJob]]:
     asked: list[GraphJob] = []
 
@@ -50,13 +53,14 @@ def edited(
         return written if job.text is not None else GraphAnswer(packed(graph(2)), "int64")
 
     monkeypatch.setattr(source_diff, "ask_for_graph", ask)
-    (tmp_path / "train.py").write_text(TEXT)
-    target = parse_target(f"{tmp_path / 'train.py'}:make")
-    return edited_source(target, TEXT, STAGES, [edits]), asked
+    profile = run_of()
+    return edited_source(settings_of(profile), profile, TEXT, [edits]), asked
 
 
-def test_a_text_with_the_graph_of_the_plan_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found, asked = edited(tmp_path, monkeypatch, GraphAnswer(packed(graph(2)), "int64"), PARALLEL)
+def test_a_text_with_the_graph_of_the_plan_is_taken(
+    run_of: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, asked = edited(run_of, monkeypatch, GraphAnswer(packed(graph(2)), "int64"), PARALLEL)
     assert found.text == AFTER
     assert [(job.text, len(job.steps or ())) for job in asked] == [(None, 1), (AFTER, 0)]
 
@@ -70,9 +74,9 @@ def test_a_text_with_the_graph_of_the_plan_is_taken(tmp_path: Path, monkeypatch:
     ],
 )
 def test_a_text_with_another_graph_is_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: GraphAnswer, reason: str
+    run_of: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch, written: GraphAnswer, reason: str
 ) -> None:
-    found, _ = edited(tmp_path, monkeypatch, written, PARALLEL)
+    found, _ = edited(run_of, monkeypatch, written, PARALLEL)
     assert (found.text, found.reason) == (None, reason)
 
 
@@ -84,10 +88,69 @@ def test_a_text_with_another_graph_is_not(
     ],
 )
 def test_nothing_is_started_for_what_has_no_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: PipelineEdit, reason: str
+    run_of: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch, edit: PipelineEdit, reason: str
 ) -> None:
-    found, asked = edited(tmp_path, monkeypatch, GraphAnswer(), edit)
+    found, asked = edited(run_of, monkeypatch, GraphAnswer(), edit)
     assert (found, asked) == (EditedSource(None, reason), [])
+
+
+SCRIPT = "ds = numbers()\nds = ds.map(parse)\n\nfor x in ds:\n    step(x)\n"
+
+
+def settings_of(profile: Profile) -> RunSettings:
+    return RunSettings(parse_target(profile.target.text, scripts=True))
+
+
+@pytest.fixture
+def of_script(run_of: Callable[..., Profile], tmp_path: Path) -> Profile:
+    """A profile of a script, with a finding."""
+    profile = run_of(PARALLEL)
+    file = tmp_path / "train.py"
+    file.write_text(SCRIPT, encoding="utf-8")
+    profile.target.kind, profile.target.text = "script", str(file)
+    profile.target.sha256 = hashlib.sha256(SCRIPT.encode()).hexdigest()
+    place = Location(file="train.py", line=2, column=9, call="map")
+    profile.stages = [STAGES[0], STAGES[1].model_copy(update={"location": place})]
+    main = DatasetUse(role="loop", main=True, file=str(file), line=4)
+    written = [WrittenFile(file=name, bytes=1, new=name == "new") for name in ("new", "log")]
+    profile.training = Training(datasets=[main], written=written)
+    return profile
+
+
+def test_a_script_is_run_until_its_dataset_is_there(
+    of_script: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[ScriptGraphJob] = []
+
+    def ask(job: ScriptGraphJob) -> GraphAnswer:
+        asked.append(job)
+        return GraphAnswer(packed(graph(2)), "int64")
+
+    monkeypatch.setattr(source_diff, "ask_for_graph", ask)
+    cached = [InsertStage("cache", {}, "stages.0")]
+    found = edited_source(settings_of(of_script), of_script, SCRIPT, [[PARALLEL], cached])
+    assert found.text == SCRIPT.replace("parse)", "parse, num_parallel_calls=2)\nds = ds.cache()")
+    planned, written = asked
+    assert (planned.text, len(planned.steps or ()), written.text, written.steps) == (None, 2, found.text, None)
+    file = str(tmp_path / "train.py")
+    assert [job.job.main for job in asked] == [IteratedAt(file, line, "loop") for line in (4, 5)]
+    assert [[Path(one).name for one in job.job.made] for job in asked] == [["new"], ["new"]]
+
+
+def test_a_script_whose_lines_do_not_show_its_stages_has_no_diff(of_script: Profile) -> None:
+    for place in (None, Location(file="other.py", line=2)):
+        of_script.stages = [one.model_copy(update={"location": place}) for one in of_script.stages or ()]
+        found = edited_source(settings_of(of_script), of_script, SCRIPT, [[PARALLEL]])
+        assert (found.text, found.reason) == (None, "no line of train.py makes the last stage")
+
+
+def test_a_script_that_takes_long_to_make_its_dataset_gets_no_diff(
+    of_script: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert diffs_of(of_script, monkeypatch) != [None]
+    of_script.findings = [one.model_copy(update={"diff": None}) for one in of_script.findings or ()]
+    of_script.phases = [Phase(name="import", seconds=5.0), Phase(name="build", seconds=20.0)]
+    assert diffs_of(of_script, monkeypatch) == [None]
 
 
 def grouped(*addresses: str) -> list[Stage]:
@@ -136,7 +199,7 @@ def diffs_of(profile: Profile, monkeypatch: pytest.MonkeyPatch, end_at: float | 
     answer = GraphAnswer(packed(graph(2)), "int64")
     monkeypatch.setattr(source_diff, "ask_for_graph", lambda _: answer)
     said: list[str] = []
-    source_diff.add_diffs(profile, parse_target(profile.target.text), said.append, end_at)
+    source_diff.add_diffs(profile, settings_of(profile), said.append, end_at)
     found = [one.diff for one in profile.findings or ()]
     assert len(said) == sum(diff is not None for diff in found)
     return found

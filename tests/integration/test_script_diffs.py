@@ -1,0 +1,83 @@
+"""A change in the text of a training script is checked by running the script until its dataset is there, no further."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from integration import forked
+
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.fix.source_diff import EditedSource, edited_source
+from pipeprof.profiles.harness.settings import RunSettings
+
+SCRIPT = """\
+import sys, time
+import tensorflow as tf
+
+def make(count):
+    ds = tf.data.Dataset.range(count)
+    ds = ds.batch(2)
+    ds = ds.map(decode)
+    return ds
+
+def decode(x):
+    if tf.reduce_sum(x) > 3:
+        x = x + 1
+    return x
+
+def train(ds):
+    try:
+        for x in ds:
+            time.sleep(0.002)
+            with open("steps.log", "a") as log:
+                log.write("a step")
+    except BaseException:
+        pass
+
+open(sys.argv[2], "w").close()
+train(make(int(sys.argv[1])))
+"""
+ARGUMENTS = ["100000", "started"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which the script was measured."""
+    made = tmp_path_factory.mktemp("script")
+    (made / "train.py").write_text(SCRIPT)
+    words = ["run", "train.py", "--no-lock", "--no-verify", "--steps", "20", "--out", "profile.json", "--"]
+    done = forked.run([*words, *ARGUMENTS], made, forked.AS_FOR_USERS)
+    assert done.returncode == 0, done.stderr
+    return made
+
+
+def edited(folder: Path, *steps: PipelineEdit, arguments: list[str] = ARGUMENTS) -> EditedSource:
+    """The script with one change after the other; it has not trained for that."""
+    (folder / "steps.log").unlink(missing_ok=True)
+    profile = Profile.model_validate(json.loads((folder / "profile.json").read_text()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        settings = RunSettings(parse_target("train.py", scripts=True), script_args=arguments)
+        found = edited_source(settings, profile, SCRIPT, [[step] for step in steps])
+    assert not (folder / "steps.log").exists()
+    return found
+
+
+def test_the_text_gives_the_graph_of_the_changes(folder: Path) -> None:
+    # The lines of the function that TensorFlow reads move, and that of the loop.
+    cached = InsertStage("cache", {}, "stages.0")
+    found = edited(folder, SetArgument("stages.1", "map", "num_parallel_calls", 2), cached)
+    expected = SCRIPT.replace("map(decode)", "map(decode, num_parallel_calls=2)")
+    assert found == EditedSource(expected.replace("batch(2)", "batch(2)\n    ds = ds.cache()"))
+
+
+def test_what_the_script_would_overwrite_stays(folder: Path) -> None:
+    (folder / "mine").write_text("mine")
+    found = edited(folder, InsertStage("cache", {}, "stages.0"), arguments=["100000", "mine"])
+    assert found.text is None
+    assert "could not be checked: train.py:24 would overwrite mine" in found.reason
+    assert (folder / "mine").read_text() == "mine"

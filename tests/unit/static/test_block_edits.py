@@ -1,0 +1,129 @@
+"""Edits in the text of a script: its calls are found from the last one on, wherever it stands."""
+
+from __future__ import annotations
+
+import difflib
+
+import pytest
+
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.static.edit.apply import apply_to_source
+from pipeprof.pipelines.static.edit.chain import reader_after
+from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+
+HEAD = "import tensorflow as tf\n"
+STATEMENTS = """\
+train = tf.data.Dataset.range(9)
+train = train.map(parse)
+train = train.batch(4)
+
+@tf.function
+def step(x):
+    return x
+
+model.fit(train)
+"""
+IN_FIT = """\
+def main():
+    train = tf.data.Dataset.range(9).map(parse)
+    with strategy.scope():
+        model = make()
+    model.fit(
+        train.batch(4),
+        epochs=2,
+    )
+main()
+"""
+IN_LOOP = """\
+train = tf.data.Dataset.range(9).map(parse)
+for epoch in range(3):
+    for x in train.batch(4).with_options(options):
+        step(x)
+"""
+ARGUMENTS = """\
+def make(count, split="train"):
+    if split == "test":
+        return None
+    return tf.data.Dataset.range(count).map(parse).batch(4)
+
+def main():
+    train(make(9))
+
+if __name__ == "__main__":
+    main()
+"""
+CASES = {"statements": STATEMENTS, "fit": IN_FIT, "loop": IN_LOOP, "arguments": ARGUMENTS}
+STAGES = {"source": "range", "stages.0": "map", "stages.1": "batch"}
+PARALLEL = SetArgument("stages.0", "map", "num_parallel_calls", 2)
+PREFETCH = InsertStage("prefetch", {"buffer_size": 1}, "stages.1")
+
+
+def changed(text: str, *steps: PipelineEdit, call: str = "batch") -> list[str]:
+    """The lines that differ after edits that come one after the other."""
+    text = HEAD + text
+    line = next(number for number, one in enumerate(text.splitlines(), 1) if f".{call}(" in one)
+    reader = reader_after(text, "train.py", line, None, call)
+    after = apply_to_source(text, reader, STAGES, [[step] for step in steps])
+    both = text.splitlines(), after.splitlines()
+    return [one for one in difflib.ndiff(*both) if one[0] in "+-"]
+
+
+def test_statements_of_a_file() -> None:
+    assert changed(STATEMENTS, PARALLEL, PREFETCH, SetOption("threading.private_threadpool_size", 4)) == [
+        "- train = train.map(parse)",
+        "+ train = train.map(parse, num_parallel_calls=2)",
+        "+ train = train.prefetch(1)",
+        "+ options = tf.data.Options()",
+        "+ options.threading.private_threadpool_size = 4",
+        "+ train = train.with_options(options)",
+    ]
+
+
+def test_a_dataset_made_in_the_arguments_of_a_call() -> None:
+    assert changed(IN_FIT, PREFETCH, SetOption("deterministic", value=False), PREFETCH) == [
+        "+     options = tf.data.Options()",
+        "+     options.deterministic = False",
+        "-         train.batch(4),",
+        "+         train.batch(4).prefetch(1).prefetch(1).with_options(options),",
+    ]
+
+
+def test_a_dataset_made_in_the_head_of_a_loop() -> None:
+    assert changed(IN_LOOP, PREFETCH) == [
+        "-     for x in train.batch(4).with_options(options):",
+        "+     for x in train.batch(4).prefetch(1).with_options(options):",
+    ]
+    with pytest.raises(CannotEditSourceError, match=r"stages\.0 is not one of the calls in train\.py"):
+        changed(IN_LOOP, PARALLEL)
+
+
+def test_a_function_with_arguments_and_several_returns() -> None:
+    assert changed(ARGUMENTS, PREFETCH, PARALLEL) == [
+        "-     return tf.data.Dataset.range(count).map(parse).batch(4)",
+        "+     return tf.data.Dataset.range(count).map(parse, num_parallel_calls=2).batch(4).prefetch(1)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (ARGUMENTS.replace("train(make(9))", "train(make(9), make(1))"), "make is called in several places, not for"),
+        (ARGUMENTS + "test = self.make(1)\n", "make is called in several places"),
+        ("train = [part.batch(4) for part in parts]\nfit(train)\n", r"line 2 of train\.py may make several datasets"),
+        ("make = lambda: numbers().batch(4)\nfit(make())\n", "may make several datasets"),
+        ("ds = ds.batch(4) if len(ds) else ds.batch(4)\nfit(ds)\n", "does not show the call of batch"),
+        (
+            "train = numbers().batch(4)\n\ndef main():\n    fit(train)\n",
+            r"nothing in train\.py reads train after line 2",
+        ),
+        ("def make():\n  ds = ds.batch(4)\nmake(", "not valid Python"),
+    ],
+)
+def test_what_the_text_does_not_show_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(CannotEditSourceError, match=reason):
+        changed(text, PREFETCH)
+
+
+def test_a_call_that_is_no_stage_of_the_pipeline_is_refused() -> None:
+    with pytest.raises(CannotEditSourceError, match=r"the calls in train\.py are not the stages of its pipeline"):
+        changed("train = numbers().repeat(4)\nfit(train)\n", PREFETCH, call="repeat")
