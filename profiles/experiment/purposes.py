@@ -33,6 +33,18 @@ class Purpose:
         """Pairs after which nothing more is measured."""
         return self.looks[-1]
 
+    def is_look(self, pairs: int, before: int = 0) -> bool:
+        """Whether a look is due: rounds that count again later may take the pairs beyond a planned number.
+
+        Args:
+            before: The most pairs that there were until now: each look is taken once.
+
+        Example:
+            >>> [QUICK.is_look(*pairs) for pairs in ((12, 10), (14, 10), (14, 12), (34, 28))]
+            [True, True, False, True]
+        """
+        return any(before < look <= pairs for look in self.looks)
+
 
 QUICK = Purpose(0.35, 8, 0.05, 3.0, 0.04, early=6, pairs=12, looks=(12, 20, 30))
 """Changes that `run` tries, and the proof of `fix`: two processes of each side live on, a pair is one of blocks."""

@@ -63,13 +63,16 @@ class _Judged(Protocol):
     def __call__(self, status: Status, reason: str, *, settled: bool = True) -> Judgement: ...
 
 
-def judge(evidence: Evidence, semantics: Compared | None, *, for_memory: bool, last: bool = False) -> Judgement:
+def judge(
+    evidence: Evidence, semantics: Compared | None, *, for_memory: bool, last: bool = False, before: int = 0
+) -> Judgement:
     """Decide about an edit from what was measured so far.
 
     Args:
         semantics: What the edit may change of the data; None for a replay, whose data are not compared.
         for_memory: Whether the finding is about memory.
         last: Whether no more pairs can be measured.
+        before: The most pairs that were judged until now.
     """
     data = _compare(evidence, semantics) if semantics is not None else None
     compared, saved = evidence.comparison(), _saved(evidence)
@@ -84,7 +87,7 @@ def judge(evidence: Evidence, semantics: Compared | None, *, for_memory: bool, l
         return judged("unverified", "no step was measured", settled=False)
     if for_memory:
         return _judge_memory(evidence, judged, compared.change)
-    return _judge_speed(evidence, judged, compared, last=last, bound=semantics is None)
+    return _judge_speed(evidence, judged, compared, last=last, before=before, bound=semantics is None)
 
 
 def _compare(evidence: Evidence, semantics: Compared) -> DataCheck:
@@ -95,7 +98,7 @@ def _compare(evidence: Evidence, semantics: Compared) -> DataCheck:
 
 
 def _judge_speed(
-    evidence: Evidence, judged: _Judged, compared: Comparison, *, last: bool, bound: bool = False
+    evidence: Evidence, judged: _Judged, compared: Comparison, *, last: bool, before: int, bound: bool
 ) -> Judgement:
     """Decide about a gain, or how fast a pipeline is at most: for that, a few pairs do."""
     speedup, alone = compared.change, evidence.alone
@@ -104,7 +107,7 @@ def _judge_speed(
     least = early if bound else least
     if pairs >= early and (compared.falls_short() or (bound and speedup.high < WORTH)):
         return judged("rejected", f"no gain: {words}")
-    looks = alone or pairs in QUICK.looks or (pairs >= least and (last or bound))
+    looks = alone or QUICK.is_look(pairs, before) or (pairs >= least and (last or bound))
     is_large = not alone and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
     # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
     floor = max(SPEED_FLOOR, math.log(evidence.spread())) if alone else SPEED_FLOOR

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.shared import Dispatch
-from pipeprof.profiles.experiment.decision import LEAST_GAIN
+from pipeprof.profiles.experiment.decision import LEAST_GAIN, Comparison
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED, Evidence
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.rounds import PATIENCE, Rounds
@@ -250,26 +250,44 @@ class Trials:
                 return Trial("unverified", f"{why}; so far {judgement.reason}", error.evidence, judgement)
             return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
 
-    def look(self, edited: Mapping[str, Job], pairs: int) -> Evidence | str:
-        """Measure a pipeline for so many pairs, without a verdict; return why there is nothing where that fails.
+    def look(
+        self, edited: Mapping[str, Job], pairs: int, tells: Callable[[Comparison | None], bool], reserved: float = 0.0
+    ) -> Evidence | str:
+        """Measure a pipeline, without a verdict, until it is decided; return why there is nothing where that fails.
+
+        Args:
+            pairs: Measured at least, at the first look.
+            tells: Whether the steps against those of the pipeline as it is are enough; asked at looks alone.
+            reserved: Seconds that further pairs leave for others.
 
         Raises:
             InterruptedVerificationError: The user wants an end.
         """
+        evidence, most = Evidence(), 0
         try:
             for evidence in self._evidence(edited):
-                if len(evidence.ratios()) >= pairs or evidence.left_out >= self._most_left_out:
+                before, count = most, len(evidence.ratios())
+                most = max(before, count)
+                is_look = before < pairs <= count or QUICK.is_look(count, before)
+                if is_look and tells(evidence.comparison()):
+                    return evidence
+                late = most >= pairs and self.left() < self._round_seconds() + reserved
+                if late or count >= QUICK.most or evidence.over or evidence.left_out >= self._most_left_out:
                     return evidence
         except MemberFailedError as error:
-            return self._failed(error).reason
+            if most < pairs:
+                return self._failed(error).reason
+            # What was measured until then stays; all processes are started again for what follows.
+            self._baseline = {}
         except NoEpochsError as error:
             self._leave_epochs(str(error))
-            return f"not tried: {error}"
+            if most < pairs:
+                return f"not tried: {error}"
         finally:
             self._team.end(*EDITED)
             if not self._baseline:
                 self._team.end()
-        return "too few pairs"
+        return evidence if most >= pairs else "too few pairs"
 
     def _leave_epochs(self, why: str) -> None:
         """Let processes take turns from now on."""
@@ -290,11 +308,12 @@ class Trials:
         judgement: Judgement | None = None
         found: Evidence | None = None
         missing, late = 0.0, False
-        earlier = bool(self._baseline)
+        earlier, most = bool(self._baseline), 0
         try:
             began = self._clock()
             for evidence in self._evidence(edited):
-                judgement = judge(evidence, semantics, for_memory=for_memory)
+                judgement = judge(evidence, semantics, for_memory=for_memory, before=most)
+                most = max(most, len(evidence.ratios()))
                 self._report(judgement, evidence.left_out)
                 if judgement.settled:
                     break
@@ -312,8 +331,10 @@ class Trials:
         except MemberFailedError as error:
             if error.crowded and self.mode != "sequential":
                 raise
-            # A file may have gone since the pipeline as it is was started, and it fails as well.
-            if not (earlier and error.by_pipeline and error.name in EDITED):
+            # A file may have gone since the pipeline as it is was started, and it fails as well. Or a script, which
+            # has trained since the trials before, came to its end.
+            again = error.refused if error.name in BASELINES else error.by_pipeline and error.name in EDITED
+            if not (earlier and again):
                 return self._failed(error)
             self._team.end()
             self._baseline = {}

@@ -41,7 +41,7 @@ from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_
 from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.price import too_dear
-from pipeprof.profiles.verify.stages import STORED_BATCHES, headspace_of, pays
+from pipeprof.profiles.verify.stages import STORED_BATCHES, headspace_of, pays, tells_headspace
 from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trial, Trials, write_into
 from pipeprof.profiles.wording import with_name
 
@@ -236,7 +236,7 @@ class _Verification:
 
     def _run_in_script(self, trials: Trials, candidates: Sequence[Finding]) -> None:
         """Try changes in the training itself, whose processes take long to start: what can be changed comes first."""
-        self._find_headspace(trials)
+        self._find_headspace(trials, candidates)
         kept = self._try_all(trials, [one for one in by_worth(self._profile, candidates) if self.can_try(one)])
         self._try_combined(trials, [*(self._profile.findings or ()), *kept])
         for finding in candidates:
@@ -246,7 +246,7 @@ class _Verification:
         self._find_bounds(trials, candidates, [], most=1)
         self._drop_needless(candidates)
 
-    def _find_headspace(self, trials: Trials) -> None:
+    def _find_headspace(self, trials: Trials, candidates: Sequence[Finding]) -> None:
         """Measure the script with stored batches in place of its pipeline: its step alone."""
         interval = self._profile.steps.interval_ms if self._profile.steps is not None else None
         # The best change is worth more than to know how much there is to gain.
@@ -256,13 +256,13 @@ class _Verification:
         self._begin("measuring the script with stored batches")
         training = self._profile.training
         jobs = self._jobs.stored(STORED_BATCHES, modelled=training is not None and training.consumer == "graph")
-        evidence = trials.look(jobs, self._pace.least_pairs(QUICK.early))
+        others = max(change, sum(map(self._seconds, self._good(candidates))))
+        evidence = trials.look(jobs, self._pace.least_pairs(QUICK.early), tells_headspace, others)
         self._note_mode(trials)
         if isinstance(evidence, str):
             self._undecided.append(f"the script with stored batches: {evidence.removeprefix('not tried: ')}")
             return
-        speedup = evidence.speedup()
-        self._profile.headspace = headspace_of(interval.mean, speedup) if speedup is not None else None
+        speedup, self._profile.headspace = evidence.speedup(), headspace_of(interval.mean, evidence.comparison())
         if speedup is not None and self._profile.headspace is None:
             self._undecided.append(f"the script with stored batches: undecided: {judge_edit.in_words(speedup)}")
         self.finish()
@@ -549,7 +549,7 @@ class _Verification:
             before_cache = self._is_first_lasting(finding) and any(one.cache is not None for one in waiting)
             best = not self._tried and (reported or promises(finding))
             # The best one is tried whatever else is planned, though no longer than it needs.
-            good = [one for one in waiting if self.can_try(one) and (self._is_reported(one) or promises(one))]
+            good = self._good(waiting)
             others, least = time_for_best(finding, good, self._seconds)
             sure = least if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
             fewest, _ = time_for_best(finding, good, lambda it: self._seconds(it, self._pace.least_pairs(QUICK.early)))
@@ -571,6 +571,10 @@ class _Verification:
                 self._no_help.append(finding)
                 self._note(finding)
         return kept
+
+    def _good(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Those that can be tried and are reported, or are predicted to gain much."""
+        return [one for one in findings if self.can_try(one) and (self._is_reported(one) or promises(one))]
 
     def _note(self, finding: Finding) -> None:
         """Note a change that is no finding: its trial, or why it has none."""
@@ -601,17 +605,14 @@ class _Verification:
         """Seconds that a trial takes: a cache fills, and another pipeline to compare with is started."""
         change = self._jobs.change_of(finding)
         restarts = change is not None and self._jobs.baseline(change.baseline)[0] != self._baseline
-        fill = filling(self._profile, finding.edits).trial_seconds
-        return self._pace.seconds_of(pairs, first=restarts) + fill
+        return self._pace.seconds_of(pairs, first=restarts) + filling(self._profile, finding.edits).trial_seconds
 
     def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
         profile = self._profile
         if overlap.only_overlaps_full_cores(profile, finding) or not is_worth_a_try(finding, kept_of(profile)):
             return False
-        seconds = reserved + filling(self._profile, finding.edits).trial_seconds
-        fits = trials.fits(QUICK.early, seconds)
-        if not fits:
+        if not (fits := trials.fits(QUICK.early, reserved + filling(profile, finding.edits).trial_seconds)):
             self._without_time.append((finding, trials.refusal or self._used_up()))
             self.leave_out(*self._without_time[-1])
         return fits
@@ -693,8 +694,7 @@ class _Verification:
             self._compare_with(trials, change.baseline, makes)
             self._begin(f"{finding.title}: the other mode of dispatch")
             trial = trials.measure(makes.edited(change), proposal_of(finding).compared_as, for_memory=False)
-            found = overlap.as_measured(trial.evidence, other)
-            if found is not None:
+            if (found := overlap.as_measured(trial.evidence, other)) is not None:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)
         self._baseline = "as-it-is"

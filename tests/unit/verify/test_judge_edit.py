@@ -60,6 +60,25 @@ def test_a_gain_is_kept_from_12_pairs_on() -> None:
 
 
 @pytest.mark.parametrize(
+    ("rounds", "before", "status"),
+    [
+        (6, 10, "kept"),
+        (7, 10, "kept"),
+        (7, 12, "unverified"),
+        (10, 12, "kept"),
+        (16, 28, "kept"),
+        (16, 30, "unverified"),
+    ],
+)
+def test_a_planned_look_is_taken_once_also_where_the_pairs_pass_it_at_once(
+    rounds: int, before: int, status: str
+) -> None:
+    """Rounds that seemed disturbed count again as soon as others were as much."""
+    found = judge(evidence(1.5, rounds=rounds), "same", for_memory=False, before=before)
+    assert found.status == status
+
+
+@pytest.mark.parametrize(
     ("speedup", "rounds", "status"), [(9.0, 3, "kept"), (9.0, 2, "unverified"), (1.5, 3, "unverified")]
 )
 def test_a_large_gain_is_kept_from_6_pairs(speedup: float, rounds: int, status: str) -> None:

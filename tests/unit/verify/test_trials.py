@@ -13,11 +13,13 @@ import pytest
 
 from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.statistics import estimate
+from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest, TurnsJob
+from pipeprof.profiles.verify import trials as trials_module
+from pipeprof.profiles.verify.judge_edit import Judgement, judge
 from pipeprof.profiles.verify.plan import (
     IMPORT_SECONDS,
     LONG_TO_MAKE,
@@ -30,7 +32,6 @@ from pipeprof.profiles.verify.plan import (
     too_long,
     turns_of,
 )
-from pipeprof.profiles.verify.stages import headspace_of
 from pipeprof.profiles.verify.trials import NOTHING, Reserved, Trial, Trials, write_into
 
 Recorded = Callable[[str], Profile]
@@ -225,6 +226,23 @@ def test_a_proof_goes_on_to_the_pairs_that_decide_however_many_rounds_are_distur
     )
     assert trial.evidence is not None
     assert (trial.status, trial.evidence.left_out > 7, len(trial.evidence.ratios())) == ("unverified", True, 20)
+
+
+def test_a_look_that_the_pairs_pass_at_once_is_taken_once(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two quiet rounds and six disturbed ones all of them count: 4 pairs become 16."""
+    seen: list[tuple[int, int]] = []
+
+    def judged(evidence: Evidence, semantics: Any, *, before: int = 0, **options: Any) -> Judgement:
+        seen.append((len(evidence.ratios()), before))
+        return judge(evidence, semantics, before=before, **options)
+
+    monkeypatch.setattr(trials_module, "judge", judged)
+    trial, _ = tried(recorded, Workers(speedup=1.5), "alternating", disturbed=range(2, 99))
+    assert (trial.status, seen[-2:]) == ("kept", [(4, 4), (16, 4)])
+    seen.clear()
+    tried(recorded, Workers(speedup=1.04, noise=0.1), "alternating", disturbed=range(2, 99))
+    assert (16, 4) in seen
+    assert [before for _, before in seen] == [0, *(pairs for pairs, _ in seen[:-1])]
 
 
 def test_no_budget_is_named_where_the_peak_fell_once(recorded: Recorded) -> None:
@@ -589,13 +607,3 @@ def test_one_that_is_rejected_is_measured_in_one_mode(recorded: Recorded) -> Non
     workers = Workers(speedup=1.0)
     trial, _ = tried(recorded, workers, "alternating", other=1)
     assert (trial.status, trial.other, set(workers.dispatches)) == ("rejected", None, {None})
-
-
-@pytest.mark.parametrize(
-    ("changes", "share"), [((0.9, 1.33), None), ((0.99, 1.01), 0.0), ((1.9, 2.1), 0.5), ((1.0, 1.2), None)]
-)
-def test_stored_batches_overrule_a_wait_only_on_one_side(changes: tuple[float, float], share: float | None) -> None:
-    speedup = estimate([math.log(changes[place % 2]) for place in range(12)])
-    assert speedup is not None
-    found = headspace_of(20.0, speedup)
-    assert (found and found.share) == (share if share is None else pytest.approx(share, abs=0.01))

@@ -16,6 +16,7 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished, Verdict
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import DataSize
+from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
@@ -184,14 +185,36 @@ def test_why_stored_batches_say_nothing_is_told(run: Any, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(run, "_begin", lambda _: None)
     monkeypatch.setattr(run, "_note_mode", lambda _: None)
-    run._find_headspace(Short())
+    run._find_headspace(Short(), ())
     assert run._profile.headspace is None
     assert run._undecided == ["the script with stored batches: the script finished before enough steps were measured"]
     speedup = Interval(0.3, 0.2, 5, 6)
-    monkeypatch.setattr(Short, "look", lambda *_: SimpleNamespace(speedup=lambda: speedup))
-    run._find_headspace(Short())
+    seen = SimpleNamespace(speedup=lambda: speedup, comparison=lambda: Comparison(speedup))
+    monkeypatch.setattr(Short, "look", lambda *_: seen)
+    run._find_headspace(Short(), ())
     assert run._profile.headspace is None
     assert run._undecided[1].startswith("the script with stored batches: undecided: 1.35× (0.")
+
+
+def test_stored_batches_leave_time_for_every_good_change(
+    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[float] = []
+
+    class Reserving(Trials):
+        def look(self, _jobs: object, pairs: int, tells: object, reserved: float) -> str:
+            assert (pairs, tells) == (6, module.tells_headspace)
+            left.append(reserved)
+            return "not tried"
+
+    monkeypatch.setattr(run, "_begin", lambda _: None)
+    monkeypatch.setattr(run, "_note_mode", lambda _: None)
+    small = proposed("c", 1.05)
+    profile.findings = [reported := proposed("a", 1.05)]
+    for candidates in ([], [small], [reported, small, proposed("b", 1.5), proposed("d", 1.5)]):
+        run._find_headspace(Reserving(), candidates)
+    # At least for an upper bound, or for the best change.
+    assert left == [10.0, 10.0, 30.0]
 
 
 @pytest.mark.parametrize(("limit", "came"), [("cpu", ["a"]), ("serial-stage", ["p", "a"])])
