@@ -28,7 +28,7 @@ from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.progress import Watched
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan
+from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan, with_made
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
@@ -127,7 +127,7 @@ def run_undisturbed(
     if first.exit_code or first.verdict is None or not first.verdict.disturbed or took > budget * AGAIN_SHARE or late:
         return first, budget
     progress.note("other processes used the cores: measuring once more")
-    again = run_sample(settings, writer, progress)
+    again = run_sample(with_made(settings, first), writer, progress)
     if again.exit_code in EXIT_CODES.values():
         # Who ends the second measurement keeps the first.
         first.exit_code = again.exit_code

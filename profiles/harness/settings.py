@@ -318,10 +318,15 @@ def again(settings: RunSettings, profile: Profile) -> RunSettings:
 
 def with_main(settings: RunSettings, profile: Profile) -> RunSettings:
     """Return the settings of further processes of a script, which know its main dataset and what it has written."""
+    return replace(with_made(settings, profile), main=main_place(profile))
+
+
+def with_made(settings: RunSettings, profile: Profile) -> RunSettings:
+    """Return the settings of further processes of a script, which may overwrite what it has written anew."""
     written = profile.training.written if profile.training is not None else []
     # What it only appended to, or changed in part, is still the user's.
     made = [str(Path(one.file).absolute()) for one in written if one.new]
-    return replace(settings, main=main_place(profile), made=[*settings.made, *made])
+    return replace(settings, made=[*settings.made, *made])
 
 
 def main_place(profile: Profile) -> IteratedAt | None:

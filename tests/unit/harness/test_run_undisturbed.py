@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.shared import Training, WrittenFile
 from pipeprof.profiles.harness import harness
+from pipeprof.profiles.harness.settings import RunSettings
 
 TOOK = 10.0
 BUDGET = 100.0
+SETTINGS = RunSettings(ParsedTarget("script", Path("train.py")), made=["/earlier"])
 
 
 def profile(others: float, *, disturbed: bool, exit_code: int = 0) -> SimpleNamespace:
@@ -20,6 +25,7 @@ def profile(others: float, *, disturbed: bool, exit_code: int = 0) -> SimpleName
         verdict=SimpleNamespace(disturbed=disturbed),
         contention=SimpleNamespace(others_cores=others),
         phases=[SimpleNamespace(seconds=TOOK), SimpleNamespace(seconds=None)],
+        training=None,
     )
 
 
@@ -40,6 +46,7 @@ class Measured:
     runs: int = 0
     notes: list[str] = field(default_factory=list)
     written: list[Any] = field(default_factory=list)
+    settings: list[Any] = field(default_factory=list)
 
 
 def measure(
@@ -48,8 +55,8 @@ def measure(
     found, left = Measured(), list(samples)
 
     def run_sample(*given: object) -> SimpleNamespace:
-        assert given[0] == "settings"
         found.runs += 1
+        found.settings.append(given[0])
         return left.pop(0)
 
     def write(kept: SimpleNamespace, *, final: bool) -> None:
@@ -59,7 +66,7 @@ def measure(
     monkeypatch.setattr(harness, "run_sample", run_sample)
     monkeypatch.setattr(harness, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     found.kept, found.budget = harness.run_undisturbed(
-        "settings", SimpleNamespace(write=write), SimpleNamespace(note=found.notes.append), budget=budget, end_at=end_at
+        SETTINGS, SimpleNamespace(write=write), SimpleNamespace(note=found.notes.append), budget=budget, end_at=end_at
     )
     return found
 
@@ -113,3 +120,11 @@ def test_who_ends_the_second_keeps_the_first_with_the_exit_code_of_the_end(monke
     found = measure(monkeypatch, [first, profile(0.0, disturbed=False, exit_code=code)])
     assert found.kept is first
     assert found.kept.exit_code == code
+
+
+def test_the_second_one_may_overwrite_what_the_first_has_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = profile(0.9, disturbed=True)
+    files = [WrittenFile(file=f"/{name}", bytes=1, new=name == "weights") for name in ("weights", "log")]
+    first.training = Training(written=files)
+    found = measure(monkeypatch, [first, QUIET])
+    assert [settings.made for settings in found.settings] == [["/earlier"], ["/earlier", "/weights"]]
