@@ -9,6 +9,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from pipeprof.pipelines.static.edit.apply import apply_to_source
 from pipeprof.pipelines.static.edit.chain import DatasetReader, reader_after, returns_of
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.pipelines.static.written_calls import parsed
+from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.describe_function import ask_for_graph
@@ -81,8 +83,8 @@ def edited_source(
     """
     target, stages = settings.target, profile.stages or ()
     try:
-        made = target.function or _reader_of(text, target.path.name, stages)
-        after, shown = in_text(text, made, stages, steps), _of_pipeline(steps)
+        shown = _of_pipeline(steps)
+        after = _text_after(target, text, stages, shown)
     except CannotEditSourceError as error:
         return EditedSource(None, str(error))
     documents = [[json.dumps(to_document(edit)) for edit in step] for step in shown]
@@ -109,6 +111,24 @@ def edited_source(
     if not same or planned.element != written.element:
         return EditedSource(None, "the edited text gives another graph than the plan")
     return EditedSource(after)
+
+
+def _text_after(
+    target: ParsedTarget, text: str, stages: Sequence[Stage], steps: Sequence[Sequence[PipelineEdit]]
+) -> str:
+    """Make edits in the calls of the target's function; those of functions that it calls, if they show the last stage.
+
+    Raises:
+        CannotEditSourceError: Neither shows where an edit belongs; the message is about the target's function.
+    """
+    if target.function is None:
+        return in_text(text, _reader_of(text, target.path.name, stages), stages, steps)
+    try:
+        return in_text(text, target.function, stages, steps)
+    except CannotEditSourceError:
+        with suppress(CannotEditSourceError):
+            return in_text(text, _reader_of(text, target.path.name, stages), stages, steps)
+        raise
 
 
 def _reader_of(text: str, file: str, stages: Iterable[Stage]) -> DatasetReader:

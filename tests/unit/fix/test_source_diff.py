@@ -101,6 +101,21 @@ def settings_of(profile: Profile) -> RunSettings:
     return RunSettings(parse_target(profile.target.text, scripts=True))
 
 
+def test_calls_in_a_function_that_the_targets_function_calls(
+    run_of: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_diff, "ask_for_graph", lambda _: GraphAnswer(packed(graph(2)), "int64"))
+    text = "def parsed(ds):\n    return ds.map(parse)\n\n\ndef make():\n    return parsed(numbers())\n"
+    profile = run_of()
+    place = Location(file="train.py", line=2, column=15, call="map")
+    profile.stages = [STAGES[0], STAGES[1].model_copy(update={"location": place})]
+    found = edited_source(settings_of(profile), profile, text, [[PARALLEL]])
+    assert found.text == text.replace("parse)", "parse, num_parallel_calls=2)")
+    several = text + "\n\ntest = parsed(others())\n"
+    found = edited_source(settings_of(profile), profile, several, [[PARALLEL]])
+    assert (found.text, found.reason) == (None, "the calls in make are not the stages of its pipeline")
+
+
 @pytest.fixture
 def of_script(run_of: Callable[..., Profile], tmp_path: Path) -> Profile:
     """A profile of a script, with a finding."""
