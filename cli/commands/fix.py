@@ -131,7 +131,12 @@ def _take(
     profile.command = ["pipeprof", *sys.argv[1:]]
     profile.fix = taken(change.finding, change.edits, start)
     writer = make_writer(parsed, loaded, report[0])
-    _add_python_diff(profile, chosen, report[0])
+    if profile.fix.status == "fixed" and change.finding.diff is not None:
+        profile.fix.diff = change.finding.diff
+    elif parsed.kind != "script" or _wants_patch(report[0]):
+        if parsed.kind == "script":
+            streams.say(f"pipeprof: note: {parsed} is started twice, until its dataset is there, to check the diff")
+        _add_python_diff(profile, chosen, report[0])
     writer.write(profile, final=True)
     if profile.fix.status != "fixed":
         streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
@@ -185,6 +190,7 @@ def _search(
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
     from pipeprof.profiles.fix.fix import fix as search
+    from pipeprof.profiles.harness.settings import with_made
 
     try:
         search(
@@ -199,7 +205,7 @@ def _search(
             convert_to=convert_to,
             earlier=earlier,
         )
-        _add_python_diff(profile, run.settings, outputs)
+        _add_python_diff(profile, with_made(run.settings, profile), outputs)
     finally:
         run.writer.write(profile, final=True)
 
@@ -255,6 +261,10 @@ def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
     return reread
 
 
+def _wants_patch(outputs: Outputs) -> bool:
+    return outputs.stdout == "patch" or any(kind == "patch" for _, kind in outputs.files)
+
+
 def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) -> None:
     """Add the diff of a Python file: the changes in its calls, else the plan applied, where that can be written."""
     found, parsed = profile.fix, settings.target
@@ -267,7 +277,6 @@ def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) 
     from pipeprof.profiles.document.findings import edits_in
     from pipeprof.profiles.fix.source_diff import edited_source, text_as_measured, with_plan
 
-    wants_patch = outputs.stdout == "patch" or any(kind == "patch" for _, kind in outputs.files)
     try:
         before = text_as_measured(parsed.path, profile.target.sha256)
     except CannotEditSourceError as error:
@@ -283,7 +292,7 @@ def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) 
         found.diff_applies_plan = after is not None
     if after is not None:
         found.diff = unified(before, after, str(parsed.path))
-    if edited.text is not None or not wants_patch:
+    if edited.text is not None or not _wants_patch(outputs):
         return
     if function is None:
         streams.say(f"pipeprof: note: no diff of {parsed.path.name}: {edited.reason}; a plan has the changes")

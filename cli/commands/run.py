@@ -298,6 +298,7 @@ def verify_findings(
 ) -> None:
     """Try what the findings propose, or only a change of an earlier run."""
     from pipeprof.profiles.fix.source_diff import add_diffs
+    from pipeprof.profiles.harness.settings import with_made
     from pipeprof.profiles.verify.verify import verify
 
     try:
@@ -313,7 +314,9 @@ def verify_findings(
             only=only.finding if only is not None else None,
         )
         if not profile.exit_code:
-            add_diffs(profile, run.settings, lambda words: run.progress.phase(words, None), run.end_at)
+            add_diffs(
+                profile, with_made(run.settings, profile), lambda words: run.progress.phase(words, None), run.end_at
+            )
     finally:
         run.writer.write(profile, final=True)
 

@@ -77,16 +77,16 @@ class Files:
     Args:
         plan: The proven changes as a plan; None where no plan can hold them.
         number: The finding that the plan is of; None for all changes of a search.
+        use: What makes the changes with it: a call, or a command.
     """
 
-    def __init__(self, plan: str | None = None, number: int | None = None) -> None:
-        self._plan, self._number = plan, number
+    def __init__(self, plan: str | None = None, number: int | None = None, use: str = "") -> None:
+        self._plan, self._number, self._use = plan, number, use
 
     def of_finding(self, number: int | None, idents: Idents) -> Iterator[Snippet]:
         """The plan, if it is that of this finding."""
         if self._plan is not None and number == self._number:
-            label = 'The plan, for dataset = pipeprof.apply(dataset, "fast.plan.json")'
-            yield Snippet(idents.of("plan"), label, self._plan, "fast.plan.json", folded=True)
+            yield Snippet(idents.of("plan"), f"The plan, for {self._use}", self._plan, "fast.plan.json", folded=True)
 
 
 def _card(

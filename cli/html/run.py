@@ -14,12 +14,14 @@ from pipeprof.cli.html.parts import Fold, Group, Headline, Idents, Note, Page, P
 from pipeprof.cli.html.stages import stage_graph
 from pipeprof.cli.html.steps import before_and_after, gaps, over_time, spread
 from pipeprof.cli.report.findings import is_of_stages
+from pipeprof.cli.report.fix import exec_command
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import list_warnings, select_warnings
 from pipeprof.cli.report.report import SECTIONS, build_verdict
 from pipeprof.cli.report.steps import rate_over_time
 from pipeprof.cli.text.blocks import Block, Heading, KeyValue, Prose, with_texts
 from pipeprof.cli.text.units import seconds
+from pipeprof.pipelines.edits.plan import apply_call
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.wording import ratio_text, significant, span_text
 
@@ -51,7 +53,10 @@ def run_page(profile: Profile, saved: str | None, plan: str | None, number: int 
     # A run may have done what was asked, with a warning.
     wrong = "What went wrong" if profile.errors or profile.exit_code else "Warnings"
     errors = [Section(idents.of("errors"), wrong, _errors(profile, idents))]
-    to_change = [Section(idents.of("fix"), *_to_change(profile, Files(plan, number), idents))]
+    name = "fast.plan.json"
+    script = profile.target.kind == "script"
+    use = exec_command(profile, name) if script else f"dataset = {apply_call('dataset', name)}"
+    to_change = [Section(idents.of("fix"), *_to_change(profile, Files(plan, number, use), idents))]
     measured = [
         Section(idents.of("steps"), "Steps", list(over_time(profile)), _rates(profile)),
         Section(idents.of("pipeline"), "Pipeline", _graph(profile, idents)),

@@ -362,11 +362,15 @@ def _next_of_script(profile: Profile, plan: str, saved: str | None) -> Iterator[
     if "--rerun" not in profile.command:
         line = rerun(profile, command="fix", rerun=True)
         yield Command("Next", line or "", width=_KEY, note="proves it in the training itself")
-    words = ["pipeprof", "exec", "--plan", plan, profile.target.text]
-    tail = ["--", *profile.target.script_arguments] if profile.target.script_arguments else []
     label = "Next" if "--rerun" in profile.command else "or"
     yield Command(label, f"pipeprof show {saved or 'PROFILE'} --out {plan}", width=_KEY, note="writes the plan")
-    yield Command("then", shlex.join([*words, *tail]), width=_KEY, note="trains with it")
+    yield Command("then", exec_command(profile, plan), width=_KEY, note="trains with it")
+
+
+def exec_command(profile: Profile, plan: str) -> str:
+    """The command that trains with a plan, as the measured script was started."""
+    tail = ["--", *profile.target.script_arguments] if profile.target.script_arguments else []
+    return shlex.join(["pipeprof", "exec", "--plan", plan, profile.target.text, *tail])
 
 
 def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:

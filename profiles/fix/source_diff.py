@@ -26,7 +26,7 @@ from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.describe_function import ask_for_graph
-from pipeprof.profiles.harness.settings import RunSettings, job_of, plan, with_main
+from pipeprof.profiles.harness.settings import RunSettings, job_of, main_place, plan
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, ScriptGraphJob, unpacked
 
 MOST_DIFFS = 3
@@ -80,6 +80,10 @@ def edited_source(
     """Make steps of edits in the text of a Python target, and compare with its edited graph.
 
     A function is called for that; a script runs until it is about to iterate its main dataset.
+
+    Args:
+        settings: Those of the target, with the files that a script may overwrite.
+        profile: Of the target; it may come from somebody else.
     """
     target, stages = settings.target, profile.stages or ()
     try:
@@ -90,7 +94,7 @@ def edited_source(
     documents = [[json.dumps(to_document(edit)) for edit in step] for step in shown]
     asked: list[GraphJob | ScriptGraphJob]
     if target.function is None:
-        chosen = with_main(settings, profile)
+        chosen = replace(settings, main=main_place(profile))
         job = job_of(chosen, plan(chosen), {}, memory_limit=None)
         main, own = job.main, str(target.path.absolute())
         if main is not None and main.file == own:

@@ -307,18 +307,13 @@ def again(settings: RunSettings, profile: Profile) -> RunSettings:
         ProfileError: They are not to train, and the profile does not tell how long a step takes: with the wait of the
             training unknown, its interval without the fetch is no step.
     """
-    training = profile.training
-    if training is None or main_place(profile) is None:
+    training, place = profile.training, main_place(profile)
+    if training is None or place is None:
         return settings
     if not settings.rerun and training.wait is None:
         raise ProfileError(f"how long a step of the training takes is not known: {training.unknown or 'no wait'}")
     replayed = {} if settings.rerun else step_of(profile.model_dump(mode="json"), "the run")
-    return replace(with_main(settings, profile), replayed=replayed)
-
-
-def with_main(settings: RunSettings, profile: Profile) -> RunSettings:
-    """Return the settings of further processes of a script, which know its main dataset and what it has written."""
-    return replace(with_made(settings, profile), main=main_place(profile))
+    return replace(with_made(settings, profile), main=place, replayed=replayed)
 
 
 def with_made(settings: RunSettings, profile: Profile) -> RunSettings:
@@ -326,7 +321,7 @@ def with_made(settings: RunSettings, profile: Profile) -> RunSettings:
     written = profile.training.written if profile.training is not None else []
     # What it only appended to, or changed in part, is still the user's.
     made = [str(Path(one.file).absolute()) for one in written if one.new]
-    return replace(settings, made=[*settings.made, *made])
+    return replace(settings, made=[*settings.made, *made]) if made else settings
 
 
 def main_place(profile: Profile) -> IteratedAt | None:

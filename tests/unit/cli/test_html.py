@@ -478,7 +478,9 @@ def test_a_plan_is_in_the_page_of_a_redacted_profile_unless_it_would_have_to_be_
     profile = proven()
     (tmp_path / "profile.json").write_bytes(encode(profile))
     assert pipeprof("show", "profile.json", "--out", "report.html").code == 0
-    assert 'download="fast.plan.json"' in (tmp_path / "report.html").read_text()
+    text = (tmp_path / "report.html").read_text()
+    assert 'download="fast.plan.json"' in text
+    assert "The plan, for dataset = pipeprof.apply(dataset, &#34;fast.plan.json&#34;)" in text
     edit = (profile.findings or [])[0].documents[0]
     edit.__pydantic_extra__ = {**(edit.__pydantic_extra__ or {}), "stage": f"{Path.home()}/private"}
     (tmp_path / "profile.json").write_bytes(encode(profile))
@@ -486,6 +488,17 @@ def test_a_plan_is_in_the_page_of_a_redacted_profile_unless_it_would_have_to_be_
     text = (tmp_path / "report.html").read_text()
     assert f"{Path.home()}/private" not in text
     assert 'download="fast.plan.json"' not in text
+
+
+def test_the_plan_of_a_script_is_for_a_command_with_its_arguments(pipeprof: Pipeprof, tmp_path: Path) -> None:
+    from pipeprof.profiles.document.store import encode
+
+    profile = proven()
+    profile.target.kind, profile.target.text, profile.target.script_arguments = "script", "train.py", ["--epochs", "3"]
+    (tmp_path / "profile.json").write_bytes(encode(profile))
+    assert pipeprof("show", "profile.json", "--out", "report.html").code == 0
+    text = (tmp_path / "report.html").read_text()
+    assert "The plan, for pipeprof exec --plan fast.plan.json train.py -- --epochs 3" in text
 
 
 def test_both_themes_have_the_same_colours() -> None:

@@ -23,6 +23,7 @@ from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.fix.fix import _Fixing
+from pipeprof.profiles.fix.source_diff import EditedSource
 from pipeprof.profiles.harness.harness import target_of
 from pipeprof.profiles.harness.settings import RunSettings, again, main_place, plan
 from pipeprof.profiles.protocol.job import IteratedAt, StepJob
@@ -182,24 +183,34 @@ def test_fix_writes_the_plan_of_a_change_without_a_run(
 
 
 @pytest.mark.parametrize("patch", [True, False])
-def test_no_function_of_a_script_is_called_unless_a_patch_is_wanted(
+def test_a_script_is_not_started_for_the_diff_of_a_change_unless_a_patch_is_wanted(
     pipeprof: Pipeprof, profile: Profile, monkeypatch: pytest.MonkeyPatch, *, patch: bool
 ) -> None:
-    # The training itself makes all stages: it is never called.
-    lines = [stage.location.line for stage in profile.stages or () if stage.location is not None]
-    text = "\n".join(
-        ["def main():", *["    model.fit(data())"] * max(lines), "if __name__ == '__main__':", "    main()"]
-    )
-    Path("train.py").write_text(f"{text}\n")
-    parsed, _ = load_target("train.py", Changes(), no_python=False, scripts=True)
-    profile.target = target_of(RunSettings(parsed, script_args=("loop",)))
     Path(SAVED).write_text(profile.model_dump_json())
     asked: list[object] = []
-    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.ask_for_graph", asked.append)
+
+    def edited_source(settings: RunSettings, *_: object) -> EditedSource:
+        asked.append(settings.script_args)
+        return EditedSource(TEXT.replace("data()", "data().cache()"))
+
+    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", edited_source)
     out = ["--out", "fast.patch"] if patch else []
     found = pipeprof("fix", "train.py", "--change", "1", "--out", "fast.plan.json", *out, "--", "loop")
-    assert (found.code, asked) == (0, [])
-    assert ("note: no diff: " in found.err) is patch
+    assert (found.code, asked) == (0, [["loop"]] if patch else [])
+    said = "note: train.py is started twice, until its dataset is there, to check the diff\n"
+    assert (said in found.err) is patch
+    assert Path("fast.patch").exists() is patch
+
+
+def test_a_change_keeps_the_diff_that_its_run_has_made(
+    pipeprof: Pipeprof, profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (kept,) = profile.findings or []
+    kept.diff = "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-a\n+b\n"
+    Path(SAVED).write_text(profile.model_dump_json())
+    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", lambda *_: pytest.fail("it is known"))
+    assert pipeprof("fix", "train.py", "--change", "1", "--out", "fast.patch", "--", "loop").code == 0
+    assert Path("fast.patch").read_text() == kept.diff
 
 
 def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:

@@ -149,7 +149,8 @@ def test_a_script_is_run_until_its_dataset_is_there(
     assert (planned.text, len(planned.steps or ()), written.text, written.steps) == (None, 2, found.text, None)
     file = str(tmp_path / "train.py")
     assert [job.job.main for job in asked] == [IteratedAt(file, line, "loop") for line in (4, 5)]
-    assert [[Path(one).name for one in job.job.made] for job in asked] == [["new"], ["new"]]
+    # The profile may come from somebody else: what it has written is no permission.
+    assert [job.job.made for job in asked] == [[], []]
 
 
 def test_a_script_whose_lines_do_not_show_its_stages_has_no_diff(of_script: Profile) -> None:
