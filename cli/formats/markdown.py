@@ -30,6 +30,8 @@ _LIVE = re.compile(
     re.IGNORECASE,
 )
 """Texts that GitHub turns into links or notifications: mentions, issues, addresses of the web and of mail."""
+_SPANS = re.compile(r"(?<![`\\\w])`(?! )([^`|]+)(?<! )`(?![`\w])")
+"""Code between words. A cell of a table would end at a `|` of it."""
 _BREAK = "&#8203;"
 """A space of no width: the text reads as before, and GitHub sees two words; a backslash would not stop mentions."""
 
@@ -67,7 +69,12 @@ def _parts(block: Block) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    return _LIVE.sub(rf"\g<0>{_BREAK}", visible(text).replace("\n", " ").translate(_SPECIAL))
+    shown = visible(text).replace("\n", " ")
+    return "".join(f"`{part}`" if number % 2 else _escaped(part) for number, part in enumerate(_SPANS.split(shown)))
+
+
+def _escaped(text: str) -> str:
+    return _LIVE.sub(rf"\g<0>{_BREAK}", text.translate(_SPECIAL))
 
 
 def _line(line: Line) -> str:

@@ -395,6 +395,9 @@ def test_all_texts_of_blocks_change_and_no_layout() -> None:
         ("fixes #12, o/r#5 and GH-3", r"fixes \#&#8203;12, o/r\#&#8203;5 and GH-&#8203;3"),
         ("&commat;octocat & co", r"\&commat;octocat \& co"),
         ("a: b, 1 @ 2, c://", "a: b, 1 @ 2, c:&#8203;//"),
+        ("set `num_calls=*`, not `<b>@o`", "set `num_calls=*`, not `<b>@o`"),
+        ("`a|b`, a ` and ``c``, x`y`z", r"\`a\|b\`, a \` and \`\`c\`\`, x\`y\`z"),
+        (r"\`<b>` and <b>`", r"\\\`\<b\>\` and \<b\>\`"),
     ],
 )
 def test_texts_of_users_are_not_live_in_markdown(text: str, written: str) -> None:
