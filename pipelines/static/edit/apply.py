@@ -256,7 +256,7 @@ def _in_given(layout: PythonLayout, function: DatasetBlock, given: MethodCall, p
 
 
 def _in_new(layout: PythonLayout, function: DatasetBlock, path: str, value: str, tensorflow: str) -> str:
-    used = {node.id for one in function.body for node in ast.walk(one) if isinstance(node, ast.Name)}
+    used = {node.id for node in ast.walk(function.tree) if isinstance(node, ast.Name)}
     used |= {argument.arg for argument in ast.walk(function.tree) if isinstance(argument, ast.arg)}
     name = next((one for one in _NAMES if one not in used), None)
     start = layout.start(function.last)
@@ -397,16 +397,17 @@ class _Source(EditedLines[_Call]):
 
     def put(self, at: Path, index: int, item: _Call) -> None:
         if item.before:
-            target = self._call(at, index)
+            target = self._own_call(at, index)
             text = with_lines_before(self.text, target, item.text) if item.whole else None
             self.text = text if text is not None else with_text_before(self.text, target, _as_call(item))
         elif index == 1:
             line = self._line(at)
             if not self.lines[at][0].shown:
                 raise _cannot(".".join(map(str, (*at, _SOURCE))), f"is not made in {self._name}")
+            self._refuse_shared((*at, _SOURCE), shared=line.shared)
             self.text = with_call(self.text, line.source, line.source_statement, _as_call(item).decode())
         else:
-            target = self._call(at, index - 1)
+            target = self._own_call(at, index - 1)
             text = with_lines_after(self.text, target, item.text) if item.whole else None
             if text is None:
                 text = with_call(self.text, target.node, target.statement, _as_call(item).decode())
@@ -414,7 +415,7 @@ class _Source(EditedLines[_Call]):
         super().put(at, index, item)
 
     def take(self, at: Path, index: int) -> _Call:
-        text, taken, whole = without_call(self.text, self._call(at, index))
+        text, taken, whole = without_call(self.text, self._own_call(at, index))
         item = super().take(at, index)
         self.text, item.text, item.whole = text, taken, whole
         return item
@@ -427,9 +428,13 @@ class _Source(EditedLines[_Call]):
     def set_argument(self, item: _Call, edit: SetArgument) -> None:
         del item
         at, index = self.find(edit.stage)
-        self.text = with_argument(self.text, self._call(at, index), edit.argument, self._python(edit.value))
+        call = self._call(at, index) if edit.argument == "num_parallel_calls" else self._own_call(at, index)
+        self.text = with_argument(self.text, call, edit.argument, self._python(edit.value))
 
     def set_option(self, edit: SetOption) -> None:
+        line = self._line(())
+        if edit.path == "deterministic":
+            self._refuse_shared(self.lines[()][-1].path, shared=line.calls[-1].shared if line.calls else line.shared)
         self.text = with_option(self.text, self._read(), edit.path, self._python(edit.value), self._tf())
 
     def on_batches(self, item: _Call, batch: _Call, edit: VectoriseMap) -> None:
@@ -437,7 +442,7 @@ class _Source(EditedLines[_Call]):
         if traits(batch.op).pads:
             raise _cannot(edit.batch, "pads rows of different lengths, for which tf.vectorized_map has no form")
         at, index = self.find(edit.stage)
-        call = self._call(at, index)
+        call = self._own_call(at, index)
         name = traits(item.op).function
         given = call.node.args[0] if call.node.args else None
         given = given or next((keyword.value for keyword in call.node.keywords if keyword.arg == name), None)
@@ -468,6 +473,16 @@ class _Source(EditedLines[_Call]):
             address = ".".join(map(str, line[index].path or (line[index].op,)))
             raise _cannot(address, f"is not one of the calls in {self._name}")
         return self._line(at).calls[index - len(line)]
+
+    def _own_call(self, at: Path, index: int) -> MethodCall:
+        """The call of a stage, whose elements nothing but this pipeline reads."""
+        call = self._call(at, index)
+        self._refuse_shared(self.lines[at][index].path, shared=call.shared)
+        return call
+
+    def _refuse_shared(self, path: Path | None, *, shared: bool) -> None:
+        if shared:
+            raise _cannot(".".join(map(str, path or ("it",))), f"is a part of another dataset of {self._name} as well")
 
     def _python(self, value: Any) -> str:
         """A value as this text writes it."""

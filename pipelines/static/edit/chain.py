@@ -17,12 +17,17 @@ OPTIONS = "with_options"
 
 @dataclass(frozen=True)
 class MethodCall:
-    """A call of a dataset's method that makes a stage."""
+    """A call of a dataset's method that makes a stage.
+
+    Attributes:
+        shared: Whether something else may read the dataset that it gives, or one that is made of it.
+    """
 
     op: str
     node: ast.Call
     receiver: ast.expr
     statement: ast.stmt
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class CallLine:
     Attributes:
         source: The expression before the first of them, where it is one of the function.
         calls: In the order of the data.
+        shared: Whether something else may read what the source gives, or a dataset that is made of it.
     """
 
     source: ast.expr
@@ -39,6 +45,7 @@ class CallLine:
     calls: tuple[MethodCall, ...]
     options: tuple[MethodCall, ...] = ()
     inputs: tuple[CallLine, ...] = ()
+    shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ class DatasetReader:
     """Where a file reads the dataset that its calls have made, which edits before that leave as it is.
 
     Attributes:
+        several: Whether the calls make several datasets, in a loop that keeps them.
         path: Fields from the module to the statement or expression; indices of statements count from the end.
         variable: Name of the dataset there; None where the expression itself makes it.
         where: The function with the calls, else the file, for messages.
@@ -70,6 +78,7 @@ class DatasetReader:
     path: tuple[tuple[str, int | None], ...]
     variable: str | None
     where: str
+    several: bool = False
 
 
 def read_function(text: str, name: str) -> DatasetBlock:
@@ -127,6 +136,7 @@ def reader_after(text: str, file: str, line: int, column: int | None, call: str)
         if isinstance(statement, _REPEATED):
             raise CannotEditSourceError(f"line {line} of {file} may make several datasets")
     where = _only_caller(tree, statement, parents) or file
+    in_loop = _is_in_loop(statement, parents)
     match statement:
         case (
             ast.Assign(targets=[ast.Name(id=variable)], value=value)
@@ -136,8 +146,10 @@ def reader_after(text: str, file: str, line: int, column: int | None, call: str)
             following = [one for one in block[place + 1 :] if not isinstance(one, _DEFINITIONS)]
             if not following:
                 raise CannotEditSourceError(f"nothing in {where} reads {variable} after line {line}")
-            return DatasetReader(_path(following[0], parents), variable, where)
-    return DatasetReader(_path(node, parents), None, where)
+            reads = (one for later in block[place + 1 :] for one in ast.walk(later) if _names(one, variable))
+            kept = in_loop and any(_keeps(parents[id(one)][0]) for one in reads)
+            return DatasetReader(_path(following[0], parents), variable, where, kept)
+    return DatasetReader(_path(node, parents), None, where, in_loop and _keeps(parents[id(node)][0]))
 
 
 def read_block(text: str, reader: DatasetReader) -> DatasetBlock:
@@ -158,7 +170,7 @@ def read_block(text: str, reader: DatasetReader) -> DatasetBlock:
     if statement is None:
         raise CannotEditSourceError(f"the calls in {reader.where} could not be followed")
     value = ast.Name(reader.variable, ast.Load()) if reader.variable is not None else node
-    return DatasetBlock(block, tree, statement, value, _line(value, statement, block))
+    return DatasetBlock(block, tree, statement, value, _line(value, statement, block, shared=reader.several))
 
 
 _Parents: TypeAlias = "Mapping[int, tuple[ast.AST, str, int | None]]"
@@ -173,7 +185,7 @@ def _parsed(text: str) -> ast.Module:
         raise CannotEditSourceError(f"the file is not valid Python: {error}") from None
 
 
-def _parents(tree: ast.Module) -> _Parents:
+def _parents(tree: ast.AST) -> _Parents:
     """Each node's parent, and the field and index that it has there; indices of statements count from the end."""
     found: dict[int, tuple[ast.AST, str, int | None]] = {}
     for node in ast.walk(tree):
@@ -206,6 +218,27 @@ def _method_on(node: ast.AST, parents: _Parents) -> ast.AST | None:
         return None
     call = parents[id(attribute)][0]
     return call if isinstance(call, ast.Call) and call.func is attribute else None
+
+
+def _is_in_loop(node: ast.AST, parents: _Parents) -> bool:
+    """Whether a statement is one of a loop's body, in its function or file."""
+    while id(node) in parents:
+        inner, (node, field, _) = node, parents[id(node)]
+        if isinstance(node, ast.For | ast.AsyncFor | ast.While) and field == "body" and isinstance(inner, ast.stmt):
+            return True
+        if isinstance(node, _DEFINITIONS):
+            return False
+    return False
+
+
+def _keeps(reader: ast.AST) -> bool:
+    """Whether a dataset is kept by what reads it."""
+    match reader:
+        case ast.Assign() | ast.AnnAssign() | ast.Tuple() | ast.List() | ast.Dict() | ast.Set() | ast.Yield():
+            return True
+        case ast.Call(func=ast.Attribute(attr="append" | "extend" | "add" | "setdefault" | "update")):
+            return True
+    return False
 
 
 def _only_caller(tree: ast.Module, node: ast.AST, parents: _Parents) -> str | None:
@@ -250,7 +283,7 @@ def returns_of(function: ast.FunctionDef) -> Iterator[ast.Return]:
             left.extend(ast.iter_child_nodes(node))
 
 
-def _line(value: ast.expr, statement: ast.stmt, body: Sequence[ast.stmt]) -> CallLine:
+def _line(value: ast.expr, statement: ast.stmt, body: Sequence[ast.stmt], *, shared: bool = False) -> CallLine:
     """Follow an expression back to the source of its pipeline."""
     calls: list[MethodCall] = []
     options: list[MethodCall] = []
@@ -260,9 +293,10 @@ def _line(value: ast.expr, statement: ast.stmt, body: Sequence[ast.stmt]) -> Cal
                 bound = _bound(value.id, statement, body)
                 if bound is None:
                     break
+                shared = shared or _has_other_readers(value.id, bound[1], body)
                 value, statement = bound
             case ast.Call(func=ast.Attribute(value=receiver, attr=method)) if not _is_class(receiver):
-                found = MethodCall(method, value, receiver, statement)
+                found = MethodCall(method, value, receiver, statement, shared)
                 if method == OPTIONS:
                     options.append(found)
                 elif method in STAGES and not traits(method).opaque:
@@ -272,10 +306,11 @@ def _line(value: ast.expr, statement: ast.stmt, body: Sequence[ast.stmt]) -> Cal
                 value = receiver
             case _:
                 break
-    return CallLine(value, statement, tuple(reversed(calls)), tuple(reversed(options)), _inputs(value, statement, body))
+    inputs = _inputs(value, statement, body, shared=shared)
+    return CallLine(value, statement, tuple(reversed(calls)), tuple(reversed(options)), inputs, shared)
 
 
-def _inputs(source: ast.expr, statement: ast.stmt, body: Sequence[ast.stmt]) -> tuple[CallLine, ...]:
+def _inputs(source: ast.expr, statement: ast.stmt, body: Sequence[ast.stmt], *, shared: bool) -> tuple[CallLine, ...]:
     """The lines that a source combines in their order: arguments of its own, or the parts of a tuple or a list."""
     match source:
         case ast.Call(func=ast.Attribute(attr=op), args=[*given], keywords=[]) if (
@@ -287,7 +322,7 @@ def _inputs(source: ast.expr, statement: ast.stmt, body: Sequence[ast.stmt]) -> 
                 case _:
                     parts = given
             if not any(isinstance(part, ast.Starred | ast.Dict) for part in parts):
-                return tuple(_line(part, statement, body) for part in parts)
+                return tuple(_line(part, statement, body, shared=shared) for part in parts)
     return ()
 
 
@@ -303,6 +338,41 @@ def _bound(name: str, statement: ast.stmt, body: Sequence[ast.stmt]) -> tuple[as
         if _binds(before, name):
             return None
     return None
+
+
+_LOOKS = frozenset({"print", "len", "type", "iter", "next", "repr", "str"})
+"""Functions that make nothing of a dataset."""
+
+
+def _has_other_readers(name: str, bound: ast.stmt, body: Sequence[ast.stmt]) -> bool:
+    """Whether a dataset's name is read in more than one place until it gets another value."""
+    reads = 0
+    for statement in body[body.index(bound) + 1 :]:
+        parents = _parents(statement)
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
+                reads += not _is_look(parents[id(node)][0])
+        if _rebinds(statement, name):
+            break
+    return reads > 1
+
+
+def _is_look(reader: ast.AST) -> bool:
+    """Whether an expression makes nothing of the dataset that it reads."""
+    match reader:
+        case ast.Attribute(attr=method):
+            return method not in STAGES and method != OPTIONS
+        case ast.Call(func=ast.Name(id=function)):
+            return function in _LOOKS
+    return False
+
+
+def _rebinds(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement always gives a name another value."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=found)]) | ast.AnnAssign(target=ast.Name(id=found)):
+            return found == name
+    return False
 
 
 def _binds(node: ast.AST, name: str) -> bool:

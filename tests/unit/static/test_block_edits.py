@@ -6,7 +6,7 @@ import difflib
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.static.edit.apply import apply_to_source
 from pipeprof.pipelines.static.edit.chain import reader_after
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
@@ -127,3 +127,57 @@ def test_what_the_text_does_not_show_is_refused(text: str, reason: str) -> None:
 def test_a_call_that_is_no_stage_of_the_pipeline_is_refused() -> None:
     with pytest.raises(CannotEditSourceError, match=r"the calls in train\.py are not the stages of its pipeline"):
         changed("train = numbers().repeat(4)\nfit(train)\n", PREFETCH, call="repeat")
+
+
+SPLIT = """\
+base = tf.data.Dataset.range(9).map(parse)
+held_out = base.take(3)
+train = base.batch(4)
+print(len(train), train.element_spec)
+fit(train, held_out)
+"""
+SPLITS = """\
+made = {}
+for split in ("train", "test"):
+    ds = tf.data.Dataset.range(9).map(parse)
+    ds = ds.batch(4)
+    made[split] = ds
+fit(made["train"], made["test"])
+"""
+FOLDS = """\
+for fold in range(3):
+    ds = tf.data.Dataset.range(9).map(parse).batch(4)
+    fit(ds)
+"""
+CACHE = InsertStage("cache", {}, "stages.0")
+UNORDERED = SetOption("deterministic", value=False)
+
+
+def test_what_another_dataset_is_made_of_as_well_gets_no_other_elements() -> None:
+    assert changed(SPLIT, PARALLEL)[-1].endswith(".map(parse, num_parallel_calls=2)")
+    assert changed(SPLIT, PREFETCH) == ["+ train = train.prefetch(1)"]
+    edits: list[PipelineEdit] = [CACHE, MoveStage("stages.1", "batch", "stages.0")]
+    edits.append(SetArgument("stages.0", "map", "deterministic", value=False))
+    for edit in edits:
+        with pytest.raises(CannotEditSourceError, match=r"stages\.0 is a part of another dataset of train\.py as well"):
+            changed(SPLIT, edit)
+    both = SPLIT.replace("base.take", "train.take").replace("held_out = train.take(3)\n", "")
+    both = both.replace("print(", "held_out = train.take(3)\nprint(")
+    assert changed(both, SetOption("threading.private_threadpool_size", 4))
+    edits = [PREFETCH, UNORDERED]
+    for edit in edits:
+        with pytest.raises(CannotEditSourceError, match=r"stages\.1 is a part of another dataset"):
+            changed(both, edit)
+
+
+def test_a_loop_that_makes_several_datasets() -> None:
+    assert changed(SPLITS, PARALLEL)
+    for text in (SPLITS, SPLITS.replace("made[split] = ds", "made.append(ds)")):
+        with pytest.raises(CannotEditSourceError, match=r"stages\.0 is a part of another dataset"):
+            changed(text, CACHE)
+    assert changed(FOLDS, CACHE, UNORDERED)
+
+
+def test_a_name_of_the_file_stays() -> None:
+    text = f"options = parse()\n{FOLDS}print(options)\n"
+    assert "+     pipeline_options = tf.data.Options()" in changed(text, UNORDERED)
