@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
 import json
 import time
@@ -19,7 +18,7 @@ from pipeprof.pipelines.from_python.compare import differences
 from pipeprof.pipelines.ops.traits import STAGES
 from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.static.edit.apply import apply_to_source
-from pipeprof.pipelines.static.edit.chain import DatasetReader, reader_after, returns_of
+from pipeprof.pipelines.static.edit.chain import DatasetReader, line_after, reader_after, returns_of
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.pipelines.static.written_calls import parsed
 from pipeprof.pipelines.target.target import ParsedTarget
@@ -97,8 +96,13 @@ def edited_source(
         chosen = replace(settings, main=main_place(profile))
         job = job_of(chosen, plan(chosen), {}, memory_limit=None)
         main, own = job.main, str(target.path.absolute())
-        if main is not None and main.file == own:
-            job = replace(job, main=replace(main, line=_line_in(after, text, main.line)))
+        if main is None:
+            return EditedSource(None, "the run has not seen where the script iterates its main dataset")
+        if main.file == own:
+            line = line_after(text, after, main.line)
+            if line is None:
+                return EditedSource(None, f"{target.path.name}:{main.line}, which iterates it, could not be followed")
+            job = replace(job, main=replace(main, line=line))
         asked = [ScriptGraphJob(replace(job, main=main), steps=documents), ScriptGraphJob(job, text=after)]
     else:
         asked = [
@@ -142,15 +146,6 @@ def _reader_of(text: str, file: str, stages: Iterable[Stage]) -> DatasetReader:
     if place is None or Path(place.file).name != file:
         raise CannotEditSourceError(f"no line of {file} makes the last stage")
     return reader_after(text, file, place.line, place.column, place.call or line[-1].op)
-
-
-def _line_in(after: str, before: str, line: int) -> int:
-    """The line of an edited text that a line of the text was, from 1."""
-    matcher = difflib.SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
-    for _, first, last, start, end in matcher.get_opcodes():
-        if first < line <= last:
-            return min(start + line - first, end)
-    return line
 
 
 def text_as_measured(path: Path, sha256: str | None) -> str:

@@ -166,7 +166,7 @@ def test_graphs_say_whether_functions_are_the_same(
 
     def ask(job: GraphJob) -> GraphAnswer:
         sys.modules.pop("train", None)
-        return graph_of_source._answer(job)
+        return graph_of_source._answer(job, None)
 
     assert why_unchanged(sides[0], sides[1], others, ask) == why
 

@@ -39,6 +39,24 @@ train(make(int(sys.argv[1])))
 ARGUMENTS = ["100000", "started"]
 
 
+PRETRAINED = """\
+import time
+import tensorflow as tf
+
+class Model(tf.keras.Model):
+    def train_step(self, data):
+        return {"loss": tf.reduce_sum(tf.cast(data, tf.float32))}
+
+ds = tf.data.Dataset.range(100000)
+ds = ds.batch(2)
+model = Model()
+model.compile()
+model.fit(tf.data.Dataset.range(20).batch(2), verbose=0)
+open("epochs.log", "w").close()
+model.fit(ds, epochs=3, verbose=0)
+"""
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which the script was measured."""
@@ -48,6 +66,25 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = forked.run([*words, *ARGUMENTS], made, forked.AS_FOR_USERS)
     assert done.returncode == 0, done.stderr
     return made
+
+
+def test_a_training_before_the_main_one_is_not_begun(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(PRETRAINED)
+    words = ["run", "train.py", "--no-lock", "--no-verify", "--steps", "50", "--out", "profile.json"]
+    done = forked.run(words, tmp_path, forked.AS_FOR_USERS)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "epochs.log").unlink()
+    profile = Profile.model_validate(json.loads((tmp_path / "profile.json").read_text()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path)
+        settings = RunSettings(parse_target("train.py", scripts=True))
+        found = edited_source(
+            settings, profile, PRETRAINED, [[InsertStage("prefetch", {"buffer_size": 1}, "stages.0")]]
+        )
+    assert found == EditedSource(
+        None, "the edited text could not be checked: train.py:12 trains with another dataset first"
+    )
+    assert not (tmp_path / "epochs.log").exists()
 
 
 def edited(folder: Path, *steps: PipelineEdit, arguments: list[str] = ARGUMENTS) -> EditedSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -223,6 +224,8 @@ def _with_comments(layout: PythonLayout, start: int) -> int:
 
 
 _SOURCE: Final = "source"
+_ALIKE = frozenset({"prefetch"})
+"""Stages that change neither the elements nor their order, for whatever else reads them."""
 _NAMES = ("options", "pipeline_options", "dataset_options")
 
 
@@ -245,6 +248,10 @@ def _in_given(layout: PythonLayout, function: DatasetBlock, given: MethodCall, p
             pass
         case _:
             raise CannotEditSourceError(f"the options in line {given.node.lineno} have no name")
+    others = [one for one in _whole_reads(function.tree, name) if one is not given.node.args[0]]
+    made = [one for one in function.body if isinstance(one, ast.Assign) and [name] == [*map(ast.unparse, one.targets)]]
+    if others or len(made) != 1 or not isinstance(made[0].value, ast.Call):
+        raise CannotEditSourceError(f"the options in line {given.node.lineno} may be those of another dataset as well")
     place = function.body.index(given.statement)
     for statement in reversed(function.body[:place]):
         match statement:
@@ -255,10 +262,16 @@ def _in_given(layout: PythonLayout, function: DatasetBlock, given: MethodCall, p
     return layout.with_splices(Replacement(start, start, line))
 
 
+def _whole_reads(tree: ast.AST, name: str) -> list[ast.expr]:
+    """Where a name is read, and not an attribute of it alone."""
+    of_attributes = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Attribute)}
+    named = [one for one in ast.walk(tree) if isinstance(one, ast.Name) and one.id == name]
+    return [one for one in named if isinstance(one.ctx, ast.Load) and id(one) not in of_attributes]
+
+
 def _in_new(layout: PythonLayout, function: DatasetBlock, path: str, value: str, tensorflow: str) -> str:
-    used = {node.id for node in ast.walk(function.tree) if isinstance(node, ast.Name)}
-    used |= {argument.arg for argument in ast.walk(function.tree) if isinstance(argument, ast.arg)}
-    name = next((one for one in _NAMES if one not in used), None)
+    used = frozenset(re.findall(rb"\w+", layout.data))
+    name = next((one for one in _NAMES if one.encode() not in used), None)
     start = layout.start(function.last)
     if name is None or not layout.leads(start):
         raise CannotEditSourceError("there is no place for options before the dataset is read")
@@ -335,6 +348,7 @@ class _Source(EditedLines[_Call]):
         super().__init__({})
         self.text = text
         self._made = made
+        self._edited = False
         self._name = made if isinstance(made, str) else made.where
         for address, op in stages.items():
             path = path_of(address)
@@ -386,6 +400,7 @@ class _Source(EditedLines[_Call]):
             isinstance(edit, ReplaceStages) and edit.by
         ):
             raise CannotEditSourceError(f"{type(edit).__name__} has no form in a Python text")
+        self._edited = True
         super().apply(edit)
 
     def new(self, stage: NewStage, edit: PipelineEdit) -> _Call:
@@ -404,10 +419,11 @@ class _Source(EditedLines[_Call]):
             line = self._line(at)
             if not self.lines[at][0].shown:
                 raise _cannot(".".join(map(str, (*at, _SOURCE))), f"is not made in {self._name}")
-            self._refuse_shared((*at, _SOURCE), shared=line.shared)
+            self._refuse_shared((*at, _SOURCE), shared=line.shared and item.op not in _ALIKE)
             self.text = with_call(self.text, line.source, line.source_statement, _as_call(item).decode())
         else:
-            target = self._own_call(at, index - 1)
+            target = self._call(at, index - 1)
+            self._refuse_shared(self.lines[at][index - 1].path, shared=target.shared and item.op not in _ALIKE)
             text = with_lines_after(self.text, target, item.text) if item.whole else None
             if text is None:
                 text = with_call(self.text, target.node, target.statement, _as_call(item).decode())
@@ -426,9 +442,9 @@ class _Source(EditedLines[_Call]):
             self.take(at, first)
 
     def set_argument(self, item: _Call, edit: SetArgument) -> None:
-        del item
         at, index = self.find(edit.stage)
-        call = self._call(at, index) if edit.argument == "num_parallel_calls" else self._own_call(at, index)
+        alike = edit.argument == "num_parallel_calls" or item.op in _ALIKE
+        call = self._call(at, index) if alike else self._own_call(at, index)
         self.text = with_argument(self.text, call, edit.argument, self._python(edit.value))
 
     def set_option(self, edit: SetOption) -> None:
@@ -458,7 +474,12 @@ class _Source(EditedLines[_Call]):
 
     def _read(self) -> DatasetBlock:
         made = self._made
-        return read_function(self.text, made) if isinstance(made, str) else read_block(self.text, made)
+        try:
+            return read_function(self.text, made) if isinstance(made, str) else read_block(self.text, made)
+        except CannotEditSourceError as error:
+            if not self._edited:
+                raise
+            raise CannotEditSourceError(f"the change could not be written in {self._name}") from error
 
     def _line(self, at: Path) -> CallLine:
         line = self._read().line

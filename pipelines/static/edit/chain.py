@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any, TypeAlias
 
 from pipeprof.pipelines.ops.traits import SOURCES, STAGES, traits
@@ -135,21 +137,51 @@ def reader_after(text: str, file: str, line: int, column: int | None, call: str)
         statement = parents[id(statement)][0]
         if isinstance(statement, _REPEATED):
             raise CannotEditSourceError(f"line {line} of {file} may make several datasets")
-    where = _only_caller(tree, statement, parents) or file
-    in_loop = _is_in_loop(statement, parents)
-    match statement:
-        case (
-            ast.Assign(targets=[ast.Name(id=variable)], value=value)
-            | ast.AnnAssign(target=ast.Name(id=variable), value=value)
-        ) if value is node:
-            block, place = _block_of(statement, parents)
-            following = [one for one in block[place + 1 :] if not isinstance(one, _DEFINITIONS)]
-            if not following:
-                raise CannotEditSourceError(f"nothing in {where} reads {variable} after line {line}")
-            reads = (one for later in block[place + 1 :] for one in ast.walk(later) if _names(one, variable))
-            kept = in_loop and any(_keeps(parents[id(one)][0]) for one in reads)
-            return DatasetReader(_path(following[0], parents), variable, where, kept)
-    return DatasetReader(_path(node, parents), None, where, in_loop and _keeps(parents[id(node)][0]))
+    function = _function_of(statement, parents)
+    where, several = function.name if function is not None else file, _several(tree, node, parents)
+    variable = _variable_of(statement, node)
+    if variable is None:
+        return DatasetReader(_path(node, parents), None, where, several)
+    block, place = _block_of(statement, parents)
+    following = [one for one in block[place + 1 :] if not isinstance(one, _DEFINITIONS)]
+    while following and _sets_options(following[0], variable):
+        del following[0]
+    if not following:
+        raise CannotEditSourceError(f"nothing in {where} reads {variable} after line {line}")
+    return DatasetReader(_path(following[0], parents), variable, where, several)
+
+
+def line_after(before: str, after: str, line: int) -> int | None:
+    r"""The line of an edited text that has what a line of the text begins, from 1; None where it cannot be found.
+
+    Example:
+        >>> line_after("for x in ds:\n    pass\n", "ds = ds.cache()\nfor x in ds.batch(2):\n    pass\n", 1)
+        2
+    """
+    lines, new_lines = _LINE_END.split(before), _LINE_END.split(after)
+    for _, first, last, start, end in SequenceMatcher(None, lines, new_lines, autojunk=False).get_opcodes():
+        if first < line <= last and lines[first:last] == new_lines[start:end]:
+            return start + line - first
+    # The edit is one of this statement: what it puts before stands in the same block.
+    tree = _parsed(before)
+    begun = [one for one in ast.walk(tree) if isinstance(one, ast.stmt | ast.expr) and _begin(one) == line]
+    try:
+        # What is walked first is the outermost.
+        node = _at(_parsed(after), _path(begun[0], _parents(tree)))[0]
+    except (IndexError, CannotEditSourceError):
+        return None
+    return _begin(node) if isinstance(node, ast.stmt | ast.expr) else None
+
+
+_LINE_END = re.compile(r"\r\n|\r|\n")
+"""As Python counts lines."""
+
+
+def _begin(node: ast.stmt | ast.expr) -> int:
+    """The line of what runs: a call's is that of its method, from Python 3.11 on."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return node.func.end_lineno or node.lineno
+    return node.lineno
 
 
 def read_block(text: str, reader: DatasetReader) -> DatasetBlock:
@@ -159,14 +191,7 @@ def read_block(text: str, reader: DatasetReader) -> DatasetBlock:
         CannotEditSourceError: The text does not show which calls make it.
     """
     tree = _parsed(text)
-    node: Any = tree
-    statement: ast.stmt | None = None
-    block: list[ast.stmt] = tree.body
-    for field, index in reader.path:
-        inner: Any = getattr(node, field, None)
-        node = inner[index] if index is not None and isinstance(inner, list) else inner
-        if isinstance(node, ast.stmt):
-            statement, block = node, inner
+    node, statement, block = _at(tree, reader.path)
     if statement is None:
         raise CannotEditSourceError(f"the calls in {reader.where} could not be followed")
     value = ast.Name(reader.variable, ast.Load()) if reader.variable is not None else node
@@ -181,8 +206,9 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 def _parsed(text: str) -> ast.Module:
     try:
         return ast.parse(text)
-    except (SyntaxError, ValueError) as error:
-        raise CannotEditSourceError(f"the file is not valid Python: {error}") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        what = "is not valid Python" if isinstance(error, SyntaxError) else "cannot be read as Python"
+        raise CannotEditSourceError(f"the file {what}: {error}") from None
 
 
 def _parents(tree: ast.AST) -> _Parents:
@@ -220,6 +246,106 @@ def _method_on(node: ast.AST, parents: _Parents) -> ast.AST | None:
     return call if isinstance(call, ast.Call) and call.func is attribute else None
 
 
+def _at(tree: ast.Module, path: Sequence[tuple[str, int | None]]) -> tuple[Any, ast.stmt | None, list[ast.stmt]]:
+    """What a path leads to, the statement that it is in, and the block of that."""
+    node: Any = tree
+    statement: ast.stmt | None = None
+    block: list[ast.stmt] = tree.body
+    for field, index in path:
+        inner: Any = getattr(node, field, None)
+        node = inner[index] if index is not None and isinstance(inner, list) else inner
+        if isinstance(node, ast.stmt):
+            statement, block = node, inner
+    return node, statement, block
+
+
+def _function_of(node: ast.AST, parents: _Parents) -> ast.FunctionDef | ast.AsyncFunctionDef | None:
+    """The innermost function of what is in its body."""
+    while id(node) in parents:
+        node, field, _ = parents[id(node)]
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and field == "body":
+            return node
+    return None
+
+
+def _several(tree: ast.Module, node: ast.AST, parents: _Parents, seen: Sequence[ast.AST] = ()) -> bool:
+    """Whether the file makes several datasets with an expression, in a loop that keeps them.
+
+    Raises:
+        CannotEditSourceError: It may make several otherwise, or the text does not show that it makes one.
+    """
+    function = _function_of(node, parents)
+    if function is None:
+        return _is_kept(node, parents)
+    if function in seen:
+        raise CannotEditSourceError(f"{function.name} calls itself")
+    calls = _calls_of(tree, function.name, parents)
+    owner = parents[id(function)][0]
+    if isinstance(owner, ast.ClassDef):
+        calls += _calls_of(tree, owner.name, parents)
+    # Each is looked at: one of them may be in several places.
+    around = [_several(tree, call, parents, (*seen, function)) for call in calls]
+    return _is_kept(node, parents) or any(around)
+
+
+def _calls_of(tree: ast.Module, name: str, parents: _Parents) -> list[ast.Call]:
+    """The only call of a function or class of the file; none where it is not named.
+
+    Raises:
+        CannotEditSourceError: It is named in several places, or handed to something that may call it several times.
+    """
+    named = [one for one in ast.walk(tree) if _names(one, name) and not _is_class_of_attribute(one, parents)]
+    if len(named) > 1:
+        raise CannotEditSourceError(f"{name} is called in several places, not for this dataset alone")
+    if not named:
+        return []
+    match parents[id(named[0])][0]:
+        case ast.Call(func=function) as call if function is named[0]:
+            return [call]
+        case ast.Call(func=ast.Name(id=runs) | ast.Attribute(attr=runs)) as call if runs in _RUNNERS:
+            return [call]
+    raise CannotEditSourceError(f"{name} is handed on, and may be called several times")
+
+
+_RUNNERS = frozenset({"run", "Fire"})
+"""What calls the function that it is given once: ``app.run(main)``."""
+
+
+def _is_class_of_attribute(node: ast.AST, parents: _Parents) -> bool:
+    """Whether only an attribute of a class is read there, as in ``Data.SIZE``."""
+    parent = parents[id(node)][0]
+    if not (isinstance(node, ast.Name) and isinstance(parent, ast.Attribute) and node.id[:1].isupper()):
+        return False
+    outer = parents[id(parent)][0]
+    return not (isinstance(outer, ast.Call) and outer.func is parent)
+
+
+def _is_kept(node: ast.AST, parents: _Parents) -> bool:
+    """Whether an expression is evaluated several times, by a loop of its function or file that keeps what it gives."""
+    statement = node
+    while not isinstance(statement, ast.stmt):
+        statement = parents[id(statement)][0]
+        if isinstance(statement, ast.Lambda):
+            raise CannotEditSourceError(f"line {statement.lineno} may make several datasets")
+        if isinstance(statement, _REPEATED):
+            return True
+    if not _is_in_loop(statement, parents):
+        return False
+    node = _outermost_call(node, parents)
+    if (variable := _variable_of(statement, node)) is None:
+        return _keeps(parents[id(node)][0])
+    block, place = _block_of(statement, parents)
+    names = {variable}
+    for later in block[place + 1 :]:
+        for one in ast.walk(later):
+            if any(_names(one, name) for name in names) and _keeps(parents[id(_outermost_call(one, parents))][0]):
+                return True
+        match later:
+            case ast.Assign(targets=[ast.Name(id=other)], value=value) if _root(value) in names:
+                names.add(other)
+    return False
+
+
 def _is_in_loop(node: ast.AST, parents: _Parents) -> bool:
     """Whether a statement is one of a loop's body, in its function or file."""
     while id(node) in parents:
@@ -234,6 +360,8 @@ def _is_in_loop(node: ast.AST, parents: _Parents) -> bool:
 def _keeps(reader: ast.AST) -> bool:
     """Whether a dataset is kept by what reads it."""
     match reader:
+        case ast.Assign(targets=[ast.Name()]) | ast.AnnAssign(target=ast.Name()):
+            return False
         case ast.Assign() | ast.AnnAssign() | ast.Tuple() | ast.List() | ast.Dict() | ast.Set() | ast.Yield():
             return True
         case ast.Call(func=ast.Attribute(attr="append" | "extend" | "add" | "setdefault" | "update")):
@@ -241,16 +369,31 @@ def _keeps(reader: ast.AST) -> bool:
     return False
 
 
-def _only_caller(tree: ast.Module, node: ast.AST, parents: _Parents) -> str | None:
-    """Name of the innermost function of a statement; refuse one that is named in several places of the file."""
-    found = None
-    while id(node) in parents:
-        node = parents[id(node)][0]
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            found = found or node.name
-            if sum(_names(one, node.name) for one in ast.walk(tree)) > 1:
-                raise CannotEditSourceError(f"{node.name} is called in several places, not for this dataset alone")
-    return found
+def _outermost_call(node: ast.AST, parents: _Parents) -> ast.AST:
+    """The whole expression of calls of methods that follow each other."""
+    while isinstance(attribute := parents[id(node)][0], ast.Attribute):
+        call = parents[id(attribute)][0]
+        if not (isinstance(call, ast.Call) and call.func is attribute):
+            break
+        node = call
+    return node
+
+
+def _root(value: ast.expr) -> str | None:
+    """The name that methods are called on."""
+    while isinstance(value, ast.Call) and isinstance(value.func, ast.Attribute):
+        value = value.func.value
+    return value.id if isinstance(value, ast.Name) else None
+
+
+def _variable_of(statement: ast.AST, value: ast.AST) -> str | None:
+    """The name that a statement gives to a value."""
+    match statement:
+        case (
+            ast.Assign(targets=[ast.Name(id=name)], value=given) | ast.AnnAssign(target=ast.Name(id=name), value=given)
+        ) if given is value:
+            return name
+    return None
 
 
 def _names(node: ast.AST, name: str) -> bool:
@@ -346,15 +489,28 @@ _LOOKS = frozenset({"print", "len", "type", "iter", "next", "repr", "str"})
 
 def _has_other_readers(name: str, bound: ast.stmt, body: Sequence[ast.stmt]) -> bool:
     """Whether a dataset's name is read in more than one place until it gets another value."""
-    reads = 0
-    for statement in body[body.index(bound) + 1 :]:
-        parents = _parents(statement)
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load):
-                reads += not _is_look(parents[id(node)][0])
-        if _rebinds(statement, name):
+    place = body.index(bound)
+    # A function that is defined before may run after.
+    defined = [one for one in body[:place] if isinstance(one, _DEFINITIONS)]
+    reads = sum(_reads(one, name) for one in defined if not _binds_inside(one, name))
+    for statement in body[place + 1 :]:
+        reads += _reads(statement, name)
+        if _variable_in(statement) == name:
             break
     return reads > 1
+
+
+def _reads(statement: ast.stmt, name: str) -> int:
+    """The places where a statement makes something of the dataset with a name."""
+    parents = _parents(statement)
+    found = (one for one in ast.walk(statement) if isinstance(one, ast.Name) and one.id == name)
+    return sum(isinstance(one.ctx, ast.Load) and not _is_look(parents[id(one)][0]) for one in found)
+
+
+def _binds_inside(definition: ast.stmt, name: str) -> bool:
+    """Whether a function has a value of its own for a name."""
+    arguments = (one.arg for one in ast.walk(definition) if isinstance(one, ast.arg))
+    return name in arguments or any(_binds(one, name) for one in ast.iter_child_nodes(definition))
 
 
 def _is_look(reader: ast.AST) -> bool:
@@ -367,12 +523,20 @@ def _is_look(reader: ast.AST) -> bool:
     return False
 
 
-def _rebinds(statement: ast.stmt, name: str) -> bool:
-    """Whether a statement always gives a name another value."""
+def _sets_options(statement: ast.stmt, name: str) -> bool:
+    """Whether a statement only gives the dataset with a name other options."""
     match statement:
-        case ast.Assign(targets=[ast.Name(id=found)]) | ast.AnnAssign(target=ast.Name(id=found)):
-            return found == name
+        case ast.Assign(value=ast.Call(func=ast.Attribute(value=ast.Name(id=of), attr=method))):
+            return method == OPTIONS and of == _variable_in(statement) == name
     return False
+
+
+def _variable_in(statement: ast.stmt) -> str | None:
+    """The name that a statement always gives another value."""
+    match statement:
+        case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            return name
+    return None
 
 
 def _binds(node: ast.AST, name: str) -> bool:

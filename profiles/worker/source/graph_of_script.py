@@ -9,17 +9,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.source import GraphAnswer, ScriptGraphJob
+from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.rerun.main_dataset import MainDatasetJob
 from pipeprof.profiles.worker.search_spec import reseed
 from pipeprof.profiles.worker.source.graph_of_source import graph_after, read_instead
 from pipeprof.profiles.worker.source.one_answer import answer_job
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.worker.script.consumers import Place, Role
 
 
 class _Graph(MainDatasetJob):
@@ -44,6 +48,12 @@ class _Graph(MainDatasetJob):
         except BaseException as error:  # the script may catch whatever is raised into it
             found = GraphAnswer(failure=first_line(error))
         self._answer_with(found)
+
+    def _give(self, dataset: Any, place: Place, role: Role) -> Any:
+        if role == "training" and not self._is_given(dataset, place, role, self._hand_out):
+            where = f"{as_typed(place.file)}:{place.line}" if place.file is not None else "the script"
+            self._refuse(f"{where} trains with another dataset first")
+        return super()._give(dataset, place, role)
 
     def _refuse(self, reason: str) -> NoReturn:
         self._answer_with(GraphAnswer(failure=reason))

@@ -47,12 +47,14 @@ def answer_job(
         if os.getpid() != process:
             # A copy that the user's code forked; one answer is enough.
             os._exit(0)
-        with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
-            channel.write(encode_record(found))
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Do not wait for threads of TensorFlow or the user.
-        os._exit(0)
+        try:
+            with os.fdopen(write_fd, "w", encoding="utf-8") as channel:
+                channel.write(encode_record(found))
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            # Not raised into the user's code. Do not wait for threads of TensorFlow or the user.
+            os._exit(0)
 
     ImportGuard(lambda error: finish(failed(error))).begin()
     try:

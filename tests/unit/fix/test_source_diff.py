@@ -132,6 +132,13 @@ def of_script(run_of: Callable[..., Profile], tmp_path: Path) -> Profile:
     return profile
 
 
+def test_a_script_whose_loop_is_not_known_is_not_started(of_script: Profile, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source_diff, "ask_for_graph", lambda _: pytest.fail("it has no end"))
+    of_script.training = None
+    found = edited_source(settings_of(of_script), of_script, SCRIPT, [[PARALLEL]])
+    assert found == EditedSource(None, "the run has not seen where the script iterates its main dataset")
+
+
 def test_a_script_is_run_until_its_dataset_is_there(
     of_script: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

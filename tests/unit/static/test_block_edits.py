@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 
 import pytest
 
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.static.edit.apply import apply_to_source
-from pipeprof.pipelines.static.edit.chain import reader_after
+from pipeprof.pipelines.static.edit.chain import line_after, reader_after
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 
 HEAD = "import tensorflow as tf\n"
@@ -164,10 +165,14 @@ def test_what_another_dataset_is_made_of_as_well_gets_no_other_elements() -> Non
     both = SPLIT.replace("base.take", "train.take").replace("held_out = train.take(3)\n", "")
     both = both.replace("print(", "held_out = train.take(3)\nprint(")
     assert changed(both, SetOption("threading.private_threadpool_size", 4))
-    edits = [PREFETCH, UNORDERED]
-    for edit in edits:
-        with pytest.raises(CannotEditSourceError, match=r"stages\.1 is a part of another dataset"):
-            changed(both, edit)
+    # What reads it as well gets the same elements.
+    assert changed(both, PREFETCH)[0] == "+ train = train.prefetch(1)"
+    with pytest.raises(CannotEditSourceError, match=r"stages\.1 is a part of another dataset"):
+        changed(both, UNORDERED)
+    earlier = SPLIT.replace("held_out = base.take(3)\n", "").replace(", held_out", ", look()")
+    with pytest.raises(CannotEditSourceError, match=r"stages\.0 is a part of another dataset"):
+        changed("def look():\n    return base.take(3)\n\n" + earlier, CACHE)
+    assert changed("def look(base):\n    return base.take(3)\n\n" + earlier, CACHE)
 
 
 def test_a_loop_that_makes_several_datasets() -> None:
@@ -178,6 +183,107 @@ def test_a_loop_that_makes_several_datasets() -> None:
     assert changed(FOLDS, CACHE, UNORDERED)
 
 
+MADE = """\
+def make(name):
+    ds = tf.data.Dataset.range(9).map(parse)
+    return ds.batch(4)
+"""
+SEVERAL = {
+    "made and kept in turn": """\
+        made = {}
+        for name in ("train", "test"):
+            made[name] = make(name).prefetch(1)
+        fit(**made)
+    """,
+    "of a comprehension": """\
+        made = [make(name) for name in ("train", "test")]
+        fit(*made)
+    """,
+    "under another name": """\
+        for name in ("train", "test"):
+            ds = make(name)
+            shuffled = ds.shuffle(9)
+            made.append(shuffled)
+        fit(*made)
+    """,
+}
+ELSEWHERE = {
+    "fit(make('a'), make('b'))": "make is called in several places",
+    "def of_train():\n    return make('a')\n\nfit(of_train(), of_train())": "of_train is called in several places",
+    "of_train = functools.partial(make, 'a')\nfit(of_train(), of_train())": "make is handed on",
+    "of_train = lambda: make('a')\nfit(of_train(), of_train())": "may make several datasets",
+    "def of(name):\n    return make(name) if name else of('a')\n\nfit(of('b'))": "of is called in several places",
+    "def of(name):\n    return make(name) if name else of('a')": "of calls itself",
+}
+
+
+@pytest.mark.parametrize("code", SEVERAL.values(), ids=SEVERAL)
+def test_a_function_that_makes_several_datasets_for_a_loop(code: str) -> None:
+    text = MADE + textwrap.dedent(code)
+    assert changed(text, PARALLEL)
+    with pytest.raises(CannotEditSourceError, match=r"stages\.0 is a part of another dataset of make as well"):
+        changed(text, CACHE)
+
+
+@pytest.mark.parametrize(("code", "reason"), ELSEWHERE.items())
+def test_a_function_that_may_make_another_dataset_as_well(code: str, reason: str) -> None:
+    with pytest.raises(CannotEditSourceError, match=reason):
+        changed(f"{MADE}\n{code}\n", PARALLEL)
+
+
+def test_the_methods_of_a_class() -> None:
+    head = "class Data:\n    SIZE = 3\n\n" + textwrap.indent(MADE.replace("(name)", "(self)", 1), "    ")
+    assert changed(head + "fit(Data().make(), Data.SIZE)\n", CACHE)
+    for code in ("fit(data.make(), [Data('a'), Data('b')])\n", "made = Data('a')\nfit(made.make(), Data)\n"):
+        with pytest.raises(CannotEditSourceError, match="Data is called in several places"):
+            changed(head + code, PARALLEL)
+
+
+def test_what_runs_a_function_once_is_known() -> None:
+    assert changed(f"{MADE}\ndef main(_):\n    fit(make('a'))\n\napp.run(main)\n", CACHE)
+
+
 def test_a_name_of_the_file_stays() -> None:
-    text = f"options = parse()\n{FOLDS}print(options)\n"
-    assert "+     pipeline_options = tf.data.Options()" in changed(text, UNORDERED)
+    text = f"{FOLDS}print(options)\n"
+    for bound in ("options = parse()", "import options", "def options(): ...", "from parser import parse as options"):
+        assert "+     pipeline_options = tf.data.Options()" in changed(f"{bound}\n{text}", UNORDERED)
+
+
+def test_options_of_another_dataset_stay() -> None:
+    own = "opts = tf.data.Options()\ntrain = tf.data.Dataset.range(9).map(parse).batch(4)\n"
+    own += "train = train.with_options(opts)\n"
+    assert changed(f"{own}fit(train)\n", UNORDERED) == ["+ opts.deterministic = False"]
+    for code in (
+        f"{own}test = test.with_options(opts)\nfit(train, test)\n",
+        own.replace("= tf.data.Options()", "= common.OPTIONS") + "fit(train)\n",
+        own.replace("opts = tf.data.Options()\n", "from common import opts\n") + "fit(train)\n",
+    ):
+        with pytest.raises(
+            CannotEditSourceError, match="the options in line 4 may be those of another dataset as well"
+        ):
+            changed(code, UNORDERED)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "expected"),
+    [
+        ("def go(ds):\n    for x in ds:\n        pass\n\nds = a()\n", "\n\nds = b()\nds = c()\n", 2, 2),
+        ("s = '\u2028\x0c'\r\nfor x in a():\r\n    pass\r\n", "n = 1\r\nfor x in a().b():\r\n    pass\r\n", 2, 3),
+        ("model.fit(\n    a(),\n    b,\n)\n", "o = c()\nmodel.fit(\n    a().d(o),\n    b,\n)\n", 1, 2),
+        ("(model\n .fit(a()))\n", "o = c()\n(model\n .fit(a().d(o)))\n", 2, 3),
+        ("fit(\n    a(),\n)\n", "fit(\n    a().b(),\n)\n", 2, 2),
+        ("fit(\n    a()\n)\n", "\n\n\n", 1, None),
+    ],
+)
+def test_a_line_is_found_again(before: str, after: str, line: int, expected: int | None) -> None:
+    if before.startswith(("def", "s =")):
+        after = (
+            before[: before.index("\n") + 1] + after if "go" not in before else before[: before.index("\n\n")] + after
+        )
+    assert line_after(before, after, line) == expected
+
+
+def test_text_that_is_not_python() -> None:
+    for text, reason in (("def (", "is not valid Python"), ("x = '\0'", "Python"), ("(" * 9000, "Python")):
+        with pytest.raises(CannotEditSourceError, match=reason):
+            reader_after(text, "train.py", 1, None, "batch")
