@@ -292,7 +292,7 @@ def _calls_of(tree: ast.Module, name: str, parents: _Parents) -> list[ast.Call]:
     """The only call of a function or class of the file; none where it is not named.
 
     Raises:
-        CannotEditSourceError: It is named in several places, or handed to something that may call it several times.
+        CannotEditSourceError: It is named in several places, or an argument of something that may call it several times.
     """
     named = [one for one in ast.walk(tree) if _names(one, name) and not _is_class_of_attribute(one, parents)]
     if len(named) > 1:
@@ -304,7 +304,7 @@ def _calls_of(tree: ast.Module, name: str, parents: _Parents) -> list[ast.Call]:
             return [call]
         case ast.Call(func=ast.Name(id=runs) | ast.Attribute(attr=runs)) as call if runs in _RUNNERS:
             return [call]
-    raise CannotEditSourceError(f"{name} is handed on, and may be called several times")
+    raise CannotEditSourceError(f"{name} is an argument of something that may call it several times")
 
 
 _RUNNERS = frozenset({"run", "Fire"})

@@ -210,7 +210,7 @@ SEVERAL = {
 ELSEWHERE = {
     "fit(make('a'), make('b'))": "make is called in several places",
     "def of_train():\n    return make('a')\n\nfit(of_train(), of_train())": "of_train is called in several places",
-    "of_train = functools.partial(make, 'a')\nfit(of_train(), of_train())": "make is handed on",
+    "of_train = functools.partial(make, 'a')\nfit(of_train(), of_train())": "make is an argument",
     "of_train = lambda: make('a')\nfit(of_train(), of_train())": "may make several datasets",
     "def of(name):\n    return make(name) if name else of('a')\n\nfit(of('b'))": "of is called in several places",
     "def of(name):\n    return make(name) if name else of('a')": "of calls itself",
