@@ -292,7 +292,7 @@ def _calls_of(tree: ast.Module, name: str, parents: _Parents) -> list[ast.Call]:
     """The only call of a function or class of the file; none where it is not named.
 
     Raises:
-        CannotEditSourceError: It is named in several places, or an argument of something that may call it several times.
+        CannotEditSourceError: It is named in several places, or is an argument, which may be called several times.
     """
     named = [one for one in ast.walk(tree) if _names(one, name) and not _is_class_of_attribute(one, parents)]
     if len(named) > 1:
