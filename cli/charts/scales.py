@@ -125,7 +125,7 @@ def thinned(values: Sequence[tuple[float, float]], most: int) -> list[tuple[floa
 
     Example:
         >>> thinned([(x, x % 7) for x in range(1000)], 6)[:3]
-        [(0, 0), (6, 6), (336, 0)]
+        [(0, 0), (6, 6), (335, 6)]
     """
     if len(values) <= most:
         return list(values)

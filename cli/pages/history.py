@@ -25,7 +25,7 @@ def sparkline(values: Sequence[float | None]) -> str:
 
     Example:
         >>> sparkline([1.0, 1.1, None, 1.3])
-        '▁▃·█'
+        '▁▄·█'
     """
     known = [math.log(value) for value in values if value]
     if not known:

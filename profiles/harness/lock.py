@@ -162,6 +162,7 @@ def measuring_lock(
         LockTimeoutError: Another one still had it after ``limit`` seconds.
 
     Example:
+        >>> import tempfile
         >>> with measuring_lock(["pipeprof", "run"], folder=Path(tempfile.mkdtemp())) as state:
         ...     state.held
         True

@@ -278,7 +278,7 @@ def wait_ms(consumer_ms: float, producer_ms: float, buffer: float) -> float:
     """Return how long the consumer waits for an element on average.
 
     Example:
-        >>> wait_ms(10, 8, 0), round(wait_ms(10, 8, 2), 1)
+        >>> round(wait_ms(10, 8, 0), 1), round(wait_ms(10, 8, 2), 1)
         (8.0, 2.1)
     """
     return empty_probability(consumer_ms, producer_ms, buffer) * producer_ms

@@ -61,7 +61,7 @@ def op_types(name: str, arguments: Mapping[str, Any]) -> frozenset[str]:
     """Return the op types of a call.
 
     Example:
-        >>> sorted(op_types("tf.io.read_file", {})), sorted(op_types("tf.add", {"y": 1}))
+        >>> sorted(op_types("tf.io.read_file", {})), sorted(op_types("tf.image.adjust_brightness", {}))
         (['ReadFile'], ['AddV2'])
     """
     own = "".join(part.capitalize() for part in name.rpartition(".")[2].split("_"))

@@ -44,8 +44,7 @@ def apply_to_text(text: str, edits: Sequence[PipelineEdit]) -> str:
     Example:
         >>> print(apply_to_text("source: {range: {stop: 3}}  # numbers\n", [InsertStage("cache")]), end="")
         source: {range: {stop: 3}}  # numbers
-        stages:
-          - cache: {}
+        stages: [{cache: {}}]
     """
     mark = _BYTE_ORDER_MARK if text.startswith(_BYTE_ORDER_MARK) else ""
     body = text.removeprefix(mark)

@@ -51,7 +51,7 @@ def replacements(
     Example:
         >>> ops = [OpCost(op="DecodeCSV", ms_per_batch=9.0), OpCost(op="Pack", ms_per_batch=0.1)]
         >>> replacements(Stage(id="stages.0", origin="written", op="map", time_ms_per_batch=10.0, ops=ops))
-        'DecodeCSV 90 %: tf.io.decode_csv after .batch(…): it takes a batch of lines'
+        'DecodeCSV 90 %: parse lines after .batch(…) with tf.io.decode_csv, which takes a batch of them'
     """
     ops = [op for op in stage.ops or () if op.ms_per_batch > 0]
     whole = max(stage.active_ms or 0.0, sum(op.ms_per_batch for op in ops))

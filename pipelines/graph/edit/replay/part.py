@@ -74,8 +74,8 @@ def folder_of(text: bytes) -> Path | None:
     """Return the folder of a file or of a pattern of files; None for a text that names none.
 
     Example:
-        >>> folder_of(b"/dev/null"), folder_of(b"/dev/nul[l]"), folder_of(b"label"), folder_of(b"")
-        (PosixPath('/dev'), PosixPath('/dev'), None, None)
+        >>> folder_of(b"/etc/passwd"), folder_of(b"/etc/pass*"), folder_of(b"label"), folder_of(b"")
+        (PosixPath('/etc'), PosixPath('/etc'), None, None)
     """
     try:
         name = text.decode()
