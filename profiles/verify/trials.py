@@ -16,6 +16,7 @@ from pipeprof.profiles.experiment.evidence import BASELINES, EDITED, Evidence
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.rounds import PATIENCE, Rounds
 from pipeprof.profiles.experiment.schedule import Mode, order_of
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import undisturbed
 from pipeprof.profiles.harness.progress import ratio_so_far
@@ -268,6 +269,7 @@ class Trials:
             for evidence in self._evidence(edited):
                 before, count = most, len(evidence.ratios())
                 most = max(before, count)
+                self._report(evidence.speedup(), evidence.left_out)
                 is_look = before < pairs <= count or QUICK.is_look(count, before)
                 if is_look and tells(evidence.comparison()):
                     return evidence
@@ -314,7 +316,7 @@ class Trials:
             for evidence in self._evidence(edited):
                 judgement = judge(evidence, semantics, for_memory=for_memory, before=most)
                 most = max(most, len(evidence.ratios()))
-                self._report(judgement, evidence.left_out)
+                self._report(judgement.speedup, evidence.left_out)
                 if judgement.settled:
                     break
                 kept_back = 0.0 if judgement.is_promising else reserved.at(len(evidence.ratios()), self.left())
@@ -471,8 +473,7 @@ class Trials:
         """A measured turn, in another mode of dispatch than the worker's own if one is given."""
         return replace(self._pace.block, seconds=self._pace.shortest_block, dispatch=dispatch)
 
-    def _report(self, judgement: Judgement, left_out: int) -> None:
-        speedup = judgement.speedup
+    def _report(self, speedup: Interval | None, left_out: int) -> None:
         if speedup is not None and not math.isinf(speedup.high):
             words = ratio_so_far(speedup.value, speedup.low, speedup.high, speedup.pairs)
             # What counted may be seen to be disturbed as soon as quieter rounds are there: then there are fewer pairs.

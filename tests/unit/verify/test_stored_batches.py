@@ -17,7 +17,7 @@ from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
 from pipeprof.profiles.verify.plan import Mode, pace_of
 from pipeprof.profiles.verify.stages import headspace_of, tells_headspace
 from pipeprof.profiles.verify.trials import Trials
-from tests.unit.verify.test_trials import Cores, EpochsJob, Recorded, Workers
+from tests.unit.verify.test_trials import Cores, EpochsJob, Recorded, Standings, Workers
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,7 @@ def stored(
     reserved: float = 0.0,
     clock: Callable[[], float] = lambda: 0.0,
     disturbed: Collection[int] = (),
+    progress: Silent | None = None,
 ) -> tuple[Evidence | str, Trials, list[int]]:
     """Look at stored batches; return also the pairs at which it was asked whether they tell."""
     profile, asked = recorded("script-loop"), list[int]()
@@ -59,7 +60,7 @@ def stored(
         lambda: dict.fromkeys(("A1", "A2"), cast("Any", None)),
         until=1000.0,
         timeout=60.0,
-        progress=Silent(),
+        progress=progress or Silent(),
         clock=clock,
         cores=lambda: Cores(disturbed),
     )
@@ -84,6 +85,12 @@ def test_stored_batches_near_their_decision_go_on_to_the_next_look(
     found, _, asked = stored(recorded, Workers(speedup=speedup, noise=noise))
     assert isinstance(found, Evidence)
     assert (asked, len(found.ratios())) == (looks, looks[-1])
+
+
+def test_the_ratio_of_stored_batches_is_shown_after_each_round(recorded: Recorded) -> None:
+    standings = Standings()
+    stored(recorded, Workers(speedup=1.5, noise=0.005), progress=standings)
+    assert standings.words[-1].endswith(", 6 pairs)")
 
 
 @pytest.mark.parametrize(("reserved", "rounds", "pairs"), [(0.0, 8, 16), (300.0, 8, 12), (980.0, 8, 6), (0.0, 1, 6)])
