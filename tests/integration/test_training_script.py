@@ -116,6 +116,34 @@ def test_its_pipeline_has_lines_and_costs(looped: tuple[int, dict[str, Any], str
     assert [phase["name"] for phase in profile["phases"]][-3:] == ["warmup", "measure", "trace"]
 
 
+ANEW = """
+import time
+import tensorflow as tf
+
+base = tf.data.Dataset.range(60)
+for epoch in range(1000):
+    train = base.map(lambda x: x + 1)
+    if epoch % 2:
+        train = LAST
+    else:
+        train = train.batch(2)
+    for x in train:
+        time.sleep(0.001)
+"""
+
+
+@pytest.mark.parametrize("last", ["train.batch(2)", "train.take(9)"])
+def test_a_dataset_that_is_made_anew_in_each_epoch_has_the_lines_of_an_equal_one(tmp_path: Path, last: str) -> None:
+    """Only the first one's creation is observed."""
+    (tmp_path / "train.py").write_text(ANEW.replace("LAST", last))
+    words = ["run", "train.py", "--no-lock", "--no-verify", "--steps", "100", "--out", "profile.json"]
+    done = forked.run(words, tmp_path, forked.AS_FOR_USERS)
+    assert done.returncode == 0, done.stderr
+    profile = json.loads((tmp_path / "profile.json").read_text())
+    places = [stage["location"] and stage["location"]["line"] for stage in profile["stages"][:3]]
+    assert places == ([5, 7, 11] if last == "train.batch(2)" else [None] * 3)
+
+
 def test_fit_is_measured_by_means(fitted: tuple[int, dict[str, Any], str]) -> None:
     code, profile, report = fitted
     assert code == 0

@@ -35,11 +35,16 @@ _MOST_RECORDS = 100_000
 
 @dataclass
 class Lines:
-    """Recorder of datasets at their creation."""
+    """Recorder of datasets at their creation.
+
+    Attributes:
+        alike: How a dataset of the same ops was made, for one whose own creation was not observed.
+    """
 
     own: Callable[[str], bool] = is_users
     python: dict[str, Spot] = field(default_factory=dict)
     constants: list[ObservedConstant] = field(default_factory=list)
+    alike: CreatedDataset | None = None
     _eager: dict[int, tuple[weakref.ref[Any], CreatedDataset]] = field(default_factory=dict)
     _traced: dict[tuple[int, str], CreatedDataset] = field(default_factory=dict)
     _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
@@ -235,8 +240,9 @@ class Lines:
     def _join_datasets(self, dataset: Any, written: GraphDict) -> dict[str, CreatedDataset]:
         nodes = {node["id"]: node for node in written["nodes"]}
         todo = [(self._in_function(node["id"]), node) for node in written["nodes"]]
+        own = self.created(dataset)
         if written["root"] in nodes:
-            todo.append((self.created(dataset), nodes[written["root"]]))
+            todo.append((own or self.alike, nodes[written["root"]]))
         joined: dict[str, CreatedDataset] = {}
         while todo:
             made, node = todo.pop()
@@ -254,6 +260,8 @@ class Lines:
             # Captured datasets belong to the datasets of the function that read them.
             reads = made.reads[: len(inputs)] if node["bodies"] else made.reads
             todo.extend(zip(_align_reads(reads, len(inputs)), inputs, strict=True))
+        if own is None and any(made.op != nodes[identity]["op"] for identity, made in joined.items()):
+            return {}
         return joined
 
     def _note(self, variant: Any, made: CreatedDataset) -> None:

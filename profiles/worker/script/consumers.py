@@ -344,6 +344,7 @@ class Consumer:
         equal: Whether the objects have equal graphs; None where that was not seen.
         endless: Whether the first one is known to have no end.
         devices: For which a strategy distributes it; 0: none does.
+        made: How the first of its objects was made, as `Lines.created` has it; None where that was not seen.
     """
 
     place: Place
@@ -365,6 +366,7 @@ class Consumer:
     equal: bool | None = None
     endless: bool = False
     devices: int = 0
+    made: Any = None
 
     @property
     def epochs(self) -> int:

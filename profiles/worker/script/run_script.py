@@ -167,6 +167,9 @@ class ScriptRun(ScriptJob):
         self._goes_on.set()
 
     def _iterator_made(self, consumer: Consumer) -> None:
+        if self._watching and consumer.made is None and (dataset := consumer.dataset()) is not None:
+            with suppress(Exception):
+                consumer.made = self._watch.lines.created(dataset)
         if self.phase != "build" or consumer.role == "adapt":
             return
         self._memory.read("build")
@@ -591,6 +594,8 @@ class ScriptRun(ScriptJob):
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
+        if self._watch is not None and self._main is not None and self._main.equal is not False:
+            self._watch.lines.alike = self._main.made
         self._know_sources()
         running, lacking = self._running()
         if running is not None:
