@@ -167,9 +167,10 @@ class ScriptRun(ScriptJob):
         self._goes_on.set()
 
     def _iterator_made(self, consumer: Consumer) -> None:
-        if self._watching and consumer.made is None and (dataset := consumer.dataset()) is not None:
+        watch, dataset = self._watch, consumer.dataset()
+        if self._watching and watch is not None and dataset is not None and consumer.made is None:
             with suppress(Exception):
-                consumer.made = self._watch.lines.created(dataset)
+                consumer.made = watch.lines.created(dataset)
         if self.phase != "build" or consumer.role == "adapt":
             return
         self._memory.read("build")
