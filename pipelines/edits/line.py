@@ -139,6 +139,14 @@ class EditedLines(Generic[T]):
         del item
         raise _by_hand(edit)
 
+    def begin_step(self) -> None:
+        """Take the addresses of further edits as those of the pipeline that the edits until now have made."""
+        self._gone.clear()
+        for at, line in self.lines.items():
+            for number, item in enumerate(line[1:]):
+                item.path, item.follows = (*at, "stages", str(number)), None
+                item.moved = item.before = item.whole_batches = False
+
     def apply(self, edit: PipelineEdit) -> None:
         """Apply one edit after those before it."""
         match edit:

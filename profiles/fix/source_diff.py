@@ -8,7 +8,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.static.edit.apply import apply_to_source
 from pipeprof.pipelines.static.edit.chain import DatasetReader, line_after, reader_after, returns_of
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+from pipeprof.pipelines.static.edit.located import CallOfStage, apply_at_calls
+from pipeprof.pipelines.static.edit.statement import CallPlace
 from pipeprof.pipelines.static.written_calls import parsed
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
@@ -124,19 +125,41 @@ def edited_source(
 def _text_after(
     target: ParsedTarget, text: str, stages: Sequence[Stage], steps: Sequence[Sequence[PipelineEdit]]
 ) -> str:
-    """Make edits in the calls of the target's function; those of functions that it calls, if they show the last stage.
+    """Make edits in the calls of the target's function, or in those before a script reads its dataset.
+
+    Else in those that have made the stages, where these show the last one, or the edits are harmless.
 
     Raises:
-        CannotEditSourceError: Neither shows where an edit belongs; the message is about the target's function.
+        CannotEditSourceError: None of them shows where an edit belongs; the message is about the first.
     """
-    if target.function is None:
-        return in_text(text, _reader_of(text, target.path.name, stages), stages, steps)
-    try:
-        return in_text(text, target.function, stages, steps)
-    except CannotEditSourceError:
-        with suppress(CannotEditSourceError):
-            return in_text(text, _reader_of(text, target.path.name, stages), stages, steps)
-        raise
+    file, function = target.path.name, target.function
+    ways: list[Callable[[], str]] = []
+    if function is not None:
+        ways.append(lambda: in_text(text, function, stages, steps))
+    ways += [
+        lambda: in_text(text, _reader_of(text, file, stages), stages, steps),
+        lambda: apply_at_calls(text, file, _calls_of(stages, file), steps),
+    ]
+    errors: list[CannotEditSourceError] = []
+    for way in ways:
+        try:
+            return way()
+        except CannotEditSourceError as error:
+            errors.append(error)
+    raise errors[0]
+
+
+def _calls_of(stages: Iterable[Stage], file: str) -> dict[str, CallOfStage]:
+    """The op of each stage, and its call where that is one of the file and has made no other stage."""
+    written = [stage for stage in stages if stage.origin == "written"]
+    places = Counter(str(stage.location) for stage in written)
+
+    def place_of(stage: Stage) -> CallPlace | None:
+        place = stage.location
+        alone = place is not None and places[str(place)] == 1 and Path(place.file).name == file
+        return (place.line, place.column, stage.op) if place and alone and place.call in (None, stage.op) else None
+
+    return {stage.id: (stage.op, place_of(stage)) for stage in written}
 
 
 def _reader_of(text: str, file: str, stages: Iterable[Stage]) -> DatasetReader:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import (
+    InsertStage,
     MoveFilter,
     NewStage,
     PipelineEdit,
@@ -389,11 +390,7 @@ class _Source(EditedLines[_Call]):
             except LineError as error:
                 raise CannotEditSourceError(str(error)) from error
             self._check()
-        self._gone.clear()
-        for at, (source, *stages) in self.lines.items():
-            paths = [(*at, "stages", str(number)) for number in range(len(stages))]
-            renamed = [_Call(one.op, path, shown=one.shown) for path, one in zip(paths, stages, strict=True)]
-            self.lines[at] = [source, *renamed]
+        self.begin_step()
 
     def apply(self, edit: PipelineEdit) -> None:
         if isinstance(edit, MoveFilter | VectoriseFilter | SplitMap | RewriteMap) or (
@@ -405,10 +402,7 @@ class _Source(EditedLines[_Call]):
 
     def new(self, stage: NewStage, edit: PipelineEdit) -> _Call:
         del edit
-        arguments = [f"{name}={self._python(value)}" for name, value in stage.arguments.items()]
-        if len(arguments) == 1 and traits(stage.op).positional[:1] == tuple(stage.arguments):
-            arguments = [self._python(value) for value in stage.arguments.values()]
-        return _Call(stage.op, text=f".{stage.op}({', '.join(arguments)})".encode())
+        return _Call(stage.op, text=new_call(stage, self._tf).encode())
 
     def put(self, at: Path, index: int, item: _Call) -> None:
         if item.before:
@@ -442,9 +436,9 @@ class _Source(EditedLines[_Call]):
             self.take(at, first)
 
     def set_argument(self, item: _Call, edit: SetArgument) -> None:
+        del item
         at, index = self.find(edit.stage)
-        alike = edit.argument == "num_parallel_calls" or item.op in _ALIKE
-        call = self._call(at, index) if alike else self._own_call(at, index)
+        call = self._call(at, index) if is_harmless(edit) else self._own_call(at, index)
         self.text = with_argument(self.text, call, edit.argument, self._python(edit.value))
 
     def set_option(self, edit: SetOption) -> None:
@@ -507,21 +501,12 @@ class _Source(EditedLines[_Call]):
 
     def _python(self, value: Any) -> str:
         """A value as this text writes it."""
-        if value == AUTOTUNE:
-            return f"{self._tf()}.data.AUTOTUNE"
-        if value is None or isinstance(value, bool | int | float | str):
-            return repr(value)
-        raise CannotEditSourceError(f"the value {value!r} has no form in a Python text")
+        return python_value(value, self._tf)
 
     def _tf(self) -> str:
         """Return the name of TensorFlow in this text."""
         function = self._read()
-        for statement in (*function.tree.body, *function.body):
-            if isinstance(statement, ast.Import):
-                for alias in statement.names:
-                    if alias.name == "tensorflow":
-                        return alias.asname or alias.name
-        raise CannotEditSourceError("the file does not import tensorflow by a name of its own")
+        return tensorflow_name((*function.tree.body, *function.body))
 
     def _check(self) -> None:
         """The text has the calls that it should have."""
@@ -529,6 +514,48 @@ class _Source(EditedLines[_Call]):
             calls = [call.op for call in self._line(at).calls[unknown:]]
             if calls != [stage.op for stage in self.line(at)[1:] if stage.shown]:
                 raise CannotEditSourceError(f"the calls in {self._name} could not be followed")
+
+
+def is_harmless(edit: PipelineEdit) -> bool:
+    """Whether an edit changes neither the elements of a stage nor their order, for whatever reads them."""
+    if isinstance(edit, SetArgument):
+        return edit.argument == "num_parallel_calls" or edit.op in _ALIKE
+    return isinstance(edit, InsertStage) and edit.op in _ALIKE
+
+
+def new_call(stage: NewStage, tensorflow: Callable[[], str]) -> str:
+    """A call that makes a stage, from its dot on.
+
+    Args:
+        tensorflow: Returns what TensorFlow is called in the text.
+    """
+    arguments = {name: python_value(value, tensorflow) for name, value in stage.arguments.items()}
+    first = traits(stage.op).positional[:1]
+    given = arguments.values() if first == tuple(arguments) else [f"{name}={arguments[name]}" for name in arguments]
+    return f".{stage.op}({', '.join(given)})"
+
+
+def python_value(value: Any, tensorflow: Callable[[], str]) -> str:
+    """A value as a text writes it.
+
+    Args:
+        tensorflow: Returns what TensorFlow is called there.
+    """
+    if value == AUTOTUNE:
+        return f"{tensorflow()}.data.AUTOTUNE"
+    if value is None or isinstance(value, bool | int | float | str):
+        return repr(value)
+    raise CannotEditSourceError(f"the value {value!r} has no form in a Python text")
+
+
+def tensorflow_name(statements: Iterable[ast.AST]) -> str:
+    """What an import among some statements calls TensorFlow."""
+    for statement in statements:
+        if isinstance(statement, ast.Import):
+            for alias in statement.names:
+                if alias.name == "tensorflow":
+                    return alias.asname or alias.name
+    raise CannotEditSourceError("the file does not import tensorflow by a name of its own")
 
 
 def _as_call(item: _Call) -> bytes:

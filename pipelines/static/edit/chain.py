@@ -71,7 +71,7 @@ class DatasetReader:
     """Where a file reads the dataset that its calls have made, which edits before that leave as it is.
 
     Attributes:
-        several: Whether the calls make several datasets, in a loop that keeps them.
+        several: Whether the calls may make several datasets.
         path: Fields from the module to the statement or expression; indices of statements count from the end.
         variable: Name of the dataset there; None where the expression itself makes it.
         where: The function with the calls, else the file, for messages.
@@ -117,7 +117,7 @@ def reader_after(text: str, file: str, line: int, column: int | None, call: str)
         line: Of the call's name, from 1, as `column`; `call` is the name.
 
     Raises:
-        CannotEditSourceError: The text does not show it, or a function makes several datasets with this call.
+        CannotEditSourceError: The text does not show it.
 
     Example:
         >>> text = "ds = numbers().map(f)\nds = ds.batch(2)\nmodel.fit(ds)\n"
@@ -223,6 +223,14 @@ def _parents(tree: ast.AST) -> _Parents:
     return found
 
 
+def statement_of(tree: ast.Module, node: ast.AST) -> ast.stmt:
+    """The innermost statement of a tree that has an expression of it."""
+    parents = _parents(tree)
+    while not isinstance(node, ast.stmt):
+        node = parents[id(node)][0]
+    return node
+
+
 def _path(node: ast.AST, parents: _Parents) -> tuple[tuple[str, int | None], ...]:
     steps: list[tuple[str, int | None]] = []
     while id(node) in parents:
@@ -269,49 +277,36 @@ def _function_of(node: ast.AST, parents: _Parents) -> ast.FunctionDef | ast.Asyn
 
 
 def _several(tree: ast.Module, node: ast.AST, parents: _Parents, seen: Sequence[ast.AST] = ()) -> bool:
-    """Whether the file makes several datasets with an expression, in a loop that keeps them.
-
-    Raises:
-        CannotEditSourceError: It may make several otherwise, or the text does not show that it makes one.
-    """
+    """Whether a file may make several datasets with an expression, and keep them."""
     function = _function_of(node, parents)
+    if _is_kept(node, parents) or function in seen:
+        return True
     if function is None:
-        return _is_kept(node, parents)
-    if function in seen:
-        raise CannotEditSourceError(f"{function.name} calls itself")
-    calls = _calls_of(tree, function.name, parents)
+        return False
     owner = parents[id(function)][0]
-    if isinstance(owner, ast.ClassDef):
-        calls += _calls_of(tree, owner.name, parents)
-    # Each is looked at: one of them may be in several places.
-    around = [_several(tree, call, parents, (*seen, function)) for call in calls]
-    return _is_kept(node, parents) or any(around)
+    names = [function.name, *([owner.name] if isinstance(owner, ast.ClassDef) else [])]
+    named = [[one for one in ast.walk(tree) if _names(one, name) and not _is_of(one, parents)] for name in names]
+    calls = [_call_of(places[0], parents) for places in named if places]
+    if any(len(places) > 1 for places in named) or None in calls:
+        return True
+    return any(_several(tree, call, parents, (*seen, function)) for call in calls if call is not None)
 
 
-def _calls_of(tree: ast.Module, name: str, parents: _Parents) -> list[ast.Call]:
-    """The only call of a function or class of the file; none where it is not named.
-
-    Raises:
-        CannotEditSourceError: It is named in several places, or is an argument, which may be called several times.
-    """
-    named = [one for one in ast.walk(tree) if _names(one, name) and not _is_class_of_attribute(one, parents)]
-    if len(named) > 1:
-        raise CannotEditSourceError(f"{name} is called in several places, not for this dataset alone")
-    if not named:
-        return []
-    match parents[id(named[0])][0]:
-        case ast.Call(func=function) as call if function is named[0]:
-            return [call]
+def _call_of(node: ast.AST, parents: _Parents) -> ast.Call | None:
+    """The call of what an expression names; None where something else may call it, several times."""
+    match parents[id(node)][0]:
+        case ast.Call(func=function) as call if function is node:
+            return call
         case ast.Call(func=ast.Name(id=runs) | ast.Attribute(attr=runs)) as call if runs in _RUNNERS:
-            return [call]
-    raise CannotEditSourceError(f"{name} is an argument of something that may call it several times")
+            return call
+    return None
 
 
 _RUNNERS = frozenset({"run", "Fire"})
 """What calls the function that it is given once: ``app.run(main)``."""
 
 
-def _is_class_of_attribute(node: ast.AST, parents: _Parents) -> bool:
+def _is_of(node: ast.AST, parents: _Parents) -> bool:
     """Whether only an attribute of a class is read there, as in ``Data.SIZE``."""
     parent = parents[id(node)][0]
     if not (isinstance(node, ast.Name) and isinstance(parent, ast.Attribute) and node.id[:1].isupper()):
@@ -325,8 +320,6 @@ def _is_kept(node: ast.AST, parents: _Parents) -> bool:
     statement = node
     while not isinstance(statement, ast.stmt):
         statement = parents[id(statement)][0]
-        if isinstance(statement, ast.Lambda):
-            raise CannotEditSourceError(f"line {statement.lineno} may make several datasets")
         if isinstance(statement, _REPEATED):
             return True
     if not _is_in_loop(statement, parents):

@@ -113,6 +113,8 @@ def test_calls_in_a_function_that_the_targets_function_calls(
     assert found.text == text.replace("parse)", "parse, num_parallel_calls=2)")
     several = text + "\n\ntest = parsed(others())\n"
     found = edited_source(settings_of(profile), profile, several, [[PARALLEL]])
+    assert found.text == several.replace("parse)", "parse, num_parallel_calls=2)")
+    found = edited_source(settings_of(profile), profile, several, [[InsertStage("cache", {}, "stages.0")]])
     assert (found.text, found.reason) == (None, "the calls in make are not the stages of its pipeline")
 
 
