@@ -31,7 +31,7 @@ def apply_at_calls(
 ) -> str:
     r"""Return the text of a file with edits that change neither elements nor their order.
 
-    What else is made with the same calls is not known, so that only `num_parallel_calls` and `prefetch` change.
+    The same calls may make other datasets, so that only `num_parallel_calls` and `prefetch` change.
 
     Args:
         file: Its name, for messages.

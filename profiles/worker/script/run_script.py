@@ -167,10 +167,7 @@ class ScriptRun(ScriptJob):
         self._goes_on.set()
 
     def _iterator_made(self, consumer: Consumer) -> None:
-        watch, dataset = self._watch, consumer.dataset()
-        if self._watching and watch is not None and dataset is not None and consumer.made is None:
-            with suppress(Exception):
-                consumer.made = watch.lines.created(dataset)
+        self._see_made(consumer)
         if self.phase != "build" or consumer.role == "adapt":
             return
         self._memory.read("build")
@@ -595,9 +592,7 @@ class ScriptRun(ScriptJob):
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
             self.dataset = tensorflow.data.experimental.from_variant(*self._variant)
-        if self._watch is not None and self._main is not None and self._main.equal is not False:
-            self._watch.lines.alike = self._main.made
-        self._know_sources()
+        self._know_sources(self._main)
         running, lacking = self._running()
         if running is not None:
             self.feed = running

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.worker.script.consumers import Place, Role
+    from pipeprof.profiles.worker.script.consumers import Consumer, Place, Role
     from pipeprof.profiles.worker.script.hand_out import HandOut
     from pipeprof.profiles.worker.script.hooks import Hooks
     from pipeprof.profiles.worker.script.observer import ScriptObserver
@@ -145,9 +145,22 @@ class ScriptJob(JobRun):
             self._watching = 0
             watch.__exit__(None, None, None)
 
-    def _know_sources(self) -> None:
-        """Read what the dataset holds in memory, as far as it was seen being made."""
+    def _see_made(self, consumer: Consumer) -> None:
+        """Keep how the first dataset was made that is iterated at a place."""
+        watch, dataset = self._watch, consumer.dataset()
+        if self._watching and watch is not None and dataset is not None and consumer.made is None:
+            with suppress(Exception):
+                consumer.made = watch.lines.created(dataset)
+
+    def _know_sources(self, main: Consumer | None = None) -> None:
+        """Read what the dataset holds in memory, as far as it was seen being made.
+
+        Args:
+            main: Where it is iterated; an object that was made later than the first one has the lines of that.
+        """
         watch = self._watch
+        if watch is not None and main is not None and main.equal is not False:
+            watch.lines.alike = main.made
         self._made = watch.made if watch is not None else []
         if watch is not None and self.dataset is not None and watch.lines.created(self.dataset) is not None:
             self._source_bytes = held_bytes(self._made) + watch.lines.held_bytes(self.dataset)
