@@ -69,6 +69,7 @@ class Pass:
         last_model: What the model said when an epoch of `fit` was over.
         asked: When the batch was requested, by the clock of the steps, that has not come; None if none is waited for.
         starts: Whether that batch is the first of this pass, and the pass not the first one.
+        goes_on: Whether it takes further batches from the iterator of an epoch that is over (`steps_per_epoch`).
     """
 
     began: int
@@ -85,6 +86,7 @@ class Pass:
     began_folding: bool = False
     asked: int | None = None
     starts: bool = False
+    goes_on: bool = False
 
     def look(self, model: Model) -> tuple[int, Sequence[int]] | None:
         """Read the model of its iterator; None where there is none."""
@@ -189,13 +191,17 @@ class StepClock:
             self._end, self._extra = None, 0
             return time - self._paused
         one.began_folding = True
-        self.begun += 1
-        one.starts = self.begun > 1
+        one.starts = self._begin(one)
         if self._end is None:
             # The pass before was left in the middle, or there is none.
             left = self._taken is not None and one.began - self._paused >= self._taken[1]
             return (one.began if left else time) - self._paused
         return self._go_on(one, time, at_end=True)
+
+    def _begin(self, one: Pass) -> bool:
+        """Count a pass; return whether its dataset has begun again."""
+        self.begun += not one.goes_on
+        return self.begun > 1 and not one.goes_on
 
     def _go_on(self, one: Pass, time: int, *, at_end: bool) -> int:
         """Continue the clock where the pass before ended; return when this pass began by it."""
@@ -226,6 +232,9 @@ class StepClock:
             else:
                 self.ends_ns += took
             one.asked = None
+        elif self._taken is not None:
+            # An epoch of `fit` is over, its dataset is not.
+            self._end, self._found_end = one.ended - self._paused, one.ended
 
     def fit(self, one: Pass, steps: Sequence[int], gap: int | None, executions: int) -> Folded:
         """Fold steps of `fit`.
@@ -250,8 +259,7 @@ class StepClock:
             begin, starts = time - self._paused, False
             if not one.began_folding:
                 one.began_folding = True
-                self.begun += 1
-                starts = self.begun > 1
+                starts = self._begin(one)
                 if self._end is not None:
                     begin = self._go_on(one, time, at_end=False)
             if self._returned is not None:

@@ -91,6 +91,7 @@ class ScriptObserver(Observer):
         self._ignoring = False
         self._epoch: Pass | None = None
         self._next_epoch: Pass | None = None
+        self._trained: Consumer | None = None
         self._began_ns = 0
 
     @contextlib.contextmanager
@@ -150,7 +151,7 @@ class ScriptObserver(Observer):
             self._passes[number] = one
         if role == "training" and consumer.role == "training":
             consumer.executions = self._executions
-            self._next_epoch = one
+            self._next_epoch, self._trained = one, consumer
         self._made(consumer)
 
     def _forget(self, number: int) -> None:
@@ -162,6 +163,8 @@ class ScriptObserver(Observer):
         one = self._passes.get(id(iterator))
         if one is None:
             return nothing
+        if one.ended and one is self._next_epoch and self._fitting:
+            one = self._go_on(one)
         if self._attention:
             self._attend(one)
         else:
@@ -257,7 +260,8 @@ class ScriptObserver(Observer):
         one = self._epoch
         if one is None:
             # The steps that follow are those of the latest iterator.
-            one = self._epoch = self._next_epoch or Pass(self._clock(), self._clock(), lambda: None)
+            one = self._next_epoch or Pass(self._clock(), self._clock(), lambda: None)
+            one = self._epoch = self._go_on(one) if one.ended else one
         note = self.steps[1] = one.steps.append
         if self._attention:
             self._attend(one)
@@ -267,6 +271,18 @@ class ScriptObserver(Observer):
             if self._attention:
                 self.steps[0] = self._step_began
         note(self._clock())
+
+    def _go_on(self, one: Pass) -> Pass:
+        """Begin another pass with the iterator of an epoch that is over, as Keras does for `steps_per_epoch`."""
+        now, polled = self._clock(), one.last_model[0] if one.last_model is not None else one.polled
+        further = Pass(now, now, one.iterator, one.modelled, polled=polled, goes_on=True)
+        with self._lock:
+            if self._trained is not None:
+                self._trained.passes.append(further)
+            if (iterator := one.iterator()) is not None:
+                self._passes[id(iterator)] = further
+        self._next_epoch = further
+        return further
 
     def _close_epoch(self) -> None:
         one, self._epoch = self._epoch, None

@@ -388,7 +388,7 @@ class ScriptRun(ScriptJob):
         feed = self.feed = self._script_feed
         holder = main.current
         if holder is not None and holder is not feed.holder:
-            if feed.holder is not None and self._window is not None:
+            if feed.holder is not None and self._window is not None and holder.iterator is not feed.reference:
                 self._models.restart(feed, ended) if feed.alive else None
             feed.holder = holder
         feed.ended = max(0, main.clock.begun - 1)
@@ -404,11 +404,11 @@ class ScriptRun(ScriptJob):
         if self._device_steps.began:
             return
         readings, restarts = found.readings, found.restarts
-        before, window = self._script_feed.holder, self._window
+        before, window = self._script_feed.reference, self._window
         count = (self._warming if window is None else window).statistics.count
         ends, begins = (restarts[0], restarts[-1]) if restarts else (len(readings), len(readings))
         self._follow_pass(main, count + ends)
-        followed = before is not self._script_feed.holder
+        followed = before is not self._script_feed.reference
         if window is None:
             if followed:
                 self._models.follow(count + begins)

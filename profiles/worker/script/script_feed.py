@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.profiles.worker.steps.loop import Feed
@@ -21,6 +22,11 @@ class ScriptFeed(Feed):
         self.holder: Pass | None = None
         self._between = lambda: None
         self._dataset: Any = ()
+
+    @property
+    def reference(self) -> Callable[[], Any] | None:
+        """What returns the iterator, the same for all passes with it; None before the first one."""
+        return self.holder.iterator if self.holder is not None else None
 
     @property
     def iterator(self) -> Any:  # type: ignore[override]  # held weakly

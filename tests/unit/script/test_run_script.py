@@ -296,13 +296,13 @@ def test_costs_of_an_iterator_are_those_of_the_batches_since_it_began(monkeypatc
     """With epochs shorter than the time between two looks, each look finds another iterator."""
     run = Run()
     counts: list[int] = []
-    feed = SimpleNamespace(holder=object(), alive=True)
+    feed = SimpleNamespace(reference=object(), alive=True)
     statistics = SimpleNamespace(count=100, seconds=9.0)
     run._script_feed = feed  # type: ignore[assignment]
     run._window = SimpleNamespace(  # type: ignore[assignment]
         statistics=statistics, most=lambda: None, followed=lambda *_: False, reason=None
     )
-    monkeypatch.setattr(run, "_follow_pass", lambda *_: setattr(feed, "holder", object()))
+    monkeypatch.setattr(run, "_follow_pass", lambda *_: setattr(feed, "reference", object()))
     monkeypatch.setattr(run._models, "follow", counts.append)
     monkeypatch.setattr(run._models, "resume", lambda *_: counts.append(-1))
     readings = read(0, 40).readings

@@ -308,6 +308,33 @@ def test_steps_of_fit_are_attended_to_while_there_is_attention_and_noted_always(
 STEPS = ("on_train_batch_begin", "on_train_batch_end")
 
 
+@pytest.mark.parametrize("in_python", [False, True])
+def test_epochs_with_the_iterator_of_the_one_before_are_one_pass_with_pauses(*, in_python: bool) -> None:
+    """`fit` has `steps_per_epoch`; on JAX and torch it takes the batches in Python."""
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    dataset, times = Dataset(), itertools.count(0, 1_000_000)
+    observer._clock = times.__next__
+    observer.fit_called(None, None)
+    iterator = Batches()
+    observer.iterator_made(dataset, iterator, next(times))
+    (consumer,) = observer.consumers
+    for _ in range(3):
+        observer.epoch_began()
+        for _ in range(5):
+            if in_python:
+                observer.asked(iterator)(next(times))
+            observer.steps[0](next(times))
+            observer.steps[1](next(times))
+        observer.epoch_ending()
+        for _ in range(1000):
+            next(times)
+        observer.epoch_ended()
+        consumer.fold(next(times), lambda _: None)
+    assert (consumer.clock.batches, consumer.clock.begun, consumer.clock.firsts) == (15, 1, 0)
+    assert consumer.clock.between_ns > 2000 * 1_000_000
+    assert consumer.seconds < 1.0
+
+
 def of_keras(library: ModuleType, monkeypatch: pytest.MonkeyPatch) -> tuple[type, type]:
     """Return a class of tf.functions, and Keras' list of callbacks."""
 
