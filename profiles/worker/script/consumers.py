@@ -206,7 +206,7 @@ class StepClock:
     def _go_on(self, one: Pass, time: int, *, at_end: bool) -> int:
         """Continue the clock where the pass before ended; return when this pass began by it."""
         end, self._end = self._end or 0, None
-        self.between_ns += max(0, one.began - self._found_end)
+        self.between_ns += 0 if one.goes_on else max(0, one.began - self._found_end)
         made = one.made - one.began
         if at_end:
             self._extra += made

@@ -132,13 +132,13 @@ class ScriptObserver(Observer):
         """Return what is iterated instead."""
         if self._give is None or self._ignoring:
             return dataset
-        return self._give(dataset, users_place(), self._role())
+        return self._give(dataset, users_place(), self._role(dataset))
 
     def iterator_made(self, dataset: Any, iterator: Any, began_ns: int, inner: Sequence[Any] | None = None) -> None:
         """Begin a pass over the dataset."""
         if self._ignoring:
             return
-        number, role = id(iterator), self._role()
+        number, role = id(iterator), self._role(dataset)
         one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._forget(number)))
         if inner is not None:
             one.modelled = weakref.ref(*inner) if len(inner) == 1 else lambda: None
@@ -223,7 +223,7 @@ class ScriptObserver(Observer):
 
     def loader_began(self, loader: Any) -> None:
         """Note where the batches of a loop come from; those of Keras on torch come from its own loader around them."""
-        if self._role() == "loop":
+        if self._role(loader) == "loop":
             self.habits.takes_from(loader)
 
     def tape_read(self) -> None:
@@ -355,14 +355,18 @@ class ScriptObserver(Observer):
 
     # Datasets
 
-    def _role(self) -> Role:
+    def _role(self, dataset: Any) -> Role:
         if self._adapting:
             return "adapt"
         if self._testing:
             return "validation" if self._fitting else "evaluation"
         if self._predicting:
             return "prediction"
-        return "training" if self._fitting else "loop"
+        if not self._fitting:
+            return "loop"
+        # With a strategy, Keras looks at a batch of the validation's before that begins: the epoch is not over yet.
+        trained = self._trained.dataset() if self._epoch is not None and self._trained is not None else None
+        return "training" if trained is None or trained is dataset else "validation"
 
     def _consumer_of(self, dataset: Any, role: Role) -> Consumer:
         """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last."""

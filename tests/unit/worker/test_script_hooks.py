@@ -287,6 +287,27 @@ def test_datasets_are_told_apart_by_object_and_role():
     assert observer.consumers[0].passes[0].ended
 
 
+def test_a_look_at_the_validations_data_within_an_epoch_is_not_of_the_training():
+    """With a strategy, Keras takes a batch of it before the validation begins."""
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    training, validation, held = Dataset(), Dataset(), [Batches() for _ in range(5)]
+    observer.fit_called(None, training)
+    observer.iterator_made(training, held[0], 0)
+    for number in (1, 3):
+        observer.epoch_began()
+        for note in observer.steps:
+            note(0)
+        observer.iterator_made(validation, held[number], 0)
+        observer.asked(held[number])(0)
+        observer.test_began(None)
+        observer.iterator_made(validation, held[number + 1], 0)
+        observer.test_ended()
+        observer.epoch_ending()
+        observer.epoch_ended()
+    assert [(one.role, one.iterators) for one in observer.consumers] == [("training", 1), ("validation", 4)]
+    assert sum(len(one.steps) for one in observer.consumers[0].passes) == 4
+
+
 def test_steps_of_fit_are_attended_to_while_there_is_attention_and_noted_always():
     attended = []
     observer = ScriptObserver(lambda _: None, attended.append, lambda: None, lambda _: None)
@@ -331,7 +352,7 @@ def test_epochs_with_the_iterator_of_the_one_before_are_one_pass_with_pauses(*, 
         observer.epoch_ended()
         consumer.fold(next(times), lambda _: None)
     assert (consumer.clock.batches, consumer.clock.begun, consumer.clock.firsts) == (15, 1, 0)
-    assert consumer.clock.between_ns > 2000 * 1_000_000
+    assert consumer.clock.between_ns == 0
     assert consumer.seconds < 1.0
 
 
