@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnRequest
     from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
-    from pipeprof.profiles.worker.steps.statistics import StepReading
+    from pipeprof.profiles.worker.steps.readings import Readings
     from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 
 LOOK_SECONDS = 0.02
@@ -215,11 +215,6 @@ class ScriptTurns(MainDatasetJob, TurnRun):
         return replace(ended, read_bytes=read, freeing_seconds=max(0, freeing) / 1e9)
 
 
-def without_first(readings: list[StepReading], restarts: list[int]) -> tuple[list[StepReading], list[int]]:
-    """Leave out the step that was under way when a turn began.
-
-    Example:
-        >>> without_first(["one", "two", "three"], [0, 2])
-        (['two', 'three'], [1])
-    """
+def without_first(readings: Readings, restarts: list[int]) -> tuple[Readings, list[int]]:
+    """Leave out the step that was under way when a turn began."""
     return readings[1:], [index - 1 for index in restarts if index]

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
+from pipeprof.pipelines.late import np
+from pipeprof.profiles.worker.steps.readings import Readings
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 Model = Callable[[Any], tuple[int, Sequence[int]] | None]
@@ -26,6 +28,8 @@ MOST_LOOKS = 8
 """Batches up to which a dataset, of whose iterators each gave one or two, was only looked at."""
 MOST_KEPT = 3
 """Datasets that one line iterates in turn: for training, validation and test."""
+_MANY = 16
+"""Batches of a loop from which on they are folded as arrays."""
 Kind = Literal["loop", "fit", "fit-executions", "graph"]
 """Who takes the batches: Python, Keras' `fit` inside its function, the same with several steps in it, a tf.function."""
 
@@ -105,7 +109,7 @@ class Pass:
 class Folded:
     """Readings of steps, and the indices of those whose batch began a pass."""
 
-    readings: list[StepReading] = field(default_factory=list)
+    readings: Readings = field(default_factory=Readings)
     restarts: list[int] = field(default_factory=list)
 
     def add(self, asked: int, got: int, end: int, *, starts: bool) -> None:
@@ -117,7 +121,7 @@ class Folded:
     def extend(self, other: Folded) -> None:
         """Append those of another one."""
         self.restarts += [len(self.readings) + index for index in other.restarts]
-        self.readings += other.readings
+        self.readings.extend(other.readings)
 
 
 class StepClock:
@@ -163,8 +167,15 @@ class StepClock:
 
     def loop(self, one: Pass, times: Sequence[int]) -> Folded:
         """Fold what Python requested and got, in the order in which it happened."""
-        folded = Folded()
-        for time in times:
+        folded, number = Folded(), 0
+        while number < len(times):
+            batches = (len(times) - number) // 2
+            if one.asked is None and one.began_folding and batches >= _MANY:
+                self._loop_on(times[number : number + 2 * batches], folded)
+                number += 2 * batches
+                continue
+            time = times[number]
+            number += 1
             if one.asked is None:
                 one.asked = self._ask(one, time)
                 self._close_taken(one.asked, folded)
@@ -183,6 +194,19 @@ class StepClock:
             self._taken = (one.asked, got, one.starts)
             one.asked, one.starts = None, False
         return folded
+
+    def _loop_on(self, times: Sequence[int], folded: Folded) -> None:
+        """Fold batches of a pass that goes on, each requested and got, all at once."""
+        self._end, self._extra = None, 0
+        at = np.asarray(times, dtype=np.int64) - self._paused
+        asked, got = at[::2], at[1::2]
+        self._close_taken(int(asked[0]), folded)
+        ends = np.maximum(asked[1:], got[:-1])
+        begun, came = asked[:-1], got[:-1]
+        folded.readings.extend(np.stack([begun, begun, begun, came, came, ends], axis=1))
+        self._taken = (int(asked[-1]), int(got[-1]), False)
+        self.fetch_ns += int((got - asked).sum())
+        self.batches += len(got)
 
     def _ask(self, one: Pass, time: int) -> int:
         """Return when a batch was requested, by the steps' clock: a first one, when its iterator was."""

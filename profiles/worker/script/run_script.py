@@ -41,6 +41,7 @@ from pipeprof.profiles.worker.script.script_feed import ScriptFeed
 from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
+from pipeprof.profiles.worker.steps.readings import Readings
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
@@ -111,7 +112,7 @@ class ScriptRun(ScriptJob):
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._script_feed = ScriptFeed()
         self._main: Consumer | None = None
-        self._kept: list[StepReading] = []
+        self._kept = Readings()
         self._starts: list[int] = []
         self._warm_models: ModelLog | None = None
         self._rule = WarmUp(job.warmup_seconds)
@@ -360,7 +361,7 @@ class ScriptRun(ScriptJob):
     def _change_main(self, main: Consumer) -> None:
         first, self._main = self._main is None, main
         self._observer.attention = True
-        self._kept, self._starts = [], []
+        self._kept, self._starts = Readings(), []
         self._told_from = TOLD_FROM
         self._previous = None
         self._models = ModelLog()
@@ -427,7 +428,7 @@ class ScriptRun(ScriptJob):
         if self._kept:
             self._keep(readings, restarts)
             if window.statistics.seconds >= ENOUGH_SECONDS:
-                self._kept, self._starts, self._warm_models = [], [], None
+                self._kept, self._starts, self._warm_models = Readings(), [], None
         most = window.most()
         if most is not None and len(readings) > most:
             readings, restarts = readings[:most], [index for index in restarts if index < most]
@@ -447,8 +448,8 @@ class ScriptRun(ScriptJob):
             self._channel.send(statistics.measured(device=self._device))
             self._channel.send(TrainingSeen(self._training()))
 
-    def _keep(self, readings: list[StepReading], restarts: list[int]) -> None:
-        self._kept += readings
+    def _keep(self, readings: Sequence[StepReading], restarts: list[int]) -> None:
+        self._kept.extend(readings)
         self._starts += [len(self._kept) - len(readings) + index for index in restarts]
 
     def _warm(self, looked: Looked) -> str | None:
@@ -686,9 +687,8 @@ class ScriptRun(ScriptJob):
     def _training(self) -> Training:
         written = self._writes.written() if self._ended is not None else []
         moments = (self._since, self._closed or Moment.now(self._observer))
-        return training_facts(
-            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
-        )
+        facts: dict[str, Any] = {"ended": self._ended, "written": written, "watch": self._watch}
+        return training_facts(self._main, self._observer, moments, **facts)
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:

@@ -7,7 +7,7 @@ as with one, or faster with one: elements that pass from thread to thread cost C
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
@@ -207,7 +207,7 @@ class Block(HandedOver):
             self._add([base, *times], first)
         return self._is_over()
 
-    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
+    def followed(self, readings: Sequence[StepReading], restarts: list[int]) -> bool:
         """Take steps with a device."""
         got = [reading.got for reading in readings]
         if self._last is None:

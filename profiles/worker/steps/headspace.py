@@ -58,7 +58,7 @@ class _Replay(HandedOver):
         self.statistics.fold_drain(base, times)
         return self._is_over()
 
-    def followed(self, readings: list[StepReading], _restarts: list[int]) -> bool:
+    def followed(self, readings: Sequence[StepReading], _restarts: list[int]) -> bool:
         self.statistics.fold_device(readings)
         return self._is_over()
 

@@ -18,7 +18,7 @@ from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pipeprof.pipelines.steps.kind import BatchConsumer
 
@@ -157,7 +157,7 @@ class StepWindow(Protocol):
     def drained(self, base: int, times: list[int]) -> bool:
         """Take steps without a device; returns whether the window is over."""
 
-    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
+    def followed(self, readings: Sequence[StepReading], restarts: list[int]) -> bool:
         """Take steps with a device, and the indices of those that began an epoch; returns whether it is over."""
 
 

@@ -13,7 +13,7 @@ from pipeprof.profiles.protocol.messages import STOPPED, Beat
 from pipeprof.profiles.worker.steps.loop import Chunk, CountedSizes, NoSizes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from pipeprof.profiles.document.shared import PhaseName
     from pipeprof.profiles.protocol.channel import WorkerEnd
@@ -155,7 +155,7 @@ class PhaseWindow:
         seconds = (times[-1] - base) / 1e9 if times else 0.0
         return self._look(Looked(seconds, len(times), median, self.statistics.epoch_start), began)
 
-    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
+    def followed(self, readings: Sequence[StepReading], restarts: list[int]) -> bool:
         """Take steps with a device; returns whether the window is over."""
         began = time.perf_counter_ns()
         with self._folding:
@@ -193,7 +193,7 @@ class PhaseWindow:
             self._epoch = self._feed.ended
         return self.statistics.fold_drain(times[done - 1] if done else base, times[done:], restarted=restarted)
 
-    def _fold_readings(self, readings: list[StepReading], restarts: list[int], done: int) -> float | None:
+    def _fold_readings(self, readings: Sequence[StepReading], restarts: list[int], done: int) -> float | None:
         return self.statistics.fold_device(readings[done:], [at - done for at in restarts if at >= done])
 
     def _look(self, looked: Looked, began: int) -> bool:

@@ -232,7 +232,7 @@ class BlockWindow(HandedOver):
             self._add(len(times), times[-1] - base, 0)
         return self._is_over()
 
-    def followed(self, readings: list[StepReading], restarts: list[int]) -> bool:
+    def followed(self, readings: Sequence[StepReading], restarts: list[int]) -> bool:
         """Take steps with a device."""
         del restarts
         if self._last_got is not None and self._last_end is not None:

@@ -1,10 +1,13 @@
 """Folding of a script's iteration: hand-made times, in nanoseconds."""
 
+import itertools
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pipeprof.profiles.worker.script.consumers import Consumer, GapTimes, Pass, Place, StepClock
+from pipeprof.profiles.worker.script.consumers import Consumer, Folded, GapTimes, Pass, Place, StepClock
 
 
 def a_pass(began: int = 0, made: int = 0, **facts: object) -> Pass:
@@ -36,12 +39,28 @@ class TestLoop:
         whole = StepClock().loop(a_pass(), times).readings
         for cut in range(len(times)):
             clock, one = StepClock(), a_pass()
-            assert clock.loop(one, times[:cut]).readings + clock.loop(one, times[cut:]).readings == whole
+            assert [*clock.loop(one, times[:cut]).readings, *clock.loop(one, times[cut:]).readings] == whole
+
+    @given(lengths=st.lists(st.integers(1, 50), min_size=60, max_size=150), piece=st.integers(1, 30))
+    def test_many_batches_at_once_give_what_they_give_one_after_the_other(self, lengths, piece):
+        """As arrays from a number of batches on; two passes, with a pause between them."""
+        times = list(itertools.accumulate(lengths))
+        first, second = times[:51], [time + 1000 for time in times[51:]]
+        found = []
+        for size in (1, piece, len(times)):
+            clock, folded = StepClock(), Folded()
+            for taken, at in ((first, 0), (second, 1000 + times[51])):
+                one = a_pass(began=at, made=at, ended=taken[-1])
+                for start in range(0, len(taken), size):
+                    folded.extend(clock.loop(one, taken[start : start + size]))
+                clock.end_loop(one)
+            found.append((list(folded.readings), folded.restarts, clock.fetch_ns, clock.batches, clock.between_ns))
+        assert found[0] == found[1] == found[2]
 
     def test_time_between_epochs_is_no_step(self):
         clock = StepClock()
         first = a_pass(ended=65)
-        readings = clock.loop(first, [10, 30, 40, 60, 62]).readings
+        readings = [*clock.loop(first, [10, 30, 40, 60, 62]).readings]
         clock.end_loop(first)
         # A validation of 1,000 ns, then an iterator that takes 5.
         folded = clock.loop(a_pass(began=1065, made=1070), [1071, 1091, 1100, 1120, 1130, 1150])
