@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnRequest
     from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
-    from pipeprof.profiles.worker.steps.readings import Readings
+    from pipeprof.profiles.worker.script.readings import Readings
     from pipeprof.profiles.worker.steps.window import Looked, PhaseWindow
 
 LOOK_SECONDS = 0.02

@@ -17,7 +17,7 @@ from itertools import groupby
 from typing import Any, Literal, NamedTuple
 
 from pipeprof.pipelines.late import np
-from pipeprof.profiles.worker.steps.readings import Readings
+from pipeprof.profiles.worker.script.readings import Readings
 from pipeprof.profiles.worker.steps.statistics import StepReading
 
 Model = Callable[[Any], tuple[int, Sequence[int]] | None]

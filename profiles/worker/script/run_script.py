@@ -37,11 +37,11 @@ from pipeprof.profiles.worker.script.device_window import DeviceSteps
 from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal, detached
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
+from pipeprof.profiles.worker.script.readings import Readings
 from pipeprof.profiles.worker.script.script_feed import ScriptFeed
 from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
-from pipeprof.profiles.worker.steps.readings import Readings
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Place, Role
-    from pipeprof.profiles.worker.steps.statistics import StepReading
 
 LEAST_STEPS = 2
 """Steps from which a dataset may be the main one."""
@@ -448,7 +447,7 @@ class ScriptRun(ScriptJob):
             self._channel.send(statistics.measured(device=self._device))
             self._channel.send(TrainingSeen(self._training()))
 
-    def _keep(self, readings: Sequence[StepReading], restarts: list[int]) -> None:
+    def _keep(self, readings: Readings, restarts: list[int]) -> None:
         self._kept.extend(readings)
         self._starts += [len(self._kept) - len(readings) + index for index in restarts]
 
@@ -687,8 +686,9 @@ class ScriptRun(ScriptJob):
     def _training(self) -> Training:
         written = self._writes.written() if self._ended is not None else []
         moments = (self._since, self._closed or Moment.now(self._observer))
-        facts: dict[str, Any] = {"ended": self._ended, "written": written, "watch": self._watch}
-        return training_facts(self._main, self._observer, moments, **facts)
+        return training_facts(
+            self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
+        )
 
 
 def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
