@@ -69,8 +69,3 @@ class Readings(Sequence[StepReading]):
 
     def __iter__(self) -> Iterator[StepReading]:
         return (StepReading(*row) for row in self.array.tolist())
-
-    def __eq__(self, other: object) -> bool:
-        return list(self) == list(other) if isinstance(other, Sequence) else NotImplemented
-
-    __hash__ = None  # type: ignore[assignment]

@@ -118,6 +118,21 @@ def test_calls_in_a_function_that_the_targets_function_calls(
     assert (found.text, found.reason) == (None, "the calls in make are not the stages of its pipeline")
 
 
+@pytest.mark.parametrize(("call", "stages"), [("read", 1), ("map", 2)])
+def test_a_call_of_a_library_or_of_several_stages_is_left_alone(
+    run_of: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch, call: str, stages: int
+) -> None:
+    """Its argument would be one of another function, or of all these stages."""
+    monkeypatch.setattr(source_diff, "ask_for_graph", lambda _: pytest.fail("there is no text to check"))
+    text = f"def parsed(ds):\n    return ds.{call}(parse){'' if call == 'map' else '.map(other)'}\n\n\n"
+    text += "def make():\n    return parsed(numbers()), parsed(others())\n"
+    profile = run_of()
+    place = Location(file="train.py", line=2, column=15, call=call)
+    each = [Stage(id=f"stages.{number}", op="map", origin="written", location=place) for number in range(stages)]
+    profile.stages = [STAGES[0], *each]
+    assert edited_source(settings_of(profile), profile, text, [[PARALLEL]]).text is None
+
+
 @pytest.fixture
 def of_script(run_of: Callable[..., Profile], tmp_path: Path) -> Profile:
     """A profile of a script, with a finding."""

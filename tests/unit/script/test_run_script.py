@@ -258,7 +258,7 @@ def test_a_second_of_steps_is_a_measurement(monkeypatch: pytest.MonkeyPatch) -> 
     )
     monkeypatch.setattr(run, "_follow_pass", lambda *_: None)
     run._take(SimpleNamespace(), SimpleNamespace(readings=[StepReading(0, 0, 0, 1, 1, 10)], restarts=[]))  # type: ignore[arg-type]
-    assert run._kept == []
+    assert not run._kept
 
 
 def read(first: int, count: int) -> SimpleNamespace:

@@ -59,6 +59,13 @@ def test_arguments_in_branches_of_a_function() -> None:
     ]
 
 
+def test_calls_of_one_line() -> None:
+    text = "import tensorflow as tf\ntrain, test = read(9).map(f).map(g), read(3)\n"
+    stages = {"source": ("range", None), "stages.0": ("map", (2, 23, "map")), "stages.1": ("map", (2, 30, "map"))}
+    after = apply_at_calls(text, "train.py", stages, [[parallel("stages.0", 2), parallel("stages.1", 3)]])
+    assert ".map(f, num_parallel_calls=2).map(g, num_parallel_calls=3), read(3)" in after
+
+
 def test_stages_after_calls_in_the_order_of_the_edits() -> None:
     """The addresses of a step are those after the one before it."""
     first, second = (InsertStage("prefetch", {"buffer_size": size}, "stages.3") for size in (1, 2))
