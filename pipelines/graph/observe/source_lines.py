@@ -260,7 +260,8 @@ class Lines:
             # Captured datasets belong to the datasets of the function that read them.
             reads = made.reads[: len(inputs)] if node["bodies"] else made.reads
             todo.extend(zip(_align_reads(reads, len(inputs)), inputs, strict=True))
-        if own is None and any(made.op != nodes[identity]["op"] for identity, made in joined.items()):
+        borrowed = own is None and self.alike is not None
+        if borrowed and any(made.op != nodes[identity]["op"] for identity, made in joined.items()):
             return {}
         return joined
 
