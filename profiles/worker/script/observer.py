@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _OWN = str(Path(__file__).parent)
 _MOST_COMPARED = 3
 """Objects of a dataset that is built again whose graphs are compared."""
+_MOST_SAMPLED = 256
+"""Fetches after which the time on a core is read half as often."""
 _ENDLESS = -1
 """``tf.data.INFINITE_CARDINALITY``."""
 
@@ -64,7 +66,6 @@ class ScriptObserver(Observer):
         give: Callable[[Any, Place, Role], Any] | None = None,
         graph_of: Callable[[Any], GraphSeen | None] = nothing,
     ) -> None:
-        self.notes: dict[int, Callable[[int], object]] = {}
         self.steps = [self._step_began, nothing]
         self.came: Callable[[int], object] | None = None
         self._attention = False
@@ -77,7 +78,7 @@ class ScriptObserver(Observer):
         self._made, self._attend, self._training, self._model, self._saving = made, attend, training, model, saving
         self._exiting, self._give, self._graph_of = exiting, give, graph_of
         self._clock, self._cpu = time.perf_counter_ns, time.thread_time_ns
-        self._sampled_ns = 0
+        self._sampled, self._each, self._fetch_cpu_ns = 0, SAMPLED_EACH, 0
         self.habits = Habits(users_place, self._clock)
         self.calls = self.habits.calls
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
@@ -106,7 +107,7 @@ class ScriptObserver(Observer):
     @property
     def fetch_cpu_ns(self) -> int:
         """Time of the script's thread on a core in fetches from Python, from those that were looked at."""
-        return self._sampled_ns * SAMPLED_EACH
+        return self._fetch_cpu_ns
 
     @property
     def attention(self) -> bool:
@@ -117,7 +118,7 @@ class ScriptObserver(Observer):
     def attention(self, wanted: bool) -> None:
         self._attention = wanted
         if wanted:
-            self.notes.clear()
+            self.forget_notes()
             self.steps[0] = self._step_began
 
     # Iterators
@@ -156,7 +157,6 @@ class ScriptObserver(Observer):
 
     def _forget(self, number: int) -> None:
         self._passes.pop(number, None)
-        self.notes.pop(number, None)
 
     def asked(self, iterator: Any) -> Callable[[int], object]:
         """Note the time, and when the batch came."""
@@ -169,22 +169,35 @@ class ScriptObserver(Observer):
             self._attend(one)
         else:
             # Later requests need no call, until there is attention again; it may have come meanwhile.
-            self.notes[id(iterator)] = one.times.append
+            with contextlib.suppress(AttributeError):
+                iterator.pipeprof_note = one.times.append
             if self._attention:
-                self.notes.clear()
+                self.forget_notes()
         one.times.append(self._clock())
         return self.came or one.times.append
 
-    def sampled(self, note: Callable[[int], object]) -> Callable[[int], object]:
+    def forget_notes(self) -> None:
+        """Be asked again before each batch."""
+        for one in list(self._passes.values()):
+            _forget_note(one)
+
+    def sampled(self, note: Callable[[int], object], asked_ns: int) -> Callable[[int], object]:
         """Return what notes when a batch came, and how long its fetch took of a core.
 
-        It is called for a few requests alone: where system calls are slow, to read that time takes 40 µs.
+        It is called for a few requests alone, and looks at half as many after each `_MOST_SAMPLED`: to read that time
+        takes 10 µs and more once a step has emptied the caches, and 40 where system calls are slow.
         """
+        each = self._each
+        if asked_ns % each:
+            return note
+        self._sampled += 1
+        if self._sampled == _MOST_SAMPLED:
+            self._sampled, self._each = 0, 2 * each
         began = self._cpu()
 
         def got(now: int) -> None:
             note(now)
-            self._sampled_ns += self._cpu() - began
+            self._fetch_cpu_ns += each * (self._cpu() - began)
 
         return got
 
@@ -292,6 +305,8 @@ class ScriptObserver(Observer):
         with contextlib.suppress(Exception):
             one.last_model = one.look(self._model)
         one.ended = self._clock()
+        # The next batch is another pass's.
+        _forget_note(one)
 
     def epoch_ending(self) -> None:
         """End the epoch; the clock of its callbacks starts."""
@@ -410,6 +425,11 @@ class ScriptObserver(Observer):
                 consumer.graph = graph
             elif graph is not None and consumer.graph is not None:
                 consumer.equal = graph == consumer.graph
+
+
+def _forget_note(one: Pass) -> None:
+    with contextlib.suppress(AttributeError):
+        del one.iterator().pipeprof_note
 
 
 def _executions(model: Any) -> int:

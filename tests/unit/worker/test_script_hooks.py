@@ -10,7 +10,7 @@ import pytest
 from pipeprof.profiles.protocol.wrapped import WRAPPED
 from pipeprof.profiles.worker.script import observer as observer_of
 from pipeprof.profiles.worker.script.consumers import Place
-from pipeprof.profiles.worker.script.hooks import Hooks, Observer
+from pipeprof.profiles.worker.script.hooks import SAMPLED_EACH, Hooks, Observer, nothing
 from pipeprof.profiles.worker.script.import_watch import ImportWatch
 from pipeprof.profiles.worker.script.observer import ScriptObserver
 
@@ -79,6 +79,37 @@ def test_a_loop_is_told_and_nothing_else_changes(library):
     assert list(library.data.Dataset()) == [1, 0]
     assert len(log.seen) == 7
     assert "__iter__" not in vars(library.data.Dataset)
+
+
+class Noting(Log):
+    """Is asked for the first batch only, and samples each one."""
+
+    def asked(self, iterator):
+        super().asked()
+        iterator.pipeprof_note = self.seen.append
+        self.iterator = iterator
+        return self.seen.append
+
+    def forget_notes(self):
+        del self.iterator.pipeprof_note
+
+    def sampled(self, note, _asked_ns):
+        self.seen.append("sampled")
+        return note
+
+
+def test_an_iterator_with_a_note_is_not_asked_for(library):
+    log = Noting()
+    clock = itertools.count(SAMPLED_EACH - 2).__next__
+    hooks = Hooks(log, clock)
+    hooks.install("tensorflow")
+    iterator = iter(library.data.Dataset())
+    assert next(iterator) == 1
+    assert log.seen == ["made", "asked", SAMPLED_EACH - 1]
+    assert next(iterator) == 0
+    assert log.seen[3:] == [SAMPLED_EACH, "sampled", SAMPLED_EACH + 1]
+    hooks.uninstall()
+    assert not hasattr(iterator, "pipeprof_note")
 
 
 def test_an_observer_that_defines_nothing_does_nothing(library):
@@ -324,6 +355,40 @@ def test_steps_of_fit_are_attended_to_while_there_is_attention_and_noted_always(
     observer.epoch_ending()
     observer.steps[1](0)
     assert len(one.steps) == 10
+
+
+def test_an_iterator_is_asked_for_again_once_there_is_attention_or_its_epoch_is_over():
+    attended = []
+    observer = ScriptObserver(lambda _: None, attended.append, lambda: None, lambda _: None)
+    dataset, iterator = Dataset(), Batches()
+    observer.iterator_made(dataset, iterator, 0)
+    observer.asked(iterator)
+    assert iterator.pipeprof_note == observer.consumers[0].passes[0].times.append
+    observer.attention = True
+    assert not hasattr(iterator, "pipeprof_note")
+    observer.asked(iterator)
+    assert (len(attended), hasattr(iterator, "pipeprof_note")) == (1, False)
+    observer.attention = False
+    observer.fit_called(None, dataset)
+    further = Batches()
+    observer.iterator_made(dataset, further, 0)
+    observer.epoch_began()
+    observer.steps[0](0)
+    observer.asked(further)
+    assert hasattr(further, "pipeprof_note")
+    observer.epoch_ending()
+    assert not hasattr(further, "pipeprof_note")
+
+
+def test_what_fetches_take_of_a_core_is_read_more_rarely_the_more_of_them_there_are():
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    observer._cpu = itertools.count().__next__
+    for _ in range(256):
+        observer.sampled(nothing, SAMPLED_EACH)(1)
+    assert observer.fetch_cpu_ns == 256 * SAMPLED_EACH
+    assert observer.sampled(nothing, SAMPLED_EACH) is nothing
+    observer.sampled(nothing, 2 * SAMPLED_EACH)(1)
+    assert observer.fetch_cpu_ns == 258 * SAMPLED_EACH
 
 
 STEPS = ("on_train_batch_begin", "on_train_batch_end")
