@@ -12,7 +12,7 @@ from pipeprof.profiles.protocol.turns import EditRefused
 from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver
-from pipeprof.profiles.worker.script.run_script import read_model
+from pipeprof.profiles.worker.script.script_feed import read_model
 from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.writes.writes import Loss
 

@@ -15,7 +15,7 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.turns import TurnEnded
 from pipeprof.profiles.worker.rerun.script_turns import TOO_SHORT, ScriptTurns
 from pipeprof.profiles.worker.script.hand_out import as_refusal
-from pipeprof.profiles.worker.script.run_script import read_model
+from pipeprof.profiles.worker.script.script_feed import read_model
 
 if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd

@@ -17,8 +17,7 @@ from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.turns import Built, TurnEnded
 from pipeprof.profiles.worker.rerun.main_dataset import MainDatasetJob
 from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal, detached, stored
-from pipeprof.profiles.worker.script.run_script import read_model
-from pipeprof.profiles.worker.script.script_feed import ScriptFeed
+from pipeprof.profiles.worker.script.script_feed import ScriptFeed, read_model
 from pipeprof.profiles.worker.script.training_facts import asynchronous
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
-from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import (
@@ -38,18 +37,18 @@ from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal, detach
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.readings import Readings
-from pipeprof.profiles.worker.script.script_feed import ScriptFeed
+from pipeprof.profiles.worker.script.script_feed import ScriptFeed, read_model
 from pipeprof.profiles.worker.script.script_job import ScriptJob
 from pipeprof.profiles.worker.script.training_facts import Moment, graph_text, training_facts, why_no_step
 from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 from pipeprof.profiles.worker.steps.statistics import StepStatistics
 from pipeprof.profiles.worker.steps.warmup import TUNABLE_LIMIT_SECONDS, WarmUp
-from pipeprof.profiles.worker.steps.window import Looked
+from pipeprof.profiles.worker.steps.window import Looked, look_again_ns
 from pipeprof.profiles.worker.steps.window_clock import WindowClock
 from pipeprof.profiles.worker.writes.writes import Loss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from pipeprof.profiles.document.shared import PhaseName, Training
     from pipeprof.profiles.protocol.channel import WorkerEnd
@@ -261,9 +260,10 @@ class ScriptRun(ScriptJob):
     # The reporter
 
     def _report(self) -> None:
-        every = self._look_ns() / 1e9
+        wait_ns = every = self._look_ns()
         failed = 0
-        while failed < 3 and not self._closing.wait(every):
+        while failed < 3 and not self._closing.wait(wait_ns / 1e9):
+            began, ended = time.thread_time_ns(), self._script_feed.ended
             try:
                 # What a look has to tell wakes the harness once.
                 with self._folding, self._channel.together():
@@ -273,6 +273,9 @@ class ScriptRun(ScriptJob):
                 failed += 1
                 if failed == 3:
                     self.warn("no-steps", f"The steps could not be followed: {type(error).__name__}: {error}.")
+            # An iterator that ends takes its model with it: rare looks would miss those of short epochs.
+            took_ns = time.thread_time_ns() - began if self._script_feed.ended == ended else 0
+            wait_ns = look_again_ns(took_ns, every)
             if self._reason is not None and self._ends_from_outside() and not self._closing.is_set():
                 try:
                     self._finish(self._reason)
@@ -689,12 +692,3 @@ class ScriptRun(ScriptJob):
         return training_facts(
             self._main, self._observer, moments, ended=self._ended, written=written, watch=self._watch
         )
-
-
-def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
-    """Return how many elements an iterator gave, and the latest gaps between them; None without a model."""
-    snapshot = take_snapshot(iterator)
-    if snapshot is None:
-        return None
-    nodes, root = snapshot.proto.nodes, snapshot.proto.output
-    return int(nodes[root].num_elements) if root in nodes else 0, list(snapshot.proto.gap_times)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.profiles.worker.steps.loop import Feed
 
 if TYPE_CHECKING:
@@ -38,3 +39,12 @@ class ScriptFeed(Feed):
     def alive(self) -> bool:
         """Whether there is one."""
         return self.holder is not None and self.holder.iterator() is not None
+
+
+def read_model(iterator: Any) -> tuple[int, Sequence[int]] | None:
+    """Return how many elements an iterator gave, and the latest gaps between them; None without a model."""
+    snapshot = take_snapshot(iterator)
+    if snapshot is None:
+        return None
+    nodes, root = snapshot.proto.nodes, snapshot.proto.output
+    return int(nodes[root].num_elements) if root in nodes else 0, list(snapshot.proto.gap_times)

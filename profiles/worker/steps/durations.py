@@ -138,18 +138,22 @@ class Rhythm:
     """How often a slow step comes, among the latest ones."""
 
     def __init__(self) -> None:
-        self._latest: deque[int] = deque(maxlen=LATEST)
+        self._latest: deque[Nanoseconds] = deque()
+        self._count = 0
 
     def add(self, values: Nanoseconds) -> None:
         """Fold in the steps' own time, in nanoseconds, in order."""
-        self._latest.extend(values[-LATEST:].tolist())
+        self._latest.append(values)
+        self._count += len(values)
+        while self._count - len(self._latest[0]) >= LATEST:
+            self._count -= len(self._latest.popleft())
 
     def slow(self) -> tuple[int, float] | None:
         """Return every how many steps one is slow, and the mean of these in milliseconds; None where it is not clear.
 
         Slow are steps about as long as the longest ones, not what comes oftener and takes less.
         """
-        values = np.array(self._latest)
+        values = np.concatenate([np.empty(0, dtype=np.int64), *self._latest])[-LATEST:]
         if len(values) <= REPEATED:
             return None
         usual = float(np.median(values))

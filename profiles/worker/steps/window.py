@@ -64,6 +64,11 @@ def look_rarely_ns(seconds: float | None) -> int:
     return min(CHECK_RARE_NS, max(CHECK_NS, round(1e9 * (seconds or 0.0) / LOOKS_A_SOAK)))
 
 
+def look_again_ns(took_ns: int, least_ns: int) -> int:
+    """Return nanoseconds to the next look after one that took so long, so that looks keep to `LOOKING_SHARE`."""
+    return max(least_ns, min(CHECK_RARE_NS, round(took_ns / LOOKING_SHARE)))
+
+
 @dataclass
 class Looked:
     """Chunk of steps between two looks.
@@ -203,7 +208,7 @@ class PhaseWindow:
         now = time.perf_counter_ns()
         took_ns = now - began
         if self._seconds is not None:
-            self._most_ns = max(self._least_ns, min(CHECK_RARE_NS, round(took_ns / LOOKING_SHARE)))
+            self._most_ns = look_again_ns(took_ns, self._least_ns)
         if self._feed.ended != self._looked_epoch:
             epoch_ns = (now - self._epoch_began) // (self._feed.ended - self._looked_epoch)
             self._epoch_ns = epoch_ns // LOOKS_AN_EPOCH
