@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeprof.cli.options import COLORS, byte_size, choice, duration, whole
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.suggest import did_you_mean, suggest
 from pipeprof.profiles.git.repository import repository_root
@@ -40,6 +41,14 @@ _LIMITED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "strict": (lambda value: value is True, "true only"),
 }
 """Values that a file may give, and how to say so."""
+_READ_BY: Mapping[str, Callable[[str, str], object]] = {
+    **dict.fromkeys(("budget", "max-time", "seconds", "soak", "timeout"), duration),
+    **dict.fromkeys(("max-pairs", "pairs", "steps"), whole),
+    "seed": lambda where, text: whole(where, text, 0),
+    "memory-limit": byte_size,
+    "color": lambda where, text: choice(where, text, COLORS),
+}
+"""What reads the value of an option wherever it is given, and refuses one that it cannot read."""
 _OF_USERS = frozenset({f"{PREFIX}CACHE_DIR", f"{PREFIX}DEBUG"})
 _OTHER = _OF_USERS | {f"{PREFIX}GUARD", f"{PREFIX}RUN", f"{PREFIX}TEMPORARY_FOLDER"}
 """Variables that are about something else than options: the user's, and those that a run gives its processes."""
@@ -235,6 +244,8 @@ def _checked(where: str, key: str, value: Any, parameter: Any) -> Any:
     if any(isinstance(each, bool) or not isinstance(each, (str, int, float)) for each in values):
         raise UsageError(f"{where}: got {_shown(value)}, expected a text or a number")
     texts = [str(each) for each in values]
+    for text in texts if key in _READ_BY else ():
+        _READ_BY[key](where, text)
     return texts if parameter.multiple else texts[0]
 
 

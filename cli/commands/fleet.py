@@ -26,7 +26,7 @@ _SECONDS = 60.0
 _LONGEST_AGE = 3e9
 
 app = typer.Typer(
-    help="Collect profiles in a folder and ask what they have in common (needs pipeprof[fleet]).",
+    help="Collect profiles in a folder and ask what they have in common (needs DuckDB).",
     epilog=epilog("pipeprof fleet add runs/", "pipeprof fleet top", codes=_CODES),
     no_args_is_help=True,
     add_completion=False,

@@ -57,5 +57,5 @@ class UserCode(StepKind):
         if self.package and importlib.util.find_spec(self.package) is None:
             raise UsageError(
                 f"a {self.name} step needs the package {self.package}, which is not installed: "
-                f"pip install 'pipeprof[{self.package}]'"
+                f"pip install {self.package}"
             )

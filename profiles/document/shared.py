@@ -419,7 +419,7 @@ class Training(Record):
     window: DeviceWindow | None = None
     """`None` where no GPU's clock was read."""
     epochs: int = 0
-    """Passes over the main dataset that began."""
+    """Passes over the main dataset that began, and epochs of `fit` that went on with the one before."""
     between_seconds: float | None = None
     """Between the end of a pass and the next one's beginning, altogether."""
     validations: int = 0

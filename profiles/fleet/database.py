@@ -14,7 +14,7 @@ from typing import Any
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.profiles.fleet.tables import KEY, RUNS, TABLES, Table
 
-INSTALL = "pip install 'pipeprof[fleet]'"
+INSTALL = "pip install duckdb"
 MEMORY = "2GB"
 """That a question may take; nothing goes to a disk in its place."""
 _CLOSED = (

@@ -131,7 +131,8 @@ class StepClock:
         fetch_ns: Of all batches whose fetch is known.
         batches: Their number.
         begun: Passes that had a first batch.
-        between_ns: From the end of a pass to the next one's creation, summed.
+        continued: Epochs of `fit` that went on with the iterator of the one before.
+        between_ns: From the end of a pass, or of such an epoch, to the next one's beginning, summed.
         counts_ends: Whether what finding the end of a pass takes is a part of the next one's first fetch. TensorFlow
             frees the iterator in it, which now and then takes as long as the pass itself.
         ends_ns: What it took, where it does not count.
@@ -148,7 +149,7 @@ class StepClock:
         self.ends_ns = 0
         self.fetch_ns = 0
         self.batches = 0
-        self.begun = 0
+        self.begun = self.continued = 0
         self.between_ns = 0
         self.first_ns = self.firsts = 0
         self.call_ns = self.calls = 0
@@ -225,12 +226,13 @@ class StepClock:
     def _begin(self, one: Pass) -> bool:
         """Count a pass; return whether its dataset has begun again."""
         self.begun += not one.goes_on
+        self.continued += one.goes_on
         return self.begun > 1 and not one.goes_on
 
     def _go_on(self, one: Pass, time: int, *, at_end: bool) -> int:
         """Continue the clock where the pass before ended; return when this pass began by it."""
         end, self._end = self._end or 0, None
-        self.between_ns += 0 if one.goes_on else max(0, one.began - self._found_end)
+        self.between_ns += max(0, one.began - self._found_end)
         made = one.made - one.began
         if at_end:
             self._extra += made

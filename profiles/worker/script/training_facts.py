@@ -106,12 +106,13 @@ def training_facts(
     if main is None:
         seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
         return replace(facts, consumer=seen, unknown=UNSEEN if seen else None)
+    epochs = main.clock.begun + main.clock.continued
     facts = replace(
         facts,
         consumer=main.kind,
         executions=main.executions,
-        epochs=main.clock.begun,
-        between_seconds=main.clock.between_ns / 1e9 if main.clock.begun > 1 else None,
+        epochs=epochs,
+        between_seconds=main.clock.between_ns / 1e9 if epochs > 1 else None,
         validations=observer.validations,
         validation_seconds=observer.validation_ns / 1e9 if observer.validations else None,
         epoch_end_seconds=observer.epoch_end_ns / 1e9 if observer.epochs else None,

@@ -73,6 +73,9 @@ def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
         ("quiet = 'yes'", "expected true or false"),
         ("max-time = true", "expected a text or a number"),
         ("max-time = [3]", "expected a text or a number"),
+        ("seconds = 'x'", "[tool.pipeprof] seconds: got 'x'"),
+        ("memory-limit = 'x'", "[tool.pipeprof] memory-limit: got 'x'"),
+        ("[tool.pipeprof.gate]\nmax-pairs = 0", "[tool.pipeprof.gate] max-pairs: got '0'"),
         ("[tool.pipeprof.gaet]\nseed = 1", "no command 'gaet' — did you mean gate?"),
         ("[tool.pipeprof.check]\nmax-pairs = 1", "[tool.pipeprof.check]: no option 'max-pairs'"),
         # Also where the command that runs has no such option.
@@ -107,7 +110,9 @@ def test_an_error_in_the_file_ends_a_command_and_a_default_counts(pipeprof: Pipe
     assert "simulate:… only" in refused.err
     assert pipeprof("check", "--help").code == 0
     Path("pyproject.toml").write_text("[tool.pipeprof.check]\nmemory-limit = '1XB'\n")
-    assert "--memory-limit" in pipeprof("check", "a.yaml").err
+    assert "[tool.pipeprof.check] memory-limit: got '1XB'" in pipeprof("check", "a.yaml", "--memory-limit", "8GiB").err
+    Path("pyproject.toml").write_text("[tool.pipeprof.check]\nmemory-limit = '1KB'\n")
+    assert "Limit 1000 B" in pipeprof("check", "a.yaml").out
     assert pipeprof("check", "a.yaml", "--memory-limit", "8GiB").code == 0
     Path("pyproject.toml").write_text("[tool.pipeprof]\nno-python = true\n")
     Path("train.py").write_text("def make():\n    return None\n")

@@ -157,7 +157,7 @@ def test_without_duckdb_one_sentence_says_how_to_install_it(
     code, out, err = pipeprof("add", "runs")
     assert (code, out) == (2, "")
     assert err.splitlines() == [
-        "pipeprof: error: fleet keeps its tables with DuckDB, which is not installed: pip install 'pipeprof[fleet]'"
+        "pipeprof: error: fleet keeps its tables with DuckDB, which is not installed: pip install duckdb"
     ]
     assert not Path("pipeprof-fleet").exists()
 
