@@ -180,9 +180,11 @@ class Habits:
             if getattr(callback, "async_safe", False) or kind.__name__ in ("History", "ProgbarLogger"):
                 continue
             base = next((one for one in reversed(kind.__mro__) if one.__name__ == "Callback"), object)
-            ends = ("on_train_batch_end", "on_batch_end")
+            # Of the object, not of its class: a LambdaCallback has what it was given as attributes.
             methods = (
-                getattr(kind, name, None) for name in ends if getattr(kind, name, None) is not getattr(base, name, None)
+                getattr(callback, name, None)
+                for name in ("on_train_batch_end", "on_batch_end")
+                if getattr(getattr(callback, name, None), "__func__", None) is not getattr(base, name, None)
             )
             method = next((one for one in methods if one is not None), None)
             code = getattr(inspect.unwrap(method), "__code__", None) if method is not None else None

@@ -16,6 +16,7 @@ from unit.advise.training_views import (
     VALIDATED,
     in_a_module,
     in_fit,
+    paced,
     place,
     traced,
     trained,
@@ -49,6 +50,18 @@ def test_nothing_is_shuffled_before_a_source() -> None:
     assert "Repeat before" in finding.recommendation
     assert finding.python is not None
     assert "repeat().shuffle(100)" in finding.python
+
+
+@pytest.mark.parametrize(("batches", "epochs", "together"), [(4000, 4, 50), (4000, 125, 32), (4000, 0, 50)])
+def test_no_more_steps_are_put_into_a_call_than_an_epoch_has(batches: int, epochs: int, together: int) -> None:
+    view = paced(in_fit({"batches": batches}, apart_ms=0.1, last="batch", epochs=epochs), 0.6)
+    (finding,) = advise(view, rules=IN_TRAINING)[0]
+    assert finding.python == f"model.compile(..., steps_per_execution={together})"
+    assert f"steps_per_execution={together}." in finding.recommendation
+
+
+def test_an_epoch_of_one_step_is_a_call_already() -> None:
+    assert found(paced(in_fit({"batches": 4000}, apart_ms=0.1, last="batch", epochs=4000), 0.6)) == set()
 
 
 def test_every_rule_has_a_flaw() -> None:

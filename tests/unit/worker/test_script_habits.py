@@ -138,6 +138,19 @@ def test_callbacks_that_keras_waits_for(habits: Habits) -> None:
     assert str(callback.file).endswith("test_script_habits.py")
 
 
+def test_what_a_callback_was_given_counts_as_its_method(habits: Habits) -> None:
+    class LambdaCallback(Callback):
+        pass
+
+    empty, given = LambdaCallback(), LambdaCallback()
+    given.on_train_batch_end = lambda: None
+    habits.began_training([empty])
+    assert not habits.callbacks
+    habits.began_training([empty, given])
+    (callback,) = habits.callbacks
+    assert (callback.name, callback.line) == ("LambdaCallback", given.on_train_batch_end.__code__.co_firstlineno)
+
+
 def test_sources_are_known_by_their_classes(habits: Habits) -> None:
     class PyDataset:
         """As that of Keras."""

@@ -11,6 +11,9 @@ from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import milliseconds
 
+MOST_TOGETHER = 50
+"""Steps of one call: Python is then a fiftieth of what it was. More than an epoch has cannot be together."""
+
 
 class ShortExecutions(OfTraining, Rule):
     """Steps of fit that are short, each in a call of its own.
@@ -52,6 +55,9 @@ class ShortExecutions(OfTraining, Rule):
         # What remains is validation, callbacks and waits between epochs: of these no call becomes less.
         if share_of((main.batches or 0) * step / 1e3, training) < self.threshold("share"):
             return
+        together = min(MOST_TOGETHER, round((main.batches or 0) / max(1, training.epochs)))
+        if together < 2:
+            return
         last = view.root.op if view.root is not None else None
         overlaps = (
             " The pipeline ends without prefetch: with several steps in a call its fetches overlap with the steps."
@@ -64,8 +70,8 @@ class ShortExecutions(OfTraining, Rule):
                 f"A step of fit{at(main, ' in ')} takes {milliseconds(step)} (median), and each is a call of "
                 f"its own: steps_per_execution is 1. Between two calls pass {milliseconds(apart)}.{overlaps}"
             ),
-            recommendation="Compile the model with steps_per_execution=50.",
+            recommendation=f"Compile the model with steps_per_execution={together}.",
             evidence={"step_p50_ms": step, "apart_ms": apart},
-            python="model.compile(..., steps_per_execution=50)",
+            python=f"model.compile(..., steps_per_execution={together})",
             predicted=Prediction("unknown until it is tried: what Keras takes inside of a call is not seen"),
         )

@@ -111,9 +111,16 @@ class WaitsForResults(OfTraining, Rule):
                 else f"Leave {callback.name} out, or do its work once an epoch."
             ),
             evidence={"callback": callback.name, **({"apart_ms": apart} if apart is not None else {})},
-            python=f"class {callback.name}(keras.callbacks.Callback):\n    async_safe = True" if own else "",
+            python=_as_safe(callback.name) if own else "",
             predicted=_UNKNOWN,
         )
+
+
+def _as_safe(name: str) -> str:
+    """How a callback is said to be safe; a LambdaCallback has no class of the user's own."""
+    if name == "LambdaCallback":
+        return f"callback = keras.callbacks.{name}(on_train_batch_end=...)\ncallback.async_safe = True"
+    return f"class {name}(keras.callbacks.Callback):\n    async_safe = True"
 
 
 def _where(view: PipelineView, text: str) -> str:
