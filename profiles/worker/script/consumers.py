@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import accumulate, groupby
 from typing import Any, Literal, NamedTuple
 
 from pipeprof.pipelines.late import np
@@ -455,9 +455,9 @@ class Consumer:
             now: The time.
         """
         folded = Folded()
-        # Two batches each, and none has ended.
-        live = [one for one in self.passes if len(one.times) >= 4 and not one.ended]
-        self.together = max(self.together, len(live))
+        # Of two batches each.
+        spans = [(one.times[0], one.times[-1]) for one in self.passes if len(one.times) >= 4]
+        self.together = max(self.together, _most_at_once(spans))
         in_python: list[tuple[Pass, list[int], bool]] = []
         for one in list(self.passes):
             over = bool(one.ended)
@@ -505,6 +505,17 @@ class Consumer:
         self.kind, one.began_folding = "graph", True
         self.gaps.take(gaps, elements - before)
         return self.clock.polled(since, now, elements - before, self.gaps.mean_ns)
+
+
+def _most_at_once(spans: Sequence[tuple[int, int]]) -> int:
+    """Return how many spans of time there are at one moment, at most.
+
+    Example:
+        >>> _most_at_once([(0, 10), (2, 4), (5, 20), (20, 30)])
+        2
+    """
+    changes = sorted([(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans])
+    return max(accumulate(change for _, change in changes), default=0)
 
 
 def _in_turn(passes: Sequence[tuple[Pass, list[int], bool]]) -> Iterator[tuple[Pass, list[int], bool]]:

@@ -191,6 +191,14 @@ class TestConsumer:
         assert consumer.clock.fetch_ns == 24
         assert consumer.clock.first_ns == 6
 
+    @pytest.mark.parametrize(("second", "together"), [(50, 1), (45, 2), (10, 2)])
+    def test_iterators_that_follow_each_other_between_two_looks_are_not_in_turn(self, second: int, together: int):
+        # Each is left in the middle, as of `for _ in range(steps): next(iterator)`.
+        consumer = Consumer(Place("train.py", 3), "loop")
+        consumer.passes += [a_pass(times=[at, at + 10, at + 30, at + 40]) for at in (10, second)]
+        consumer.fold(200, no_model)
+        assert consumer.together == together
+
     def test_an_iterator_that_ends_beside_one_that_goes_on(self):
         consumer = Consumer(Place("train.py", 3), "loop")
         ends, goes_on = a_pass(times=[10, 16, 24], ended=25), a_pass(times=[16, 22, 25, 31, 33, 39])
