@@ -319,6 +319,9 @@ class DatasetUse(Record):
     """Passes over it that took a batch."""
     first_seconds: float | None = None
     """From a pass's beginning to its first batch, or step of `fit`; mean, without the first."""
+    build_seconds: float | None = None
+    """For which an object was built again, from the first dataset that was made for it to its iteration; mean.
+    `null` if that was not seen."""
     together: int = 1
     """Iterators of it that gave batches in turn."""
     devices: int = 0

@@ -58,6 +58,7 @@ EAGER = tuple(
 )
 
 WRAPPED = (
+    Wrapped("tensorflow", "data.Dataset", "__init__", "when a dataset is built again"),
     Wrapped("tensorflow", "data.Dataset", "__iter__", "which dataset is iterated, and how long its iterator takes"),
     Wrapped("tensorflow", "data.Iterator", "__next__", "when a loop requests a batch and when it comes"),
     Wrapped("tensorflow", "data.Iterator", "get_next", "the same, by another name"),

@@ -7,7 +7,7 @@ from slow import load
 
 
 def make(rows, batch_size):
-    return tf.data.Dataset.range(rows).map(load).shuffle(20).batch(batch_size)
+    return tf.data.Dataset.range(rows).shuffle(20).map(load).batch(batch_size)
 
 
 for rows, batch_size in ((80, 2), (120, 4), (160, 8)):

@@ -124,13 +124,11 @@ def _go_on(stages: list[Stage] | None, training: Training | None) -> str:
     if training is None:
         more = "measure more data or, if training has no more,"
         return f"{more} {_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
-    if any(use.main and use.datasets > 1 for use in training.datasets):
-        return (
-            "each makes the dataset anew and fills its buffers: make it once, before the epochs, if they can share it"
-        )
+    rebuilt = any(use.main and use.datasets > 1 for use in training.datasets)
+    once = "build the dataset once, before the epochs, if they can share it, " if rebuilt else ""
     if training.consumer in {"fit", "fit-executions"}:
-        return f"{_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
-    return f"{_repeat(stages)} and count the steps of an epoch in the loop, {_END}"
+        return f"{once}{_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
+    return f"{once}{_repeat(stages)} and count the steps of an epoch in the loop, {_END}"
 
 
 def _repeat(stages: list[Stage] | None) -> str:

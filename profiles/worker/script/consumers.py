@@ -373,6 +373,9 @@ class Consumer:
         iterators: How many iterators were made of them.
         executions: Steps in one call of the function of `fit`.
         began_ns: When its first iterator was requested.
+        built_ns: From when a dataset was first made, after what the script did before, to the iteration of an object
+            that was built again, summed.
+        builds: Number of these.
         together: Iterators that gave batches in turn.
         graph: What the graph of the first of its objects shows.
         equal: Whether the objects have equal graphs; None where that was not seen.
@@ -395,6 +398,8 @@ class Consumer:
     steps: int = 0
     moved_ns: int = 0
     began_ns: int = 0
+    built_ns: int = 0
+    builds: int = 0
     together: int = 1
     graph: GraphSeen | None = None
     equal: bool | None = None

@@ -47,6 +47,9 @@ class Observer:
     calls: dict[int, Callable[[Any, int], object]] = {}  # noqa: RUF012
     steps: list[Callable[[int], object]] = [nothing, nothing]  # noqa: RUF012
 
+    def dataset_made(self, dataset: Any) -> None:
+        """A dataset was made, by any method or function of ``tf.data``."""
+
     def given(self, dataset: Any) -> Any:
         """Return the dataset to iterate where the script iterates this one: itself, or a changed one."""
         return dataset
@@ -245,6 +248,8 @@ class Hooks:
             "on_predict_begin": lambda real: _around(real, lambda callbacks: self._seen.predict_began(callbacks.model)),
             "on_predict_end": lambda real: _around(real, after=lambda _: self._seen.predict_ended()),
         }
+        if row.owner == "data.Dataset" and row.method == "__init__":
+            return lambda real: _around(real, after=self._tell("dataset_made"))
         other = self._around_eager if row in EAGER else self._around_save
         return wrappers.get(row.method) or (lambda real: other(real, row))
 

@@ -83,7 +83,6 @@ class ScriptObserver(Observer):
         self.calls = self.habits.calls
         self.function_returned = self.habits.function_returned  # type: ignore[method-assign]  # a call less
         self.compiled = self.habits.compiled  # type: ignore[method-assign]
-        self.saved = self.habits.saved  # type: ignore[method-assign]
         self._passes: dict[int, Pass] = {}
         self._owners: dict[int, tuple[Any, Consumer]] = {}
         self._lock = threading.Lock()
@@ -94,6 +93,8 @@ class ScriptObserver(Observer):
         self._next_epoch: Pass | None = None
         self._trained: Consumer | None = None
         self._began_ns = 0
+        # When a dataset was made for the first time after what the script did last, and when `fit` was called after it.
+        self._building_ns = self._fit_ns = 0
 
     @contextlib.contextmanager
     def ignored(self) -> Iterator[None]:
@@ -129,6 +130,12 @@ class ScriptObserver(Observer):
         alive = (reference() for reference, _ in list(self._owners.values()))
         return [dataset for dataset in alive if dataset is not None]
 
+    def dataset_made(self, dataset: Any) -> None:
+        """Note when building began; the source of the first one is not counted."""
+        del dataset
+        if not self._building_ns and not self._ignoring:
+            self._building_ns = self._clock()
+
     def given(self, dataset: Any) -> Any:
         """Return what is iterated instead."""
         if self._give is None or self._ignoring:
@@ -140,11 +147,13 @@ class ScriptObserver(Observer):
         if self._ignoring:
             return
         number, role = id(iterator), self._role(dataset)
+        built_ns = (self._fit_ns or began_ns) - self._building_ns if self._building_ns else None
+        self._building_ns = self._fit_ns = 0
         one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._forget(number)))
         if inner is not None:
             one.modelled = weakref.ref(*inner) if len(inner) == 1 else lambda: None
         with self._lock:
-            consumer = self._consumer_of(dataset, role)
+            consumer = self._consumer_of(dataset, role, built_ns)
             consumer.iterators += 1
             consumer.devices = len(inner or ())
             consumer.began_ns = consumer.began_ns or began_ns
@@ -210,6 +219,7 @@ class ScriptObserver(Observer):
         one = self._passes.get(id(iterator))
         if one is not None:
             one.ended = self._clock()
+            self._building_ns = 0
 
     def reduced(self, dataset: Any) -> None:
         """Note a loop over a dataset inside of a tf.function."""
@@ -246,6 +256,7 @@ class ScriptObserver(Observer):
     def fit_called(self, model: Any, source: Any) -> None:
         """Take iterators as those of training."""
         self._fitting += 1
+        self._fit_ns = self._clock()
         self.habits.takes_from(source)
         self._executions = _executions(model)
 
@@ -254,6 +265,7 @@ class ScriptObserver(Observer):
         del model
         self._fitting -= 1
         self._close_epoch()
+        self._building_ns = self._fit_ns = 0
 
     def train_began(self, model: Any, callbacks: Sequence[Any]) -> None:
         """Read how many steps a call has, and for which callbacks it waits."""
@@ -328,6 +340,7 @@ class ScriptObserver(Observer):
     def test_ended(self) -> None:
         """Note how long the validation took."""
         self._testing -= 1
+        self._building_ns = 0
         if self._fitting:
             self.validations += 1
             self.validation_ns += self._clock() - self._began_ns
@@ -353,6 +366,11 @@ class ScriptObserver(Observer):
         """Count the models and checkpoints, and look at what is about to be written over."""
         self.habits.saving(method)
         self._saving(method, arguments, named)
+
+    def saved(self) -> None:
+        """Note how long that took."""
+        self.habits.saved()
+        self._building_ns = 0
 
     def runs_eagerly(self, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> None:
         """Note the setting, or that it is taken back."""
@@ -383,8 +401,12 @@ class ScriptObserver(Observer):
         trained = self._trained.dataset() if self._epoch is not None and self._trained is not None else None
         return "training" if trained is None or trained is dataset else "validation"
 
-    def _consumer_of(self, dataset: Any, role: Role) -> Consumer:
-        """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last."""
+    def _consumer_of(self, dataset: Any, role: Role, built_ns: int | None) -> Consumer:
+        """Return the consumer of a dataset; one that was built again at the same place has the consumer of the last.
+
+        Args:
+            built_ns: How long it was built, as far as that was seen.
+        """
         number = id(dataset)
         reference, known = self._owners.get(number, (lambda: None, None))
         if reference() is not dataset:
@@ -408,6 +430,9 @@ class ScriptObserver(Observer):
         else:
             consumer = before
             consumer.datasets += 1
+            if built_ns is not None:
+                consumer.builds += 1
+                consumer.built_ns += built_ns
         self._compare(consumer, dataset)
         consumer.dataset = weakref.ref(dataset, lambda _: self._owners.pop(number, None))
         self._owners[number] = (consumer.dataset, consumer)

@@ -130,7 +130,15 @@ def graph_text(dataset: Any, watch: SourceWatch | None) -> GraphSeen | None:
     graph = serialised(dataset, in_memory=held) if held <= MOST_COMPARED else ""
     if isinstance(graph, str):
         return None
-    return graph_seen(_NUMBERED.sub(r"\1", str(graph)), graph)
+    # TensorFlow keeps functions in no order; their numbers are in that of their making.
+    functions = sorted(graph.library.function, key=lambda one: _number_of(one.signature.name))
+    parts = "\n".join(map(str, (*graph.node, *functions)))
+    return graph_seen(_NUMBERED.sub(r"\1", parts), graph)
+
+
+def _number_of(name: str) -> tuple[int, str]:
+    number = name.rpartition("_")[2]
+    return (int(number) if number.isdecimal() else 0, name)
 
 
 def graph_seen(text: str, graph: Any) -> GraphSeen:
@@ -278,6 +286,7 @@ def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
         fetch_seconds=consumer.fetch_seconds if consumer.clock.batches else None,
         epochs=consumer.clock.begun,
         first_seconds=consumer.clock.first_ns / consumer.clock.firsts / 1e9 if consumer.clock.firsts else None,
+        build_seconds=consumer.built_ns / consumer.builds / 1e9 if consumer.builds else None,
         together=consumer.together,
         devices=consumer.devices,
         equal=consumer.equal,

@@ -296,7 +296,8 @@ def test_restarts_that_no_step_notices_are_not_stated(
     [
         ("fit", 1, "add `repeat()` and give `fit` `steps_per_epoch`, which then ends the epochs"),
         ("loop", 1, "add `repeat()` and count the steps of an epoch in the loop, which then ends the epochs"),
-        ("loop", 3, "each makes the dataset anew and fills its buffers: make it once, before the epochs"),
+        ("loop", 3, "build the dataset once, before the epochs, if they can share it, add `repeat()` and count the"),
+        ("fit", 3, "build the dataset once, before the epochs, if they can share it, add `repeat()` and give `fit`"),
     ],
 )
 def test_a_training_is_advised_by_how_it_takes_its_batches(consumer, datasets, words):

@@ -532,6 +532,53 @@ def test_a_look_at_each_dataset_that_is_built_again_is_of_the_training(monkeypat
     assert (consumer.place.line, consumer.datasets, len(kept)) == (7, 3, 2)
 
 
+def test_a_dataset_was_built_again_from_the_first_one_made_for_it_to_its_iteration(monkeypatch) -> None:
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    now = [0]
+    observer._clock = lambda: now[0]
+    monkeypatch.setattr(observer_of, "users_place", lambda: Place("train.py", 7))
+    kept = []
+    for epoch in range(4):
+        dataset, iterator = Dataset(), Batches()
+        now[0] += 5
+        observer.dataset_made(dataset)
+        now[0] += 1000
+        observer.dataset_made(dataset)
+        if epoch == 1:
+            # Of what comes between the building and the loop nobody knows.
+            observer.saved()
+        observer.iterator_made(dataset, iterator, now[0])
+        for _ in range(40):
+            observer.asked(iterator)(now[0])
+        kept.append(iterator)
+        now[0] += 500
+        observer.ended(iterator)
+        del dataset
+    (consumer,) = observer.consumers
+    assert (consumer.datasets, consumer.builds, consumer.built_ns) == (4, 2, 2000)
+
+
+def test_what_fit_does_before_it_iterates_is_no_building() -> None:
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    now, kept = [0], []
+    observer._clock = lambda: now[0]
+    for _ in range(2):
+        dataset = Dataset()
+        now[0] += 1
+        observer.dataset_made(dataset)
+        now[0] += 1000
+        observer.fit_called(None, dataset)
+        now[0] += 50_000
+        kept.append(Batches())
+        observer.iterator_made(dataset, kept[-1], now[0])
+        for _ in range(40):
+            observer.asked(kept[-1])(now[0])
+        observer.fit_returned(None)
+        del dataset
+    (consumer,) = observer.consumers
+    assert (consumer.builds, consumer.built_ns) == (1, 1000)
+
+
 def test_a_validation_takes_no_dataset_from_a_training_that_has_begun(monkeypatch: pytest.MonkeyPatch) -> None:
     observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
     dataset, model = Dataset(), SimpleNamespace(steps_per_execution=1)

@@ -27,8 +27,9 @@ class DatasetRebuilt(OfTraining, Rule):
         A training script iterates over new datasets at the same line, one after the other, and their graphs are equal.
 
     Why:
-        Each new dataset lists its files, traces its functions and fills its buffers again before its first batch, and
-        a cache() in memory starts empty. TensorFlow also learns again how many calls to run at once.
+        Each new dataset lists its files, copies its arrays and traces its functions again, and a cache() in memory
+        starts empty. TensorFlow also learns again how many calls to run at once. A shuffle buffer is filled in each
+        epoch, whether its dataset is new or not: that is no reason to build it once.
 
     Fix:
         Build the dataset once, before the loop over the epochs. A dataset can be iterated any number of times, and
@@ -45,25 +46,29 @@ class DatasetRebuilt(OfTraining, Rule):
     thresholds = (SHARE,)
 
     def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
-        """From equal graphs and the time to the first batch."""
+        """From equal graphs, and what was seen of the time in which they were built."""
         del view
         for use in training.datasets:
-            if not use.equal or use.datasets < 2 or use.role not in ("training", "loop") or use.first_seconds is None:
+            if not use.equal or use.datasets < 2 or use.role not in ("training", "loop"):
                 continue
-            seconds = use.first_seconds * (use.datasets - 1)
+            seconds = (use.build_seconds or 0.0) * (use.datasets - 1)
             share = share_of(seconds, training)
             if share < self.threshold("share") and not use.cached_in_memory:
                 continue
-            cache = " Its cache starts empty each time." if use.cached_in_memory else ""
+            known, cache = use.build_seconds, ""
+            if use.cached_in_memory:
+                cache = " Its cache starts empty each time."
+                # What it kept would be fetched once.
+                share = min(1.0, share + share_of(use.fetch_seconds, training) * (use.datasets - 1) / use.datasets)
+            took = f", in {seconds_text(known)} each time: {share_text(seconds, training)}" if known else ""
             yield Proposal(
                 location=location_of(use),
                 sentence=(
-                    f"The dataset iterated{at(use, ' in ')} was built {use.datasets:,} times with the same graph. "
-                    f"Its first batch took {seconds_text(use.first_seconds)} each time: "
-                    f"{share_text(seconds, training)}.{cache}"
+                    f"The dataset iterated{at(use, ' in ')} was built {use.datasets:,} times with the same graph"
+                    f"{took}.{cache}"
                 ),
                 recommendation="Build it once, before the loop over the epochs, and iterate over it in each of them.",
-                evidence={"datasets": use.datasets, "first_s": use.first_seconds, "share": share},
+                evidence={"datasets": use.datasets, "build_s": known or 0.0, "share": share},
                 python="dataset = ...  # once\nfor epoch in range(epochs):\n    for batch in dataset:\n        ...",
                 predicted=without(share),
                 # A new object begins with the same order, one that is kept has another one in each pass.

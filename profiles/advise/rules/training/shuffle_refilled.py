@@ -57,14 +57,7 @@ class ShuffleRefilled(OfTraining, Rule):
     def judge(self, training: Training, view: PipelineView) -> Iterable[Proposal]:
         """From the first batches of epochs and the costs of stages."""
         use, stage = main_of(training), self._filled(view)
-        if (
-            use is None
-            or stage is None
-            or use.first_seconds is None
-            or not use.batches
-            or use.datasets > 1
-            or begins_each_step(use)
-        ):
+        if use is None or stage is None or use.first_seconds is None or not use.batches or begins_each_step(use):
             return
         usual = (use.fetch_seconds or 0.0) / use.batches
         late, epochs = use.first_seconds - usual, use.epochs - 1
