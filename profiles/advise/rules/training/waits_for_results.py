@@ -117,7 +117,7 @@ class WaitsForResults(OfTraining, Rule):
 
 
 def _as_safe(name: str) -> str:
-    """How a callback is said to be safe; a LambdaCallback has no class of the user's own."""
+    """Code that marks a callback as safe; a LambdaCallback has no class of the user's own."""
     if name == "LambdaCallback":
         return f"callback = keras.callbacks.{name}(on_train_batch_end=...)\ncallback.async_safe = True"
     return f"class {name}(keras.callbacks.Callback):\n    async_safe = True"
