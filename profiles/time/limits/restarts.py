@@ -22,6 +22,7 @@ NOTICED_MS = 1.0
 _END = "which then ends the epochs"
 MOSTLY = 0.5
 """Of the time of a restart, from which the work that fills a buffer is its cause."""
+_ONCE = "build the dataset once, before the epochs, if they can share it"
 PAUSE_MS = 50.0
 """Milliseconds of one restart, from which a training notices it at the end of each epoch."""
 
@@ -112,11 +113,23 @@ def restart_advice(steps: Steps, stages: list[Stage] | None, training: Training 
     if (filled := _filled(steps, stages)) is not None:
         shuffle, costly = filled
         can_move = costly.depth == 0 and traits(costly.op).one_to_one
-        smaller = "a smaller `buffer_size` begins sooner, and mixes less"
-        remedy = f"shuffle before {stage_name(costly)}" if can_move else smaller
+        remedy = "a smaller `buffer_size` begins sooner, and mixes less"
+        if any(traits(stage.op).stores for stage in _between(stages or [], costly, shuffle)):
+            # Before a cache, one order would be kept for all epochs.
+            remedy = f"{_ONCE}, as its cache starts empty each time" if _is_rebuilt(training) else remedy
+        elif can_move:
+            remedy = f"shuffle before {stage_name(costly)}"
         first = f"each first fills {stage_label(shuffle)} with {shuffle.buffered_elements:,.0f} elements"
         return f"{first}: {remedy}"
     return _go_on(stages, training)
+
+
+def _between(stages: list[Stage], first: Stage, last: Stage) -> list[Stage]:
+    return stages[stages.index(first) + 1 : stages.index(last)]
+
+
+def _is_rebuilt(training: Training | None) -> bool:
+    return training is not None and any(use.main and use.datasets > 1 for use in training.datasets)
 
 
 def _go_on(stages: list[Stage] | None, training: Training | None) -> str:
@@ -124,8 +137,7 @@ def _go_on(stages: list[Stage] | None, training: Training | None) -> str:
     if training is None:
         more = "measure more data or, if training has no more,"
         return f"{more} {_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
-    rebuilt = any(use.main and use.datasets > 1 for use in training.datasets)
-    once = "build the dataset once, before the epochs, if they can share it, " if rebuilt else ""
+    once = f"{_ONCE}, " if _is_rebuilt(training) else ""
     if training.consumer in {"fit", "fit-executions"}:
         return f"{once}{_repeat(stages)} and give `fit` `steps_per_epoch`, {_END}"
     return f"{once}{_repeat(stages)} and count the steps of an epoch in the loop, {_END}"

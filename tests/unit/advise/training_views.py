@@ -137,6 +137,7 @@ OTHER_FLAWS: dict[str, tuple[str, Callable[[], PipelineView]]] = {
     "loss-read": ("waits-for-results", lambda: with_read(trained(functions=[traced(traces=1)]))),
 }
 TWINS: list[tuple[str, Callable[[], PipelineView]]] = [
+    ("shuffle-refilled", lambda: trained({**SLOW_START, **IN_MEMORY, "datasets": 4})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "equal": False})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "equal": None})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "build_seconds": 0.01})),

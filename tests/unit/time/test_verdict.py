@@ -309,6 +309,32 @@ def test_a_training_is_advised_by_how_it_takes_its_batches(consumer, datasets, w
 
 
 @pytest.mark.parametrize(
+    ("cached", "datasets", "remedy"),
+    [
+        (False, 1, "shuffle before load"),
+        (True, 1, "a smaller `buffer_size` begins sooner, and mixes less"),
+        (
+            True,
+            4,
+            "build the dataset once, before the epochs, if they can share it, as its cache starts empty each time",
+        ),
+    ],
+)
+def test_no_shuffle_is_moved_before_a_cache(cached: bool, datasets: int, remedy: str) -> None:
+    measured = with_restarts(1.0, 0.3).steps
+    assert measured is not None
+    measured.dispatch, measured.count = "sync", 400
+    made = [
+        stage("stages.0", 0.9, "load").model_copy(update={"elements": 12_800, "cpu_ms_per_batch": 20.0}),
+        *([stage("stages.1", 0.0, op="cache")] if cached else []),
+        stage("stages.2", 0.0, op="shuffle").model_copy(update={"elements": 12_800, "buffered_elements": 512}),
+        stage("stages.3", 0.0, op="batch").model_copy(update={"elements": 400}),
+    ]
+    training = Training(consumer="loop", datasets=[DatasetUse(role="loop", main=True, datasets=datasets)])
+    assert restart_advice(measured, made, training).endswith(f"fills shuffle with 512 elements: {remedy}")
+
+
+@pytest.mark.parametrize(
     ("dispatch", "buffered", "cause"), [("sync", 512, True), (None, 512, True), ("sync", 8, False)]
 )
 def test_the_work_that_fills_a_shuffle_is_no_time_that_repeat_saves(dispatch: Any, buffered: int, cause: bool) -> None:
