@@ -407,7 +407,8 @@ def test_half_of_the_cores_are_tried_and_all_threads_have_all_again(
         ("CONTRADICTS", math.inf),
     ):
         monkeypatch.setattr(fewer_cores, name, value)
-    monkeypatch.setattr(core_trial, "WORTH_A_CORE", 0.0)
+    for name, value in (("WORTH_A_CORE", 0.0), ("LONGEST_START_SECONDS", math.inf), ("LATEST_END_SECONDS", math.inf)):
+        monkeypatch.setattr(core_trial, name, value)
     monkeypatch.setattr(fewer_cores, "STEAL_FROM", math.inf)
     monkeypatch.setattr(fewer_cores, "OTHERS_FROM", math.inf)
     monkeypatch.setattr(fewer_cores.procfs, "descendants", lambda _pid: ())
