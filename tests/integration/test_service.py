@@ -334,8 +334,14 @@ measure: {workers: 2, worker_cores: 1}
 def test_a_local_service_is_started_for_the_run_and_is_its_own(tmp_path: Path) -> None:
     """With a job's name as well: no one else can read from it."""
     (tmp_path / "spec.yaml").write_text(LOCAL)
-    code, profile, said = profiled(tmp_path, "spec.yaml", *LOOKED_AT)
-    assert code == 0, said
+    for _ in range(3):
+        code, profile, said = profiled(tmp_path, "spec.yaml", *LOOKED_AT)
+        assert code == 0, said
+        # Where other tests hold the cores, a command of a forked process may have missed its looks: the next one counts.
+        if profile.contention is not None and any(
+            stage.op == "map" and stage.on_workers for stage in profile.stages or ()
+        ):
+            break
     row = next(stage for stage in profile.stages or () if stage.service is not None)
     assert row.service is not None
     assert (row.service.local, row.service.workers, row.service.job_name) == (True, 2, "own")
