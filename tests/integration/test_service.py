@@ -337,7 +337,7 @@ def test_a_local_service_is_started_for_the_run_and_is_its_own(tmp_path: Path) -
     for _ in range(3):
         code, profile, said = profiled(tmp_path, "spec.yaml", *LOOKED_AT)
         assert code == 0, said
-        # Where other tests hold the cores, a command of a forked process may have missed its looks: the next one counts.
+        # Beside other tests a command of a forked process may miss its looks: the next one counts.
         if profile.contention is not None and any(
             stage.op == "map" and stage.on_workers for stage in profile.stages or ()
         ):
