@@ -319,6 +319,8 @@ class DatasetUse(Record):
     """Passes over it that took a batch."""
     first_seconds: float | None = None
     """From a pass's beginning to its first batch, or step of `fit`; mean, without the first."""
+    caches_again: bool = False
+    """Whether a cache was made for an object that was built again; one that was made before keeps its elements."""
     build_seconds: float | None = None
     """For which an object was built again, from the first dataset that was made for it to its iteration; mean.
     `null` if that was not seen."""

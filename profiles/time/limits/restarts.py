@@ -116,7 +116,10 @@ def restart_advice(steps: Steps, stages: list[Stage] | None, training: Training 
         remedy = "a smaller `buffer_size` begins sooner, and mixes less"
         if any(traits(stage.op).stores for stage in _between(stages or [], costly, shuffle)):
             # Before a cache, one order would be kept for all epochs.
-            remedy = f"{_ONCE}, as its cache starts empty each time" if _is_rebuilt(training) else remedy
+            again = training is not None and any(
+                use.main and use.cached_in_memory and use.caches_again for use in training.datasets
+            )
+            remedy = f"{_ONCE}, as its cache starts empty each time" if again else remedy
         elif can_move:
             remedy = f"shuffle before {stage_name(costly)}"
         first = f"each first fills {stage_label(shuffle)} with {shuffle.buffered_elements:,.0f} elements"

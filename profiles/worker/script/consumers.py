@@ -376,6 +376,7 @@ class Consumer:
         built_ns: From when a dataset was first made, after what the script did before, to the iteration of an object
             that was built again, summed.
         builds: Number of these.
+        caches_again: Whether a cache was made for an object that was built again; one made before keeps its elements.
         together: Iterators that gave batches in turn.
         graph: What the graph of the first of its objects shows.
         equal: Whether the objects have equal graphs; None where that was not seen.
@@ -400,6 +401,7 @@ class Consumer:
     began_ns: int = 0
     built_ns: int = 0
     builds: int = 0
+    caches_again: bool = False
     together: int = 1
     graph: GraphSeen | None = None
     equal: bool | None = None

@@ -95,6 +95,7 @@ class ScriptObserver(Observer):
         self._began_ns = 0
         # When a dataset was made for the first time after what the script did last, and when `fit` was called after it.
         self._building_ns = self._fit_ns = 0
+        self._caching = False
 
     @contextlib.contextmanager
     def ignored(self) -> Iterator[None]:
@@ -131,8 +132,9 @@ class ScriptObserver(Observer):
         return [dataset for dataset in alive if dataset is not None]
 
     def dataset_made(self, dataset: Any) -> None:
-        """Note when building began; the source of the first one is not counted."""
-        del dataset
+        """Note when building began, the first source not counted, and whether a cache is built."""
+        # A cache that was made before is shared by all that is made of it, and keeps its elements.
+        self._caching = self._caching or type(dataset).__name__.endswith("CacheDataset")
         if not self._building_ns and not self._ignoring:
             self._building_ns = self._clock()
 
@@ -149,6 +151,7 @@ class ScriptObserver(Observer):
         number, role = id(iterator), self._role(dataset)
         built_ns = (self._fit_ns or began_ns) - self._building_ns if self._building_ns else None
         self._building_ns = self._fit_ns = 0
+        self._rebuilds_cache, self._caching = self._caching, False
         one = Pass(began_ns, self._clock(), weakref.ref(iterator, lambda _: self._forget(number)))
         if inner is not None:
             one.modelled = weakref.ref(*inner) if len(inner) == 1 else lambda: None
@@ -430,6 +433,7 @@ class ScriptObserver(Observer):
         else:
             consumer = before
             consumer.datasets += 1
+            consumer.caches_again = consumer.caches_again or self._rebuilds_cache
             if built_ns is not None:
                 consumer.builds += 1
                 consumer.built_ns += built_ns

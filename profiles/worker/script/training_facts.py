@@ -286,6 +286,7 @@ def _use_of(consumer: Consumer, *, main: bool) -> DatasetUse:
         fetch_seconds=consumer.fetch_seconds if consumer.clock.batches else None,
         epochs=consumer.clock.begun,
         first_seconds=consumer.clock.first_ns / consumer.clock.firsts / 1e9 if consumer.clock.firsts else None,
+        caches_again=consumer.caches_again,
         build_seconds=consumer.built_ns / consumer.builds / 1e9 if consumer.builds else None,
         together=consumer.together,
         devices=consumer.devices,

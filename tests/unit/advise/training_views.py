@@ -97,7 +97,7 @@ def in_a_module(text: str, line: int) -> PipelineView:
 
 SLOW_START = {"first_seconds": 0.5}
 REBUILT = {"datasets": 4, "equal": True, "build_seconds": 0.5}
-IN_MEMORY = {"cached": True, "cached_in_memory": True}
+IN_MEMORY = {"cached": True, "cached_in_memory": True, "caches_again": True}
 VALIDATED = {"validations": 4, "validation_seconds": 4.0}
 SAVED = {"saves": 10, "save_seconds": 2.0, "saver": place("tensorflow.train.Checkpoint.write")}
 SOURCE = {"source": place("Rows"), "source_kind": "PyDataset", "fetch": "mean"}
@@ -140,6 +140,7 @@ TWINS: list[tuple[str, Callable[[], PipelineView]]] = [
     ("shuffle-refilled", lambda: trained({**SLOW_START, **IN_MEMORY, "datasets": 4})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "equal": False})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "equal": None})),
+    ("dataset-rebuilt", lambda: trained({**REBUILT, "build_seconds": None, **IN_MEMORY, "caches_again": False})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "build_seconds": 0.01})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "build_seconds": None})),
     ("dataset-rebuilt", lambda: trained({**REBUILT, "build_seconds": 0.01, "cached": True, "cached_in_memory": False})),

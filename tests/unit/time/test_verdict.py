@@ -330,7 +330,8 @@ def test_no_shuffle_is_moved_before_a_cache(cached: bool, datasets: int, remedy:
         stage("stages.2", 0.0, op="shuffle").model_copy(update={"elements": 12_800, "buffered_elements": 512}),
         stage("stages.3", 0.0, op="batch").model_copy(update={"elements": 400}),
     ]
-    training = Training(consumer="loop", datasets=[DatasetUse(role="loop", main=True, datasets=datasets)])
+    again = {"cached_in_memory": True, "caches_again": datasets > 1}
+    training = Training(consumer="loop", datasets=[DatasetUse(role="loop", main=True, datasets=datasets, **again)])
     assert restart_advice(measured, made, training).endswith(f"fills shuffle with 512 elements: {remedy}")
 
 

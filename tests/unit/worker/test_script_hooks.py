@@ -558,6 +558,29 @@ def test_a_dataset_was_built_again_from_the_first_one_made_for_it_to_its_iterati
     assert (consumer.datasets, consumer.builds, consumer.built_ns) == (4, 2, 2000)
 
 
+@pytest.mark.parametrize("again", [True, False])
+def test_a_cache_that_was_made_before_is_not_made_again(monkeypatch, *, again: bool) -> None:
+    class CacheDataset(Dataset):
+        pass
+
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    monkeypatch.setattr(observer_of, "users_place", lambda: Place("train.py", 7))
+    kept = []
+    for epoch in range(2):
+        if again or not epoch:
+            observer.dataset_made(CacheDataset())
+        dataset = Dataset()
+        observer.dataset_made(dataset)
+        kept.append(Batches())
+        observer.iterator_made(dataset, kept[-1], 0)
+        for _ in range(40):
+            observer.asked(kept[-1])(1)
+        observer.ended(kept[-1])
+        del dataset
+    (consumer,) = observer.consumers
+    assert (consumer.datasets, consumer.caches_again) == (2, again)
+
+
 def test_what_fit_does_before_it_iterates_is_no_building() -> None:
     observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
     now, kept = [0], []

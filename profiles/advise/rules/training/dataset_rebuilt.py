@@ -53,10 +53,10 @@ class DatasetRebuilt(OfTraining, Rule):
                 continue
             seconds = (use.build_seconds or 0.0) * (use.datasets - 1)
             share = share_of(seconds, training)
-            if share < self.threshold("share") and not use.cached_in_memory:
+            if share < self.threshold("share") and not (use.cached_in_memory and use.caches_again):
                 continue
             known, cache = use.build_seconds, ""
-            if use.cached_in_memory:
+            if use.cached_in_memory and use.caches_again:
                 cache = " Its cache starts empty each time."
                 # What it kept would be fetched once.
                 share = min(1.0, share + share_of(use.fetch_seconds, training) * (use.datasets - 1) / use.datasets)

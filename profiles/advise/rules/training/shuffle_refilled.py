@@ -59,7 +59,7 @@ class ShuffleRefilled(OfTraining, Rule):
         use, stage = main_of(training), self._filled(view)
         if use is None or stage is None or use.first_seconds is None or not use.batches or begins_each_step(use):
             return
-        if use.cached_in_memory and use.datasets > 1:
+        if use.cached_in_memory and use.caches_again:
             # Built once, its cache fills the buffer; and before a cache, one order would be kept for all epochs.
             return
         usual = (use.fetch_seconds or 0.0) / use.batches
