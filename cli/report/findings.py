@@ -257,7 +257,7 @@ def outlook(finding: Finding) -> str:
     """Whether more pairs decide about an unfinished change: not surely where as many as decide else have not."""
     from pipeprof.profiles.experiment.purposes import QUICK
 
-    return "decides" if finding.unfinished is None or finding.unfinished.pairs < QUICK.pairs else "may decide"
+    return "decides" if finding.unfinished is None or finding.unfinished.needed <= QUICK.looks[2] else "may decide"
 
 
 def describe_so_far(finding: Finding) -> str:
@@ -432,9 +432,7 @@ def _reason(finding: Finding) -> str:
     """Why a finding is not decided; how far it came stands with its title."""
     if finding.unfinished is None or outlook(finding) != "decides":
         return str(finding.reason)
-    from pipeprof.profiles.experiment.purposes import MEASURED_AFTER
-
-    return f"a gain is measured {MEASURED_AFTER}: --budget {finding.unfinished.budget_seconds}"
+    return f"--budget {finding.unfinished.budget_seconds} decides it"
 
 
 def describe_modes(profile: Profile, finding: Finding) -> str | None:

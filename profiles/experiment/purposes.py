@@ -16,7 +16,10 @@ class Purpose:
         warm_seconds: Of a warm-up, at most: it ends as soon as the step time has settled.
         warm_share: Of the budget, where there is one, that a warm-up takes at most.
         early: Pairs from which an arm can be given up.
+        pairs: That usually decide.
         looks: Numbers of pairs at which a gain or a regression may be called: at every pair, some would be by chance.
+        errors: Of each look, on each side: the chance that it calls a change of exactly the floor beyond it. Without
+            them, each look has `pipeprof.profiles.experiment.statistics.ERROR`.
     """
 
     block_seconds: float
@@ -27,6 +30,7 @@ class Purpose:
     early: int
     pairs: int
     looks: tuple[int, ...]
+    errors: tuple[float, ...] = ()
 
     @property
     def most(self) -> int:
@@ -45,13 +49,26 @@ class Purpose:
         """
         return any(before < look <= pairs for look in self.looks)
 
+    def error_at(self, pairs: int) -> float:
+        """The error of the look that so many pairs are due for; of the next one where its time ended it early.
 
-QUICK = Purpose(0.35, 8, 0.05, 3.0, 0.04, early=6, pairs=12, looks=(12, 20, 30))
-"""Changes that `run` tries, and the proof of `fix`: two processes of each side live on, a pair is one of blocks."""
+        Example:
+            >>> [QUICK.error_at(pairs) for pairs in (6, 7, 30, 32)]
+            [0.003, 0.002, 0.002, 0.002]
+        """
+        due = [error for look, error in zip(self.looks, self.errors, strict=True) if look >= pairs]
+        return due[0] if due else self.errors[-1]
+
+
+QUICK = Purpose(
+    0.35, 8, 0.05, 3.0, 0.04, early=6, pairs=8, looks=(6, 8, 12, 20, 30), errors=(0.003, 0.002, 0.0015, 0.0015, 0.002)
+)
+"""One change that `run` tries, and the proof of `fix`: two processes of each side, a round is two pairs of blocks.
+
+The looks share an error of 1 % on each side, half of it spent on the first two (Lan and DeMets 1983, Biometrika 70): a
+gain of two is known after three or four rounds. docs/verification.md states the rule in words."""
 LARGE_GAIN = 2.0
-"""A gain whose interval lies above it is one after `QUICK.early` pairs."""
-MEASURED_AFTER = f"after {QUICK.pairs} pairs, or after {QUICK.early} whose interval lies above {LARGE_GAIN:g}×"
-"""When a gain of speed is called measured, by every command: the one rule, in words."""
+"""A gain that a search takes without asking which of several large ones is the largest."""
 RACE = Purpose(0.25, 4, 0.05, 1.5, 0.025, early=3, pairs=4, looks=(8,))
 """What `fix` searches in: several changes at once, a pair is a round of blocks."""
 GATE = Purpose(0.2, 3, 0.03, 0.5, 1.0, early=4, pairs=5, looks=(4, 6, 8, 11, 15))

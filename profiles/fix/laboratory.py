@@ -14,7 +14,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
 from pipeprof.profiles.experiment.jobs import JobMaker
-from pipeprof.profiles.experiment.purposes import LARGE_GAIN, QUICK, RACE
+from pipeprof.profiles.experiment.purposes import QUICK, RACE
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
@@ -144,9 +144,7 @@ class Laboratory:
         more = [pairs for pairs in QUICK.looks if self._proof_of(pairs) <= share]
         if 1.0 < gain <= SMALL_GAIN and more:
             return max(more)
-        # Six pairs prove nothing of a gain that is not large.
-        most = self.budget if 1.0 < gain <= LARGE_GAIN else share
-        return QUICK.pairs if self._proof_of(QUICK.pairs) <= most else QUICK.early
+        return QUICK.pairs if self._proof_of(QUICK.pairs) <= share else QUICK.early
 
     def _proof_of(self, pairs: int) -> float:
         rounds = SPARE_ROUNDS * self.pace.round_seconds * pairs / 2

@@ -4,52 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pipeprof.pipelines.edits.edits import AS_GRAPH, PipelineEdit, RewriteMap
+from pipeprof.pipelines.edits.edits import AS_GRAPH, InsertStage, PipelineEdit, RewriteMap, SetArgument, SetOption
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.advise.predict import prediction_of
 from pipeprof.profiles.document.findings import Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.purposes import LARGE_GAIN, QUICK
 from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import flow_of
-from pipeprof.profiles.propose.finding import MEASURED
-from pipeprof.profiles.propose.proposal import Prediction
+from pipeprof.profiles.propose.proposal import Prediction, effort
 
-PROMISING = 1.2
-"""Predicted speed-up from which an edit is tried before an upper bound, which is no advice yet."""
-
-
-def promises(finding: Finding) -> bool:
-    """Whether the edit of a finding is predicted to be a good gain."""
-    return finding.predicted is not None and (finding.predicted.speedup or 0.0) >= PROMISING
+ONE_CHANGE = 1.1
+"""Predicted gain from which a change of one argument or option is tried before anything else."""
+MEMORY_SHARE = 0.10
+"""Part of the peak from which a predicted saving is tried before caches and rewrites."""
 
 
-def expected_gain(finding: Finding) -> float:
-    """The predicted speed-up; 0 where it is unknown."""
-    return (finding.predicted.speedup or 0.0) if finding.predicted is not None else 0.0
+def in_trial_order(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:
+    """Return changes in the order in which they are tried: what is easiest to apply first.
 
-
-def time_for_best(
-    finding: Finding, others: Iterable[Finding], seconds: Callable[[Finding], float]
-) -> tuple[float, int]:
-    """Return the seconds that a trial leaves for the best of other edits, and the pairs after which it does."""
-    best = max(others, key=expected_gain, default=None)
-    if best is None:
-        return 0.0, QUICK.pairs
-    # What would gain far more does not wait for an answer about little.
-    far_more = expected_gain(best) >= LARGE_GAIN * expected_gain(finding) > 0
-    return seconds(best), QUICK.early if far_more else QUICK.pairs
-
-
-def is_guess(finding: Finding) -> bool:
-    """Whether an edit is tried after the upper bound of the bottleneck, as no rule proposes it.
-
-    Python that calls TensorFlow alone is surely a graph: that comes before, and what promises a large gain on all data.
+    Changes of arguments and options, and prefetches; what saves a tenth of the peak of memory; caches of data that
+    fit into memory; rewrites; what saves less memory. In each of these the largest predicted effect comes first, and
+    of the same one the fewest edits.
     """
-    surely = promises(finding) and any(isinstance(edit, RewriteMap) and edit.how == "graph" for edit in finding.edits)
-    large = finding.cache is None and finding.predicted is not None and (finding.predicted.speedup or 0.0) >= LARGE_GAIN
-    return finding.rule == MEASURED and not (surely or large)
+    peak = profile.memory.peak_bytes
+    return sorted(findings, key=lambda finding: (_place(finding, peak), -worth(finding), effort(finding.edits)))
+
+
+def _place(finding: Finding, peak: int | None) -> int:
+    predicted = finding.predicted
+    if finding.cache is not None:
+        return 2
+    if finding.family == "memory":
+        saved = -(predicted.peak_rss_delta_bytes or 0) if predicted is not None else 0
+        return 1 if peak and saved >= MEMORY_SHARE * peak else 4
+    gains = predicted is not None and (predicted.speedup or 0.0) >= ONE_CHANGE
+    return 0 if gains and all(map(_sets_one_thing, finding.edits)) else 3
+
+
+def _sets_one_thing(edit: PipelineEdit) -> bool:
+    is_prefetch = isinstance(edit, InsertStage) and traits(edit.op).prefetches
+    return is_prefetch or isinstance(edit, SetArgument | SetOption)
 
 
 def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:
@@ -65,33 +61,6 @@ def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:
             found = expect(finding.edits)
             finding.predicted = Predicted(**vars(found)) if found is not None else None
     return sorted(known, key=lambda finding: -worth(finding))
-
-
-def in_turn(
-    reported: Iterable[Finding],
-    further: Sequence[Finding],
-    guessed: Iterable[Finding] = (),
-    can_try: Callable[[Finding], bool] = lambda _finding: True,
-) -> tuple[list[Finding], list[Finding]]:
-    """Return all edits in the order of their predicted effect, those to try before upper bounds and those after.
-
-    A cache gains on a sample that fits into memory: none is tried before a change that may gain on all of the data.
-
-    Args:
-        reported: Findings, in the order in which those of the same worth are tried.
-        further: Edits that are reported only if they help; the second part begins with the first of them that does not
-            promise a good gain.
-        guessed: Edits that no rule proposes, all in the second part.
-    """
-    unsure = [finding for finding in further if not promises(finding)]
-    ranked = sorted([*reported, *further], key=lambda finding: -worth(finding))
-    at = next((at for at, finding in enumerate(ranked) if any(finding is one for one in unsure)), len(ranked))
-    first, rest = ranked[:at], [*ranked[at:], *guessed]
-    lasting = [[finding for finding in part if finding.cache is None and can_try(finding)] for part in (first, rest)]
-    if lasting[0] or not lasting[1]:
-        return first, rest
-    caches = [finding for finding in first if finding.cache is not None]
-    return [finding for finding in first if finding.cache is None], [*caches, *rest]
 
 
 def model_of(profile: Profile) -> Callable[[Sequence[PipelineEdit]], Prediction | None]:

@@ -14,9 +14,9 @@ from typing import Literal, Protocol
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Comparison
 from pipeprof.profiles.experiment.evidence import Evidence, saves_memory
-from pipeprof.profiles.experiment.purposes import GATE, LARGE_GAIN, MEASURED_AFTER, QUICK
+from pipeprof.profiles.experiment.purposes import GATE, QUICK
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
-from pipeprof.profiles.experiment.statistics import Interval
+from pipeprof.profiles.experiment.statistics import ERROR, Interval
 from pipeprof.profiles.propose.proposal import Compared
 from pipeprof.profiles.wording import percent, ratio_text, significant, size
 
@@ -24,6 +24,8 @@ MOST_PROCESS_PAIRS = 4
 """Pairs of processes, where one works at a time: it takes a start of each."""
 NEAR_GAIN = 1.05
 """A gain above it, with half of the pairs that decide, gets the rest of the time; of a smaller one they seldom do."""
+_HOPELESS_PAIRS = 12
+"""From which a change that is so far less than the floor faster is given up; one that is slower, at the first look."""
 WORTH = 1.3
 """Gain from which a change is advice: what brings less at most is none."""
 
@@ -103,22 +105,20 @@ def _judge_speed(
     """Decide about a gain, or how fast a pipeline is at most: for that, a few pairs do."""
     speedup, alone = compared.change, evidence.alone
     pairs, words = speedup.pairs, in_words(speedup, alone=evidence.alone, epochs=evidence.epochs)
-    early, least = _least_pairs(evidence)
-    least = early if bound else least
-    if pairs >= early and (compared.falls_short() or (bound and speedup.high < WORTH)):
+    least = _least_pairs(evidence)
+    if pairs >= least and (compared.falls_short() or (bound and speedup.high < WORTH)):
         return judged("rejected", f"no gain: {words}")
-    looks = alone or QUICK.is_look(pairs, before) or (pairs >= least and (last or bound))
-    is_large = not alone and pairs >= early and compared.exceeds(math.log(LARGE_GAIN))
     # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
     floor = max(SPEED_FLOOR, math.log(evidence.spread())) if alone else SPEED_FLOOR
-    if is_large or (looks and compared.exceeds(floor)):
+    by_blocks = least == QUICK.early
+    is_due = not by_blocks or QUICK.is_look(pairs, before) or (pairs >= least and (last or bound))
+    if is_due and compared.exceeds(floor, QUICK.error_at(pairs) if by_blocks and not bound else ERROR):
         return judged("kept", _kept(evidence, speedup))
     if pairs < least:
-        rule = "" if least < QUICK.pairs else f"; a gain is measured {MEASURED_AFTER}"
-        return judged("unverified", f"too few pairs to decide: {words}{rule}", settled=False)
+        return judged("unverified", f"too few pairs to decide: {words}", settled=False)
     last = last or pairs >= (MOST_PROCESS_PAIRS if alone else QUICK.pairs if bound else QUICK.most)
     # More pairs of the same processes would not make a gain of it.
-    hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= QUICK.looks[1] else 1.0)
+    hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= _HOPELESS_PAIRS else 1.0)
     differ = evidence.spread() - 1 if alone else math.expm1(compared.own_differences)
     if differ > FLOOR:
         why = f"processes of this pipeline differ by up to {percent(differ)}"
@@ -126,16 +126,15 @@ def _judge_speed(
     return judged("unverified", f"cannot tell: {words}", settled=last or hopeless)
 
 
-def _least_pairs(evidence: Evidence) -> tuple[int, int]:
-    """Pairs from which a change can be given up, and those from which it can be kept.
+def _least_pairs(evidence: Evidence) -> int:
+    """Pairs from which a change can be decided.
 
     A pair of fresh processes says more than one of blocks or of epochs, as `compare` takes it; where processes run
     alone, two pairs have an interval.
     """
     if evidence.alone:
-        return 2, 2
-    fresh = len(set(evidence.starts)) > 1 and not evidence.epochs
-    return (GATE.early, GATE.early) if fresh else (QUICK.early, QUICK.pairs)
+        return 2
+    return GATE.early if len(set(evidence.starts)) > 1 and not evidence.epochs else QUICK.early
 
 
 def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Interval) -> Judgement:

@@ -70,37 +70,6 @@ class Trial:
     late: bool = False
 
 
-@dataclass(frozen=True)
-class Reserved:
-    """Seconds that a trial leaves for others.
-
-    Attributes:
-        others: For another edit, which an answer that is close does not take.
-        sure: Pairs that are measured whatever is planned.
-        least: Pairs after which it leaves time for the other edit.
-        fewest: Seconds that the other edit needs to be tried at all: with less left, nothing is kept for it.
-    """
-
-    bound: float = 0.0
-    others: float = 0.0
-    sure: int = 0
-    least: int = QUICK.pairs
-    fewest: float = 0.0
-
-    def at(self, pairs: int, left: float = math.inf) -> float:
-        """Return what it leaves once so many pairs were measured.
-
-        Args:
-            left: Seconds until the time is over.
-        """
-        if pairs < self.sure:
-            return 0.0
-        return self.bound + (self.others if pairs >= self.least and left >= self.bound + self.fewest else 0.0)
-
-
-NOTHING = Reserved()
-
-
 class InterruptedTrialError(InterruptedVerificationError):
     """The user wants an end while an edited pipeline is measured."""
 
@@ -191,19 +160,14 @@ class Trials:
         """Seconds that are left."""
         return self._until - self._clock()
 
-    def too_long(self, budget: float, further: float = 0.0, *, early: bool = False) -> str | None:
+    def too_long(self, budget: float, further: float = 0.0) -> str | None:
         """Return why another trial, and the further seconds that it needs, are not possible or have no time, in words.
 
         None where they do.
-
-        Args:
-            early: Whether time for the fewest pairs is enough.
         """
         if self.refusal is not None:
             return self.refusal
-        first = not self._baseline
-        # The best one is tried whatever is left; how far it gets, the clock decides.
-        least = self._pace.least_pairs(QUICK.early if first or early else QUICK.pairs)
+        least, first = self._pace.least_pairs(QUICK.early), not self._baseline
         return plans.too_long(self._pace, self.left(), budget, first=first, pairs=least, further=further)
 
     def fits(self, pairs: int, reserved: float = 0.0) -> bool:
@@ -222,7 +186,7 @@ class Trials:
         semantics: Compared | None,
         *,
         for_memory: bool,
-        reserved: Reserved = NOTHING,
+        others: float = 0.0,
         other: Dispatch | None = None,
     ) -> Trial:
         """Measure an edited pipeline until it is decided what it is, or the time is over.
@@ -230,7 +194,7 @@ class Trials:
         Args:
             semantics: What the edit may change of the data; None for a replay, whose data are not compared.
             for_memory: Whether it is to save memory, not time.
-            reserved: What it leaves for others, unless it is about to be kept.
+            others: Seconds that it leaves for others once it had a fair chance, unless it is about to be kept.
             other: A mode of dispatch in which a kept one is measured as well, by the same processes; None for none.
 
         Raises:
@@ -238,7 +202,7 @@ class Trials:
         """
         try:
             return self._rounds.fitting(
-                lambda: self._measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other),
+                lambda: self._measure(edited, semantics, for_memory=for_memory, others=others, other=other),
                 self._fewer_at_a_time,
             )
         except NoEpochsError as error:
@@ -249,7 +213,7 @@ class Trials:
                     return Trial("unverified", why)
                 judgement = judge(error.evidence, semantics, for_memory=for_memory)
                 return Trial("unverified", f"{why}; so far {judgement.reason}", error.evidence, judgement)
-            return self.measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
+            return self.measure(edited, semantics, for_memory=for_memory, others=others, other=other)
 
     def look(
         self, edited: Mapping[str, Job], pairs: int, tells: Callable[[Comparison | None], bool], reserved: float = 0.0
@@ -303,7 +267,7 @@ class Trials:
         semantics: Compared | None,
         *,
         for_memory: bool,
-        reserved: Reserved,
+        others: float,
         other: Dispatch | None,
     ) -> Trial:
         evidence: Evidence | None = None
@@ -319,8 +283,8 @@ class Trials:
                 self._report(judgement.speedup, evidence.left_out)
                 if judgement.settled:
                     break
-                kept_back = 0.0 if judgement.is_promising else reserved.at(len(evidence.ratios()), self.left())
-                late = self.left() < self._round_seconds() + kept_back
+                fair = len(evidence.ratios()) >= QUICK.pairs and not judgement.is_promising
+                late = self.left() < self._round_seconds() + (others if fair else 0.0)
                 disturbed = evidence.left_out >= self._most_left_out
                 if late or evidence.over or disturbed:
                     judgement = _last_of(evidence, semantics, for_memory=for_memory, disturbed=disturbed)
@@ -340,7 +304,7 @@ class Trials:
                 return self._failed(error)
             self._team.end()
             self._baseline = {}
-            return self._measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
+            return self._measure(edited, semantics, for_memory=for_memory, others=others, other=other)
         except InterruptedVerificationError:
             raise InterruptedTrialError(_interrupted(evidence, judgement)) from None
         finally:
@@ -353,7 +317,7 @@ class Trials:
             # Files may have changed since the pipeline as it is was started: both are started at the same time.
             self._team.end()
             self._baseline = {}
-            return self._measure(edited, semantics, for_memory=for_memory, reserved=reserved, other=other)
+            return self._measure(edited, semantics, for_memory=for_memory, others=others, other=other)
         return Trial(judgement.status, judgement.reason, evidence, judgement, found, missing, late)
 
     def _fewer_at_a_time(self, mode: Mode) -> None:
@@ -492,7 +456,7 @@ def _interrupted(evidence: Evidence | None, judgement: Judgement | None) -> Tria
 def _last_of(evidence: Evidence, semantics: Compared | None, *, for_memory: bool, disturbed: bool) -> Judgement:
     """The judgement where no more pairs are measured, with the rounds that others disturbed where these end it."""
     judgement = judge(evidence, semantics, for_memory=for_memory, last=True)
-    if not disturbed or judgement.settled:
+    if not disturbed or judgement.status != "unverified":
         return judgement
     words = f"other processes disturbed {evidence.left_out} further rounds"
     return replace(judgement, reason=f"{judgement.reason}; {words}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.edits.apply_files import spec_diff
 from pipeprof.profiles.advise.advise import pays_in_step
-from pipeprof.profiles.advise.order import ordered, worth
+from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
@@ -29,20 +29,19 @@ from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.propose.finding import finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
-from pipeprof.profiles.propose.queue import Tried, in_order
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling, judge_edit, overlap
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
-from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, is_refused_graph, promises, time_for_best
+from pipeprof.profiles.verify.expected import by_worth, in_trial_order, is_refused_graph
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.price import too_dear
 from pipeprof.profiles.verify.stages import STORED_BATCHES, headspace_of, pays, tells_headspace
-from pipeprof.profiles.verify.trials import NOTHING, InterruptedTrialError, Reserved, Trial, Trials, write_into
+from pipeprof.profiles.verify.trials import InterruptedTrialError, Trial, Trials, write_into
 from pipeprof.profiles.wording import with_name
 
 
@@ -174,7 +173,6 @@ class _Verification:
             ops=written_ops(profile),
         )
         self._tried = 0
-        self._measured: list[Tried] = []
         self._without_gain: list[str] = []
         self._undecided: list[str] = []
         self._no_help: list[Finding] = []
@@ -189,9 +187,9 @@ class _Verification:
         self._baseline: Baseline | None = "as-it-is"
 
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
-        """Try edits while there is time, the largest predicted effect first, then those that were kept together.
+        """Try edits while there is time, in the order of `in_trial_order`, then those that were kept together.
 
-        Where a finding has no edit, its stage's upper bound is measured; so is the bottleneck's, where nothing helped.
+        Upper bounds come last: of the stages of findings without an edit, and of the bottleneck where nothing helped.
 
         Args:
             further: Edits that are only worth a try; what helps becomes a finding.
@@ -211,28 +209,25 @@ class _Verification:
             if self._profile.target.kind == "script":
                 self._run_in_script(trials, [*findings, *further])
                 return
-            late = [finding for finding in (*findings, *further) if self._can_wait(finding)]
-            soon = [finding for finding in further if not self._can_wait(finding)]
-            guessed, sure = [one for one in soon if is_guess(one)], [one for one in soon if not is_guess(one)]
-            first, rest = in_turn([one for one in findings if not self._can_wait(one)], sure, guessed, self.can_try)
-            # What cannot be tried comes first: time is kept for its upper bound.
-            kept = self._try_all(trials, sorted(first, key=self.can_try))
-            self._try_other_dispatch(trials, findings)
-            bounded = self._bound_proposals(trials, without_edit)
-            # What the bottleneck costs at most is known before anything is guessed.
-            self._find_bounds(trials, [*findings, *further], bounded, most=1)
-            rest = sorted(rest, key=lambda finding: -worth(finding))
-            proposed = [*findings, *kept, *self._try_all(trials, rest), *self._try_all(trials, late)]
+            candidates = [*findings, *further]
+            for finding in findings:
+                if not self.can_try(finding):
+                    self._try(trials, finding)
+                    self._reached.add(id(finding))
+            tryable = [finding for finding in candidates if self.can_try(finding)]
+            proposed = [*findings, *self._try_all(trials, in_trial_order(self._profile, tryable))]
             self._try_combined(trials, proposed)
             self._try_with_more(trials)
-            self._find_bounds(trials, [*findings, *further], bounded)
+            if self._all_decided:
+                self._find_bounds(trials, candidates, self._bound_proposals(trials, without_edit))
             self._try_other_dispatch(trials, proposed)
-            self._drop_needless([*findings, *further])
+            self._drop_needless(candidates)
 
-    def _can_wait(self, finding: Finding) -> bool:
-        """Whether an edit saves memory where there is enough, while steps wait for data."""
-        enough = finding.family == "memory" and not overlap.may_gain(self._profile, finding, self._limit)
-        return enough and pays(self._profile)
+    @property
+    def _all_decided(self) -> bool:
+        """Whether no change lacks time: only then an upper bound, which nobody can apply, is worth some."""
+        unfinished = any(one.unfinished is not None for one in self._profile.findings or ())
+        return not (self._without_time or unfinished)
 
     def _run_in_script(self, trials: Trials, candidates: Sequence[Finding]) -> None:
         """Try changes in the training itself, whose processes take long to start: what can be changed comes first."""
@@ -256,7 +251,7 @@ class _Verification:
         self._begin("measuring the script with stored batches")
         training = self._profile.training
         jobs = self._jobs.stored(STORED_BATCHES, modelled=training is not None and training.consumer == "graph")
-        others = max(change, sum(map(self._seconds, self._good(candidates))))
+        others = sum(self._seconds(one) for one in candidates if self.can_try(one)) or change
         evidence = trials.look(jobs, self._pace.least_pairs(QUICK.early), tells_headspace, others)
         self._note_mode(trials)
         if isinstance(evidence, str):
@@ -369,29 +364,28 @@ class _Verification:
         """Lengths of what is measured, for so many processes at a time."""
         return plans.pace_of(self._profile, self._budget, self._profile.host.cores or 1.0, mode)
 
-    def _try(self, trials: Trials, finding: Finding, reserved: Reserved = NOTHING) -> None:
+    def _try(self, trials: Trials, finding: Finding, others: float = 0.0) -> None:
         change, reason = self._jobs.change_of(finding), self.why_not(finding)
         stages = ceiling.stages_to_replay(finding, self._profile.stages or ())
         if reason is not None and finding.family == "speed" and stages and not pays_in_step(finding):
             finding.reason = f"not tried: {reason}"
             self._later.append((finding, stages, f"{finding.reason}; " if self._is_reported(finding) else ""))
             return
-        further = filling(self._profile, finding.edits).trial_seconds
-        reason = (
-            reason
-            or self._jobs.changed_since_run()
-            or trials.too_long(self.given, further, early=not self._has_lasting)
-        )
+        reason = reason or self._jobs.changed_since_run()
+        if reason is None:
+            reason = trials.too_long(self.given, filling(self._profile, finding.edits).trial_seconds)
+            if reason is not None:
+                self._without_time.append((finding, reason))
         if reason is not None or change is None:
             finding.reason = f"not tried: {reason}"
             return
         try:
-            self._start(trials, finding, change, f"trying {self._tried + 1}: {finding.title}", reserved)
+            self._start(trials, finding, change, f"trying {self._tried + 1}: {finding.title}", others)
         finally:
             # An edit that its graph refuses was not tried.
             self._tried += finding.measured is not None or finding.status == "rejected"
 
-    def _start(self, trials: Trials, finding: Finding, change: Change, say: str, reserved: Reserved = NOTHING) -> None:
+    def _start(self, trials: Trials, finding: Finding, change: Change, say: str, others: float = 0.0) -> None:
         """Measure a change, unless its edits do not apply."""
         fill = filling(self._profile, finding.edits)
         self._compare_with(trials, change.baseline)
@@ -401,7 +395,7 @@ class _Verification:
             finding.reason = f"not tried: the edit does not apply ({error})"
             return
         self._begin(say)
-        self._measure(trials, finding, jobs, reserved)
+        self._measure(trials, finding, jobs, others)
 
     def _is_reported(self, finding: Finding) -> bool:
         return any(finding is one for one in self._profile.findings or ())
@@ -440,9 +434,7 @@ class _Verification:
                 finding.reason = f"{before}how much faster it could get was not measured: --budget {self._lacking}"
                 return
             self._begin(f"measuring how fast it is without {name}")
-            # A change is worth more than a bound that is known more exactly.
-            others = Reserved(others=self._pace.seconds_of(QUICK.pairs, first=False))
-            known = trials.measure(self._jobs.replayed(job), None, for_memory=False, reserved=others)
+            known = trials.measure(self._jobs.replayed(job), None, for_memory=False)
             self._bounded[tuple(stages)] = known
         settle, evidence = self._pace.block.settle_seconds, known.evidence
         most = ceiling.bound_of(self._profile, evidence, settle, stages) if evidence else None
@@ -496,10 +488,6 @@ class _Verification:
         """Leave out what a change has made needless."""
         for finding in ceiling.drop_needless(self._profile, tried, self._no_help):
             self.leave_out(finding, "another change that was measured does it")
-        lasting = [one for one in self._without_time if self._is_first_lasting(one[0])]
-        if lasting and kept_of(self._profile):
-            # Where caches alone were kept, the report names what may gain without one.
-            self.leave_out(*lasting[0], expected=True)
         self._bounds = [one for one in self._bounds if not ceiling.is_left_less(self._profile, one[1])]
 
     def _take_bound(self, finding: Finding) -> None:
@@ -512,12 +500,12 @@ class _Verification:
             stages = (finding.measured or {}).get("replayed") or [finding.stage or ""]
             self._bounds.append((ceiling.describe_open_bound(self._profile, finding), stages))
 
-    def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], reserved: Reserved = NOTHING) -> None:
+    def _measure(self, trials: Trials, finding: Finding, jobs: dict[str, Job], others: float = 0.0) -> None:
         """Measure an edited pipeline, and write into its finding what it is."""
         try:
             other = self._other_dispatch() if overlap.is_about_overlap(finding) else None
             for_memory, semantics = finding.family == "memory", proposal_of(finding).compared_as
-            trial = trials.measure(jobs, semantics, for_memory=for_memory, reserved=reserved, other=other)
+            trial = trials.measure(jobs, semantics, for_memory=for_memory, others=others, other=other)
         except InterruptedTrialError as error:
             if error.trial is not None:
                 write_into(finding, error.trial)
@@ -532,7 +520,6 @@ class _Verification:
             finding.measured["mode"] = trials.mode
             if self._profile.target.kind == "script":
                 finding.measured["in_training"] = True
-            self._measured.append(Tried(proposal_of(finding), finding.measured.get("speedup") or 0.0))
             if other is not None and (found := overlap.as_measured(trial.other, other)) is not None:
                 finding.measured["other_dispatch"] = found
         same = trial.evidence.same() if trial.evidence is not None else None
@@ -540,41 +527,25 @@ class _Verification:
             self._same = [same.value, same.low, same.high]
 
     def _try_all(self, trials: Trials, candidates: Sequence[Finding]) -> list[Finding]:
-        """Try edits in the order of the queue; return the kept ones of those that the profile does not report yet."""
-        kept, waiting = [], list(candidates)
-        while waiting:
-            finding = self._next(waiting)
-            waiting = [one for one in waiting if one is not finding]
-            reported, bound = self._is_reported(finding), self._reserved()
-            before_cache = self._is_first_lasting(finding) and any(one.cache is not None for one in waiting)
-            best = not self._tried and (reported or promises(finding))
-            # The best one is tried whatever else is planned, though no longer than it needs.
-            good = self._good(waiting)
-            others, least = time_for_best(finding, good, self._seconds)
-            sure = least if best and not (self._later and trials.fits(QUICK.pairs, bound)) else 0
-            fewest, _ = time_for_best(finding, good, lambda it: self._seconds(it, self._pace.least_pairs(QUICK.early)))
-            reserved = Reserved(bound, others, sure, least, fewest)
-            if reported:
-                self._try(trials, finding, reserved)
+        """Try edits in their order; return the kept ones of those that the profile does not report yet."""
+        kept = []
+        for number, finding in enumerate(candidates, 1):
+            # A close answer leaves the next one time for a first look.
+            others = min((self._seconds(one, QUICK.early) for one in candidates[number:]), default=0.0)
+            if self._is_reported(finding):
+                self._try(trials, finding, others)
                 self._reached.add(id(finding))
-            elif self._is_worth_a_try(trials, finding, reserved.at(0)):
-                self._try(trials, finding, reserved)
+            elif self._is_worth_a_try(trials, finding):
+                self._try(trials, finding, others)
                 if finding.status == "kept":
                     kept += self._take(finding, [one for one in kept_of(self._profile) if builds_on(finding, one)])
-                    continue
-                if finding.unfinished is not None and (
-                    before_cache or overlap.may_gain(self._profile, finding, self._limit)
-                ):
+                elif finding.unfinished is not None and overlap.may_gain(self._profile, finding, self._limit):
                     # Nothing else would state that it was not decided.
                     self._profile.findings = [*(self._profile.findings or ()), finding]
-                    continue
-                self._no_help.append(finding)
-                self._note(finding)
+                else:
+                    self._no_help.append(finding)
+                    self._note(finding)
         return kept
-
-    def _good(self, findings: Sequence[Finding]) -> list[Finding]:
-        """Those that can be tried and are reported, or are predicted to gain much."""
-        return [one for one in findings if self.can_try(one) and (self._is_reported(one) or promises(one))]
 
     def _note(self, finding: Finding) -> None:
         """Note a change that is no finding: its trial, or why it has none."""
@@ -584,35 +555,18 @@ class _Verification:
         words = self._without_gain if finding.status == "rejected" else self._undecided
         words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
 
-    @property
-    def _has_lasting(self) -> bool:
-        """Whether a change was measured that gains on all of the data, not on a sample that fits into memory."""
-        return any(not one.proposal.caches for one in self._measured)
-
-    def _next(self, waiting: Sequence[Finding]) -> Finding:
-        """The next one of those that wait: what cannot be tried in its place, else the first one of the queue."""
-        if not self.can_try(waiting[0]):
-            return waiting[0]
-        queue = in_order([*filter(self.can_try, waiting)], self._seconds, self._measured, proposal=proposal_of)
-        # What gains on all of the data is measured before what gains on a sample that fits into memory.
-        return next(filter(self._is_first_lasting, queue), queue[0])
-
-    def _is_first_lasting(self, finding: Finding) -> bool:
-        """Whether a change would be the first one that may gain on all of the data: it is measured, or named."""
-        return finding.cache is None and not self._has_lasting
-
     def _seconds(self, finding: Finding, pairs: int = QUICK.pairs) -> float:
         """Seconds that a trial takes: a cache fills, and another pipeline to compare with is started."""
         change = self._jobs.change_of(finding)
         restarts = change is not None and self._jobs.baseline(change.baseline)[0] != self._baseline
         return self._pace.seconds_of(pairs, first=restarts) + filling(self._profile, finding.edits).trial_seconds
 
-    def _is_worth_a_try(self, trials: Trials, finding: Finding, reserved: float) -> bool:
+    def _is_worth_a_try(self, trials: Trials, finding: Finding) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
         profile = self._profile
         if overlap.only_overlaps_full_cores(profile, finding) or not is_worth_a_try(finding, kept_of(profile)):
             return False
-        if not (fits := trials.fits(QUICK.early, reserved + filling(profile, finding.edits).trial_seconds)):
+        if not (fits := trials.fits(QUICK.early, filling(profile, finding.edits).trial_seconds)):
             self._without_time.append((finding, trials.refusal or self._used_up()))
             self.leave_out(*self._without_time[-1])
         return fits
@@ -631,16 +585,6 @@ class _Verification:
             return []
         self._profile.findings = [*(self._profile.findings or ()), finding]
         return [finding]
-
-    def _reserved(self) -> float:
-        """Seconds that are kept for an upper bound: of a finding that cannot be tried, else of the bottleneck."""
-        further = ceiling.further_bounds(self._profile, self._profile.findings or ()) if pays(self._profile) else []
-        wanted = [stages for stages in (*(later[1] for later in self._later), *further) if stages not in self._bounded]
-        stages = ceiling.to_replay(self._profile, wanted[0]) if wanted else ()
-        if not wanted or isinstance(ceiling.replay_job(self._profile, stages, self._limit), str):
-            return 0.0
-        # It is compared with a pipeline that is made from its graph, whose processes there may not be.
-        return self._pace.seconds_of(QUICK.pairs + 2, first=self._jobs.is_spec or self._baseline == "untouched")
 
     def _try_combined(self, trials: Trials, findings: Sequence[Finding]) -> None:
         """Try all kept edits together: gains do not add up."""

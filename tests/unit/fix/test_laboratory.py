@@ -73,18 +73,6 @@ def test_a_small_gain_is_left_time_for_more_pairs(profile: Profile) -> None:
     assert lab.fits([()])
 
 
-def test_a_gain_that_six_pairs_cannot_prove_is_left_time_for_twelve(profile: Profile) -> None:
-    assert profile.steps is not None
-    assert profile.steps.interval_ms is not None
-    profile.steps.interval_ms.mean = 140.0
-    lab = laboratory(profile, 60.0)
-    few = lab.proof_seconds
-    lab.taken("three times as fast", 3.0)
-    assert lab.proof_seconds == few
-    lab.taken("faster", 1.85)
-    assert lab.proof_seconds > few
-
-
 def test_a_budget_that_is_too_small_names_one_that_is_not(profile: Profile) -> None:
     small = laboratory(profile, 4.0)
     assert not small.fits([()])

@@ -111,7 +111,7 @@ def test_a_file_that_changes_meanwhile_takes_the_verdict_back(recorded: Recorded
     class Meddling:
         mode = "alternating"
 
-        def too_long(self, budget: float, further: float, *, early: bool) -> None: ...
+        def too_long(self, budget: float, further: float) -> None: ...
 
         def measure(self, *_: Any, **__: Any) -> Trial:
             function.write_text("def make(): return None\n")

@@ -11,8 +11,8 @@ from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdi
 from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.propose.finding import MEASURED, finding_of
-from pipeprof.profiles.verify.expected import by_worth, in_turn, is_guess, promises, time_for_best
+from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.verify.expected import by_worth, in_trial_order
 from pipeprof.profiles.verify.guessing import search
 from pipeprof.profiles.verify.plan import to_try
 
@@ -48,25 +48,6 @@ def finding(name: str, *edits: PipelineEdit, predicted: Predicted | None = None)
 
 
 CALLS = SetArgument("stages.0", "map", "num_parallel_calls", 2)
-
-
-@pytest.mark.parametrize(
-    ("predicted", "others", "found"),
-    [
-        (1.3, [], (0.0, 12)),
-        (1.3, [1.5, 1.4], (1.5, 12)),
-        # An answer about little leaves the time of a change that would gain far more.
-        (1.3, [1.4, 60.0], (60.0, 6)),
-        (None, [60.0], (60.0, 12)),
-    ],
-)
-def test_an_edit_leaves_time_for_the_best_of_the_others(
-    predicted: float | None, others: list[float], found: tuple[float, int]
-) -> None:
-    def one(speedup: float | None) -> Finding:
-        return Finding(rule="a", title="a", status="unverified", predicted=Predicted(speedup=speedup))
-
-    assert time_for_best(one(predicted), map(one, others), lambda best: best.predicted.speedup) == found
 
 
 def test_a_guess_has_the_prediction_of_the_model(recorded: Recorded) -> None:
@@ -106,59 +87,21 @@ def test_a_mistake_in_the_model_does_not_end_the_verification(
     assert by_worth(waiting(recorded), [finding("a", CALLS)])[0].predicted is None
 
 
-def test_only_a_good_gain_is_tried_before_upper_bounds() -> None:
-    gains = (None, 0.9, 1.19, 1.2, 30.0)
-    found = [finding("one", predicted=Predicted(speedup=gain)) for gain in gains]
-    assert [promises(one) for one in found] == [False, False, False, True, True]
-    assert not promises(finding("unknown"))
-
-
-def test_python_that_calls_tensorflow_alone_comes_before_upper_bounds() -> None:
-    sure = finding(MEASURED, RewriteMap("stages.0", "graph"), predicted=Predicted(speedup=2.0))
-    assert not is_guess(sure)
-    assert is_guess(finding(MEASURED, RewriteMap("stages.0", "graph")))
-    assert is_guess(finding(MEASURED, RewriteMap("stages.0", "ratio"), predicted=Predicted(speedup=1.9)))
-    assert not is_guess(finding("serial-map-cpu"))
-
-
-def test_a_large_gain_on_all_data_comes_before_upper_bounds() -> None:
-    large = finding(MEASURED, CALLS, predicted=Predicted(speedup=9.0))
-    assert not is_guess(large)
-    assert is_guess(finding(MEASURED, CALLS, predicted=Predicted(speedup=1.9)))
-    large.cache = Kept()
-    assert is_guess(large)
-
-
-def expecting(name: str, speedup: float | None) -> Finding:
-    return finding(name, predicted=Predicted(speedup=speedup) if speedup else None)
-
-
-def test_findings_and_further_edits_are_one_list() -> None:
-    reported = [expecting("rule", 1.4), expecting("unknown", None)]
-    further = [expecting("much", 8.0), expecting("some", 1.3)]
-    first, rest = in_turn(reported, further)
-    assert [one.rule for one in first] == ["much", "rule", "some", "unknown"]
-    assert rest == []
-
-
-def test_upper_bounds_come_before_the_first_further_edit_that_promises_little() -> None:
-    reported = [expecting("rule", 1.4), expecting("slight", 1.02), expecting("unknown", None)]
-    further = [expecting("good", 1.25), expecting("little", 1.15), expecting("guess", None)]
-    first, rest = in_turn(reported, further)
-    assert [one.rule for one in first] == ["rule", "good"]
-    assert [one.rule for one in rest] == ["little", "slight", "unknown", "guess"]
-
-
-def test_no_cache_comes_before_a_change_that_may_gain_on_all_of_the_data() -> None:
-    cache, refused, guess = expecting("cache", 60.0), expecting("refused", 3.0), expecting("guess", None)
+def test_what_is_easiest_to_apply_is_tried_first(recorded: Recorded) -> None:
+    peak = waiting(recorded).memory.peak_bytes
+    assert peak
+    calls = finding("calls", CALLS, predicted=Predicted(speedup=1.2))
+    prefetch = finding(
+        "prefetch", InsertStage("prefetch", {"buffer_size": 2}, "source"), predicted=Predicted(speedup=2)
+    )
+    slight = finding("slight", SetArgument("stages.1", "shuffle", "seed", 2), predicted=Predicted(speedup=1.05))
+    rewrite = finding("rewrite", RewriteMap("stages.0", "graph"), predicted=Predicted(speedup=9.0))
+    cache = finding("cache", InsertStage("cache", {}, "stages.0"), predicted=Predicted(speedup=200.0))
     cache.cache = Kept()
-
-    def can_try(one: Finding) -> bool:
-        return one is not refused
-
-    first, rest = in_turn([cache, refused], [], [guess], can_try)
-    assert ([one.rule for one in first], [one.rule for one in rest]) == (["refused"], ["cache", "guess"])
-    first, rest = in_turn([cache, refused], [], [], can_try)
-    assert ([one.rule for one in first], rest) == (["cache", "refused"], [])
-    first, rest = in_turn([cache, expecting("rule", 1.4)], [], [guess], can_try)
-    assert ([one.rule for one in first], [one.rule for one in rest]) == (["cache", "rule"], ["guess"])
+    saving, little = (finding(name, predicted=Predicted(peak_rss_delta_bytes=-saved)) for name, saved in (
+        ("saving", peak // 5), ("little", peak // 50),
+    ))  # fmt: skip
+    for one in (saving, little):
+        one.family = "memory"
+    found = in_trial_order(waiting(recorded), [little, rewrite, slight, cache, saving, calls, prefetch])
+    assert [one.rule for one in found] == ["prefetch", "calls", "saving", "cache", "rewrite", "slight", "little"]

@@ -51,8 +51,8 @@ def speed(found: Evidence) -> Judgement:
     return judge(found, "same", for_memory=False)
 
 
-def test_a_gain_is_kept_from_12_pairs_on() -> None:
-    assert speed(evidence(1.5, rounds=5)).status == "unverified"
+def test_a_gain_is_kept_from_the_first_look_on() -> None:
+    assert speed(evidence(1.5, rounds=2)).status == "unverified"
     found = speed(evidence(1.5))
     assert (found.status, found.settled) == ("kept", True)
     assert found.speedup is not None
@@ -76,15 +76,6 @@ def test_a_planned_look_is_taken_once_also_where_the_pairs_pass_it_at_once(
     """Rounds that seemed disturbed count again as soon as others were as much."""
     found = judge(evidence(1.5, rounds=rounds), "same", for_memory=False, before=before)
     assert found.status == status
-
-
-@pytest.mark.parametrize(
-    ("speedup", "rounds", "status"), [(9.0, 3, "kept"), (9.0, 2, "unverified"), (1.5, 3, "unverified")]
-)
-def test_a_large_gain_is_kept_from_6_pairs(speedup: float, rounds: int, status: str) -> None:
-    found = evidence(speedup, rounds=rounds)
-    assert speed(found).status == status
-    assert judge(found, "same", for_memory=False, last=True).status == status
 
 
 @pytest.mark.parametrize(
@@ -120,7 +111,7 @@ def test_the_same_pipeline_is_not_kept_where_the_time_is_over(noise: float) -> N
         assert judge(found, "same", for_memory=False, last=True).status != "kept"
 
 
-@pytest.mark.parametrize(("rounds", "least"), [(6, 1.0), (9, 1.0), (10, 1.03), (14, 1.03)])
+@pytest.mark.parametrize(("rounds", "least"), [(3, 1.0), (5, 1.0), (6, 1.03), (14, 1.03)])
 def test_no_more_pairs_are_measured_of_what_is_no_gain(rounds: int, least: float) -> None:
     seen = set()
     for seed in range(60):
@@ -209,13 +200,13 @@ def test_memory_counts_where_it_is_a_tenth_of_the_pipelines_own(
 @pytest.mark.parametrize(
     ("value", "low", "pairs", "expected"),
     [
-        (1.70, 1.61, 8, True),
+        (1.70, 1.61, 6, True),
         (1.70, 1.61, 2, True),
         (1.70, 1.61, 12, False),
-        (1.08, 1.01, 6, True),
-        (1.08, 1.01, 4, False),
-        (1.08, 0.99, 8, False),
-        (1.04, 1.01, 8, False),
+        (1.08, 1.01, 4, True),
+        (1.08, 1.01, 2, False),
+        (1.08, 0.99, 6, False),
+        (1.04, 1.01, 6, False),
     ],
 )
 def test_a_gain_that_half_of_its_pairs_show_gets_the_time_for_the_other_half(

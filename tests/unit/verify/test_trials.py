@@ -17,7 +17,7 @@ from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.host.machine import CoresClock, Taken
-from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest, TurnsJob
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify import trials as trials_module
 from pipeprof.profiles.verify.judge_edit import Judgement, judge
 from pipeprof.profiles.verify.plan import (
@@ -25,14 +25,12 @@ from pipeprof.profiles.verify.plan import (
     LONG_TO_MAKE,
     ChosenMode,
     Mode,
-    Turns,
     mode_of,
     pace_of,
     seconds_to_make,
     too_long,
-    turns_of,
 )
-from pipeprof.profiles.verify.trials import NOTHING, Reserved, Trial, Trials, write_into
+from pipeprof.profiles.verify.trials import Trial, Trials, write_into
 
 Recorded = Callable[[str], Profile]
 GIB = 1 << 30
@@ -120,7 +118,7 @@ def tried(
     for_memory: bool = False,
     other: int | None = None,
     disturbed: Collection[int] = (),
-    reserved: Reserved = NOTHING,
+    others: float = 0.0,
     clock: Callable[[], float] = lambda: 0.0,
     progress: Silent | None = None,
     **options: Any,
@@ -139,7 +137,7 @@ def tried(
         **options,
     )
     jobs = dict.fromkeys(("B1", "B2"), cast("Any", None))
-    return trials.measure(jobs, "same", for_memory=for_memory, other=other, reserved=reserved), trials
+    return trials.measure(jobs, "same", for_memory=for_memory, other=other, others=others), trials
 
 
 class Standings(Silent):
@@ -153,37 +151,34 @@ class Standings(Silent):
 def test_each_round_tells_the_ratio_so_far(recorded: Recorded) -> None:
     told = Standings()
     tried(recorded, Workers(speedup=1.5), "alternating", progress=told)
-    assert re.fullmatch(r"1\.\d\d× \(1\.\d\d–1\.\d\d, 12 pairs\)", told.words[-1]), told.words
+    assert re.fullmatch(r"1\.\d\d× \(1\.\d\d–1\.\d\d, 6 pairs\)", told.words[-1]), told.words
     pairs = [int(words.rpartition(", ")[2].split()[0]) for words in told.words]
     assert pairs == sorted(set(pairs))
 
 
 def test_the_ratio_so_far_names_the_rounds_that_do_not_count(recorded: Recorded) -> None:
     told = Standings()
-    tried(recorded, Workers(speedup=1.5), "alternating", progress=told, disturbed={1, 4})
-    assert told.words[-1].endswith(", 12 pairs), 2 rounds disturbed")
+    tried(recorded, Workers(speedup=1.5), "alternating", progress=told, disturbed={1, 3})
+    assert told.words[-1].endswith(", 6 pairs), 2 rounds disturbed")
     assert told.words[2].endswith("1 round disturbed")
 
 
 @pytest.mark.parametrize(
     ("speedup", "reason"),
-    [
-        (1.3, r"too few pairs to decide: 1\.\d+× .*; a gain is measured after 12 pairs, .*: --budget 610"),
-        (1.0, r"(too few pairs|no gain): [^-]*"),
-    ],
+    [(1.3, r"too few pairs to decide: 1\.\d+× .*: --budget 610"), (1.0, r"(too few pairs to decide|no gain): [^-]*")],
 )
 def test_a_gain_with_too_few_pairs_names_the_budget_that_has_enough(
     recorded: Recorded, speedup: float, reason: str
 ) -> None:
-    """Eight pairs took 999 s: the other four take half of that."""
+    """Four pairs took 999 s: the other two take half of that."""
     workers = Workers(speedup=speedup)
-    trial, _ = tried(recorded, workers, "alternating", clock=lambda: 249.75 * len(workers.said) / 4)
+    trial, _ = tried(recorded, workers, "alternating", clock=lambda: 499.5 * len(workers.said) / 4)
     assert trial.judgement is not None
     assert trial.judgement.speedup is not None
     finding = Finding(rule="a", title="a", status="unverified")
     write_into(finding, trial, 60.0)
     assert re.fullmatch(reason, finding.reason or ""), finding.reason
-    lacking = Unfinished(pairs=8, needed=12, budget_seconds=610) if speedup == 1.3 else None
+    lacking = Unfinished(pairs=4, needed=6, budget_seconds=610) if speedup == 1.3 else None
     assert finding.unfinished == lacking
     write_into(finding, trial)
     assert "--budget" not in (finding.reason or "")
@@ -209,7 +204,7 @@ def test_twelve_pairs_that_may_be_no_gain_lack_no_budget(
 def test_no_budget_is_named_where_other_processes_take_the_pairs(recorded: Recorded) -> None:
     trial, _ = tried(
         recorded,
-        workers := Workers(speedup=1.3),
+        workers := Workers(speedup=1.12, noise=0.1),
         "alternating",
         disturbed=range(4, 99),
         clock=lambda: float(len(workers.said)),
@@ -222,10 +217,10 @@ def test_no_budget_is_named_where_other_processes_take_the_pairs(recorded: Recor
 
 def test_a_proof_goes_on_to_the_pairs_that_decide_however_many_rounds_are_disturbed(recorded: Recorded) -> None:
     trial, _ = tried(
-        recorded, Workers(speedup=1.04, noise=0.1), "alternating", disturbed=range(1, 99, 2), most_left_out=math.inf
+        recorded, Workers(speedup=1.12, noise=0.15), "alternating", disturbed=range(1, 99, 2), most_left_out=math.inf
     )
     assert trial.evidence is not None
-    assert (trial.status, trial.evidence.left_out > 7, len(trial.evidence.ratios())) == ("unverified", True, 20)
+    assert (trial.status, trial.evidence.left_out > 7, len(trial.evidence.ratios())) == ("unverified", True, 30)
 
 
 def test_a_look_that_the_pairs_pass_at_once_is_taken_once(recorded: Recorded, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,36 +252,22 @@ def test_no_budget_is_named_where_the_peak_fell_once(recorded: Recorded) -> None
     assert (trial.status, trial.missing_seconds) == ("unverified", 0.0)
 
 
-@pytest.mark.parametrize(("speedup", "pairs"), [(1.3, 12), (1.03, 8)])
+@pytest.mark.parametrize(("speedup", "pairs"), [(1.3, 6), (1.03, 8)])
 def test_what_is_about_to_be_kept_takes_the_time_of_others(recorded: Recorded, speedup: float, pairs: int) -> None:
-    """After four rounds there is time for a few more, or for what else is to be measured."""
+    """After two rounds there is time for a few more, or for what else is to be measured."""
     workers = Workers(speedup=speedup)
     trial, _ = tried(
-        recorded,
-        workers,
-        "alternating",
-        reserved=Reserved(20.0),
-        clock=lambda: 0.0 if len(workers.said) < 16 else 990.0,
+        recorded, workers, "alternating", others=20.0, clock=lambda: 0.0 if len(workers.said) < 8 else 990.0
     )
     assert trial.judgement is not None
     assert trial.judgement.speedup is not None
-    assert (trial.judgement.speedup.pairs, trial.status == "kept") == (pairs, pairs == 12)
+    assert (trial.judgement.speedup.pairs, trial.status == "kept") == (pairs, speedup == 1.3)
 
 
-@pytest.mark.parametrize(
-    ("reserved", "pairs"),
-    [
-        (Reserved(), 24),
-        (Reserved(20.0), 2),
-        (Reserved(20.0, 0.0, 12), 12),
-        (Reserved(0, 20), 12),
-        (Reserved(0, 20, fewest=10), 12),
-        (Reserved(0, 20, fewest=16), 24),
-    ],
-)
-def test_a_close_answer_leaves_time_for_others(recorded: Recorded, reserved: Reserved, pairs: int) -> None:
+@pytest.mark.parametrize(("others", "pairs"), [(0.0, 24), (20.0, 8)])
+def test_a_close_answer_leaves_time_for_others(recorded: Recorded, others: float, pairs: int) -> None:
     workers = Workers(speedup=1.03)
-    trial, _ = tried(recorded, workers, "alternating", reserved=reserved, clock=lambda: 985.0)
+    trial, _ = tried(recorded, workers, "alternating", others=others, clock=lambda: 985.0)
     assert trial.judgement is not None
     assert trial.judgement.speedup is not None
     assert trial.judgement.speedup.pairs == pairs
@@ -303,17 +284,17 @@ def test_no_more_processes_exist_than_the_mode_has(recorded: Recorded, mode: Mod
 
 def test_rounds_that_something_else_disturbs_do_not_count(recorded: Recorded) -> None:
     workers = Workers(speedup=2.0)
-    trial, _ = tried(recorded, workers, "alternating", disturbed={1, 4})
-    assert (trial.status, len(workers.said)) == ("kept", 4 * 8)
+    trial, _ = tried(recorded, workers, "alternating", disturbed={1, 3})
+    assert (trial.status, len(workers.said)) == ("kept", 4 * 5)
     assert trial.evidence is not None
-    assert (len(trial.evidence.rounds), trial.evidence.left_out) == (6, 2)
+    assert (len(trial.evidence.rounds), trial.evidence.left_out) == (3, 2)
     assert trial.judgement is not None
     assert trial.judgement.speedup is not None
-    assert trial.judgement.speedup.pairs == 12
+    assert trial.judgement.speedup.pairs == 6
 
 
 def test_a_machine_that_is_disturbed_again_and_again_ends_a_trial(recorded: Recorded) -> None:
-    workers = Workers(speedup=1.04, noise=0.1)
+    workers = Workers(speedup=1.12, noise=0.15)
     trial, _ = tried(recorded, workers, "alternating", disturbed=range(1, 99, 2))
     assert trial.evidence is not None
     assert trial.evidence.left_out == 7
@@ -325,10 +306,10 @@ def test_pairs_take_turns_one_pair_after_the_other(recorded: Recorded) -> None:
     workers = Workers(speedup=2.0, room=2)
     trial, _ = tried(recorded, workers, "pairs")
     assert workers.said[:4] == ["A1", "B1", "B1", "A1"]
-    assert workers.said[12:16] == ["B2", "A2", "A2", "B2"]
+    assert workers.said[8:12] == ["B2", "A2", "A2", "B2"]
     assert trial.judgement is not None
     assert trial.judgement.speedup is not None
-    assert trial.judgement.speedup.pairs == 12
+    assert trial.judgement.speedup.pairs == 8
     assert workers.alive == set()
 
 
@@ -352,143 +333,6 @@ def test_the_same_pipeline_is_not_kept_from_pairs_of_processes(recorded: Recorde
     workers = Workers(speedup=1.0, room=1, noise=0.02)
     workers._draw = random.Random(seed)
     assert tried(recorded, workers, "sequential")[0].status != "kept"
-
-
-class EpochsJob:
-    """Stands in for a job of a script."""
-
-    def __init__(self, **environment: str) -> None:
-        self.turns = TurnsJob(environment=list(environment.items()))
-
-    def in_epochs(self) -> EpochsJob:
-        return self
-
-
-def in_epochs(
-    recorded: Recorded, workers: Workers, epochs: int = 1000, job: EpochsJob | None = None
-) -> tuple[Trial, Trials]:
-    workers.epochs = epochs
-    profile = recorded("script-loop")
-    trials = Trials(
-        cast("Team", workers),
-        pace_of(profile, 60.0, 2.0, "epochs"),
-        lambda: dict.fromkeys(("A1", "A2"), cast("Any", None)),
-        until=1000.0,
-        timeout=60.0,
-        progress=Silent(),
-        fewer=lambda fewer: pace_of(profile, 60.0, 2.0, fewer),
-        instead="alternating",
-        clock=lambda: 0.0,
-        cores=Cores,
-    )
-    return trials.measure(
-        dict.fromkeys(("B1", "B2"), cast("Any", job or EpochsJob())), "same", for_memory=False
-    ), trials
-
-
-def test_epochs_of_one_process_take_turns_after_one_of_each(recorded: Recorded) -> None:
-    workers = Workers(speedup=1.5, room=1)
-    trial, trials = in_epochs(recorded, workers)
-    one_of_each, round_of_two_pairs = [True, False], [True, False, False, True]
-    assert workers.own[:10] == [*one_of_each, *round_of_two_pairs, *round_of_two_pairs[::-1]]
-    assert (trial.status, trials.mode, workers.most, len(workers.own)) == ("kept", "epochs", 1, 2 + 24)
-    assert "12 pairs of epochs), in epochs of one process that took turns; the same pipeline twice: " in trial.reason
-
-
-def test_a_gain_above_two_is_kept_from_six_pairs_of_epochs(recorded: Recorded) -> None:
-    workers = Workers(speedup=3.0, room=1)
-    assert in_epochs(recorded, workers)[0].status == "kept"
-    assert len(workers.own) == 2 + 12
-
-
-@pytest.mark.parametrize(("epochs", "pairs"), [(26, 12), (29, 12), (30, 14)])
-def test_the_last_epochs_of_a_script_decide_about_a_small_gain(recorded: Recorded, epochs: int, pairs: int) -> None:
-    """Of 1.02 times the rate nothing is decided at 12 pairs; the end of the script is where no more are measured."""
-    workers = Workers(speedup=1.03, room=1, noise=0.01)
-    trial, trials = in_epochs(recorded, workers, epochs)
-    assert (trial.status, trials.mode) == ("unverified", "epochs")
-    assert f"{pairs} pairs of epochs" in trial.reason
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_the_same_pipeline_is_not_kept_from_pairs_of_epochs(recorded: Recorded, seed: int) -> None:
-    workers = Workers(speedup=1.0, room=1, noise=0.02)
-    workers._draw = random.Random(seed)
-    assert in_epochs(recorded, workers, 26)[0].status != "kept"
-
-
-@pytest.mark.parametrize(("epochs", "pairs", "speedup"), [(9, 2, 1.5), (12, 4, 3.0), (25, 10, 1.5)])
-def test_too_few_epochs_leave_it_to_processes(recorded: Recorded, epochs: int, pairs: int, speedup: float) -> None:
-    """A gain is measured after 12 pairs, or after 6 whose interval lies above 2: fewer decide nothing."""
-
-    class FewEpochs(Workers):
-        def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
-            if len(self.own) == epochs:
-                self.epochs = None if self.alive > {"B1"} else epochs
-            return super().turn(name, request, seconds=seconds)
-
-    workers = FewEpochs(speedup=speedup)
-    trial, trials = in_epochs(recorded, workers, epochs)
-    assert (trial.status, trials.mode, workers.most) == ("kept", "alternating", 4)
-    assert trials.why_no_epochs == f"after {pairs} of 12 pairs of epochs, the script came to its end"
-
-
-def test_what_too_few_epochs_have_shown_is_told_where_processes_have_no_time(
-    recorded: Recorded, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(Trials, "fits", lambda *_: False)
-    workers = Workers(speedup=1.5, room=1)
-    trial, _ = in_epochs(recorded, workers, 18)
-    assert trial.status == "unverified"
-    assert "after 8 of 12 pairs of epochs, the script came to its end; processes have no time left" in trial.reason
-    assert "so far too few pairs to decide" in trial.reason
-    assert trial.evidence is not None
-    assert len(trial.evidence.ratios()) == 8
-
-
-def test_an_epoch_of_the_own_dataset_that_fails_says_nothing_against_the_change(recorded: Recorded) -> None:
-    for name, status in (("A1", "unverified"), ("B1", "rejected")):
-        workers = Workers(room=1)
-        workers.raises = (name,)
-        trial, _ = in_epochs(recorded, workers)
-        assert trial.status == status, trial.reason
-
-
-def test_a_variable_of_the_environment_is_not_tried_in_epochs(recorded: Recorded) -> None:
-    workers = Workers(speedup=1.5, room=1)
-    trial, _ = in_epochs(recorded, workers, job=EpochsJob(TF_THREADS="2"))
-    assert (trial.status, workers.own) == ("unverified", [])
-    assert "the same in all epochs" in trial.reason
-
-
-def test_epochs_take_turns_where_a_start_is_longer_than_the_measurement(recorded: Recorded) -> None:
-    profile = recorded("script-loop").model_copy(deep=True)
-    assert profile.training is not None
-    main = next(use for use in profile.training.datasets if use.main)
-    main.epochs, profile.training.seconds, profile.phases[0].seconds = 5, 6.0, 7.0
-    pace = pace_of(profile, 150.0, 2.0)
-    processes = ChosenMode("alternating")
-
-    def chosen(wanted: Turns | None = None, until: float = 150.0) -> ChosenMode:
-        return turns_of(profile, processes, pace, until, wanted)
-
-    assert chosen() is processes
-    assert chosen("epochs") == ChosenMode("epochs", "as --turns says")
-    # Five epochs take 6 s: fourteen are 16.8 s, and the start comes on top.
-    assert chosen("epochs", until=16.8).mode == "alternating"
-    profile.phases[0].seconds = 90.0
-    found = chosen()
-    assert (found.mode, (found.why or "")[:27]) == ("epochs", "to start the script takes 8")
-    assert chosen("processes") is processes
-    assert re.fullmatch(
-        r"epochs .*: epochs that take turns need \d+ s for a change: --budget \d+", chosen(None, 9).why or ""
-    )
-    for change, words in (({"epochs": 1}, "one iterator has given"), ({"together": 2}, "several iterators")):
-        profile.training.datasets[:] = [replace(main, **change)]
-        found = chosen("epochs")
-        assert (found.mode, words in (found.why or "")) == ("alternating", True)
-    profile.training.consumer = "graph"
-    assert "tf.function" in (chosen("epochs").why or "")
 
 
 def test_no_gain_is_rejected_after_two_pairs_of_processes(recorded: Recorded) -> None:
@@ -596,10 +440,10 @@ def test_a_kept_one_is_measured_in_the_other_mode_of_dispatch_by_the_same_proces
     workers = Workers(speedup=1.5)
     trial, _ = tried(recorded, workers, "alternating", other=1)
     assert trial.status == "kept"
-    assert set(workers.dispatches[:24]) == {None}
-    assert workers.dispatches[24:] == [1] * 24
+    assert set(workers.dispatches[:12]) == {None}
+    assert workers.dispatches[12:] == [1] * 16
     assert trial.other is not None
-    assert len(trial.other.ratios()) == 10
+    assert len(trial.other.ratios()) == 6
     assert workers.started == ["A1", "A2"]
 
 

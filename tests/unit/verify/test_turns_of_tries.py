@@ -1,29 +1,25 @@
-"""Which edit is tried next: what was measured changes the order of those that wait."""
+"""What is done with each change that is tried, and with those that lack time."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, RewriteMap, SetArgument
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, RewriteMap, SetArgument
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished, Verdict
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import DataSize
-from pipeprof.profiles.experiment.decision import Comparison
-from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.propose.finding import MEASURED, finding_of
+from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
-from pipeprof.profiles.propose.queue import Tried
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify import verify as module
 from pipeprof.profiles.verify.plan import which_change
@@ -75,10 +71,8 @@ def run(profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
         made.came.append(finding.rule)
         if finding.rule in made.gains:
             finding.measured = {"speedup": made.gains[finding.rule]}
-            made._measured.append(Tried(module.proposal_of(finding), made.gains[finding.rule]))
 
     monkeypatch.setattr(made, "_try", tried)
-    monkeypatch.setattr(made, "_reserved", lambda: 0.0)
     return made
 
 
@@ -94,23 +88,6 @@ def proposed(rule: str, speedup: float, *edits: PipelineEdit, stage: str = "stag
     return found
 
 
-@pytest.mark.parametrize(("gain", "came"), [(1.9, "abc"), (1.0, "acb")])
-def test_a_stage_that_was_read_wrongly_waits_for_the_others(run: Any, profile: Profile, gain: float, came: str) -> None:
-    run.gains = {"a": gain}
-    findings = [proposed("a", 2.0), proposed("b", 1.8), proposed("c", 1.5, stage="stages.1")]
-    profile.findings = findings
-    run._try_all(Trials(), findings)
-    assert "".join(run.came) == came
-
-
-def test_what_cannot_be_tried_keeps_its_place(run: Any, profile: Profile) -> None:
-    by_hand = proposed("hand", 1.2, HandWritten(("stages.0",), "", ""))
-    findings = [by_hand, proposed("a", 2.0)]
-    profile.findings = findings
-    run._try_all(Trials(), findings)
-    assert run.came == ["hand", "a"]
-
-
 def test_a_try_against_another_pipeline_starts_it_first(run: Any, profile: Profile) -> None:
     # Edits of a graph are compared with what is there; another baseline has to be started.
     findings = [proposed("a", 2.0)]
@@ -124,97 +101,6 @@ def cached(rule: str, speedup: float) -> Finding:
     found = proposed(rule, speedup, InsertStage("cache", {}, "stages.0"), stage="stages.2")
     found.cache = Kept(sample_bytes=1)
     return found
-
-
-def test_a_change_without_a_cache_is_measured_before_a_cache(run: Any, profile: Profile) -> None:
-    run.gains = {"cache": 96.0, "a": 1.5, "b": 1.2}
-    findings = [cached("cache", 96.0), proposed("a", 1.6), proposed("b", 1.2, stage="stages.1")]
-    profile.findings = findings
-    run._try_all(Trials(), findings)
-    assert run.came == ["a", "cache", "b"]
-
-
-@pytest.mark.parametrize("predicted", [0.99, 1.02, 1.5])
-def test_a_change_without_a_cache_comes_first_whatever_is_predicted(
-    run: Any, profile: Profile, predicted: float
-) -> None:
-    findings = [cached("cache", 66.0), proposed("a", predicted)]
-    profile.findings = findings
-    run._try_all(Trials(11.0), findings)
-    assert run.came[0] == "a"
-
-
-@pytest.mark.parametrize(
-    ("kept", "named"), [("cache", ["a"]), ("b", []), (None, [])], ids=["a cache alone", "another", "nothing"]
-)
-def test_what_has_no_time_beside_a_cache_alone_is_named(
-    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch, kept: str | None, named: list[str]
-) -> None:
-    late = proposed("a", 0.99)
-    run._without_time = [(cached("other", 3.0), "no time: --budget 60"), (late, "no time: --budget 60")]
-    if kept is not None:
-        found = cached("cache", 66.0) if kept == "cache" else proposed("b", 1.5)
-        found.status = "kept"
-        profile.findings = [found]
-        run._measured.append(Tried(module.proposal_of(found), 1.5))
-    said: list[tuple[str, bool]] = []
-    monkeypatch.setattr(run, "leave_out", lambda one, _reason, *, expected: said.append((one.rule, expected)))
-    run._drop_needless([])
-    assert [rule for rule, expected in said if expected] == named
-
-
-def test_the_first_change_without_a_cache_needs_time_for_the_fewest_pairs_alone(run: Any) -> None:
-    asked: list[bool] = []
-
-    class Late(Trials):
-        def too_long(self, _budget: float, _further: float, *, early: bool) -> str:
-            asked.append(early)
-            return "the budget was used up"
-
-    for measured in (None, cached("cache", 66.0), proposed("b", 1.2)):
-        if measured is not None:
-            run._measured.append(Tried(module.proposal_of(measured), 1.0))
-        module._Verification._try(run, Late(), proposed("a", 1.1))  # type: ignore[arg-type]
-    assert asked == [True, True, False]
-
-
-def test_why_stored_batches_say_nothing_is_told(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Short(Trials):
-        def look(self, *_: object) -> str:
-            return "not tried: the script finished before enough steps were measured"
-
-    monkeypatch.setattr(run, "_begin", lambda _: None)
-    monkeypatch.setattr(run, "_note_mode", lambda _: None)
-    run._find_headspace(Short(), ())
-    assert run._profile.headspace is None
-    assert run._undecided == ["the script with stored batches: the script finished before enough steps were measured"]
-    speedup = Interval(0.3, 0.2, 5, 6)
-    seen = SimpleNamespace(speedup=lambda: speedup, comparison=lambda: Comparison(speedup))
-    monkeypatch.setattr(Short, "look", lambda *_: seen)
-    run._find_headspace(Short(), ())
-    assert run._profile.headspace is None
-    assert run._undecided[1].startswith("the script with stored batches: undecided: 1.35× (0.")
-
-
-def test_stored_batches_leave_time_for_every_good_change(
-    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left: list[float] = []
-
-    class Reserving(Trials):
-        def look(self, _jobs: object, pairs: int, tells: object, reserved: float) -> str:
-            assert (pairs, tells) == (6, module.tells_headspace)
-            left.append(reserved)
-            return "not tried"
-
-    monkeypatch.setattr(run, "_begin", lambda _: None)
-    monkeypatch.setattr(run, "_note_mode", lambda _: None)
-    small = proposed("c", 1.05)
-    profile.findings = [reported := proposed("a", 1.05)]
-    for candidates in ([], [small], [reported, small, proposed("b", 1.5), proposed("d", 1.5)]):
-        run._find_headspace(Reserving(), candidates)
-    # At least for an upper bound, or for the best change.
-    assert left == [10.0, 10.0, 30.0]
 
 
 @pytest.mark.parametrize(("limit", "came"), [("cpu", ["a"]), ("serial-stage", ["p", "a"])])
@@ -240,10 +126,6 @@ def test_what_is_predicted_to_gain_nothing_is_no_finding_without_an_end(
     run._try_all(Trials(), [proposed("a", predicted)])
     assert len(profile.findings) == (predicted > 1)
     assert len(run._undecided) == (predicted < 1)
-    # Nothing else stands for all of the data where the other change is a cache.
-    profile.findings = []
-    run._try_all(Trials(), [proposed("b", predicted), cached("cache", 66.0)])
-    assert "b" in [one.rule for one in profile.findings]
 
 
 def test_a_change_without_a_finding_names_the_stage_that_it_is_made_at(profile: Profile) -> None:
@@ -282,15 +164,11 @@ def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profi
     assert profile.verification.needs_seconds == 70
 
 
-@pytest.mark.parametrize(
-    ("predicted", "came"),
-    [(1.8, ["rule", "without stages.0", MEASURED, "saves"]), (5.0, [MEASURED, "rule", "without stages.0", "saves"])],
-)
-def test_the_bottleneck_is_bounded_before_anything_is_guessed_that_promises_little(
-    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch, predicted: float, came: list[str]
+@pytest.mark.parametrize(("time", "came"), [(True, ["rule", "guess", "without stages.0"]), (False, ["rule"])])
+def test_upper_bounds_come_last_and_only_where_every_change_had_time(
+    run: Any, profile: Profile, monkeypatch: pytest.MonkeyPatch, time: bool, came: list[str]
 ) -> None:
     def bound(_trials: object, finding: Finding, stages: Sequence[str], _before: str = "") -> None:
-        run._bounded.setdefault(tuple(stages), None)
         run.came.append(f"without {','.join(stages)}")
         finding.status, finding.measured = "ceiling", {"speedup": 4.0, "replayed": list(stages)}
 
@@ -300,19 +178,19 @@ def test_the_bottleneck_is_bounded_before_anything_is_guessed_that_promises_litt
         def closing(self) -> Any:
             return nullcontext(self)
 
+    class Scripted(Trials):
+        def fits(self, *_: object) -> bool:
+            return time
+
     monkeypatch.setattr(run, "_bound", bound)
     monkeypatch.setattr(module, "Team", Never)
-    monkeypatch.setattr(module, "Trials", lambda *_, **__: Trials())
+    monkeypatch.setattr(module, "Trials", lambda *_, **__: Scripted())
     monkeypatch.setattr(module.ceiling, "further_bounds", lambda *_: [("stages.0",)])
     monkeypatch.setattr(module, "pays", lambda *_: True)
-    rule, guess = proposed("rule", 3.0), proposed(MEASURED, predicted, edit("stages.1", 4), stage="stages.1")
-    # Of memory there is enough.
-    saves = proposed("saves", 4.0, edit("stages.1", 2), stage="stages.1").model_copy(update={"family": "memory"})
-    profile.findings, profile.memory.peak_bytes, run._limit = [saves, rule], 1 << 20, 1 << 30
-    run.gains = {"rule": 1.0}
-    run.run([saves, rule], [guess], [])
+    rule, guess = proposed("rule", 3.0), proposed("guess", 1.8, edit("stages.1", 4), stage="stages.1")
+    profile.findings = [rule]
+    run.run([rule], [guess], [])
     assert run.came == came
-    assert [finding.status for finding in profile.findings] == ["unverified", "unverified", "ceiling"]
 
 
 def test_a_budget_that_holds_no_try_says_what_it_takes(run: Any, profile: Profile) -> None:
