@@ -227,7 +227,7 @@ def cache_point(
     if last == place and not _fits(line, place, steps, limit, longest):
         return None
     count = _pass(line, last, steps)[0] or 1
-    again = count if shuffled and not _is_shuffled_later(line[last + 1 :], count) else None
+    again = _shuffled_again(line, last, count) if shuffled else None
     edits = _kept_after(stage, again, repeat, line[last + 1] if last + 1 < len(line) else None)
     return CachePoint(stage, edits, again, "order" if shuffled else "same", repeat)
 
@@ -248,7 +248,7 @@ def _half_kept(
     size = UNSEEN_SIZE * (count or 0) * max(sizes)
     if not _is_small(size, _epoch_seconds(steps, epochs), limit, longest) or (repeat and place + 1 == len(line)):
         return None
-    again = count if shuffled and not _is_shuffled_later(line[place + 1 :], count or 1) else None
+    again = _shuffled_again(line, place, count or 1) if shuffled else None
     kept = (NewStage("cache"), *((NewStage("shuffle", {"buffer_size": again}),) if again is not None else ()))
     moved = (MoveStage(repeat.id, repeat.op, line[place + 1].id),) if repeat is not None else ()
     return CachePoint(stage, (*moved, SplitMap(stage.id, kept)), again, "order" if shuffled else "same", repeat)
@@ -359,6 +359,22 @@ def _following(line: Sequence[Stage], place: int, *, in_order: bool) -> Iterator
             yield number
         elif not row.prefetches:
             return
+
+
+def _shuffled_again(line: Sequence[Stage], place: int, count: int) -> int | None:
+    """Buffer of the shuffle after a cache of so many elements; None where a later one is enough.
+
+    Single elements that were shuffled before are shuffled as far as they were, others among all of them.
+    """
+    if _is_shuffled_later(line[place + 1 :], count):
+        return None
+    singly = 0
+    for stage in line[: place + 1]:
+        if traits(stage.op).regroups:
+            singly = 0
+        elif stage.shuffle is not None:
+            singly += stage.shuffle.buffer_size or 0
+    return min(singly or count, count)
 
 
 def _is_shuffled_later(line: Sequence[Stage], count: int) -> bool:

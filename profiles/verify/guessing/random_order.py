@@ -1,7 +1,8 @@
 """Whether a change of order is none, because the order is drawn anew in each epoch anyway: pure functions.
 
 An order that a shuffle without a seed draws is random before the change. It stays so if every epoch still draws a new
-one, and if no element can move less far than before.
+one, no element can move less far than before, and single elements are shuffled among as many others as before: where
+only names of files were shuffled, the elements of a file stay together, as what a loss compares may have to.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class OrderPart:
 
 
 def stays_random(before: Sequence[OrderPart], after: Sequence[OrderPart], *, seed: bool) -> bool:
-    """Whether a line draws a random order in each epoch, and does so after a change, with no shorter moves.
+    """Whether a line draws a random order in each epoch, and a change leaves what is shuffled, and how far, as it is.
 
     Args:
         before: The line as it is, up to the last stage that the change is about.
@@ -52,17 +53,24 @@ def stays_random(before: Sequence[OrderPart], after: Sequence[OrderPart], *, see
     if seed or any(part.seeded is not False or part.reshuffles is not True for part in shuffles):
         return False
     reach = _reach(before, unknown=math.inf)
-    return reach > 0 and (list(before) == list(after) or reach <= _reach(after, unknown=0))
+    if not reach or list(before) == list(after):
+        return reach > 0
+    singly = _reach(before, unknown=math.nan, singly=True) == _reach(after, unknown=math.nan, singly=True)
+    return singly and reach <= _reach(after, unknown=0)
 
 
-def _reach(line: Sequence[OrderPart], *, unknown: float) -> float:
-    """Elements by which the shuffles after the last cache can move one; `unknown` where that cannot be compared."""
+def _reach(line: Sequence[OrderPart], *, unknown: float, singly: bool = False) -> float:
+    """Elements by which the shuffles after the last cache can move one; `unknown` where that cannot be compared.
+
+    Args:
+        singly: Of shuffles of the last stage's own elements only, not of files or batches that they come from.
+    """
     total = 0.0
     for part in line:
         if part.kind == "cache":
             total = 0.0
         elif part.kind == "regroups":
-            total = unknown if 0 < total < math.inf else total
+            total = 0.0 if singly else unknown if 0 < total < math.inf else total
         elif part.kind == "shuffle":
             total += unknown if part.buffer is None else part.buffer
     return total
@@ -107,8 +115,10 @@ def _lines(profile: Profile, edits: Sequence[PipelineEdit]) -> tuple[list[OrderP
     parts = [_part(profile, line, number) for number in range(last + 1)]
     after: list[tuple[str, OrderPart]] = list(zip(known, parts, strict=False))
     for edit in edits:
+        stage = line[known[_places(edit)[0] or ""]]
         if isinstance(edit, SetArgument):
-            if edit.argument not in CALLS_AT_A_TIME:
+            # What was read one after the other is read in turn: neighbours are torn apart as by a shuffle.
+            if edit.argument not in CALLS_AT_A_TIME or not traits(stage.op).parallel:
                 return None
         elif isinstance(edit, InsertStage):
             place = max(number for number, (name, _) in enumerate(after) if name == edit.after)
@@ -118,7 +128,10 @@ def _lines(profile: Profile, edits: Sequence[PipelineEdit]) -> tuple[list[OrderP
             inserted = [InsertStage(one.op, one.arguments, edit.stage) for one in edit.by]
             new = [(edit.stage, _new(profile, line, known[edit.stage], one)) for one in inserted]
             after[place:place] = new
-        elif not _moves_a_repeat(edit, line[known[(_places(edit)[0] or "")]]):
+        elif isinstance(edit, MoveStage) and traits(stage.op).shuffles:
+            moved = after.pop(next(number for number, (name, _) in enumerate(after) if name == edit.stage))
+            after.insert(next(number for number, (name, _) in enumerate(after) if name == edit.before), moved)
+        elif not _moves_a_repeat(edit, stage):
             return None
     return parts, [part for _, part in after]
 

@@ -11,7 +11,7 @@ from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, Rep
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Component, OpCost, Stage
+from pipeprof.profiles.document.stages import Component, OpCost, Shuffle, Stage
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.verify.guessing.caching import (
     CachePoint,
@@ -85,6 +85,24 @@ def test_what_was_shuffled_is_shuffled_after_the_cache(recorded: Recorded) -> No
     assert inserted(found) == [("cache", "stages.1"), ("shuffle", "stages.1")]
     assert found is not None
     assert (found.shuffle, found.semantics) == (1000, "order")
+
+
+@pytest.mark.parametrize(
+    ("ops", "held", "again"),
+    [
+        (("range", "shuffle", "map", "batch"), 300, 300),
+        (("range", "shuffle", "map", "batch"), 9000, 1000),
+        (("range", "shuffle", "interleave", "batch"), 300, 1000),
+    ],
+    ids=["as far as before", "no more than there are", "files were shuffled"],
+)
+def test_the_shuffle_after_a_cache_mixes_as_the_one_before(
+    recorded: Recorded, ops: tuple[str, ...], held: int, again: int
+) -> None:
+    facts = Shuffle(buffer_size=held, seeded=False, reshuffles=True)
+    found = point(recorded, *ops, at="stages.1", changes={"stages.0": {"shuffle": facts}})
+    assert found is not None
+    assert found.shuffle == again
 
 
 @pytest.mark.parametrize(("held", "shuffled"), [(900.0, True), (200.0, False), (None, False)])
