@@ -6,7 +6,7 @@ The harness checks them where it reads a message (`protocol.records`); pydantic 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal
 
 PhaseName = Literal["import", "data", "build", "first_element", "warmup", "measure", "trace"]
@@ -218,46 +218,6 @@ class Contention(Record):
     service_cores: float | None = None
     """CPU seconds per second of processes on this machine of the tf.data service that the pipeline reads from; `None`
     where none of them is on this machine. They count neither as the worker's nor as others'."""
-
-
-@dataclass(kw_only=True)
-class CoreScaling(Record):
-    """The measured pipeline with half of the cores for a while; steps that begin an epoch are left out."""
-
-    cores: int
-    """How many it had."""
-    fewer_ms: float
-    """Mean interval with them."""
-    fewer_steps: int
-    """Steps in `fewer_ms`."""
-    all_ms: float
-    """Mean interval with all cores, before and after."""
-    all_steps: int
-    """Steps in `all_ms`."""
-    tuned_ms: float | None = None
-    """Mean interval of a new iterator with them whose parallel calls and threads are for as many cores, the fastest of
-    up to three: `None` where they bring less than a tenth, and where none could be started."""
-    tuned_steps: int | None = None
-    """Steps in `tuned_ms`."""
-    gain: float
-    """Batches per second with all cores over those with fewer, the faster of both where it was tuned."""
-
-    @classmethod
-    def of(cls, cores: int, fewer: tuple[float, int], all_cores: tuple[float, int]) -> CoreScaling:
-        """Compare two windows, each given as its mean interval in milliseconds and its number of steps."""
-        (fewer_ms, fewer_steps), (all_ms, all_steps) = fewer, all_cores
-        return cls(
-            cores=cores,
-            fewer_ms=fewer_ms,
-            fewer_steps=fewer_steps,
-            all_ms=all_ms,
-            all_steps=all_steps,
-            gain=fewer_ms / all_ms,
-        )
-
-    def with_tuned(self, ms: float, steps: int) -> CoreScaling:
-        """The same with a window of an iterator that was tuned for the fewer cores."""
-        return replace(self, tuned_ms=ms, tuned_steps=steps, gain=min(self.fewer_ms, ms) / self.all_ms)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from typing import Final, Literal
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Location, Model
-from pipeprof.profiles.document.shared import CoreScaling
 
 MAX_DEPTH: Final = 1000
 """Levels of functions in functions: far more than a graph may have, and few enough to indent a line by them."""
@@ -353,5 +352,3 @@ class Causes(Model):
     """Time inside Python functions, summed over threads."""
     python_lock_share: float | None = None
     """Of the time sampled inside Python functions, the part with the GIL held."""
-    fewer_cores: CoreScaling | None = None
-    """`None` where less than half of the cores were in use, and where it could not be tried."""

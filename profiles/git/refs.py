@@ -19,6 +19,11 @@ _MOST_SHOWN = 100
 """Letters of a ref in a message."""
 _HISTORY = "`fetch-depth: 0` for actions/checkout, or git fetch --unshallow"
 _BRANCH = re.compile(r"[A-Za-z0-9][\w./-]*")
+_MORE = re.compile(r"[~^]|@\{")
+"""What may follow the name of a ref."""
+_HEADS = re.compile(r"|@|[A-Z_]*HEAD")
+"""Names that stand for one commit, whatever refs there are."""
+_ABBREVIATED = re.compile(r"[0-9a-f]{4,39}")
 
 
 @dataclass(frozen=True)
@@ -46,16 +51,42 @@ def commit_of(calls: GitCalls, view: GitView, ref: str) -> str:
     """The full hash of the commit that a ref means.
 
     Raises:
-        ProfileError: There is no such ref; the message says how to get it.
+        ProfileError: There is no such ref; the message says how to get it. Or its name is that of several commits.
     """
     name = ref.removesuffix(FORK)
     found = _resolved(calls, view, name)
     if found is not None:
+        _require_one(calls, view, name)
         return found if name == ref else _left_at(calls, view, name, found)
     ref = name
     shown = printable(ref)
     shown = shown if len(shown) <= _MOST_SHOWN else f"{shown[:_MOST_SHOWN]}…"
     raise ProfileError(f"git:{shown}: no such branch, tag or commit in {view.repository.root}{_mend(calls, view, ref)}")
+
+
+def _require_one(calls: GitCalls, view: GitView, ref: str) -> None:
+    """Refuse a name that several refs have: for git a tag, which many may push, comes before a branch.
+
+    Raises:
+        ProfileError: They are at other commits; the message has their full names.
+    """
+    name = _MORE.split(ref, maxsplit=1)[0]
+    if _HEADS.fullmatch(name):
+        return
+    parts = (name, f"tags/{name}", f"heads/{name}", f"remotes/{name}", f"remotes/{name}/HEAD")
+    for_git = [f"refs/{part}" for part in parts]
+    listed = calls.run(view, "for-each-ref", "--format=%(refname)", *for_git, f"refs/remotes/*/{name}")
+    refs = listed.decode(errors="surrogateescape").split("\n")
+    found = [one for one in for_git if one in refs]
+    if f"refs/tags/{name}" in found:
+        # As in CI, where a branch is that of the remote alone.
+        found += [one for one in refs if re.fullmatch(rf"refs/remotes/[^/]+/{re.escape(name)}", one)]
+    commits = {_resolved(calls, view, one) for one in found}
+    is_hash = _ABBREVIATED.fullmatch(name) and calls.run(view, "rev-parse", f"--disambiguate={name}")
+    if len(commits) > 1 or (found and is_hash):
+        full = " or ".join(f"{PREFIX}{printable(one)}" for one in found)
+        also = ", or a longer hash" if is_hash else ""
+        raise ProfileError(f"{PREFIX}{printable(ref)} is ambiguous: use {full}{also}")
 
 
 def _left_at(calls: GitCalls, view: GitView, ref: str, commit: str) -> str:
@@ -108,10 +139,10 @@ def merge_base(environment: Mapping[str, str]) -> str | None:
 
     Example:
         >>> merge_base({"GITHUB_BASE_REF": "main"}), merge_base({"GITHUB_BASE_REF": ""})
-        ('git:origin/main...', None)
+        ('git:refs/remotes/origin/main...', None)
     """
     branch = next((environment[name] for name in _TARGETS if environment.get(name)), None)
-    return f"{PREFIX}origin/{branch}{FORK}" if branch is not None else None
+    return f"{PREFIX}refs/remotes/origin/{branch}{FORK}" if branch is not None else None
 
 
 RANGE = ".."
@@ -160,6 +191,7 @@ def _resolved(calls: GitCalls, view: GitView, ref: str) -> str | None:
 
 def _mend(calls: GitCalls, view: GitView, ref: str) -> str:
     """Advice for a missing ref: fetch the branch of a remote, or more of the history."""
+    ref = ref.removeprefix("refs/remotes/")
     branch = re.split(r"[~^@:]", ref, maxsplit=1)[0]
     is_base_there = branch != ref and (branch in ("", "HEAD") or _resolved(calls, view, branch) is not None)
     remotes = remotes_of(view.entries) or ["origin"]

@@ -157,9 +157,7 @@ def assemble(
         profile.memory.soak, profile.memory.growth = soak_of(
             observed.soak, observed.soak_evidence, facts.host.memory_limit_bytes, last
         )
-    profile.causes = collect_causes(
-        profile.contention, facts.disk, steps, stages, observed.trace, fewer=observed.fewer_cores
-    )
+    profile.causes = collect_causes(profile.contention, facts.disk, steps, stages, observed.trace)
     if profile.causes is not None:
         bound_blocked(profile.stages or (), profile.causes)
     profile.verdict = conclude(profile) if exit_code is not None or steps else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.document.shared import CoreScaling, Phase, PhaseName, Training
+from pipeprof.profiles.document.shared import Phase, PhaseName, Training
 from pipeprof.profiles.harness.source_lines import shorten_training
 from pipeprof.profiles.memory.growth.series import SoakLog
 from pipeprof.profiles.protocol.messages import (
@@ -18,7 +18,6 @@ from pipeprof.profiles.protocol.messages import (
     BuildMemory,
     DeviceRead,
     Done,
-    FewerCores,
     Graphs,
     Libraries,
     Measured,
@@ -32,7 +31,6 @@ from pipeprof.profiles.protocol.messages import (
     Sketch,
     SoakEvidence,
     SoakReading,
-    StartsAgain,
     StepReturned,
     StepTold,
     Swallowed,
@@ -82,7 +80,6 @@ class Observed:
         own_step: The target returned a step, which takes the batches.
         step_told: What the step says of itself.
         warm: Steps with the source files in memory, after they were measured with the files evicted.
-        fewer_cores: Steps with fewer cores, then with all.
         costs: Fixed costs of this machine, where they were measured.
         swallowed: An error that an ``ignore_errors`` hides.
         services: The tf.data services that the pipeline reads from.
@@ -118,7 +115,6 @@ class Observed:
     device: DeviceSeen | None = None
     replayed: Replayed | None = None
     warm: Warmed | None = None
-    fewer_cores: CoreScaling | None = None
     costs: MeasuredCosts | None = None
     swallowed: Swallowed | None = None
     services: list[ServiceRead] = field(default_factory=list)
@@ -234,7 +230,7 @@ class Observed:
                 self.sketch = message
             case Graphs():
                 self.graphs = ParsedGraphs.of(message)
-            case TraceBegan() | StartsAgain():
+            case TraceBegan():
                 self.give_up_at = self.heard + message.seconds
             case Trace():
                 self.trace, self.give_up_at = message, None
@@ -242,8 +238,6 @@ class Observed:
                 self.warm = message
             case Replayed():
                 self.replayed = message
-            case FewerCores():
-                self.fewer_cores = message.scaling
             case MeasuredCosts():
                 self.costs = message
             case Swallowed():

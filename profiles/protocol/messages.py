@@ -11,16 +11,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
 from pipeprof.pipelines.graph.read.records import ConstantDict, GraphDict, MadeDict, ModelDict, PlaceDict
-from pipeprof.profiles.document.shared import (
-    CoreScaling,
-    ErrorFrame,
-    Gaps,
-    Phase,
-    PhaseName,
-    StepCourse,
-    Steps,
-    Training,
-)
+from pipeprof.profiles.document.shared import ErrorFrame, Gaps, Phase, PhaseName, StepCourse, Steps, Training
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 STOPPED: Final = "stopped"
@@ -206,20 +197,6 @@ class Warmed(WorkerMessage):
     warm_ms: float
     steps: int
     disk_bytes: int | None
-
-
-@dataclass(frozen=True)
-class FewerCores(WorkerMessage):
-    """The same steps with half of the cores, after the measurement."""
-
-    scaling: CoreScaling
-
-
-@dataclass(frozen=True)
-class StartsAgain(WorkerMessage):
-    """Start of another iterator, after the trace; the harness ends a worker that is not done in `seconds`."""
-
-    seconds: float
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,7 @@ Each candidate has one measurement of its own. They are tried in this order, bec
 ``cpu``           other processes took cores that the worker's threads waited for, while few were free; most of the time
                   where stages that take turns on one thread fill all of it: else these are the limit
 ``cpu``           the worker used four fifths of its cores, in all or between restarts of the dataset; nearly all of
-                  them where stages that take turns on one thread fill all of the interval. Where it was measured with
-                  half of the cores as well, the rate must have followed, and then fewer cores in use will do
+                  them where stages that take turns on one thread fill all of the interval
 ``latency``       of several calls of a Python function one computes at a time while the others are blocked, though
                   Python's lock is free: a lock of a library
 ``io``            its threads were blocked most of the time inside the stage that takes the most, and bytes came from
@@ -33,12 +32,8 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.profiles.time.limits.cores import (
     CPU_FROM,
     STEAL_FROM,
-    WORTH_A_CORE,
-    cores_are_the_limit,
     cores_between_restarts,
     cores_in_use,
-    describe_fewer_cores,
-    more_cores_help,
     scheduled_on,
     worker_fills_cores,
 )
@@ -96,7 +91,7 @@ SERIAL_FROM = 0.60
 """Share of the interval that a serial stage fills."""
 ALWAYS_FROM = 0.95
 """Share of the interval from which a serial stage is busy all the time."""
-FULL_FROM = 1 / WORTH_A_CORE
+FULL_FROM = 0.91
 """Share of the cores in use from which more calls at a time of stages that take turns would gain less than a tenth."""
 INTRA_OP_FROM = 0.10
 """Share of a stage's time in further threads of single ops from which it uses more than one core."""
@@ -267,14 +262,13 @@ def _users(causes: Causes, profile: Profile) -> str:
 
 
 def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
-    if causes.worker_cores is None or not cores_are_the_limit(profile):
+    if causes.worker_cores is None or not worker_fills_cores(profile):
         return None
     if _in_turn(causes, profile, top) is not None:
         return None
     used = f"CPU: {causes.worker_cores:.1f} of {profile.host.cores:g} cores in use"
     if causes.worker_cores < CPU_FROM * profile.host.cores:
-        between = f", {cores_between_restarts(profile):.1f} between restarts"
-        used = f"{used}{between if worker_fills_cores(profile) else f' ({describe_fewer_cores(profile)})'}"
+        used = f"{used}, {cores_between_restarts(profile):.1f} between restarts"
     if not top:
         return Bottleneck("cpu", None, f"{used}{_missing(profile)}")
     groups = top_cpu_groups(profile.stages)
@@ -295,9 +289,7 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
     others = _of_other_processes(profile, causes.worker_cores, total) if starts else 0.0
     if others >= STANDS_OUT_FROM * total:
         where += f", processes that it starts {milliseconds(others)}"
-    in_turn = _chain(causes, profile, top) or _serial(causes, profile, top)
-    helps = f"{there} or more cores" if in_turn is None and more_cores_help(profile) else there
-    return Bottleneck("cpu", _stage_of(groups), f"{used}; {where}; {helps} would help")
+    return Bottleneck("cpu", _stage_of(groups), f"{used}; {where}; {there} would help")
 
 
 def _of_other_processes(profile: Profile, used: float, own_ms: float) -> float:
@@ -334,8 +326,6 @@ def _crowded(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
     """More threads of the worker are runnable at once than there are cores."""
     used, demanded, cores = causes.worker_cores, causes.demanded_cores, profile.host.cores
     if used is None or demanded is None or demanded < CPU_FROM * cores:
-        return None
-    if causes.fewer_cores is not None and not cores_are_the_limit(profile):
         return None
     if profile.contention is not None and (profile.contention.steal_share or 0.0) >= STEAL_FROM:
         # They waited for what the hypervisor took.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.document.shared import CoreScaling
 from pipeprof.profiles.document.stages import Causes
 
 if TYPE_CHECKING:
@@ -26,8 +25,6 @@ def collect_causes(
     steps: Steps | None,
     stages: list[Stage] | None,
     trace: Trace | None,
-    *,
-    fewer: CoreScaling | None = None,
 ) -> Causes | None:
     """Collect the named measurements of a run.
 
@@ -53,7 +50,6 @@ def collect_causes(
         python_share=_python_share(traced, steps.interval_ms.p50) if traced else None,
         python_ms_per_batch=traced.python_ms / batches if traced and batches else None,
         python_lock_share=_lock_share(traced) if traced else None,
-        fewer_cores=fewer,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
 from pipeprof.profiles.time.bottleneck import find_bottleneck
-from pipeprof.profiles.time.limits.cores import cores_are_the_limit, cores_needed, describe_nearly_full
+from pipeprof.profiles.time.limits.cores import cores_needed, describe_nearly_full, worker_fills_cores
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
 from pipeprof.profiles.time.limits.restarts import (
     describe_restarts,
@@ -347,7 +347,7 @@ def _empty_loop(profile: Profile) -> str:
 def _cpu_bound(profile: Profile, steps: Steps, bottleneck: Bottleneck | None) -> str | None:
     """State that the cores are the limit, and how many there would have to be; ``None`` where they are not."""
     used, cores = profile.causes.worker_cores if profile.causes is not None else None, profile.host.cores
-    if bottleneck is None or bottleneck.limit != "cpu" or used is None or not cores_are_the_limit(profile):
+    if bottleneck is None or bottleneck.limit != "cpu" or used is None or not worker_fills_cores(profile):
         return None
     if steps.dispatch is None:
         busy = f"{_rate(profile, steps)} with {used:.1f} of {cores_text(cores)} busy"
@@ -425,7 +425,7 @@ def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
     if _is_noise(profile, headspace, steps):
         return ""
     if _hidden_share(profile, steps):
-        words = ", which leave the cores to the step" if cores_are_the_limit(profile) else ""
+        words = ", which leave the cores to the step" if worker_fills_cores(profile) else ""
         return f"{significant(headspace.speedup, 2)}× faster with preloaded batches{words}"
     share = savable_share(profile) or 0.0
     speedup = min(headspace.speedup, 1 / (1 - share) if share < 1 else math.inf)

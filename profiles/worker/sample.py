@@ -66,10 +66,8 @@ from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
 from pipeprof.profiles.worker.phases import Phases
 from pipeprof.profiles.worker.services import AwaitedService, SharedJobError, awaited_service, what_sharing_does
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
-from pipeprof.profiles.worker.steps.core_trial import CoreTrial
-from pipeprof.profiles.worker.steps.fewer_cores import Loop
 from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with_files_in_memory
-from pipeprof.profiles.worker.steps.loop import Feed, take_steps
+from pipeprof.profiles.worker.steps.loop import Feed, Loop, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.swallowed import LONGEST_START_SECONDS, read_swallowed
 from pipeprof.profiles.worker.steps.warmup import WarmUp
@@ -139,7 +137,6 @@ class JobRun:
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
         self._paused_ns = self._paused_cpu_ns = 0
-        self._cores = CoreTrial(channel.send)
         self._swallows = False
         self._reads_service = False
         self._service: LocalService | None = None
@@ -515,8 +512,6 @@ class JobRun:
         self.phase = "trace"
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
-            with self._attempt("no-fewer-cores", "It could not be measured with fewer cores"):
-                self._try_fewer_cores(step)
             with self._attempt("no-ledger", "Memory could not be looked at"):
                 self._memory.rest(self.feed)
             self._describe()
@@ -538,9 +533,6 @@ class JobRun:
                 self._channel.send(costs)
             with contextlib.suppress(Exception):
                 self._read_swallowed()
-            with self._attempt("no-fewer-cores", "It could not be started with fewer cores"):
-                # Last of all: the memory of another iterator is not the pipeline's.
-                self._cores.start(self.dataset, self._steps(step), self._filled_seconds, self._room())
 
     def _trace_device(self, step: BatchConsumer | None) -> None:
         """Record steps on the clock of a GPU or TPU, where they compute on one."""
@@ -582,11 +574,6 @@ class JobRun:
             hidden = read_swallowed(part, self._channel.stop.is_set)
             if hidden is not None:
                 self._channel.send(hidden)
-
-    def _try_fewer_cores(self, step: BatchConsumer | None) -> None:
-        """Measure before buffers have filled while no batches were taken; not where evicted files would be read."""
-        if not self.job.warm and self._window is not None:
-            self._cores.move(self._steps(step), self._window.statistics, self._cpu_ns)
 
     def _steps(self, step: BatchConsumer | None) -> Loop:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase

@@ -18,8 +18,7 @@ from pipeprof.profiles.gaps.names import CAUSES, REQUEST_MARK, cause_of
 from pipeprof.profiles.gaps.reading import find_traces, read_trace
 from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.messages import DeviceRead
-from pipeprof.profiles.worker.steps.fewer_cores import Loop
-from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.steps.loop import Feed, Loop
 from pipeprof.profiles.worker.trace.device_clock import trace_steps
 
 pytestmark = pytest.mark.usefixtures("without_autograph")

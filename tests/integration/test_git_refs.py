@@ -17,7 +17,7 @@ from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.git import calls as git_module
 from pipeprof.profiles.git.calls import GitCalls, git_calls
 from pipeprof.profiles.git.dirty import is_dirty
-from pipeprof.profiles.git.refs import RefTarget, parse_ref
+from pipeprof.profiles.git.refs import RefTarget, commit_of, parse_ref
 from pipeprof.profiles.git.tree import RefTree, check_out
 
 USER = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
@@ -131,6 +131,83 @@ def test_three_dots_name_the_commit_that_both_have(repository):
         at("other...")
     with pytest.raises(ProfileError, match="git:nowhere: no such branch"):
         at("nowhere...")
+
+
+def commit_named(name, repository):
+    # Each command looks at the repository anew.
+    with git_calls() as calls:
+        view = calls.find(repository)
+        return commit_of(calls, view, name)
+
+
+def hash_of(repository, name):
+    found = subprocess.run(["git", "rev-parse", name], cwd=repository, capture_output=True, text=True, check=True)
+    return found.stdout.strip()
+
+
+@pytest.fixture
+def two_commits(repository):
+    """A branch `main`, that of a remote one commit behind, and a detached HEAD one commit ahead of both."""
+    git(repository, "branch", "-m", "main")
+    git(repository, "update-ref", "refs/remotes/origin/main", "HEAD")
+    git(repository, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+    commit_all(repository, "second")
+    git(repository, "checkout", "-q", "--detach")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "third")
+    return repository
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        ("refs/tags/main", "main"),
+        ("refs/tags/main", "main~1"),
+        ("refs/tags/main", "main..."),
+        ("refs/tags/origin/main", "origin/main"),
+        ("refs/heads/origin/main", "origin/main"),
+        ("refs/origin/main", "origin/main"),
+        ("refs/tags/origin", "origin"),
+    ],
+)
+def test_a_name_of_two_commits_is_refused_with_the_full_names(other, name, two_commits):
+    git(two_commits, "update-ref", other, "HEAD")
+    with pytest.raises(ProfileError, match=r"is ambiguous") as refused:
+        commit_named(name, two_commits)
+    full = [part.removeprefix("git:") for part in str(refused.value).split() if part.startswith("git:refs/")]
+    assert other in full
+    assert all(commit_named(one, two_commits) for one in full)
+
+
+def test_a_tag_is_not_the_branch_of_a_remote_that_has_no_branch_here(two_commits):
+    git(two_commits, "branch", "-D", "main")
+    git(two_commits, "tag", "main")
+    with pytest.raises(ProfileError, match=r"is ambiguous.*git:refs/remotes/origin/main"):
+        commit_named("main", two_commits)
+
+
+def test_a_ref_called_like_a_commit_is_not_taken_for_it(two_commits):
+    first = hash_of(two_commits, "HEAD~1")
+    git(two_commits, "tag", first[:8])
+    with pytest.raises(ProfileError, match=r"is ambiguous"):
+        commit_named(first[:8], two_commits)
+    assert commit_named(first[:9], two_commits) == first
+
+
+def test_a_name_of_one_commit_is_that_commit(two_commits):
+    git(two_commits, "tag", "v1", "main")
+    git(two_commits, "branch", "v1", "main")
+    git(two_commits, "update-ref", "refs/tags/HEAD", "HEAD~2")
+    assert commit_named("v1", two_commits) == hash_of(two_commits, "refs/heads/main")
+    assert commit_named("HEAD", two_commits) == hash_of(two_commits, "@")
+    assert commit_named("origin/main", two_commits) == hash_of(two_commits, "refs/remotes/origin/main")
+
+
+def test_a_commit_is_not_replaced_by_another_one(two_commits):
+    first, second = hash_of(two_commits, "main~1"), hash_of(two_commits, "main")
+    git(two_commits, "replace", first, second)
+    with git_calls() as calls:
+        tree = check_out(calls, first, two_commits, calls.folder / "a")
+        assert (tree.folder / "specs" / "a.yaml").read_text() == "one"
 
 
 def test_a_ref_that_does_not_exist_is_named(repository, tree_of):

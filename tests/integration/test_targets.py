@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 import os
 import subprocess
 import sys
@@ -26,20 +25,12 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.source_lines import locate
 from pipeprof.profiles.protocol.channel import HarnessEnd
 from pipeprof.profiles.protocol.job import Job, StepJob
-from pipeprof.profiles.protocol.messages import (
-    FewerCores,
-    Graphs,
-    Measured,
-    StepReturned,
-    Warned,
-    WorkerMessage,
-    encode_message,
-)
+from pipeprof.profiles.protocol.messages import Graphs, Measured, StepReturned, Warned, WorkerMessage, encode_message
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 from pipeprof.profiles.worker import sample
 from pipeprof.profiles.worker.load_function import NotADatasetError, call_target
-from pipeprof.profiles.worker.steps import core_trial, fewer_cores, headspace
+from pipeprof.profiles.worker.steps import headspace
 from pipeprof.profiles.worker.steps.loop import Feed
 from pipeprof.profiles.worker.trace import recording
 from pipeprof.profiles.worker.trace.marked_dataset import to_trace
@@ -384,48 +375,6 @@ def test_a_step_on_the_command_line_replaces_it() -> None:
     channel = sampled("flowers.input:with_step", step=given, step_given=True, dispatch="sync")
     assert channel.one(Warned).code == "step-replaced"
     assert sys.modules["flowers.input"].calls["step"] == 0
-
-
-def affinities() -> dict[str, frozenset[int]]:
-    """The cores that each thread of this process may run on."""
-    return {task.name: frozenset(os.sched_getaffinity(int(task.name))) for task in Path("/proc/self/task").iterdir()}
-
-
-@pytest.mark.parametrize("step", [StepJob("none"), StepJob("simulate", {"base_ms": 0.1})], ids=["alone", "with a step"])
-def test_half_of_the_cores_are_tried_and_all_threads_have_all_again(
-    step: StepJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, there = affinities(), frozenset(os.sched_getaffinity(0))
-    # Whatever else runs, and however short the measurement is.
-    for name, value in (("USED_FROM", 0.0), ("WAITING_FROM", 0.0), ("WINDOW_SECONDS", 0.0), ("SETTLE_SECONDS", 0.0)):
-        monkeypatch.setattr(fewer_cores, name, value)
-    for name, value in (
-        ("SECONDS", 0.0),
-        ("AT_LEAST", 1),
-        ("ENOUGH", 5),
-        ("UNSTEADY", math.inf),
-        ("CONTRADICTS", math.inf),
-    ):
-        monkeypatch.setattr(fewer_cores, name, value)
-    for name, value in (("WORTH_A_CORE", 0.0), ("LONGEST_START_SECONDS", math.inf), ("LATEST_END_SECONDS", math.inf)):
-        monkeypatch.setattr(core_trial, name, value)
-    monkeypatch.setattr(fewer_cores, "STEAL_FROM", math.inf)
-    monkeypatch.setattr(fewer_cores, "OTHERS_FROM", math.inf)
-    monkeypatch.setattr(fewer_cores.procfs, "descendants", lambda _pid: ())
-    chosen, half_of = [], fewer_cores.half_of
-
-    def half(*arguments: Any) -> frozenset[int]:
-        chosen.append(half_of(*arguments))
-        return chosen[-1]
-
-    monkeypatch.setattr(fewer_cores, "half_of", half)
-    channel = sampled("flowers.input:stages", step=step, dispatch=None if step.kind == "none" else "sync")
-    # A machine with one core, or one with two hardware threads, has no half.
-    tried = [message.scaling for message in channel.sent if isinstance(message, FewerCores)]
-    assert [(message.cores, message.tuned_steps is not None) for message in tried] == (
-        [(len(chosen[0]), False), (len(chosen[0]), True)] if chosen[0] else []
-    )
-    assert set(affinities().values()) == set(before.values()) == {there}
 
 
 def pipeprof(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

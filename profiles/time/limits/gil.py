@@ -19,11 +19,6 @@ PYTHON_LEAST = 0.3
 LOCK_FROM = 0.50
 """Share of the time inside Python functions with the lock taken; seen are 0.93 to 1 of those that compute in Python,
 0.02 to 0.05 of those that sleep or leave the work to NumPy."""
-LOCK_IN_THE_WAY = 0.25
-"""The same where the pipeline is faster with fewer cores: threads that get in each other's way hold a lock in between
-for less time than the sampler can see."""
-FASTER_BELOW = 0.9
-"""Rate with all cores over that with half of them, below which threads get in each other's way."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +33,12 @@ class GilMarks:
 
 
 _MARKS = GilMarks()
-_IN_THE_WAY = GilMarks(lock_from=LOCK_IN_THE_WAY)
 
 
 def gil_is_full(causes: Causes) -> bool:
     """Decide whether the GIL limits the pipeline, from all that was measured."""
-    fewer = causes.fewer_cores
-    marks = _IN_THE_WAY if fewer is not None and fewer.gain < FASTER_BELOW else _MARKS
     lock, used, wanted = causes.python_lock_share, causes.worker_cores, causes.demanded_cores
-    return limited_by_gil(causes.python_share, used, wanted, lock, marks=marks)
+    return limited_by_gil(causes.python_share, used, wanted, lock)
 
 
 def limited_by_gil(

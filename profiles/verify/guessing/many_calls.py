@@ -15,16 +15,14 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.predicates import WAITING_CORES
 from pipeprof.profiles.advise.rule import bar_to_try
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import CoreScaling
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.read import POOL_OPTION
 from pipeprof.profiles.propose.proposal import Semantics
-from pipeprof.profiles.time.limits.cores import CPU_FROM, WORTH_A_CORE
+from pipeprof.profiles.time.limits.cores import CPU_FROM
 
 PARALLEL_CALLS = "num_parallel_calls"
 CYCLE = "cycle_length"
-PARALLEL_OPTION = "experimental_optimization.map_parallelization"
 WAITING_CALLS = 16
 """Calls at a time of a stage that waits instead of computing: more than there are cores."""
 MORE_CALLS = 4
@@ -162,38 +160,6 @@ def many_opened(profile: Profile, stage: Stage) -> tuple[tuple[SetArgument, ...]
         return (), ()
     arguments = tuple(SetArgument(stage.id, stage.op, name, WAITING_CALLS) for name in (CYCLE, PARALLEL_CALLS))
     return arguments, _threads_for(profile, WAITING_CALLS)
-
-
-def cores_that_do(profile: Profile) -> CoreScaling | None:
-    """What half of the cores gave, if that was about as much as all gave; else None."""
-    scaling = profile.causes.fewer_cores if profile.causes is not None else None
-    return scaling if scaling is not None and scaling.gain < WORTH_A_CORE else None
-
-
-def one_at_a_time(profile: Profile) -> tuple[PipelineEdit, ...]:
-    """The edits that take calls at the same time away from all stages, where half of the cores do as well as all.
-
-    Each element that a stage computes on other threads is handed over twice, which wakes a thread on another core: tens
-    of microseconds, more than a small function takes.
-
-    Args:
-        profile: With what half of the cores gave, if that was measured.
-
-    Returns:
-        Empty where more cores brought more batches, or no stage has calls at the same time.
-    """
-    if cores_that_do(profile) is None:
-        return ()
-    several = [
-        stage
-        for stage in profile.stages or ()
-        if stage.origin == "written" and takes_calls(stage) and (stage.parallelism or 1.0) > 1.0 and not waits(stage)
-    ]
-    if not several:
-        return ()
-    taken = [SetArgument(stage.id, stage.op, PARALLEL_CALLS, None) for stage in sorted(several, key=lambda one: one.id)]
-    # Else TensorFlow gives calls to maps that have none.
-    return (*taken, SetOption(PARALLEL_OPTION, value=False))
 
 
 def words_of(edits: Sequence[PipelineEdit]) -> str:

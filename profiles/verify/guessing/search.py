@@ -55,14 +55,11 @@ from pipeprof.profiles.verify.guessing.dividing import divided
 from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
 from pipeprof.profiles.verify.guessing.many_calls import (
     PARALLEL_CALLS,
-    PARALLEL_OPTION,
     WAITING_CALLS,
     as_many_as_cores,
-    cores_that_do,
     draws,
     many_opened,
     more_at_a_time,
-    one_at_a_time,
     several_at_a_time,
     taking_turns,
     words_of,
@@ -80,7 +77,7 @@ from pipeprof.profiles.verify.guessing.whole_batches import (
 )
 from pipeprof.profiles.verify.stages import pays, runs_python
 from pipeprof.profiles.view.texts import file_text
-from pipeprof.profiles.wording import call_around, cores_text, listed, ratio_text, stage_name, stage_place
+from pipeprof.profiles.wording import call_around, cores_text, listed, stage_name, stage_place
 
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a map that is not the bottleneck is tried on whole batches."""
@@ -175,7 +172,6 @@ def guesses(
     divides = partial(_divided, profile, limit=limit, longest=longest_epoch)
     for guess in (
         *_together(profile),
-        *_less_at_a_time(profile),
         *_as_many_as_cores(profile),
         *_by_default(profile),
         *_fused(profile),
@@ -327,27 +323,6 @@ def _together(profile: Profile) -> Iterator[Proposal]:
             draws(stages),
             stage=stages[0].id,
             python="each .map(…, num_parallel_calls=…)",
-        )
-
-
-def _less_at_a_time(profile: Profile) -> Iterator[Proposal]:
-    """One call at a time where half of the cores do as well: handing elements over costs more than the others give."""
-    edits, scaling = one_at_a_time(profile), cores_that_do(profile)
-    expected = None
-    if scaling is not None and scaling.gain < 1:
-        words = f"with {cores_text(scaling.cores)} it is {ratio_text(1 / scaling.gain)} as fast as with all"
-        expected = Prediction(words, 1 / scaling.gain)
-    stages = [edit.stage for edit in edits if isinstance(edit, SetArgument)]
-    if edits:
-        count = "in one stage" if len(stages) == 1 else f"in all {len(stages)} stages"
-        yield Proposal(
-            f"Run one call at a time {count}",
-            f"num_parallel_calls → not set {count}, options.{PARALLEL_OPTION} → false",
-            edits,
-            "randomness" if any(stage.random for stage in profile.stages or () if stage.id in stages) else "same",
-            stage=stages[0],
-            predicted=expected,
-            python=f"each .map(…) without num_parallel_calls; options.{PARALLEL_OPTION} = False",
         )
 
 

@@ -102,6 +102,20 @@ class Feed:
         return batch
 
 
+@dataclass(frozen=True)
+class Loop:
+    """A loop whose steps others take.
+
+    Attributes:
+        alive: Called each second while steps pass.
+    """
+
+    feed: Feed
+    step: BatchConsumer | None
+    stop: Callable[[], bool]
+    alive: Callable[[], object] = lambda: None
+
+
 @dataclass
 class Chunk:
     """Steps that the loop takes before it hands them over; another thread may read it while the loop waits.

@@ -17,7 +17,7 @@ from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, REQUEST_MARK
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pipeprof.profiles.worker.steps.fewer_cores import Loop
+    from pipeprof.profiles.worker.steps.loop import Loop
 
 MOST_STEPS: Final = 200
 SECONDS, MOST_SECONDS = 3.0, 15.0

@@ -41,7 +41,7 @@ from pipeprof.profiles.worker.trace.work_by_key import OP, Spans, elements_by_it
 from pipeprof.profiles.xplane.xplane import NO_STEP, Events, count_events, join_events, read_events
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.worker.steps.fewer_cores import Loop
+    from pipeprof.profiles.worker.steps.loop import Loop
 
 CONNECT_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 6.0

@@ -30,7 +30,6 @@ from pipeprof.profiles.protocol.messages import (
     Answer,
     BuildMemory,
     Done,
-    StartsAgain,
     Trace,
     TraceBegan,
     Waiting,
@@ -562,15 +561,6 @@ def test_a_trace_that_came_is_not_given_up(scene):
     ended, seconds = scene.run()
     assert ended.reason == "exit"
     assert seconds == pytest.approx(41, abs=0.3)
-
-
-def test_a_pipeline_that_hangs_when_it_starts_again_is_given_up(scene):
-    scene.says(1, phase("trace"), measured(drained()), TraceBegan(12.0))
-    scene.says(5, Trace())
-    scene.says(6, StartsAgain(10.0))
-    ended, seconds = scene.run()
-    assert ended.reason == "long-trace"
-    assert seconds == pytest.approx(16)
 
 
 def test_an_error_that_came_while_the_time_ran_out_has_ended_it(scene):

@@ -9,7 +9,7 @@ from unit.worker.fakes import beat, drained, measured, observed, phase
 
 from pipeprof.profiles.harness.event_loop import Ended, Reason
 from pipeprof.profiles.harness.harness import Run
-from pipeprof.profiles.protocol.messages import UNTRACED, Done, StartsAgain, Trace, WorkerMessage
+from pipeprof.profiles.protocol.messages import UNTRACED, Done, Trace, WorkerMessage
 
 
 def warnings(reason: Reason, *messages: WorkerMessage) -> list[tuple[str, str]]:
@@ -24,10 +24,6 @@ MEASURED = (phase("measure"), measured(drained()), phase("trace"))
 
 def test_a_trace_that_was_given_up_is_a_warning() -> None:
     assert warnings("long-trace", *MEASURED) == [("no-trace", f"The trace took too long and was stopped: {UNTRACED}.")]
-
-
-def test_another_start_that_was_given_up_lost_nothing() -> None:
-    assert warnings("long-trace", *MEASURED, Trace(), StartsAgain(10.0)) == []
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import Contention, CoreScaling, Quantiles, Steps
+from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
 from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Service, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
@@ -102,94 +102,6 @@ def test_cores_that_restarts_leave_idle_were_full_between_them(
         assert found.text.startswith("CPU: 1.6 of 2 cores in use, 1.7 between restarts")
 
 
-@pytest.mark.parametrize(("gain", "share", "expected"), [(1.85, 0.083, "cpu"), (1.55, 0.083, None), (1.7, None, None)])
-def test_a_rate_that_falls_with_the_cores_shows_that_they_were_full_between_restarts(
-    gain: float, share: float | None, expected: str | None
-) -> None:
-    busy = profile(Causes(worker_cores=1.58, demanded_cores=1.7, fewer_cores=with_half(gain)), stage(19.0, 4))
-    assert busy.steps is not None
-    busy.steps.restart_share, busy.steps.epochs = share, 4
-    found = find_bottleneck(busy)
-    assert (found.limit if found else None) == expected
-
-
-def with_half(gain: float, cores: int = 1) -> CoreScaling:
-    return CoreScaling(cores=cores, fewer_ms=10 * gain, fewer_steps=90, all_ms=10.0, all_steps=90, gain=gain)
-
-
-@pytest.mark.parametrize(
-    ("used", "gain", "of", "limit"),
-    [
-        pytest.param(1.5, 2.0, 2, True, id="the rate follows the cores, though a quarter of them is idle"),
-        pytest.param(1.5, 1.7, 2, False, id="what two cores do not fill nearly fits into one"),
-        pytest.param(1.2, 1.65, 2, True, id="more than half way from what would fit into one to twice the rate"),
-        pytest.param(1.2, 1.55, 2, False, id="less than half way"),
-        pytest.param(1.9, 1.9, 2, True, id="full, and the rate follows"),
-        pytest.param(1.7, 1.85, 2, True, id="full, and the rate follows within a tenth"),
-        pytest.param(1.7, 1.7, 2, False, id="full, with threads that hand over elements"),
-        pytest.param(1.7, 0.75, 2, False, id="faster with one core than with two"),
-        pytest.param(1.7, None, 2, True, id="full, and fewer were not tried"),
-        pytest.param(1.5, None, 2, False, id="not full, and fewer were not tried"),
-        pytest.param(11.0, 1.9, 16, True, id="half of sixteen cores"),
-        pytest.param(11.0, 1.4, 16, False, id="half of sixteen cores would nearly do"),
-        pytest.param(4.5, 2.9, 5, True, id="two of five cores"),
-        pytest.param(4.5, 1.5, 5, False, id="two of five cores, and the rate does not follow"),
-    ],
-)
-def test_where_it_was_measured_with_fewer_cores_the_rate_must_have_followed(
-    used: float, gain: float | None, of: int, limit: bool
-) -> None:
-    causes = Causes(worker_cores=used, demanded_cores=used)
-    causes.fewer_cores = with_half(gain, of // 2) if gain is not None else None
-    found = find_bottleneck(profile(causes, stage(19.0, 4), cores=of))
-    assert (found.limit if found else None) == ("cpu" if limit else None)
-
-
-@pytest.mark.parametrize(
-    ("gain", "moved", "of", "limit"),
-    [
-        pytest.param(1.24, 1.5, 2, True, id="above"),
-        pytest.param(1.2, 1.5, 2, False, id="below"),
-        pytest.param(1.5, 1.8, 5, True, id="two of five cores"),
-        pytest.param(1.2, 1.8, 5, False, id="below with two of five cores"),
-        pytest.param(1.3, 1.25, 2, True, id="both are as fast"),
-        pytest.param(1.45, 1.29, 2, False, id="the started one is a slow one"),
-    ],
-)
-def test_started_on_fewer_cores_an_eighth_by_twice_as_many_is_enough(
-    gain: float, moved: float, of: int, *, limit: bool
-) -> None:
-    used = 0.85 * of
-    fewer = with_half(moved, of // 2).with_tuned(10 * gain, 90)
-    causes = Causes(worker_cores=used, demanded_cores=used, fewer_cores=fewer)
-    found = find_bottleneck(profile(causes, stage(19.0, 4), cores=of))
-    assert (found.limit if found else None) == ("cpu" if limit else None)
-
-
-@pytest.mark.parametrize(("fewer", "expected"), [(None, "cpu"), (2.0, "cpu"), (1.5, None)])
-def test_threads_that_wait_for_cores_do_not_want_them_where_half_of_them_nearly_do(
-    fewer: float | None, expected: str | None
-) -> None:
-    causes = Causes(worker_cores=1.5, demanded_cores=2.0)
-    causes.fewer_cores = with_half(fewer) if fewer is not None else None
-    found = find_bottleneck(profile(causes, stage(19.0, 4)))
-    assert (found.limit if found else None) == expected
-
-
-def test_full_cores_are_stated_by_the_rate_with_half_of_them() -> None:
-    causes = Causes(worker_cores=1.5, demanded_cores=1.5, fewer_cores=with_half(1.9))
-    found = find_bottleneck(profile(causes, stage(19.0, 4)))
-    assert found is not None
-    assert found.text.startswith("CPU: 1.5 of 2 cores in use (with 1 core the rate is 53 % of that with 2)")
-
-
-def test_stages_in_turn_are_the_limit_whatever_half_of_the_cores_give() -> None:
-    causes = Causes(worker_cores=1.7, demanded_cores=1.7, fewer_cores=with_half(1.7))
-    found = find_bottleneck(profile(causes, stage(19.0, 1)))
-    assert found is not None
-    assert found.limit == "serial-stage"
-
-
 @pytest.mark.parametrize(("used", "limit"), [(1.80, "serial-stage"), (1.83, "cpu")])
 def test_stages_in_turn_are_no_limit_where_the_cores_are_as_good_as_full(used: float, limit: str) -> None:
     found = find_bottleneck(profile(Causes(worker_cores=used, demanded_cores=used), stage(19.0, 1)))
@@ -226,7 +138,6 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
         steps(20.0),
         [stage(70.0), stage(10.0)],
         Trace(seconds=0.5, batches=10, python_seconds=0.4, python_ms=500.0),
-        fewer=with_half(2.0),
     )
     assert found == Causes(
         worker_cores=0.5,
@@ -235,31 +146,14 @@ def test_causes_are_worked_out_from_what_was_observed() -> None:
         disk_bytes_per_second=10e6,
         python_share=0.8,
         python_ms_per_batch=50.0,
-        fewer_cores=with_half(2.0),
     )
 
 
-@pytest.mark.parametrize(
-    ("lock", "gain", "limit"),
-    [(0.49, None, None), (0.49, 1.0, None), (0.49, 0.6, "gil"), (0.51, None, "gil"), (0.2, 0.6, None)],
-)
-def test_the_gil_is_held_for_less_time_where_fewer_cores_are_faster(
-    lock: float, gain: float | None, limit: str | None
-) -> None:
-    """Two threads load arrays: 1.6 times as many batches with one core as with two."""
+@pytest.mark.parametrize(("lock", "limit"), [(0.49, None), (0.51, "gil")])
+def test_the_gil_is_held_for_half_of_the_time_where_it_is_the_limit(lock: float, limit: str | None) -> None:
     causes = Causes(worker_cores=1.2, demanded_cores=1.54, python_share=0.99, python_lock_share=lock)
-    causes.fewer_cores = with_half(gain) if gain is not None else None
     found = find_bottleneck(profile(causes, stage(19.0, 4)))
     assert (found.limit if found else None) == limit
-
-
-@pytest.mark.parametrize(("tuned_ms", "gain"), [(None, 1.6), (11.0, 1.1), (19.0, 1.6)])
-def test_of_two_ways_to_run_on_fewer_cores_the_faster_one_counts(tuned_ms: float | None, gain: float) -> None:
-    fewer = CoreScaling.of(1, (16.0, 90), (10.0, 90))
-    fewer = fewer.with_tuned(tuned_ms, 40) if tuned_ms is not None else fewer
-    found = collect_causes(Contention(worker_cores=1.7), None, steps(10.0), [stage(9.0)], None, fewer=fewer).fewer_cores
-    assert found is not None
-    assert (found.gain, found.tuned_ms) == (pytest.approx(gain), tuned_ms)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import CoreScaling
 from pipeprof.profiles.document.stages import Causes, Component, Headspace, OpCost, Stage
 from pipeprof.profiles.model.predict import predict
 from pipeprof.profiles.propose.finding import finding_of
@@ -700,52 +699,6 @@ def test_the_sides_of_a_spec_get_them_where_they_are_written(recorded: Recorded)
     changed = apply(data, guesses(slow_sides(recorded, "spec"), data)[0].overrides)
     assert [side["stages"][0]["map"]["num_parallel_calls"] for side in changed["source"]["zip"]["datasets"]] == [16, 16]
     assert changed["options"] == {"threading": {"private_threadpool_size": 32}}
-
-
-def handed_over(recorded: Recorded, gain: float, kind: str = "function") -> Profile:
-    """Two parallel maps and one that runs a call at a time; what half of the cores give is known."""
-    found = profile_of(recorded, "range", "map", "map", "map", "batch", stage="stages.0", kind=kind)
-    assert found.stages is not None
-    found.stages[1].parallelism = found.stages[2].parallelism = 2.0
-    scaling = CoreScaling(cores=1, fewer_ms=10 * gain, fewer_steps=90, all_ms=10.0, all_steps=90, gain=gain)
-    found.causes = Causes(worker_cores=1.6, fewer_cores=scaling)
-    return found
-
-
-def test_where_half_of_the_cores_do_as_well_calls_at_the_same_time_are_taken_away(recorded: Recorded) -> None:
-    first = guesses(handed_over(recorded, 0.7))[0]
-    edits = [from_document(edit.model_dump()) for edit in first.edit or ()]  # type: ignore[union-attr]
-    assert edits == [
-        SetArgument("stages.0", "map", "num_parallel_calls", None),
-        SetArgument("stages.1", "map", "num_parallel_calls", None),
-        SetOption("experimental_optimization.map_parallelization", value=False),
-    ]
-    assert (first.title, first.semantics) == ("Run one call at a time in all 2 stages", "same")
-    assert not any("one call at a time" in one.title for one in guesses(handed_over(recorded, 1.5)))
-    assert first.predicted is not None
-    assert first.predicted.speedup == pytest.approx(1 / 0.7)
-    assert first.predicted.formula == "with 1 core it is 1.43× as fast as with all"
-    assert guesses(handed_over(recorded, 1.05))[0].predicted is None
-
-
-def test_stages_that_wait_keep_their_calls(recorded: Recorded) -> None:
-    found = handed_over(recorded, 0.7)
-    assert found.stages is not None
-    found.stages[1].cpu_ms_per_batch, found.stages[1].blocked_ms_per_batch = 1.0, 30.0
-    found.stages[2].random = True
-    first = guesses(found)[0]
-    assert (first.title, first.semantics) == ("Run one call at a time in one stage", "randomness")
-
-
-def test_a_spec_loses_them_where_they_are_written(recorded: Recorded) -> None:
-    maps = [{"map": {"python": "a.py:f", "num_parallel_calls": calls}} for calls in ("AUTOTUNE", 4)]
-    data = {
-        "source": {"range": {"stop": 9}},
-        "stages": [*maps, {"map": {"python": "a.py:f"}}, {"batch": {"batch_size": 4}}],
-    }
-    changed = apply(data, guesses(handed_over(recorded, 0.7, "spec"), data)[0].overrides)
-    assert [stage["map"].get("num_parallel_calls") for stage in changed["stages"][:3]] == [None, None, None]
-    assert changed["options"] == {"experimental_optimization": {"map_parallelization": False}}
 
 
 def test_one_slow_side_is_tried_alone(recorded: Recorded) -> None:

@@ -39,7 +39,6 @@ def traced(monkeypatch):
         channel = Channel()
         one = sample.JobRun(Job("spec", "a.yaml", [], warm=warm), channel)
         one.feed = SimpleNamespace(restart=lambda: done.append("restart"))
-        one._try_fewer_cores = lambda _step: done.append("cores")
         one._memory = SimpleNamespace(rest=lambda _feed: done.append("rest"))
         one._describe = lambda: done.append("graphs")
         one._measure_extras(None)
@@ -49,19 +48,19 @@ def traced(monkeypatch):
 
 
 def test_threads_are_seen_before_the_files_are_read_into_memory(traced):
-    assert traced(["a"]) == (["cores", "rest", "graphs", "replay", "trace", "read"], [TraceBegan, Trace, Warmed])
+    assert traced(["a"]) == (["rest", "graphs", "replay", "trace", "read"], [TraceBegan, Trace, Warmed])
 
 
 def test_the_trace_comes_last(traced):
-    assert traced([]) == (["cores", "rest", "graphs", "replay", "trace"], [TraceBegan, Trace])
+    assert traced([]) == (["rest", "graphs", "replay", "trace"], [TraceBegan, Trace])
 
 
 def test_a_trace_that_fails_is_tried_once_more(traced):
     done, sent = traced([], failures=1)
-    assert done[4:] == ["trace", "restart", "trace"]
+    assert done[3:] == ["trace", "restart", "trace"]
     assert sent == [TraceBegan, TraceBegan, Trace]
     done, sent = traced([], failures=2)
-    assert done[4:] == ["trace", "restart", "trace"]
+    assert done[3:] == ["trace", "restart", "trace"]
     assert sent == [TraceBegan, TraceBegan, Warned]
 
 

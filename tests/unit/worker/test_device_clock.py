@@ -16,7 +16,7 @@ from pipeprof.profiles.gaps.steps import read_device
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, DeviceRead, Waiting
 from pipeprof.profiles.worker import sample
-from pipeprof.profiles.worker.steps.fewer_cores import Loop
+from pipeprof.profiles.worker.steps.loop import Loop
 from pipeprof.profiles.worker.trace import device_clock
 from pipeprof.profiles.worker.trace.device_clock import MOST_STEPS, trace_steps
 
