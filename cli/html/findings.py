@@ -134,7 +134,7 @@ def _card(
         place_of_finding(profile, finding),
         describe_gain(finding, short=True, bounded=profile.only_bounds(finding)),
         f"{describe_status(finding)}{'' if finding.cache is None else ', from the second epoch on'}",
-        effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[0],
+        effect_on_data(finding.semantics, finding.measured, redrawn=finding.redrawn)[0],
         parts,
         _TONES[finding.status],
         folded=not is_open,

@@ -53,7 +53,10 @@ SEMANTICS: dict[Semantics, str] = {
 """Effect of a fix on the data, by semantics class."""
 
 _ROUNDED = f"the same elements but for {LAST_DIGITS}"
-_RANDOM = "the same elements; the order is drawn anew in each epoch, as before"
+_REDRAWN: dict[Semantics, str] = {
+    "order": "the same elements; the order is drawn anew in each epoch, as before",
+    "randomness": "the same elements; the random numbers are drawn anew in each run, as before",
+}
 _INDENT = 4
 _LABEL = 10
 _STATEMENTS = re.compile(r"; (?=options\.|dataset = )")
@@ -132,8 +135,8 @@ def describe_finding(
         yield from _code(language, code[language])
     if finding.semantics:
         rounded = changes_digits(finding.semantics, finding.measured)
-        random = finding.random_order and finding.semantics == "same"
-        words = _ROUNDED if rounded else _RANDOM if random else SEMANTICS[finding.semantics]
+        random = _REDRAWN.get(finding.redrawn) if finding.semantics == "same" else None
+        words = _ROUNDED if rounded else random or SEMANTICS[finding.semantics]
         yield from _labelled("Data", words)
     if finding.predicted is not None:
         yield from _labelled("Predicted", _predicted(finding.predicted, step=step, bounded=bounded))

@@ -52,6 +52,7 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
 }
 """Effect of a fix on the data, by semantics class: for a wide line and for a narrow one."""
 
+_REDRAWN: dict[Semantics, str] = {"order": "order", "randomness": "draws"}
 PROVEN = ("kept", "ceiling")
 """Statuses of findings that were tried and hold."""
 NOT_VERIFIED = "predicted, not verified"
@@ -290,7 +291,7 @@ def _without_columns(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> 
     for row, (number, finding) in enumerate(shown):
         start = f"{number:<{width}}  "
         yield Prose((TextSpan(start), TextSpan(finding.title, "bold")), hang=len(start))
-        effect = effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[1]
+        effect = effect_on_data(finding.semantics, finding.measured, redrawn=finding.redrawn)[1]
         gain = describe_gain(finding, short=True, bounded=profile.only_bounds(finding))
         if gain := "  ".join(filter(None, (gain, effect))):
             yield Prose(gain, indent=_DETAIL_INDENT, hang=2)
@@ -310,16 +311,16 @@ def _rejected(findings: Sequence[Finding]) -> Iterator[Block]:
 
 
 def effect_on_data(
-    semantics: Semantics | None, measured: Mapping[str, Any] | None, *, random_order: bool = False
+    semantics: Semantics | None, measured: Mapping[str, Any] | None, *, redrawn: Semantics = "same"
 ) -> tuple[str, str]:
     """Effect of a change on the data, for a wide line and for a narrow one.
 
     Args:
         measured: Result of its try, which may show that the first batches differ by rounding only.
-        random_order: Whether the changed order is drawn anew in each epoch anyway.
+        redrawn: What it changes of what each run draws anew anyway.
     """
-    if semantics == "same" and random_order:
-        return "same elements, order random as before", "same data"
+    if semantics == "same" and redrawn != "same":
+        return f"same elements, {_REDRAWN[redrawn]} random as before", "same data"
     if semantics and changes_digits(semantics, measured):
         return "same elements, other last digits", "other last digits"
     return EFFECTS[semantics] if semantics else ("", "")
@@ -332,8 +333,7 @@ def changes_digits(semantics: Semantics, measured: Mapping[str, Any] | None) -> 
 
 def _table(profile: Profile, shown: Sequence[tuple[int, Finding]], *, short: bool) -> Table:
     effects = [
-        effect_on_data(finding.semantics, finding.measured, random_order=finding.random_order)[short]
-        for _, finding in shown
+        effect_on_data(finding.semantics, finding.measured, redrawn=finding.redrawn)[short] for _, finding in shown
     ]
     gains = [describe_gain(finding, short=short, bounded=profile.only_bounds(finding)) for _, finding in shown]
     return Table(

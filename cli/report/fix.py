@@ -190,7 +190,7 @@ def build_facts(profile: Profile, fix: Fix) -> Iterator[Block]:
         times = "once" if many == 1 else f"up to {many:,} times" if many else ""
         ended = f"; the data set ended and was repeated {times} in a process" if times else ""
         effect = (
-            effect_on_data(fix.semantics, fix.measured, random_order=fix.random_order)[0]
+            effect_on_data(fix.semantics, fix.measured, redrawn=fix.redrawn)[0]
             if _DIFFER not in data
             else "order and values could not be compared"
         )

@@ -165,9 +165,9 @@ class Finding(Model):
     """The fix in words, whatever the status."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
     """What the fix may change of the data."""
-    random_order: bool = Field(default=False)
-    """Whether the fix changes an order that is drawn anew in each epoch anyway: of the data it changes nothing then,
-    but elements are compared in any order."""
+    redrawn: Literal["same", "order", "randomness", "values"] = "same"
+    """What the fix changes of what each run draws anew anyway, as nothing has a seed: an order, or random numbers. Its
+    class is `same` then, and data are compared as this one permits."""
     edit: Edit | list[Edit] | None = None
     """The change as data; several where they belong together. `None` where pipeprof cannot make it."""
     patch: str | None = None
@@ -273,8 +273,8 @@ class FixStep(Model):
     """Address of the stage that it is about."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
     """What it may change of the data."""
-    random_order: bool = Field(default=False)
-    """As `findings[].random_order`."""
+    redrawn: Literal["same", "order", "randomness", "values"] = "same"
+    """As `findings[].redrawn`."""
     edit: list[Edit] = Field(default_factory=list)
     """With the addresses of the pipeline it was tried on."""
     predicted: float | None = None
@@ -381,8 +381,8 @@ class Fix(Model):
     """Variables that belong to it."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
     """What the best pipeline's changes may change of the data, all together."""
-    random_order: bool = Field(default=False)
-    """As `findings[].random_order`."""
+    redrawn: Literal["same", "order", "randomness", "values"] = "same"
+    """As `findings[].redrawn`."""
     measured: MeasuredEffect | None = None
     """The best pipeline against the one as it is, in one session; as `findings[].measured`."""
     unfinished: Unfinished | None = None

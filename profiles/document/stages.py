@@ -177,6 +177,8 @@ class Stage(Model):
     """What TensorFlow made of it, in words; `None` if it runs as written."""
     random: bool | None = None
     """Whether its function draws random numbers. `None` without one, and where Python may."""
+    seeded: bool | None = None
+    """Whether a seed, of an op or of the program, fixes its random numbers. `None` without any, and where not known."""
     loops: bool | None = None
     """Whether its function has a loop of ops. `None` without a function."""
     steady_ops: list[str] | None = None

@@ -20,7 +20,7 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.model.read import POOL_OPTION
 from pipeprof.profiles.propose.finding import proposal_of
-from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics, different
+from pipeprof.profiles.propose.proposal import Proposal, Semantics, different, strongest
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried, in_order
 from pipeprof.profiles.verify.expected import model_of
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, filling
@@ -34,7 +34,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     waits,
     words_of,
 )
-from pipeprof.profiles.verify.guessing.random_order import in_random_order
+from pipeprof.profiles.verify.guessing.random_order import as_redrawn
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.wording import stage_name
 
@@ -72,7 +72,7 @@ def candidates(
     """
     proposed = [
         *(
-            in_random_order(profile, proposal_of(finding))
+            as_redrawn(profile, proposal_of(finding))
             for finding in (*(profile.findings or ()), *profile.proposals)
             if can_be_tried(finding)
         ),
@@ -143,8 +143,8 @@ def _together(found: Sequence[Proposal], allowed: Collection[Semantics], kind: T
         title=EVERYTHING,
         change="; ".join(candidate.change for candidate in chosen),
         edits=tuple(edit for candidate in chosen for edit in candidate.edits),
-        semantics=max((candidate.effect for candidate in chosen), key=SEMANTICS.index),
-        random_order=any(candidate.random_order for candidate in chosen),
+        semantics=strongest(candidate.effect for candidate in chosen),
+        redrawn=strongest(candidate.redrawn for candidate in chosen),
         predicted=max(
             (one.predicted for one in chosen if one.predicted), key=lambda one: one.speedup or 0.0, default=None
         ),

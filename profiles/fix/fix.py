@@ -38,7 +38,7 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.propose.optimistic import withhold_fix
-from pipeprof.profiles.propose.proposal import SEMANTICS, Compared, Semantics, cannot_change_data
+from pipeprof.profiles.propose.proposal import SEMANTICS, Compared, Semantics, cannot_change_data, strongest
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.guessing.caching import longest_epoch
 from pipeprof.profiles.verify.stages import runs_python
@@ -277,10 +277,8 @@ class _Fixing:
     def _prove(self, lab: Laboratory, found: Found) -> Trial | None:
         if not found.best.steps or found.interrupted or found.changed is not None:
             return None
-        # An order that is drawn anew in each epoch differs in two processes as well.
-        known: list[Semantics] = [*found.semantics, "order" if found.random_order else "same"]
         edits = [edit for step in found.best.steps for edit in step]
-        semantics: Compared = "nothing" if cannot_change_data(edits) else max(known, key=SEMANTICS.index)
+        semantics: Compared = "nothing" if cannot_change_data(edits) else strongest((*found.semantics, found.redrawn))
         try:
             return lab.prove(found.best, semantics, for_memory=found.for_memory)
         except InterruptedVerificationError:

@@ -27,7 +27,7 @@ def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alter
         result.reason = found.reason or "no change was taken until then"
         return
     result.semantics = max(found.semantics, key=SEMANTICS.index)
-    result.random_order = found.random_order
+    result.redrawn = found.redrawn
     if trial is None or found.interrupted:
         why = found.changed or "interrupted before the proof"
         result.status, result.reason = "interrupted", f"{why}: only the steps were measured"
@@ -90,7 +90,7 @@ def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fi
         wall_seconds=0.0,
         allow=list(dict.fromkeys(("same", finding.semantics or "same"))),
         semantics=finding.semantics,
-        random_order=finding.random_order,
+        redrawn=finding.redrawn,
         measured=dict(finding.measured) if proven and finding.measured else None,
     )
     best = start.then(edits)

@@ -20,7 +20,7 @@ from pipeprof.profiles.fix.earlier import left_out
 from pipeprof.profiles.fix.laboratory import Laboratory
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
-from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics, different, effort
+from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics, different, effort, strongest
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, kept_by, why_no_cache
 from pipeprof.profiles.wording import ratio_text, size, span_text, with_name
@@ -175,7 +175,7 @@ class Found:
         exit_code: Of the command, where something else than its own signals had to say it.
         changed: Which file of the pipeline has changed meanwhile, in words: nothing more can be measured.
         promised: No race could decide about the one step that was taken: the proof does.
-        random_order: A step that was taken changes an order that is drawn anew in each epoch anyway.
+        redrawn: What the steps that were taken change of what each run draws anew anyway.
         needs_seconds: The budget in which a change can be tried and proven, where this one was too small.
     """
 
@@ -190,7 +190,7 @@ class Found:
     changed: str | None = None
     promised: bool = False
     left_out: list[LeftOut] = field(default_factory=list)
-    random_order: bool = False
+    redrawn: Semantics = "same"
     needs_seconds: int | None = None
 
 
@@ -402,7 +402,7 @@ class Search:
         found.best = version
         rounded = raced.data is not None and raced.data.level == "rounding"
         found.semantics.append("values" if rounded else candidate.effect)
-        found.random_order |= candidate.random_order
+        found.redrawn = strongest((found.redrawn, candidate.redrawn))
         found.gain *= raced.ratio.value if raced.ratio is not None else 1.0
         self.lab.taken(candidate.title, found.gain)
 
@@ -432,7 +432,7 @@ class Search:
                 rule=candidate.rule,
                 stage=candidate.stage,
                 semantics=candidate.effect,
-                random_order=candidate.random_order,
+                redrawn=candidate.redrawn,
                 edit=documents_of(candidate.edits),
                 predicted=candidate.speedup,
                 cache=kept_by(self.profile, candidate.edits),

@@ -27,7 +27,7 @@ def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | No
         evidence=dict(proposal.evidence),
         recommendation=proposal.recommendation or None,
         semantics=proposal.effect if proposal.edits else proposal.semantics,
-        random_order=proposal.random_order,
+        redrawn=proposal.redrawn,
         # A rule's one edit stands alone; of what no rule proposes they are always a list.
         edit=documents[0] if len(documents) == 1 and proposal.rule not in {None, MEASURED} else documents or None,
         patch=patch,
@@ -47,7 +47,7 @@ def proposal_of(finding: Finding) -> Proposal:
         change=finding.change or finding.title,
         edits=finding.edits,
         semantics=finding.semantics,
-        random_order=finding.random_order,
+        redrawn=finding.redrawn,
         family=finding.family or "speed",
         rule=finding.rule,
         stage=finding.stage,

@@ -55,7 +55,7 @@ class Proposal:
         change: The change in one line; empty where the edits say it.
         edits: They, with the addresses of the pipeline that it was found for.
         semantics: What it may change of the data; None for the rule's own, without a rule nothing.
-        random_order: It changes an order that is drawn anew in each epoch anyway.
+        redrawn: What it changes of what each run draws anew anyway: `order`, `randomness`, or `same` for nothing.
         family: What it is to gain.
         stage: Address of the stage that it is about.
         covers: Addresses of all stages that it is about, where that is more than `stage`.
@@ -75,7 +75,7 @@ class Proposal:
     change: str = ""
     edits: tuple[PipelineEdit, ...] = ()
     semantics: Semantics | None = None
-    random_order: bool = False
+    redrawn: Semantics = "same"
     family: Family = "speed"
     rule: str | None = None
     stage: str | None = None
@@ -101,7 +101,7 @@ class Proposal:
         """The class by which its data are compared with those of the pipeline as it is."""
         if cannot_change_data(self.edits):
             return "nothing"
-        return "order" if self.random_order and self.effect == "same" else self.effect
+        return strongest((self.effect, self.redrawn))
 
     @property
     def speedup(self) -> float | None:
@@ -128,6 +128,11 @@ class Proposal:
         """What it is on any version of the pipeline: stages have other addresses there."""
         ops = sorted(getattr(edit, "op", type(edit).__name__) for edit in self.edits)
         return f"{self.title}|{self.change}|{','.join(ops)}"
+
+
+def strongest(classes: Iterable[Semantics]) -> Semantics:
+    """The class of several changes together."""
+    return max(classes, key=SEMANTICS.index, default="same")
 
 
 def different(proposals: Iterable[Proposal]) -> Iterator[Proposal]:

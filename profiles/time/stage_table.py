@@ -327,6 +327,7 @@ class _StageTable:
             tf_op=self._executed.nodes[place].op if place is not None else None,
             executed=Rewrites(self.graphs).words(stage, cost if first else None),
             random=function["random"] if function is not None else None,
+            seeded=function.get("seeded") if function is not None else None,
             loops=not LOOPING.isdisjoint(function["ops"]) if function is not None else None,
             steady_ops=function.get("steady") if function is not None else None,
             draws_by_number=function.get("by_number") if function is not None else None,

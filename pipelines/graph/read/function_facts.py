@@ -120,6 +120,11 @@ class FunctionFacts:
             reads=None,
             passes=None,
         )
+        if random and not python and all(_RANDOM.fullmatch(op) or not _may_draw(op) for op in ops):
+            # TensorFlow writes a seed as two numbers, the program's and the op's own; 0 and 0 are none.
+            drawn = [node for node in nodes if _RANDOM.fullmatch(node.op)]
+            if all("seed2" in node.attr for node in drawn):
+                facts["seeded"] = any(node.attr[name].i for node in drawn for name in ("seed", "seed2"))
         writer = next(filter(writes_files, ops), None)
         if writer is not None:
             facts["writes"] = writer
@@ -293,6 +298,11 @@ def is_random(ops: Sequence[str]) -> bool:
     """Return whether calls differ randomly; stateless ops do if their seed is in a variable, as in Keras."""
     kept = any(map(uses_variable, ops)) and any(_STATELESS_RANDOM.fullmatch(op) for op in ops)
     return kept or any(_RANDOM.fullmatch(op) for op in ops)
+
+
+def _may_draw(op: str) -> bool:
+    """Return whether an op draws with a state or a seed that is not its own: a generator's, a variable's, a value's."""
+    return uses_variable(op) or _STATELESS_RANDOM.fullmatch(op) is not None
 
 
 def uses_variable(op: str) -> bool:

@@ -1,4 +1,4 @@
-"""Whether a change of order is none, because the order is drawn anew in each epoch anyway: pure functions.
+"""Whether a change of order or of random numbers is none, because each run draws them anew anyway: pure functions.
 
 An order that a shuffle without a seed draws is random before the change. It stays so if every epoch still draws a new
 one, no element can move less far than before, and single elements are shuffled among as many others as before: where
@@ -18,7 +18,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import line_of
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.verify.guessing.caching import pass_count
 
 CALLS_AT_A_TIME = frozenset({"num_parallel_calls", "num_parallel_reads", "cycle_length"})
@@ -76,18 +76,35 @@ def _reach(line: Sequence[OrderPart], *, unknown: float, singly: bool = False) -
     return total
 
 
-def in_random_order(profile: Profile, proposal: Proposal) -> Proposal:
-    """The same proposal; its class is `same` where the order that it changes is drawn anew in each epoch anyway."""
-    if proposal.semantics == "order" and order_is_drawn_anew(profile, proposal.edits):
-        return replace(proposal, semantics="same", random_order=True)
+def as_redrawn(profile: Profile, proposal: Proposal) -> Proposal:
+    """The same proposal; its class is `same` where all that it changes is drawn anew in each run anyway."""
+    if is_drawn_anew(profile, proposal.semantics, proposal.edits):
+        return replace(proposal, semantics="same", redrawn=proposal.effect)
     return proposal
 
 
 def reclassify(profile: Profile) -> None:
-    """Give the findings and proposals of a profile the class that they have where the order is random anyway."""
+    """Give the findings and proposals of a profile the class that they have where nothing is seeded."""
     for finding in (*(profile.findings or ()), *profile.proposals):
-        if finding.semantics == "order" and finding.is_known and order_is_drawn_anew(profile, finding.edits):
-            finding.semantics, finding.random_order = "same", True
+        if finding.is_known and is_drawn_anew(profile, finding.semantics, finding.edits):
+            finding.semantics, finding.redrawn = "same", finding.semantics or "same"
+
+
+def is_drawn_anew(profile: Profile, semantics: Semantics | None, edits: Sequence[PipelineEdit]) -> bool:
+    """Whether edits change only an order, or random numbers, that are others in each run of the pipeline as it is."""
+    if semantics == "order":
+        return order_is_drawn_anew(profile, edits)
+    return semantics == "randomness" and nothing_is_seeded(profile)
+
+
+def nothing_is_seeded(profile: Profile) -> bool:
+    """Whether no run of the pipeline repeats what another one draws: neither it nor a stage has a seed.
+
+    A seed of the program (`tf.random.set_seed`) is in the graph's ops. What Python draws is not known.
+    """
+    stages = profile.stages or ()
+    drawn = all(one.seeded is False for one in stages if one.random)
+    return profile.seed is None and drawn and all(one.shuffle.seeded is False for one in stages if one.shuffle)
 
 
 def order_is_drawn_anew(profile: Profile, edits: Sequence[PipelineEdit]) -> bool:

@@ -64,7 +64,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
     taking_turns,
     words_of,
 )
-from pipeprof.profiles.verify.guessing.random_order import in_random_order
+from pipeprof.profiles.verify.guessing.random_order import as_redrawn
 from pipeprof.profiles.verify.guessing.reordering import reordered
 from pipeprof.profiles.verify.guessing.rewriting import rewritten
 from pipeprof.profiles.verify.guessing.whole_batches import (
@@ -201,7 +201,7 @@ def guesses(
             location=location,
             recommendation=guess.change,
         )
-        found.append(in_random_order(profile, made))
+        found.append(as_redrawn(profile, made))
     return found
 
 

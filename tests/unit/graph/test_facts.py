@@ -103,6 +103,20 @@ def test_python_may_draw_random_numbers_unseen() -> None:
     ]
 
 
+def test_a_seed_of_an_op_or_the_program_is_seen_and_that_of_a_generator_is_not_known() -> None:
+    def draws(op: str, *others: Any, **seeds: int) -> Any:
+        draw = node("a", op, "x")
+        draw.attr |= {name: SimpleNamespace(i=value, func=SimpleNamespace(name="")) for name, value in seeds.items()}
+        return read(function("f", "x", ["a:output:0"], draw, *others)).get("seeded")
+
+    assert draws("RandomUniform", seed=0, seed2=0) is False
+    assert draws("RandomUniform", seed=0, seed2=5) is True
+    assert draws("RandomUniform", seed=87654321, seed2=0) is True
+    assert draws("RngReadAndSkip") is None
+    assert draws("RandomUniform", node("b", "StatelessRandomUniformV2", "x"), seed=0, seed2=0) is None
+    assert draws("RandomUniform", node("b", "PyFunc", "x"), seed=0, seed2=0) is None
+
+
 def test_a_stateless_draw_is_random_if_its_seed_is_kept() -> None:
     draw = node("draw", "StatelessRandomUniformV2", "x")
     fixed = function("f", "x", ["draw:output:0"], draw)

@@ -14,7 +14,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.time.stage_table import _shuffle
-from pipeprof.profiles.verify.guessing.random_order import OrderPart, in_random_order, order_is_drawn_anew, stays_random
+from pipeprof.profiles.verify.guessing.random_order import OrderPart, as_redrawn, order_is_drawn_anew, stays_random
 
 OTHER, CACHE, GROUPS = OrderPart("other"), OrderPart("cache"), OrderPart("regroups")
 
@@ -178,19 +178,34 @@ def test_of_a_run(
 ) -> None:
     profile = run_of(recorded, *ops, **facts)
     assert order_is_drawn_anew(profile, edits) is same
-    found = in_random_order(profile, Proposal("", "", tuple(edits), "order"))
-    assert (found.semantics, found.random_order) == (("same", True) if same else ("order", False))
+    found = as_redrawn(profile, Proposal("", "", tuple(edits), "order"))
+    assert (found.semantics, found.redrawn) == (("same", "order") if same else ("order", "same"))
     # In two processes the order is another one, whatever the class: elements are compared in any order.
     assert found.compared_as == "order"
     profile.seed = 3
     assert not order_is_drawn_anew(profile, edits)
 
 
-def test_other_classes_stay_what_they_are(recorded: Callable[[str], Profile]) -> None:
-    profile = run_of(recorded, *LINE)
-    proposal = Proposal("", "", tuple(cached("stages.1", 300)), "randomness")
-    assert in_random_order(profile, proposal) is proposal
-    assert proposal.compared_as == "randomness"
+@pytest.mark.parametrize(
+    ("op", "program", "shuffle", "same"),
+    [
+        (False, None, False, True),
+        (True, None, False, False),
+        (None, None, False, False),
+        (False, 3, False, False),
+        (False, None, True, False),
+    ],
+)
+def test_other_random_numbers_are_the_same_data_where_nothing_is_seeded(
+    recorded: Callable[[str], Profile], op: bool | None, program: int | None, shuffle: bool, same: bool
+) -> None:
+    profile = run_of(recorded, *LINE, seeded=shuffle)
+    assert profile.stages is not None
+    profile.stages[2].random, profile.stages[2].seeded, profile.seed = True, op, program
+    calls = Proposal("", "", (SetArgument("stages.1", "map", "num_parallel_calls", 8),), "randomness")
+    found = as_redrawn(profile, calls)
+    assert (found.effect, found.redrawn) == (("same", "randomness") if same else ("randomness", "same"))
+    assert found.compared_as == "randomness"
 
 
 @pytest.mark.parametrize(
