@@ -24,6 +24,7 @@ import typer  # noqa: E402
 
 from pipeprof.cli import exit_codes  # noqa: E402
 from pipeprof.cli.exit_codes import epilog  # noqa: E402
+from pipeprof.cli.gone import command_gone, option_gone  # noqa: E402
 from pipeprof.cli.private import SPEC_ENVIRONMENT  # noqa: E402
 from pipeprof.cli.streams import open_closed, write_stdout  # noqa: E402
 
@@ -300,6 +301,8 @@ Or let pipeprof start it: pipeprof run train.py -- ARGS"""
 def _usage_message(error: Exception, command: str, arguments: Sequence[str]) -> str:
     """Return one sentence, with at most one suggestion; for an option of tools that attach, what to do instead."""
     option = getattr(error, "option_name", "")
+    if gone := option_gone(command.removeprefix("pipeprof "), option) or command_gone(next(iter(arguments), "")):
+        return gone
     if option in _ATTACHING or (option == "-p" and command == "pipeprof run"):
         return _NO_ATTACHING
     if form := _as_file(option, command):

@@ -1,0 +1,24 @@
+"""What went before the first release, and what does the same: each ends with a usage error that says so."""
+
+from __future__ import annotations
+
+COMMANDS: dict[str, str] = {}
+"""What to do instead of a command, by its name."""
+OPTIONS: dict[tuple[str, str], str] = {}
+"""What to do instead of an option, by the command and the option; an empty command stands for all."""
+
+
+def command_gone(name: str) -> str | None:
+    """Return what to do instead of a command that is gone, in one sentence; None of any other word."""
+    instead = COMMANDS.get(name)
+    return f"there is no command {name!r}: {instead}" if instead is not None else None
+
+
+def option_gone(command: str, option: str) -> str | None:
+    """Return what to do instead of an option that is gone, in one sentence; None of any other.
+
+    Args:
+        command: As typed, without the program's name.
+    """
+    instead = OPTIONS.get((command, option)) or OPTIONS.get(("", option))
+    return f"{command} has no {option}: {instead}" if instead is not None else None

@@ -1,0 +1,29 @@
+"""What went ends with a usage error that names what does the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeprof.cli import gone
+from pipeprof.cli.exit_codes import USAGE
+from pipeprof.cli.main import COMMANDS, invoke
+
+
+@pytest.mark.parametrize("name", gone.COMMANDS)
+def test_a_command_that_is_gone_names_what_to_do_instead(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert name not in COMMANDS
+    assert invoke([name, "x.yaml"]) == USAGE
+    assert gone.COMMANDS[name] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("command", "option"), gone.OPTIONS)
+def test_an_option_that_is_gone_names_what_to_do_instead(
+    command: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke([command or "run", "spec.yaml", option]) == USAGE
+    assert gone.OPTIONS[command, option] in capsys.readouterr().err
+
+
+def test_a_misspelt_word_is_not_taken_for_one_that_is_gone() -> None:
+    assert gone.command_gone("rum") is None
+    assert gone.option_gone("run", "--no-such-option") is None
