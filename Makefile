@@ -54,12 +54,8 @@ types: $(STAMP)/installed $(STAMP)/dev
 	@$(BIN)/mypy -p pipeprof
 
 .PHONY: verify
-verify: $(STAMP)/installed $(STAMP)/dev ## measure what benchmarks/ claims, for half an hour, or BENCHMARKS="silence gaps"
+verify: $(STAMP)/installed $(STAMP)/dev ## measure what benchmarks/ claims, for hours, or BENCHMARKS="silence gaps"
 	@BENCHMARK_TRACES="$(if $(TRACES),$(abspath $(TRACES)))" $(BIN)/python benchmarks/run.py $(BENCHMARKS)
-
-.PHONY: verify-all
-verify-all: $(STAMP)/installed $(STAMP)/dev ## measure all that is not yet for the present code; goes on where it ended
-	@$(BIN)/python benchmarks/run.py --all $(BENCHMARKS)
 
 .PHONY: coverage
 coverage: $(STAMP)/installed $(STAMP)/dev ## which lines the unit tests do not reach

@@ -53,8 +53,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
+from run import HOLDS, Benchmark, NotMeasuredError, main
 from sequential import bare_again, errors_at, interval, looks, outcome, ratios
-from suite import HOLDS, RUN_ALONE, Benchmark, Covers, NotMeasuredError, main
 
 PHOTOS = HERE.parents[1] / "examples" / "jpeg_folder" / "spec.yaml"
 SMALL = "data.photos.image_folder.size=[160, 120]"
@@ -261,11 +261,6 @@ BENCHMARK = Benchmark(
     "simulated device, and at no less than 0.95 on the fastest loops; --live leaves the rate as it is",
     cases=tuple(CASES),
     measure=measured,
-    covers=Covers(
-        ("pipeprof.profiles.worker.main", "pipeprof.profiles.harness.harness"),
-        (*RUN_ALONE.without, "profiles/advise", "profiles/model", "profiles/time", "profiles/memory/predict"),
-    ),
-    seconds=200.0,
 )
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Writes constraints.txt: the newest set of versions that each supported Python resolves to.
 
-Usage: ``python benchmarks/compatibility/pins.py [--python python3.10 …]``. Needs every interpreter on PATH (or as a
+Usage: ``python .ci/pins.py [--python python3.10 …]``. Needs every interpreter on PATH (or as a
 path) and a package index; installs nothing but pip in temporary environments.
 """
 
@@ -16,14 +16,14 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 PYTHONS = ("python3.10", "python3.11", "python3.12", "python3.13")
 # What the Makefile calls before the project's own metadata can be read.
 TOOLS = ("build", "setuptools", "wheel")
 
 HEADER = """\
 # Every direct and transitive dependency (run time and development), as tried by `make test`.
-# Written by benchmarks/compatibility/pins.py; a version with a marker is the newest one for those Pythons.
+# Written by .ci/pins.py; a version with a marker is the newest one for those Pythons.
 """
 
 
