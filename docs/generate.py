@@ -249,21 +249,22 @@ def codes() -> str:
 
 def results() -> str:
     """What each benchmark claims, and what became of its cases when last measured."""
-    lines = ["| benchmark | claim | hold | do not hold, or cannot tell | measured | at commit | machine |"]
-    lines.append("| --- | --- | ---: | --- | --- | --- | --- |")
+    lines = ["| benchmark | claim | outcome | cases that hold | the others | measured | at commit | machine |"]
+    lines.append("| --- | --- | --- | ---: | --- | --- | --- | --- |")
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
         cases = {name: case for name, case in found["cases"].items() if case["outcome"] is not None}
         others = [f"{name}: {case['outcome']}" for name, case in cases.items() if case["outcome"] != "holds"]
-        dates = sorted({(case["measured"] or "unknown")[:10] for case in cases.values()})
+        dates = sorted({case["measured"][:10] for case in cases.values() if case["measured"]})
         commits = sorted({(case["commit"] or "unknown")[:8] for case in cases.values()})
         cores = sorted({f"{case['machine']['cores']} cores" for case in cases.values()})
         cells = (
             f"`{path.stem}`",
             cell(found["claim"]),
+            found["outcome"],
             f"{len(cases) - len(others)} of {len(found['cases'])}",
             cell("; ".join(others)),
-            " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "never",
+            " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "unknown",
             commits[0] if len(commits) == 1 else f"{len(commits)} commits",
             ", ".join(cores),
         )
