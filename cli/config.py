@@ -25,7 +25,7 @@ PREFIX = "PIPEPROF_"
 _OF_A_FILE = frozenset(
     {
         "against", "baseline", "budget", "cold", "color", "dataset-size", "dispatch", "fail-on", "format",
-        "json", "label", "live", "max-cpu-ms-per-element", "max-disk-bytes-per-element", "max-first-batch-s",
+        "json", "live", "max-cpu-ms-per-element", "max-disk-bytes-per-element", "max-first-batch-s",
         "max-idle-share", "max-pairs", "max-peak-bytes", "max-stage-ms", "max-step-ms", "max-time", "max-wait-ms",
         "memory-limit", "no-cache", "no-python", "no-verify", "pairs", "quiet", "redact", "section", "seconds", "seed",
         "soak", "step", "steps", "strict", "timeout", "verbose",

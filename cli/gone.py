@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "fleet": "saved profiles are JSON, which DuckDB and jq read: SELECT … FROM 'pipeprof-out/*.json' (docs/recipes.md)"
+}
 """What to do instead of a command, by its name."""
-OPTIONS: dict[tuple[str, str], str] = {}
+OPTIONS: dict[tuple[str, str], str] = {
+    ("", "--label"): "the folder of --out tells profiles apart: --out vision/today.json"
+}
 """What to do instead of an option, by the command and the option; an empty command stands for all."""
 
 

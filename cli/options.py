@@ -186,12 +186,6 @@ DatasetSize = Annotated[
 ]
 NoCache = Annotated[bool, flag("--no-cache", "Leave out changes that add a cache.")]
 Steps = Annotated[Text, option("", "N", "Measure at most this many steps.")]
-Label = Annotated[
-    Texts,
-    option(
-        "--label", "NAME=VALUE,...", "Save labels in the profile, such as team=vision; job=… names the job. Repeatable."
-    ),
-]
 Rerun = Annotated[
     bool, flag("--rerun", "Run a training script again, in several processes, to measure changes in the training.")
 ]
@@ -269,7 +263,6 @@ class RunOptions(SharedOptions):
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
-    labels: Label = None
     live: Annotated[bool, flag("--live", "Draw the pipeline while it runs, on a terminal.")] = False
     workers: Annotated[
         Text,
@@ -354,7 +347,6 @@ class FixOptions(SharedOptions):
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
-    labels: Label = None
     force: FixForce = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
@@ -615,20 +607,6 @@ def dataset_size(text: str | None) -> DataSize | None:
     except UsageError:
         expected = "a size such as 1.2TB, or a number of elements such as 500000"
         raise UsageError(f"--dataset-size: got {text!r}, expected {expected}") from None
-
-
-def labels(texts: Sequence[str] | None) -> dict[str, str]:
-    """Parse the values of ``--label``.
-
-    Raises:
-        UsageError: One is no label.
-    """
-    from pipeprof.profiles.document.subject import labels_of
-
-    try:
-        return labels_of(texts or ())
-    except ValueError as error:
-        raise UsageError(f"--label: {error}") from None
 
 
 def dispatch(text: str | None) -> int | Literal["sync"] | None:

@@ -131,11 +131,6 @@ def prepare(folder: Path, write: Callable[[Path], object] = write_data) -> None:
     hosts = ("host0", "host1", "host2")
     for name in ("profile", "a", "before", "after", *hosts, "pipeprof-out/flowers-20260731T101112Z"):
         shutil.copy(ROOT / "tests" / "recorded" / "profiles" / "jpeg-folder.json", folder / f"{name}.json")
-    (folder / "runs").mkdir()
-    shutil.copy(folder / "profile.json", folder / "runs")
-    (folder / "jobs.csv").write_text("job,device_hours\n812,96\n", encoding="utf-8")
-    add = "from pipeprof.cli.main import main; main()"
-    subprocess.run([sys.executable, "-c", add, "fleet", "add", "runs/"], cwd=folder, check=True, env=environment())
     other = folder / "other" / "bin" / "python"
     other.parent.mkdir(parents=True)
     other.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n', encoding="utf-8")

@@ -162,7 +162,6 @@ def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSett
         cold=True if given.cold else None,
         data_size=options.dataset_size(given.dataset_size),
         no_cache=given.no_cache,
-        labels=options.labels(given.labels),
         script_args=given.script_args or (),
         allow_writes=given.allow_writes,
         rerun=given.rerun,

@@ -43,10 +43,6 @@ class Profile(Model):
     """What the command ended with; `None` while it runs."""
     started: str | None = None
     """UTC, ISO 8601."""
-    labels: dict[str, str] = Field(default_factory=dict)
-    """Of `--label`, by name."""
-    job: str | None = None
-    """The label `job`, else the number that the scheduler has given the process (Slurm, PBS, LSF, AWS Batch)."""
     commit: str | None = None
     """That the work tree of the target is at, whatever has changed in it since; `None` outside of git."""
     seed: int | None = None

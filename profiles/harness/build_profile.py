@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.structure import structure_hash
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
@@ -80,8 +79,6 @@ class RunFacts:
     data_size: DataSize | None = None
     gpus: list[GpuUse] = field(default_factory=list)
     no_cache: bool = False
-    labels: dict[str, str] = field(default_factory=dict)
-    job: str | None = None
     commit: str | None = None
     service_workers: dict[str, int] = field(default_factory=dict)
     worker_list: list[ServiceWorker] = field(default_factory=list)
@@ -115,12 +112,10 @@ def assemble(
     profile = Profile(
         tool=facts.tool,
         command=facts.command,
-        target=_target(facts, observed),
+        target=facts.target,
         complete=exit_code == 0 and observed.complete,
         exit_code=exit_code,
         started=facts.started,
-        labels=facts.labels,
-        job=facts.job,
         commit=facts.commit,
         seed=facts.plan.seed,
         data_size=facts.data_size,
@@ -162,12 +157,6 @@ def assemble(
         bound_blocked(profile.stages or (), profile.causes)
     profile.verdict = conclude(profile) if exit_code is not None or steps else None
     return profile
-
-
-def _target(facts: RunFacts, observed: Observed) -> Target:
-    if observed.graphs is None:
-        return facts.target
-    return facts.target.model_copy(update={"graph_sha256": structure_hash(observed.graphs.written)})
 
 
 def _phases(observed: Observed, sampler: Sampler | None, *, ran_out: bool) -> list[Phase]:

@@ -168,8 +168,6 @@ class Run:
             stages=stages,
             data_size=settings.data_size,
             no_cache=settings.no_cache,
-            labels=dict(settings.labels),
-            job=settings.labels.get("job") or hosts.scheduler_job(os.environ),
             commit=checked_out(settings.target.path, os.environ),
             written=list(stages.values()) if settings.loaded is not None else None,
         )

@@ -66,7 +66,6 @@ class RunSettings:
         replayed: Arguments of the recorded step, in place of that of a script; empty for its own.
         made: Files that earlier processes of it have written, and with nothing of the user's in them.
         host: The one of several hosts whose part is measured.
-        labels: By name, for the profile.
         interpreter: The Python of another environment that runs the worker; None for this one.
     """
 
@@ -106,7 +105,6 @@ class RunSettings:
     replayed: Mapping[str, object] = field(default_factory=dict)
     made: Sequence[str] = ()
     host: HostOf | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
     interpreter: Interpreter | None = None
 
     @property

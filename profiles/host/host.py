@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.subject import Host
 
 TOOL_SECONDS = 2.0
-_JOBS: Final = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "AWS_BATCH_JOB_ID")
-"""Variables that Slurm, PBS, LSF and AWS Batch set, as their manuals have them."""
 
 Run = Callable[[Sequence[str]], str | None]
 
@@ -52,16 +50,6 @@ def run_tool(command: Sequence[str]) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout
-
-
-def scheduler_job(environment: Mapping[str, str]) -> str | None:
-    """Return the job that this process is a part of, as its scheduler names it; None outside of one.
-
-    Example:
-        >>> scheduler_job({"SLURM_JOB_ID": "812"}), scheduler_job({"PBS_JOBID": ""})
-        ('812', None)
-    """
-    return next((environment[name] for name in _JOBS if environment.get(name)), None)
 
 
 def cpu_model(proc: Path = PROC, run: Run = run_tool) -> str | None:

@@ -87,7 +87,6 @@ ROWS = {
         {"fix", "scale"},
         {"judge"},
         {"history"},
-        {"fleet"},
     ),
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.

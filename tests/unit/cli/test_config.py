@@ -151,7 +151,7 @@ def test_a_variable_that_is_no_option_is_an_error(
 ) -> None:
     monkeypatch.setenv(variable, "4")
     said = f"pipeprof: error: {variable}: no option of this name{f' — did you mean {meant}?' if meant else ''}\n"
-    for words in (["check", "a.yaml"], ["explain", "E101"], ["data", "list"], ["fleet", "top"]):
+    for words in (["check", "a.yaml"], ["explain", "E101"], ["data", "list"]):
         found = pipeprof(*words)
         assert (found.code, found.out, found.err) == (2, "", said)
     assert pipeprof("check", "--help").code == 0
@@ -175,7 +175,7 @@ def test_every_variable_in_the_source_is_known() -> None:
         for path in Path(config.__file__).parents[1].rglob("*.py")
         for name in re.findall(r"\bPIPEPROF_[A-Z][A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
     }
-    assert {"PIPEPROF_GUARD", "PIPEPROF_LABEL"} <= named <= {*options, *config._OTHER}
+    assert {"PIPEPROF_GUARD"} <= named <= {*options, *config._OTHER}
 
 
 def test_isolated_python_reads_no_file_of_the_checkout() -> None:
