@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 COMMANDS: dict[str, str] = {
-    "fleet": "saved profiles are JSON, which DuckDB and jq read: SELECT … FROM 'pipeprof-out/*.json' (docs/recipes.md)"
+    "fleet": "saved profiles are JSON, which DuckDB and jq read: SELECT … FROM 'pipeprof-out/*.json' (docs/recipes.md)",
+    "scale": "pipeprof compare spec.yaml service.yaml, the second one with a stage `distribute: {service: local}`",
 }
 """What to do instead of a command, by its name."""
 OPTIONS: dict[tuple[str, str], str] = {

@@ -44,7 +44,6 @@ COMMANDS = {
     "fix": "FixOptions",
     "compare": "CompareOptions",
     "gate": "GateOptions",
-    "scale": "ScaleOptions",
     "exec": None,
     "check": None,
     "show": None,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
-    from pipeprof.cli.scaling.options import ScaleOptions
     from pipeprof.cli.targets.load import Changes
     from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
@@ -170,7 +169,7 @@ def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSett
 
 
 def read_target(
-    given: RunOptions | FixOptions | ScaleOptions, outputs: Outputs, command: str
+    given: RunOptions | FixOptions, outputs: Outputs, command: str
 ) -> tuple[Changes, ParsedTarget, LoadedSpec | None] | None:
     """Read the target with the changes of the command line; None where the functions of its file are listed instead.
 

@@ -11,7 +11,7 @@ from typing import Final, Literal
 from pydantic import Field, PrivateAttr
 
 from pipeprof.profiles.document.base import Model
-from pipeprof.profiles.document.findings import Finding, Fix, Scale, Verdict, Verification
+from pipeprof.profiles.document.findings import Finding, Fix, Verdict, Verification
 from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
@@ -93,8 +93,6 @@ class Profile(Model):
     """`None` where no edit was tried."""
     fix: Fix | None = None
     """Of `pipeprof fix`: the search and the best pipeline."""
-    scale: Scale | None = None
-    """Of `pipeprof scale`: whether workers of a tf.data service pay."""
     series: Series = Field(default_factory=Series)
     """Samples over the run."""
     overhead: Overhead | None = None

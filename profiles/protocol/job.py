@@ -39,21 +39,6 @@ class HostOf:
 
 
 @dataclass(frozen=True)
-class CoreShares:
-    """Cores that processes may use at most, parts of one among them; None for all that there are.
-
-    Attributes:
-        client: Cores for the process that takes the batches.
-        worker: Of each worker of the service that is started for it.
-        factor: By which all is scaled down: the thread of the loop is slowed by it, too, if the device waits for that.
-    """
-
-    client: float | None = None
-    worker: float | None = None
-    factor: float = 1.0
-
-
-@dataclass(frozen=True)
 class Job:
     """One sample.
 
@@ -76,7 +61,6 @@ class Job:
         share_job: Read from a job of a tf.data service that others read as well.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         worker_cores: Cores of each of them; None for all.
-        shares: What the processes may use of the cores while turns last; None for all.
         trace_workers: Addresses of the profiler servers of other workers, which are traced.
         trace_folder: Where they write their traces; None for a temporary folder.
         main: The script's dataset that turns are about; None where a run has to find it.
@@ -111,7 +95,6 @@ class Job:
     share_job: bool = False
     workers: int | None = None
     worker_cores: int | None = None
-    shares: CoreShares | None = None
     trace_workers: list[str] = field(default_factory=list)
     trace_folder: str | None = None
     made: list[str] = field(default_factory=list)

@@ -84,7 +84,7 @@ ROWS = {
         {"experiment"},
         {"verify"},
         {"convert"},
-        {"fix", "scale"},
+        {"fix"},
         {"judge"},
         {"history"},
     ),
