@@ -5,10 +5,15 @@ from __future__ import annotations
 COMMANDS: dict[str, str] = {
     "fleet": "saved profiles are JSON, which DuckDB and jq read: SELECT … FROM 'pipeprof-out/*.json' (docs/recipes.md)",
     "scale": "pipeprof compare spec.yaml service.yaml, the second one with a stage `distribute: {service: local}`",
+    "worker": "TensorFlow's WorkerServer serves in a cluster; run --workers N starts workers of its own",
 }
 """What to do instead of a command, by its name."""
 OPTIONS: dict[tuple[str, str], str] = {
-    ("", "--label"): "the folder of --out tells profiles apart: --out vision/today.json"
+    ("", "--label"): "the folder of --out tells profiles apart: --out vision/today.json",
+    ("", "--share-job"): "leave job_name, num_consumers and cross_trainer_cache out of what is measured",
+    ("", "--trace-folder"): "run the pipeline without `distribute` to see what its stages cost",
+    ("", "--trace-workers"): "run the pipeline without `distribute` to see what its stages cost",
+    ("", "--worker-cores"): "taskset -c 0,1 pipeprof run … --workers N bounds the cores of the run and its workers",
 }
 """What to do instead of an option, by the command and the option; an empty command stands for all."""
 

@@ -54,7 +54,6 @@ COMMANDS = {
     "init": None,
     "doctor": None,
     "data": None,
-    "worker": None,
 }
 """Modules of `commands`, in the order of the help, with the class of a command's options where it has one."""
 _UNSET = frozenset({"data"})

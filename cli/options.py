@@ -143,9 +143,6 @@ Timeout = Annotated[
 ]
 MaxTime = Annotated[Text, option("--max-time", "SECONDS", "Time limit for the whole command.")]
 NoLock = Annotated[bool, flag("--no-lock", "Do not wait for another measurement to end.")]
-ShareJob = Annotated[
-    bool, flag("--share-job", "Read from a job of a tf.data service that others, such as a training, read as well.")
-]
 ALLOWED: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
 """Possible effects of a change on the data; ``same`` is none."""
 
@@ -165,7 +162,6 @@ class SharedOptions:
     timeout: Timeout = None
     max_time: MaxTime = None
     memory_limit: MemoryOfAll = None
-    share_job: ShareJob = False
     json: Json = False
     force: Force = False
     color: Color = "auto"
@@ -271,25 +267,6 @@ class RunOptions(SharedOptions):
             "N",
             "Start a tf.data service with so many workers for the target: `service: local` of a spec, or {service} in"
             " an --arg.",
-        ),
-    ] = None
-    worker_cores: Annotated[Text, option("", "N", "Cores that each of these workers may use.  [default: all]")] = None
-    trace_workers: Annotated[
-        Text,
-        option(
-            "",
-            "HOST:PORT,...",
-            "Profiler servers of the workers of a tf.data service, as `pipeprof worker` names them: adds what stages"
-            " cost there.",
-        ),
-    ] = None
-    trace_folder: Annotated[
-        Text,
-        option(
-            "",
-            "FOLDER",
-            "Folder, or gs:// path, that these workers and this machine see: they write their traces there."
-            "  [default: a temporary one of this machine]",
         ),
     ] = None
     no_verify: Annotated[
@@ -497,45 +474,6 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
     if _WHOLE.fullmatch(text) and least <= (number := int(text)) < 2**63:
         return number
     raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number from {least}, below 2**63")
-
-
-def port(flag: str, text: str | None) -> int:
-    """Parse the number of a port; 0 without one, for any that is free.
-
-    Raises:
-        UsageError: The text is no such number.
-
-    Example:
-        >>> port("--port", "5001"), port("--port", None)
-        (5001, 0)
-    """
-    number = whole(flag, text) if text is not None else 0
-    if number is None or number >= 1 << 16:
-        raise UsageError(f"{flag}: got {text}, expected a port from 1 to 65535")
-    return number
-
-
-def addresses(flag: str, text: str | None) -> list[str]:
-    """Parse addresses with commas between them, each host:port or grpc://host:port; without what stands before a host.
-
-    Raises:
-        UsageError: A part is none, or the same one comes twice.
-
-    Example:
-        >>> addresses("--trace-workers", "h1:5002,grpc://h2:5002")
-        ['h1:5002', 'h2:5002']
-    """
-    from pipeprof.profiles.service.ask import plain_address
-
-    found: list[str] = []
-    for part in text.split(",") if text is not None else ():
-        address = plain_address(part.strip())
-        if address is None:
-            raise UsageError(f"{flag}: got {part.strip()[:60]!r}, expected host:port or grpc://host:port")
-        if address in found:
-            raise UsageError(f"{flag}: {address} is there twice")
-        found.append(address)
-    return found
 
 
 MOST_HOSTS = 4096

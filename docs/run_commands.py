@@ -50,17 +50,11 @@ SHORTER = {
     "--budget 40": "--budget 8",
     "--pairs 7": "--pairs 2",
     "--max-time 300": "--max-time 60",
-    "pipeprof worker --dispatcher": "timeout --preserve-status -s INT 50 pipeprof worker --dispatcher",
-    "dispatcher:5000": "localhost:5000",
 }
 """What a command line itself asks to take long, and what is run instead."""
 _SPEC = "cp examples/jpeg_folder/spec.yaml . && env -u PIPEPROF_BUDGET pipeprof run spec.yaml --no-verify"
 _COMMIT = "git -c user.name=t -c user.email=t@localhost commit -qam"
-_DISPATCHER = (
-    "import tensorflow as tf; s = tf.data.experimental.service; s.DispatchServer(s.DispatcherConfig(5000)).join()"
-)
 BEFORE = {
-    "pipeprof worker": f'timeout 110 python -c "{_DISPATCHER}" > /dev/null 2>&1 &',
     "fix spec.yaml --change": _SPEC,
     "fix train.py --change": "cp waiting.py train.py && env -u PIPEPROF_BUDGET pipeprof run train.py",
     "show --out fast.plan.json": "pipeprof fix train.py:make_dataset --step simulate:1ms",

@@ -86,9 +86,6 @@ def run(given: RunOptions) -> None:
         turns=turns,
         host=_host(given),
         workers=options.whole("--workers", given.workers),
-        worker_cores=options.whole("--worker-cores", given.worker_cores),
-        trace_workers=options.addresses("--trace-workers", given.trace_workers),
-        trace_folder=given.trace_folder,
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)

@@ -21,7 +21,7 @@ from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, allowed_c
 from pipeprof.profiles.host.machine import SystemTimes, machine_memory, stalled_by_files, system_times
 from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.host.process_readers import FamilyReading
-from pipeprof.profiles.host.procfs import ThreadTimes, descendants, process_cpu_clock, thread_times
+from pipeprof.profiles.host.procfs import ThreadTimes, descendants, thread_times
 from pipeprof.profiles.host.sampler import ProcessReader
 
 if TYPE_CHECKING:
@@ -153,9 +153,6 @@ class ContentionProbe:
         clock: Seconds, monotonic.
         own_cpu: CPU seconds of this process, excluded from the time of others.
         allowed: Numbers of the cores that the worker may run on: what others do on the rest is not in its way.
-
-    Attributes:
-        partners: Processes outside of the worker's family that work for its pipeline; set before the start.
     """
 
     def __init__(
@@ -185,8 +182,6 @@ class ContentionProbe:
         self._own_cpu = own_cpu
         self._allowed = allowed
         self._own = 0.0
-        self.partners: Collection[int] = ()
-        self._cpu_partners: dict[int, float] = {}
 
     def start(self) -> None:
         """Begin or restart the measurement."""
@@ -197,7 +192,6 @@ class ContentionProbe:
         self._stalled = stalled_by_files(self._proc)
         self._reading = self._reader.read(self._pid)
         self._own = self._own_cpu()
-        self._cpu_partners = self._read_partners()
         self._time = self._clock()
 
     def stop(self) -> Contention:
@@ -206,8 +200,6 @@ class ContentionProbe:
         reading = self._reader.read(self._pid)
         system = system_times(self._proc)
         own = self._own_cpu() - self._own
-        before, after = self._cpu_partners, self._read_partners()
-        partners = sum(max(0.0, cpu - before[pid]) for pid, cpu in after.items() if pid in before)
         stalled = _difference(self._stalled, stalled_by_files(self._proc))
         self._look()
         worker_cores = self._cores(reading, seconds)
@@ -221,15 +213,9 @@ class ContentionProbe:
             others_cores=_other_cores(
                 _busy_allowed_cores(self._system, system, self._allowed()),
                 worker_cores,
-                (own + partners) / seconds if seconds > 0 else None,
+                own / seconds if seconds > 0 else None,
             ),
-            service_cores=partners / seconds if seconds > 0 and self.partners else None,
         )
-
-    def _read_partners(self) -> dict[int, float]:
-        """CPU seconds of each of the partners."""
-        read = {pid: process_cpu_clock(pid) for pid in self.partners}
-        return {pid: cpu for pid, cpu in read.items() if cpu is not None}
 
     def _look(self, *, first: bool = False) -> None:
         self._threads.look([self._pid, *descendants(self._pid, self._proc)], self._proc, first=first)

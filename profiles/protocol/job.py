@@ -58,11 +58,7 @@ class Job:
         script_args: What follows ``--`` on the command line: the script's own arguments.
         soak: The measurement is a soak: memory is read over all of its seconds.
         made: Files that earlier processes of the same command have written.
-        share_job: Read from a job of a tf.data service that others read as well.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
-        worker_cores: Cores of each of them; None for all.
-        trace_workers: Addresses of the profiler servers of other workers, which are traced.
-        trace_folder: Where they write their traces; None for a temporary folder.
         main: The script's dataset that turns are about; None where a run has to find it.
         host: The host whose part is measured; None for all of the data.
         interpreter: The Python of another environment that runs the worker; None for this one.
@@ -92,11 +88,7 @@ class Job:
     script_args: list[str] = field(default_factory=list)
     to_end: bool = False
     allow_writes: bool = False
-    share_job: bool = False
     workers: int | None = None
-    worker_cores: int | None = None
-    trace_workers: list[str] = field(default_factory=list)
-    trace_folder: str | None = None
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     host: HostOf | None = None

@@ -18,9 +18,8 @@ DISTRIBUTIONS = {
     **{"google": "protobuf", "yaml": "pyyaml", "pydantic_core": "pydantic", "typing_extensions": "pydantic"},
     "markupsafe": "jinja2",
 }
-OPTIONAL = {"grpc", "pynvml", "tensorflow_datasets", "absl", "keras", "jax", "torch", "pytest"}
-"""Imported only where a user's own pipeline has them, or by them: pytest loads the plugin. gRPC is a
-dependency of TensorFlow."""
+OPTIONAL = {"pynvml", "tensorflow_datasets", "absl", "keras", "jax", "torch", "pytest"}
+"""Imported only where a user's own pipeline has them, or by them: pytest loads the plugin."""
 
 
 def imported():

@@ -19,8 +19,7 @@ from pipeprof.pipelines.graph.effects import draws_in_any_order, file_writer
 from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import Graphs, Raised
-from pipeprof.profiles.protocol.services import SERVICE_FAILED
+from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import (
     BatchDigest,
     Built,
@@ -30,9 +29,7 @@ from pipeprof.profiles.protocol.turns import (
     TurnRequest,
     TurnsJob,
 )
-from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_text import first_line
-from pipeprof.profiles.worker.local_service import wait_for_end
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, HandedOver, NoSizes, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
@@ -284,7 +281,6 @@ class TurnRun(JobRun):
     def run(self) -> None:
         """Build, describe the first batches, and take turns until the harness wants an end."""
         self._import()
-        self._watch_service()
         self._runtime = procfs.rss_bytes("self")
         self._pin_seeds()
         self._data()
@@ -322,18 +318,6 @@ class TurnRun(JobRun):
                 step = self._step_in(turn.dispatch)
             self._channel.send(self._take(turn, step))
             step = self._step() if self._device else None
-
-    def _watch_service(self) -> None:
-        """End this process once one of its service has ended: what is measured then is another number of workers."""
-        service = self._service
-        if service is None:
-            return
-
-        def watch() -> None:
-            self._channel.send(Raised(phase=self.phase, code=SERVICE_FAILED, message=wait_for_end(service)))
-            end_at_once()
-
-        threading.Thread(target=watch, name="pipeprof-service", daemon=True).start()
 
     def _step_in(self, dispatch: Dispatch) -> Any:
         """A step in another mode of dispatch than the job's."""
