@@ -1,4 +1,7 @@
-"""What went before the first release, and what does the same: each ends with a usage error that says so."""
+"""What went before the first release, and what does the same: each ends with a usage error that says so.
+
+Rules that went are in `profiles/advise/gone`: `explain` refuses their names, a spec that ignores one gets a warning.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,9 @@ COMMANDS: dict[str, str] = {
 }
 """What to do instead of a command, by its name."""
 OPTIONS: dict[tuple[str, str], str] = {
+    ("check", "--hosts"): "a shard behind the reader, or behind a shuffle without a seed, is found without it",
+    ("run", "--host"): "write the shard of that host into the pipeline, directly behind the names of the files",
+    ("show", "--hosts"): "pipeprof compare host0.json host1.json lays two profiles side by side",
     ("", "--label"): "the folder of --out tells profiles apart: --out vision/today.json",
     ("", "--share-job"): "leave job_name, num_consumers and cross_trainer_cache out of what is measured",
     ("", "--trace-folder"): "run the pipeline without `distribute` to see what its stages cost",

@@ -234,12 +234,6 @@ class RunOptions(SharedOptions):
     from_profile: From = None
     seconds: Annotated[Text, option("", "SECONDS", "Measure for this long.  [default: from the spec, else 10]")] = None
     steps: Steps = None
-    host: Annotated[
-        Text,
-        option(
-            "", "I/N", "Measure what host I of N, counted from 0, reads when they train together; no change is tried."
-        ),
-    ] = None
     soak: Annotated[
         Text,
         option(
@@ -474,33 +468,6 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
     if _WHOLE.fullmatch(text) and least <= (number := int(text)) < 2**63:
         return number
     raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number from {least}, below 2**63")
-
-
-MOST_HOSTS = 4096
-"""Hosts that train together, more than which are a slip."""
-
-
-def host_of(text: str | None) -> tuple[int, int] | None:
-    """Parse ``--host``: the index of a host from 0, and the number of hosts.
-
-    Raises:
-        UsageError: The text is no such pair, or the index is none of these hosts.
-
-    Example:
-        >>> host_of("2/8"), host_of(None)
-        ((2, 8), None)
-    """
-    if text is None:
-        return None
-    index, slash, number = text.partition("/")
-    if not slash or not (_WHOLE.fullmatch(index) and _WHOLE.fullmatch(number)):
-        raise UsageError(f"--host: got {text[:30]!r}, expected I/N, e.g. 2/8 for the third of eight hosts")
-    part = int(index), int(number)
-    if not 1 <= part[1] <= MOST_HOSTS:
-        raise UsageError(f"--host: got {text[:30]!r}, expected 1 to {MOST_HOSTS:,} hosts after the slash")
-    if not 0 <= part[0] < part[1]:
-        raise UsageError(f"--host: got {text[:30]!r}, but {part[1]:,} hosts are counted from 0 to {part[1] - 1:,}")
-    return part
 
 
 def byte_size(flag: str, text: str | None) -> int | None:

@@ -122,8 +122,7 @@ def prepare(folder: Path, write: Callable[[Path], object] = write_data) -> None:
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     shutil.copy(folder / "train.py", folder / "input.py")
     (folder / "pipeprof-out").mkdir()
-    hosts = ("host0", "host1", "host2")
-    for name in ("profile", "a", "before", "after", *hosts, "pipeprof-out/flowers-20260731T101112Z"):
+    for name in ("profile", "a", "before", "after", "pipeprof-out/flowers-20260731T101112Z"):
         shutil.copy(ROOT / "tests" / "recorded" / "profiles" / "jpeg-folder.json", folder / f"{name}.json")
     other = folder / "other" / "bin" / "python"
     other.parent.mkdir(parents=True)

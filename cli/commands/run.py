@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.protocol.job import HostOf
 
 DEFAULT_BUDGET = 60.0
 """Seconds of verification."""
@@ -84,7 +83,6 @@ def run(given: RunOptions) -> None:
         calibrate=calibrate,
         to_end=given.to_end,
         turns=turns,
-        host=_host(given),
         workers=options.whole("--workers", given.workers),
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
@@ -192,28 +190,7 @@ def _tries(given: RunOptions, settings: RunSettings) -> bool:
     """Whether changes are tried; a script trains for real, and is run again only where the user says so."""
     again = settings.target.kind != "script" or given.rerun
     # Edits of a function's graph would have to be made on top of those of the change.
-    return again and not given.no_verify and not settings.edits and not settings.soak and settings.host is None
-
-
-def _host(given: RunOptions) -> HostOf | None:
-    """The host whose part is measured, by --host.
-
-    Raises:
-        UsageError: It is none, or other options do not fit.
-    """
-    from pipeprof.cli import options
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.protocol.job import HostOf
-
-    part = options.host_of(given.host)
-    if part is None:
-        return None
-    if given.change is not None or given.budget is not None:
-        flag = "--change" if given.change is not None else "--budget"
-        raise UsageError(
-            f"{flag} is about changes, and --host measures a part of the data as it is: remove one of them"
-        )
-    return HostOf(*part)
+    return again and not given.no_verify and not settings.edits and not settings.soak
 
 
 def _seconds(given: RunOptions) -> float | None:
@@ -248,8 +225,6 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
     check_script_options(given, script=parsed.kind == "script")
     if parsed.kind != "script":
         return
-    if given.host is not None:
-        raise UsageError(f"--host divides a pipeline, and {given.target} is a training script: name its function")
     if given.budget and not given.rerun:
         raise UsageError("--budget is for trying changes, and a script is not run again: add --rerun, or remove it")
     if given.rerun and given.no_verify:

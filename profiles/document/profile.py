@@ -15,7 +15,6 @@ from pipeprof.profiles.document.findings import Finding, Fix, Verdict, Verificat
 from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.sharding import Sharding
 from pipeprof.profiles.document.shared import Contention, Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
@@ -73,8 +72,6 @@ class Profile(Model):
     """Stages of the pipeline; `None` where the graph was not read."""
     options: dict[str, bool | int] | None = None
     """`tf.data.Options` that the pipeline sets, by dotted path; `None` if they were not read."""
-    sharding: Sharding | None = None
-    """What each of several hosts reads; `None` without `--hosts`."""
     verdict: Verdict | None = None
     """Conclusion; `None` where nothing was measured."""
     headspace: Headspace | None = None

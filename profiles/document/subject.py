@@ -8,7 +8,6 @@ from pydantic import Field
 
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.findings import Edit
-from pipeprof.profiles.document.sharding import HostPart
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
@@ -61,8 +60,6 @@ class Target(Model):
     """The spec's own `name`."""
     edits: list[Edit] = Field(default_factory=list)
     """The edits of `--change`, with which the target was measured."""
-    host: HostPart | None = None
-    """Of `--host`: the one of several hosts whose part was measured; `None` for all of the data."""
 
 
 class DataSize(Model):

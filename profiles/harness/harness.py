@@ -16,7 +16,6 @@ from pipeprof.profiles.document.findings import Edit
 from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.sharding import HostPart
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Target, Tool, spec_target
 from pipeprof.profiles.git.repository import checked_out
@@ -516,9 +515,8 @@ def target_of(settings: RunSettings) -> Target:
     """The target of a run as its profile has it, with the hashes of its files as they are now."""
     target, loaded = settings.target, settings.loaded
     edits = [Edit.model_validate(document) for document in settings.changed_by]
-    host = HostPart(index=settings.host.index, of=settings.host.of) if settings.host is not None else None
     if loaded is not None:
-        return spec_target(str(target), loaded).model_copy(update={"edits": edits, "host": host})
+        return spec_target(str(target), loaded).model_copy(update={"edits": edits})
     import hashlib
 
     return Target(
@@ -528,7 +526,6 @@ def target_of(settings: RunSettings) -> Target:
         arguments=dict(target.arguments) if target.kind == "function" else None,
         script_arguments=list(settings.script_args) if target.kind == "script" else None,
         edits=edits,
-        host=host,
     )
 
 

@@ -16,7 +16,7 @@ from pipeprof.pipelines.steps.recorded_step import step_of
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
-from pipeprof.profiles.protocol.job import SERVICE, HostOf, IteratedAt, Job, StepJob, as_pairs
+from pipeprof.profiles.protocol.job import SERVICE, IteratedAt, Job, StepJob, as_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,7 +59,6 @@ class RunSettings:
         main: The main dataset of a script's first run, which its later processes look for.
         replayed: Arguments of the recorded step, in place of that of a script; empty for its own.
         made: Files that earlier processes of it have written, and with nothing of the user's in them.
-        host: The one of several hosts whose part is measured.
         interpreter: The Python of another environment that runs the worker; None for this one.
     """
 
@@ -94,7 +93,6 @@ class RunSettings:
     main: IteratedAt | None = None
     replayed: Mapping[str, object] = field(default_factory=dict)
     made: Sequence[str] = ()
-    host: HostOf | None = None
     interpreter: Interpreter | None = None
 
     @property
@@ -236,7 +234,6 @@ def job_of(
         workers=_workers(settings),
         main=settings.main,
         made=list(settings.made),
-        host=settings.host,
         interpreter=settings.interpreter,
     )
 

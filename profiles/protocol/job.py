@@ -31,14 +31,6 @@ class IteratedAt:
 
 
 @dataclass(frozen=True)
-class HostOf:
-    """One of several hosts that train together, counted from 0."""
-
-    index: int
-    of: int
-
-
-@dataclass(frozen=True)
 class Job:
     """One sample.
 
@@ -60,7 +52,6 @@ class Job:
         made: Files that earlier processes of the same command have written.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         main: The script's dataset that turns are about; None where a run has to find it.
-        host: The host whose part is measured; None for all of the data.
         interpreter: The Python of another environment that runs the worker; None for this one.
     """
 
@@ -91,7 +82,6 @@ class Job:
     workers: int | None = None
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
-    host: HostOf | None = None
     interpreter: Interpreter | None = None
 
     def in_epochs(self) -> Job:

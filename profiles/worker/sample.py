@@ -284,11 +284,10 @@ class JobRun:
                 from pipeprof.profiles.worker.load_function import call_target
 
                 with BuildWatch(self._channel.send, library=Path(tf.__file__).parent) as memory:
-                    self._called = call_target(self.job.target, self._arguments(), host=self.job.host)
+                    self._called = call_target(self.job.target, self._arguments())
                 self._channel.send(memory.found())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
                 self._made = self._watch.made
-            self._take_part()
             self._memory.read("build")
         self._meet_services()
         if self._called is not None:
@@ -302,19 +301,6 @@ class JobRun:
         # other growth may be constants that were not observed.
         explained = 3.5 * arrays + CONSTANT_COPIES * inside + UNEXPLAINED_BYTES
         self._source_bytes = arrays + inside if grown < explained else max(grown, arrays + inside)
-
-    def _take_part(self) -> None:
-        """Divide the dataset as a strategy does on one host; a function that got an InputContext did it itself."""
-        host = self.job.host
-        if host is None or (self._called is not None and self._called.took_context):
-            return
-        from pipeprof.pipelines.graph.edit.rewrites.host_part import host_part
-
-        if self._called is not None:
-            written = read_written(self.dataset, in_memory=held_bytes(self._made), room=self._room())
-            self._called.watch.lines.keep_places(self.dataset, written)
-        self.dataset, said = host_part(self.dataset, host.index, host.of)
-        self.warn("host-part", said)
 
     def _arguments(self) -> list[tuple[str, str]]:
         """The arguments of a function, with the address of the service that was started for it."""

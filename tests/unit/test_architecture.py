@@ -78,7 +78,7 @@ ROWS = {
         {"host", "nvml", "redaction"},
         {"git", "service"},
         {"doctor", "view", "time", "worker", "gaps"},
-        {"memory", "model", "propose", "hosts"},
+        {"memory", "model", "propose"},
         {"advise"},
         {"harness"},
         {"experiment"},

@@ -29,7 +29,7 @@ Recorded = Callable[[str], Profile]
 
 EVERY_FLAG = (
     "spec.yaml -f laptop.yaml -f more.yaml --set stages.0.x=1 --env --no-python --seconds 5 --steps 9"
-    " --step simulate:12ms --host 2/8 --dispatch 2 --cold --seed 0 --timeout 3min --max-time 60 --memory-limit 8GiB"
+    " --step simulate:12ms --dispatch 2 --cold --seed 0 --timeout 3min --max-time 60 --memory-limit 8GiB"
     " --change 2 --from a.json --budget 9 --no-verify --redact --no-lock --dataset-size 1TB --no-cache"
     " --workers 2"
 )

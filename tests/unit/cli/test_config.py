@@ -225,7 +225,6 @@ def test_a_default_that_does_not_fit_is_left_out(words: str, left: set[str]) -> 
         ("run a.yaml --json", {"form", "section"}),
         ("run a.yaml --format=md", {"json", "section"}),
         ("run a.yaml --budget 9", {"no_verify", "soak"}),
-        ("run a.yaml --host 1/4", {"budget"}),
         ("show --finding 1", {"section"}),
         ("show --history git", {"section"}),
         ("run a.yaml --live", {"quiet"}),
