@@ -18,8 +18,8 @@ DISTRIBUTIONS = {
     **{"google": "protobuf", "yaml": "pyyaml", "pydantic_core": "pydantic", "typing_extensions": "pydantic"},
     "markupsafe": "jinja2",
 }
-OPTIONAL = {"pynvml", "tensorflow_datasets", "absl", "keras", "jax", "torch", "pytest"}
-"""Imported only where a user's own pipeline has them, or by them: pytest loads the plugin."""
+OPTIONAL = {"pynvml", "tensorflow_datasets", "absl", "keras", "jax", "torch"}
+"""Imported only where a user's own pipeline has them."""
 
 
 def imported():
