@@ -253,7 +253,6 @@ class RunOptions(SharedOptions):
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
-    live: Annotated[bool, flag("--live", "Draw the pipeline while it runs, on a terminal.")] = False
     workers: Annotated[
         Text,
         option(

@@ -60,6 +60,7 @@ def run(given: RunOptions) -> None:
     The report goes to stdout, progress to stderr. The profile is always saved: to --out FILE.json, else in
     pipeprof-out/.
     """
+    import sys
     import time
     from contextlib import ExitStack
 
@@ -68,11 +69,12 @@ def run(given: RunOptions) -> None:
     from pipeprof.cli.targets.saved import saved_change
     from pipeprof.cli.targets.scripts import AGAIN, SCRIPT_BUDGET
     from pipeprof.cli.targets.settings import settings_with, with_change
+    from pipeprof.cli.text.progress import progress_for
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
     from pipeprof.profiles.verify.ceiling import suspect_bottleneck
 
     options.choice("--color", given.color, options.COLORS)
-    progress = _progress(given)
+    progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     budget = options.duration("--budget", given.budget)
     calibrate, soak = not given.no_verify, given.soak is not None
     turns = options.choice("--turns", given.turns, options.TURNS) if given.turns is not None else None
@@ -122,23 +124,6 @@ def run(given: RunOptions) -> None:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
-
-
-def _progress(given: RunOptions) -> RunProgress:
-    """The progress on stderr.
-
-    Raises:
-        UsageError: There is no terminal for a live view.
-    """
-    import sys
-
-    if given.live:
-        from pipeprof.cli.text.live import live_view
-
-        return live_view(sys.stderr, quiet=given.quiet, verbose=given.verbose)
-    from pipeprof.cli.text.progress import progress_for
-
-    return progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
 
 
 def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSettings]:

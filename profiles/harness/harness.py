@@ -25,7 +25,6 @@ from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING,
 from pipeprof.profiles.harness.failure import Circumstances, diagnose, name_owner
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.process import WorkerProcess
-from pipeprof.profiles.harness.progress import Watched
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan, with_made
 from pipeprof.profiles.host import host as hosts
@@ -45,7 +44,7 @@ from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.service.faults import cause_of_silence, listens
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
-from pipeprof.profiles.wording import phase_words, stage_place
+from pipeprof.profiles.wording import phase_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -168,7 +167,6 @@ class Run:
             written=list(stages.values()) if settings.loaded is not None else None,
         )
         self._phases_told = 0
-        self._told: list[Stage] | None = None
         self._cpu_at_measure: float | None = None
         self._gpus: GpuWatch | None = None
         self._soak_began: tuple[float, float] | None = None
@@ -398,24 +396,11 @@ class Run:
 
         thread = SamplerThread(sampler, over_limit)
         thread.start()
-        self._progress.watch(Watched(self._observed, sampler, self._stages_so_far))
         try:
             ended = watch.run()
         finally:
-            self._progress.watch(None)
             thread.stop()
         return ended, sampler
-
-    def _stages_so_far(self) -> list[tuple[str, str, str]]:
-        """Op, name and place of the stages as written: of a spec, or of a function as it was seen being made."""
-        if self._told is None and self._facts.written is not None:
-            self._told = self._facts.written
-        elif self._told is None and self._observed.sketch is not None:
-            try:
-                self._told = rows_of_sketch(view_of_sketch(self._observed.sketch, cores=self._facts.host.cores))
-            except Exception:  # What is only looked at must not end a run; the report says why it has no stages.
-                self._told = []
-        return [(stage.op, stage.name or "", stage_place(stage) or "") for stage in self._told or ()]
 
     def _follow_phases(self, sampler: Sampler) -> None:
         """Follow the worker's phases with sampler, probe and progress."""

@@ -56,7 +56,7 @@ def again(line: str | None) -> RunOptions:
 
 def test_every_flag_is_kept_and_every_output_dropped(recorded: Recorded) -> None:
     profile = ran(
-        recorded("input-bound"), f"{EVERY_FLAG} --out a.json --json --force --color never -q -v --live --format json"
+        recorded("input-bound"), f"{EVERY_FLAG} --out a.json --json --force --color never -q -v --format json"
     )
     assert again(rerun(profile)) == parse_run(shlex.split(EVERY_FLAG))
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from pipeprof.cli import config, main
-from pipeprof.cli.text import progress
 from pipeprof.pipelines.errors import UsageError
 from tests.unit.cli.test_main import Pipeprof
 
@@ -227,7 +226,6 @@ def test_a_default_that_does_not_fit_is_left_out(words: str, left: set[str]) -> 
         ("run a.yaml --budget 9", {"no_verify", "soak"}),
         ("show --finding 1", {"section"}),
         ("show --history git", {"section"}),
-        ("run a.yaml --live", {"quiet"}),
     ],
 )
 def test_so_is_one_that_a_typed_option_contradicts(words: str, left_out: set[str]) -> None:
@@ -248,9 +246,3 @@ def test_every_typed_option_that_contradicts_a_default_is_one() -> None:
     names = {parameter.name for parameter in parameters}
     assert flags >= config._NOT_WITH.keys()
     assert {name for each in config._NOT_WITH.values() for name in each} <= names
-
-
-def test_a_live_view_by_default_is_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for draws in (True, False):
-        monkeypatch.setattr(progress, "draws_on", lambda _stream, draws=draws: draws)
-        assert ("live" in config.fitting({"live": True}, ["run", "a.yaml"])) is draws

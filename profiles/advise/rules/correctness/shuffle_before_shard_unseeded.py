@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Rule
-from pipeprof.profiles.advise.shards import below_in_line, draws_order, own_shards
 from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.shards import below_in_line, draws_order, own_shards
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed
 

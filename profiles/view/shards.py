@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pipeprof.pipelines.ops.traits import traits
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import PipelineView, StageView
 
 
 def own_shards(view: PipelineView) -> list[StageView]:
