@@ -15,7 +15,7 @@ OPTIONS: dict[tuple[str, str], str] = {
     ("check", "--hosts"): "a shard behind the reader, or behind a shuffle without a seed, is found without it",
     ("run", "--host"): "write the shard of that host into the pipeline, directly behind the names of the files",
     ("show", "--hosts"): "pipeprof compare host0.json host1.json lays two profiles side by side",
-    ("", "--label"): "the folder of --out tells profiles apart: --out vision/today.json",
+    ("", "--label"): "a folder tells profiles apart: mkdir -p vision, then --out vision/today.json",
     ("run", "--live"): "the report has the same numbers, and the line on the terminal the rate so far",
     ("", "--share-job"): "leave job_name, num_consumers and cross_trainer_cache out of what is measured",
     ("", "--trace-folder"): "run the pipeline without `distribute` to see what its stages cost",
