@@ -25,7 +25,7 @@ PREFIX = "PIPEPROF_"
 _OF_A_FILE = frozenset(
     {
         "against", "baseline", "budget", "cold", "color", "dataset-size", "dispatch", "fail-on", "format",
-        "json", "label", "live", "max-cpu-ms-per-element", "max-disk-bytes-per-element", "max-first-batch-s",
+        "json", "max-cpu-ms-per-element", "max-disk-bytes-per-element", "max-first-batch-s",
         "max-idle-share", "max-pairs", "max-peak-bytes", "max-stage-ms", "max-step-ms", "max-time", "max-wait-ms",
         "memory-limit", "no-cache", "no-python", "no-verify", "pairs", "quiet", "redact", "section", "seconds", "seed",
         "soak", "step", "steps", "strict", "timeout", "verbose",
@@ -62,7 +62,6 @@ _NOT_WITH = {
     "--no-verify": ("budget",),
     "--budget": ("no_verify", "soak"),
     "--rerun": ("no_verify", "soak"),
-    "--host": ("budget",),
     "--against": ("baseline",),
     "--baseline": ("against",),
     "--self-test": ("against", "baseline"),
@@ -71,10 +70,6 @@ _NOT_WITH = {
     "--format": ("json", "section"),
     "--finding": ("section",),
     "--history": ("section",),
-    "--hosts": ("section", "verbose"),
-    "--live": ("quiet",),
-    "--quiet": ("live",),
-    "-q": ("live",),
 }
 """Defaults that a typed option contradicts."""
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
@@ -124,15 +119,12 @@ def fitting(values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, An
         {'timeout': '9'}
     """
     from pipeprof.cli.targets.scripts import NOT_OF_SCRIPTS
-    from pipeprof.cli.text.progress import draws_on
 
     own = [*arguments][: arguments.index("--")] if "--" in arguments else arguments
     typed = {one.partition("=")[0] for one in own}
     left_out = {name for flag, names in _NOT_WITH.items() if flag in typed for name in names}
     if any(one.endswith(".py") for one in own[1:] if not one.startswith("-")):
         left_out |= {*NOT_OF_SCRIPTS, *(() if "--rerun" in typed else ("budget",))}
-    if "live" in values and not draws_on(sys.stderr):
-        left_out.add("live")
     return {name: value for name, value in values.items() if name not in left_out}
 
 

@@ -56,8 +56,6 @@ EPILOG = epilog(
     "pipeprof check spec.yaml --set stages.1.batch_size=64",
     "pipeprof check spec.yaml -f laptop.yaml --show",
     "pipeprof check spec.yaml --fail-on warning",
-    "pipeprof check spec.yaml --hosts 8",
-    "pipeprof check train.py:make --hosts 8",
     "pipeprof check spec.yaml --json | jq .errors",
     "pipeprof check spec.yaml --out check.sarif",
     "pipeprof check . --format github",
@@ -86,9 +84,6 @@ def check(
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory available to a run, e.g. 8GiB.  [default: all available]")
     ] = None,
-    hosts: Annotated[
-        Text, option("", "N", "Also show what each of N hosts that train together reads, and what is wrong with that.")
-    ] = None,
     out: Annotated[Texts, out_of("check")] = None,
     form: CheckFormat = None,
     json: Json = False,
@@ -99,8 +94,7 @@ def check(
     """Check targets without running them: errors, memory, rules.
 
     Predicts the memory and applies the rules that need no measurement; of a function, those that its source shows.
-    Loads no TensorFlow, and calls no function except for --hosts. Of several targets, each has a line, and its errors
-    and findings.
+    Loads no TensorFlow, and calls no function. Of several targets, each has a line, and its errors and findings.
     """
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.targets.find import find_targets
@@ -110,7 +104,6 @@ def check(
     options.choice("--color", color, options.COLORS)
     _check_fail_on(fail_on)
     limit = options.byte_size("--memory-limit", memory_limit)
-    number = _number_of_hosts(hosts)
     outputs = output.plan_outputs(out, form, json=json, force=force, command="check", redact=redact)
     kind = outputs.stdout or "text"
     printed = "--python prints Python" if python else "--show prints the spec" if show else ""
@@ -126,7 +119,7 @@ def check(
     if found != targets or len(found) > 1:
         if printed or outputs.files or kind not in ("text", "github"):
             raise UsageError(f"{len(found)} targets are checked as text or with --format github; name one for the rest")
-        asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python, number)
+        asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python)
         raise typer.Exit(_check_all(found, asked))
     (target,) = found
     if list_functions(target, plain=kind == "text"):
@@ -142,7 +135,7 @@ def check(
         return
     machine = _machine(limit)
     try:
-        advice = _advice(parsed, loaded, machine, number)
+        advice = _advice(parsed, loaded, machine)
     except (UsageError, PipelineFailedError) as error:
         _write_refusal(target, changes, error, outputs, color)
         raise
@@ -187,7 +180,6 @@ class _Asked:
     outputs: Outputs
     color: str
     no_python: bool
-    hosts: int | None
 
 
 def _check_all(targets: Sequence[str], asked: _Asked) -> int:
@@ -212,7 +204,7 @@ def _check_one(target: str, asked: _Asked) -> int:
     machine = _machine(asked.limit)
     try:
         parsed, loaded = load_target(target, changes, no_python=asked.no_python, arguments=asked.arguments)
-        advice = _advice(parsed, loaded, machine, asked.hosts)
+        advice = _advice(parsed, loaded, machine)
     except SpecError as error:
         wrong = error
         document = partial(_with_errors, target, changes, wrong)
@@ -360,48 +352,15 @@ def _machine(memory_limit: int | None) -> tuple[float, MemoryLimit | None]:
     return limits.cores(cgroup), limits.memory_limit(memory_limit, limits.cgroup_memory(cgroup), machine_memory())
 
 
-def _number_of_hosts(text: str | None) -> int | None:
-    """Parse ``--hosts``.
-
-    Raises:
-        UsageError: It is no number of hosts.
-    """
-    from pipeprof.cli.options import MOST_HOSTS, whole
-    from pipeprof.pipelines.errors import UsageError
-
-    number = whole("--hosts", text)
-    if number is not None and number > MOST_HOSTS:
-        raise UsageError(f"--hosts: got {number:,}, expected at most {MOST_HOSTS:,}")
-    return number
-
-
-def _advice(
-    parsed: ParsedTarget, loaded: LoadedSpec | None, machine: tuple[float, MemoryLimit | None], hosts: int | None
-) -> StaticAdvice:
-    from pipeprof.cli import streams
+def _advice(parsed: ParsedTarget, loaded: LoadedSpec | None, machine: tuple[float, MemoryLimit | None]) -> StaticAdvice:
     from pipeprof.profiles.advise.static import source_advice, static_advice
 
     cores, limit = machine
     most = limit.bytes if limit else None
-    if loaded is None and hosts is not None:
-        import sys
-        from contextlib import closing
-
-        from pipeprof.cli.text.progress import progress_if_long
-        from pipeprof.profiles.advise.static import hosts_advice
-        from pipeprof.profiles.harness.describe_function import ask_for_hosts
-        from pipeprof.profiles.service.plan import what_is_registered
-
-        if (registered := what_is_registered(None, parsed.path)) is not None:
-            streams.say(f"pipeprof: note: {registered}")
-        with closing(progress_if_long(sys.stderr)) as progress:
-            progress.phase(f"calling {parsed}", None)
-            asked_hosts = ask_for_hosts(parsed, hosts)
-        return hosts_advice(parsed, asked_hosts, hosts, cores=cores, memory_limit_bytes=most)
     if loaded is None:
         return source_advice(parsed, cores=cores, memory_limit_bytes=most)
     asked = limit is not None and limit.source == "option"
-    return static_advice(loaded, cores=cores, memory_limit_bytes=most, what_if=asked, hosts=hosts)
+    return static_advice(loaded, cores=cores, memory_limit_bytes=most, what_if=asked)
 
 
 def _not_known(memory: MemoryPrediction) -> list[Message]:
@@ -468,8 +427,7 @@ def _document(
             predicted_bytes=memory.peak_bytes if memory is not None else None,
             what_ifs=advice.what_ifs or None,
         ),
-        stages=_stages(loaded) if loaded else advice.stages,
-        sharding=advice.sharding,
+        stages=_stages(loaded) if loaded else None,
         findings=advice.findings,
         warnings=[*advice.messages, *(_not_known(memory) if memory is not None else ()), *open_, *notes],
     )
@@ -536,23 +494,22 @@ def _as_text(
 
     blocks = describe_check(
         text,
-        _stages(loaded) if loaded is not None else advice.stages or (),
-        _facts(loaded) if loaded is not None else _unknown(text, asked=asked, called=advice.stages is not None),
+        _stages(loaded) if loaded is not None else (),
+        _facts(loaded) if loaded is not None else _unknown(text, asked=asked),
         memory=advice.memory,
         uncounted=() if advice.what_ifs else advice.open,
         what_ifs=[what_if.sentence for what_if in advice.what_ifs],
         findings=advice.findings,
         warnings=advice.messages,
-        sharding=advice.sharding,
     )
     # Before lines are broken and coloured, which takes texts apart.
     return paint((with_texts(block, hide) for block in blocks), style)
 
 
-def _unknown(text: str, *, asked: bool, called: bool) -> list[tuple[str, str]]:
+def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
     """Facts about a function: its stages are unknown before it is called, and so is its memory."""
     memory = ("memory", f"only predicted for specs: write one with `pipeprof init --from {text}`")
-    return [*([] if called else [("stages", "known after a run")]), *([memory] if asked else [])]
+    return [("stages", "known after a run"), *([memory] if asked else [])]
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

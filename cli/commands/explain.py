@@ -76,11 +76,14 @@ def _find(name: str) -> Rule:
     from pipeprof.cli.pages.codes import message_codes
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.suggest import suggest
+    from pipeprof.profiles.advise.gone import instead_of
     from pipeprof.profiles.advise.rule import rules
 
     known = rules()
     if name in known:
         return known[name]
+    if (instead := instead_of(name, known)) is not None:
+        raise UsageError(f"the rule {name!r} {instead}")
     containing = [other_name for other_name in known if name and name in other_name]
     meant = containing[0] if len(containing) == 1 else suggest(name, [*known, *message_codes()])
     hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"

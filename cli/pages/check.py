@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.pages.hosts import describe_hosts
 from pipeprof.cli.report.finding import describe_finding
 from pipeprof.cli.report.ledger import HOW
 from pipeprof.cli.report.problems import list_warnings
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
-    from pipeprof.profiles.document.sharding import Sharding
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
 
@@ -38,7 +36,6 @@ def describe_check(
     what_ifs: Sequence[str] = (),
     findings: Sequence[Finding] | None,
     warnings: Sequence[Message],
-    sharding: Sharding | None = None,
 ) -> Iterator[Block]:
     """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
 
@@ -71,8 +68,6 @@ def describe_check(
         yield Prose(f"not predicted: {text}", hang=2)
     for text in what_ifs:
         yield Prose(text, hang=2)
-    if sharding is not None:
-        yield from describe_hosts(sharding, stages)
     if findings:
         yield Heading("What to change", "found without running it: not measured")
         for number, finding in enumerate(findings, 1):

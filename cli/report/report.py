@@ -24,7 +24,6 @@ from pipeprof.cli.report.problems import (
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
-from pipeprof.cli.scaling.report import build_scale
 from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, list_spare, with_texts, without
 from pipeprof.profiles.document.findings import VerdictDetail
 from pipeprof.profiles.document.profile import Profile
@@ -136,7 +135,7 @@ def build_report(
     blocks: Iterable[Block] = _build(profile, saved, chosen)
     if again != SHOW:
         blocks = [with_texts(block, lambda text: _SHOWS_MORE.sub(lambda _found: again, text)) for block in blocks]
-    yield from _fit(list(blocks)) if chosen == Selection() and profile.fix is None and profile.scale is None else blocks
+    yield from _fit(list(blocks)) if chosen == Selection() and profile.fix is None else blocks
 
 
 def _build(profile: Profile, saved: str | None, chosen: Selection) -> Iterator[Block]:
@@ -151,13 +150,9 @@ def _build(profile: Profile, saved: str | None, chosen: Selection) -> Iterator[B
             yield from build(profile)
         if profile.fix is not None:
             yield from build_all_steps_tried(profile, profile.fix)
-        if profile.scale is not None:
-            yield from build_scale(profile, profile.scale, None)
         yield from build_footer(profile, saved, complete=True)
     elif profile.fix is not None:
         yield from build_fix(profile, profile.fix, saved)
-    elif profile.scale is not None:
-        yield from build_scale(profile, profile.scale, saved)
     else:
         yield from _build_screen(profile, saved)
 

@@ -164,7 +164,7 @@ def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSp
     elif changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
         name = (changed or edited or [target.text.partition(":")[0]])[0]
         why = f"{name} is not the file that was measured: measure it again with `pipeprof run`"
-    elif not was.is_of_same_files(target):
+    elif was != target:
         what = "arguments of the script" if was.kind == "script" else "values of --set, -f, --env or --arg"
         why = f"it was measured with different {what}: use the same ones"
     elif not profile.complete or profile.exit_code:

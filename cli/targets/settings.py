@@ -31,7 +31,6 @@ def settings_of(given: SharedOptions) -> partial[RunSettings]:
         max_time=options.duration("--max-time", given.max_time),
         memory_limit=options.byte_size("--memory-limit", given.memory_limit),
         lock=not given.no_lock,
-        share_job=given.share_job,
     )
 
 

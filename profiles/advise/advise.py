@@ -12,6 +12,7 @@ from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetOption
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.advise.edits.same_line import join_same_line
+from pipeprof.profiles.advise.gone import instead_of
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
@@ -42,7 +43,8 @@ def unknown_rules(ignore: Sequence[Ignore], known: Collection[str]) -> list[Mess
     for name in dict.fromkeys(entry.rule for entry in ignore if entry.rule not in known):
         meant = suggest(name, known)
         hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
-        messages.append(Message(code="unknown-rule", message=f"`ignore` names {name!r}, which is not a rule{hint}"))
+        said = instead_of(name, known) or f"is not a rule{hint}"
+        messages.append(Message(code="unknown-rule", message=f"`ignore` names {name!r}, which {said}"))
     return messages
 
 

@@ -31,29 +31,6 @@ class IteratedAt:
 
 
 @dataclass(frozen=True)
-class HostOf:
-    """One of several hosts that train together, counted from 0."""
-
-    index: int
-    of: int
-
-
-@dataclass(frozen=True)
-class CoreShares:
-    """Cores that processes may use at most, parts of one among them; None for all that there are.
-
-    Attributes:
-        client: Cores for the process that takes the batches.
-        worker: Of each worker of the service that is started for it.
-        factor: By which all is scaled down: the thread of the loop is slowed by it, too, if the device waits for that.
-    """
-
-    client: float | None = None
-    worker: float | None = None
-    factor: float = 1.0
-
-
-@dataclass(frozen=True)
 class Job:
     """One sample.
 
@@ -73,14 +50,8 @@ class Job:
         script_args: What follows ``--`` on the command line: the script's own arguments.
         soak: The measurement is a soak: memory is read over all of its seconds.
         made: Files that earlier processes of the same command have written.
-        share_job: Read from a job of a tf.data service that others read as well.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
-        worker_cores: Cores of each of them; None for all.
-        shares: What the processes may use of the cores while turns last; None for all.
-        trace_workers: Addresses of the profiler servers of other workers, which are traced.
-        trace_folder: Where they write their traces; None for a temporary folder.
         main: The script's dataset that turns are about; None where a run has to find it.
-        host: The host whose part is measured; None for all of the data.
         interpreter: The Python of another environment that runs the worker; None for this one.
     """
 
@@ -108,15 +79,9 @@ class Job:
     script_args: list[str] = field(default_factory=list)
     to_end: bool = False
     allow_writes: bool = False
-    share_job: bool = False
     workers: int | None = None
-    worker_cores: int | None = None
-    shares: CoreShares | None = None
-    trace_workers: list[str] = field(default_factory=list)
-    trace_folder: str | None = None
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
-    host: HostOf | None = None
     interpreter: Interpreter | None = None
 
     def in_epochs(self) -> Job:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.static.written_calls import WrittenArguments, WrittenFunction
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.sharding import Sharding
     from pipeprof.profiles.document.stages import Headspace, Stage
 
 Kept = dict[str, Any]
@@ -257,7 +256,6 @@ class PipelineView:
         slips: Found in the text of the target's function; none for a spec.
         hot_spots: What lines of Python that take much of the time do.
         texts: Texts of the files that the stages are written in, by the name of the file.
-            sharding: What each of several hosts reads; ``None`` without ``--hosts``.
     """
 
     kind: Literal["static", "measured"]
@@ -274,7 +272,6 @@ class PipelineView:
     slips: tuple[Slip, ...] = ()
     hot_spots: tuple[HotSpot, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
-    sharding: Sharding | None = None
 
     @cached_property
     def by_id(self) -> dict[str, StageView]:

@@ -89,16 +89,15 @@ ROWS = {
         {"host", "nvml", "redaction"},
         {"git", "service"},
         {"doctor", "view", "time", "worker", "gaps"},
-        {"memory", "model", "propose", "hosts"},
+        {"memory", "model", "propose"},
         {"advise"},
         {"harness"},
         {"experiment"},
         {"verify"},
         {"convert"},
-        {"fix", "scale"},
+        {"fix"},
         {"judge"},
         {"history"},
-        {"fleet"},
     ),
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unit.advise.dropped_views import dropped, readers
 from unit.advise.edited import edited
 from unit.advise.function_views import generator, late_filter, records, small_map, wrapping_map
-from unit.advise.host_views import divided, read_then_sharded, shuffled_names
+from unit.advise.host_views import read_then_sharded, shuffled_names
 from unit.advise.memory_views import GB, MB, built, indices, line, load, run, slices
 from unit.advise.specs import view_with
 from unit.advise.test_proposals import waiting as waiting_generator
@@ -37,7 +37,6 @@ BY_SPEC = {
 """Rules that speak of a spec that has not run, and whose fixes `--set` makes."""
 
 MEASURED = {
-    "autoshard-data-policy": divided("DATA"),
     "file-cache-fits-memory": cached(),
     "drop-after-expensive-map": dropped(),
     "filter-after-expensive-map": late_filter(),
@@ -82,8 +81,6 @@ BY_HAND = {
     "memory-grows",
     "read-once-per-branch",
     "records-batched-inside",
-    "too-few-files",
-    "unequal-shards",
     "windows-from-array",
 }
 """Rules whose fix is another source, or code of the user's: a view does not know what it makes of a pipeline."""

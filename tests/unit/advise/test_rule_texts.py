@@ -62,7 +62,6 @@ def other_ops() -> PipelineView:
 
 
 VIEWS: dict[str, Callable[[], PipelineView]] = {
-    "autoshard-data-policy": host_views.data_policy,
     "batch-before-shuffle": test_rules_correctness.grouped,
     "cache-after-augment": test_rules_correctness.frozen,
     "cache-after-shuffle": test_rules_order.kept_order,
@@ -108,8 +107,6 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "serial-map-latency": lambda: POOLS.waiting(POOLS.mapped()),
     "shard-after-read": host_views.read_then_sharded,
     "shuffle-before-shard-unseeded": host_views.shuffled_names,
-    "too-few-files": host_views.too_few,
-    "unequal-shards": host_views.unequal,
     "shuffle-buffer-bytes": test_rules_memory.loaded_then_shuffled,
     "threadpool-caps-blocking-map": lambda: POOLS.waiting(POOLS.parallel()),
     "threadpool-too-small": lambda: POOLS.waiting(POOLS.parallel(16, ms=60.0, options={POOLS.POOL: 3})),

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from pipeprof.cli import config, main
-from pipeprof.cli.text import progress
 from pipeprof.pipelines.errors import UsageError
 from tests.unit.cli.test_main import Pipeprof
 
@@ -151,7 +150,7 @@ def test_a_variable_that_is_no_option_is_an_error(
 ) -> None:
     monkeypatch.setenv(variable, "4")
     said = f"pipeprof: error: {variable}: no option of this name{f' — did you mean {meant}?' if meant else ''}\n"
-    for words in (["check", "a.yaml"], ["explain", "E101"], ["data", "list"], ["fleet", "top"]):
+    for words in (["check", "a.yaml"], ["explain", "E101"], ["data", "list"]):
         found = pipeprof(*words)
         assert (found.code, found.out, found.err) == (2, "", said)
     assert pipeprof("check", "--help").code == 0
@@ -175,7 +174,7 @@ def test_every_variable_in_the_source_is_known() -> None:
         for path in Path(config.__file__).parents[1].rglob("*.py")
         for name in re.findall(r"\bPIPEPROF_[A-Z][A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
     }
-    assert {"PIPEPROF_GUARD", "PIPEPROF_LABEL"} <= named <= {*options, *config._OTHER}
+    assert {"PIPEPROF_GUARD"} <= named <= {*options, *config._OTHER}
 
 
 def test_isolated_python_reads_no_file_of_the_checkout() -> None:
@@ -225,10 +224,8 @@ def test_a_default_that_does_not_fit_is_left_out(words: str, left: set[str]) -> 
         ("run a.yaml --json", {"form", "section"}),
         ("run a.yaml --format=md", {"json", "section"}),
         ("run a.yaml --budget 9", {"no_verify", "soak"}),
-        ("run a.yaml --host 1/4", {"budget"}),
         ("show --finding 1", {"section"}),
         ("show --history git", {"section"}),
-        ("run a.yaml --live", {"quiet"}),
     ],
 )
 def test_so_is_one_that_a_typed_option_contradicts(words: str, left_out: set[str]) -> None:
@@ -249,9 +246,3 @@ def test_every_typed_option_that_contradicts_a_default_is_one() -> None:
     names = {parameter.name for parameter in parameters}
     assert flags >= config._NOT_WITH.keys()
     assert {name for each in config._NOT_WITH.values() for name in each} <= names
-
-
-def test_a_live_view_by_default_is_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for draws in (True, False):
-        monkeypatch.setattr(progress, "draws_on", lambda _stream, draws=draws: draws)
-        assert ("live" in config.fitting({"live": True}, ["run", "a.yaml"])) is draws

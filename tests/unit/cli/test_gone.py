@@ -7,6 +7,8 @@ import pytest
 from pipeprof.cli import gone
 from pipeprof.cli.exit_codes import USAGE
 from pipeprof.cli.main import COMMANDS, invoke
+from pipeprof.profiles.advise.gone import RULES
+from pipeprof.profiles.advise.rule import rules
 
 
 @pytest.mark.parametrize("name", gone.COMMANDS)
@@ -22,6 +24,13 @@ def test_an_option_that_is_gone_names_what_to_do_instead(
 ) -> None:
     assert invoke([command or "run", "spec.yaml", option]) == USAGE
     assert gone.OPTIONS[command, option] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_that_is_gone_says_why(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert name not in rules()
+    assert invoke(["explain", name]) == USAGE
+    assert RULES[name] in capsys.readouterr().err
 
 
 def test_a_misspelt_word_is_not_taken_for_one_that_is_gone() -> None:

@@ -8,8 +8,8 @@ from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.edits.snippets import stage_call
 from pipeprof.profiles.advise.rule import Rule
-from pipeprof.profiles.hosts.autoshard import below_in_line, draws_order, own_shards, parts_of, reading_stage
 from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.shards import below_in_line, draws_order, own_shards, parts_of, reading_stage
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 
@@ -37,7 +37,6 @@ class ShardAfterRead(Rule):
     title = "Shard the names of the files, not what is read"
     family = "correctness"
     semantics = "values"
-    about_hosts = True
     yields_to = ("drop-after-expensive-map", "read-once-per-branch")
 
     def check(self, view: PipelineView) -> Iterable[Proposal]:
@@ -48,7 +47,7 @@ class ShardAfterRead(Rule):
             if reader is None:
                 continue
             source, parts = below[-1], parts_of(shard)
-            direct = traits(reader.op).autoshard == "reader"
+            direct = traits(reader.op).reads_files
             files = None if direct else source.elements
             if files is not None and 0 <= files < parts:
                 continue

@@ -7,10 +7,13 @@ from collections.abc import Iterable, Sequence
 from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Rule
-from pipeprof.profiles.hosts.autoshard import below_in_line, division_of, draws_order, own_shards
 from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.view.shards import below_in_line, draws_order, own_shards
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed
+
+POLICY = "experimental_distribute.auto_shard_policy"
+"""Dotted path of the option."""
 
 
 class ShuffleBeforeShardUnseeded(Rule):
@@ -18,9 +21,7 @@ class ShuffleBeforeShardUnseeded(Rule):
 
     Seen:
         A shuffle without a seed, or list_files, which shuffles the names by default, comes before a shard
-        of the pipeline's own, or before the division of the batches by auto_shard_policy DATA: where that is set, or,
-        with --hosts, where AUTO becomes it. The division by FILE is left alone: TensorFlow divides the names first and
-        shuffles them afterwards.
+        of the pipeline's own, or auto_shard_policy DATA is set, by which a strategy divides the batches.
 
     Why:
         A shard goes by position. Without a seed each host shuffles in an order of its own, so that the same element can
@@ -39,7 +40,6 @@ class ShuffleBeforeShardUnseeded(Rule):
     title = "Shard before the shuffle, or give it a seed"
     family = "correctness"
     semantics = "values"
-    about_hosts = True
 
     def check(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the order of the stages."""
@@ -51,15 +51,11 @@ class ShuffleBeforeShardUnseeded(Rule):
             drawn = [one for one in below if draws_order(one)]
             if drawn:
                 yield _draft(shard, drawn[-1], below, f"{shard.label} divides what comes out of it")
-        if shards or view.root is None:
-            return
-        division = division_of(view)
-        if division.applied != "DATA" or (division.policy == "AUTO" and view.sharding is None):
+        if shards or view.root is None or view.options.get(POLICY) != "DATA":
             return
         drawn = [one for one in (view.root, *below_in_line(view, view.root)) if draws_order(one)]
         if drawn:
-            became = "AUTO becomes DATA, which" if division.policy == "AUTO" else "auto_shard_policy DATA"
-            yield _seeded(drawn[::-1], f"{became} divides what comes out of it")
+            yield _seeded(drawn[::-1], "auto_shard_policy DATA divides what comes out of it")
 
 
 def _sentence(shuffles: Sequence[StageView], divides: str) -> str:
