@@ -46,7 +46,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from run import HOLDS, Benchmark, NotMeasuredError, main
+from run import Benchmark, NotMeasuredError, main
 from sequential import bare_again, errors_at, interval, looks, outcome, ratios
 
 PHOTOS = HERE.parents[1] / "examples" / "jpeg_folder" / "spec.yaml"
