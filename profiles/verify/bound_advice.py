@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.addresses import pipeline_of
-from pipeprof.pipelines.edits.edits import SetArgument, SplitMap, VectoriseMap
+from pipeprof.pipelines.edits.edits import SetArgument, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.numbered import may_draw
 from pipeprof.profiles.advise.edits.many_texts import maps_of_texts, saved_by_chunks, texts_in_chunks, with_what_follows
@@ -77,12 +77,10 @@ class _Open:
     Attributes:
         batches: Whole batches: not where they were measured without a gain.
         parallel: Several calls at a time: not where they were measured.
-        parts: A cache of what comes before random ops: not where it was measured.
     """
 
     batches: bool = True
     parallel: bool = True
-    parts: bool = True
 
     @classmethod
     def at(cls, addresses: Collection[str], tried: Iterable[Finding]) -> _Open:
@@ -99,7 +97,6 @@ class _Open:
                 isinstance(edit, SetArgument) and edit.stage in addresses and edit.argument == PARALLEL_CALLS
                 for _, edit in decided
             ),
-            parts=not any(isinstance(edit, SplitMap) and edit.stage in addresses for _, edit in decided),
         )
 
 
@@ -304,7 +301,7 @@ def _known_of_function(profile: Profile, stage: Stage, left: _Open) -> str:
     place = next((number for number, one in enumerate(line) if one.id == stage.id), len(line))
     around = (line[place - 1] if 0 < place < len(line) else None, next(iter(line[place + 1 :]), None))
     batches = left.batches and not _is_batched(profile, stage)
-    return replacements(stage, batches=batches, parts=left.parts, opener=_opener(profile, stage), around=around)
+    return replacements(stage, batches=batches, opener=_opener(profile, stage), around=around)
 
 
 def _opener(profile: Profile, stage: Stage) -> Stage | None:

@@ -11,8 +11,8 @@ from importlib import resources
 from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import OpCost, Stage
-from pipeprof.profiles.verify.guessing.dividing import steady_part
 from pipeprof.profiles.verify.guessing.shared_work import shared_part, shared_words
+from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import listed, percent, stage_name
 
 NAMED_FROM = 0.08
@@ -35,7 +35,6 @@ def replacements(
     stage: Stage,
     *,
     batches: bool = True,
-    parts: bool = True,
     opener: Stage | None = None,
     around: tuple[Stage | None, Stage | None] = (None, None),
 ) -> str:
@@ -44,7 +43,6 @@ def replacements(
     Args:
         stage: The map.
         batches: Whether its function may be one of whole batches.
-        parts: Whether what it does before its random ops may be a map of its own.
         opener: The stage that makes many elements of one, which it gets or is a part of.
         around: The stage whose elements it gets, and the one that gets its own.
 
@@ -85,7 +83,7 @@ def replacements(
     if shared and opener is not None:
         call = f"in .map(…, num_parallel_calls=tf.data.AUTOTUNE) before {stage_name(opener)}"
         once = [f"{shared_words(stage, opener)}, {call}, which then gets the result"]
-    return "; ".join([*(once or (_divided(stage, whole) if parts else [])), *texts])
+    return "; ".join([*(once or _steady(stage, whole)), *texts])
 
 
 def _is_drawn(stage: Stage, op: str) -> bool:
@@ -157,9 +155,11 @@ def _takes_one(op: str) -> bool:
     return op == "ReadFile" or (op.startswith("Decode") and op not in DECODING | PARSING)
 
 
-def _divided(stage: Stage, whole: float) -> list[str]:
+def _steady(stage: Stage, whole: float) -> list[str]:
     """Which ops do not depend on random numbers, of a map that draws some."""
-    steady = steady_part(stage)
+    if not traits(stage.op).maps or runs_python(stage):
+        return []
+    steady = [op for op in stage.ops or () if op.op in (stage.steady_ops or ()) and op.ms_per_batch > 0]
     share = sum(op.ms_per_batch for op in steady) / whole
     if share < NAMED_FROM:
         return []
