@@ -470,7 +470,6 @@ class _Verification:
             before = f"{told.reason}; " if told is not None and told.reason else ""
             finding = told or ceiling.bottleneck_finding(self._profile, stages, tried)
             self._bound(trials, finding, stages, before)
-            bound_advice.predict_lines(self._profile, finding, stages)
             self._take_bound(finding)
 
     def _untried(self) -> list[Finding]:

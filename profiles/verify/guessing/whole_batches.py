@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import Final
 
 from pipeprof.pipelines.graph.read.function_facts import DECODING, ELEMENTWISE, SPLITTING
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.rewritten import gathered
 from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.edits.in_place import in_place
 from pipeprof.profiles.advise.edits.snippets import of_rows
@@ -18,8 +16,6 @@ from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.view.texts import file_text, written_call, written_function
 from pipeprof.profiles.wording import listed, stage_name
 
-VECTORISED: Final = "tf.vectorized_map"
-"""At the end of a change that TensorFlow's own vectorisation makes."""
 _NO_FORM: Final = SPLITTING | DECODING | {"ParseSequenceExampleV2", "SparseToDense"}
 """Ops that it does not convert: the rows that they make differ in length."""
 _OF_TEXTS: Final = re.compile(r"Lookup\w+|\w*String\w*|\w*Regex\w+|Unicode\w+|Substr")
@@ -98,16 +94,8 @@ def in_words(
     if any(map(_OF_TEXTS.fullmatch, ops)):
         change = f"move {name} after {stage_name(batch)}, to whole batches"
         return change, code_of(f"{written_call(batch)}{_maps(one.text for one in known)}")
-    # TensorFlow's own vectorisation has no slice that begins elsewhere for each element.
-    made = [gathered(one.definition or one.text) for one in known]
-    gathers = "tf.gather for its slices and " if any(made) else ""
-    change = f"move {name} after {stage_name(batch)}, with {gathers}{VECTORISED}"
-    named = [text for one, text in zip(known, made, strict=True) if text and one.definition]
-    known = [
-        replace(one, text=text) if text and not one.definition else one for one, text in zip(known, made, strict=True)
-    ]
     code = code_of(f"{written_call(batch)}{_maps(map(of_rows, known))}")
-    return change, "\n".join([*named, code])
+    return f"move {name} after {stage_name(batch)}, with tf.vectorized_map", code
 
 
 def _maps(functions: Iterable[str]) -> str:
