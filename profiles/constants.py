@@ -81,12 +81,6 @@ MOST_TRACE_SLOWDOWN = _constant(
     "elements of a microsecond",
 )
 MAP_CALL_US = _constant("MAP_CALL_US", 12, "µs", "A call of a map's function", "a map of one op over `range`")
-NUMPY_FUNCTION_US = _constant(
-    "NUMPY_FUNCTION_US", 34, "µs", "A call of `numpy_function`", "compared with a call of a TensorFlow op"
-)
-PY_FUNCTION_US = _constant(
-    "PY_FUNCTION_US", 52, "µs", "A call of `py_function`", "compared with a call of a TensorFlow op"
-)
 ROW_FUNCTION_US = _constant(
     "ROW_FUNCTION_US", 60, "µs", "One row of an array through `numpy_function`", "measured on one row"
 )

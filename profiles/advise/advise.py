@@ -22,7 +22,6 @@ from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM, STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
-from pipeprof.profiles.view.hot_spots import hot_spots
 from pipeprof.profiles.view.texts import with_texts
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
@@ -385,7 +384,7 @@ def findings_for(
         known_rules = {name: rule for name, rule in all_rules().items() if rule.in_training}
     if view is None:
         return None, messages
-    known = with_texts(replace(view, slips=tuple(slips), hot_spots=hot_spots(profile.stages or ())))
+    known = with_texts(replace(view, slips=tuple(slips)))
     if loaded is not None:
         known = with_written(view, loaded)
         of = tried("the numbers of elements", as_written, messages)

@@ -77,7 +77,7 @@ def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int
     messages: list[Message] = []
     limit = memory_limit_bytes
     view = tried("the source", lambda: view_of_source(target, cores=cores, memory_limit_bytes=limit), messages)
-    if view is None or not (view.constants or view.slips):
+    if view is None or not view.slips:
         return StaticAdvice(messages=messages)
     findings, more = tried("the rules", lambda: advise(view), messages) or (None, [])
     return StaticAdvice(findings or None, messages=[*messages, *more])

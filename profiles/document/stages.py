@@ -135,19 +135,13 @@ class Stage(Model):
     loops: bool | None = None
     """Whether its function has a loop of ops. `None` without a function."""
     steady_ops: list[str] | None = None
-    """Types of the ops in its function that do not depend on its random numbers, and whose results alone the rest goes
-    on from. `None` of one that draws none."""
+    """Types of the ops in its function that do not depend on its random numbers. `None` of one that draws none."""
     draws_by_number: bool | None = None
     """Whether its random numbers are drawn for each number of an element apart, as noise is: then one draw for a whole
     batch is as many. `None` of a function that draws none."""
     shared_ops: list[str] | None = None
     """Types of the ops in its function that give the same for all elements that the function of a `flat_map` makes of
     one. `None` where there is none."""
-    widens: list[str] | None = None
-    """Of a function that ends with a cast to a wider type: the types of its numbers before and after. `None` of others.
-    """
-    widens_at: int | None = None
-    """Index of these numbers among the tensors of its elements."""
     body: str | None = None
     """Fingerprint of the types of ops in its function. `None` without one."""
     service: Service | None = None

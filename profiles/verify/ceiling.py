@@ -42,14 +42,7 @@ from pipeprof.profiles.protocol.turns import ReplayJob, TurnEnded
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, as_one, top_cpu_groups, unknown_stages
 from pipeprof.profiles.verify.alternatives import is_worth_a_try
-from pipeprof.profiles.verify.bound_advice import (
-    Advice,
-    add_command,
-    advice_for,
-    advice_together,
-    is_to_rewrite,
-    name_together,
-)
+from pipeprof.profiles.verify.bound_advice import Advice, add_command, advice_for, advice_together, name_together
 from pipeprof.profiles.verify.judge_edit import WORTH, in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
@@ -160,14 +153,11 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     line = main_line(profile)
     named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
     settling = ("kept", "ceiling") if _reaches_much(profile, findings) else ("ceiling",)
-    known = [stage.id for stage in profile.stages or () if is_to_rewrite(profile, stage)]
-    unsettled = {*known, *map(on_main_line, known)}
     settled = {
         address
         for finding in findings
         if finding.status in settling and finding.cache is None
         for address in _stages_of(finding, profile)
-        if finding.status == "ceiling" or address not in unsettled
     } | {
         address
         for finding in findings
@@ -610,7 +600,6 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
             location=stage.location,
             sentence=". ".join(part for part in (what, f"Inside: {inner}" if inner else "") if part) or None,
             recommendation=text,
-            python=advice.python if advice is not None else "",
         )
     )
 
@@ -665,7 +654,7 @@ def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -
         return
     if advice is not None:
         stage = advice.stage or stages[-1]
-        finding.title, finding.python = advice.title, advice.python or None
+        finding.title = advice.title
         finding.change = finding.recommendation = advice.text
         finding.stage, finding.location = stage.id, stage.location
         add_command(profile, finding, [stage.id for stage in stages])

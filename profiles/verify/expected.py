@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pipeprof.pipelines.edits.edits import AS_GRAPH, InsertStage, PipelineEdit, RewriteMap, SetArgument, SetOption
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.advise.predict import prediction_of
@@ -75,9 +75,3 @@ def model_of(profile: Profile) -> Callable[[Sequence[PipelineEdit]], Prediction 
         return prediction_of(found) if found is not None and found.speedup > 0 else None
 
     return predict
-
-
-def is_refused_graph(finding: Finding, reason: str) -> bool:
-    """Whether Python does not work as a graph: only the attempt shows it, and then there is nothing to change."""
-    tried = any(isinstance(edit, RewriteMap) and edit.how in AS_GRAPH for edit in finding.edits)
-    return tried and "budget" not in reason

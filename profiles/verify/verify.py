@@ -34,7 +34,7 @@ from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling, judge_edit, overlap
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
-from pipeprof.profiles.verify.expected import by_worth, in_trial_order, is_refused_graph
+from pipeprof.profiles.verify.expected import by_worth, in_trial_order
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify
@@ -323,7 +323,7 @@ class _Verification:
             expected: Whether its reader expects a result, whatever is predicted.
         """
         expected = expected or overlap.may_gain(self._profile, finding, self._limit)
-        if reason is not None and expected and not is_refused_graph(finding, reason):
+        if reason is not None and expected:
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
             text = plans.as_change(self._profile, finding)
             if text not in (found := self._not_tried.setdefault(reason, [])):
@@ -470,7 +470,6 @@ class _Verification:
             before = f"{told.reason}; " if told is not None and told.reason else ""
             finding = told or ceiling.bottleneck_finding(self._profile, stages, tried)
             self._bound(trials, finding, stages, before)
-            bound_advice.predict_lines(self._profile, finding, stages)
             self._take_bound(finding)
 
     def _untried(self) -> list[Finding]:

@@ -116,7 +116,6 @@ def test_what_is_in_the_table_is_read_and_written() -> None:
             "value: a plan cannot load this library; expected jemalloc or tcmalloc in a folder of the system",
         ),
         ({"kind": "SetEnvironment", "variable": "OMP_NUM_THREADS", "value": 1}, 'value: expected "1", got 1'),
-        ({"kind": "VectoriseFilter", "stage": "s", "batch": "b", "fields": ["a"]}, "fields: expected null"),
         ({"kind": "VectoriseMap", "stage": "stages.0\n", "batch": "b"}, "stage: it has control characters"),
         ({"kind": "VectoriseMap", "stage": "$(id)", "batch": "b"}, "stage: expected an address"),
     ],

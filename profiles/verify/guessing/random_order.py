@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument, SplitMap
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
@@ -140,11 +140,6 @@ def _lines(profile: Profile, edits: Sequence[PipelineEdit]) -> tuple[list[OrderP
         elif isinstance(edit, InsertStage):
             place = max(number for number, (name, _) in enumerate(after) if name == edit.after)
             after.insert(place + 1, (edit.after or "", _new(profile, line, known[edit.after or ""], edit)))
-        elif isinstance(edit, SplitMap):
-            place = next(number for number, (name, _) in enumerate(after) if name == edit.stage)
-            inserted = [InsertStage(one.op, one.arguments, edit.stage) for one in edit.by]
-            new = [(edit.stage, _new(profile, line, known[edit.stage], one)) for one in inserted]
-            after[place:place] = new
         elif isinstance(edit, MoveStage) and traits(stage.op).shuffles:
             moved = after.pop(next(number for number, (name, _) in enumerate(after) if name == edit.stage))
             after.insert(next(number for number, (name, _) in enumerate(after) if name == edit.before), moved)
@@ -171,7 +166,7 @@ def _places(edit: PipelineEdit) -> list[str | None]:
         return list(edit.stages)
     if isinstance(edit, MoveStage):
         return [edit.stage, edit.before]
-    return [edit.stage] if isinstance(edit, SetArgument | SplitMap) else [None]
+    return [edit.stage] if isinstance(edit, SetArgument) else [None]
 
 
 def _part(profile: Profile, line: Sequence[Stage], place: int) -> OrderPart:

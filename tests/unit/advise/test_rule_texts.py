@@ -17,9 +17,9 @@ from unit.advise import (
     test_rules_correctness,
     test_rules_environment,
     test_rules_functions,
-    test_rules_hot_python,
     test_rules_memory,
     test_rules_of_batches,
+    test_rules_of_buffers,
     test_rules_of_source,
     test_rules_order,
     test_rules_overlap,
@@ -84,11 +84,8 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "from-tensor-slices-big-array": lambda: slices(500 * MB),
     "generator-waits": test_proposals.waiting,
     "discarded-transformation": lambda: test_rules_of_source.with_slip("discarded-transformation"),
-    "file-cache-fits-memory": test_rules_hot_python.cached,
-    "prefetch-of-batches": lambda: test_rules_hot_python.prefetched(64),
-    "rebuilt-per-call": lambda: test_rules_hot_python.hot("rebuilt-per-call"),
-    "row-per-call": lambda: test_rules_hot_python.hot("row-per-call"),
-    "sent-by-processes": lambda: test_rules_hot_python.hot("sent-by-processes"),
+    "file-cache-fits-memory": test_rules_of_buffers.cached,
+    "prefetch-of-batches": lambda: test_rules_of_buffers.prefetched(64),
     "first-again": lambda: test_rules_of_source.with_slip("first-again"),
     "random-at-tracing": lambda: test_rules_of_source.with_slip("random-at-tracing"),
     "graph-constant": lambda: test_rules_memory.captured(100 * MB),
@@ -148,7 +145,6 @@ MORE: dict[str, tuple[str, Callable[[], PipelineView]]] = {
     "records-with-other-ops": ("parse-single-example", other_ops),
     "python-lock-measured": ("py-function-gil", lambda: function_views.python_map(python_lock=0.95)),
     "python-in-parallel": ("py-function-gil", lambda: function_views.python_map(ms=140.0, parallelism=8.0)),
-    "python-once-per-batch": ("py-function-gil", lambda: function_views.python_map(size=1)),
 }
 """Variants of texts: the name of the golden, the rule, and a view."""
 

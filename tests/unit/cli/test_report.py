@@ -512,7 +512,7 @@ def long_finding(number: int, status: str, lines: int) -> Finding:
     measured = {"speedup": 3.0, "low": 2.9, "high": 3.1, "pairs": [3.0] * 12, "conclusion": WORDS * 2}
     return Finding.model_validate(
         {
-            "rule": "row-per-call", "title": f"Finding {number}", "family": "speed", "semantics": "same",
+            "rule": "py-function-gil", "title": f"Finding {number}", "family": "speed", "semantics": "same",
             "status": status, "stage": "stages.1", "edit": edit, "python": code, "change": WORDS * 4,
             "sentence": WORDS * 4, "reason": WORDS * 2, "measured": measured if status != "unverified" else None,
         }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, ReplaceStages, SplitMap
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, ReplaceStages
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.document.profile import Profile
@@ -233,11 +233,6 @@ def test_what_a_cache_keeps_is_one_epoch_of_what_was_seen(recorded: Recorded) ->
     assert kept_by(run, (InsertStage("cache", {}, "stages.0"),)) == Kept(
         sample_bytes=544 * (24_000 + CACHE_OVERHEAD_BYTES)
     )
-
-
-def test_what_a_part_of_a_map_makes_has_no_known_size(recorded: Recorded) -> None:
-    run = run_of(recorded, "range", "map", "batch", epochs=20)
-    assert kept_by(run, (SplitMap("stages.0", (NewStage("cache"),)),)) == Kept()
 
 
 def test_a_cache_is_full_after_an_epoch_as_long_as_the_restarts_say(recorded: Recorded) -> None:

@@ -9,15 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import (
-    HandWritten,
-    MoveStage,
-    NewStage,
-    ReplaceStages,
-    SetEnvironment,
-    SplitMap,
-    VectoriseMap,
-)
+from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, ReplaceStages, SetEnvironment, VectoriseMap
 from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted, documents_of
@@ -679,21 +671,6 @@ def test_advice_leaves_out_what_was_tried_without_a_gain(profile: Profile) -> No
     tried.status = "rejected"
     advise_again(profile, finding, [tried])
     assert str(finding.change).startswith("AdjustHue 90 %: adjust colours in the training step, on its device")
-
-
-def test_a_cache_between_two_parts_of_a_map_is_no_advice_once_it_was_measured(profile: Profile) -> None:
-    assert profile.stages is not None
-    stage = profile.stages[1]
-    stage.ops, stage.time_ms_per_batch = [OpCost(op="DecodeJpeg", ms_per_batch=9.0)], 10.0
-    stage.random, stage.steady_ops = True, ["DecodeJpeg"]
-    finding = bottleneck_finding(profile, ["stages.0"], [])
-    assert "so do it in a map of its own" in str(finding.change)
-    kept = Finding(rule="measured", title="a", status="kept", stage="stages.0")
-    kept.edit = documents_of([SplitMap("stages.0", (NewStage("cache"),))])
-    finding.status = "ceiling"
-    advise_again(profile, finding, [kept])
-    assert str(finding.change).startswith("DecodeJpeg 90 %: ")
-    assert "so do it in a map of its own" not in str(finding.change)
 
 
 def test_advice_on_several_stages_stays_on_several_stages(profile: Profile) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, RewriteMap, SetArgument
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished, Verdict
@@ -220,16 +220,6 @@ def test_why_there_is_no_bound_is_left_out_beside_code_alone(
     finding = Finding(rule="r", title="t", status="unverified", family="speed", semantics="same", python=python)
     run._bound(Trials(), finding, ["stages.0"], before)
     assert finding.reason == reason
-
-
-def test_python_that_is_no_graph_is_nothing_that_could_be_tried(run: Any, profile: Profile) -> None:
-    as_graph = proposed("graph", 1.2, RewriteMap("stages.0", "graph"))
-    run.leave_out(as_graph, "not tried: the edit does not apply (load() does not work as a graph: …)")
-    run.leave_out(proposed("crop", 1.2, RewriteMap("stages.0", "crop")), "the pipeline writes files")
-    run.leave_out(as_graph, "the budget of 60 s was used up: --budget 70")
-    run.finish()
-    assert profile.verification is not None
-    assert [one.changes for one in profile.verification.not_tried] == [["crop"], ["graph"]]
 
 
 def kept(rule: str, *edits: PipelineEdit, speedup: float, within: float) -> Finding:
