@@ -59,6 +59,24 @@ class RefTree:
     data_only: dict[str, str] = field(default_factory=dict)
     withheld: dict[str, str] = field(default_factory=dict)
 
+    def current_folder(self) -> Path:
+        """The place in the tree of the current folder, also of one above the work tree; itself where it is elsewhere.
+
+        Raises:
+            ProfileError: It is a file at the ref.
+        """
+        here, above = Path.cwd(), list(self.work_tree.parents)[:_LEVELS]
+        if here in above:
+            return self.folder.parents[above.index(here)]
+        if not here.is_relative_to(self.work_tree):
+            return here
+        place = self.folder / here.relative_to(self.work_tree)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            raise ProfileError(f"{self.ref}: the current folder is none there") from None
+        return place
+
     def refusal(self, path: Path, *, data: bool) -> str | None:
         """Why a file of the tree, a path with any links in it, must not be read; None where it may."""
         for name in self._places(path):
@@ -143,6 +161,8 @@ class _Writing:
     def __init__(self, calls: GitCalls, tree: RefTree) -> None:
         self._calls = calls
         self._tree = tree
+        # A link would lead out of the tree, and `..` not back.
+        self._way = {Path.cwd(), *Path.cwd().parents}
 
     def write(self, view: GitView, commit: str, into: Path, *, depth: int) -> None:
         """Write the tree of a commit into an empty folder."""
@@ -249,7 +269,7 @@ class _Writing:
 
     def _link_data(self, link: Path, own: Path, reason: str) -> None:
         """Link a file or folder that is not of the ref, without the code in it."""
-        if own.is_symlink() or not own.is_dir() or not _holds_code(own):
+        if own.is_symlink() or not own.is_dir() or not (own in self._way or _holds_code(own)):
             link.symlink_to(own)
         else:
             link.mkdir()
