@@ -136,6 +136,7 @@ def _unchanged(
     given: GateOptions, a: GivenSide, b: GivenSide, judged: Mapping[str, Judged], calls: GitCalls
 ) -> str | None:
     """Why both sides are the same pipeline, in words; None where they are not, and where it is measured anyway."""
+    from pipeprof.profiles.git.tracked import tracked_files
     from pipeprof.profiles.history.unchanged import why_unchanged
 
     # A limit is about one side alone, whatever the other one is.
@@ -143,21 +144,8 @@ def _unchanged(
         return None
     assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked
     assert b.settings is not None  # noqa: S101
-    return why_unchanged(a.settings, b.settings, _other_files(a, b, calls))
-
-
-def _other_files(a: GivenSide, b: GivenSide, calls: GitCalls) -> list[str] | None:
-    """Files that git knows to differ between the sides; None where it does not know."""
-    from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.git.dirty import changed_since
-
-    if a.shown.ref is None:
-        return [] if b.shown.ref is None and _near(a).resolve().parent == _near(b).resolve().parent else None
-    try:
-        view = calls.find(_near(b))
-        return changed_since(calls, view, a.shown.ref, b.shown.ref) if view is not None else None
-    except ProfileError:
-        return None
+    ref = a.settings.at_ref or b.settings.at_ref
+    return why_unchanged(a.settings, b.settings, tracked_files(calls, Path(ref.work_tree)) if ref is not None else ())
 
 
 def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:

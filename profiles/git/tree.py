@@ -29,7 +29,7 @@ from pipeprof.profiles.git.repository import repository_at
 _LINK = "120000"
 SUBMODULE = "160000"
 """Modes of entries of a tree."""
-_CODE = frozenset({"__pycache__", ".venv", "venv", "pipeprof-out", ".git"})
+CODE_FOLDERS = frozenset({"__pycache__", ".venv", "venv", "pipeprof-out", ".git"})
 _CODE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".pth"})
 _LEVELS = 3
 """Folders above the work tree whose entries are linked."""
@@ -258,7 +258,7 @@ class _Writing:
         for name in filter(None, listed.decode(errors="surrogateescape").split("\0")):
             path = Path(name.rstrip("/"))
             link = into / path
-            if not _CODE.isdisjoint(path.parts) or path.suffix in _CODE_SUFFIXES or _has_link(into, path.parent):
+            if not CODE_FOLDERS.isdisjoint(path.parts) or path.suffix in _CODE_SUFFIXES or _has_link(into, path.parent):
                 continue
             if (
                 link.parent.is_dir()
@@ -274,7 +274,7 @@ class _Writing:
         else:
             link.mkdir()
             for entry in os.scandir(own):
-                if entry.name not in _CODE and Path(entry.name).suffix not in _CODE_SUFFIXES:
+                if entry.name not in CODE_FOLDERS and Path(entry.name).suffix not in _CODE_SUFFIXES:
                     self._link_data(link / entry.name, Path(entry.path), reason)
         self._tree.data_only[self._name(link)] = reason
 
@@ -303,7 +303,7 @@ def _holds_code(path: Path) -> bool:
         return True
     seen = 0
     for _, folders, files in os.walk(path):
-        folders[:] = [name for name in folders if name not in _CODE]
+        folders[:] = [name for name in folders if name not in CODE_FOLDERS]
         if any(Path(name).suffix in _CODE_SUFFIXES for name in files):
             return True
         seen += len(files) + len(folders)

@@ -294,6 +294,39 @@ def test_a_function_at_a_ref_reads_and_imports_the_files_of_the_ref(repository: 
     assert (document["a"]["elements_per_batch"], document["b"]["elements_per_batch"]) == (3, 5)
 
 
+CLOSED = """import time
+
+import tensorflow as tf
+
+
+def burn(ms):
+    def work(number):
+        end = time.perf_counter() + ms / 1000
+        while time.perf_counter() < end:
+            pass
+        return number
+
+    return lambda x: tf.numpy_function(work, [x], tf.int64)
+
+
+def base():
+    return tf.data.Dataset.range(100_000).map(burn(2))
+
+
+def slow():
+    return tf.data.Dataset.range(100_000).map(burn(2.5))
+"""
+
+
+def test_what_functions_close_over_is_measured(repository: Path) -> None:
+    (repository / "w.py").write_text(CLOSED)
+    same = run(repository, "gate", "w.py:base", "--against", "w.py:base", "--json")
+    assert (same.returncode, json.loads(same.stdout)["pairs"]) == (0, []), same.stderr
+    done = run(repository, "gate", "w.py:slow", "--against", "w.py:base", "--json")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert json.loads(done.stdout)["pairs"]
+
+
 INPUT = """import time
 
 import tensorflow as tf
