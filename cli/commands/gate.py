@@ -86,7 +86,8 @@ def gate(given: GateOptions) -> None:
                 raise UsageError(msg)
         # With a base, what is judged sets no budgets: with --baseline A is the target, and B a reference workload.
         judged = judged_of(_budgets_of(a), flags)
-        loaded = (a if given.baseline is not None else b).settings.loaded
+        target = (a if given.baseline is not None else b).settings
+        loaded = target.loaded if target is not None else None
         if loaded is not None:
             _check_stages(loaded, flags)
         others = other_budgets(_budgets_of(a), _budgets_of(b), flags) if given.against is not None else []

@@ -26,9 +26,7 @@ def _slower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(dirty, "is_dirty", lambda *_: None)
 
-    def measure(
-        _sides: Mapping[str, Any], result: Result, plan: live.SessionPlan, _progress: object, save: Any
-    ) -> None:
+    def measure(_sides: object, result: Result, plan: live.SessionPlan, _progress: object, save: Any) -> None:
         result.step = "none"
         result.pairs = pairs(1.5, count=15)
         result.metrics = plan.rows(result.pairs)
