@@ -24,11 +24,11 @@ _DOCUMENT_SUFFIXES = frozenset({"", ".md", ".rst", ".txt"})
 _MOST_NAMED = 3
 
 
-def why_unchanged(a: RunSettings, b: RunSettings, tracked: Collection[str]) -> str | None:
+def why_unchanged(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> str | None:
     """Why two sides are the same pipeline, in words; None where they are not, or may not be.
 
     Args:
-        tracked: What git tracks in the work tree, as paths from its root.
+        tracked: What git tracks in the work tree.
     """
     try:
         return _why(a, b, tracked)
@@ -36,7 +36,7 @@ def why_unchanged(a: RunSettings, b: RunSettings, tracked: Collection[str]) -> s
         return None
 
 
-def _why(a: RunSettings, b: RunSettings, tracked: Collection[str]) -> str | None:
+def _why(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> str | None:
     refs = [side.at_ref for side in (a, b) if side.at_ref is not None]
     if "script" in {a.target.kind, b.target.kind} or len({ref.work_tree for ref in refs}) > 1:
         return None
@@ -46,7 +46,8 @@ def _why(a: RunSettings, b: RunSettings, tracked: Collection[str]) -> str | None
         return None
     if not refs:
         return "both sides are the same target"
-    found = _Comparison(roots[0], roots[1], frozenset(_with_folders(tracked)) if len(refs) == 1 else None)
+    known = frozenset(path for file in tracked for path in (file, *file.parents)) if len(refs) == 1 else None
+    found = _Comparison(roots[0], roots[1], work_tree, known)
     differing = list(found.differing(PurePosixPath()))
     if not all(_is_document(name, roots) for name in differing):
         return None
@@ -74,7 +75,8 @@ class _Comparison:
 
     one: Path
     other: Path
-    tracked: frozenset[str] | None
+    work_tree: Path
+    tracked: frozenset[Path] | None
     linked: list[PurePosixPath] = field(default_factory=list)
 
     def differing(self, folder: PurePosixPath, *, nested: bool = False) -> Iterator[PurePosixPath]:
@@ -92,8 +94,9 @@ class _Comparison:
 
     def _is_left_out(self, path: PurePosixPath) -> bool:
         """Whether a path is an environment, or what Python and pipeprof keep, which git does not track."""
-        only_one = os.path.lexists(self.one / path) != os.path.lexists(self.other / path)
-        return only_one and self.tracked is not None and path.name in CODE_FOLDERS and str(path) not in self.tracked
+        if self.tracked is None or path.name not in CODE_FOLDERS or self.work_tree / path in self.tracked:
+            return False
+        return os.path.lexists(self.one / path) != os.path.lexists(self.other / path)
 
     def _same_link(self, one: Path, other: Path) -> bool:
         """Whether links lead to one place: that of what git does not track, or the same one within both folders."""
@@ -155,11 +158,6 @@ def _texts(loaded: LoadedSpec) -> Iterator[str]:
             todo += [*value.keys(), *value.values()]
         elif isinstance(value, list):
             todo += value
-
-
-def _with_folders(paths: Collection[str]) -> Iterator[str]:
-    for path in map(PurePosixPath, paths):
-        yield from map(str, (path, *path.parents))
 
 
 def _words(differing: list[PurePosixPath]) -> str:

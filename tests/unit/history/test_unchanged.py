@@ -47,7 +47,7 @@ def settings(root: Path, target: str, *, tree: Path | None = None) -> RunSetting
 
 def why(roots: tuple[Path, Path], target: str = "train.py:make", tracked: tuple[str, ...] = ()) -> str | None:
     tree, work = roots
-    return why_unchanged(settings(work, target, tree=tree), settings(work, target), tracked)
+    return why_unchanged(settings(work, target, tree=tree), settings(work, target), [work / name for name in tracked])
 
 
 def write(path: Path, text: str = "other") -> None:
