@@ -216,11 +216,14 @@ def _find_latest() -> Path:
     import os
 
     from pipeprof.cli.streams import say
+    from pipeprof.cli.targets.saved import own_profiles
     from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.document.store import FOLDER, latest_profile
+    from pipeprof.profiles.document.store import FOLDER
 
-    path = latest_profile()
-    if path is None:
+    own, others = own_profiles()
+    for theirs, why in others.items() if not own else ():
+        raise ProfileError(f"{why}; name it: pipeprof show {theirs}")
+    if not own:
         try:
             os.listdir(FOLDER)  # noqa: PTH208 - only whether that is possible
         except PermissionError:
@@ -228,8 +231,8 @@ def _find_latest() -> Path:
         except OSError:
             pass
         raise ProfileError(f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file")
-    say(f"pipeprof: showing {path}")
-    return path
+    say(f"pipeprof: showing {own[0]}")
+    return own[0]
 
 
 def _note_unknown(path: Path, saved: SavedProfile) -> None:

@@ -288,9 +288,10 @@ def _changes(result: Result) -> Iterator[Block]:
     if result.scan is not None:
         return
     for name, changes in (("b", result.changes), *((arm.name, arm.changes) for arm in result.further)):
-        if changes:
+        of_budgets = result.budgets if name == "b" else []
+        if changes or of_budgets:
             yield Heading("Changes", f"from A to {name.upper()}")
-            for change in changes:
+            for change in (*changes, *of_budgets):
                 yield Prose(with_places(result, [change]), hang=2)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,10 @@ def latest_run(
         Its file, and the profile; None where there is none.
     """
     from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.document.store import load_profile
+    from pipeprof.profiles.document.store import load_profile, slug
     from pipeprof.profiles.fix.earlier import is_run_of
 
-    for path in _saved(profile_name(parsed, loaded), cwd):
+    for path in own_profiles(f"{slug(profile_name(parsed, loaded))}-*.json", cwd)[0]:
         try:
             profile = load_profile(path)
         except (ProfileError, OSError):
@@ -64,18 +64,22 @@ def edited_since(profile: Profile, loaded: LoadedSpec | None) -> list[str]:
     return [path.name for path in files if not path.exists() or path.stat().st_mtime > began]
 
 
-def _saved(name: str, cwd: Path | None) -> Iterator[Path]:
+def own_profiles(pattern: str = "*.json", cwd: Path | None = None) -> tuple[list[Path], dict[Path, str]]:
+    """Saved profiles below the current folder, the latest first, and those that a checkout may hold, with a reason."""
     from pathlib import Path
 
-    from pipeprof.profiles.document.store import FOLDER, is_own_file, slug
+    from pipeprof.profiles.document.store import FOLDER, is_own_file
+    from pipeprof.profiles.git.tracked import came_with_checkout
 
     found = []
-    for path in ((cwd or Path()) / FOLDER).glob(f"{slug(name)}-*.json"):
+    for path in ((cwd or Path()) / FOLDER).glob(pattern):
         try:
             found.append((path.stat().st_mtime_ns, path.name, path))
         except OSError:
             continue
-    yield from (path for *_, path in sorted(found, reverse=True)[:MOST_READ] if is_own_file(path))
+    latest = [path for *_, path in sorted(found, reverse=True)[:MOST_READ] if is_own_file(path)]
+    others = came_with_checkout(latest)
+    return [path for path in latest if path not in others], others
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ def saved_change(
 
     from pipeprof.cli.options import whole
     from pipeprof.pipelines.errors import ProfileError, UsageError
-    from pipeprof.profiles.document.store import load_profile
+    from pipeprof.profiles.document.store import load_profile, slug
 
     number = whole("--change", given.change)
     if number is None:
@@ -138,9 +142,11 @@ def saved_change(
         found = latest_run(parsed, loaded, target)
         if found is None:
             what = "this file and these arguments" if target.kind == "script" else "these files"
+            others = own_profiles(f"{slug(profile_name(parsed, loaded))}-*.json")[1]
+            more = "".join(f"; {why}" for why in list(others.values())[:1])
             raise ProfileError(
                 f"--change {number}: pipeprof-out/ has no complete run of {target.text} with {what}: measure it "
-                f"with `pipeprof run`, or name its profile with --from"
+                f"with `pipeprof run`, or name its profile with --from{more}"
             )
         path, profile = found
     return SavedChange(profile, path, number, *_numbered(path, profile, number))

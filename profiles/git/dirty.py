@@ -27,21 +27,6 @@ def is_dirty(calls: GitCalls, near: Path) -> bool | None:
         return None
 
 
-def changed_since(calls: GitCalls, view: GitView, commit: str, other: str | None = None) -> list[str]:
-    """Files that git knows to differ between a commit and another one, or the work tree.
-
-    What git does not know is linked into the tree of a ref, so it is the same on both sides.
-
-    Raises:
-        ProfileError: git cannot say so.
-    """
-    if other is not None:
-        printed = calls.run(view, "diff-tree", "-r", "-z", "--no-renames", "--name-only", commit, other)
-    else:
-        printed = calls.run(view, "diff-index", "-z", "--no-renames", "--name-only", commit)
-    return [name for name in printed.decode(errors="surrogateescape").split("\0") if name]
-
-
 def _differs(calls: GitCalls, view: GitView, depth: int) -> bool:
     # git would look into submodules with the configuration that they have.
     printed = calls.run(

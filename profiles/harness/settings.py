@@ -16,7 +16,7 @@ from pipeprof.pipelines.steps.recorded_step import step_of
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
-from pipeprof.profiles.protocol.job import SERVICE, HostOf, IteratedAt, Job, StepJob, as_pairs
+from pipeprof.profiles.protocol.job import SERVICE, HostOf, IteratedAt, Job, RefPlace, StepJob, as_pairs
 from pipeprof.profiles.service.ask import listens
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class RunSettings:
         host: The one of several hosts whose part is measured.
         labels: By name, for the profile.
         interpreter: The Python of another environment that runs the worker; None for this one.
+        at_ref: Where a target at a git ref runs; None for one of the work tree.
     """
 
     target: ParsedTarget
@@ -108,6 +109,7 @@ class RunSettings:
     host: HostOf | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     interpreter: Interpreter | None = None
+    at_ref: RefPlace | None = None
 
     @property
     def lock_patience(self) -> float:
@@ -254,6 +256,7 @@ def job_of(
         made=list(settings.made),
         host=settings.host,
         interpreter=settings.interpreter,
+        at_ref=settings.at_ref,
     )
 
 

@@ -121,7 +121,7 @@ def headline(result: Result) -> tuple[str, str, str]:
 
 
 def _unchanged(result: Result) -> tuple[str, str, str]:
-    return "Passed:", f" nothing was measured, since {result.unchanged}, with the same data and versions", "green"
+    return "Passed:", f" nothing was measured, since {result.unchanged}", "green"
 
 
 def _searched(result: Result, found: Bisect) -> tuple[str, str, str]:

@@ -39,6 +39,21 @@ class HostOf:
 
 
 @dataclass(frozen=True)
+class RefPlace:
+    """Where the process of a target at a git ref runs.
+
+    Attributes:
+        folder: Its current folder: in the tree, the place of the command's current folder.
+        tree: Root of the ref's tree.
+        work_tree: Root of the work tree that it stands for.
+    """
+
+    folder: str
+    tree: str
+    work_tree: str
+
+
+@dataclass(frozen=True)
 class CoreShares:
     """Cores that processes may use at most, parts of one among them; None for all that there are.
 
@@ -82,6 +97,7 @@ class Job:
         main: The script's dataset that turns are about; None where a run has to find it.
         host: The host whose part is measured; None for all of the data.
         interpreter: The Python of another environment that runs the worker; None for this one.
+        at_ref: Where a target at a git ref runs; None for one of the work tree.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -118,6 +134,7 @@ class Job:
     main: IteratedAt | None = None
     host: HostOf | None = None
     interpreter: Interpreter | None = None
+    at_ref: RefPlace | None = None
 
     def in_epochs(self) -> Job:
         """The same in one process, whose epochs take turns."""

@@ -133,6 +133,35 @@ def test_three_dots_name_the_commit_that_both_have(repository):
         at("nowhere...")
 
 
+@pytest.mark.parametrize(
+    ("here", "reads"),
+    [
+        (".", {"code.py": "VALUE = 1", "specs/a.yaml": "one"}),
+        ("specs", {"../code.py": "VALUE = 1", "a.yaml": "one", "photos/1.jpg": "data"}),
+        ("specs/photos", {"../../code.py": "VALUE = 1", "../a.yaml": "one", "1.jpg": "data"}),
+        ("new", {"../code.py": "VALUE = 1"}),
+        ("..", {"work/code.py": "VALUE = 1", "beside.txt": "beside"}),
+    ],
+)
+def test_the_current_folder_has_its_place_in_the_tree(here, reads, repository, calls, monkeypatch):
+    (repository / "code.py").write_text("VALUE = 3")
+    (repository.parent / "beside.txt").write_text("beside")
+    (repository / "new").mkdir()
+    (repository / "new" / "b.yaml").write_text("new")
+    git(repository, "add", "new")
+    monkeypatch.chdir(repository / here)
+    tree = check_out(calls, "HEAD", repository, calls.folder / "a")
+    place = tree.current_folder()
+    assert {name: (place.resolve() / name).read_text() for name in reads} == reads
+    assert not (place / "b.yaml").exists()
+    assert (repository / "specs" / "photos" / "1.jpg").read_text() == "data"
+
+
+def test_a_current_folder_elsewhere_stays(repository, calls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path / "home")
+    assert check_out(calls, "HEAD", repository, calls.folder / "a").current_folder() == tmp_path / "home"
+
+
 def commit_named(name, repository):
     # Each command looks at the repository anew.
     with git_calls() as calls:

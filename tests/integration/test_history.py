@@ -17,14 +17,10 @@ from integration.test_gate import GATE, SPEC
 from unit.history.gates import entry
 
 from pipeprof.cli.main import invoke
-from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.git.calls import git_calls
 from pipeprof.profiles.git.refs import first_commit
-from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.history.entry import encode_line
 from pipeprof.profiles.history.notes import REF, append_note, read_notes
-from pipeprof.profiles.history.unchanged import FILES, GRAPHS, why_unchanged
-from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob
 
 FOLDER = str(Path(__file__).parents[2] / "benchmarks" / "history")
 
@@ -120,57 +116,6 @@ def test_a_history_of_another_repository_is_refused(
     assert recorded.git(repository, "status", "--porcelain") == ""
 
 
-MADE = """{head}
-import tensorflow as tf
-{middle}
-
-def make():
-    dataset = tf.data.Dataset.range(100).map({function}, num_parallel_calls=2).batch(8)
-    options = tf.data.Options()
-    options.threading.private_threadpool_size = {threads}
-    return dataset.with_options(options)
-"""
-GRAPH_OF = {"head": "", "middle": "", "function": "lambda x: x * 2", "threads": 3}
-OF_PYTHON = {**GRAPH_OF, "function": "lambda x: tf.py_function(lambda y: y * 2, [x], tf.int64)"}
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "others", "why"),
-    [
-        (GRAPH_OF, {**GRAPH_OF, "head": "# a remark", "middle": "\n\nUNUSED = 1\n"}, None, GRAPHS),
-        (GRAPH_OF, {**GRAPH_OF, "function": "lambda x: x * 3"}, [], None),
-        (GRAPH_OF, {**GRAPH_OF, "threads": 4}, [], None),
-        (OF_PYTHON, OF_PYTHON, [], f"{GRAPHS}; {FILES}"),
-        (OF_PYTHON, {**OF_PYTHON, "head": "# a remark"}, [], None),
-        (OF_PYTHON, OF_PYTHON, ["table.csv"], None),
-    ],
-)
-def test_graphs_say_whether_functions_are_the_same(
-    one: dict[str, object],
-    other: dict[str, object],
-    others: list[str] | None,
-    why: str | None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from pipeprof.profiles.worker.source import graph_of_source
-
-    monkeypatch.setattr(sys, "argv", list(sys.argv))
-    sides = []
-    for number, text in enumerate((one, other)):
-        # In this one process two modules of one name would be one module.
-        path = tmp_path / str(number) / "train.py"
-        path.parent.mkdir()
-        path.write_text(MADE.format(**text))
-        sides.append(RunSettings(parse_target(f"{path}:make")))
-
-    def ask(job: GraphJob) -> GraphAnswer:
-        sys.modules.pop("train", None)
-        return graph_of_source._answer(job, None)
-
-    assert why_unchanged(sides[0], sides[1], others, ask) == why
-
-
 def test_a_gate_with_a_history_measures_the_reference_workload(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(SPEC)
     (tmp_path / "b.yaml").write_text(SPEC.replace("y: 2", "y: 3"))
@@ -209,7 +154,6 @@ def test_a_search_names_the_commit_and_its_stage(
     assert (found["found"], found["stage"], found["commits"]) == (hashes[8], "decode", 12)
     ways = {step["commit"]: step["how"] for step in found["steps"]}
     assert ways[hashes[6]] == "skipped"
-    assert "unchanged" in ways.values()
     assert all(hashes[6] not in pair for pair in seen)
     assert recorded.state(tmp_path / "work") == before
 
