@@ -6,6 +6,7 @@ import fnmatch
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -27,8 +28,8 @@ from pipeprof.pipelines.spec.paths import has_scheme, is_glob, resolve_pattern
 MAX_LISTED = 50_000
 """Files beyond which a glob is not counted: a check is to stay quick."""
 _SYNTHESISED = "data:"
-_DAMAGE = (ValueError, SyntaxError, KeyError, TypeError, RecursionError, struct.error)
-"""Exceptions of damaged headers."""
+_DAMAGE = (ValueError, SyntaxError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zlib.error)
+"""Exceptions of damaged headers and archives."""
 _NUMPY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
 
 
