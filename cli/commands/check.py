@@ -122,13 +122,15 @@ def check(
     if printed and redact:
         raise UsageError(f"{printed} as it is, and --redact takes parts out of reports: give one of them")
     changes = Changes(sets or [], overlays or [], env)
-    found = find_targets(targets)
+    found, skipped = find_targets(targets)
     if found != targets or len(found) > 1:
         if printed or outputs.files or kind not in ("text", "github"):
             raise UsageError(f"{len(found)} targets are checked as text or with --format github; name one for the rest")
         asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python, number)
-        raise typer.Exit(_check_all(found, asked))
+        raise typer.Exit(_check_all(found, asked, skipped))
     (target,) = found
+    if skipped:
+        streams.say(f"pipeprof: note: {_skipped(skipped)} below {target}: a spec has version: 1 and a source")
     if list_functions(target, plain=kind == "text"):
         return
     parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=python or show)
@@ -190,7 +192,11 @@ class _Asked:
     hosts: int | None
 
 
-def _check_all(targets: Sequence[str], asked: _Asked) -> int:
+def _skipped(count: int) -> str:
+    return f"{count} YAML file{' is no spec' if count == 1 else 's are no specs'}"
+
+
+def _check_all(targets: Sequence[str], asked: _Asked, skipped: int) -> int:
     """Check several targets, and return the worst exit code."""
     from pipeprof.cli.streams import write_stdout
 
@@ -198,7 +204,8 @@ def _check_all(targets: Sequence[str], asked: _Asked) -> int:
     wrong = codes.count(USAGE) + codes.count(FAILED)
     if asked.outputs.stdout in (None, "text"):
         ends = f"{wrong} with errors" if wrong else "no errors"
-        write_stdout(f"Checked {_counted(len(codes), 'target')}: {ends}.\n")
+        more = f"; {_skipped(skipped)}" if skipped else ""
+        write_stdout(f"Checked {_counted(len(codes), 'target')}: {ends}{more}.\n")
     return max(codes, key=_SEVERITY.index)
 
 
