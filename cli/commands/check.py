@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -129,8 +130,7 @@ def check(
         asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python, number)
         raise typer.Exit(_check_all(found, asked, skipped))
     (target,) = found
-    if skipped:
-        streams.say(f"pipeprof: note: {_skipped(skipped)} below {target}: a spec has version: 1 and a source")
+    _note_skipped(skipped, target)
     if list_functions(target, plain=kind == "text"):
         return
     parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=python or show)
@@ -157,7 +157,7 @@ def check(
     _write(
         outputs,
         color,
-        lambda style, hide: _as_text(target, loaded, advice, style, hide, asked=limit is not None),
+        lambda style, hide: _as_text(target, args or [], loaded, advice, style, hide, asked=limit is not None),
         lambda: _document(target, parsed.kind, changes, machine, **read),
     )
     if exit_code:
@@ -190,6 +190,13 @@ class _Asked:
     color: str
     no_python: bool
     hosts: int | None
+
+
+def _note_skipped(count: int, folder: str) -> None:
+    from pipeprof.cli.streams import say
+
+    if count:
+        say(f"pipeprof: note: {_skipped(count)} below {folder}: a spec has version: 1 and a source")
 
 
 def _skipped(count: int) -> str:
@@ -535,12 +542,20 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
 
 
 def _as_text(
-    text: str, loaded: LoadedSpec | None, advice: StaticAdvice, style: Style, hide: Hide, *, asked: bool
+    text: str,
+    arguments: Sequence[str],
+    loaded: LoadedSpec | None,
+    advice: StaticAdvice,
+    style: Style,
+    hide: Hide,
+    *,
+    asked: bool,
 ) -> str:
     from pipeprof.cli.pages.check import describe_check
     from pipeprof.cli.text.blocks import with_texts
     from pipeprof.cli.text.paint import paint
 
+    words = ["pipeprof", "run", text, *(word for one in arguments for word in ("--arg", one))]
     blocks = describe_check(
         text,
         _stages(loaded) if loaded is not None else advice.stages or (),
@@ -551,6 +566,7 @@ def _as_text(
         findings=advice.findings,
         warnings=advice.messages,
         sharding=advice.sharding,
+        run=shlex.join(words) if loaded is None else None,
     )
     # Before lines are broken and coloured, which takes texts apart.
     return paint((with_texts(block, hide) for block in blocks), style)
@@ -559,7 +575,8 @@ def _as_text(
 def _unknown(text: str, *, asked: bool, called: bool) -> list[tuple[str, str]]:
     """Facts about a function: its stages are unknown before it is called, and so is its memory."""
     memory = ("memory", f"only predicted for specs: write one with `pipeprof init --from {text}`")
-    return [*([] if called else [("stages", "known after a run")]), *([memory] if asked else [])]
+    looked = ("rules", "only those that the source shows: stages, times and memory are known after a run")
+    return [*([] if called else [looked]), *([memory] if asked else [])]
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:
