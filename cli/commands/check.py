@@ -157,7 +157,9 @@ def check(
     _write(
         outputs,
         color,
-        lambda style, hide: _as_text(target, args or [], loaded, advice, style, hide, asked=limit is not None),
+        lambda style, hide: _as_text(
+            target, loaded, advice, style, hide, arguments=args or [], asked=limit is not None
+        ),
         lambda: _document(target, parsed.kind, changes, machine, **read),
     )
     if exit_code:
@@ -543,12 +545,12 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
 
 def _as_text(
     text: str,
-    arguments: Sequence[str],
     loaded: LoadedSpec | None,
     advice: StaticAdvice,
     style: Style,
     hide: Hide,
     *,
+    arguments: Sequence[str],
     asked: bool,
 ) -> str:
     from pipeprof.cli.pages.check import describe_check

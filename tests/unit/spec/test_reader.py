@@ -100,7 +100,7 @@ def test_merges() -> None:
         ("{a: 1} b", [("syntax", 1, 8)]),
         ("", [("empty", 1, 1)]),
         ("# only this\n", [("empty", 1, 1)]),
-        ("---\n...\n", [("empty", 2, 1)]),
+        ("---\n...\n", [("empty", 1, 1)]),
         ("~", [("empty", 1, 1)]),
         ("a: 1\na: 2\nb: !!int c\n", [("duplicate-key", 2, 1), ("tag", 3, 4)]),
         ("a: 1\na: 2\nb: [\n", [("duplicate-key", 2, 1), ("syntax", 3, 4)]),
