@@ -15,12 +15,14 @@ from typing import Any
 
 from pipeprof.cli.options import COLORS, byte_size, choice, duration, whole
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.regular_files import read_regular
 from pipeprof.pipelines.suggest import did_you_mean, suggest
 from pipeprof.profiles.git.repository import repository_root
 
 OptionsOf = Callable[[str], Mapping[str, Any]]
 """The options of a command by its name, as `defaults` has them; of an empty name, the names of all commands."""
 FILE = "pyproject.toml"
+_MOST_BYTES = 1 << 24
 PREFIX = "PIPEPROF_"
 _OF_A_FILE = frozenset(
     {
@@ -150,11 +152,11 @@ def find_file(folder: Path) -> Path | None:
     for place in (folder, *(folder.parents if root is not None else ())):
         path = place / FILE
         try:
-            text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+            text = read_regular(path, _MOST_BYTES)
         except OSError:
-            text = ""
+            text = b""
         # Reading all of TOML takes longer, and most files are about other tools.
-        if "pipeprof" in text and _table(path):
+        if b"pipeprof" in text and _table(path):
             return path
         if place == root:
             break
@@ -173,9 +175,11 @@ def _table(path: Path) -> Mapping[str, Any]:
     except ModuleNotFoundError:  # Python 3.10
         import tomli as tomllib  # type: ignore[no-redef,import-not-found,unused-ignore]
     try:
-        whole = tomllib.loads(path.read_text(encoding="utf-8"))
+        whole = tomllib.loads(read_regular(path, _MOST_BYTES).decode())
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path} cannot be read: it is nested too deeply") from None
     table = whole.get("tool", {}).get("pipeprof", {}) if isinstance(whole.get("tool", {}), dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"{path}: [tool.pipeprof] is not a table")

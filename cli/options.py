@@ -659,11 +659,13 @@ def step(text: str | None) -> ParsedStep | None:
     kind, colon, value = (text or "none").partition(":")
     written = [known.name for known in registry.written_kinds()]
     if kind != "none" and not (colon and kind in written):
-        from pipeprof.pipelines.suggest import suggest
+        from pipeprof.pipelines.suggest import suggest, suggest_value
 
         begun = [name for name in written if len(kind) > 1 and name.startswith(kind)]
         meant = begun[0] if len(begun) == 1 else suggest(kind, written)
         other = f" — did you mean {meant}:{value or '…'}?" if meant else ""
+        if re.fullmatch(r"\d[\d.]*\s*[a-z]*", kind):
+            other = f" — did you mean simulate:{suggest_value(kind, 'duration') or kind}?"
         raise UsageError(f"--step: got {text!r}, expected {registry.words()}{other}")
     return _parse("--step", text, parse_step)
 

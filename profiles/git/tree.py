@@ -269,6 +269,9 @@ class _Writing:
 
     def _link_data(self, link: Path, own: Path, reason: str) -> None:
         """Link a file or folder that is not of the ref, without the code in it."""
+        if own == self._calls.folder.resolve():
+            # The temporary folder may lie in the work tree, and the tree in it is being written.
+            return
         if own.is_symlink() or not own.is_dir() or not (own in self._way or _holds_code(own)):
             link.symlink_to(own)
         else:

@@ -258,11 +258,17 @@ def test_each_line_that_puts_an_array_into_a_graph_is_a_finding(pipeprof: Pipepr
     assert sorted(places) == [("input.py", 5, "TABLE"), ("looking.py", 4, "tables.WIDE")]
 
 
+def test_of_a_function_it_says_what_looks_at_the_rest(pipeprof: Pipeprof, tmp_path: Path) -> None:
+    (tmp_path / "a b.py").write_text("import tensorflow as tf\n\ndef make(n):\n    return tf.data.Dataset.range(n)\n")
+    result = pipeprof("check", "a b.py:make", "--arg", "n=3")
+    assert result.code == 0
+    assert "pipeprof run 'a b.py:make' --arg n=3" in result.out
+
+
 def test_a_function_has_no_findings_yet(pipeprof: Pipeprof, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("def make(): ...\n")
     result = pipeprof("check", "train.py:make", "--fail-on", "warning")
     assert result.code == 0
-    assert "rules" not in result.out
     assert json.loads(pipeprof("check", "train.py:make", "--json").out)["findings"] is None
 
 

@@ -34,6 +34,13 @@ def given(table: str, command: str = "gate", *arguments: str) -> tuple[dict[str,
     return config.defaults(command, main._options_of(command), main._options_of, arguments)
 
 
+def test_a_file_without_end_is_named(pipeprof: Pipeprof) -> None:
+    Path("pyproject.toml").write_text(f"[tool.pipeprof]\nx = {'[' * 100_000}{']' * 100_000}\n")
+    done = pipeprof("check", "a.yaml")
+    assert done.code == 2
+    assert "pyproject.toml cannot be read: it is nested too deeply" in done.err
+
+
 def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
     found, note = given(
         '[tool.pipeprof]\nstep = "simulate:12ms"\nmax-time = 300\nbudget = 40\nquiet = true\n'

@@ -122,6 +122,10 @@ def test_part_of_a_name_is_enough_for_a_suggestion(pipeprof: Pipeprof) -> None:
     assert f"did you mean {name}?" in pipeprof("explain", part).err
 
 
+def test_a_part_of_several_names_names_them(pipeprof: Pipeprof) -> None:
+    assert "did you mean serial-map-cpu or serial-map-latency?" in pipeprof("explain", "serial").err
+
+
 def test_wrong_options(pipeprof: Pipeprof) -> None:
     for arguments in (["rules", "--format", "html"], ["rules", "--color", "x"], ["explain", "--json"]):
         assert pipeprof(*arguments).code == 2
