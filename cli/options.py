@@ -114,8 +114,8 @@ Verbose = Annotated[
     bool, flag("-v", "--verbose", "Print the complete report, and the phases with their times on stderr.")
 ]
 SECTION_NAMES = (
-    "verdict", "errors", "findings", "steps", "gaps", "pipeline", "time", "memory", "ledger", "warnings", "output",
-    "conditions",
+    "verdict", "errors", "steps", "gaps", "pipeline", "time", "memory", "ledger", "conditions", "warnings", "output",
+    "findings",
 )  # fmt: skip
 """Names of the sections of the complete report, in their order."""
 Section = Annotated[
@@ -265,7 +265,7 @@ class RunOptions(SharedOptions):
         Text, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
     budget: Annotated[
-        Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 60; 150 with --rerun]")
+        Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 30; 150 with --rerun]")
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False

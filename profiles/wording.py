@@ -291,8 +291,10 @@ AT_LEAST = "at_least"
 
 
 def bound_word(measured: Mapping[str, object]) -> str:
-    """Whether a pipeline without a stage is so much faster at most, or at least."""
-    return "at least" if measured.get(AT_LEAST) else "at most"
+    """Whether a pipeline without a stage is so much faster at most, or at least; empty for as fast as can be."""
+    if measured.get("at_limit"):
+        return ""
+    return "at least " if measured.get(AT_LEAST) else "at most "
 
 
 def of_interval(ms: float, interval: float) -> str:

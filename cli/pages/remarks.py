@@ -136,7 +136,7 @@ def _proof(finding: Finding) -> tuple[Level, str]:
         return "warning", f"Proven: {measured}" if measured else "Proven by measuring"
     if finding.status == "ceiling":
         word = bound_word(finding.measured or {})
-        return "note", f"Suspicion with a measured upper bound: {word} {measured}" if measured else "Suspicion"
+        return "note", f"Suspicion with a measured upper bound: {word}{measured}" if measured else "Suspicion"
     if finding.family == "correctness":
         return "warning", "Certain from the pipeline as it is written; not measured"
     return "note", "Suspicion: the change was not measured"

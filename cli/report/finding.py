@@ -153,7 +153,7 @@ def describe_finding(
 
 def _measured(finding: Finding) -> Iterator[Block]:
     if finding.measured:
-        most = f"without the stage {bound_word(finding.measured)} " if finding.status == "ceiling" else ""
+        most = f"without the stage {bound_word(finding.measured)}" if finding.status == "ceiling" else ""
         yield from _labelled("Measured", f"{most}{describe_measured(finding.measured)}")
         if finding.measured.get("conclusion"):
             yield from _labelled("Machine", str(finding.measured["conclusion"]))
@@ -185,11 +185,12 @@ def _labelled(label: str, text: str) -> Iterator[Block]:
 def _code(label: str, text: str | None) -> Iterator[Block]:
     """Code as it is, one statement a line."""
     if text is not None and text.startswith("--- "):
-        yield Code(text.rstrip("\n"), indent=_INDENT, label="Diff", is_diff=True)
+        yield from _labelled("Diff", "")
+        yield Code(text.rstrip("\n"), indent=0)
         return
     lines = [line for line in _STATEMENTS.sub("\n", text or "").splitlines() if line.strip()]
     if lines:
-        yield Code("\n".join(lines), indent=_INDENT, label=label, wrap=True, python=label == "Python")
+        yield Code("\n".join(lines), indent=_INDENT, label=label)
 
 
 def _predicted(predicted: Predicted, *, step: bool, bounded: bool) -> str:

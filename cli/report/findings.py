@@ -28,7 +28,6 @@ from pipeprof.profiles.wording import (
     LEFT,
     NOT_REPRODUCIBLE,
     bound_word,
-    free_pipeline_text,
     percent,
     place_of,
     ratio_text,
@@ -71,8 +70,8 @@ MOST_BOUNDS = 2
 """Upper bounds without a finding that are named in the default report."""
 MOST_UNTRIED = 2
 """Changes that were not tried, of one reason, that are named in the default report."""
-MOST_REJECTED = 2
-"""Rejected changes that are named in the default report."""
+MOST_TRIED = 3
+"""Changes that were tried without a gain, or without an answer, that are named in the default report."""
 NEEDS_BUDGET = "--budget"
 _OUT_OF_BUDGET = "was used up"
 """In the reason why a change was not tried."""
@@ -106,6 +105,7 @@ def build_findings(profile: Profile, *, complete: bool = False) -> Iterator[Bloc
 def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block]:
     """Build the line on edits that no rule proposed and that did not help."""
     if profile.verification is None:
+        yield from _tried("No gain", _rejected(profile) if not complete else ())
         return
     yield from _build_bounds(profile.verification.bounds, alone=not profile.findings, complete=complete)
     groups: Sequence[NotTried] = profile.verification.not_tried
@@ -118,9 +118,27 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     if tried and complete:
         yield Prose(f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried:")
         yield Items(tried)
-    elif tried and not profile.findings:
-        more = f"; {_changes(len(tried) - MOST_REJECTED, more=True)}: pipeprof show -v" if tried[MOST_REJECTED:] else ""
-        yield Prose(f"Tried: {'; '.join(tried[:MOST_REJECTED])}{more}", hang=2, style="dim", spare=7)
+    elif not complete:
+        yield from _tried("No gain", [*_rejected(profile), *map(_without_numbers, profile.verification.without_gain)])
+        yield from _tried("Undecided", profile.verification.undecided)
+
+
+def _rejected(profile: Profile) -> list[str]:
+    """The findings that are not recommended, in words."""
+    rejected = [one for one in profile.findings or () if one.status == "rejected"]
+    return [_without_numbers(f"{one.title}: {one.reason}" if one.reason else one.title) for one in rejected]
+
+
+def _without_numbers(text: str) -> str:
+    """A change with why it is none, which goes without saying where it was not faster."""
+    return text.partition(": no gain")[0]
+
+
+def _tried(label: str, texts: Sequence[str]) -> Iterator[Block]:
+    """Name on one line what was tried."""
+    if texts:
+        more = f"; {_changes(len(texts) - MOST_TRIED, more=True)}: pipeprof show -v" if texts[MOST_TRIED:] else ""
+        yield Prose(f"{label}: {'; '.join(texts[:MOST_TRIED])}{more}", hang=2, style="dim", spare=6)
 
 
 def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
@@ -167,7 +185,7 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
         if advice:
             yield Prose(advice[0], indent=4 if said else 2, hang=2, spare=0 if alone or advice[1:] else _AFTER_TABLES)
         if advice[1:]:
-            yield Code("\n".join(advice[1:]), indent=4, wrap=True, python=True, spare=0 if alone else 9)
+            yield Code("\n".join(advice[1:]), indent=4, spare=0 if alone else 9)
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
@@ -224,7 +242,6 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
                 "Worth a try", f"{_BOUNDED}: {_RERUN if can_run_again(profile) else _RUN_FUNCTION} measures it"
             )
             yield from _tables(profile, bounded)
-    yield from _rejected([finding for finding in findings if finding.status == "rejected"])
 
 
 def _others_than_caches(done: Verification | None) -> str:
@@ -296,18 +313,6 @@ def _without_columns(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> 
         if gain := "  ".join(filter(None, (gain, effect))):
             yield Prose(gain, indent=_DETAIL_INDENT, hang=2)
         yield from _details(profile, finding, first=not row)
-
-
-def _rejected(findings: Sequence[Finding]) -> Iterator[Block]:
-    """Build one line on what was tried and is not recommended."""
-    if not findings:
-        return
-    if len(findings) > MOST_REJECTED:
-        text = f"{len(findings)} further changes were tried and do not help: pipeprof show -v"
-        yield Prose(text, style="dim", spare=7)
-        return
-    titles = "; ".join(f"{finding.title}{f' ({finding.reason})' if finding.reason else ''}" for finding in findings)
-    yield Prose(f"Tried, not recommended: {titles}", hang=2, style="dim", spare=7)
 
 
 def effect_on_data(
@@ -397,7 +402,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
 def _lines_to_write(finding: Finding, number: int | None, *, is_next: bool) -> Block:
     """Build the code of a finding: a full screen says where a proven one has its lines, and keeps those of the next."""
     spare = 0 if is_next else 10 if finding.status in PROVEN else 9
-    code = Code(str(finding.python), indent=_DETAIL_INDENT, wrap=True, python=True, spare=spare)
+    code = Code(str(finding.python), indent=_DETAIL_INDENT, spare=spare)
     if is_next or finding.status != "kept" or number is None:
         return code
     where = _line(f"its lines: pipeprof show --finding {number}", 0, style="dim")
@@ -551,7 +556,8 @@ def describe_gain(finding: Finding, *, short: bool = False, bounded: bool = Fals
         text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
         if finding.status == "ceiling":
             # More than the change can bring, where what is left costs next to nothing: not what the change gains.
-            return f"{'without it ' if finding.measured.get(AT_LEAST) else ''}{bound_word(finding.measured)} {text}"
+            word = bound_word(finding.measured)
+            return f"{'' if word.startswith('at most') else 'without it '}{word}{text}"
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {ratio_text(predicted.speedup)}"
@@ -605,9 +611,13 @@ def describe_measured(measured: dict[str, Any]) -> str:
         '2.00× in the training itself (1.90–2.10)'
         >>> describe_measured({"speedup": 2.0, "low": 1.9, "high": 2.1, "pairs": [2.0] * 4, "mode": "epochs"})
         '2.00× (1.90–2.10, 4 pairs of epochs)'
+        >>> describe_measured({"speedup": 2.6, "at_limit": "as fast as the step allows"})
+        'as fast as the step allows'
     """
     parts = []
-    if measured.get("speedup") is not None:
+    if measured.get("at_limit") and measured.get("speedup") is not None:
+        parts.append(str(measured["at_limit"]))
+    elif measured.get("speedup") is not None:
         text = f"{ratio_text(measured['speedup'])}{' in the training itself' if measured.get('in_training') else ''}"
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
         kind = _PAIRS_OF.get(measured.get("mode", "")) if pairs and len(pairs) > 1 else None
@@ -631,8 +641,9 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     if profile.verdict is not None and profile.verdict.disturbed:
         yield Heading("Nothing found", "the run was disturbed: measure again")
     elif share is not None and share < HEADSPACE_FROM:
-        if not (profile.verdict and profile.verdict.headline):  # Else the verdict says so.
-            yield Heading("Nothing to change", free_pipeline_text(share))
+        if profile.verdict is None or not any(one.label == "memory" for one in profile.verdict.details):
+            # The verdict says why.
+            yield Heading("Nothing to change")
     elif done is not None and not _is_decided(done):
         yield Heading("Not finished", _why_not_finished(done))
     elif share is not None and profile.steps.dispatch is None:

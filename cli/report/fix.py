@@ -7,8 +7,10 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
-from pipeprof.cli.command_line import rerun
+from pipeprof.cli.command_line import parse_command, rerun
+from pipeprof.cli.options import FixOptions
 from pipeprof.cli.report.findings import describe_measured, effect_on_data
 from pipeprof.cli.text.blocks import (
     Alternatives,
@@ -26,6 +28,7 @@ from pipeprof.cli.text.blocks import (
 from pipeprof.cli.text.units import describe_delta, seconds
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.edits.plan import apply_call, data_of
+from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.findings import Converted, Fix, FixStep, LeftOut, edits_in
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
@@ -348,12 +351,12 @@ def _changes(fix: Fix) -> Iterator[Block]:
     """Changes of the best pipeline: a diff, else equivalent Python."""
     if not fix.edits:
         return
-    if fix.diff and not fix.diff_applies_plan:
+    if fix.diff:
         yield Heading("Changes", "in the spec with everything in one file" if fix.in_one_file else "")
-        yield Code(fix.diff.rstrip("\n"), indent=2, is_diff=True)
+        yield Code(fix.diff.rstrip("\n"), indent=0)
     elif fix.python:
         yield Heading("Changes", "in the graph; as Python they would be")
-        yield Code("\n".join(fix.python), indent=2, wrap=True, python=True)
+        yield Code("\n".join(fix.python))
     for name, value in fix.environment.items():
         yield Command("start with", assignment(name, value), indent=2, width=12)
 
@@ -392,17 +395,36 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
 
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
-    if fix.text is None:
+    given = _given(profile)
+    shown, written = f"pipeprof show {saved or 'PROFILE'} --out", list(given.out or ()) if given is not None else []
+    patch = next((name for name in written if name.endswith((".patch", ".diff"))), None)
+    if profile.target.kind == "script":
+        yield from _next_of_script(profile, "fast.plan.json", saved)
+    elif fix.diff is not None and not fix.in_one_file and (patch is not None or fix.text is None):
+        label = "Next"
+        if patch is None:
+            patch = "fast.patch"
+            yield Command(label, f"{shown} {patch}", width=_KEY, note="writes the diff")
+            label = "then"
+        yield Command(label, f"git apply {shlex.quote(patch)}", width=_KEY, note="makes the changes in your file")
+    elif fix.text is None:
         name = "fast.plan.json"
-        if profile.target.kind == "script":
-            yield from _next_of_script(profile, name, saved)
-            return
-        yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
+        yield Command("Next", f"{shown} {name}", width=_KEY, note="writes the plan")
         call = apply_call("dataset", name, data_of([edits_in(step) for step in fix.edits]))
         yield Command("then", f"dataset = {call}", width=_KEY, note="in your script")
-    elif profile.target.kind == "spec" and (fix.in_one_file or "--write" not in profile.command):
+    elif given is not None and given.change is not None and not (given.write or fix.in_one_file):
+        # Nothing is measured for it.
+        yield Command("Next", rerun(profile, command="fix", write=True) or "", width=_KEY, note="edits the spec")
+    elif fix.in_one_file or "--write" not in profile.command:
         # Paths in a spec are relative to its folder.
         spec = Path(profile.target.text)
-        command = f"pipeprof show {saved or 'PROFILE'} --out {shlex.quote(str(spec.with_suffix('.fast.yaml')))}"
         what = "writes the whole spec, in one file" if fix.in_one_file else "writes the changed spec"
-        yield Command("Next", command, width=_KEY, note=what)
+        yield Command("Next", f"{shown} {shlex.quote(str(spec.with_suffix('.fast.yaml')))}", width=_KEY, note=what)
+
+
+def _given(profile: Profile) -> FixOptions | None:
+    """The options of the search; None where its command line is not known."""
+    try:
+        return cast("FixOptions", parse_command("fix", profile.command[2:]))
+    except UsageError:
+        return None

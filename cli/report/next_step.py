@@ -34,7 +34,7 @@ _WRITES = frozenset({"would-overwrite", "write-before-steps"})
 _CONVERT = "--convert-to"
 """In the advice that keeps what a stage gives in files."""
 _MISSING = re.compile(r"\bModuleNotFoundError: No module named '([\w.]+)'")
-_ENDED_EARLY = ("hung-up", "interrupted", "terminated", "max-time")
+_ENDED_BY_USER = ("hung-up", "interrupted", "terminated")
 
 
 class NextCommand(NamedTuple):
@@ -58,7 +58,7 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
     Returns:
         ``None`` where no command answers an open question, as after a healthy run.
     """
-    if profile.errors:
+    if profile.errors and profile.errors[0].code not in _ENDED_BY_USER:
         return _after_failure(profile, profile.errors[0], saved)
     if not profile.complete:
         return _command(rerun(profile), "measure again: this run did not end")
@@ -297,8 +297,8 @@ def _holds_buffers(profile: Profile) -> bool:
 
 
 def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> NextCommand | None:
-    if problem.code in _ENDED_EARLY:
-        return _measure_shorter(profile, problem)
+    if problem.code == "max-time":
+        return _measure_shorter(profile)
     if problem.code in {"empty", "never-iterated"}:
         return None
     if problem.code == "hung":
@@ -326,14 +326,14 @@ def _install_missing(profile: Profile, problem: Problem) -> NextCommand | None:
     return _command(rerun(profile), purpose)
 
 
-def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:
-    """Measure as long as this run got, or with more time where no step was measured."""
+def _measure_shorter(profile: Profile) -> NextCommand | None:
+    """Measure for half of the time that this run got, or with more time where no step was measured."""
     steps = profile.steps
     if steps is not None:
-        length = steps.seconds / 2 if problem.code == "max-time" else steps.seconds
-        return _command(rerun(profile, seconds=str(max(1, math.floor(length)))), "a shorter measurement")
+        seconds = str(max(1, math.floor(steps.seconds / 2)))
+        return _command(rerun(profile, seconds=seconds), "a shorter measurement")
     limit = duration("--max-time", recover_options(profile).max_time)
-    if problem.code != "max-time" or limit is None:
+    if limit is None:
         return None
     return _command(rerun(profile, max_time=_write_duration(_LONGER * limit)), "more time: no step was measured")
 

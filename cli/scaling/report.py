@@ -51,7 +51,7 @@ def build_scale(profile: Profile, found: Scale, saved: str | None) -> Iterator[B
     yield from _cuts(found)
     if found.lines and best is not None and found.status in ("workers", "predicted"):
         yield Heading("Change", f"after {best.name}, with the dispatcher's address in place of HOST:PORT")
-        yield Code("\n".join(found.lines), indent=2, wrap=True, python=True)
+        yield Code("\n".join(found.lines))
     if saved:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)

@@ -42,6 +42,7 @@ _WORDS = {
     "first_element": "first element",
     "warmup": "warming up",
     "measure": "measuring",
+    "replay": "taking stored batches",
     "trace": "tracing",
 }
 _NUMBERS = {name: f"[{number}/{len(_WORDS)}] " for number, name in enumerate(_WORDS, 1)}

@@ -102,6 +102,11 @@ class Effect(Model):
     """Of an upper bound: what limits the rate then."""
     at_least: bool | None = None
     """Of an upper bound: it lies above, as handing out what the stage gave took most of the time and is counted."""
+    at_limit: str | None = None
+    """Of a gain above that of a pipeline that costs nothing, as the run measured it: all numbers are cut to that, and
+    this is what it means in words."""
+    uncut: Facts | None = None
+    """Of such a gain: the numbers as they were measured."""
 
 
 def _is_effect(value: Facts) -> Facts:
@@ -400,8 +405,6 @@ class Fix(Model):
     two such texts."""
     diff: str | None = None
     """The same as a diff, from the file as it is; of a Python file as well."""
-    diff_applies_plan: bool = Field(default=False)
-    """Whether the diff of a Python file applies the plan, for want of one in its calls."""
     python: list[str] = Field(default_factory=list)
     """The changes as Python, for reading."""
 

@@ -24,7 +24,6 @@ from pipeprof.profiles.time.limits.restarts import (
 from pipeprof.profiles.time.limits.strategy import work_behind_strategy
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
 from pipeprof.profiles.time.memory_problem import describe_memory_problem, memory_is_critical, memory_matters
-from pipeprof.profiles.time.proven import bound_was_passed, describe_proven
 from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.top_stage import (
     MOST_FROM,
@@ -98,10 +97,9 @@ OWNER_FROM = 0.25
 FEW = 3
 """Stages with about as much work that are named where they have most of it together, or stand out of many."""
 
+_MEMORY = "Memory: "
 _GONE_WITH_BATCHES = 0.5
 """Share of the waiting that preloaded batches must save, so that the two numbers need no explanation."""
-NOTHING_TO_CHANGE = "nothing to change"
-"""Label of the detail of a run with neither speed to gain nor anything else to change."""
 SLOW_DELETE = "slow-delete"
 """Code of the warning that finished iterators were slow to delete."""
 _WITHOUT_BATCH = ("import", "data", "build")
@@ -130,11 +128,14 @@ _REFUSED_BY_GPU = re.compile(
 _WORDS_FOR_SCRIPTS = {"exited": "the script exited", "raised": "the script raised an error"}
 
 
-def conclude(profile: Profile) -> Verdict:
-    """Conclude from what was measured.
+def conclude(profile: Profile, told: str = "") -> Verdict:
+    """Conclude from what was measured, whatever changes may gain.
 
     Reads ``steps``, ``throughput``, ``stages``, ``causes``, ``headspace``, ``memory``, ``findings`` and, for a run that
     did not end well, ``exit_code``, ``phases`` and ``errors``; changes nothing.
+
+    Args:
+        told: The headline that was given out already, as soon as it was known: it stays.
 
     Returns:
         The verdict; ``bound`` is ``None`` when no step was measured, ``limit`` where no measurement shows it.
@@ -157,15 +158,18 @@ def conclude(profile: Profile) -> Verdict:
     if bottleneck is not None and bottleneck.limit != "memory" and _only_restarts(steps):
         bottleneck = None
     headline = _headline(profile, steps, bound, bottleneck)
-    if not ended and memory and _memory_first(profile, steps, bound):
-        headline = f"Memory: {memory}. {headline}"
+    if memory and (told.startswith(_MEMORY) if told else not ended and _memory_first(profile, steps, bound)):
+        headline = f"{_MEMORY}{memory}. {headline}"
         details = [detail for detail in details if detail.label != "memory"]
-    details = [*_speed_details(profile, steps, bound, bottleneck), *describe_proven(profile), *details]
+    details = [*_speed_details(profile, steps, bound, bottleneck), *details]
     if ended:
-        until_then = f"{headline[0].lower()}{headline[1:]}".rstrip(".").replace(": ", "; ", 1)
-        details = [VerdictDetail(label="until then", text=until_then), *details]
+        # Of "CPU-bound", nothing is made small.
+        first = headline[0] if headline[1].isupper() else headline[0].lower()
+        until_then = f"{first}{headline[1:]}".replace(": ", "; ", 1)
+        label, text = ("ended", ended) if told else ("until then", until_then)
+        details = [VerdictDetail(label=label, text=text.rstrip(".")), *details]
     return _verdict(
-        ended or headline,
+        told or ended or headline,
         details,
         bound=bound,
         limit="step" if bound == "step" else bottleneck.limit if bottleneck is not None else None,
@@ -339,7 +343,7 @@ def _rate(profile: Profile, steps: Steps) -> str:
 
 def _empty_loop(profile: Profile) -> str:
     headspace = profile.headspace
-    if headspace is None or bound_was_passed(profile) or headspace.speedup <= 1:
+    if headspace is None or headspace.speedup <= 1:
         return ""
     return f"; an empty loop reaches {significant(1e3 / headspace.replayed_ms)}"
 
@@ -383,9 +387,7 @@ def _speed_details(
     found.append(("device", _idle_elsewhere(profile)))
     found.append(("restarts", _restarts(profile, steps, bound, _idle_cores(profile, bottleneck))))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
-        label = "at best"
-        if _nothing_to_gain(profile):
-            label = NOTHING_TO_CHANGE if _is_healthy(profile) else "speed"
+        label = "speed" if _nothing_to_gain(profile) else "at best"
         found.append((label, _at_best(profile, profile.headspace, steps)))
     elif bound == "step":
         found.append(("pipeline", "keeps up with the step"))
@@ -427,14 +429,23 @@ def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
     if _hidden_share(profile, steps):
         words = ", which leave the cores to the step" if worker_fills_cores(profile) else ""
         return f"{significant(headspace.speedup, 2)}× faster with preloaded batches{words}"
-    share = savable_share(profile) or 0.0
-    speedup = min(headspace.speedup, 1 / (1 - share) if share < 1 else math.inf)
-    brings = f"{significant(speedup, 2)}× faster, if no step waited for data"
+    brings = f"{significant(most_gain(profile), 2)}× faster, if no step waited for data"
     if headspace.share < _GONE_WITH_BATCHES * wait_within_epochs(steps):
         # Without it, the share of waiting and the possible gain seem to contradict each other.
         step = part_of(headspace.replayed_ms, headspace.interval_ms)
         return f"{brings} (with preloaded batches a step still takes {step})"
     return brings
+
+
+def most_gain(profile: Profile) -> float:
+    """Return the speed-up of a pipeline that costs nothing, as the verdict states it; infinite where it states none."""
+    headspace, steps = profile.headspace, profile.steps
+    if headspace is None or steps is None or _is_noise(profile, headspace, steps):
+        return math.inf
+    if _nothing_to_gain(profile) or steps.dispatch is None or _hidden_share(profile, steps):
+        return headspace.speedup
+    share = savable_share(profile) or 0.0
+    return min(headspace.speedup, 1 / (1 - share) if share < 1 else math.inf)
 
 
 def savable_share(profile: Profile) -> float | None:
@@ -459,14 +470,6 @@ def _is_noise(profile: Profile, headspace: Headspace, steps: Steps) -> bool:
     """
     disturbed = find_disturbance(profile.contention, profile.host) is not None
     return disturbed and headspace.share > wait_within_epochs(steps) + STEP_BOUND_BELOW
-
-
-def _is_healthy(profile: Profile) -> bool:
-    """Whether a complete and undisturbed run leaves nothing to change in memory, findings and epochs."""
-    slow_delete = any(note.code == SLOW_DELETE for note in profile.warnings)
-    disturbed = find_disturbance(profile.contention, profile.host) is not None
-    wrong = bool(profile.findings) or slow_delete or disturbed or bool(describe_memory_problem(profile))
-    return profile.complete and not wrong
 
 
 def _idle_cores(profile: Profile, bottleneck: Bottleneck | None) -> float:

@@ -513,7 +513,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
         finding.measured = {**seen, **{key: round(value, 4) for key, value in ends.items()}}
         finding.measured |= {AT_LEAST: True, "replayed": list(stages)}
         finding.status = "ceiling"
-        finding.reason = f"without {name} {bound_word(finding.measured)} {in_words(least)}, what it gives handed out"
+        finding.reason = f"without {name} {bound_word(finding.measured)}{in_words(least)}, what it gives handed out"
         return
     measured: Facts = {**(evidence.measured() or {}), "replayed": list(stages)}
     if bound is not None:

@@ -411,7 +411,7 @@ def announcement(
         text += "; its Python functions run in each process, with what they write or send"
     if mode.why is not None:
         text += f"; {MODE_WORDS[mode.mode]}: {mode.why}"
-    return f"{text} (--no-verify skips this)"
+    return f"{text} (Ctrl-C: report now; --no-verify skips this)"
 
 
 def by_reason(found: Mapping[str, Sequence[str]]) -> list[NotTried]:

@@ -31,7 +31,7 @@ from pipeprof.profiles.propose.finding import finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.time.verdict import conclude
-from pipeprof.profiles.verify import bound_advice, ceiling, judge_edit, overlap
+from pipeprof.profiles.verify import bound_advice, ceiling, judge_edit, overlap, settle
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth, in_trial_order, is_refused_graph
@@ -122,7 +122,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
         else:
             run.run(findings, further, without_edit)
     except InterruptedVerificationError:
-        run.interrupt(findings)
+        run.interrupt(findings, further)
     except (PipeprofError, OSError) as error:
         # Another command that measures, a worker that cannot be started: what was measured until then stays.
         run.fail(findings, str(system_fault(error) or error))
@@ -130,6 +130,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
         progress.close()
     withhold_findings(profile)
     run.finish()
+    run.settle()
 
 
 class _Verification:
@@ -152,6 +153,8 @@ class _Verification:
         self._budget = budget
         self.given = budget
         """What the user has given, in seconds: a second measurement of what others disturbed has a part of it."""
+        self._count = 0
+        """Changes that may be tried."""
         self._progress = progress
         self._note_waiting = waiting_note(progress.note, settings.lock_patience)
         self._began = time.monotonic()
@@ -179,7 +182,7 @@ class _Verification:
         self._reached: set[int] = set()
         self._same: list[float] = []
         self._bounds: list[tuple[str, Sequence[str]]] = []
-        self._not_tried: dict[str, list[str]] = {}
+        self._not_tried: dict[str, list[Finding]] = {}
         self._lacking: int | None = None
         self._without_time: list[tuple[Finding, str]] = []
         self._bounded: dict[tuple[str, ...], Trial | None] = {}
@@ -258,6 +261,7 @@ class _Verification:
             self._undecided.append(f"the script with stored batches: {evidence.removeprefix('not tried: ')}")
             return
         speedup, self._profile.headspace = evidence.speedup(), headspace_of(interval.mean, evidence.comparison())
+        self._profile.verdict = conclude(self._profile)
         if speedup is not None and self._profile.headspace is None:
             self._undecided.append(f"the script with stored batches: undecided: {judge_edit.in_words(speedup)}")
         self.finish()
@@ -279,12 +283,15 @@ class _Verification:
             raise InterruptedVerificationError
         self._note_waiting(pid, seconds)
 
-    def interrupt(self, findings: Sequence[Finding]) -> None:
-        """Write into the profile that a signal ended the verification."""
+    def interrupt(self, findings: Sequence[Finding], further: Sequence[Finding]) -> None:
+        """Write into the profile that a signal ended the verification; what was not tried becomes a finding."""
         self._profile.exit_code = self._signals.exit_code or EXIT_CODES["interrupted"]
         message = "Interrupted while changes were tried; the measurement itself is complete."
         self._profile.warnings.append(Message(code="verification-interrupted", message=message))
-        self.leave(findings, "not tried: interrupted")
+        untried = [one for one in further if one.status == "unverified" and not self._is_reported(one)]
+        untried = [one for one in untried if one.measured or overlap.may_gain(self._profile, one, self._limit)]
+        self._profile.findings = [*(self._profile.findings or ()), *untried]
+        self.leave([*findings, *untried], "not tried: interrupted")
 
     def fail(self, findings: Sequence[Finding], why: str) -> None:
         """Write into the profile why no more could be tried."""
@@ -325,9 +332,7 @@ class _Verification:
         expected = expected or overlap.may_gain(self._profile, finding, self._limit)
         if reason is not None and expected and not is_refused_graph(finding, reason):
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
-            text = plans.as_change(self._profile, finding)
-            if text not in (found := self._not_tried.setdefault(reason, [])):
-                found.append(text)
+            self._not_tried.setdefault(reason, []).append(finding)
 
     @property
     def _needs(self) -> int | None:
@@ -337,6 +342,7 @@ class _Verification:
 
     def announce(self, count: int) -> str:
         """Return what comes, for the progress."""
+        self._count = count
         left = max(0.0, self._until - time.monotonic())
         return plans.announcement(self._profile, self._mode, count, left, is_spec=self._jobs.is_spec, needs=self._needs)
 
@@ -352,13 +358,31 @@ class _Verification:
             without_gain=self._without_gain,
             undecided=self._undecided,
             bounds=[text for text, _ in self._bounds],
-            not_tried=plans.by_reason(self._not_tried),
+            not_tried=plans.by_reason(self._changes_not_tried()),
             needs_seconds=self._lacking or (None if self._tried else self._needs),
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
         profile.findings = ordered(profile.findings or ())
-        profile.verdict = conclude(profile)
+
+    def _changes_not_tried(self) -> dict[str, list[str]]:
+        """Changes that were not tried, by the reason, unless a finding is the same."""
+        found: dict[str, list[str]] = {}
+        for reason, findings in self._not_tried.items():
+            left = [one for one in findings if not settle.is_covered(one, self._profile.findings or ())]
+            if left:
+                found[reason] = list(dict.fromkeys(plans.as_change(self._profile, one) for one in left))
+        return found
+
+    def settle(self) -> None:
+        """Make what was found agree with itself and with the verdict, at the end."""
+        profile = self._profile
+        profile.findings = settle.without_repeats(profile.findings or ())
+        settle.cut_to_limit(profile)
+        late = [one for one, _ in self._without_time if not settle.is_covered(one, profile.findings)]
+        unfinished = [one.unfinished.budget_seconds for one in profile.findings if one.unfinished is not None]
+        more = sum(map(self._seconds, late)) + sum(seconds - self.given for seconds in unfinished)
+        settle.name_one_budget(profile, self.given + more)
 
     def _pace_of(self, mode: Mode) -> plans.Pace:
         """Lengths of what is measured, for so many processes at a time."""
@@ -380,7 +404,7 @@ class _Verification:
             finding.reason = f"not tried: {reason}"
             return
         try:
-            self._start(trials, finding, change, f"trying {self._tried + 1}: {finding.title}", others)
+            self._start(trials, finding, change, self._words_of(finding), others)
         finally:
             # An edit that its graph refuses was not tried.
             self._tried += finding.measured is not None or finding.status == "rejected"
@@ -396,6 +420,10 @@ class _Verification:
             return
         self._begin(say)
         self._measure(trials, finding, jobs, others)
+
+    def _words_of(self, finding: Finding) -> str:
+        number = self._tried + 1
+        return f"trying {number} of {max(self._count, number)}: {finding.title[:1].lower()}{finding.title[1:]}"
 
     def _is_reported(self, finding: Finding) -> bool:
         return any(finding is one for one in self._profile.findings or ())
@@ -433,7 +461,7 @@ class _Verification:
                 self._lacking = self._needs or 10 * math.ceil(more / 10)
                 finding.reason = f"{before}how much faster it could get was not measured: --budget {self._lacking}"
                 return
-            self._begin(f"measuring how fast it is without {name}")
+            self._begin(f"upper bound: the pipeline without {name}")
             known = trials.measure(self._jobs.replayed(job), None, for_memory=False)
             self._bounded[tuple(stages)] = known
         settle, evidence = self._pace.block.settle_seconds, known.evidence

@@ -37,7 +37,7 @@ def test_the_pipeline_stands_below_the_line_while_steps_run() -> None:
     clock.now += 4
     view.tick(38.6, 4.0, 10.0)
     text = re.sub(r"\x1b\[[0-9;]*m", "", stream.text)
-    line, heads, decode, prefetch, footer = [one.strip() for one in text.rpartition("pipeprof: [6/7]")[2].split("\n")][
+    line, heads, decode, prefetch, footer = [one.strip() for one in text.rpartition("pipeprof: [6/8]")[2].split("\n")][
         :5
     ]
     assert line.startswith("measuring, 38.6 batches/s, 40%, 6 s left")

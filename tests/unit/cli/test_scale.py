@@ -37,7 +37,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, measured: Profile) ->
     monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path / "cache"))
     found = World([ALONE, 20.0, 40.0, 49.0, 49.5, 49.5, 49.5, 49.5, 49.5])
 
-    def run_sample(settings: RunSettings, writer: ProfileWriter, _progress: Any) -> Profile:
+    def run_sample(settings: RunSettings, writer: ProfileWriter, _progress: Any, _tell: Any) -> Profile:
         measured.command = settings.command
         writer.write(measured, final=True)
         return measured

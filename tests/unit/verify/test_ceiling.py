@@ -26,7 +26,6 @@ from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Sta
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
-from pipeprof.profiles.time.proven import describe_proven
 from pipeprof.profiles.verify.bound_advice import advice_for
 from pipeprof.profiles.verify.ceiling import (
     advise_again,
@@ -407,21 +406,6 @@ def test_a_bottleneck_states_what_was_tried_and_what_is_inside(profile: Profile)
     # Python may draw random numbers.
     assert found.change == "write its Python as TensorFlow ops, called in the map itself"
     assert inside_of(profile.stages[:1]) == ""
-
-
-def test_the_verdict_names_an_upper_bound_as_such(profile: Profile) -> None:
-    profile.findings = [bounded(profile, 4.0)]
-    details = describe_proven(profile)
-    assert [(detail.label, detail.text) for detail in details] == [
-        ("bound", f"at most {profile.findings[0].measured['speedup']:.2f}× faster without decode, finding 1")  # type: ignore[index]
-    ]
-
-
-def test_no_upper_bound_is_above_that_of_a_free_pipeline(profile: Profile) -> None:
-    profile.findings = [bounded(profile, 4.0)]
-    profile.headspace = Headspace.of(10.0, 9.0, 4)
-    text = "without decode the pipeline would cost next to nothing (finding 1)"
-    assert [detail.text for detail in describe_proven(profile)] == [text]
 
 
 def test_a_filter_that_passes_nearly_all_elements_does_so_with_those_of_a_replay(profile: Profile) -> None:

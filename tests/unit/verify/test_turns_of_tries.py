@@ -267,4 +267,4 @@ def test_edits_that_exclude_each_other_are_counted_as_not_tried(
     run._try_with_more(Trials())
     (reason,) = run._not_tried
     assert reason.startswith("the edit does not apply")
-    assert run._not_tried[reason] == ["a; b"]
+    assert [one.change for one in run._not_tried[reason]] == ["a; b"]
