@@ -47,6 +47,7 @@ _CLASSES: dict[str, str] = {
     "values": "Changing values",
 }
 UNTRIED = "not tried"
+NOT_NOW = "nothing was measured now"
 _UNDECIDED = ("the budget", "what is left of the budget", UNTRIED, "no change can be tried", "the changed pipeline")
 """Beginnings of the reasons for which a search ended before it could decide."""
 _MOST_ROWS = 12
@@ -82,7 +83,7 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if saved:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)
-    if fix.status == "fixed":
+    if fix.status in {"fixed", "taken"}:
         yield from _next(profile, fix, saved)
     else:
         yield from build_search_on(profile, fix)
@@ -102,11 +103,13 @@ def build_headline(fix: Fix, *, interrupted: bool) -> Block:
     Args:
         interrupted: The user ended the search.
     """
-    if fix.status == "fixed":
+    if fix.status in {"fixed", "taken"}:
         measured = fix.measured or {}
         gain, rate = describe_measured({**measured, "peak_rss_delta_bytes": None}), "steps per second"
         gain = gain.replace("× in", f"× {rate} in") if measured.get("in_training") else f"{gain} {rate}"
-        return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain}")), indent=0)
+        taken = fix.status == "taken"
+        head = TextSpan("Taken:", "bold") if taken else TextSpan("Fixed:", "bold green")
+        return Prose((head, TextSpan(f" {gain} in an earlier run; {NOT_NOW}" if taken else f" {gain}")), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""
         if (most := fix.best_left_out) is not None and not (fix.reason or "").startswith(_UNDECIDED):
@@ -392,6 +395,8 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
 
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
+    if fix.text is None and profile.target.kind == "spec":
+        return
     if fix.text is None:
         name = "fast.plan.json"
         if profile.target.kind == "script":

@@ -126,6 +126,7 @@ def saved_change(
     from pathlib import Path
 
     from pipeprof.cli.options import whole
+    from pipeprof.cli.targets.remade import remade
     from pipeprof.pipelines.errors import ProfileError, UsageError
     from pipeprof.profiles.document.store import load_profile, slug
 
@@ -137,7 +138,8 @@ def saved_change(
     if given.from_profile is not None:
         path = Path(given.from_profile)
         profile = load_profile(path)
-        _require_same(path, profile, target, loaded)
+        if (why := why_other(profile, target, loaded)) is not None:
+            raise ProfileError(f"--change cannot be taken from {path}: {why}")
     else:
         found = latest_run(parsed, loaded, target)
         if found is None:
@@ -149,35 +151,28 @@ def saved_change(
                 f"with `pipeprof run`, or name its profile with --from{more}"
             )
         path, profile = found
+    profile = remade(profile, loaded)
     return SavedChange(profile, path, number, *_numbered(path, profile, number))
 
 
-def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSpec | None) -> None:
-    """Refuse a profile that is about another target, or other text in its files.
-
-    Raises:
-        ProfileError: It is about something else.
-    """
-    from pipeprof.pipelines.errors import ProfileError
-
+def why_other(profile: Profile, target: Target, loaded: LoadedSpec | None) -> str | None:
+    """Why a profile is about another target, or other text in its files, in words; None where it is not."""
     was, edited = profile.target, edited_since(profile, loaded)
     files = {file.file: file.sha256 for file in target.files}
     changed = [file.file for file in was.files if files.get(file.file) != file.sha256]
     if was.edits:
-        why = "it already measures a change: name the profile of the run without --change"
-    elif (was.kind, was.text) != (target.kind, target.text):
-        why = f"it is about {was.text}, not {target.text}"
-    elif changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
+        return "it already measures a change: name the profile of the run without --change"
+    if (was.kind, was.text) != (target.kind, target.text):
+        return f"it is about {was.text}, not {target.text}"
+    if changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
         name = (changed or edited or [target.text.partition(":")[0]])[0]
-        why = f"{name} is not the file that was measured: measure it again with `pipeprof run`"
-    elif not was.is_of_same_files(target):
+        return f"{name} is not the file that was measured: measure it again with `pipeprof run`"
+    if not was.is_of_same_files(target):
         what = "arguments of the script" if was.kind == "script" else "values of --set, -f, --env or --arg"
-        why = f"it was measured with different {what}: use the same ones"
-    elif not profile.complete or profile.exit_code:
-        why = "its run did not finish, so nothing is known about its changes: measure again"
-    else:
-        return
-    raise ProfileError(f"--change cannot be taken from {path}: {why}")
+        return f"it was measured with different {what}: use the same ones"
+    if not profile.complete or profile.exit_code:
+        return "its run did not finish, so nothing is known about its changes: measure again"
+    return None
 
 
 def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[PipelineEdit]]:

@@ -76,15 +76,15 @@ def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> No
 
 
 def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fix:
-    """The result of a search whose one step is the change of an earlier run.
+    """The result of a search whose one step is the change of an earlier run, and which has measured nothing.
 
     Raises:
         PipeprofError: The change does not fit the pipeline as it is.
     """
     proven = finding.status == "kept"
     result = Fix(
-        status="fixed" if proven else "not-proven",
-        reason=finding.reason or ("proven by an earlier run" if proven else "it was not measured"),
+        status="taken" if proven else "not-proven",
+        reason=finding.reason or ("measured by an earlier run" if proven else "it was not measured"),
         seconds=0.0,
         budget_seconds=0.0,
         wall_seconds=0.0,
@@ -95,9 +95,6 @@ def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fi
     )
     best = start.then(edits)
     write_best(result, best, start, byte_order_mark(start.loaded.path) if start.loaded is not None else "")
-    if finding.python and start.loaded is None:
-        # Lines for this very file, which the report of the run has.
-        result.python = finding.python.splitlines()
     return result
 
 
