@@ -96,6 +96,7 @@ def show(
     documents = [_remade(one.profile, outputs) for one in saved]
     if number is not None:
         _require_finding(documents[0], number)
+        _say_what_makes_the_diff(saved[0].profile, documents[0], number)
     if len(documents) == 1:
         output.write_reports(documents[0], outputs, color, paths[0], selection)
         return
@@ -109,6 +110,16 @@ def show(
         streams.write_stdout(f"[\n{joined}\n]\n", "json")
     else:
         streams.write_stdout("\n\n".join(texts))
+
+
+def _say_what_makes_the_diff(saved: Profile, shown: Profile, number: int) -> None:
+    """Name the command that makes the diff of a finding, where the file has one, which is not shown."""
+    from pipeprof.cli.command_line import change_command
+    from pipeprof.cli.streams import say
+
+    command = change_command(shown, number, "fix", out=[f"change-{number}.patch"])
+    if (saved.findings or [])[number - 1].diff is not None and command is not None:
+        say(f"pipeprof: note: the diff is made from the file as it is: {command}")
 
 
 def _remade(saved: Profile, outputs: Outputs) -> Profile:

@@ -407,7 +407,12 @@ def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
         yield Command("then", f"dataset = {call}", width=_KEY, note="in your script")
     elif profile.target.kind == "spec" and (fix.in_one_file or "--write" not in profile.command):
         # Paths in a spec are relative to its folder.
-        spec = Path(profile.target.text)
-        command = f"pipeprof show {saved or 'PROFILE'} --out {shlex.quote(str(spec.with_suffix('.fast.yaml')))}"
+        target, name = profile.target, str(Path(profile.target.text).with_suffix(".fast.yaml"))
         what = "writes the whole spec, in one file" if fix.in_one_file else "writes the changed spec"
-        yield Command("Next", command, width=_KEY, note=what)
+        if target.overrides or target.overlays or target.variables is not None:
+            # A spec is made again from the file alone.
+            yield Command("Next", rerun(profile, command="fix", out=[name]) or "", width=_KEY, note=what)
+        else:
+            yield Command(
+                "Next", f"pipeprof show {saved or 'PROFILE'} --out {shlex.quote(name)}", width=_KEY, note=what
+            )

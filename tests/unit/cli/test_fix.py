@@ -149,10 +149,6 @@ def test_changes_of_what_other_files_say_are_given_in_one_file(
     assert (tmp_path / "new.yaml").read_text() == FASTER
     lines = " ".join(found.out.split())
     assert "Changes in the spec with everything in one file" in lines
-    command = next(line for line in found.out.splitlines() if line.startswith("Next")).split()[1:]
-    command = command[: command.index("--out") + 2]
-    assert pipeprof(*command[1:]).code == 0
-    assert (tmp_path / "spec.fast.yaml").read_text() == FASTER
 
 
 def test_a_file_that_was_edited_meanwhile_stays(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
@@ -457,6 +453,7 @@ def test_a_plan_that_reads_converted_data_is_applied_with_their_folder(
     pipeprof: Pipeprof, session: Session, tmp_path: Path
 ) -> None:
     session.result = result(edits=[[Edit.model_validate(to_document(LOAD))]])
+    session.profile.target.kind = "function"
     found = pipeprof("fix", "train.py:make", "--out", "fast.plan.json", "--out", "fast.patch")
     call = '"fast.plan.json", data="/data/fast")'
     assert f"+    return pipeprof.apply(data(), {call}" in (tmp_path / "fast.patch").read_text()

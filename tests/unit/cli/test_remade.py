@@ -63,6 +63,13 @@ def test_show_prints_no_code_of_the_file(
     assert "os.system" not in found.out.replace("&#39;", "'")
 
 
+def test_show_names_what_makes_the_diff(pipeprof: Pipeprof, recorded: Recorded) -> None:
+    save(recorded("input-bound"), finding(CACHE, **CODE), finding(CACHE), target="train.py:make")
+    said = pipeprof("show", SAVED, "--finding", "1").err
+    assert f"pipeprof fix train.py:make --change 1 --from {SAVED} --out change-1.patch" in said
+    assert pipeprof("show", SAVED, "--finding", "2").err == ""
+
+
 def test_lines_are_those_of_the_edits(recorded: Recorded) -> None:
     profile = recorded("input-bound")
     save(profile, finding(CACHE, **CODE), finding(InsertStage("map", {"python": "a.py:f"}, None), **CODE))
