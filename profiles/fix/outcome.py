@@ -109,11 +109,11 @@ def mark_rejected(profile: Profile, result: Fix) -> None:
     """Write into the findings of a profile which of their changes the search has rejected on the pipeline as it is."""
     first_taken = min((step.round for step in result.steps if step.result == "taken"), default=math.inf)
     rejected = {
-        (step.rule, step.stage, step.title): step.reason
+        (step.rule, step.stage, step.title, str(step.edit)): step.reason
         for step in result.steps
         if step.round <= first_taken and step.result == "rejected"
     }
     for finding in profile.findings or ():
-        reason = rejected.get((finding.rule, finding.stage, finding.title))
+        reason = rejected.get((finding.rule, finding.stage, finding.title, str(finding.documents)))
         if reason is not None and finding.status == "unverified":
             finding.status, finding.reason = "rejected", f"tried by fix: {reason}"
