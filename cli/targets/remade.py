@@ -1,4 +1,4 @@
-"""What a person may paste or write of a saved profile, made again from its edits: the file may be anybody's.
+"""What a person may paste or write of a saved profile, made again from its edits: the file may be a stranger's.
 
 Diffs and lines of code in it are never printed as they are. Lines are made from edits that a plan may hold; values of
 flags, and the text of a spec, from these and the spec as it is. What no edit makes is left out.
@@ -7,12 +7,13 @@ flags, and the text of a spec, from these and the spec as it is. What no edit ma
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.subject import Target
 
 
 def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:
@@ -51,7 +52,6 @@ def spec_as_measured(profile: Profile) -> LoadedSpec:
         PipeprofError: It is about no spec below the current folder, or that is another one by now.
     """
     from pipeprof.cli.targets.load import Changes, load_target
-    from pipeprof.cli.targets.saved import why_other
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.harness.harness import target_of
     from pipeprof.profiles.harness.settings import RunSettings
@@ -70,6 +70,42 @@ def spec_as_measured(profile: Profile) -> LoadedSpec:
     if loaded is None:
         raise ProfileError(f"{target.text} is no spec")
     return loaded
+
+
+def why_other(profile: Profile, target: Target, loaded: LoadedSpec | None) -> str | None:
+    """Why a profile is about another target, or other text in its files, in words; None where it is not."""
+    was, edited = profile.target, edited_since(profile, loaded)
+    files = {file.file: file.sha256 for file in target.files}
+    changed = [file.file for file in was.files if files.get(file.file) != file.sha256]
+    if was.edits:
+        return "it already measures a change: name the profile of the run without --change"
+    if (was.kind, was.text) != (target.kind, target.text):
+        return f"it is about {was.text}, not {target.text}"
+    if changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
+        name = (changed or edited or [target.text.partition(":")[0]])[0]
+        return f"{name} is not the file that was measured: measure it again with `pipeprof run`"
+    if not was.is_of_same_files(target):
+        what = "arguments of the script" if was.kind == "script" else "values of --set, -f, --env or --arg"
+        return f"it was measured with different {what}: use the same ones"
+    if not profile.complete or profile.exit_code:
+        return "its run did not finish, so nothing is known about its changes: measure again"
+    return None
+
+
+def edited_since(profile: Profile, loaded: LoadedSpec | None) -> list[str]:
+    """Names of the Python files of a spec that were written after a run began: a profile has no hashes of them."""
+    from datetime import datetime
+
+    from pipeprof.pipelines.spec.python_files import python_files
+
+    files: Sequence[Path] = sorted(python_files(loaded)) if loaded is not None else ()
+    if not files:
+        return []
+    try:
+        began = datetime.fromisoformat((profile.started or "").replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return [path.name for path in files]
+    return [path.name for path in files if not path.exists() or path.stat().st_mtime > began]
 
 
 def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeprof.cli.options import FixOptions, RunOptions
+from pipeprof.cli.targets.remade import edited_since, remade, why_other
 from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
@@ -46,22 +46,6 @@ def latest_run(
 def profile_name(parsed: ParsedTarget, loaded: LoadedSpec | None) -> str:
     """The name that profiles of a target are saved by."""
     return (loaded.spec.name if loaded else None) or "-".join(filter(None, (parsed.path.stem, parsed.function)))
-
-
-def edited_since(profile: Profile, loaded: LoadedSpec | None) -> list[str]:
-    """Names of the Python files of a spec that were written after a run began: a profile has no hashes of them."""
-    from datetime import datetime
-
-    from pipeprof.pipelines.spec.python_files import python_files
-
-    files: Sequence[Path] = sorted(python_files(loaded)) if loaded is not None else ()
-    if not files:
-        return []
-    try:
-        began = datetime.fromisoformat((profile.started or "").replace("Z", "+00:00")).timestamp()
-    except ValueError:
-        return [path.name for path in files]
-    return [path.name for path in files if not path.exists() or path.stat().st_mtime > began]
 
 
 def own_profiles(pattern: str = "*.json", cwd: Path | None = None) -> tuple[list[Path], dict[Path, str]]:
@@ -126,7 +110,6 @@ def saved_change(
     from pathlib import Path
 
     from pipeprof.cli.options import whole
-    from pipeprof.cli.targets.remade import remade
     from pipeprof.pipelines.errors import ProfileError, UsageError
     from pipeprof.profiles.document.store import load_profile, slug
 
@@ -153,26 +136,6 @@ def saved_change(
         path, profile = found
     profile = remade(profile, loaded)
     return SavedChange(profile, path, number, *_numbered(path, profile, number))
-
-
-def why_other(profile: Profile, target: Target, loaded: LoadedSpec | None) -> str | None:
-    """Why a profile is about another target, or other text in its files, in words; None where it is not."""
-    was, edited = profile.target, edited_since(profile, loaded)
-    files = {file.file: file.sha256 for file in target.files}
-    changed = [file.file for file in was.files if files.get(file.file) != file.sha256]
-    if was.edits:
-        return "it already measures a change: name the profile of the run without --change"
-    if (was.kind, was.text) != (target.kind, target.text):
-        return f"it is about {was.text}, not {target.text}"
-    if changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
-        name = (changed or edited or [target.text.partition(":")[0]])[0]
-        return f"{name} is not the file that was measured: measure it again with `pipeprof run`"
-    if not was.is_of_same_files(target):
-        what = "arguments of the script" if was.kind == "script" else "values of --set, -f, --env or --arg"
-        return f"it was measured with different {what}: use the same ones"
-    if not profile.complete or profile.exit_code:
-        return "its run did not finish, so nothing is known about its changes: measure again"
-    return None
 
 
 def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[PipelineEdit]]:
