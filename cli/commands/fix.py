@@ -131,14 +131,12 @@ def _take(
     profile.command = ["pipeprof", *sys.argv[1:]]
     profile.fix = taken(change.finding, change.edits, start)
     writer = make_writer(parsed, loaded, report[0])
-    if profile.fix.status == "fixed" and change.finding.diff is not None:
-        profile.fix.diff = change.finding.diff
-    elif parsed.kind != "script" or _wants_patch(report[0]):
+    if parsed.kind != "script" or _wants_patch(report[0]):
         if parsed.kind == "script":
             streams.say(f"pipeprof: note: {parsed} is started twice, until its dataset is there, to check the diff")
         _add_python_diff(profile, chosen, report[0])
     writer.write(profile, final=True)
-    if profile.fix.status != "fixed":
+    if profile.fix.status != "taken":
         streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
     _finish(given, profile, writer, loaded, report=report)
 
@@ -298,7 +296,7 @@ def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
     if found is None or found.text is None:
         streams.say(f"pipeprof: note: {path} is unchanged: no change was proven to help")
         return
-    if found.status != "fixed":
+    if found.status not in {"fixed", "taken"}:
         streams.say(f"pipeprof: note: {path} is unchanged: the changes were not proven; --out NEW.yaml has them")
         return
     if found.in_one_file:

@@ -50,6 +50,7 @@ _CLASSES: dict[str, str] = {
     "values": "Changing values",
 }
 UNTRIED = "not tried"
+NOT_NOW = "nothing was measured now"
 _UNDECIDED = ("the budget", "what is left of the budget", UNTRIED, "no change can be tried", "the changed pipeline")
 """Beginnings of the reasons for which a search ended before it could decide."""
 _MOST_ROWS = 12
@@ -85,7 +86,7 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if saved:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)
-    if fix.status == "fixed":
+    if fix.status in {"fixed", "taken"}:
         yield from _next(profile, fix, saved)
     else:
         yield from build_search_on(profile, fix)
@@ -105,11 +106,13 @@ def build_headline(fix: Fix, *, interrupted: bool) -> Block:
     Args:
         interrupted: The user ended the search.
     """
-    if fix.status == "fixed":
+    if fix.status in {"fixed", "taken"}:
         measured = fix.measured or {}
         gain, rate = describe_measured({**measured, "peak_rss_delta_bytes": None}), "steps per second"
         gain = gain.replace("× in", f"× {rate} in") if measured.get("in_training") else f"{gain} {rate}"
-        return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain}")), indent=0)
+        taken = fix.status == "taken"
+        head = TextSpan("Taken:", "bold") if taken else TextSpan("Fixed:", "bold green")
+        return Prose((head, TextSpan(f" {gain} in an earlier run; {NOT_NOW}" if taken else f" {gain}")), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""
         if (most := fix.best_left_out) is not None and not (fix.reason or "").startswith(_UNDECIDED):
@@ -395,6 +398,8 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
 
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
+    if fix.text is None and profile.target.kind == "spec":
+        return
     given = _given(profile)
     shown, written = f"pipeprof show {saved or 'PROFILE'} --out", list(given.out or ()) if given is not None else []
     patch = next((name for name in written if name.endswith((".patch", ".diff"))), None)
@@ -417,9 +422,13 @@ def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
         yield Command("Next", rerun(profile, command="fix", write=True) or "", width=_KEY, note="edits the spec")
     elif fix.in_one_file or "--write" not in profile.command:
         # Paths in a spec are relative to its folder.
-        spec = Path(profile.target.text)
+        target, name = profile.target, str(Path(profile.target.text).with_suffix(".fast.yaml"))
         what = "writes the whole spec, in one file" if fix.in_one_file else "writes the changed spec"
-        yield Command("Next", f"{shown} {shlex.quote(str(spec.with_suffix('.fast.yaml')))}", width=_KEY, note=what)
+        if target.overrides or target.overlays or target.variables is not None:
+            # A spec is made again from the file alone.
+            yield Command("Next", rerun(profile, command="fix", out=[name]) or "", width=_KEY, note=what)
+        else:
+            yield Command("Next", f"{shown} {shlex.quote(name)}", width=_KEY, note=what)
 
 
 def _given(profile: Profile) -> FixOptions | None:

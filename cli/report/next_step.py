@@ -65,7 +65,7 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
     return (
         _measure_undisturbed(profile)
         or _finish_finding(profile, "decides")
-        or _write_finding(profile, saved)
+        or _write_finding(profile)
         or _try_finding(profile)
         or _write_lines(profile)
         or _soak(profile)
@@ -161,7 +161,7 @@ def _try(profile: Profile, finding: Finding) -> NextCommand | None:
     return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
 
 
-def _write_finding(profile: Profile, saved: str | None) -> NextCommand | None:
+def _write_finding(profile: Profile) -> NextCommand | None:
     """Write the first change that is proven: into the spec, or as the diff of a function, which may be known."""
     for number, finding in enumerate(profile.findings or (), 1):
         if finding.status != "kept" or not can_be_taken(profile, finding):
@@ -169,11 +169,10 @@ def _write_finding(profile: Profile, saved: str | None) -> NextCommand | None:
         if profile.target.kind != "script" and shell_variables(finding) and not finding.overrides:
             # It stands before the command: neither a spec nor a diff has it.
             return _try(profile, finding)
-        if finding.diff is not None:
-            file = f" {shlex.quote(saved)}" if saved else ""
-            return NextCommand(f"pipeprof show{file} --finding {number}", f"has the diff of change {number}")
         ways: dict[str, Any] = {}
-        if profile.target.kind == "spec":
+        if finding.diff is not None:
+            what, ways = "writes the diff of", {"out": [f"change-{number}.patch"]}
+        elif profile.target.kind == "spec":
             what, ways = "writes", {} if profile.target.overrides else {"write": True}
         elif profile.target.kind == "function" and _has_diff(profile, finding):
             what = "shows the diff of"

@@ -194,7 +194,7 @@ def _is_as_made(path: Path, entry: DataEntry, marker: Mapping[str, Any]) -> bool
         state = file_state(path, entry)
     except OSError:
         return False
-    # Without a digest anybody could have written the marker, as in a checkout.
+    # Without a digest the marker may come from a checkout.
     return bool(state.bytes == marker["bytes"] and marker.get("state") == state.digest)
 
 

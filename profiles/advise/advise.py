@@ -261,12 +261,12 @@ def _described(hit: Proposal) -> Sequence[PipelineEdit]:
 
 
 def _merged(findings: Iterable[Finding], view: PipelineView) -> list[Finding]:
-    """One finding for a rule and a stage, or a line: the one that is worth most, with the evidence of all."""
-    merged: dict[tuple[str, str, int | None], Finding] = {}
+    """One finding for a change of a rule and a stage, or a line: the one worth most, with the evidence of all."""
+    merged: dict[tuple[object, ...], Finding] = {}
     for finding in findings:
         line = finding.location if finding.stage is None else None
         place = (line.file, line.line) if line is not None else (finding.stage or "", None)
-        key = finding.rule, *place
+        key = finding.rule, *place, str(finding.documents)
         other = merged.get(key)
         if other is None:
             merged[key] = finding

@@ -360,9 +360,9 @@ class Converted(Model):
 class Fix(Model):
     """A search for the best proven pipeline."""
 
-    status: Literal["fixed", "nothing", "not-proven", "interrupted"]
-    """`fixed`: the best pipeline was measured against the one as it is, and holds. `interrupted`: only its steps were
-    measured."""
+    status: Literal["fixed", "taken", "nothing", "not-proven", "interrupted"]
+    """`fixed`: the best pipeline was measured against the one as it is, and holds. `taken`: a change that an earlier
+    run has measured (`fix --change`); nothing was measured now. `interrupted`: only its steps were measured."""
     reason: str
     """Why it is so, and why the search ended."""
     seconds: float

@@ -26,7 +26,7 @@ def tracked_files(calls: GitCalls, place: Path) -> list[Path]:
 
 
 def came_with_checkout(paths: Iterable[Path]) -> dict[Path, str]:
-    """Those of some files that git tracks, or of which it does not tell, with the reason in words."""
+    """The files that git tracks, or where it does not say so, with the reason in words."""
     found: dict[Path, str] = {}
     with git_calls() as calls:
         for path in paths:

@@ -1,4 +1,4 @@
-"""Whether a gate may pass without a measurement: both sides are one target, and the files beside it are the same.
+"""Whether a gate may pass without a measurement: both sides are one target, and the other files are the same.
 
 A function may read any file, and what it closes over is in no file, so nothing is worked out from what a pipeline looks
 like: the same file and function, and a tree in which nothing differs but documents. What cannot be known is measured.
@@ -162,6 +162,6 @@ def _texts(loaded: LoadedSpec) -> Iterator[str]:
 
 def _words(differing: list[PurePosixPath]) -> str:
     if not differing:
-        return "no file beside it differs"
+        return "no other file differs"
     more = f" and {len(differing) - _MOST_NAMED} more" if len(differing) > _MOST_NAMED else ""
-    return f"only documents differ beside it ({', '.join(map(str, differing[:_MOST_NAMED]))}{more})"
+    return f"only documents differ ({', '.join(map(str, differing[:_MOST_NAMED]))}{more})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -125,9 +126,14 @@ class Proposal:
 
     @property
     def key(self) -> str:
-        """What it is on any version of the pipeline: stages have other addresses there."""
+        """What it is on any version of the pipeline: stages have other addresses there, and are in the same inputs."""
         ops = sorted(getattr(edit, "op", type(edit).__name__) for edit in self.edits)
-        return f"{self.title}|{self.change}|{','.join(ops)}"
+        inputs = sorted(set(_INPUT.findall(str(self.edits))))
+        return f"{self.title}|{self.change}|{','.join(ops)}|{','.join(inputs)}"
+
+
+_INPUT = re.compile(r"(?:datasets|inputs)\.\d+")
+"""In an address: one of several joined pipelines."""
 
 
 def strongest(classes: Iterable[Semantics]) -> Semantics:

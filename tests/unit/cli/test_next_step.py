@@ -520,7 +520,8 @@ def test_a_diff_is_promised_where_the_text_shows_the_edits(
     assert (command.line, command.purpose) == (f"pipeprof fix train.py:make --change 1{words}", purpose)
     profile.findings[0].diff = "--- a/train.py\n"
     command = chosen(profile)
-    assert (command.line, command.purpose) == (f"pipeprof show {SAVED} --finding 1", "has the diff of change 1")
+    line = "pipeprof fix train.py:make --change 1 --out change-1.patch"
+    assert (command.line, command.purpose) == (line, "writes the diff of change 1")
 
 
 def test_what_is_not_finished_goes_on_with_the_budget_that_decides(recorded: Recorded) -> None:

@@ -1,4 +1,4 @@
-"""What a gate may pass without a measurement: one target, and no file beside it that differs but documents."""
+"""What a gate may pass without a measurement: one target, and no other file that differs but documents."""
 
 from __future__ import annotations
 
