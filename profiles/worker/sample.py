@@ -474,7 +474,9 @@ class JobRun:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()
             paused_ns, paused_cpu_ns, cpu_ns = feed.paused_ns, feed.paused_cpu_ns, time.process_time_ns()
+            feed.counts_deletions = True
             self._loop(self._window, step)
+            feed.counts_deletions = False
             cpu_ns = time.process_time_ns() - cpu_ns
             self._paused_ns = feed.paused_ns - paused_ns
             self._paused_cpu_ns = feed.paused_cpu_ns - paused_cpu_ns
