@@ -120,7 +120,7 @@ def _card(
     if facts:
         behind.append(Facts(facts))
     behind += drawn
-    # What was measured so far stands beside the title.
+    # The gain of the card says what was measured so far.
     status = "not finished" if finding.unfinished is not None else describe_status(finding)
     command = try_command(profile, finding)
     if command is not None:
