@@ -184,19 +184,22 @@ def take(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> Callable[[str],
 
 
 def printed(profile: Profile) -> set[str]:
-    """The commands that can be copied from a report, short and long, and from its page."""
+    """The commands that can be copied from a report, short and long; those that it only names are understood."""
     blocks = [*build_report(profile, SAVED), *build_report(profile, SAVED, Selection(verbose=True))]
     found = {block.value for block in blocks if isinstance(block, Command)}
     if (following := next_command(profile, SAVED)) is not None:
         found.add(following.line)
-    texts = [paint(blocks, Style(1000)), re.sub(r"<[^>]*>", "", render_page(run_page(profile, SAVED, None, None)))]
-    named = [(name, words) for text in texts for name, words in commands_in(text)]
-    assert [(name, words) for name, words in named if refusal(name, words)] == []
+    require_understood(paint(blocks, Style(1000)))
     return {line for line in found if re.search(r"(^| )pipeprof ", line)}
 
 
+def require_understood(text: str) -> None:
+    assert [(name, words) for name, words in commands_in(text) if refusal(name, words)] == []
+
+
 def require_taken(lines: Iterable[str], profile: Profile, take: Callable[[str], Any]) -> None:
-    """Require that each command of a profile's report is taken."""
+    """Require that each command of a profile's report is taken, and each in its page understood."""
+    require_understood(re.sub(r"<[^>]*>", "", render_page(run_page(profile, SAVED, None, None))))
     Path(SAVED).write_text(profile.model_dump_json())
     for line in sorted(set(lines)):
         done = take(line)
