@@ -60,10 +60,10 @@ def cut_to_limit(profile: Profile) -> None:
 
 
 def name_one_budget(profile: Profile, least: float = 0.0) -> None:
-    """Write the same number wherever a budget is named that would decide more: the one in which all of it has time.
+    """Write the same number wherever a budget is named that would decide more.
 
     Args:
-        least: Seconds of the budget in which everything that was not tried has time.
+        least: Seconds of the budget in which all has time that promises a gain.
     """
     done, findings = profile.verification, profile.findings or []
     if done is None:

@@ -384,7 +384,7 @@ class _Verification:
         profile = self._profile
         profile.findings = settle.without_repeats(profile.findings or ())
         settle.cut_to_limit(profile)
-        late = [one for one, _ in self._without_time if not settle.is_covered(one, profile.findings)]
+        late = [one for one, _ in self._without_time if promises(one) and not settle.is_covered(one, profile.findings)]
         unfinished = [one.unfinished.budget_seconds for one in profile.findings if one.unfinished is not None]
         more = sum(map(self._seconds, late)) + sum(seconds - self.given for seconds in unfinished)
         settle.name_one_budget(profile, self.given + more)
