@@ -14,6 +14,7 @@ from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdi
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished, Verdict
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.experiment.decision import Comparison
@@ -402,11 +403,11 @@ def test_after_an_interruption_what_was_not_tried_is_reported_with_the_reason(ru
     )
     half_done.measured, half_done.reason = {"speedup": 1.9}, "interrupted; so far 1.90×"
     profile.findings = [found]
-    run._signals.asked = "interrupted"
-    run.interrupt([found], [half_done, further, hopeless])
+    run.end(
+        [found], [half_done, further, hopeless], Message(code="verification-interrupted", message="so"), "interrupted"
+    )
     run.finish()
     run.settle()
-    assert profile.exit_code == 130
     assert {one.title: one.reason for one in profile.findings} == {
         "half-done": "interrupted; so far 1.90×",
         "further": "not tried: interrupted",
@@ -437,11 +438,3 @@ def test_a_report_has_no_change_twice_and_one_budget(run: Any, profile: Profile)
     # Twenty seconds for what is not finished, ten for what was not tried.
     assert other.reason == "too few pairs: --budget 90"
     assert [one.reason for one in profile.verification.not_tried] == ["the budget of 60 s was used up: --budget 90"]
-
-
-def test_the_progress_says_which_of_how_many_is_tried(run: Any) -> None:
-    run.announce(4)
-    run._tried = 1
-    assert run._words_of(proposed("Run load in parallel", 2.0)) == "trying 2 of 4: run load in parallel"
-    run._tried = 4
-    assert run._words_of(proposed("B", 2.0)) == "trying 5 of 5: b"
