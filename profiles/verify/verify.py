@@ -115,7 +115,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     for finding in guessed:
         run.leave_out(finding, run.why_not(finding))
     further = [finding for finding in further if run.can_try(finding)]
-    progress.note(run.announce(len(findings) + len(further)))
+    progress.note(run.announce(sum(map(run.can_try, [*findings, *further]))))
     try:
         if settings.lock:
             with measuring_lock(settings.command, limit=settings.lock_patience, waiting=run.waiting):
