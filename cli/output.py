@@ -249,7 +249,7 @@ class ReportOnStdout:
         self.parts = 0
 
     def tell(self, profile: Profile, saved: Path | None, parts: int) -> None:
-        """Write what follows up to a part; that stdout is broken is said at the end, when the profile is saved."""
+        """Write what follows up to a part; a broken stdout is an error at the end, when the profile is saved."""
         from pipeprof.cli.text.style import style_of
 
         if self._outputs.stdout != "text":
@@ -408,22 +408,22 @@ def write_reports(
     saved: Path | None,
     selection: Selection | None = None,
     *,
-    told: ReportOnStdout | None = None,
+    begun: ReportOnStdout | None = None,
 ) -> None:
     """Print the report and write the files; the profile itself is saved already.
 
     A file without any content is not written; a note says so.
 
     Args:
-        told: What of the report is on stdout already.
+        begun: The report, a part of it on stdout already.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
     """
 
     def text(kind: str, style: Style, *, to_file: bool) -> str:
-        if told is not None and kind == "text" and not to_file:
-            return told.rest(profile, style, saved)
+        if begun is not None and kind == "text" and not to_file:
+            return begun.rest(profile, style, saved)
         return as_text(profile, kind, style, saved, selection, redact=outputs.redact, to_file=to_file)
 
     def lack_in(kind: str) -> str | None:

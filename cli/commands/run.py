@@ -123,7 +123,7 @@ def run(given: RunOptions) -> None:
                 tell=lambda profile: report.tell(profile, writer.path, output.HEADLINE),
             )
             # What was measured is reported, whatever ends what follows.
-            ending.callback(finish, profile, writer, outputs, selection, color=given.color, told=report)
+            ending.callback(finish, profile, writer, outputs, selection, color=given.color, begun=report)
             if not (profile.exit_code or given.rerun):
                 report.tell(profile, writer.path, output.MEASURED)
             if chosen.tries and not profile.exit_code:
@@ -363,12 +363,12 @@ def finish(
     selection: Selection,
     *,
     color: str,
-    told: ReportOnStdout | None = None,
+    begun: ReportOnStdout | None = None,
 ) -> None:
     """Print and write everything, then raise if the profile could not be saved.
 
     Args:
-        told: What of the report is on stdout already.
+        begun: The report, a part of it on stdout already.
     """
     from pipeprof.cli import output, streams
     from pipeprof.cli.exit_codes import USAGE
@@ -379,7 +379,7 @@ def finish(
     for warning in writer.warnings:
         streams.say(f"pipeprof: warning: {warning}")
     try:
-        output.write_reports(profile, outputs, color, writer.path, selection, told=told)
+        output.write_reports(profile, outputs, color, writer.path, selection, begun=begun)
     except streams.OutputError:
         # A closed terminal shows no report.
         if profile.exit_code != HUNG_UP:

@@ -37,8 +37,10 @@ _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
 _LABEL_WIDTH = 12
 MOST_LINES = 45
 """Of a screen."""
-MOST_MEASURED = 28
-"""Of these, until what to change: that is not known when they are written, and may need more than are left."""
+MOST_MEASURED = 32
+"""Of these, until what to change, which is not known when they are written."""
+LEAST_REST = 18
+"""Lines for the rest, also where fewer of these are left."""
 _WIDTH = 100
 _SPARED = {"cores": 4, "start-up": 6, "step": 6, "at best": 7, "thrown away": 8, "restarts": 8, "memory": 8}
 """Details of the verdict that a full screen leaves to `show -v`, as `without` has it; its warning stays."""
@@ -135,9 +137,9 @@ def build_parts(
         parts = [[headline], measured, list(_build_rest(profile, saved, chosen))]
         if not chosen.verbose:
             measured = _fit([headline, *measured], MOST_MEASURED)[1:]
-            left = MOST_LINES - _lines([headline, *measured])
             # A heading has an empty line before it.
-            parts = [[headline], measured, _fit(parts[2], left - 1)]
+            left = MOST_LINES - _lines([headline, *measured]) - 1
+            parts = [[headline], measured, _fit(parts[2], max(left, LEAST_REST))]
     if again != SHOW:
         with_file = partial(_SHOWS_MORE.sub, lambda _found: again)
         parts = [[with_texts(block, with_file) for block in part] for part in parts]

@@ -498,7 +498,7 @@ class Run:
         return "replay" if phase.name == "trace" and not self._is_script else phase.name
 
     def _tell_headline(self, sampler: Sampler) -> None:
-        """Tell what is known before the trace, which takes some seconds; the headline stays as it was told."""
+        """Tell what is known before the trace, which takes some seconds; the headline stays as it was then."""
         if self._tell is not None:
             profile = self._concluded(sampler)
             self._headline = profile.verdict.headline if profile.verdict is not None else ""

@@ -128,14 +128,14 @@ _REFUSED_BY_GPU = re.compile(
 _WORDS_FOR_SCRIPTS = {"exited": "the script exited", "raised": "the script raised an error"}
 
 
-def conclude(profile: Profile, told: str = "") -> Verdict:
+def conclude(profile: Profile, printed: str = "") -> Verdict:
     """Conclude from what was measured, whatever changes may gain.
 
     Reads ``steps``, ``throughput``, ``stages``, ``causes``, ``headspace``, ``memory``, ``findings`` and, for a run that
     did not end well, ``exit_code``, ``phases`` and ``errors``; changes nothing.
 
     Args:
-        told: The headline that was given out already, as soon as it was known: it stays.
+        printed: The headline that was printed already, as soon as it was known: it stays.
 
     Returns:
         The verdict; ``bound`` is ``None`` when no step was measured, ``limit`` where no measurement shows it.
@@ -158,7 +158,7 @@ def conclude(profile: Profile, told: str = "") -> Verdict:
     if bottleneck is not None and bottleneck.limit != "memory" and _only_restarts(steps):
         bottleneck = None
     headline = _headline(profile, steps, bound, bottleneck)
-    if memory and (told.startswith(_MEMORY) if told else not ended and _memory_first(profile, steps, bound)):
+    if memory and (printed.startswith(_MEMORY) if printed else not ended and _memory_first(profile, steps, bound)):
         headline = f"{_MEMORY}{memory}. {headline}"
         details = [detail for detail in details if detail.label != "memory"]
     details = [*_speed_details(profile, steps, bound, bottleneck), *details]
@@ -166,10 +166,10 @@ def conclude(profile: Profile, told: str = "") -> Verdict:
         # Of "CPU-bound", nothing is made small.
         first = headline[0] if headline[1].isupper() else headline[0].lower()
         until_then = f"{first}{headline[1:]}".replace(": ", "; ", 1)
-        label, text = ("ended", ended) if told else ("until then", until_then)
+        label, text = ("ended", ended) if printed else ("until then", until_then)
         details = [VerdictDetail(label=label, text=text.rstrip(".")), *details]
     return _verdict(
-        told or ended or headline,
+        printed or ended or headline,
         details,
         bound=bound,
         limit="step" if bound == "step" else bottleneck.limit if bottleneck is not None else None,

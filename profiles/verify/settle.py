@@ -4,17 +4,48 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.verify.alternatives import is_alternative
+from pipeprof.profiles.verify.plan import as_change
 from pipeprof.profiles.wording import ratio_text
 
+INTERRUPTED = "Interrupted while changes were tried; the measurement itself is complete."
+ENDED = "Trying changes ended early, the measurement itself is complete: {}."
 _BUDGET = re.compile(r"(?<=--budget )\d+")
 _KNOWN = ("kept", "ceiling", "unverified", "rejected")
 """Statuses, the one first that says most."""
+
+
+def settle(profile: Profile, given: float, late: Iterable[tuple[Finding, float]]) -> None:
+    """Make findings agree with each other and with the verdict, once nothing more is tried.
+
+    Args:
+        given: Seconds of the budget.
+        late: Changes that had no time, each with the seconds that it takes.
+    """
+    profile.findings = without_repeats(profile.findings or ())
+    cut_to_limit(profile)
+    more = [seconds for one, seconds in late if not is_covered(one, profile.findings)]
+    more += [one.unfinished.budget_seconds - given for one in profile.findings if one.unfinished is not None]
+    name_one_budget(profile, given + sum(more))
+
+
+def progress_words(finding: Finding, number: int, count: int) -> str:
+    """Say which of so many changes is tried."""
+    return f"trying {number} of {max(count, number)}: {finding.title[:1].lower()}{finding.title[1:]}"
+
+
+def uncovered(profile: Profile, untried: Mapping[str, Sequence[Finding]]) -> dict[str, list[str]]:
+    """Changes that were not tried, by the reason, unless a finding is the same."""
+    found: dict[str, list[str]] = {}
+    for reason, findings in untried.items():
+        if left := [one for one in findings if not is_covered(one, profile.findings or ())]:
+            found[reason] = list(dict.fromkeys(as_change(profile, one) for one in left))
+    return found
 
 
 def without_repeats(findings: Sequence[Finding]) -> list[Finding]:
@@ -60,10 +91,10 @@ def cut_to_limit(profile: Profile) -> None:
 
 
 def name_one_budget(profile: Profile, least: float = 0.0) -> None:
-    """Write the same number wherever a budget is named that would decide more: the one in which all of it has time.
+    """Write the same number wherever a budget is named that would decide more.
 
     Args:
-        least: Seconds of the budget in which everything that was not tried has time.
+        least: Seconds of the budget in which all has time that promises a gain.
     """
     done, findings = profile.verification, profile.findings or []
     if done is None:

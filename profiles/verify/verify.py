@@ -114,7 +114,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     for finding in guessed:
         run.leave_out(finding, run.why_not(finding))
     further = [finding for finding in further if run.can_try(finding)]
-    progress.note(run.announce(len(findings) + len(further)))
+    progress.note(run.announce(sum(map(run.can_try, [*findings, *further]))))
     try:
         if settings.lock:
             with measuring_lock(settings.command, limit=settings.lock_patience, waiting=run.waiting):
@@ -122,10 +122,12 @@ def _verify(  # noqa: PLR0917 - what a verification has
         else:
             run.run(findings, further, without_edit)
     except InterruptedVerificationError:
-        run.interrupt(findings, further)
+        profile.exit_code = signals.exit_code or EXIT_CODES["interrupted"]
+        run.end(findings, further, Message(code="verification-interrupted", message=settle.INTERRUPTED), "interrupted")
     except (PipeprofError, OSError) as error:
         # Another command that measures, a worker that cannot be started: what was measured until then stays.
-        run.fail(findings, str(system_fault(error) or error))
+        why = str(system_fault(error) or error)
+        run.end(findings, further, Message(code="verification-ended", message=settle.ENDED.format(why)), why)
     finally:
         progress.close()
     withhold_findings(profile)
@@ -283,27 +285,15 @@ class _Verification:
             raise InterruptedVerificationError
         self._note_waiting(pid, seconds)
 
-    def interrupt(self, findings: Sequence[Finding], further: Sequence[Finding]) -> None:
-        """Write into the profile that a signal ended the verification; what was not tried becomes a finding."""
-        self._profile.exit_code = self._signals.exit_code or EXIT_CODES["interrupted"]
-        message = "Interrupted while changes were tried; the measurement itself is complete."
-        self._profile.warnings.append(Message(code="verification-interrupted", message=message))
+    def end(self, findings: Sequence[Finding], further: Sequence[Finding], message: Message, why: str) -> None:
+        """Write into the profile why no more is tried; what was not reached is a finding that was not tried."""
+        self._profile.warnings.append(message)
         untried = [one for one in further if one.status == "unverified" and not self._is_reported(one)]
         untried = [one for one in untried if one.measured or overlap.may_gain(self._profile, one, self._limit)]
         self._profile.findings = [*(self._profile.findings or ()), *untried]
-        self.leave([*findings, *untried], "not tried: interrupted")
-
-    def fail(self, findings: Sequence[Finding], why: str) -> None:
-        """Write into the profile why no more could be tried."""
-        message = f"Trying changes ended early, the measurement itself is complete: {why}."
-        self._profile.warnings.append(Message(code="verification-ended", message=message))
-        self.leave(findings, f"not tried: {why}")
-
-    def leave(self, findings: Sequence[Finding], reason: str) -> None:
-        """State why the findings that were not reached were not tried."""
-        for finding in findings:
+        for finding in (*findings, *untried):
             if finding.measured is None and id(finding) not in self._reached:
-                finding.reason = reason
+                finding.reason = f"not tried: {why}"
 
     def _begin(self, words: str) -> None:
         """Begin the next trial; what was found until now is saved, whatever ends this process."""
@@ -358,31 +348,17 @@ class _Verification:
             without_gain=self._without_gain,
             undecided=self._undecided,
             bounds=[text for text, _ in self._bounds],
-            not_tried=plans.by_reason(self._changes_not_tried()),
+            not_tried=plans.by_reason(settle.uncovered(profile, self._not_tried)),
             needs_seconds=self._lacking or (None if self._tried else self._needs),
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
         profile.findings = ordered(profile.findings or ())
 
-    def _changes_not_tried(self) -> dict[str, list[str]]:
-        """Changes that were not tried, by the reason, unless a finding is the same."""
-        found: dict[str, list[str]] = {}
-        for reason, findings in self._not_tried.items():
-            left = [one for one in findings if not settle.is_covered(one, self._profile.findings or ())]
-            if left:
-                found[reason] = list(dict.fromkeys(plans.as_change(self._profile, one) for one in left))
-        return found
-
     def settle(self) -> None:
         """Make what was found agree with itself and with the verdict, at the end."""
-        profile = self._profile
-        profile.findings = settle.without_repeats(profile.findings or ())
-        settle.cut_to_limit(profile)
-        late = [one for one, _ in self._without_time if not settle.is_covered(one, profile.findings)]
-        unfinished = [one.unfinished.budget_seconds for one in profile.findings if one.unfinished is not None]
-        more = sum(map(self._seconds, late)) + sum(seconds - self.given for seconds in unfinished)
-        settle.name_one_budget(profile, self.given + more)
+        late = {id(one): self._seconds(one) for one, _ in self._without_time if promises(one)}
+        settle.settle(self._profile, self.given, [(one, late.get(id(one), 0.0)) for one, _ in self._without_time])
 
     def _pace_of(self, mode: Mode) -> plans.Pace:
         """Lengths of what is measured, for so many processes at a time."""
@@ -404,7 +380,8 @@ class _Verification:
             finding.reason = f"not tried: {reason}"
             return
         try:
-            self._start(trials, finding, change, self._words_of(finding), others)
+            words = settle.progress_words(finding, self._tried + 1, self._count)
+            self._start(trials, finding, change, words, others)
         finally:
             # An edit that its graph refuses was not tried.
             self._tried += finding.measured is not None or finding.status == "rejected"
@@ -420,10 +397,6 @@ class _Verification:
             return
         self._begin(say)
         self._measure(trials, finding, jobs, others)
-
-    def _words_of(self, finding: Finding) -> str:
-        number = self._tried + 1
-        return f"trying {number} of {max(self._count, number)}: {finding.title[:1].lower()}{finding.title[1:]}"
 
     def _is_reported(self, finding: Finding) -> bool:
         return any(finding is one for one in self._profile.findings or ())

@@ -401,11 +401,12 @@ def test_texts_cannot_do_anything(hostile: str, found: Profile) -> None:
 def test_a_diff_keeps_its_lines(found: Profile) -> None:
     assert found.findings is not None
     diff = "--- a/spec.yaml\n+++ b/spec.yaml\n@@ -1,2 +1,3 @@\n a: 1\n \n+b: x; dataset = 2\n"
+    diff = diff.replace("a: 1", f"a: 1  # {'a long line ' * 9}")
     found.findings[0].patch = diff
-    lines = full(found, width=100).splitlines()
+    lines = full(found, width=80).splitlines()
     start = next(index for index, line in enumerate(lines) if line.startswith("--- a/spec.yaml"))
     assert lines[start - 1] == "    Diff"
-    assert lines[start : start + 6] == [line.rstrip() for line in diff.splitlines()]
+    assert lines[start : start + 6] == [line if line.strip() else "" for line in diff.splitlines()]
 
 
 def test_a_measured_effect_in_words() -> None:

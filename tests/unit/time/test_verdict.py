@@ -960,11 +960,6 @@ def test_a_disturbed_verdict_that_rests_on_preloaded_batches_is_a_perhaps() -> N
     )
 
 
-def test_a_disturbed_measurement_is_never_healthy() -> None:
-    found = beside_others(0.01, headspace=worth(0.02))
-    assert "nothing to change" not in [detail.label for detail in found.details]
-
-
 def test_a_stage_that_sleeps_is_named_whoever_uses_the_cores() -> None:
     sleeps = stage("stages.0", 0.9, "fetch").model_copy(
         update={"time_ms_per_batch": 23.0, "blocked_ms_per_batch": 22.0}

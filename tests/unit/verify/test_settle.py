@@ -14,7 +14,7 @@ from pipeprof.profiles.document.findings import Finding, NotTried, Unfinished, V
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.time.verdict import most_gain
-from pipeprof.profiles.verify.settle import cut_to_limit, is_covered, name_one_budget, without_repeats
+from pipeprof.profiles.verify.settle import cut_to_limit, is_covered, name_one_budget, progress_words, without_repeats
 
 Recorded = Callable[[str], Profile]
 
@@ -147,3 +147,9 @@ def test_one_report_names_one_budget(recorded: Recorded, least: float, budget: i
     assert document.count(f"--budget {budget}") == document.count("--budget ") == 4
     assert profile.verification.needs_seconds == budget
     assert profile.findings[0].unfinished == unfinished(budget)
+
+
+def test_the_progress_says_which_of_how_many_is_tried() -> None:
+    assert progress_words(finding(), 2, 4) == "trying 2 of 4: run load in parallel"
+    # What helped is tried together as well.
+    assert progress_words(finding("B"), 5, 4) == "trying 5 of 5: b"
