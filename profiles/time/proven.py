@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import VerdictDetail
 from pipeprof.profiles.time.whole import whole_epoch_seconds
-from pipeprof.profiles.wording import bound_word, percent, ratio_text, significant, size, span_text, stages_in_a_row
+from pipeprof.profiles.wording import if_free, percent, ratio_text, significant, size, span_text, stages_in_a_row
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, Kept
@@ -48,8 +48,8 @@ def describe_proven(profile: Profile) -> list[VerdictDetail]:
         finding = (profile.findings or [])[most[1] - 1]
         replayed = set((finding.measured or {}).get("replayed") or [finding.stage])
         name = stages_in_a_row([stage for stage in profile.stages or () if stage.id in replayed])
-        word = bound_word(finding.measured or {})
-        text = f"{word} {ratio_text(most[0])} faster without {name or 'its stage'}, finding {most[1]}"
+        text = if_free(f"{ratio_text(most[0])} faster", finding.measured or {}, name or "its stage")
+        text = f"{text}, finding {most[1]}"
         if most[0] > bound:
             text = f"without {name or 'its stage'} the pipeline would cost next to nothing (finding {most[1]})"
         found.append(VerdictDetail(label="bound", text=text))
