@@ -38,13 +38,22 @@ class GilMarks:
 
 
 _MARKS = GilMarks()
-_IN_THE_WAY = GilMarks(lock_from=LOCK_IN_THE_WAY)
+
+
+def lock_from(causes: Causes | None) -> float:
+    """Share of the time inside Python functions from which the lock that they wait for is Python's."""
+    fewer = causes.fewer_cores if causes is not None else None
+    return LOCK_IN_THE_WAY if fewer is not None and fewer.gain < FASTER_BELOW else LOCK_FROM
+
+
+def lock_is_gil(causes: Causes) -> bool:
+    """Decide whether calls of Python that wait for each other wait for the GIL, and not for a lock of a library."""
+    return causes.python_lock_share is None or causes.python_lock_share >= lock_from(causes)
 
 
 def gil_is_full(causes: Causes) -> bool:
     """Decide whether the GIL limits the pipeline, from all that was measured."""
-    fewer = causes.fewer_cores
-    marks = _IN_THE_WAY if fewer is not None and fewer.gain < FASTER_BELOW else _MARKS
+    marks = GilMarks(lock_from=lock_from(causes))
     lock, used, wanted = causes.python_lock_share, causes.worker_cores, causes.demanded_cores
     return limited_by_gil(causes.python_share, used, wanted, lock, marks=marks)
 
