@@ -126,6 +126,8 @@ def _capped(time: StageTime, interval_ms: float | None) -> StageTime:
 
 _COPIED_IN_POOL = 1 << 15
 """Bytes of a row from which TensorFlow 2.21 copies rows into a batch on threads of the pool (``parallel_copy``)."""
+_NOT_BY_BYTES = ("string", "variant")
+"""Types of elements that take longer to copy than their bytes."""
 _SLOWEST_COPY = COPIED_BYTES_PER_US / 8
 """Bytes per µs that are copied at least, page faults of new memory included."""
 
@@ -146,7 +148,9 @@ def _without_pool_waits(time: StageTime, running: float) -> StageTime:
     row, each = time.row, time.row.inputs_each
     if not traits(row.op).copies_rows or traits(row.op).function is not None or time.inside_ms is None or not each:
         return time
-    if (row.bytes_per_element or 0.0) < _COPIED_IN_POOL * each or row.bytes_out_per_batch is None or row.gives_handles:
+    if (row.bytes_per_element or 0.0) < _COPIED_IN_POOL * each or row.bytes_out_per_batch is None:
+        return time
+    if any(component.dtype in _NOT_BY_BYTES for component in row.element_spec or ()):
         return time
     copying_ms = row.bytes_out_per_batch / _SLOWEST_COPY / 1000 / max(running, _LEAST_RUNNING)
     return replace(time, inside_ms=min(time.inside_ms, copying_ms))
