@@ -26,7 +26,7 @@ from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
 from pipeprof.profiles.wording import (
     LAST_DIGITS,
-    bound_word,
+    if_free,
     listed,
     milliseconds,
     percent,
@@ -153,8 +153,8 @@ def describe_finding(
 
 def _measured(finding: Finding) -> Iterator[Block]:
     if finding.measured:
-        most = f"without the stage {bound_word(finding.measured)}" if finding.status == "ceiling" else ""
-        yield from _labelled("Measured", f"{most}{describe_measured(finding.measured)}")
+        text = describe_measured(finding.measured)
+        yield from _labelled("Measured", if_free(text, finding.measured) if finding.status == "ceiling" else text)
         if finding.measured.get("conclusion"):
             yield from _labelled("Machine", str(finding.measured["conclusion"]))
         if finding.measured.get("data"):
@@ -165,9 +165,9 @@ def describe_status(finding: Finding) -> str:
     """State how a finding is known."""
     words = {
         "kept": "measured: better by more than the noise",
-        "ceiling": "upper bound, measured without the stage"
+        "ceiling": "measured as if the stage cost nothing"
         if has_advice(finding)
-        else "upper bound; no edit is known that reaches it",
+        else "no edit is known; measured as if the stage cost nothing",
         "unverified": f"not finished: {describe_so_far(finding)}"
         if finding.unfinished
         else "measured, not decided"

@@ -18,6 +18,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.profiles.advise.batch_savings import is_mostly_called
 from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM
@@ -27,7 +28,6 @@ from pipeprof.profiles.wording import (
     LAST_DIGITS,
     LEFT,
     NOT_REPRODUCIBLE,
-    bound_word,
     percent,
     place_of,
     ratio_text,
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, NotTried, Verification
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
+    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.propose.proposal import Semantics
 
 EFFECTS: dict[Semantics, tuple[str, str]] = {
@@ -206,10 +207,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         same = [one for _, one in (*by_status["kept"], *open_ones) if one.stage in about]
         known = any(map(has_advice, [*(one for _, one in bounds), *same]))
         unknown = "" if known else ", no edit is known"
-        if all((one.measured or {}).get(AT_LEAST) for _, one in bounds):
-            yield Heading("Without the stage", f"measured{unknown}")
-        else:
-            yield Heading("Upper bounds", f"measured without the stage{unknown}")
+        yield Heading("If the stage cost nothing", f"measured{unknown}")
         yield from _tables(profile, bounds)
     if cached:
         # What shows a gain on all of the data comes first.
@@ -555,9 +553,8 @@ def describe_gain(finding: Finding, *, short: bool = False, bounded: bool = Fals
         unknown = finding.family == "memory" and not knows_speed(finding)
         text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
         if finding.status == "ceiling":
-            # More than the change can bring, where what is left costs next to nothing: not what the change gains.
-            word = bound_word(finding.measured)
-            return f"{'' if word.startswith('at most') else 'without it '}{word}{text}"
+            # Not what the change gains: that may leave a part of the work, or save more than the stage.
+            return f"{'at least ' if finding.measured.get(AT_LEAST) else ''}{text}"
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {ratio_text(predicted.speedup)}"
@@ -646,6 +643,9 @@ def _build_none(profile: Profile) -> Iterator[Block]:
             yield Heading("Nothing to change")
     elif done is not None and not _is_decided(done):
         yield Heading("Not finished", _why_not_finished(done))
+    elif (called := _most_called(profile)) is not None:
+        text = f"calling {stage_name(called)} for each element costs most: one call per batch, after .batch(…)"
+        yield Heading("Not tried", text)
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No known fix", "whether this is fast enough depends on your step")
     elif share is not None:
@@ -658,6 +658,12 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         yield Heading("Nothing suspected", "no rule applies to what was measured, and no change was tried")
     else:
         yield Heading("No known fix", "no rule applies to what was measured")
+
+
+def _most_called(profile: Profile) -> Stage | None:
+    """The stage with most of the work, if a large part of that is calling its function for each element."""
+    stage = max(profile.stages or (), key=lambda one: one.share or 0.0, default=None)
+    return stage if stage is not None and is_mostly_called(stage) else None
 
 
 def _is_decided(done: Verification) -> bool:

@@ -19,6 +19,7 @@ from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.time.limits.gil import lock_from
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM, STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.hot_spots import hot_spots
@@ -181,6 +182,11 @@ def pays_in_restarts(finding: Finding) -> bool:
 def has_bar_to_try(rule: Rule) -> bool:
     """Whether a rule proposes more than it is sure of."""
     return not rule.reports_untried or any(threshold.to_try is not None for threshold in rule.thresholds)
+
+
+def _only_tried(finding: Finding) -> bool:
+    rule = all_rules().get(finding.rule)
+    return rule is not None and not rule.reports_untried
 
 
 def _findings(rules: Mapping[str, Rule], view: PipelineView, messages: list[Message]) -> list[Finding]:
@@ -395,8 +401,9 @@ def findings_for(
     found, more = result
     further = tried("what is worth a try", lambda: worth_a_try(known, found, **given), []) or []
     if _is_script(profile) and not tries:
-        # Nothing is tried after such a run: what may help is reported.
-        found, further = [*found, *further[:MOST_SUSPICIONS]], further[MOST_SUSPICIONS:]
+        # Nothing is tried after such a run: what may help is reported, but for what no measurement of the run shows.
+        likely = [finding for finding in further if not _only_tried(finding)][:MOST_SUSPICIONS]
+        found, further = [*found, *likely], [one for one in further if all(one is not other for other in likely)]
     profile.propose(further)
     return found, [*messages, *more]
 
@@ -460,6 +467,7 @@ def _measurement(profile: Profile) -> dict[str, Any]:
         python_share=causes.python_share if causes else None,
         python_ms_per_batch=causes.python_ms_per_batch if causes else None,
         python_lock_share=causes.python_lock_share if causes else None,
+        lock_from=lock_from(causes),
         environment={name: value for name in VALUES if (value := os.environ.get(name)) is not None},
         allocator=installed_allocator(),
     )

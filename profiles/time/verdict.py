@@ -10,8 +10,10 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.limits.cores import cores_needed, describe_nearly_full, worker_fills_cores
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
@@ -48,6 +50,7 @@ from pipeprof.profiles.wording import (
     size,
     stage_label,
     stage_labels,
+    stage_name,
 )
 
 if TYPE_CHECKING:
@@ -78,14 +81,38 @@ def describe_start_up(profile: Profile) -> str:
         return ""
     total = building + first
     window = profile.steps.seconds if profile.steps is not None and profile.steps.count else None
-    if total < SLOW_START_SECONDS and (window is None or total <= window or total < NOTICED_START_SECONDS):
+    filled = _filled_first(profile, first)
+    short = total < NOTICED_START_SECONDS or not (filled or (window is not None and total > window))
+    if total < SLOW_START_SECONDS and short:
         return ""
     does = "in the script before its first iterator" if _is_script(profile) else "to build the pipeline"
     parts = f"{significant(building)} s {does}, {significant(first)} s for the iterator and the first batch"
     constants = [finding for finding in profile.findings or () if finding.rule == "graph-constant"]
     copied = sum(int(finding.evidence.get("constant_bytes") or 0) for finding in constants)
     why = f"; TensorFlow copies {size(copied)} of graph constants for every new iterator" if copied else ""
-    return f"{significant(total)} s until the first batch: {parts}{why}"
+    return f"{significant(total)} s until the first batch: {parts}{filled}{why}"
+
+
+_OF_FIRST = 0.5
+"""Of the time until the first batch, from which filling a shuffle is its reason."""
+
+
+def _filled_first(profile: Profile, first_seconds: float) -> str:
+    """State the shuffle that has to be filled with what a stage computes before the first batch; empty without one."""
+    line, steps = main_line(profile), profile.steps
+    for place, stage in enumerate(line):
+        size = stage.shuffle.buffer_size if stage.shuffle is not None else None
+        made = [one for one in line[:place] if traits(one.op).function is not None and one.share]
+        if not traits(stage.op).shuffles or not size or not made or not stage.elements or steps is None:
+            continue
+        held = min(size, stage.cardinality) if stage.cardinality is not None and stage.cardinality > 0 else size
+        if held * steps.seconds / stage.elements >= _OF_FIRST * first_seconds:
+            costly = stage_name(max(made, key=lambda one: one.share or 0.0))
+            return (
+                f", for which {stage_label(stage)} fills its buffer with {held:,} results of {costly}: "
+                f"a shuffle before {costly} needs none of them"
+            )
+    return ""
 
 
 def _is_script(profile: Profile) -> bool:

@@ -16,6 +16,7 @@ from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import SetArgument, SplitMap, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.numbered import may_draw
+from pipeprof.profiles.advise.batch_savings import is_mostly_called, once_per_batch
 from pipeprof.profiles.advise.edits.many_texts import maps_of_texts, saved_by_chunks, texts_in_chunks, with_what_follows
 from pipeprof.profiles.advise.edits.own_python import in_less_python, in_own_python, in_parallel, without_rounds
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US
@@ -280,6 +281,9 @@ def _of_function(profile: Profile, stage: Stage, left: _Open) -> str | None:
         return known
     # What draws at random is another one in each epoch.
     less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
+    if is_mostly_called(stage):
+        drawn = ", with random numbers for each of its elements" if stage.random else ""
+        return f"call {stage_name(stage)} once per batch, after .batch(…){drawn}; {less}"
     return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
 
 
@@ -328,7 +332,10 @@ def _is_batched(profile: Profile, stage: Stage) -> bool:
 def _of_python(stage: Stage) -> str:
     """What to do about the Python function that takes most of the time."""
     # It may draw random numbers: whether its work can be done once is not known.
-    return f"write {hot_function(stage) or 'its Python'} as TensorFlow ops, called in the map itself"
+    function = hot_function(stage) or "its Python"
+    if is_mostly_called(stage):
+        return f"{once_per_batch(function)}; or write it as TensorFlow ops"
+    return f"write {function} as TensorFlow ops, called in the map itself"
 
 
 def in_files(profile: Profile, stage: Stage, text: str) -> str:

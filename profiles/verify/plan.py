@@ -279,11 +279,11 @@ def _whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[flo
 
 
 LONG_TO_MAKE = 5.0
-"""Seconds from which the plan states first how long the pipeline takes to build."""
+"""Seconds from which the plan states first how long the pipeline takes until its first batch."""
 
 
 def seconds_to_make(profile: Profile) -> float:
-    """Seconds until the pipeline had given its first element, TensorFlow's start not counted."""
+    """Seconds until the pipeline had given its first batch, TensorFlow's start not counted."""
     phases = {phase.name: phase.seconds or 0.0 for phase in profile.phases}
     return sum(phases.get(name, 0.0) for name in ("data", "build", "first_element"))
 
@@ -406,7 +406,7 @@ def announcement(
     elif not is_spec:
         text += f"; {calls_of(mode.mode)}, and twice for each diff"
     if (made := seconds_to_make(profile)) >= LONG_TO_MAKE:
-        text += f"; building the pipeline took {made:.0f} s, which each process needs again"
+        text += f"; the pipeline takes {made:.0f} s until its first batch, in each process again"
     if any(runs_python(stage) for stage in profile.stages or ()):
         text += "; its Python functions run in each process, with what they write or send"
     if mode.why is not None:

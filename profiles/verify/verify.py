@@ -34,7 +34,7 @@ from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.verify import bound_advice, ceiling, judge_edit, overlap, settle
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
-from pipeprof.profiles.verify.expected import by_worth, in_trial_order, is_refused_graph
+from pipeprof.profiles.verify.expected import by_worth, in_trial_order, is_refused_graph, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify

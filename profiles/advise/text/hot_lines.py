@@ -65,7 +65,7 @@ class OfHotLine:
 
     def _predicted(self, most: float) -> Prediction:
         if self.keeps_work:
-            return Prediction(f"unknown until it is rewritten (at most {ratio_text(most)})")
+            return Prediction(f"unknown until it is rewritten ({ratio_text(most)} if the line cost nothing)")
         return Prediction(f"without it {ratio_text(most)}", speedup=most)
 
     def saved(self, spot: HotSpot, stage: StageView) -> float:

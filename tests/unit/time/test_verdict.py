@@ -18,7 +18,7 @@ from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DatasetUse, Gaps, Phase, Quantiles, Steps, Training
-from pipeprof.profiles.document.stages import Caller, Causes, Headspace, OpCost, Stage
+from pipeprof.profiles.document.stages import Caller, Causes, Headspace, OpCost, Shuffle, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time import thresholds
@@ -216,6 +216,28 @@ def test_a_start_that_is_longer_than_the_measurement_is_stated_with_what_is_copi
     assert "start-up" not in details(phases=phases, steps=steps(), findings=[constant])
     hurried = [Phase(name="build", seconds=0.5), Phase(name="first_element", seconds=1.0)]
     assert "start-up" not in details(phases=hurried, steps=replace(steps(), seconds=1.0))
+
+
+@pytest.mark.parametrize(
+    ("first", "size", "names", "cause"),
+    [
+        pytest.param(5.4, 500, False, True, id="computed elements"),
+        pytest.param(5.4, 20, False, False, id="a small buffer"),
+        pytest.param(5.4, 500, True, False, id="names"),
+        pytest.param(1.5, 500, False, False, id="a short time"),
+    ],
+)
+def test_a_shuffle_of_what_is_computed_makes_the_first_batch_late(
+    first: float, size: int, names: bool, cause: bool
+) -> None:
+    """The first batch came after 5.4 s, and after 0.08 s with names shuffled."""
+    known = {"shuffle": Shuffle(buffer_size=size, seeded=False, reshuffles=True), "elements": 800}
+    load = stage("stages.1" if names else "stages.0", 0.9, "load")
+    mixed = stage("stages.0" if names else "stages.1", 0.0, op="shuffle").model_copy(update=known)
+    stages = [stage("source", 0.0, op="from_tensor_slices"), *([mixed, load] if names else [load, mixed])]
+    phases = [Phase(name="build", seconds=0.12), Phase(name="first_element", seconds=first)]
+    said = details(phases=phases, steps=steps(), stages=stages).get("start-up", "")
+    assert ("500 results of load" in said) is cause
 
 
 BELOW = "input-bound for every step below 19.4 ms"

@@ -6,7 +6,15 @@ from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
+from pipeprof.profiles.advise.batch_savings import (
+    ONE_CALL,
+    batching,
+    calls_per_batch,
+    interval_ms,
+    is_mostly_called,
+    once_per_batch,
+    saving,
+)
 from pipeprof.profiles.advise.edits.own_python import in_less_python
 from pipeprof.profiles.advise.edits.row_batches import ON_A_BATCH, STILL_ROWS, called_once
 from pipeprof.profiles.advise.edits.snippets import function_file
@@ -72,7 +80,7 @@ class PyFunctionGil(Rule):
         Threshold(
             "py-function-cost", PY_FUNCTION_US, "µs", "measured on TensorFlow 2.21: a call over one of a TensorFlow op"
         ),
-        Threshold("one-call", 1.5, "calls per batch", "up to it the function is called per batch already"),
+        Threshold("one-call", ONE_CALL, "calls per batch", "up to it the function is called per batch already"),
         Threshold("batched-gain", 1.3, "times", "below it fewer calls of the same Python are no advice"),
     )
 
@@ -96,7 +104,7 @@ class PyFunctionGil(Rule):
             cores=(value("cores-from"), value("cores-to")),
             always=value("python-share-among-others"),
             least=value("cores-from-among-others"),
-            lock_from=value("lock-share"),
+            lock_from=facts.lock_from or value("lock-share"),
         )
         return limited_by_gil(
             facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share, marks=marks
@@ -127,7 +135,7 @@ class PyFunctionGil(Rule):
             ),
             recommendation=f"{words[:1].upper()}{words[1:]}."
             if own is not None
-            else f"Write {hot or 'the function'} in TensorFlow ops{_WHOLE_BATCH if edits or not many else ''}.",
+            else _recommended(view, stage, hot or "the function", on_batches=bool(edits) or not many),
             evidence={
                 name: value
                 for name, value in {
@@ -166,7 +174,14 @@ class PyFunctionGil(Rule):
         return Prediction(more, speedup=predicted.speedup)
 
 
-_WHOLE_BATCH = ". If it must stay Python, use NumPy on whole batches"
+def _recommended(view: PipelineView, stage: StageView, function: str, *, on_batches: bool) -> str:
+    if stage.measured is not None and is_mostly_called(stage.measured) and batching(view, stage) is not None:
+        text = once_per_batch(function)
+        return f"{text[:1].upper()}{text[1:]}; or write it in TensorFlow ops."
+    whole = ". If it must stay Python, use NumPy on whole batches" if on_batches else ""
+    return f"Write {function} in TensorFlow ops{whole}."
+
+
 _MAPPED = f"dataset = dataset.map({ON_A_BATCH}, num_parallel_calls=tf.data.AUTOTUNE)"
 
 
