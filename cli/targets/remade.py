@@ -41,7 +41,6 @@ def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:
         profile.fix.python = [as_python(edit) for edit in edits]
         profile.fix.environment = {edit.variable: edit.value for edit in edits if isinstance(edit, SetEnvironment)}
         profile.fix.text = profile.fix.diff = None
-        profile.fix.diff_applies_plan = False
     return profile
 
 

@@ -19,7 +19,6 @@ from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Proposal
-from pipeprof.profiles.time.limits.gil import lock_from
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM, STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.hot_spots import hot_spots
@@ -467,7 +466,6 @@ def _measurement(profile: Profile) -> dict[str, Any]:
         python_share=causes.python_share if causes else None,
         python_ms_per_batch=causes.python_ms_per_batch if causes else None,
         python_lock_share=causes.python_lock_share if causes else None,
-        lock_from=lock_from(causes),
         environment={name: value for name in VALUES if (value := os.environ.get(name)) is not None},
         allocator=installed_allocator(),
     )

@@ -200,7 +200,6 @@ class MeasuredFacts:
         python_share: Share of the traced stretch in which at least one Python function of the pipeline ran.
         python_ms_per_batch: Time inside Python functions per batch, summed over threads, in milliseconds.
         python_lock_share: Part of the time inside them in which Python's lock was taken.
-        lock_from: That part from which they wait for it, as the verdict says (`lock_from`).
         environment: Variables of allocators and thread pools that the run's environment has set.
         allocator: Path of an allocator's library that could be loaded in place of glibc's.
     """
@@ -212,7 +211,6 @@ class MeasuredFacts:
     python_share: float | None = None
     python_ms_per_batch: float | None = None
     python_lock_share: float | None = None
-    lock_from: float | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     allocator: str | None = None
 

@@ -104,7 +104,7 @@ class PyFunctionGil(Rule):
             cores=(value("cores-from"), value("cores-to")),
             always=value("python-share-among-others"),
             least=value("cores-from-among-others"),
-            lock_from=facts.lock_from or value("lock-share"),
+            lock_from=value("lock-share"),
         )
         return limited_by_gil(
             facts.python_share, facts.worker_cores, _demanded(facts), facts.python_lock_share, marks=marks
