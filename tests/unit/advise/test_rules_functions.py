@@ -180,11 +180,6 @@ def test_the_lock_is_told_where_it_was_measured() -> None:
     assert draft.evidence["python_lock_share"] == 0.95
 
 
-def test_the_verdict_and_the_rule_have_one_mark_for_the_lock() -> None:
-    view = python_map(python_lock=0.4)
-    assert view.facts is not None
-
-
 def test_python_that_leaves_the_work_to_numpy_may_be_parallel() -> None:
     view = python_map(python_lock=0.05)
     assert not found("py-function-gil", view)
