@@ -298,7 +298,7 @@ def _warn_of_budgets(others: Sequence[str], result: Result) -> None:
 
     result.budgets = list(others)
     if others:
-        note = f"{result.b.text} is judged by the budgets of {result.a.text}, which has others: {'; '.join(others)}"
+        note = f"{result.b.text} is judged by the budgets of {result.a.text}; its own differ: {'; '.join(others)}"
         result.warnings.append(Message(code="other-budgets", message=note))
 
 
