@@ -106,7 +106,7 @@ def training_facts(
     if main is None:
         seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
         return replace(facts, consumer=seen, unknown=UNSEEN if seen else None)
-    epochs = main.clock.begun + main.clock.continued
+    epochs = epochs_started(main, observer)
     facts = replace(
         facts,
         consumer=main.kind,
@@ -120,6 +120,13 @@ def training_facts(
     return replace(
         facts, **_knowledge(main), **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated)
     )
+
+
+def epochs_started(main: Consumer, observer: ScriptObserver) -> int:
+    """Return the passes over the main dataset; no more than `fit` has begun, which may look at a batch too many."""
+    passes: int = main.clock.begun + main.clock.continued
+    begun: int = observer.epochs
+    return min(passes, begun) if main.role == "training" and begun else passes
 
 
 def graph_text(dataset: Any, watch: SourceWatch | None) -> GraphSeen | None:

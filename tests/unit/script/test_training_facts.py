@@ -19,6 +19,7 @@ from pipeprof.profiles.worker.script.training_facts import (
     _costs,
     _unread,
     asynchronous,
+    epochs_started,
     graph_seen,
 )
 
@@ -84,6 +85,16 @@ def test_a_short_training_says_nothing_about_its_python(seconds: float, own_ms: 
     now = Moment(round(seconds * 1e9), own=0.4, steps=100)
     costs = _costs(Consumer(Place("train.py", 3), "loop"), observer, Moment(0, own=0.0, steps=0), now)
     assert costs["own_ms"] == own_ms
+
+
+@pytest.mark.parametrize(
+    ("role", "passes", "begun", "epochs"), [("training", 11, 10, 10), ("training", 3, 10, 3), ("loop", 11, 0, 11)]
+)
+def test_epochs_are_those_that_fit_has_begun(role: Any, passes: int, begun: int, epochs: int) -> None:
+    """Under a strategy, Keras takes a batch of another pass after the last epoch."""
+    main = Consumer(Place("train.py", 3), role)
+    main.clock.begun, main.clock.continued = 1, passes - 1
+    assert epochs_started(main, SimpleNamespace(epochs=begun)) == epochs
 
 
 def module(name: str, **held: Any) -> ModuleType:
