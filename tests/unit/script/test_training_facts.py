@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeprof.profiles.document.shared import CodePlace
 from pipeprof.profiles.worker.script import training_facts
 from pipeprof.profiles.worker.script.consumers import Consumer, Place
 from pipeprof.profiles.worker.script.training_facts import (
@@ -21,6 +22,7 @@ from pipeprof.profiles.worker.script.training_facts import (
     asynchronous,
     epochs_started,
     graph_seen,
+    why_no_step,
 )
 
 
@@ -95,6 +97,24 @@ def test_epochs_are_those_that_fit_has_begun(role: Any, passes: int, begun: int,
     main = Consumer(Place("train.py", 3), role)
     main.clock.begun, main.clock.continued = 1, passes - 1
     assert epochs_started(main, SimpleNamespace(epochs=begun)) == epochs
+
+
+def test_a_script_without_a_dataset_says_what_it_took_and_names_what_makes_one(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import tensorflow as tf\n"
+        "def normalize(volume):\n    return volume - 1\n"
+        "def make_data(count):\n    return [count]\n"
+        "def batches():\n    return tf.data.Dataset.range(3)\n"
+    )
+    taken = {"Patches": (CodePlace(name="Patches", file=str(script), line=9), 80, 80 * 15_000_000)}
+    habits = SimpleNamespace(source=None, source_kind=None, sequences=taken)
+    said = why_no_step(script, script, SimpleNamespace(in_graph=[], consumers=[], habits=habits))
+    assert "without iterating over a tf.data dataset" in said
+    assert "80 times, 15.0 ms each" in said
+    assert "train.py:batches" in said
+    assert "normalize" not in said
+    assert "make_data" not in said
 
 
 def module(name: str, **held: Any) -> ModuleType:
