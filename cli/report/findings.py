@@ -18,10 +18,11 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.environment import assignment
-from pipeprof.profiles.advise.batch_savings import is_mostly_called
+from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM
+from pipeprof.profiles.time.top_stage import where_time_is
 from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
     AT_LEAST,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, NotTried, Verification
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
-    from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.propose.proposal import Semantics
 
 EFFECTS: dict[Semantics, tuple[str, str]] = {
@@ -643,7 +643,7 @@ def _build_none(profile: Profile) -> Iterator[Block]:
             yield Heading("Nothing to change")
     elif done is not None and not _is_decided(done):
         yield Heading("Not finished", _why_not_finished(done))
-    elif (called := _most_called(profile)) is not None:
+    elif (called := most_called(profile)) is not None:
         text = f"calling {stage_name(called)} for each element costs most: one call per batch, after .batch(…)"
         yield Heading("Not tried", text)
     elif share is not None and profile.steps.dispatch is None:
@@ -655,15 +655,14 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         words = f"up to {percent(share)} of the time could be saved, but {_why_none(done)}"
         yield Heading(f"No {'other' if advised else 'known'} fix", words)
     elif profile.target.kind == "script" and done is None:
-        yield Heading("Nothing suspected", "no rule applies to what was measured, and no change was tried")
+        where = where_time_is(profile)
+        yield (
+            Heading("Nothing was tried", where)
+            if where
+            else Heading("Nothing suspected", "no rule applies to what was measured, and no change was tried")
+        )
     else:
         yield Heading("No known fix", "no rule applies to what was measured")
-
-
-def _most_called(profile: Profile) -> Stage | None:
-    """The stage with most of the work, if a large part of that is calling its function for each element."""
-    stage = max(profile.stages or (), key=lambda one: one.share or 0.0, default=None)
-    return stage if stage is not None and is_mostly_called(stage) else None
 
 
 def _is_decided(done: Verification) -> bool:

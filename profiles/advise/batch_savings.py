@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import MoveStage, VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.propose.proposal import Prediction
 from pipeprof.profiles.view.thread_chains import timing
@@ -115,6 +116,12 @@ def is_mostly_called(stage: Stage) -> bool:
     own = sum(cost.ms_per_batch for cost in stage.python or ())
     called = max(0.0, python - own) + (stage.calling_ms_per_batch or 0.0)
     return called >= _MUCH_CALLED * stage.active_ms and called < _SHORT_CALL_MS * calls
+
+
+def most_called(profile: Profile) -> Stage | None:
+    """The stage with most of the work, if a large part of that is calling its function for each element."""
+    stage = max(profile.stages or (), key=lambda one: one.share or 0.0, default=None)
+    return stage if stage is not None and is_mostly_called(stage) else None
 
 
 def once_per_batch(function: str) -> str:

@@ -136,6 +136,8 @@ class Kept(Model):
     """Of the data that were measured; `None` if unknown."""
     bytes: int | None = None
     """Of the whole data set; `None` without `--dataset-size`, and where it does not tell."""
+    estimated: bool = False
+    """Whether what is kept was not seen: of a map that would be divided, twice what it takes or gives."""
 
 
 class Unfinished(Model):

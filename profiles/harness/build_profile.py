@@ -332,7 +332,7 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         return facts.written, []
 
     def place(rows: list[Stage]) -> None:
-        locate(rows, graphs)
+        locate(rows, graphs, observed.training.source if observed.training is not None else None)
         shorten(rows)
 
     stages, notes = explain_stages(

@@ -89,12 +89,18 @@ def describe_kept(profile: Profile, kept: Kept | None, more_bytes: float = 0.0) 
     """
     if kept is None:
         return ""
+    about = "perhaps " if kept.estimated else ""
     if profile.data_size is not None and kept.bytes is not None:
         of_limit = profile.host.memory_limit_bytes
         limit = f" of {size(of_limit)}" if of_limit is not None else ""
-        return f"keeps {size(kept.bytes)} of the whole data set in memory{limit}; pays off from the second epoch on"
-    held = f"keeps {size(kept.sample_bytes) if kept.sample_bytes is not None else 'all elements'} in memory"
-    if kept.sample_bytes is not None and more_bytes >= max(_FAR_MORE * kept.sample_bytes, kept.sample_bytes + _SEEN):
+        return (
+            f"keeps {about}{size(kept.bytes)} of the whole data set in memory{limit}; pays off from the second epoch on"
+        )
+    unknown = "all elements, whose bytes were not seen,"
+    held = f"keeps {about + size(kept.sample_bytes) if kept.sample_bytes is not None else unknown} in memory"
+    if (kept.sample_bytes is None or kept.estimated) and more_bytes > 0:
+        held = f"keeps at most {size(more_bytes)} in memory"
+    elif kept.sample_bytes is not None and more_bytes >= max(_FAR_MORE * kept.sample_bytes, kept.sample_bytes + _SEEN):
         # What a faster pipeline has in flight, and frees, is no part of the cache and does not grow with the data.
         rest = size(more_bytes - kept.sample_bytes)
         held += f" (the other {rest}: batches ahead, and memory that the allocator frees late)"

@@ -593,7 +593,7 @@ def _ending(profile: Profile, steps: Steps | None) -> str | None:
         return f"Not finished: the record stops{where}{after}."
     problem = profile.errors[0]
     if problem.code == "never-iterated":
-        return "Nothing was measured: no step of the script was seen."
+        return "Nothing was measured: the script took no two batches of a tf.data dataset."
     stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
     place = f"{problem.file}:{problem.line}" if problem.file and problem.line else None
     at = f" at {stage_label(stage)}" if stage else f" at {place}" if place else ""

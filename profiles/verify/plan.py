@@ -20,7 +20,7 @@ from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import stage_label, stage_name, stage_place
+from pipeprof.profiles.wording import size, stage_label, stage_name, stage_place
 
 LONG_BLOCK = 2.5
 """Seconds from which a block has fewer steps."""
@@ -439,7 +439,11 @@ def as_change(profile: Profile, finding: Finding) -> str:
     """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
     stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
     place = stage_place(stage) if stage is not None else None
-    return "   ".join(filter(None, (place, finding.change or finding.title)))
+    kept = finding.cache
+    memory = f", {size(kept.sample_bytes)} of this sample in memory" if kept and kept.sample_bytes is not None else ""
+    if kept is not None and kept.bytes is not None:
+        memory = f", {size(kept.bytes)} in memory"
+    return "   ".join(filter(None, (place, f"{finding.change or finding.title}{memory}")))
 
 
 def which_change(profile: Profile, finding: Finding) -> str:

@@ -143,8 +143,6 @@ def stages_kept(edits: Iterable[PipelineEdit], stages: Iterable[Stage]) -> set[s
 def kept_by(profile: Profile, edits: Sequence[PipelineEdit]) -> Kept | None:
     """Return what edits keep in memory for later epochs; None where they keep nothing.
 
-    What the first part of a divided map gives was not seen: its bytes are unknown.
-
     Args:
         edits: Their addresses are those of the profile's pipeline.
     """
@@ -153,18 +151,23 @@ def kept_by(profile: Profile, edits: Sequence[PipelineEdit]) -> Kept | None:
     if not places or steps is None:
         return None
     sample, per_batch = 0.0, 0.0
+    divides = any(isinstance(edit, SplitMap) for edit in edits)
     for address in places:
         line = line_of(profile, address)
         place = next((number for number, stage in enumerate(line) if stage.id == address), None)
-        each = _kept_bytes(line, place) if place is not None else None
-        if place is None or each is None or any(isinstance(edit, SplitMap) for edit in edits):
+        if place is None:
+            return Kept()
+        each = _unseen_bytes(line, place) if divides else _kept_bytes(line, place)
+        if each is None:
             return Kept()
         sample += each * (_pass(line, place, steps)[0] or math.nan)
         per_batch += each * (line[place].elements or math.nan) / max(steps.count, 1)
     batches = whole_batches(profile)
     whole = per_batch * batches if batches is not None else math.nan
     return Kept(
-        sample_bytes=None if math.isnan(sample) else round(sample), bytes=None if math.isnan(whole) else round(whole)
+        sample_bytes=None if math.isnan(sample) else round(sample),
+        bytes=None if math.isnan(whole) else round(whole),
+        estimated=divides,
     )
 
 
@@ -255,8 +258,7 @@ def _half_kept(
 ) -> CachePoint | None:
     """A cache in a map, before what depends on random numbers; None where an epoch of it is long or large."""
     stage, (count, epochs) = line[place], _pass(line, place, steps)
-    sizes = [line[number].bytes_per_element or 0.0 for number in (place - 1, place) if number >= 0]
-    size = UNSEEN_SIZE * (count or 0) * max(sizes)
+    size = (count or 0) * (_unseen_bytes(line, place) or 0.0)
     if not _is_small(size, _epoch_seconds(steps, epochs), limit, longest) or (repeat and place + 1 == len(line)):
         return None
     again = _shuffled_again(line, place, count or 1) if shuffled else None
@@ -427,6 +429,12 @@ def _kept_bytes(line: Sequence[Stage], place: int) -> float | None:
         if (size := line[number].bytes_per_element) is not None:
             return size + cache_overhead_bytes(len(line[number].element_spec or ()) or 1)
     return None
+
+
+def _unseen_bytes(line: Sequence[Stage], place: int) -> float | None:
+    """Bytes of an element inside of a map, about; None where neither what it takes nor what it gives is known."""
+    sizes = [line[number].bytes_per_element or 0.0 for number in (place - 1, place) if number >= 0]
+    return UNSEEN_SIZE * max(sizes) or None
 
 
 def _pass(line: Sequence[Stage], place: int, steps: Steps) -> tuple[int | None, float]:

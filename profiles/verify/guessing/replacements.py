@@ -165,7 +165,7 @@ def _divided(stage: Stage, whole: float) -> list[str]:
         return []
     return [
         f"{_named(steady, whole)}: not dependent on the random numbers of {stage_name(stage)}, so do it in "
-        "a map of its own, with a cache after it"
+        "a map of its own, with a cache after it if what that gives of all elements fits into memory"
     ]
 
 

@@ -98,8 +98,22 @@ def test_a_script_is_shown_as_one(name: str, recorded: Recorded) -> None:
     assert "the device" not in text
     assert " of train.py" in text
     assert "--change" not in text
-    profile = recorded(name)
+
+
+@pytest.mark.parametrize("times", [True, False], ids=["measured", "without times"])
+def test_of_a_short_script_the_stage_with_all_the_time_is_named(times: bool, recorded: Recorded) -> None:
+    profile = recorded("script-loop").model_copy(deep=True)
     profile.findings = []
+    assert profile.stages is not None
+    if not times:
+        # One batch of three was measured, and no model was read.
+        for stage in profile.stages:
+            stage.share = stage.time_ms_per_batch = None
+    shown = report(profile, width=120)
+    assert "Nothing suspected" not in shown
+    assert "Nothing was tried" in shown
+    assert profile.verdict is not None
+    profile.verdict.bound = "step"
     assert "Nothing suspected" in report(profile, width=120)
 
 

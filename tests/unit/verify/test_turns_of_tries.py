@@ -160,7 +160,10 @@ def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profi
     assert [(one.reason, one.changes) for one in profile.verification.not_tried] == [
         ("the pipeline writes files", ["a", "b"]),
         ("the budget of 60 s was used up: --budget 70", ["c", "d"]),
-        ("a cache of the whole data set takes about 1,020 TiB, the memory limit is 1.00 GiB", ["cache"]),
+        (
+            "a cache of the whole data set takes about 1,020 TiB, the memory limit is 1.00 GiB",
+            ["cache, 1 B of this sample in memory"],
+        ),
     ]
     assert profile.verification.needs_seconds == 70
 
