@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, Predicted
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.propose.proposal import Semantics
+    from pipeprof.profiles.propose.proposal import Redrawn, Semantics
 
 Language = Literal["YAML", "Python"]
 
@@ -53,7 +53,7 @@ SEMANTICS: dict[Semantics, str] = {
 """Effect of a fix on the data, by semantics class."""
 
 _ROUNDED = f"the same elements but for {LAST_DIGITS}"
-_REDRAWN: dict[Semantics, str] = {
+_REDRAWN: dict[Redrawn, str] = {
     "order": "the same elements; the order is drawn anew in each epoch, as before",
     "randomness": "the same elements; the random numbers are drawn anew in each run, as before",
 }
@@ -135,7 +135,7 @@ def describe_finding(
         yield from _code(language, code[language])
     if finding.semantics:
         rounded = changes_digits(finding.semantics, finding.measured)
-        random = _REDRAWN.get(finding.redrawn) if finding.semantics == "same" else None
+        random = _REDRAWN[finding.redrawn] if finding.redrawn and finding.semantics == "same" else None
         words = _ROUNDED if rounded else random or SEMANTICS[finding.semantics]
         yield from _labelled("Data", words)
     if finding.predicted is not None:

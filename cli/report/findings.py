@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, NotTried, Verification
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
-    from pipeprof.profiles.propose.proposal import Semantics
+    from pipeprof.profiles.propose.proposal import Redrawn, Semantics
 
 EFFECTS: dict[Semantics, tuple[str, str]] = {
     "same": ("same elements, same order", "same data"),
@@ -52,7 +52,7 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
 }
 """Effect of a fix on the data, by semantics class: for a wide line and for a narrow one."""
 
-_REDRAWN: dict[Semantics, str] = {"order": "order", "randomness": "draws"}
+_REDRAWN: dict[Redrawn, str] = {"order": "order", "randomness": "draws"}
 PROVEN = ("kept", "ceiling")
 """Statuses of findings that were tried and hold."""
 NOT_VERIFIED = "predicted, not verified"
@@ -314,7 +314,7 @@ def _without_columns(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> 
 
 
 def effect_on_data(
-    semantics: Semantics | None, measured: Mapping[str, Any] | None, *, redrawn: Semantics = "same"
+    semantics: Semantics | None, measured: Mapping[str, Any] | None, *, redrawn: Redrawn | None = None
 ) -> tuple[str, str]:
     """Effect of a change on the data, for a wide line and for a narrow one.
 
@@ -322,7 +322,7 @@ def effect_on_data(
         measured: Result of its try, which may show that the first batches differ by rounding only.
         redrawn: What it changes of what each run draws anew anyway.
     """
-    if semantics == "same" and redrawn != "same":
+    if semantics == "same" and redrawn is not None:
         return f"same elements, {_REDRAWN[redrawn]} random as before", "same data"
     if semantics and changes_digits(semantics, measured):
         return "same elements, other last digits", "other last digits"

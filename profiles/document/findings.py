@@ -172,7 +172,7 @@ class Finding(Model):
     """The fix in words, whatever the status."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
     """What the fix may change of the data."""
-    redrawn: Literal["same", "order", "randomness", "values"] = "same"
+    redrawn: Literal["order", "randomness"] | None = None
     """What the fix changes of what each run draws anew anyway, as nothing has a seed: an order, or random numbers. Its
     class is `same` then, and data are compared as this one permits."""
     edit: Edit | list[Edit] | None = None
@@ -280,7 +280,7 @@ class FixStep(Model):
     """Address of the stage that it is about."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
     """What it may change of the data."""
-    redrawn: Literal["same", "order", "randomness", "values"] = "same"
+    redrawn: Literal["order", "randomness"] | None = None
     """As `findings[].redrawn`."""
     edit: list[Edit] = Field(default_factory=list)
     """With the addresses of the pipeline it was tried on."""
@@ -388,7 +388,7 @@ class Fix(Model):
     """Variables that belong to it."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
     """What the best pipeline's changes may change of the data, all together."""
-    redrawn: Literal["same", "order", "randomness", "values"] = "same"
+    redrawn: Literal["order", "randomness"] | None = None
     """As `findings[].redrawn`."""
     measured: MeasuredEffect | None = None
     """The best pipeline against the one as it is, in one session; as `findings[].measured`."""

@@ -152,7 +152,7 @@ def test_a_change_is_tried_by_values_of_its_edits(
 ) -> None:
     tried: list[Finding] = []
 
-    def run_sample(_settings: object, writer: Any, _progress: object) -> Profile:
+    def run_sample(_settings: object, writer: Any, *_: object, **__: object) -> Profile:
         profile = recorded("input-bound")
         writer.write(profile, final=True)
         return profile
