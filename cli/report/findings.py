@@ -635,7 +635,10 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     if profile.verdict and any(detail.label == "pipeline" for detail in profile.verdict.details):
         return  # It keeps up with the step.
     share = profile.verdict.headspace_share if profile.verdict else None
-    if profile.verdict is not None and profile.verdict.disturbed:
+    if (called := most_called(profile)) is not None and (share is None or share >= HEADSPACE_FROM):
+        text = f"calling {stage_name(called)} for each element costs most: one call per batch, after .batch(…)"
+        yield Heading("Not tried", text)
+    elif profile.verdict is not None and profile.verdict.disturbed:
         yield Heading("Nothing found", "the run was disturbed: measure again")
     elif share is not None and share < HEADSPACE_FROM:
         if profile.verdict is None or not any(one.label == "memory" for one in profile.verdict.details):
@@ -643,9 +646,6 @@ def _build_none(profile: Profile) -> Iterator[Block]:
             yield Heading("Nothing to change")
     elif done is not None and not _is_decided(done):
         yield Heading("Not finished", _why_not_finished(done))
-    elif (called := most_called(profile)) is not None:
-        text = f"calling {stage_name(called)} for each element costs most: one call per batch, after .batch(…)"
-        yield Heading("Not tried", text)
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No known fix", "whether this is fast enough depends on your step")
     elif share is not None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from pipeprof.cli.text.blocks import Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import name_rows, number_of
 from pipeprof.cli.text.units import time_scale
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import PythonCost, Stage
 from pipeprof.profiles.document.time import CeilingTerm
@@ -27,6 +28,8 @@ _MOSTLY_CALLS = 0.5
 """Share of an op that calls Python, outside of the user's functions, from which it needs an explanation."""
 _CALLING = "calling it"
 OTHER_OPS = "other ops and copies"
+_AROUND_PYTHON = "waiting and copies"
+"""The rest of a generator, which has no other ops."""
 
 
 class Part(NamedTuple):
@@ -86,7 +89,8 @@ def describe_inside(stage: Stage) -> str:
     if not whole:
         return ""
     words = []
-    for part in _largest(split_stage(stage)):
+    others = _AROUND_PYTHON if traits(stage.op).python_iterator else OTHER_OPS
+    for part in _largest(split_stage(stage), others):
         if part.ms < _LEAST * whole:
             continue
         inside = [f"{name} {ms / whole:.0%}" for name, ms in _functions_in(part) if ms >= _LEAST * whole][:EACH]
@@ -99,12 +103,12 @@ def describe_inside(stage: Stage) -> str:
     return " · ".join(words).replace("%", " %")
 
 
-def _largest(parts: Sequence[Part]) -> list[Part]:
+def _largest(parts: Sequence[Part], others: str) -> list[Part]:
     """The largest ops, calls and all the rest, largest first."""
     calling = [part for part in parts if part.name.startswith(_CALLING)]
     shown = [*[part for part in parts if part not in calling and part.name != OTHER_OPS][:EACH], *calling]
     rest = sum(part.ms for part in parts) - sum(part.ms for part in shown)
-    return sorted([*shown, Part(OTHER_OPS, rest)], key=lambda part: -part.ms)
+    return sorted([*shown, Part(others, rest)], key=lambda part: -part.ms)
 
 
 def _functions_in(part: Part) -> list[tuple[str, float]]:

@@ -443,7 +443,9 @@ def as_change(profile: Profile, finding: Finding) -> str:
     memory = f", {size(kept.sample_bytes)} of this sample in memory" if kept and kept.sample_bytes is not None else ""
     if kept is not None and kept.bytes is not None:
         memory = f", {size(kept.bytes)} in memory"
-    return "   ".join(filter(None, (place, f"{finding.change or finding.title}{memory}")))
+    # What is left out of a short line comes after a semicolon.
+    first, semicolon, more = (finding.change or finding.title).partition(";")
+    return "   ".join(filter(None, (place, f"{first}{memory}{semicolon}{more}")))
 
 
 def which_change(profile: Profile, finding: Finding) -> str:

@@ -117,10 +117,13 @@ def _facts(stage: Stage, before: Stage | None, after: Stage | None, *, batches: 
             continue
         does = [op.op for op in one.ops or ()]
         # A size that is drawn is that of a crop.
-        if any(_RESIZES.fullmatch(op) and not _is_drawn(one, op) for op in does):
+        resizing = [op for op in does if _RESIZES.fullmatch(op)]
+        if any(not _is_drawn(one, op) for op in resizing):
             found = {"resizes"}
         elif _CUTS in does and (one is stage or _picture_size(one)):
             found = {"crops"}
+        elif resizing:
+            found = {"drawn"}
     if batches:
         found.add("batches")
         # What is decoded may have any size.

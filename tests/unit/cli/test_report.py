@@ -23,6 +23,7 @@ from pipeprof.cli.report.report import (
     build_report,
     build_verdict,
 )
+from pipeprof.cli.report.time import describe_inside
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Prose, Table, TextSpan, without
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style, in_ascii
@@ -454,6 +455,12 @@ def test_ops_that_are_not_named_are_other_ops(recorded: Recorded) -> None:
     )
     inside = "RFFT 42 % · other ops and copies 27 % · ComplexAbs 18 % · MklMatMul 8 % · calling it 5 %"
     assert f"decode: {inside}" in " ".join(report(changed).split())
+
+
+def test_what_only_calls_python_has_no_other_ops() -> None:
+    stage = Stage(id="source", origin="written", op="from_generator", cpu_ms_per_batch=100.0)
+    stage.ops = [OpCost(op="PyFunc", ms_per_batch=30.0)]
+    assert "other ops" not in describe_inside(stage)
 
 
 def test_a_function_seen_twice_is_named_once_and_what_is_in_no_function_is_explained(recorded: Recorded) -> None:

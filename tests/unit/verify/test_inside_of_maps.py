@@ -187,6 +187,8 @@ def test_what_depends_on_the_data_is_said_as_it_is_here() -> None:
     cropped = replacements(a_map(ops={"DecodeJpeg": 6.0, "Slice": 1.0, "ResizeBilinear": 2.0}, **drawn))
     assert "decodes only the part that is kept" in cropped
     assert "store" not in cropped
+    # The size to which a crop is resized says nothing of that of the whole picture.
+    assert "store" not in replacements(a_map(ops={"DecodeJpeg": 6.0, "ScaleAndTranslate": 2.0}, **drawn))
 
 
 def test_pictures_of_one_size_are_resized_in_batches() -> None:
