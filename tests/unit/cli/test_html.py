@@ -340,11 +340,11 @@ def test_what_is_copied_can_be_pasted() -> None:
     finding.diff, finding.patch, finding.change = None, None, "num_parallel_calls: not set → 8"
     finding.python = "files.map(load, num_parallel_calls=8)"
     shown = render_page(run_page(profile, None, None, None))
-    bars = re.findall(r'<p class="bar( copied)?">.*?<pre[^>]*>(.*?)</pre>', shown, re.DOTALL)
-    copied = {re.sub(r"<[^>]*>", "", text): bool(mark) for mark, text in bars}
+    bars = re.findall(r'<p class="bar( read)?">.*?<pre[^>]*>(.*?)</pre>', shown, re.DOTALL)
+    copied = {re.sub(r"<[^>]*>", "", text): not mark for mark, text in bars}
     assert copied["- num_parallel_calls: not set\n+ num_parallel_calls: 8"] is False
     assert copied["files.map(load, num_parallel_calls=8)"] is True
-    assert 'querySelectorAll(".copied")' in shown
+    assert 'querySelectorAll(".bar:not(.read)")' in shown
 
 
 def test_what_is_measured_so_far_stands_once_in_a_card() -> None:
