@@ -114,8 +114,8 @@ Verbose = Annotated[
     bool, flag("-v", "--verbose", "Print the complete report, and the phases with their times on stderr.")
 ]
 SECTION_NAMES = (
-    "verdict", "errors", "findings", "steps", "gaps", "pipeline", "time", "memory", "ledger", "warnings", "output",
-    "conditions",
+    "verdict", "errors", "steps", "gaps", "pipeline", "time", "memory", "ledger", "conditions", "warnings", "output",
+    "findings",
 )  # fmt: skip
 """Names of the sections of the complete report, in their order."""
 Section = Annotated[
@@ -249,7 +249,7 @@ class RunOptions(SharedOptions):
         Text, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
     budget: Annotated[
-        Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 60; 150 with --rerun]")
+        Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 30; 150 with --rerun]")
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
@@ -541,11 +541,13 @@ def step(text: str | None) -> ParsedStep | None:
     kind, colon, value = (text or "none").partition(":")
     written = [known.name for known in registry.written_kinds()]
     if kind != "none" and not (colon and kind in written):
-        from pipeprof.pipelines.suggest import suggest
+        from pipeprof.pipelines.suggest import suggest, suggest_value
 
         begun = [name for name in written if len(kind) > 1 and name.startswith(kind)]
         meant = begun[0] if len(begun) == 1 else suggest(kind, written)
         other = f" — did you mean {meant}:{value or '…'}?" if meant else ""
+        if re.fullmatch(r"\d[\d.]*\s*[a-z]*", kind):
+            other = f" — did you mean simulate:{suggest_value(kind, 'duration') or kind}?"
         raise UsageError(f"--step: got {text!r}, expected {registry.words()}{other}")
     return _parse("--step", text, parse_step)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,13 +116,14 @@ def check(
     if printed and redact:
         raise UsageError(f"{printed} as it is, and --redact takes parts out of reports: give one of them")
     changes = Changes(sets or [], overlays or [], env)
-    found = find_targets(targets)
+    found, skipped = find_targets(targets)
     if found != targets or len(found) > 1:
         if printed or outputs.files or kind not in ("text", "github"):
             raise UsageError(f"{len(found)} targets are checked as text or with --format github; name one for the rest")
         asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python)
-        raise typer.Exit(_check_all(found, asked))
+        raise typer.Exit(_check_all(found, asked, skipped))
     (target,) = found
+    _note_skipped(skipped, target)
     if list_functions(target, plain=kind == "text"):
         return
     parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=python or show)
@@ -148,7 +150,9 @@ def check(
     _write(
         outputs,
         color,
-        lambda style, hide: _as_text(target, loaded, advice, style, hide, asked=limit is not None),
+        lambda style, hide: _as_text(
+            target, loaded, advice, style, hide, arguments=args or [], asked=limit is not None
+        ),
         lambda: _document(target, parsed.kind, changes, machine, **read),
     )
     if exit_code:
@@ -182,7 +186,18 @@ class _Asked:
     no_python: bool
 
 
-def _check_all(targets: Sequence[str], asked: _Asked) -> int:
+def _note_skipped(count: int, folder: str) -> None:
+    from pipeprof.cli.streams import say
+
+    if count:
+        say(f"pipeprof: note: {_skipped(count)} below {folder}: a spec has version: 1 and a source")
+
+
+def _skipped(count: int) -> str:
+    return f"{count} YAML file{' is no spec' if count == 1 else 's are no specs'}"
+
+
+def _check_all(targets: Sequence[str], asked: _Asked, skipped: int) -> int:
     """Check several targets, and return the worst exit code."""
     from pipeprof.cli.streams import write_stdout
 
@@ -190,7 +205,8 @@ def _check_all(targets: Sequence[str], asked: _Asked) -> int:
     wrong = codes.count(USAGE) + codes.count(FAILED)
     if asked.outputs.stdout in (None, "text"):
         ends = f"{wrong} with errors" if wrong else "no errors"
-        write_stdout(f"Checked {_counted(len(codes), 'target')}: {ends}.\n")
+        more = f"; {_skipped(skipped)}" if skipped else ""
+        write_stdout(f"Checked {_counted(len(codes), 'target')}: {ends}{more}.\n")
     return max(codes, key=_SEVERITY.index)
 
 
@@ -486,12 +502,20 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
 
 
 def _as_text(
-    text: str, loaded: LoadedSpec | None, advice: StaticAdvice, style: Style, hide: Hide, *, asked: bool
+    text: str,
+    loaded: LoadedSpec | None,
+    advice: StaticAdvice,
+    style: Style,
+    hide: Hide,
+    *,
+    arguments: Sequence[str],
+    asked: bool,
 ) -> str:
     from pipeprof.cli.pages.check import describe_check
     from pipeprof.cli.text.blocks import with_texts
     from pipeprof.cli.text.paint import paint
 
+    words = ["pipeprof", "run", text, *(word for one in arguments for word in ("--arg", one))]
     blocks = describe_check(
         text,
         _stages(loaded) if loaded is not None else (),
@@ -501,6 +525,7 @@ def _as_text(
         what_ifs=[what_if.sentence for what_if in advice.what_ifs],
         findings=advice.findings,
         warnings=advice.messages,
+        run=shlex.join(words) if loaded is None else None,
     )
     # Before lines are broken and coloured, which takes texts apart.
     return paint((with_texts(block, hide) for block in blocks), style)
@@ -509,7 +534,8 @@ def _as_text(
 def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
     """Facts about a function: its stages are unknown before it is called, and so is its memory."""
     memory = ("memory", f"only predicted for specs: write one with `pipeprof init --from {text}`")
-    return [("stages", "known after a run"), *([memory] if asked else [])]
+    looked = ("rules", "only those that the source shows: stages, times and memory are known after a run")
+    return [looked, *([memory] if asked else [])]
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

@@ -72,6 +72,9 @@ def explain(
         write_stdout(paint(describe_rule(found, GATE), style_of(sys.stdout, color)))
 
 
+_MOST_MEANT = 3
+
+
 def _find(name: str) -> Rule:
     from pipeprof.cli.pages.codes import message_codes
     from pipeprof.pipelines.errors import UsageError
@@ -84,7 +87,9 @@ def _find(name: str) -> Rule:
         return known[name]
     if (instead := instead_of(name, known)) is not None:
         raise UsageError(f"the rule {name!r} {instead}")
-    containing = [other_name for other_name in known if name and name in other_name]
-    meant = containing[0] if len(containing) == 1 else suggest(name, [*known, *message_codes()])
-    hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
+    containing = sorted((other for other in known if name and name in other), key=lambda other: other.find(name))
+    close = suggest(name, [*known, *message_codes()])
+    meant = containing[:_MOST_MEANT] or ([close] if close is not None else [])
+    shown = " or ".join(filter(None, [", ".join(meant[:-1]), *meant[-1:]]))
+    hint = f" — did you mean {shown}?" if shown else "; `pipeprof rules` lists them"
     raise UsageError(f"unknown rule or code {name!r}{hint}")

@@ -14,7 +14,7 @@ from pipeprof.cli.options import FixOptions, RunOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.cli.output import Outputs
+    from pipeprof.cli.output import Outputs, ReportOnStdout
     from pipeprof.cli.report.report import Selection
     from pipeprof.cli.targets.load import Changes
     from pipeprof.cli.targets.saved import SavedChange
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
 
-DEFAULT_BUDGET = 60.0
+DEFAULT_BUDGET = 30.0
 """Seconds of verification."""
 
 EPILOG = epilog(
@@ -76,13 +76,12 @@ def run(given: RunOptions) -> None:
     options.choice("--color", given.color, options.COLORS)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     budget = options.duration("--budget", given.budget)
-    calibrate, soak = not given.no_verify, given.soak is not None
     turns = options.choice("--turns", given.turns, options.TURNS) if given.turns is not None else None
     settings = settings_for(
         given,
         seconds=_seconds(given),
-        soak=soak,
-        calibrate=calibrate,
+        soak=given.soak is not None,
+        calibrate=not given.no_verify,
         to_end=given.to_end,
         turns=turns,
         workers=options.whole("--workers", given.workers),
@@ -105,14 +104,23 @@ def run(given: RunOptions) -> None:
     for note in notes_on(chosen, AGAIN if chosen.tries else ""):
         streams.say(f"pipeprof: note: {note}")
 
-    writer = make_writer(parsed, loaded, outputs)
+    writer, report = make_writer(parsed, loaded, outputs), output.ReportOnStdout(outputs, selection, given.color)
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
             seconds = budget or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET) if chosen.tries else 0.0
-            profile, left = run_undisturbed(chosen, writer, progress, budget=seconds, end_at=end_at)
+            profile, left = run_undisturbed(
+                chosen,
+                writer,
+                progress,
+                budget=seconds,
+                end_at=end_at,
+                tell=lambda profile: report.tell(profile, writer.path, output.HEADLINE),
+            )
             # What was measured is reported, whatever ends what follows.
-            ending.callback(finish, profile, writer, outputs, selection, color=given.color)
+            ending.callback(finish, profile, writer, outputs, selection, color=given.color, begun=report)
+            if not (profile.exit_code or given.rerun):
+                report.tell(profile, writer.path, output.MEASURED)
             if chosen.tries and not profile.exit_code:
                 verify_findings(
                     profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes, change
@@ -302,8 +310,20 @@ def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, outputs: Output
     )
 
 
-def finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, selection: Selection, *, color: str) -> None:
-    """Print and write everything, then raise if the profile could not be saved."""
+def finish(
+    profile: Profile,
+    writer: ProfileWriter,
+    outputs: Outputs,
+    selection: Selection,
+    *,
+    color: str,
+    begun: ReportOnStdout | None = None,
+) -> None:
+    """Print and write everything, then raise if the profile could not be saved.
+
+    Args:
+        begun: The report, a part of it on stdout already.
+    """
     from pipeprof.cli import output, streams
     from pipeprof.cli.exit_codes import USAGE
 
@@ -313,7 +333,7 @@ def finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, selection:
     for warning in writer.warnings:
         streams.say(f"pipeprof: warning: {warning}")
     try:
-        output.write_reports(profile, outputs, color, writer.path, selection)
+        output.write_reports(profile, outputs, color, writer.path, selection, begun=begun)
     except streams.OutputError:
         # A closed terminal shows no report.
         if profile.exit_code != HUNG_UP:

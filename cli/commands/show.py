@@ -85,9 +85,10 @@ def show(
         if not is_latest(path):
             # Without its name, a command takes the change of that number of a later run.
             one.profile.reads_from(str(path))
-    documents = [profile.profile for profile in saved]
+    documents = [_remade(one.profile, outputs) for one in saved]
     if number is not None:
         _require_finding(documents[0], number)
+        _say_what_makes_the_diff(saved[0].profile, documents[0], number)
     if len(documents) == 1:
         output.write_reports(documents[0], outputs, color, paths[0], selection)
         return
@@ -101,6 +102,34 @@ def show(
         streams.write_stdout(f"[\n{joined}\n]\n", "json")
     else:
         streams.write_stdout("\n\n".join(texts))
+
+
+def _say_what_makes_the_diff(saved: Profile, shown: Profile, number: int) -> None:
+    """Name the command that makes the diff of a finding, where the file has one, which is not shown."""
+    from pipeprof.cli.command_line import change_command
+    from pipeprof.cli.streams import say
+
+    command = change_command(shown, number, "fix", out=[f"change-{number}.patch"])
+    if (saved.findings or [])[number - 1].diff is not None and command is not None:
+        say(f"pipeprof: note: the diff is made from the file as it is: {command}")
+
+
+def _remade(saved: Profile, outputs: Outputs) -> Profile:
+    """A saved profile with texts that are made from its edits; says why not, where the text of a spec is wanted."""
+    from pipeprof.cli.streams import say
+    from pipeprof.cli.targets.remade import remade, spec_as_measured, write_spec_again
+    from pipeprof.pipelines.errors import PipeprofError
+
+    profile = remade(saved, None)
+    try:
+        loaded = spec_as_measured(saved)
+        profile = remade(saved, loaded)
+        if profile.fix is not None and profile.fix.edits:
+            write_spec_again(profile.fix, loaded)
+    except PipeprofError as error:
+        if saved.fix is not None and {"yaml", "patch"} & {outputs.stdout, *(kind for _, kind in outputs.files)}:
+            say(f"pipeprof: note: {error}")
+    return profile
 
 
 def _refuse_with_history(**given: object) -> None:
@@ -158,7 +187,9 @@ def _show_result(paths: Sequence[Path], outputs: Outputs, selection: Selection, 
         raise UsageError(f"{paths[0]} and others: a result of compare or gate is shown alone")
     if selection.sections or selection.finding is not None:
         raise UsageError(f"{paths[0]} is a result of compare or gate: it has no sections or findings")
-    write_result(load_result(paths[0]), paths[0], outputs, color, verbose=selection.verbose)
+    # A command to paste would be one of the file.
+    result = load_result(paths[0]).model_copy(update={"command": []})
+    write_result(result, paths[0], outputs, color, verbose=selection.verbose)
 
 
 def _find_latest() -> Path:
@@ -166,11 +197,14 @@ def _find_latest() -> Path:
     import os
 
     from pipeprof.cli.streams import say
+    from pipeprof.cli.targets.saved import own_profiles
     from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.document.store import FOLDER, latest_profile
+    from pipeprof.profiles.document.store import FOLDER
 
-    path = latest_profile()
-    if path is None:
+    own, others = own_profiles()
+    for theirs, why in others.items() if not own else ():
+        raise ProfileError(f"{why}; name it: pipeprof show {theirs}")
+    if not own:
         try:
             os.listdir(FOLDER)  # noqa: PTH208 - only whether that is possible
         except PermissionError:
@@ -178,8 +212,8 @@ def _find_latest() -> Path:
         except OSError:
             pass
         raise ProfileError(f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file")
-    say(f"pipeprof: showing {path}")
-    return path
+    say(f"pipeprof: showing {own[0]}")
+    return own[0]
 
 
 def _note_unknown(path: Path, saved: SavedProfile) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.report.finding import describe_finding
 from pipeprof.cli.report.ledger import HOW
 from pipeprof.cli.report.problems import list_warnings
-from pipeprof.cli.text.blocks import Blank, Block, Column, Heading, KeyValue, Prose, Table, TextSpan
+from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
 from pipeprof.cli.text.names import name_row, name_rows, number_of
 from pipeprof.cli.text.units import byte_scale
 from pipeprof.profiles.memory.ledger.texts import OWNERS
@@ -36,12 +36,14 @@ def describe_check(
     what_ifs: Sequence[str] = (),
     findings: Sequence[Finding] | None,
     warnings: Sequence[Message],
+    run: str | None = None,
 ) -> Iterator[Block]:
     """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
 
     Args:
         uncounted: Parts of the memory that are not predicted, in words.
         findings: ``None`` if no rule could be applied.
+        run: The command that looks at what is not looked at here.
     """
     yield Prose(f"{target}: no errors", indent=0)
     if stages:
@@ -76,6 +78,8 @@ def describe_check(
             yield Prose((TextSpan(f"  {number}  "), TextSpan(finding.title, "bold")), indent=0, hang=5)
             yield from describe_finding(finding, stages)
     yield from list_warnings(warnings)
+    if run is not None:
+        yield Command("Next", run, width=6)
 
 
 def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 from pipeprof.cli.report.ledger import stages_of_views
-from pipeprof.cli.report.time import describe_inside, describe_limits, explains_stage
+from pipeprof.cli.report.time import describe_inside, explains_stage
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
 from pipeprof.cli.text.rows import TRACED, Row, marked, note_inputs, rows_per_line, write_inputs
@@ -51,9 +51,6 @@ def build_pipeline(profile: Profile) -> Iterator[Block]:
     for stage in _costly([row.stage for row in rows]):
         if explains_stage(stage):
             yield Prose(f"{stage_name(stage)}: {describe_inside(stage)}", hang=2, spare=6)
-    limits = describe_limits(profile)
-    if limits:
-        yield Prose(f"limits  {limits}", hang=8, spare=6)
     if not costs and profile.steps:
         yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.", spare=9)
 
@@ -106,13 +103,13 @@ def _fold(profile: Profile, rows: list[Row], most: int | None = None) -> tuple[l
         return _split(rows, busiest) if len(rows) > most + 1 else (rows, [])
     if len(rows) <= FOLD_FROM:
         return rows, []
-    named = {finding.stage for finding in profile.findings or ()} | {profile.verdict.stage if profile.verdict else None}
+    named = profile.verdict.stage if profile.verdict is not None else None
     memory = profile.memory
     above = max((memory.peak_bytes or 0) - (memory.baseline_bytes or 0), 0)
     small = [
         row
         for row in rows
-        if named.isdisjoint(row.ids)
+        if named not in row.ids
         and (row.stage.share or 0.0) < _SMALL_SHARE
         and (row.stage.buffered_bytes or 0) <= _SMALL_SHARE * above
         and row.stage.share is not None

@@ -39,6 +39,7 @@ _WORDS = {
     "first_element": "first element",
     "warmup": "warming up",
     "measure": "measuring",
+    "replay": "taking stored batches",
     "trace": "tracing",
 }
 _NUMBERS = {name: f"[{number}/{len(_WORDS)}] " for number, name in enumerate(_WORDS, 1)}

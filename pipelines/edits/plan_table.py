@@ -85,7 +85,7 @@ _SHUFFLED: Final = WholeNumber(1, _BUFFER.most)
 _ROWS: Final = WholeNumber(1, _SIZE.most)
 _LENGTH: Final = WholeNumber(1, _FAR.most)
 _COMPONENT: Final = WholeNumber(0, _PARTS.most - 1)
-_OP: Final = PlainText(200, means="the op of a stage")
+_OP: Final = PlainText(200, r"\w+(?:[.+]\w+)*", "the op of a stage")
 _ADDRESS: Final = PlainText(500, r"\w+(?:\.\w+)*", "an address")
 _ADDRESS_OR_END: Final = PlainText(500, r"\w+(?:\.\w+)*", "an address", none=True)
 

@@ -184,6 +184,11 @@ def has_bar_to_try(rule: Rule) -> bool:
     return not rule.reports_untried or any(threshold.to_try is not None for threshold in rule.thresholds)
 
 
+def _only_tried(finding: Finding) -> bool:
+    rule = all_rules().get(finding.rule)
+    return rule is not None and not rule.reports_untried
+
+
 def _findings(rules: Mapping[str, Rule], view: PipelineView, messages: list[Message]) -> list[Finding]:
     """The findings of all rules; a hit about a stage of a rule that its own one yields to is left out."""
     kept: dict[str, list[Proposal]] = {}
@@ -262,12 +267,12 @@ def _described(hit: Proposal) -> Sequence[PipelineEdit]:
 
 
 def _merged(findings: Iterable[Finding], view: PipelineView) -> list[Finding]:
-    """One finding for a rule and a stage, or a line: the one that is worth most, with the evidence of all."""
-    merged: dict[tuple[str, str, int | None], Finding] = {}
+    """One finding for a change of a rule and a stage, or a line: the one worth most, with the evidence of all."""
+    merged: dict[tuple[object, ...], Finding] = {}
     for finding in findings:
         line = finding.location if finding.stage is None else None
         place = (line.file, line.line) if line is not None else (finding.stage or "", None)
-        key = finding.rule, *place
+        key = finding.rule, *place, str(finding.documents)
         other = merged.get(key)
         if other is None:
             merged[key] = finding
@@ -396,8 +401,9 @@ def findings_for(
     found, more = result
     further = tried("what is worth a try", lambda: worth_a_try(known, found, **given), []) or []
     if _is_script(profile) and not tries:
-        # Nothing is tried after such a run: what may help is reported.
-        found, further = [*found, *further[:MOST_SUSPICIONS]], further[MOST_SUSPICIONS:]
+        # Nothing is tried after such a run: what may help is reported, but for what no measurement of the run shows.
+        likely = [finding for finding in further if not _only_tried(finding)][:MOST_SUSPICIONS]
+        found, further = [*found, *likely], [one for one in further if all(one is not other for other in likely)]
     profile.propose(further)
     return found, [*messages, *more]
 

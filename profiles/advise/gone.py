@@ -9,7 +9,7 @@ _DIVISION: Final = "what a strategy of TensorFlow divides among hosts is not wor
 RULES: Final[dict[str, str]] = {
     "autoshard-data-policy": _DIVISION,
     "rebuilt-per-call": "an upper bound names the call and its line; make it once, outside the function",
-    "row-per-call": "an upper bound names the call and its line; read a whole batch with one call, or keep the file open",
+    "row-per-call": "an upper bound names the call and its line; read a whole batch with it, or keep the file open",
     "sent-by-processes": "make the elements in a map with parallel calls",
     "too-few-files": _DIVISION,
     "unequal-shards": _DIVISION,

@@ -102,6 +102,11 @@ class Effect(Model):
     """Of an upper bound: what limits the rate then."""
     at_least: bool | None = None
     """Of an upper bound: it lies above, as handing out what the stage gave took most of the time and is counted."""
+    at_limit: str | None = None
+    """Of a gain above that of a pipeline that costs nothing, as the run measured it: all numbers are cut to that, and
+    this is what it means in words."""
+    uncut: Facts | None = None
+    """Of such a gain: the numbers as they were measured."""
 
 
 def _is_effect(value: Facts) -> Facts:
@@ -148,7 +153,7 @@ class Finding(Model):
     """Something seen, with its evidence and its status."""
 
     rule: str
-    """Name of the rule; `pipeprof rules NAME` explains it."""
+    """Name of the rule; `pipeprof explain NAME` explains it."""
     title: str
     """The change in a few words."""
     family: Literal["memory", "speed", "correctness"] | None = None
@@ -165,7 +170,7 @@ class Finding(Model):
     """The fix in words, whatever the status."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
     """What the fix may change of the data."""
-    redrawn: Literal["same", "order", "randomness", "values"] = "same"
+    redrawn: Literal["order", "randomness"] | None = None
     """What the fix changes of what each run draws anew anyway, as nothing has a seed: an order, or random numbers. Its
     class is `same` then, and data are compared as this one permits."""
     edit: Edit | list[Edit] | None = None
@@ -273,7 +278,7 @@ class FixStep(Model):
     """Address of the stage that it is about."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
     """What it may change of the data."""
-    redrawn: Literal["same", "order", "randomness", "values"] = "same"
+    redrawn: Literal["order", "randomness"] | None = None
     """As `findings[].redrawn`."""
     edit: list[Edit] = Field(default_factory=list)
     """With the addresses of the pipeline it was tried on."""
@@ -355,9 +360,9 @@ class Converted(Model):
 class Fix(Model):
     """A search for the best proven pipeline."""
 
-    status: Literal["fixed", "nothing", "not-proven", "interrupted"]
-    """`fixed`: the best pipeline was measured against the one as it is, and holds. `interrupted`: only its steps were
-    measured."""
+    status: Literal["fixed", "taken", "nothing", "not-proven", "interrupted"]
+    """`fixed`: the best pipeline was measured against the one as it is, and holds. `taken`: a change that an earlier
+    run has measured (`fix --change`); nothing was measured now. `interrupted`: only its steps were measured."""
     reason: str
     """Why it is so, and why the search ended."""
     seconds: float
@@ -381,7 +386,7 @@ class Fix(Model):
     """Variables that belong to it."""
     semantics: Literal["same", "order", "randomness", "values"] | None = None
     """What the best pipeline's changes may change of the data, all together."""
-    redrawn: Literal["same", "order", "randomness", "values"] = "same"
+    redrawn: Literal["order", "randomness"] | None = None
     """As `findings[].redrawn`."""
     measured: MeasuredEffect | None = None
     """The best pipeline against the one as it is, in one session; as `findings[].measured`."""
@@ -400,8 +405,6 @@ class Fix(Model):
     two such texts."""
     diff: str | None = None
     """The same as a diff, from the file as it is; of a Python file as well."""
-    diff_applies_plan: bool = Field(default=False)
-    """Whether the diff of a Python file applies the plan, for want of one in its calls."""
     python: list[str] = Field(default_factory=list)
     """The changes as Python, for reading."""
 

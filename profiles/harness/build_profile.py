@@ -317,7 +317,7 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         return facts.written, []
 
     def place(rows: list[Stage]) -> None:
-        locate(rows, graphs)
+        locate(rows, graphs, observed.training.source if observed.training is not None else None)
         shorten(rows)
 
     stages, notes = explain_stages(
@@ -360,8 +360,8 @@ def _pool(facts: RunFacts, observed: Observed) -> float | None:
 def _contention(facts: RunFacts, observed: Observed, steps: Steps | None) -> Contention | None:
     """Interference while steps were measured; the worker's cores are those of the steps' own time.
 
-    The steps' clock is paused while ended iterators are deleted. The rate leaves that time out, and so must the cores
-    that it took: 1.8 of 2 cores would read 1.4 where a quarter of the time went into deletions.
+    The steps' clock is paused while memory is looked at between epochs. The rate leaves that time out, and so must the
+    cores that it took: 1.8 of 2 cores would read 1.4 where a quarter of the time went into pauses.
     """
     contention = facts.contention
     loop = observed.measured.loop if observed.measured is not None else None
@@ -514,10 +514,11 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
         of = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if whole else ""
         python = any(traits(stage.op).python_iterator for stage in stages or ())
         own = " with its Python generator" if python else ""
-        # `repeat()` is no remedy: an iterator that never ends has full buffers to free.
+        counted = steps is not None and steps.epochs > 0
+        told = "The restarts contain it" if counted else "Not counted above"
         text = (
-            f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}{of}. Not counted above; "
-            "a training loop may wait for it at the end of an epoch."
+            f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}{of}. {told}: "
+            "a training loop waits for it at the end of an epoch."
         )
         found.append(Message(code=SLOW_DELETE, message=text))
     return found

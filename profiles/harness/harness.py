@@ -47,10 +47,11 @@ from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
 from pipeprof.profiles.wording import phase_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.document.shared import Phase
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.view.view import PipelineView
@@ -76,11 +77,14 @@ READ_TO_THE_END = (
 )
 
 
-def run_sample(settings: RunSettings, writer: ProfileWriter, progress: RunProgress) -> Profile:
+def run_sample(
+    settings: RunSettings, writer: ProfileWriter, progress: RunProgress, tell: Callable[[Profile], object] | None = None
+) -> Profile:
     """Measure the target once.
 
     Args:
         writer: Saves the profile from the first phase on.
+        tell: Called with what is known once the headline of the verdict is, before the trace.
 
     Returns:
         The profile, complete or partial, with the exit code of the command in it.
@@ -91,18 +95,24 @@ def run_sample(settings: RunSettings, writer: ProfileWriter, progress: RunProgre
     began = time.monotonic()
     planned = plan(settings)
     if not settings.lock:
-        return Run(settings, planned, writer, progress, began).run()
+        return Run(settings, planned, writer, progress, began, tell).run()
 
     waiting = waiting_note(progress.note, settings.lock_patience)
     with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) as state:
-        run = Run(settings, planned, writer, progress, began)
+        run = Run(settings, planned, writer, progress, began, tell)
         if state.warning:
             run.warn("no-lock", state.warning)
         return run.run()
 
 
 def run_undisturbed(
-    settings: RunSettings, writer: ProfileWriter, progress: RunProgress, *, budget: float, end_at: float | None
+    settings: RunSettings,
+    writer: ProfileWriter,
+    progress: RunProgress,
+    *,
+    budget: float,
+    end_at: float | None,
+    tell: Callable[[Profile], object] = lambda _profile: None,
 ) -> tuple[Profile, float]:
     """Measure the target; once more where other processes took the cores meanwhile and there is time for that.
 
@@ -112,14 +122,19 @@ def run_undisturbed(
     Args:
         budget: Seconds for everything that follows the first measurement.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+        tell: Called with what is known once the headline of the verdict is, unless it is measured once more.
 
     Returns:
         The profile that others disturbed less, and what is left of the budget.
     """
-    first = run_sample(settings, writer, progress)
-    took = sum(phase.seconds or 0.0 for phase in first.phases)
-    late = end_at is not None and time.monotonic() + took > end_at
-    if first.exit_code or first.verdict is None or not first.verdict.disturbed or took > budget * AGAIN_SHARE or late:
+
+    def is_enough(profile: Profile) -> bool:
+        took = _seconds(profile)
+        late = end_at is not None and time.monotonic() + took > end_at
+        return profile.verdict is None or not profile.verdict.disturbed or took > budget * AGAIN_SHARE or late
+
+    first = run_sample(settings, writer, progress, lambda profile: tell(profile) if is_enough(profile) else None)
+    if first.exit_code or is_enough(first):
         return first, budget
     progress.note("other processes used the cores: measuring once more")
     again = run_sample(with_made(settings, first), writer, progress)
@@ -130,7 +145,12 @@ def run_undisturbed(
     else:
         kept = again if not again.exit_code and _others(again) <= _others(first) else first
     writer.write(kept, final=True)
-    return kept, budget - took
+    return kept, budget - _seconds(first)
+
+
+def _seconds(profile: Profile) -> float:
+    """How long the measurement took."""
+    return sum(phase.seconds or 0.0 for phase in profile.phases)
 
 
 def _others(profile: Profile) -> float:
@@ -141,14 +161,23 @@ def _others(profile: Profile) -> float:
 class Run:
     """State of one run."""
 
-    def __init__(
-        self, settings: RunSettings, planned: Plan, writer: ProfileWriter, progress: RunProgress, began: float
+    def __init__(  # noqa: PLR0917 - what a run has
+        self,
+        settings: RunSettings,
+        planned: Plan,
+        writer: ProfileWriter,
+        progress: RunProgress,
+        began: float,
+        tell: Callable[[Profile], object] | None = None,
     ) -> None:
         self._settings = settings
         self._plan = planned
         self._writer = writer
         self._progress = progress
         self._began = began
+        self._tell = tell
+        self._headline = ""
+        self._traces = False
         self._cgroup = Cgroup()
         self._limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(self._cgroup), machine_memory())
         stages = written_stages(settings.loaded)
@@ -224,7 +253,7 @@ class Run:
             view=self._view if self._settings.loaded is not None else self._seen_view,
             last_bytes=ended.last.rss_bytes if ended.last is not None else None,
             lacks_proc=is_missing(),
-            script=self._settings.target.kind == "script",
+            script=self._is_script,
             silent_services=self._silent_services,
         )
         failure = diagnose(ended, self._observed, around)
@@ -235,6 +264,17 @@ class Run:
 
     def _finish(self, sampler: Sampler, problem: Problem | None, exit_code: int) -> Profile:
         self._progress.close()
+        profile = self._concluded(sampler, problem, exit_code)
+        if self._observed.costs is not None and measured_alone(profile):
+            keep(profile.host, profile.versions.get("tensorflow"), asdict(self._observed.costs))
+        self._writer.write(profile, final=True)
+        if self._writer.warnings:
+            profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]
+            self._writer.write(profile, final=True)
+        return profile
+
+    def _concluded(self, sampler: Sampler, problem: Problem | None = None, exit_code: int = 0) -> Profile:
+        """Make the profile of what was observed until now, with findings and verdict."""
         if self._facts.written is None and self._seen_view is not None:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
@@ -249,8 +289,6 @@ class Run:
         )
         if problem is not None:
             name_owner(problem, profile.memory, profile.stages or ())
-        if self._observed.costs is not None and measured_alone(profile):
-            keep(profile.host, profile.versions.get("tensorflow"), asdict(self._observed.costs))
         graphs = self._observed.graphs
         profile.findings, messages = findings_for(
             profile,
@@ -268,11 +306,7 @@ class Run:
         )
         profile.warnings += messages
         # The memory ledger and the findings exist only now.
-        profile.verdict = conclude(profile)
-        self._writer.write(profile, final=True)
-        if self._writer.warnings:
-            profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]
-            self._writer.write(profile, final=True)
+        profile.verdict = conclude(profile, self._headline)
         return profile
 
     @cached_property
@@ -412,8 +446,14 @@ class Run:
             elif self._cpu_at_measure is not None and self._facts.sampler_cores is None:
                 self._end_measure(sampler)
             sampler.enter_phase(phase.name)
-            self._progress.phase(phase.name, self._plan.seconds if phase.name == "measure" else None)
+            self._progress.phase(self._name_of(phase), self._plan.seconds if phase.name == "measure" else None)
         self._phases_told = len(observed.phases)
+        if observed.traces and not self._traces and not self._is_script:
+            self._traces = True
+            # A line that is drawn on a terminal is not to be written into.
+            self._progress.close()
+            self._tell_headline(sampler)
+            self._progress.phase("trace", None)
         if observed.phase == "measure" and observed.final and self._facts.sampler_cores is None:
             self._end_measure(sampler)
         if observed.phase == "measure":
@@ -424,6 +464,21 @@ class Run:
             if self._plan.seconds is None and observed.phase == "measure":
                 done, total = float(observed.steps), float(self._plan.steps or 0) or None
             self._progress.tick(observed.rate, done, total)
+
+    @property
+    def _is_script(self) -> bool:
+        return self._settings.target.kind == "script"
+
+    def _name_of(self, phase: Phase) -> str:
+        """The name of a phase for the progress: before a trace, stored batches take the place of the pipeline's."""
+        return "replay" if phase.name == "trace" and not self._is_script else phase.name
+
+    def _tell_headline(self, sampler: Sampler) -> None:
+        """Tell what is known before the trace, which takes some seconds; the headline stays as it was then."""
+        if self._tell is not None:
+            profile = self._concluded(sampler)
+            self._headline = profile.verdict.headline if profile.verdict is not None else ""
+            self._tell(profile)
 
     def _begin_measure(self) -> None:
         self._contention.start()

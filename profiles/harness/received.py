@@ -169,6 +169,11 @@ class Observed:
         return self.measured is not None and self.measured.loop is not None
 
     @property
+    def traces(self) -> bool:
+        """Whether the trace has begun: what comes before it is known."""
+        return self.trace is not None or (self.final and self.give_up_at is not None)
+
+    @property
     def was_cut(self) -> bool:
         """Whether the measurement ended early, at the harness's request."""
         return any(phase.name == "measure" and phase.note == STOPPED for phase in self.phases)

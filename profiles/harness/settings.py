@@ -16,7 +16,7 @@ from pipeprof.pipelines.steps.recorded_step import step_of
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
-from pipeprof.profiles.protocol.job import SERVICE, IteratedAt, Job, StepJob, as_pairs
+from pipeprof.profiles.protocol.job import SERVICE, IteratedAt, Job, RefPlace, StepJob, as_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,6 +60,7 @@ class RunSettings:
         replayed: Arguments of the recorded step, in place of that of a script; empty for its own.
         made: Files that earlier processes of it have written, and with nothing of the user's in them.
         interpreter: The Python of another environment that runs the worker; None for this one.
+        at_ref: Where a target at a git ref runs; None for one of the work tree.
     """
 
     target: ParsedTarget
@@ -94,6 +95,7 @@ class RunSettings:
     replayed: Mapping[str, object] = field(default_factory=dict)
     made: Sequence[str] = ()
     interpreter: Interpreter | None = None
+    at_ref: RefPlace | None = None
 
     @property
     def lock_patience(self) -> float:
@@ -235,6 +237,7 @@ def job_of(
         main=settings.main,
         made=list(settings.made),
         interpreter=settings.interpreter,
+        at_ref=settings.at_ref,
     )
 
 

@@ -31,6 +31,21 @@ class IteratedAt:
 
 
 @dataclass(frozen=True)
+class RefPlace:
+    """Where the process of a target at a git ref runs.
+
+    Attributes:
+        folder: Its current folder: in the tree, the place of the command's current folder.
+        tree: Root of the ref's tree.
+        work_tree: Root of the work tree that it stands for.
+    """
+
+    folder: str
+    tree: str
+    work_tree: str
+
+
+@dataclass(frozen=True)
 class Job:
     """One sample.
 
@@ -53,6 +68,7 @@ class Job:
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         main: The script's dataset that turns are about; None where a run has to find it.
         interpreter: The Python of another environment that runs the worker; None for this one.
+        at_ref: Where a target at a git ref runs; None for one of the work tree.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -83,6 +99,7 @@ class Job:
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     interpreter: Interpreter | None = None
+    at_ref: RefPlace | None = None
 
     def in_epochs(self) -> Job:
         """The same in one process, whose epochs take turns."""

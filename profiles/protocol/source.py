@@ -44,17 +44,12 @@ class ScriptGraphJob:
 
 @dataclass(frozen=True)
 class GraphAnswer:
-    """Answer of the worker: the graphs as written and as executed by their stages, packed, None where not wanted.
-
-    Attributes:
-        step: Whether the function returned a step with its dataset.
-    """
+    """Answer of the worker: the graphs as written and as executed by their stages, packed, None where not wanted."""
 
     graph: str | None = None
     element: str = ""
     failure: str | None = None
     stages: str | None = None
-    step: bool = False
 
 
 def packed(graph: Any) -> str:

@@ -16,6 +16,7 @@ from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.imports import may_draw
+from pipeprof.profiles.advise.batch_savings import is_mostly_called
 from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US
 from pipeprof.profiles.lines import inside, line_of, within
@@ -175,6 +176,9 @@ def _of_function(profile: Profile, stage: Stage, *, batches: bool) -> str | None
         return known
     # What draws at random is another one in each epoch.
     less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
+    if is_mostly_called(stage):
+        drawn = ", with random numbers for each of its elements" if stage.random else ""
+        return f"call {stage_name(stage)} once per batch, after .batch(…){drawn}; {less}"
     return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
 
 

@@ -15,7 +15,7 @@ from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import flow_of
 from pipeprof.profiles.propose.proposal import Prediction, effort
 
-ONE_CHANGE = 1.1
+WORTH_ITS_TIME = 1.1
 """Predicted gain from which a change of one argument or option is tried before anything else."""
 MEMORY_SHARE = 0.10
 """Part of the peak from which a predicted saving is tried before caches and rewrites."""
@@ -39,8 +39,12 @@ def _place(finding: Finding, peak: int | None) -> int:
     if finding.family == "memory":
         saved = -(predicted.peak_rss_delta_bytes or 0) if predicted is not None else 0
         return 1 if peak and saved >= MEMORY_SHARE * peak else 4
-    gains = predicted is not None and (predicted.speedup or 0.0) >= ONE_CHANGE
-    return 0 if gains and all(map(_sets_one_thing, finding.edits)) else 3
+    return 0 if promises(finding) and all(map(_sets_one_thing, finding.edits)) else 3
+
+
+def promises(finding: Finding) -> bool:
+    """Whether the edit of a finding is predicted to gain something that is worth its time."""
+    return finding.predicted is not None and (finding.predicted.speedup or 0.0) >= WORTH_ITS_TIME
 
 
 def _sets_one_thing(edit: PipelineEdit) -> bool:

@@ -449,6 +449,7 @@ class JobRun:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()
             paused_ns, paused_cpu_ns, cpu_ns = feed.paused_ns, feed.paused_cpu_ns, time.process_time_ns()
+            feed.counts_deletions = True
             self._loop(self._window, step)
             cpu_ns = time.process_time_ns() - cpu_ns
             self._paused_ns = feed.paused_ns - paused_ns
@@ -460,7 +461,7 @@ class JobRun:
             self._soak.end()
         # Readings take time, in which buffers go on filling: they are no part of the phase.
         self._memory.read("measure")
-        feed.on_restart = lambda: None
+        feed.on_restart, feed.counts_deletions = lambda: None, False
         if step is not None and (told := step.told()) != StepFacts():
             self._channel.send(StepTold(**vars(told)))
         self.send_measured()

@@ -55,7 +55,18 @@ MAX_MODULES = 13
 LARGE_ROOMS = {"pipelines/to_python", "cli/commands"}
 # The modules that lie in no room.
 LOOSE = {
-    "pipelines": {"errors", "addresses", "suggest", "log_commands", "clocks", "tables", "wire", "check", "late"},
+    "pipelines": {
+        "errors",
+        "addresses",
+        "suggest",
+        "log_commands",
+        "clocks",
+        "tables",
+        "wire",
+        "check",
+        "late",
+        "regular_files",
+    },
     "profiles": {"wording", "user_frames", "constants", "lines"},
     "cli": {
         "main",
@@ -75,7 +86,7 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines"
 ROWS = {
     "pipelines": (
         {"tables", "wire"},
-        {"errors", "addresses", "suggest", "log_commands", "clocks", "late"},
+        {"errors", "addresses", "suggest", "log_commands", "clocks", "late", "regular_files"},
         {"ops"},
         {"edits"},
         {"target"},

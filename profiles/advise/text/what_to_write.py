@@ -14,6 +14,7 @@ from pathlib import PurePath
 from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.hot_calls import HotCall, hot_call
+from pipeprof.profiles.advise.batch_savings import is_mostly_called, once_per_batch
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import as_typed, called, hot_function, listed, percent, stage_name
@@ -58,9 +59,12 @@ def of_python(stage: Stage) -> str:
     elif (stage.blocked_ms_per_batch or 0.0) >= _WAITS_FROM * (stage.active_ms or math.inf) and held < _LOCKED_FROM:
         text = "let more calls of it wait at a time, each with a thread: options.threading.private_threadpool_size"
     else:
+        function = hot_function(stage) or "its Python"
+        if is_mostly_called(stage):
+            return f"{once_per_batch(function)}; or write it as TensorFlow ops"
         batch = ", or call it once per batch: batch first, then map"
         many = (stage.calls_per_batch or 0.0) > _ONE_CALL
-        text = f"write {hot_function(stage) or 'its Python'} as TensorFlow ops, called in the map itself"
+        text = f"write {function} as TensorFlow ops, called in the map itself"
         text += batch if many else ""
     return f"{at}: {text}" if at else text
 
@@ -168,7 +172,7 @@ def _steady(stage: Stage, whole: float) -> list[str]:
         return []
     return [
         f"{_named(steady, whole)}: not dependent on the random numbers of {stage_name(stage)}, so do it in "
-        "a map of its own, with a cache after it"
+        "a map of its own, with a cache after it if what that gives of all elements fits into memory"
     ]
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, new_ops
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed
@@ -15,7 +16,7 @@ from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.lines import line_of, within
+from pipeprof.profiles.lines import line_of, lines_of, within
 from pipeprof.profiles.memory.predict.model import cache_overhead_bytes
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.time.whole import whole_batches
@@ -115,6 +116,16 @@ def _filled(profile: Profile, edits: Iterable[PipelineEdit]) -> Iterator[tuple[s
             yield edit.after, None
         elif isinstance(edit, MoveStage) and traits(edit.op).maps and edit.before in caches:
             yield edit.stage, edit.before
+
+
+def stages_kept(edits: Iterable[PipelineEdit], stages: Iterable[Stage]) -> set[str]:
+    """Return the stages up to the caches that edits insert: all that these save."""
+    lines, found = lines_of(stages), set[str]()
+    for edit in edits:
+        if isinstance(edit, InsertStage) and edit.after is not None and traits(edit.op).stores:
+            line = [stage.id for stage in lines.get(pipeline_of(edit.after), [])]
+            found.update(line[: line.index(edit.after) + 1] if edit.after in line else ())
+    return found
 
 
 def kept_by(profile: Profile, edits: Sequence[PipelineEdit]) -> Kept | None:

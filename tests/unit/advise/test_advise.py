@@ -190,6 +190,15 @@ def test_the_same_rule_at_the_same_stage_is_one_finding() -> None:
     assert [(found.sentence, found.evidence) for found in findings] == [("large", {"a": 1, "b": 2}), ("elsewhere", {})]
 
 
+def test_the_same_rule_with_another_change_is_another_finding() -> None:
+    two, four = (
+        draft(edits=(SetArgument("stages.0", "map", "num_parallel_calls", calls),), predicted=speedup(calls))
+        for calls in (2, 4)
+    )
+    findings, _ = advised(ROWS, rule(drafts=[two, four, two]))
+    assert [found.edits for found in findings] == [four.edits, two.edits]
+
+
 def test_by_worth_then_by_place() -> None:
     gib = 1 << 30
     rules = (

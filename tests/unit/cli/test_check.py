@@ -241,11 +241,17 @@ def test_a_slip_in_the_text_of_a_function_is_a_finding(pipeprof: Pipeprof, tmp_p
     assert (finding["rule"], finding["location"]["line"]) == ("discarded-transformation", 4)
 
 
+def test_of_a_function_it_says_what_looks_at_the_rest(pipeprof: Pipeprof, tmp_path: Path) -> None:
+    (tmp_path / "a b.py").write_text("import tensorflow as tf\n\ndef make(n):\n    return tf.data.Dataset.range(n)\n")
+    result = pipeprof("check", "a b.py:make", "--arg", "n=3")
+    assert result.code == 0
+    assert "pipeprof run 'a b.py:make' --arg n=3" in result.out
+
+
 def test_a_function_has_no_findings_yet(pipeprof: Pipeprof, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("def make(): ...\n")
     result = pipeprof("check", "train.py:make", "--fail-on", "warning")
     assert result.code == 0
-    assert "rules" not in result.out
     assert json.loads(pipeprof("check", "train.py:make", "--json").out)["findings"] is None
 
 

@@ -140,6 +140,12 @@ def test_the_key_of_a_candidate_has_no_address() -> None:
     assert one.key == other.key
 
 
+def test_one_change_of_two_inputs_is_two_candidates() -> None:
+    addresses = ("source.datasets.0.stages.0", "source.datasets.1.stages.0", "source.datasets.1.stages.1")
+    one, other, shifted = (Proposal("a", "b", (calls(address, 2),)) for address in addresses)
+    assert one.key != other.key == shifted.key
+
+
 def test_of_a_spec_what_no_rule_proposes_is_tried(recorded: Callable[[str], Profile]) -> None:
     found = recorded("jpeg-folder")
     found.findings = []

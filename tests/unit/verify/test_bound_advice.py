@@ -11,9 +11,9 @@ from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
+from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.verify.bound_advice import add_command, advice_for
-from pipeprof.profiles.verify.ceiling import bottleneck_finding, further_bounds
+from pipeprof.profiles.verify.ceiling import bottleneck_finding, further_bounds, is_for_a_step_only
 
 COMMAND = "; pipeprof fix 'my pipe.py:make' --convert-to FOLDER does the work of decode once"
 
@@ -186,6 +186,36 @@ def test_what_draws_random_numbers_is_not_done_before_the_run(profile: Profile) 
     assert "before the run" in str(bottleneck_finding(profile, both, []).recommendation)
     rows[2].random = True
     assert "before the run" not in str(bottleneck_finding(profile, both, []).recommendation)
+
+
+@pytest.mark.parametrize(
+    ("calls", "whole_ms", "called", "once"),
+    [
+        pytest.param(32, 10.0, 0.6, True, id="short calls"),
+        pytest.param(32, 10.0, 0.2, False, id="the function itself"),
+        pytest.param(4, 100.0, 0.6, False, id="they wait for the lock"),
+        pytest.param(1, 10.0, 0.6, False, id="once already"),
+    ],
+)
+def test_python_whose_calls_cost_most_is_called_once_per_batch(
+    profile: Profile, calls: float, whole_ms: float, called: float, once: bool
+) -> None:
+    own = PythonCost(function="row", file="pipe.py", line=3, ms_per_batch=(1 - called) * whole_ms, share=0.4)
+    ops = [OpCost(op="PyFuncStateless", ms_per_batch=whole_ms)]
+    rows = stage("stages.0", "map", whole_ms / 100, name="rows", ops=ops, python=[own], calls_per_batch=calls)
+    found = advice(profile, stage("source", "range"), rows, stage("stages.1", "batch"))
+    assert found is not None
+    assert ("row() (pipe.py:3) once per batch" in found[1]) is once
+
+
+def test_draws_whose_calls_cost_most_are_no_work_for_the_step_alone(profile: Profile) -> None:
+    noise = stage("stages.0", "map", 0.9, name="add_noise", random=True, calls_per_batch=512, calling_ms_per_batch=60.0)
+    profile.stages = [stage("source", "range"), noise, stage("stages.1", "batch")]
+    assert profile.steps is not None
+    profile.steps.dispatch = None
+    finding = bottleneck_finding(profile, ["stages.0"], [])
+    assert "add_noise once per batch" in str(finding.recommendation)
+    assert not is_for_a_step_only(profile, finding)
 
 
 def test_what_is_the_same_for_all_crops_of_a_picture_is_done_before_them(profile: Profile) -> None:

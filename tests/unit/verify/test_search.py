@@ -16,7 +16,7 @@ from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, Component, Headspace, OpCost, Stage
+from pipeprof.profiles.document.stages import Causes, Component, Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.model.predict import predict
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.verify.guessing import search
@@ -211,6 +211,16 @@ def test_a_number_of_calls_that_tensorflow_left_low_is_set_to_the_cores(
     assert [one.change for one in more] == (
         [f"num_parallel_calls: AUTOTUNE, which chose 2, → {calls}"] if calls is not None else []
     )
+
+
+@pytest.mark.parametrize(("lock", "tried"), [(0.7, False), (0.05, True)])
+def test_calls_that_wait_for_the_gil_get_no_more(recorded: Recorded, lock: float, tried: bool) -> None:
+    found = profile_of(recorded, "range", "map", "batch", stage="stages.0", parallelism=60.0)
+    assert found.stages is not None
+    found.stages[1].cpu_ms_per_batch, found.stages[1].blocked_ms_per_batch = 26.0, 55.0
+    found.stages[1].python = [PythonCost(function="features", ms_per_batch=28.0, share=1.0, lock_share=lock)]
+    found.causes = Causes(worker_cores=0.9, python_lock_share=lock)
+    assert any(one.title == "Run more calls of map at a time" for one in guesses(found)) is tried
 
 
 @pytest.mark.parametrize(("used", "tried"), [(0.1, True), (1.2, False)])
