@@ -39,7 +39,6 @@ LONGEST = (
     "test_scale",
     "test_fix",
     "test_watch",
-    "test_why",
     "test_gate_action",
     "test_targets",
     "test_live",

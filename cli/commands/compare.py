@@ -23,7 +23,7 @@ EPILOG = epilog(
     "pipeprof compare spec.yaml faster.yaml",
     "pipeprof compare spec.yaml --b-set stages.0.num_parallel_calls=4",
     "pipeprof compare train.py:make_dataset git:main --step simulate:12ms",
-    "pipeprof compare spec.yaml git:main --why",
+    "pipeprof compare spec.yaml one-change.yaml faster.yaml",
     "pipeprof compare spec.yaml --scan stages.0.num_parallel_calls=1,2,4",
     "pipeprof compare before.json after.json",
 )
@@ -40,7 +40,6 @@ def compare(given: CompareOptions) -> None:
     from pipeprof.cli.comparing.options import parse_scan
     from pipeprof.cli.comparing.session import compared, live_sides, warn_of_steps
     from pipeprof.cli.targets.sides import in_other_python, read_arms
-    from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.experiment.purposes import GATE
     from pipeprof.profiles.git.calls import git_calls
 
@@ -58,10 +57,6 @@ def compare(given: CompareOptions) -> None:
             sides = read_arms(given, texts, calls, [(), given.b_sets or (), *[()] * (len(texts) - 2)])
         if given.b_python is not None:
             sides[1] = in_other_python(sides[1], given.b_python, calls.folder)
-        for side in sides:
-            if given.why and side.settings is None:
-                msg = f"--why measures, but {side.shown.text} is a saved profile: give the spec or the function"
-                raise UsageError(msg)
 
         def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
             from pipeprof.profiles.judge.verdicts.result import Scan
@@ -79,7 +74,6 @@ def compare(given: CompareOptions) -> None:
                 enough=lambda so_far: len(so_far.pairs) >= pairs,
                 # The stages of two pipelines stand side by side; of more, the table has no place for them.
                 profiled=len(sides) == 2 and scan is None,
-                why_rounds=pairs if given.why else 0,
                 most=pairs,
                 end_at=calls.end_at,
             )
@@ -103,7 +97,7 @@ def _check_ways(given: CompareOptions, scan: GivenScan | None) -> list[str]:
 
     others = given.others or []
     if scan is not None:
-        own = {"--b-set": given.b_sets, "--b-python": given.b_python, "--why": given.why}
+        own = {"--b-set": given.b_sets, "--b-python": given.b_python}
         ways = [name for name, value in own.items() if value]
         if others or ways:
             raise UsageError(f"--scan compares one pipeline with itself; remove {others[0] if others else ways[0]}")
@@ -113,10 +107,8 @@ def _check_ways(given: CompareOptions, scan: GivenScan | None) -> list[str]:
             "compare needs two pipelines: give another target, --b-set PATH=VALUE to change the first one, "
             "--b-python PYTHON to measure it in another environment, or --scan PATH=VALUE,VALUE"
         )
-    if given.b_python is not None and given.why:
-        raise UsageError("--why makes what is between two pipelines, and --b-python changes none: remove one of them")
-    if len(others) > 1 and (given.b_sets or given.why or given.b_python is not None):
-        flag = "--why" if given.why else "--b-set" if given.b_sets else "--b-python"
+    if len(others) > 1 and (given.b_sets or given.b_python is not None):
+        flag = "--b-set" if given.b_sets else "--b-python"
         raise UsageError(f"{flag} is about two pipelines, but {len(others) + 1} are given; give A and B")
     check_number(len(others) + 1, "got {} pipelines")
     return [given.a, *(others or [given.a])]

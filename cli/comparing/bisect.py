@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 _PER_STEP = {"step_ms", "elements_per_second"}
 _SHORT = 10
-WHY_ROUNDS = 4
 
 
 @dataclass
@@ -109,7 +108,7 @@ def commits_of(given: GateOptions, calls: GitCalls, most: int) -> Commits:
 def search_commits(
     commits: Commits, judged: Mapping[str, Judged], result: Result, save: Callable[[], object], progress: RunProgress
 ) -> None:
-    """Find the first bad commit, and write it with its cause into the result of GOOD and BAD."""
+    """Find the first bad commit, and write it with its stage into the result of GOOD and BAD."""
     last = len(commits.hashes) - 1
     found = Bisect(good=commits.hashes[0], bad=commits.hashes[last], commits=last)
     result.bisect = found
@@ -149,7 +148,7 @@ class _Sessions:
     save: Callable[[], object]
     progress: RunProgress
 
-    def session(self, one: int, other: int, judged: Mapping[str, Judged], *, why: bool = False) -> Result:
+    def session(self, one: int, other: int, judged: Mapping[str, Judged], *, profiled: bool = False) -> Result:
         """Measure two commits in pairs, until the answer is clear."""
         sides = [self.commits.side(place) for place in (one, other)]
         session = self.result.model_copy(
@@ -159,8 +158,7 @@ class _Sessions:
         plan = SessionPlan(
             enough=lambda so_far: has_seen_enough(so_far, self.commits.most),
             rows=lambda pairs: rows_of(pairs, judged_for(session.a, session.b, judged)),
-            profiled=why,
-            why_rounds=WHY_ROUNDS if why else 0,
+            profiled=profiled,
             metrics=judged,
             end_at=self.commits.calls.end_at,
             most=self.commits.most,
@@ -224,11 +222,11 @@ def _without_a_bad_end(result: Result, ends: Result, found: Bisect) -> None:
 
 
 def _explain(run: _Sessions, search: CommitSearch, judged: Mapping[str, Judged], result: Result, found: Bisect) -> None:
-    """Measure the commit that was found against the one before it, with the cause."""
+    """Measure the commit that was found against the one before it, with its stages."""
     commits = run.commits
     run.progress.note(f"why: {_named(commits.hashes[search.bad])} against {_named(commits.hashes[search.good])}")
-    last = run.session(search.good, search.bad, judged, why=True)
-    for name in ("a", "b", "pairs", "metrics", "stages", "changes", "change_places", "why", "search", "data", "order"):
+    last = run.session(search.good, search.bad, judged, profiled=True)
+    for name in ("a", "b", "pairs", "metrics", "stages", "changes", "change_places", "data", "order"):
         setattr(result, name, getattr(last, name))
     result.step, result.dispatch = last.step, last.dispatch
     result.warnings += last.warnings
@@ -237,8 +235,7 @@ def _explain(run: _Sessions, search: CommitSearch, judged: Mapping[str, Judged],
         result.exit_code = last.exit_code
         return
     conclude_gate(result)
-    causes = [change for cause in result.why or () if cause.words in {"slower", "more"} for change in cause.changes]
-    found.stage = stage_of_changes([*causes, *result.changes], result.stages)
+    found.stage = stage_of_changes(result.changes, result.stages)
     if len(found.candidates) > 1 or result.exit_code != FAILED:
         # Several commits are left, or the change is spread over several.
         result.verdict, result.exit_code = "cannot tell", INCONCLUSIVE

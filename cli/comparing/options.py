@@ -63,9 +63,6 @@ class CompareOptions(RerunOptions):
             complete=completion.parts_of_spec,
         ),
     ] = None
-    why: Annotated[
-        bool, flag("--why", "Also measure each difference between A and B on its own, and name those that matter.")
-    ] = False
     strict: Annotated[bool, flag("--strict", "Refuse saved profiles of other hosts or versions (exit code 6).")] = False
     out: Annotated[Texts, out_of("compare")] = None
     form: Annotated[Text, format_of("compare")] = None

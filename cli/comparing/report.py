@@ -18,7 +18,7 @@ from pipeprof.profiles.judge.clauses import (
     describe_medians,
     describe_part,
     is_lacking,
-    place_of_change,
+    placed_changes,
     stage_status,
     value_text,
     values_text,
@@ -29,13 +29,9 @@ from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.judge.verdicts.result import BisectStep, Metric, PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.words import (
     change_since,
-    describe_cause,
     describe_drift,
-    describe_explanation,
     describe_faults,
     describe_receipt,
-    describe_rest,
-    describe_rounds,
     headline,
     is_interrupted,
     main_metric,
@@ -88,15 +84,11 @@ def _after_pairs(result: Result) -> tuple[str, str] | None:
     needed = len(counted(result.pairs)) + max(more, default=0)
     if more and needed <= MOST_PAIRS and result.command:
         return _longer(result, needed)
-    if result.kind == "compare" and len(result.changes) > 1 and result.search is None and result.command:
-        main = main_metric(result)
-        if main is not None and main.words in {"slower", "faster"}:
-            return shlex.join([*result.command, "--why"]), "names the change that counts"
     return None
 
 
 def _after_failure(result: Result) -> tuple[str, str] | None:
-    """What mends a failed gate: the change that is the cause, taken back, or the command that names it."""
+    """What mends a failed gate: the change that is the cause, taken back, or the command that shows the stages."""
     if len(result.changes) == 1 and result.command:
         return shlex.join(_without(result.command, (), _SWITCHES)), f"once {_taken_back(result)}"
     stored = any(metric.normalised is not None for metric in result.metrics)
@@ -107,20 +99,13 @@ def _after_failure(result: Result) -> tuple[str, str] | None:
     of_gate = _OF_THIS_GATE | (budgets - {"--max-time"})
     kept = [word for word in _without(result.command[2:], of_gate, _SWITCHES) if word != result.b.text]
     words = ["pipeprof", "compare", result.a.text, result.b.text, *kept]
-    if _of_scripts(result):
-        return shlex.join(words), "shows the stages"
-    if not result.changes:
-        return shlex.join([*words, "--why"]), "names the change that is the cause"
-    parts = [describe_part(change, place_of_change(result, change)) for change in result.changes]
-    more = f" and {len(parts) - 2} more" if len(parts) > 2 else ""
-    return shlex.join([*words, "--why"]), f"measures which to undo: {'; '.join(parts[:2])}{more}"
+    return shlex.join(words), "shows the stages"
 
 
 def _taken_back(result: Result) -> str:
     """State that the only change between the specs is no longer made."""
-    change = result.changes[0]
+    change, place = placed_changes(result)[0]
     path, _, what = change.partition(": ")
-    place = place_of_change(result, change)
     where = f" in {place_of(place)}" if place is not None else ""
     before = what.partition(" → ")[0]
     if " → " in what and before != "not set":
@@ -199,30 +184,6 @@ def _without(command: Sequence[str], options: Collection[str], switches: Collect
     return words
 
 
-COLORS = {"slower": "red", "more": "red", "faster": "green", "less": "green"}
-
-
-def causes(result: Result) -> Iterator[Block]:
-    """Build the section of ``--why``; nothing without it."""
-    search = result.search
-    if search is None:
-        return
-    if search.note is not None or not search.explanations:
-        yield Heading("Why")
-        yield Prose(search.note or "Nothing was measured: the time ran out.", hang=2)
-        return
-    yield Heading("Why", describe_rounds(search))
-    for explanation in search.explanations:
-        yield Prose(describe_explanation(explanation), hang=2)
-        for cause in result.why or ():
-            if cause.metric == BY_NAME[explanation.metric].name:
-                yield Prose(
-                    (TextSpan("- "), TextSpan(describe_cause(cause, result), COLORS.get(cause.words, ""))), hang=4
-                )
-        if (rest := describe_rest(explanation)) is not None:
-            yield Prose(rest, hang=2)
-
-
 _KEY = 6
 _COMMIT = 10
 """Digits of a commit in the report."""
@@ -234,7 +195,6 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     """Build the report."""
     label, rest, color = headline(result)
     yield Prose((TextSpan(label, f"bold {color}".strip()), TextSpan(rest)), indent=0)
-    yield from causes(result)
     yield from _sides(result)
     for warning in result.warnings:
         yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
@@ -288,12 +248,12 @@ def _changes(result: Result) -> Iterator[Block]:
     """What differs between specs; the values of a scan say it already."""
     if result.scan is not None:
         return
-    for name, changes in (("b", result.changes), *((arm.name, arm.changes) for arm in result.further)):
-        of_budgets = result.budgets if name == "b" else []
-        if changes or of_budgets:
+    for name, found in result.arms().items():
+        changes = [*with_places(found), *(result.budgets if name == "b" else ())]
+        if changes:
             yield Heading("Changes", f"from A to {name.upper()}")
-            for change in (*changes, *of_budgets):
-                yield Prose(with_places(result, [change]), hang=2)
+            for change in changes:
+                yield Prose(change, hang=2)
 
 
 def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:
@@ -504,7 +464,7 @@ def _resolution(metrics: Sequence[Metric]) -> Iterator[Block]:
         for metric in metrics
         if metric.resolution is not None
         and metric.level != "off"
-        and not (metric.words in COLORS and metric.resolution > _distance(metric))
+        and not (metric.words not in {"no difference", "cannot tell"} and metric.resolution > _distance(metric))
     ]
     if known:
         each = ", ".join(f"{metric.title} {_size(metric, metric.resolution)}" for metric in known)

@@ -35,9 +35,7 @@ from pipeprof.profiles.judge.clauses import (
     describe_change,
     describe_interval,
     describe_medians,
-    describe_part,
     has_interval,
-    place_of_change,
     stage_status,
     value_text,
     values_text,
@@ -46,9 +44,6 @@ from pipeprof.profiles.judge.clauses import (
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.words import (
     arm_name,
-    describe_explanation,
-    describe_rest,
-    describe_rounds,
     failing_drifts,
     headline,
     is_interrupted,
@@ -56,11 +51,11 @@ from pipeprof.profiles.judge.words import (
     since_of,
     what_it_is,
 )
-from pipeprof.profiles.wording import percent, place_of, ratio_text, significant, span_text
+from pipeprof.profiles.wording import percent, place_of, ratio_text, significant
 
 if TYPE_CHECKING:
     from pipeprof.cli.charts.svg import Sheet
-    from pipeprof.profiles.judge.verdicts.result import Cause, Metric, Result, Side, StageChange
+    from pipeprof.profiles.judge.verdicts.result import Metric, Result, Side, StageChange
 
 _TONES = {"red": "bad", "green": "good", "yellow": "unclear"}
 _GATE = {"regressed": ("FAILED", "bad"), "not regressed": ("passed", "good"), "cannot tell": ("CANNOT TELL", "unclear")}
@@ -85,7 +80,6 @@ def result_page(
     label, rest, color = headline(result)
     factor, interval = _factor(result)
     sections = [
-        Section(idents.of("why"), "Why", list(_why(result, idents))),
         Section(idents.of("metrics"), "Metrics", [*_messages(result), *_strips(result, idents)], _conditions(result)),
         Section(idents.of("pairs"), "Pairs", list(_pairs(result, idents))),
         Section(idents.of("stages"), "Stages", list(_stages(result, idents))),
@@ -139,8 +133,8 @@ def _factor(result: Result) -> tuple[str, str]:
 
 def _details(result: Result) -> Iterator[tuple[str, str]]:
     """What has changed, so that the cause is in sight, then the sides."""
-    if (cause := _cause(result)) is not None:
-        yield cause
+    if (difference := _difference(result)) is not None:
+        yield difference
     yield "A", _side(result.a)
     yield "B", _side(result.b)
     for arm in result.further:
@@ -149,17 +143,8 @@ def _details(result: Result) -> Iterator[tuple[str, str]]:
         yield "data", result.data
 
 
-def _cause(result: Result) -> tuple[str, str] | None:
-    """What made the difference where that was measured; else what differs, and the stage that takes more."""
-    found = [
-        cause
-        for cause in result.why or ()
-        if cause.share is not None and cause.words in {"slower", "faster", "more", "less"}
-    ]
-    if found:
-        most = max(found, key=lambda cause: cause.share or 0.0)
-        parts = " + ".join(describe_part(change, place_of_change(result, change)) for change in most.changes)
-        return "because", f"{parts}: {percent(most.share or 0.0)} of the difference"
+def _difference(result: Result) -> tuple[str, str] | None:
+    """What differs, and the stage that takes more."""
     stages = [
         stage
         for stage in result.stages
@@ -172,7 +157,7 @@ def _cause(result: Result) -> tuple[str, str] | None:
         )
         words.append(_grown(most_grown))
     if 0 < len(result.changes) <= _MOST_CHANGES:
-        words += [with_places(result, [change]) for change in result.changes]
+        words += with_places(result)
     elif result.changes:
         words.append(f"{len(result.changes)} differences of the files")
     return ("differs", "; ".join(words)) if words else None
@@ -370,65 +355,6 @@ def _both(a: dict[str, float], other: dict[str, float], name: str) -> bool:
     return a.get(name, 0.0) > 0 and other.get(name, 0.0) > 0
 
 
-def _why(result: Result, idents: Idents) -> Iterator[Part]:
-    """The parts of the difference, by their shares of it."""
-    search = result.search
-    if search is None:
-        return
-    if search.note is not None or not search.explanations:
-        yield Note(search.note or "Nothing was measured: the time ran out.")
-        return
-    for explanation in search.explanations:
-        causes = [cause for cause in result.why or () if cause.metric == explanation.metric]
-        known = [cause for cause in causes if cause.change is not None]
-        if known:
-            yield _shares(result, known, f"{describe_explanation(explanation)}; {describe_rounds(search)}.", idents)
-        else:
-            yield Note(describe_explanation(explanation))
-        open_ones = [cause for cause in causes if cause.change is None]
-        if open_ones:
-            yield Facts([(with_places(result, cause.changes), cause.reason or "not measured") for cause in open_ones])
-        if (rest := describe_rest(explanation)) is not None:
-            yield Note(rest)
-
-
-def _shares(result: Result, causes: Sequence[Cause], title: str, idents: Idents) -> Figure:
-    ordered = sorted(causes, key=lambda cause: -(cause.share or 0.0))
-    rows = [
-        Bar(with_places(result, cause.changes), [("", max(cause.share or 0.0, 0.0), "c-main")], _share_words(cause))
-        for cause in ordered
-    ]
-    return Figure(
-        idents.of("shares of the difference"),
-        "Shares of the difference",
-        partial(_draw_shares, rows=rows),
-        "; ".join(f"{row.name}: {row.words}" for row in rows) + ".",
-        title,
-        table=Rows(
-            ("part", "A with the part over A", "interval", "share", "is"),
-            [
-                (
-                    with_places(result, cause.changes),
-                    f"{ratio_text(cause.change or 1.0)}",
-                    span_text(cause.low, cause.high) if cause.low and cause.high else "",
-                    percent(cause.share) if cause.share is not None else "",
-                    cause.words,
-                )
-                for cause in ordered
-            ],
-        ),
-    )
-
-
-def _draw_shares(sheet: Sheet, rows: Sequence[Bar]) -> str:
-    return bars(sheet, rows=rows, write=percent, end=1.0)
-
-
-def _share_words(cause: Cause) -> str:
-    share = f"{percent(cause.share)} · " if cause.share is not None else ""
-    return f"{share}{ratio_text(cause.change or 1.0)}, {cause.words}"
-
-
 def _stages(result: Result, idents: Idents) -> Iterator[Figure]:
     """CPU time of the stages that differ, of both sides."""
     shown = [
@@ -464,9 +390,9 @@ def _draw_ms(sheet: Sheet, rows: Sequence[Bar]) -> str:
 def _differences(result: Result) -> Iterator[Part]:
     if result.scan is not None:
         return
-    for name, changes in (("B", result.changes), *((arm.name.upper(), arm.changes) for arm in result.further)):
-        if changes:
-            yield Facts([(f"A to {name}", with_places(result, [change])) for change in changes])
+    for name, found in result.arms().items():
+        if found.changes:
+            yield Facts([(f"A to {name.upper()}", change) for change in with_places(found)])
 
 
 def _next(following: tuple[str, str] | None, idents: Idents) -> Iterator[Part]:

@@ -96,7 +96,7 @@ class LineProgress:
     def standing(self, words: str) -> None:
         """Ignore it: a log has a line a phase."""
 
-    def ends_in(self, seconds: float | None, what: str = "") -> None:
+    def ends_in(self, seconds: float | None) -> None:
         """Ignore it."""
 
     def note(self, text: str) -> None:
@@ -173,7 +173,7 @@ class LiveProgress(LineProgress):
         self._first: tuple[float, float] | None = None
         self._forecast: float | None = None
         self._standing = ""
-        self._ends_at: tuple[float, str] | None = None
+        self._ends_at: float | None = None
         self._making: tuple[str, int, int] | None = None
         self._ticks = ticks
         self._lock = threading.RLock()
@@ -204,10 +204,10 @@ class LiveProgress(LineProgress):
             self._standing = words
             self._draw()
 
-    def ends_in(self, seconds: float | None, what: str = "") -> None:
-        """Show from now on how long all of it, or a part of it, may take."""
+    def ends_in(self, seconds: float | None) -> None:
+        """Show from now on how long all of it may take."""
         with self._lock:
-            self._ends_at = (self._clock() + seconds, what) if seconds is not None else None
+            self._ends_at = self._clock() + seconds if seconds is not None else None
 
     def data(self, name: str, done: int, total: int) -> None:
         """Draw how much of an input is generated."""
@@ -266,8 +266,8 @@ class LiveProgress(LineProgress):
             words = f", {_whole(left)} left" if left is not None and left > 0.5 else ""
             return f"{min(done / total, 1.0):.0%}{words}"
         if self._ends_at is not None:
-            end, what = self._ends_at
-            return f"at most {_whole(end - now)} left{what and ' of '}{what}" if end - now > 0.5 else ""
+            left = self._ends_at - now
+            return f"at most {_whole(left)} left" if left > 0.5 else ""
         return _whole(now - self._began) if self._expected is None and now - self._began >= LONG_SECONDS else ""
 
     def _forecast_at(self, done: float, total: float) -> float | None:

@@ -127,11 +127,6 @@ def total(parts: Sequence[Interval]) -> Interval:
     return Interval(sum(part.mean for part in parts), error, freedom, freedom + 1)
 
 
-def scaled(found: Interval, factor: float) -> Interval:
-    """A multiple of a mean."""
-    return replace(found, mean=factor * found.mean, error=factor * found.error)
-
-
 @functools.cache
 def student_t(freedom: int, confidence: float = 1 - 2 * ERROR) -> float:
     """Two-sided quantile of Student's t distribution.

@@ -20,12 +20,8 @@ class RunProgress(Protocol):
     def standing(self, words: str) -> None:
         """Update what is known so far of what the phase measures, in a few words."""
 
-    def ends_in(self, seconds: float | None, what: str = "") -> None:
-        """Update how long all that follows may take at most, this phase and later ones; None if unknown.
-
-        Args:
-            what: A part of it that the time is for, where more may follow.
-        """
+    def ends_in(self, seconds: float | None) -> None:
+        """Update how long all that follows may take at most, this phase and later ones; None if unknown."""
 
     def note(self, text: str) -> None:
         """Show a note to the user, in one sentence."""
@@ -49,7 +45,7 @@ class Silent:
     def standing(self, words: str) -> None:
         """Ignore it."""
 
-    def ends_in(self, seconds: float | None, what: str = "") -> None:
+    def ends_in(self, seconds: float | None) -> None:
         """Ignore it."""
 
     def note(self, text: str) -> None:

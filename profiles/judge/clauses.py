@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
@@ -11,7 +12,7 @@ from pipeprof.profiles.wording import listed, milliseconds, percent, place_of, r
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
-    from pipeprof.profiles.judge.verdicts.result import Metric, Result, StageChange
+    from pipeprof.profiles.judge.verdicts.result import Arm, Metric, Result, StageChange
 
 CHANGED = "has changed since the session began"
 """How the message ends on a side whose file is no longer what was measured."""
@@ -290,15 +291,14 @@ def argument_of(path: str) -> str:
     return path.rpartition(".ops.")[2] if ".ops." in path else path.rpartition(".")[2]
 
 
-def place_of_change(result: Result, change: str) -> Location | None:
-    """The line of a change in the spec of B, or in a file of its function."""
-    return dict(zip(result.changes, result.change_places, strict=False)).get(change)
+def placed_changes(found: Result | Arm) -> list[tuple[str, Location | None]]:
+    """What differs from A, each with its line."""
+    return list(zip_longest(found.changes, found.change_places))
 
 
-def with_places(result: Result, changes: Sequence[str]) -> str:
-    """Changes with their lines, where those are known, and with the ways to them."""
-    places = (place_of(place_of_change(result, change)) for change in changes)
-    return " + ".join(" ".join(filter(None, both)) for both in zip(places, changes, strict=True))
+def with_places(found: Result | Arm) -> list[str]:
+    """What differs from A, each with its line, where that is known, and with the way to it."""
+    return [f"{place_of(place)} {change}" if place is not None else change for change, place in placed_changes(found)]
 
 
 def describe_likely(result: Result) -> str:
@@ -306,7 +306,7 @@ def describe_likely(result: Result) -> str:
 
     Of specs, nothing else differs between the sides than the files that they name; of functions, other modules may.
     """
-    parts = [describe_part(change, place_of_change(result, change)) for change in result.changes]
+    parts = [describe_part(change, place) for change, place in placed_changes(result)]
     if not parts:
         return ""
     if len(parts) == 1:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
@@ -29,45 +28,17 @@ from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.judge.baseline import REFERENCE_STEP
 from pipeprof.profiles.judge.clauses import CHANGED
-from pipeprof.profiles.judge.explain import WhyPlan, explain
-from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredRound, Pairs, Process, SideFailedError
+from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredPair, Pairs, Process, SideFailedError
+from pipeprof.profiles.judge.source_changes import changes_of_targets
+from pipeprof.profiles.judge.spec_changes import changes_of_specs
 from pipeprof.profiles.judge.stages import find_stage, lacking_stages, rows_of_process, stage_changes, stage_values
 from pipeprof.profiles.judge.verdicts.gating import counted, mark
 from pipeprof.profiles.judge.verdicts.result import Metric as Row
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result, WhySearch
+from pipeprof.profiles.judge.verdicts.result import PairValues, Result
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
-from pipeprof.profiles.judge.why.effects import Subset
-from pipeprof.profiles.judge.why.source_changes import changes_of_targets
-from pipeprof.profiles.judge.why.versions import GraphVersions, SpecVersions
 from pipeprof.profiles.judge.words import conclude, disturbance_of, main_metric, warnings_of
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.verify import plan as plans
-
-Measured: TypeAlias = "tuple[RunSettings, Callable[[RunSettings], JobMaker]]"
-"""How a side is measured, and what makes its jobs with other settings."""
-
-
-class _Between:
-    """Pipelines between two sides, as jobs."""
-
-    def __init__(self, a: Measured, b: Measured, versions: SpecVersions | GraphVersions) -> None:
-        self.changes, self.rest = versions.changes, versions.rest
-        self.problem: Callable[[Subset], str | None] = versions.problem
-        self._a = a
-        self._b = b
-        self._versions = versions
-
-    def job(self, chosen: Subset) -> Callable[[], Job]:
-        """What makes the job of A with some changes; with all of them, it is that of B."""
-        if len(chosen) == len(self.changes):
-            settings, make = self._b
-            return checked("b", make(settings))
-        settings, make = self._a
-        if isinstance(self._versions, SpecVersions):
-            return checked("a", make(replace(settings, loaded=self._versions.loaded(chosen)) if chosen else settings))
-        # Also without an edit it is made again from its graph, as an edited one is.
-        maker, steps = make(settings), self._versions.edits(chosen)
-        return checked("a", maker, lambda: maker.workers(["A"], None, steps)["A"])
 
 
 def standing_of(result: Result) -> str:
@@ -78,18 +49,6 @@ def standing_of(result: Result) -> str:
     if row.scale != "ratio":
         return ""
     return f"B / A {ratio_so_far(row.change, row.low, row.high, row.pairs)}"
-
-
-def checked(side: str, maker: JobMaker, job: Callable[[], Job] | None = None) -> Callable[[], Job]:
-    """What makes a job (without one: that of the user's pipeline) as long as the side's files are what they were."""
-
-    def make() -> Job:
-        changed = maker.changed_file()
-        if changed is not None:
-            raise SideFailedError(side, f"{changed} {CHANGED}")
-        return job() if job is not None else maker.untouched()
-
-    return make
 
 
 SideName: TypeAlias = str
@@ -119,7 +78,6 @@ class SessionPlan:
     Attributes:
         enough: Whether the pairs so far are enough; receives the result with its rows up to date.
         profiled: Measure each side alone first, for its stages.
-        why_rounds: Rounds of each set of versions in the search for causes; 0 for no search.
         metrics: Names of what is judged: where some are about single stages, those are timed in each process.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         most: Pairs that it takes at most; None where that is not known.
@@ -128,7 +86,6 @@ class SessionPlan:
     enough: Callable[[Result], bool]
     rows: Callable[[Sequence[PairValues]], list[Row]] = rows_of
     profiled: bool = True
-    why_rounds: int = 0
     metrics: Collection[str] = ()
     timed: tuple[SideName, ...] = ("a", "b")
     end_at: float | None = None
@@ -193,14 +150,9 @@ class _Comparison:
         result = self.result
         planned = resolve(self.sides["a"].settings)
         result.step, result.dispatch = planned.step_text, planned.dispatch
-        if (versions := self._versions("b")) is not None:
-            result.changes, result.change_places = versions.changes, versions.places
-        elif all(self.sides[side].settings.loaded is None for side in ("a", "b")):
-            found = changes_of_targets(*(self.sides[side].settings.target for side in ("a", "b")))
-            result.changes, result.change_places = [text for text, _ in found], [place for _, place in found]
-        for arm in result.further:
-            versions = self._versions(arm.name)
-            arm.changes = versions.changes if versions is not None else []
+        for name, arm in result.arms().items():
+            changes = self._changes(name)
+            arm.changes, arm.change_places = [text for text, _ in changes], [place for _, place in changes]
         # Which dataset of a script is the main one is known from a run alone.
         scripts = [name for name, side in self.sides.items() if side.settings.target.kind == "script"]
         looked = self._compared if self.plan.profiled else scripts
@@ -219,8 +171,6 @@ class _Comparison:
             try:
                 self._measure(session)
                 conclude(result)
-                if self.plan.why_rounds:
-                    self._explain(session)
             except SideFailedError as error:
                 self._fail(error.side, error.reason)
             except InterruptedVerificationError:
@@ -228,9 +178,11 @@ class _Comparison:
                 result.errors.append(Message(code="interrupted", message="Interrupted; the pairs so far are complete."))
         self.save()
 
-    def _versions(self, name: SideName) -> SpecVersions | None:
-        one, other = (self.sides[side].settings.loaded for side in ("a", name))
-        return SpecVersions(one, other) if one is not None and other is not None else None
+    def _changes(self, name: SideName) -> list[tuple[str, Location | None]]:
+        a, other = (self.sides[side].settings for side in ("a", name))
+        if a.loaded is not None and other.loaded is not None:
+            return changes_of_specs(a.loaded, other.loaded)
+        return changes_of_targets(a.target, other.target) if a.loaded is None and other.loaded is None else []
 
     def _look_at(self, names: Sequence[SideName]) -> bool:
         """Measure sides alone; return whether all came to their end."""
@@ -295,38 +247,21 @@ class _Comparison:
             sha256=self._profiles[name].target.sha256 if name in self._profiles else None,
         )
 
-    def _explain(self, session: Pairs) -> None:
-        """Search the causes of what B is, as far as the difference can be made part by part."""
-        a, b = (self.sides[name].settings for name in ("a", "b"))
-        versions: SpecVersions | GraphVersions
-        if a.loaded is not None and b.loaded is not None:
-            versions = SpecVersions(a.loaded, b.loaded)
-        elif a.loaded is None and b.loaded is None:
-            versions = GraphVersions(a.target, b.target, names=(self._names("a"), self._names("b")))
-        else:
-            note = "A is a spec and B a Python function, or the other way round: their difference has no parts."
-            self.result.search = WhySearch(changes=[], note=note)
-            return
-        between = _Between((a, partial(self._jobs_of, "a")), (b, partial(self._jobs_of, "b")), versions)
-        plan = WhyPlan(self.plan.why_rounds, self.plan.end_at, self._limit)
-        explain(self.result, between, session, plan, self.progress, self.save)
-
-    def _names(self, side: SideName) -> dict[str, str]:
-        stages = self._profiles[side].stages if side in self._profiles else None
-        return {stage.id: stage.name for stage in stages or () if stage.name}
-
     def _job_maker(self, name: SideName) -> Callable[[], Job]:
         side = self.sides[name]
         maker = self._jobs_of(name, side.settings)
 
         def make() -> Job:
+            changed = maker.changed_file()
+            if changed is not None:
+                raise SideFailedError(name, f"{changed} {CHANGED}")
             job = maker.untouched(side.hold_bytes, paced=side.slower > 0, times_stages=name in self._timed)
             # What the data is was seen in the first pair.
             if self.result.data is None or job.turns is None:
                 return job
             return replace(job, turns=replace(job.turns, digest_batches=1))
 
-        return checked(name, maker, make)
+        return make
 
     def _measure(self, session: Pairs) -> None:
         result, began = self.result, time.monotonic()
@@ -364,7 +299,7 @@ class _Comparison:
             ends.append(spent / done * (self.plan.most - done))
         return min(ends, default=None)
 
-    def _take(self, pair: MeasuredRound, at: float) -> None:
+    def _take(self, pair: MeasuredPair, at: float) -> None:
         result, processes = self.result, pair.processes
         for name in self._compared:
             side = result.side(name)
@@ -404,7 +339,7 @@ class _Comparison:
     def _values(self, name: SideName, process: Process) -> dict[str, float]:
         return process.values(self.result.side(name).elements_per_batch) | self._stage_values(name, process)
 
-    def _data_of(self, name: SideName, pair: MeasuredRound) -> str:
+    def _data_of(self, name: SideName, pair: MeasuredPair) -> str:
         """Whether a side gives the data of A; the two processes of A show what A itself reproduces."""
         one, again, changed = (pair.processes[key].built for key in (A, AGAIN, name.upper()))
         found = check_data(one, again, changed, "same")

@@ -41,8 +41,8 @@ class SideFailedError(Exception):
 
 
 @dataclass(frozen=True)
-class MeasuredRound:
-    """Processes that were measured together.
+class MeasuredPair:
+    """The processes of a pair.
 
     Attributes:
         taken: Shares of the cores' time that went elsewhere in a usual turn; None where not known.
@@ -65,7 +65,7 @@ def side_of(name: str) -> str:
 
 @dataclass
 class Pairs:
-    """Measures pairs, and rounds of any processes.
+    """Measures pairs.
 
     Attributes:
         jobs: Makes the job of an arm, by ``a``, ``b`` and so on.
@@ -89,7 +89,7 @@ class Pairs:
         self._rounds = Rounds(self.team, mode, timeout=self.timeout, cores=self.cores)
         self._intervals: dict[str, float] = {}
 
-    def pair(self, number: int) -> MeasuredRound:
+    def pair(self, number: int) -> MeasuredPair:
         """Measure one pair; `number` is from 0, every other one runs backwards.
 
         Raises:
@@ -97,22 +97,10 @@ class Pairs:
             InterruptedVerificationError: The user wants an end.
             OutOfTimeError: The time of the whole command is over.
         """
-        try:
-            names = (*(side.upper() for side in self.jobs), AGAIN)
-            return self.round(number, {name: self.jobs[side_of(name)] for name in names})
-        except MemberFailedError as error:
-            raise SideFailedError(side_of(error.name), error.reason) from None
+        names = (*(side.upper() for side in self.jobs), AGAIN)
+        jobs = {name: self.jobs[side_of(name)] for name in names}
 
-    def round(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> MeasuredRound:
-        """Measure processes together, in the order of their blocks.
-
-        Raises:
-            MemberFailedError: A process did not come to its end.
-            InterruptedVerificationError: The user wants an end.
-            OutOfTimeError: The time of the whole command is over.
-        """
-
-        def measure() -> MeasuredRound:
+        def measure() -> MeasuredPair:
             return self._in_turns(number, jobs) if self.order == "turns" else self._one_by_one(number, jobs)
 
         def with_fewer(_mode: Mode) -> None:
@@ -120,10 +108,12 @@ class Pairs:
 
         try:
             return self._rounds.fitting(measure, with_fewer)
+        except MemberFailedError as error:
+            raise SideFailedError(side_of(error.name), error.reason) from None
         finally:
             self.team.end()
 
-    def _in_turns(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> MeasuredRound:
+    def _in_turns(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> MeasuredPair:
         built = self._rounds.start({name: make() for name, make in jobs.items()})
         self._intervals |= self._rounds.warm_up(jobs, _WARM)
         interval = max((self._intervals.get(name, 0.0) for name in jobs), default=0.0)
@@ -144,9 +134,9 @@ class Pairs:
         found = {
             name: Process(built[name], tuple(turn.blocks[name] for turn in counted), graphs[name]) for name in jobs
         }
-        return MeasuredRound(found, tuple(name for turn in counted for name in turn.order), usually_taken(counted))
+        return MeasuredPair(found, tuple(name for turn in counted for name in turn.order), usually_taken(counted))
 
-    def _one_by_one(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> MeasuredRound:
+    def _one_by_one(self, number: int, jobs: Mapping[str, Callable[[], Job]]) -> MeasuredPair:
         found: dict[str, Process] = {}
         graphs: dict[str, Graphs | None] = {}
         interval = 0.0
@@ -167,7 +157,7 @@ class Pairs:
         for name, built, blocks in measured:
             found[name] = Process(built, tuple(blocks), graphs[name])
             self.tick(len(found), len(jobs))
-        return MeasuredRound(found, tuple(name for name in found for _ in found[name].blocks))
+        return MeasuredPair(found, tuple(name for name in found for _ in found[name].blocks))
 
     def _graphs(self, name: str) -> Graphs | None:
         if side_of(name) not in self.timed:
@@ -175,7 +165,7 @@ class Pairs:
         return self.team.stages(name, seconds=self.timeout + START_SECONDS)
 
     def _request(self, name: str, interval: float, before: Sequence[TurnEnded]) -> TurnRequest:
-        """A block; all processes of a round have blocks of as many steps. A slower B is so than what came before it."""
+        """A block; all processes of a pair have blocks of as many steps. A slower B is so than what came before it."""
         counted = [block for block in before if block.steps]
         pace = 0.0
         if name == "B" and self.slower and counted:

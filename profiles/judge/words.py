@@ -15,12 +15,9 @@ from pipeprof.profiles.judge.clauses import (
     describe_doubt,
     describe_interval,
     describe_likely,
-    describe_part,
     describe_unchanged,
     describe_values,
-    place_of_change,
     values_text,
-    with_places,
 )
 from pipeprof.profiles.judge.verdicts.gating import counted, has_other_batches
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
@@ -28,17 +25,7 @@ from pipeprof.profiles.wording import listed, percent, ratio_text, significant, 
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.judge.verdicts.result import (
-        Bisect,
-        Cause,
-        Drift,
-        Explanation,
-        Metric,
-        PairValues,
-        Result,
-        SelfTest,
-        WhySearch,
-    )
+    from pipeprof.profiles.judge.verdicts.result import Bisect, Drift, Metric, PairValues, Result, SelfTest
 
 _COMMIT = 10
 """Digits of a commit in a sentence."""
@@ -140,9 +127,7 @@ def _searched(result: Result, found: Bisect) -> tuple[str, str, str]:
     if found.found is not None:
         judged = [row for row in result.metrics if row.level == "error" and row.verdict == "regressed"]
         stage = f", in {found.stage}" if found.stage else ""
-        main = main_metric(result)
-        cause = _main_cause(result, main) if main is not None else None
-        why = f"Why: {cause[1]}" if cause is not None else describe_likely(result)
+        why = describe_likely(result)
         said = f" {found.found[:_COMMIT]} “{found.subject}”: {'; '.join(map(describe_failure, judged))}{stage}"
         return "Found:", f"{said}. {why}" if why else said, "red"
     if found.metric is None:
@@ -168,29 +153,12 @@ def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
     if memory is not None:
         same = memory.words == "no difference" and memory.pairs and memory.limit is None
         rest += f"; {describe_unchanged(memory) if same else sentence_of(memory)}"
-    if (cause := _main_cause(result, main)) is not None:
-        factor, reason = cause
-        return f"B is {factor}:", f" {reason}; {rest.lstrip()}", _LABELS[main.words][1]
     if not main.pairs:
         return "One process each, no verdict:", rest, ""
     if main.rules_out is not None:
         return f"B is not {main.rules_out}:", rest, ""
     label, color = _LABELS.get(main.words, ("Cannot tell:", "yellow"))
     return label, rest, color
-
-
-def _main_cause(result: Result, main: Metric) -> tuple[str, str] | None:
-    """By what factor B is slower or faster, and the part of the difference that makes most of it (`--why`)."""
-    causes = [
-        cause for cause in result.why or () if cause.metric in {main.name, "step_ms"} and cause.words == main.words
-    ]
-    first = max(causes, key=lambda cause: cause.share or 0.0, default=None)
-    if first is None or first.share is None or not main.change or main.words not in _LABELS:
-        return None
-    parts = [describe_part(change, place_of_change(result, change)) for change in first.changes]
-    factor = main.change if main.change > 1 else 1 / main.change
-    made = " with ".join(parts) if first.kind == "together" else " and ".join(parts)
-    return f"{ratio_text(factor)} {main.words}", f"{percent(first.share)} of it is {made}"
 
 
 def _each(result: Result, main: Metric) -> tuple[str, str, str]:
@@ -351,66 +319,3 @@ def _reservations(metric: Metric) -> str:
     if "cannot tell" in {metric.words, metric.verdict} and metric.more_pairs is not None:
         text += f", {metric.more_pairs} more pair{'s' if metric.more_pairs > 1 else ''} would settle it"
     return text
-
-
-def describe_rounds(search: WhySearch) -> str:
-    """How the parts of a difference were measured, for a heading of the search for causes."""
-    rounds = len({one.number for one in search.rounds})
-    if rounds:
-        many = "1 round" if rounds == 1 else f"{rounds} rounds"
-        return f"parts of the difference, measured against A in {many} of fresh processes"
-    if len(search.changes) == 1:
-        return "the difference has one part: the pairs have measured it"
-    return "no part of the difference was measured alone"
-
-
-def describe_explanation(found: Explanation) -> str:
-    """What B is in the rounds of the search for causes.
-
-    Example:
-        ``step interval, B / A 1.52× (1.50–1.54): slower``
-    """
-    title = BY_NAME[found.metric].title
-    if found.disturbed:
-        return f"{title}: processes of A itself differ by more than the floor, so no cause is named"
-    if found.change is None:
-        return f"{title}: not measured"
-    return f"{title}, B / A {_factor(found.change, found.low, found.high)}: {found.words}"
-
-
-def describe_cause(cause: Cause, result: Result) -> str:
-    """A part of the difference and what it does.
-
-    Example:
-        ``spec.yaml:8 stages.map.num_parallel_calls: 4 → 1 · 1.49× (1.46–1.52), slower, 98 % of the change``
-    """
-    parts = with_places(result, cause.changes)
-    if cause.change is None:
-        return f"{parts} · {cause.words}: {cause.reason or 'not measured'}"
-    text = f"{parts} · {_factor(cause.change, cause.low, cause.high)}"
-    text += ", no difference above the floor" if cause.words == "no difference" else f", {cause.words}"
-    if cause.share is not None and cause.words not in {"no difference", "cannot tell"}:
-        text += f", {percent(cause.share)} of the change"
-    if cause.kind == "together":
-        alone = listed([ratio_text(value) for value in cause.alone])
-        text += f"; they act together: each alone {alone}" if alone else "; they act together"
-    if cause.kind == "rest":
-        text += "; what the others leave"
-    return f"{text} ({cause.reason})" if cause.reason else text
-
-
-def describe_rest(found: Explanation) -> str | None:
-    """Whether the causes explain all of the change; None where that is no question."""
-    if found.rest is None or found.disturbed:
-        return None
-    left = _factor(found.rest, found.rest_low, found.rest_high)
-    if found.rest_words == "no difference":
-        return f"Together they explain the change; the rest, {left}, is within the noise."
-    if found.rest_words == "cannot tell":
-        return f"What is left of the change, {left}, may be noise or a further cause."
-    return f"They do not explain all of the change: {left} is left."
-
-
-def _factor(change: float, low: float | None, high: float | None) -> str:
-    interval = f" ({span_text(low, high)})" if low is not None and high is not None else ""
-    return f"{ratio_text(change)}{interval}"

@@ -17,7 +17,6 @@ class GraphJob:
     Attributes:
         text: What the file is to contain instead of what it does; None for its own text.
         steps: Edits of the dataset's graph, step by step, each as JSON.
-        stages: Whether the answer has the stages as well.
     """
 
     target: str
@@ -25,7 +24,6 @@ class GraphJob:
     path: str
     text: str | None = None
     steps: list[list[str]] | None = None
-    stages: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,11 @@ class ScriptGraphJob:
 
 @dataclass(frozen=True)
 class GraphAnswer:
-    """Answer of the worker: the graphs as written and as executed by their stages, packed, None where not wanted."""
+    """Answer of the worker."""
 
     graph: str | None = None
     element: str = ""
     failure: str | None = None
-    stages: str | None = None
 
 
 def packed(graph: Any) -> str:

@@ -24,7 +24,7 @@ AXE = ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 PICTURES = ROOT / "docs" / "pages"
 TRACE = ROOT / "tests" / "recorded" / "traces" / "h200_jax_loop.xplane.pb.gz"
 """Of a loop in JAX on a GPU that waits for its batches."""
-KINDS = ("proven", "fix", "gate", "why", "gaps", "raised", "four", "script-fit", "step-none")
+KINDS = ("proven", "fix", "gate", "gaps", "raised", "four", "script-fit", "step-none")
 Frame = tuple[int, str]
 FRAMES: list[Frame] = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 HEIGHTS = {1280: 1000, 390: 844}
@@ -205,7 +205,7 @@ def test_a_page_fits_and_is_accessible(visit: Callable[[str], Visit], name: str,
     assert visit(name).unlike[frame] == 0
 
 
-@pytest.mark.parametrize("name", ["proven", "fix", "gate", "why", "gaps"])
+@pytest.mark.parametrize("name", ["proven", "fix", "gate", "gaps"])
 def test_a_telephone_shows_verdict_factor_and_interval_without_scrolling(
     visit: Callable[[str], Visit], name: str
 ) -> None:

@@ -168,93 +168,6 @@ class StageChange(Model):
     """In its buffer in B, at the fullest reading."""
 
 
-class Cause(Model):
-    """What a part of the difference of the two sides does (``--why``)."""
-
-    changes: list[str]
-    """The part, in words: one change, or several that act together."""
-    metric: str = "step_ms"
-    """The metric that it changes."""
-    change: float | None = None
-    """A with the part over A."""
-    low: float | None = None
-    """Lower end of the interval at 98 %."""
-    high: float | None = None
-    """Upper end."""
-    pairs: int = 0
-    """Rounds in which it was measured."""
-    share: float | None = None
-    """Of the logarithm of B over A; None where B does not differ from A for certain."""
-    kind: Literal["alone", "together", "rest"] = "alone"
-    """`together`: an interaction, whose effect is not that of its parts; `rest`: it cannot be measured alone, and its
-    effect is what the others leave."""
-    alone: list[float] = Field(default_factory=list)
-    """Of an interaction: the change that each of its parts makes alone."""
-    verdict: Verdict = "cannot tell"
-    """As that of a metric."""
-    words: Words = "cannot tell"
-    """What A with the part is, compared with A."""
-    reason: str | None = None
-    """Why its changes are measured together, or why it was not measured."""
-
-
-class Explanation(Model):
-    """What the causes explain of a metric (``--why``)."""
-
-    metric: str
-    """Its name."""
-    change: float | None = None
-    """B over A, in the rounds of the search and the pairs before it."""
-    low: float | None = None
-    """Lower end of the interval at 98 %."""
-    high: float | None = None
-    """Upper end."""
-    rounds: int = 0
-    """How many were measured."""
-    words: Words = "cannot tell"
-    """What B is, compared with A."""
-    rest: float | None = None
-    """What the product of all causes leaves of the change."""
-    rest_low: float | None = None
-    """Lower end of the interval of `rest` at 98 %."""
-    rest_high: float | None = None
-    """Upper end."""
-    rest_words: Words = "cannot tell"
-    """Whether the causes explain all: `no difference` if so."""
-    disturbed: bool = False
-    """Processes of A itself differ by more than the floor: no cause is named."""
-
-
-class Round(Model):
-    """Values of processes of A and of versions between A and B that were measured together."""
-
-    number: int
-    """Of the round, from 0; several groups of one where not all fit into memory."""
-    order: list[str]
-    """In which the blocks of its processes were measured."""
-    values: dict[str, dict[str, float]]
-    """By process, then by metric."""
-    started_s: float | None = None
-    """Seconds since the search began."""
-
-
-class WhySearch(Model):
-    """The search for the causes (``--why``)."""
-
-    changes: list[list[str]]
-    """The parts of the difference that can be made alone."""
-    versions: dict[str, list[int]] = Field(default_factory=dict)
-    """By process: the parts, by their place in `changes`, that it has."""
-    rounds: list[Round] = Field(default_factory=list)
-    """All rounds, in their order."""
-    explanations: list[Explanation] = Field(default_factory=list)
-    """One for each metric in which B differs."""
-    note: str | None = None
-    """Why nothing was searched."""
-    seconds: float | None = None
-    """How long it took."""
-
-
 class SelfTest(Model):
     """A gate that was tried on the user's own pipeline: what it found of longer steps and an allocation."""
 
@@ -311,7 +224,9 @@ class Arm(Model):
     metrics: list[Metric] = Field(default_factory=list)
     """Each compared with A."""
     changes: list[str] = Field(default_factory=list)
-    """What differs between its spec and that of A."""
+    """What differs between its spec and that of A, or between the files of two functions."""
+    change_places: list[Location | None] = Field(default_factory=list)
+    """The line of each of `changes`."""
     verdict: Verdict = "cannot tell"
     """That of its metrics together."""
 
@@ -472,10 +387,6 @@ class Result(Model):
     """The line of each of `changes` in the spec or the file of B; null where B has none."""
     budgets: list[str] = Field(default_factory=list)
     """Budgets of the spec of B that are others than those of A, by which a gate judges."""
-    why: list[Cause] | None = None
-    """What the parts of the difference do (`--why`)."""
-    search: WhySearch | None = None
-    """How the causes were found (`--why`)."""
     verdict: Verdict = "cannot tell"
     """That of all metrics that are judged."""
     worse: WorseSession | None = None
@@ -508,4 +419,8 @@ class Result(Model):
 
     def rows(self) -> dict[str, list[Metric]]:
         """The metrics of each pipeline but A, by its name."""
-        return {"b": self.metrics, **{arm.name: arm.metrics for arm in self.further}}
+        return {name: arm.metrics for name, arm in self.arms().items()}
+
+    def arms(self) -> dict[str, Result | Arm]:
+        """What was found of each pipeline but A, by its name; of B, the document has it itself."""
+        return {"b": self, **{arm.name: arm for arm in self.further}}

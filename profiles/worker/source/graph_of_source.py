@@ -10,7 +10,6 @@ import io
 import json
 import linecache
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,7 +19,6 @@ from pipeprof.pipelines.edits.edits import known_edits
 from pipeprof.pipelines.from_python.graphs import GraphPair
 from pipeprof.pipelines.graph.edit.apply import apply_steps
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
-from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
@@ -59,13 +57,7 @@ def _answer(job: GraphJob, _: object) -> GraphAnswer:
     tf = import_tensorflow()
     reseed()
     called = call_target(job.target, job.arguments)
-    dataset, in_memory = called.dataset, held_bytes(called.watch.made)
-    found = graph_after(tf, dataset, in_memory, job.steps)
-    stages = None
-    if job.stages and found.failure is None:
-        written = read_written(dataset, in_memory=in_memory)
-        stages = packed([written, read_executed(dataset, in_memory=in_memory, written=written)])
-    return replace(found, stages=stages)
+    return graph_after(tf, called.dataset, held_bytes(called.watch.made), job.steps)
 
 
 def graph_after(tf: Any, dataset: Any, in_memory: int, steps: Sequence[Sequence[str]] | None) -> GraphAnswer:

@@ -51,7 +51,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import StepCourse
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.judge.verdicts.result import Cause, Explanation, Result, Round, WhySearch
+from pipeprof.profiles.judge.verdicts.result import Result
 from pipeprof.profiles.wording import size
 from tests.unit.cli.test_fix import FASTER, TEXT, unified
 from tests.unit.cli.test_fix import result as fixed
@@ -127,23 +127,6 @@ def searched() -> Profile:
     return profile
 
 
-def explained() -> Result:
-    """A comparison whose difference has causes."""
-    found = compared(factor=1.5, stages=STAGES)
-    found.changes = ["stages.decode.num_parallel_calls: 4 → 1", "seed: 1 → 2"]
-    explanation = Explanation(metric="step_ms", change=1.5, low=1.48, high=1.53, rounds=5, words="slower")
-    found.search = WhySearch(
-        changes=[[change] for change in found.changes],
-        rounds=[Round(number=0, order=["A"], values={})],
-        explanations=[explanation],
-    )
-    found.why = [
-        Cause(changes=found.changes[:1], change=1.49, low=1.46, high=1.52, pairs=5, share=0.98, words="slower"),
-        Cause(changes=found.changes[1:], reason="no time was left"),
-    ]
-    return found
-
-
 def proven() -> Profile:
     """A profile with a change that was measured to help."""
     profile = recorded("jpeg-folder")
@@ -162,7 +145,6 @@ DOCUMENTS: dict[str, Callable[[], Profile | Result]] = {
     "gate": lambda: compared("gate", stages=STAGES),
     "passed": lambda: compared("gate", factor=1.0),
     "compare": lambda: compared(stages=STAGES),
-    "why": explained,
     "four": of_four,
     "scan": lambda: of_four(scan=True),
 }
@@ -498,12 +480,6 @@ def test_the_page_of_a_gate_says_failed_and_what_differs_before_anything_else() 
     assert made.text.index("Failed:") < made.text.index("decode takes 4.00 → 6.00 ms") < made.text.index("Metrics")
     assert "FAILED" in made.text
     assert "passed" in known("passed").text
-
-
-def test_the_page_of_an_explained_difference_begins_with_the_cause() -> None:
-    made = known("why")
-    assert "num_parallel_calls 4 → 1: 98 % of the difference" in made.text
-    assert "no time was left" in made.text
 
 
 def test_a_plan_is_in_the_page_of_a_redacted_profile_unless_it_would_have_to_be_redacted(

@@ -141,9 +141,6 @@ def test_what_is_tried_has_its_ratio_so_far_and_the_time_left(monkeypatch: pytes
     # What it knows of one change is not said of the next.
     progress.phase("trying 3: Batch before decode", None)
     assert drawn(stream) == "pipeprof: trying 3: Batch before decode"
-    progress.ends_in(30.0, "these rounds")
-    progress.phase("why: round 1 of 5", None)
-    assert drawn(stream) == "pipeprof: why: round 1 of 5, at most 30 s left of these rounds"
 
 
 def test_a_narrow_terminal_cuts_the_name_not_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -111,7 +111,14 @@ def of_four(*, scan: bool = False) -> Result:
         "D gives other data: batch 1 has other values",
     )
     found.further = [
-        Arm(name=name, side=Side(text=f"{name}.yaml"), data=words, metrics=rows[name], changes=["seed: 1 → 2"])
+        Arm(
+            name=name,
+            side=Side(text=f"{name}.yaml"),
+            data=words,
+            metrics=rows[name],
+            changes=["seed: 1 → 2"],
+            change_places=[Location(file=f"{name}.yaml", line=2)],
+        )
         for name, words in zip("cd", data, strict=True)
     ]
     if scan:
@@ -165,7 +172,7 @@ def test_a_session_that_failed_has_no_verdict():
 
 
 def test_markdown_has_the_same_facts_and_keeps_foreign_text_from_being_markup():
-    found = result(stages=STAGES)
+    found = result(stages=[stage.model_copy() for stage in STAGES])
     found.stages[1].name = "a|b`*c*"
     made = markdown(build_result(found, None))
     assert made.startswith("**B is slower:** step interval")
@@ -303,8 +310,8 @@ def test_after_a_failed_gate_next_names_what_mends_it_and_not_more_pairs(change,
     several = changed(change, "seed: 1 → 2")
     several.command = [*several.command, "--max-time", "300", "--max-step-ms", "5%", "--out", "r.md"]
     assert next_command(several) == (
-        "pipeprof compare git:main:spec.yaml spec.yaml --step=simulate:8ms --max-time 300 --why",
-        f"measures which to undo: {clauses.describe_part(change, None)}; seed 1 → 2",
+        "pipeprof compare git:main:spec.yaml spec.yaml --step=simulate:8ms --max-time 300",
+        "shows the stages",
     )
 
 
@@ -329,7 +336,7 @@ def test_github_gets_an_error_for_a_regression_and_a_notice_for_none():
 @pytest.mark.parametrize(
     ("found", "command"),
     [
-        (result("gate"), "pipeprof compare git:main:spec.yaml spec.yaml --step=simulate:8ms --why"),
+        (result("gate"), "pipeprof compare git:main:spec.yaml spec.yaml --step=simulate:8ms"),
         (result("gate", factor=1.0), None),
         (result(), None),
     ],
@@ -434,16 +441,6 @@ def test_two_pairs_that_decide_nothing_have_no_interval():
     assert "100000×" not in drawn
     metric.words = "slower"
     assert "1/44,400" in sentence_of(metric)
-
-
-def test_after_a_change_of_several_parts_the_next_command_names_the_one_that_counts():
-    found = result(changes=["stages.batch.batch_size: 8 → 16", "stages.cache: removed"])
-    assert next_command(found) == (
-        "pipeprof compare git:main spec.yaml --pairs=5 --why",
-        "names the change that counts",
-    )
-    assert next_command(result(changes=["stages.cache: removed"])) is None
-    assert next_command(result(factor=1.0, changes=found.changes)) is None
 
 
 def test_warnings_of_the_sides_own_runs_are_carried_over_once():

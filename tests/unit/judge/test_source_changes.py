@@ -8,7 +8,7 @@ import pytest
 
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.judge.clauses import describe_part
-from pipeprof.profiles.judge.why.source_changes import MOST_CHANGES, changes_of_targets
+from pipeprof.profiles.judge.source_changes import MOST_CHANGES, changes_of_targets
 
 SOURCE = '''import tensorflow as tf
 

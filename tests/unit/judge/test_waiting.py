@@ -19,7 +19,7 @@ from pipeprof.profiles.harness.lock import LockState
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge import live
-from pipeprof.profiles.judge.pairs import MeasuredRound, Process
+from pipeprof.profiles.judge.pairs import MeasuredPair, Process
 from pipeprof.profiles.judge.verdicts.gating import NO_PAIR, conclude_gate
 from pipeprof.profiles.judge.verdicts.result import Result, Side
 from pipeprof.profiles.protocol.turns import Built, TurnEnded
@@ -38,7 +38,7 @@ class Told(Silent):
         self.left: list[float | None] = []
         self.words: list[str] = []
 
-    def ends_in(self, seconds: float | None, _what: str = "") -> None:
+    def ends_in(self, seconds: float | None) -> None:
         self.left.append(seconds)
 
     def standing(self, words: str) -> None:
@@ -61,9 +61,9 @@ def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(tmp_path: Path
     class Session:
         order = "turns"
 
-        def pair(self, number: int) -> MeasuredRound:
+        def pair(self, number: int) -> MeasuredPair:
             slower = 2.0 + 0.01 * number
-            return MeasuredRound({"A": process(1.0), "B": process(slower), "A′": process(1.01)}, ("A", "B", "A′"))
+            return MeasuredPair({"A": process(1.0), "B": process(slower), "A′": process(1.01)}, ("A", "B", "A′"))
 
     run._measure(cast("Any", Session()))
     assert told.left[0] is None
@@ -85,10 +85,10 @@ def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(
     class Session:
         order = "turns"
 
-        def pair(self, number: int) -> MeasuredRound:
+        def pair(self, number: int) -> MeasuredPair:
             if number >= whole:
                 raise OutOfTimeError
-            return MeasuredRound(dict.fromkeys(("A", "B", "A′"), process), ("A", "B", "A′"))
+            return MeasuredPair(dict.fromkeys(("A", "B", "A′"), process), ("A", "B", "A′"))
 
     run._measure(cast("Any", Session()))
     assert len(result.pairs) == whole

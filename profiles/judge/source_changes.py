@@ -63,7 +63,7 @@ def change_of_reference(folders: tuple[Path, Path], text: str) -> tuple[str, Loc
         folders: Those of the specs of A and of B.
         text: What both say, as ``input.py:decode``.
     """
-    reference = split_reference(text.removeprefix("python:"))
+    reference = split_reference(text)
     if reference is None:
         return f"{text} differs", None
     file, function, _ = reference
