@@ -12,10 +12,8 @@ COMMANDS: dict[str, str] = {
 }
 """What to do instead of a command, by its name."""
 OPTIONS: dict[tuple[str, str], str] = {
-    (
-        "compare",
-        "--why",
-    ): "pipeprof compare a.yaml one.yaml b.yaml, one.yaml being A with one difference (docs/recipes.md)",
+    ("compare", "--scan"): "pipeprof compare spec.yaml two.yaml four.yaml, a file for each value (docs/recipes.md)",
+    ("compare", "--why"): "pipeprof compare a.yaml one.yaml b.yaml, one.yaml with one difference (docs/recipes.md)",
     ("check", "--hosts"): "a shard behind the reader, or behind a shuffle without a seed, is found without it",
     ("run", "--host"): "write the shard of that host into the pipeline, directly behind the names of the files",
     ("show", "--hosts"): "pipeprof compare host0.json host1.json lays two profiles side by side",

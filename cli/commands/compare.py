@@ -13,7 +13,6 @@ from pipeprof.cli.exit_codes import epilog
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeprof.cli.comparing.options import GivenScan
     from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.harness.progress import RunProgress
@@ -24,9 +23,10 @@ EPILOG = epilog(
     "pipeprof compare spec.yaml --b-set stages.0.num_parallel_calls=4",
     "pipeprof compare train.py:make_dataset git:main --step simulate:12ms",
     "pipeprof compare spec.yaml one-change.yaml faster.yaml",
-    "pipeprof compare spec.yaml --scan stages.0.num_parallel_calls=1,2,4",
     "pipeprof compare before.json after.json",
 )
+_MOST = 8
+"""Pipelines of one comparison: each waits for the turns of all others."""
 
 
 def compare(given: CompareOptions) -> None:
@@ -34,10 +34,9 @@ def compare(given: CompareOptions) -> None:
 
     Each pair is fresh processes of all sides, measured in turns; each side is compared with the first. A and B are
     specs, file.py:function, git:REF (the other target at that ref), git:REF:PATH, or profiles that `pipeprof run`
-    saved. --scan compares values of one parameter.
+    saved.
     """
     from pipeprof.cli import options, output
-    from pipeprof.cli.comparing.options import parse_scan
     from pipeprof.cli.comparing.session import compared, live_sides, warn_of_steps
     from pipeprof.cli.targets.sides import in_other_python, read_arms
     from pipeprof.profiles.experiment.purposes import GATE
@@ -48,20 +47,13 @@ def compare(given: CompareOptions) -> None:
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="compare", redact=given.redact
     )
-    scan = parse_scan(given.scan) if given.scan is not None else None
-    texts = _check_ways(given, scan)
+    texts = _check_ways(given)
     with git_calls(options.duration("--max-time", given.max_time)) as calls:
-        if scan is not None:
-            sides = read_arms(given, texts, calls, [[one] for one in scan.sets()], "--scan")
-        else:
-            sides = read_arms(given, texts, calls, [(), given.b_sets or (), *[()] * (len(texts) - 2)])
+        sides = read_arms(given, texts, calls, [(), given.b_sets or (), *[()] * (len(texts) - 2)])
         if given.b_python is not None:
             sides[1] = in_other_python(sides[1], given.b_python, calls.folder)
 
         def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
-            from pipeprof.profiles.judge.verdicts.result import Scan
-
-            result.scan = Scan(path=scan.path, values=list(scan.values)) if scan is not None else None
             if any(side.settings is None for side in sides):
                 _compare_profiles(given, sides, result, progress)
                 return
@@ -73,7 +65,7 @@ def compare(given: CompareOptions) -> None:
             plan = SessionPlan(
                 enough=lambda so_far: len(so_far.pairs) >= pairs,
                 # The stages of two pipelines stand side by side; of more, the table has no place for them.
-                profiled=len(sides) == 2 and scan is None,
+                profiled=len(sides) == 2,
                 most=pairs,
                 end_at=calls.end_at,
             )
@@ -86,31 +78,25 @@ def compare(given: CompareOptions) -> None:
     raise typer.Exit(result.exit_code or 0)
 
 
-def _check_ways(given: CompareOptions, scan: GivenScan | None) -> list[str]:
+def _check_ways(given: CompareOptions) -> list[str]:
     """The sides as typed, A first.
 
     Raises:
         UsageError: There are too few or too many, or options contradict each other.
     """
-    from pipeprof.cli.comparing.options import check_number
     from pipeprof.pipelines.errors import UsageError
 
     others = given.others or []
-    if scan is not None:
-        own = {"--b-set": given.b_sets, "--b-python": given.b_python}
-        ways = [name for name, value in own.items() if value]
-        if others or ways:
-            raise UsageError(f"--scan compares one pipeline with itself; remove {others[0] if others else ways[0]}")
-        return [given.a] * len(scan.values)
     if not others and not given.b_sets and given.b_python is None:
         raise UsageError(
-            "compare needs two pipelines: give another target, --b-set PATH=VALUE to change the first one, "
-            "--b-python PYTHON to measure it in another environment, or --scan PATH=VALUE,VALUE"
+            "compare needs two pipelines: give another target, --b-set PATH=VALUE to change the first one, or "
+            "--b-python PYTHON to measure it in another environment"
         )
     if len(others) > 1 and (given.b_sets or given.b_python is not None):
         flag = "--b-set" if given.b_sets else "--b-python"
         raise UsageError(f"{flag} is about two pipelines, but {len(others) + 1} are given; give A and B")
-    check_number(len(others) + 1, "got {} pipelines")
+    if len(others) >= _MOST:
+        raise UsageError(f"got {len(others) + 1} pipelines, at most {_MOST}: each is a process in every pair")
     return [given.a, *(others or [given.a])]
 
 

@@ -201,7 +201,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     for problem in result.errors:
         if problem.message not in rest and not is_interrupted(result):
             yield Prose((TextSpan("Failed: ", "bold red"), TextSpan(problem.message)), indent=0)
-    if result.further or result.scan is not None:
+    if result.further:
         yield from build_arms(result, verbose=verbose)
     else:
         yield from _measured(result)
@@ -225,10 +225,6 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
 
 
 def _sides(result: Result) -> Iterator[Block]:
-    if result.scan is not None:
-        target = result.a.text.replace(f" --set {result.scan.path}={result.scan.values[0]}", "")
-        yield KeyValue("scan", f"{result.scan.path} of {target}", width=_KEY)
-        return
     yield from _side("A", result.a)
     yield from _side("B", result.b)
     if result.b.python is not None:
@@ -245,9 +241,7 @@ def _versions(a: Side, b: Side) -> str:
 
 
 def _changes(result: Result) -> Iterator[Block]:
-    """What differs between specs; the values of a scan say it already."""
-    if result.scan is not None:
-        return
+    """What differs between specs, or between the files of functions."""
     for name, found in result.arms().items():
         changes = [*with_places(found), *(result.budgets if name == "b" else ())]
         if changes:
@@ -262,10 +256,8 @@ def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:
     main = main_metric(result)
     shown = (main.name if main else "step_ms", "peak_bytes")
     known = {name: {row.name: row for row in metrics if row.limit is None} for name, metrics in rows.items()}
-    yield Heading("Values" if result.scan else "Pipelines", _conditions(result))
-    columns = [Column("", ["A", *(name.upper() for name in rows)], right=False, keep=8 if result.scan else None)]
-    if result.scan is not None:
-        columns.append(Column("value", result.scan.values))
+    yield Heading("Pipelines", _conditions(result))
+    columns = [Column("", ["A", *(name.upper() for name in rows)], right=False)]
     # Of the second metric a narrow screen keeps the values longest, which have its name.
     for metric, keep, of_interval in zip(shown, ((None, None, None), (7, 6, 5)), (4, 2), strict=True):
         of_metric = [known[name].get(metric) for name in rows]

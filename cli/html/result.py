@@ -42,15 +42,7 @@ from pipeprof.profiles.judge.clauses import (
     with_places,
 )
 from pipeprof.profiles.judge.verdicts.gating import counted
-from pipeprof.profiles.judge.words import (
-    arm_name,
-    failing_drifts,
-    headline,
-    is_interrupted,
-    main_metric,
-    since_of,
-    what_it_is,
-)
+from pipeprof.profiles.judge.words import failing_drifts, headline, is_interrupted, main_metric, since_of, what_it_is
 from pipeprof.profiles.wording import percent, place_of, ratio_text, significant
 
 if TYPE_CHECKING:
@@ -227,7 +219,7 @@ def _arms(result: Result, idents: Idents) -> Iterator[Figure]:
         found = {arm: next((row for row in rows if row.name == name), None) for arm, rows in result.rows().items()}
         metrics = {arm: row for arm, row in found.items() if row is not None and (row.change or 0.0) > 0}
         if metrics:
-            names = [arm_name(result, arm) for arm in metrics]
+            names = [arm.upper() for arm in metrics]
             yield _strip(result, list(metrics.values()), idents, f"{next(iter(metrics.values())).title} over A", names)
 
 
@@ -388,8 +380,6 @@ def _draw_ms(sheet: Sheet, rows: Sequence[Bar]) -> str:
 
 
 def _differences(result: Result) -> Iterator[Part]:
-    if result.scan is not None:
-        return
     for name, found in result.arms().items():
         if found.changes:
             yield Facts([(f"A to {name.upper()}", change) for change in with_places(found)])

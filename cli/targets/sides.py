@@ -69,13 +69,12 @@ def read_sides(
 
 
 def read_arms(
-    given: RerunOptions, texts: Sequence[str], calls: GitCalls, own: Sequence[Sequence[str]] = (), flag: str = "--b-set"
+    given: RerunOptions, texts: Sequence[str], calls: GitCalls, own: Sequence[Sequence[str]] = ()
 ) -> list[GivenSide]:
     """Read two or more sides of a comparison; nothing runs.
 
     Args:
         calls: Call git, for targets at a ref and for changes that are not committed.
-        flag: Which they come from.
 
     Raises:
         UsageError: A target is wrong, or an option does not fit it.
@@ -91,7 +90,7 @@ def read_arms(
     others = dict(zip(names, [texts[1], *[texts[0]] * (len(texts) - 1)], strict=True))
     for name, text in zip(names, texts, strict=True):
         if sets[name] and not _is_spec(text, others[name]):
-            raise UsageError(f"{flag} changes a spec, but {text} is none; remove {flag}")
+            raise UsageError(f"--b-set changes a spec, but {text} is none; remove it")
     # A target that a ref takes over from another side is refused where it was typed.
     order = sorted(zip(names, texts, strict=True), key=lambda side: parse_ref(side[1]) is not None)
     read = {name: _read(given, text, others[name], sets[name], calls, side=name) for name, text in order}

@@ -146,7 +146,7 @@ def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
     if result.kind == "gate":
         label, color = _GATE[result.verdict]
         return label, f" {_ending(result)}", color
-    if result.further or result.scan is not None:
+    if result.further:
         return _each(result, main)
     memory = next((metric for metric in result.metrics if metric.name == "peak_bytes"), None)
     rest = f" {sentence_of(main)}"
@@ -170,14 +170,14 @@ def _each(result: Result, main: Metric) -> tuple[str, str, str]:
         if row.name == main.name and not row.limit
     }
     if not main.pairs:
-        texts = [f"{arm_name(result, name)} {describe_change(row)}" for name, row in rows.items()]
+        texts = [f"{name.upper()} {describe_change(row)}" for name, row in rows.items()]
         return "One process each, no verdict:", f" {main.title}, compared with A: {', '.join(texts)}", ""
     groups = []
     for words in ("faster", "slower", "no difference", "not faster", "not slower", "cannot tell"):
         of_words = sorted((row.change or 0.0, name) for name, row in rows.items() if what_it_is(row) == words)
         if of_words:
             changes = [(name, describe_change(rows[name]), describe_interval(rows[name])) for _, name in of_words]
-            texts = [f"{arm_name(result, name)} {text}{f' ({ends})' if ends else ''}" for name, text, ends in changes]
+            texts = [f"{name.upper()} {text}{f' ({ends})' if ends else ''}" for name, text, ends in changes]
             groups.append((words, texts))
     (first, texts), *others = groups
     color = {"faster": "green", "slower": "red", "cannot tell": "yellow"}.get(first, "")
@@ -189,12 +189,6 @@ def _each(result: Result, main: Metric) -> tuple[str, str, str]:
 def what_it_is(metric: Metric) -> str:
     """What B is; where that is unknown, what it is not."""
     return f"not {metric.rules_out}" if metric.rules_out is not None else metric.words
-
-
-def arm_name(result: Result, name: str) -> str:
-    """A pipeline as it is called in the report: its letter, and the value that was scanned."""
-    letter = name.upper()
-    return f"{letter} ({result.scan.values[ord(name) - ord('a')]})" if result.scan is not None else letter
 
 
 def _self_test(found: SelfTest) -> tuple[str, str, str]:

@@ -161,17 +161,6 @@ def test_three_pipelines_are_compared_with_the_first(repository: Path) -> None:
     assert {row["name"] for row in document["further"][0]["metrics"]} == {row["name"] for row in document["metrics"]}
 
 
-def test_values_of_a_parameter_are_compared_in_one_table(repository: Path) -> None:
-    words = ["compare", "spec.yaml", "--scan", "stages.double.num_parallel_calls=1,2", "--pairs", "1"]
-    result = run(repository, *words, "--out", "r.json")
-    assert result.returncode == 0, result.stderr
-    assert re.search(r"^  B +2 ", result.stdout, re.MULTILINE)
-    document = json.loads((repository / "r.json").read_text())
-    assert document["scan"] == {"path": "stages.double.num_parallel_calls", "values": ["1", "2"]}
-    assert document["b"]["text"] == "spec.yaml --set stages.double.num_parallel_calls=2"
-    assert document["complete"]
-
-
 def test_a_side_that_raises_has_no_verdict(repository: Path) -> None:
     (repository / "fails.py").write_text("def make():\n    raise ValueError('no photos')\n")
     done = run(repository, "gate", "fails.py:make", "--against", "spec.yaml", "--max-pairs", "1", "--json")

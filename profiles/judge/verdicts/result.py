@@ -213,7 +213,7 @@ class WorseSession(Model):
 
 
 class Arm(Model):
-    """A third pipeline, or one after it, compared with A (`compare A B C`, `--scan`)."""
+    """A third pipeline, or one after it, compared with A (`compare A B C`)."""
 
     name: str
     """`c`, `d` and so on."""
@@ -229,15 +229,6 @@ class Arm(Model):
     """The line of each of `changes`."""
     verdict: Verdict = "cannot tell"
     """That of its metrics together."""
-
-
-class Scan(Model):
-    """The values of one parameter that are compared (`compare --scan`): those of A, B and so on."""
-
-    path: str
-    """Of the parameter in the spec."""
-    values: list[str]
-    """As given on the command line; the first one is that of A."""
 
 
 class Drift(Model):
@@ -396,8 +387,6 @@ class Result(Model):
     further: list[Arm] = Field(default_factory=list)
     """The third pipeline and those after it; `words` and `verdict` of all metrics then hold for all pipelines together
     (Holm)."""
-    scan: Scan | None = None
-    """The values that are compared (`compare --scan`)."""
     bisect: Bisect | None = None
     """The search for a commit (`gate --bisect`); A is then the commit before it, and B the commit."""
     history: History | None = None

@@ -112,7 +112,7 @@ def test_every_option_is_either_for_a_file_or_refused_there() -> None:
     assert {name for name in config._OF_A_FILE if name.startswith("max-")} == {"max-time"}
     refused = {"allow", "allow-writes", "arg", "convert-to", "env", "force", "from", "no-lock", "out", "rerun", "set"}
     assert refused | {"against", "baseline"} <= names - config._OF_A_FILE
-    assert {"update-baseline", "write", "script-args", "to-end", "b-set", "scan"} <= names - config._OF_A_FILE
+    assert {"update-baseline", "write", "script-args", "to-end", "b-set"} <= names - config._OF_A_FILE
 
 
 def test_an_error_in_the_file_ends_a_command_and_a_default_counts(pipeprof: Pipeprof) -> None:

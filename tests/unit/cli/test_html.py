@@ -146,7 +146,6 @@ DOCUMENTS: dict[str, Callable[[], Profile | Result]] = {
     "passed": lambda: compared("gate", factor=1.0),
     "compare": lambda: compared(stages=STAGES),
     "four": of_four,
-    "scan": lambda: of_four(scan=True),
 }
 
 

@@ -95,7 +95,6 @@ def test_what_cannot_run_the_worker_is_refused(
     [
         (["a.yaml", "--b-python", "gone/python"], "no such program"),
         (["a.yaml", "--b-python", "/etc/passwd"], "no such program"),
-        (["a.yaml", "--b-python", "python", "--scan", "stages.0.x=1,2"], "--scan"),
         (["a.yaml", "b.yaml", "c.yaml", "--b-python", "python"], "--b-python is about two"),
         (["a.yaml", "old.json", "--b-python", "python"], "saved profile"),
         (["train.py", "--rerun", "--b-python", "python"], "for specs and functions"),

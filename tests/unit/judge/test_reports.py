@@ -22,7 +22,7 @@ from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.judge import clauses, live
 from pipeprof.profiles.judge.verdicts.gating import conclude_gate
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.judge.verdicts.result import Arm, Metric, PairValues, Result, Scan, Side, StageChange
+from pipeprof.profiles.judge.verdicts.result import Arm, Metric, PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
 from pipeprof.profiles.judge.words import headline, sentence_of, warnings_of
 
@@ -96,8 +96,8 @@ def test_the_report_is_the_golden_one(name, found, golden):
     golden(f"compare/{name}.txt", text(found))
 
 
-def of_four(*, scan: bool = False) -> Result:
-    """A comparison of four pipelines, or of four values of a parameter."""
+def of_four() -> Result:
+    """A comparison of four pipelines."""
     found = result(factor=0.8)
     for pair, one in zip(found.pairs, (0.0, 0.05, -0.05, 0.1, -0.1), strict=True):
         pair.further = {
@@ -121,23 +121,18 @@ def of_four(*, scan: bool = False) -> Result:
         )
         for name, words in zip("cd", data, strict=True)
     ]
-    if scan:
-        found.scan = Scan(path="stages.decode.num_parallel_calls", values=["1", "2", "4", "8"])
-        found.a.text = "spec.yaml --set stages.decode.num_parallel_calls=1"
-        found.further[1].data = data[0].replace("C", "D")
     return found
 
 
-@pytest.mark.parametrize("scan", [False, True])
-def test_several_pipelines_have_one_table(golden, scan):
-    found = of_four(scan=scan)
+def test_several_pipelines_have_one_table(golden):
+    found = of_four()
     shown = text(found)
-    golden(f"compare/{'scan' if scan else 'of_four'}.txt", shown)
+    golden("compare/of_four.txt", shown)
     assert max(map(len, shown.splitlines())) <= 100
     assert Result.model_validate_json(found.model_dump_json()).further == found.further
 
 
-@pytest.mark.parametrize("found", [of_four(), of_four(scan=True), result(), result("gate", factor=1.12)])
+@pytest.mark.parametrize("found", [of_four(), result(), result("gate", factor=1.12)])
 def test_forty_columns_are_enough_for_the_metrics(found):
     lines = paint(build_result(found, None), Style(width=40)).splitlines()
     # A command is one line, to be copied.
