@@ -12,6 +12,8 @@ COMMANDS: dict[str, str] = {
 }
 """What to do instead of a command, by its name."""
 OPTIONS: dict[tuple[str, str], str] = {
+    ("compare", "--b-python"): "run in each environment with --out a.json and b.json: pipeprof compare a.json b.json",
+    ("compare", "--b-set"): "pipeprof compare spec.yaml other.yaml, a file with the other values (docs/recipes.md)",
     ("compare", "--scan"): "pipeprof compare spec.yaml two.yaml four.yaml, a file for each value (docs/recipes.md)",
     ("compare", "--why"): "pipeprof compare a.yaml one.yaml b.yaml, one.yaml with one difference (docs/recipes.md)",
     ("check", "--hosts"): "a shard behind the reader, or behind a shuffle without a seed, is found without it",

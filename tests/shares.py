@@ -63,7 +63,6 @@ LONGEST = (
     "test_ops_tensorflow",
     "test_libraries",
     "test_fork_server",
-    "test_other_python",
     "test_install_line",
 )
 

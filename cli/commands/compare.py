@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 EPILOG = epilog(
     "pipeprof compare spec.yaml faster.yaml",
-    "pipeprof compare spec.yaml --b-set stages.0.num_parallel_calls=4",
     "pipeprof compare train.py:make_dataset git:main --step simulate:12ms",
     "pipeprof compare spec.yaml one-change.yaml faster.yaml",
     "pipeprof compare before.json after.json",
@@ -38,7 +37,8 @@ def compare(given: CompareOptions) -> None:
     """
     from pipeprof.cli import options, output
     from pipeprof.cli.comparing.session import compared, live_sides, warn_of_steps
-    from pipeprof.cli.targets.sides import in_other_python, read_arms
+    from pipeprof.cli.targets.sides import read_sides
+    from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.experiment.purposes import GATE
     from pipeprof.profiles.git.calls import git_calls
 
@@ -47,11 +47,13 @@ def compare(given: CompareOptions) -> None:
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="compare", redact=given.redact
     )
-    texts = _check_ways(given)
+    texts = [given.a, *(given.others or ())]
+    if len(texts) < 2:
+        raise UsageError("compare needs two pipelines: give another target, such as git:main or other.yaml")
+    if len(texts) > _MOST:
+        raise UsageError(f"got {len(texts)} pipelines, at most {_MOST}: each is a process in every pair")
     with git_calls(options.duration("--max-time", given.max_time)) as calls:
-        sides = read_arms(given, texts, calls, [(), given.b_sets or (), *[()] * (len(texts) - 2)])
-        if given.b_python is not None:
-            sides[1] = in_other_python(sides[1], given.b_python, calls.folder)
+        sides = read_sides(given, texts, calls)
 
         def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
             if any(side.settings is None for side in sides):
@@ -76,28 +78,6 @@ def compare(given: CompareOptions) -> None:
 
         result = compared("compare", sides, outputs, given, body)
     raise typer.Exit(result.exit_code or 0)
-
-
-def _check_ways(given: CompareOptions) -> list[str]:
-    """The sides as typed, A first.
-
-    Raises:
-        UsageError: There are too few or too many, or options contradict each other.
-    """
-    from pipeprof.pipelines.errors import UsageError
-
-    others = given.others or []
-    if not others and not given.b_sets and given.b_python is None:
-        raise UsageError(
-            "compare needs two pipelines: give another target, --b-set PATH=VALUE to change the first one, or "
-            "--b-python PYTHON to measure it in another environment"
-        )
-    if len(others) > 1 and (given.b_sets or given.b_python is not None):
-        flag = "--b-set" if given.b_sets else "--b-python"
-        raise UsageError(f"{flag} is about two pipelines, but {len(others) + 1} are given; give A and B")
-    if len(others) >= _MOST:
-        raise UsageError(f"got {len(others) + 1} pipelines, at most {_MOST}: each is a process in every pair")
-    return [given.a, *(others or [given.a])]
 
 
 def _compare_profiles(given: CompareOptions, sides: Sequence[GivenSide], result: Result, progress: RunProgress) -> None:

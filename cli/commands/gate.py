@@ -79,7 +79,7 @@ def gate(given: GateOptions) -> None:
         first, second = given.against or given.target, given.target
         if given.baseline is not None:
             first, second = given.target, _reference(calls.folder)
-        a, b = read_sides(given, first, second, calls)
+        a, b = read_sides(given, [first, second], calls)
         for side in (a, b):
             if side.settings is None:
                 msg = f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now"

@@ -37,23 +37,6 @@ class CompareOptions(RerunOptions):
         ),
     ] = None
     pairs: Annotated[Text, option("--pairs", "N", "Pairs of fresh processes.  [default: 5]")] = None
-    b_sets: Annotated[
-        Texts,
-        option(
-            "--b-set",
-            "PATH=VALUE",
-            "As --set, on B alone; without B, on A's spec. Repeatable.",
-            complete=completion.parts_of_spec,
-        ),
-    ] = None
-    b_python: Annotated[
-        Text,
-        option(
-            "--b-python",
-            "PYTHON",
-            "Measure B in another environment, e.g. OTHER/bin/python, with its TensorFlow; without B, A's target.",
-        ),
-    ] = None
     strict: Annotated[bool, flag("--strict", "Refuse saved profiles of other hosts or versions (exit code 6).")] = False
     out: Annotated[Texts, out_of("compare")] = None
     form: Annotated[Text, format_of("compare")] = None

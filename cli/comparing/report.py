@@ -72,8 +72,7 @@ def _after_side(result: Result, message: str) -> tuple[str, str] | None:
     if message.endswith(CHANGED):
         return (shlex.join(result.command), "measures the files as they are now") if result.command else None
     side = result.side(message[0].lower())
-    here = side.ref is None and side.python is None
-    return (f"pipeprof run {shlex.quote(side.text)}", "shows why") if here else None
+    return (f"pipeprof run {shlex.quote(side.text)}", "shows why") if side.ref is None else None
 
 
 def _after_pairs(result: Result) -> tuple[str, str] | None:
@@ -227,17 +226,8 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
 def _sides(result: Result) -> Iterator[Block]:
     yield from _side("A", result.a)
     yield from _side("B", result.b)
-    if result.b.python is not None:
-        yield KeyValue("other", f"versions: {_versions(result.a, result.b)}", width=_KEY)
     for arm in result.further:
         yield from _side(arm.name.upper(), arm.side)
-
-
-def _versions(a: Side, b: Side) -> str:
-    """The versions that differ between two environments."""
-    names = [name for name in sorted({*a.versions, *b.versions}) if a.versions.get(name) != b.versions.get(name)]
-    each = [f"{name} {a.versions.get(name) or 'n/a'} → {b.versions.get(name) or 'n/a'}" for name in names]
-    return ", ".join(each) or "the same in both"
 
 
 def _changes(result: Result) -> Iterator[Block]:
@@ -375,14 +365,10 @@ def _history(result: Result) -> Iterator[Block]:
 
 
 def _side(name: str, side: Side) -> Iterator[Block]:
-    text = side.text
-    if side.target is not None and side.target.overrides:
-        text += "".join(f" --set {one}" for one in side.target.overrides if one not in side.text)
+    text = side.text + "".join(f" --set {one}" for one in (side.target.overrides if side.target is not None else ()))
     notes = []
     if side.ref:
         notes.append(f"commit {side.ref[:10]}")
-    if side.python is not None:
-        notes.append(f"by {side.python}")
     if side.dirty:
         notes.append("work tree with uncommitted changes")
     if side.saved:

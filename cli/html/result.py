@@ -170,8 +170,6 @@ def _side(side: Side) -> str:
     parts = [side.text]
     if side.ref:
         parts.append(f"commit {side.ref[:10]}")
-    if side.python is not None:
-        parts.append(f"by {side.python}")
     if side.dirty:
         parts.append("work tree with uncommitted changes")
     if side.saved:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeprof.cli.options import RerunOptions
@@ -51,26 +51,7 @@ class GivenSide:
         return "-".join(filter(None, (target.path.stem, target.function)))
 
 
-def read_sides(
-    given: RerunOptions, first: str, second: str, calls: GitCalls, own: Sequence[str] = ()
-) -> tuple[GivenSide, GivenSide]:
-    """Read both sides of a comparison; nothing runs.
-
-    Args:
-        calls: Call git, for targets at a ref and for changes that are not committed.
-
-    Raises:
-        UsageError: A target is wrong, or an option does not fit it.
-        SpecError: A spec is wrong.
-        ProfileError: A saved profile or a git ref cannot be read.
-    """
-    a, b = read_arms(given, [first, second], calls, own=[(), own])
-    return a, b
-
-
-def read_arms(
-    given: RerunOptions, texts: Sequence[str], calls: GitCalls, own: Sequence[Sequence[str]] = ()
-) -> list[GivenSide]:
+def read_sides(given: RerunOptions, texts: Sequence[str], calls: GitCalls) -> list[GivenSide]:
     """Read two or more sides of a comparison; nothing runs.
 
     Args:
@@ -81,45 +62,19 @@ def read_arms(
         SpecError: A spec is wrong.
         ProfileError: A saved profile or a git ref cannot be read.
     """
-    from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.git.refs import parse_ref
 
     names = [chr(ord("a") + number) for number in range(len(texts))]
-    sets = dict(zip(names, own or [()] * len(texts), strict=True))
     # A bare ref means the target of the first side; that of A, the target of the second one.
     others = dict(zip(names, [texts[1], *[texts[0]] * (len(texts) - 1)], strict=True))
-    for name, text in zip(names, texts, strict=True):
-        if sets[name] and not _is_spec(text, others[name]):
-            raise UsageError(f"--b-set changes a spec, but {text} is none; remove it")
     # A target that a ref takes over from another side is refused where it was typed.
     order = sorted(zip(names, texts, strict=True), key=lambda side: parse_ref(side[1]) is not None)
-    read = {name: _read(given, text, others[name], sets[name], calls, side=name) for name, text in order}
+    read = {name: _read(given, text, others[name], calls, side=name) for name, text in order}
     sides = [read[name] for name in names]
     if all(side.settings is not None for side in sides):
         for name, side in zip(names, sides, strict=True):
             _refuse_files(name.upper(), side)
     return sides
-
-
-def in_other_python(side: GivenSide, program: str, folder: Path) -> GivenSide:
-    """The same side in another Python environment.
-
-    Args:
-        folder: Where the command was given; links are relative to it.
-
-    Raises:
-        UsageError: It cannot be measured there.
-    """
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.judge.other_python import other_python
-
-    if side.settings is None:
-        raise UsageError(f"--b-python measures B, but {side.shown.text} is a saved profile: give the spec or function")
-    if side.settings.target.kind == "script":
-        raise UsageError("--b-python is for specs and functions: a script's process is started with its own Python")
-    interpreter = other_python(program, folder, spec=side.settings.loaded is not None)
-    settings = replace(side.settings, interpreter=interpreter)
-    return replace(side, settings=settings, shown=side.shown.model_copy(update={"python": program}))
 
 
 def read_one(given: RerunOptions, text: str, calls: GitCalls, name: str = "one") -> GivenSide:
@@ -132,7 +87,7 @@ def read_one(given: RerunOptions, text: str, calls: GitCalls, name: str = "one")
         UsageError: The target is wrong, or an option does not fit it.
         SpecError: The spec is wrong.
     """
-    return _read(given, text, text, (), calls, side=name)
+    return _read(given, text, text, calls, side=name)
 
 
 def _refuse_files(name: str, side: GivenSide) -> None:
@@ -169,7 +124,7 @@ def _is_spec(text: str, other: str) -> bool:
     return text.endswith((".yaml", ".yml"))
 
 
-def _read(given: RerunOptions, text: str, other: str, own: Sequence[str], calls: GitCalls, *, side: str) -> GivenSide:
+def _read(given: RerunOptions, text: str, other: str, calls: GitCalls, *, side: str) -> GivenSide:
     """Read one side.
 
     Args:
@@ -189,14 +144,14 @@ def _read(given: RerunOptions, text: str, other: str, own: Sequence[str], calls:
     if ref is None and _REF.fullmatch(text) and not Path(text).exists():
         raise UsageError(f"invalid target {text!r}: did you mean git:{text}, the branch, tag or commit of that name?")
     if ref is None:
-        target, loaded = _load(given, text, other, own)
+        target, loaded = _load(given, text, other)
         more = script_settings(given, text) if target.kind == "script" else {}
-        shown = Side(text=_shown(text, own), location=_where(target, loaded), dirty=is_dirty(calls, target.path))
+        shown = Side(text=text, location=_where(target, loaded), dirty=is_dirty(calls, target.path))
         return GivenSide(shown, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, **more))
     file, tree = _at_ref(ref, text, other, calls, side)
-    target, loaded = _load_at_ref(given, file, other, own, text=text, tree=tree)
+    target, loaded = _load_at_ref(given, file, other, text=text, tree=tree)
     named = text if ref.path else f"{text}:{other}"
-    shown = Side(text=_shown(named, own), file=_inside(target.path, tree.folder), ref=tree.commit)
+    shown = Side(text=named, file=_inside(target.path, tree.folder), ref=tree.commit)
     more = script_settings(given, text) if target.kind == "script" else {}
     place = RefPlace(str(tree.current_folder()), str(tree.folder), str(tree.work_tree))
     settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, at_ref=place, **more)
@@ -205,12 +160,8 @@ def _read(given: RerunOptions, text: str, other: str, own: Sequence[str], calls:
     return GivenSide(shown, settings, withheld=tuple(withheld))
 
 
-def _shown(text: str, own: Sequence[str]) -> str:
-    return text + "".join(f" --set {one}" for one in own)
-
-
 def _load_at_ref(
-    given: RerunOptions, file: str, other: str, own: Sequence[str], *, text: str, tree: RefTree
+    given: RerunOptions, file: str, other: str, *, text: str, tree: RefTree
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target in the tree of a ref.
 
@@ -228,7 +179,7 @@ def _load_at_ref(
             raise ProfileError(f"{text}: {reason}")
 
     try:
-        target, loaded = _load(given, file, other, own, may_read)
+        target, loaded = _load(given, file, other, may_read)
     except SpecError as error:
         shown = error.with_file_names(lambda name: _name_at_ref(name, tree), lambda words: _at_work_tree(words, tree))
         if any(diagnostic.code != "missing-file" for diagnostic in shown.diagnostics):
@@ -319,14 +270,14 @@ def _refuse_module(text: str, path: str) -> None:
 
 
 def _load(
-    given: RerunOptions, file: str, other: str, own: Sequence[str], may_read: Callable[[Path], None] | None = None
+    given: RerunOptions, file: str, other: str, may_read: Callable[[Path], None] | None = None
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
     from pipeprof.cli import options
     from pipeprof.cli.targets.load import Changes, load_target
 
     is_spec, with_spec = _is_spec(file, ""), _is_spec(other, file)
-    changes = Changes([*(given.sets or ()), *own], given.overlays or [], given.env)
+    changes = Changes(given.sets or [], given.overlays or [], given.env)
     return load_target(
         file,
         changes if is_spec or not with_spec else Changes(),

@@ -9,47 +9,24 @@ from __future__ import annotations
 import os
 import site
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 _left_out: list[tuple[int, str]] = []
 
 
-@dataclass(frozen=True)
-class Interpreter:
-    """The Python of another environment, which has no pipeprof, or another one.
-
-    Attributes:
-        path: Its program.
-        first: Folder of modules that come before its own: pipeprof alone.
-        last: Folder of modules that it lacks.
-    """
-
-    path: str
-    first: str
-    last: str
-
-
-def child_command(
-    module: str, *arguments: str, buffered: bool = False, interpreter: Interpreter | None = None
-) -> list[str]:
+def child_command(module: str, *arguments: str, buffered: bool = False) -> list[str]:
     """The command line of a process that runs ``main()`` of a module of pipeprof.
 
     Args:
         buffered: Whether its output is as Python buffers it.
-        interpreter: The one that runs it; None for this one.
     """
-    brought = (
-        f"sys.path.insert(0, {interpreter.first!r}); sys.path.append({interpreter.last!r}); " if interpreter else ""
-    )
     # `-m` would put the current folder on the path before anything could be done about it.
     code = (
-        f"import sys; sys.path[:1] = sys.path[:1] if sys.path[:1] != [''] else []; {brought}"
+        "import sys; sys.path[:1] = sys.path[:1] if sys.path[:1] != [''] else []; "
         f"from {__name__} import leave_out_current_folder; leave_out_current_folder(); "
         f"from {module} import main; sys.exit(main())"
     )
-    program = interpreter.path if interpreter is not None else sys.executable
-    return [program, *(() if buffered else ("-u",)), "-c", code, *arguments]
+    return [sys.executable, *(() if buffered else ("-u",)), "-c", code, *arguments]
 
 
 def leave_out_current_folder() -> None:

@@ -18,15 +18,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TypeAlias
 
-from pipeprof.pipelines.target.import_path import Interpreter, child_command
+from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.harness.process import StartedProcess, start_process
 from pipeprof.profiles.host.run_family import MARK, LedProcess, RunFamily
 
 COPY_SECONDS = 10.0
 """For a copy, after which the server is given up."""
 _SERVER = "pipeprof.profiles.worker.copies.fork_server"
+_Variables: TypeAlias = "tuple[tuple[str, str], ...]"
 _LINUX = sys.platform.startswith("linux")
 
 
@@ -37,21 +38,18 @@ class CopiedProcess(LedProcess):
 class ForkServer:
     """A process that imports TensorFlow and then copies itself.
 
-    Args:
-        interpreter: The Python that runs it; None for this one.
-
     Raises:
         OSError: It cannot be started.
     """
 
-    def __init__(self, variables: Mapping[str, str], interpreter: Interpreter | None) -> None:
+    def __init__(self, variables: Mapping[str, str]) -> None:
         self._family = RunFamily()
         self._is_ready = False
         self._connection, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             with theirs:
                 self._process = self._family.start(
-                    child_command(_SERVER, str(theirs.fileno()), interpreter=interpreter),
+                    child_command(_SERVER, str(theirs.fileno())),
                     (subprocess.DEVNULL,) * 3,
                     (theirs.fileno(),),
                     variables,
@@ -101,15 +99,8 @@ class ForkServer:
         self._family.__exit__()
 
 
-class _Environment(NamedTuple):
-    """What a worker finds: the Python that runs it, None for this one, and variables."""
-
-    interpreter: Interpreter | None
-    variables: tuple[tuple[str, str], ...]
-
-
 class ForkServers:
-    """Starts workers as copies of a server; of each Python one for the environment as it is, and one for another one.
+    """Starts workers as copies of a server: one for the environment as it is, and one for another one.
 
     Args:
         is_readable: Waits until there is something to read from a descriptor; returns whether there is.
@@ -117,14 +108,12 @@ class ForkServers:
 
     def __init__(self, is_readable: Callable[[int], bool]) -> None:
         self._is_readable = is_readable
-        self._servers: dict[_Environment, ForkServer | None] = {}
+        self._servers: dict[_Variables, ForkServer | None] = {}
         self._retired: list[ForkServer] = []
 
-    def start(
-        self, pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str], interpreter: Interpreter | None
-    ) -> StartedProcess:
+    def start(self, pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:
         """Start a worker, as `start_process` does."""
-        environment = _Environment(interpreter, tuple(sorted(variables.items())))
+        environment = tuple(sorted(variables.items()))
         server = self._server(environment) if _LINUX else None
         if server is not None:
             copy = server.copy(pipes, family)
@@ -132,7 +121,7 @@ class ForkServers:
                 return copy
             # Its answer may still come, and would be taken for that to the next order.
             self._give_up(environment)
-        return start_process(pipes, family, variables, interpreter)
+        return start_process(pipes, family, variables)
 
     def close(self) -> None:
         """End all servers and workers."""
@@ -141,15 +130,14 @@ class ForkServers:
         while self._retired:
             self._retired.pop().close()
 
-    def _server(self, environment: _Environment) -> ForkServer | None:
+    def _server(self, environment: _Variables) -> ForkServer | None:
         """The server for an environment; None where there is none that can copy."""
         if environment not in self._servers:
-            both = [known for known in self._servers if known.interpreter == environment.interpreter]
-            for other in [known for known in both if known.variables and environment.variables]:
+            for other in [known for known in self._servers if known and environment]:
                 self._give_up(other)
                 del self._servers[other]
             try:
-                self._servers[environment] = ForkServer(dict(environment.variables), environment.interpreter)
+                self._servers[environment] = ForkServer(dict(environment))
             except OSError:
                 self._servers[environment] = None
         server = self._servers[environment]
@@ -157,7 +145,7 @@ class ForkServers:
             self._give_up(environment)
         return self._servers[environment]
 
-    def _give_up(self, environment: _Environment) -> None:
+    def _give_up(self, environment: _Variables) -> None:
         """End a server; workers of this environment start in the usual way from now on."""
         server, self._servers[environment] = self._servers[environment], None
         if server is not None:

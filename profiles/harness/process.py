@@ -19,7 +19,6 @@ from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from pipeprof.pipelines.target.import_path import Interpreter
     from pipeprof.profiles.host.run_family import RunFamily
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.messages import WorkerMessage
@@ -131,14 +130,11 @@ class StartedProcess(Protocol):
         """Wait for the end; return what `poll` does."""
 
 
-Starter: TypeAlias = "Callable[[Sequence[int], RunFamily, Mapping[str, str], Interpreter | None], StartedProcess]"
-"""Starts a worker with the ends of four pipes, the family that it leads, variables of its environment, and the Python
-that runs it."""
+Starter: TypeAlias = "Callable[[Sequence[int], RunFamily, Mapping[str, str]], StartedProcess]"
+"""Starts a worker with the ends of four pipes, the family that it leads, and variables of its environment."""
 
 
-def start_process(
-    pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str], interpreter: Interpreter | None
-) -> StartedProcess:
+def start_process(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:
     """Start a worker as a new process; see `Starter`.
 
     Raises:
@@ -146,7 +142,7 @@ def start_process(
     """
     to_worker, _, _, from_worker, _, prints, _, stacks = pipes
     return family.start(
-        child_command(_WORKER, *map(str, (to_worker, from_worker, stacks)), interpreter=interpreter),
+        child_command(_WORKER, *map(str, (to_worker, from_worker, stacks))),
         (subprocess.DEVNULL, prints, prints),
         (to_worker, from_worker, stacks),
         variables,
@@ -171,7 +167,7 @@ class WorkerProcess:
             variables = dict(job.turns.environment) if job.turns is not None else {}
             # A script decides about TensorFlow's settings before it imports it: it is no copy of a process that has.
             start = start if start is not None and job.kind != "script" else start_process
-            self._process = start(pipes, family, variables, job.interpreter)
+            self._process = start(pipes, family, variables)
         except BaseException as error:
             for descriptor in pipes:
                 os.close(descriptor)

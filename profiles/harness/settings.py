@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.steps.step import Step
-    from pipeprof.pipelines.target.import_path import Interpreter
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
@@ -59,7 +58,6 @@ class RunSettings:
         main: The main dataset of a script's first run, which its later processes look for.
         replayed: Arguments of the recorded step, in place of that of a script; empty for its own.
         made: Files that earlier processes of it have written, and with nothing of the user's in them.
-        interpreter: The Python of another environment that runs the worker; None for this one.
         at_ref: Where a target at a git ref runs; None for one of the work tree.
     """
 
@@ -94,7 +92,6 @@ class RunSettings:
     main: IteratedAt | None = None
     replayed: Mapping[str, object] = field(default_factory=dict)
     made: Sequence[str] = ()
-    interpreter: Interpreter | None = None
     at_ref: RefPlace | None = None
 
     @property
@@ -236,7 +233,6 @@ def job_of(
         workers=_workers(settings),
         main=settings.main,
         made=list(settings.made),
-        interpreter=settings.interpreter,
         at_ref=settings.at_ref,
     )
 

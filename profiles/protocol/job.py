@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
-from pipeprof.pipelines.target.import_path import Interpreter
 from pipeprof.profiles.protocol.store import StoreJob
 from pipeprof.profiles.protocol.turns import TurnsJob
 
@@ -67,7 +66,6 @@ class Job:
         made: Files that earlier processes of the same command have written.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         main: The script's dataset that turns are about; None where a run has to find it.
-        interpreter: The Python of another environment that runs the worker; None for this one.
         at_ref: Where a target at a git ref runs; None for one of the work tree.
     """
 
@@ -98,7 +96,6 @@ class Job:
     workers: int | None = None
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
-    interpreter: Interpreter | None = None
     at_ref: RefPlace | None = None
 
     def in_epochs(self) -> Job:

@@ -33,7 +33,6 @@ from typing import IO, Any, ClassVar
 import psutil
 from integration.left_over import MARK, left
 
-from pipeprof.pipelines.target.import_path import Interpreter
 from pipeprof.profiles.harness import describe_function, fork_server, process
 from pipeprof.profiles.harness.process import StartedProcess
 from pipeprof.profiles.host.run_family import RunFamily
@@ -52,7 +51,6 @@ warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.05
 """Windows of a worker that measures; what is looked at does not depend on how long they are."""
 AS_FOR_USERS = "from pipeprof.cli.main import main; main()"
 COMMAND = f"{SHORT}\n{AS_FOR_USERS}"
-_AS_A_PROCESS = process.start_process
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _LONGEST_ORDER = 1 << 17
 TESTS = Path(__file__).parents[1]
@@ -84,11 +82,7 @@ class Copy:
         return self.returncode
 
 
-def _fork(
-    pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str], interpreter: Interpreter | None
-) -> StartedProcess:
-    if interpreter is not None:
-        return _AS_A_PROCESS(pipes, family, variables, interpreter)
+def _fork(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:
     to_worker, _, _, from_worker, _, prints, _, stacks = pipes
     sys.stdout.flush()
     sys.stderr.flush()

@@ -47,7 +47,7 @@ PROGRAM = "\nfrom pipeprof.profiles.worker.main import main\nmain()\n"
 COMMAND = """
 import os, sys
 from pipeprof.profiles.harness import process
-process.child_command = lambda module, *arguments, **_: [sys.executable, "-u", "-c", {worker!r}, *arguments]
+process.child_command = lambda module, *arguments: [sys.executable, "-u", "-c", {worker!r}, *arguments]
 from pipeprof.cli.main import main
 main()
 """

@@ -43,7 +43,7 @@ class Worker:
         self.pipes: list[int] = []
         for _ in range(4):
             self.pipes += os.pipe()
-        self.process = servers.start(self.pipes, self.family, variables, None)
+        self.process = servers.start(self.pipes, self.family, variables)
         for theirs in (0, 3, 5, 7):
             os.close(self.pipes[theirs])
 

@@ -47,8 +47,6 @@ class Side(Model):
     """The commit, for a git ref."""
     dirty: bool | None = None
     """The work tree differed from its last commit; None outside of git."""
-    python: str | None = None
-    """The Python of another environment that measured it (`--b-python`); `None` for that of pipeprof."""
     saved: bool = False
     """A saved profile: one process, measured earlier."""
     target: Target | None = None

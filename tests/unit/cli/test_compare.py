@@ -37,12 +37,9 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["compare", "a.yaml"], 2, "compare needs two pipelines"),
         (["compare", "a.yaml", "b.yaml"], 2, "b.yaml: no such file — did you mean a.yaml?"),
-        (["compare", "a.yaml", "--b-set", "stages.0.batch_sizes=4"], 2, "batch_size"),
-        (["compare", "train.py:make", "--b-set", "stages.0.batch_size=4"], 2, "--b-set changes a spec"),
         (["compare", "git:main", "git:dev"], 2, "git:main names no file, and the other side is not in the work tree"),
         (["compare", "a.yaml", "git:"], 2, "git: names no ref: expected git:REF or git:REF:PATH"),
         (["compare", "a.yaml", "a.yaml", "b.yaml"], 2, "b.yaml: no such file"),
-        (["compare", "a.yaml", "a.yaml", "a.yaml", "--b-set", "stages.0.batch_size=4"], 2, "--b-set is about two"),
         (["compare", *["a.yaml"] * 9], 2, "got 9 pipelines, at most 8: each is a process in every pair"),
         (["gate", "none.yaml", "--against", "git:main"], 2, "none.yaml: no such file"),
         (["gate", "a.yaml", "--baseline", "train.py"], 6, "or only part of one; measure one: pipeprof gate a.yaml"),

@@ -112,7 +112,7 @@ def test_every_option_is_either_for_a_file_or_refused_there() -> None:
     assert {name for name in config._OF_A_FILE if name.startswith("max-")} == {"max-time"}
     refused = {"allow", "allow-writes", "arg", "convert-to", "env", "force", "from", "no-lock", "out", "rerun", "set"}
     assert refused | {"against", "baseline"} <= names - config._OF_A_FILE
-    assert {"update-baseline", "write", "script-args", "to-end", "b-set"} <= names - config._OF_A_FILE
+    assert {"update-baseline", "write", "script-args", "to-end"} <= names - config._OF_A_FILE
 
 
 def test_an_error_in_the_file_ends_a_command_and_a_default_counts(pipeprof: Pipeprof) -> None:
@@ -174,7 +174,7 @@ def test_variables_of_other_commands_and_of_others_are_no_error(
 ) -> None:
     """All are set that a run gives its own processes, so that a pipeprof in a pipeprof is not refused."""
     others = ("PORT", "PORT_80_TCP_ADDR", "SERVICE_HOST", "WORKER_SERVICE_PORT_GRPC", "WORKER_PORT_80_TCP")
-    for name in (*config._OTHER, *(f"PIPEPROF_{one}" for one in ("MAX_PAIRS", "WRITE", "B_SET", *others))):
+    for name in (*config._OTHER, *(f"PIPEPROF_{one}" for one in ("MAX_PAIRS", "WRITE", *others))):
         monkeypatch.setenv(name, "")
     for words in (["check", "a.yaml"], ["data", "list"]):
         assert pipeprof(*words).code == 0

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.target.import_path import Interpreter
 from pipeprof.profiles.harness import fork_server
 from pipeprof.profiles.harness.fork_server import ForkServers
 
@@ -22,8 +21,7 @@ class Server:
     made: list[Server]
     ready = True
 
-    def __init__(self, variables: dict[str, str], interpreter: Interpreter | None) -> None:
-        self.interpreter = interpreter
+    def __init__(self, variables: dict[str, str]) -> None:
         self.variables = variables
         self.retired = self.closed = False
         Server.made.append(self)
@@ -53,9 +51,9 @@ def servers(monkeypatch: pytest.MonkeyPatch) -> ForkServers:
     return ForkServers(lambda _descriptor: True)
 
 
-def start(servers: ForkServers, interpreter: Interpreter | None = None, **variables: str) -> Any:
+def start(servers: ForkServers, **variables: str) -> Any:
     family: Any = SimpleNamespace()
-    return servers.start(PIPES, family, variables, interpreter)
+    return servers.start(PIPES, family, variables)
 
 
 def retired() -> list[bool]:
@@ -93,17 +91,6 @@ def test_a_server_that_cannot_copy_is_ended_and_not_asked_again(
     assert [start(servers), start(servers)] == ["new, with {}"] * 2
     assert (retired(), closed()) == ([True], [False])
     servers.close()
-
-
-def test_another_python_has_servers_of_its_own(servers: ForkServers) -> None:
-    other = Interpreter("/other/python", "/first", "/last")
-    start(servers), start(servers, other), start(servers, MALLOC="x"), start(servers, other), start(servers)
-    assert [(made.interpreter, made.variables) for made in Server.made] == [
-        (None, {}),
-        (other, {}),
-        (None, {"MALLOC": "x"}),
-    ]
-    assert retired() == [False] * 3
 
 
 def test_a_server_that_cannot_be_started_stops_nobody(servers: ForkServers, monkeypatch: pytest.MonkeyPatch) -> None:
