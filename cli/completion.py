@@ -98,13 +98,14 @@ def _spec_of(target: str | None) -> Spec | None:
     from pydantic import ValidationError
 
     from pipeprof.pipelines.errors import PipeprofError
-    from pipeprof.pipelines.spec.compose.files import read_files
     from pipeprof.pipelines.spec.models import Spec
+    from pipeprof.pipelines.spec.spec_file import read_spec_file
+    from pipeprof.pipelines.spec.yaml.reader import read
 
     if target is None:
         return None
     try:
-        return Spec.model_validate(read_files(Path(target), [], [], None).document.data)
+        return Spec.model_validate(read(read_spec_file(Path(target))).data)
     except (OSError, PipeprofError, ValidationError):
         return None
 

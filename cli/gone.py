@@ -4,7 +4,10 @@ from __future__ import annotations
 
 COMMANDS: dict[str, str] = {}
 """What to do instead of a command, by its name."""
-OPTIONS: dict[tuple[str, str], str] = {}
+OPTIONS: dict[tuple[str, str], str] = {
+    ("", "-f"): "a spec is one file: change values with --set PATH=VALUE, or take them from variables with --env",
+    ("check", "--show"): "a spec is one file, and the command line has what changes it",
+}
 """What to do instead of an option, by the command and the option; an empty command stands for all."""
 
 

@@ -63,7 +63,6 @@ Set = Annotated[
         complete=completion.parts_of_spec,
     ),
 ]
-Overlay = Annotated[Texts, option("-f", "FILE", "Merge another YAML file into the spec, e.g. laptop.yaml. Repeatable.")]
 Env = Annotated[bool, flag("--env", "Replace ${VAR} and ${VAR:-default} in the spec from the environment.")]
 Arg = Annotated[
     Texts, option("--arg", "NAME=VALUE", "Pass an argument to the function, converted by its annotation. Repeatable.")
@@ -155,7 +154,6 @@ class SharedOptions:
     """Options that every command that measures has, as typed."""
 
     sets: Set = None
-    overlays: Overlay = None
     env: Env = False
     args: Arg = None
     no_python: NoPython = False

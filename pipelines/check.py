@@ -28,7 +28,6 @@ def check_spec(
     path: Path,
     sets: Sequence[str] = (),
     *,
-    overlays: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     content: bytes | None = None,
     may_read: Callable[[Path], None] | None = None,
@@ -39,13 +38,7 @@ def check_spec(
         SpecError: All errors of the texts, the flags and the elements.
     """
     return load_spec(
-        path,
-        sets,
-        overlays=overlays,
-        environment=environment,
-        element_faults=_element_faults,
-        content=content,
-        may_read=may_read,
+        path, sets, environment=environment, element_faults=_element_faults, content=content, may_read=may_read
     )
 
 

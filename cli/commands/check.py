@@ -18,7 +18,6 @@ from pipeprof.cli.options import (
     Force,
     Json,
     NoPython,
-    Overlay,
     Redact,
     Set,
     Text,
@@ -54,7 +53,6 @@ FAIL_ON = ("warning",)
 EPILOG = epilog(
     "pipeprof check spec.yaml",
     "pipeprof check spec.yaml --set stages.1.batch_size=64",
-    "pipeprof check spec.yaml -f laptop.yaml --show",
     "pipeprof check spec.yaml --fail-on warning",
     "pipeprof check spec.yaml --hosts 8",
     "pipeprof check train.py:make --hosts 8",
@@ -76,11 +74,9 @@ def check(
     ],
     *,
     sets: Set = None,
-    overlays: Overlay = None,
     env: Env = False,
     args: Arg = None,
     no_python: NoPython = False,
-    show: Annotated[bool, flag("--show", "Print the resolved spec, with the origin of each line.")] = False,
     python: Annotated[bool, flag("--python", "Print equivalent Python, to be saved next to the spec.")] = False,
     fail_on: Annotated[Text, option("", "warning", "Exit with 3 if a rule reports a finding, e.g. in CI.")] = None,
     memory_limit: Annotated[
@@ -113,32 +109,28 @@ def check(
     number = _number_of_hosts(hosts)
     outputs = output.plan_outputs(out, form, json=json, force=force, command="check", redact=redact)
     kind = outputs.stdout or "text"
-    printed = "--python prints Python" if python else "--show prints the spec" if show else ""
-    if printed and outputs.files:
-        raise UsageError(f"{printed}, and --out writes the report: give one of them")
-    if python and (show or kind != "text"):
-        other = "--show" if show else f"--format {form}" if form else "--json"
+    if python and outputs.files:
+        raise UsageError("--python prints Python, and --out writes the report: give one of them")
+    if python and kind != "text":
+        other = f"--format {form}" if form else "--json"
         raise UsageError(f"--python prints Python, and {other} prints something else: give one of them")
-    if printed and redact:
-        raise UsageError(f"{printed} as it is, and --redact takes parts out of reports: give one of them")
-    changes = Changes(sets or [], overlays or [], env)
+    if python and redact:
+        raise UsageError("--python prints Python as it is, and --redact takes parts out of reports: give one of them")
+    changes = Changes(sets or [], env)
     found = find_targets(targets)
     if found != targets or len(found) > 1:
-        if printed or outputs.files or kind not in ("text", "github"):
+        if python or outputs.files or kind not in ("text", "github"):
             raise UsageError(f"{len(found)} targets are checked as text or with --format github; name one for the rest")
         asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python, number)
         raise typer.Exit(_check_all(found, asked))
     (target,) = found
     if list_functions(target, plain=kind == "text"):
         return
-    parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=python or show)
+    parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=python)
     for note in loaded.notes if loaded is not None and kind == "text" else ():
         streams.say(f"pipeprof: note: {note}")
     if python:
         streams.write_stdout(_as_python(target, loaded))
-        return
-    if show:
-        streams.write_stdout(_resolved(target, loaded, kind), kind)
         return
     machine = _machine(limit)
     try:
@@ -326,21 +318,6 @@ def _list_errors(error: SpecError, style: Style, hide: Hide) -> str:
     return f"{text}\nFound {count:,} error{'' if count == 1 else 's'}{where}.\n"
 
 
-def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:
-    """Render the resolved spec: YAML with origins, or the same as JSON."""
-    import json
-
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.spec.show import origins, show, with_defaults
-
-    if loaded is None:
-        raise UsageError(f"--show prints a spec, but {text} is a Python function; remove --show")
-    if kind == "text":
-        return show(loaded)
-    document = {"spec": with_defaults(loaded), "origins": origins(loaded), "sha256": loaded.resolved_sha256}
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-
-
 def _as_python(text: str, loaded: LoadedSpec | None) -> str:
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.to_python.render import data_folders, render
@@ -453,7 +430,6 @@ def _document(
             text=text,
             arguments=dict(arguments) if kind != "spec" else None,
             overrides=list(changes.sets),
-            overlays=list(changes.overlays),
         ),
         exit_code=exit_code,
         host=Host(

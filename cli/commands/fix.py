@@ -252,13 +252,8 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
 def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
     """How a spec with another text is read: with the flags of the command line."""
     from pipeprof.cli.commands.run import check_again
-    from pipeprof.pipelines.check import check_spec
 
-    def reread(text: str, *, alone: bool = False) -> LoadedSpec:
-        content = text.encode()
-        return check_spec(parsed.path, content=content) if alone else check_again(parsed, changes, content=content)
-
-    return reread
+    return lambda text: check_again(parsed, changes, content=text.encode())
 
 
 def _wants_patch(outputs: Outputs) -> bool:
@@ -316,12 +311,8 @@ def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
     if found.status != "fixed":
         streams.say(f"pipeprof: note: {path} is unchanged: the changes were not proven; --out NEW.yaml has them")
         return
-    if found.in_one_file:
-        why = "the changes are about what other files, flags or aliases say"
-        raise streams.OutputError(f"{path} is unchanged: {why}; --out NEW.yaml has the whole spec")
-    changed = [file.name for file in loaded.files if _differs(file.folder / file.name.rpartition("/")[2], file.sha256)]
-    if changed:
-        msg = f"{path} is unchanged: {changed[0]} was edited while fix was measuring; --out NEW.yaml has the changes"
+    if _differs(path, loaded.sha256):
+        msg = f"{path} is unchanged: it was edited while fix was measuring; --out NEW.yaml has the changes"
         raise streams.OutputError(msg)
     try:
         write_atomically(path, found.text.encode(), sync=True)

@@ -282,7 +282,7 @@ def _with_reference(question: _Question, side: GivenSide) -> dict[SideName, Live
     if question.history is None or side.settings is None or side.settings.target.kind == "script":
         return {}
     # What the command line changes in the target is not for this one.
-    given = replace(question.given, sets=None, overlays=None, env=False, args=None, step=None, dispatch=None)
+    given = replace(question.given, sets=None, env=False, args=None, step=None, dispatch=None)
     return {REFERENCE: live(read_one(given, _reference(question.calls.folder), question.calls))}
 
 

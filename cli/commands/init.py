@@ -260,12 +260,11 @@ def _write_schema(schema: str | None) -> None:
 
     from pipeprof import __version__
     from pipeprof.pipelines.data.folders import locate
-    from pipeprof.pipelines.spec.schema.changes import editor_schema
-    from pipeprof.pipelines.spec.schema.schema import SCHEMA_ID
+    from pipeprof.pipelines.spec.schema.schema import SCHEMA_ID, spec_schema
 
     if schema is None:
         return
-    whole = editor_schema()
+    whole = spec_schema()
     kept = locate().folder / f"{_KEPT}-{__version__}.json"
     with contextlib.suppress(OSError):
         # Where it cannot be made, the file in it cannot be written either.

@@ -34,7 +34,7 @@ EPILOG = epilog(
     "pipeprof run spec.yaml",
     "pipeprof run spec.yaml --step simulate:12ms --dispatch 1",
     "pipeprof run spec.yaml --set stages.0.num_parallel_calls=4 --out a.json",
-    "pipeprof run spec.yaml -f laptop.yaml",
+    "pipeprof run spec.yaml --set measure.seconds=5",
     "pipeprof run train.py:make_dataset --arg split=train --arg batch_size=64",
     "pipeprof run train.py:make_dataset --json | jq .verdict.sentence",
     "pipeprof run train.py --steps 200 -- --epochs 3",
@@ -187,7 +187,7 @@ def read_target(
         return None
     if given.target == STDIN:
         raise UsageError(f"{command} needs a file: `-` (standard input) is for `pipeprof check -`")
-    changes, step = Changes(given.sets or [], given.overlays or [], given.env), options.step(given.step)
+    changes, step = Changes(given.sets or [], given.env), options.step(given.step)
     arguments = given.args or []
     read = load_target(given.target, changes, no_python=given.no_python, step=step, arguments=arguments, scripts=True)
     return changes, *read
@@ -330,7 +330,7 @@ def check_again(
 
     environment = SPEC_ENVIRONMENT if changes.env else None
     sets = [*changes.sets, *flags]
-    return check_spec(parsed.path, sets, overlays=changes.overlays, environment=environment, content=content)
+    return check_spec(parsed.path, sets, environment=environment, content=content)
 
 
 def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, outputs: Outputs) -> ProfileWriter:

@@ -54,8 +54,7 @@ def fix_parts(profile: Profile, fix: Fix, files: Files, idents: Idents) -> list[
     if fix.edits:
         if fix.diff:
             what = " that applies the plan" if fix.diff_applies_plan else ""
-            in_one = ", with everything in one file" if fix.in_one_file else ""
-            label = f"The change as a diff{what}{in_one}"
+            label = f"The change as a diff{what}"
             parts.append(Snippet(idents.of("diff"), label, fix.diff, "fast.patch", is_diff=True))
         if fix.text:
             parts.append(Snippet(idents.of("spec"), "The changed spec", fix.text, "fast.yaml", folded=True))

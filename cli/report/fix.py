@@ -349,7 +349,7 @@ def _changes(fix: Fix) -> Iterator[Block]:
     if not fix.edits:
         return
     if fix.diff and not fix.diff_applies_plan:
-        yield Heading("Changes", "in the spec with everything in one file" if fix.in_one_file else "")
+        yield Heading("Changes")
         yield Code(fix.diff.rstrip("\n"), indent=2, is_diff=True)
     elif fix.python:
         yield Heading("Changes", "in the graph; as Python they would be")
@@ -400,9 +400,8 @@ def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
         yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
         call = apply_call("dataset", name, data_of([edits_in(step) for step in fix.edits]))
         yield Command("then", f"dataset = {call}", width=_KEY, note="in your script")
-    elif profile.target.kind == "spec" and (fix.in_one_file or "--write" not in profile.command):
+    elif profile.target.kind == "spec" and "--write" not in profile.command:
         # Paths in a spec are relative to its folder.
         spec = Path(profile.target.text)
         command = f"pipeprof show {saved or 'PROFILE'} --out {shlex.quote(str(spec.with_suffix('.fast.yaml')))}"
-        what = "writes the whole spec, in one file" if fix.in_one_file else "writes the changed spec"
-        yield Command("Next", command, width=_KEY, note=what)
+        yield Command("Next", command, width=_KEY, note="writes the changed spec")

@@ -12,7 +12,7 @@ _MOST_BYTES = 1 << 20
 """A larger YAML file is data."""
 _LEFT_OUT = frozenset({"node_modules", "pipeprof-out", "site-packages"})
 _VERSION = re.compile(r"^[\"']?version[\"']?\s*:\s*1\s*(#.*)?$", re.MULTILINE)
-_PIPELINE = re.compile(r"^[\"']?(source|extends)[\"']?\s*:", re.MULTILINE)
+_PIPELINE = re.compile(r"^[\"']?source[\"']?\s*:", re.MULTILINE)
 
 
 def find_targets(texts: Iterable[str]) -> list[str]:
@@ -26,7 +26,7 @@ def find_targets(texts: Iterable[str]) -> list[str]:
 
 
 def _specs_below(folder: Path) -> Iterator[Path]:
-    """Specs in a folder and below it, sorted: YAML files with `version: 1` and a source, or that extend another."""
+    """Specs in a folder and below it, sorted: YAML files with `version: 1` and a source."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(
             name

@@ -155,17 +155,15 @@ def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSp
     from pipeprof.pipelines.errors import ProfileError
 
     was, edited = profile.target, edited_since(profile, loaded)
-    files = {file.file: file.sha256 for file in target.files}
-    changed = [file.file for file in was.files if files.get(file.file) != file.sha256]
     if was.edits:
         why = "it already measures a change: name the profile of the run without --change"
     elif (was.kind, was.text) != (target.kind, target.text):
         why = f"it is about {was.text}, not {target.text}"
-    elif changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
-        name = (changed or edited or [target.text.partition(":")[0]])[0]
+    elif edited or was.sha256 != target.sha256:
+        name = (edited or [target.text.partition(":")[0]])[0]
         why = f"{name} is not the file that was measured: measure it again with `pipeprof run`"
     elif not was.is_of_same_files(target):
-        what = "arguments of the script" if was.kind == "script" else "values of --set, -f, --env or --arg"
+        what = "arguments of the script" if was.kind == "script" else "values of --set, --env or --arg"
         why = f"it was measured with different {what}: use the same ones"
     elif not profile.complete or profile.exit_code:
         why = "its run did not finish, so nothing is known about its changes: measure again"

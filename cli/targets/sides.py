@@ -325,7 +325,7 @@ def _load(
     from pipeprof.cli.targets.load import Changes, load_target
 
     is_spec, with_spec = _is_spec(file, ""), _is_spec(other, file)
-    changes = Changes([*(given.sets or ()), *own], given.overlays or [], given.env)
+    changes = Changes([*(given.sets or ()), *own], given.env)
     return load_target(
         file,
         changes if is_spec or not with_spec else Changes(),

@@ -38,7 +38,7 @@ def render(loaded: LoadedSpec, data_dirs: Mapping[str, Path], folder: Path | Non
     described = loaded.spec.description or ""
     title = f"{loaded.spec.name}: {described}" if loaded.spec.name and described else loaded.spec.name or described
     first = title or f"The pipeline of {loaded.path.name}."
-    changes = [*(f"-f {name}" for name in loaded.overlays), *(f"--set {override}" for override in loaded.overrides)]
+    changes = [f"--set {override}" for override in loaded.overrides]
     made = f"Made from {loaded.path.name}{' with ' if changes else ''}{' '.join(changes)}."
     blocks = [docstring([first, made] if title or changes else [first])]
     parts = ["\n".join([*blocks[0], "", *module.header()])]

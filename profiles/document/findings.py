@@ -395,9 +395,6 @@ class Fix(Model):
     """Peak of the pipeline as it is: `peak_bytes` and the smaller fall of two pairs; without a proof, of the run."""
     text: str | None = None
     """The changed spec's own file."""
-    in_one_file: bool = Field(default=False)
-    """Whether the text has what other files and flags say as well, for a change is about that; the diff is then that of
-    two such texts."""
     diff: str | None = None
     """The same as a diff, from the file as it is; of a Python file as well."""
     diff_applies_plan: bool = Field(default=False)

@@ -247,7 +247,7 @@ def _files_of(settings: RunSettings, sha256: str | None) -> dict[Path, str | Non
     if loaded is None:
         return {settings.target.path: sha256 or _hash(settings.target.path)}
     found = {path: _hash(path) for path in python_files(loaded)}
-    return {**found, **{entry.folder / Path(entry.name).name: entry.sha256 for entry in loaded.files}}
+    return {**found, loaded.path.absolute(): loaded.sha256}
 
 
 def _hash(path: Path) -> str | None:

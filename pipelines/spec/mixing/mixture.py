@@ -17,10 +17,10 @@ from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, same
 from pipeprof.pipelines.spec.mixing.pair_stages import name_of, pair_stages
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 
-UNMEASURED = frozenset({"name", "description", "extends", "ignore", "budgets"})
+UNMEASURED = frozenset({"name", "description", "ignore", "budgets"})
 """Keys that change nothing about the pipeline."""
 _DROPPED = UNMEASURED - {"name"}
-"""Keys that may name stages which only one side has, or files that are merged already."""
+"""Keys that may name stages which only one side has."""
 _WHOLE = frozenset({"step"})
 _MOST = 60
 """Characters of a value in words."""

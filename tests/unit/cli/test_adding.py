@@ -265,16 +265,6 @@ def test_a_kind_of_step_is_in_the_schema(add: Callable[[ModuleType, str], None])
     ]  # fmt: skip
 
 
-def test_an_overlay_with_another_kind_of_step_replaces_the_first(
-    with_step: Path, add: Callable[[ModuleType, str], None], tmp_path: Path
-) -> None:
-    add(kinds, STEP)
-    overlay = tmp_path / "other.yaml"
-    overlay.write_text("step: {simulate: 1ms}\n")
-
-    assert load_spec(with_step, overlays=[str(overlay)]).spec.step.text == "simulate: 1ms"
-
-
 def test_a_kind_of_step_is_checked_and_planned(with_step: Path, add: Callable[[ModuleType, str], None]) -> None:
     add(kinds, STEP)
     target, loaded = load_target(str(with_step), Changes(), no_python=False, step=options.step("counted:a.py:fn"))

@@ -33,7 +33,6 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "specs/b.yml": SPEC,
         "specs/deep/c.yaml": f"# c\n{SPEC}",
         "compose.yaml": "version: 1\nservices: {}\n",
-        "overlay.yaml": "stages: {}\n",
         ".hidden/d.yaml": SPEC,
         "node_modules/e.yaml": SPEC,
         "env/pyvenv.cfg": "",
@@ -83,7 +82,7 @@ def test_annotations_of_several_targets_and_no_other_documents(pipeprof: Pipepro
     assert found.code == 2
     assert "::error file=wrong.yaml,line=2" in found.out
     assert "Checked" not in found.out
-    for options in (["--json"], ["--out", "x.sarif"], ["--show"], ["--python"]):
+    for options in (["--json"], ["--out", "x.sarif"], ["--python"]):
         refused = pipeprof("check", ".", *options)
         assert (refused.code, refused.out) == (2, "")
         assert "name one for the rest" in refused.err

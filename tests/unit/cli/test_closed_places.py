@@ -43,7 +43,6 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (folder / name).write_text(text)
         Path(f"link-{name}").symlink_to(folder / name)
     Path("open.yaml").write_text(SPEC)
-    Path("extends.yaml").write_text("version: 1\nextends: closed/a.yaml\n")
     Path("data.yaml").write_text("version: 1\nsource: {TFRecordDataset: {filenames: closed/a.csv}}\n")
     Path("glob.yaml").write_text('version: 1\nsource: {list_files: {file_pattern: "closed/*.csv"}}\n')
     folder.chmod(0)
@@ -68,12 +67,10 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     [
         (2, ["check", "closed/a.yaml"]),
         (2, ["check", "link-a.yaml"]),
-        (2, ["check", "extends.yaml"]),
         (2, ["check", "data.yaml"]),
         (2, ["check", "data.yaml", "--python"]),
         (2, ["check", "closed/t.py:make"]),
         (2, ["check", "closed/t.py"]),
-        (2, ["check", "open.yaml", "-f", "closed/a.yaml"]),
         (2, ["run", "closed/a.yaml"]),
         (2, ["run", "open.yaml", "--out", "closed/a.html"]),
         (2, ["run", "open.yaml", "--step", "python:closed/t.py:make"]),

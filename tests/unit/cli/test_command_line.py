@@ -28,7 +28,7 @@ from pipeprof.profiles.document.subject import Target
 Recorded = Callable[[str], Profile]
 
 EVERY_FLAG = (
-    "spec.yaml -f laptop.yaml -f more.yaml --set stages.0.x=1 --env --no-python --seconds 5 --steps 9"
+    "spec.yaml --set stages.0.x=1 --env --no-python --seconds 5 --steps 9"
     " --step simulate:12ms --host 2/8 --dispatch 2 --cold --seed 0 --timeout 3min --max-time 60 --memory-limit 8GiB"
     " --change 2 --from a.json --budget 9 --no-verify --redact --no-lock --dataset-size 1TB --no-cache"
     " --share-job --workers 2 --worker-cores 1 --trace-workers h1:5002,h2:5002 --trace-folder /traces"
@@ -43,7 +43,6 @@ def ran(profile: Profile, line: str) -> Profile:
     profile.command = ["pipeprof", "run", *words]
     profile.target.text = options.target
     profile.target.overrides = options.sets or []
-    profile.target.overlays = options.overlays or []
     return profile
 
 

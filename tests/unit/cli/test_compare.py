@@ -221,7 +221,7 @@ def test_a_wrong_spec_of_a_ref_is_named_as_the_ref_is() -> None:
 
     tree = RefTree("git:main", Path("/tmp/refs/a"), Path("/srv/work/a"), "0" * 40)
     found = Diagnostic("/tmp/refs/a/specs/b.yaml", 2, 1, 3, "unknown-key", "unknown key `old`")
-    error = SpecError([found], {"/tmp/refs/a/specs/b.yaml": ["version: 1", "old: 3"]})
+    error = SpecError([found], ["version: 1", "old: 3"])
     again = error.with_file_names(lambda name: _name_at_ref(name, tree))
     assert str(again).startswith("git:main:specs/b.yaml:2:1: error[unknown-key]: unknown key `old`")
     assert "old: 3" in str(again)

@@ -29,10 +29,7 @@ Recorded = Callable[[str], Profile]
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
 SAVED = "pipeprof-out/spec-20260731T101112Z.json"
-FLAGS = (
-    "-f laptop.yaml --set options.deterministic=false --env --no-python --dispatch 1 --seed 7 --memory-limit 8GiB"
-    " --cold --no-lock"
-)
+FLAGS = "--set options.deterministic=false --env --no-python --dispatch 1 --seed 7 --memory-limit 8GiB --cold --no-lock"
 PRINTED = re.compile(r"^ *(?:Next|try) +(pipeprof .*)$", re.MULTILINE)
 STARTED = re.compile(r"^\$ (pipeprof run .*)$", re.MULTILINE)
 CHANGES = (
@@ -68,7 +65,7 @@ def differences(run: RunOptions, line: str, saved: str | None = None) -> list[st
     if name == "show":
         return [] if options["profiles"] == [saved] else [f"shows {options['profiles']}, saved was {saved}"]
     if name == "fix":
-        given = {key: getattr(run, key) or None for key in ("target", "sets", "overlays", "env", "args", "no_python")}
+        given = {key: getattr(run, key) or None for key in ("target", "sets", "env", "args", "no_python")}
         return [
             key
             for key, value in given.items()
@@ -79,7 +76,7 @@ def differences(run: RunOptions, line: str, saved: str | None = None) -> list[st
     if name == "check":
         if after["memory_limit"] is None:
             return ["check without --memory-limit says nothing new"]
-        return [key for key in ("target", "sets", "overlays", "env", "no_python") if before[key] != after[key]]
+        return [key for key in ("target", "sets", "env", "no_python") if before[key] != after[key]]
     changed = {key for key in before if before[key] != after[key]}
     # The same again measures what its user has changed in between.
     found = [] if any(changed <= allowed for allowed in CHANGES) else [f"changes {sorted(changed)}"]
@@ -165,7 +162,7 @@ def with_flags(profile: Profile, flags: str = FLAGS) -> Profile:
     """The profile as a run with these flags would have written it."""
     options = parse_run([profile.target.text, *shlex.split(flags)])
     profile.command = ["pipeprof", "run", profile.target.text, *shlex.split(flags)]
-    profile.target.overrides, profile.target.overlays = options.sets or [], options.overlays or []
+    profile.target.overrides = options.sets or []
     return profile
 
 

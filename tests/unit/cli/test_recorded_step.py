@@ -14,8 +14,6 @@ from pipeprof.cli.comparing.report import build_result
 from pipeprof.cli.comparing.session import warn_of_steps
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.show import with_defaults
 from pipeprof.pipelines.steps.kind import StepContext
 from pipeprof.pipelines.steps.recorded_step import ResampledDuration, read_step, used_cores
 from pipeprof.pipelines.steps.registry import step_kind
@@ -199,14 +197,6 @@ def test_two_scripts_are_compared_with_their_own_steps(replaying: RunSettings) -
     assert result.warnings == []
     warn_of_steps([sides[0], SimpleNamespace(settings=replaying)], result)  # type: ignore[list-item]
     assert [one.code for one in result.warnings] == ["other-step", CODE]
-
-
-def test_the_mode_of_the_recorded_run_is_not_written_over_by_show(tmp_path: Path) -> None:
-    path = tmp_path / "spec.yaml"
-    path.write_text("version: 1\nsource: {range: {stop: 8}}\nstep: {recorded: profile.json}\n")
-    assert with_defaults(load_spec(path))["step"] == {"recorded": "profile.json"}
-    path.write_text("version: 1\nsource: {range: {stop: 8}}\nstep: {simulate: 1ms}\n")
-    assert with_defaults(load_spec(path))["step"] == {"simulate": "1ms", "dispatch": "sync"}
 
 
 def test_a_profile_that_is_not_there_is_seen_before_anything_runs(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ class _Path:
         raise FlagError(SpecProblem(self.span(first), code, message, suggestion))
 
 
-def apply_sets(root: Item, sets: Sequence[str], first: int, references: References) -> list[SpecProblem]:
+def apply_sets(root: Item, sets: Sequence[str], references: References) -> list[SpecProblem]:
     """Apply every ``path=value`` to a document's tree, later ones over earlier ones.
 
     Args:
@@ -134,7 +134,7 @@ def apply_sets(root: Item, sets: Sequence[str], first: int, references: Referenc
     """
     problems: list[SpecProblem] = []
     count = 0
-    for number, text in enumerate(sets, first):
+    for number, text in enumerate(sets):
         try:
             path, value = _split(text, number, references)
             count += len(value.places)
@@ -187,8 +187,6 @@ def _split(text: str, number: int, references: References) -> tuple[_Path, YamlD
         if len(segments) > _MAX_SEGMENTS:
             message = f"path of {len(segments)} parts: expected at most {_MAX_SEGMENTS}"
         raise FlagError(SpecProblem(whole._replace(length=max(1, len(path_text))), "set-form", message))
-    if segments[0] == "extends":
-        path.refuse(0, "set-path", "`extends` works in a spec's file only: use -f FILE to apply another file to a spec")
     return path, read_value(value_text, number, len(FLAG) + len(path_text) + 1, references)
 
 
