@@ -12,9 +12,7 @@ from pydantic import ValidationError
 
 from pipeprof.pipelines.errors import escape
 from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
-from pipeprof.pipelines.spec.errors.hidden_faults import find_hidden_faults
-from pipeprof.pipelines.spec.errors.root_causes import Fault
-from pipeprof.pipelines.spec.errors.validation import describe, find_faults
+from pipeprof.pipelines.spec.errors.validation import Fault, describe, find_faults
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.overrides import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.paths import missing_files, named_python_files
@@ -29,9 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
-    from pipeprof.pipelines.spec.yaml.scalars import Scalar
 
-    ElementFaults = Callable[[Spec | None, Any, Path], list[Fault]]
+    ElementFaults = Callable[[Spec, Path], list[Fault]]
 
 # What the text is wrong about makes the model complain about the same place in other words.
 _HIDING_CODES: Final = frozenset(
@@ -163,8 +160,8 @@ def load_spec(
     Args:
         path: YAML file, UTF-8, at most 1 MiB.
         environment: fills in ``${VAR}`` in values; ``None`` leaves them as they are.
-        element_faults: finds faults of the elements, from the model (``None`` for an invalid spec), the data that
-            it was made from, and the folder that relative paths refer to; ``None`` to infer no elements.
+        element_faults: finds faults of the elements of a spec that is right in itself, from the folder that relative
+            paths refer to on; ``None`` to infer no elements.
         may_read: raises for a Python file that must not be read.
 
     Raises:
@@ -182,10 +179,11 @@ def load_spec(
             root = grow(document)
             problems += apply_sets(root, sets, document.references)
             document.data, document.places = flatten(root)
-        spec, faults = _validate(document, base_dir, may_read)
-        if element_faults is not None:
-            faults += element_faults(spec, document.data, base_dir)
-        problems += _visible(document, faults, problems, sets)
+        spec, faults = _checked(document.data)
+        if spec is not None:
+            faults = _missing_files(spec, base_dir, may_read)
+            faults += element_faults(spec, base_dir) if element_faults is not None else []
+        problems += _visible(document, faults, problems)
     if problems or spec is None:
         raise SpecError([_diagnostic(path, problem, sets) for problem in problems], document.lines)
     text, _ = decode(content)
@@ -227,60 +225,11 @@ def _diagnostic(path: Path, problem: SpecProblem, sets: Sequence[str]) -> Diagno
     )
 
 
-def _validate(
-    document: YamlDocument, base_dir: Path, may_read: Callable[[Path], None] | None
-) -> tuple[Spec | None, list[Fault]]:
-    spec, faults = _checked(document.data)
-    if spec is None and document.references.filled:
-        spec, faults = _with_other_kinds(document, faults)
-    if spec is None:
-        return None, faults + _hidden_faults(document, faults, base_dir, may_read)
-    return spec, _missing_files(spec, base_dir, may_read)
-
-
-def _hidden_faults(
-    document: YamlDocument, faults: list[Fault], base_dir: Path, may_read: Callable[[Path], None] | None
-) -> list[Fault]:
-    """Faults that show only once others are mended, such as missing files."""
-    spec, hidden, mended = find_hidden_faults(document.data, faults, _checked)
-    if spec is None:
-        return hidden
-    missing = _missing_files(spec, base_dir, may_read)
-    return hidden + [fault for fault in missing if not mended.stands_in(fault.address)]
-
-
 def _checked(data: Any) -> tuple[Spec | None, list[Fault]]:
     try:
         return Spec.model_validate(data), []
     except ValidationError as error:
         return None, find_faults(error, data)
-
-
-def _with_other_kinds(document: YamlDocument, faults: list[Fault]) -> tuple[Spec | None, list[Fault]]:
-    """Take what came from the environment as text where text is expected, and as a number where a number is."""
-    filled = document.references.filled
-    written: dict[Address, Scalar] = {}
-    for fault in faults:
-        place = document.places.get(fault.address)
-        if place is not None and place.value in filled and not fault.at_key:
-            written[fault.address] = _replace(document.data, fault.address, filled[place.value].other)
-    if not written:
-        return None, faults
-    spec, others = _checked(document.data)
-    wrong = {fault.address for fault in others} & written.keys()
-    if spec is not None or not wrong:
-        return spec, others
-    for address in wrong:
-        _replace(document.data, address, written[address])
-    return _checked(document.data)
-
-
-def _replace(data: Any, address: Address, value: Scalar) -> Scalar:
-    for part in address[:-1]:
-        data = data[part]
-    before: Scalar = data[address[-1]]
-    data[address[-1]] = value
-    return before
 
 
 def _missing_files(spec: Spec, base_dir: Path, may_read: Callable[[Path], None] | None) -> list[Fault]:
@@ -298,29 +247,15 @@ def _missing_files(spec: Spec, base_dir: Path, may_read: Callable[[Path], None] 
     ]
 
 
-def _removed_by(fault: Fault, sets: Sequence[str]) -> Span | None:
-    """The ``--set path=null`` that took away what is missing."""
-    missing = {".".join(map(str, (*fault.address, name))) for name in fault.missing}
-    for number, text in enumerate(sets):
-        path, _, value = text.partition("=")
-        if path.strip() in missing and value.strip() in ("", "~", "null", "Null", "NULL"):
-            return Span(1, len(FLAG) + 1, max(1, len(path)), number)
-    return None
-
-
-def _visible(
-    document: YamlDocument, faults: Sequence[Fault], known: Sequence[SpecProblem], sets: Sequence[str]
-) -> list[SpecProblem]:
+def _visible(document: YamlDocument, faults: Sequence[Fault], known: Sequence[SpecProblem]) -> list[SpecProblem]:
     """Place the faults, without those on a line whose text is already refused."""
     refused = {problem.span.line for problem in known if problem.span.flag is None and problem.code in _HIDING_CODES}
-    placed = [_problem(document, fault, _removed_by(fault, sets)) for fault in faults]
+    placed = [_problem(document, fault) for fault in faults]
     return [problem for problem in placed if problem.span.flag is not None or problem.span.line not in refused]
 
 
-def _problem(document: YamlDocument, fault: Fault, removed: Span | None) -> SpecProblem:
+def _problem(document: YamlDocument, fault: Fault) -> SpecProblem:
     place = _nearest(document, fault.address)
-    if removed is not None:
-        return SpecProblem(removed, fault.code, fault.message, fault.suggestion)
     if place is None:
         return SpecProblem(START, fault.code, fault.message, fault.suggestion)
     span = place.key if fault.at_key and place.key is not None else place.value
@@ -333,8 +268,8 @@ def _variable(document: YamlDocument, span: Span) -> str:
     reference = document.references.left.get(span)
     if reference is not None:
         return f"; add --env to replace {reference} from the environment"
-    filled = document.references.filled.get(span)
-    return f"; the value comes from {', '.join(f'${{{name}}}' for name in filled.names)}" if filled is not None else ""
+    names = document.references.filled.get(span, ())
+    return f"; the value comes from {', '.join(f'${{{name}}}' for name in names)}" if names else ""
 
 
 def _nearest(document: YamlDocument, address: Address) -> TextPlace | None:

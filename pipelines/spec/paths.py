@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeprof.pipelines.data.globbing import EndlessGlobError, matching_files
+from pipeprof.pipelines.data.globbing import matching_files
 from pipeprof.pipelines.data.recipes.models import file_names
 from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
@@ -221,11 +221,7 @@ def _missing(
         yield from _missing_synthesised(spec, path, *synthesised, place, recursive=recursive)
         return
     literal = resolve(path, base_dir, {})
-    try:
-        if literal.is_file() or (globs and is_glob(path) and expand(path, base_dir, {}, recursive=recursive)):
-            return
-    except EndlessGlobError as error:
-        yield PathProblem(place, path, str(error))
+    if literal.is_file() or (globs and is_glob(path) and expand(path, base_dir, {}, recursive=recursive)):
         return
     if literal.is_dir():
         yield PathProblem(place, path, f"{path} is a folder: expected files", (f"{path.rstrip('/')}/*",))

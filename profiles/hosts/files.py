@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeprof.pipelines.data.folders import find, locate
-from pipeprof.pipelines.data.globbing import EndlessGlobError
 from pipeprof.pipelines.data.recipes.models import TFRecord
 from pipeprof.pipelines.graph.read.file_names import UNKNOWN
 from pipeprof.pipelines.inference.known_files import KnownFiles
@@ -106,7 +105,7 @@ class SpecFiles:
             return None
         made = [pattern.removeprefix(_MADE).partition("/")[0] for pattern in files.patterns if _is_made(pattern)]
         if all(name in self._made for name in made):
-            with contextlib.suppress(EndlessGlobError, OSError):
+            with contextlib.suppress(OSError):
                 names = expand_all(files, self._loaded.base_dir, self._made, recursive=leaf.recursive)
                 return [SourceFile(name, _size(name)) for name in names]
             return None

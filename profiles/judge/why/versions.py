@@ -219,7 +219,7 @@ class SpecVersions:
         lacking = missing_files(spec, self._a.base_dir)
         if lacking:
             return lacking[0].message
-        faults = find_element_faults(spec, spec.data, self._a.base_dir)
+        faults = find_element_faults(spec, self._a.base_dir)
         return faults[0].message if faults else None
 
     def loaded(self, chosen: Subset) -> LoadedSpec:

@@ -29,7 +29,7 @@ UNSEEN = {
     },
     "the command line": {
         "600-set-wrong-path", "601-set-wrong-value", "615-set-near-path", "617-set-index-too-large",
-        "618-set-without-value", "619-set-text-for-number", "620-set-broken-yaml", "621-set-removes-the-source",
+        "618-set-without-value", "619-set-text-for-number", "620-set-broken-yaml",
     },
     "names that refer to each other": {"101-ignore-unknown-stage", "309-duplicate-stage-name", "374-same-name"},
     "arguments that depend on each other": {
