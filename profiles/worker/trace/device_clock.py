@@ -129,7 +129,6 @@ class TraceClock:
 PROFILERS: Final[dict[str, Callable[[], Profiler]]] = {
     "jax": _JaxProfiler,
     "keras": _TensorFlowProfiler,
-    "tensorflow": _TensorFlowProfiler,
 }
 """By the kind of a step."""
 

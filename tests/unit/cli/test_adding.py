@@ -224,7 +224,7 @@ def test_an_unknown_kind_of_step_is_refused(with_step: Path, pipeprof: Pipeprof)
         options.step("counted:a.py:fn")
     assert str(refused.value).endswith(
         "expected none, recorded:profile.json, simulate:12ms, jax:file.py:step, keras:file.py:model, "
-        "python:file.py:function, tensorflow:convnet or torch:file.py:step"
+        "python:file.py:function or torch:file.py:step"
     )
     with pytest.raises(UsageError, match=r"— did you mean simulate:12\?"):
         options.step("sim:12")
