@@ -10,9 +10,9 @@ Usage: ``python benchmarks/training/bench.py --out FILE [--case NAME …] [--tru
   where stored batches bring plain runs nothing); a change that was measured and kept gains no more than three stored
   batches do. How many were kept is in the figures.
 * ``soak/planted/NAME``, ``soak/healthy/NAME``: a training whose memory grows by 1 MB in each epoch, and one whose
-  memory does not (soak_cases.py). Demanded: growth with its owner, its line, its rate and the end of memory within
-  20 %; of the healthy one a state that is no growth, and silence; of both that reading memory took 0.2 % of a core at
-  most, inside of the process and from outside together. Too short a soak cannot tell.
+  memory does not (soak_cases.py). Demanded: growth with what grows, its rate and the end of memory within 20 %; of the
+  healthy one a state that is no growth, and silence; of both that reading memory took 0.2 % of a core at most, inside
+  of the process and from outside together. Too short a soak cannot tell.
 * ``finding/NAME``: a script that shows what a rule about trainings judges, and a healthy twin (findings/pairs.toml),
   each to its end. Demanded: that one finding with its line, and none about the twin.
 * ``hooks/loop``, ``hooks/fit``: what the hooks cost each step, in alternating blocks with and without them in one
@@ -238,9 +238,9 @@ BENCHMARK = Benchmark(
     claim="of planted training scripts the interval is right within 1 %, the fetch lies within its bounds and what the "
     "table calls n/a is n/a; of training scripts in the shapes of public ones the verdict and the stage are right, no "
     "kept gain is more than stored batches bring, and with pipeprof they reach 97 % of their rate; the hooks cost a "
-    "step at most 10 µs in a loop and 30 µs in fit; of five trainings whose memory grows a soak names the owner, its "
-    "line and the end of memory within 20 %, and of ten healthy ones none, for 0.2 % of a core; each planted flaw of a "
-    "training has its finding and its line, and its healthy twin none",
+    "step at most 10 µs in a loop and 30 µs in fit; of six trainings whose memory grows a soak says whether stages, "
+    "Python's heap or the rest does and the end of memory within 20 %, and of ten healthy ones none, for 0.2 % of a "
+    "core; each planted flaw of a training has its finding and its line, and its healthy twin none",
     cases=(
         *PLANTED_NAMES,
         *(f"script/{name}" for name in SCRIPT_CASES),

@@ -222,7 +222,7 @@ def _soak(profile: Profile) -> NextCommand | None:
     if memory.soak is not None or memory.growth is None or not memory.growth.leak:
         return None
     once: dict[str, Any] = dict.fromkeys(("seconds", "steps", "to_end", "budget", "rerun"))
-    return _command(rerun(profile, soak="5m", **once), "shows what keeps memory and when it runs out")
+    return _command(rerun(profile, soak="5m", **once), "shows what grows and when memory runs out")
 
 
 def _mend_data(profile: Profile) -> NextCommand | None:

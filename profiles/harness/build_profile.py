@@ -155,7 +155,7 @@ def assemble(
     if observed.soak is not None:
         last = sampler.last.used_bytes if sampler is not None and sampler.last is not None else None
         profile.memory.soak, profile.memory.growth = soak_of(
-            observed.soak, observed.soak_evidence, facts.host.memory_limit_bytes, last
+            observed.soak, observed.soak_freed, facts.host.memory_limit_bytes, last
         )
     profile.causes = collect_causes(profile.contention, facts.disk, steps, stages, observed.trace)
     if profile.causes is not None:

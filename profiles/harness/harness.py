@@ -64,14 +64,14 @@ if TYPE_CHECKING:
 COUNTED_FROM = 1e6
 """Bytes per second from the disk above which a process is known to read from it."""
 SOAK_BEFORE = 0.6
-"""Part of a soak in which memory is only read; in the rest the worker looks for whose a growth is."""
+"""Part of a soak in which memory is only read; in the rest Python's allocations are traced if it grows."""
 SOAK_SAVES = 20
 SOAK_SAVE_SECONDS = 10.0
 SOAK_SAVING = 0.0002
 """Share of the time of a soak that may go into saving, where it takes a minute or more."""
 SHORT_SOAK = 60.0
 SOAK_JUDGED = 30
-"""How often a soak is judged until it ends, to see whether the owner of a growth has to be looked for."""
+"""How often a soak is judged until it ends, to see whether it has to be looked for what grows."""
 AGAIN_SHARE = 1 / 3
 """Of the budget, that a second measurement takes at most."""
 INTERRUPTED_AFTER = "Interrupted when the measurement was complete: nothing of it is lost, no change was tried."
@@ -500,7 +500,7 @@ class Run:
         return Disk(bytes=counted, source="proc-io", cold=cold)
 
     def _follow_soak(self, worker: WorkerProcess) -> None:
-        """Let the worker look for the owner of a growth, once it is one."""
+        """Let the worker trace Python's allocations, once memory grows."""
         log, seconds = self._observed.soak, self._plan.seconds
         if log is not None and self._soak_began is None:
             self._soak_began = time.monotonic(), self._own_cpu()

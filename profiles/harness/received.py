@@ -29,7 +29,7 @@ from pipeprof.profiles.protocol.messages import (
     Raised,
     Replayed,
     Sketch,
-    SoakEvidence,
+    SoakFreed,
     SoakReading,
     StepReturned,
     StepTold,
@@ -104,7 +104,7 @@ class Observed:
     readings: list[MemoryReading] = field(default_factory=list)
     memory_look: MemoryLook | None = None
     soak: SoakLog | None = None
-    soak_evidence: SoakEvidence | None = None
+    soak_freed: int | None = None
     build_memory: BuildMemory | None = None
     sketch: Sketch | None = None
     trace: Trace | None = None
@@ -224,8 +224,8 @@ class Observed:
             case SoakReading():
                 self.soak = self.soak or SoakLog()
                 self.soak.add(message)
-            case SoakEvidence():
-                self.soak_evidence = message
+            case SoakFreed():
+                self.soak_freed = message.freed
             case Sketch():
                 self.sketch = message
             case Graphs():

@@ -324,10 +324,8 @@ class SoakReading(WorkerMessage):
     Attributes:
         t: Seconds since it began.
         buffered: Bytes in the pipeline's buffers, as TensorFlow's model counts them.
-        iterators: How many of a script exist.
-        datasets: How many of those that it has iterated exist.
         cores: Share of one core that readings took so far.
-        examined: Allocations are traced meanwhile.
+        python: Bytes that Python has allocated since its allocations are traced; None before.
     """
 
     t: float
@@ -335,64 +333,14 @@ class SoakReading(WorkerMessage):
     steps: int
     memory: MemoryReading
     buffered: int | None = None
-    iterators: int | None = None
-    datasets: int | None = None
     cores: float | None = None
-    examined: bool = False
+    python: int | None = None
 
 
 @dataclass(frozen=True)
-class SoakLine:
-    """A line of the user's whose allocations were not freed, and of what kind they are."""
+class SoakFreed(WorkerMessage):
+    """Bytes in use that Python's garbage collector freed at the end of a soak; None where unknown."""
 
-    file: str
-    line: int
-    function: str | None
-    bytes: int
-    count: int
-    in_pipeline: bool = False
-    tensors: bool = False
-
-
-@dataclass(frozen=True)
-class SoakPlace:
-    """A line of the user's that iterates, with how many of its iterators and datasets exist."""
-
-    file: str
-    line: int
-    iterators: int
-    datasets: int
-
-
-@dataclass(frozen=True)
-class SoakTraced:
-    """A tf.function: how often it was traced before and after the examination, and how many `objects` had its code."""
-
-    function: str
-    file: str
-    line: int
-    before: int
-    after: int
-    objects: int = 1
-
-
-@dataclass(frozen=True)
-class SoakEvidence(WorkerMessage):
-    """What was found of the owner of a growth.
-
-    Attributes:
-        seconds: In which `lines` allocated what stayed.
-        epochs: While it was looked for.
-        steps: In `seconds`.
-        freed: Bytes in use that Python's garbage collector freed in the end; None where unknown.
-    """
-
-    seconds: float
-    epochs: int
-    steps: int
-    lines: list[SoakLine]
-    traced: list[SoakTraced]
-    places: list[SoakPlace]
     freed: int | None = None
 
 

@@ -40,7 +40,6 @@ from pipeprof.profiles.protocol.messages import (
     LoopCost,
     MeasuredCosts,
     Sketch,
-    SoakPlace,
     StepReturned,
     StepTold,
     Trace,
@@ -125,7 +124,7 @@ class JobRun:
         self._models = ModelLog()
         self._send_every = SOAK_SEND_SECONDS if job.soak else SEND_SECONDS
         self._memory = MemoryLog(channel.send, every=self._send_every)
-        self._soak = SoakWatch(channel.send, job.seconds, self._kept_objects) if job.soak and job.seconds else None
+        self._soak = SoakWatch(channel.send, job.seconds) if job.soak and job.seconds else None
         self._sizes = BatchSizes()
         self._context: Any = None
         self._spec: Any = None
@@ -489,10 +488,6 @@ class JobRun:
 
     def _look_ns(self) -> int:
         return look_ns(self.job.seconds) if self._soak is None else look_rarely_ns(self.job.seconds)
-
-    def _kept_objects(self) -> list[SoakPlace] | None:
-        """Return the user's lines that iterate over datasets; None where that is not seen."""
-        return None
 
     def _go_on_soaking(self, epoch: int, steps: int) -> str | None:
         """Read memory where that is due; return why a soak is over, or None."""

@@ -452,7 +452,7 @@ def test_a_soak_tells_growth_from_a_plateau(tmp_path: Path, growth: str, soaked:
     assert ("memory-grows" in [finding["rule"] for finding in profile["findings"]]) is grows
     assert soak["series"]["epoch"][-1] > 3
     if grows:
-        assert (soak["owner"]["owner"], soak["owner"]["location"]["line"]) == ("python", 10)
+        assert soak["owner"] == "python"
         assert soak["bytes_per_epoch"] == pytest.approx(1e6, rel=0.2)
         assert "Memory grows by" in done.stdout
     else:
