@@ -18,7 +18,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, ServiceWorker, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
-from pipeprof.profiles.document.time import CpuAccount, Fetch
+from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.memory.growth.soak import soak_of
 from pipeprof.profiles.nvml.nvml import apart, joined
@@ -138,7 +138,6 @@ def assemble(
         if observed.graphs is not None and observed.graphs.options is not None
         else None,
         cpu=cpu,
-        fetch=_fetch(facts, observed, steps),
         ceiling=find_ceiling(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
         series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
@@ -455,22 +454,6 @@ def _long_steps_ms(steps: Steps) -> float:
     if busy is None or not busy.p50 or busy.p99 < _LONG_STEP * busy.p50:
         return 0.0
     return max(0.0, busy.mean - busy.p50)
-
-
-def _fetch(facts: RunFacts, observed: Observed, steps: Steps | None) -> Fetch | None:
-    """Split fetching and preparing; only for a run with evicted files, else it is unknown what was in memory."""
-    if steps is None or facts.disk is None or not facts.disk.cold:
-        return None
-    cold, warm = steps.interval_ms.mean, observed.warm.warm_ms if observed.warm is not None else None
-    replayed = observed.replayed.replayed_ms if observed.replayed is not None else None
-    return Fetch(
-        cold_ms=cold,
-        warm_ms=warm,
-        replayed_ms=replayed,
-        fetch_ms=max(0.0, cold - warm) if warm is not None else None,
-        prepare_ms=max(0.0, warm - replayed) if warm is not None and replayed is not None else None,
-        warm_disk_bytes=observed.warm.disk_bytes if observed.warm is not None else None,
-    )
 
 
 def _series(observed: Observed, sampler: Sampler | None, most: int | None) -> Series:

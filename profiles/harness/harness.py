@@ -179,7 +179,7 @@ class Run:
         self._gpus: GpuWatch | None = None
         self._soak_began: tuple[float, float] | None = None
         self._read_at_measure: int | None = None
-        self._warm: list[Path] = []
+        self._evicted: list[Path] = []
         self._uncounted: frozenset[str] = frozenset()
         self._examines = False
         self._judge_at = 0.0
@@ -199,7 +199,7 @@ class Run:
         self._observed = Observed()
         with Signals().installed() as signals:
             limit = self._limit.bytes if self._limit else None
-            job = job_of(self._settings, self._plan, folders, memory_limit=limit, warm=self._warm)
+            job = job_of(self._settings, self._plan, folders, memory_limit=limit)
             job = replace(job, calibrate=self._settings.calibrate and lacks(self._facts.host))
             with RunFamily() as family:
                 worker = WorkerProcess(job, family)
@@ -362,7 +362,7 @@ class Run:
         files = list(source_files(loaded.spec, loaded.base_dir, folders))
         evicted = evict(files)
         self._facts.disk = Disk(cold=evicted.cold)
-        self._warm = files if evicted.cold else []
+        self._evicted = files if evicted.cold else []
         if evicted.lacking:
             self.warn("cold", f"--cold: {evicted.lacking}.")
 
@@ -472,7 +472,7 @@ class Run:
         self._facts.worker_list = self._workers.stop()
         self._facts.gpus = self._gpus.stop() if self._gpus is not None else []
         seconds = time.monotonic() - self._measure_began
-        if in_memory(self._warm):
+        if in_memory(self._evicted):
             self.warn("cold", READ_TO_THE_END)
         if self._cpu_at_measure is not None and seconds > 0:
             # A soak may be over before a window of steps is complete.

@@ -37,7 +37,6 @@ from pipeprof.profiles.protocol.messages import (
     Trace,
     TraceBegan,
     TrainingSeen,
-    Warmed,
     Warned,
     WorkerMessage,
 )
@@ -79,7 +78,6 @@ class Observed:
         device: What the clock of the device showed that the steps compute on.
         own_step: The target returned a step, which takes the batches.
         step_told: What the step says of itself.
-        warm: Steps with the source files in memory, after they were measured with the files evicted.
         costs: Fixed costs of this machine, where they were measured.
         swallowed: An error that an ``ignore_errors`` hides.
         services: The tf.data services that the pipeline reads from.
@@ -114,7 +112,6 @@ class Observed:
     training: Training | None = None
     device: DeviceSeen | None = None
     replayed: Replayed | None = None
-    warm: Warmed | None = None
     costs: MeasuredCosts | None = None
     swallowed: Swallowed | None = None
     services: list[ServiceRead] = field(default_factory=list)
@@ -234,8 +231,6 @@ class Observed:
                 self.give_up_at = self.heard + message.seconds
             case Trace():
                 self.trace, self.give_up_at = message, None
-            case Warmed():
-                self.warm = message
             case Replayed():
                 self.replayed = message
             case MeasuredCosts():

@@ -204,14 +204,7 @@ def _step_from_init(settings: RunSettings) -> Location | None:
     return Location(file=at.file, line=at.line) if at is not None and at.line is not None else None
 
 
-def job_of(
-    settings: RunSettings,
-    planned: Plan,
-    data_dirs: Mapping[str, Path],
-    *,
-    memory_limit: int | None,
-    warm: Sequence[Path] = (),
-) -> Job:
+def job_of(settings: RunSettings, planned: Plan, data_dirs: Mapping[str, Path], *, memory_limit: int | None) -> Job:
     """Build the worker's job.
 
     Args:
@@ -239,7 +232,6 @@ def job_of(
         steps=planned.steps,
         warmup_seconds=planned.warmup_seconds,
         seed=planned.seed,
-        warm=[str(file) for file in warm],
         edits=settings.edits,
         soak=settings.soak,
         script_args=list(settings.script_args),

@@ -64,7 +64,6 @@ class Job:
         seconds: Length of the measurement; None where `steps` alone ends it.
         steps: After which it ends.
         warmup_seconds: Length of the warm-up; None for the rule.
-        warm: Source files, where they were evicted: steps with the files in memory are measured as well.
         turns: Take turns with other workers instead of one measurement; None for one.
         store: Write what a part of the pipeline gives into files instead; None to measure.
         edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
@@ -99,7 +98,6 @@ class Job:
     steps: int | None = None
     warmup_seconds: float | None = None
     seed: int | None = None
-    warm: list[str] = field(default_factory=list)
     turns: TurnsJob | None = None
     store: StoreJob | None = None
     edits: list[list[str]] = field(default_factory=list)

@@ -191,15 +191,6 @@ class Replayed(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class Warmed(WorkerMessage):
-    """Steps with the source files in memory, after they were measured with the files evicted."""
-
-    warm_ms: float
-    steps: int
-    disk_bytes: int | None
-
-
-@dataclass(frozen=True)
 class Swallowed(WorkerMessage):
     """An error that an ``ignore_errors`` hides.
 

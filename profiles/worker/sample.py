@@ -65,7 +65,7 @@ from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
 from pipeprof.profiles.worker.phases import Phases
 from pipeprof.profiles.worker.services import AwaitedService, SharedJobError, awaited_service, what_sharing_does
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
-from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with_files_in_memory
+from pipeprof.profiles.worker.steps.headspace import measure_floor, replay
 from pipeprof.profiles.worker.steps.loop import Feed, Loop, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.swallowed import LONGEST_START_SECONDS, read_swallowed
@@ -518,7 +518,7 @@ class JobRun:
             with self._attempt("no-device-trace", "The device could not be traced"):
                 self._trace_device(step)
             with self._attempt("no-trace", "The trace failed"):
-                why = self._trace(step).note
+                why = self._trace().note
                 if why is not None:
                     phase.note = f"no trace: {why}"
                     self._note_no_trace(why)
@@ -600,7 +600,7 @@ class JobRun:
     def _note_no_trace(self, why: str) -> None:
         self.warn("no-trace", f"No trace: {why.rstrip('.')}; {UNTRACED}.")
 
-    def _trace(self, step: BatchConsumer | None) -> Trace:
+    def _trace(self) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         self._channel.send(TraceBegan(TRACE_SECONDS + _FREEING_SECONDS))
         try:
@@ -613,10 +613,6 @@ class JobRun:
             self._channel.send(TraceBegan(TRACE_SECONDS + _FREEING_SECONDS))
             result = self._run_trace()
         self._channel.send(result)
-        if self.job.warm:
-            # Sample threads in the measured state, waiting for the disk: before its files are in memory.
-            stop = self._channel.stop.is_set
-            self._channel.send(with_files_in_memory(self.feed, step, stop, self.job.warm, self._room()))
         return result
 
     def _run_trace(self) -> Trace:

@@ -114,16 +114,19 @@ def test_a_field_that_is_missing_or_unknown_is_an_error():
         decode_message({"m": "Done", "more": 1})
 
 
+REPLAYED = {"m": "Replayed", "replayed_ms": 1.0, "steps": 3, "batches": 1, "loop_cpu_ms": 0.1}
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"m": "Warmed", "warm_ms": "x", "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'x', not float"),
-        ({"m": "Warmed", "warm_ms": float("nan"), "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'nan'"),
-        ({"m": "Warmed", "warm_ms": float("inf"), "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'inf'"),
-        ({"m": "Warmed", "warm_ms": True, "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'True'"),
-        ({"m": "Warmed", "warm_ms": None, "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'None'"),
-        ({"m": "Warmed", "warm_ms": 1.0, "steps": 3.5, "disk_bytes": None}, "Warmed.steps is '3.5', not int"),
-        ({"m": "Warmed", "warm_ms": 1.0, "steps": 3, "disk_bytes": "x"}, "Warmed.disk_bytes is 'x', not int"),
+        ({"m": "TraceBegan", "seconds": "x"}, "TraceBegan.seconds is 'x', not float"),
+        ({"m": "TraceBegan", "seconds": float("nan")}, "TraceBegan.seconds is 'nan'"),
+        ({"m": "TraceBegan", "seconds": float("inf")}, "TraceBegan.seconds is 'inf'"),
+        ({"m": "TraceBegan", "seconds": True}, "TraceBegan.seconds is 'True'"),
+        ({"m": "TraceBegan", "seconds": None}, "TraceBegan.seconds is 'None'"),
+        ({**REPLAYED, "steps": 3.5}, "Replayed.steps is '3.5', not int"),
+        ({**REPLAYED, "cpu_ms": "x"}, "Replayed.cpu_ms is 'x', not float"),
         ({"m": "Libraries", "versions": [], "gpus": []}, "Libraries.versions is '[]', not dict"),
         ({"m": "Libraries", "versions": {"a": 1}, "gpus": []}, "Libraries.versions is '1', not str"),
         ({"m": "Libraries", "versions": {}, "gpus": "all"}, "Libraries.gpus is 'all', not list"),
