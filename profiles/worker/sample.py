@@ -186,7 +186,7 @@ class JobRun:
         if window is None:
             return
         loop = LoopCost(
-            overhead_ns=window.overhead_ns + self._sizes.spent_ns,
+            overhead_ns=window.overhead_ns,
             overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
             paused_ns=self._paused_ns,
@@ -407,7 +407,7 @@ class JobRun:
             began = time.perf_counter()
             self.feed = Feed(self.dataset, self._memory.between_epochs)
             self._memory.read("iterator")
-            self._sizes.see_first(self.feed.next())
+            self._sizes.see(self.feed.next())
             self._filled_seconds = time.perf_counter() - began
             self._memory.read("first")
             self._memory.look("first_element", self.feed, 0)
@@ -456,7 +456,6 @@ class JobRun:
             statistics.begin(*self._previous)
 
         def finished(_looked: Looked) -> str | None:
-            self._sizes.tune(statistics.count, statistics.seconds)
             self._models.observe(feed, statistics.count)
             self._memory.look("measure", feed, statistics.count, self._models.latest)
             return self._go_on_soaking(feed.ended, statistics.count)
@@ -465,7 +464,7 @@ class JobRun:
             self._models.begin(feed)
             feed.on_restart = lambda: self._models.restart(feed, statistics.count)
             limits = {"steps_limit": self.job.steps, "seconds": seconds, "check_ns": self._look_ns()}
-            self._window = self._open("measure", statistics, finished, **limits, sizes=self._sizes)
+            self._window = self._open("measure", statistics, finished, **limits, see=self._sizes.see)
             if step is not None:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()

@@ -597,8 +597,8 @@ class ScriptRun(ScriptJob):
         if running is not None:
             self.feed = running
             with self._attempt("no-sizes", "The size of a batch is unknown"):
-                self._sizes.see_first(running.next())
-                self._sizes.take(running.next())
+                self._sizes.see(running.next())
+                self._sizes.see(running.next())
                 self._sizes_known = True
         self.send_measured()
         self._enter("trace")

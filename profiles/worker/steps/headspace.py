@@ -14,7 +14,7 @@ from pipeprof.pipelines.steps.kind import BatchConsumer
 from pipeprof.profiles.protocol.messages import Replayed
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
 from pipeprof.profiles.worker.steps.durations import Durations
-from pipeprof.profiles.worker.steps.loop import Feed, HandedOver, NoSizes, take_steps
+from pipeprof.profiles.worker.steps.loop import Feed, HandedOver, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 FLOOR_STEPS = 30
@@ -36,7 +36,6 @@ class _Replay(HandedOver):
 
     def __init__(self, stop: Callable[[], bool]) -> None:
         self.statistics = StepStatistics(Floor())
-        self.sizes = NoSizes()
         self._stop = stop
         self._began = time.perf_counter_ns()
         self.check_at = self._began + _CHECK_NS
