@@ -470,25 +470,6 @@ class TracedCalls:
     begin_ms: float = 0.0
 
 
-@dataclass(frozen=True)
-class PythonCalls:
-    """Calls of one Python function in the trace window.
-
-    Attributes:
-        seconds: In them by the wall clock, without TensorFlow's conversions and waiting for the GIL before the call.
-        contended_seconds: Not on a core, in calls that began or ended while another one was under way.
-        function: Its name; None for an object without one.
-    """
-
-    calls: int
-    seconds: float
-    cpu_seconds: float
-    contended_seconds: float = 0.0
-    function: str | None = None
-    file: str | None = None
-    line: int | None = None
-
-
 LONGEST_TRACE = 10.0
 """Seconds of a trace, reading it included; then it gives up."""
 
@@ -515,7 +496,6 @@ class Trace(WorkerMessage):
         calls: By the path of an iterator.
         elements: Number of ``GetNext`` calls of each iterator, by its path.
         model: Snapshots of the iterator's model when the trace began and ended; None if it was made anew in between.
-        python_calls: By TensorFlow's names of the functions; empty where they were not timed.
     """
 
     batches: int = 0
@@ -534,7 +514,6 @@ class Trace(WorkerMessage):
     elements: dict[str, int] = field(default_factory=dict)
     cpu_seconds: float | None = None
     model: tuple[ModelDict, ModelDict] | None = None
-    python_calls: dict[str, PythonCalls] = field(default_factory=dict)
 
 
 # Words, answers and the end
