@@ -11,6 +11,15 @@ OPTIONS: dict[tuple[str, str], str] = {
 """What to do instead of an option, by the command and the option; an empty command stands for all."""
 
 
+FORMATS = {
+    "plan": "the changes are in the code of `pipeprof fix … --out fast.patch`",
+    "prom": "--format json has all numbers, and jq writes those that Prometheus is to have",
+    "trace": "--format json has all numbers, those over time among them; --out page.html draws them",
+    "yaml": "--out NEW.yaml of fix and show writes the changed spec",
+}
+"""What to do instead of a format of reports, by its name."""
+
+
 def command_gone(name: str) -> str | None:
     """Return what to do instead of a command that is gone, in one sentence; None of any other word."""
     instead = COMMANDS.get(name)
@@ -25,3 +34,9 @@ def option_gone(command: str, option: str) -> str | None:
     """
     instead = OPTIONS.get((command, option)) or OPTIONS.get(("", option))
     return f"{command} has no {option}: {instead}" if instead is not None else None
+
+
+def format_gone(name: str) -> str | None:
+    """Return what to do instead of a format that is gone, in one sentence; None of any other."""
+    instead = FORMATS.get(name)
+    return f"there is no format {name!r}: {instead}" if instead is not None else None

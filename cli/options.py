@@ -14,6 +14,7 @@ import typer
 
 from pipeprof.cli import completion
 from pipeprof.cli.formats.registry import extensions_of, names_of
+from pipeprof.cli.gone import format_gone
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.steps import registry
 
@@ -427,6 +428,8 @@ def report_format(value: str | None, *, json: bool, command: str = "run") -> str
     """
     if value is None:
         return "json" if json else "text"
+    if gone := format_gone(value):
+        raise UsageError(f"--format: {gone}")
     chosen = choice("--format", value, names_of(command))
     if json and chosen != "json":
         raise UsageError(f"--json and --format {chosen} contradict each other: give one of them")

@@ -38,14 +38,13 @@ class _Texts(Protocol):
 _OWN_REPORT = re.compile(
     rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show(?: |$)|^<!-- pipeprof -->$"
     rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof (?:gate|gaps) "
-    rb"|^ +\"name\": \"pipeprof\",$|\"tool\": \"pipeprof \d|^# TYPE pipeprof_run(?:_info gauge| info)$",
+    rb"|^ +\"name\": \"pipeprof\",$",
     re.MULTILINE,
 )
 """In every report: the end of those for reading, the beginning of those for programs."""
 _KEPT = frozenset({"json", "plan", "yaml", "patch"})
 """Formats of files that others work with: one of a complete measurement is not replaced by one of a partial one."""
 _TAIL_BYTES = 8192
-_PACKED = ".gz"
 _TAKEN = "the file exists; use --force to overwrite it, or another name"
 _FOREIGN = "the file exists and is not a report of pipeprof; use --force to overwrite it"
 
@@ -184,16 +183,11 @@ def is_own_report(path: Path) -> bool:
     if is_own_file(path):
         return True
     try:
-        if path.suffix.lower() == _PACKED:
-            import gzip
-
-            with gzip.open(path) as packed:
-                return bool(_OWN_REPORT.search(packed.read(_TAIL_BYTES)))
         with path.open("rb") as file:
             start = file.read(_TAIL_BYTES)
             file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
             return any(_OWN_REPORT.search(part) for part in (start, file.read()))
-    except (OSError, EOFError):
+    except OSError:
         return False
 
 
@@ -406,13 +400,7 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
         if kind == "json" and saved is not None and path == saved:
             continue
         try:
-            written = text(kind, Style(), to_file=True).encode()
-            if path.suffix.lower() == _PACKED:
-                import gzip
-
-                # Without a time, so that the same profile gives the same file.
-                written = gzip.compress(written, mtime=0)
-            write_atomically(path, written, sync=True)
+            write_atomically(path, text(kind, Style(), to_file=True).encode(), sync=True)
             done.append(str(path))
         except OSError as error:
             failed.append(f"{path} ({reason(error)})")

@@ -94,4 +94,6 @@ def _lack(profile: Profile) -> str | None:
     return None
 
 
-FORMAT = Format("plan", (".plan.json",), frozenset({"fix", "run", "show"}), _render, order=60, lack=_lack)
+FORMAT = Format(
+    "plan", (".plan.json",), frozenset({"fix", "run", "show"}), _render, order=60, printed=False, lack=_lack
+)

@@ -7,6 +7,8 @@ import pytest
 from pipeprof.cli import gone
 from pipeprof.cli.exit_codes import USAGE
 from pipeprof.cli.main import COMMANDS, invoke
+from pipeprof.cli.options import report_format
+from pipeprof.pipelines.errors import UsageError
 
 
 @pytest.mark.parametrize("name", gone.COMMANDS)
@@ -22,6 +24,13 @@ def test_an_option_that_is_gone_names_what_to_do_instead(
 ) -> None:
     assert invoke([command or "run", "spec.yaml", option]) == USAGE
     assert gone.OPTIONS[command, option] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", gone.FORMATS)
+def test_a_format_that_is_gone_names_what_to_do_instead(name: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        report_format(name, json=False, command="show")
+    assert gone.FORMATS[name] in str(raised.value)
 
 
 def test_a_misspelt_word_is_not_taken_for_one_that_is_gone() -> None:
