@@ -139,10 +139,6 @@ def main() -> None:
     # What `nohup` has switched off stays off.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _terminate)
-    if os.environ.get(_COMPLETE) == "complete_bash":
-        from pipeprof.cli.completion import complete_in_bash
-
-        sys.exit(complete_in_bash(lambda: invoke(sys.argv[1:])))
     sys.exit(invoke(sys.argv[1:]))
 
 

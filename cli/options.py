@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_ty
 
 import typer
 
-from pipeprof.cli import completion
 from pipeprof.cli.formats.registry import extensions_of, names_of
 from pipeprof.cli.gone import format_gone
 from pipeprof.pipelines.errors import UsageError
@@ -31,12 +30,9 @@ _CLOCK = re.compile(r"(?=.)(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?(?:([0-9]+)s)?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 
 
-def option(
-    name: str, metavar: str, text: str, *, words: Sequence[str] = (), complete: Callable[..., list[str]] | None = None
-) -> Any:
+def option(name: str, metavar: str, text: str) -> Any:
     """An option with a value; an empty name stands for that of the parameter."""
-    complete = completion.one_of(*words) if words else complete
-    return typer.Option(*filter(None, [name]), metavar=metavar, help=text, autocompletion=complete)
+    return typer.Option(*filter(None, [name]), metavar=metavar, help=text)
 
 
 def flag(*names_and_text: str) -> Any:
@@ -52,7 +48,6 @@ Target = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="spec.yaml, file.py:function or package.module:function. `file.py` lists the functions of a file.",
-        autocompletion=completion.targets,
     ),
 ]
 Set = Annotated[
@@ -61,7 +56,6 @@ Set = Annotated[
         "--set",
         "PATH=VALUE",
         "Override a value of the spec, e.g. stages.0.num_parallel_calls=4; null removes it. Repeatable.",
-        complete=completion.parts_of_spec,
     ),
 ]
 Env = Annotated[bool, flag("--env", "Replace ${VAR} and ${VAR:-default} in the spec from the environment.")]
@@ -73,9 +67,7 @@ NoPython = Annotated[bool, flag("--no-python", "Refuse specs and targets that ru
 
 def format_of(command: str) -> Any:
     """The option that chooses the format of a command's report."""
-    return option(
-        "--format", "|".join(names_of(command)), "Output format on stdout.  [default: text]", words=names_of(command)
-    )
+    return option("--format", "|".join(names_of(command)), "Output format on stdout.  [default: text]")
 
 
 def out_of(command: str, what: str = "Also write the report to a file ({}); - is stdout. Repeatable.") -> Any:
@@ -97,7 +89,7 @@ FixForce = Annotated[
         "--force", "Let --out overwrite files that pipeprof did not write, and --convert-to data that it has converted."
     ),
 ]
-Color = Annotated[str, option("--color", "auto|always|never", "When to color the output.", words=COLORS)]
+Color = Annotated[str, option("--color", "auto|always|never", "When to color the output.")]
 Redact = Annotated[
     bool | None,
     typer.Option(
@@ -124,12 +116,11 @@ Section = Annotated[
         "--section",
         "NAME,...",
         f"Print only these sections of the complete report: {', '.join(SECTION_NAMES)}. Repeatable.",
-        words=SECTION_NAMES,
     ),
 ]
 
 
-Step = Annotated[Text, option("--step", "STEP", f"Training step: {registry.words()}.", complete=completion.steps)]
+Step = Annotated[Text, option("--step", "STEP", f"Training step: {registry.words()}.")]
 Dispatch = Annotated[Text, option("--dispatch", "sync|N", "Wait for every step (sync), or allow N steps in flight.")]
 Seed = Annotated[Text, option("--seed", "N", "Seed for TensorFlow's random ops.")]
 Timeout = Annotated[
@@ -201,7 +192,6 @@ Turns = Annotated[
         "",
         "|".join(TURNS),
         "With --rerun: measure in epochs of one process, or in several.  [default: epochs if a start is longer]",
-        words=TURNS,
     ),
 ]
 AllowWrites = Annotated[bool, flag("--allow-writes", "Let a training script overwrite and delete files that exist.")]
@@ -211,7 +201,6 @@ AnyTarget = Annotated[
         metavar="TARGET",
         help="spec.yaml, file.py:function, package.module:function or script.py: a training script, run as it is. "
         "`file.py:` lists the functions of a file.",
-        autocompletion=completion.targets,
     ),
 ]
 ScriptArgs = Annotated[Texts, typer.Argument(metavar="[-- ARGS]", help="Arguments of a training script.")]
@@ -332,10 +321,7 @@ class FixOptions(SharedOptions):
     allow: Annotated[
         Texts,
         option(
-            "--allow",
-            "CLASS,...",
-            "What changes may do to the data: order, randomness or values.  [default: nothing]",
-            words=ALLOWED,
+            "--allow", "CLASS,...", "What changes may do to the data: order, randomness or values.  [default: nothing]"
         ),
     ] = None
     convert_to: Annotated[

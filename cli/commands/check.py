@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeprof.cli import completion
 from pipeprof.cli.exit_codes import FAILED, GATE, INTERNAL, OK, USAGE, epilog
 from pipeprof.cli.options import (
     Arg,
@@ -69,7 +68,6 @@ def check(
         typer.Argument(
             metavar="TARGET...",
             help="spec.yaml, file.py:function or package.module:function; of a folder, all specs below it.",
-            autocompletion=completion.targets,
         ),
     ],
     *,

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from pipeprof.cli import completion
 from pipeprof.cli.exit_codes import epilog
 
 EPILOG = epilog(
@@ -18,7 +17,7 @@ EPILOG = epilog(
 
 
 def exec(
-    script: Annotated[str, typer.Argument(metavar="SCRIPT", help="script.py.", autocompletion=completion.targets)],
+    script: Annotated[str, typer.Argument(metavar="SCRIPT", help="script.py.")],
     script_args: Annotated[list[str] | None, typer.Argument(metavar="-- ARGS", help="Arguments of the script.")] = None,
     plan: Annotated[
         str,

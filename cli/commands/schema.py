@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeprof.cli import completion
 from pipeprof.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
@@ -18,12 +17,7 @@ EPILOG = epilog("pipeprof schema spec > pipeprof.schema.json", "pipeprof schema 
 
 
 def schema(
-    document: Annotated[
-        str,
-        typer.Argument(
-            metavar="spec|profile|result|gaps", help="Document type.", autocompletion=completion.one_of(*DOCUMENTS)
-        ),
-    ] = "spec",
+    document: Annotated[str, typer.Argument(metavar="spec|profile|result|gaps", help="Document type.")] = "spec",
 ) -> None:
     """Print the JSON Schema of specs, profiles, results or gaps.
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeprof.cli import completion
 from pipeprof.cli.options import RerunOptions, Text, Texts, flag, format_of, option, out_of
 from pipeprof.pipelines.errors import UsageError
 
@@ -21,30 +20,19 @@ class CompareOptions(RerunOptions):
 
     a: Annotated[
         str,
-        typer.Argument(
-            metavar="A",
-            help="spec.yaml, file.py:function, script.py, git:REF[:PATH] or a saved profile.",
-            autocompletion=completion.sides,
-        ),
+        typer.Argument(metavar="A", help="spec.yaml, file.py:function, script.py, git:REF[:PATH] or a saved profile."),
     ]
     others: Annotated[
         Texts,
         typer.Argument(
             metavar="B",
             help="What A is compared with, one or more; git:REF is the other target at that ref.",
-            autocompletion=completion.sides,
             show_default=False,
         ),
     ] = None
     pairs: Annotated[Text, option("--pairs", "N", "Pairs of fresh processes.  [default: 5]")] = None
     b_sets: Annotated[
-        Texts,
-        option(
-            "--b-set",
-            "PATH=VALUE",
-            "As --set, on B alone; without B, on A's spec. Repeatable.",
-            complete=completion.parts_of_spec,
-        ),
+        Texts, option("--b-set", "PATH=VALUE", "As --set, on B alone; without B, on A's spec. Repeatable.")
     ] = None
     b_python: Annotated[
         Text,
@@ -55,13 +43,7 @@ class CompareOptions(RerunOptions):
         ),
     ] = None
     scan: Annotated[
-        Text,
-        option(
-            "--scan",
-            "PATH=V,V",
-            "Compare A's spec with these values of a parameter, in one table.",
-            complete=completion.parts_of_spec,
-        ),
+        Text, option("--scan", "PATH=V,V", "Compare A's spec with these values of a parameter, in one table.")
     ] = None
     why: Annotated[
         bool, flag("--why", "Also measure each difference between A and B on its own, and name those that matter.")
@@ -78,9 +60,7 @@ class GateOptions(RerunOptions):
     target: Annotated[
         str,
         typer.Argument(
-            metavar="TARGET",
-            help="spec.yaml, file.py:function, package.module:function, or script.py with --rerun.",
-            autocompletion=completion.targets,
+            metavar="TARGET", help="spec.yaml, file.py:function, package.module:function, or script.py with --rerun."
         ),
     ]
     against: Annotated[
@@ -90,7 +70,6 @@ class GateOptions(RerunOptions):
             "OTHER",
             "What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.  "
             "[default: in a merge request, where its branch began]",
-            complete=completion.sides,
         ),
     ] = None
     baseline: Annotated[

@@ -27,7 +27,6 @@ class ScaleOptions(SharedOptions):
             "|".join(PROCESSING_MODES),
             "How workers share the data: each element comes from one of them in an epoch, or from each.  "
             "[default: distributed_epoch]",
-            words=PROCESSING_MODES,
         ),
     ] = None
     price: Annotated[

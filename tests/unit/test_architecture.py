@@ -57,18 +57,7 @@ LARGE_ROOMS = {"pipelines/to_python", "cli/commands"}
 LOOSE = {
     "pipelines": {"errors", "addresses", "suggest", "log_commands", "clocks", "tables", "wire", "check", "late"},
     "profiles": {"wording", "user_frames", "constants", "lines"},
-    "cli": {
-        "main",
-        "exit_codes",
-        "options",
-        "output",
-        "streams",
-        "command_line",
-        "completion",
-        "config",
-        "private",
-        "gone",
-    },
+    "cli": {"main", "exit_codes", "options", "output", "streams", "command_line", "config", "private", "gone"},
 }
 GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines", "xplane"}
 # The rooms of a package from the ground up: a room may import only rooms of the rows before its own.
