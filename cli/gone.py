@@ -1,12 +1,28 @@
-"""What went before the first release, and what does the same: each ends with a usage error that says so."""
+"""What went before the first release, and what does the same: each ends with a usage error that says so.
+
+Rules that went are in `profiles/advise/gone`: `explain` refuses their names, a spec that ignores one gets a warning.
+"""
 
 from __future__ import annotations
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "fleet": "saved profiles are JSON, which DuckDB and jq read: SELECT … FROM 'pipeprof-out/*.json' (docs/recipes.md)",
+    "scale": "pipeprof compare spec.yaml service.yaml, the second one with a stage `distribute: {service: local}`",
+    "worker": "TensorFlow's WorkerServer serves in a cluster; run --workers N starts workers of its own",
+}
 """What to do instead of a command, by its name."""
 OPTIONS: dict[tuple[str, str], str] = {
     ("", "-f"): "a spec is one file: change values with --set PATH=VALUE, or take them from variables with --env",
     ("check", "--show"): "a spec is one file, and the command line has what changes it",
+    ("check", "--hosts"): "a shard behind the reader, or behind a shuffle without a seed, is found without it",
+    ("run", "--host"): "write the shard of that host into the pipeline, directly behind the names of the files",
+    ("show", "--hosts"): "pipeprof compare host0.json host1.json lays two profiles side by side",
+    ("", "--label"): "a folder tells profiles apart: mkdir -p vision, then --out vision/today.json",
+    ("run", "--live"): "the report has the same numbers, and the line on the terminal the rate so far",
+    ("", "--share-job"): "leave job_name, num_consumers and cross_trainer_cache out of what is measured",
+    ("", "--trace-folder"): "run the pipeline without `distribute` to see what its stages cost",
+    ("", "--trace-workers"): "run the pipeline without `distribute` to see what its stages cost",
+    ("", "--worker-cores"): "taskset -c 0,1 pipeprof run … --workers N bounds the cores of the run and its workers",
 }
 """What to do instead of an option, by the command and the option; an empty command stands for all."""
 

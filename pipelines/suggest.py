@@ -81,8 +81,8 @@ def suggest_value(got: object, kind: str) -> str | None:
         ('32', 'true', '20ms')
     """
     text = str(got).strip()[:_LONGEST]
-    if kind == "duration" and isinstance(got, int | float) and not isinstance(got, bool):
-        return f"{text}ms"
+    if kind == "duration":
+        return f"{text}ms" if re.fullmatch(_NUMBER, text) else None
     if not isinstance(got, str):
         return None
     if kind == "flag":
@@ -103,7 +103,8 @@ def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
     folder, slash, name = got.rpartition("/")
     if any("/" in candidate for candidate in names):
         folder, slash, name = "", "", got
-    close = difflib.get_close_matches(name[:_LONGEST], names, n=1, cutoff=CUTOFF)
+    others = [other for other in names if other != name]
+    close = difflib.get_close_matches(name[:_LONGEST], others, n=1, cutoff=CUTOFF)
     return f"{folder}{slash}{close[0]}" if close else None
 
 
@@ -114,7 +115,8 @@ def did_you_mean(got: str, candidates: Iterable[str]) -> str:
         >>> did_you_mean("trian", ["train", "test"])
         ' — did you mean train?'
     """
-    close = difflib.get_close_matches(got, list(candidates), n=1, cutoff=CUTOFF)
+    others = [candidate for candidate in candidates if candidate != got]
+    close = difflib.get_close_matches(got, others, n=1, cutoff=CUTOFF)
     return f" — did you mean {close[0]}?" if close else ""
 
 

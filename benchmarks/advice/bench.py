@@ -63,8 +63,6 @@ CASES = {
     "serial_stateful_map": Case(("kept",)),
     "scalar_map": Case(("kept",)),
     "one_hot_map": Case(("kept",), kinds=("py",)),
-    "filtered_elements": Case(("kept",), kinds=("py",)),
-    "tagged_records": Case(("kept",), kinds=("py",)),
     "generator_per_row": Case(("kept", "ceiling")),
     "shuffle_after_batch": Case(("order", "memory"), mended=False),
     "zip_of_slow_sides": Case(("kept",)),

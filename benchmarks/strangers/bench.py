@@ -13,8 +13,8 @@ of it as text, its lines at 100 and at 80 columns, and its findings with what wa
 * ``short``, ``whole``: at most 45 lines at 100 columns, and no line of more than 80 at 80, commands aside.
 
 All together: the stage is right in all, of the gains that an edit can make 60 % are proven and of the others all are
-bounded, and, by the labels that a reader gave (labels.yaml), 80 % of the gains are named, no sentence is wrong, and at
-most 20 % of them are empty. What nobody labelled cannot be told.
+bounded, and, by the labels that a reader gave (labels.yaml), no sentence is wrong, and at most 20 % of them are empty.
+What nobody labelled cannot be told.
 
 Needs two idle cores; the case of a library that is not installed is not measured.
 """
@@ -45,7 +45,19 @@ REACHED = 0.6
 MOST_PAIRS = 8
 MOST_LINES, WIDE, NARROW = 45, 100, 80
 PATIENCE = 300
-KEPT = ("rule", "title", "family", "stage", "status", "reason", "change", "semantics", "measured", "predicted")
+KEPT = (
+    "rule",
+    "title",
+    "family",
+    "stage",
+    "status",
+    "reason",
+    "change",
+    "semantics",
+    "measured",
+    "predicted",
+    "python",
+)
 
 
 def pairs_of(case: Stranger, folder: Path, copies: Copies) -> list[float]:
@@ -161,8 +173,8 @@ def concluded(cases: Mapping[str, Json]) -> tuple[str, Json]:
 
 BENCHMARK = Benchmark(
     claim="of strangers' pipelines the stage is right in all, at least 60 % of the gains by hand that an edit can make "
-    "are proven and the others bounded, at least 80 % are named with the call to write, no sentence is wrong and at "
-    "most 20 % are empty, and what is healthy gets no advice",
+    "are proven and the others bounded, no sentence is wrong and at most 20 % are empty, and what is healthy gets no "
+    "advice",
     cases=tuple(CASES),
     measure=measured,
     conclude=concluded,

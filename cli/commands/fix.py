@@ -131,14 +131,12 @@ def _take(
     profile.command = ["pipeprof", *sys.argv[1:]]
     profile.fix = taken(change.finding, change.edits, start)
     writer = make_writer(parsed, loaded, report[0])
-    if profile.fix.status == "fixed" and change.finding.diff is not None:
-        profile.fix.diff = change.finding.diff
-    elif parsed.kind != "script" or _wants_patch(report[0]):
+    if parsed.kind != "script" or _wants_patch(report[0]):
         if parsed.kind == "script":
             streams.say(f"pipeprof: note: {parsed} is started twice, until its dataset is there, to check the diff")
         _add_python_diff(profile, chosen, report[0])
     writer.write(profile, final=True)
-    if profile.fix.status != "fixed":
+    if profile.fix.status != "taken":
         streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
     _finish(given, profile, writer, loaded, report=report)
 
@@ -261,41 +259,26 @@ def _wants_patch(outputs: Outputs) -> bool:
 
 
 def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) -> None:
-    """Add the diff of a Python file: the changes in its calls, else the plan applied, where that can be written."""
+    """Add the diff of a Python file, where its calls show where the changes belong; else say why there is none."""
     found, parsed = profile.fix, settings.target
     if found is None or parsed.kind == "spec" or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
-    from pipeprof.pipelines.edits.plan import apply_call, data_of
     from pipeprof.pipelines.spec.edits.apply_files import unified
     from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
     from pipeprof.profiles.document.findings import edits_in
-    from pipeprof.profiles.fix.source_diff import edited_source, text_as_measured, with_plan
+    from pipeprof.profiles.fix.source_diff import edited_source, text_as_measured
 
     try:
         before = text_as_measured(parsed.path, profile.target.sha256)
+        edited = edited_source(settings, profile, before, [edits_in(step) for step in found.edits])
     except CannotEditSourceError as error:
         streams.say(f"pipeprof: note: no diff: {error}")
         return
-    steps = [edits_in(step) for step in found.edits]
-    edited = edited_source(settings, profile, before, steps)
-    after, function = edited.text, parsed.function
-    plan = next((path for path, kind in outputs.files if kind == "plan"), None)
-    # To a script, a plan is applied by `pipeprof exec`, without a line in it.
-    if after is None and plan is not None and function is not None:
-        after = with_plan(before, function, str(plan), data_of(steps))
-        found.diff_applies_plan = after is not None
-    if after is not None:
-        found.diff = unified(before, after, str(parsed.path))
-    if edited.text is not None or not _wants_patch(outputs):
-        return
-    if function is None:
+    if edited.text is not None:
+        found.diff = unified(before, edited.text, str(parsed.path))
+    elif _wants_patch(outputs):
         streams.say(f"pipeprof: note: no diff of {parsed.path.name}: {edited.reason}; a plan has the changes")
-        return
-    line = f"dataset = {apply_call('dataset', str(plan or 'fast.plan.json'), data_of(steps))}"
-    other = "the diff applies the plan" if after is not None else f"write {line} in your code"
-    missing = "" if plan is not None else ", with the plan of --out fast.plan.json"
-    streams.say(f"pipeprof: note: no diff of the calls: {edited.reason}; {other}{missing}")
 
 
 def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
@@ -308,7 +291,7 @@ def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
     if found is None or found.text is None:
         streams.say(f"pipeprof: note: {path} is unchanged: no change was proven to help")
         return
-    if found.status != "fixed":
+    if found.status not in {"fixed", "taken"}:
         streams.say(f"pipeprof: note: {path} is unchanged: the changes were not proven; --out NEW.yaml has them")
         return
     if _differs(path, loaded.sha256):

@@ -7,8 +7,10 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
-from pipeprof.cli.command_line import rerun
+from pipeprof.cli.command_line import parse_command, rerun
+from pipeprof.cli.options import FixOptions
 from pipeprof.cli.report.findings import describe_measured, effect_on_data
 from pipeprof.cli.text.blocks import (
     Alternatives,
@@ -26,6 +28,7 @@ from pipeprof.cli.text.blocks import (
 from pipeprof.cli.text.units import describe_delta, seconds
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.edits.plan import apply_call, data_of
+from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.findings import Converted, Fix, FixStep, LeftOut, edits_in
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
@@ -47,6 +50,7 @@ _CLASSES: dict[str, str] = {
     "values": "Changing values",
 }
 UNTRIED = "not tried"
+NOT_NOW = "nothing was measured now"
 _UNDECIDED = ("the budget", "what is left of the budget", UNTRIED, "no change can be tried", "the changed pipeline")
 """Beginnings of the reasons for which a search ended before it could decide."""
 _MOST_ROWS = 12
@@ -82,7 +86,7 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if saved:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)
-    if fix.status == "fixed":
+    if fix.status in {"fixed", "taken"}:
         yield from _next(profile, fix, saved)
     else:
         yield from build_search_on(profile, fix)
@@ -102,11 +106,13 @@ def build_headline(fix: Fix, *, interrupted: bool) -> Block:
     Args:
         interrupted: The user ended the search.
     """
-    if fix.status == "fixed":
+    if fix.status in {"fixed", "taken"}:
         measured = fix.measured or {}
         gain, rate = describe_measured({**measured, "peak_rss_delta_bytes": None}), "steps per second"
         gain = gain.replace("× in", f"× {rate} in") if measured.get("in_training") else f"{gain} {rate}"
-        return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain}")), indent=0)
+        taken = fix.status == "taken"
+        head = TextSpan("Taken:", "bold") if taken else TextSpan("Fixed:", "bold green")
+        return Prose((head, TextSpan(f" {gain} in an earlier run; {NOT_NOW}" if taken else f" {gain}")), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""
         if (most := fix.best_left_out) is not None and not (fix.reason or "").startswith(_UNDECIDED):
@@ -348,12 +354,12 @@ def _changes(fix: Fix) -> Iterator[Block]:
     """Changes of the best pipeline: a diff, else equivalent Python."""
     if not fix.edits:
         return
-    if fix.diff and not fix.diff_applies_plan:
+    if fix.diff:
         yield Heading("Changes")
-        yield Code(fix.diff.rstrip("\n"), indent=2, is_diff=True)
+        yield Code(fix.diff.rstrip("\n"), indent=0)
     elif fix.python:
         yield Heading("Changes", "in the graph; as Python they would be")
-        yield Code("\n".join(fix.python), indent=2, wrap=True, python=True)
+        yield Code("\n".join(fix.python))
     for name, value in fix.environment.items():
         yield Command("start with", assignment(name, value), indent=2, width=12)
 
@@ -392,16 +398,43 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
 
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
-    if fix.text is None:
+    if fix.text is None and profile.target.kind == "spec":
+        return
+    given = _given(profile)
+    shown, written = f"pipeprof show {saved or 'PROFILE'} --out", list(given.out or ()) if given is not None else []
+    patch = next((name for name in written if name.endswith((".patch", ".diff"))), None)
+    if profile.target.kind == "script":
+        yield from _next_of_script(profile, "fast.plan.json", saved)
+    elif fix.diff is not None and (patch is not None or fix.text is None):
+        label = "Next"
+        if patch is None:
+            patch = "fast.patch"
+            yield Command(label, f"{shown} {patch}", width=_KEY, note="writes the diff")
+            label = "then"
+        yield Command(label, f"git apply {shlex.quote(patch)}", width=_KEY, note="makes the changes in your file")
+    elif fix.text is None:
         name = "fast.plan.json"
-        if profile.target.kind == "script":
-            yield from _next_of_script(profile, name, saved)
-            return
-        yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
+        yield Command("Next", f"{shown} {name}", width=_KEY, note="writes the plan")
         call = apply_call("dataset", name, data_of([edits_in(step) for step in fix.edits]))
         yield Command("then", f"dataset = {call}", width=_KEY, note="in your script")
-    elif profile.target.kind == "spec" and "--write" not in profile.command:
+    elif given is not None and given.change is not None and not given.write:
+        # Nothing is measured for it.
+        yield Command("Next", rerun(profile, command="fix", write=True) or "", width=_KEY, note="edits the spec")
+    elif "--write" not in profile.command:
         # Paths in a spec are relative to its folder.
-        spec = Path(profile.target.text)
-        command = f"pipeprof show {saved or 'PROFILE'} --out {shlex.quote(str(spec.with_suffix('.fast.yaml')))}"
-        yield Command("Next", command, width=_KEY, note="writes the changed spec")
+        target, name = profile.target, str(Path(profile.target.text).with_suffix(".fast.yaml"))
+        if target.overrides or target.variables is not None:
+            # A spec is made again from the file alone.
+            yield Command(
+                "Next", rerun(profile, command="fix", out=[name]) or "", width=_KEY, note="writes the changed spec"
+            )
+        else:
+            yield Command("Next", f"{shown} {shlex.quote(name)}", width=_KEY, note="writes the changed spec")
+
+
+def _given(profile: Profile) -> FixOptions | None:
+    """The options of the search; None where its command line is not known."""
+    try:
+        return cast("FixOptions", parse_command("fix", profile.command[2:]))
+    except UsageError:
+        return None

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pipeprof.pipelines.edits.edits import REWRITES
 from pipeprof.pipelines.edits.environment import PRELOAD, VALUES, is_allocator
 from pipeprof.pipelines.edits.plan_values import (
     ByField,
@@ -86,7 +85,7 @@ _SHUFFLED: Final = WholeNumber(1, _BUFFER.most)
 _ROWS: Final = WholeNumber(1, _SIZE.most)
 _LENGTH: Final = WholeNumber(1, _FAR.most)
 _COMPONENT: Final = WholeNumber(0, _PARTS.most - 1)
-_OP: Final = PlainText(200, means="the op of a stage")
+_OP: Final = PlainText(200, r"\w+(?:[.+]\w+)*", "the op of a stage")
 _ADDRESS: Final = PlainText(500, r"\w+(?:\.\w+)*", "an address")
 _ADDRESS_OR_END: Final = PlainText(500, r"\w+(?:\.\w+)*", "an address", none=True)
 
@@ -196,11 +195,6 @@ EDITS: Final = ByField(
             {"by": Several(_with_arguments(REPLACING, {}), 4), "summary": PlainText(8192), "flat": Truth()},
         ),
         "VectoriseMap": Fields({"stage": _ADDRESS, "batch": _ADDRESS}),
-        "VectoriseFilter": Fields({"stage": _ADDRESS, "batch": _ADDRESS}, {"fields": Exactly(None)}),
-        "SplitMap": Fields(
-            {"stage": _ADDRESS}, {"by": Several(_with_arguments(INSERTED, {}), 4), "batch": _ADDRESS_OR_END}
-        ),
-        "RewriteMap": ByField("how", {how: Fields({"stage": _ADDRESS}) for how in REWRITES}),
         "SetOption": ByField("path", {path: Fields({"value": value}) for path, value in OPTIONS.items()}),
         "SetEnvironment": ByField("variable", {name: Fields({"value": value}) for name, value in VARIABLES.items()}),
     },

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from pipeprof.pipelines.spec.paths import PathProblem
     from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
 
     ElementFaults = Callable[[Spec, Path], list[Fault]]
@@ -172,6 +173,7 @@ def load_spec(
     base_dir = path.absolute().parent
     document = read(content, environment=environment)
     problems, spec = list(document.problems), None
+    unknown: list[PathProblem] = []
     if document.complete and (refused := _refused(document)) is not None:
         problems.append(refused)
     elif document.complete:
@@ -181,7 +183,7 @@ def load_spec(
             document.data, document.places = flatten(root)
         spec, faults = _checked(document.data)
         if spec is not None:
-            faults = _missing_files(spec, base_dir, may_read)
+            faults, unknown = _missing_files(spec, base_dir, may_read)
             faults += element_faults(spec, base_dir) if element_faults is not None else []
         problems += _visible(document, faults, problems)
     if problems or spec is None:
@@ -196,7 +198,7 @@ def load_spec(
         data=document.data,
         spec=spec,
         variables=dict(sorted(document.references.used.items())) if environment is not None else None,
-        notes=_notes(path, document, sets),
+        notes=_notes(path, document, sets, unknown),
         _document=document,
     )
 
@@ -232,7 +234,10 @@ def _checked(data: Any) -> tuple[Spec | None, list[Fault]]:
         return None, find_faults(error, data)
 
 
-def _missing_files(spec: Spec, base_dir: Path, may_read: Callable[[Path], None] | None) -> list[Fault]:
+def _missing_files(
+    spec: Spec, base_dir: Path, may_read: Callable[[Path], None] | None
+) -> tuple[list[Fault], list[PathProblem]]:
+    """Paths that lead nowhere, and those that were not looked up to their end."""
     if may_read is not None:
         for file in named_python_files(spec, base_dir):
             may_read(file)
@@ -240,11 +245,13 @@ def _missing_files(spec: Spec, base_dir: Path, may_read: Callable[[Path], None] 
         problems = missing_files(spec, base_dir)
     except (OSError, RuntimeError) as error:
         # Names too long for the file system, "~" of an unknown user, folders that may not be listed.
-        return [Fault(("source",), False, "missing-file", f"cannot look up this path ({error})")]
-    return [
+        return [Fault(("source",), False, "missing-file", f"cannot look up this path ({error})")], []
+    faults = [
         Fault(problem.address, False, "missing-file", problem.message, suggest_path(problem.got, problem.candidates))
         for problem in problems
+        if problem.known
     ]
+    return faults, [problem for problem in problems if not problem.known]
 
 
 def _visible(document: YamlDocument, faults: Sequence[Fault], known: Sequence[SpecProblem]) -> list[SpecProblem]:
@@ -280,11 +287,17 @@ def _nearest(document: YamlDocument, address: Address) -> TextPlace | None:
     return None
 
 
-def _notes(path: Path, document: YamlDocument, sets: Sequence[str]) -> list[Note]:
-    """List references that were not replaced because ``--env`` is missing."""
+def _notes(path: Path, document: YamlDocument, sets: Sequence[str], unknown: Sequence[PathProblem]) -> list[Note]:
+    """List globs that were not looked up to their end, and references that lack ``--env``."""
+    places = [(_nearest(document, problem.address), problem.message) for problem in unknown]
+    notes = [
+        Note(_location(path, place.value, sets), "many-folders", message)
+        for place, message in places
+        if place is not None
+    ]
     left = document.references.left
     spans = sorted({place.value for place in document.places.values() if place.value in left} if left else ())
-    return [
+    return notes + [
         Note(
             _location(path, span, sets),
             "reference-left",

@@ -1,4 +1,4 @@
-"""Questions about a user's function that one call answers: the equivalent spec, its graph, what hosts make of it."""
+"""Questions about a user's function that one call answers: the equivalent spec, or its graph."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from pathlib import Path
 from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
 from pipeprof.pipelines.target.import_path import child_command
-from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeFailure, DescribeJob, SpecOfFunction
 from pipeprof.profiles.protocol.records import decode_record, encode_record
-from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, HostsAnswer, HostsJob, ScriptGraphJob
+from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, ScriptGraphJob
 
 _READ = 1 << 16
 _LATE = -1000
@@ -72,23 +71,6 @@ def describe_target(
     if answer is None or answer.spec is None:
         raise _ended(target, printed, code)
     return DescribedTarget(**vars(answer.spec), printed=printed)
-
-
-def ask_for_hosts(target: ParsedTarget, hosts: int) -> HostsAnswer:
-    """Call a function as hosts call it, in a process of its own, and read the stages of what it returns.
-
-    Raises:
-        UsageError: It gives no dataset, or its arguments do not fit.
-        PipelineFailedError: It raised, or did not return.
-        PipeprofError: pipeprof itself failed.
-    """
-    job = HostsJob(str(target), list(target.arguments), str(target.path.resolve()), hosts)
-    text, printed, code = ask_worker("source.hosts_of_function", encode_record(job), seconds=GRAPH_SECONDS)
-    answer = decode_record(HostsAnswer, json.loads(text)) if text else None
-    _refuse(answer.failure if answer is not None else None)
-    if answer is None:
-        raise _ended(str(target), printed, code)
-    return answer
 
 
 def _refuse(failure: DescribeFailure | None) -> None:

@@ -60,8 +60,8 @@ TESTS = Path(__file__).parents[1]
 _PATH = [entry for entry in sys.path if entry and Path(entry) != TESTS.parent]
 # What a command and a worker import is there before the first copy is made: all of pipeprof, and these.
 _PRELOADED = ["tensorflow", "numpy.ma", "rich.console", "typer.rich_utils"]
-# A plugin of pytest, and what ends the process that imports it.
-_NOT_PRELOADED = {"pipeprof.pytest_plugin", "pipeprof.__main__"}
+# It ends the process that imports it.
+_NOT_PRELOADED = {"pipeprof.__main__"}
 
 
 class Copy:

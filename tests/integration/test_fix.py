@@ -165,7 +165,7 @@ def test_a_script_gets_the_changes_and_the_same_elements(function: Ended, folder
 
 
 def test_the_diff_changes_the_calls_of_the_function_and_nothing_else(function: Ended, folder: Path) -> None:
-    assert "no diff of the calls" not in function.err
+    assert "no diff" not in function.err
     patched = folder / "patched.py"
     command = ["patch", "-p1", "-i", "fast.patch", "-o", str(patched)]
     assert subprocess.run(command, cwd=folder, check=False).returncode == 0
@@ -174,5 +174,3 @@ def test_the_diff_changes_the_calls_of_the_function_and_nothing_else(function: E
     assert "  # one at a time\n" in text
     assert "pipeprof" not in text
     assert (folder / "slow.py").read_text() == MODULE
-    assert function.profile.fix is not None
-    assert not function.profile.fix.diff_applies_plan

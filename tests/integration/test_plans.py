@@ -15,19 +15,15 @@ import tensorflow as tf
 
 import pipeprof
 from pipeprof.pipelines.edits.edits import (
-    REWRITES,
     InsertStage,
     MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
     ReplaceStages,
-    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
-    SplitMap,
-    VectoriseFilter,
     VectoriseMap,
     to_document,
 )
@@ -48,10 +44,6 @@ def mapped() -> tf.data.Dataset:
 
 def filtered() -> tf.data.Dataset:
     return tf.data.Dataset.range(12).map(lambda number: (number, number * 3)).filter(lambda one, _: one > 3).batch(4)
-
-
-def kept() -> tf.data.Dataset:
-    return tf.data.Dataset.range(12).filter(lambda one: one % 3 > 0).batch(4)
 
 
 def shuffled() -> tf.data.Dataset:
@@ -79,41 +71,8 @@ def repeated() -> tf.data.Dataset:
     return tf.data.Dataset.range(6).map(lambda number: number + 1).repeat(2)
 
 
-def noisy() -> tf.data.Dataset:
-    return tf.data.Dataset.range(12).map(lambda number: number * 3 + tf.random.uniform([], 0, 5, tf.int64))
-
-
 def cached_in_files(folder: Path) -> Callable[[], tf.data.Dataset]:
     return lambda: tf.data.Dataset.range(12).cache(str(folder / "kept"))
-
-
-def called() -> tf.data.Dataset:
-    return tf.data.Dataset.range(12).map(lambda number: tf.py_function(lambda one: one * 2, [number], tf.int64))
-
-
-def pictures() -> tf.data.Dataset:
-    picture = tf.io.encode_jpeg(tf.zeros([64, 64, 3], tf.uint8))
-    part = [16, 16, 3]
-    raw = tf.data.Dataset.from_tensors(picture).repeat(3)
-    return raw.map(lambda one: tf.slice(tf.io.decode_jpeg(one, channels=3), [8, 8, 0], part))
-
-
-def small_pictures() -> tf.data.Dataset:
-    picture = tf.io.encode_jpeg(tf.zeros([64, 64, 3], tf.uint8))
-    raw = tf.data.Dataset.from_tensors(picture).repeat(3)
-    return raw.map(lambda one: tf.image.resize(tf.io.decode_jpeg(one, channels=3), [8, 8]))
-
-
-def accurate_pictures() -> tf.data.Dataset:
-    picture = tf.io.encode_jpeg(tf.zeros([64, 64, 3], tf.uint8))
-    raw = tf.data.Dataset.from_tensors(picture).repeat(3)
-    return raw.map(lambda one: tf.io.decode_jpeg(one, channels=3, dct_method="INTEGER_ACCURATE"))
-
-
-def scaled_pictures() -> tf.data.Dataset:
-    picture = tf.io.encode_jpeg(tf.zeros([64, 64, 3], tf.uint8))
-    raw = tf.data.Dataset.from_tensors(picture).repeat(3)
-    return raw.map(lambda one: tf.image.resize(tf.cast(tf.io.decode_jpeg(one, channels=3), tf.float32) / 255.0, [8, 8]))
 
 
 def lines(folder: Path) -> Callable[[], tf.data.Dataset]:
@@ -175,7 +134,6 @@ def cases(folder: Path) -> Iterator[Case]:
         yield Case(shuffled, (SetArgument("stages.1", "prefetch", "buffer_size", ahead),))
     yield Case(mapped, (MoveStage("stages.1", "batch", "stages.0"),))
     yield Case(filtered, (MoveFilter("stages.1", "stages.0"),))
-    yield Case(kept, (VectoriseFilter("stages.0", "stages.1"),))
     yield Case(mapped, (VectoriseMap("stages.0", "stages.1"),))
     yield Case(windows, (PIECES,))
     batch = NewStage("batch", {"batch_size": 3, "drop_remainder": True})
@@ -185,15 +143,6 @@ def cases(folder: Path) -> Iterator[Case]:
     yield Case(mapped, (LOAD,))
     files = cached_in_files(folder)
     yield Case(files, (ReplaceStages(("stages.0",), (NewStage("cache"),)),))
-    for kept_by in (("cache",), ("cache", "shuffle"), ("prefetch",), ("repeat",)):
-        by = tuple(NewStage(op, {"buffer_size": 4} if op in {"shuffle", "prefetch"} else {}) for op in kept_by)
-        yield Case(noisy, (SplitMap("stages.0", by),), ordered=False)
-    for how in REWRITES:
-        shown = {"crop": pictures, "fast-dct": accurate_pictures, "resize-first": scaled_pictures}.get(
-            how, small_pictures
-        )
-        make, at = (called, 0) if "graph" in how else (shown, 1)
-        yield Case(make, (RewriteMap(f"stages.{at}", how),))
     for path in OPTIONS:
         yield Case(mapped, (SetOption(path, 8 if path == POOL else path == "autotune.enabled"),))
     library = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
@@ -213,13 +162,7 @@ def values(dataset: tf.data.Dataset) -> list[Any]:
     return [str(one) for one in found]
 
 
-KEYS = {
-    "InsertStage": ("op",),
-    "SetArgument": ("argument",),
-    "SetOption": ("path",),
-    "SetEnvironment": ("variable",),
-    "RewriteMap": ("how",),
-}
+KEYS = {"InsertStage": ("op",), "SetArgument": ("argument",), "SetOption": ("path",), "SetEnvironment": ("variable",)}
 
 
 def rows_of(edit: PipelineEdit) -> Iterator[tuple[str, str]]:

@@ -55,7 +55,18 @@ MAX_MODULES = 13
 LARGE_ROOMS = {"pipelines/to_python", "cli/commands"}
 # The modules that lie in no room.
 LOOSE = {
-    "pipelines": {"errors", "addresses", "suggest", "log_commands", "clocks", "tables", "wire", "check", "late"},
+    "pipelines": {
+        "errors",
+        "addresses",
+        "suggest",
+        "log_commands",
+        "clocks",
+        "tables",
+        "wire",
+        "check",
+        "late",
+        "regular_files",
+    },
     "profiles": {"wording", "user_frames", "constants", "lines"},
     "cli": {"main", "exit_codes", "options", "output", "streams", "command_line", "config", "private", "gone"},
 }
@@ -64,7 +75,7 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines"
 ROWS = {
     "pipelines": (
         {"tables", "wire"},
-        {"errors", "addresses", "suggest", "log_commands", "clocks", "late"},
+        {"errors", "addresses", "suggest", "log_commands", "clocks", "late", "regular_files"},
         {"ops"},
         {"edits"},
         {"target"},
@@ -78,16 +89,15 @@ ROWS = {
         {"host", "nvml", "redaction"},
         {"git", "service"},
         {"doctor", "view", "time", "worker", "gaps"},
-        {"memory", "model", "propose", "hosts"},
+        {"memory", "model", "propose"},
         {"advise"},
         {"harness"},
         {"experiment"},
         {"verify"},
         {"convert"},
-        {"fix", "scale"},
+        {"fix"},
         {"judge"},
         {"history"},
-        {"fleet"},
     ),
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.

@@ -220,3 +220,13 @@ def test_what_the_table_of_folklore_quotes_stands_in_the_stories(measured, stori
 def test_the_table_of_folklore_is_whole():
     assert len(list(claims())) == 28
     assert numbers("1,949 MiB, 4.1 times, 0 of 1,000; 2**32 + 7.") == {"1,949", "4.1", "0", "1,000", "2", "32", "7"}
+
+
+def test_the_first_screen_names_the_commands_of_a_fresh_clone() -> None:
+    screen = "\n".join((ROOT / "README.md").read_text(encoding="utf-8").splitlines()[:24])
+    block = re.search(r"## Two commands\n\n```\n(.*?)\n```", screen, re.DOTALL)
+    assert block is not None
+    commands = [line.partition("#")[0].split() for line in block[1].splitlines()]
+    assert commands == [["make", "run"], ["make", "test"]]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert all(f"\n{target}: " in makefile for _, target in commands)

@@ -116,7 +116,6 @@ def test_what_is_in_the_table_is_read_and_written() -> None:
             "value: a plan cannot load this library; expected jemalloc or tcmalloc in a folder of the system",
         ),
         ({"kind": "SetEnvironment", "variable": "OMP_NUM_THREADS", "value": 1}, 'value: expected "1", got 1'),
-        ({"kind": "VectoriseFilter", "stage": "s", "batch": "b", "fields": ["a"]}, "fields: expected null"),
         ({"kind": "VectoriseMap", "stage": "stages.0\n", "batch": "b"}, "stage: it has control characters"),
         ({"kind": "VectoriseMap", "stage": "$(id)", "batch": "b"}, "stage: expected an address"),
     ],
@@ -400,3 +399,11 @@ def test_all_that_code_writes_into_an_edit_is_in_the_table() -> None:
 def test_a_refusal_has_a_place_and_a_reason() -> None:
     with pytest.raises(RefusedError, match=r"^edits\[0\]\.kind: this field is missing$"):
         check_plan(plan({"op": "cache"}))
+
+
+def test_the_op_of_a_stage_is_a_name() -> None:
+    edit = {"kind": "SetArgument", "stage": "stages.0", "op": "map", "argument": "num_parallel_calls", "value": 2}
+    for op in ("x(); import os; os.system('id') #", "map\u00a0", "map.", ""):
+        assert "expected the op of a stage" in refusal({**edit, "op": op})
+    for op in ("map", "shuffle+repeat", "TFRecordDataset", "experimental.assert_next"):
+        assert read_plan(json.dumps(plan({**edit, "op": op})), "a.plan.json").steps

@@ -25,6 +25,7 @@ from pipeprof.profiles.convert.folder import ConvertTarget
 from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.fix.source_diff import EditedSource
 from pipeprof.profiles.harness.settings import RunSettings
 
 Pipeprof = Callable[..., Any]
@@ -84,7 +85,7 @@ class Session:
     asked: list[RunSettings] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
 
-    def run_sample(self, settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
+    def run_sample(self, settings: RunSettings, writer: ProfileWriter, progress: Any, _tell: Any) -> Profile:
         progress.phase("measure", 4.0)
         self.asked.append(settings)
         self.profile.target.sha256 = hashlib.sha256(settings.target.path.read_bytes()).hexdigest()
@@ -191,7 +192,7 @@ def test_an_interruption_writes_out_but_not_the_file(pipeprof: Pipeprof, session
     assert found.out.startswith("Interrupted: ")
 
 
-def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
+def test_a_function_whose_diff_cannot_be_made_gets_none_and_hears_why(
     pipeprof: Pipeprof, session: Session, tmp_path: Path
 ) -> None:
     session.result = result()
@@ -199,8 +200,23 @@ def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
     assert found.code == 0
     plan = read_plan((tmp_path / "fast.plan.json").read_text(), "fast.plan.json")
     assert (plan.steps, plan.speedup) == (((EDIT,),), 1.79)
-    assert '+    return pipeprof.apply(data(), "fast.plan.json")' in (tmp_path / "fast.patch").read_text()
+    assert not (tmp_path / "fast.patch").exists()
+    assert "pipeprof: note: no diff of train.py: " in found.err
     assert session.options["reread"] is None
+
+
+@pytest.mark.parametrize(("written", "commands"), [("fast.patch", ["git apply fast.patch"]), (None, None)])
+def test_the_diff_of_a_function_is_applied_next(
+    pipeprof: Pipeprof, session: Session, monkeypatch: pytest.MonkeyPatch, written: str | None, commands: list[str]
+) -> None:
+    session.result = result()
+    session.profile.target.kind = "function"
+    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", lambda *_args: EditedSource("def make(): …"))
+    session.profile.command = ["pipeprof", "fix", "train.py:make", *(["--out", written] if written else [])]
+    found = pipeprof("fix", "train.py:make", "--out", "run.json", *(["--out", written] if written else []))
+    shown = [line.split(maxsplit=1)[1] for line in found.out.splitlines() if line.startswith(("Next", "then"))]
+    commands = commands or ["pipeprof show run.json --out fast.patch", "git apply fast.patch"]
+    assert [line.partition("     ")[0] for line in shown] == commands
 
 
 @pytest.mark.parametrize(
@@ -440,14 +456,11 @@ def test_a_plan_that_reads_converted_data_is_applied_with_their_folder(
     pipeprof: Pipeprof, session: Session, tmp_path: Path
 ) -> None:
     session.result = result(edits=[[Edit.model_validate(to_document(LOAD))]])
-    found = pipeprof("fix", "train.py:make", "--out", "fast.plan.json", "--out", "fast.patch")
+    session.profile.target.kind = "function"
+    found = pipeprof("fix", "train.py:make", "--out", "fast.plan.json")
     call = '"fast.plan.json", data="/data/fast")'
-    assert f"+    return pipeprof.apply(data(), {call}" in (tmp_path / "fast.patch").read_text()
     assert f"dataset = pipeprof.apply(dataset, {call}" in " ".join(found.out.split())
     assert read_plan((tmp_path / "fast.plan.json").read_text(), "a").steps == ((LOAD,),)
-    (tmp_path / "train.py").write_text("def make():\n    yield data()\n")
-    noted = pipeprof("fix", "train.py:make", "--force", "--out", "fast.plan.json", "--out", "fast.patch")
-    assert f"write dataset = pipeprof.apply(dataset, {call} in your code" in noted.err
 
 
 HOSTILE = InsertStage("map", {"python": "subprocess.py:getoutput('id')"}, None)

@@ -9,6 +9,8 @@ from pipeprof.cli.exit_codes import USAGE
 from pipeprof.cli.main import COMMANDS, invoke
 from pipeprof.cli.options import report_format
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.profiles.advise.gone import RULES
+from pipeprof.profiles.advise.rule import rules
 
 
 @pytest.mark.parametrize("name", gone.COMMANDS)
@@ -31,6 +33,13 @@ def test_a_format_that_is_gone_names_what_to_do_instead(name: str) -> None:
     with pytest.raises(UsageError) as raised:
         report_format(name, json=False, command="show")
     assert gone.FORMATS[name] in str(raised.value)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_that_is_gone_says_why(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert name not in rules()
+    assert invoke(["explain", name]) == USAGE
+    assert RULES[name] in capsys.readouterr().err
 
 
 def test_a_misspelt_word_is_not_taken_for_one_that_is_gone() -> None:

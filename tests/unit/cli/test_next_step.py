@@ -433,7 +433,7 @@ def test_memory_asks_which_buffers_fit(op: str, gib: float, asked: bool, recorde
         ("raised", "", f"pipeprof show {SAVED} -v"),
         ("crashed", "", None),
         ("empty", "", None),
-        ("interrupted", "", None),
+        ("interrupted", "--seed 7", "pipeprof run spec.yaml --seed 7"),
     ],
 )
 def test_after_a_failure(code: str, flags: str, expected: str | None, recorded: Recorded) -> None:
@@ -454,15 +454,13 @@ def test_what_may_only_be_slow_is_named(phase: PhaseName, slow: str, recorded: R
     assert chosen(profile).purpose == f"in case {slow} only takes longer"
 
 
-@pytest.mark.parametrize(("code", "seconds"), [("interrupted", "4"), ("max-time", "2")])
-def test_after_an_early_end_the_measurement_is_as_short_as_this_one(
-    code: str, seconds: str, recorded: Recorded
+@pytest.mark.parametrize(("code", "words"), [("interrupted", ""), ("max-time", " --seconds 2")])
+def test_after_an_early_end_it_is_measured_again_within_the_time_there_was(
+    code: str, words: str, recorded: Recorded
 ) -> None:
     profile = with_flags(recorded("interrupted"), "--arg split=train --seed 3")
     profile.errors = [Problem(code=code, message="…")]
-    assert chosen(profile).line == (
-        f"pipeprof run pipelines/load.py:train --arg split=train --seed 3 --seconds {seconds}"
-    )
+    assert chosen(profile).line == f"pipeprof run pipelines/load.py:train --arg split=train --seed 3{words}"
 
 
 def test_a_run_that_never_ended_is_repeated(recorded: Recorded) -> None:
@@ -519,7 +517,8 @@ def test_a_diff_is_promised_where_the_text_shows_the_edits(
     assert (command.line, command.purpose) == (f"pipeprof fix train.py:make --change 1{words}", purpose)
     profile.findings[0].diff = "--- a/train.py\n"
     command = chosen(profile)
-    assert (command.line, command.purpose) == (f"pipeprof show {SAVED} --finding 1", "has the diff of change 1")
+    line = "pipeprof fix train.py:make --change 1 --out change-1.patch"
+    assert (command.line, command.purpose) == (line, "writes the diff of change 1")
 
 
 def test_what_is_not_finished_goes_on_with_the_budget_that_decides(recorded: Recorded) -> None:

@@ -8,14 +8,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.edits.edits import InsertStage, SetOption
+from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
 from pipeprof.pipelines.spec.edits.apply_files import unified
-from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinished
+from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinished, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.fix.outcome import describe, forget_best, mark_rejected, write_best
 from pipeprof.profiles.fix.search import Found
-from pipeprof.profiles.fix.source_diff import with_plan
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.judge_edit import Judgement
 from pipeprof.profiles.verify.trials import Trial
@@ -78,19 +77,23 @@ def test_a_finding_whose_change_was_rejected_is_no_proposal(tmp_path: Path, reco
     assert (other.status, other.reason) == ("unverified", None)
 
 
+def test_a_finding_with_another_change_of_that_name_was_not_tried(
+    tmp_path: Path, recorded: Callable[[str], Profile]
+) -> None:
+    profile, result = recorded("input-bound"), result_of(tmp_path)
+    two, four = (documents_of([SetArgument("stages.0", "map", "num_parallel_calls", calls)]) for calls in (2, 4))
+    tried = Finding(rule="serial-map", stage="stages.0", title="Run f in parallel", status="unverified", edit=two)
+    profile.findings = [tried, tried.model_copy(update={"edit": four})]
+    result.steps = [step("no gain", edit=two)]
+    mark_rejected(profile, result)
+    assert [one.status for one in profile.findings] == ["rejected", "unverified"]
+
+
 def test_a_diff_has_the_lines_of_git_and_patch() -> None:
     before = "# a\u2028b\fc\na: 1\n"
     found = unified(before, before.replace("1", "2"), "x.yaml")
     assert found.splitlines(keepends=False)[-1] == "+a: 2"
     assert " # a\u2028b\fc\n-a: 1\n+a: 2\n" in found
-
-
-def test_a_form_feed_ends_no_line_of_python() -> None:
-    text = "import x\n\f\ndef make():\n    ds = f()\n    return ds.batch(4)\n"
-    edited = with_plan(text, "make", "x.plan.json")
-    assert edited is not None
-    assert edited.startswith("import x\n\f\ndef make():\n    ds = f()\n    import pipeprof\n")
-    assert edited.endswith('    return pipeprof.apply(ds.batch(4), "x.plan.json")\n')
 
 
 def undecided(result: Fix, *, late: bool, promised: bool = False) -> None:
