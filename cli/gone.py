@@ -4,7 +4,11 @@ from __future__ import annotations
 
 COMMANDS: dict[str, str] = {}
 """What to do instead of a command, by its name."""
-OPTIONS: dict[tuple[str, str], str] = {}
+OPTIONS: dict[tuple[str, str], str] = {
+    ("init", "--arg"): "a function is a target as it is: pipeprof run file.py:function --arg NAME=VALUE",
+    ("init", "--no-python"): "init runs no Python any more: pipeprof init --from photos/",
+    ("init", "--save-arrays"): "a function is a target as it is: pipeprof run file.py:function",
+}
 """What to do instead of an option, by the command and the option; an empty command stands for all."""
 
 

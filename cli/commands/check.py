@@ -389,7 +389,7 @@ def _advice(
 
         from pipeprof.cli.text.progress import progress_if_long
         from pipeprof.profiles.advise.static import hosts_advice
-        from pipeprof.profiles.harness.describe_function import ask_for_hosts
+        from pipeprof.profiles.harness.ask_worker import ask_for_hosts
         from pipeprof.profiles.service.plan import what_is_registered
 
         if (registered := what_is_registered(None, parsed.path)) is not None:
@@ -551,7 +551,7 @@ def _as_text(
 
 def _unknown(text: str, *, asked: bool, called: bool) -> list[tuple[str, str]]:
     """Facts about a function: its stages are unknown before it is called, and so is its memory."""
-    memory = ("memory", f"only predicted for specs: write one with `pipeprof init --from {text}`")
+    memory = ("memory", f"only predicted for specs: `pipeprof run {text}` measures it")
     return [*([] if called else [("stages", "known after a run")]), *([memory] if asked else [])]
 
 

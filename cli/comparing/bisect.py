@@ -15,7 +15,7 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.git.calls import GitCalls, GitView
 from pipeprof.profiles.git.dirty import changed_since, is_dirty
 from pipeprof.profiles.git.refs import RANGE, commit_of, commits_between, parse_ref, subject_of
-from pipeprof.profiles.harness.describe_function import ask_for_graph
+from pipeprof.profiles.harness.ask_worker import ask_for_graph
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.history.bisect import CommitSearch, half_of, is_bad, main_failure, stage_of_changes
 from pipeprof.profiles.history.unchanged import why_unchanged

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.edits.plan import apply_call
-from pipeprof.pipelines.from_python.compare import differences
+from pipeprof.pipelines.graph.compare import differences
 from pipeprof.pipelines.ops.traits import STAGES
 from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.static.edit.apply import apply_to_source
@@ -25,7 +25,7 @@ from pipeprof.pipelines.static.written_calls import parsed
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.harness.describe_function import ask_for_graph
+from pipeprof.profiles.harness.ask_worker import ask_for_graph
 from pipeprof.profiles.harness.settings import RunSettings, job_of, main_place, plan
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, ScriptGraphJob, unpacked
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 
-from pipeprof.pipelines.from_python.compare import PlainGraph, differences
+from pipeprof.pipelines.graph.compare import PlainGraph, differences
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.mixing.shared_paths import as_from
-from pipeprof.profiles.harness.describe_function import ask_for_graph
+from pipeprof.profiles.harness.ask_worker import ask_for_graph
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.history.content import ASIDE, Content, content_of
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked

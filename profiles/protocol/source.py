@@ -5,9 +5,8 @@ from __future__ import annotations
 import base64
 import marshal
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from pipeprof.profiles.protocol.describe import DescribeFailure
 from pipeprof.profiles.protocol.job import Job
 
 
@@ -83,6 +82,14 @@ class HostGraph:
     places: str
     files: dict[str, list[str]] = field(default_factory=dict)
     readers: dict[str, dict[str, int | bool | str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DescribeFailure:
+    """Why there is no answer: `usage` is the command line's fault, `internal` pipeprof's, `pipeline` the function's."""
+
+    kind: Literal["usage", "internal", "pipeline"]
+    message: str
 
 
 @dataclass(frozen=True)

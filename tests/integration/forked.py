@@ -34,7 +34,7 @@ import psutil
 from integration.left_over import MARK, left
 
 from pipeprof.pipelines.target.import_path import Interpreter
-from pipeprof.profiles.harness import describe_function, fork_server, process
+from pipeprof.profiles.harness import ask_worker, fork_server, process
 from pipeprof.profiles.harness.process import StartedProcess
 from pipeprof.profiles.host.run_family import RunFamily
 
@@ -378,7 +378,7 @@ def _run(order: _Order, errors: int) -> None:
         gc.freeze()
         process.start_process = _fork  # type: ignore[assignment]
         fork_server.ForkServers.start = lambda _servers, *given: _fork(*given)  # type: ignore[assignment]
-        describe_function.ask_worker = _ask
+        ask_worker.ask_worker = _ask
         exec(order.code, vars(sys.modules["__main__"]))
         code = 0
     except SystemExit as end:

@@ -38,7 +38,6 @@ TENSORFLOW = (
     "pipelines/graph/observe",
     "pipelines/graph/costs",
     "pipelines/graph/edit",
-    "pipelines/from_python",
     "pipelines/data/makers",
     "pipelines/steps",
     "profiles/worker",
@@ -71,7 +70,7 @@ ROWS = {
         {"data", "graph", "steps"},
         {"spec"},
         {"inference", "build"},
-        {"check", "to_python", "from_python", "static"},
+        {"check", "to_python", "static"},
     ),
     "profiles": (
         GROUND,
@@ -99,7 +98,6 @@ OF_OPS = (
     "pipelines/ops/",
     "pipelines/inference/",
     "profiles/advise/rules/",
-    "pipelines/from_python/",
     "pipelines/to_python/",
     "pipelines/static/",
 )

@@ -18,8 +18,7 @@ from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.rerun.main_dataset import MainDatasetJob
-from pipeprof.profiles.worker.search_spec import reseed
-from pipeprof.profiles.worker.source.graph_of_source import graph_after, read_instead
+from pipeprof.profiles.worker.source.graph_of_source import graph_after, read_instead, reseed
 from pipeprof.profiles.worker.source.one_answer import answer_job
 
 if TYPE_CHECKING:

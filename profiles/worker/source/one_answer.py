@@ -16,8 +16,8 @@ from typing import NoReturn, TypeVar
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.pipelines.errors import PipeprofError, UsageError
 from pipeprof.profiles.host.run_family import die_with_guard
-from pipeprof.profiles.protocol.describe import DescribeFailure
 from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.protocol.source import DescribeFailure
 from pipeprof.profiles.user_frames import innermost_users_frame
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import first_line

@@ -82,7 +82,6 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (2, ["init", "--from", "closed/a.csv"]),
         (2, ["init", "--from", "closed/*.csv"]),
         (2, ["init", "--from", "link-a.csv"]),
-        (2, ["init", "--from", "closed/t.py:make"]),
         (2, ["init", "--from", "link-a.csv", "--out", "closed/new.yaml"]),
         (2, ["compare", "open.yaml", "closed/a.yaml"]),
         (6, ["compare", "open.yaml", "closed/a.json"]),

@@ -24,6 +24,13 @@ def test_an_option_that_is_gone_names_what_to_do_instead(
     assert gone.OPTIONS[command, option] in capsys.readouterr().err
 
 
+def test_a_spec_of_a_function_is_refused_with_the_command_that_takes_the_function(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert invoke(["init", "--from", "input.py:train"]) == USAGE
+    assert "pipeprof run input.py:train" in capsys.readouterr().err
+
+
 def test_a_misspelt_word_is_not_taken_for_one_that_is_gone() -> None:
     assert gone.command_gone("rum") is None
     assert gone.option_gone("run", "--no-such-option") is None

@@ -80,7 +80,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], list[tuple[str, i
                 raise answer
             return answer
 
-        monkeypatch.setattr("pipeprof.profiles.harness.describe_function.ask_for_hosts", ask)
+        monkeypatch.setattr("pipeprof.profiles.harness.ask_worker.ask_for_hosts", ask)
         return asked
 
     return answers

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import namedtuple
 from typing import Any
 
-from pipeprof.pipelines.from_python.compare import PlainFunction, PlainGraph, PlainNode, differences
-from pipeprof.pipelines.from_python.graphs import structure_of, texts_of
+from pipeprof.pipelines.graph.compare import PlainFunction, PlainGraph, PlainNode, differences
+from pipeprof.profiles.worker.source.plain_graphs import structure_of, texts_of
 
 
 def node(op: str, *inputs: str, functions: dict[str, list[str]] | None = None, **attributes: Any) -> PlainNode:
@@ -47,9 +47,7 @@ def test_whether_a_map_ends_the_dataset_does_not_count():
 
 def test_another_argument_is_found_at_its_stage():
     found = differences(batches(b"8"), batches(b"9"))
-    assert [(one.node, one.what) for one in found] == [
-        ("stages_0", "a constant: b'8' in the function, b'9' in the spec")
-    ]
+    assert [(one.node, one.what) for one in found] == [("stages_0", "a constant: b'8' in A, b'9' in B")]
 
 
 def test_constants_that_are_no_text_are_told_by_what_they_are():
@@ -75,16 +73,14 @@ def test_only_another_seed_is_that():
     assert differences(shuffled(3), shuffled(3)) == []
     (found,) = differences(shuffled(3), shuffled(4))
     assert (found.node, found.seed) == ("stages_0", 3)
-    assert found.what == "random seed: 3 in the function, 4 in the spec"
+    assert found.what == "random seed: 3 in A, 4 in B"
 
 
 def test_another_op_is_found():
     other = batches(b"8")
     other["nodes"]["range"] = node("TensorDataset", metadata=named("source"))
     found = differences(batches(b"8"), other)
-    assert [(one.node, one.what) for one in found] == [
-        ("source", "RangeDataset in the function, TensorDataset in the spec")
-    ]
+    assert [(one.node, one.what) for one in found] == [("source", "RangeDataset in A, TensorDataset in B")]
 
 
 def mapped(function: PlainFunction, *captured: PlainNode) -> PlainGraph:
@@ -119,8 +115,8 @@ def test_operands_in_another_order_are_found():
     one = body({"sub": node("Sub", "x", "y")}, "sub:z:0", "x", "y")
     other = body({"sub": node("Sub", "y", "x")}, "sub:z:0", "x", "y")
     assert [found.what for found in differences(mapped(one), mapped(other))] == [
-        "different inputs: component 0 in the function, component 1 in the spec",
-        "different inputs: component 1 in the function, component 0 in the spec",
+        "different inputs: component 0 in A, component 1 in B",
+        "different inputs: component 1 in A, component 0 in B",
     ]
 
 
@@ -163,7 +159,7 @@ def test_a_state_that_is_shared_is_shared_in_both():
     assert differences(twice, shuffled_twice("a/4", "a/5")) == []
     for first, second in ((once, twice), (twice, once)):
         (found,) = differences(first, second)
-        assert found.what == "a: shared by several datasets in the function, separate in the spec"
+        assert found.what == "a: shared by several datasets in A, separate in B"
         assert found.node in ("stages_0", "stages_1")
     fixed = (shuffled_twice("a/1", "a/1", reshuffle=False), shuffled_twice("a/1", "a/2", reshuffle=False))
     assert differences(*fixed) == []

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict
 
 from pipeprof.pipelines.graph.opnames import argument_names
-from pipeprof.pipelines.ops.traits import traits
 
 _PASSING: Final = frozenset({"Identity", "WrapDatasetVariant", "UnwrapDatasetVariant", "FinalizeDataset"})
 # Ignored attributes: names, those redundant with the rest of the graph (such as a hash of it), the handling of
@@ -30,17 +29,6 @@ _CAPTURES: Final = {
 _CALLS: Final = {"PartitionedCall": 0, "StatefulPartitionedCall": 0, "If": 1, "StatelessIf": 1, "Case": 1}
 _MOST: Final = 200
 _DEPTH: Final = 100
-
-
-# Ops that read a text, or pass it to one that may.
-_LOOKING: Final = frozenset(
-    {
-        "EagerPyFunc", "LookupTableFindV2", "PyFunc", "PyFuncStateless", "RegexFullMatch", "RegexReplace",
-        "StaticRegexFullMatch", "StaticRegexReplace", "StringJoin", "StringLength", "StringSplit", "StringSplitV2",
-        "StringToHashBucket", "StringToHashBucketFast", "StringToHashBucketStrong", "Substr", "UnicodeDecode",
-    }
-)  # fmt: skip
-_STRING: Final = 7
 Digest = Callable[[Any], Any]
 
 
@@ -75,11 +63,11 @@ class Difference:
     """Difference of two graphs.
 
     Attributes:
-        node: Name of the enclosing dataset in the second graph; empty if it has none, None for the whole pipeline.
+        node: Name of the enclosing dataset in the second graph; empty if it has none.
         seed: The first graph's random seed, where only the seeds of a stage differ.
     """
 
-    node: str | None
+    node: str
     what: str
     seed: int | None = None
 
@@ -131,15 +119,13 @@ class _Pair:
     """TensorFlow's name of this input of a dataset; empty where it is not known."""
 
 
-def differences(
-    first: PlainGraph, second: PlainGraph, sides: tuple[str, str] = ("in the function", "in the spec")
-) -> list[Difference]:
+def differences(first: PlainGraph, second: PlainGraph) -> list[Difference]:
     """List differences of two graphs in structure, ops or arguments, from the sources on, up to a maximum.
 
     Constants that a function captures count as constants in it, and paths are the same if they lead to the same file.
     A dataset that is used in several places and keeps a state (a shuffle's order, a cache) must be one in both graphs.
     """
-    walk = _GraphComparison(sides)
+    walk = _GraphComparison()
     walk.todo.append(
         _Pair(
             _CallScope(first, first["nodes"]), first["root"], _CallScope(second, second["nodes"]), second["root"], None
@@ -150,8 +136,7 @@ def differences(
 
 
 class _GraphComparison:
-    def __init__(self, sides: tuple[str, str]) -> None:
-        self._sides = sides
+    def __init__(self) -> None:
         self.todo: list[_Pair] = []
         self.found: list[Difference] = []
         self._seen: set[tuple[Any, ...]] = set()
@@ -162,15 +147,12 @@ class _GraphComparison:
         while self.todo and len(self.found) < _MOST:
             self._compare(self.todo.pop())
 
-    def _text(self, first: object, second: object) -> str:
-        return f"{first} {self._sides[0]}, {second} {self._sides[1]}"
-
     def _compare(self, pair: _Pair) -> None:
         first = pair.first.follow(pair.first_reference)
         second = pair.second.follow(pair.second_reference)
         if isinstance(first, int) or isinstance(second, int):
             if first != second:
-                self._add_difference(pair.owner, f"different inputs: {self._text(_word(first), _word(second))}")
+                self._add_difference(pair.owner, f"different inputs: {_text(_word(first), _word(second))}")
             return
         key = (id(first[0]), first[1], first[2], id(second[0]), second[1], second[2])
         if key in self._seen:
@@ -180,8 +162,8 @@ class _GraphComparison:
         owner = _owner(other) or pair.owner
         differs = one["op"] != other["op"]
         if differs or (one["op"] != "Const" and first[2] != second[2]):
-            results = f"different results of {one['op']}: {self._text(first[2] or 0, second[2] or 0)}"
-            self._add_difference(owner, self._text(one["op"], other["op"]) if differs else results)
+            results = f"different results of {one['op']}: {_text(first[2] or 0, second[2] or 0)}"
+            self._add_difference(owner, _text(one["op"], other["op"]) if differs else results)
             return
         if pair.argument == "dataset_id" and one["op"] == "Const":
             # A service gives each dataset that is registered a new one.
@@ -196,9 +178,7 @@ class _GraphComparison:
         captured_one, captured_other = _captured_inputs(one), _captured_inputs(other)
         plain_one, plain_other = _inputs(one, captured_one), _inputs(other, captured_other)
         if len(plain_one) != len(plain_other):
-            self._add_difference(
-                owner, f"number of inputs of {one['op']}: {self._text(len(plain_one), len(plain_other))}"
-            )
+            self._add_difference(owner, f"number of inputs of {one['op']}: {_text(len(plain_one), len(plain_other))}")
             return
         # A shuffle that keeps its order has no state that two iterators could share.
         state = "Dataset" in one["op"] and one["attributes"].get("reshuffle_each_iteration") is not False
@@ -218,14 +198,14 @@ class _GraphComparison:
             if not aside and not _same(a.get(name), b.get(name)):
                 what = f"{one['op']}.{name}" if one["op"] != "Const" else "a constant"
                 shown = _value_text(a.get(name)), _value_text(b.get(name))
-                both = f"{shown[0]}, with different values" if shown[0] == shown[1] else self._text(*shown)
+                both = f"{shown[0]}, with different values" if shown[0] == shown[1] else _text(*shown)
                 self._add_difference(owner, f"{what}: {both}")
 
     def _compare_seeds(self, one: Any, other: Any, owner: str | None) -> None:
         """Compare the second seed of a stage, which its ``seed`` argument is; the first one is the whole pipeline's."""
         first, second = _whole_number(one), _whole_number(other)
         if first != second:
-            self.found.append(Difference(owner or "", f"random seed: {self._text(first, second)}", first))
+            self.found.append(Difference(owner or "", f"random seed: {_text(first, second)}", first))
 
     def _compare_states(self, one: Any, other: Any, owner: str | None) -> None:
         """Compare the sharing of states: two states that are one in one graph must be one in the other."""
@@ -233,7 +213,7 @@ class _GraphComparison:
             return
         if any((one[2] == a) != (other[2] == b) for a, b in self._states):
             op = str(other[2]).partition("/")[0]
-            self._add_difference(owner, f"{op}: {self._text('shared by several datasets', 'separate')}")
+            self._add_difference(owner, f"{op}: {_text('shared by several datasets', 'separate')}")
         self._states.add((one[2], other[2]))
 
     def _functions(
@@ -254,12 +234,12 @@ class _GraphComparison:
         (scope, one), (other_scope, other) = first, second
         if len(one["returns"]) != len(other["returns"]):
             self._add_difference(
-                owner, f"number of results of a function: {self._text(len(one['returns']), len(other['returns']))}"
+                owner, f"number of results of a function: {_text(len(one['returns']), len(other['returns']))}"
             )
             return
         if len(one["controls"]) != len(other["controls"]):
             ops = [sorted(function["nodes"][name]["op"] for name in function["controls"]) for function in (one, other)]
-            self._add_difference(owner, f"further ops in a function: {self._text(*ops)}")
+            self._add_difference(owner, f"further ops in a function: {_text(*ops)}")
         self.todo += [
             _Pair(scope, a, other_scope, b, owner) for a, b in zip(one["returns"], other["returns"], strict=True)
         ]
@@ -355,6 +335,10 @@ def _word(end: Any) -> str:
     return f"component {end}" if isinstance(end, int) else end[0].nodes[end[1]]["op"]
 
 
+def _text(first: object, second: object) -> str:
+    return f"{first} in A, {second} in B"
+
+
 def _value_text(value: Any) -> str:
     if isinstance(value, tuple) and len(value) == 3 and isinstance(value[2], bytes) and not value[2].isascii():
         return f"{value[0]} {list(value[1])}"
@@ -413,85 +397,3 @@ def _plain_value(value: Any, digest: Digest) -> Any:
 
 def _plain_shape(shape: Any) -> Any:
     return None if shape.unknown_rank else [int(dim.size) for dim in shape.dim]
-
-
-def renamed_files(first: PlainGraph | str, second: PlainGraph | str, target: str) -> str | None:
-    """Describe differing file names, if a function reads them or the pipeline returns them; else None."""
-    if isinstance(first, str) or isinstance(second, str):
-        return None
-    pairs = zip(sorted(_source_texts(first)), sorted(_source_texts(second)), strict=False)
-    pair = next(((text, other) for text, other in pairs if text != other), None)
-    if pair is None:
-        return None
-    shown = " and ".join(repr(text.decode("utf-8", "replace")) for text in pair)
-    return (
-        f"File names in the elements are absolute in the spec and relative in {target} ({shown}): "
-        "code that counts path parts from the start, or returns the names, gives other results."
-    )
-
-
-def _source_texts(graph: PlainGraph) -> Iterator[bytes]:
-    """Yield the texts of sources that are used for more than opening files."""
-    for place, node in graph["nodes"].items():
-        if not traits(node["op"]).in_memory or not _are_used(graph, place):
-            continue
-        for name in node["inputs"]:
-            value = graph["nodes"][_node_name(name)]["attributes"].get("value")
-            if isinstance(value, tuple) and value[0] == "string":
-                yield from value[2]
-
-
-def _are_used(graph: PlainGraph, place: str) -> bool:
-    """Return whether a function after a dataset reads its texts, or the pipeline returns them."""
-    todo, seen = [place], {place}
-    while todo:
-        at = todo.pop()
-        if at == _node_name(graph["root"]):
-            return True
-        for name, node in graph["nodes"].items():
-            if name in seen or at not in map(_node_name, node["inputs"]):
-                continue
-            functions = _called_functions(graph, node)
-            if any(_ops(graph, function) & _LOOKING for function in functions):
-                return True
-            attributes = node["attributes"]
-            texts = _STRING in (attributes.get("output_types") or attributes.get("Toutput_types") or ())
-            if texts and all(
-                _returns_argument(graph, function)
-                for function in node["functions"].get("f", ())
-                if function in functions
-            ):
-                seen.add(name)
-                todo.append(name)
-    return False
-
-
-def _node_name(reference: str) -> str:
-    return reference.partition(":")[0]
-
-
-def _ops(graph: PlainGraph, name: str) -> set[str]:
-    ops: set[str] = set()
-    todo, seen = [name], {name}
-    while todo:
-        for node in graph["functions"][todo.pop()]["nodes"].values():
-            ops.add(node["op"])
-            called = set(_called_functions(graph, node)) - seen
-            seen |= called
-            todo += called
-    return ops
-
-
-def _called_functions(graph: PlainGraph, node: PlainNode) -> list[str]:
-    return [name for names in node["functions"].values() for name in names if name in graph["functions"]]
-
-
-def _returns_argument(graph: PlainGraph, name: str) -> bool:
-    function = graph["functions"][name]
-    for reference in function["returns"]:
-        at = _node_name(reference)
-        while at in function["nodes"] and function["nodes"][at]["op"] == "Identity":
-            at = _node_name(function["nodes"][at]["inputs"][0])
-        if at in function["arguments"]:
-            return True
-    return False

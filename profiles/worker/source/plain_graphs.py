@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pipeprof.pipelines.from_python.compare import Difference, PlainGraph, differences, plain_graph
+from pipeprof.pipelines.graph.compare import PlainGraph, plain_graph
 from pipeprof.pipelines.graph.observe.reading import serialised
 
 LARGEST_VALUE: Final = 10_000
@@ -91,15 +91,3 @@ def texts_of(content: bytes, count: int) -> Iterator[bytes]:
     for length in lengths:
         yield content[at : at + length]
         at += length
-
-
-def compare(first: GraphPair, second: GraphPair) -> tuple[list[Difference], list[Difference]] | str:
-    """Compare two datasets as written and as executed; return a reason if that is impossible."""
-    compared: list[list[Difference]] = []
-    for graph, other in ((first.written, second.written), (first.executed, second.executed)):
-        if isinstance(graph, str) or isinstance(other, str):
-            return graph if isinstance(graph, str) else str(other)
-        compared.append(differences(graph, other))
-    if not any(compared) and first.element != second.element:
-        compared = [[Difference(None, f"elements are {first.element} and {second.element}")]] * 2
-    return compared[0], compared[1]

@@ -1,4 +1,4 @@
-"""Questions about a user's function that one call answers: the equivalent spec, its graph, what hosts make of it."""
+"""Questions about a user's function or script that one process answers: its graph, what hosts make of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,6 @@ import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError
@@ -16,62 +13,21 @@ from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import RunFamily
-from pipeprof.profiles.protocol.describe import DescribeAnswer, DescribeFailure, DescribeJob, SpecOfFunction
 from pipeprof.profiles.protocol.records import decode_record, encode_record
-from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, HostsAnswer, HostsJob, ScriptGraphJob
+from pipeprof.profiles.protocol.source import (
+    DescribeFailure,
+    GraphAnswer,
+    GraphJob,
+    HostsAnswer,
+    HostsJob,
+    ScriptGraphJob,
+)
 
 _READ = 1 << 16
 _LATE = -1000
 
 GRAPH_SECONDS = 120.0
 """Time that a function has to be called and its graph to be read."""
-
-
-@dataclass(frozen=True)
-class DescribedTarget(SpecOfFunction):
-    """A spec of a user's function, and what the function printed."""
-
-    printed: str
-
-
-def describe_target(
-    target: str,
-    arguments: Sequence[tuple[str, str]],
-    *,
-    folder: Path,
-    name: str,
-    arrays: str | None,
-    force: bool,
-    schema: str | None = None,
-) -> DescribedTarget:
-    """Return the spec of a function.
-
-    Args:
-        folder: Absolute folder that the spec will be in.
-        arrays: Prefix of the names of arrays that are saved there; None to save none.
-        force: Whether they may replace files.
-        schema: The schema as the spec's first line names it; None for no such line.
-
-    Raises:
-        UsageError: It gives no dataset, or its arguments do not fit.
-        PipelineFailedError: It raised.
-        PipeprofError: pipeprof itself failed.
-    """
-    job = DescribeJob(
-        target=target,
-        arguments=list(arguments),
-        folder=str(folder),
-        name=name,
-        arrays=arrays,
-        force=force,
-        schema=schema,
-    )
-    text, printed, code = ask_worker("describe_function", encode_record(job))
-    answer = decode_record(DescribeAnswer, json.loads(text)) if text else None
-    _refuse(answer.failure if answer is not None else None)
-    if answer is None or answer.spec is None:
-        raise _ended(target, printed, code)
-    return DescribedTarget(**vars(answer.spec), printed=printed)
 
 
 def ask_for_hosts(target: ParsedTarget, hosts: int) -> HostsAnswer:
