@@ -5,7 +5,7 @@ __version__ = "0.1.0"
 
 def __dir__() -> list[str]:
     """List what a user's code imports, too."""
-    return sorted([*globals(), "Profile", "apply", "keras", "profile", "watch"])
+    return sorted([*globals(), "Profile", "apply", "dataset", "keras", "profile", "watch"])
 
 
 def __getattr__(name: str) -> object:
@@ -14,6 +14,10 @@ def __getattr__(name: str) -> object:
         from pipeprof.rewriting import apply
 
         return apply
+    if name == "dataset":
+        from pipeprof.building import dataset
+
+        return dataset
     if name == "watch":
         from pipeprof.watching import watch
 

@@ -63,7 +63,6 @@ CHECK = Covers(
         "profiles",
         "pipelines/graph",
         "pipelines/build",
-        "pipelines/to_python",
         "pipelines/static",
         "cli/comparing",
         "cli/report",

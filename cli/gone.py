@@ -5,6 +5,7 @@ from __future__ import annotations
 COMMANDS: dict[str, str] = {}
 """What to do instead of a command, by its name."""
 OPTIONS: dict[tuple[str, str], str] = {
+    ("check", "--python"): 'in Python, pipeprof.dataset("spec.yaml") builds the dataset of a spec',
     ("init", "--arg"): "a function is a target as it is: pipeprof run file.py:function --arg NAME=VALUE",
     ("init", "--no-python"): "init runs no Python any more: pipeprof init --from photos/",
     ("init", "--save-arrays"): "a function is a target as it is: pipeprof run file.py:function",

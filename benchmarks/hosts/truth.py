@@ -1,8 +1,7 @@
 """One of several real processes of ``MultiWorkerMirroredStrategy``: what it gets of a dataset.
 
-Usage: ``truth.py INDEX PORT PORT … -- FILE …``. FILE is Python with ``make_dataset()``, written by ``pipeprof check
---python``; each is iterated once under the strategy. Says one line of JSON for each: records and steps, or the error.
-Nothing of pipeprof is imported.
+Usage: ``truth.py INDEX PORT PORT … -- FILE …``. FILE is Python with ``make_dataset()``, which builds a spec; each is
+iterated once under the strategy. Says one line of JSON for each: records and steps, or the error.
 """
 
 from __future__ import annotations

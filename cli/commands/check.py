@@ -61,7 +61,6 @@ EPILOG = epilog(
     "pipeprof check spec.yaml --json | jq .errors",
     "pipeprof check spec.yaml --out check.sarif",
     "pipeprof check . --format github",
-    "pipeprof check spec.yaml --python > pipeline.py",
 )
 
 
@@ -81,7 +80,6 @@ def check(
     args: Arg = None,
     no_python: NoPython = False,
     show: Annotated[bool, flag("--show", "Print the resolved spec, with the origin of each line.")] = False,
-    python: Annotated[bool, flag("--python", "Print equivalent Python, to be saved next to the spec.")] = False,
     fail_on: Annotated[Text, option("", "warning", "Exit with 3 if a rule reports a finding, e.g. in CI.")] = None,
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory available to a run, e.g. 8GiB.  [default: all available]")
@@ -113,30 +111,23 @@ def check(
     number = _number_of_hosts(hosts)
     outputs = output.plan_outputs(out, form, json=json, force=force, command="check", redact=redact)
     kind = outputs.stdout or "text"
-    printed = "--python prints Python" if python else "--show prints the spec" if show else ""
-    if printed and outputs.files:
-        raise UsageError(f"{printed}, and --out writes the report: give one of them")
-    if python and (show or kind != "text"):
-        other = "--show" if show else f"--format {form}" if form else "--json"
-        raise UsageError(f"--python prints Python, and {other} prints something else: give one of them")
-    if printed and redact:
-        raise UsageError(f"{printed} as it is, and --redact takes parts out of reports: give one of them")
+    if show and outputs.files:
+        raise UsageError("--show prints the spec, and --out writes the report: give one of them")
+    if show and redact:
+        raise UsageError("--show prints the spec as it is, and --redact takes parts out of reports: give one of them")
     changes = Changes(sets or [], overlays or [], env)
     found = find_targets(targets)
     if found != targets or len(found) > 1:
-        if printed or outputs.files or kind not in ("text", "github"):
+        if show or outputs.files or kind not in ("text", "github"):
             raise UsageError(f"{len(found)} targets are checked as text or with --format github; name one for the rest")
         asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python, number)
         raise typer.Exit(_check_all(found, asked))
     (target,) = found
     if list_functions(target, plain=kind == "text"):
         return
-    parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=python or show)
+    parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=show)
     for note in loaded.notes if loaded is not None and kind == "text" else ():
         streams.say(f"pipeprof: note: {note}")
-    if python:
-        streams.write_stdout(_as_python(target, loaded))
-        return
     if show:
         streams.write_stdout(_resolved(target, loaded, kind), kind)
         return
@@ -339,15 +330,6 @@ def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:
         return show(loaded)
     document = {"spec": with_defaults(loaded), "origins": origins(loaded), "sha256": loaded.resolved_sha256}
     return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-
-
-def _as_python(text: str, loaded: LoadedSpec | None) -> str:
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.to_python.render import data_folders, render
-
-    if loaded is None:
-        raise UsageError(f"--python converts a spec, but {text} is Python already; remove --python")
-    return render(loaded, data_folders(loaded))
 
 
 def _machine(memory_limit: int | None) -> tuple[float, MemoryLimit | None]:

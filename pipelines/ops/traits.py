@@ -75,8 +75,6 @@ class Traits:
         remote: Workers of a tf.data service, which are other processes, make its elements.
         errors: Regular expressions of TensorFlow's messages that name no stage, only this kind.
         adds: What the component is called in generated code that it puts before each element.
-        noun: What an element of a source is called in generated code.
-        verb: What a function of it is called in generated code.
         positional: Arguments that are written without their name in generated code.
         autoshard: What TensorFlow's division of files among hosts does at it: divides the files that it reads, looks
             for readers of files in its input or in each of its inputs; None where it gives up.
@@ -139,8 +137,6 @@ class Traits:
     errors: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     adds: str | None = None
-    noun: str | None = None
-    verb: str | None = None
     positional: tuple[str, ...] = ()
     autoshard: Literal["reader", "through", "sides"] | None = None
     records: Literal["framed", "lines", "fixed"] | None = None

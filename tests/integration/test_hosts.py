@@ -18,7 +18,6 @@ from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.edit.rewrites.host_part import host_part
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.to_python.render import data_folders, render
 from pipeprof.profiles.document.sharding import Sharding
 from pipeprof.profiles.hosts.called import view_for_hosts
 from pipeprof.profiles.hosts.files import SpecFiles
@@ -43,8 +42,12 @@ def counted(dataset: Any) -> tuple[int, int]:
 
 def divided(path: Path, policy: str) -> tuple[Sharding, Callable[[], Any]]:
     """What is worked out from a spec, and how its dataset is built; the same as a function is beside it."""
-    loaded_spec = load_spec(path, [f"options.experimental_distribute.auto_shard_policy={policy}"])
-    path.with_name(f"makes_{policy}.py").write_text(render(loaded_spec, data_folders(loaded_spec)), encoding="utf-8")
+    options = {"experimental_distribute": {"auto_shard_policy": policy}}
+    spec = path.with_name(f"{policy}.yaml")
+    spec.write_text(json.dumps({**json.loads(path.read_text()), "options": options}), encoding="utf-8")
+    loaded_spec = load_spec(spec)
+    text = f"import pipeprof\n\ndef make_dataset():\n    return pipeprof.dataset({str(spec)!r})\n"
+    path.with_name(f"makes_{policy}.py").write_text(text, encoding="utf-8")
     view = with_written(view_of_spec(loaded_spec, cores=2), loaded_spec)
 
     def made() -> Any:

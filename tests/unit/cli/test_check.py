@@ -284,7 +284,6 @@ def test_one_check_writes_several_files(spec: Path, pipeprof: Pipeprof) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--python", "--out", "c.json"], "--python prints Python, and --out writes the report"),
         (["--show", "--out", "c.json"], "--show prints the spec, and --out writes the report"),
         (["--out", "spec.yaml"], "unknown output format .yaml; use .json, .sarif or .txt"),
         (["--fail-on", "error"], "`check` always fails on errors; only warning can be added"),

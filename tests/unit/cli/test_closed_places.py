@@ -70,7 +70,6 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (2, ["check", "link-a.yaml"]),
         (2, ["check", "extends.yaml"]),
         (2, ["check", "data.yaml"]),
-        (2, ["check", "data.yaml", "--python"]),
         (2, ["check", "closed/t.py:make"]),
         (2, ["check", "closed/t.py"]),
         (2, ["check", "open.yaml", "-f", "closed/a.yaml"]),

@@ -17,8 +17,8 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[3]
-FOLDERS = ("examples", "benchmarks/silence", "tests/golden/bad_specs", "tests/golden/init", "tests/golden/python")
-GOOD = ("examples", "benchmarks/silence", "tests/golden/init", "tests/golden/python")
+FOLDERS = ("examples", "benchmarks/silence", "tests/golden/bad_specs", "tests/golden/init")
+GOOD = ("examples", "benchmarks/silence", "tests/golden/init")
 
 ODD_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 32, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 10**30, 0.0, 0.5, -1.5, 1e308,
@@ -77,7 +77,7 @@ def case(rng: Random, good: list[bytes], all_specs: list[bytes]) -> Case:
     make = rng.choices((_spec_alone, _overlaid, _extended, _flagged, _filled_in, _any_bytes), (10, 2, 2, 3, 1, 1))[0]
     made = make(rng, good, all_specs)
     extra = rng.random()
-    made.arguments += ["--show"] if extra < 0.08 else ["--python"] if extra < 0.16 else []
+    made.arguments += ["--show"] if extra < 0.08 else []
     made.arguments += ["--format", "json"] if extra > 0.9 else []
     return made
 
