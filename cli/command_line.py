@@ -84,20 +84,9 @@ def change_command(profile: Profile, number: int, command: str = "run", **ways: 
         # Tried in the training, against the script as it is.
         trial: dict[str, Any] = {"rerun": True, "no_verify": False, "soak": None} if is_script else {}
         return rerun(profile, **changes, **trial)
-    return fix_command(profile, **changes, **ways)
-
-
-def fix_command(profile: Profile, **changes: Any) -> str | None:
-    """Write the command line of ``fix`` for a profile's pipeline, with the given options of `FixOptions`.
-
-    Returns:
-        ``None`` as `rerun` has it.
-    """
-    if not can_run_again(profile):
-        return None
     given = asdict(recover_options(profile))
     kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "args", "no_python")}
-    return shlex.join(["pipeprof", "fix", *_write_words({**kept, **changes}, "fix"), *_tail(given)])
+    return shlex.join(["pipeprof", "fix", *_write_words({**kept, **changes, **ways}, "fix"), *_tail(given)])
 
 
 def _saved_elsewhere(profile: Profile) -> str | None:

@@ -6,6 +6,10 @@ COMMANDS: dict[str, str] = {}
 """What to do instead of a command, by its name."""
 OPTIONS: dict[tuple[str, str], str] = {
     ("check", "--python"): 'in Python, pipeprof.dataset("spec.yaml") builds the dataset of a spec',
+    (
+        "fix",
+        "--convert-to",
+    ): "save what a stage gives with ds.save(path), once, and read it with tf.data.Dataset.load(path)",
     ("init", "--arg"): "a function is a target as it is: pipeprof run file.py:function --arg NAME=VALUE",
     ("init", "--no-python"): "init runs no Python any more: pipeprof init --from photos/",
     ("init", "--save-arrays"): "a function is a target as it is: pipeprof run file.py:function",

@@ -91,12 +91,6 @@ RulesFormat = Annotated[Text, format_of("rules")]
 """Format of `rules` and `explain`."""
 Json = Annotated[bool, flag("--json", "Same as --format json.")]
 Force = Annotated[bool, flag("--force", "Let --out overwrite files that pipeprof did not write.")]
-FixForce = Annotated[
-    bool,
-    flag(
-        "--force", "Let --out overwrite files that pipeprof did not write, and --convert-to data that it has converted."
-    ),
-]
 Color = Annotated[str, option("--color", "auto|always|never", "When to color the output.", words=COLORS)]
 Redact = Annotated[
     bool | None,
@@ -339,15 +333,6 @@ class FixOptions(SharedOptions):
             words=ALLOWED,
         ),
     ] = None
-    convert_to: Annotated[
-        Text,
-        option(
-            "--convert-to",
-            "FOLDER",
-            "Also try reading elements from files that are written once, instead of computing them in each epoch. "
-            "FOLDER must be new or empty; the original data are not changed.",
-        ),
-    ] = None
     budget: Annotated[
         Text,
         option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60; 150 with --rerun]"),
@@ -355,7 +340,7 @@ class FixOptions(SharedOptions):
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
     labels: Label = None
-    force: FixForce = False
+    force: Force = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
     ] = None

@@ -157,7 +157,7 @@ BENCHMARK = Benchmark(
     "than AUTOTUNE everywhere",
     cases=tuple(CASES),
     measure=measured,
-    covers=Covers(("fix",), ("profiles/judge", "profiles/convert")),
+    covers=Covers(("fix",), ("profiles/judge")),
     seconds=150.0,
     stored=True,
 )

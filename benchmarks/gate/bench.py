@@ -232,7 +232,7 @@ BENCHMARK = Benchmark(
     ),
     measure=measured,
     conclude=conclude,
-    covers=Covers(("gate",), ("profiles/fix", "profiles/convert", "profiles/advise")),
+    covers=Covers(("gate",), ("profiles/fix", "profiles/advise")),
     covers_of={f"{DRAWN} {name}": Covers(("pipeprof.profiles.judge.verdicts.gating",)) for name in PIPELINES},
     seconds=85.0,
     stored=True,

@@ -75,7 +75,7 @@ BENCHMARK = Benchmark(
     "repositories and two live ones",
     cases=(*CREEPS, *QUIET_ONES, *(f"recorded: {name}" for name in TEN), *KINDS),
     measure=measure,
-    covers=Covers(("gate",), ("profiles/fix", "profiles/convert", "profiles/advise")),
+    covers=Covers(("gate",), ("profiles/fix", "profiles/advise")),
     covers_of={name: Covers(("pipeprof.profiles.history.creep",)) for name in (*CREEPS, *QUIET_ONES)},
     seconds=60.0,
 )

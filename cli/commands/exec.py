@@ -35,8 +35,8 @@ def exec(
     from pathlib import Path
 
     from pipeprof.cli.streams import say
-    from pipeprof.pipelines.edits.plan import data_of, environment_of, load_plan
-    from pipeprof.pipelines.errors import ProfileError, UsageError
+    from pipeprof.pipelines.edits.plan import environment_of, load_plan
+    from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.target.import_path import child_command
     from pipeprof.pipelines.target.target import parse_target
 
@@ -44,9 +44,6 @@ def exec(
     if target.kind != "script":
         raise UsageError(f"exec runs a training script, but {script} is not one: expected script.py")
     saved = load_plan(Path(plan))
-    if (folder := data_of(saved.steps)) is not None:
-        msg = f"{plan} reads converted data, from {folder}: name that folder in the script, pipeprof.apply(…, data=…)"
-        raise ProfileError(msg)
     for name, value in environment_of(saved).items():
         say(f"pipeprof: note: sets {name}={value}, from {plan}")
     module, words = "pipeprof.profiles.worker.rerun.exec_plan", (plan, str(target.path), *(script_args or ()))

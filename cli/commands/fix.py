@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.convert.folder import ConvertTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
@@ -42,7 +41,6 @@ EPILOG = epilog(
     "pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.plan.json",
     "pipeprof fix train.py:make_dataset --out fast.plan.json --out fast.patch",
     "pipeprof fix train.py --rerun --out fast.plan.json -- --epochs 3",
-    "pipeprof fix spec.yaml --convert-to /data/fast --out faster.yaml",
 )
 
 
@@ -79,7 +77,6 @@ def fix(given: FixOptions) -> None:
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
         _take(given, change, chosen, changes, report=(outputs, selection))
         return
-    convert_to = _conversion(given, loaded)
     for note in notes_on(chosen, AGAIN if chosen.rerun else AGAIN_UNTIL_TAKEN):
         streams.say(f"pipeprof: note: {note}")
 
@@ -105,7 +102,6 @@ def fix(given: FixOptions) -> None:
                     allow,
                     outputs=outputs,
                     reread=reread,
-                    convert_to=convert_to,
                     earlier=earlier[1] if earlier is not None else None,
                 )
         finally:
@@ -156,27 +152,6 @@ def _first_seconds(given: FixOptions, budget: float) -> float:
     return seconds
 
 
-def _conversion(given: FixOptions, loaded: LoadedSpec | None) -> ConvertTarget | None:
-    """Where converted data go; a folder that cannot be used is refused before anything is measured."""
-    if given.convert_to is None:
-        return None
-    from pathlib import Path
-
-    from pipeprof.profiles.convert.folder import ConvertTarget, check_folder
-
-    if not given.convert_to.strip():
-        from pipeprof.pipelines.errors import UsageError
-
-        raise UsageError("--convert-to: got an empty name, expected a new or empty folder")
-    target = ConvertTarget(Path(given.convert_to).expanduser().absolute(), given.force)
-    check_folder(target)
-    if loaded is not None:
-        from pipeprof.profiles.convert.convert import check_known_inputs
-
-        check_known_inputs(target, loaded)
-    return target
-
-
 def _search(
     profile: Profile,
     run: Measuring,
@@ -185,7 +160,6 @@ def _search(
     *,
     outputs: Outputs,
     reread: Reread | None,
-    convert_to: ConvertTarget | None,
     earlier: Profile | None,
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
@@ -202,7 +176,6 @@ def _search(
             reread=reread,
             end_at=run.end_at,
             save=lambda: run.writer.write(profile),
-            convert_to=convert_to,
             earlier=earlier,
         )
         _add_python_diff(profile, with_made(run.settings, profile), outputs)
@@ -271,7 +244,7 @@ def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) 
     if found is None or parsed.kind == "spec" or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
-    from pipeprof.pipelines.edits.plan import apply_call, data_of
+    from pipeprof.pipelines.edits.plan import apply_call
     from pipeprof.pipelines.spec.edits.apply_files import unified
     from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
     from pipeprof.profiles.document.findings import edits_in
@@ -288,7 +261,7 @@ def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) 
     plan = next((path for path, kind in outputs.files if kind == "plan"), None)
     # To a script, a plan is applied by `pipeprof exec`, without a line in it.
     if after is None and plan is not None and function is not None:
-        after = with_plan(before, function, str(plan), data_of(steps))
+        after = with_plan(before, function, str(plan))
         found.diff_applies_plan = after is not None
     if after is not None:
         found.diff = unified(before, after, str(parsed.path))
@@ -297,7 +270,7 @@ def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) 
     if function is None:
         streams.say(f"pipeprof: note: no diff of {parsed.path.name}: {edited.reason}; a plan has the changes")
         return
-    line = f"dataset = {apply_call('dataset', str(plan or 'fast.plan.json'), data_of(steps))}"
+    line = f"dataset = {apply_call('dataset', str(plan or 'fast.plan.json'))}"
     other = "the diff applies the plan" if after is not None else f"write {line} in your code"
     missing = "" if plan is not None else ", with the plan of --out fast.plan.json"
     streams.say(f"pipeprof: note: no diff of the calls: {edited.reason}; {other}{missing}")

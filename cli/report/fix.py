@@ -25,8 +25,8 @@ from pipeprof.cli.text.blocks import (
 )
 from pipeprof.cli.text.units import describe_delta, seconds
 from pipeprof.pipelines.edits.environment import assignment
-from pipeprof.pipelines.edits.plan import apply_call, data_of
-from pipeprof.profiles.document.findings import Converted, Fix, FixStep, LeftOut, edits_in
+from pipeprof.pipelines.edits.plan import apply_call
+from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
 from pipeprof.profiles.time.whole import whole_epoch_seconds
@@ -195,24 +195,12 @@ def build_facts(profile: Profile, fix: Fix) -> Iterator[Block]:
             else "order and values could not be compared"
         )
         yield KeyValue("data", f"{effect}; {data}{ended}", indent=2, width=_KEY)
-    if fix.converted is not None:
-        yield KeyValue("files", _converted(fix.converted), indent=2, width=_KEY)
     if not fix.budget_seconds:
         return
     if profile.target.kind == "script" and fix.measured and not fix.measured.get("in_training"):
         yield KeyValue("step", "that of the training, replayed: it only waits", indent=2, width=_KEY)
     measured = f"{seconds(fix.seconds)} of measuring (budget {seconds(fix.budget_seconds)})"
     yield KeyValue("took", f"{measured}, {seconds(fix.wall_seconds)} with starts and builds", indent=2, width=_KEY)
-
-
-def _converted(converted: Converted) -> str:
-    """Describe converted files, and whether the best pipeline reads them."""
-    if converted.path is None:
-        return f"not converted: {converted.reason}"
-    many = f"{converted.elements:,} elements of {converted.name}" if converted.elements is not None else converted.name
-    took = f", {size(converted.bytes)} in {seconds(converted.seconds or 0.0)}"
-    use = "" if converted.used else "; the result does not read them: delete the folder if you do not need it"
-    return f"{many}{took}, in {converted.path}{use}"
 
 
 def _tried(steps: Sequence[FixStep], *, reasons: bool = False) -> Alternatives:
@@ -398,7 +386,7 @@ def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
             yield from _next_of_script(profile, name, saved)
             return
         yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
-        call = apply_call("dataset", name, data_of([edits_in(step) for step in fix.edits]))
+        call = apply_call("dataset", name)
         yield Command("then", f"dataset = {call}", width=_KEY, note="in your script")
     elif profile.target.kind == "spec" and (fix.in_one_file or "--write" not in profile.command):
         # Paths in a spec are relative to its folder.

@@ -17,7 +17,6 @@ NOT_OF_SCRIPTS: Mapping[str, str] = {
     "cold": "--cold is for a spec",
     "args": "--arg is for a function: a script's own arguments follow {arguments}",
     "seed": "--seed is for a spec or a function: a script sets its own",
-    "convert_to": "--convert-to is for a spec or a function",
     "dataset_size": "--dataset-size is for a spec or a function",
     "self_test": "--self-test makes steps longer, which a script has of its own: use --against",
     "baseline": "--baseline is for a spec or a function: use --against, which measures both",

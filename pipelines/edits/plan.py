@@ -6,13 +6,12 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePath
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
-    NewStage,
     PipelineEdit,
     ReplaceStages,
     SetEnvironment,
@@ -21,7 +20,7 @@ from pipeprof.pipelines.edits.edits import (
     to_document,
 )
 from pipeprof.pipelines.edits.environment import assignment
-from pipeprof.pipelines.edits.plan_table import KEY, LOAD, MOST_BYTES, VERSIONS, check_plan
+from pipeprof.pipelines.edits.plan_table import KEY, MOST_BYTES, VERSIONS, check_plan
 from pipeprof.pipelines.edits.plan_values import RefusedError, shown
 from pipeprof.pipelines.errors import ProfileError, escape
 
@@ -115,39 +114,14 @@ def shell_line(plan: SavedPlan) -> str:
     return " ".join([*variables, "python …"]) if variables else ""
 
 
-def data_of(steps: Sequence[Sequence[PipelineEdit]]) -> str | None:
-    """Return the folder of converted data, as `--convert-to` had it; None where the edits read none.
-
-    Example:
-        >>> data_of([[ReplaceStages(("source",), (NewStage("load", {"path": "/data/fast/elements"}),))]])
-        '/data/fast'
-    """
-    stages = (stage for step in steps for edit in step if isinstance(edit, ReplaceStages) for stage in edit.by)
-    path = next((stage.arguments.get("path") for stage in stages if stage.op == LOAD), None)
-    return str(PurePath(path).parent) if isinstance(path, str) else None
-
-
-def with_data(plan: SavedPlan, path: str) -> SavedPlan:
-    """Return a plan whose edits read converted data at a path of the caller's, wherever they were written."""
-
-    def moved(edit: PipelineEdit) -> PipelineEdit:
-        if not isinstance(edit, ReplaceStages):
-            return edit
-        by = tuple(NewStage(LOAD, {"path": path}) if stage.op == LOAD else stage for stage in edit.by)
-        return replace(edit, by=by)
-
-    return replace(plan, steps=tuple(tuple(map(moved, step)) for step in plan.steps))
-
-
-def apply_call(dataset: str, plan: str, data: str | None = None) -> str:
+def apply_call(dataset: str, plan: str) -> str:
     """Return the call that applies a plan, as Python.
 
     Example:
-        >>> print(apply_call("make()", "fast.plan.json", "/data/fast"))
-        pipeprof.apply(make(), "fast.plan.json", data="/data/fast")
+        >>> print(apply_call("make()", "fast.plan.json"))
+        pipeprof.apply(make(), "fast.plan.json")
     """
-    more = f", data={json.dumps(data, ensure_ascii=False)}" if data is not None else ""
-    return f"pipeprof.apply({dataset}, {json.dumps(plan, ensure_ascii=False)}{more})"
+    return f"pipeprof.apply({dataset}, {json.dumps(plan, ensure_ascii=False)})"
 
 
 class _DamageError(ValueError):

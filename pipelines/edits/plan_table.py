@@ -1,7 +1,7 @@
 """The table of what a plan may hold: kinds of edits, stages, calls and arguments, with bounds for every number.
 
 A plan may come from somebody else, and `pipeprof.apply` makes its edits in the user's process: no Python code, no file
-but the folder of converted data, which the caller names, and no call but those below. Bounds are above what any plan of
+and no call but those below. Bounds are above what any plan of
 `fix` has, and below what makes TensorFlow abort.
 """
 
@@ -33,8 +33,6 @@ KEY: Final = "pipeprof_plan"
 """The first key of a plan, with its version."""
 VERSIONS: Final = (1, 2)
 """The second one is that of plans with more than one step, which readers of the first would apply in part."""
-LOAD: Final = "load"
-"""The source that reads converted data."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,6 @@ REPLACING: Final[Mapping[str, Fields]] = {
     ),
     "cache": Fields(),
     "flat_map": Fields({"source": Fields({"zip": Fields({"datasets": Several(_SIDE, _PARTS.most, 1)})})}),
-    LOAD: Fields({"path": PlainText(4096, means="a path")}),
     "map": Fields({"ops": Several(NamedCall(CALLS), 2 * _PARTS.most, 1)}),
     "unbatch": Fields(),
     "window": Fields({"size": _LENGTH, "shift": _LENGTH}),
@@ -242,13 +239,11 @@ def check_plan(document: Mapping[str, Any]) -> None:
     PLAN.check(document, "")
     edits = [edit for step in (document["edits"], *document.get("then", ())) for edit in step]
     new = sum(1 if edit["kind"] == "InsertStage" else len(edit.get("by", ())) for edit in edits)
-    loads = sum(stage["op"] == LOAD for edit in edits for stage in edit.get("by", ()))
     shuffled = sum(_shuffled(edit) for edit in edits)
     for count, most, what in (
         (len(edits), _EDITS.most, _EDITS.what),
         (new, _NEW.most, _NEW.what),
         (shuffled, _BUFFER.most, _BUFFER.what),
-        (loads, 1, f"{LOAD} of converted data"),
     ):
         if count > most:
             raise RefusedError(f"expected at most {most:,} {what}, got {count:,}", "edits")

@@ -322,36 +322,6 @@ class LeftOut(Model):
     """The flag that lets a search try it, `--allow order`."""
 
 
-class Converted(Model):
-    """What a part of the pipeline gives, written into files (`--convert-to`)."""
-
-    folder: str
-    """As it was named on the command line, absolute."""
-    stage: str | None = None
-    """Address of the stage whose elements are in the files."""
-    name: str | None = None
-    """Of that stage."""
-    replaces: list[str] = Field(default_factory=list)
-    """Addresses of the stages that files replace."""
-    form: Literal["elements", "rows"] | None = None
-    """`elements`: as `tf.data.Dataset.save` writes them. `rows`: of arrays, in `.npy` files. `None` where nothing was
-    written."""
-    path: str | None = None
-    """Folder with the files."""
-    elements: int | None = None
-    """Elements written."""
-    bytes: int | None = None
-    """Bytes written."""
-    seconds: float | None = None
-    """Of converting, with the start of its process."""
-    compared: int | None = None
-    """First elements that were the same in two epochs of the pipeline and in the files."""
-    used: bool = Field(default=False)
-    """Whether the best pipeline reads the files."""
-    reason: str | None = None
-    """Why nothing was written."""
-
-
 class Fix(Model):
     """A search for the best proven pipeline."""
 
@@ -370,8 +340,6 @@ class Fix(Model):
     """What the changes may change of the data."""
     left_out: list[LeftOut] = Field(default_factory=list)
     """Changes that were not tried because `allow` lacks their class, measured ones first."""
-    converted: Converted | None = None
-    """`None` without `--convert-to`."""
     steps: list[FixStep] = Field(default_factory=list)
     """All changes that were tried, in the order of the races."""
     edits: list[list[Edit]] = Field(default_factory=list)

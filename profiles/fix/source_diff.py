@@ -225,12 +225,11 @@ def _seconds_of_both(profile: Profile) -> float:
     return max(LEAST_SECONDS, 2.5 * begun)
 
 
-def with_plan(text: str, function: str, plan: str, data: str | None = None) -> str | None:
+def with_plan(text: str, function: str, plan: str) -> str | None:
     r"""Return the text with the plan applied in the function's ``return``.
 
     Args:
         plan: Path of the plan, as the function is to open it.
-        data: Folder of converted data that the plan reads; None where it reads none.
 
     Returns:
         None where this is not simply one line: several returns, or more than a dataset returned.
@@ -257,7 +256,7 @@ def with_plan(text: str, function: str, plan: str, data: str | None = None) -> s
         # Something else stands on the line, or the value is in brackets of its own.
         return None
     tail = lines[(last.end_lineno or last.lineno) - 1].encode()[last.end_col_offset or 0 :].decode()
-    new = f"{indent}import pipeprof\n\n{indent}return {apply_call(source, plan, data)}{tail}"
+    new = f"{indent}import pipeprof\n\n{indent}return {apply_call(source, plan)}{tail}"
     return "".join([*lines[: last.lineno - 1], new, *lines[last.end_lineno or last.lineno :]])[:-1]
 
 

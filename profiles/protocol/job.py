@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from pipeprof.pipelines.target.import_path import Interpreter
-from pipeprof.profiles.protocol.store import StoreJob
 from pipeprof.profiles.protocol.turns import TurnsJob
 
 SERVICE: Final = "{service}"
@@ -66,7 +65,6 @@ class Job:
         warmup_seconds: Length of the warm-up; None for the rule.
         warm: Source files, where they were evicted: steps with the files in memory are measured as well.
         turns: Take turns with other workers instead of one measurement; None for one.
-        store: Write what a part of the pipeline gives into files instead; None to measure.
         edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
             the JSON of `pipelines.edits.edits.to_document`.
         calibrate: Measure at the end what elements cost on this machine, whatever they are.
@@ -101,7 +99,6 @@ class Job:
     seed: int | None = None
     warm: list[str] = field(default_factory=list)
     turns: TurnsJob | None = None
-    store: StoreJob | None = None
     edits: list[list[str]] = field(default_factory=list)
     calibrate: bool = False
     soak: bool = False

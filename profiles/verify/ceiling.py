@@ -44,7 +44,7 @@ from pipeprof.profiles.time.top_stage import are_twins, as_one, top_cpu_groups, 
 from pipeprof.profiles.verify.alternatives import is_worth_a_try
 from pipeprof.profiles.verify.bound_advice import (
     Advice,
-    add_command,
+    add_save_lines,
     advice_for,
     advice_together,
     is_to_rewrite,
@@ -668,7 +668,7 @@ def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -
         finding.title, finding.python = advice.title, advice.python or None
         finding.change = finding.recommendation = advice.text
         finding.stage, finding.location = stage.id, stage.location
-        add_command(profile, finding, [stage.id for stage in stages])
+        add_save_lines(profile, finding, [stage.id for stage in stages])
 
 
 def _advice(profile: Profile, stages: Sequence[Stage], tried: Sequence[Finding]) -> Advice | None:

@@ -439,7 +439,7 @@ class _Verification:
         settle, evidence = self._pace.block.settle_seconds, known.evidence
         most = ceiling.bound_of(self._profile, evidence, settle, stages) if evidence else None
         ceiling.write_bound(finding, known, stages, most, name)
-        bound_advice.add_command(self._profile, finding, stages)
+        bound_advice.add_save_lines(self._profile, finding, stages)
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
         if finding.status == "unverified":

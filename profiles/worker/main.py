@@ -34,10 +34,6 @@ def _raise_oom_score() -> None:
 
 
 def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
-    if job.store is not None:
-        from pipeprof.profiles.worker.storing.store_run import StoreRun
-
-        return StoreRun(job, channel)
     if job.kind == "script":
         from pipeprof.profiles.worker.rerun.script_epochs import ScriptEpochs
         from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns

@@ -21,11 +21,8 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
-from pipeprof.pipelines.graph.edit.replay.part import part_up_to
 from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
 from pipeprof.pipelines.graph.observe.in_memory_sources import component_keys
-from pipeprof.profiles.worker.storing.store_run import read_rows, write_rows
-from pipeprof.profiles.worker.turns.digest import digest_of
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
@@ -85,14 +82,6 @@ def test_filters_keep_it() -> None:
 @pytest.mark.parametrize("stages", [("stages.1",), ("stages.0", "stages.1"), ("stages.1", "stages.2")])
 def test_a_replay_has_it(stages: tuple[str, ...]) -> None:
     assert values(replay_stages(make(), Replay(stages)).dataset) == values(make())
-
-
-def test_a_part_is_structured_and_written_as_rows(tmp_path: Path) -> None:
-    part = part_up_to(make(), "stages.1")
-    assert part.element_spec["none"] == make().element_spec["none"]
-    write_rows(part, tmp_path / "rows", 6)
-    read = [digest_of(row).data for row in read_rows(part, tmp_path / "rows", 6)]
-    assert read == [digest_of(row).data for row in part]
 
 
 def test_it_has_no_name() -> None:

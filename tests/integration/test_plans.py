@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +151,6 @@ PIECES = ReplaceStages(
     flat=True,
 )
 BUCKETS = {"element_length_func": {"ops": ["tf.size"]}, "bucket_boundaries": [3, 5], "bucket_batch_sizes": [4, 4, 4]}
-LOAD = ReplaceStages(("source", "stages.0"), (NewStage("load", {"path": "/elsewhere/elements"}),), "read {stage}")
 
 
 def cases(folder: Path) -> Iterator[Case]:
@@ -182,7 +180,6 @@ def cases(folder: Path) -> Iterator[Case]:
     yield Case(next_to_each_other, (ReplaceStages(("stages.0", "stages.1"), (batch,)),))
     buckets = (NewStage("bucket_by_sequence_length", BUCKETS),)
     yield Case(padded, (ReplaceStages(("stages.1",), buckets, "replace {stage}"),), ordered=False)
-    yield Case(mapped, (LOAD,))
     files = cached_in_files(folder)
     yield Case(files, (ReplaceStages(("stages.0",), (NewStage("cache"),)),))
     for kept_by in (("cache",), ("cache", "shuffle"), ("prefetch",), ("repeat",)):
@@ -263,25 +260,6 @@ LARGEST: tuple[tuple[Callable[[], tf.data.Dataset], PipelineEdit], ...] = (
 @pytest.mark.parametrize(("make", "edit"), LARGEST, ids=lambda value: type(value).__name__)
 def test_the_largest_numbers_run(make: Callable[[], tf.data.Dataset], edit: PipelineEdit, tmp_path: Path) -> None:
     assert values(pipeprof.apply(make(), written(tmp_path, make, (edit,))))
-
-
-def test_converted_data_come_from_the_callers_folder_alone(tmp_path: Path) -> None:
-    tf.data.Dataset.range(12).map(lambda number: tf.cast(number, tf.float32)).save(str(tmp_path / "mine" / "elements"))
-    tf.data.Dataset.range(12).save(str(tmp_path / "other" / "elements"))
-    (tmp_path / "broken" / "elements").mkdir(parents=True)
-    (tmp_path / "broken" / "elements" / "dataset_spec.pb").write_bytes(b"\0\xff" * 50)
-    path = written(tmp_path, mapped, (LOAD,))
-    with pytest.raises(PlanError, match=r'written to /elsewhere: name the folder .*, data="/elsewhere"\)'):
-        pipeprof.apply(mapped(), path)
-    # The folder that the plan names does not exist, and is not looked at.
-    assert values(pipeprof.apply(mapped(), path, data=tmp_path / "mine"))[0] == "[0.0, 1.0, 2.0, 3.0]"
-    with pytest.raises(PlanError, match="has different data: its elements are int64, the dataset's float32"):
-        pipeprof.apply(mapped(), path, data=tmp_path / "other")
-    with pytest.raises(ValueError, match="TensorFlow does not accept the new stage"):
-        pipeprof.apply(mapped(), path, data=tmp_path / "broken")
-    os.mkfifo(tmp_path / "mine" / "elements" / "pipe")
-    with pytest.raises(PlanError, match="pipe is not a file"):
-        pipeprof.apply(mapped(), path, data=tmp_path / "mine")
 
 
 @pytest.mark.parametrize(

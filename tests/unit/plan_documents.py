@@ -24,7 +24,6 @@ NEW: dict[str, Any] = {
     "bucket_by_sequence_length": BUCKETS,
     "cache": {},
     "flat_map": {"source": {"zip": {"datasets": [SIDE]}}},
-    "load": {"path": "/data/fast/elements"},
     "map": {"ops": [{"tf.signal.frame": FRAME}, {"getitem": {"key": ":, ::2", "on": 0}}]},
     "unbatch": {},
     "window": {"size": 281, "shift": 256},

@@ -82,7 +82,6 @@ ROWS = {
         {"harness"},
         {"experiment"},
         {"verify"},
-        {"convert"},
         {"fix", "scale"},
         {"judge"},
         {"history"},

@@ -18,7 +18,7 @@ from unit.plan_documents import JSON, LIBRARY, NEW, edits, mutated, plan
 from pipeprof import profiles
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetEnvironment, from_document
 from pipeprof.pipelines.edits.environment import VALUES, assignment, is_allocator
-from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, apply_call, data_of, read_plan, shell_line, write_plan
+from pipeprof.pipelines.edits.plan import PlanError, SavedPlan, read_plan, shell_line, write_plan
 from pipeprof.pipelines.edits.plan_table import (
     ARGUMENTS,
     BUFFERS,
@@ -71,7 +71,6 @@ def test_what_is_in_the_table_is_read_and_written() -> None:
         (by("python", function="a.py:f"), f"edits[0].by[0].op: {CODE}"),
         (by("map", ops=[{"python": {"function": "a.py:f"}}]), f"edits[0].by[0].arguments.ops[0].python: {CODE}"),
         (by("map", ops=["python"]), f"edits[0].by[0].arguments.ops[0]: {CODE}"),
-        (by("load", path="a", reader_func={"python": "a.py:f"}), f"arguments.reader_func.python: {CODE}"),
         (
             {"kind": "SetArgument", "stage": "stages.0", "op": "map", "argument": "python", "value": "a.py:f"},
             f"edits[0].argument: {CODE}",
@@ -84,10 +83,6 @@ def test_what_is_in_the_table_is_read_and_written() -> None:
         ({**STAGE, "op": "snapshot", "arguments": {"path": "x"}}, f"edits[0].op: {FILES}"),
         (by("TFRecordDataset", filenames="/etc/passwd"), f"edits[0].by[0].arguments.filenames: {FILES}"),
         (by("list_files", file_pattern="/etc/*"), f"edits[0].by[0].arguments.file_pattern: {FILES}"),
-        (by("load", path="a", reader_func={"stages": []}), "reader_func: a plan cannot hold this field; expected path"),
-        (by("load", path="a", compression="GZIP"), "compression: a plan cannot hold this field"),
-        (by("load", path="a\x1b[31m"), "path: it has control characters"),
-        (by("load"), "path: this field is missing"),
         (
             by("map", ops=[{"tf.io.write_file": {"filename_": "x"}}]),
             'ops[0]: a plan cannot call "tf.io.write_file"; expected getitem or tf.signal.frame',
@@ -189,7 +184,6 @@ def test_every_number_of_a_new_stage_has_bounds(op: str, names: tuple[Any, ...],
             {"edits": [{**edits()[3], "arguments": {"buffer_size": 50_000_000}}] * 3},
             "edits: expected at most 100,000,000 elements of shuffles in all steps, got 150,000,000",
         ),
-        ({"edits": [by("load", path="a")] * 2}, "edits: expected at most 1 load of converted data, got 2"),
         ({"stages": dict.fromkeys(map(str, range(10_001)), "map")}, "stages: expected at most 10,000 entries"),
         ({"stages": {"source": 3}}, "stages.source: expected the op of a stage"),
         ({"stages": {"\x1b": "map"}}, "a key of stages: it has control characters"),
@@ -279,35 +273,6 @@ def test_a_plan_that_is_too_large_or_no_file_is_refused(tmp_path: Path) -> None:
         apply(Dataset(), os.devnull)
 
 
-CONVERTED = plan(by("load", path="/data/fast/elements"))
-
-
-def test_converted_data_are_read_where_the_caller_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "fast.plan.json"
-    path.write_text(json.dumps(CONVERTED))
-    with pytest.raises(PlanError) as raised:
-        apply(Dataset(), path)
-    assert f'pipeprof.apply(dataset, "{path}", data="/data/fast")' in str(raised.value)
-    for folder in (tmp_path, tmp_path / "missing", "nul\0"):
-        with pytest.raises(PlanError, match="has no converted data: expected the folder of --convert-to"):
-            apply(Dataset(), path, data=folder)
-    for wrong in (5, b"fast", True):
-        with pytest.raises(TypeError, match="takes the path of a folder as data, not a"):
-            apply(Dataset(), path, data=wrong)  # type: ignore[arg-type]
-    path.write_text(json.dumps({**plan({"kind": "SetEnvironment", "variable": "OMP_NUM_THREADS", "value": "1"})}))
-    with pytest.warns(UserWarning, match="OMP_NUM_THREADS=1 python"):
-        assert apply(Dataset(), path, data=tmp_path) is not None
-
-
-def test_the_call_names_the_folder_of_a_plan_that_reads_one() -> None:
-    steps = read_plan(json.dumps(CONVERTED), "a").steps
-    assert data_of(steps) == "/data/fast"
-    assert apply_call("dataset", 'a"b.plan.json', data_of(steps)) == (
-        'pipeprof.apply(dataset, "a\\"b.plan.json", data="/data/fast")'
-    )
-    assert apply_call("make()", "a.plan.json", data_of(())) == 'pipeprof.apply(make(), "a.plan.json")'
-
-
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
@@ -372,7 +337,7 @@ def _literals() -> set[tuple[str, str]]:
     fields = {"InsertStage": 0, "NewStage": 0, "SetArgument": 2, "SetOption": 0}
     found: set[tuple[str, str]] = set()
     root = Path(inspect.getfile(profiles)).parent
-    for path in (path for room in ("advise", "verify", "fix", "convert") for path in (root / room).rglob("*.py")):
+    for path in (path for room in ("advise", "verify", "fix") for path in (root / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
             if isinstance(node, ast.Call) and name in fields and len(node.args) > fields[name]:
@@ -390,7 +355,7 @@ def test_all_that_code_writes_into_an_edit_is_in_the_table() -> None:
         "SetOption": set(OPTIONS),
     }
     found = _literals()
-    assert {name for kind, name in found if kind == "NewStage"} > {"load", "batch", "unbatch"}
+    assert {name for kind, name in found if kind == "NewStage"} > {"batch", "unbatch"}
     assert {name for kind, name in found if name not in known[kind]} == _NOT_IN_PLANS
     assert {"prefetch", "shuffle"} <= set(BUFFERS)
     assert set(CALLS) == {"tf.signal.frame", "getitem"}

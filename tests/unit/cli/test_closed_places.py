@@ -76,7 +76,6 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (2, ["run", "closed/a.yaml"]),
         (2, ["run", "open.yaml", "--out", "closed/a.html"]),
         (2, ["run", "open.yaml", "--step", "python:closed/t.py:make"]),
-        (2, ["fix", "open.yaml", "--convert-to", "closed/fast"]),
         (2, ["init", "--from", "closed"]),
         (2, ["init", "--from", "closed/a.csv"]),
         (2, ["init", "--from", "closed/*.csv"]),

@@ -6,15 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from pipeprof.cli.command_line import (
-    OUTPUTS,
-    build_parser,
-    change_command,
-    fix_command,
-    parse_run,
-    recover_options,
-    rerun,
-)
+from pipeprof.cli.command_line import OUTPUTS, build_parser, change_command, parse_run, recover_options, rerun
 from pipeprof.cli.main import make_app
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.report import build_report
@@ -138,7 +130,7 @@ def test_what_a_notebook_or_a_call_has_measured_no_command_measures_again(
     profile.training = Training(ended=ended)
     profile.findings = [Finding(rule="serial-map-cpu", title="In parallel", patch="- map: {}", status="unverified")]
     assert change_command(profile, 1) == command
-    lines = [rerun(profile), change_command(profile, 1, "fix"), fix_command(profile)]
+    lines = [rerun(profile), change_command(profile, 1, "fix")]
     assert all((line is None) == (command is None) for line in lines), lines
     shown = paint(build_report(profile, "a.json"), Style())
     assert ("--rerun" in shown) is (command is not None), shown

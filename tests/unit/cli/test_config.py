@@ -83,7 +83,6 @@ def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
         ("cold = 'yes'", "expected true or false"),
         # Of another command than the one that runs.
         ("[tool.pipeprof.fix]\nwrite = true", "a file of a checkout cannot set it"),
-        ("[tool.pipeprof.fix]\nconvert-to = 'x'", "a file of a checkout cannot set it"),
         ("[tool.pipeprof.fix]\nallow = ['order']", "a file of a checkout cannot set it"),
         ("seed = ", "cannot be read"),
     ],
@@ -98,7 +97,7 @@ def test_every_option_is_either_for_a_file_or_refused_there() -> None:
     """A new option is refused in a file until somebody has decided that it is harmless."""
     names = {name for command in main._options_of("") for name in main._options_of(command)}
     assert names >= config._OF_A_FILE
-    refused = {"allow", "allow-writes", "arg", "convert-to", "env", "force", "from", "no-lock", "out", "rerun", "set"}
+    refused = {"allow", "allow-writes", "arg", "env", "force", "from", "no-lock", "out", "rerun", "set"}
     assert refused <= names - config._OF_A_FILE
     assert {"update-baseline", "write", "script-args", "to-end", "b-set", "scan"} <= names - config._OF_A_FILE
 

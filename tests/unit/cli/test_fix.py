@@ -11,18 +11,10 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import (
-    InsertStage,
-    NewStage,
-    ReplaceStages,
-    SetArgument,
-    SetEnvironment,
-    to_document,
-)
+from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetEnvironment, to_document
 from pipeprof.pipelines.edits.plan import read_plan
 from pipeprof.pipelines.spec.edits.apply_files import unified
-from pipeprof.profiles.convert.folder import ConvertTarget
-from pipeprof.profiles.document.findings import Converted, Edit, Fix, FixStep, LeftOut, Unfinished
+from pipeprof.profiles.document.findings import Edit, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.harness.settings import RunSettings
@@ -230,55 +222,14 @@ def test_a_function_gets_a_plan_and_a_diff_that_applies_it(
         (["spec.yaml", "--budget", "0"], "--budget: got '0'"),
         (["-"], "fix needs a file"),
         (["spec.yaml", "--out", "a.sarif"], "unknown output format .sarif"),
-        (["spec.yaml", "--convert-to", "spec.yaml"], "spec.yaml is a file: name a new or empty folder"),
-        (["spec.yaml", "--convert-to", ".", "--force"], "is not empty"),
-        (["spec.yaml", "--convert-to", " "], "--convert-to: got an empty name"),
-        (["files.yaml", "--convert-to", "data/fast"], "is inside"),
-        (["files.yaml", "--convert-to", "data/../data/a/b"], "is inside"),
-        (["files.yaml", "--convert-to", "linked/fast"], "a folder of the original data: name a folder outside of it"),
     ],
 )
 def test_what_can_not_work_is_refused_before_anything_runs(
     pipeprof: Pipeprof, session: Session, words: list[str], said: str
 ) -> None:
-    Path("data").mkdir()
-    Path("data/a.txt").touch()
-    Path("linked").symlink_to("data")
-    Path("files.yaml").write_text('version: 1\nsource: {TextLineDataset: {filenames: "data/*.txt"}}\n')
     found = pipeprof("fix", *words)
     assert (found.code, session.asked) == (2, [])
     assert said in found.err
-
-
-def test_files_go_where_the_user_says_and_are_in_the_report(
-    pipeprof: Pipeprof, session: Session, tmp_path: Path
-) -> None:
-    folder = tmp_path / "fast"
-    session.result.converted = Converted(
-        folder=str(folder),
-        name="decode",
-        path=f"{folder}/elements",
-        elements=1200,
-        bytes=10 << 20,
-        seconds=4.0,
-        used=True,
-    )
-    found = pipeprof("fix", "spec.yaml", "-q", "--convert-to", "fast", "--force")
-    assert found.code == 0
-    assert session.options["convert_to"] == ConvertTarget(folder, force=True)
-    text = " ".join(found.out.split())
-    assert "files 1,200 elements of decode, 10.0 MiB in 4" in text
-    assert "delete the folder" not in text
-    session.result.converted.used = False
-    again = pipeprof("fix", "spec.yaml", "-q", "--convert-to", "fast").out
-    assert "delete the folder" in " ".join(again.split())
-    session.result.converted = Converted(folder=str(folder), reason="shuffle produces a different order in each epoch")
-    assert "not converted: shuffle produces a different order" in pipeprof("fix", "spec.yaml", "-q").out
-    assert session.options["convert_to"] is None
-
-
-def test_run_never_converts(pipeprof: Pipeprof) -> None:
-    assert pipeprof("run", "spec.yaml", "--convert-to", "fast").code == 2
 
 
 def test_a_pipeline_that_fails_is_not_searched(pipeprof: Pipeprof, session: Session) -> None:
@@ -450,23 +401,6 @@ def test_what_could_not_be_compared_is_not_called_the_same(pipeprof: Pipeprof, s
     assert "same order" not in found
 
 
-LOAD = ReplaceStages(("source",), (NewStage("load", {"path": "/data/fast/elements"}),), "read map's output")
-
-
-def test_a_plan_that_reads_converted_data_is_applied_with_their_folder(
-    pipeprof: Pipeprof, session: Session, tmp_path: Path
-) -> None:
-    session.result = result(edits=[[Edit.model_validate(to_document(LOAD))]])
-    found = pipeprof("fix", "train.py:make", "--out", "fast.plan.json", "--out", "fast.patch")
-    call = '"fast.plan.json", data="/data/fast")'
-    assert f"+    return pipeprof.apply(data(), {call}" in (tmp_path / "fast.patch").read_text()
-    assert f"dataset = pipeprof.apply(dataset, {call}" in " ".join(found.out.split())
-    assert read_plan((tmp_path / "fast.plan.json").read_text(), "a").steps == ((LOAD,),)
-    (tmp_path / "train.py").write_text("def make():\n    yield data()\n")
-    noted = pipeprof("fix", "train.py:make", "--force", "--out", "fast.plan.json", "--out", "fast.patch")
-    assert f"write dataset = pipeprof.apply(dataset, {call} in your code" in noted.err
-
-
 HOSTILE = InsertStage("map", {"python": "subprocess.py:getoutput('id')"}, None)
 
 
@@ -501,7 +435,7 @@ def test_a_plan_whose_library_would_be_hidden_is_not_written(
     pipeprof: Pipeprof, session: Session, tmp_path: Path
 ) -> None:
     library = SetEnvironment("LD_PRELOAD", "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2")
-    session.result = result(edits=[[Edit.model_validate(to_document(one)) for one in (library, LOAD)]])
+    session.result = result(edits=[[Edit.model_validate(to_document(one)) for one in (library, EDIT)]])
     for flags, exists in ((["--redact"], False), ([], True)):
         found = pipeprof("fix", "train.py:make", "--out", "fast.plan.json", *flags)
         assert (found.code, (tmp_path / "fast.plan.json").exists()) == (0, exists)

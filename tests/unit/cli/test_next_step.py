@@ -314,20 +314,6 @@ def test_what_is_wrong_with_the_data_comes_before_a_budget(recorded: Recorded) -
     assert (command.line, command.purpose) == (rerun(profile), "once finding 1 is fixed")
 
 
-def test_files_that_a_bound_advises_come_before_a_budget(recorded: Recorded) -> None:
-    profile = recorded("step-bound")
-    profile.verification = Verification(
-        seconds=1.0, budget_seconds=60.0, mode="pairs", tried=1, block_seconds=0.3, needs_seconds=100
-    )
-    profile.findings = [
-        finding(change="do less in it; pipeprof fix a.py:make --convert-to FOLDER does the work of load once")
-    ]
-    profile.findings[0].status = "ceiling"
-    assert "--convert-to FOLDER" in chosen(profile).line
-    profile.findings[0].change = "do less in it"
-    assert chosen(profile).line.endswith("--budget 100")
-
-
 @pytest.mark.parametrize(("most", "budget"), [(5.0, False), (1.1, True)])
 def test_a_budget_is_next_only_where_it_may_gain_more_than_lines_that_are_known(
     most: float, budget: bool, recorded: Recorded

@@ -119,7 +119,6 @@ def test_fix_searches_in_a_script(
         (["fix", "train.py", "--write"], "--write changes a spec, but train.py is a training script: use --out"),
         (["fix", "train.py", "--change", "1", "--write"], "--write changes a spec, but train.py is a training script"),
         (["fix", "train.py:make", "--change", "1", "--write"], "but train.py:make is a Python function: use --out"),
-        (["fix", "train.py", "--convert-to", "fast"], "--convert-to is for a spec or a function: remove it"),
         (["fix", "train.py", "--step", "simulate:2ms"], "--step replaces a step, but a script has its own"),
         (["run", "train.py", "--rerun", "--soak", "20m"], "try changes, which a run with --soak does not: remove one"),
         (["fix", "train.py:make", "--rerun"], "--rerun is for a training script, but train.py:make is none"),

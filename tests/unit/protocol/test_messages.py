@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeprof import profiles
-from pipeprof.profiles.protocol import job, messages, services, store, turns
+from pipeprof.profiles.protocol import job, messages, services, turns
 from pipeprof.profiles.protocol.messages import WorkerMessage, decode_message, encode_message
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
@@ -90,7 +90,7 @@ def test_each_job_comes_through_its_line(record_class, data):
 def test_every_message_of_the_module_is_known_by_its_name():
     defined = {
         name
-        for name, value in {**vars(messages), **vars(services), **vars(turns), **vars(store)}.items()
+        for name, value in {**vars(messages), **vars(services), **vars(turns)}.items()
         if isinstance(value, type) and issubclass(value, WorkerMessage) and value is not WorkerMessage
     }
     assert defined == {name for name, _ in MESSAGES}
