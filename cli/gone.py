@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {"exec": "make the changes in the code: pipeprof fix train.py --change 1 --out fast.patch"}
 """What to do instead of a command, by its name."""
 OPTIONS: dict[tuple[str, str], str] = {
     ("check", "--python"): 'in Python, pipeprof.dataset("spec.yaml") builds the dataset of a spec',

@@ -45,7 +45,6 @@ COMMANDS = {
     "compare": "CompareOptions",
     "gate": "GateOptions",
     "scale": "ScaleOptions",
-    "exec": None,
     "check": None,
     "show": None,
     "gaps": None,
@@ -286,7 +285,7 @@ def _access_fault(error: Exception) -> PipeprofError | None:
     return UsageError(f"{error.filename}: permission denied; name a place that may be read, or change its permissions")
 
 
-_RUN_SCRIPTS = ("pipeprof run", "pipeprof fix", "pipeprof exec")
+_RUN_SCRIPTS = ("pipeprof run", "pipeprof fix")
 _TYPING_ERROR = 0.8
 """How alike an option of a script and one of pipeprof are, so that the latter was meant."""
 # As py-spy, gdb, perf, strace and debuggers call it.

@@ -42,7 +42,7 @@ _OWN_REPORT = re.compile(
     re.MULTILINE,
 )
 """In every report: the end of those for reading, the beginning of those for programs."""
-_KEPT = frozenset({"json", "plan", "yaml", "patch"})
+_KEPT = frozenset({"json", "yaml", "patch"})
 """Formats of files that others work with: one of a complete measurement is not replaced by one of a partial one."""
 _TAIL_BYTES = 8192
 _PACKED = ".gz"
@@ -102,8 +102,8 @@ def format_of(text: str, command: str = "run") -> str:
         UsageError: No format has this extension.
 
     Example:
-        >>> format_of("a/report.txt"), format_of("fast.plan.json"), format_of("run.json")
-        ('text', 'plan', 'json')
+        >>> format_of("a/report.txt"), format_of("run.json")
+        ('text', 'json')
     """
     known = extensions_of(command)
     name = Path(text).name.lower()
@@ -226,7 +226,7 @@ def as_text(
         shown,
         lambda: build_report(shown, path, selection, _shown_again(saved, path)),
         style,
-        page=lambda: _page(profile, shown, path, hidden=hidden),
+        page=lambda: _page(shown, path),
         remarks=lambda: remarks_here(shown),
     )
     return render(kind, output, to_file=to_file)
@@ -249,31 +249,12 @@ def _shown_again(saved: Path | None, path: str | None) -> str:
     return f"{SHOW} {shlex.quote(path)}"
 
 
-def _page(profile: Profile, shown: Profile, saved: str | None, *, hidden: bool) -> str:
-    """The report as HTML, with the plan of its best change."""
-    from pipeprof.cli.formats.plan import best_change
+def _page(shown: Profile, saved: str | None) -> str:
+    """The report as HTML."""
     from pipeprof.cli.html.page import render_page
     from pipeprof.cli.html.run import run_page
 
-    best = best_change(shown) if shown.fix is None else None
-    number = None if best is None else 1 + (shown.findings or []).index(best)
-    return render_page(run_page(shown, saved, _plan_in(profile, shown, hidden=hidden), number))
-
-
-def _plan_in(profile: Profile, shown: Profile, *, hidden: bool) -> str | None:
-    """The proven changes as a plan that a page may contain; None where there is none.
-
-    In a redacted document an edit may be its kind alone, so the plan is that of the whole one, and is left out where
-    anything in it would have to be hidden.
-    """
-    from pipeprof.cli.private import hide_here
-    from pipeprof.cli.text.style import Style
-
-    whole = profile.model_copy(update={"target": shown.target})
-    if lack_of("plan", whole) is not None:
-        return None
-    text = render("plan", Output(whole, tuple, Style()), to_file=True)
-    return None if hidden and hide_here(text) != text else text
+    return render_page(run_page(shown, saved))
 
 
 def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_Document, str | None]:

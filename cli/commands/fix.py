@@ -38,9 +38,8 @@ EPILOG = epilog(
     "pipeprof fix spec.yaml",
     "pipeprof fix spec.yaml --write",
     "pipeprof fix spec.yaml --out faster.yaml --allow order",
-    "pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.plan.json",
-    "pipeprof fix train.py:make_dataset --out fast.plan.json --out fast.patch",
-    "pipeprof fix train.py --rerun --out fast.plan.json -- --epochs 3",
+    "pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.patch",
+    "pipeprof fix train.py --rerun --out fast.patch -- --epochs 3",
 )
 
 
@@ -208,18 +207,12 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
 
     check_script_options(given, script=parsed.kind == "script")
     kinds = [*(kind for _, kind in outputs.files), *([outputs.stdout] if outputs.stdout else [])]
-    if loaded is not None and "plan" in kinds:
-        raise UsageError(
-            f"a plan is for pipeprof.apply in Python code, but {given.target} is a spec: use --write or --out NEW.yaml"
-        )
     if loaded is not None:
         return
     if given.write or "yaml" in kinds:
         what = "--write changes" if given.write else "YAML is the output of"
-        kind, use = "a Python function", "pipeprof.apply"
-        if parsed.kind == "script":
-            kind, use = "a training script", "pipeprof exec --plan"
-        raise UsageError(f"{what} a spec, but {given.target} is {kind}: use --out NAME.plan.json and {use}")
+        kind = "a training script" if parsed.kind == "script" else "a Python function"
+        raise UsageError(f"{what} a spec, but {given.target} is {kind}: use --out NAME.patch")
 
 
 def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
@@ -239,16 +232,15 @@ def _wants_patch(outputs: Outputs) -> bool:
 
 
 def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) -> None:
-    """Add the diff of a Python file: the changes in its calls, else the plan applied, where that can be written."""
+    """Add the diff of a Python file: the changes in its calls, where that can be written."""
     found, parsed = profile.fix, settings.target
     if found is None or parsed.kind == "spec" or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
-    from pipeprof.pipelines.edits.plan import apply_call
     from pipeprof.pipelines.spec.edits.apply_files import unified
     from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
     from pipeprof.profiles.document.findings import edits_in
-    from pipeprof.profiles.fix.source_diff import edited_source, text_as_measured, with_plan
+    from pipeprof.profiles.fix.source_diff import edited_source, text_as_measured
 
     try:
         before = text_as_measured(parsed.path, profile.target.sha256)
@@ -257,23 +249,10 @@ def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) 
         return
     steps = [edits_in(step) for step in found.edits]
     edited = edited_source(settings, profile, before, steps)
-    after, function = edited.text, parsed.function
-    plan = next((path for path, kind in outputs.files if kind == "plan"), None)
-    # To a script, a plan is applied by `pipeprof exec`, without a line in it.
-    if after is None and plan is not None and function is not None:
-        after = with_plan(before, function, str(plan))
-        found.diff_applies_plan = after is not None
-    if after is not None:
-        found.diff = unified(before, after, str(parsed.path))
-    if edited.text is not None or not _wants_patch(outputs):
-        return
-    if function is None:
-        streams.say(f"pipeprof: note: no diff of {parsed.path.name}: {edited.reason}; a plan has the changes")
-        return
-    line = f"dataset = {apply_call('dataset', str(plan or 'fast.plan.json'))}"
-    other = "the diff applies the plan" if after is not None else f"write {line} in your code"
-    missing = "" if plan is not None else ", with the plan of --out fast.plan.json"
-    streams.say(f"pipeprof: note: no diff of the calls: {edited.reason}; {other}{missing}")
+    if edited.text is not None:
+        found.diff = unified(before, edited.text, str(parsed.path))
+    elif _wants_patch(outputs):
+        streams.say(f"pipeprof: note: no diff of {parsed.path.name}: {edited.reason}; make the changes in your code")
 
 
 def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:

@@ -104,7 +104,6 @@ def run(given: RunOptions) -> None:
         changes = with_change(change, changes, loaded)
         loaded = load_target(given.target, changes, no_python=given.no_python)[1] if loaded is not None else None
         chosen = settings_with(replace(chosen, loaded=loaded), change)
-    _check_plan(given, outputs, loaded)
     chosen = replace(chosen, tries=_tries(given, chosen))
     for note in notes_on(chosen, AGAIN if chosen.tries else ""):
         streams.say(f"pipeprof: note: {note}")
@@ -278,19 +277,6 @@ def notes_on(settings: RunSettings, again: str) -> Sequence[object]:
     loaded = settings.loaded
     tries = "so does each process that tries a change" if again else ""
     return [*(loaded.notes if loaded is not None else ()), *registrations(settings, tries)]
-
-
-def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:
-    """Refuse a plan that could have nothing in it, before anything is measured."""
-    from pipeprof.pipelines.errors import UsageError
-
-    if outputs.stdout != "plan" and all(kind != "plan" for _, kind in outputs.files):
-        return
-    if given.no_verify:
-        raise UsageError("a plan has the changes that were measured: remove --no-verify")
-    if loaded is not None:
-        msg = f"a plan is for pipeprof.apply in Python code, but {given.target} is a spec: use the --set values instead"
-        raise UsageError(msg)
 
 
 def verify_findings(

@@ -424,7 +424,7 @@ def first_to_write(profile: Profile) -> int | None:
 
 
 def _needs_code(edit: PipelineEdit) -> bool:
-    """Whether only code can make a change in the source: a plan, if any, makes it in the graph."""
+    """Whether only code can make a change in the source: no argument of a call does."""
     return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
 
 
@@ -500,8 +500,8 @@ def _not_verified(profile: Profile) -> str:
 
 
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
-    """Whether ``--change`` takes a finding's change: a plan may hold it, and the kind of target lets it be made."""
-    from pipeprof.pipelines.edits.plan import PlanError, checked_edits
+    """Whether ``--change`` takes a finding's change: it is safe to make, and the kind of target lets it be made."""
+    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
     from pipeprof.pipelines.edits.support import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
@@ -509,7 +509,7 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
         return False
     try:
         edits = checked_edits(documents)
-    except PlanError:
+    except RefusedEditError:
         return False
     edits = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
     if profile.target.kind == "script":

@@ -25,7 +25,6 @@ from pipeprof.cli.text.blocks import (
 )
 from pipeprof.cli.text.units import describe_delta, seconds
 from pipeprof.pipelines.edits.environment import assignment
-from pipeprof.pipelines.edits.plan import apply_call
 from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
@@ -336,7 +335,7 @@ def _changes(fix: Fix) -> Iterator[Block]:
     """Changes of the best pipeline: a diff, else equivalent Python."""
     if not fix.edits:
         return
-    if fix.diff and not fix.diff_applies_plan:
+    if fix.diff:
         yield Heading("Changes", "in the spec with everything in one file" if fix.in_one_file else "")
         yield Code(fix.diff.rstrip("\n"), indent=2, is_diff=True)
     elif fix.python:
@@ -344,21 +343,6 @@ def _changes(fix: Fix) -> Iterator[Block]:
         yield Code("\n".join(fix.python), indent=2, wrap=True, python=True)
     for name, value in fix.environment.items():
         yield Command("start with", assignment(name, value), indent=2, width=12)
-
-
-def _next_of_script(profile: Profile, plan: str, saved: str | None) -> Iterator[Block]:
-    if "--rerun" not in profile.command:
-        line = rerun(profile, command="fix", rerun=True)
-        yield Command("Next", line or "", width=_KEY, note="proves it in the training itself")
-    label = "Next" if "--rerun" in profile.command else "or"
-    yield Command(label, f"pipeprof show {saved or 'PROFILE'} --out {plan}", width=_KEY, note="writes the plan")
-    yield Command("then", exec_command(profile, plan), width=_KEY, note="trains with it")
-
-
-def exec_command(profile: Profile, plan: str) -> str:
-    """The command that trains with a plan, as the measured script was started."""
-    tail = ["--", *profile.target.script_arguments] if profile.target.script_arguments else []
-    return shlex.join(["pipeprof", "exec", "--plan", plan, profile.target.text, *tail])
 
 
 def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
@@ -381,13 +365,12 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if fix.text is None:
-        name = "fast.plan.json"
-        if profile.target.kind == "script":
-            yield from _next_of_script(profile, name, saved)
-            return
-        yield Command("Next", f"pipeprof show {saved or 'PROFILE'} --out {name}", width=_KEY, note="writes the plan")
-        call = apply_call("dataset", name)
-        yield Command("then", f"dataset = {call}", width=_KEY, note="in your script")
+        if profile.target.kind == "script" and "--rerun" not in profile.command:
+            line = rerun(profile, command="fix", rerun=True)
+            yield Command("Next", line or "", width=_KEY, note="proves it in the training itself")
+        if fix.diff:
+            line = f"pipeprof show {saved or 'PROFILE'} --out fast.patch"
+            yield Command("Next", line, width=_KEY, note="writes the diff")
     elif profile.target.kind == "spec" and (fix.in_one_file or "--write" not in profile.command):
         # Paths in a spec are relative to its folder.
         spec = Path(profile.target.text)

@@ -168,8 +168,10 @@ def _write_finding(profile: Profile, saved: str | None) -> NextCommand | None:
             what, ways = "writes", {} if profile.target.overrides else {"write": True}
         elif profile.target.kind == "function" and _has_diff(profile, finding):
             what = "shows the diff of"
+        elif profile.target.kind == "script":
+            what, ways = "writes the diff of", {"out": ["fast.patch"]}
         else:
-            what, ways = "writes the plan of", {"out": ["fast.plan.json"]}
+            continue
         return _command(change_command(profile, number, "fix", **ways), f"{what} change {number}")
     return None
 

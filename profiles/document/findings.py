@@ -368,8 +368,6 @@ class Fix(Model):
     two such texts."""
     diff: str | None = None
     """The same as a diff, from the file as it is; of a Python file as well."""
-    diff_applies_plan: bool = Field(default=False)
-    """Whether the diff of a Python file applies the plan, for want of one in its calls."""
     python: list[str] = Field(default_factory=list)
     """The changes as Python, for reading."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 import time
@@ -12,16 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_document
-from pipeprof.pipelines.edits.plan import apply_call
 from pipeprof.pipelines.graph.compare import differences
 from pipeprof.pipelines.ops.traits import STAGES
 from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.static.edit.apply import apply_to_source
-from pipeprof.pipelines.static.edit.chain import DatasetReader, line_after, reader_after, returns_of
+from pipeprof.pipelines.static.edit.chain import DatasetReader, line_after, reader_after
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.pipelines.static.edit.located import CallOfStage, apply_at_calls
 from pipeprof.pipelines.static.edit.statement import CallPlace
-from pipeprof.pipelines.static.written_calls import parsed
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -118,7 +115,7 @@ def edited_source(
     planned, written = answers
     same = not differences(unpacked(planned.graph or ""), unpacked(written.graph or ""))
     if not same or planned.element != written.element:
-        return EditedSource(None, "the edited text gives another graph than the plan")
+        return EditedSource(None, "the edited text gives another graph than the changes")
     return EditedSource(after)
 
 
@@ -223,47 +220,3 @@ def _seconds_of_both(profile: Profile) -> float:
     """Time that two processes need until their dataset is there, by that of the run, and to compare the graphs."""
     begun = sum(one.seconds or 0.0 for one in profile.phases if one.name in ("import", "data", "build"))
     return max(LEAST_SECONDS, 2.5 * begun)
-
-
-def with_plan(text: str, function: str, plan: str) -> str | None:
-    r"""Return the text with the plan applied in the function's ``return``.
-
-    Args:
-        plan: Path of the plan, as the function is to open it.
-
-    Returns:
-        None where this is not simply one line: several returns, or more than a dataset returned.
-
-    Example:
-        >>> print(with_plan("def make():\n    return dataset()\n", "make", "fast.plan.json"), end="")
-        def make():
-            import pipeprof
-        <BLANKLINE>
-            return pipeprof.apply(dataset(), "fast.plan.json")
-    """
-    last = _only_return(text, function)
-    value = last.value if last is not None else None
-    if last is None or value is None or isinstance(value, ast.Tuple | ast.List | ast.Dict | ast.Starred):
-        return None
-    # As Python counts them: a form feed ends none.
-    lines = [f"{line}\n" for line in text.split("\n")]
-    source = ast.get_source_segment(text, value)
-    if source is None or last.end_lineno != value.end_lineno or text.count("\r"):
-        return None
-    first = lines[last.lineno - 1].encode()
-    indent = first[: last.col_offset].decode()
-    if indent.strip() or value.lineno != last.lineno:
-        # Something else stands on the line, or the value is in brackets of its own.
-        return None
-    tail = lines[(last.end_lineno or last.lineno) - 1].encode()[last.end_col_offset or 0 :].decode()
-    new = f"{indent}import pipeprof\n\n{indent}return {apply_call(source, plan)}{tail}"
-    return "".join([*lines[: last.lineno - 1], new, *lines[last.end_lineno or last.lineno :]])[:-1]
-
-
-def _only_return(text: str, function: str) -> ast.Return | None:
-    """The ``return`` at the end of a function, if it is the only one."""
-    tree = parsed(text)
-    body = tree.body if tree is not None else []
-    found = [node for node in body if isinstance(node, ast.FunctionDef) and node.name == function]
-    returns = list(returns_of(found[0])) if len(found) == 1 else []
-    return returns[0] if len(returns) == 1 and returns[0] is found[0].body[-1] else None

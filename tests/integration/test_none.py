@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 import tensorflow as tf
 from integration.edited_datasets import edited
 
-import pipeprof
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
     MoveFilter,
@@ -20,7 +18,6 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseFilter,
     VectoriseMap,
 )
-from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
 from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
 from pipeprof.pipelines.graph.observe.in_memory_sources import component_keys
 
@@ -86,11 +83,3 @@ def test_a_replay_has_it(stages: tuple[str, ...]) -> None:
 
 def test_it_has_no_name() -> None:
     assert component_keys(make().element_spec) == ["pair.0", "pair.2.1", "x"]
-
-
-def test_a_plan_applies(tmp_path: Path) -> None:
-    path = tmp_path / "fast.plan.json"
-    stages = {"source": "from_tensor_slices", "stages.0": "map", "stages.1": "map", "stages.2": "batch"}
-    edits = ((InsertStage("prefetch", {"buffer_size": 2}, None),),)
-    path.write_text(write_plan(SavedPlan("input.py:make", stages, edits, None, ("float32", "float32", "float32"))))
-    assert values(pipeprof.apply(make(), path)) == values(make())

@@ -13,7 +13,6 @@ import pytest
 from integration import forked
 
 from pipeprof.pipelines.edits.edits import SetArgument, to_document
-from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import Change, JobMaker
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
@@ -234,31 +233,7 @@ while True:
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("turns")
     (folder / "train.py").write_text(TURNS)
-    edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
-    stages = {"source": "range", "stages.0": "map", "stages.1": "batch"}
-    for name, own in (("fits", stages), ("other", {**stages, "stages.0": "batch"})):
-        plan = SavedPlan("train.py", own, ((edit,),), 2.0, ("float32",))
-        (folder / f"{name}.plan.json").write_text(write_plan(plan))
     return folder
-
-
-def test_a_script_runs_with_a_plan_and_ends_as_it_would(script: Path) -> None:
-    command = [sys.executable, "-m", "pipeprof", "exec", "--plan", "fits.plan.json", "train.py", "--", "9", "2"]
-    done = subprocess.run(
-        command, cwd=script, capture_output=True, text=True, check=False, timeout=200, input="standard input"
-    )
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (7, "seen 18 standard input")
-    assert "at once 1\n" not in done.stdout
-    assert "pipeprof" not in done.stderr
-
-
-def test_a_plan_for_another_pipeline_is_told_and_the_script_runs(script: Path) -> None:
-    words = ["exec", "--plan", "other.plan.json", "train.py", "--", "9", "1", "of mine"]
-    done = forked.run(words, script, forked.AS_FOR_USERS)
-    assert (done.returncode, done.stdout) == (1, "at once 1\nseen 9 \n")
-    assert "the plan was not applied: other.plan.json was made for another pipeline" in done.stderr
-    assert "ValueError: of mine" in done.stderr
-    assert "runpy" not in done.stderr
 
 
 def measure_turns(script: Path) -> dict[str, Any]:

@@ -30,7 +30,6 @@ COMMANDS = (
     "run",
     "compare",
     "gate",
-    "exec",
     "check",
     "show",
     "gaps",
@@ -151,13 +150,6 @@ def test_a_process_that_runs_already_is_refused_with_what_to_do(options: list[st
     assert (result.code, result.out) == (2, "")
     assert "a running process cannot be measured from outside" in result.err
     assert '    import pipeprof\n    with pipeprof.watch("out.json"):\n' in result.err
-
-
-def test_a_short_option_of_another_command_is_not_taken_for_attaching(pipeprof: Pipeprof) -> None:
-    result = pipeprof("exec", "-p", "plan.json")
-    assert result.code == 2
-    assert "runs already" not in result.err
-    assert "Did you mean --plan?" in result.err
 
 
 @pytest.mark.parametrize(

@@ -156,7 +156,7 @@ def test_no_steps(text: str) -> None:
 @pytest.mark.parametrize("name", ["pdf", "junit"])
 def test_formats_that_a_command_lacks_are_refused(name: str) -> None:
     with pytest.raises(
-        UsageError, match=f"--format: got '{name}', expected text, json, github, md, html, sarif, plan, trace or prom$"
+        UsageError, match=f"--format: got '{name}', expected text, json, github, md, html, sarif, trace or prom$"
     ):
         options.report_format(name, json=False)
     assert options.report_format("github", json=False, command="check") == "github"

@@ -17,7 +17,6 @@ from pipeprof.cli.report.report import build_report
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.cli.text.blocks import Command
 from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, to_document
-from pipeprof.pipelines.edits.plan import read_plan
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.profile import Profile
@@ -171,16 +170,6 @@ def test_with_rerun_the_change_is_tried_against_the_script_as_it_is(
     assert (profile.findings, profile.proposals) == ([own], [])
 
 
-def test_fix_writes_the_plan_of_a_change_without_a_run(
-    pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]]
-) -> None:
-    del profile
-    found = pipeprof("fix", "train.py", "--change", "1", "--out", "fast.plan.json", "--", "loop")
-    assert (found.code, calls, Path("train.py").read_text()) == (0, [], TEXT)
-    assert read_plan(Path("fast.plan.json").read_text(), "fast.plan.json").steps == ((EDIT,),)
-    assert "pipeprof exec --plan fast.plan.json train.py -- loop" in found.out
-
-
 @pytest.mark.parametrize("patch", [True, False])
 def test_a_script_is_not_started_for_the_diff_of_a_change_unless_a_patch_is_wanted(
     pipeprof: Pipeprof, profile: Profile, monkeypatch: pytest.MonkeyPatch, *, patch: bool
@@ -194,7 +183,7 @@ def test_a_script_is_not_started_for_the_diff_of_a_change_unless_a_patch_is_want
 
     monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", edited_source)
     out = ["--out", "fast.patch"] if patch else []
-    found = pipeprof("fix", "train.py", "--change", "1", "--out", "fast.plan.json", *out, "--", "loop")
+    found = pipeprof("fix", "train.py", "--change", "1", *out, "--", "loop")
     assert (found.code, asked) == (0, [["loop"]] if patch else [])
     said = "note: train.py is started twice, until its dataset is there, to check the diff\n"
     assert (said in found.err) is patch
@@ -218,7 +207,7 @@ def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
     assert try_command(profile, kept) == "pipeprof run train.py --change 1 --rerun -- loop"
     following = next_command(profile, SAVED)
     assert following is not None
-    assert following.line == "pipeprof fix train.py --change 1 --out fast.plan.json -- loop"
+    assert following.line == "pipeprof fix train.py --change 1 --out fast.patch -- loop"
     profile.command[2:2] = ["--soak", "20m"]
     assert try_command(profile, kept) == "pipeprof run train.py --change 1 --rerun -- loop"
     profile.command[2:4] = ["--rerun", "--change", "1"]
@@ -277,12 +266,12 @@ def test_the_report_of_a_search_says_what_its_gain_is_of(profile: Profile, rerun
         allow=["same"],
         measured=measured,
         edits=[[Edit.model_validate(to_document(EDIT))]],
+        diff="--- a/train.py\n",
     )
     blocks = list(build_report(profile, SAVED))
     commands = [block.value for block in blocks if isinstance(block, Command)]
     assert ("pipeprof fix train.py --rerun -- loop" in commands) is not rerun
-    assert f"pipeprof show {SAVED} --out fast.plan.json" in commands
-    assert "pipeprof exec --plan fast.plan.json train.py -- loop" in commands
+    assert f"pipeprof show {SAVED} --out fast.patch" in commands
     assert ("× steps per second in the training itself (1.80" in str(blocks)) is rerun
     assert ("replayed" in str(blocks)) is not rerun
     profile.fix = profile.fix.model_copy(

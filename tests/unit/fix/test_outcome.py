@@ -15,7 +15,6 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.fix.outcome import describe, forget_best, mark_rejected, write_best
 from pipeprof.profiles.fix.search import Found
-from pipeprof.profiles.fix.source_diff import with_plan
 from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.verify.judge_edit import Judgement
 from pipeprof.profiles.verify.trials import Trial
@@ -83,14 +82,6 @@ def test_a_diff_has_the_lines_of_git_and_patch() -> None:
     found = unified(before, before.replace("1", "2"), "x.yaml")
     assert found.splitlines(keepends=False)[-1] == "+a: 2"
     assert " # a\u2028b\fc\n-a: 1\n+a: 2\n" in found
-
-
-def test_a_form_feed_ends_no_line_of_python() -> None:
-    text = "import x\n\f\ndef make():\n    ds = f()\n    return ds.batch(4)\n"
-    edited = with_plan(text, "make", "x.plan.json")
-    assert edited is not None
-    assert edited.startswith("import x\n\f\ndef make():\n    ds = f()\n    import pipeprof\n")
-    assert edited.endswith('    return pipeprof.apply(ds.batch(4), "x.plan.json")\n')
 
 
 def undecided(result: Fix, *, late: bool, promised: bool = False) -> None:

@@ -14,7 +14,6 @@ from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.fix.laboratory import rivals_that_fit
-from pipeprof.profiles.fix.source_diff import with_plan
 from pipeprof.profiles.fix.version import Version
 
 TEXT = """\
@@ -148,28 +147,3 @@ def test_a_python_target_keeps_its_steps_and_its_environment() -> None:
 )
 def test_only_as_many_processes_as_fit_into_memory(peak: int | None, limit: int, most: int) -> None:
     assert rivals_that_fit(peak, limit) == most
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (
-            "def make(n):\n    if n:\n        n = 1\n    return data(n)  # all\n\n\nmake(2)\n",
-            "def make(n):\n    if n:\n        n = 1\n    import pipeprof\n\n"
-            '    return pipeprof.apply(data(n), "a.plan.json")  # all\n\n\nmake(2)\n',
-        ),
-        (
-            "def make():\n    def inner():\n        return 1\n    return data().batch(\n        4\n    )\n",
-            "def make():\n    def inner():\n        return 1\n    import pipeprof\n\n"
-            '    return pipeprof.apply(data().batch(\n        4\n    ), "a.plan.json")\n',
-        ),
-        ("def make(n):\n    if n:\n        return one()\n    return two()\n", None),
-        ("def make():\n    return data(), step\n", None),
-        ("def make():\n    yield data()\n", None),
-        ("def make(): return data()\n", None),
-        ("def other():\n    return data()\n", None),
-        ("def make(:\n", None),
-    ],
-)
-def test_a_plan_is_applied_in_a_single_plain_return(text: str, expected: str | None) -> None:
-    assert with_plan(text, "make", "a.plan.json") == expected

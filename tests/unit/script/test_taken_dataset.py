@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.protocol.turns import EditRefused, TurnsJob
 from pipeprof.profiles.worker.main import _run_of
-from pipeprof.profiles.worker.rerun import exec_plan
 from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns
 from pipeprof.profiles.worker.rerun.taken_dataset import TakenRun, TakenTurns
 from pipeprof.profiles.worker.sample import JobRun
@@ -130,24 +128,6 @@ def test_an_object_gets_its_changed_dataset_at_each_line(
     assert run._give(dataset, PLACE, "loop") is changed
     assert run._give(dataset, Place("train.py", 5), "loop") is changed
     assert run._give(dataset, Place("train.py", 9), "validation") is dataset
-
-
-def test_a_plan_is_applied_where_an_object_that_was_looked_at_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", lambda one: one)
-    observer = exec_plan.PlanObserver(SimpleNamespace(steps=[[object()]]), "fast.plan.json")  # type: ignore[arg-type]
-    changed = Dataset()
-    monkeypatch.setattr("pipeprof.pipelines.build.planned.planned", lambda *_: changed)
-
-    def given(dataset: Dataset, line: int) -> Any:
-        monkeypatch.setattr(exec_plan, "users_place", lambda: Place("train.py", line))
-        return observer.given(dataset)
-
-    first, again, other = Dataset(), Dataset(), Dataset()
-    assert given(first, 5) is changed
-    assert given(other, 7) is other
-    assert given(first, 7) is changed
-    assert given(again, 7) is changed
-    assert given(other, 9) is other
 
 
 def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

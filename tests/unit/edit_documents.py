@@ -1,4 +1,4 @@
-"""Plans as JSON: one that is right in every part, and values to put in place of its parts."""
+"""Edits as JSON: one of each kind that a search writes, and values to put in place of their parts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from pipeprof.pipelines.edits.checked import ARGUMENTS, BUFFERS, INSERTED, OPTIONS, REPLACING
 from pipeprof.pipelines.edits.edits import REWRITES
-from pipeprof.pipelines.edits.plan_table import ARGUMENTS, BUFFERS, INSERTED, OPTIONS, REPLACING, VARIABLES
+from pipeprof.pipelines.edits.environment import VALUES
 
 FRAME = {"frame_length": 26, "frame_step": 1, "axis": 0, "on": 0}
 SIDE = {"on": 0, "stages": [{"batch": {"batch_size": 281}}]}
@@ -64,26 +65,8 @@ def edits() -> list[dict[str, Any]]:
     found += [
         {"kind": "SetOption", "path": path, "value": 8 if path.startswith("threading") else False} for path in OPTIONS
     ]
-    values = {"LD_PRELOAD": LIBRARY, "MALLOC_ARENA_MAX": "2", "MALLOC_TRIM_THRESHOLD_": "131072"}
-    values["TF_ONEDNN_USE_SYSTEM_ALLOCATOR"] = "true"
-    found += [{"kind": "SetEnvironment", "variable": name, "value": values.get(name, "1")} for name in VARIABLES]
+    found += [{"kind": "SetEnvironment", "variable": name, "value": value or LIBRARY} for name, value in VALUES.items()]
     return found
-
-
-def plan(*given: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """A plan with edits; every row of the table without any given."""
-    return {
-        "pipeprof_plan": 1,
-        "tool": {"name": "pipeprof"},
-        "target": "train.py:make",
-        "speedup": 1.5,
-        "edits": [*(given or edits())],
-        "then": [],
-        "stages": {"source": "range", "stages.0": "map", "stages.1": "batch"},
-        "dtypes": ["float32"],
-        "bodies": {"stages.0": "ab12"},
-        **more,
-    }
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -115,8 +98,8 @@ JSON = st.recursive(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> Any:
-    """A plan with parts that are others, more or fewer."""
-    found = copy.deepcopy(plan())
+    """Edits with parts that are others, more or fewer."""
+    found = copy.deepcopy(edits())
     for _ in range(draw(st.integers(1, 3))):
         holder, key = draw(st.sampled_from(list(places(found))))
         match draw(st.sampled_from(["value", "drop", "more", "twice"])):
