@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+_REPLAYED = "pipeprof fix train.py tries changes of a script's dataset, with its step replayed"
+_OF_SCRIPTS = "a training script is no target here: name the function that makes its dataset, train.py:make"
+_SCRIPT_OPTIONS = ("--rerun", "--script-args", "--allow-writes")
 COMMANDS: dict[str, str] = {"exec": "make the changes in the code: pipeprof fix train.py --change 1 --out fast.patch"}
 """What to do instead of a command, by its name."""
 OPTIONS: dict[tuple[str, str], str] = {
     ("check", "--python"): 'in Python, pipeprof.dataset("spec.yaml") builds the dataset of a spec',
-    (
-        "fix",
-        "--convert-to",
-    ): "save what a stage gives with ds.save(path), once, and read it with tf.data.Dataset.load(path)",
+    ("fix", "--convert-to"): "save what a stage gives once: ds.save(path), then tf.data.Dataset.load(path)",
+    ("run", "--rerun"): _REPLAYED,
+    ("run", "--turns"): _REPLAYED,
+    ("fix", "--rerun"): _REPLAYED,
+    **{(name, option): _OF_SCRIPTS for name in ("compare", "gate") for option in _SCRIPT_OPTIONS},
     ("init", "--arg"): "a function is a target as it is: pipeprof run file.py:function --arg NAME=VALUE",
     ("init", "--no-python"): "init runs no Python any more: pipeprof init --from photos/",
     ("init", "--save-arrays"): "a function is a target as it is: pipeprof run file.py:function",

@@ -186,19 +186,6 @@ Label = Annotated[
         "--label", "NAME=VALUE,...", "Save labels in the profile, such as team=vision; job=… names the job. Repeatable."
     ),
 ]
-Rerun = Annotated[
-    bool, flag("--rerun", "Run a training script again, in several processes, to measure changes in the training.")
-]
-TURNS = ("epochs", "processes")
-Turns = Annotated[
-    Text,
-    option(
-        "",
-        "|".join(TURNS),
-        "With --rerun: measure in epochs of one process, or in several.  [default: epochs if a start is longer]",
-        words=TURNS,
-    ),
-]
 AllowWrites = Annotated[bool, flag("--allow-writes", "Let a training script overwrite and delete files that exist.")]
 AnyTarget = Annotated[
     str,
@@ -215,17 +202,6 @@ Cold = Annotated[bool, flag("--cold", "Evict the source files from the page cach
 From = Annotated[
     Text, option("--from", "PROFILE", "The profile that --change refers to.  [default: the latest run of the target]")
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RerunOptions(SharedOptions):
-    """Options of commands that run a training script in many processes."""
-
-    rerun: Rerun = False
-    allow_writes: AllowWrites = False
-    script_args: Annotated[Text, option("--script-args", "TEXT", "Arguments of a training script, as in a shell.")] = (
-        None
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -252,15 +228,11 @@ class RunOptions(SharedOptions):
     ] = None
     to_end: Annotated[bool, flag("--to-end", "Let a training script finish instead of ending it.")] = False
     allow_writes: AllowWrites = False
-    rerun: Rerun = False
-    turns: Turns = None
     cold: Cold = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
-    budget: Annotated[
-        Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 60; 150 with --rerun]")
-    ] = None
+    budget: Annotated[Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 60]")] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
     labels: Label = None
@@ -318,7 +290,6 @@ class FixOptions(SharedOptions):
         ),
     ] = None
     steps: Steps = None
-    rerun: Rerun = False
     allow_writes: AllowWrites = False
     cold: Cold = False
     write: Annotated[bool, flag("--write", "Edit the spec in place; untouched lines stay as they are.")] = False
@@ -334,8 +305,7 @@ class FixOptions(SharedOptions):
         ),
     ] = None
     budget: Annotated[
-        Text,
-        option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60; 150 with --rerun]"),
+        Text, option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60]")
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False

@@ -185,7 +185,7 @@ def copied(command: str, folder: Path, copy: Path) -> tuple[Path, dict[str, str]
     place = copy / "work"
     shutil.copytree(folder, place, symlinks=True)
     env = {**environment(), "PIPEPROF_CACHE_DIR": str(folder.parent / "cache")}
-    if re.match(r"pipeprof run train\.py(?!:)", command) and "--rerun" not in command:
+    if re.match(r"pipeprof run train\.py(?!:)", command):
         del env["PIPEPROF_BUDGET"]  # nothing is tried of a script that is run once
     if "--soak" in command or "--to-end" in command:
         del env["PIPEPROF_SECONDS"]

@@ -39,7 +39,7 @@ EPILOG = epilog(
     "pipeprof fix spec.yaml --write",
     "pipeprof fix spec.yaml --out faster.yaml --allow order",
     "pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.patch",
-    "pipeprof fix train.py --rerun --out fast.patch -- --epochs 3",
+    "pipeprof fix train.py --out fast.patch -- --epochs 3",
 )
 
 
@@ -56,13 +56,12 @@ def fix(given: FixOptions) -> None:
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.run import Measuring, make_writer, notes_on, read_target, refuse, settings_for
     from pipeprof.cli.targets.saved import latest_run, saved_change
-    from pipeprof.cli.targets.scripts import AGAIN, AGAIN_UNTIL_TAKEN, SCRIPT_BUDGET
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
 
     options.choice("--color", given.color, options.COLORS)
     allow = options.classes(given.allow)
-    budget = options.duration("--budget", given.budget) or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET)
+    budget = options.duration("--budget", given.budget) or DEFAULT_BUDGET
     settings = settings_for(given, seconds=_first_seconds(given, budget))
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
@@ -76,7 +75,7 @@ def fix(given: FixOptions) -> None:
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
         _take(given, change, chosen, changes, report=(outputs, selection))
         return
-    for note in notes_on(chosen, AGAIN if chosen.rerun else AGAIN_UNTIL_TAKEN):
+    for note in notes_on(chosen, tries=True):
         streams.say(f"pipeprof: note: {note}")
 
     reread = _reread(parsed, changes) if loaded is not None else None
@@ -87,8 +86,8 @@ def fix(given: FixOptions) -> None:
         try:
             # A pipeline that needs more than it may is measured too: to need less is what the search is for.
             without_limit = replace(chosen, memory_limit=None)
-            # A script trains only once unless the user says otherwise.
-            spare = budget if parsed.kind != "script" or given.rerun else 0.0
+            # A script trains only once.
+            spare = budget if parsed.kind != "script" else 0.0
             profile, _ = run_undisturbed(without_limit, writer, progress, budget=spare, end_at=end_at)
             # What was measured is reported, whatever ends the search.
             ending.callback(_finish, given, profile, writer, loaded, report=(outputs, selection))

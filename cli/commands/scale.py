@@ -71,7 +71,7 @@ def scale(given: ScaleOptions) -> None:
     verifies = not given.no_verify and not given.predict_only
     warm = None if _has_warm_up(loaded) else WARM_SECONDS
     chosen = settings(target=parsed, loaded=loaded, warmup_seconds=warm, calibrate=verifies)
-    for note in notes_on(chosen, ""):
+    for note in notes_on(chosen, tries=verifies):
         streams.say(f"pipeprof: note: {note}")
     writer = make_writer(parsed, loaded, outputs)
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
@@ -87,7 +87,7 @@ def scale(given: ScaleOptions) -> None:
                 better = known_change(earlier, profile) if earlier is not None else None
                 if verifies and (earlier is None or earlier.verification is None):
                     run = Measuring(chosen, writer, progress, end_at)
-                    verify_findings(profile, run, VERIFY_SHARE * plan.budget, changes, None)
+                    verify_findings(profile, run, VERIFY_SHARE * plan.budget, changes)
                     better = best_change(profile)
             if not profile.exit_code:
                 save = partial(writer.write, profile)

@@ -120,19 +120,13 @@ def live(side: GivenSide) -> LiveSide:
 
 def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
     """Warn where sides have different steps, so that their intervals do not compare, or one that proves nothing."""
-    from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
     from pipeprof.pipelines.steps.registry import step_kind
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.harness.settings import plan
     from pipeprof.profiles.propose.optimistic import warning
 
     planned = [plan(side.settings) for side in sides if side.settings is not None]
-    # Scripts have steps of their own, and are compared with these.
-    texts = [one.step.kind if one.step.kind == SCRIPT.name else one.step_text for one in planned]
-    steps = [
-        text + (f", dispatch {one.dispatch}" if one.dispatch is not None else "")
-        for text, one in zip(texts, planned, strict=True)
-    ]
+    steps = [one.step_text + (f", dispatch {one.dispatch}" if one.dispatch is not None else "") for one in planned]
     if len(set(steps)) > 1:
         each = ", ".join(f"{name} has step {step}" for name, step in zip(_LETTERS.upper(), steps, strict=False))
         every = "both" if len(steps) == 2 else "all"

@@ -103,9 +103,8 @@ def build_headline(fix: Fix, *, interrupted: bool) -> Block:
     """
     if fix.status == "fixed":
         measured = fix.measured or {}
-        gain, rate = describe_measured({**measured, "peak_rss_delta_bytes": None}), "steps per second"
-        gain = gain.replace("× in", f"× {rate} in") if measured.get("in_training") else f"{gain} {rate}"
-        return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain}")), indent=0)
+        gain = describe_measured({**measured, "peak_rss_delta_bytes": None})
+        return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain} steps per second")), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""
         if (most := fix.best_left_out) is not None and not (fix.reason or "").startswith(_UNDECIDED):
@@ -196,7 +195,7 @@ def build_facts(profile: Profile, fix: Fix) -> Iterator[Block]:
         yield KeyValue("data", f"{effect}; {data}{ended}", indent=2, width=_KEY)
     if not fix.budget_seconds:
         return
-    if profile.target.kind == "script" and fix.measured and not fix.measured.get("in_training"):
+    if profile.target.kind == "script" and fix.measured:
         yield KeyValue("step", "that of the training, replayed: it only waits", indent=2, width=_KEY)
     measured = f"{seconds(fix.seconds)} of measuring (budget {seconds(fix.budget_seconds)})"
     yield KeyValue("took", f"{measured}, {seconds(fix.wall_seconds)} with starts and builds", indent=2, width=_KEY)
@@ -354,9 +353,6 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
     elif fix.needs_seconds is not None:
         line = rerun(profile, command="fix", budget=str(fix.needs_seconds))
         yield Command("Next", line or "", width=_KEY, note="gives enough time for one change")
-    elif profile.target.kind == "script" and fix.reason.startswith(UNTRIED) and "--rerun" in fix.reason:
-        line = rerun(profile, command="fix", rerun=True)
-        yield Command("Next", line or "", width=_KEY, note="measures in the training itself")
     elif fix.status == "nothing" and most is not None:
         allow = [*(name for name in fix.allow if name != "same"), most.semantics]
         line = rerun(profile, command="fix", allow=[",".join(dict.fromkeys(allow))])
@@ -364,13 +360,9 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
 
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
-    if fix.text is None:
-        if profile.target.kind == "script" and "--rerun" not in profile.command:
-            line = rerun(profile, command="fix", rerun=True)
-            yield Command("Next", line or "", width=_KEY, note="proves it in the training itself")
-        if fix.diff:
-            line = f"pipeprof show {saved or 'PROFILE'} --out fast.patch"
-            yield Command("Next", line, width=_KEY, note="writes the diff")
+    if fix.text is None and fix.diff:
+        line = f"pipeprof show {saved or 'PROFILE'} --out fast.patch"
+        yield Command("Next", line, width=_KEY, note="writes the diff")
     elif profile.target.kind == "spec" and (fix.in_one_file or "--write" not in profile.command):
         # Paths in a spec are relative to its folder.
         spec = Path(profile.target.text)

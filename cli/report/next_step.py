@@ -214,7 +214,7 @@ def _soak(profile: Profile) -> NextCommand | None:
     memory = profile.memory
     if memory.soak is not None or memory.growth is None or not memory.growth.leak:
         return None
-    once: dict[str, Any] = dict.fromkeys(("seconds", "steps", "to_end", "budget", "rerun"))
+    once: dict[str, Any] = dict.fromkeys(("seconds", "steps", "to_end", "budget"))
     return _command(rerun(profile, soak="5m", **once), "shows what keeps memory and when it runs out")
 
 

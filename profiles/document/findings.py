@@ -231,13 +231,12 @@ class Verification(Model):
     """How long it took, starts of processes included."""
     budget_seconds: float
     """That was given: `--budget`."""
-    mode: Literal["alternating", "pairs", "sequential", "epochs"]
+    mode: Literal["alternating", "pairs", "sequential"]
     """`alternating`: two processes of the pipeline and two of the edited one take turns, block by block. `pairs`: one
     of each takes turns, then the other two. `sequential`: one process exists at a time, and a pair is one of processes.
-    `epochs`: in one process of a training script, epochs with its own dataset and with the changed one take turns.
     """
     mode_reason: str | None = None
-    """Why not all processes existed at once, and why epochs took no turns where they were wanted; else `None`."""
+    """Why not all processes existed at once; else `None`."""
     tried: int
     """How many edits were tried."""
     without_gain: list[str] = Field(default_factory=list)

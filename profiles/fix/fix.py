@@ -132,7 +132,7 @@ class _Fixing:
     def run(self) -> None:
         """Search, and prove what was found."""
         profile, result = self.profile, self.result
-        reason = plans.cannot_verify(profile, rerun=self.settings.rerun) or self._prepare()
+        reason = plans.cannot_verify(profile) or self._prepare()
         if reason is not None:
             result.status, result.reason = "nothing", f"not tried: {reason}"
             return
@@ -198,7 +198,7 @@ class _Fixing:
         except ProfileError:
             training = self.profile.training
             why = f", as {training.unknown}" if training is not None and training.unknown else ""
-            return f"how long a step of the training takes is not known{why}: {plans.IN_TRAINING}"
+            return f"how long a step of the training takes is not known{why}"
         if self.settings.target.kind == "script" and self.settings.main is None:
             return "it is unknown where the script iterates its main dataset"
         return plans.cannot_replay(self.settings.replayed)
@@ -231,8 +231,6 @@ class _Fixing:
         self.result.steps, self.result.left_out = found.steps, found.left_out
         self.result.needs_seconds = found.needs_seconds
         describe(self.result, found, trial, self._proof_mode)
-        if self.settings.rerun and self.result.measured is not None:
-            self.result.measured = {**self.result.measured, "in_training": True}
         withhold_fix(self.profile, self.result)
         if self.result.status in {"fixed", "interrupted"} and found.best.steps:
             loaded = self._start.loaded
@@ -268,7 +266,7 @@ class _Fixing:
         left = max(0.0, self.budget - self.result.seconds)
         text = f"searching: up to {left:.0f} s of measuring, starts of processes come on top"
         if self.settings.target.kind == "script":
-            text += f"; the script runs again in each process, {'and trains' if self.settings.rerun else UNTIL_TAKEN}"
+            text += f"; the script runs again in each process, {UNTIL_TAKEN}"
         elif self.settings.loaded is None:
             text += "; your function is called once in each process"
         if any(runs_python(stage) for stage in self.profile.stages or ()):

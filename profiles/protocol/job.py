@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from pipeprof.pipelines.target.import_path import Interpreter
@@ -115,10 +115,6 @@ class Job:
     main: IteratedAt | None = None
     host: HostOf | None = None
     interpreter: Interpreter | None = None
-
-    def in_epochs(self) -> Job:
-        """The same in one process, whose epochs take turns."""
-        return replace(self, turns=replace(self.turns or TurnsJob(), epochs=True))
 
 
 def as_pairs(value: Any) -> Any:

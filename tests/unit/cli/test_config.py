@@ -65,7 +65,6 @@ def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
         ("out = ['x.html']", "a file of a checkout cannot set it"),
         ("force = true", "a file of a checkout cannot set it"),
         ("set = ['stages.0.batch_size=1']", "a file of a checkout cannot set it"),
-        ("rerun = true", "a file of a checkout cannot set it"),
         ("no-lock = true", "a file of a checkout cannot set it"),
         ("update-baseline = true", "a file of a checkout cannot set it"),
         ("redact = false", "true only"),
@@ -97,9 +96,9 @@ def test_every_option_is_either_for_a_file_or_refused_there() -> None:
     """A new option is refused in a file until somebody has decided that it is harmless."""
     names = {name for command in main._options_of("") for name in main._options_of(command)}
     assert names >= config._OF_A_FILE
-    refused = {"allow", "allow-writes", "arg", "env", "force", "from", "no-lock", "out", "rerun", "set"}
+    refused = {"allow", "allow-writes", "arg", "env", "force", "from", "no-lock", "out", "set"}
     assert refused <= names - config._OF_A_FILE
-    assert {"update-baseline", "write", "script-args", "to-end", "b-set", "scan"} <= names - config._OF_A_FILE
+    assert {"update-baseline", "write", "to-end", "b-set", "scan"} <= names - config._OF_A_FILE
 
 
 def test_an_error_in_the_file_ends_a_command_and_a_default_counts(pipeprof: Pipeprof) -> None:
@@ -204,7 +203,7 @@ def test_the_file_is_looked_for_up_to_the_root_of_the_repository(tmp_path: Path)
     ("words", "left"),
     [
         ("run train.py", {"seconds", "timeout"}),
-        ("run train.py --rerun", {"budget", "seconds", "timeout"}),
+        ("fix train.py", {"budget", "seconds", "timeout"}),
         ("run train.py --soak 20m -- --seconds 3", {"timeout"}),
         ("run spec.yaml --no-verify", {"seconds", "step", "timeout"}),
         ("run train.py:make --budget=9", {"budget", "seconds", "step", "timeout"}),

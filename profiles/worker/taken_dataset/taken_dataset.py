@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.profiles.worker.error_report import describe_error
-from pipeprof.profiles.worker.rerun.main_dataset import MainDatasetJob
 from pipeprof.profiles.worker.sample import JobRun
+from pipeprof.profiles.worker.taken_dataset.main_dataset import MainDatasetJob
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class TakenDataset(MainDatasetJob):
     """A job on the main dataset of a script that does not train."""
 
-    def _handed(self, dataset: Any) -> NoReturn:
+    def _use(self, dataset: Any) -> NoReturn:
         """Do the job, and end the process: nothing of the script runs afterwards, its handlers of errors neither."""
         self._end_watch()
         self._hooks.uninstall()

@@ -1,4 +1,4 @@
-"""Jobs about the main dataset of a training script, which is another one there than the script's own."""
+"""Jobs about the main dataset of a training script, which the script does not get to iterate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass, Place, Role
-    from pipeprof.profiles.worker.script.hand_out import HandOut
 
 
 class MainDatasetJob(ScriptJob):
@@ -39,7 +38,6 @@ class MainDatasetJob(ScriptJob):
         )
         self._hooks = Hooks(self._observer, time.perf_counter_ns)
         self._runtime: int | None = None
-        self._hand_out: HandOut | None = None
 
     def run(self) -> None:
         """Run the script until the harness wants an end."""
@@ -51,22 +49,18 @@ class MainDatasetJob(ScriptJob):
                 raise
             left = {}
         if not self._channel.is_copy:
-            self._refuse(self._ended_early())
+            self._refuse(self._not_again())
         del left
 
-    def _ended_early(self) -> str:
-        """Why the script's end is too early."""
-        return self._not_again()
-
     @abstractmethod
-    def _handed(self, dataset: Any) -> Any:
-        """Return what the script iterates instead of its main dataset."""
+    def _use(self, dataset: Any) -> NoReturn:
+        """Do the job with the main dataset, and end the process."""
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if not self._is_given(dataset, place, role, self._hand_out):
-            return dataset
-        with self._not_the_scripts():
-            return self._handed(dataset)
+        if self._is_main(place, role):
+            with self._not_the_scripts():
+                self._use(dataset)
+        return dataset
 
     def _iterator_made(self, consumer: Consumer) -> None:
         """Look at an iterator that was made."""
@@ -86,7 +80,7 @@ class MainDatasetJob(ScriptJob):
 
     def _exiting(self, status: int) -> None:
         del status
-        self._refuse(self._ended_early())
+        self._refuse(self._not_again())
 
     def _refuse(self, reason: str) -> NoReturn:
         """End with a reason that says nothing against a change."""
