@@ -350,12 +350,7 @@ def write_reports(
     def text(kind: str, style: Style, *, to_file: bool) -> str:
         return as_text(profile, kind, style, saved, selection, redact=outputs.redact, to_file=to_file)
 
-    def lack_in(kind: str) -> str | None:
-        lack = lack_of(kind, profile)
-        # A path that is hidden may be one that a plan needs.
-        return lack_of(kind, prepare(profile, saved, hidden=True)[0]) if lack is None and outputs.redact else lack
-
-    lacking = {path: lack for path, kind in outputs.files if (lack := lack_in(kind)) is not None}
+    lacking = {path: lack for path, kind in outputs.files if (lack := lack_of(kind, profile)) is not None}
     for path, lack in lacking.items():
         older = "; the file there is an older one" if path.exists() else ""
         say(f"pipeprof: note: {path} is not written: {lack}{older}")

@@ -170,7 +170,7 @@ def in_words(
     if pads:
         change = f"{batch.op} → batch, then {name} on whole batches, padded where rows differ in length"
     by_hand = [
-        f"pipeprof.apply does it with the plan of run --out. By hand, write {name} for a batch:",
+        f"write {name} for a batch:",
         *([_TEXTS_BY_HAND] if texts and not ops & (SPLITTING | DECODING) and not pads else []),
         *([_SPLIT_BY_HAND] if ops & SPLITTING or (pads and not parses) else []),
         *([_PARSED_BY_HAND] if _PARSES in ops else []),
