@@ -20,9 +20,7 @@ SOURCES := $(shell find api cli pipelines profiles -name '*.py' -o -name '*.pyi'
 # A folder with public traces, for the benchmark of that name.
 TRACES ?=
 EXAMPLE ?= examples/jpeg_folder/spec.yaml
-# A part of the commands that docs-run runs.
-ONLY ?=
-# The oldest TensorFlow that docs/compatibility.md promises, for test-oldest.
+# The oldest TensorFlow that docs/install.md names, for test-oldest.
 OLDEST := tensorflow==2.18.*
 SHARES := tests/shares.py
 
@@ -54,12 +52,8 @@ types: $(STAMP)/installed $(STAMP)/dev
 	@$(BIN)/mypy -p pipeprof
 
 .PHONY: verify
-verify: $(STAMP)/installed $(STAMP)/dev ## measure what benchmarks/ claims, for half an hour, or BENCHMARKS="silence gaps"
+verify: $(STAMP)/installed $(STAMP)/dev ## measure what benchmarks/ claims, for hours, or BENCHMARKS="silence gaps"
 	@BENCHMARK_TRACES="$(if $(TRACES),$(abspath $(TRACES)))" $(BIN)/python benchmarks/run.py $(BENCHMARKS)
-
-.PHONY: verify-all
-verify-all: $(STAMP)/installed $(STAMP)/dev ## measure all that is not yet for the present code; goes on where it ended
-	@$(BIN)/python benchmarks/run.py --all $(BENCHMARKS)
 
 .PHONY: coverage
 coverage: $(STAMP)/installed $(STAMP)/dev ## which lines the unit tests do not reach
@@ -122,26 +116,17 @@ format: $(STAMP)/dev ## format the code and mend what the linter can
 	@$(BIN)/ruff format
 
 .PHONY: docs
-docs: $(STAMP)/installed $(STAMP)/dev ## write the generated documentation again
+docs: $(STAMP)/installed $(STAMP)/dev ## write docs/reference, the pages and schemas that are made of the code
 	@$(BIN)/python docs/generate.py
 
-# Needs neither TensorFlow nor pipeprof itself.
 .PHONY: docs-site
-docs-site: $(STAMP)/site ## build the documentation as a site into .venv/site
+docs-site: docs $(STAMP)/site ## build the documentation as a site into .venv/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --site-dir $(VENV)/site
 	@echo "$(VENV)/site/index.html"
 
-.PHONY: docs-run
-docs-run: $(STAMP)/installed $(STAMP)/dev ## run every command that the documentation shows, for half an hour (ONLY="gate")
-	@$(BIN)/python docs/run_commands.py --only "$(ONLY)"
-
-.PHONY: examples-readmes
-examples-readmes: $(STAMP)/installed ## run the commands in the examples' READMEs again and show what they print now
-	@$(BIN)/python docs/refresh_examples.py
-
 .PHONY: clean
 clean: ## remove .venv and everything that was built
-	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage pipeprof-out
+	@rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage pipeprof-out docs/reference
 	@find api cli pipelines profiles tests docs benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 $(STAMP)/venv:

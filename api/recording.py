@@ -16,10 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.cli.streams import say
 from pipeprof.local_run import LocalRun
-from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.store import ProfileWriter, places, slug
-from pipeprof.profiles.document.subject import labels_of
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.local_channel import LocalEnd
 from pipeprof.profiles.protocol.messages import Done
@@ -38,10 +36,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Consumer, Pass
     from pipeprof.profiles.worker.steps.loop import Feed
-
-
-LABELS = "PIPEPROF_LABEL"
-"""Variable with the labels of the profile."""
 
 
 class WatchRun(ScriptRun):
@@ -224,7 +218,6 @@ class Recording:
             steps=steps,
             to_end=steps is None,
             allow_writes=True,
-            labels=_labels(),
         )
         self.reason = reason
         self._out = out
@@ -319,18 +312,6 @@ class Recording:
                 say(f"pipeprof: warning: {problem.message}")
         path = as_typed(str(writer.path))
         say(f"pipeprof: the profile is {path}: pipeprof show {_quoted(path)}")
-
-
-def _labels() -> dict[str, str]:
-    """The labels of the environment, as `--label` reads them.
-
-    Raises:
-        UsageError: One is no label.
-    """
-    try:
-        return labels_of([os.environ.get(LABELS, "")])
-    except ValueError as error:
-        raise UsageError(f"{LABELS}: {error}") from None
 
 
 def _is_regular(error: BaseException | None) -> bool:

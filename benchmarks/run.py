@@ -1,14 +1,9 @@
-"""Runs the benchmarks and keeps what each case proves: ``python benchmarks/run.py [NAME …]`` (``make verify``).
+"""Measures what is claimed of pipeprof: ``python benchmarks/run.py [NAME …] [--case CASE …]`` (``make verify``).
 
-A benchmark is a folder with a ``bench.py``; see benchmarks/README.md for what it is given and what it writes. A plain
-run takes at most 30 minutes: the cases of rooms that changed since they were measured, as many as fit, then the share
-of all cases whose proof is oldest. ``--all`` measures everything that is not proven for the present code, stored truth
-included, and goes on where it was ended. Names select benchmarks, all cases of them or those of ``--case``, without a
-limit of time.
-
-Each case goes to benchmarks/results/NAME.json as soon as it was measured, with its commit, date, machine and the rooms
-that it covers. Ends with 1 if a case that was measured does not hold, and with 3 if all others hold and of some this
-machine cannot tell.
+A benchmark is a folder whose ``bench.py`` makes a `Benchmark` and ends with ``sys.exit(main(BENCHMARK))``. Each case is
+measured by a process of its own, and kept in benchmarks/results/NAME.json as soon as it is there, with its commit,
+date and machine. Ends with 1 if a case does not hold, and with 3 if the others hold and of some the machine cannot
+tell.
 """
 
 from __future__ import annotations
@@ -18,328 +13,287 @@ import datetime
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from copies import agreement
-from planner import STALE_LINES, Work, by_age, choose, is_measured, is_proven, is_stale, unfinished
-from rooms import ROOT, changed_since, covered, files_of, git, has_uncommitted
-
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
 RESULTS = HERE / "results"
-PROOF = HERE / "proof.json"
-LIMIT_SECONDS = 1800.0
-"""Of a plain run, from its start to its end."""
-LAST_SECONDS = 60.0
-"""Of them, for what comes after the cases: what they say together, and the documentation."""
-SPARE = 1.1
-"""A case is planned with so many times what it took last."""
+HOLDS, BROKEN, UNKNOWN = "holds", "does not hold", "cannot tell"
+MOST_TRIES = 3
+STOLEN = 0.02
+"""Share of the cores that the hypervisor took: what is claimed by the clock to a hundredth is not known beside it."""
+OTHERS_BELOW, STOLEN_BELOW = 0.04, 0.03
+"""Where a case begins: share of all cores that others use, and what the hypervisor takes of a core that computes."""
+LOOK_SECONDS, PAUSE_SECONDS, PATIENCE_SECONDS = 2.0, 5.0, 60.0
+"""How long the machine is looked at, the pause between two looks, and how long a case waits for a quiet machine."""
 
 Json = dict[str, Any]
 
 
-def cpu_model() -> str | None:
-    """The processor's name where Linux tells it."""
+class NotMeasuredError(Exception):
+    """A case that this machine cannot measure now: what was measured before stays."""
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A claim and what it is measured on.
+
+    Attributes:
+        claim: With its limit.
+        cases: Names, in the order in which all of them are measured.
+        measure: Measures one, given its name and a folder for shared inputs: ``outcome``, ``figures`` and ``raw``.
+        conclude: Outcome and figures of all cases together, where that is more than every one for itself.
+    """
+
+    claim: str
+    cases: Sequence[str]
+    measure: Callable[[str, Path], Json]
+    conclude: Callable[[Mapping[str, Json]], tuple[str, Json]] | None = None
+
+
+def together(outcomes: Sequence[str | None]) -> str:
+    """What cases say together; `None` is one that was not measured."""
+    if BROKEN in outcomes:
+        return BROKEN
+    return HOLDS if outcomes and set(outcomes) == {HOLDS} else UNKNOWN
+
+
+def outcome_of(figures: Mapping[str, Any]) -> str:
+    """Whether a case holds, does not, or cannot be told because the machine was disturbed."""
+    if figures["holds"]:
+        return HOLDS
+    return UNKNOWN if figures.get("disturbed") else BROKEN
+
+
+def is_disturbed(profile: Mapping[str, Any]) -> bool:
+    """Whether a profile says that something else took the cores."""
+    warned = any(warning["code"] == "disturbed" for warning in profile.get("warnings") or [])
+    return warned or ((profile.get("contention") or {}).get("steal_share") or 0.0) >= STOLEN
+
+
+def is_quiet(before: list[int], after: list[int], mine: float) -> bool:
+    """Whether nothing else wants the cores, from two first lines of ``/proc/stat``.
+
+    Args:
+        before: Ticks by kind of all cores together.
+        after: The same later, while one core computed: nothing is stolen from cores that are idle.
+        mine: Ticks that were used for that.
+    """
+    spent = [now - then for then, now in zip(before, after, strict=True)][:8]
+    total, idle, stolen = max(1, sum(spent)), spent[3] + spent[4], spent[7]
+    return total - idle - stolen - mine < OTHERS_BELOW * total and stolen < STOLEN_BELOW * (mine + stolen)
+
+
+def wait_until_quiet() -> None:
+    """Wait until nothing else wants the cores, or patience is at its end; on Linux only."""
+    stat, end = Path("/proc/stat"), time.monotonic() + PATIENCE_SECONDS
+    ticks_per_second = os.sysconf("SC_CLK_TCK")
+
+    def ticks() -> list[int]:
+        return [int(word) for word in stat.read_text(encoding="ascii").splitlines()[0].split()[1:]]
+
+    while stat.exists() and time.monotonic() < end:
+        before, began, used = ticks(), time.monotonic(), time.process_time()
+        while time.monotonic() < began + LOOK_SECONDS:
+            pass
+        if is_quiet(before, ticks(), (time.process_time() - used) * ticks_per_second):
+            return
+        time.sleep(PAUSE_SECONDS)
+
+
+def until_undisturbed(measure: Callable[[], tuple[Json, Any]]) -> tuple[Json, Any]:
+    """Figures and raw values of a case, measured again while its figures say ``disturbed`` and not ``holds``."""
+    before: list[Json] = []
+    while True:
+        wait_until_quiet()
+        figures, raw = measure()
+        if figures["holds"] or not figures["disturbed"] or len(before) + 1 == MOST_TRIES:
+            return figures | {"disturbed_tries": before}, raw
+        before.append(figures)
+
+
+def cpu_model() -> str:
+    """The processor's name where Linux has it."""
     info = Path("/proc/cpuinfo")
-    if not info.exists():
-        return None
-    names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else None
+    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
-def load() -> list[float]:
-    """The load averages over 1, 5 and 15 minutes."""
-    return [round(value, 2) for value in os.getloadavg()]
+def machine_name() -> str:
+    """This machine in a file's name: processor and cores."""
+    return f"{re.sub(r'[^a-z0-9]+', '-', cpu_model().lower()).strip('-')}-{os.cpu_count()}"
 
 
 def machine() -> Json:
-    """Where this is measured: system, processor, cores and versions."""
-    packages = {package: version(package) for package in ("pipeprof", "tensorflow", "numpy", "typer")}
+    """Where this is measured: system, processor, cores, versions and load."""
+    packages = {package: version(package) for package in ("pipeprof", "tensorflow", "numpy")}
     return {
         "system": platform.platform(),
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "versions": {"python": platform.python_version(), **packages},
+        "load_before": [round(value, 2) for value in os.getloadavg()],
     }
 
 
-def now() -> str:
-    """The time, as ISO date and time."""
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+def git(*arguments: str) -> str:
+    """The output of a git command in this checkout."""
+    done = subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
 
 
-def listed(name: str) -> Json:
-    """What a benchmark says of itself."""
-    done = subprocess.run([sys.executable, HERE / name / "bench.py", "--list"], check=True, stdout=subprocess.PIPE)
-    found: Json = json.loads(done.stdout)
-    return found
+def head() -> str:
+    """The commit that is measured."""
+    return git("rev-parse", "HEAD")
 
 
-def result_of(name: str) -> Json:
-    """What is kept of a benchmark."""
-    path = RESULTS / f"{name}.json"
-    found: Json = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"name": name, "cases": {}}
-    return found
+def truth_file(benchmark: str) -> Path:
+    """Where a benchmark keeps what does not depend on pipeprof and takes long to measure, of this machine."""
+    return HERE / benchmark / "truth" / f"{machine_name()}.json"
 
 
-def works_of(name: str, described: Json, result: Json) -> list[Work]:
-    """The cases of a benchmark with what is known of their proof."""
-    found = []
-    for case, covers in described["cases"].items():
-        kept = result["cases"].get(case) or {}
-        if kept.get("outcome") is None:
-            found.append(Work(name, case, described["seconds"], kept.get("measured") or ""))
-            continue
-        rooms = sorted({*kept["covers"], *covered(covers["roots"], covers["without"])})
-        files, truth = files_of(name, rooms), kept.get("truth")
-        clean = kept["commit"] is not None and not kept["uncommitted_changes"]
-        found.append(
-            Work(
-                name,
-                case,
-                kept["seconds"] or described["seconds"],
-                max(kept["measured"] or "", kept.get("tried") or ""),
-                changed_since(kept["commit"], files) if clean else None,
-                kept["outcome"],
-                0 if truth is None else changed_since(truth["commit"] or "", files),
-            )
-        )
-    return found
+def wants_truth() -> bool:
+    """Whether the stored truth is to be measured again."""
+    return os.environ.get("BENCHMARK_TRUTH_AGAIN") == "1"
 
 
-class Run:
-    """One run over cases: measures, keeps what was measured, and sums up.
-
-    Args:
-        described: What each benchmark says of itself.
-        truth: Whether stored truth is measured again.
-        until: Of the monotonic clock: when the last case has to have ended; None where there is no limit.
-    """
-
-    def __init__(self, described: Mapping[str, Json], *, truth: bool, until: float | None) -> None:
-        self._described, self._truth, self._until = described, truth, until
-        self.outcomes: dict[str, list[str]] = {"holds": [], "does not hold": [], "cannot tell": []}
-        self.left: list[Work] = []
-
-    def take(self, works: Sequence[Work], folder: Path) -> None:
-        """Measure cases in order; those that no longer fit into the time are left."""
-        for number, work in enumerate(works, 1):
-            seconds = self._until - time.monotonic() if self._until is not None else None
-            if seconds is not None and work.seconds * SPARE > seconds:
-                self.left.append(work)
-                continue
-            print(f"[{number}/{len(works)}] {work.benchmark}: {work.case}", flush=True)
-            kept = self._measured(work, folder, seconds)
-            if kept is None:
-                self.left.append(work)
-            elif kept["outcome"] is not None:
-                self.outcomes[kept["outcome"]].append(f"{work.benchmark} {work.case}")
-                said = kept["outcome"] if kept["outcome"] == "holds" else kept["outcome"].upper()
-                print(f"  {said} ({kept['seconds']} s)", flush=True)
-
-    def _measured(self, work: Work, folder: Path, seconds: float | None) -> Json | None:
-        """Measure a case and keep it; None where it took too long."""
-        covers = self._described[work.benchmark]["cases"][work.case]
-        rooms, before, started = covered(covers["roots"], covers["without"]), load(), now()
-        out = folder / "out.json"
-        out.unlink(missing_ok=True)
-        command = [sys.executable, HERE / work.benchmark / "bench.py", "--out", out, "--case", work.case]
-        command += ["--data", folder / "data", *(["--truth"] if self._truth else [])]
-        process = subprocess.Popen(command, start_new_session=True)
-        try:
-            process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            print("  ended: the time is up", flush=True)
-            return None
-        finally:
-            end_group(process)
-        broken = {"outcome": "does not hold", "figures": {"exit_code": process.returncode}, "raw": {}, "seconds": 0.0}
-        written = json.loads(out.read_text(encoding="utf-8"))["cases"][work.case] if out.exists() else broken
-        kept = {
-            "commit": git("rev-parse", "HEAD"),
-            "uncommitted_changes": has_uncommitted(files_of(work.benchmark, rooms)),
-            "measured": started,
-            "machine": machine() | {"load_before": before, "load_after": load()},
-            "covers": rooms,
-            **written,
-        }
-        result = result_of(work.benchmark)
-        earlier = result["cases"].get(work.case)
-        if kept["outcome"] is None and earlier is not None and earlier["outcome"] is not None:
-            kept = earlier | {"tried": started}
-        result["cases"][work.case] = kept
-        self.save(work.benchmark, result)
-        return kept | {"outcome": written["outcome"]}
-
-    def save(self, name: str, result: Json) -> None:
-        """Write a result, with what its cases say together; cases that are no more go."""
-        described = self._described[name]
-        cases = {case: result["cases"][case] for case in described["cases"] if case in result["cases"]}
-        with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
-            # Those that could not be measured say nothing.
-            json.dump({"cases": {case: kept for case, kept in cases.items() if kept["outcome"] is not None}}, file)
-            file.flush()
-            done = subprocess.run(
-                [sys.executable, HERE / name / "bench.py", "--conclude", file.name], check=True, stdout=subprocess.PIPE
-            )
-        said = json.loads(done.stdout)
-        rows = [row for kept in cases.values() for row in kept["raw"].get("copies", ())]
-        copies = {"copies": agreement(rows)} if rows else {}
-        write(RESULTS / f"{name}.json", {"name": name, "claim": described["claim"], **said, **copies, "cases": cases})
+def public_data(folder: Path) -> None:
+    """Make the inputs of the public pipelines in a folder, where they are not."""
+    if not (folder / "data").exists():
+        subprocess.run([sys.executable, HERE / "public" / "data.py", folder / "data"], check=True)
 
 
-def end_group(process: subprocess.Popen[bytes]) -> None:
-    """End what a benchmark may have left running, and itself."""
+def _measured(benchmark: Benchmark, name: str, folder: Path) -> Json:
+    began = time.monotonic()
     try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    process.wait()
+        found = benchmark.measure(name, folder)
+    except NotMeasuredError as reason:
+        print(f"{name}: not measured: {reason}", flush=True)
+        return {"outcome": None, "figures": {"not_measured": str(reason)}, "raw": {}}
+    except (Exception, SystemExit) as error:
+        traceback.print_exc()
+        found = {"outcome": BROKEN, "figures": {"error": f"{type(error).__name__}: {error}"[-2000:]}, "raw": {}}
+    return {**found, "seconds": round(time.monotonic() - began, 1)}
 
 
-def write(path: Path, value: Json) -> None:
-    """Write JSON, whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+def main(benchmark: Benchmark) -> int:
+    """The command line of a ``bench.py``: tells its cases, measures one, or says what all say together."""
+    parser = argparse.ArgumentParser()
+    wanted = parser.add_mutually_exclusive_group(required=True)
+    wanted.add_argument("--list", action="store_true", help="print the claim and the cases (JSON)")
+    wanted.add_argument("--conclude", type=Path, metavar="FILE", help="print what the cases of a result say together")
+    wanted.add_argument("--case", choices=benchmark.cases, metavar="NAME", help="measure it, and write --out (JSON)")
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--data", type=Path, help="a folder to make the inputs in, and to find them in next time")
+    given = parser.parse_args()
+    if given.list:
+        print(json.dumps({"claim": benchmark.claim, "cases": list(benchmark.cases)}))
+    elif given.conclude:
+        cases = json.loads(given.conclude.read_text(encoding="utf-8"))["cases"]
+        cases = {name: case for name, case in cases.items() if case["outcome"] is not None}
+        outcomes = [cases[name]["outcome"] if name in cases else None for name in benchmark.cases]
+        outcome, figures = benchmark.conclude(cases) if benchmark.conclude else (together(outcomes), {})
+        # Of cases that are missing nothing is known.
+        print(
+            json.dumps({"outcome": UNKNOWN if outcome == HOLDS and None in outcomes else outcome, "figures": figures})
+        )
+    else:
+        out, folder = given.out.resolve(), given.data.resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(_measured(benchmark, given.case, folder))
+        # Results are committed: paths in them begin at the repository's root, or in the folder of the inputs.
+        out.write_text(text.replace(f"{ROOT}{os.sep}", "").replace(f"{folder}{os.sep}", ""), encoding="utf-8")
+    return 0
+
+
+def told(name: str, *arguments: str | Path) -> Json:
+    """What a ``bench.py`` prints."""
+    done = subprocess.run([sys.executable, HERE / name / "bench.py", *arguments], check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(done.stdout))
+
+
+def measure(name: str, case: str, folder: Path) -> Json:
+    """Measure a case in a process of its own; what that leaves running is ended."""
+    out = folder / "out.json"
+    out.unlink(missing_ok=True)
+    found: Json = {
+        "commit": head(),
+        "uncommitted_changes": bool(git("status", "--porcelain", "--", ":!benchmarks/results")),
+        "measured": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "machine": machine(),
+    }
+    command = [sys.executable, HERE / name / "bench.py", "--case", case, "--out", out, "--data", folder / "data"]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        process.wait()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    broken = {"outcome": BROKEN, "figures": {"exit_code": process.returncode}, "raw": {}, "seconds": 0.0}
+    return found | (json.loads(out.read_text(encoding="utf-8")) if out.exists() else broken)
+
+
+def keep(name: str, listed: Json, cases: Json) -> None:
+    """Write the result of a benchmark, whole or not at all; cases that are no more go."""
+    path, part = RESULTS / f"{name}.json", RESULTS / f"{name}.part"
+    found = {
+        "name": name,
+        "claim": listed["claim"],
+        "cases": {one: cases[one] for one in listed["cases"] if one in cases},
+    }
+    part.write_text(json.dumps(found), encoding="utf-8")
+    found = {**found, **told(name, "--conclude", part), "cases": found["cases"]}
+    part.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     part.replace(path)
 
 
-def proof_of(described: Mapping[str, Json]) -> Json:
-    """How much of the proof counts for HEAD: changed lines of the rooms of each case since it was measured."""
-    claims = {}
-    for name, each in described.items():
-        result = result_of(name)
-        works = works_of(name, each, result)
-        claims[name] = {
-            "claim": each["claim"],
-            "outcome": result.get("outcome", "cannot tell"),
-            "cases": {
-                work.case: {
-                    "commit": (result["cases"].get(work.case) or {}).get("commit"),
-                    "measured": (result["cases"].get(work.case) or {}).get("measured"),
-                    "outcome": work.outcome,
-                    "changed_lines": work.changed,
-                }
-                for work in works
-            },
-        }
-    head, date = git("rev-parse", "HEAD"), git("log", "-1", "--format=%cs")
-    return {"commit": head, "date": date, "stale_lines": STALE_LINES, "claims": claims}
-
-
-def sum_up(proof: Json) -> list[str]:
-    """What a run says of the proof of HEAD, a line for each claim that is stale."""
-    works = [
-        Work(name, case, 0.0, kept["measured"] or "", kept["changed_lines"], kept["outcome"])
-        for name, claim in proof["claims"].items()
-        for case, kept in claim["cases"].items()
-    ]
-    lines = [f"{sum(map(is_proven, works))} of {len(works)} cases are proven for the present code"]
-    for name, claim in proof["claims"].items():
-        changes = [kept["changed_lines"] for kept in claim["cases"].values()]
-        if is_stale(changes):
-            many = sum(is_stale([change]) for change in changes)
-            lines.append(f"stale: {name}: of {many} of its {len(changes)} cases, more than {STALE_LINES} lines changed")
-    return lines
-
-
-def write_documents(described: Mapping[str, Json]) -> list[str]:
-    """Write the proof of HEAD and the pages that are made of results; return what to say of it."""
-    proof = proof_of(described)
-    write(PROOF, proof)
-    subprocess.run([sys.executable, ROOT / "docs" / "generate.py"], check=True, stdout=subprocess.DEVNULL)
-    return sum_up(proof)
-
-
-def plan(works: Sequence[Work], names: Sequence[str], *, everything: bool, seconds: float) -> tuple[list[Work], str]:
-    """The cases of this run and, in words, how they were chosen."""
-    if names and not everything:
-        return list(works), f"{len(works)} case{'' if len(works) == 1 else 's'} of {', '.join(names)}"
-    if everything:
-        chosen = unfinished(works)
-        return chosen, f"{len(chosen)} of {len(works)} cases that are not measured for the present code"
-    known = {(work.benchmark, work.case): work for work in works}
-    spaced = [replace(work, seconds=work.seconds * SPARE) for work in works]
-    chosen = [known[work.benchmark, work.case] for work in choose(spaced, seconds)]
-    changed = sum(work.changed != 0 for work in chosen)
-    return chosen, (
-        f"{len(chosen)} of {len(works)} cases: {changed} of {sum(work.changed != 0 for work in works)} of changed "
-        f"rooms, {len(chosen) - changed} of share {by_age(works)[0] + 1} of 10, whose proof is oldest"
-    )
-
-
-def main() -> int:
-    """Run the cases of the present plan, of the named benchmarks, or all of them."""
-    began = time.monotonic()
+def run() -> int:
+    """Measure the named benchmarks, or all."""
     known = sorted(path.parent.name for path in HERE.glob("*/bench.py"))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: as the time allows ({', '.join(known)})")
-    parser.add_argument(
-        "--all", action="store_true", help="all that is not measured for the present code, truth as well"
-    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"default: all ({', '.join(known)})")
     parser.add_argument("--case", action="append", metavar="CASE", help="of the named benchmarks; default: all")
-    parser.add_argument("--minutes", type=float, default=LIMIT_SECONDS / 60, help="of a plain run; default %(default)g")
-    parser.add_argument("--plan", action="store_true", help="only say which cases would be measured")
-    parser.add_argument("--docs", action="store_true", help="only write docs/proof.md and the pages made of results")
+    parser.add_argument("--truth", action="store_true", help="measure the stored truth again, too")
     given = parser.parse_args()
-    unknown = sorted(set(given.names) - set(known))
-    if unknown:
+    if unknown := sorted(set(given.names) - set(known)):
         parser.error(f"no benchmark called {', '.join(unknown)}; there are {', '.join(known)}")
-    described = {name: listed(name) for name in known}
-    cases = [case for name in given.names for case in described[name]["cases"]]
-    if not set(given.case or ()) <= set(cases):
-        parser.error(f"--case: no such case of the named benchmarks; they have {', '.join(cases) or 'none'}")
-    if given.docs:
-        print("\n".join(write_documents(described)))
-        return 0
-    works = [work for name in given.names or known for work in works_of(name, described[name], result_of(name))]
-    works = [work for work in works if not given.case or work.case in given.case]
-    limited = not given.names and not given.all
-    until = began + 60 * given.minutes - LAST_SECONDS if limited else None
-    seconds = max(0.0, until - time.monotonic()) if until is not None else 0.0
-    chosen, words = plan(works, given.names, everything=given.all, seconds=seconds)
-    print(f"{words}: {sum(work.seconds for work in chosen) / 60:.0f} minutes", flush=True)
-    if given.plan:
-        print("\n".join(f"  {work.benchmark}: {work.case} ({work.seconds:.0f} s)" for work in chosen))
-        return 0
-    run = Run(described, truth=given.all, until=until)
-    try:
-        with tempfile.TemporaryDirectory(prefix="pipeprof-verify-") as folder:
-            run.take(chosen, Path(folder))
-    except KeyboardInterrupt:
-        print("ended early; what was measured is kept", flush=True)
-    lines = write_documents(described)
-    if limited:
-        run.left += [work for work in works if not is_measured(work) and work not in chosen]
-    others = "".join(
-        f"; {what}: {', '.join(run.outcomes[what])}" for what in list(run.outcomes)[1:] if run.outcomes[what]
-    )
-    print(f"{len(run.outcomes['holds'])} hold{others} ({(time.monotonic() - began) / 60:.0f} minutes)")
-    if run.left:
-        print(
-            f"left for another run: {len(run.left)} cases of changed rooms or without time ({by_benchmark(run.left)})"
-        )
-    print("\n".join(lines))
-    if run.outcomes["does not hold"]:
-        return 1
-    return 3 if run.outcomes["cannot tell"] else 0
-
-
-def by_benchmark(works: Sequence[Work]) -> str:
-    """How many cases of each benchmark."""
-    counts: dict[str, int] = {}
-    for work in works:
-        counts[work.benchmark] = counts.get(work.benchmark, 0) + 1
-    return ", ".join(f"{name} {count}" for name, count in counts.items())
+    os.environ["BENCHMARK_TRUTH_AGAIN"] = "1" if given.truth else "0"
+    listed = {name: told(name, "--list") for name in given.names or known}
+    works = [
+        (name, case) for name, one in listed.items() for case in one["cases"] if case in (given.case or one["cases"])
+    ]
+    if unknown := sorted(set(given.case or ()) - {case for _, case in works}):
+        parser.error(f"no case called {', '.join(unknown)}")
+    outcomes: dict[str, list[str]] = {HOLDS: [], BROKEN: [], UNKNOWN: []}
+    with tempfile.TemporaryDirectory(prefix="pipeprof-verify-") as folder:
+        for number, (name, case) in enumerate(works, 1):
+            print(f"[{number}/{len(works)}] {name}: {case}", flush=True)
+            path = RESULTS / f"{name}.json"
+            cases = json.loads(path.read_text(encoding="utf-8"))["cases"] if path.exists() else {}
+            found = measure(name, case, Path(folder))
+            if found["outcome"] is None and case in cases:
+                continue
+            keep(name, listed[name], cases | {case: found})
+            if found["outcome"] is not None:
+                outcomes[found["outcome"]].append(f"{name} {case}")
+                print(f"  {found['outcome']} ({found['seconds']} s)", flush=True)
+    print("; ".join(f"{len(those)} {what}" for what, those in outcomes.items()))
+    print("".join(f"{what}: {one}\n" for what in (BROKEN, UNKNOWN) for one in outcomes[what]), end="")
+    return 1 if outcomes[BROKEN] else 3 if outcomes[UNKNOWN] else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

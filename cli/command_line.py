@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Mapping[str, type[RunOptions] | type[FixOptions]] = {"run": RunOptions, "fix": FixOptions}
 """Options of the commands that measure one pipeline."""
-OUTPUTS = frozenset({"section", "out", "form", "json", "force", "color", "quiet", "verbose", "live"})
+OUTPUTS = frozenset({"section", "out", "form", "json", "force", "color", "quiet", "verbose"})
 """Options for where a report goes and how it looks; a repeated run must not overwrite the files of the first."""
 
 

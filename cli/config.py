@@ -1,7 +1,7 @@
 """Defaults of options: the table ``[tool.pipeprof]`` of a pyproject.toml, and ``PIPEPROF_*`` of the environment.
 
 A file of a checkout comes from whoever wrote the checkout. It sets how to measure and what to show; an option that runs
-code, writes, or weakens a refusal is an error there.
+code, writes, weakens a refusal, or has a say in how a gate judges the checkout is an error there.
 """
 
 from __future__ import annotations
@@ -15,27 +15,28 @@ from typing import Any
 
 from pipeprof.cli.options import COLORS, byte_size, choice, duration, whole
 from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.regular_files import read_regular
 from pipeprof.pipelines.suggest import did_you_mean, suggest
 from pipeprof.profiles.git.repository import repository_root
 
 OptionsOf = Callable[[str], Mapping[str, Any]]
 """The options of a command by its name, as `defaults` has them; of an empty name, the names of all commands."""
 FILE = "pyproject.toml"
+_MOST_BYTES = 1 << 24
 PREFIX = "PIPEPROF_"
 _OF_A_FILE = frozenset(
     {
-        "against", "baseline", "budget", "cold", "color", "dataset-size", "dispatch", "fail-on", "format",
-        "json", "label", "live", "max-cpu-ms-per-element", "max-disk-bytes-per-element", "max-first-batch-s",
-        "max-idle-share", "max-pairs", "max-peak-bytes", "max-stage-ms", "max-step-ms", "max-time", "max-wait-ms",
+        "budget", "cold", "color", "dataset-size", "dispatch", "fail-on", "format", "json", "max-time",
         "memory-limit", "no-cache", "no-python", "no-verify", "pairs", "quiet", "redact", "section", "seconds", "seed",
         "soak", "step", "steps", "strict", "timeout", "verbose",
     }
 )  # fmt: skip
-"""Options that a file may set: with any value, none of them runs code, writes, or weakens a refusal, but for those of
-`_LIMITED`."""
+"""Options that a file may set: with any value, none of them runs code, writes, weakens a refusal, or judges, but for
+those of `_LIMITED` and `_NOT_OF_GATE`."""
+_NOT_OF_GATE = frozenset({"dispatch", "seed", "step"})
+"""Those of them by which a slower pipeline could pass: behind a longer step it is not seen."""
 _LIMITED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "step": (lambda value: str(value) == "none" or str(value).startswith("simulate:"), "none or simulate:… only"),
-    "against": (lambda value: bool(re.fullmatch(r"git:[^:]+", str(value))), "git:REF only, as other targets run code"),
     "redact": (lambda value: value is True, "true only"),
     "no-python": (lambda value: value is True, "true only"),
     "strict": (lambda value: value is True, "true only"),
@@ -43,7 +44,7 @@ _LIMITED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 """Values that a file may give, and how to say so."""
 _READ_BY: Mapping[str, Callable[[str, str], object]] = {
     **dict.fromkeys(("budget", "max-time", "seconds", "soak", "timeout"), duration),
-    **dict.fromkeys(("max-pairs", "pairs", "steps"), whole),
+    **dict.fromkeys(("pairs", "steps"), whole),
     "seed": lambda where, text: whole(where, text, 0),
     "memory-limit": byte_size,
     "color": lambda where, text: choice(where, text, COLORS),
@@ -61,7 +62,6 @@ _NOT_WITH = {
     "--steps": ("soak",),
     "--no-verify": ("budget",),
     "--budget": ("no_verify", "soak"),
-    "--host": ("budget",),
     "--against": ("baseline",),
     "--baseline": ("against",),
     "--self-test": ("against", "baseline"),
@@ -70,10 +70,6 @@ _NOT_WITH = {
     "--format": ("json", "section"),
     "--finding": ("section",),
     "--history": ("section",),
-    "--hosts": ("section", "verbose"),
-    "--live": ("quiet",),
-    "--quiet": ("live",),
-    "-q": ("live",),
 }
 """Defaults that a typed option contradicts."""
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
@@ -97,9 +93,12 @@ def defaults(
     check_variables(options, of_command)
     found: dict[str, Any] = {}
     notes: dict[str, str] = {}
+    dropped: list[str] = []
     path = find_file(Path.cwd())
     if path is not None:
         of_file = _from_file(path, command, options, of_command)
+        dropped = sorted(of_file.keys() & _NOT_OF_GATE) if command == "gate" else []
+        of_file = {name: value for name, value in of_file.items() if name not in dropped}
         found |= {options[name].name: value for name, value in of_file.items()}
         notes = {options[name].name: f"{name} = {_shown(value)}" for name, value in of_file.items()}
     for name, parameter in options.items():
@@ -108,6 +107,7 @@ def defaults(
             found[parameter.name] = _from_environment(name, text, parameter)
     found = fitting(found, arguments) if arguments else found
     said = ", ".join(note for name, note in notes.items() if name in found)
+    said = "; ".join(filter(None, (said, f"not for gate: {', '.join(dropped)}" if dropped else "")))
     return found, f"{path}: {said}" if said else ""
 
 
@@ -123,15 +123,12 @@ def fitting(values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, An
         {'timeout': '9'}
     """
     from pipeprof.cli.targets.scripts import NOT_OF_SCRIPTS
-    from pipeprof.cli.text.progress import draws_on
 
     own = [*arguments][: arguments.index("--")] if "--" in arguments else arguments
     typed = {one.partition("=")[0] for one in own}
     left_out = {name for flag, names in _NOT_WITH.items() if flag in typed for name in names}
     if any(one.endswith(".py") for one in own[1:] if not one.startswith("-")):
         left_out |= {*NOT_OF_SCRIPTS, *(("budget",) if arguments[:1] == ["run"] else ())}
-    if "live" in values and not draws_on(sys.stderr):
-        left_out.add("live")
     return {name: value for name, value in values.items() if name not in left_out}
 
 
@@ -146,11 +143,11 @@ def find_file(folder: Path) -> Path | None:
     for place in (folder, *(folder.parents if root is not None else ())):
         path = place / FILE
         try:
-            text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+            text = read_regular(path, _MOST_BYTES)
         except OSError:
-            text = ""
+            text = b""
         # Reading all of TOML takes longer, and most files are about other tools.
-        if "pipeprof" in text and _table(path):
+        if b"pipeprof" in text and _table(path):
             return path
         if place == root:
             break
@@ -169,9 +166,11 @@ def _table(path: Path) -> Mapping[str, Any]:
     except ModuleNotFoundError:  # Python 3.10
         import tomli as tomllib  # type: ignore[no-redef,import-not-found,unused-ignore]
     try:
-        whole = tomllib.loads(path.read_text(encoding="utf-8"))
+        whole = tomllib.loads(read_regular(path, _MOST_BYTES).decode())
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{path} cannot be read: it is nested too deeply") from None
     table = whole.get("tool", {}).get("pipeprof", {}) if isinstance(whole.get("tool", {}), dict) else {}
     if not isinstance(table, dict):
         raise UsageError(f"{path}: [tool.pipeprof] is not a table")
@@ -221,7 +220,7 @@ def _check_allowed(where: str, key: str, value: Any) -> None:
         UsageError: The option, or this value of it, is not for a file.
     """
     if key not in _OF_A_FILE:
-        why = "a file of a checkout cannot set it, as it can run code, write or weaken a refusal"
+        why = "a file of a checkout cannot set it, as it can run code, write, weaken a refusal or judge the checkout"
         raise UsageError(f"{where}: {why}; type --{key}")
     allowed, words = _LIMITED.get(key, (lambda _value: True, ""))
     if not allowed(value):

@@ -44,21 +44,18 @@ COMMANDS = {
     "fix": "FixOptions",
     "compare": "CompareOptions",
     "gate": "GateOptions",
-    "scale": "ScaleOptions",
     "check": None,
     "show": None,
     "gaps": None,
-    "fleet": None,
     "rules": None,
     "explain": None,
     "schema": None,
     "init": None,
     "doctor": None,
     "data": None,
-    "worker": None,
 }
 """Modules of `commands`, in the order of the help, with the class of a command's options where it has one."""
-_UNSET = frozenset({"data", "fleet"})
+_UNSET = frozenset({"data"})
 """Commands that measure nothing and have commands of their own: no file and no variable sets their options.
 
 A variable that is about no command is an error for them as well."""

@@ -108,8 +108,8 @@ Verbose = Annotated[
     bool, flag("-v", "--verbose", "Print the complete report, and the phases with their times on stderr.")
 ]
 SECTION_NAMES = (
-    "verdict", "errors", "findings", "steps", "gaps", "pipeline", "time", "memory", "ledger", "warnings", "output",
-    "conditions",
+    "verdict", "errors", "steps", "gaps", "pipeline", "time", "memory", "ledger", "conditions", "warnings", "output",
+    "findings",
 )  # fmt: skip
 """Names of the sections of the complete report, in their order."""
 Section = Annotated[
@@ -137,9 +137,6 @@ Timeout = Annotated[
 ]
 MaxTime = Annotated[Text, option("--max-time", "SECONDS", "Time limit for the whole command.")]
 NoLock = Annotated[bool, flag("--no-lock", "Do not wait for another measurement to end.")]
-ShareJob = Annotated[
-    bool, flag("--share-job", "Read from a job of a tf.data service that others, such as a training, read as well.")
-]
 ALLOWED: tuple[Semantics, ...] = ("same", "order", "randomness", "values")
 """Possible effects of a change on the data; ``same`` is none."""
 
@@ -159,7 +156,6 @@ class SharedOptions:
     timeout: Timeout = None
     max_time: MaxTime = None
     memory_limit: MemoryOfAll = None
-    share_job: ShareJob = False
     json: Json = False
     force: Force = False
     color: Color = "auto"
@@ -180,12 +176,6 @@ DatasetSize = Annotated[
 ]
 NoCache = Annotated[bool, flag("--no-cache", "Leave out changes that add a cache.")]
 Steps = Annotated[Text, option("", "N", "Measure at most this many steps.")]
-Label = Annotated[
-    Texts,
-    option(
-        "--label", "NAME=VALUE,...", "Save labels in the profile, such as team=vision; job=… names the job. Repeatable."
-    ),
-]
 AllowWrites = Annotated[bool, flag("--allow-writes", "Let a training script overwrite and delete files that exist.")]
 AnyTarget = Annotated[
     str,
@@ -214,12 +204,6 @@ class RunOptions(SharedOptions):
     from_profile: From = None
     seconds: Annotated[Text, option("", "SECONDS", "Measure for this long.  [default: from the spec, else 10]")] = None
     steps: Steps = None
-    host: Annotated[
-        Text,
-        option(
-            "", "I/N", "Measure what host I of N, counted from 0, reads when they train together; no change is tried."
-        ),
-    ] = None
     soak: Annotated[
         Text,
         option(
@@ -232,11 +216,9 @@ class RunOptions(SharedOptions):
     memory_limit: Annotated[
         Text, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
-    budget: Annotated[Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 60]")] = None
+    budget: Annotated[Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 30]")] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
-    labels: Label = None
-    live: Annotated[bool, flag("--live", "Draw the pipeline while it runs, on a terminal.")] = False
     workers: Annotated[
         Text,
         option(
@@ -244,25 +226,6 @@ class RunOptions(SharedOptions):
             "N",
             "Start a tf.data service with so many workers for the target: `service: local` of a spec, or {service} in"
             " an --arg.",
-        ),
-    ] = None
-    worker_cores: Annotated[Text, option("", "N", "Cores that each of these workers may use.  [default: all]")] = None
-    trace_workers: Annotated[
-        Text,
-        option(
-            "",
-            "HOST:PORT,...",
-            "Profiler servers of the workers of a tf.data service, as `pipeprof worker` names them: adds what stages"
-            " cost there.",
-        ),
-    ] = None
-    trace_folder: Annotated[
-        Text,
-        option(
-            "",
-            "FOLDER",
-            "Folder, or gs:// path, that these workers and this machine see: they write their traces there."
-            "  [default: a temporary one of this machine]",
         ),
     ] = None
     no_verify: Annotated[
@@ -309,7 +272,6 @@ class FixOptions(SharedOptions):
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
-    labels: Label = None
     force: Force = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
@@ -462,72 +424,6 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
     raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number from {least}, below 2**63")
 
 
-def port(flag: str, text: str | None) -> int:
-    """Parse the number of a port; 0 without one, for any that is free.
-
-    Raises:
-        UsageError: The text is no such number.
-
-    Example:
-        >>> port("--port", "5001"), port("--port", None)
-        (5001, 0)
-    """
-    number = whole(flag, text) if text is not None else 0
-    if number is None or number >= 1 << 16:
-        raise UsageError(f"{flag}: got {text}, expected a port from 1 to 65535")
-    return number
-
-
-def addresses(flag: str, text: str | None) -> list[str]:
-    """Parse addresses with commas between them, each host:port or grpc://host:port; without what stands before a host.
-
-    Raises:
-        UsageError: A part is none, or the same one comes twice.
-
-    Example:
-        >>> addresses("--trace-workers", "h1:5002,grpc://h2:5002")
-        ['h1:5002', 'h2:5002']
-    """
-    from pipeprof.profiles.service.ask import plain_address
-
-    found: list[str] = []
-    for part in text.split(",") if text is not None else ():
-        address = plain_address(part.strip())
-        if address is None:
-            raise UsageError(f"{flag}: got {part.strip()[:60]!r}, expected host:port or grpc://host:port")
-        if address in found:
-            raise UsageError(f"{flag}: {address} is there twice")
-        found.append(address)
-    return found
-
-
-MOST_HOSTS = 4096
-"""Hosts that train together, more than which are a slip."""
-
-
-def host_of(text: str | None) -> tuple[int, int] | None:
-    """Parse ``--host``: the index of a host from 0, and the number of hosts.
-
-    Raises:
-        UsageError: The text is no such pair, or the index is none of these hosts.
-
-    Example:
-        >>> host_of("2/8"), host_of(None)
-        ((2, 8), None)
-    """
-    if text is None:
-        return None
-    index, slash, number = text.partition("/")
-    if not slash or not (_WHOLE.fullmatch(index) and _WHOLE.fullmatch(number)):
-        raise UsageError(f"--host: got {text[:30]!r}, expected I/N, e.g. 2/8 for the third of eight hosts")
-    part = int(index), int(number)
-    if not 1 <= part[1] <= MOST_HOSTS:
-        raise UsageError(f"--host: got {text[:30]!r}, expected 1 to {MOST_HOSTS:,} hosts after the slash")
-    if not 0 <= part[0] < part[1]:
-        raise UsageError(f"--host: got {text[:30]!r}, but {part[1]:,} hosts are counted from 0 to {part[1] - 1:,}")
-    return part
-
-
 def byte_size(flag: str, text: str | None) -> int | None:
     """Parse bytes from ``8GiB``, ``500MB`` or a plain number.
 
@@ -572,20 +468,6 @@ def dataset_size(text: str | None) -> DataSize | None:
         raise UsageError(f"--dataset-size: got {text!r}, expected {expected}") from None
 
 
-def labels(texts: Sequence[str] | None) -> dict[str, str]:
-    """Parse the values of ``--label``.
-
-    Raises:
-        UsageError: One is no label.
-    """
-    from pipeprof.profiles.document.subject import labels_of
-
-    try:
-        return labels_of(texts or ())
-    except ValueError as error:
-        raise UsageError(f"--label: {error}") from None
-
-
 def dispatch(text: str | None) -> int | Literal["sync"] | None:
     """Parse ``sync`` or a number of steps in flight.
 
@@ -614,11 +496,13 @@ def step(text: str | None) -> ParsedStep | None:
     kind, colon, value = (text or "none").partition(":")
     written = [known.name for known in registry.written_kinds()]
     if kind != "none" and not (colon and kind in written):
-        from pipeprof.pipelines.suggest import suggest
+        from pipeprof.pipelines.suggest import suggest, suggest_value
 
         begun = [name for name in written if len(kind) > 1 and name.startswith(kind)]
         meant = begun[0] if len(begun) == 1 else suggest(kind, written)
         other = f" — did you mean {meant}:{value or '…'}?" if meant else ""
+        if re.fullmatch(r"\d[\d.]*\s*[a-z]*", kind):
+            other = f" — did you mean simulate:{suggest_value(kind, 'duration') or kind}?"
         raise UsageError(f"--step: got {text!r}, expected {registry.words()}{other}")
     return _parse("--step", text, parse_step)
 

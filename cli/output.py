@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from pipeprof.cli.formats.registry import Output, extensions_of, is_redacted, lack_of, render
 from pipeprof.cli.options import choice, report_format
-from pipeprof.cli.streams import OutputError, say, why, write_stream
+from pipeprof.cli.streams import OutputError, say, why, without_commands, write_stream
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ _OWN_REPORT = re.compile(
 """In every report: the end of those for reading, the beginning of those for programs."""
 _KEPT = frozenset({"json", "yaml", "patch"})
 """Formats of files that others work with: one of a complete measurement is not replaced by one of a partial one."""
+HEADLINE, MEASURED = 1, 2
+"""Parts of a report that are known before changes are tried."""
 _TAIL_BYTES = 8192
 _PACKED = ".gz"
 _TAKEN = "the file exists; use --force to overwrite it, or another name"
@@ -232,6 +234,50 @@ def as_text(
     return render(kind, output, to_file=to_file)
 
 
+class ReportOnStdout:
+    """A run's report in text, which is written to stdout as it becomes known; other formats are written at the end.
+
+    Attributes:
+        parts: Parts of it that were written.
+    """
+
+    def __init__(self, outputs: Outputs, selection: Selection, color: str) -> None:
+        self._outputs = outputs
+        self._selection = selection
+        self._color = color
+        self._lost: OSError | None = None
+        self.parts = 0
+
+    def tell(self, profile: Profile, saved: Path | None, parts: int) -> None:
+        """Write what follows up to a part; a broken stdout is an error at the end, when the profile is saved."""
+        from pipeprof.cli.text.style import style_of
+
+        if self._outputs.stdout != "text":
+            return
+        try:
+            write_stream(sys.stdout, self.rest(profile, style_of(sys.stdout, self._color), saved, parts))
+        except OSError as error:
+            self._lost = error
+        self.parts = parts
+
+    def rest(self, profile: Profile, style: Style, saved: Path | None, parts: int | None = None) -> str:
+        """What follows.
+
+        Raises:
+            OSError: What came before could not be written.
+        """
+        from pipeprof.cli.report.report import build_parts
+        from pipeprof.cli.text.paint import paint
+
+        if self._lost is not None:
+            raise self._lost
+        hidden = is_redacted("text", self._outputs.redact)
+        shown, path = prepare(profile, saved, hidden=hidden)
+        built = build_parts(shown, path, self._selection, _shown_again(saved, path))
+        blocks = [block for part in built[self.parts : parts] for block in part]
+        return without_commands(paint(blocks, style, goes_on=any(built[: self.parts])))
+
+
 def _shown_again(saved: Path | None, path: str | None) -> str:
     """The command that shows a profile again: it names the file unless that is the latest one of its folder.
 
@@ -337,17 +383,28 @@ def _note_size(writer: ProfileWriter) -> None:
 
 
 def write_reports(
-    profile: Profile, outputs: Outputs, color: str, saved: Path | None, selection: Selection | None = None
+    profile: Profile,
+    outputs: Outputs,
+    color: str,
+    saved: Path | None,
+    selection: Selection | None = None,
+    *,
+    begun: ReportOnStdout | None = None,
 ) -> None:
     """Print the report and write the files; the profile itself is saved already.
 
     A file without any content is not written; a note says so.
+
+    Args:
+        begun: The report, a part of it on stdout already.
 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
     """
 
     def text(kind: str, style: Style, *, to_file: bool) -> str:
+        if begun is not None and kind == "text" and not to_file:
+            return begun.rest(profile, style, saved)
         return as_text(profile, kind, style, saved, selection, redact=outputs.redact, to_file=to_file)
 
     lacking = {path: lack for path, kind in outputs.files if (lack := lack_of(kind, profile)) is not None}

@@ -249,22 +249,24 @@ def codes() -> str:
 
 def results() -> str:
     """What each benchmark claims, and what became of its cases when last measured."""
-    lines = ["| benchmark | claim | cases that hold | measured | at commit | machine |"]
-    lines.append("| --- | --- | ---: | --- | --- | --- |")
+    lines = ["| benchmark | claim | outcome | cases that hold | the others | measured | at commit | machine |"]
+    lines.append("| --- | --- | --- | ---: | --- | --- | --- | --- |")
     for path in sorted(RESULTS.glob("*.json")):
         found = json.loads(path.read_text(encoding="utf-8"))
-        cases = [case for case in found["cases"].values() if case["outcome"] is not None]
-        holds = sum(case["outcome"] == "holds" for case in cases)
-        dates = sorted({(case["measured"] or "")[:10] for case in cases} - {""})
-        commits = sorted({(case["commit"] or "unknown")[:8] for case in cases})
-        machines = sorted({f"{case['machine']['cores']} cores" for case in cases})
+        cases = {name: case for name, case in found["cases"].items() if case["outcome"] is not None}
+        others = [f"{name}: {case['outcome']}" for name, case in cases.items() if case["outcome"] != "holds"]
+        dates = sorted({case["measured"][:10] for case in cases.values() if case["measured"]})
+        commits = sorted({(case["commit"] or "unknown")[:8] for case in cases.values()})
+        cores = sorted({f"{case['machine']['cores']} cores" for case in cases.values()})
         cells = (
             f"`{path.stem}`",
             cell(found["claim"]),
-            f"{holds} of {len(found['cases'])}",
+            found["outcome"],
+            f"{len(cases) - len(others)} of {len(found['cases'])}",
+            cell("; ".join(others)),
             " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "unknown",
             commits[0] if len(commits) == 1 else f"{len(commits)} commits",
-            ", ".join(machines),
+            ", ".join(cores),
         )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
@@ -305,11 +307,17 @@ PAGES: dict[str, tuple[str, str, Callable[[], str]]] = {
 }
 
 
+def page(name: str) -> str:
+    """The text of a page."""
+    title, about, make = PAGES[name]
+    return f"# {title}\n\n{about}\n\n{make()}\n"
+
+
 def main() -> None:
     """Write every page and schema."""
     REFERENCE.mkdir(exist_ok=True)
-    for name, (title, about, make) in PAGES.items():
-        (REFERENCE / f"{name}.md").write_text(f"# {title}\n\n{about}\n\n{make()}\n", encoding="utf-8")
+    for name in PAGES:
+        (REFERENCE / f"{name}.md").write_text(page(name), encoding="utf-8")
     for name, schema in schemas().items():
         (REFERENCE / f"{name}.schema.json").write_text(as_json(schema) + "\n", encoding="utf-8")
 

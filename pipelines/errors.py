@@ -1,6 +1,6 @@
 """The one family of errors, each class with the exit code it ends the command with.
 
-Every subclass has an exit code of its own, documented in ``docs/exit-codes.md``; a message says what was
+Every subclass has an exit code of its own, that `cli/exit_codes` documents; a message says what was
 received, what was expected and how to mend it.
 """
 

@@ -91,9 +91,11 @@ def suggest_value(got: object, kind: str) -> str | None:
         ('32', 'true', '20ms')
     """
     if kind == "duration" and isinstance(got, str | int | float) and not isinstance(got, bool):
-        quantity = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)", str(got)[:_LONGEST].strip())
+        quantity = re.fullmatch(rf"(\d{{1,{_LONGEST}}}(?:\.\d{{1,{_LONGEST}}})?)\s*([A-Za-z]*)", str(got).strip())
         unit = _UNITS.get(quantity[2].lower()) if quantity else None
-        return f"{quantity[1]}{unit}" if quantity and unit else None
+        meant = f"{quantity[1]}{unit}" if quantity and unit else None
+        # One that is too long has its unit.
+        return meant if meant != got else None
     if kind == "whole number":
         if isinstance(got, float) and got.is_integer() and abs(got) < _EXACT:
             return str(int(got))
@@ -123,7 +125,8 @@ def suggest_path(got: str, candidates: Iterable[str]) -> str | None:
     folder, slash, name = got.rpartition("/")
     if any("/" in candidate for candidate in names):
         folder, slash, name = "", "", got
-    close = difflib.get_close_matches(name[:_LONGEST], names, n=1, cutoff=CUTOFF)
+    others = [other for other in names if other != name]
+    close = difflib.get_close_matches(name[:_LONGEST], others, n=1, cutoff=CUTOFF)
     return f"{folder}{slash}{close[0]}" if close else None
 
 
@@ -134,7 +137,8 @@ def did_you_mean(got: str, candidates: Iterable[str]) -> str:
         >>> did_you_mean("trian", ["train", "test"])
         ' — did you mean train?'
     """
-    close = difflib.get_close_matches(got, list(candidates), n=1, cutoff=CUTOFF)
+    others = [candidate for candidate in candidates if candidate != got]
+    close = difflib.get_close_matches(got, others, n=1, cutoff=CUTOFF)
     return f" — did you mean {close[0]}?" if close else ""
 
 

@@ -81,12 +81,6 @@ MOST_TRACE_SLOWDOWN = _constant(
     "elements of a microsecond",
 )
 MAP_CALL_US = _constant("MAP_CALL_US", 12, "µs", "A call of a map's function", "a map of one op over `range`")
-NUMPY_FUNCTION_US = _constant(
-    "NUMPY_FUNCTION_US", 34, "µs", "A call of `numpy_function`", "compared with a call of a TensorFlow op"
-)
-PY_FUNCTION_US = _constant(
-    "PY_FUNCTION_US", 52, "µs", "A call of `py_function`", "compared with a call of a TensorFlow op"
-)
 ROW_FUNCTION_US = _constant(
     "ROW_FUNCTION_US", 60, "µs", "One row of an array through `numpy_function`", "measured on one row"
 )
@@ -415,15 +409,6 @@ TRACE_BYTES_PER_EVENT = _constant(
     "1,430 B at the end of a trace of elements, 870 B of nested loops, and 370 B to read it",
     benchmark="trace/bench.py",
 )
-_SERVICE_SOURCE = "elements of 1 KB, 100 KB and 10 MB from one worker of a tf.data service on loopback, no compression"
-SENT_MESSAGE_MS = _constant(
-    "SENT_MESSAGE_MS", 0.19, "ms", "CPU time of a worker of a service for an element that it sends", _SERVICE_SOURCE
-)
-SENT_MB_MS = _constant("SENT_MB_MS", 0.41, "ms per MB", "The same for its bytes", _SERVICE_SOURCE)
-RECEIVED_MESSAGE_MS = _constant(
-    "RECEIVED_MESSAGE_MS", 0.20, "ms", "CPU time of who reads from a service for an element", _SERVICE_SOURCE
-)
-RECEIVED_MB_MS = _constant("RECEIVED_MB_MS", 0.40, "ms per MB", "The same for its bytes", _SERVICE_SOURCE)
 FOLDED_UP_TO = _constant(
     "FOLDED_UP_TO",
     10 * 1024 * 1024,

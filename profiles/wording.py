@@ -290,9 +290,18 @@ AT_LEAST = "at_least"
 """In what was measured without a stage: handing out what it gave took most of the time, and counts as its work."""
 
 
-def bound_word(measured: Mapping[str, object]) -> str:
-    """Whether a pipeline without a stage is so much faster at most, or at least."""
-    return "at least" if measured.get(AT_LEAST) else "at most"
+def if_free(gain: str, measured: Mapping[str, object], name: str = "it") -> str:
+    """What a bound says: all else stays as it is, and advice that saves more than the stage may gain more.
+
+    Args:
+        name: Of the stage.
+
+    Example:
+        >>> if_free("2.3× (2.2–2.4)", {}), if_free("22×", {AT_LEAST: True}, "decode")
+        ('2.3× (2.2–2.4) if it cost nothing', 'at least 22× if decode cost nothing')
+    """
+    least = measured.get(AT_LEAST) and not measured.get("at_limit")
+    return f"{'at least ' if least else ''}{gain} if {name} cost nothing"
 
 
 def of_interval(ms: float, interval: float) -> str:

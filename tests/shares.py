@@ -43,7 +43,6 @@ LONGEST = (
     "test_targets",
     "test_live",
     "test_git_refs",
-    "test_history",
     "test_refusals",
     "test_gallery",
     "test_ragged_batches",
@@ -62,7 +61,6 @@ LONGEST = (
     "test_ops_tensorflow",
     "test_libraries",
     "test_fork_server",
-    "test_documented_commands",
     "test_other_python",
     "test_install_line",
 )

@@ -29,9 +29,8 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
 from copies import Copies
-from planner import share_of
+from run import Benchmark, main
 from stopping import EACH_LOOK, interval, until_decided
-from suite import RUN, Benchmark, main
 
 SECONDS = 2.0
 MOST_PAIRS = 8
@@ -64,8 +63,6 @@ CASES = {
     "serial_stateful_map": Case(("kept",)),
     "scalar_map": Case(("kept",)),
     "one_hot_map": Case(("kept",), kinds=("py",)),
-    "filtered_elements": Case(("kept",), kinds=("py",)),
-    "tagged_records": Case(("kept",), kinds=("py",)),
     "generator_per_row": Case(("kept", "ceiling")),
     "shuffle_after_batch": Case(("order", "memory"), mended=False),
     "zip_of_slow_sides": Case(("kept",)),
@@ -173,7 +170,7 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     findings = said(profile)
     gains = [gain for status in ("kept", "ceiling") if (gain := best(findings, status)) is not None]
     pairs: list[list[float]] = []
-    with Copies("batches_per_second", first=share_of("advice", name)) as copies:
+    with Copies() as copies:
         if case.mended:
             pairs = loops_of(pipeline, copies, [gain / REACHED for gain in gains])
     worth = [mended / flawed for flawed, mended in pairs]
@@ -191,7 +188,6 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
     )
     raw = {
         "plain": pairs,
-        "copies": copies.rows,
         "exit_code": code,
         "verification": profile.get("verification"),
         "findings": findings,
@@ -206,8 +202,6 @@ BENCHMARK = Benchmark(
     "by a change or an upper bound; healthy pipelines get nothing",
     cases=tuple(f"{name} ({kind})" for name, case in CASES.items() for kind in case.kinds),
     measure=measured,
-    covers=RUN,
-    seconds=80.0,
 )
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tries import is_disturbed, until_undisturbed, words_of
+from run import is_disturbed, until_undisturbed
 
 HERE = Path(__file__).resolve().parent
 PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
@@ -52,7 +52,7 @@ class Plan:
         figures, claims = self.judge(truth, profile)
         broken = [claim for claim, holds in claims.items() if not holds]
         disturbed = is_disturbed(profile)
-        print(f"{name}: {self.sentence(figures)}; {words_of(broken, disturbed=disturbed)}", flush=True)
+        print(f"{name}: {self.sentence(figures)}; {', '.join(broken) or 'holds'}", flush=True)
         raw = {"truth": truth, **{section: profile[section] for section in self.kept}}
         return figures | {"claims": claims, "holds": not broken, "disturbed": disturbed}, raw
 

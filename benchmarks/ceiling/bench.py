@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from suite import RUN, Benchmark, Covers, main
+from run import Benchmark, main
 
 if TYPE_CHECKING:
     from pipeprof.profiles.experiment.jobs import JobMaker
@@ -131,8 +131,6 @@ BENCHMARK = Benchmark(
     f"{REACHED:.0%} of the gain of the same in TensorFlow, at most {NOT_ABOVE}× its speed",
     cases=(SLOW_SOURCE, IN_PYTHON),
     measure=measured,
-    covers=Covers(("pipeprof.profiles.verify.trials", "pipeprof.profiles.worker.main"), RUN.without),
-    seconds=60.0,
 )
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from cases import CASES, PUBLIC, Case
 from judging import AS_IT_IS, EVERYWHERE, FIXED, SELECTING_ROUNDS, as_one, best_of_grid, enough, judge, most_rounds
-from suite import Benchmark, Covers, NotMeasuredError, head, machine_name, main, public_data, truth_file, wants_truth
+from run import Benchmark, NotMeasuredError, head, machine_name, main, public_data, truth_file, wants_truth
 
 if TYPE_CHECKING:
     from session import Session, Version
@@ -68,7 +68,7 @@ def stored_best(name: str) -> dict[str, Any]:
     path = truth_file("fix")
     stored: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     if name not in stored:
-        msg = f"no best pipeline of a grid is stored for {machine_name()}: make verify-all measures it"
+        msg = f"no best pipeline of a grid is stored for {machine_name()}: run.py fix --truth measures it"
         raise NotMeasuredError(msg)
     return dict(stored[name])
 
@@ -119,7 +119,7 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
         truth = truth or measure_best(name, one, entered)
         best, most = truth["best"], most_rounds(interval)
         if best != AS_IT_IS and best not in entered:
-            msg = f"the best pipeline of the stored grid, {best}, cannot be made any more: make verify-all"
+            msg = f"the best pipeline of the stored grid, {best}, cannot be made any more: run.py fix --truth"
             raise NotMeasuredError(msg)
         compared = {key: entered[key] for key in entered if key in {best, FIXED, EVERYWHERE}}
         rates = one.compare(compared, lambda so_far: enough(so_far, best, most))
@@ -157,9 +157,6 @@ BENCHMARK = Benchmark(
     "than AUTOTUNE everywhere",
     cases=tuple(CASES),
     measure=measured,
-    covers=Covers(("fix",), ("profiles/judge")),
-    seconds=150.0,
-    stored=True,
 )
 
 if __name__ == "__main__":

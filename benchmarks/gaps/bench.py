@@ -57,9 +57,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
 from copies import Copies
-from planner import share_of
-from suite import RUN_ALONE, Benchmark, main
-from tries import MOST_TRIES, is_disturbed, outcome_of, wait_until_quiet
+from run import MOST_TRIES, Benchmark, is_disturbed, main, outcome_of, wait_until_quiet
 
 PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 STEP_MS = 10.0
@@ -299,7 +297,7 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
     """A case, measured again while the machine is not steady."""
     case, attempts = CASES[name], []
     steps = min(STEPS, STALLS * case.every) if case.every > 1 else STEPS
-    with Copies("seconds", first=share_of("gaps", name)) as copies:
+    with Copies() as copies:
         for number in range(1, MOST_TRIES + 1):
             wait_until_quiet()
             plain, profile = attempt(case, steps, copies)
@@ -313,8 +311,8 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
             print(f"{name}: {line(found)}, " + said(broken, again=again), flush=True)
             if not again:
                 break
-    raw = {"attempts": attempts, "copies": copies.rows}
-    return {"outcome": outcome_of({name: figures}), "figures": figures, "raw": raw}
+    raw = {"attempts": attempts}
+    return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
 
 
 BENCHMARK = Benchmark(
@@ -322,8 +320,6 @@ BENCHMARK = Benchmark(
     "steps in flight: as a plain loop finds them in the same minute",
     cases=tuple(CASES),
     measure=measured,
-    covers=RUN_ALONE,
-    seconds=50.0,
 )
 
 if __name__ == "__main__":

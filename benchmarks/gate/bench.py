@@ -26,18 +26,7 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
-from suite import (
-    ROOT,
-    Benchmark,
-    Covers,
-    NotMeasuredError,
-    head,
-    machine_name,
-    main,
-    public_data,
-    truth_file,
-    wants_truth,
-)
+from run import ROOT, Benchmark, NotMeasuredError, head, machine_name, main, public_data, truth_file, wants_truth
 
 SLOWER = (0.03, 0.05, 0.10, 0.20)
 LARGER = (0.05, 0.20)
@@ -176,7 +165,7 @@ def bank_of(name: str, folder: Path) -> dict[str, Any]:
         kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         if name in kept:
             return dict(kept[name])
-    msg = "no pairs are recorded: make verify-all records them"
+    msg = "no pairs are recorded: run.py gate --truth records them"
     raise NotMeasuredError(msg)
 
 
@@ -232,10 +221,6 @@ BENCHMARK = Benchmark(
     ),
     measure=measured,
     conclude=conclude,
-    covers=Covers(("gate",), ("profiles/fix", "profiles/advise")),
-    covers_of={f"{DRAWN} {name}": Covers(("pipeprof.profiles.judge.verdicts.gating",)) for name in PIPELINES},
-    seconds=85.0,
-    stored=True,
 )
 
 if __name__ == "__main__":

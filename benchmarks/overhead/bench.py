@@ -27,10 +27,6 @@ are attributed by: TensorFlow's model of the pipeline, and its live bytes. A cas
 Pairs from which the hypervisor took more than 1 % of the cores do not count (``left_out`` has them); at most 1.4 times
 as many as asked for are measured.
 
-``live`` has pipeprof's own loop in all slices, on a pseudo-terminal with ``--live``; the parent draws in every other
-slice alone, as often in its time as in a run. It holds if the lower end of the interval is at least 0.98, its upper end
-at least 1, and the parent takes at most 2 % of a core, its sampling included.
-
 The image cases have at most three times as many alternations as is asked for: with twice as many, the interval was as
 wide as what is claimed, 0.4 % to either side.
 """
@@ -43,9 +39,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +46,8 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
+from run import Benchmark, NotMeasuredError, main
 from sequential import bare_again, errors_at, interval, looks, outcome, ratios
-from suite import HOLDS, RUN_ALONE, Benchmark, Covers, NotMeasuredError, main
 
 PHOTOS = HERE.parents[1] / "examples" / "jpeg_folder" / "spec.yaml"
 SMALL = "data.photos.image_folder.size=[160, 120]"
@@ -106,36 +99,19 @@ replace(sampler.Sampler, "sample", in_our_time(sampler.Sampler.sample))
 replace(event_loop.Watch, "_save_when_due", in_our_time(event_loop.Watch._save_when_due))
 main()
 """
-# With `--live` it samples and saves in all slices, and draws as often as in a run in those that are pipeprof's.
-DRAWING = f"""{LOCKED}
-
-from pipeprof.cli.text import live, progress
-
-replace(progress, "TICK_SECONDS", 2 * progress.TICK_SECONDS)
-replace(live.LiveView, "redraw_seconds", 2 * live.LiveView.redraw_seconds)
-replace(live.LiveView, "_show", in_our_time(live.LiveView._show))
-main()
-"""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A pipeline, the ratio claimed, its share of the alternations, and the step that is fed.
-
-    Attributes:
-        live: What is compared is drawing with not drawing, not pipeprof's loop with the bare one.
-    """
+    """A pipeline, the ratio claimed, its share of the alternations, and the step that is fed."""
 
     pipeline: str
     limit: float
     pairs: float = 1.0
     step: str = "none"
     dispatch: str = "sync"
-    live: bool = False
 
 
-PARENT_CORES = 0.02
-"""What the parent may take of one core while it draws."""
 CASES = {
     "jpeg_folder": Case("jpeg_folder", 0.99, 3.0),
     "array": Case("array", 0.99, 3.0),
@@ -143,7 +119,6 @@ CASES = {
     "from_tensors": Case("constant", 0.95, 0.5),
     "step_sync": Case("constant", 0.99, 0.25, f"simulate:{STEP_MS}ms"),
     "step_in_flight": Case("constant", 0.99, 0.25, f"simulate:{STEP_MS}ms", "1"),
-    "live": Case("jpeg_folder", 0.98, live=True),
 }
 
 
@@ -156,52 +131,28 @@ def photos() -> str:
     return str(ensure(entries, progress=lambda *_: None)["photos"])
 
 
-@contextmanager
-def _terminal() -> Iterator[int]:
-    """A pseudo-terminal that somebody reads, to write to."""
-    master, slave = os.openpty()
-
-    def read() -> None:
-        # A read fails once the other end is closed.
-        with suppress(OSError):
-            while os.read(master, 1 << 16):
-                pass
-
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
-        yield slave
-    finally:
-        os.close(slave)
-        reader.join()
-        os.close(master)
-
-
 def run(case: Case, job: dict[str, Any]) -> tuple[list[list[float]], list[list[float]], dict[str, Any]]:
     """One run of pipeprof: the pairs that count, the others, and the profile's own account of what it cost."""
     target = f"{HERE / 'pipelines.py'}:{case.pipeline}"
     ahead = "" if case.step == "none" else f"--dispatch {case.dispatch}"
-    options = f"--step {case.step} {ahead} --seconds {SECONDS} --no-verify {'--live' if case.live else '--quiet'}"
+    options = f"--step {case.step} {ahead} --seconds {SECONDS} --no-verify --quiet"
     dispatch = case.dispatch if case.dispatch == "sync" else int(case.dispatch)
     with tempfile.TemporaryDirectory() as folder:
         raw, profile = Path(folder, "raw.json"), Path(folder, "profile.json")
         lock = Path(folder, "lock")
         lock.touch()
         job |= {"lock": str(lock), "slice_ms": SLICE_MS, "step_ms": STEP_MS, "dispatch": dispatch, "raw": str(raw)}
-        job["live"], program = case.live, DRAWING if case.live else PIPEPROF
-        with _terminal() if case.live else nullcontext(subprocess.PIPE) as stderr:
-            done = subprocess.run(
-                [sys.executable, "-c", program, "run", target, *options.split(), "--out", profile],
-                env=os.environ | {"BENCHMARK_CASE": json.dumps(job), "TERM": "xterm", "COLUMNS": "100"},
-                cwd=folder,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                text=True,
-                timeout=PATIENCE,
-                check=False,
-            )
+        done = subprocess.run(
+            [sys.executable, "-c", PIPEPROF, "run", target, *options.split(), "--out", profile],
+            env=os.environ | {"BENCHMARK_CASE": json.dumps(job)},
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
         if done.returncode:
-            raise SystemExit(done.stdout + (done.stderr or ""))
+            raise SystemExit(done.stdout + done.stderr)
         return *json.loads(raw.read_text()), json.loads(profile.read_text())["overhead"]
 
 
@@ -213,8 +164,6 @@ def figures_of(case: Case, raw: list[list[float]], most: int, own: dict[str, Any
     found = outcome(raw, case.limit, most)
     # Of the wall time, in half of which it rests: in a run it takes at most twice as much.
     parent_cores = 2 * (own["sampler_cores"] or 0.0)
-    if case.live and found == HOLDS and (high < 1 or parent_cores > PARENT_CORES):
-        found = "does not hold"
     steps, seconds, looking, attributing = (sum(one[i] for one in raw) for i in (2, 3, 4, 5))
     figures = {
         "ratio": round(middle, 4),
@@ -258,14 +207,9 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
 
 BENCHMARK = Benchmark(
     claim="pipeprof's step loop runs at no less than 0.99 of the bare loop's rate on image pipelines and with a "
-    "simulated device, and at no less than 0.95 on the fastest loops; --live leaves the rate as it is",
+    "simulated device, and at no less than 0.95 on the fastest loops",
     cases=tuple(CASES),
     measure=measured,
-    covers=Covers(
-        ("pipeprof.profiles.worker.main", "pipeprof.profiles.harness.harness"),
-        (*RUN_ALONE.without, "profiles/advise", "profiles/model", "profiles/time", "profiles/memory/predict"),
-    ),
-    seconds=200.0,
 )
 
 if __name__ == "__main__":

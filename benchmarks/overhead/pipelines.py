@@ -247,14 +247,6 @@ class Drain:
         return [*bare, *ours]
 
 
-class Drawn(Drain):
-    """Pipeprof's loop in all slices; only in every other one may the parent draw what `--live` shows (bench.py)."""
-
-    def bare(self) -> tuple[int, float]:
-        """The same loop, while nobody draws."""
-        return self._ours()
-
-
 class Follow:
     """The two loops with a device. Both return the number of steps from the first to the last, and the seconds."""
 
@@ -329,14 +321,12 @@ def hook(dataset: tf.data.Dataset) -> tf.data.Dataset:
     pairs = chain([None], repeat(JOB["pairs"]))
 
     def take_steps(feed: Feed, step: BatchConsumer | None, window: PhaseWindow) -> None:
-        plain = Drawn if JOB["live"] else Drain
-        alternate(plain(feed, window) if step is None else Follow(feed, step, window), window, pairs=next(pairs))
+        alternate(Drain(feed, window) if step is None else Follow(feed, step, window), window, pairs=next(pairs))
 
     # `patch` refuses a name that there is not, which an assignment would only add.
     patch.object(sample, "take_steps", take_steps).start()
-    if not JOB["live"]:
-        # Half of the wall time is the bare loop's: what is due once a second is due once in two.
-        patch(f"{sample.__name__}.TELLS_NS", tuple(2 * each for each in TELLS_NS)).start()
+    # Half of the wall time is the bare loop's: what is due once a second is due once in two.
+    patch(f"{sample.__name__}.TELLS_NS", tuple(2 * each for each in TELLS_NS)).start()
     patch.object(ModelLog, "observe", ATTRIBUTING.clocked(ModelLog.observe)).start()
     patch.object(MemoryLog, "look", ATTRIBUTING.clocked(MemoryLog.look)).start()
     return dataset

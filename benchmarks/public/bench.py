@@ -39,10 +39,8 @@ sys.path.append(str(HERE.parent))
 
 from copies import Copies
 from loops import environment, plain, prepare, profile_of
-from planner import share_of
+from run import Benchmark, is_disturbed, main, outcome_of, until_undisturbed
 from stopping import LEAST, decided, interval, until_decided
-from suite import RUN_ALONE, Benchmark, main
-from tries import is_disturbed, outcome_of, until_undisturbed, words_of
 
 PATIENCE = 90
 GAINS = 1.1
@@ -113,7 +111,7 @@ def needed_of(finding: dict[str, Any]) -> float:
 
 def plain_epochs(copies: Copies, folder: Path, target: str) -> dict[str, Any]:
     """Compare two epochs: no rate is measured, so that no fresh process is asked for one."""
-    return copies.run([str(HERE / "plain.py"), target, "--epochs"], folder, environment(folder), rated=False)
+    return copies.run([str(HERE / "plain.py"), target, "--epochs"], folder, environment(folder))
 
 
 def name_of(stage: dict[str, Any]) -> str:
@@ -231,7 +229,7 @@ def run_case(folder: Path, copies: Copies, name: str) -> tuple[dict[str, Any], d
         found_all, found, claims = {"profile": {}}, {"error": f"{error}"}, {"finished": False}
     broken = [claim for claim, holds in claims.items() if not holds]
     disturbed = unsteady(found_all) or is_disturbed(found_all["profile"])
-    print(f"{name}: {found.get('headline', 'no profile')}; {words_of(broken, disturbed=disturbed)}", flush=True)
+    print(f"{name}: {found.get('headline', 'no profile')}; {', '.join(broken) or 'holds'}", flush=True)
     raw = {key: value for key, value in found_all.items() if key != "profile"}
     raw |= {key: found_all["profile"].get(key) for key in KEPT}
     return {**found, "claims": claims, "holds": not broken, "disturbed": disturbed}, raw
@@ -240,22 +238,20 @@ def run_case(folder: Path, copies: Copies, name: str) -> tuple[dict[str, Any], d
 def measured(name: str, folder: Path) -> dict[str, Any]:
     """A case, measured again while the machine was disturbed."""
     prepare(folder)
-    with Copies("batches_per_second", first=share_of("public", name)) as copies:
+    with Copies() as copies:
         figures, raw = until_undisturbed(partial(run_case, folder, copies, name))
-    outcome = outcome_of({name: figures})
+    outcome = outcome_of(figures)
     broken = {claim for claim, holds in figures["claims"].items() if not holds}
     # A ratio that pairs do not decide says neither that the claim holds nor that it does not.
     in_doubt = set(figures.get("in_doubt", ()))
     outcome = "cannot tell" if in_doubt and broken <= in_doubt else outcome
-    return {"outcome": outcome, "figures": figures, "raw": raw | {"copies": copies.rows}}
+    return {"outcome": outcome, "figures": figures, "raw": raw}
 
 
 BENCHMARK = Benchmark(
     claim="on pipelines of public shapes stage, limit, findings, memory and elements are those of plain loops",
     cases=tuple(CASES),
     measure=measured,
-    covers=RUN_ALONE,
-    seconds=90.0,
 )
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from copies import Copies
-from suite import public_data
+from run import public_data
 
 HERE = Path(__file__).resolve().parent
 PLACES = (HERE, HERE.parent / "strangers" / "pipelines")

@@ -33,10 +33,9 @@ from typing import Any
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
+from run import MOST_TRIES, ROOT, Benchmark, main
 from shapes import KINDS, chain, chained_calls, many_terms, zipped
 from stopping import outcome, until_decided
-from suite import CHECK, ROOT, RUN_ALONE, Benchmark, Covers, main
-from tries import MOST_TRIES
 
 PIPEPROF = "from pipeprof.cli.main import main; main()"
 CLOCK = """
@@ -260,7 +259,6 @@ LARGE = {
     "check of 1,500 terms": ("terms.py:make", lambda: many_terms(1500), "check"),
 }
 REPORTS = {"reports of 500 stages": of_stages, "reports of a run of hours": of_hours}
-CHECK_PYTHON = Covers(("check",), ("profiles/worker", "profiles/harness", "pipelines/graph", "pipelines/build"))
 BENCHMARK = Benchmark(
     claim=f"check, run and show of {COUNTS[-1]} stages of any kind take at most {AS_MAPS:g} times the time of as many "
     f"maps, which take no longer per stage than {COUNTS[0]}; a zip of 3,000 pipelines, 250 chained calls and an "
@@ -268,13 +266,6 @@ BENCHMARK = Benchmark(
     f"takes at most {REPORT_SECONDS:g} s of CPU to write",
     cases=(*(f"{command} {kind}" for command in ("check", "run") for kind in KINDS), *LARGE, *REPORTS),
     measure=measured,
-    covers=Covers(("run", "show"), RUN_ALONE.without),
-    covers_of={
-        **{f"check {kind}": CHECK for kind in KINDS},
-        **dict.fromkeys(LARGE, CHECK_PYTHON),
-        **dict.fromkeys(REPORTS, Covers(("show",))),
-    },
-    seconds=60.0,
 )
 
 if __name__ == "__main__":

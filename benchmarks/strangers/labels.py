@@ -3,10 +3,7 @@
 labels.yaml is filled by a reader alone; the program lists what is to be labelled, and counts::
 
     CASE:
-      named: 2.9        # gain of the report's own text, pasted; 0 if it has no call to write, or the call does not run
-      by_hand: 3.1      # of the mended pipeline, in the same turns; where it is missing, what the case measured counts
-      sentences:
-        "…": right      # or wrong, or empty: it says nothing that helps
+      "…": right      # or wrong, or empty: it says nothing that helps
 """
 
 from __future__ import annotations
@@ -21,9 +18,8 @@ import yaml
 
 FILE = Path(__file__).resolve().parent / "labels.yaml"
 LABELS = ("right", "wrong", "empty")
-GAINS = ("named", "by_hand")
-NAMED, REACHED_NAMED, EMPTY = 0.8, 0.7, 0.2
-"""Share of the gains that have to be named, share of a gain that the pasted text reaches, and most of empty ones."""
+EMPTY = 0.2
+"""The largest share of empty ones."""
 WORDS = 4
 """A line of fewer is a number with its name."""
 
@@ -57,25 +53,23 @@ def read(file: Path = FILE) -> dict[str, Json]:
     """The labels of all cases.
 
     Raises:
-        ValueError: A label is none of the three, or a gain is no number.
+        ValueError: A label is none of the three.
     """
     found: dict[str, Json] = yaml.safe_load(file.read_text(encoding="utf-8")) or {} if file.exists() else {}
     for name, given in found.items():
-        for sentence, label in (given.get("sentences") or {}).items():
+        for sentence, label in given.items():
             if label is not None and label not in LABELS:
                 msg = f"{file.name}: {name}: {label!r} is no label of {sentence!r}: expected {', '.join(LABELS)}"
-                raise ValueError(msg)
-        for key in GAINS:
-            if not isinstance(given.get(key) or 0, (int, float)):
-                msg = f"{file.name}: {name}: {key} is {given[key]!r}: expected a gain, or 0"
                 raise ValueError(msg)
     return found
 
 
 def reported(case: Json) -> list[str]:
-    """The sentences of a measured case's report."""
+    """The sentences of a measured case's report, without the lines of code in it."""
     reports = {int(columns): lines for columns, lines in (case["raw"].get("report") or {}).items()}
-    return sentences(reports[max(reports)], max(reports)) if reports else []
+    code = "".join("".join((one.get("python") or "").split()) for one in case["raw"].get("findings") or [])
+    said = sentences(reports[max(reports)], max(reports)) if reports else []
+    return [one for one in said if "".join(one.split()) not in code]
 
 
 def counted(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> Json:
@@ -85,7 +79,7 @@ def counted(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> Json:
         The numbers, as ``right``, ``wrong``, ``empty`` and ``unlabelled``.
     """
     count = Counter(
-        ((labels.get(name) or {}).get("sentences") or {}).get(sentence) or "unlabelled"
+        labels.get(name, {}).get(sentence) or "unlabelled"
         for name, case in cases.items()
         for sentence in reported(case)
     )
@@ -94,16 +88,10 @@ def counted(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> Json:
 
 def to_fill(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> dict[str, Json]:
     """The labels with a place for each sentence that has none, and without those of sentences that no report has."""
-    filled = {}
-    for name, case in cases.items():
-        given = labels.get(name) or {}
-        kept = given.get("sentences") or {}
-        filled[name] = {
-            **({"named": given.get("named")} if case["figures"].get("counts") else {}),
-            **{key: given[key] for key in GAINS[1:] if key in given},
-            "sentences": {sentence: kept.get(sentence) for sentence in reported(case)},
-        }
-    return filled
+    return {
+        name: {sentence: labels.get(name, {}).get(sentence) for sentence in reported(case)}
+        for name, case in cases.items()
+    }
 
 
 def conclude(cases: Mapping[str, Json], reached: float, labels: Mapping[str, Json] | None = None) -> tuple[str, Json]:
@@ -121,11 +109,7 @@ def conclude(cases: Mapping[str, Json], reached: float, labels: Mapping[str, Jso
         edit: [figures["claims"]["proven"] for figures in gains.values() if figures["edit"] is edit]
         for edit in (True, False)
     }
-    pasted = {name: (labels.get(name) or {}).get("named") for name in gains}
-    # Side by side where a reader has measured both: the larger a gain, the more it differs from hour to hour.
-    by_hand = {name: (labels.get(name) or {}).get("by_hand") or found["by_hand"][0] for name, found in gains.items()}
-    named = [(gain or 0) >= REACHED_NAMED * by_hand[name] for name, gain in pasted.items()]
-    untried, count = list(pasted.values()).count(None), counted(cases, labels)
+    count = counted(cases, labels)
     # Whether a gain is proven is a share of all, and what a disturbed machine breaks is no fault.
     broken = {
         name: [claim for claim, holds in figures.get("claims", BROKEN).items() if not holds and claim != "proven"]
@@ -136,20 +120,13 @@ def conclude(cases: Mapping[str, Json], reached: float, labels: Mapping[str, Jso
         "gains": len(gains),
         "edits_proven": f"{sum(proven[True])} of {len(proven[True])}",
         "others_bounded": f"{sum(proven[False])} of {len(proven[False])}",
-        "named": f"{sum(named)} of {len(named)}, {untried} not tried",
         "sentences": count,
         "do_not_hold": {name: claims for name, claims in broken.items() if claims},
     }
-    fails = (
-        bool(sure)
-        or sum(proven[True]) < reached * len(proven[True])
-        or not all(proven[False])
-        or (not untried and sum(named) < NAMED * len(named))
-        or too_many(count)
-    )
+    fails = bool(sure) or sum(proven[True]) < reached * len(proven[True]) or not all(proven[False]) or too_many(count)
     if fails:
         return "does not hold", figures
-    return "cannot tell" if untried or count["unlabelled"] or figures["do_not_hold"] else "holds", figures
+    return "cannot tell" if count["unlabelled"] or figures["do_not_hold"] else "holds", figures
 
 
 def too_many(count: Mapping[str, int]) -> bool:
@@ -157,18 +134,17 @@ def too_many(count: Mapping[str, int]) -> bool:
     return count["wrong"] > 0 or count["empty"] > EMPTY * sum(count.values())
 
 
-def table(cases: Mapping[str, Json], labels: Mapping[str, Json]) -> str:
+def table(cases: Mapping[str, Json]) -> str:
     """The gain by hand beside what was said and what was proven, in Markdown."""
-    rows = ["| pipeline | gain by hand | what was said | pasted | proven |", "| --- | ---: | --- | ---: | ---: |"]
+    rows = ["| pipeline | gain by hand | what was said | proven |", "| --- | ---: | --- | ---: |"]
     for name, case in cases.items():
         found = case["figures"]
         hand = found.get("by_hand")
         said = "; ".join(": ".join(filter(None, one)) for one in found.get("said") or []) or "nothing"
-        named = (labels.get(name) or {}).get("named")
         kept, ceiling = found.get("kept"), found.get("ceiling")
         proven = _times(kept) or (f"at most {_times(ceiling)}" if ceiling else "")
         text = f"{_times(hand[0])} ({hand[1]:.3g}–{hand[2]:.3g})" if hand else "none known"
-        cells = [name, text, said.replace("|", "\\|"), _times(named), proven]
+        cells = [name, text, said.replace("|", "\\|"), proven]
         rows.append(f"| {' | '.join(cells)} |")
     return "\n".join(rows)
 

@@ -33,7 +33,7 @@ def main() -> int:
         text = yaml.safe_dump(labels, sort_keys=False, allow_unicode=True, width=10**6)
         FILE.write_text(text, encoding="utf-8")
     count = counted(cases, labels)
-    print(table(cases, labels))
+    print(table(cases))
     print(", ".join(f"{number} {label}" for label, number in count.items()), "sentences")
     return int(too_many(count))
 

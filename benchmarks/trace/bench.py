@@ -26,7 +26,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))
 
-from suite import RUN_ALONE, Benchmark, Covers, main
+from run import Benchmark, main
 
 EXAMPLES = HERE.parents[1] / "examples"
 PIPEPROF = "from pipeprof.cli.main import main; main()"
@@ -124,9 +124,6 @@ BENCHMARK = Benchmark(
     "trace has a million events, with a complete report",
     cases=(READING, DETECTION, *(str(path.relative_to(EXAMPLES)) for path in examples())),
     measure=measured,
-    covers=RUN_ALONE,
-    covers_of={READING: Covers(("pipeprof.profiles.worker.trace.trace",))},
-    seconds=25.0,
 )
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-import suite
+import run
 
 EXPECTED = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
 FOLDER = os.environ.get("BENCHMARK_TRACES", "")
@@ -30,7 +30,7 @@ OF_THE_PIPELINE = 0.9
 """Of the idle time of `SLOW_FIT`, at least."""
 
 
-def measure(name: str, folder: Path) -> suite.Json:
+def measure(name: str, folder: Path) -> run.Json:
     """Measure a case: a file, or a size."""
     if name.startswith("million-"):
         return _measure_size(name.removeprefix("million-"), folder)
@@ -38,11 +38,11 @@ def measure(name: str, folder: Path) -> suite.Json:
         return _measure_fit()
     path = Path(FOLDER) / name
     if not FOLDER or not path.exists():
-        raise suite.NotMeasuredError(f"BENCHMARK_TRACES names no folder with {name}")
+        raise run.NotMeasuredError(f"BENCHMARK_TRACES names no folder with {name}")
     return judge(name, path)
 
 
-def judge(name: str, path: Path) -> suite.Json:
+def judge(name: str, path: Path) -> run.Json:
     """Compare what `gaps` says of a file with what is expected."""
     expected = EXPECTED[name]
     done = subprocess.run(
@@ -51,7 +51,7 @@ def judge(name: str, path: Path) -> suite.Json:
     wrong = []
     if not done.stdout:
         said, text = "no trace", done.stderr
-        document: suite.Json = {"traces": [{"verdict": said, "sentence": text.strip()}], "devices": []}
+        document: run.Json = {"traces": [{"verdict": said, "sentence": text.strip()}], "devices": []}
     else:
         document = json.loads(done.stdout)
         said, text = document["traces"][0]["verdict"], document["traces"][0]["sentence"]
@@ -79,20 +79,20 @@ def judge(name: str, path: Path) -> suite.Json:
         device["name"]: {"idle": device["idle_share"], "by_cause": device["gaps"]["by_cause"] if device["gaps"] else {}}
         for device in document["devices"]
     }
-    return {"outcome": suite.BROKEN if wrong else suite.HOLDS, "figures": figures, "raw": {"devices": rows}}
+    return {"outcome": run.BROKEN if wrong else run.HOLDS, "figures": figures, "raw": {"devices": rows}}
 
 
-def _measure_fit() -> suite.Json:
+def _measure_fit() -> run.Json:
     done = subprocess.run([sys.executable, HERE / "slow_fit.py"], stdout=subprocess.PIPE, text=True, check=True)
     said = json.loads(done.stdout)
     spent = said["by_cause"]
     share = spent.get("pipeline", 0.0) / sum(spent.values()) if spent else 0.0
     figures = {"verdict": said["verdict"], "stage": said["stage"], "share_of_pipeline": round(share, 4)}
     holds = share >= OF_THE_PIPELINE and (said["verdict"], said["stage"]) == ("input", "map")
-    return {"outcome": suite.HOLDS if holds else suite.BROKEN, "figures": figures, "raw": said}
+    return {"outcome": run.HOLDS if holds else run.BROKEN, "figures": figures, "raw": said}
 
 
-def _measure_size(form: str, folder: Path) -> suite.Json:
+def _measure_size(form: str, folder: Path) -> run.Json:
     path = folder / f"million.{ {'json': 'json', 'sqlite': 'sqlite', 'xplane': 'xplane.pb'}[form] }"
     if not path.exists():
         subprocess.run([sys.executable, HERE / "million.py", form, str(path), str(EVENTS)], check=True)
@@ -113,22 +113,20 @@ def _measure_size(form: str, folder: Path) -> suite.Json:
     seconds, megabytes = LIMITS[form]
     holds = figures["cpu_s"] <= seconds and figures["peak_mb"] <= megabytes and figures["events"] >= EVENTS
     return {
-        "outcome": suite.HOLDS if holds else suite.BROKEN,
+        "outcome": run.HOLDS if holds else run.BROKEN,
         "figures": figures,
         "raw": {"wall_s": time.monotonic() - began},
     }
 
 
-BENCHMARK = suite.Benchmark(
+BENCHMARK = run.Benchmark(
     claim="Of public traces `pipeprof gaps` says input for those that are input-bound and for no other, idle time "
     "within 0.1 points of an independent union, and why where it cannot say; 0.9 of the idle time of a slow input is "
     "the pipeline's; "
     "a million events take 10 s (JSON 30 s) and 500 MB",
     cases=(*EXPECTED, SLOW_FIT, *(f"million-{form}" for form in LIMITS)),
     measure=measure,
-    covers=suite.Covers(("gaps",)),
-    seconds=10.0,
 )
 
 if __name__ == "__main__":
-    sys.exit(suite.main(BENCHMARK))
+    sys.exit(run.main(BENCHMARK))

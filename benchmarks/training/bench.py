@@ -44,14 +44,26 @@ from overhead import LIMITS as HOOK_LIMITS
 from overhead import outcome_of as hooks_outcome
 from planted_cases import CASES as PLANTED_CASES
 from planted_cases import PLANTED, judge, records_of
+from run import (
+    BROKEN,
+    HOLDS,
+    UNKNOWN,
+    Benchmark,
+    Json,
+    NotMeasuredError,
+    is_disturbed,
+    main,
+    outcome_of,
+    truth_file,
+    until_undisturbed,
+    wants_truth,
+)
 from running import Ran, plain, prepare, profiled
 from soak_cases import CASES as SOAK_CASES
 from soak_cases import SECONDS as SOAK_SECONDS
 from soak_cases import SOAK
 from soak_cases import judge as judge_soak
 from stopping import interval, until_decided
-from suite import BROKEN, HOLDS, RUN_ALONE, UNKNOWN, Benchmark, Json, NotMeasuredError, main, truth_file, wants_truth
-from tries import is_disturbed, outcome_of, until_undisturbed, words_of
 
 PLANTED_SECONDS, SCRIPT_SECONDS = "4", "10"
 COST = 0.97
@@ -73,7 +85,7 @@ def tell(name: str, figures: Json, claims: dict[str, bool], ran: Ran) -> tuple[J
     broken = [claim for claim, holds in claims.items() if not holds]
     disturbed = is_disturbed(ran.profile)
     headline = (ran.profile.get("verdict") or {}).get("headline") or ran.output.strip()[-300:]
-    print(f"{name}: {headline}; {words_of(broken, disturbed=disturbed)}", flush=True)
+    print(f"{name}: {headline}; {', '.join(broken) or 'holds'}", flush=True)
     raw = {"exit_code": ran.code, "times": ran.times} | {key: ran.profile.get(key) for key in KEPT}
     if not ran.profile:
         raw["output"] = ran.output[-2000:]
@@ -186,17 +198,17 @@ def measured(case: str, folder: Path) -> Json:
     if kind == "soak":
         # What memory grows by does not depend on what else runs; a soak that was too short tells nothing.
         figures, raw = soak_once(name, folder)
-        found = outcome_of({name: figures | {"disturbed": figures["undecided"]}})
+        found = outcome_of(figures | {"disturbed": figures["undecided"]})
         return {"outcome": found, "figures": figures, "raw": raw}
     if kind == "hooks":
         return hooks_cost(name)
     if kind == "planted":
         require(PLANTED_CASES[name].library)
         figures, raw = until_undisturbed(partial(planted_once, name, folder))
-        return {"outcome": outcome_of({name: figures}), "figures": figures, "raw": raw}
+        return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
     if kind == "finding":
         figures, raw = until_undisturbed(partial(finding_once, name, folder))
-        return {"outcome": outcome_of({name: figures}), "figures": figures, "raw": raw}
+        return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
     require(SCRIPT_CASES[name].library)
     prepare(folder)
     if kind == "cost":
@@ -206,7 +218,7 @@ def measured(case: str, folder: Path) -> Json:
         msg = "this machine has no truth of it: --truth measures what stored batches bring"
         raise NotMeasuredError(msg)
     figures, raw = until_undisturbed(partial(script_once, name, folder, truth))
-    return {"outcome": outcome_of({name: figures}), "figures": figures, "raw": raw}
+    return {"outcome": outcome_of(figures), "figures": figures, "raw": raw}
 
 
 PLANTED_NAMES = tuple(f"planted/{name}" for name in PLANTED_CASES)
@@ -230,9 +242,6 @@ BENCHMARK = Benchmark(
         *COST_NAMES,
     ),
     measure=measured,
-    covers=RUN_ALONE,
-    seconds=120.0,
-    stored=True,
 )
 
 if __name__ == "__main__":

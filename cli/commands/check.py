@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -56,8 +57,6 @@ EPILOG = epilog(
     "pipeprof check spec.yaml --set stages.1.batch_size=64",
     "pipeprof check spec.yaml -f laptop.yaml --show",
     "pipeprof check spec.yaml --fail-on warning",
-    "pipeprof check spec.yaml --hosts 8",
-    "pipeprof check train.py:make --hosts 8",
     "pipeprof check spec.yaml --json | jq .errors",
     "pipeprof check spec.yaml --out check.sarif",
     "pipeprof check . --format github",
@@ -84,9 +83,6 @@ def check(
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory available to a run, e.g. 8GiB.  [default: all available]")
     ] = None,
-    hosts: Annotated[
-        Text, option("", "N", "Also show what each of N hosts that train together reads, and what is wrong with that.")
-    ] = None,
     out: Annotated[Texts, out_of("check")] = None,
     form: CheckFormat = None,
     json: Json = False,
@@ -97,8 +93,7 @@ def check(
     """Check targets without running them: errors, memory, rules.
 
     Predicts the memory and applies the rules that need no measurement; of a function, those that its source shows.
-    Loads no TensorFlow, and calls no function except for --hosts. Of several targets, each has a line, and its errors
-    and findings.
+    Loads no TensorFlow, and calls no function. Of several targets, each has a line, and its errors and findings.
     """
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.targets.find import find_targets
@@ -108,7 +103,6 @@ def check(
     options.choice("--color", color, options.COLORS)
     _check_fail_on(fail_on)
     limit = options.byte_size("--memory-limit", memory_limit)
-    number = _number_of_hosts(hosts)
     outputs = output.plan_outputs(out, form, json=json, force=force, command="check", redact=redact)
     kind = outputs.stdout or "text"
     if show and outputs.files:
@@ -116,13 +110,14 @@ def check(
     if show and redact:
         raise UsageError("--show prints the spec as it is, and --redact takes parts out of reports: give one of them")
     changes = Changes(sets or [], overlays or [], env)
-    found = find_targets(targets)
+    found, skipped = find_targets(targets)
     if found != targets or len(found) > 1:
         if show or outputs.files or kind not in ("text", "github"):
             raise UsageError(f"{len(found)} targets are checked as text or with --format github; name one for the rest")
-        asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python, number)
-        raise typer.Exit(_check_all(found, asked))
+        asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python)
+        raise typer.Exit(_check_all(found, asked, skipped))
     (target,) = found
+    _note_skipped(skipped, target)
     if list_functions(target, plain=kind == "text"):
         return
     parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=show)
@@ -133,7 +128,7 @@ def check(
         return
     machine = _machine(limit)
     try:
-        advice = _advice(parsed, loaded, machine, number)
+        advice = _advice(parsed, loaded, machine)
     except (UsageError, PipelineFailedError) as error:
         _write_refusal(target, changes, error, outputs, color)
         raise
@@ -146,7 +141,9 @@ def check(
     _write(
         outputs,
         color,
-        lambda style, hide: _as_text(target, loaded, advice, style, hide, asked=limit is not None),
+        lambda style, hide: _as_text(
+            target, loaded, advice, style, hide, arguments=args or [], asked=limit is not None
+        ),
         lambda: _document(target, parsed.kind, changes, machine, **read),
     )
     if exit_code:
@@ -178,10 +175,20 @@ class _Asked:
     outputs: Outputs
     color: str
     no_python: bool
-    hosts: int | None
 
 
-def _check_all(targets: Sequence[str], asked: _Asked) -> int:
+def _note_skipped(count: int, folder: str) -> None:
+    from pipeprof.cli.streams import say
+
+    if count:
+        say(f"pipeprof: note: {_skipped(count)} below {folder}: a spec has version: 1 and a source")
+
+
+def _skipped(count: int) -> str:
+    return f"{count} YAML file{' is no spec' if count == 1 else 's are no specs'}"
+
+
+def _check_all(targets: Sequence[str], asked: _Asked, skipped: int) -> int:
     """Check several targets, and return the worst exit code."""
     from pipeprof.cli.streams import write_stdout
 
@@ -189,7 +196,8 @@ def _check_all(targets: Sequence[str], asked: _Asked) -> int:
     wrong = codes.count(USAGE) + codes.count(FAILED)
     if asked.outputs.stdout in (None, "text"):
         ends = f"{wrong} with errors" if wrong else "no errors"
-        write_stdout(f"Checked {_counted(len(codes), 'target')}: {ends}.\n")
+        more = f"; {_skipped(skipped)}" if skipped else ""
+        write_stdout(f"Checked {_counted(len(codes), 'target')}: {ends}{more}.\n")
     return max(codes, key=_SEVERITY.index)
 
 
@@ -203,7 +211,7 @@ def _check_one(target: str, asked: _Asked) -> int:
     machine = _machine(asked.limit)
     try:
         parsed, loaded = load_target(target, changes, no_python=asked.no_python, arguments=asked.arguments)
-        advice = _advice(parsed, loaded, machine, asked.hosts)
+        advice = _advice(parsed, loaded, machine)
     except SpecError as error:
         wrong = error
         document = partial(_with_errors, target, changes, wrong)
@@ -342,48 +350,15 @@ def _machine(memory_limit: int | None) -> tuple[float, MemoryLimit | None]:
     return limits.cores(cgroup), limits.memory_limit(memory_limit, limits.cgroup_memory(cgroup), machine_memory())
 
 
-def _number_of_hosts(text: str | None) -> int | None:
-    """Parse ``--hosts``.
-
-    Raises:
-        UsageError: It is no number of hosts.
-    """
-    from pipeprof.cli.options import MOST_HOSTS, whole
-    from pipeprof.pipelines.errors import UsageError
-
-    number = whole("--hosts", text)
-    if number is not None and number > MOST_HOSTS:
-        raise UsageError(f"--hosts: got {number:,}, expected at most {MOST_HOSTS:,}")
-    return number
-
-
-def _advice(
-    parsed: ParsedTarget, loaded: LoadedSpec | None, machine: tuple[float, MemoryLimit | None], hosts: int | None
-) -> StaticAdvice:
-    from pipeprof.cli import streams
+def _advice(parsed: ParsedTarget, loaded: LoadedSpec | None, machine: tuple[float, MemoryLimit | None]) -> StaticAdvice:
     from pipeprof.profiles.advise.static import source_advice, static_advice
 
     cores, limit = machine
     most = limit.bytes if limit else None
-    if loaded is None and hosts is not None:
-        import sys
-        from contextlib import closing
-
-        from pipeprof.cli.text.progress import progress_if_long
-        from pipeprof.profiles.advise.static import hosts_advice
-        from pipeprof.profiles.harness.ask_worker import ask_for_hosts
-        from pipeprof.profiles.service.plan import what_is_registered
-
-        if (registered := what_is_registered(None, parsed.path)) is not None:
-            streams.say(f"pipeprof: note: {registered}")
-        with closing(progress_if_long(sys.stderr)) as progress:
-            progress.phase(f"calling {parsed}", None)
-            asked_hosts = ask_for_hosts(parsed, hosts)
-        return hosts_advice(parsed, asked_hosts, hosts, cores=cores, memory_limit_bytes=most)
     if loaded is None:
         return source_advice(parsed, cores=cores, memory_limit_bytes=most)
     asked = limit is not None and limit.source == "option"
-    return static_advice(loaded, cores=cores, memory_limit_bytes=most, what_if=asked, hosts=hosts)
+    return static_advice(loaded, cores=cores, memory_limit_bytes=most, what_if=asked)
 
 
 def _not_known(memory: MemoryPrediction) -> list[Message]:
@@ -450,8 +425,7 @@ def _document(
             predicted_bytes=memory.peak_bytes if memory is not None else None,
             what_ifs=advice.what_ifs or None,
         ),
-        stages=_stages(loaded) if loaded else advice.stages,
-        sharding=advice.sharding,
+        stages=_stages(loaded) if loaded else None,
         findings=advice.findings,
         warnings=[*advice.messages, *(_not_known(memory) if memory is not None else ()), *open_, *notes],
     )
@@ -510,31 +484,40 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
 
 
 def _as_text(
-    text: str, loaded: LoadedSpec | None, advice: StaticAdvice, style: Style, hide: Hide, *, asked: bool
+    text: str,
+    loaded: LoadedSpec | None,
+    advice: StaticAdvice,
+    style: Style,
+    hide: Hide,
+    *,
+    arguments: Sequence[str],
+    asked: bool,
 ) -> str:
     from pipeprof.cli.pages.check import describe_check
     from pipeprof.cli.text.blocks import with_texts
     from pipeprof.cli.text.paint import paint
 
+    words = ["pipeprof", "run", text, *(word for one in arguments for word in ("--arg", one))]
     blocks = describe_check(
         text,
-        _stages(loaded) if loaded is not None else advice.stages or (),
-        _facts(loaded) if loaded is not None else _unknown(text, asked=asked, called=advice.stages is not None),
+        _stages(loaded) if loaded is not None else (),
+        _facts(loaded) if loaded is not None else _unknown(text, asked=asked),
         memory=advice.memory,
         uncounted=() if advice.what_ifs else advice.open,
         what_ifs=[what_if.sentence for what_if in advice.what_ifs],
         findings=advice.findings,
         warnings=advice.messages,
-        sharding=advice.sharding,
+        run=shlex.join(words) if loaded is None else None,
     )
     # Before lines are broken and coloured, which takes texts apart.
     return paint((with_texts(block, hide) for block in blocks), style)
 
 
-def _unknown(text: str, *, asked: bool, called: bool) -> list[tuple[str, str]]:
+def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
     """Facts about a function: its stages are unknown before it is called, and so is its memory."""
     memory = ("memory", f"only predicted for specs: `pipeprof run {text}` measures it")
-    return [*([] if called else [("stages", "known after a run")]), *([memory] if asked else [])]
+    looked = ("rules", "only those that the source shows: stages, times and memory are known after a run")
+    return [looked, *([memory] if asked else [])]
 
 
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:

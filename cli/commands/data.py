@@ -33,8 +33,10 @@ def list_(*, json: Annotated[bool, typer.Option("--json", help="Print JSON inste
     from datetime import datetime, timezone
 
     from pipeprof.cli.streams import say, write_stdout
+    from pipeprof.cli.targets.settings import refuse_tracked_cache
     from pipeprof.pipelines.data.folders import list_entries, locate
 
+    refuse_tracked_cache()
     cache = locate()
     if cache.warning:
         say(f"warning: {cache.warning}")

@@ -72,16 +72,24 @@ def explain(
         write_stdout(paint(describe_rule(found, GATE), style_of(sys.stdout, color)))
 
 
+_MOST_MEANT = 3
+
+
 def _find(name: str) -> Rule:
     from pipeprof.cli.pages.codes import message_codes
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.suggest import suggest
+    from pipeprof.profiles.advise.gone import instead_of
     from pipeprof.profiles.advise.rule import rules
 
     known = rules()
     if name in known:
         return known[name]
-    containing = [other_name for other_name in known if name and name in other_name]
-    meant = containing[0] if len(containing) == 1 else suggest(name, [*known, *message_codes()])
-    hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
+    if (instead := instead_of(name, known)) is not None:
+        raise UsageError(f"the rule {name!r} {instead}")
+    containing = sorted((other for other in known if name and name in other), key=lambda other: other.find(name))
+    close = suggest(name, [*known, *message_codes()])
+    meant = containing[:_MOST_MEANT] or ([close] if close is not None else [])
+    shown = " or ".join(filter(None, [", ".join(meant[:-1]), *meant[-1:]]))
+    hint = f" — did you mean {shown}?" if shown else "; `pipeprof rules` lists them"
     raise UsageError(f"unknown rule or code {name!r}{hint}")

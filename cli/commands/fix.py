@@ -125,14 +125,12 @@ def _take(
     profile.command = ["pipeprof", *sys.argv[1:]]
     profile.fix = taken(change.finding, change.edits, start)
     writer = make_writer(parsed, loaded, report[0])
-    if profile.fix.status == "fixed" and change.finding.diff is not None:
-        profile.fix.diff = change.finding.diff
-    elif parsed.kind != "script" or _wants_patch(report[0]):
+    if parsed.kind != "script" or _wants_patch(report[0]):
         if parsed.kind == "script":
             streams.say(f"pipeprof: note: {parsed} is started twice, until its dataset is there, to check the diff")
         _add_python_diff(profile, chosen, report[0])
     writer.write(profile, final=True)
-    if profile.fix.status != "fixed":
+    if profile.fix.status != "taken":
         streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
     _finish(given, profile, writer, loaded, report=report)
 
@@ -231,7 +229,7 @@ def _wants_patch(outputs: Outputs) -> bool:
 
 
 def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) -> None:
-    """Add the diff of a Python file: the changes in its calls, where that can be written."""
+    """Add the diff of a Python file, where its calls show where the changes belong; else say why there is none."""
     found, parsed = profile.fix, settings.target
     if found is None or parsed.kind == "spec" or not found.edits or found.status == "interrupted":
         return
@@ -243,11 +241,10 @@ def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) 
 
     try:
         before = text_as_measured(parsed.path, profile.target.sha256)
+        edited = edited_source(settings, profile, before, [edits_in(step) for step in found.edits])
     except CannotEditSourceError as error:
         streams.say(f"pipeprof: note: no diff: {error}")
         return
-    steps = [edits_in(step) for step in found.edits]
-    edited = edited_source(settings, profile, before, steps)
     if edited.text is not None:
         found.diff = unified(before, edited.text, str(parsed.path))
     elif _wants_patch(outputs):
@@ -264,7 +261,7 @@ def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
     if found is None or found.text is None:
         streams.say(f"pipeprof: note: {path} is unchanged: no change was proven to help")
         return
-    if found.status != "fixed":
+    if found.status not in {"fixed", "taken"}:
         streams.say(f"pipeprof: note: {path} is unchanged: the changes were not proven; --out NEW.yaml has them")
         return
     if found.in_one_file:

@@ -13,7 +13,7 @@ from pipeprof.cli.comparing.options import GateOptions, budgets
 from pipeprof.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from pipeprof.cli.comparing.history import OpenHistory
     from pipeprof.cli.output import Outputs
@@ -42,6 +42,7 @@ class _Question:
     judged: Mapping[str, Judged]
     most: int
     calls: GitCalls
+    other_budgets: Sequence[str] = ()
     history: OpenHistory | None = None
     unchanged: str | None = None
 
@@ -62,7 +63,7 @@ def gate(given: GateOptions) -> None:
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.experiment.purposes import GATE
     from pipeprof.profiles.git.calls import git_calls
-    from pipeprof.profiles.judge.verdicts.gating import judged_of
+    from pipeprof.profiles.judge.verdicts.gating import judged_of, other_budgets
 
     options.choice("--color", given.color, options.COLORS)
     most = options.whole("--max-pairs", given.max_pairs) or GATE.most
@@ -83,12 +84,14 @@ def gate(given: GateOptions) -> None:
             if side.settings is None:
                 msg = f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now"
                 raise UsageError(msg)
-        of = a if given.baseline is not None else b
-        loaded = of.settings.loaded if of.settings is not None else None
-        judged = judged_of(loaded.spec.budgets.given if loaded is not None else {}, flags)
+        # With a base, what is judged sets no budgets: with --baseline A is the target, and B a reference workload.
+        judged = judged_of(_budgets_of(a), flags)
+        target = (a if given.baseline is not None else b).settings
+        loaded = target.loaded if target is not None else None
         if loaded is not None:
             _check_stages(loaded, flags)
-        question = _Question(given, judged, most, calls)
+        others = other_budgets(_budgets_of(a), _budgets_of(b), flags) if given.against is not None else []
+        question = _Question(given, judged, most, calls, others)
         if given.baseline is not None:
             result = _with_baseline(question, Path(given.baseline), a, b)
         else:
@@ -98,6 +101,11 @@ def gate(given: GateOptions) -> None:
             body = partial(_against, question, (a, b))
             result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
     raise typer.Exit(result.exit_code or 0)
+
+
+def _budgets_of(side: GivenSide) -> Mapping[str, Budget]:
+    loaded = side.settings.loaded if side.settings is not None else None
+    return loaded.spec.budgets.given if loaded is not None else {}
 
 
 def _bisect(
@@ -111,7 +119,7 @@ def _bisect(
     commits = commits_of(given, calls, most)
     a, b = commits.side(0), commits.side(len(commits.hashes) - 1)
     loaded = b.settings.loaded if b.settings is not None else None
-    judged = judged_of(loaded.spec.budgets.given if loaded is not None else {}, flags)
+    judged = judged_of(_budgets_of(a), flags)
     if loaded is not None:
         _check_stages(loaded, flags)
     body = partial(search_commits, commits, judged)
@@ -136,6 +144,7 @@ def _unchanged(
     given: GateOptions, a: GivenSide, b: GivenSide, judged: Mapping[str, Judged], calls: GitCalls
 ) -> str | None:
     """Why both sides are the same pipeline, in words; None where they are not, and where it is measured anyway."""
+    from pipeprof.profiles.git.tracked import tracked_files
     from pipeprof.profiles.history.unchanged import why_unchanged
 
     # A limit is about one side alone, whatever the other one is.
@@ -143,21 +152,8 @@ def _unchanged(
         return None
     assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked
     assert b.settings is not None  # noqa: S101
-    return why_unchanged(a.settings, b.settings, _other_files(a, b, calls))
-
-
-def _other_files(a: GivenSide, b: GivenSide, calls: GitCalls) -> list[str] | None:
-    """Files that git knows to differ between the sides; None where it does not know."""
-    from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.git.dirty import changed_since
-
-    if a.shown.ref is None:
-        return [] if b.shown.ref is None and _near(a).resolve().parent == _near(b).resolve().parent else None
-    try:
-        view = calls.find(_near(b))
-        return changed_since(calls, view, a.shown.ref, b.shown.ref) if view is not None else None
-    except ProfileError:
-        return None
+    ref = a.settings.at_ref or b.settings.at_ref
+    return why_unchanged(a.settings, b.settings, tracked_files(calls, Path(ref.work_tree)) if ref is not None else ())
 
 
 def _check_stages(loaded: LoadedSpec, flags: Iterable[str]) -> None:
@@ -226,6 +222,7 @@ def _against(
 
     (a, b), judged = sides, question.judged
     _warn_of_changes(b, result)
+    _warn_of_budgets(question.other_budgets, result)
     if question.unchanged is not None:
         _pass_unchanged(question, sides, result)
         return
@@ -293,6 +290,16 @@ def _warn_of_changes(side: GivenSide, result: Result) -> None:
     if side.shown.dirty:
         note = f"{side.shown.text} has uncommitted changes: it is measured as it is"
         result.warnings.append(Message(code="dirty-tree", message=note))
+
+
+def _warn_of_budgets(others: Sequence[str], result: Result) -> None:
+    """Warn where the spec that is judged has other budgets than the base."""
+    from pipeprof.profiles.document.messages import Message
+
+    result.budgets = list(others)
+    if others:
+        note = f"{result.b.text} is judged by the budgets of {result.a.text}; its own differ: {'; '.join(others)}"
+        result.warnings.append(Message(code="other-budgets", message=note))
 
 
 def _warn_of_batches(a: Side, b: Side, result: Result, judged: Iterable[str]) -> None:

@@ -14,9 +14,8 @@ from pipeprof.cli.options import FixOptions, RunOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeprof.cli.output import Outputs
+    from pipeprof.cli.output import Outputs, ReportOnStdout
     from pipeprof.cli.report.report import Selection
-    from pipeprof.cli.scaling.options import ScaleOptions
     from pipeprof.cli.targets.load import Changes
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
@@ -24,9 +23,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.protocol.job import HostOf
 
-DEFAULT_BUDGET = 60.0
+DEFAULT_BUDGET = 30.0
 """Seconds of verification."""
 
 EPILOG = epilog(
@@ -61,6 +59,7 @@ def run(given: RunOptions) -> None:
     The report goes to stdout, progress to stderr. The profile is always saved: to --out FILE.json, else in
     pipeprof-out/.
     """
+    import sys
     import time
     from contextlib import ExitStack
 
@@ -68,24 +67,20 @@ def run(given: RunOptions) -> None:
     from pipeprof.cli.targets.load import load_target
     from pipeprof.cli.targets.saved import saved_change
     from pipeprof.cli.targets.settings import settings_with, with_change
+    from pipeprof.cli.text.progress import progress_for
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
     from pipeprof.profiles.verify.ceiling import suspect_bottleneck
 
     options.choice("--color", given.color, options.COLORS)
-    progress = _progress(given)
+    progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     budget = options.duration("--budget", given.budget)
-    calibrate, soak = not given.no_verify, given.soak is not None
     settings = settings_for(
         given,
         seconds=_seconds(given),
-        soak=soak,
-        calibrate=calibrate,
+        soak=given.soak is not None,
+        calibrate=not given.no_verify,
         to_end=given.to_end,
-        host=_host(given),
         workers=options.whole("--workers", given.workers),
-        worker_cores=options.whole("--worker-cores", given.worker_cores),
-        trace_workers=options.addresses("--trace-workers", given.trace_workers),
-        trace_folder=given.trace_folder,
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
@@ -103,14 +98,23 @@ def run(given: RunOptions) -> None:
     for note in notes_on(chosen, tries=chosen.tries):
         streams.say(f"pipeprof: note: {note}")
 
-    writer = make_writer(parsed, loaded, outputs)
+    writer, report = make_writer(parsed, loaded, outputs), output.ReportOnStdout(outputs, selection, given.color)
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
             seconds = budget or DEFAULT_BUDGET if chosen.tries else 0.0
-            profile, left = run_undisturbed(chosen, writer, progress, budget=seconds, end_at=end_at)
+            profile, left = run_undisturbed(
+                chosen,
+                writer,
+                progress,
+                budget=seconds,
+                end_at=end_at,
+                tell=lambda profile: report.tell(profile, writer.path, output.HEADLINE),
+            )
             # What was measured is reported, whatever ends what follows.
-            ending.callback(finish, profile, writer, outputs, selection, color=given.color)
+            ending.callback(finish, profile, writer, outputs, selection, color=given.color, begun=report)
+            if not profile.exit_code:
+                report.tell(profile, writer.path, output.MEASURED)
             if chosen.tries and not profile.exit_code:
                 verify_findings(profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes)
             elif parsed.kind == "script" and not chosen.soak:
@@ -120,23 +124,6 @@ def run(given: RunOptions) -> None:
             progress.close()
     refuse(profile, loaded)
     raise typer.Exit(profile.exit_code or 0)
-
-
-def _progress(given: RunOptions) -> RunProgress:
-    """The progress on stderr.
-
-    Raises:
-        UsageError: There is no terminal for a live view.
-    """
-    import sys
-
-    if given.live:
-        from pipeprof.cli.text.live import live_view
-
-        return live_view(sys.stderr, quiet=given.quiet, verbose=given.verbose)
-    from pipeprof.cli.text.progress import progress_for
-
-    return progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
 
 
 def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSettings]:
@@ -154,7 +141,6 @@ def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSett
         cold=True if given.cold else None,
         data_size=options.dataset_size(given.dataset_size),
         no_cache=given.no_cache,
-        labels=options.labels(given.labels),
         script_args=given.script_args or (),
         allow_writes=given.allow_writes,
         **more,
@@ -162,7 +148,7 @@ def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSett
 
 
 def read_target(
-    given: RunOptions | FixOptions | ScaleOptions, outputs: Outputs, command: str
+    given: RunOptions | FixOptions, outputs: Outputs, command: str
 ) -> tuple[Changes, ParsedTarget, LoadedSpec | None] | None:
     """Read the target with the changes of the command line; None where the functions of its file are listed instead.
 
@@ -187,29 +173,8 @@ def read_target(
 def _tries(given: RunOptions, settings: RunSettings) -> bool:
     """Whether changes are tried; a script trains for real, once."""
     # Edits of a function's graph would have to be made on top of those of the change.
-    as_it_is = not settings.edits and not settings.soak and settings.host is None
+    as_it_is = not settings.edits and not settings.soak
     return settings.target.kind != "script" and not given.no_verify and as_it_is
-
-
-def _host(given: RunOptions) -> HostOf | None:
-    """The host whose part is measured, by --host.
-
-    Raises:
-        UsageError: It is none, or other options do not fit.
-    """
-    from pipeprof.cli import options
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.protocol.job import HostOf
-
-    part = options.host_of(given.host)
-    if part is None:
-        return None
-    if given.change is not None or given.budget is not None:
-        flag = "--change" if given.change is not None else "--budget"
-        raise UsageError(
-            f"{flag} is about changes, and --host measures a part of the data as it is: remove one of them"
-        )
-    return HostOf(*part)
 
 
 def _seconds(given: RunOptions) -> float | None:
@@ -244,8 +209,6 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
     check_script_options(given, script=parsed.kind == "script")
     if parsed.kind != "script":
         return
-    if given.host is not None:
-        raise UsageError(f"--host divides a pipeline, and {given.target} is a training script: name its function")
     if given.budget:
         raise UsageError(f"--budget is for trying changes: pipeprof fix {given.target} tries those of a script")
     if given.to_end and (given.steps is not None or given.seconds is not None):
@@ -320,8 +283,20 @@ def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, outputs: Output
     )
 
 
-def finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, selection: Selection, *, color: str) -> None:
-    """Print and write everything, then raise if the profile could not be saved."""
+def finish(
+    profile: Profile,
+    writer: ProfileWriter,
+    outputs: Outputs,
+    selection: Selection,
+    *,
+    color: str,
+    begun: ReportOnStdout | None = None,
+) -> None:
+    """Print and write everything, then raise if the profile could not be saved.
+
+    Args:
+        begun: The report, a part of it on stdout already.
+    """
     from pipeprof.cli import output, streams
     from pipeprof.cli.exit_codes import USAGE
 
@@ -331,7 +306,7 @@ def finish(profile: Profile, writer: ProfileWriter, outputs: Outputs, selection:
     for warning in writer.warnings:
         streams.say(f"pipeprof: warning: {warning}")
     try:
-        output.write_reports(profile, outputs, color, writer.path, selection)
+        output.write_reports(profile, outputs, color, writer.path, selection, begun=begun)
     except streams.OutputError:
         # A closed terminal shows no report.
         if profile.exit_code != HUNG_UP:

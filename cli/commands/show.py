@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
-    from pipeprof.cli.text.style import Style
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import SavedProfile
 
@@ -26,7 +25,6 @@ EPILOG = epilog(
     "pipeprof show pipeprof-out/flowers-20260731T101112Z.json --finding 1",
     "pipeprof show profile.json --json | jq .steps.wait_ms",
     "pipeprof show profile.json --out report.txt",
-    "pipeprof show host0.json host1.json host2.json --hosts",
     "pipeprof show --history gates.jsonl",
 )
 
@@ -44,9 +42,6 @@ def show(
         option("--history", "FILE|git", "Print what `gate --history` has kept: its series, and where they changed."),
     ] = None,
     finding: Annotated[Text, option("", "N", "Print finding N in full, with the fix as YAML and Python.")] = None,
-    hosts: Annotated[
-        bool, flag("--hosts", "Lay profiles of several hosts side by side: which is late, and what that costs all.")
-    ] = False,
     section: Section = None,
     verbose: Annotated[bool, flag("-v", "--verbose", "Print the complete report.")] = False,
     form: Format = None,
@@ -58,7 +53,7 @@ def show(
 ) -> None:
     """Print the report of saved profiles.
 
-    With several profiles, JSON is a list; with --hosts, it is one document.
+    With several profiles, JSON is a list.
     """
     import sys
 
@@ -71,16 +66,13 @@ def show(
     choice("--color", color, COLORS)
     number = whole("--finding", finding, 0)
     if history is not None:
-        _refuse_with_history(profiles=profiles, finding=finding, hosts=hosts or None, section=section, out=out)
+        _refuse_with_history(profiles=profiles, finding=finding, section=section, out=out)
         _show_history(history, options.report_format(form, json=json, command="show"), color)
         return
     paths = [Path(text) for text in profiles or ()] or [_find_latest()]
     kinds = [kind for path in paths if (kind := kind_of_result(path)) is not None]
     command = "show" if not kinds else "compare" if kinds[0] == "compare" else "gate"
     outputs = output.plan_outputs(out, form, json=json, force=force, command=command, redact=redact)
-    if hosts:
-        _show_hosts(paths, bool(kinds), outputs, color, given=bool(finding or section or verbose))
-        return
     selection = output.select(outputs, verbose=verbose, sections=section, finding=number)
     _require_one(paths, outputs.files, "--out")
     _require_one(paths, number, "--finding")
@@ -93,9 +85,10 @@ def show(
         if not is_latest(path):
             # Without its name, a command takes the change of that number of a later run.
             one.profile.reads_from(str(path))
-    documents = [profile.profile for profile in saved]
+    documents = [_remade(one.profile, outputs) for one in saved]
     if number is not None:
         _require_finding(documents[0], number)
+        _say_what_makes_the_diff(saved[0].profile, documents[0], number)
     if len(documents) == 1:
         output.write_reports(documents[0], outputs, color, paths[0], selection)
         return
@@ -109,6 +102,34 @@ def show(
         streams.write_stdout(f"[\n{joined}\n]\n", "json")
     else:
         streams.write_stdout("\n\n".join(texts))
+
+
+def _say_what_makes_the_diff(saved: Profile, shown: Profile, number: int) -> None:
+    """Name the command that makes the diff of a finding, where the file has one, which is not shown."""
+    from pipeprof.cli.command_line import change_command
+    from pipeprof.cli.streams import say
+
+    command = change_command(shown, number, "fix", out=[f"change-{number}.patch"])
+    if (saved.findings or [])[number - 1].diff is not None and command is not None:
+        say(f"pipeprof: note: the diff is made from the file as it is: {command}")
+
+
+def _remade(saved: Profile, outputs: Outputs) -> Profile:
+    """A saved profile with texts that are made from its edits; says why not, where the text of a spec is wanted."""
+    from pipeprof.cli.streams import say
+    from pipeprof.cli.targets.remade import remade, spec_as_measured, write_spec_again
+    from pipeprof.pipelines.errors import PipeprofError
+
+    profile = remade(saved, None)
+    try:
+        loaded = spec_as_measured(saved)
+        profile = remade(saved, loaded)
+        if profile.fix is not None and profile.fix.edits:
+            write_spec_again(profile.fix, loaded)
+    except PipeprofError as error:
+        if saved.fix is not None and {"yaml", "patch"} & {outputs.stdout, *(kind for _, kind in outputs.files)}:
+            say(f"pipeprof: note: {error}")
+    return profile
 
 
 def _refuse_with_history(**given: object) -> None:
@@ -166,49 +187,9 @@ def _show_result(paths: Sequence[Path], outputs: Outputs, selection: Selection, 
         raise UsageError(f"{paths[0]} and others: a result of compare or gate is shown alone")
     if selection.sections or selection.finding is not None:
         raise UsageError(f"{paths[0]} is a result of compare or gate: it has no sections or findings")
-    write_result(load_result(paths[0]), paths[0], outputs, color, verbose=selection.verbose)
-
-
-def _show_hosts(paths: Sequence[Path], has_results: bool, outputs: Outputs, color: str, *, given: bool) -> None:
-    """Lay the profiles of several hosts side by side.
-
-    Raises:
-        UsageError: They are too few, or other options do not fit.
-        ProfileError: They cannot be compared.
-    """
-    from pipeprof import __version__
-    from pipeprof.cli import output
-    from pipeprof.cli.pages.late_hosts import describe_late_hosts
-    from pipeprof.cli.private import hider_here
-    from pipeprof.cli.text.blocks import with_texts
-    from pipeprof.cli.text.paint import paint
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.document.store import load_saved
-    from pipeprof.profiles.document.subject import Tool
-    from pipeprof.profiles.judge.hosts import report_of
-
-    if len(paths) < 2:
-        raise UsageError(f"--hosts lays profiles of several hosts side by side, got {len(paths)}: name at least two")
-    if given:
-        raise UsageError("--hosts has a report of its own: remove --finding, --section and -v")
-    if has_results:
-        raise UsageError("--hosts takes profiles that `pipeprof run` saved, and some are results of compare or gate")
-    kinds = {kind for kind in (outputs.stdout, *(kind for _, kind in outputs.files)) if kind is not None}
-    if other := sorted(kinds - {"text", "json"}):
-        raise UsageError(f"--hosts writes text and JSON, not {other[0]}")
-    report = report_of([(path, load_saved(path).profile) for path in paths], Tool(version=__version__))
-    hide = hider_here().text if outputs.redact else str
-    if outputs.redact:
-        hosts = [host.model_copy(update={"name": None, "file": hide(host.file)}) for host in report.hosts]
-        report = report.model_copy(update={"hosts": hosts, "target": hide(report.target)})
-
-    def rendered(kind: str, style: Style, *, to_file: bool) -> str:
-        del to_file
-        if kind == "json":
-            return report.model_dump_json(indent=2) + "\n"
-        return paint((with_texts(block, hide) for block in describe_late_hosts(report)), style)
-
-    output.write_texts(rendered, outputs, color, None)
+    # A command to paste would be one of the file.
+    result = load_result(paths[0]).model_copy(update={"command": []})
+    write_result(result, paths[0], outputs, color, verbose=selection.verbose)
 
 
 def _find_latest() -> Path:
@@ -216,11 +197,14 @@ def _find_latest() -> Path:
     import os
 
     from pipeprof.cli.streams import say
+    from pipeprof.cli.targets.saved import own_profiles
     from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.document.store import FOLDER, latest_profile
+    from pipeprof.profiles.document.store import FOLDER
 
-    path = latest_profile()
-    if path is None:
+    own, others = own_profiles()
+    for theirs, why in others.items() if not own else ():
+        raise ProfileError(f"{why}; name it: pipeprof show {theirs}")
+    if not own:
         try:
             os.listdir(FOLDER)  # noqa: PTH208 - only whether that is possible
         except PermissionError:
@@ -228,8 +212,8 @@ def _find_latest() -> Path:
         except OSError:
             pass
         raise ProfileError(f"{FOLDER}/ has no saved profile: `pipeprof run` saves one, or give a file")
-    say(f"pipeprof: showing {path}")
-    return path
+    say(f"pipeprof: showing {own[0]}")
+    return own[0]
 
 
 def _note_unknown(path: Path, saved: SavedProfile) -> None:

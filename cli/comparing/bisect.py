@@ -13,9 +13,8 @@ from pipeprof.cli.targets.sides import GivenSide, read_one
 from pipeprof.pipelines.errors import PipeprofError, ProfileError, UsageError
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.git.calls import GitCalls, GitView
-from pipeprof.profiles.git.dirty import changed_since, is_dirty
+from pipeprof.profiles.git.dirty import is_dirty
 from pipeprof.profiles.git.refs import RANGE, commit_of, commits_between, parse_ref, subject_of
-from pipeprof.profiles.harness.ask_worker import ask_for_graph
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.history.bisect import CommitSearch, half_of, is_bad, main_failure, stage_of_changes
 from pipeprof.profiles.history.unchanged import why_unchanged
@@ -34,7 +33,6 @@ from pipeprof.profiles.judge.verdicts.tabulate import rows_of
 
 if TYPE_CHECKING:
     from pipeprof.profiles.judge.verdicts.tabulate import Judged
-    from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob
 
 _PER_STEP = {"step_ms", "elements_per_second"}
 _SHORT = 10
@@ -60,7 +58,6 @@ class Commits:
 
     def __post_init__(self) -> None:
         self._sides: dict[int, GivenSide] = {}
-        self._graphs: dict[tuple[str, str], GraphAnswer] = {}
 
     def side(self, place: int) -> GivenSide:
         """The target at a commit, read from a tree of its own.
@@ -82,14 +79,7 @@ class Commits:
         a, b = self.side(one).settings, self.side(other).settings
         if a is None or b is None or self.given.measure:
             return None
-        others = changed_since(self.calls, self.view, self.hashes[one], self.hashes[other])
-        return why_unchanged(a, b, others, self._ask)
-
-    def _ask(self, job: GraphJob) -> GraphAnswer:
-        key = job.path, str(job.arguments)
-        if key not in self._graphs:
-            self._graphs[key] = ask_for_graph(job)
-        return self._graphs[key]
+        return why_unchanged(a, b, ())
 
 
 def commits_of(given: GateOptions, calls: GitCalls, most: int) -> Commits:

@@ -37,6 +37,7 @@ from pipeprof.profiles.judge.words import (
     describe_rest,
     describe_rounds,
     headline,
+    is_interrupted,
     main_metric,
     since_of,
     what_it_is,
@@ -236,7 +237,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     for warning in result.warnings:
         yield Prose((TextSpan("Warning: ", "yellow"), TextSpan(warning.message)), indent=0)
     for problem in result.errors:
-        if problem.message not in rest:
+        if problem.message not in rest and not is_interrupted(result):
             yield Prose((TextSpan("Failed: ", "bold red"), TextSpan(problem.message)), indent=0)
     if result.further or result.scan is not None:
         yield from build_arms(result, verbose=verbose)
@@ -286,9 +287,10 @@ def _changes(result: Result) -> Iterator[Block]:
     if result.scan is not None:
         return
     for name, changes in (("b", result.changes), *((arm.name, arm.changes) for arm in result.further)):
-        if changes:
+        of_budgets = result.budgets if name == "b" else []
+        if changes or of_budgets:
             yield Heading("Changes", f"from A to {name.upper()}")
-            for change in changes:
+            for change in (*changes, *of_budgets):
                 yield Prose(with_places(result, [change]), hang=2)
 
 
@@ -319,7 +321,7 @@ def build_arms(result: Result, *, verbose: bool) -> Iterator[Block]:
                 keep=of_interval,
             ),
             Column(
-                "is",
+                f"is{' so far' * is_interrupted(result)}",
                 ["", *(what_it_is(row) if row and row.pairs else "" for row in of_metric)],
                 right=False,
                 keep=keep[2],
@@ -344,7 +346,7 @@ def _measured(result: Result) -> Iterator[Block]:
     """All metrics; those of a self-test without and with faults."""
     if result.metrics:
         yield Heading("Metrics", _conditions(result))
-        yield _metrics(result.metrics)
+        yield _metrics(result.metrics, so_far=is_interrupted(result))
         yield from _resolution(result.metrics)
         if medians := describe_medians(result.metrics):
             yield Legend([("", medians)])
@@ -449,7 +451,7 @@ def _count(pairs: Sequence[PairValues]) -> str:
     return f"{count} pair{'s' if count > 1 else ''}"
 
 
-def _metrics(metrics: Sequence[Metric], name: str = "B") -> Table:
+def _metrics(metrics: Sequence[Metric], name: str = "B", *, so_far: bool = False) -> Table:
     metrics = [metric for metric in metrics if not is_lacking(metric)]
     values = [values_text(metric, metric.a, metric.b) for metric in metrics]
     divided = [f"{ratio_text(one.normalised)}" if one.normalised is not None else "" for one in metrics]
@@ -462,7 +464,10 @@ def _metrics(metrics: Sequence[Metric], name: str = "B") -> Table:
             *([Column("normalised", divided, right=False)] if any(divided) else []),
             Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=2),
             Column(
-                f"{name} is", [_words(metric) if metric.pairs else "" for metric in metrics], right=False, shrink_to=11
+                f"{name} is{' so far' * so_far}",
+                [_words(metric) if metric.pairs else "" for metric in metrics],
+                right=False,
+                shrink_to=11,
             ),
         ]
     )
@@ -482,11 +487,22 @@ def _size(metric: Metric, change: float | None) -> str:
 
 
 def _resolution(metrics: Sequence[Metric]) -> Iterator[Block]:
-    """What the session could have found, from processes of the same pipeline."""
-    known = [metric for metric in metrics if metric.resolution is not None and metric.level != "off"]
+    """What the session could have found, from processes of the same pipeline, but where it has found less than that."""
+    known = [
+        metric
+        for metric in metrics
+        if metric.resolution is not None
+        and metric.level != "off"
+        and not (metric.words in COLORS and metric.resolution > _distance(metric))
+    ]
     if known:
         each = ", ".join(f"{metric.title} {_size(metric, metric.resolution)}" for metric in known)
         yield Legend([("", f"Resolution, from two processes of A in each pair: {each}")])
+
+
+def _distance(metric: Metric) -> float:
+    """How far the change is from none."""
+    return abs((metric.change or 0.0) - (metric.scale == "ratio"))
 
 
 def _stages(stages: Sequence[StageChange], *, verbose: bool) -> Iterator[Block]:

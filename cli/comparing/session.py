@@ -120,14 +120,22 @@ def live(side: GivenSide) -> LiveSide:
 
 def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
     """Warn where sides have different steps, so that their intervals do not compare, or one that proves nothing."""
+    from pipeprof.pipelines.steps.kinds.recorded import KIND as RECORDED
     from pipeprof.pipelines.steps.registry import step_kind
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.harness.settings import plan
     from pipeprof.profiles.propose.optimistic import warning
 
     planned = [plan(side.settings) for side in sides if side.settings is not None]
-    steps = [one.step_text + (f", dispatch {one.dispatch}" if one.dispatch is not None else "") for one in planned]
-    if len(set(steps)) > 1:
+    # Each side has a file of its own with the times of a recorded step.
+    recorded = [one.step.arguments if one.step.kind == RECORDED.name else {} for one in planned]
+    steps = [
+        one.step_text
+        + (f" ({times['p50_ms']:.3g} ms)" if times else "")
+        + (f", dispatch {one.dispatch}" if one.dispatch is not None else "")
+        for times, one in zip(recorded, planned, strict=True)
+    ]
+    if len({*zip(steps, map(str, recorded), strict=True)}) > 1:
         each = ", ".join(f"{name} has step {step}" for name, step in zip(_LETTERS.upper(), steps, strict=False))
         every = "both" if len(steps) == 2 else "all"
         note = f"{each}: their intervals do not compare; --step sets {every}"

@@ -17,9 +17,5 @@ def _render(output: Output) -> str:
 
 
 FORMAT = Format(
-    "json",
-    (".json",),
-    frozenset({"run", "show", "check", "fix", "scale", "compare", "gate", "gaps", "rules"}),
-    _render,
-    order=2,
+    "json", (".json",), frozenset({"run", "show", "check", "fix", "compare", "gate", "gaps", "rules"}), _render, order=2
 )

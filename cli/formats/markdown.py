@@ -129,10 +129,5 @@ def _render(output: Output) -> str:
 
 
 FORMAT = Format(
-    "md",
-    (".md",),
-    frozenset({"run", "show", "fix", "scale", "compare", "gate", "gaps"}),
-    _render,
-    order=4,
-    redacted=True,
+    "md", (".md",), frozenset({"run", "show", "fix", "compare", "gate", "gaps"}), _render, order=4, redacted=True
 )

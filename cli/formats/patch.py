@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.formats.registry import Format, Output
-from pipeprof.cli.formats.yaml import NOTHING
+from pipeprof.cli.formats.yaml import NO_FORM, NOTHING
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -25,7 +25,7 @@ def _lack(profile: Profile) -> str | None:
         return None
     if profile.fix.status == "interrupted" and profile.target.kind == "function":
         return "the search was interrupted; the report has the best changes so far"
-    return "the changes have no form in the text of this file"
+    return NO_FORM
 
 
 FORMAT = Format("patch", (".patch", ".diff"), frozenset({"fix", "show"}), _render, order=71, exact=True, lack=_lack)

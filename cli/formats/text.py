@@ -12,9 +12,5 @@ def _render(output: Output) -> str:
 
 
 FORMAT = Format(
-    "text",
-    (".txt",),
-    frozenset({"run", "show", "check", "fix", "scale", "compare", "gate", "gaps", "rules"}),
-    _render,
-    order=1,
+    "text", (".txt",), frozenset({"run", "show", "check", "fix", "compare", "gate", "gaps", "rules"}), _render, order=1
 )

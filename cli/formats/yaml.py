@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 NOTHING = "no change was proven to help"
 """Why there is no file with changes."""
+NO_FORM = "the changes have no form in the text of this file"
+"""The same, where there are some."""
 
 
 def _render(output: Output) -> str:
@@ -19,7 +21,9 @@ def _render(output: Output) -> str:
 
 
 def _lack(profile: Profile) -> str | None:
-    return NOTHING if profile.fix is None or profile.fix.text is None else None
+    if profile.fix is None or not profile.fix.edits:
+        return NOTHING
+    return NO_FORM if profile.fix.text is None else None
 
 
 FORMAT = Format("yaml", (".yaml", ".yml"), frozenset({"fix", "show"}), _render, order=70, exact=True, lack=_lack)

@@ -96,6 +96,8 @@ def _card(
     if facts:
         behind.append(Facts(facts))
     behind += drawn
+    # The gain of the card says what was measured so far.
+    status = "not finished" if finding.unfinished is not None else describe_status(finding)
     command = try_command(profile, finding)
     if command is not None:
         behind.append(Snippet(f"{ident}-try", "Measure it with", command))
@@ -109,7 +111,7 @@ def _card(
         finding.title,
         place_of_finding(profile, finding),
         describe_gain(finding, short=True, bounded=profile.only_bounds(finding)),
-        f"{describe_status(finding)}{'' if finding.cache is None else ', from the second epoch on'}",
+        f"{status}{'' if finding.cache is None else ', from the second epoch on'}",
         effect_on_data(finding.semantics, finding.measured, redrawn=finding.redrawn)[0],
         parts,
         _TONES[finding.status],
@@ -132,14 +134,14 @@ def _change(profile: Profile, finding: Finding, number: int, ident: str) -> Iter
     place = place_of_finding(profile, finding)
     if values := [one for one in changed if one is not None] if all(changed) else []:
         text = "\n".join(f"- {one['what']}: {one['old']}\n+ {one['what']}: {one['new']}" for one in values)
-        yield Snippet(f"{ident}-diff", f"Change {place}" if place else "Change", text, is_diff=True)
+        yield Snippet(f"{ident}-diff", f"Change {place}" if place else "Change", text, is_diff=True, copied=False)
     elif finding.change:
         yield Facts([("Change", finding.change)])
     own, other = (patch, python) if profile.target.kind == "spec" else (python, patch)
     language = ("YAML", "Python") if profile.target.kind == "spec" else ("Python", "YAML")
     if own or other:
         label = f"As {language[0] if own else language[1]}"
-        yield Snippet(f"{ident}-code", label, own or other or "", folded=bool(values))
+        yield Snippet(f"{ident}-code", label, own or other or "")
 
 
 def _facts(profile: Profile, finding: Finding) -> Iterator[tuple[str, str]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Fix, FixStep
     from pipeprof.profiles.document.profile import Profile
 
-_TONES = {"fixed": "good", "nothing": "", "not-proven": "unclear", "interrupted": "unclear"}
+_TONES = {"fixed": "good", "taken": "", "nothing": "", "not-proven": "unclear", "interrupted": "unclear"}
 _MOST_TRIED = 24
 """Changes of the ladder that were not taken."""
 
@@ -52,7 +52,8 @@ def fix_parts(profile: Profile, fix: Fix, idents: Idents) -> list[Part]:
     parts: list[Part] = []
     if fix.edits:
         if fix.diff:
-            label = f"The change as a diff{', with everything in one file' if fix.in_one_file else ''}"
+            in_one = ", with everything in one file" if fix.in_one_file else ""
+            label = f"The change as a diff{in_one}"
             parts.append(Snippet(idents.of("diff"), label, fix.diff, "fast.patch", is_diff=True))
         if fix.text:
             parts.append(Snippet(idents.of("spec"), "The changed spec", fix.text, "fast.yaml", folded=True))
@@ -62,7 +63,7 @@ def fix_parts(profile: Profile, fix: Fix, idents: Idents) -> list[Part]:
         if fix.environment:
             pairs = [("Start with", assignment(name, value)) for name, value in fix.environment.items()]
             parts.append(Facts(pairs))
-    for block in build_search_on(profile, fix) if fix.status != "fixed" else ():
+    for block in build_search_on(profile, fix) if fix.status not in {"fixed", "taken"} else ():
         if isinstance(block, Command) and block.value:
             parts.append(Snippet(idents.of("next"), f"Next: {block.note}", block.value))
     if fix.status == "fixed":

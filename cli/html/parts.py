@@ -71,6 +71,7 @@ class Snippet:
         file: Name under which it is saved; empty where it is to be copied alone.
         folded: Only its label is shown at first.
         is_diff: Its lines begin with what is done to them.
+        copied: It is what a person pastes; else it is only read.
     """
 
     ident: str
@@ -79,6 +80,7 @@ class Snippet:
     file: str = ""
     folded: bool = False
     is_diff: bool = False
+    copied: bool = True
     template: ClassVar[str] = "snippet.html"
 
     @property

@@ -51,6 +51,7 @@ from pipeprof.profiles.judge.words import (
     describe_rounds,
     failing_drifts,
     headline,
+    is_interrupted,
     main_metric,
     since_of,
     what_it_is,
@@ -212,7 +213,7 @@ def _conditions(result: Result) -> str:
 def _messages(result: Result) -> Iterator[Part]:
     first = headline(result)[1]
     for problem in result.errors:
-        if problem.message not in first:
+        if problem.message not in first and not is_interrupted(result):
             yield Note(f"Failed: {problem.message}", "bad")
     for warning in result.warnings:
         yield Note(f"Warning: {warning.message}", "unclear")
@@ -228,7 +229,7 @@ def _strips(result: Result, idents: Idents) -> Iterator[Figure]:
     ratios.sort(key=lambda metric: metric.level == "off")
     if ratios:
         against = "its limit" if result.kind == "gate" else "the smallest change that counts"
-        yield _strip(result, ratios, idents, f"Each metric against {against}")
+        yield _strip(result, ratios, idents, f"Each metric against {against}{', so far' * is_interrupted(result)}")
     for metric in known:
         if metric.scale == "difference" and (metric.a or metric.b):
             yield _strip(result, [metric], idents, metric.title)

@@ -42,8 +42,8 @@ def stage_graph(profile: Profile, idents: Idents) -> StageGraph | None:
         StageRow(
             idents.of(f"stage {number_of(row.stage.id)}"),
             _short(number_of(row.stage.id)),
-            f"{stage_name(row.stage)}{f' ×{row.times}' if row.times > 1 else ''}",
-            row.stage.op if row.stage.op != stage_name(row.stage) else "",
+            f"{_name(row.stage)}{f' ×{row.times}' if row.times > 1 else ''}",
+            row.stage.op if row.stage.op != _name(row.stage) else "",
             stage_place(row.stage) or "",
             _runs(row.stage, names),
             unit.text(row.stage.inside_ms),
@@ -63,6 +63,11 @@ def stage_graph(profile: Profile, idents: Idents) -> StageGraph | None:
     return StageGraph(
         found, _step(profile), f"{unit.unit} per batch", _caption(rows, shown, branched=branched), branched
     )
+
+
+def _name(stage: Stage) -> str:
+    """The user's name of a stage, else its op: of several that one call makes, each has a row."""
+    return stage_name(stage) if stage.name else stage.op
 
 
 def _largest(profile: Profile, rows: Sequence[Row]) -> list[Row]:

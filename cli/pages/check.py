@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from pipeprof.cli.pages.hosts import describe_hosts
 from pipeprof.cli.report.finding import describe_finding
 from pipeprof.cli.report.ledger import HOW
 from pipeprof.cli.report.problems import list_warnings
-from pipeprof.cli.text.blocks import Blank, Block, Column, Heading, KeyValue, Prose, Table, TextSpan
+from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
 from pipeprof.cli.text.names import name_row, name_rows, number_of
 from pipeprof.cli.text.units import byte_scale
 from pipeprof.profiles.memory.ledger.texts import OWNERS
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
-    from pipeprof.profiles.document.sharding import Sharding
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
 
@@ -38,13 +36,14 @@ def describe_check(
     what_ifs: Sequence[str] = (),
     findings: Sequence[Finding] | None,
     warnings: Sequence[Message],
-    sharding: Sharding | None = None,
+    run: str | None = None,
 ) -> Iterator[Block]:
     """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
 
     Args:
         uncounted: Parts of the memory that are not predicted, in words.
         findings: ``None`` if no rule could be applied.
+        run: The command that looks at what is not looked at here.
     """
     yield Prose(f"{target}: no errors", indent=0)
     if stages:
@@ -71,8 +70,6 @@ def describe_check(
         yield Prose(f"not predicted: {text}", hang=2)
     for text in what_ifs:
         yield Prose(text, hang=2)
-    if sharding is not None:
-        yield from describe_hosts(sharding, stages)
     if findings:
         yield Heading("What to change", "found without running it: not measured")
         for number, finding in enumerate(findings, 1):
@@ -81,6 +78,8 @@ def describe_check(
             yield Prose((TextSpan(f"  {number}  "), TextSpan(finding.title, "bold")), indent=0, hang=5)
             yield from describe_finding(finding, stages)
     yield from list_warnings(warnings)
+    if run is not None:
+        yield Command("Next", run, width=6)
 
 
 def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:

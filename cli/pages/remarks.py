@@ -13,7 +13,7 @@ from pipeprof.cli.text.remarks import Level, Place, Remark
 from pipeprof.profiles.advise.rule import rule_named
 from pipeprof.profiles.gaps.wording import judged
 from pipeprof.profiles.judge.words import describe_drift, failing_drifts, headline, sentence_of
-from pipeprof.profiles.wording import bound_word, stage_name
+from pipeprof.profiles.wording import if_free, stage_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding
@@ -135,8 +135,8 @@ def _proof(finding: Finding) -> tuple[Level, str]:
     if finding.status == "kept":
         return "warning", f"Proven: {measured}" if measured else "Proven by measuring"
     if finding.status == "ceiling":
-        word = bound_word(finding.measured or {})
-        return "note", f"Suspicion with a measured upper bound: {word} {measured}" if measured else "Suspicion"
+        bound = if_free(measured, finding.measured or {})
+        return "note", f"Suspicion with a measured bound: {bound}" if measured else "Suspicion"
     if finding.family == "correctness":
         return "warning", "Certain from the pipeline as it is written; not measured"
     return "note", "Suspicion: the change was not measured"

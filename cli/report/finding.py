@@ -26,7 +26,7 @@ from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
 from pipeprof.profiles.wording import (
     LAST_DIGITS,
-    bound_word,
+    if_free,
     listed,
     milliseconds,
     percent,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, Predicted
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.propose.proposal import Semantics
+    from pipeprof.profiles.propose.proposal import Redrawn, Semantics
 
 Language = Literal["YAML", "Python"]
 
@@ -53,7 +53,7 @@ SEMANTICS: dict[Semantics, str] = {
 """Effect of a fix on the data, by semantics class."""
 
 _ROUNDED = f"the same elements but for {LAST_DIGITS}"
-_REDRAWN: dict[Semantics, str] = {
+_REDRAWN: dict[Redrawn, str] = {
     "order": "the same elements; the order is drawn anew in each epoch, as before",
     "randomness": "the same elements; the random numbers are drawn anew in each run, as before",
 }
@@ -135,7 +135,7 @@ def describe_finding(
         yield from _code(language, code[language])
     if finding.semantics:
         rounded = changes_digits(finding.semantics, finding.measured)
-        random = _REDRAWN.get(finding.redrawn) if finding.semantics == "same" else None
+        random = _REDRAWN[finding.redrawn] if finding.redrawn and finding.semantics == "same" else None
         words = _ROUNDED if rounded else random or SEMANTICS[finding.semantics]
         yield from _labelled("Data", words)
     if finding.predicted is not None:
@@ -153,8 +153,8 @@ def describe_finding(
 
 def _measured(finding: Finding) -> Iterator[Block]:
     if finding.measured:
-        most = f"without the stage {bound_word(finding.measured)} " if finding.status == "ceiling" else ""
-        yield from _labelled("Measured", f"{most}{describe_measured(finding.measured)}")
+        text = describe_measured(finding.measured)
+        yield from _labelled("Measured", if_free(text, finding.measured) if finding.status == "ceiling" else text)
         if finding.measured.get("conclusion"):
             yield from _labelled("Machine", str(finding.measured["conclusion"]))
         if finding.measured.get("data"):
@@ -165,9 +165,9 @@ def describe_status(finding: Finding) -> str:
     """State how a finding is known."""
     words = {
         "kept": "measured: better by more than the noise",
-        "ceiling": "upper bound, measured without the stage"
+        "ceiling": "measured as if the stage cost nothing"
         if has_advice(finding)
-        else "upper bound; no edit is known that reaches it",
+        else "no edit is known; measured as if the stage cost nothing",
         "unverified": f"not finished: {describe_so_far(finding)}"
         if finding.unfinished
         else "measured, not decided"
@@ -185,11 +185,12 @@ def _labelled(label: str, text: str) -> Iterator[Block]:
 def _code(label: str, text: str | None) -> Iterator[Block]:
     """Code as it is, one statement a line."""
     if text is not None and text.startswith("--- "):
-        yield Code(text.rstrip("\n"), indent=_INDENT, label="Diff", is_diff=True)
+        yield from _labelled("Diff", "")
+        yield Code(text.rstrip("\n"), indent=0)
         return
     lines = [line for line in _STATEMENTS.sub("\n", text or "").splitlines() if line.strip()]
     if lines:
-        yield Code("\n".join(lines), indent=_INDENT, label=label, wrap=True, python=label == "Python")
+        yield Code("\n".join(lines), indent=_INDENT, label=label)
 
 
 def _predicted(predicted: Predicted, *, step: bool, bounded: bool) -> str:

@@ -18,17 +18,17 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM
+from pipeprof.profiles.time.top_stage import where_time_is
 from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
     AT_LEAST,
     LAST_DIGITS,
     LEFT,
     NOT_REPRODUCIBLE,
-    bound_word,
-    free_pipeline_text,
     percent,
     place_of,
     ratio_text,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, NotTried, Verification
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch
-    from pipeprof.profiles.propose.proposal import Semantics
+    from pipeprof.profiles.propose.proposal import Redrawn, Semantics
 
 EFFECTS: dict[Semantics, tuple[str, str]] = {
     "same": ("same elements, same order", "same data"),
@@ -52,7 +52,7 @@ EFFECTS: dict[Semantics, tuple[str, str]] = {
 }
 """Effect of a fix on the data, by semantics class: for a wide line and for a narrow one."""
 
-_REDRAWN: dict[Semantics, str] = {"order": "order", "randomness": "draws"}
+_REDRAWN: dict[Redrawn, str] = {"order": "order", "randomness": "draws"}
 PROVEN = ("kept", "ceiling")
 """Statuses of findings that were tried and hold."""
 NOT_VERIFIED = "predicted, not verified"
@@ -68,8 +68,8 @@ MOST_BOUNDS = 2
 """Upper bounds without a finding that are named in the default report."""
 MOST_UNTRIED = 2
 """Changes that were not tried, of one reason, that are named in the default report."""
-MOST_REJECTED = 2
-"""Rejected changes that are named in the default report."""
+MOST_TRIED = 3
+"""Changes that were tried without a gain, or without an answer, that are named in the default report."""
 NEEDS_BUDGET = "--budget"
 _OUT_OF_BUDGET = "was used up"
 """In the reason why a change was not tried."""
@@ -103,6 +103,7 @@ def build_findings(profile: Profile, *, complete: bool = False) -> Iterator[Bloc
 def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block]:
     """Build the line on edits that no rule proposed and that did not help."""
     if profile.verification is None:
+        yield from _tried("No gain", _rejected(profile) if not complete else ())
         return
     yield from _build_bounds(profile.verification.bounds, alone=not profile.findings, complete=complete)
     groups: Sequence[NotTried] = profile.verification.not_tried
@@ -115,9 +116,27 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
     if tried and complete:
         yield Prose(f"{len(tried)} further edit{'s' if len(tried) > 1 else ''} tried:")
         yield Items(tried)
-    elif tried and not profile.findings:
-        more = f"; {_changes(len(tried) - MOST_REJECTED, more=True)}: pipeprof show -v" if tried[MOST_REJECTED:] else ""
-        yield Prose(f"Tried: {'; '.join(tried[:MOST_REJECTED])}{more}", hang=2, style="dim", spare=7)
+    elif not complete:
+        yield from _tried("No gain", [*_rejected(profile), *map(_without_numbers, profile.verification.without_gain)])
+        yield from _tried("Undecided", profile.verification.undecided)
+
+
+def _rejected(profile: Profile) -> list[str]:
+    """The findings that are not recommended, in words."""
+    rejected = [one for one in profile.findings or () if one.status == "rejected"]
+    return [_without_numbers(f"{one.title}: {one.reason}" if one.reason else one.title) for one in rejected]
+
+
+def _without_numbers(text: str) -> str:
+    """A change with why it is none, which goes without saying where it was not faster."""
+    return text.partition(": no gain")[0]
+
+
+def _tried(label: str, texts: Sequence[str]) -> Iterator[Block]:
+    """Name on one line what was tried."""
+    if texts:
+        more = f"; {_changes(len(texts) - MOST_TRIED, more=True)}: pipeprof show -v" if texts[MOST_TRIED:] else ""
+        yield Prose(f"{label}: {'; '.join(texts[:MOST_TRIED])}{more}", hang=2, style="dim", spare=6)
 
 
 def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
@@ -164,7 +183,7 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
         if advice:
             yield Prose(advice[0], indent=4 if said else 2, hang=2, spare=0 if alone or advice[1:] else _AFTER_TABLES)
         if advice[1:]:
-            yield Code("\n".join(advice[1:]), indent=4, wrap=True, python=True, spare=0 if alone else 9)
+            yield Code("\n".join(advice[1:]), indent=4, spare=0 if alone else 9)
 
 
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
@@ -185,10 +204,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         same = [one for _, one in (*by_status["kept"], *open_ones) if one.stage in about]
         known = any(map(has_advice, [*(one for _, one in bounds), *same]))
         unknown = "" if known else ", no edit is known"
-        if all((one.measured or {}).get(AT_LEAST) for _, one in bounds):
-            yield Heading("Without the stage", f"measured{unknown}")
-        else:
-            yield Heading("Upper bounds", f"measured without the stage{unknown}")
+        yield Heading("If the stage cost nothing", f"measured{unknown}")
         yield from _tables(profile, bounds)
     if cached:
         # What shows a gain on all of the data comes first.
@@ -219,7 +235,6 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         if bounded:
             yield Heading("Worth a try", _BOUNDED)
             yield from _tables(profile, bounded)
-    yield from _rejected([finding for finding in findings if finding.status == "rejected"])
 
 
 def _others_than_caches(done: Verification | None) -> str:
@@ -293,20 +308,8 @@ def _without_columns(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> 
         yield from _details(profile, finding, first=not row)
 
 
-def _rejected(findings: Sequence[Finding]) -> Iterator[Block]:
-    """Build one line on what was tried and is not recommended."""
-    if not findings:
-        return
-    if len(findings) > MOST_REJECTED:
-        text = f"{len(findings)} further changes were tried and do not help: pipeprof show -v"
-        yield Prose(text, style="dim", spare=7)
-        return
-    titles = "; ".join(f"{finding.title}{f' ({finding.reason})' if finding.reason else ''}" for finding in findings)
-    yield Prose(f"Tried, not recommended: {titles}", hang=2, style="dim", spare=7)
-
-
 def effect_on_data(
-    semantics: Semantics | None, measured: Mapping[str, Any] | None, *, redrawn: Semantics = "same"
+    semantics: Semantics | None, measured: Mapping[str, Any] | None, *, redrawn: Redrawn | None = None
 ) -> tuple[str, str]:
     """Effect of a change on the data, for a wide line and for a narrow one.
 
@@ -314,7 +317,7 @@ def effect_on_data(
         measured: Result of its try, which may show that the first batches differ by rounding only.
         redrawn: What it changes of what each run draws anew anyway.
     """
-    if semantics == "same" and redrawn != "same":
+    if semantics == "same" and redrawn is not None:
         return f"same elements, {_REDRAWN[redrawn]} random as before", "same data"
     if semantics and changes_digits(semantics, measured):
         return "same elements, other last digits", "other last digits"
@@ -392,7 +395,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
 def _lines_to_write(finding: Finding, number: int | None, *, is_next: bool) -> Block:
     """Build the code of a finding: a full screen says where a proven one has its lines, and keeps those of the next."""
     spare = 0 if is_next else 10 if finding.status in PROVEN else 9
-    code = Code(str(finding.python), indent=_DETAIL_INDENT, wrap=True, python=True, spare=spare)
+    code = Code(str(finding.python), indent=_DETAIL_INDENT, spare=spare)
     if is_next or finding.status != "kept" or number is None:
         return code
     where = _line(f"its lines: pipeprof show --finding {number}", 0, style="dim")
@@ -545,8 +548,8 @@ def describe_gain(finding: Finding, *, short: bool = False, bounded: bool = Fals
         unknown = finding.family == "memory" and not knows_speed(finding)
         text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
         if finding.status == "ceiling":
-            # More than the change can bring, where what is left costs next to nothing: not what the change gains.
-            return f"{'without it ' if finding.measured.get(AT_LEAST) else ''}{bound_word(finding.measured)} {text}"
+            # Not what the change gains: that may leave a part of the work, or save more than the stage.
+            return f"{'at least ' if finding.measured.get(AT_LEAST) else ''}{text}"
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {ratio_text(predicted.speedup)}"
@@ -596,9 +599,13 @@ def describe_measured(measured: dict[str, Any]) -> str:
         '1.43× (1.38–1.49), −1.00 MiB'
         >>> describe_measured({"speedup": 2.0, "low": 1.5, "high": 2.7, "pairs": [2.0, 2.0], "mode": "sequential"})
         '2.00× (1.50–2.70, 2 pairs of processes)'
+        >>> describe_measured({"speedup": 2.6, "at_limit": "as fast as the step allows"})
+        'as fast as the step allows'
     """
     parts = []
-    if measured.get("speedup") is not None:
+    if measured.get("at_limit") and measured.get("speedup") is not None:
+        parts.append(str(measured["at_limit"]))
+    elif measured.get("speedup") is not None:
         text = ratio_text(measured["speedup"])
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
         alone = measured.get("mode") == "sequential" and len(pairs or ()) > 1
@@ -619,11 +626,15 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     if profile.verdict and any(detail.label == "pipeline" for detail in profile.verdict.details):
         return  # It keeps up with the step.
     share = profile.verdict.headspace_share if profile.verdict else None
-    if profile.verdict is not None and profile.verdict.disturbed:
+    if (called := most_called(profile)) is not None and (share is None or share >= HEADSPACE_FROM):
+        text = f"calling {stage_name(called)} for each element costs most: one call per batch, after .batch(…)"
+        yield Heading("Not tried", text)
+    elif profile.verdict is not None and profile.verdict.disturbed:
         yield Heading("Nothing found", "the run was disturbed: measure again")
     elif share is not None and share < HEADSPACE_FROM:
-        if not (profile.verdict and profile.verdict.headline):  # Else the verdict says so.
-            yield Heading("Nothing to change", free_pipeline_text(share))
+        if profile.verdict is None or not any(one.label == "memory" for one in profile.verdict.details):
+            # The verdict says why.
+            yield Heading("Nothing to change")
     elif done is not None and not _is_decided(done):
         yield Heading("Not finished", _why_not_finished(done))
     elif share is not None and profile.steps.dispatch is None:
@@ -635,7 +646,12 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         words = f"up to {percent(share)} of the time could be saved, but {_why_none(done)}"
         yield Heading(f"No {'other' if advised else 'known'} fix", words)
     elif profile.target.kind == "script" and done is None:
-        yield Heading("Nothing suspected", "no rule applies to what was measured, and no change was tried")
+        where = where_time_is(profile)
+        yield (
+            Heading("Nothing was tried", where)
+            if where
+            else Heading("Nothing suspected", "no rule applies to what was measured, and no change was tried")
+        )
     else:
         yield Heading("No known fix", "no rule applies to what was measured")
 

@@ -7,8 +7,10 @@ import shlex
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
-from pipeprof.cli.command_line import rerun
+from pipeprof.cli.command_line import parse_command, rerun
+from pipeprof.cli.options import FixOptions
 from pipeprof.cli.report.findings import describe_measured, effect_on_data
 from pipeprof.cli.text.blocks import (
     Alternatives,
@@ -25,6 +27,7 @@ from pipeprof.cli.text.blocks import (
 )
 from pipeprof.cli.text.units import describe_delta, seconds
 from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
@@ -46,6 +49,7 @@ _CLASSES: dict[str, str] = {
     "values": "Changing values",
 }
 UNTRIED = "not tried"
+NOT_NOW = "nothing was measured now"
 _UNDECIDED = ("the budget", "what is left of the budget", UNTRIED, "no change can be tried", "the changed pipeline")
 """Beginnings of the reasons for which a search ended before it could decide."""
 _MOST_ROWS = 12
@@ -81,7 +85,7 @@ def build_fix(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
     if saved:
         yield Blank()
         yield Command("Saved", saved, width=_KEY)
-    if fix.status == "fixed":
+    if fix.status in {"fixed", "taken"}:
         yield from _next(profile, fix, saved)
     else:
         yield from build_search_on(profile, fix)
@@ -101,10 +105,13 @@ def build_headline(fix: Fix, *, interrupted: bool) -> Block:
     Args:
         interrupted: The user ended the search.
     """
-    if fix.status == "fixed":
+    if fix.status in {"fixed", "taken"}:
         measured = fix.measured or {}
         gain = describe_measured({**measured, "peak_rss_delta_bytes": None})
-        return Prose((TextSpan("Fixed:", "bold green"), TextSpan(f" {gain} steps per second")), indent=0)
+        taken = fix.status == "taken"
+        head = TextSpan("Taken:", "bold") if taken else TextSpan("Fixed:", "bold green")
+        text = f" {gain} steps per second"
+        return Prose((head, TextSpan(f"{text} in an earlier run; {NOT_NOW}" if taken else text)), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""
         if (most := fix.best_left_out) is not None and not (fix.reason or "").startswith(_UNDECIDED):
@@ -336,10 +343,10 @@ def _changes(fix: Fix) -> Iterator[Block]:
         return
     if fix.diff:
         yield Heading("Changes", "in the spec with everything in one file" if fix.in_one_file else "")
-        yield Code(fix.diff.rstrip("\n"), indent=2, is_diff=True)
+        yield Code(fix.diff.rstrip("\n"), indent=0)
     elif fix.python:
         yield Heading("Changes", "in the graph; as Python they would be")
-        yield Code("\n".join(fix.python), indent=2, wrap=True, python=True)
+        yield Code("\n".join(fix.python))
     for name, value in fix.environment.items():
         yield Command("start with", assignment(name, value), indent=2, width=12)
 
@@ -360,12 +367,35 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
 
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
-    if fix.text is None and fix.diff:
-        line = f"pipeprof show {saved or 'PROFILE'} --out fast.patch"
-        yield Command("Next", line, width=_KEY, note="writes the diff")
-    elif profile.target.kind == "spec" and (fix.in_one_file or "--write" not in profile.command):
+    if fix.text is None and (profile.target.kind == "spec" or fix.diff is None):
+        return
+    given = _given(profile)
+    shown, written = f"pipeprof show {saved or 'PROFILE'} --out", list(given.out or ()) if given is not None else []
+    patch = next((name for name in written if name.endswith((".patch", ".diff"))), None)
+    if fix.diff is not None and not fix.in_one_file and (patch is not None or fix.text is None):
+        label = "Next"
+        if patch is None:
+            patch = "fast.patch"
+            yield Command(label, f"{shown} {patch}", width=_KEY, note="writes the diff")
+            label = "then"
+        yield Command(label, f"git apply {shlex.quote(patch)}", width=_KEY, note="makes the changes in your file")
+    elif given is not None and given.change is not None and not (given.write or fix.in_one_file):
+        # Nothing is measured for it.
+        yield Command("Next", rerun(profile, command="fix", write=True) or "", width=_KEY, note="edits the spec")
+    elif fix.in_one_file or "--write" not in profile.command:
         # Paths in a spec are relative to its folder.
-        spec = Path(profile.target.text)
-        command = f"pipeprof show {saved or 'PROFILE'} --out {shlex.quote(str(spec.with_suffix('.fast.yaml')))}"
+        target, name = profile.target, str(Path(profile.target.text).with_suffix(".fast.yaml"))
         what = "writes the whole spec, in one file" if fix.in_one_file else "writes the changed spec"
-        yield Command("Next", command, width=_KEY, note=what)
+        if target.overrides or target.overlays or target.variables is not None:
+            # A spec is made again from the file alone.
+            yield Command("Next", rerun(profile, command="fix", out=[name]) or "", width=_KEY, note=what)
+        else:
+            yield Command("Next", f"{shown} {shlex.quote(name)}", width=_KEY, note=what)
+
+
+def _given(profile: Profile) -> FixOptions | None:
+    """The options of the search; None where its command line is not known."""
+    try:
+        return cast("FixOptions", parse_command("fix", profile.command[2:]))
+    except UsageError:
+        return None

@@ -122,7 +122,6 @@ def _target(profile: Profile) -> str:
     flags: list[str] = [f"-f {overlay}" for overlay in target.overlays]
     flags += [f"--set {override}" for override in target.overrides]
     flags += [f"--arg {name}={value}" for name, value in (target.arguments or {}).items()]
-    flags += [f"--host {target.host.index}/{target.host.of}"] if target.host is not None else []
     flags += ["--env"] if target.variables is not None else []
     return "  ".join([*([target.name] if target.name else []), target.text, *flags])
 

@@ -33,7 +33,7 @@ _GIB = 1024**3
 _WRITES = frozenset({"would-overwrite", "write-before-steps"})
 """In the advice that keeps what a stage gives in files."""
 _MISSING = re.compile(r"\bModuleNotFoundError: No module named '([\w.]+)'")
-_ENDED_EARLY = ("hung-up", "interrupted", "terminated", "max-time")
+_ENDED_BY_USER = ("hung-up", "interrupted", "terminated")
 
 
 class NextCommand(NamedTuple):
@@ -57,14 +57,14 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
     Returns:
         ``None`` where no command answers an open question, as after a healthy run.
     """
-    if profile.errors:
+    if profile.errors and profile.errors[0].code not in _ENDED_BY_USER:
         return _after_failure(profile, profile.errors[0], saved)
     if not profile.complete:
         return _command(rerun(profile), "measure again: this run did not end")
     return (
         _measure_undisturbed(profile)
         or _finish_finding(profile, "decides")
-        or _write_finding(profile, saved)
+        or _write_finding(profile)
         or _try_finding(profile)
         or _write_lines(profile)
         or _soak(profile)
@@ -152,7 +152,7 @@ def _try(profile: Profile, finding: Finding) -> NextCommand | None:
     return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
 
 
-def _write_finding(profile: Profile, saved: str | None) -> NextCommand | None:
+def _write_finding(profile: Profile) -> NextCommand | None:
     """Write the first change that is proven: into the spec, or as the diff of a function, which may be known."""
     for number, finding in enumerate(profile.findings or (), 1):
         if finding.status != "kept" or not can_be_taken(profile, finding):
@@ -160,11 +160,10 @@ def _write_finding(profile: Profile, saved: str | None) -> NextCommand | None:
         if profile.target.kind != "script" and shell_variables(finding) and not finding.overrides:
             # It stands before the command: neither a spec nor a diff has it.
             return _try(profile, finding)
-        if finding.diff is not None:
-            file = f" {shlex.quote(saved)}" if saved else ""
-            return NextCommand(f"pipeprof show{file} --finding {number}", f"has the diff of change {number}")
         ways: dict[str, Any] = {}
-        if profile.target.kind == "spec":
+        if finding.diff is not None:
+            what, ways = "writes the diff of", {"out": [f"change-{number}.patch"]}
+        elif profile.target.kind == "spec":
             what, ways = "writes", {} if profile.target.overrides else {"write": True}
         elif profile.target.kind == "function" and _has_diff(profile, finding):
             what = "shows the diff of"
@@ -290,8 +289,8 @@ def _holds_buffers(profile: Profile) -> bool:
 
 
 def _after_failure(profile: Profile, problem: Problem, saved: str | None) -> NextCommand | None:
-    if problem.code in _ENDED_EARLY:
-        return _measure_shorter(profile, problem)
+    if problem.code == "max-time":
+        return _measure_shorter(profile)
     if problem.code in {"empty", "never-iterated"}:
         return None
     if problem.code == "hung":
@@ -319,14 +318,14 @@ def _install_missing(profile: Profile, problem: Problem) -> NextCommand | None:
     return _command(rerun(profile), purpose)
 
 
-def _measure_shorter(profile: Profile, problem: Problem) -> NextCommand | None:
-    """Measure as long as this run got, or with more time where no step was measured."""
+def _measure_shorter(profile: Profile) -> NextCommand | None:
+    """Measure for half of the time that this run got, or with more time where no step was measured."""
     steps = profile.steps
     if steps is not None:
-        length = steps.seconds / 2 if problem.code == "max-time" else steps.seconds
-        return _command(rerun(profile, seconds=str(max(1, math.floor(length)))), "a shorter measurement")
+        seconds = str(max(1, math.floor(steps.seconds / 2)))
+        return _command(rerun(profile, seconds=seconds), "a shorter measurement")
     limit = duration("--max-time", recover_options(profile).max_time)
-    if problem.code != "max-time" or limit is None:
+    if limit is None:
         return None
     return _command(rerun(profile, max_time=_write_duration(_LONGER * limit)), "more time: no step was measured")
 

@@ -8,24 +8,20 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePath
 
 from pipeprof.cli.report.ledger import stages_of_views
-from pipeprof.cli.report.time import describe_inside, describe_limits, explains_stage
+from pipeprof.cli.report.time import describe_inside, explains_stage
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
 from pipeprof.cli.text.rows import TRACED, Row, marked, note_inputs, rows_per_line, write_inputs
 from pipeprof.cli.text.units import Scale, byte_scale, time_scale
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Service, ServiceWorker, Stage, WorkerCost
-from pipeprof.profiles.wording import library_text, milliseconds, percent, significant, size, stage_name
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.wording import library_text, stage_name
 
 FOLD_FROM = 8
 """Rows; where there are more stages, those that cost next to nothing share one row."""
 FULL_SCREEN_ROWS = 5
 """Rows of a table on a screen that has no place for more."""
 _SMALL_SHARE = 0.01
-_MOST_WORKERS = 4
-"""Workers whose cores the heading names."""
-_OP_FROM = 0.1
-"""Share of the ops of a stage on the workers from which one is named."""
 _LOOKED_INTO = 2
 _INSIDE_FROM = 0.25
 """Share of the work from which a stage's ops are listed."""
@@ -55,79 +51,8 @@ def build_pipeline(profile: Profile) -> Iterator[Block]:
     for stage in _costly([row.stage for row in rows]):
         if explains_stage(stage):
             yield Prose(f"{stage_name(stage)}: {describe_inside(stage)}", hang=2, spare=6)
-    yield from build_workers(profile, brief=True)
-    limits = describe_limits(profile)
-    if limits:
-        yield Prose(f"limits  {limits}", hang=8, spare=6)
     if not costs and profile.steps:
         yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.", spare=9)
-
-
-def build_workers(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
-    """Build a row for each stage on the workers of a tf.data service, and one for each worker.
-
-    Args:
-        brief: Leave out the workers' rows where nothing is wrong with them.
-    """
-    stages = profile.stages or []
-    reader = next((stage for stage in stages if stage.service is not None and stage.service.worker_list), None)
-    if reader is None or reader.service is None:
-        return
-    service = reader.service
-    costs = [(stage, stage.on_workers) for stage in stages if stage.on_workers is not None]
-    yield Heading("On the workers", _workers_note(service, costs), spare=9)
-    if costs:
-        times = time_scale(cost.time_ms_per_batch for _, cost in costs)
-        yield Table(
-            [
-                Column("#", [number_of(stage.id) for stage, _ in costs], right=False, style="dim"),
-                Column("stage", [_name_on_workers(stage) for stage, _ in costs], right=False, shrink_to=20),
-                Column(times.unit, [times.text(cost.time_ms_per_batch) for _, cost in costs]),
-                Column("on CPU", [times.text(cost.cpu_ms_per_batch) for _, cost in costs], keep=4),
-                Column("share", [write_share(cost.share) for _, cost in costs], keep=5),
-                Column("", [draw_bar(cost.share) for _, cost in costs], right=False, keep=1, gap=1),
-                Column(
-                    "", [_ops_on_workers(cost) for _, cost in costs], right=False, keep=3, shrink_to=20, style="dim"
-                ),
-            ],
-            spare=8,
-        )
-    for number, worker in enumerate(service.worker_list, 1):
-        if not brief or (worker.untraced is not None):
-            yield Prose(_one_worker(number, worker), hang=2, spare=0 if worker.untraced is not None else 9)
-
-
-def _workers_note(service: Service, costs: Sequence[tuple[Stage, WorkerCost]]) -> str:
-    many = len(service.worker_list)
-    parts = [f"{many:,} worker{'' if many == 1 else 's'}"]
-    known = [worker.cores for worker in service.worker_list if worker.cores is not None]
-    if known:
-        parts.append(f"{', '.join(significant(cores, 2) for cores in known[:_MOST_WORKERS])} cores in use")
-    if service.cpu_ms_per_batch is not None:
-        parts.append(f"{milliseconds(service.cpu_ms_per_batch)} on CPU per batch")
-    parts.append("time per batch, traced" if costs else "what stages cost there was not traced")
-    return "; ".join(parts)
-
-
-def _name_on_workers(stage: Stage) -> str:
-    return "packing of elements" if stage.service is not None else "  " * stage.depth + name_row(stage)
-
-
-def _ops_on_workers(cost: WorkerCost) -> str:
-    whole = sum(op.ms_per_batch for op in cost.ops or ())
-    shown = [op for op in cost.ops or () if op.ms_per_batch >= _OP_FROM * whole][:_LOOKED_INTO]
-    return " · ".join(f"{op.op} {percent(op.ms_per_batch / whole)}" for op in shown) if whole else ""
-
-
-def _one_worker(number: int, worker: ServiceWorker) -> str:
-    name = " ".join(filter(None, [f"worker {number}", worker.address or worker.traced_at]))
-    parts = [f"{significant(worker.cores, 2)} cores in use"] if worker.cores is not None else []
-    if worker.rss_bytes is not None:
-        own = f", {size(worker.private_bytes)} of it its own" if worker.private_bytes is not None else ""
-        parts.append(f"{size(worker.rss_bytes)} of memory{own}")
-    if worker.untraced is not None:
-        parts.append(f"not traced: {worker.untraced}")
-    return f"{name}: {'; '.join(parts) or 'n/a'}"
 
 
 def _versions(profile: Profile, shown: Sequence[Row], folded: Sequence[Row]) -> list[list[Block]]:
@@ -178,13 +103,13 @@ def _fold(profile: Profile, rows: list[Row], most: int | None = None) -> tuple[l
         return _split(rows, busiest) if len(rows) > most + 1 else (rows, [])
     if len(rows) <= FOLD_FROM:
         return rows, []
-    named = {finding.stage for finding in profile.findings or ()} | {profile.verdict.stage if profile.verdict else None}
+    named = profile.verdict.stage if profile.verdict is not None else None
     memory = profile.memory
     above = max((memory.peak_bytes or 0) - (memory.baseline_bytes or 0), 0)
     small = [
         row
         for row in rows
-        if named.isdisjoint(row.ids)
+        if named not in row.ids
         and (row.stage.share or 0.0) < _SMALL_SHARE
         and (row.stage.buffered_bytes or 0) <= _SMALL_SHARE * above
         and row.stage.share is not None

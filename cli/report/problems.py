@@ -47,7 +47,7 @@ def _errors(profile: Profile, *, complete: bool) -> Iterator[Block]:
         yield from _traceback(problem, complete=complete)
     if profile.errors and profile.output and profile.output.strip():
         yield Prose(f"The {_whose(profile)}'s last output:", style="dim")
-        yield Code("\n".join(count_repeats(profile.output).splitlines()[-OUTPUT_LINES:]), indent=4)
+        yield Code("\n".join(count_repeats(profile.output).splitlines()[-OUTPUT_LINES:]), indent=4, cut=True)
     if not profile.complete and profile.errors and profile.steps:
         yield Blank()
         yield Prose("The rest of this report is what was measured until then.", indent=0)
@@ -74,11 +74,11 @@ def _traceback(problem: Problem, *, complete: bool) -> Iterator[Block]:
             where, spare = f" in {frame.function}" if frame.function else "", 7 if left > FRAMES_SHOWN else 0
             yield Code(f"{frame.file}:{frame.line}{where}", indent=4, spare=spare)
             if frame.source:
-                yield Code(frame.source, indent=6, spare=spare)
+                yield Code(frame.source, indent=6, cut=True, spare=spare)
     if complete and problem.traceback:
         yield Prose("The complete traceback:", style="dim")
         lines = [line.expandtabs(4).rstrip() for line in problem.traceback.splitlines()]
-        yield Code("\n".join(line for line in lines if line), indent=4, wrap=True)
+        yield Code("\n".join(line for line in lines if line), indent=4)
 
 
 def build_output(profile: Profile) -> Iterator[Block]:
@@ -96,7 +96,7 @@ def build_output(profile: Profile) -> Iterator[Block]:
         left_out = f"… {rest:,} line{'' if rest == 1 else 's'}, in the profile"
         lines = [*lines[:half], left_out, *lines[-half:]]
     instead = [Heading(title, f"{count}: pipeprof show -v", spare=9)]
-    yield Alternatives([[heading, Code("\n".join(lines), indent=4)]], spare=7, instead=instead)
+    yield Alternatives([[heading, Code("\n".join(lines), indent=4, cut=True)]], spare=7, instead=instead)
 
 
 def build_warnings(profile: Profile) -> Iterator[Block]:

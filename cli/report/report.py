@@ -1,10 +1,14 @@
-"""The report on one measurement: on one screen by default, in full, or some of its sections."""
+"""The report on one measurement: on one screen by default, in full, or some of its sections.
+
+What changes gain is known last, and stands last, next to the prompt: no part before it depends on it.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pipeprof.cli.report.finding import build_all_findings, build_finding
 from pipeprof.cli.report.findings import build_findings
@@ -24,32 +28,21 @@ from pipeprof.cli.report.problems import (
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
-from pipeprof.cli.scaling.report import build_scale
 from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, list_spare, with_texts, without
-from pipeprof.profiles.document.findings import VerdictDetail
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.time.proven import AS_IF_FREE
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
 
 _LABEL_WIDTH = 12
 MOST_LINES = 45
 """Of a screen."""
+MOST_MEASURED = 32
+"""Of these, until what to change, which is not known when they are written."""
+LEAST_REST = 18
+"""Lines for the rest, also where fewer of these are left."""
 _WIDTH = 100
-_SPARED = {
-    "cores": 4,
-    "start-up": 6,
-    "step": 6,
-    "at best": 7,
-    "bound": 7,
-    "measured": 7,
-    "thrown away": 8,
-    "restarts": 8,
-    "memory": 8,
-}
+_SPARED = {"cores": 4, "start-up": 6, "step": 6, "at best": 7, "thrown away": 8, "restarts": 8, "memory": 8}
 """Details of the verdict that a full screen leaves to `show -v`, as `without` has it; its warning stays."""
-_IN_FINDINGS = ("bound", "cache", "measured")
-"""Details whose gain stands with a finding of the same screen."""
 _LAST_SPARE = 10
 SHOW = "pipeprof show"
 """The command that shows the latest profile of the folder for profiles."""
@@ -69,11 +62,8 @@ def build_verdict(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
     failed = not profile.complete or bool(profile.exit_code)
     color = "red" if failed else _COLORS.get(verdict.bound or "", "")
     headline, details = verdict.headline or verdict.sentence, verdict.details if verdict.headline else []
-    if brief:
-        place = last_place(profile)
-        headline = headline.replace(f" at {place}", "", 1) if place else headline
-        at_best = any(one.label == "at best" for one in details)
-        details = [one for one in details if one.label not in _IN_FINDINGS or (at_best and _explains_bound(one))]
+    if brief and (place := last_place(profile)):
+        headline = headline.replace(f" at {place}", "", 1)
     # The first colon that ends words, not one in a place as ``train.py:19``.
     head, colon, rest = headline.partition(": ")
     label, text = (f"{head}:", f" {rest}") if colon else (head, "")
@@ -82,11 +72,6 @@ def build_verdict(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
     for detail in details:
         spare = _SPARED.get(detail.label, 0)
         yield KeyValue(detail.label, detail.text, indent=2, width=max(width, _LABEL_WIDTH), spare=spare)
-
-
-def _explains_bound(detail: VerdictDetail) -> bool:
-    """Whether it says why a gain is larger than "at best" has it."""
-    return detail.label in ("bound", "measured") and AS_IF_FREE in detail.text
 
 
 @dataclass(frozen=True)
@@ -103,20 +88,23 @@ class Selection:
     finding: int | None = None
 
 
-SECTIONS: dict[str, Callable[[Profile], Iterator[Block]]] = {
+_KNOWN_FIRST: dict[str, Callable[[Profile], Iterator[Block]]] = {
     "verdict": build_verdict,
     "errors": build_all_errors,
-    "findings": build_all_findings,
     "steps": build_all_steps,
     "gaps": build_gaps,
     "pipeline": build_stages,
     "time": build_time,
     "memory": build_phases,
     "ledger": build_ledger,
-    "warnings": lambda profile: list_warnings(profile.warnings),
-    "output": build_output,
     "conditions": build_conditions,
 }
+_KNOWN_LAST: dict[str, Callable[[Profile], Iterator[Block]]] = {
+    "warnings": lambda profile: list_warnings(profile.warnings),
+    "output": build_output,
+    "findings": build_all_findings,
+}
+SECTIONS = {**_KNOWN_FIRST, **_KNOWN_LAST}
 """The sections of the complete report, in their order, by the names that `--section` takes."""
 
 
@@ -132,73 +120,94 @@ def build_report(
         selection: The part; ``None`` is the default report.
         again: The command that shows this profile; without a file it shows the latest one.
     """
+    for part in build_parts(profile, saved, selection, again):
+        yield from part
+
+
+def build_parts(
+    profile: Profile, saved: str | None = None, selection: Selection | None = None, again: str = SHOW
+) -> list[list[Block]]:
+    """Build the same in three parts: the headline, what was measured, and the rest; something selected is the rest."""
     chosen = selection or Selection()
-    blocks: Iterable[Block] = _build(profile, saved, chosen)
+    if chosen.finding is not None or chosen.sections or (not chosen.verbose and profile.fix):
+        parts: list[list[Block]] = [[], [], list(_build_selected(profile, saved, chosen))]
+    else:
+        headline, *measured = _build_measured(profile, chosen)
+        parts = [[headline], measured, list(_build_rest(profile, saved, chosen))]
+        if not chosen.verbose:
+            measured = _fit([headline, *measured], MOST_MEASURED)[1:]
+            # A heading has an empty line before it.
+            left = MOST_LINES - _lines([headline, *measured]) - 1
+            parts = [[headline], measured, _fit(parts[2], max(left, LEAST_REST))]
     if again != SHOW:
-        blocks = [with_texts(block, lambda text: _SHOWS_MORE.sub(lambda _found: again, text)) for block in blocks]
-    yield from _fit(list(blocks)) if chosen == Selection() and profile.fix is None and profile.scale is None else blocks
+        with_file = partial(_SHOWS_MORE.sub, lambda _found: again)
+        parts = [[with_texts(block, with_file) for block in part] for part in parts]
+    return parts
 
 
-def _build(profile: Profile, saved: str | None, chosen: Selection) -> Iterator[Block]:
+def _build_selected(profile: Profile, saved: str | None, chosen: Selection) -> Iterator[Block]:
     if chosen.finding is not None:
         yield from build_finding(profile, chosen.finding, complete=chosen.verbose)
     elif chosen.sections:
         for name, build in SECTIONS.items():
             if name in chosen.sections:
                 yield from build(profile)
-    elif chosen.verbose:
-        for build in SECTIONS.values():
-            yield from build(profile)
-        if profile.fix is not None:
-            yield from build_all_steps_tried(profile, profile.fix)
-        if profile.scale is not None:
-            yield from build_scale(profile, profile.scale, None)
-        yield from build_footer(profile, saved, complete=True)
     elif profile.fix is not None:
         yield from build_fix(profile, profile.fix, saved)
-    elif profile.scale is not None:
-        yield from build_scale(profile, profile.scale, saved)
-    else:
-        yield from _build_screen(profile, saved)
 
 
-def _build_screen(profile: Profile, saved: str | None) -> Iterator[Block]:
-    """Build the report on one screen; a section that has nothing to report builds no blocks."""
+def _build_measured(profile: Profile, chosen: Selection) -> Iterator[Block]:
+    """Build what does not depend on what is tried; a section that has nothing to report builds no blocks."""
+    if chosen.verbose:
+        for build in _KNOWN_FIRST.values():
+            yield from build(profile)
+        return
     yield from build_verdict(profile, brief=True)
     yield from build_errors(profile)
-    yield from build_findings(profile)
     yield from build_steps(profile)
     yield from build_pipeline(profile)
     yield from build_memory(profile, brief=_needs_no_memory(profile))
-    yield from build_warnings(profile)
-    yield from build_output(profile)
-    yield from build_footer(profile, saved)
 
 
-def _fit(blocks: list[Block]) -> list[Block]:
-    """Leave out what a screen has no place for and `show -v` has, the least needed first, of like ones the last."""
+def _build_rest(profile: Profile, saved: str | None, chosen: Selection) -> Iterator[Block]:
+    if chosen.verbose:
+        for build in _KNOWN_LAST.values():
+            yield from build(profile)
+        if profile.fix is not None:
+            yield from build_all_steps_tried(profile, profile.fix)
+    else:
+        yield from build_warnings(profile)
+        yield from build_output(profile)
+        yield from build_findings(profile)
+    yield from build_footer(profile, saved, complete=chosen.verbose)
+
+
+def _fit(blocks: list[Block], most: int) -> list[Block]:
+    """Leave out what a screen has no place for and `show -v` has, the least needed first, of like ones the last.
+
+    Args:
+        most: Lines that there is place for.
+    """
     for spare in range(1, _LAST_SPARE + 1):
-        if _fits(blocks):
+        if _lines(blocks) <= most:
             break
         left = without(blocks, spare)
-        if _fits(left):
+        if _lines(left) <= most:
             going = list_spare(blocks, spare)
             shorter = (without(blocks, spare, going[:kept]) for kept in range(len(going) - 1, 0, -1))
-            return next(filter(_fits, shorter), left)
+            return next((one for one in shorter if _lines(one) <= most), left)
         blocks = left
     return blocks
 
 
-def _fits(blocks: list[Block]) -> bool:
+def _lines(blocks: Sequence[Block]) -> int:
     from pipeprof.cli.text.paint import paint
     from pipeprof.cli.text.style import Style
 
-    return paint(blocks, Style(width=_WIDTH)).count("\n") <= MOST_LINES
+    return paint(blocks, Style(width=_WIDTH)).count("\n")
 
 
 def _needs_no_memory(profile: Profile) -> bool:
-    """Whether one line on memory is enough: the run failed, or nothing is wrong."""
-    if profile.errors:
-        return True
-    memory_named = any(detail.label == "memory" for detail in profile.verdict.details) if profile.verdict else False
-    return profile.findings == [] and not memory_named
+    """Whether one line on memory is enough: the run failed, or memory is no problem."""
+    details = profile.verdict.details if profile.verdict is not None else []
+    return bool(profile.errors) or not any(detail.label == "memory" for detail in details)

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import PurePath
 
 from pipeprof.cli.report.ledger import stages_of_views
-from pipeprof.cli.report.pipeline import build_workers
 from pipeprof.cli.text.blocks import Alternatives, Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import draw_bar, list_library_lines, name_row, number_of, write_share
 from pipeprof.cli.text.rows import TRACED, marked, note_inputs, write_inputs
@@ -71,7 +70,6 @@ def build_stages(profile: Profile) -> Iterator[Block]:
         yield Prose(
             "Options: " + ", ".join(f"{name} = {str(value).lower()}" for name, value in profile.options.items())
         )
-    yield from build_workers(profile)
     if not costs and profile.steps:
         yield Prose("No cost per stage: TensorFlow gave no model of this pipeline.")
 

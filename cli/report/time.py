@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
-from pipeprof.cli.report.steps import rates_over_time
 from pipeprof.cli.text.blocks import Block, Column, Heading, Legend, Prose, Table
 from pipeprof.cli.text.names import name_rows, number_of
 from pipeprof.cli.text.units import time_scale
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import PythonCost, Stage
 from pipeprof.profiles.document.time import CeilingTerm
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
-from pipeprof.profiles.time.limits.gil import gil_is_full
 from pipeprof.profiles.wording import called, count, milliseconds, percent, significant, size, stage_name
 
 SHOWN_FROM = 0.05
@@ -28,11 +26,10 @@ _EXPLAINS = 0.1
 _CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStateless"})
 _MOSTLY_CALLS = 0.5
 """Share of an op that calls Python, outside of the user's functions, from which it needs an explanation."""
-_MUCH_HIGHER = 10
-_FIXED = frozenset({"cores", "step"})
-"""What no change of how stages run raises."""
 _CALLING = "calling it"
 OTHER_OPS = "other ops and copies"
+_AROUND_PYTHON = "waiting and copies"
+"""The rest of a generator, which has no other ops."""
 
 
 class Part(NamedTuple):
@@ -92,7 +89,8 @@ def describe_inside(stage: Stage) -> str:
     if not whole:
         return ""
     words = []
-    for part in _largest(split_stage(stage)):
+    others = _AROUND_PYTHON if traits(stage.op).python_iterator else OTHER_OPS
+    for part in _largest(split_stage(stage), others):
         if part.ms < _LEAST * whole:
             continue
         inside = [f"{name} {ms / whole:.0%}" for name, ms in _functions_in(part) if ms >= _LEAST * whole][:EACH]
@@ -105,12 +103,12 @@ def describe_inside(stage: Stage) -> str:
     return " · ".join(words).replace("%", " %")
 
 
-def _largest(parts: Sequence[Part]) -> list[Part]:
+def _largest(parts: Sequence[Part], others: str) -> list[Part]:
     """The largest ops, calls and all the rest, largest first."""
     calling = [part for part in parts if part.name.startswith(_CALLING)]
     shown = [*[part for part in parts if part not in calling and part.name != OTHER_OPS][:EACH], *calling]
     rest = sum(part.ms for part in parts) - sum(part.ms for part in shown)
-    return sorted([*shown, Part(OTHER_OPS, rest)], key=lambda part: -part.ms)
+    return sorted([*shown, Part(others, rest)], key=lambda part: -part.ms)
 
 
 def _functions_in(part: Part) -> list[tuple[str, float]]:
@@ -131,49 +129,15 @@ def explains_stage(stage: Stage) -> bool:
     return any(part.ms >= _EXPLAINS * whole > 0 and part.name not in own for part in inner)
 
 
-def describe_limits(profile: Profile, digits: int = 2, *, binding: bool = True) -> str:
-    """The upper bounds on the rate that nothing measured has reached, lowest first.
-
-    Args:
-        digits: Significant digits of a rate.
-        binding: Leave out what cannot bind: all above the rate of the cores or of the step alone, or above that of an
-            empty loop, all that parts of the run have passed, and everything where Python's lock does.
-    """
-    ceiling = profile.ceiling
-    if binding and any(stage.service is not None for stage in profile.stages or ()):
-        # What the workers of a service can give bounds the rate, and nothing here knows it.
-        return ""
-    if ceiling is None or (binding and profile.causes is not None and gil_is_full(profile.causes)):
-        return ""
-    reached = _best_rate(profile)
-    most = _MUCH_HIGHER * min((term.batches_per_second for term in ceiling.terms), default=0.0)
-    if binding:
-        reached = max(reached, (rates_over_time(profile) or (0.0, 0.0))[1])
-        fixed = (one.batches_per_second for one in ceiling.terms if one.resource in _FIXED)
-        free = profile.headspace.replayed_ms if profile.headspace is not None else 0.0
-        most = min(most, min(fixed, default=math.inf), 1e3 / free if free > 0 else math.inf)
-    terms = [term for term in ceiling.terms if reached < term.batches_per_second <= most]
+def describe_limits(profile: Profile) -> str:
+    """The upper bounds on the rate of the pipeline as it is that it has not reached, lowest first."""
+    mean = profile.steps.interval_ms.mean if profile.steps is not None else 0.0
+    reached = 1e3 / mean if mean > 0 else 0.0
+    terms = [term for term in profile.ceiling.terms if term.batches_per_second > reached] if profile.ceiling else []
     if not terms or {term.resource for term in terms} == {"step"}:
         return ""
-    measured = float(significant(reached).replace(",", ""))
-    first, *others = (
-        f"{_above(term.batches_per_second, measured, digits)}@{_resource(term, profile)}" for term in terms
-    )
+    first, *others = (f"{significant(term.batches_per_second)}@{_resource(term, profile)}" for term in terms)
     return " · ".join([first.replace("@", " batches/s "), *(other.replace("@", " ") for other in others)])
-
-
-def _above(rate: float, measured: float, digits: int) -> str:
-    """Round an upper bound; to a digit more where it would read as below what was measured."""
-    short = significant(rate, digits)
-    return short if float(short.replace(",", "")) >= measured else significant(rate)
-
-
-def _best_rate(profile: Profile) -> float:
-    """Measured batches per second, as the pipeline is or with a change that gains on all of the data."""
-    kept = [one.measured or {} for one in profile.findings or () if one.status == "kept" and one.cache is None]
-    speedup = max((one.get("speedup") or 1.0 for one in kept), default=1.0)
-    mean = profile.steps.interval_ms.mean if profile.steps is not None else 0.0
-    return max(1.0, speedup) * 1e3 / mean if mean > 0 else 0.0
 
 
 def _resource(term: CeilingTerm, profile: Profile) -> str:
@@ -205,7 +169,7 @@ def _which(stage: Stage, stages: Sequence[Stage]) -> str:
 
 def build_time(profile: Profile) -> Iterator[Block]:
     """Build the account of the CPU, the upper bounds, what is inside the costly stages, and reading by itself."""
-    limits = describe_limits(profile, digits=3, binding=False)
+    limits = describe_limits(profile)
     blocks = [
         *(Prose(text, hang=2) for text in (_cpu(profile), f"Upper bounds: {limits}" if limits else "") if text),
         *_build_inside(profile),

@@ -5,28 +5,53 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
+from typing import NamedTuple
+
+from pipeprof.pipelines.regular_files import read_regular
 
 _SUFFIXES = (".yaml", ".yml")
 _MOST_BYTES = 1 << 20
 """A larger YAML file is data."""
 _LEFT_OUT = frozenset({"node_modules", "pipeprof-out", "site-packages"})
 _VERSION = re.compile(r"^[\"']?version[\"']?\s*:\s*1\s*(#.*)?$", re.MULTILINE)
-_PIPELINE = re.compile(r"^[\"']?(source|extends)[\"']?\s*:", re.MULTILINE)
+_KEY = re.compile(r"^[\"']?(\w+)[\"']?\s*:", re.MULTILINE)
+_OWN_KEYS = frozenset({"source", "extends", "stages", "step", "measure", "budgets"})
+"""Those of a spec that few other files with a version have."""
+_ALIKE = 0.8
+"""How near to `source` a key is a misspelling of it: `sorce` is, `services` is not."""
 
 
-def find_targets(texts: Iterable[str]) -> list[str]:
+class Found(NamedTuple):
+    """What is checked.
+
+    Attributes:
+        skipped: How many YAML files below folders are no specs.
+    """
+
+    targets: list[str]
+    skipped: int
+
+
+def find_targets(texts: Iterable[str]) -> Found:
     """Targets as typed, and in place of a folder the specs below it; one without specs stays, and is no target."""
     found: list[str] = []
+    skipped = 0
     for text in texts:
         # False where a name is too long, or holds what no name may.
-        is_folder = bool(text) and os.path.isdir(text)  # noqa: PTH112
-        found += [str(spec) for spec in _specs_below(Path(text))] or [text] if is_folder else [text]
-    return list(dict.fromkeys(found))
+        if not text or not os.path.isdir(text):  # noqa: PTH112
+            found.append(text)
+            continue
+        files = list(_files_below(Path(text)))
+        specs = [str(path) for path in files if is_spec(path)]
+        found += specs or [text]
+        skipped += len(files) - len(specs)
+    return Found(list(dict.fromkeys(found)), skipped)
 
 
-def _specs_below(folder: Path) -> Iterator[Path]:
-    """Specs in a folder and below it, sorted: YAML files with `version: 1` and a source, or that extend another."""
+def _files_below(folder: Path) -> Iterator[Path]:
+    """YAML files in a folder and below it, sorted."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(
             name
@@ -34,17 +59,18 @@ def _specs_below(folder: Path) -> Iterator[Path]:
             if name not in _LEFT_OUT and not name.startswith(".") and not Path(where, name, "pyvenv.cfg").exists()
         )
         for name in sorted(names):
-            path = Path(where, name)
-            if name.endswith(_SUFFIXES) and not name.startswith(".") and is_spec(path):
-                yield path
+            if name.endswith(_SUFFIXES) and not name.startswith("."):
+                yield Path(where, name)
 
 
 def is_spec(path: Path) -> bool:
-    """Whether a YAML file has what every spec has at its top, right or wrong below."""
+    """Whether a YAML file has at its top what is a spec's, right or wrong."""
     try:
-        if not path.is_file() or path.stat().st_size > _MOST_BYTES:
-            return False
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_regular(path, _MOST_BYTES).decode(errors="replace")
     except OSError:
         return False
-    return bool(_VERSION.search(text) and _PIPELINE.search(text))
+    keys = set(_KEY.findall(text))
+    if {"source", "stages"} <= keys:
+        return True
+    begun = keys & _OWN_KEYS or any(SequenceMatcher(None, key, "source").ratio() >= _ALIKE for key in keys)
+    return bool(begun and _VERSION.search(text))

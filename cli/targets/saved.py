@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeprof.cli.options import FixOptions, RunOptions
+from pipeprof.cli.targets.remade import edited_since, remade, why_other
 from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
@@ -30,10 +30,10 @@ def latest_run(
         Its file, and the profile; None where there is none.
     """
     from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.document.store import load_profile
+    from pipeprof.profiles.document.store import load_profile, slug
     from pipeprof.profiles.fix.earlier import is_run_of
 
-    for path in _saved(profile_name(parsed, loaded), cwd):
+    for path in own_profiles(f"{slug(profile_name(parsed, loaded))}-*.json", cwd)[0]:
         try:
             profile = load_profile(path)
         except (ProfileError, OSError):
@@ -48,34 +48,22 @@ def profile_name(parsed: ParsedTarget, loaded: LoadedSpec | None) -> str:
     return (loaded.spec.name if loaded else None) or "-".join(filter(None, (parsed.path.stem, parsed.function)))
 
 
-def edited_since(profile: Profile, loaded: LoadedSpec | None) -> list[str]:
-    """Names of the Python files of a spec that were written after a run began: a profile has no hashes of them."""
-    from datetime import datetime
-
-    from pipeprof.pipelines.spec.python_files import python_files
-
-    files: Sequence[Path] = sorted(python_files(loaded)) if loaded is not None else ()
-    if not files:
-        return []
-    try:
-        began = datetime.fromisoformat((profile.started or "").replace("Z", "+00:00")).timestamp()
-    except ValueError:
-        return [path.name for path in files]
-    return [path.name for path in files if not path.exists() or path.stat().st_mtime > began]
-
-
-def _saved(name: str, cwd: Path | None) -> Iterator[Path]:
+def own_profiles(pattern: str = "*.json", cwd: Path | None = None) -> tuple[list[Path], dict[Path, str]]:
+    """Saved profiles below the current folder, the latest first, and those that a checkout may hold, with a reason."""
     from pathlib import Path
 
-    from pipeprof.profiles.document.store import FOLDER, is_own_file, slug
+    from pipeprof.profiles.document.store import FOLDER, is_own_file
+    from pipeprof.profiles.git.tracked import came_with_checkout
 
     found = []
-    for path in ((cwd or Path()) / FOLDER).glob(f"{slug(name)}-*.json"):
+    for path in ((cwd or Path()) / FOLDER).glob(pattern):
         try:
             found.append((path.stat().st_mtime_ns, path.name, path))
         except OSError:
             continue
-    yield from (path for *_, path in sorted(found, reverse=True)[:MOST_READ] if is_own_file(path))
+    latest = [path for *_, path in sorted(found, reverse=True)[:MOST_READ] if is_own_file(path)]
+    others = came_with_checkout(latest)
+    return [path for path in latest if path not in others], others
 
 
 @dataclass(frozen=True)
@@ -123,7 +111,7 @@ def saved_change(
 
     from pipeprof.cli.options import whole
     from pipeprof.pipelines.errors import ProfileError, UsageError
-    from pipeprof.profiles.document.store import load_profile
+    from pipeprof.profiles.document.store import load_profile, slug
 
     number = whole("--change", given.change)
     if number is None:
@@ -133,45 +121,21 @@ def saved_change(
     if given.from_profile is not None:
         path = Path(given.from_profile)
         profile = load_profile(path)
-        _require_same(path, profile, target, loaded)
+        if (why := why_other(profile, target, loaded)) is not None:
+            raise ProfileError(f"--change cannot be taken from {path}: {why}")
     else:
         found = latest_run(parsed, loaded, target)
         if found is None:
             what = "this file and these arguments" if target.kind == "script" else "these files"
+            others = own_profiles(f"{slug(profile_name(parsed, loaded))}-*.json")[1]
+            more = "".join(f"; {why}" for why in list(others.values())[:1])
             raise ProfileError(
                 f"--change {number}: pipeprof-out/ has no complete run of {target.text} with {what}: measure it "
-                f"with `pipeprof run`, or name its profile with --from"
+                f"with `pipeprof run`, or name its profile with --from{more}"
             )
         path, profile = found
+    profile = remade(profile, loaded)
     return SavedChange(profile, path, number, *_numbered(path, profile, number))
-
-
-def _require_same(path: Path, profile: Profile, target: Target, loaded: LoadedSpec | None) -> None:
-    """Refuse a profile that is about another target, or other text in its files.
-
-    Raises:
-        ProfileError: It is about something else.
-    """
-    from pipeprof.pipelines.errors import ProfileError
-
-    was, edited = profile.target, edited_since(profile, loaded)
-    files = {file.file: file.sha256 for file in target.files}
-    changed = [file.file for file in was.files if files.get(file.file) != file.sha256]
-    if was.edits:
-        why = "it already measures a change: name the profile of the run without --change"
-    elif (was.kind, was.text) != (target.kind, target.text):
-        why = f"it is about {was.text}, not {target.text}"
-    elif changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
-        name = (changed or edited or [target.text.partition(":")[0]])[0]
-        why = f"{name} is not the file that was measured: measure it again with `pipeprof run`"
-    elif not was.is_of_same_files(target):
-        what = "arguments of the script" if was.kind == "script" else "values of --set, -f, --env or --arg"
-        why = f"it was measured with different {what}: use the same ones"
-    elif not profile.complete or profile.exit_code:
-        why = "its run did not finish, so nothing is known about its changes: measure again"
-    else:
-        return
-    raise ProfileError(f"--change cannot be taken from {path}: {why}")
 
 
 def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[PipelineEdit]]:

@@ -21,6 +21,7 @@ def settings_of(given: SharedOptions) -> partial[RunSettings]:
     from pipeprof.cli import options
     from pipeprof.profiles.harness.settings import RunSettings
 
+    refuse_tracked_cache()
     return partial(
         RunSettings,
         command=["pipeprof", *sys.argv[1:]],
@@ -31,8 +32,32 @@ def settings_of(given: SharedOptions) -> partial[RunSettings]:
         max_time=options.duration("--max-time", given.max_time),
         memory_limit=options.byte_size("--memory-limit", given.memory_limit),
         lock=not given.no_lock,
-        share_job=given.share_job,
     )
+
+
+def refuse_tracked_cache() -> None:
+    """Refuse generated inputs and costs of this machine that a checkout may hold.
+
+    Raises:
+        UsageError: The cache lies in a work tree, and git tracks files in it, or does not tell.
+    """
+    from pipeprof.pipelines.data.folders import locate
+    from pipeprof.pipelines.errors import ProfileError, UsageError
+    from pipeprof.profiles.git.calls import git_calls
+    from pipeprof.profiles.git.repository import repository_root
+    from pipeprof.profiles.git.tracked import tracked_files
+
+    for folder in locate().readable:
+        if repository_root(folder.resolve()) is None:
+            continue
+        mend = "set PIPEPROF_CACHE_DIR to a folder outside of the checkout"
+        try:
+            with git_calls() as calls:
+                if tracked_files(calls, folder):
+                    raise UsageError(f"git tracks files in {folder}, and a checkout holds no generated data: {mend}")
+        except ProfileError as error:
+            said = f"{folder} lies in a checkout, and git does not say what it tracks ({error}): {mend}"
+            raise UsageError(said) from None
 
 
 def with_change(change: SavedChange, changes: Changes, loaded: LoadedSpec | None) -> Changes:

@@ -183,6 +183,7 @@ def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], calls
     from pipeprof.profiles.git.dirty import is_dirty
     from pipeprof.profiles.git.refs import parse_ref
     from pipeprof.profiles.judge.verdicts.result import Side
+    from pipeprof.profiles.protocol.job import RefPlace
 
     ref = parse_ref(text)
     if ref is None and text.endswith(".json"):
@@ -197,7 +198,8 @@ def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], calls
     target, loaded = _load_at_ref(given, file, other, own, text=text, tree=tree)
     named = text if ref.path else f"{text}:{other}"
     shown = Side(text=_shown(named, own), file=_inside(target.path, tree.folder), ref=tree.commit)
-    settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS)
+    place = RefPlace(str(tree.current_folder()), str(tree.folder), str(tree.work_tree))
+    settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, at_ref=place)
     # Which files a function reads shows only when it runs.
     withheld = [f"{name} {reason}" for name, reason in tree.withheld.items()] if loaded is None else []
     return GivenSide(shown, settings, withheld=tuple(withheld))

@@ -83,24 +83,19 @@ class KeyValue:
 
 @dataclass(frozen=True)
 class Code:
-    """Lines as they are: commands, code and foreign output.
+    """Lines as they are, to be copied: never wrapped.
 
     Attributes:
         indent: Spaces before each line.
         label: Stands to the left of the first line.
-        wrap: Long lines are broken at spaces, and remarks of labelled code go on a line of their own; else they are
-            cut.
-        python: They are Python, and broken where it may be.
-        is_diff: They are those of a diff, which are wrapped: where one is cut, its change may be what is lost.
+        cut: Long lines are cut: they are output, to be looked at.
         spare: As `without` has it.
     """
 
     text: str
     indent: int = 2
     label: str = ""
-    wrap: bool = False
-    python: bool = False
-    is_diff: bool = False
+    cut: bool = False
     spare: int = 0
 
 

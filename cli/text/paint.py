@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-import textwrap
-import tokenize
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from rich.cells import cell_len, set_cell_size
@@ -163,15 +161,6 @@ _NOTE_GAP = "     "
 _LEAST_TEXT = 24
 """Characters a line that a hanging paragraph needs; else it hangs by two."""
 
-_CONTINUED = 4
-"""Spaces before a line that goes on with a statement."""
-_LEAST_CODE = 10
-"""Characters of a line of a remark, however narrow the text."""
-_LONG_QUOTES = ('"' * 3, "'" * 3)
-_NO_CODE = frozenset({tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER})
-_FOREIGN = re.compile(r"[^\x00-\x7f]")
-"""Characters of texts and names, or the ellipsis in place of arguments: for a tokenizer, part of a name each."""
-_REMARK = re.compile(r" {2,}# [^\"']*$")
 _GLUE = "\ue000"
 _TAB = 8
 """Columns, as a console of rich has them."""
@@ -183,23 +172,25 @@ _NUMBER_AND_UNIT = re.compile(
 _ITEM = re.compile(r"((?:^|· )[\d.,]+) (?=\w)")
 
 
-def paint(blocks: Iterable[Block], style: Style) -> str:
+def paint(blocks: Iterable[Block], style: Style, *, goes_on: bool = False) -> str:
     """Blocks as text.
 
     Args:
         blocks: Their texts may be of any origin: control characters are spelled out.
+        goes_on: Whether a text comes before them, from which a heading stands apart.
 
     Returns:
         Lines that end with a newline, without an ESC byte unless ``style.color``.
     """
-    painter = _Painter(style)
+    painter = _Painter(style, goes_on=goes_on)
     painter.add(blocks)
     return painter.text()
 
 
 class _Painter:
-    def __init__(self, style: Style) -> None:
+    def __init__(self, style: Style, *, goes_on: bool) -> None:
         self._style = style
+        self._goes_on = goes_on
         self._lines: list[Text] = []
         self._titles: list[str] = []
 
@@ -255,7 +246,7 @@ class _Painter:
         return text
 
     def _blank(self) -> None:
-        if self._lines and self._lines[-1].plain:
+        if self._lines[-1].plain if self._lines else self._goes_on:
             self._lines.append(Text())
 
     def _heading(self, block: Heading) -> None:
@@ -285,32 +276,13 @@ class _Painter:
             self._add(Prose(block.note, indent=min(block.indent + width, self._style.width // 4), style="dim"))
 
     def _code(self, block: Code) -> None:
-        if block.wrap or block.is_diff:
-            self._wrapped_code(block)
-            return
-        for raw in block.text.splitlines():
-            line = Text(" " * block.indent + self._clean(raw))
-            line.truncate(self._style.width, overflow="ellipsis" if self._style.unicode else "crop")
+        label = block.label.ljust(LABEL_WIDTH) if block.label else ""
+        for number, raw in enumerate(block.text.splitlines()):
+            start = label if number == 0 else " " * len(label)
+            line = Text(" " * block.indent).append(start, style="dim").append(self._clean(raw) if raw.strip() else "")
+            if block.cut:
+                line.truncate(self._style.width, overflow="ellipsis" if self._style.unicode else "crop")
             self._lines.append(line)
-
-    def _wrapped_code(self, block: Code) -> None:
-        margin = len(block.label.ljust(LABEL_WIDTH)) if block.label else 0
-        label = block.label.ljust(margin)
-        lines, room = block.text.splitlines(), self._style.width - block.indent - margin
-        if block.python:
-            for part in _broken_python([self._clean(line) for line in lines], room):
-                start = Text().append(label, style="dim").append(part)
-                self._lines.append(Text(" " * block.indent).append_text(start))
-                label = " " * margin
-            return
-        # A remark says what the code is for; in foreign text a # may be anything.
-        for line in _set_remarks_apart(lines, room) if block.label and not block.is_diff else lines:
-            code = (line[1:] if block.is_diff else line).lstrip(" ")
-            inner = len(line) - len(code)
-            start = Text().append(label, style="dim").append(self._clean(line[:inner] + code))
-            first = " " * block.indent
-            self._wrapped(start, first, first + " " * (margin + inner + 4))
-            label = " " * margin
 
     def _safe(self, table: Table) -> Table:
         columns = [
@@ -389,93 +361,3 @@ def _coloured(lines: Iterable[Text], width: int) -> str:
     for line in lines:
         console.print(line, soft_wrap=True)
     return out.getvalue()
-
-
-@dataclass(frozen=True)
-class _Breaks:
-    """Where a line of Python may be broken.
-
-    Attributes:
-        places: Columns between tokens in brackets, after an open bracket or a space.
-        remark: Column of its remark.
-    """
-
-    places: list[int] = field(default_factory=list)
-    remark: int | None = None
-
-
-def _broken_python(lines: Sequence[str], width: int) -> Iterator[str]:
-    """Break lines of Python in brackets alone: pasted, they are the same statements; what does not fit stays long.
-
-    Example:
-        >>> list(_broken_python(["dataset = read(names, 'a b').map(parse)"], 32))
-        ['dataset = read(names,', "    'a b').map(parse)"]
-    """
-    breaks = _breaks_of(lines)
-    if breaks is None and not any(quotes in line for line in lines for quotes in _LONG_QUOTES):
-        breaks = [(_breaks_of([line]) or [_Breaks()])[0] for line in lines]
-    for line, found in zip(lines, breaks or [_Breaks()] * len(lines), strict=True):
-        yield from [line] if cell_len(line) <= width else _broken_line(line, found, width)
-
-
-def _broken_line(line: str, breaks: _Breaks, width: int) -> Iterator[str]:
-    inner = len(line) - len(line.lstrip(" "))
-    if breaks.remark is not None:
-        room = max(width - inner, _LEAST_CODE)
-        for part in textwrap.wrap(line[breaks.remark :], room, subsequent_indent="# "):
-            yield " " * inner + part
-        line = line[: breaks.remark].rstrip()
-        if not line:
-            return
-    begin, margin = 0, 0
-    while len(line) - begin > width - margin:
-        left = [place for place in breaks.places if begin < place < len(line)]
-        fitting = [one for one in left if one <= begin + width - margin] or left[:1]
-        if not fitting:
-            break
-        # After a comma or an operator, unless that leaves half of the line empty.
-        words = [one for one in fitting if line[one - 1] == " " and one > begin + width // 2]
-        place = max(words or fitting)
-        yield " " * margin + line[begin:place].rstrip()
-        begin, margin = place, inner + _CONTINUED
-    yield " " * margin + line[begin:].lstrip() if begin else line
-
-
-def _breaks_of(lines: Sequence[str]) -> list[_Breaks] | None:
-    """Where each of these lines may be broken; None where they are no Python."""
-    found, depth, texts, end = [_Breaks() for _ in lines], 0, 0, (0, 0)
-    code = "".join(f"{_FOREIGN.sub('_', line)}\n" for line in lines)
-    try:
-        for one in tokenize.generate_tokens(io.StringIO(code).readline):
-            (row, column), kind = one.start, tokenize.tok_name[one.type]
-            if one.type in _NO_CODE:
-                continue
-            if kind == "ERRORTOKEN" and one.string.strip():
-                return None
-            if depth > 0 and not texts and end[0] == row and end[1] < column:
-                found[row - 1].places.append(column)
-            # An f-string is one token up to Python 3.11, and several later.
-            texts += kind.endswith("STRING_START") - kind.endswith("STRING_END")
-            end = one.end
-            if kind == "COMMENT":
-                found[row - 1] = replace(found[row - 1], remark=column)
-            elif not texts and one.string in {"(", "[", "{"}:
-                depth += 1
-                found[row - 1].places.append(end[1])
-            elif not texts and one.string in {")", "]", "}"}:
-                depth -= 1
-    except (tokenize.TokenError, SyntaxError) as error:
-        # The lines may end in brackets.
-        return found if "multi-line statement" in str(error) else None
-    return found
-
-
-def _set_remarks_apart(lines: Sequence[str], width: int) -> Iterator[str]:
-    """Lines of code; one that is too long gives its remark a line of its own before it."""
-    for line in lines:
-        remark = _REMARK.search(line)
-        if remark is not None and len(line) > width:
-            yield remark[0].strip()
-            yield line[: remark.start()]
-        else:
-            yield line

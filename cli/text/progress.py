@@ -8,7 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from pipeprof.cli.streams import visible, write_stream
 from pipeprof.cli.text.style import in_ascii, speaks_unicode
@@ -16,9 +16,6 @@ from pipeprof.cli.text.units import seconds
 from pipeprof.pipelines.log_commands import spell_brackets
 from pipeprof.profiles.harness.progress import RunProgress, Silent
 from pipeprof.profiles.wording import significant
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.view.running import Running
 
 REDRAW_SECONDS = 0.25
 """Minimum time between two drawings of the live line: drawing uses CPU time of the measured machine."""
@@ -42,6 +39,7 @@ _WORDS = {
     "first_element": "first element",
     "warmup": "warming up",
     "measure": "measuring",
+    "replay": "taking stored batches",
     "trace": "tracing",
 }
 _NUMBERS = {name: f"[{number}/{len(_WORDS)}] " for number, name in enumerate(_WORDS, 1)}
@@ -101,9 +99,6 @@ class LineProgress:
     def ends_in(self, seconds: float | None, what: str = "") -> None:
         """Ignore it."""
 
-    def watch(self, look: Callable[[], Running] | None) -> None:
-        """Ignore it."""
-
     def note(self, text: str) -> None:
         """Write a note at once."""
         self._line(text)
@@ -158,12 +153,7 @@ class LiveProgress(LineProgress):
     Args:
         ticks: Whether a thread draws it also while nothing is heard, once a second.
         delay: Seconds from now in which nothing is drawn.
-
-    Attributes:
-        redraw_seconds: Between two drawings at least, but for a new phase.
     """
-
-    redraw_seconds = REDRAW_SECONDS
 
     def __init__(
         self,
@@ -250,7 +240,7 @@ class LiveProgress(LineProgress):
 
     def _draw(self, *, at_once: bool = False) -> None:
         now = self._clock()
-        if now < self._not_before or (not at_once and now - self._last_draw < self.redraw_seconds):
+        if now < self._not_before or (not at_once and now - self._last_draw < REDRAW_SECONDS):
             return
         self._last_draw, self._drawn = now, True
         head, *rest = map(self._clean, self._words())
@@ -260,10 +250,7 @@ class LiveProgress(LineProgress):
         space = room - len(_SAYS) - len(tail)
         if _LEAST_HEAD <= space < len(head):
             head = head[: space - 1] + self._clean("…")
-        self._show(f"{_SAYS}{head}{tail}"[:room])
-
-    def _show(self, line: str) -> None:
-        self._write(_CLEAR + line)
+        self._write(_CLEAR + f"{_SAYS}{head}{tail}"[:room])
 
     def _words(self) -> list[str]:
         if self._making is not None:

@@ -194,8 +194,8 @@ def _is_as_made(path: Path, entry: DataEntry, marker: Mapping[str, Any]) -> bool
         state = file_state(path, entry)
     except OSError:
         return False
-    # Entries of earlier versions have no digest.
-    return bool(state.bytes == marker["bytes"] and marker.get("state", state.digest) == state.digest)
+    # Without a digest the marker may come from a checkout.
+    return bool(state.bytes == marker["bytes"] and marker.get("state") == state.digest)
 
 
 def read_marker(path: Path) -> dict[str, Any] | None:

@@ -13,19 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from pipeprof.pipelines.edits.edits import (
-    REWRITES,
     InsertStage,
     MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
     ReplaceStages,
-    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
-    SplitMap,
-    VectoriseFilter,
     VectoriseMap,
     known_edits,
     to_document,
@@ -110,7 +106,7 @@ _ROWS: Final = _whole(10_000_000)
 _LENGTH: Final = _whole(1_000_000_000)
 _COMPONENT: Final = _whole(1023, 0)
 _ADDRESS: Final = _text(r"\w+(?:\.\w+)*")
-_OP: Final = _text(r"[\w+]+")
+_OP: Final = _text(r"\w+(?:[.+]\w+)*")
 CALLS: Final[Mapping[str, Check]] = {
     "tf.signal.frame": _object({"frame_length": _LENGTH, "frame_step": _LENGTH, "axis": _is(0), "on": _COMPONENT}),
     "getitem": _object({"key": _text(r":, ::[1-9][0-9]{0,8}"), "on": _COMPONENT}),
@@ -179,17 +175,14 @@ _PROPOSED: Final[Mapping[type[PipelineEdit], Check]] = {
     MoveStage: lambda edit: _ADDRESS(edit.stage) and _OP(edit.op) and _ADDRESS(edit.before),
     MoveFilter: lambda edit: _ADDRESS(edit.stage) and _ADDRESS(edit.before),
     VectoriseMap: lambda edit: _ADDRESS(edit.stage) and _ADDRESS(edit.batch),
-    VectoriseFilter: lambda edit: _ADDRESS(edit.stage) and _ADDRESS(edit.batch) and edit.fields is None,
     ReplaceStages: lambda edit: (
         _list(_ADDRESS, 256)(edit.stages) and _are_new(edit.by, REPLACING) and edit.summary.isprintable()
     ),
-    SplitMap: lambda edit: (
-        _ADDRESS(edit.stage) and _are_new(edit.by, INSERTED) and (edit.batch is None or _ADDRESS(edit.batch))
-    ),
-    RewriteMap: lambda edit: _ADDRESS(edit.stage) and edit.how in REWRITES,
     SetOption: lambda edit: OPTIONS.get(edit.path, _is())(edit.value),
     SetEnvironment: lambda edit: (
-        is_allocator(edit.value) if edit.variable == PRELOAD else _is(VALUES.get(edit.variable, 0))(edit.value)
+        isinstance(edit.value, str) and is_allocator(edit.value)
+        if edit.variable == PRELOAD
+        else _is(VALUES.get(edit.variable, 0))(edit.value)
     ),
 }
 """Whether an edit of a kind is one that a search proposes; one of another kind is none."""

@@ -94,54 +94,6 @@ class MoveFilter(PipelineEdit):
 
 
 @dataclass(frozen=True)
-class VectoriseFilter(PipelineEdit):
-    """Apply the predicate of a filter to whole batches: elements are batched, their rows kept or not, and rebatched.
-
-    Attributes:
-        fields: Keys or indices of its elements, for a spec: none for a single tensor; `None` where they are not known.
-    """
-
-    stage: str
-    batch: str
-    fields: tuple[str | int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class SplitMap(PipelineEdit):
-    """Divide a map: what does not depend on random numbers, stages that keep it, then the rest.
-
-    Attributes:
-        batch: Address of a batch after it. Then the rest is what makes narrow numbers wider at the end of the function,
-            and it is applied to the whole batches; None for a map that is divided before its random ops.
-    """
-
-    stage: str
-    by: tuple[NewStage, ...] = ()
-    batch: str | None = None
-
-
-@dataclass(frozen=True)
-class RewriteMap(PipelineEdit):
-    """Put other ops in place of some in the function of a map."""
-
-    stage: str
-    how: str
-
-
-REWRITES = {
-    "graph": "its Python, whose body is calls of TensorFlow, as a graph",
-    "random-graph": "its Python, whose body is calls of TensorFlow, as a graph that draws its own random numbers",
-    "crop": "decode only what is cropped of a JPEG picture",
-    "ratio": "decode a JPEG picture at half of its size where it is made smaller than that",
-    "resize-first": "resize the picture before its numbers are made wider and scaled",
-    "fast-dct": "decode JPEG pictures with dct_method='INTEGER_FAST'",
-}
-"""What can be done to the function of a map."""
-AS_GRAPH = frozenset({"graph", "random-graph"})
-"""Those whose success nothing but the attempt shows."""
-
-
-@dataclass(frozen=True)
 class SetOption(PipelineEdit):
     """Set one of the options of tf.data, by its dotted path in ``tf.data.Options``."""
 
@@ -196,13 +148,10 @@ def known_edits(documents: Iterable[Mapping[str, Any]]) -> list[PipelineEdit]:
 
 
 def _read(name: str, value: Any) -> Any:
-    none = name in ("after", "batch") and value is None
-    if name == "value" or none or (name == "flat" and isinstance(value, bool)):
+    if name == "value" or (name == "after" and value is None) or (name == "flat" and isinstance(value, bool)):
         return value
     if name == "arguments":
         return _arguments(value)
-    if name == "fields":
-        return None if value is None else tuple(_field(item) for item in _items(value))
     if name == "stages":
         return tuple(_text(address) for address in _items(value))
     if name == "by":
@@ -213,10 +162,6 @@ def _read(name: str, value: Any) -> Any:
 def _new_stage(value: Any) -> NewStage:
     found = {"op": value.op, "arguments": value.arguments} if isinstance(value, NewStage) else _arguments(value)
     return NewStage(_text(found.get("op")), _arguments(found.get("arguments", {})))
-
-
-def _field(value: Any) -> str | int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else _text(value)
 
 
 def _text(value: Any) -> str:
@@ -241,21 +186,18 @@ def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
     """Addresses of the stages that edits change or move."""
     found: set[str] = set()
     for edit in edits:
-        if isinstance(edit, SetArgument | MoveStage | MoveFilter | RewriteMap):
+        if isinstance(edit, SetArgument | MoveStage | MoveFilter):
             found.add(edit.stage)
-        elif isinstance(edit, SplitMap):
-            found.update({edit.stage, edit.batch or edit.stage})
         elif isinstance(edit, ReplaceStages | HandWritten):
             found.update(edit.stages)
-        elif isinstance(edit, VectoriseMap | VectoriseFilter):
+        elif isinstance(edit, VectoriseMap):
             found.update((edit.stage, edit.batch))
     return frozenset(found)
 
 
 def new_ops(edits: Iterable[PipelineEdit]) -> list[str]:
-    """Ops of the stages that edits insert, as `InsertStage` or between the parts of a map."""
-    new = [edit.op for edit in edits if isinstance(edit, InsertStage)]
-    return new + [stage.op for edit in edits if isinstance(edit, SplitMap) for stage in edit.by]
+    """Ops of the stages that edits insert."""
+    return [edit.op for edit in edits if isinstance(edit, InsertStage)]
 
 
 def nested_options(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -19,12 +19,9 @@ from pipeprof.pipelines.edits.edits import (
     NewStage,
     PipelineEdit,
     ReplaceStages,
-    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
-    SplitMap,
-    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.ops.traits import traits
@@ -124,21 +121,6 @@ class EditedLines(Generic[T]):
     def on_batches(self, item: T, batch: T, edit: VectoriseMap) -> None:
         """Apply the function of a map to what a batch gives."""
 
-    def on_rows(self, item: T, batch: T, edit: VectoriseFilter) -> list[T]:
-        """Return the replacement of a filter and a batch: the batch, the filter on its rows, and a batch again."""
-        first, last = (self.new(NewStage(op), edit) for op in (batch.op, "rebatch"))
-        return [first, item, last]
-
-    def halves(self, item: T, edit: SplitMap) -> list[T]:
-        """Return the replacement of a map: its first part, what comes between, and the map as its second part."""
-        del item
-        raise _by_hand(edit)
-
-    def rewrites(self, item: T, edit: RewriteMap) -> None:
-        """Put other ops into the function of a map."""
-        del item
-        raise _by_hand(edit)
-
     def begin_step(self) -> None:
         """Take the addresses of further edits as those of the pipeline that the edits until now have made."""
         self._gone.clear()
@@ -164,18 +146,10 @@ class EditedLines(Generic[T]):
                 self._replace(edit)
             case VectoriseMap():
                 self._vectorise(edit)
-            case VectoriseFilter():
-                self._vectorise_filter(edit)
-            case SplitMap():
-                self._split(edit)
-            case RewriteMap():
-                at, index = self._map(edit.stage)
-                self.rewrites(self.lines[at][index], edit)
-                self.changed.add(at)
             case SetEnvironment():
                 pass  # of the process, before it starts
             case _:
-                raise _by_hand(edit)
+                raise LineError(None, f"{type(edit).__name__} has to be written by hand: no tool applies it")
 
     def find(self, address: str) -> tuple[Path, int]:
         """The line of a source or stage, and where it is there now."""
@@ -187,21 +161,6 @@ class EditedLines(Generic[T]):
             if item.path == path:
                 return at, index
         raise LineError(address, "the pipeline has no stage at this address")
-
-    def _map(self, address: str) -> tuple[Path, int]:
-        """The line of a map, and where it is there now."""
-        at, index = self.find(address)
-        if not index or not traits(self.lines[at][index].op).maps:
-            raise LineError(address, f"{self.lines[at][index].op} is not a map")
-        return at, index
-
-    def _split(self, edit: SplitMap) -> None:
-        at, index = self._map(edit.stage)
-        for place, item in enumerate(self.halves(self.lines[at][index], edit)[:-1]):
-            self.put(at, index + place, item)
-        self.changed.add(at)
-        if edit.batch is not None:
-            self._vectorise(VectoriseMap(edit.stage, edit.batch))
 
     def _pair(self, address: str, other: str) -> tuple[Path, int, int | None]:
         """The line of a stage, where it is there, and where another one is; None if that is in another line."""
@@ -297,9 +256,8 @@ class EditedLines(Generic[T]):
         if target is None or target < index:
             raise LineError(edit.stage, f"{edit.batch} is not after it in the same line")
         batch = traits(line[target].op)
-        if not (batch.pads or (batch.stacks and batch.keeps_shapes)):
-            reason = "is not a batch of elements of one shape, or of one that they are padded to"
-            raise LineError(edit.batch, f"{line[target].op} {reason}")
+        if not (batch.stacks and batch.keeps_shapes):
+            raise LineError(edit.batch, f"{line[target].op} is not a batch of elements of one shape")
         for between in line[index + 1 : target]:
             if not traits(between.op).by_position:
                 reason = f"{between.op} between the map and the batch depends on what the map gives"
@@ -307,19 +265,6 @@ class EditedLines(Generic[T]):
         self.on_batches(line[index], line[target], edit)
         line[index].whole_batches = True
         self._shift(at, index, target, before=False)
-
-    def _vectorise_filter(self, edit: VectoriseFilter) -> None:
-        at, index, target = self._pair(edit.stage, edit.batch)
-        line = self.lines[at]
-        row = traits(line[index].op)
-        if not row.predicate or row.ends_early:
-            raise LineError(edit.stage, f"{line[index].op} is not a filter")
-        if target != index + 1:
-            raise LineError(edit.stage, f"{edit.batch} is not the stage after it")
-        batch = traits(line[target].op)
-        if not (batch.stacks and batch.keeps_shapes):
-            raise LineError(edit.batch, f"{line[target].op} is not a batch of elements of one shape")
-        self._swap(at, index, 2, self.on_rows(line[index], line[target], edit))
 
 
 class OpLines(EditedLines[LineItem]):
@@ -329,10 +274,6 @@ class OpLines(EditedLines[LineItem]):
         """An item for a new stage."""
         del edit
         return LineItem(stage.op)
-
-
-def _by_hand(edit: PipelineEdit) -> LineError:
-    return LineError(None, f"{type(edit).__name__} has to be written by hand: no tool applies it")
 
 
 def _beside(address: str, item: LineItem) -> str:

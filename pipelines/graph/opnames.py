@@ -13,6 +13,8 @@ from pipeprof.pipelines.ops.executed_ops import EXECUTED, OPTION_FAMILIES, execu
 from pipeprof.pipelines.ops.traits import traits
 
 _VERSION = re.compile(r"V\d+$")
+_OF_RUNTIME = re.compile(r"^_(?:Mkl(?:Native)?)?(?:Fused(?!BatchNorm))?(?=[A-Z])")
+"""What TensorFlow 2.21 puts before the names of ops that it runs in place of the graph's."""
 _GIVEN = re.compile(r"Window|Snapshot(?:Nested)?DatasetReader(?:/.*)?")
 _NUMBERED = re.compile(r"(?P<kind>[^:\[]+)\[(?P<number>\d+)\]")
 _SELECTS = "DirectedInterleave"
@@ -40,6 +42,18 @@ def dataset_op(node_name: str) -> str:
     kind = next((kind for kind, row in EXECUTED.items() if node_name in row.in_model), None)
     version = _VERSION.search(node_name)
     return f"{kind or family(node_name)}Dataset{version[0] if version and kind is None else ''}"
+
+
+def graph_op(name: str) -> str:
+    """Return the op of the graph for one by its name in a trace: oneDNN, and fusing, give many names of their own.
+
+    Example:
+        >>> graph_op("_MklTranspose"), graph_op("_MklNativeFusedConv2D"), graph_op("_FusedMatMul")
+        ('Transpose', 'Conv2D', 'MatMul')
+        >>> graph_op("DecodeJpeg"), graph_op("_MklFusedBatchNormV3"), graph_op("FusedBatchNormV3")
+        ('DecodeJpeg', 'FusedBatchNormV3', 'FusedBatchNormV3')
+    """
+    return _OF_RUNTIME.sub("", name).lstrip("_")
 
 
 def is_helper(parent: str, child: str) -> bool:

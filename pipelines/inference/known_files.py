@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
-import glob
-import itertools
 import re
 import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from pipeprof.pipelines.data.globbing import count_matches
 from pipeprof.pipelines.data.inspect.npy_header import read_header
 from pipeprof.pipelines.data.recipes.models import DataEntry, Npy
 from pipeprof.pipelines.data.recipes.recipe import Recipe
@@ -22,13 +22,14 @@ from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.values.arrays import FilesArray, RaggedArray, SparseArray
 from pipeprof.pipelines.ops.values.structures import Array, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values.values import FilePatterns
+from pipeprof.pipelines.regular_files import open_regular
 from pipeprof.pipelines.spec.paths import has_scheme, is_glob, resolve_pattern
 
 MAX_LISTED = 50_000
 """Files beyond which a glob is not counted: a check is to stay quick."""
 _SYNTHESISED = "data:"
-_DAMAGE = (ValueError, SyntaxError, KeyError, TypeError, RecursionError, struct.error)
-"""Exceptions of damaged headers."""
+_DAMAGE = (ValueError, SyntaxError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zlib.error)
+"""Exceptions of damaged headers and archives."""
 _NUMPY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
 
 
@@ -70,11 +71,11 @@ class KnownFiles:
             return Tensor(recipe.dtype, tuple(recipe.shape)) if is_npy and isinstance(recipe, Npy) else None
         path = self._base_dir / Path(name).expanduser()
         try:
-            if isinstance(described, NpzArray):
-                with zipfile.ZipFile(path) as archive, archive.open(f"{described.key}.npy") as member:
+            with open_regular(path) as file:
+                if isinstance(described, NpyArray):
+                    return _tensor_of(file)
+                with zipfile.ZipFile(file) as archive, archive.open(f"{described.key}.npy") as member:
                     return _tensor_of(member)
-            with path.open("rb") as file:
-                return _tensor_of(file)
         except (OSError, zipfile.BadZipFile, *_DAMAGE):
             return None
 
@@ -120,10 +121,7 @@ class KnownFiles:
             return len(_matching(recipe, pattern.partition("/")[2]))
         if not is_glob(pattern):
             return 1
-        absolute = resolve_pattern(pattern, self._base_dir, {})
-        found = glob.iglob(absolute)  # noqa: PTH207  # patterns are absolute, which Path.glob refuses
-        count = sum(1 for _ in itertools.islice(found, MAX_LISTED + 1))
-        return count if count <= MAX_LISTED else None
+        return count_matches(resolve_pattern(pattern, self._base_dir, {}), MAX_LISTED)
 
 
 def _ragged(described: RaggedArray) -> Tensor | None:

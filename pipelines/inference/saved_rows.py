@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeprof.pipelines.data.inspect.npy_header import read_header
 from pipeprof.pipelines.ops.constants import WIDTHS
+from pipeprof.pipelines.regular_files import open_regular
 
 _KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex", "b": "bool"}
 _NOT_DECODED = frozenset({"uint32", "uint64"})
@@ -34,7 +35,7 @@ class SavedRows:
 def saved_rows(path: Path) -> SavedRows | None:
     """The rows in a ``.npy`` file; ``None`` where they are no records that TensorFlow decodes, or it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             header = read_header(file)
             at, size = file.tell(), path.stat().st_size
     except (OSError, ValueError, SyntaxError, KeyError, TypeError, RecursionError, struct.error):

@@ -51,6 +51,7 @@ class Traits:
         in_memory: Slices or gives tensors that are in memory.
         slices: Its elements are the rows of tensors.
         names_files: Its elements are names of files.
+        reads_files: A source that opens files and gives the records in them.
         python_iterator: An iterator of the user's gives its elements.
         cheap: A source whose elements cost next to nothing.
         generates_numbers: Its elements are numbers that it counts itself.
@@ -76,10 +77,6 @@ class Traits:
         errors: Regular expressions of TensorFlow's messages that name no stage, only this kind.
         adds: What the component is called in generated code that it puts before each element.
         positional: Arguments that are written without their name in generated code.
-        autoshard: What TensorFlow's division of files among hosts does at it: divides the files that it reads, looks
-            for readers of files in its input or in each of its inputs; None where it gives up.
-        records: How the records stand in the files that it reads: each after its length, a line each, or all of one
-            length; None where it reads no files, or no records.
     """
 
     batches: str | None = None
@@ -108,6 +105,7 @@ class Traits:
     in_memory: bool = False
     slices: bool = False
     names_files: bool = False
+    reads_files: bool = False
     python_iterator: bool = False
     cheap: bool = False
     generates_numbers: bool = False
@@ -138,8 +136,6 @@ class Traits:
     parts: tuple[str, ...] = ()
     adds: str | None = None
     positional: tuple[str, ...] = ()
-    autoshard: Literal["reader", "through", "sides"] | None = None
-    records: Literal["framed", "lines", "fixed"] | None = None
 
     @property
     def regroups(self) -> bool:

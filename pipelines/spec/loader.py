@@ -257,9 +257,11 @@ def _missing_files(spec: Spec, reading: FileReading) -> list[Fault]:
     except (OSError, RuntimeError) as error:
         # Names too long for the file system, "~" of an unknown user, folders that may not be listed.
         return [Fault(("source",), False, "missing-file", f"cannot look up this path ({error})")]
+    reading.unknown_paths[:] = [problem for problem in problems if not problem.known]
     return [
         Fault(problem.address, False, "missing-file", problem.message, suggest_path(problem.got, problem.candidates))
         for problem in problems
+        if problem.known
     ]
 
 
@@ -341,10 +343,16 @@ def _nearest(document: YamlDocument, address: Address) -> TextPlace | None:
 
 
 def _notes(reading: FileReading) -> list[Note]:
-    """List references that were not replaced because ``--env`` is missing."""
+    """List globs that were not looked up to their end, and references that lack ``--env``."""
+    places = [(_nearest(reading.document, problem.address), problem.message) for problem in reading.unknown_paths]
+    unknown = [
+        Note(reading.origins.location(place.value), "many-folders", message)
+        for place, message in places
+        if place is not None
+    ]
     left = reading.references.left
     spans = sorted({place.value for place in reading.document.places.values() if place.value in left} if left else ())
-    return [
+    return unknown + [
         Note(
             reading.origins.location(span),
             "reference-left",

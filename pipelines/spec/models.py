@@ -84,9 +84,6 @@ class Measure(Document):
     workers: Positive | None = Field(
         default=None, description="Workers of the tf.data service of `service: local`; default: 1."
     )
-    worker_cores: Positive | None = Field(
-        default=None, description="Cores that each of these workers may use; default: all."
-    )
 
 
 class Ignore(Document):

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeprof.pipelines.data.globbing import EndlessGlobError, matching_files
+from pipeprof.pipelines.data.globbing import MOST_FOLDERS, EndlessGlobError, has_match, matching_files
 from pipeprof.pipelines.data.recipes.models import file_names
 from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
@@ -44,12 +44,17 @@ class Leaf:
 
 @dataclass(frozen=True)
 class PathProblem:
-    """A path that leads nowhere; ``address`` is its place in the spec's data."""
+    """A path that leads nowhere; ``address`` is its place in the spec's data.
+
+    Attributes:
+        known: False where too many folders would have to be looked into.
+    """
 
     address: Place
     got: str
     message: str
     candidates: tuple[str, ...] = ()
+    known: bool = True
 
 
 class PathError(PlainError):
@@ -221,18 +226,27 @@ def _missing(
         yield from _missing_synthesised(spec, path, *synthesised, place, recursive=recursive)
         return
     literal = resolve(path, base_dir, {})
-    try:
-        if literal.is_file() or (globs and is_glob(path) and expand(path, base_dir, {}, recursive=recursive)):
-            return
-    except EndlessGlobError as error:
-        yield PathProblem(place, path, str(error))
+    if literal.is_file():
         return
+    if globs and is_glob(path):
+        try:
+            found = has_match(resolve_pattern(path, base_dir, {}), recursive=recursive)
+        except EndlessGlobError as error:
+            yield PathProblem(place, path, str(error))
+            return
+        if found is None:
+            message = f"{path}: no file matches in the first {MOST_FOLDERS:,} folders, the others are not looked into"
+            yield PathProblem(place, path, message, known=False)
+        if found is not False:
+            return
     if literal.is_dir():
         yield PathProblem(place, path, f"{path} is a folder: expected files", (f"{path.rstrip('/')}/*",))
     elif globs and is_glob(path):
         near = _below_inputs(spec, path) or _near(literal)
         level = "" if recursive or "**" not in path else _ONE_LEVEL
         yield PathProblem(place, path, f"{path}: no file matches{_in(base_dir, path)}{level}", near)
+    elif literal.exists():
+        yield PathProblem(place, path, f"{path} is a device or a pipe: expected a file")
     else:
         yield PathProblem(place, path, f"{path}: no such file{_in(base_dir, path)}", _near(literal))
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import ast
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import Final
 
 from pipeprof.pipelines.ops.traits import STAGES, traits
 
-Scope: TypeAlias = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SCOPES: Final = (*FUNCTIONS, ast.ClassDef)
 _MAKERS: Final = ("tensorflow.data.", "tf.data.", "tensorflow_datasets.load")

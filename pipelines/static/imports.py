@@ -14,25 +14,6 @@ _SAME = {"tensorflow.compat.v1": "tensorflow", "tensorflow.compat.v2": "tensorfl
 """Other names that a file may import one of them by."""
 
 
-_CHANCE = re.compile(r"random|augment|transform|noise|jitter|flip|dropout|sampl|\brng\b|\bp=0", re.IGNORECASE)
-"""What names and arguments say of an object that may draw random numbers."""
-
-
-def may_be_of_chance(text: str, expression: str) -> bool:
-    r"""Return whether an object that an expression of a file makes may draw random numbers, by what it is called.
-
-    Example:
-        >>> code = "def make():\n    return A.Compose([A.RandomGamma()])\ndef words():\n    return Tokenizer('en')\n"
-        >>> may_be_of_chance(code, "make()"), may_be_of_chance(code, "words()")
-        (True, False)
-    """
-    tree, used = parsed(text), parsed(expression)
-    names = names_in(used, ast.Load) if used is not None else set()
-    nodes = ast.walk(tree) if tree is not None else ()
-    made = [node for node in nodes if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.name in names]
-    return any(_CHANCE.search(part) for part in (expression, *map(ast.unparse, made)))
-
-
 class Imports:
     """What a file imports, anywhere in it; relative imports are left out."""
 
@@ -61,15 +42,6 @@ class Imports:
         if not isinstance(node, ast.Name):
             return ""
         return ".".join([self.names.get(node.id, node.id), *parts])
-
-    def called(self, function: ast.expr) -> str:
-        """The last part of the name of what is called, whatever it is called on.
-
-        Example:
-            >>> Imports(ast.parse("")).called(ast.parse("np.random.default_rng(3).permutation", mode="eval").body)
-            'permutation'
-        """
-        return function.attr if isinstance(function, ast.Attribute) else self.dotted(function).rpartition(".")[2]
 
 
 def in_file(code: str, text: str) -> str:

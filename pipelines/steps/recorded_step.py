@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.errors import ProfileError
+from pipeprof.pipelines.regular_files import read_regular
 from pipeprof.pipelines.steps.registry import step_kind
 
 CORES_SHARE = 0.1
 """Of the machine's cores that a step uses from which on it competes with the pipeline for them."""
 LEAST_CORES = 0.2
 """Cores from which on it does where it computes on no GPU, however many there are: Python's lock is one of them."""
+_MOST_BYTES = 256 << 20
+"""Of a profile."""
 _POINTS = ((0.5, "p50_ms"), (0.95, "p95_ms"), (0.99, "p99_ms"))
 
 
@@ -97,10 +100,10 @@ def step_of(document: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
+        document = json.loads(read_regular(path, _MOST_BYTES))
     except OSError as fault:
         raise ProfileError(f"step recorded: {path} cannot be read: {fault.strerror or fault}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict) or not {"schema_version", "host", "steps", "device"} <= document.keys():
         raise ProfileError(f"step recorded: {path} is not a profile: expected a file that `pipeprof run` wrote")

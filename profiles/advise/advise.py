@@ -12,6 +12,7 @@ from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetOption
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.advise.edits.same_line import join_same_line
+from pipeprof.profiles.advise.gone import instead_of
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
@@ -21,7 +22,6 @@ from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM, STEP_BOUND_BELOW
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
-from pipeprof.profiles.view.hot_spots import hot_spots
 from pipeprof.profiles.view.texts import with_texts
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 
@@ -42,7 +42,8 @@ def unknown_rules(ignore: Sequence[Ignore], known: Collection[str]) -> list[Mess
     for name in dict.fromkeys(entry.rule for entry in ignore if entry.rule not in known):
         meant = suggest(name, known)
         hint = f" — did you mean {meant}?" if meant else "; `pipeprof rules` lists them"
-        messages.append(Message(code="unknown-rule", message=f"`ignore` names {name!r}, which is not a rule{hint}"))
+        said = instead_of(name, known) or f"is not a rule{hint}"
+        messages.append(Message(code="unknown-rule", message=f"`ignore` names {name!r}, which {said}"))
     return messages
 
 
@@ -183,6 +184,11 @@ def has_bar_to_try(rule: Rule) -> bool:
     return not rule.reports_untried or any(threshold.to_try is not None for threshold in rule.thresholds)
 
 
+def _only_tried(finding: Finding) -> bool:
+    rule = all_rules().get(finding.rule)
+    return rule is not None and not rule.reports_untried
+
+
 def _findings(rules: Mapping[str, Rule], view: PipelineView, messages: list[Message]) -> list[Finding]:
     """The findings of all rules; a hit about a stage of a rule that its own one yields to is left out."""
     kept: dict[str, list[Proposal]] = {}
@@ -261,12 +267,12 @@ def _described(hit: Proposal) -> Sequence[PipelineEdit]:
 
 
 def _merged(findings: Iterable[Finding], view: PipelineView) -> list[Finding]:
-    """One finding for a rule and a stage, or a line: the one that is worth most, with the evidence of all."""
-    merged: dict[tuple[str, str, int | None], Finding] = {}
+    """One finding for a change of a rule and a stage, or a line: the one worth most, with the evidence of all."""
+    merged: dict[tuple[object, ...], Finding] = {}
     for finding in findings:
         line = finding.location if finding.stage is None else None
         place = (line.file, line.line) if line is not None else (finding.stage or "", None)
-        key = finding.rule, *place
+        key = finding.rule, *place, str(finding.documents)
         other = merged.get(key)
         if other is None:
             merged[key] = finding
@@ -383,7 +389,7 @@ def findings_for(
         known_rules = {name: rule for name, rule in all_rules().items() if rule.in_training}
     if view is None:
         return None, messages
-    known = with_texts(replace(view, slips=tuple(slips), hot_spots=hot_spots(profile.stages or ())))
+    known = with_texts(replace(view, slips=tuple(slips)))
     if loaded is not None:
         known = with_written(view, loaded)
         of = tried("the numbers of elements", as_written, messages)
@@ -395,8 +401,9 @@ def findings_for(
     found, more = result
     further = tried("what is worth a try", lambda: worth_a_try(known, found, **given), []) or []
     if _is_script(profile) and not tries:
-        # Nothing is tried after such a run: what may help is reported.
-        found, further = [*found, *further[:MOST_SUSPICIONS]], further[MOST_SUSPICIONS:]
+        # Nothing is tried after such a run: what may help is reported, but for what no measurement of the run shows.
+        likely = [finding for finding in further if not _only_tried(finding)][:MOST_SUSPICIONS]
+        found, further = [*found, *likely], [one for one in further if all(one is not other for other in likely)]
     profile.propose(further)
     return found, [*messages, *more]
 

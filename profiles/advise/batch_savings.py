@@ -6,12 +6,17 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from pipeprof.pipelines.edits.edits import MoveStage, VectoriseMap
+from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.propose.proposal import Prediction
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import change_text, milliseconds, stage_name
 
+ONE_CALL = 1.5
+"""Calls per batch, up to which a function is called per batch already."""
 _MANY = 500
 """Elements that are counted, from which one or two more or less tell nothing."""
 _IN_FLIGHT = 1
@@ -93,6 +98,40 @@ def microseconds(view: PipelineView, stage: StageView) -> float | None:
     """Time inside the stage per call of its function, summed over threads."""
     calls = calls_per_batch(view, stage)
     return 1000 * stage.ms_per_batch / calls if stage.ms_per_batch is not None and calls else None
+
+
+_MUCH_CALLED = 0.3
+_SHORT_CALL_MS = 0.5
+
+
+def is_mostly_called(stage: Stage) -> bool:
+    """Whether a large part of a map's time is that its function is called for each element, not what that does.
+
+    A call of Python takes 34 to 52 µs, several times that among threads; what takes longer waits for the GIL.
+    """
+    calls = stage.calls_per_batch or 0.0
+    if not traits(stage.op).maps or calls < ONE_CALL or not stage.active_ms:
+        return False
+    python = sum(op.ms_per_batch for op in stage.ops or () if op.op in PYTHON)
+    own = sum(cost.ms_per_batch for cost in stage.python or ())
+    called = max(0.0, python - own) + (stage.calling_ms_per_batch or 0.0)
+    return called >= _MUCH_CALLED * stage.active_ms and called < _SHORT_CALL_MS * calls
+
+
+def most_called(profile: Profile) -> Stage | None:
+    """The stage with most of the work, if a large part of that is calling its function for each element."""
+    stage = max(profile.stages or (), key=lambda one: one.share or 0.0, default=None)
+    return stage if stage is not None and is_mostly_called(stage) else None
+
+
+def once_per_batch(function: str) -> str:
+    """What to do about a function of Python whose calls cost most.
+
+    Example:
+        >>> once_per_batch("load()")
+        'call load() once per batch: .batch(…) before the map, and NumPy on whole arrays in the function'
+    """
+    return f"call {function} once per batch: .batch(…) before the map, and NumPy on whole arrays in the function"
 
 
 def alone(view: PipelineView, cost: float) -> float:

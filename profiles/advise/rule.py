@@ -79,7 +79,6 @@ class Rule(ABC):
         pays_in_step: Whether its fix makes the step faster, not the pipeline: waiting and headspace do not count then.
         pays_in_restarts: Whether its fix makes starts of epochs shorter as well.
         in_training: Whether it is about a training script as a whole; it needs no stages.
-        about_hosts: Whether it is about the division of the data among hosts; it needs no more than the graph.
     """
 
     name: ClassVar[str]
@@ -96,7 +95,6 @@ class Rule(ABC):
     pays_in_step: ClassVar[bool] = False
     pays_in_restarts: ClassVar[bool] = False
     in_training: ClassVar[bool] = False
-    about_hosts: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         _, *sections = re.split(r"\n*^(Seen|Why|Fix|Ignore when):\n", inspect.cleandoc(cls.__doc__ or ""), flags=re.M)

@@ -11,11 +11,10 @@ from typing import Final, Literal
 from pydantic import Field, PrivateAttr
 
 from pipeprof.profiles.document.base import Model
-from pipeprof.profiles.document.findings import Finding, Fix, Scale, Verdict, Verification
+from pipeprof.profiles.document.findings import Finding, Fix, Verdict, Verification
 from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
-from pipeprof.profiles.document.sharding import Sharding
 from pipeprof.profiles.document.shared import Contention, Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
@@ -43,10 +42,6 @@ class Profile(Model):
     """What the command ended with; `None` while it runs."""
     started: str | None = None
     """UTC, ISO 8601."""
-    labels: dict[str, str] = Field(default_factory=dict)
-    """Of `--label`, by name."""
-    job: str | None = None
-    """The label `job`, else the number that the scheduler has given the process (Slurm, PBS, LSF, AWS Batch)."""
     commit: str | None = None
     """That the work tree of the target is at, whatever has changed in it since; `None` outside of git."""
     seed: int | None = None
@@ -77,8 +72,6 @@ class Profile(Model):
     """Stages of the pipeline; `None` where the graph was not read."""
     options: dict[str, bool | int] | None = None
     """`tf.data.Options` that the pipeline sets, by dotted path; `None` if they were not read."""
-    sharding: Sharding | None = None
-    """What each of several hosts reads; `None` without `--hosts`."""
     verdict: Verdict | None = None
     """Conclusion; `None` where nothing was measured."""
     headspace: Headspace | None = None
@@ -97,8 +90,6 @@ class Profile(Model):
     """`None` where no edit was tried."""
     fix: Fix | None = None
     """Of `pipeprof fix`: the search and the best pipeline."""
-    scale: Scale | None = None
-    """Of `pipeprof scale`: whether workers of a tf.data service pay."""
     series: Series = Field(default_factory=Series)
     """Samples over the run."""
     overhead: Overhead | None = None

@@ -215,9 +215,6 @@ class Contention(Record):
     """CPU seconds per second of the worker while measuring."""
     others_cores: float | None = None
     """CPU seconds per second of everything else on the cores that the worker may run on, without pipeprof itself."""
-    service_cores: float | None = None
-    """CPU seconds per second of processes on this machine of the tf.data service that the pipeline reads from; `None`
-    where none of them is on this machine. They count neither as the worker's nor as others'."""
 
 
 @dataclass(frozen=True)

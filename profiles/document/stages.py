@@ -78,26 +78,6 @@ class Component(Model):
     """`None` for an unknown rank, and for an unknown dimension."""
 
 
-class ServiceWorker(Model):
-    """A worker of a tf.data service."""
-
-    address: str | None = None
-    """Its `host:port`, as its dispatcher knows it; `None` of one that was started for this run."""
-    traced_at: str | None = None
-    """The `host:port` of its profiler server; `None` where that is not known."""
-    cores: float | None = None
-    """CPU seconds of its process per second: while steps were measured, or of a worker on another machine while it was
-    traced. `None` where its process is not known."""
-    rss_bytes: int | None = None
-    """Resident memory of its process when measuring ended; pages that it shares with others are counted."""
-    private_bytes: int | None = None
-    """Of it what no other process maps; `None` where that is not known."""
-    traced: bool = False
-    """Its part of what stages cost is known."""
-    untraced: str | None = None
-    """Why there is no trace of it; `None` where there is one, and where none was wanted."""
-
-
 class Service(Model):
     """A tf.data service that a stage reads its elements from."""
 
@@ -124,35 +104,8 @@ class Service(Model):
     """Of elements on their way: `AUTO`, `SNAPPY`, `NONE`; `None` where another process registered the dataset."""
     known: bool = False
     """The stages that its workers run are known: this process registered the dataset."""
-    local: bool = False
-    """Started for this run by pipeprof, on this machine."""
     workers: int | None = None
-    """Registered at the dispatcher when measuring ended; `None` where it did not answer."""
-    worker_list: list[ServiceWorker] = Field(default_factory=list)
-    """Its workers, as far as they are known."""
-    cpu_ms_per_batch: float | None = None
-    """CPU time of all its workers for each batch that this pipeline took; `None` where the CPU time of one is not
-    known."""
-    traced_batches: int | None = None
-    """Batches that its workers made while they were traced; `None` without a trace."""
-
-
-class WorkerCost(Model):
-    """What a stage costs on all workers of a tf.data service together, for each batch that these make."""
-
-    time_ms_per_batch: float
-    """Time in which threads of the workers were at work for it while they were traced, which takes longer."""
-    cpu_ms_per_batch: float | None = None
-    """The part of it on a core, scaled to the CPU time of the workers while steps were measured."""
-    blocked_ms_per_batch: float | None = None
-    """The part of it in which these threads neither computed nor wanted a core; `None` where the states of the threads
-    are not known, as of workers on other machines."""
-    share: float | None = None
-    """Its part of the work of all stages on the workers, 0 to 1: on a core or blocked."""
-    elements_per_batch: float | None = None
-    """Elements that it made for each batch."""
-    ops: list[OpCost] | None = None
-    """Ops in its function, the costliest first, as traced."""
+    """How many were started for this run (`service: local`); `None` of another service."""
 
 
 class Stage(Model):
@@ -182,28 +135,19 @@ class Stage(Model):
     loops: bool | None = None
     """Whether its function has a loop of ops. `None` without a function."""
     steady_ops: list[str] | None = None
-    """Types of the ops in its function that do not depend on its random numbers, and whose results alone the rest goes
-    on from. `None` of one that draws none."""
+    """Types of the ops in its function that do not depend on its random numbers. `None` of one that draws none."""
     draws_by_number: bool | None = None
     """Whether its random numbers are drawn for each number of an element apart, as noise is: then one draw for a whole
     batch is as many. `None` of a function that draws none."""
     shared_ops: list[str] | None = None
     """Types of the ops in its function that give the same for all elements that the function of a `flat_map` makes of
     one. `None` where there is none."""
-    widens: list[str] | None = None
-    """Of a function that ends with a cast to a wider type: the types of its numbers before and after. `None` of others.
-    """
-    widens_at: int | None = None
-    """Index of these numbers among the tensors of its elements."""
     body: str | None = None
     """Fingerprint of the types of ops in its function. `None` without one."""
     service: Service | None = None
     """`None` of a stage that reads from no tf.data service."""
     remote: bool = False
     """The workers of a tf.data service run it."""
-    on_workers: WorkerCost | None = None
-    """What it costs on the workers of a tf.data service; `None` of other stages, and without a trace of the workers. Of
-    the stage that reads from the service: packing the elements there."""
     shuffle: Shuffle | None = None
     """`None` of a stage that does not shuffle."""
     location: Location | None = None

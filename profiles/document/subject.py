@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
 from pipeprof.profiles.document.base import Model
 from pipeprof.profiles.document.findings import Edit
-from pipeprof.profiles.document.sharding import HostPart
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
-
-_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,62}")
-_MOST_LABELS = 32
-_MOST_VALUE = 200
-"""Characters of a label's value."""
 
 
 class Tool(Model):
@@ -66,17 +58,8 @@ class Target(Model):
     """Variables that `--env` looked up in the environment, null where not set; null without it."""
     name: str | None = None
     """The spec's own `name`."""
-    graph_sha256: str | None = None
-    """Hash of the pipeline's structure: its datasets in their order, the types of their elements and the ops of their
-    functions, without names and values of arguments. `None` where the graph was not read."""
     edits: list[Edit] = Field(default_factory=list)
     """The edits of `--change`, with which the target was measured."""
-    host: HostPart | None = None
-    """Of `--host`: the one of several hosts whose part was measured; `None` for all of the data."""
-
-    def is_of_same_files(self, other: Target) -> bool:
-        """Whether two targets are the same as named and read, whatever a run has found out about their graphs."""
-        return self.model_copy(update={"graph_sha256": other.graph_sha256}) == other
 
 
 class DataSize(Model):
@@ -111,31 +94,6 @@ class Host(Model):
     """`option`, `cgroup` or `machine`."""
     gpus: list[str] = Field(default_factory=list)
     """Its GPUs by TensorFlow's names, else by those of the system; empty without one."""
-
-
-def labels_of(texts: Sequence[str]) -> dict[str, str]:
-    """Parse labels, each text one or several ``NAME=VALUE`` with commas between them; a later one replaces an earlier.
-
-    Raises:
-        ValueError: One has no name, or a value that would not fit on a line.
-
-    Example:
-        >>> labels_of(["team=vision,run=a b", "run=2"])
-        {'team': 'vision', 'run': '2'}
-    """
-    found: dict[str, str] = {}
-    for part in (part for text in texts for part in text.split(",") if part.strip()):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        if not (equals and value and _LABEL.fullmatch(name)):
-            raise ValueError(f"got {part!r}, expected NAME=VALUE such as team=vision; a name has letters, digits, _.-")
-        if len(value) > _MOST_VALUE or not value.isprintable():
-            raise ValueError(
-                f"the value of {name} has more than {_MOST_VALUE} characters, or one that is not printable"
-            )
-        found[name] = value
-    if len(found) > _MOST_LABELS:
-        raise ValueError(f"{len(found)} labels, at most {_MOST_LABELS}")
-    return found
 
 
 def spec_target(text: str, loaded: LoadedSpec) -> Target:

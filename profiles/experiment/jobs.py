@@ -18,7 +18,7 @@ from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
-from pipeprof.profiles.protocol.job import CoreShares, Job, StepJob
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 
 Baseline: TypeAlias = Literal["as-it-is", "from-graph", "untouched"]
@@ -179,26 +179,6 @@ class JobMaker:
         )
         job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
         return _first_compares(dict.fromkeys(names, job), compares=compares)
-
-    def on_workers(
-        self,
-        edits: Sequence[str],
-        workers: int,
-        shares: CoreShares | None = None,
-        worker_cores: int | None = None,
-        step: StepJob | None = None,
-    ) -> Job:
-        """A process that takes the batches, with workers of a tf.data service of its own.
-
-        Args:
-            edits: That let the workers make a part of the pipeline, as JSON; none without a worker: then the pipeline
-                is made again from its graph, as all of them are.
-            step: In place of that of the settings.
-        """
-        ops = list(self.ops) if self.is_spec else None
-        job = self._job(self.settings.loaded, TurnsJob(edits=list(edits), ops=ops, round_trip=True))
-        job = replace(job, workers=workers or None, worker_cores=worker_cores, shares=shares)
-        return job if step is None else replace(job, step=step)
 
     def change_of(self, finding: Finding) -> Change | None:
         """What a finding proposes; None where it can only be made by hand."""

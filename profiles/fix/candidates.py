@@ -20,7 +20,7 @@ from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.model.read import POOL_OPTION
 from pipeprof.profiles.propose.finding import proposal_of
-from pipeprof.profiles.propose.proposal import Proposal, Semantics, different, strongest
+from pipeprof.profiles.propose.proposal import Proposal, Semantics, different, most_redrawn, strongest
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried, in_order
 from pipeprof.profiles.verify.expected import model_of
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, filling
@@ -144,7 +144,7 @@ def _together(found: Sequence[Proposal], allowed: Collection[Semantics], kind: T
         change="; ".join(candidate.change for candidate in chosen),
         edits=tuple(edit for candidate in chosen for edit in candidate.edits),
         semantics=strongest(candidate.effect for candidate in chosen),
-        redrawn=strongest(candidate.redrawn for candidate in chosen),
+        redrawn=most_redrawn(candidate.redrawn for candidate in chosen),
         predicted=max(
             (one.predicted for one in chosen if one.predicted), key=lambda one: one.speedup or 0.0, default=None
         ),

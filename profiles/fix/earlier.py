@@ -20,8 +20,8 @@ from pipeprof.profiles.propose.proposal import Prediction, Proposal, different
 
 def is_run_of(saved: Profile, target: Target) -> bool:
     """Whether a saved profile is that of a complete run of a pipeline, and its files are those that were measured."""
-    searches = saved.fix is not None or saved.command[1:2] in (["fix"], ["scale"]) or saved.tries_one_change
-    return saved.complete and not saved.exit_code and not searches and saved.target.is_of_same_files(target)
+    searches = saved.fix is not None or saved.command[1:2] == ["fix"] or saved.tries_one_change
+    return saved.complete and not saved.exit_code and not searches and saved.target == target
 
 
 def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]:

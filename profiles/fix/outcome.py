@@ -76,15 +76,15 @@ def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> No
 
 
 def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fix:
-    """The result of a search whose one step is the change of an earlier run.
+    """The result of a search whose one step is the change of an earlier run, and which has measured nothing.
 
     Raises:
         PipeprofError: The change does not fit the pipeline as it is.
     """
     proven = finding.status == "kept"
     result = Fix(
-        status="fixed" if proven else "not-proven",
-        reason=finding.reason or ("proven by an earlier run" if proven else "it was not measured"),
+        status="taken" if proven else "not-proven",
+        reason=finding.reason or ("measured by an earlier run" if proven else "it was not measured"),
         seconds=0.0,
         budget_seconds=0.0,
         wall_seconds=0.0,
@@ -95,9 +95,6 @@ def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fi
     )
     best = start.then(edits)
     write_best(result, best, start, byte_order_mark(start.loaded.path) if start.loaded is not None else "")
-    if finding.python and start.loaded is None:
-        # Lines for this very file, which the report of the run has.
-        result.python = finding.python.splitlines()
     return result
 
 
@@ -112,11 +109,11 @@ def mark_rejected(profile: Profile, result: Fix) -> None:
     """Write into the findings of a profile which of their changes the search has rejected on the pipeline as it is."""
     first_taken = min((step.round for step in result.steps if step.result == "taken"), default=math.inf)
     rejected = {
-        (step.rule, step.stage, step.title): step.reason
+        (step.rule, step.stage, step.title, str(step.edit)): step.reason
         for step in result.steps
         if step.round <= first_taken and step.result == "rejected"
     }
     for finding in profile.findings or ():
-        reason = rejected.get((finding.rule, finding.stage, finding.title))
+        reason = rejected.get((finding.rule, finding.stage, finding.title, str(finding.documents)))
         if reason is not None and finding.status == "unverified":
             finding.status, finding.reason = "rejected", f"tried by fix: {reason}"

@@ -20,7 +20,7 @@ from pipeprof.profiles.fix.earlier import left_out
 from pipeprof.profiles.fix.laboratory import Laboratory
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.version import Version
-from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics, different, effort, strongest
+from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Redrawn, Semantics, different, effort, most_redrawn
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried
 from pipeprof.profiles.verify.guessing.caching import LONGEST_EPOCH, kept_by, why_no_cache
 from pipeprof.profiles.wording import ratio_text, size, span_text, with_name
@@ -190,7 +190,7 @@ class Found:
     changed: str | None = None
     promised: bool = False
     left_out: list[LeftOut] = field(default_factory=list)
-    redrawn: Semantics = "same"
+    redrawn: Redrawn | None = None
     needs_seconds: int | None = None
 
 
@@ -400,7 +400,7 @@ class Search:
         found.best = version
         rounded = raced.data is not None and raced.data.level == "rounding"
         found.semantics.append("values" if rounded else candidate.effect)
-        found.redrawn = strongest((found.redrawn, candidate.redrawn))
+        found.redrawn = most_redrawn((found.redrawn, candidate.redrawn))
         found.gain *= raced.ratio.value if raced.ratio is not None else 1.0
         self.lab.taken(candidate.title, found.gain)
 

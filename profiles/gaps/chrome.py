@@ -32,6 +32,10 @@ from pipeprof.profiles.gaps.trace import (
 from pipeprof.profiles.gaps.xplane import DEVICE, HOST, PYTHON_LINE, STEPS, kind_of_work, work_lines
 
 _CHUNK = 1 << 20
+MOST_SCANNED = 10_000_000
+"""Events of any kind that are read, which takes three minutes, or one if they are empty."""
+MOST_BYTES = 1 << 32
+"""Of the text, not compressed; 300 kB of gzip can be that long."""
 _MOST_EVENT = 1 << 24
 """Characters; what does not end within them is no event."""
 _KEPT = 1000
@@ -102,6 +106,7 @@ class _Scanner:
         self._decoder = json.JSONDecoder(parse_float=str, parse_constant=str, strict=False)
         self._text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace")
         self._buffer, self._at, self._over = "", 0, False
+        self._bytes = 0
         self.malformed = self.malformed_work = 0
         self.ended: str | None = None
 
@@ -114,6 +119,10 @@ class _Scanner:
         except (EOFError, zlib.error, OSError) as error:
             data = b""
             self.ended = f"the file is damaged ({error}): what follows is not read"
+        self._bytes += len(data)
+        if self._bytes > MOST_BYTES:
+            data = b""
+            self.ended = f"the file has more than {MOST_BYTES:,} bytes of text: what follows is not read"
         self._over = not data
         self._buffer = self._buffer[self._at :] + self._text.decode(data, final=self._over)
         self._at = 0
@@ -184,7 +193,13 @@ class _Scanner:
 
     def _list(self) -> Iterator[Any]:
         self._at += 1
+        marks = 0
         while True:
+            marks += 1
+            # An event and the comma behind it.
+            if marks > 2 * MOST_SCANNED:
+                self.ended = f"the file has more than {MOST_SCANNED:,} events: what follows is not read"
+                return
             mark = self._peek()
             if mark == "]":
                 return

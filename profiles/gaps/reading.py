@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
+from pipeprof.pipelines.regular_files import open_regular
 from pipeprof.profiles.gaps.chrome import read_chrome
 from pipeprof.profiles.gaps.nsight import read_nsight
 from pipeprof.profiles.gaps.trace import DeviceTrace, TraceError
@@ -116,7 +117,7 @@ def _is_like_a_trace(file: Path) -> bool:
     if not file.name.endswith(_OTHER_ENDINGS) or file.name.endswith(_RESULT):
         return False
     try:
-        with file.open("rb") as data:
+        with open_regular(file) as data:
             head = data.read(_LOOKED_AT)
         if head.startswith(_GZIP):
             head = zlib.decompressobj(_OF_GZIP).decompress(head, _LOOKED_AT)

@@ -164,19 +164,28 @@ class TraceBuilder:
         return found
 
     def add_work(self, *row: int) -> None:
-        """Add an event of a device: device, stream, kind, begin, end, correlation; times in nanoseconds."""
+        """Add an event of a device: device, stream, kind, begin, end, correlation; times in nanoseconds.
+
+        Raises:
+            OverflowError: A number has more than 64 bits.
+        """
         _, _, _, begin, end, _ = row
         if not self._counts("work", begin, end):
             return
-        for column, value in zip(self._work_rows, row, strict=True):
+        # Numbers of more than 64 bits raise before any column has them.
+        for column, value in zip(self._work_rows, array("q", row), strict=True):
             column.append(value)
 
     def add_host(self, *row: int) -> None:
-        """Add an event of the host: kind, thread, begin, end, correlation; times in nanoseconds."""
+        """Add an event of the host: kind, thread, begin, end, correlation; times in nanoseconds.
+
+        Raises:
+            OverflowError: A number has more than 64 bits.
+        """
         _, _, begin, end, _ = row
         if not self._counts("host", begin, end):
             return
-        for column, value in zip(self._host_rows, row, strict=True):
+        for column, value in zip(self._host_rows, array("q", row), strict=True):
             column.append(value)
 
     def _counts(self, whose: str, begin: int, end: int) -> bool:
@@ -271,7 +280,8 @@ class TraceBuilder:
 
 
 def _in_order(steps: list[tuple[int, int]]) -> Times:
-    return np.array(sorted({(begin, end) for begin, end in steps if end > begin}), np.int64).reshape(-1, 2)
+    found = sorted({(begin, end) for begin, end in steps if -LATEST_NS < begin < end < LATEST_NS})
+    return np.array(found, np.int64).reshape(-1, 2)
 
 
 def _rows(columns: tuple[array[int], ...]) -> tuple[Times, ...]:

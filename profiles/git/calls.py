@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import math
 import os
 import re
 import shutil
@@ -27,6 +28,7 @@ from typing import IO, Any, Final
 from pipeprof.pipelines.data.processes import end_group
 from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import ProfileError
+from pipeprof.pipelines.regular_files import read_regular
 from pipeprof.profiles.git.config import (
     ConfigEntry,
     UserFilter,
@@ -38,8 +40,8 @@ from pipeprof.profiles.git.config import (
 )
 from pipeprof.profiles.git.repository import GIT_DIR, Repository, around, find_repository, read_line
 
-MOST_SECONDS = 120.0
-"""Seconds for one call if the command has no time limit."""
+MOST_SECONDS = 30.0
+"""Seconds for all calls together if the command has no time limit."""
 OLDEST_GIT: Final = (2, 32)
 """The first git that can leave out the configuration of the user and the system (GIT_CONFIG_GLOBAL)."""
 _MOST_CONFIG_BYTES = 1 << 20
@@ -62,6 +64,8 @@ _ALWAYS: Final = {
     "LC_ALL": "C",
 }
 _SHARED_BY_WORK_TREES: Final = ("refs", "packed-refs", "shallow", "logs", "reftable")
+_READ_WHOLE: Final = ("packed-refs", "shallow", "objects/info/alternates", "objects/info/commit-graph")
+"""Files that git reads to their end."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +78,33 @@ class GitView:
 
 
 class GitCalls:
-    """Calls of git for one command of pipeprof, until `end_at` in seconds of `time.monotonic`; None for never."""
+    """Calls of git for one command of pipeprof.
 
-    def __init__(self, folder: Path, end_at: float | None = None, environment: Mapping[str, str] | None = None) -> None:
-        self.folder = folder
+    Attributes:
+        end_at: The end of the command in seconds of `time.monotonic`; where it has none, all calls together have
+            `MOST_SECONDS`.
+    """
+
+    def __init__(self, ending: contextlib.ExitStack, end_at: float | None = None) -> None:
         self.end_at = end_at
-        self._given = os.environ if environment is None else environment
+        self._ending = ending
+        self._given: Mapping[str, str] = os.environ
         self._views: dict[Path, GitView] = {}
+        self._spent, self._look_until = 0.0, math.inf
+
+    @cached_property
+    def folder(self) -> Path:
+        """A temporary folder for what git needs; a command that calls no git needs none.
+
+        Raises:
+            ProfileError: None can be made.
+        """
+        try:
+            return self._ending.enter_context(folder_for_trees())
+        except OSError:
+            raise ProfileError(
+                "git needs a temporary folder, and there is none that can be written to: set TMPDIR to one"
+            ) from None
 
     def find(self, near: Path) -> GitView | None:
         """The repository that a file or folder is in; None outside of one.
@@ -143,8 +167,26 @@ class GitCalls:
         return known_filters(view.entries, self._users, checkouts)
 
     def seconds_left(self) -> float:
-        """For the next call; none are left where the time of the command is over."""
-        return MOST_SECONDS if self.end_at is None else min(MOST_SECONDS, self.end_at - time.monotonic())
+        """For the next call."""
+        now = time.monotonic()
+        left = MOST_SECONDS - self._spent if self.end_at is None else self.end_at - now
+        return max(0.0, min(left, self._look_until - now))
+
+    @contextlib.contextmanager
+    def at_most(self, seconds: float) -> Iterator[None]:
+        """Give calls less time than the command has left."""
+        self._look_until = time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._look_until = math.inf
+
+    def too_late(self, what: str, seconds: float) -> ProfileError:
+        """The error of a process that did not end in its `seconds`; 0 if it was not started."""
+        took = f"did not end within {seconds:.3g} s" if seconds else "was not started"
+        if self.end_at is None:
+            return ProfileError(f"{what} {took}: git has {MOST_SECONDS:.0f} s in all; --max-time gives it more")
+        return ProfileError(f"{what} {took}: the command ran out of time; --max-time sets it")
 
     def _made(self, repository: Repository) -> GitView:
         directory = Path(tempfile.mkdtemp(prefix="git-", dir=self.folder))
@@ -159,11 +201,10 @@ class GitCalls:
     def _entries(self, repository: Repository, directory: Path) -> list[ConfigEntry]:
         """The repository's own configuration, without the files that it includes."""
         path = repository.common_dir / "config"
-        if not path.is_file():
-            return []
         try:
-            with path.open("rb") as file:
-                data = file.read(_MOST_CONFIG_BYTES)
+            data = read_regular(path, _MOST_CONFIG_BYTES)
+        except FileNotFoundError:
+            return []
         except OSError as error:
             raise ProfileError(f"{path}: cannot be read ({error.strerror})") from None
         listed = ("config", "--file", "-", "--no-includes", "--null", "--list")
@@ -213,8 +254,8 @@ class GitCalls:
         path = absolute_path(self._given.get("PATH", os.defpath))
         program = find_program("git", path)
         seconds = self.seconds_left()
-        if seconds <= 0:
-            raise ProfileError(late(f"git {arguments[0]}", None))
+        if not seconds:
+            raise self.too_late(f"git {arguments[0]}", 0)
         # Those that begin with ``GIT_`` and are not here are not set.
         kept = {name: self._given[name] for name in _PASSED_ON if self._given.get(name, "").startswith("/")}
         variables = {**kept, **_ALWAYS, **(_ALONE if own else {})}
@@ -229,9 +270,11 @@ class GitCalls:
         with nameless_file() as standard, nameless_file() as printed, nameless_file() as said:
             standard.write(given)
             standard.seek(0)
+            began = time.monotonic()
             code = _run([*command, *arguments], (standard, printed, said), seconds)
+            self._spent += time.monotonic() - began
             if code is None:
-                raise ProfileError(late(f"git {arguments[0]}", seconds))
+                raise self.too_late(f"git {arguments[0]}", seconds)
             printed.seek(0)
             said.seek(0)
             if code:
@@ -249,10 +292,10 @@ class GitError(ProfileError):
 
 @contextlib.contextmanager
 def git_calls(max_seconds: float | None = None) -> Iterator[GitCalls]:
-    """Calls of git for one command, with a temporary folder for what they need."""
+    """Calls of git for one command, which leave nothing behind."""
     end_at = time.monotonic() + max_seconds if max_seconds is not None else None
-    with folder_for_trees() as folder:
-        yield GitCalls(folder, end_at)
+    with contextlib.ExitStack() as ending:
+        yield GitCalls(ending, end_at)
 
 
 def _run(command: list[str], streams: tuple[IO[bytes], ...], seconds: float) -> int | None:
@@ -294,12 +337,6 @@ def printable(text: str) -> str:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def late(what: str, seconds: float | None) -> str:
-    """The message of a process that did not end in its `seconds`; None if it was not started."""
-    took = f"did not end within {seconds:.3g} s" if seconds is not None else "was not started"
-    return f"{what} {took}: the command ran out of time; --max-time sets it"
-
-
 def _with_parent(path: str) -> list[str]:
     """Prefix of a command that ends with this process (``setpriv``); empty without that program."""
     for folder in path.split(os.pathsep):
@@ -313,9 +350,12 @@ def _fill_directory(repository: Repository, directory: Path) -> None:
     """Make a folder a git directory with the refs and the history of another one, and nothing that git could run.
 
     Raises:
-        ProfileError: Its HEAD is damaged.
+        ProfileError: Its HEAD is damaged, or a device or a pipe is in place of a file.
     """
     git_dir, common = repository.git_dir, repository.common_dir
+    for path in (git_dir / "index", *(common / name for name in _READ_WHOLE)):
+        if path.exists() and not path.is_file():
+            raise ProfileError(f"{path} is no file: git would not come to its end")
     head = read_line(git_dir / "HEAD") or ""
     if not _HEAD.fullmatch(head):
         raise ProfileError(f"{git_dir / 'HEAD'} names neither a branch nor a commit")
@@ -338,6 +378,8 @@ def _fill_directory(repository: Repository, directory: Path) -> None:
 
 TREES = "pipeprof-trees-"
 """Beginning of their names."""
+MARK = ".made-by-pipeprof"
+"""A file in each of them: a folder of the user's that is called so, too, is left alone."""
 NEW_SECONDS = 60.0
 """A folder of this age or less may be about to be locked by the command that made it."""
 
@@ -345,8 +387,10 @@ NEW_SECONDS = 60.0
 @contextlib.contextmanager
 def folder_for_trees(within: Path | None = None) -> Iterator[Path]:
     """Make a temporary folder; those that killed commands left, which are not locked, are removed."""
-    folder = Path(tempfile.mkdtemp(prefix=TREES, dir=within))
+    # For TMPDIR=. the name is relative, and git runs in other folders.
+    folder = Path(tempfile.mkdtemp(prefix=TREES, dir=within)).absolute()
     try:
+        (folder / MARK).touch()
         with contextlib.ExitStack() as held:
             # Where a file system has no locks, nothing is removed either.
             with contextlib.suppress(OSError):
@@ -375,9 +419,10 @@ def _held(folder: Path) -> Iterator[None]:
 
 
 def _remove_abandoned(folder: Path) -> None:
-    """Remove a folder of this user's that is not new and not locked."""
+    """Remove a folder that this user's pipeprof has made, that is not new and not locked."""
     found = folder.lstat()
-    if found.st_uid == os.getuid() and time.time() - found.st_ctime > NEW_SECONDS:
+    is_ours = found.st_uid == os.getuid() and stat.S_ISREG((folder / MARK).lstat().st_mode)
+    if is_ours and time.time() - found.st_ctime > NEW_SECONDS:
         with _held(folder):
             _remove(folder)
 

@@ -14,6 +14,8 @@ from pipeprof.profiles.git.repository import repository_at
 from pipeprof.profiles.git.tree import FILTER, SUBMODULE, entries_of, is_content_of, parse_pointer
 
 _MOST_DEPTH = 8
+_MOST_SECONDS = 10.0
+"""For a look at the work tree, which the report can do without."""
 _CHANGED = " M "
 _SHA1_DIGITS = 40
 
@@ -21,25 +23,11 @@ _SHA1_DIGITS = 40
 def is_dirty(calls: GitCalls, near: Path) -> bool | None:
     """Whether the work tree differs from its last commit; None outside of git, and where git does not tell in time."""
     try:
-        view = calls.find(near)
-        return None if view is None else _differs(calls, view, depth=0)
+        with calls.at_most(_MOST_SECONDS):
+            view = calls.find(near)
+            return None if view is None else _differs(calls, view, depth=0)
     except ProfileError:
         return None
-
-
-def changed_since(calls: GitCalls, view: GitView, commit: str, other: str | None = None) -> list[str]:
-    """Files that git knows to differ between a commit and another one, or the work tree.
-
-    What git does not know is linked into the tree of a ref, so it is the same on both sides.
-
-    Raises:
-        ProfileError: git cannot say so.
-    """
-    if other is not None:
-        printed = calls.run(view, "diff-tree", "-r", "-z", "--no-renames", "--name-only", commit, other)
-    else:
-        printed = calls.run(view, "diff-index", "-z", "--no-renames", "--name-only", commit)
-    return [name for name in printed.decode(errors="surrogateescape").split("\0") if name]
 
 
 def _differs(calls: GitCalls, view: GitView, depth: int) -> bool:

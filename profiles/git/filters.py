@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeprof.pipelines.data.temporary import nameless_file
-from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.target.import_path import child_command
-from pipeprof.profiles.git.calls import GitCalls, GitView, absolute_path, late
+from pipeprof.profiles.git.calls import GitCalls, GitView, absolute_path
 from pipeprof.profiles.host.run_family import RunFamily
 
 
@@ -62,9 +61,9 @@ def run_filters(calls: GitCalls, jobs: Sequence[FilterJob]) -> list[bool]:
         process = None
         try:
             process = family.start(child_command(__name__, str(folder)), (given, printed, said), ())
-            process.wait(max(0.0, seconds))
+            process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise ProfileError(late(f"the filter `{jobs[0].command}`", seconds)) from None
+            raise calls.too_late(f"the filter `{jobs[0].command}`", seconds) from None
         finally:
             if process is not None:
                 family.end(process.pid)

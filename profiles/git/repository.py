@@ -13,12 +13,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeprof.pipelines.regular_files import read_regular
+
 GIT_DIR = ".git"
 _POINTER = "gitdir:"
 _REF = "ref: "
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _MOST_BYTES = 4096
 """Largest size of a file that names one folder; PATH_MAX of Linux."""
+_MOST_PACKED_BYTES = 64 << 20
+"""Of ``packed-refs``: half a million refs."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,11 @@ def _is_plain(name: str) -> bool:
 
 def _packed(path: Path, name: str) -> str | None:
     try:
-        with path.open(encoding="utf-8", errors="replace") as lines:
-            return next((line.split()[0] for line in lines if line.split()[1:] == [name]), None)
+        lines = read_regular(path, _MOST_PACKED_BYTES).splitlines()
     except OSError:
         return None
+    wanted = [os.fsencode(name)]
+    return next((os.fsdecode(line.split()[0]) for line in lines if line.split()[1:] == wanted), None)
 
 
 def _places(folder: Path, environment: Mapping[str, str]) -> Iterator[Path]:
@@ -131,13 +136,10 @@ def _repository(root: Path, git_dir: Path) -> Repository | None:
 def read_line(path: Path) -> str | None:
     """The text of a file of at most 4,096 bytes, without the end of its line; None for any other."""
     try:
-        if not path.is_file():
-            return None
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+        data = read_regular(path, _MOST_BYTES)
     except OSError:
         return None
-    return os.fsdecode(data).rstrip("\r\n") if len(data) <= _MOST_BYTES and b"\0" not in data else None
+    return os.fsdecode(data).rstrip("\r\n") if b"\0" not in data else None
 
 
 def _exists(path: Path) -> bool:

@@ -29,7 +29,7 @@ from pipeprof.profiles.git.repository import repository_at
 _LINK = "120000"
 SUBMODULE = "160000"
 """Modes of entries of a tree."""
-_CODE = frozenset({"__pycache__", ".venv", "venv", "pipeprof-out", ".git"})
+CODE_FOLDERS = frozenset({"__pycache__", ".venv", "venv", "pipeprof-out", ".git"})
 _CODE_SUFFIXES = frozenset({".py", ".pyc", ".so", ".pth"})
 _LEVELS = 3
 """Folders above the work tree whose entries are linked."""
@@ -58,6 +58,24 @@ class RefTree:
     commit: str
     data_only: dict[str, str] = field(default_factory=dict)
     withheld: dict[str, str] = field(default_factory=dict)
+
+    def current_folder(self) -> Path:
+        """The place in the tree of the current folder, also of one above the work tree; itself where it is elsewhere.
+
+        Raises:
+            ProfileError: It is a file at the ref.
+        """
+        here, above = Path.cwd(), list(self.work_tree.parents)[:_LEVELS]
+        if here in above:
+            return self.folder.parents[above.index(here)]
+        if not here.is_relative_to(self.work_tree):
+            return here
+        place = self.folder / here.relative_to(self.work_tree)
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            raise ProfileError(f"{self.ref}: the current folder is none there") from None
+        return place
 
     def refusal(self, path: Path, *, data: bool) -> str | None:
         """Why a file of the tree, a path with any links in it, must not be read; None where it may."""
@@ -143,6 +161,8 @@ class _Writing:
     def __init__(self, calls: GitCalls, tree: RefTree) -> None:
         self._calls = calls
         self._tree = tree
+        # A link would lead out of the tree, and `..` not back.
+        self._way = {Path.cwd(), *Path.cwd().parents}
 
     def write(self, view: GitView, commit: str, into: Path, *, depth: int) -> None:
         """Write the tree of a commit into an empty folder."""
@@ -238,7 +258,7 @@ class _Writing:
         for name in filter(None, listed.decode(errors="surrogateescape").split("\0")):
             path = Path(name.rstrip("/"))
             link = into / path
-            if not _CODE.isdisjoint(path.parts) or path.suffix in _CODE_SUFFIXES or _has_link(into, path.parent):
+            if not CODE_FOLDERS.isdisjoint(path.parts) or path.suffix in _CODE_SUFFIXES or _has_link(into, path.parent):
                 continue
             if (
                 link.parent.is_dir()
@@ -249,12 +269,15 @@ class _Writing:
 
     def _link_data(self, link: Path, own: Path, reason: str) -> None:
         """Link a file or folder that is not of the ref, without the code in it."""
-        if own.is_symlink() or not own.is_dir() or not _holds_code(own):
+        if own == self._calls.folder.resolve():
+            # The temporary folder may lie in the work tree, and the tree in it is being written.
+            return
+        if own.is_symlink() or not own.is_dir() or not (own in self._way or _holds_code(own)):
             link.symlink_to(own)
         else:
             link.mkdir()
             for entry in os.scandir(own):
-                if entry.name not in _CODE and Path(entry.name).suffix not in _CODE_SUFFIXES:
+                if entry.name not in CODE_FOLDERS and Path(entry.name).suffix not in _CODE_SUFFIXES:
                     self._link_data(link / entry.name, Path(entry.path), reason)
         self._tree.data_only[self._name(link)] = reason
 
@@ -283,7 +306,7 @@ def _holds_code(path: Path) -> bool:
         return True
     seen = 0
     for _, folders, files in os.walk(path):
-        folders[:] = [name for name in folders if name not in _CODE]
+        folders[:] = [name for name in folders if name not in CODE_FOLDERS]
         if any(Path(name).suffix in _CODE_SUFFIXES for name in files):
             return True
         seen += len(files) + len(folders)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.structure import structure_hash
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
@@ -16,7 +15,7 @@ from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
-from pipeprof.profiles.document.stages import Headspace, ServiceWorker, Stage
+from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount, Fetch
 from pipeprof.profiles.harness.source_lines import locate, shorten
@@ -24,7 +23,6 @@ from pipeprof.profiles.memory.growth.soak import soak_of
 from pipeprof.profiles.nvml.nvml import apart, joined
 from pipeprof.profiles.propose import optimistic
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
-from pipeprof.profiles.time.attribution.on_workers import joined_workers, load_of, with_costs, work_on_workers
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
 from pipeprof.profiles.time.causes import bound_blocked, collect_causes
 from pipeprof.profiles.time.ceiling import find_ceiling
@@ -80,11 +78,7 @@ class RunFacts:
     data_size: DataSize | None = None
     gpus: list[GpuUse] = field(default_factory=list)
     no_cache: bool = False
-    labels: dict[str, str] = field(default_factory=dict)
-    job: str | None = None
     commit: str | None = None
-    service_workers: dict[str, int] = field(default_factory=dict)
-    worker_list: list[ServiceWorker] = field(default_factory=list)
 
     @property
     def ops(self) -> dict[str, str] | None:
@@ -106,7 +100,6 @@ def assemble(
     graphs = observed.graphs.pair(facts.ops) if observed.graphs is not None else None
     stages, notes = _stages(facts, observed, graphs)
     stages, cpu = _attribute_time(facts, observed, stages, steps, graphs)
-    stages = _on_workers(facts, observed, stages, steps, graphs)
     throughput = _throughput(facts, observed, steps, stages)
     stages = _per_element(stages, throughput)
     unread = unread_note(stages, steps.epochs, notes) if steps is not None else None
@@ -115,12 +108,10 @@ def assemble(
     profile = Profile(
         tool=facts.tool,
         command=facts.command,
-        target=_target(facts, observed),
+        target=facts.target,
         complete=exit_code == 0 and observed.complete,
         exit_code=exit_code,
         started=facts.started,
-        labels=facts.labels,
-        job=facts.job,
         commit=facts.commit,
         seed=facts.plan.seed,
         data_size=facts.data_size,
@@ -162,12 +153,6 @@ def assemble(
         bound_blocked(profile.stages or (), profile.causes)
     profile.verdict = conclude(profile) if exit_code is not None or steps else None
     return profile
-
-
-def _target(facts: RunFacts, observed: Observed) -> Target:
-    if observed.graphs is None:
-        return facts.target
-    return facts.target.model_copy(update={"graph_sha256": structure_hash(observed.graphs.written)})
 
 
 def _phases(observed: Observed, sampler: Sampler | None, *, ran_out: bool) -> list[Phase]:
@@ -332,7 +317,7 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         return facts.written, []
 
     def place(rows: list[Stage]) -> None:
-        locate(rows, graphs)
+        locate(rows, graphs, observed.training.source if observed.training is not None else None)
         shorten(rows)
 
     stages, notes = explain_stages(
@@ -348,7 +333,7 @@ def _stages(facts: RunFacts, observed: Observed, pair: StageGraphs | None) -> tu
         swallowed=observed.swallowed,
     )
     stages = with_workers(
-        stages, _registered(facts, observed), [one.address for one in observed.services if one.local and one.address]
+        stages, {one.address: one.workers for one in observed.services if one.address and one.workers is not None}
     )
     # What the worker knows of the reason takes the place of what follows from the graphs.
     said = {warning.code for warning in observed.warnings}
@@ -365,31 +350,6 @@ def _attribute_time(
     return attribute_time(stages, work, _cpu_usage(facts, observed, steps), facts.host.cores)
 
 
-def _registered(facts: RunFacts, observed: Observed) -> dict[str, int]:
-    """Return the number of workers by the address of their dispatcher: as it says, or as they were started."""
-    started = len(observed.started.workers) if observed.started is not None else 0
-    own = {one.address: started for one in observed.services if one.local and one.address is not None}
-    return {**facts.service_workers, **own}
-
-
-def _on_workers(
-    facts: RunFacts, observed: Observed, stages: list[Stage] | None, steps: Steps | None, graphs: StageGraphs | None
-) -> list[Stage] | None:
-    """Add what is known of the workers of the services that the pipeline reads from, and what stages cost there."""
-    traced = observed.workers_traced
-    if not stages or not (facts.worker_list or traced is not None):
-        return stages
-    interval_ms = steps.interval_ms.mean if steps is not None else None
-    workers = joined_workers(facts.worker_list, traced.workers if traced is not None else ())
-    load = load_of(workers, interval_ms, sum(_registered(facts, observed).values()))
-    pairs = [
-        (one.dataset_id, StageGraphs.of(one.written, one.executed, by_address=False)) for one in observed.registered
-    ]
-    trace = traced.trace if traced is not None else None
-    work = work_on_workers(trace, pairs, graphs) if trace is not None and graphs is not None else {}
-    return with_costs(stages, work, workers, load, trace.batches if trace is not None else None)
-
-
 def _pool(facts: RunFacts, observed: Observed) -> float | None:
     """Return the number of threads for functions: the pipeline's own pool, else one per core of the machine."""
     options = (observed.graphs.options if observed.graphs is not None else None) or {}
@@ -400,8 +360,8 @@ def _pool(facts: RunFacts, observed: Observed) -> float | None:
 def _contention(facts: RunFacts, observed: Observed, steps: Steps | None) -> Contention | None:
     """Interference while steps were measured; the worker's cores are those of the steps' own time.
 
-    The steps' clock is paused while ended iterators are deleted. The rate leaves that time out, and so must the cores
-    that it took: 1.8 of 2 cores would read 1.4 where a quarter of the time went into deletions.
+    The steps' clock is paused while memory is looked at between epochs. The rate leaves that time out, and so must the
+    cores that it took: 1.8 of 2 cores would read 1.4 where a quarter of the time went into pauses.
     """
     contention = facts.contention
     loop = observed.measured.loop if observed.measured is not None else None
@@ -531,10 +491,6 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
             f"Step times had {warmup.note} of warm-up: the results may still be drifting. Measure longer (--seconds)."
         )
         found.append(Message(code="not-settled", message=text))
-    for worker in observed.workers_traced.workers if observed.workers_traced is not None else ():
-        if worker.note is not None:
-            text = f"The worker at {worker.traced_at} was not traced: {worker.note}; what its stages cost there is n/a."
-            found.append(Message(code="no-worker-trace", message=text))
     if steps is not None and observed.phase == "warmup":
         found.append(Message(code="short-script", message=IN_WARM_UP))
     if steps is not None and steps.epochs:
@@ -558,10 +514,11 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
         of = f", {percent(mean / epoch)} of an epoch of about {milliseconds(1000 * epoch)}" if whole else ""
         python = any(traits(stage.op).python_iterator for stage in stages or ())
         own = " with its Python generator" if python else ""
-        # `repeat()` is no remedy: an iterator that never ends has full buffers to free.
+        counted = steps is not None and steps.epochs > 0
+        told = "The restarts contain it" if counted else "Not counted above"
         text = (
-            f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}{of}. Not counted above; "
-            "a training loop may wait for it at the end of an epoch."
+            f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}{of}. {told}: "
+            "a training loop waits for it at the end of an epoch."
         )
         found.append(Message(code=SLOW_DELETE, message=text))
     return found

@@ -17,7 +17,7 @@ from pipeprof.profiles.memory.ledger.interrupted import placed
 from pipeprof.profiles.memory.ledger.texts import owner_text
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.services import SERVICE_FAILED
-from pipeprof.profiles.service.faults import cause_of_error, cause_of_silence
+from pipeprof.profiles.service.faults import cause_of_error
 from pipeprof.profiles.user_frames import users_frame_of_stacks
 from pipeprof.profiles.view.from_sketch import row_of
 from pipeprof.profiles.wording import as_typed, phase_words, size, stage_label
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.host.cgroup import OomReport
     from pipeprof.profiles.host.limits import MemoryLimit
     from pipeprof.profiles.protocol.messages import Raised
-    from pipeprof.profiles.service.ask import ServiceState
     from pipeprof.profiles.view.view import PipelineView
 
 EXIT_SPEC, EXIT_PIPELINE = 2, 5
@@ -51,6 +50,7 @@ _DID = {
     "raised": "The pipeline raised an exception",
     "exited": "The pipeline's code called exit",
     "step-raised": "The step raised an exception",
+    SERVICE_FAILED: "The tf.data service failed",
 }
 _DID_SCRIPT = {
     "raised": "The script raised an exception",
@@ -92,7 +92,7 @@ class Circumstances:
         last_bytes: The last sample of the worker's memory.
         lacks_proc: Linux without its process file system.
         script: Whether a training script ran, not a pipeline alone.
-        services: The tf.data services that it waited for, as they were when it was taken to hang.
+        silent_services: What is wrong with the tf.data services that it waited for, when it was taken to hang.
     """
 
     limit: MemoryLimit | None
@@ -111,7 +111,7 @@ class Circumstances:
     last_bytes: int | None = None
     lacks_proc: bool = False
     script: bool = False
-    services: Sequence[ServiceState] = ()
+    silent_services: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -434,7 +434,7 @@ def _hang_failure(ended: Ended, observed: Observed, around: Circumstances) -> Fa
         progress = f"it was still building after {seconds:g} s ({GROWING_TIMES} × --timeout), with growing memory"
     if ended.waited is not None:
         progress = f"no progress for {ended.waited:.0f} s in phase {_where(observed)}"
-    causes = [cause_of_silence(state) for state in around.services]
+    causes = around.silent_services
     because = "".join(f" {cause[0].upper()}{cause[1:]}." for cause in causes)
     if causes and around.oom.killed:
         because += f" Meanwhile the kernel killed a process at {_whose_memory(around.oom)}."

@@ -16,7 +16,6 @@ from pipeprof.profiles.document.findings import Edit
 from pipeprof.profiles.document.measured import Disk
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.sharding import HostPart
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Target, Tool, spec_target
 from pipeprof.profiles.git.repository import checked_out
@@ -26,7 +25,6 @@ from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING,
 from pipeprof.profiles.harness.failure import Circumstances, diagnose, name_owner
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.process import WorkerProcess
-from pipeprof.profiles.harness.progress import Watched
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan, with_made
 from pipeprof.profiles.host import host as hosts
@@ -43,21 +41,19 @@ from pipeprof.profiles.memory.growth.judge import judge
 from pipeprof.profiles.model.calibration import keep, lacks, measured_alone
 from pipeprof.profiles.nvml.nvml import GpuWatch
 from pipeprof.profiles.protocol.messages import UNTRACED
-from pipeprof.profiles.service.ask import ask, listens
-from pipeprof.profiles.service.local import processes_at
-from pipeprof.profiles.service.watch import KnownWorker, WorkersWatch, known_workers
+from pipeprof.profiles.service.faults import cause_of_silence, listens
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
-from pipeprof.profiles.wording import phase_words, stage_place
+from pipeprof.profiles.wording import phase_words
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.profiles.document.shared import Phase
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.service.ask import ServiceState
     from pipeprof.profiles.view.view import PipelineView
 
 
@@ -81,11 +77,14 @@ READ_TO_THE_END = (
 )
 
 
-def run_sample(settings: RunSettings, writer: ProfileWriter, progress: RunProgress) -> Profile:
+def run_sample(
+    settings: RunSettings, writer: ProfileWriter, progress: RunProgress, tell: Callable[[Profile], object] | None = None
+) -> Profile:
     """Measure the target once.
 
     Args:
         writer: Saves the profile from the first phase on.
+        tell: Called with what is known once the headline of the verdict is, before the trace.
 
     Returns:
         The profile, complete or partial, with the exit code of the command in it.
@@ -96,18 +95,24 @@ def run_sample(settings: RunSettings, writer: ProfileWriter, progress: RunProgre
     began = time.monotonic()
     planned = plan(settings)
     if not settings.lock:
-        return Run(settings, planned, writer, progress, began).run()
+        return Run(settings, planned, writer, progress, began, tell).run()
 
     waiting = waiting_note(progress.note, settings.lock_patience)
     with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) as state:
-        run = Run(settings, planned, writer, progress, began)
+        run = Run(settings, planned, writer, progress, began, tell)
         if state.warning:
             run.warn("no-lock", state.warning)
         return run.run()
 
 
 def run_undisturbed(
-    settings: RunSettings, writer: ProfileWriter, progress: RunProgress, *, budget: float, end_at: float | None
+    settings: RunSettings,
+    writer: ProfileWriter,
+    progress: RunProgress,
+    *,
+    budget: float,
+    end_at: float | None,
+    tell: Callable[[Profile], object] = lambda _profile: None,
 ) -> tuple[Profile, float]:
     """Measure the target; once more where other processes took the cores meanwhile and there is time for that.
 
@@ -117,14 +122,19 @@ def run_undisturbed(
     Args:
         budget: Seconds for everything that follows the first measurement.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+        tell: Called with what is known once the headline of the verdict is, unless it is measured once more.
 
     Returns:
         The profile that others disturbed less, and what is left of the budget.
     """
-    first = run_sample(settings, writer, progress)
-    took = sum(phase.seconds or 0.0 for phase in first.phases)
-    late = end_at is not None and time.monotonic() + took > end_at
-    if first.exit_code or first.verdict is None or not first.verdict.disturbed or took > budget * AGAIN_SHARE or late:
+
+    def is_enough(profile: Profile) -> bool:
+        took = _seconds(profile)
+        late = end_at is not None and time.monotonic() + took > end_at
+        return profile.verdict is None or not profile.verdict.disturbed or took > budget * AGAIN_SHARE or late
+
+    first = run_sample(settings, writer, progress, lambda profile: tell(profile) if is_enough(profile) else None)
+    if first.exit_code or is_enough(first):
         return first, budget
     progress.note("other processes used the cores: measuring once more")
     again = run_sample(with_made(settings, first), writer, progress)
@@ -135,7 +145,12 @@ def run_undisturbed(
     else:
         kept = again if not again.exit_code and _others(again) <= _others(first) else first
     writer.write(kept, final=True)
-    return kept, budget - took
+    return kept, budget - _seconds(first)
+
+
+def _seconds(profile: Profile) -> float:
+    """How long the measurement took."""
+    return sum(phase.seconds or 0.0 for phase in profile.phases)
 
 
 def _others(profile: Profile) -> float:
@@ -146,14 +161,23 @@ def _others(profile: Profile) -> float:
 class Run:
     """State of one run."""
 
-    def __init__(
-        self, settings: RunSettings, planned: Plan, writer: ProfileWriter, progress: RunProgress, began: float
+    def __init__(  # noqa: PLR0917 - what a run has
+        self,
+        settings: RunSettings,
+        planned: Plan,
+        writer: ProfileWriter,
+        progress: RunProgress,
+        began: float,
+        tell: Callable[[Profile], object] | None = None,
     ) -> None:
         self._settings = settings
         self._plan = planned
         self._writer = writer
         self._progress = progress
         self._began = began
+        self._tell = tell
+        self._headline = ""
+        self._traces = False
         self._cgroup = Cgroup()
         self._limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(self._cgroup), machine_memory())
         stages = written_stages(settings.loaded)
@@ -168,13 +192,10 @@ class Run:
             stages=stages,
             data_size=settings.data_size,
             no_cache=settings.no_cache,
-            labels=dict(settings.labels),
-            job=settings.labels.get("job") or hosts.scheduler_job(os.environ),
             commit=checked_out(settings.target.path, os.environ),
             written=list(stages.values()) if settings.loaded is not None else None,
         )
         self._phases_told = 0
-        self._told: list[Stage] | None = None
         self._cpu_at_measure: float | None = None
         self._gpus: GpuWatch | None = None
         self._soak_began: tuple[float, float] | None = None
@@ -183,9 +204,7 @@ class Run:
         self._uncounted: frozenset[str] = frozenset()
         self._examines = False
         self._judge_at = 0.0
-        self._services: list[ServiceState] = []
-        self._met = False
-        self._workers = WorkersWatch()
+        self._silent_services: list[str] = []
 
     def warn(self, code: str, message: str) -> None:
         """Add a warning to the profile."""
@@ -234,8 +253,8 @@ class Run:
             view=self._view if self._settings.loaded is not None else self._seen_view,
             last_bytes=ended.last.rss_bytes if ended.last is not None else None,
             lacks_proc=is_missing(),
-            script=self._settings.target.kind == "script",
-            services=self._services,
+            script=self._is_script,
+            silent_services=self._silent_services,
         )
         failure = diagnose(ended, self._observed, around)
         if failure is not None:
@@ -245,6 +264,17 @@ class Run:
 
     def _finish(self, sampler: Sampler, problem: Problem | None, exit_code: int) -> Profile:
         self._progress.close()
+        profile = self._concluded(sampler, problem, exit_code)
+        if self._observed.costs is not None and measured_alone(profile):
+            keep(profile.host, profile.versions.get("tensorflow"), asdict(self._observed.costs))
+        self._writer.write(profile, final=True)
+        if self._writer.warnings:
+            profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]
+            self._writer.write(profile, final=True)
+        return profile
+
+    def _concluded(self, sampler: Sampler, problem: Problem | None = None, exit_code: int = 0) -> Profile:
+        """Make the profile of what was observed until now, with findings and verdict."""
         if self._facts.written is None and self._seen_view is not None:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
@@ -259,8 +289,6 @@ class Run:
         )
         if problem is not None:
             name_owner(problem, profile.memory, profile.stages or ())
-        if self._observed.costs is not None and measured_alone(profile):
-            keep(profile.host, profile.versions.get("tensorflow"), asdict(self._observed.costs))
         graphs = self._observed.graphs
         profile.findings, messages = findings_for(
             profile,
@@ -278,11 +306,7 @@ class Run:
         )
         profile.warnings += messages
         # The memory ledger and the findings exist only now.
-        profile.verdict = conclude(profile)
-        self._writer.write(profile, final=True)
-        if self._writer.warnings:
-            profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]
-            self._writer.write(profile, final=True)
+        profile.verdict = conclude(profile, self._headline)
         return profile
 
     @cached_property
@@ -380,7 +404,6 @@ class Run:
         def follow() -> None:
             self._follow_phases(sampler)
             self._follow_soak(worker)
-            self._meet_services()
             awaited = self._observed.awaited
             if awaited is not None and self._observed.phase == "build" and not listens(awaited):
                 watch.cut_short()
@@ -407,24 +430,11 @@ class Run:
 
         thread = SamplerThread(sampler, over_limit)
         thread.start()
-        self._progress.watch(Watched(self._observed, sampler, self._stages_so_far))
         try:
             ended = watch.run()
         finally:
-            self._progress.watch(None)
             thread.stop()
         return ended, sampler
-
-    def _stages_so_far(self) -> list[tuple[str, str, str]]:
-        """Op, name and place of the stages as written: of a spec, or of a function as it was seen being made."""
-        if self._told is None and self._facts.written is not None:
-            self._told = self._facts.written
-        elif self._told is None and self._observed.sketch is not None:
-            try:
-                self._told = rows_of_sketch(view_of_sketch(self._observed.sketch, cores=self._facts.host.cores))
-            except Exception:  # What is only looked at must not end a run; the report says why it has no stages.
-                self._told = []
-        return [(stage.op, stage.name or "", stage_place(stage) or "") for stage in self._told or ()]
 
     def _follow_phases(self, sampler: Sampler) -> None:
         """Follow the worker's phases with sampler, probe and progress."""
@@ -436,8 +446,14 @@ class Run:
             elif self._cpu_at_measure is not None and self._facts.sampler_cores is None:
                 self._end_measure(sampler)
             sampler.enter_phase(phase.name)
-            self._progress.phase(phase.name, self._plan.seconds if phase.name == "measure" else None)
+            self._progress.phase(self._name_of(phase), self._plan.seconds if phase.name == "measure" else None)
         self._phases_told = len(observed.phases)
+        if observed.traces and not self._traces and not self._is_script:
+            self._traces = True
+            # A line that is drawn on a terminal is not to be written into.
+            self._progress.close()
+            self._tell_headline(sampler)
+            self._progress.phase("trace", None)
         if observed.phase == "measure" and observed.final and self._facts.sampler_cores is None:
             self._end_measure(sampler)
         if observed.phase == "measure":
@@ -449,12 +465,26 @@ class Run:
                 done, total = float(observed.steps), float(self._plan.steps or 0) or None
             self._progress.tick(observed.rate, done, total)
 
+    @property
+    def _is_script(self) -> bool:
+        return self._settings.target.kind == "script"
+
+    def _name_of(self, phase: Phase) -> str:
+        """The name of a phase for the progress: before a trace, stored batches take the place of the pipeline's."""
+        return "replay" if phase.name == "trace" and not self._is_script else phase.name
+
+    def _tell_headline(self, sampler: Sampler) -> None:
+        """Tell what is known before the trace, which takes some seconds; the headline stays as it was then."""
+        if self._tell is not None:
+            profile = self._concluded(sampler)
+            self._headline = profile.verdict.headline if profile.verdict is not None else ""
+            self._tell(profile)
+
     def _begin_measure(self) -> None:
         self._contention.start()
         if self._facts.host.gpus:
             self._gpus = GpuWatch()
             self._gpus.start()
-        self._workers.start()
         self._cpu_at_measure = self._own_cpu()
         self._measure_began = time.monotonic()
         self._read_at_measure = self._reader.bytes_read(self._pid)
@@ -469,7 +499,6 @@ class Run:
         # What follows is read once, after the window.
         watched, now = self._own_cpu(), time.monotonic()
         self._facts.contention = self._contention.stop()
-        self._facts.worker_list = self._workers.stop()
         self._facts.gpus = self._gpus.stop() if self._gpus is not None else []
         seconds = time.monotonic() - self._measure_began
         if in_memory(self._warm):
@@ -479,13 +508,6 @@ class Run:
             began, cpu = self._soak_began or (self._measure_began, self._cpu_at_measure)
             self._facts.sampler_cores = (watched - cpu) / (now - began)
         self._facts.disk = self._disk(seconds)
-        for service in self._observed.services:
-            address = service.address
-            if address is None or service.local or address in self._facts.service_workers:
-                continue
-            workers = ask(address).workers
-            if workers is not None:
-                self._facts.service_workers[address] = len(workers)
 
     def _disk(self, seconds: float) -> Disk:
         """Return the bytes read from storage while measuring."""
@@ -514,34 +536,11 @@ class Run:
             # From now on the worker's readings count no more: what it does takes memory itself.
             self._examines = worker.send("examine")
 
-    def _meet_services(self) -> None:
-        """Look for the processes of the services that the pipeline reads from, once they are known."""
-        addresses = self._addresses()
-        if self._met or not addresses:
-            return
-        self._met = True
-        # The processes of a service that was started for the run are of its family.
-        local = {service.address for service in self._observed.services if service.local}
-        addresses = [address for address in addresses if address not in local]
-        workers = [worker for address in addresses for worker in ask(address).workers or ()]
-        traced = self._settings.trace_workers
-        found = processes_at([*addresses, *workers, *traced])
-        self._contention.partners = set().union(*found.values())
-        started = self._observed.started.workers if self._observed.started is not None else []
-        self._workers.workers = known_workers(
-            [KnownWorker(None, worker.traced_at, worker.pid) for worker in started],
-            workers,
-            traced,
-            {address: min(pids) for address, pids in found.items()},
-        )
-
-    def _addresses(self) -> list[str]:
-        return list(dict.fromkeys(service.address for service in self._observed.services if service.address))
-
     def _ask_services(self) -> None:
-        """Ask the services that a hanging pipeline reads from, or waits for, while their processes are still there."""
+        """Look at the services that a hanging pipeline reads from, or waits for, while they are still there."""
+        read = dict.fromkeys(service.address for service in self._observed.services if service.address)
         awaited = self._observed.awaited
-        self._services = [ask(address, each=True) for address in self._addresses() or ([awaited] if awaited else [])]
+        self._silent_services = [cause_of_silence(address) for address in [*read] or ([awaited] if awaited else [])]
 
     def _save(self, sampler: Sampler) -> None:
         self._writer.write(assemble(self._facts, self._observed, sampler))
@@ -556,9 +555,8 @@ def target_of(settings: RunSettings) -> Target:
     """The target of a run as its profile has it, with the hashes of its files as they are now."""
     target, loaded = settings.target, settings.loaded
     edits = [Edit.model_validate(document) for document in settings.changed_by]
-    host = HostPart(index=settings.host.index, of=settings.host.of) if settings.host is not None else None
     if loaded is not None:
-        return spec_target(str(target), loaded).model_copy(update={"edits": edits, "host": host})
+        return spec_target(str(target), loaded).model_copy(update={"edits": edits})
     import hashlib
 
     return Target(
@@ -568,7 +566,6 @@ def target_of(settings: RunSettings) -> Target:
         arguments=dict(target.arguments) if target.kind == "function" else None,
         script_arguments=list(settings.script_args) if target.kind == "script" else None,
         edits=edits,
-        host=host,
     )
 
 

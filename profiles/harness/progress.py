@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from pipeprof.profiles.view.running import Running, RunningStage, running_stages
 from pipeprof.profiles.wording import ratio_text, span_text
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.harness.received import Observed
-    from pipeprof.profiles.host.sampler import Sample, Sampler
-    from pipeprof.profiles.protocol.messages import MemoryLook
 
 
 class RunProgress(Protocol):
@@ -33,9 +26,6 @@ class RunProgress(Protocol):
         Args:
             what: A part of it that the time is for, where more may follow.
         """
-
-    def watch(self, look: Callable[[], Running] | None) -> None:
-        """Take what tells, at any moment, what the measured process does; None when it has ended."""
 
     def note(self, text: str) -> None:
         """Show a note to the user, in one sentence."""
@@ -62,9 +52,6 @@ class Silent:
     def ends_in(self, seconds: float | None, what: str = "") -> None:
         """Ignore it."""
 
-    def watch(self, look: Callable[[], Running] | None) -> None:
-        """Ignore it."""
-
     def note(self, text: str) -> None:
         """Ignore it."""
 
@@ -73,58 +60,6 @@ class Silent:
 
     def close(self) -> None:
         """Do nothing."""
-
-
-class Watched:
-    """Tells what the measured process does, from what it has sent and what the sampler has seen.
-
-    It may be asked from another thread.
-
-    Args:
-        written: Op, name and place of each stage as it is written, as far as they are known by now.
-    """
-
-    def __init__(
-        self, observed: Observed, sampler: Sampler, written: Callable[[], Sequence[tuple[str, str, str]]]
-    ) -> None:
-        self._observed = observed
-        self._sampler = sampler
-        self._written = written
-        self._looks: tuple[MemoryLook | None, MemoryLook | None] = (None, None)
-        self._sample: Sample | None = None
-        self._cores: float | None = None
-
-    def __call__(self) -> Running:
-        """Look now."""
-        observed, sample = self._observed, self._sampler.last
-        look = observed.memory_look
-        if look is not self._looks[1]:
-            self._looks = (self._looks[1], look)
-        steps = observed.measured.steps if observed.measured is not None else None
-        if sample is not self._sample:
-            self._cores, self._sample = _cores(self._sample, sample), sample
-        return Running(
-            rate=observed.rate,
-            waits=steps.wait_share if steps is not None and steps.busy_ms is not None else None,
-            bytes=sample.used_bytes if sample is not None else None,
-            limit_bytes=self._sampler.limit_bytes,
-            cores=self._cores,
-            stages=self._stages(),
-        )
-
-    def _stages(self) -> tuple[RunningStage, ...]:
-        before, look = self._looks
-        if look is None or look.model is None:
-            return ()
-        earlier = before.model if before is not None else None
-        seconds = look.memory.t - before.memory.t if before is not None else 0.0
-        return running_stages(look.model, earlier, seconds, self._written())
-
-
-def _cores(before: Sample | None, now: Sample | None) -> float | None:
-    if before is None or now is None or before.cpu_seconds is None or now.cpu_seconds is None or now.t <= before.t:
-        return None
-    return max(0.0, now.cpu_seconds - before.cpu_seconds) / (now.t - before.t)
 
 
 def ratio_so_far(value: float, low: float | None, high: float | None, pairs: int) -> str:

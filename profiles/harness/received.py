@@ -41,15 +41,7 @@ from pipeprof.profiles.protocol.messages import (
     Warned,
     WorkerMessage,
 )
-from pipeprof.profiles.protocol.services import (
-    Registered,
-    RegisteredGraphs,
-    ServiceAwaited,
-    ServiceRead,
-    ServicesRead,
-    ServiceStarted,
-    WorkersTraced,
-)
+from pipeprof.profiles.protocol.services import ServiceAwaited, ServiceRead, ServicesRead
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
 if TYPE_CHECKING:
@@ -83,9 +75,6 @@ class Observed:
         costs: Fixed costs of this machine, where they were measured.
         swallowed: An error that an ``ignore_errors`` hides.
         services: The tf.data services that the pipeline reads from.
-        started: The one that was started for the run.
-        registered: Graphs of the datasets that workers of a service run.
-        workers_traced: Traces of these workers.
         awaited: The address of the one that its build was last seen to wait for.
         answer: The latest answer to a query of its state.
         done: Whether the worker has sent its last message.
@@ -118,9 +107,6 @@ class Observed:
     costs: MeasuredCosts | None = None
     swallowed: Swallowed | None = None
     services: list[ServiceRead] = field(default_factory=list)
-    started: ServiceStarted | None = None
-    registered: list[RegisteredGraphs] = field(default_factory=list)
-    workers_traced: WorkersTraced | None = None
     awaited: str | None = None
     versions: dict[str, str | None] = field(default_factory=dict)
     gpus: list[str] = field(default_factory=list)
@@ -181,6 +167,11 @@ class Observed:
     def final(self) -> bool:
         """Whether the statistics of the measured steps are complete."""
         return self.measured is not None and self.measured.loop is not None
+
+    @property
+    def traces(self) -> bool:
+        """Whether the trace has begun: what comes before it is known."""
+        return self.trace is not None or (self.final and self.give_up_at is not None)
 
     @property
     def was_cut(self) -> bool:
@@ -251,12 +242,6 @@ class Observed:
                 self.device = read_device(message)
             case ServicesRead():
                 self.services = message.services
-            case ServiceStarted():
-                self.started = message
-            case Registered():
-                self.registered = message.graphs
-            case WorkersTraced():
-                self.workers_traced, self.give_up_at = message, None
             case StepReturned():
                 self.own_step = True
             case StepTold():

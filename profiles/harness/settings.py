@@ -16,8 +16,7 @@ from pipeprof.pipelines.steps.recorded_step import step_of
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.harness.lock import DEFAULT_LIMIT
-from pipeprof.profiles.protocol.job import SERVICE, HostOf, IteratedAt, Job, StepJob, as_pairs
-from pipeprof.profiles.service.ask import listens
+from pipeprof.profiles.protocol.job import SERVICE, IteratedAt, Job, RefPlace, StepJob, as_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,18 +53,12 @@ class RunSettings:
         tries: What is proposed is tried afterwards.
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
-        share_job: Let it read from a job of a tf.data service that others read as well.
         workers: How many workers of a tf.data service the run starts; None for the number in the spec.
-        worker_cores: That each of them may use.
-        trace_workers: Addresses of the profiler servers of workers of a service that was not started for the run.
-        trace_folder: Where these write their traces; None for a temporary folder.
-        changed_by: The edits of `--change` as documents, for the profile.
         main: The main dataset of a script's first run, which its later processes look for.
         replayed: Arguments of the recorded step, in place of that of a script; empty for its own.
         made: Files that earlier processes of it have written, and with nothing of the user's in them.
-        host: The one of several hosts whose part is measured.
-        labels: By name, for the profile.
         interpreter: The Python of another environment that runs the worker; None for this one.
+        at_ref: Where a target at a git ref runs; None for one of the work tree.
     """
 
     target: ParsedTarget
@@ -93,17 +86,12 @@ class RunSettings:
     script_args: Sequence[str] = ()
     to_end: bool = False
     allow_writes: bool = False
-    share_job: bool = False
     workers: int | None = None
-    worker_cores: int | None = None
-    trace_workers: Sequence[str] = ()
-    trace_folder: str | None = None
     main: IteratedAt | None = None
     replayed: Mapping[str, object] = field(default_factory=dict)
     made: Sequence[str] = ()
-    host: HostOf | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
     interpreter: Interpreter | None = None
+    at_ref: RefPlace | None = None
 
     @property
     def lock_patience(self) -> float:
@@ -241,15 +229,11 @@ def job_of(
         script_args=list(settings.script_args),
         to_end=settings.to_end,
         allow_writes=settings.allow_writes,
-        share_job=settings.share_job,
         workers=_workers(settings),
-        worker_cores=settings.worker_cores or (loaded.spec.measure.worker_cores if loaded is not None else None),
-        trace_workers=_traced(settings),
-        trace_folder=settings.trace_folder,
         main=settings.main,
         made=list(settings.made),
-        host=settings.host,
         interpreter=settings.interpreter,
+        at_ref=settings.at_ref,
     )
 
 
@@ -272,28 +256,6 @@ def _workers(settings: RunSettings) -> int | None:
     if settings.workers is not None:
         raise UsageError(f"--workers starts a tf.data service, and nothing of the target reads from it: {advice}")
     return None
-
-
-def _traced(settings: RunSettings) -> list[str]:
-    """The profiler servers of a run's workers, which have to listen before anything is measured.
-
-    Raises:
-        UsageError: One does not, or nothing of the target reads from a service.
-    """
-    if not settings.trace_workers:
-        if settings.trace_folder is not None:
-            raise UsageError("--trace-folder is where --trace-workers write their traces: give these as well")
-        return []
-    loaded = settings.loaded
-    if loaded is not None and not any(traits(placed.op.op).remote for placed in loaded.spec.placed()):
-        raise UsageError("--trace-workers: the spec has no stage `distribute`, so no worker runs a part of it")
-    silent = [address for address in settings.trace_workers if not listens(address)]
-    if silent:
-        raise UsageError(
-            f"--trace-workers: nothing listens at {' and '.join(silent)}: a worker that `pipeprof worker` starts says "
-            "where its profiler server listens"
-        )
-    return list(settings.trace_workers)
 
 
 def again(settings: RunSettings, profile: Profile) -> RunSettings:

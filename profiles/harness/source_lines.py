@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Caller
 from pipeprof.profiles.wording import as_typed
@@ -16,8 +17,12 @@ if TYPE_CHECKING:
     from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
 
-def locate(stages: Iterable[Stage], graphs: ParsedGraphs) -> None:
-    """Set the place of every stage whose dataset was seen when it was made."""
+def locate(stages: Iterable[Stage], graphs: ParsedGraphs, source: CodePlace | None = None) -> None:
+    """Set the place of every stage whose dataset was seen when it was made.
+
+    Args:
+        source: The user's object that Keras takes batches from, whose name stands for that of Keras' own generator.
+    """
     places = graphs.places
     if not places:
         return
@@ -33,6 +38,8 @@ def locate(stages: Iterable[Stage], graphs: ParsedGraphs) -> None:
             stage.name = stage.name or place.get("given")
             library = place.get("library")
             stage.library = Caller(**library) if library is not None else None
+            if source is not None and stage.library is not None and traits(stage.op).python_iterator:
+                stage.name = source.name
             if (made := place.get("made")) is not None and first.setdefault(made, stage.id) != stage.id:
                 stage.same_as = first[made]
             stage.called_from = [Caller(**caller) for caller in place["callers"]] or None

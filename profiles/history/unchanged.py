@@ -1,100 +1,167 @@
-"""Whether two sides are one pipeline, so that a measurement can only show what the machine does.
+"""Whether a gate may pass without a measurement: both sides are one target, and the other files are the same.
 
-Specs are compared by what they say and by the files that they name, functions by the graphs that TensorFlow builds for
-them. A graph says nothing of the Python that it calls, so there the user's files have to be the same as well, all that
-either side imports, and so have the other files that git knows. What cannot be known is measured.
+A function may read any file, and what it closes over is in no file, so nothing is worked out from what a pipeline looks
+like: the same file and function, and a tree in which nothing differs but documents. What cannot be known is measured.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
+import filecmp
+import os
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
 
-from pipeprof.pipelines.graph.compare import PlainGraph, differences
-from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.mixing.shared_paths import as_from
-from pipeprof.profiles.harness.ask_worker import ask_for_graph
+from pipeprof.profiles.git.tree import CODE_FOLDERS, may_match
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.history.content import ASIDE, Content, content_of
-from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
 
-_OUTSIDE = ("LookupTable", "ReadVariable", "ResourceGather")
-"""Beginnings of ops that read a state which is not in the graph: a table, a variable."""
-_DOCUMENTS = frozenset({".md", ".rst"})
-"""Suffixes of files that no pipeline reads."""
-SPECS = "both specs are the same and name the same files"
-GRAPHS = "TensorFlow builds the same graph for both functions"
-FILES = "the Python files that they import are the same"
+_DOCUMENTS = ("README", "CHANGELOG", "LICENSE")
+"""Beginnings of names at the root of a repository."""
+_DOCUMENT_SUFFIXES = frozenset({"", ".md", ".rst", ".txt"})
+_MOST_NAMED = 3
 
 
-def why_unchanged(
-    a: RunSettings,
-    b: RunSettings,
-    others: Collection[str] | None,
-    ask: Callable[[GraphJob], GraphAnswer] = ask_for_graph,
-) -> str | None:
-    """Why two sides in one environment are the same pipeline, in words; None where they are not, or may not be.
+def why_unchanged(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> str | None:
+    """Why two sides are the same pipeline, in words; None where they are not, or may not be.
 
     Args:
-        others: Files that git knows to differ between the two sides; None where that is not known.
+        tracked: What git tracks in the work tree.
     """
-    if "script" in {a.target.kind, b.target.kind}:
+    try:
+        return _why(a, b, tracked)
+    except OSError:
         return None
-    if a.loaded is not None and b.loaded is not None:
-        return _of_specs(a, b, others)
-    if a.loaded is None and b.loaded is None:
-        return _of_functions(a, b, others, ask)
-    return None
 
 
-def _of_specs(a: RunSettings, b: RunSettings, others: Collection[str] | None) -> str | None:
-    assert a.loaded is not None  # noqa: S101 - for the type checker: the caller has looked
-    assert b.loaded is not None  # noqa: S101
-    if _said(a.loaded, a.loaded) != _said(a.loaded, b.loaded):
+def _why(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> str | None:
+    refs = [side.at_ref for side in (a, b) if side.at_ref is not None]
+    if "script" in {a.target.kind, b.target.kind} or len({ref.work_tree for ref in refs}) > 1:
         return None
-    contents = content_of(a), content_of(b)
-    if not any(one.python for one in contents):
-        return SPECS
-    return f"{SPECS}; {FILES}" if _same_python(*contents, others) else None
-
-
-def _said(home: LoadedSpec, loaded: LoadedSpec) -> dict[str, object]:
-    """What a spec says of its pipeline, as read in the folder of another one."""
-    data, _ = as_from(home.base_dir, loaded.base_dir, loaded.data, loaded.spec)
-    return {name: value for name, value in data.items() if name not in ASIDE and not str(name).startswith("x-")}
-
-
-def _of_functions(
-    a: RunSettings, b: RunSettings, others: Collection[str] | None, ask: Callable[[GraphJob], GraphAnswer]
-) -> str | None:
-    if a.target.arguments != b.target.arguments:
+    work_tree = Path(refs[0].work_tree) if refs else Path("/")
+    roots = [Path(side.at_ref.tree) if side.at_ref is not None else work_tree for side in (a, b)]
+    if len({_target(side, root) for side, root in zip((a, b), roots, strict=True)}) > 1:
         return None
-    jobs = [GraphJob(str(one), list(one.arguments), str(one.path.resolve())) for one in (a.target, b.target)]
-    with ThreadPoolExecutor(len(jobs)) as pool:
-        one, other = pool.map(ask, jobs)
-    if one.failure is not None or other.failure is not None or one.graph is None or other.graph is None:
+    if not refs:
+        return "both sides are the same target"
+    known = frozenset(path for file in tracked for path in (file, *file.parents)) if len(refs) == 1 else None
+    found = _Comparison(roots[0], roots[1], work_tree, known)
+    differing = list(found.differing(PurePosixPath()))
+    if not all(_is_document(name, roots) for name in differing):
         return None
-    graphs: Sequence[PlainGraph] = [unpacked(answer.graph or "") for answer in (one, other)]
-    if one.element != other.element or differences(graphs[0], graphs[1]):
+    read = [*found.linked, *(name for side, root in zip((a, b), roots, strict=True) for name in _named(side, root))]
+    if any(may_match((*pattern.parts, "**"), name.parts) for pattern in read for name in differing):
         return None
-    ops = {op for graph in graphs for op in _ops(graph)}
-    if any(op.startswith(_OUTSIDE) for op in ops):
-        return None
-    if not (PYTHON & ops or one.step or other.step):
-        return GRAPHS
-    return f"{GRAPHS}; {FILES}" if _same_python(content_of(a), content_of(b), others) else None
+    return f"both sides are the same target, and {_words(differing)}"
 
 
-def _ops(graph: PlainGraph) -> Iterator[str]:
-    yield from (node["op"] for node in graph["nodes"].values())
-    for function in graph["functions"].values():
-        yield from (node["op"] for node in function["nodes"].values())
+def _target(side: RunSettings, root: Path) -> tuple[object, ...] | None:
+    """What is called, with the place of its file; a link in its place is not followed, as it may be another one."""
+    target = side.target
+    place = target.path.parent.resolve() / target.path.name
+    return target.kind, os.path.relpath(place, root), target.function, target.arguments
 
 
-def _same_python(one: Content, other: Content, others: Collection[str] | None) -> bool:
-    """Whether the user's Python is the same, and nothing that it may read differs."""
-    if one.python != other.python or one.unknown is not None or other.unknown is not None or others is None:
+@dataclass
+class _Comparison:
+    """Compares the files below two folders, as they are on the disk, whatever an index of git says of them.
+
+    Attributes:
+        tracked: What git tracks in the work tree, and the folders of that; None where both are trees of refs.
+        linked: Where links lead that are the same on both sides.
+    """
+
+    one: Path
+    other: Path
+    work_tree: Path
+    tracked: frozenset[Path] | None
+    linked: list[PurePosixPath] = field(default_factory=list)
+
+    def differing(self, folder: PurePosixPath, *, nested: bool = False) -> Iterator[PurePosixPath]:
+        """Files that differ below a folder; `nested` in a repository within."""
+        nested = nested or (bool(folder.parts) and os.path.lexists(self.other / folder / ".git"))
+        for name in sorted(_entries(self.one / folder) | _entries(self.other / folder)):
+            path = folder / name
+            one, other = self.one / path, self.other / path
+            if name == ".git" or (not nested and self._is_left_out(path)):
+                continue
+            if _is_folder_or_none(one) and _is_folder_or_none(other):
+                yield from self.differing(path, nested=nested)
+            elif not self._same_link(one, other) and not _same_file(one, other):
+                yield path
+
+    def _is_left_out(self, path: PurePosixPath) -> bool:
+        """Whether a path is an environment, or what Python and pipeprof keep, which git does not track."""
+        if self.tracked is None or path.name not in CODE_FOLDERS or self.work_tree / path in self.tracked:
+            return False
+        return os.path.lexists(self.one / path) != os.path.lexists(self.other / path)
+
+    def _same_link(self, one: Path, other: Path) -> bool:
+        """Whether links lead to one place: that of what git does not track, or the same one within both folders."""
+        if one.is_symlink() and other.is_symlink() and one.readlink() == other.readlink():
+            target = Path(os.path.realpath(one))
+            if target.is_relative_to(self.one):
+                self.linked.append(PurePosixPath(target.relative_to(self.one)))
+            return True
+        return (one.is_symlink() or other.is_symlink()) and os.path.realpath(one) == os.path.realpath(other)
+
+
+def _entries(folder: Path) -> set[str]:
+    return set(os.listdir(folder)) if folder.is_dir() and not folder.is_symlink() else set()  # noqa: PTH208 - names
+
+
+def _is_folder_or_none(path: Path) -> bool:
+    return not os.path.lexists(path) or (path.is_dir() and not path.is_symlink())
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    """Whether both are files with the same content, which may be run or not alike."""
+    try:
+        # A pipe would be waited for.
+        modes = [path.stat().st_mode for path in (one, other)]
+        alike = all(map(stat.S_ISREG, modes)) and len({mode & stat.S_IXUSR for mode in modes}) == 1
+        return alike and filecmp.cmp(one, other, shallow=False)
+    except OSError:
         return False
-    return all(PurePosixPath(name).suffix in _DOCUMENTS | {".py"} for name in others)
+
+
+def _is_document(name: PurePosixPath, roots: Collection[Path]) -> bool:
+    """Whether a path is that of a document that no pipeline reads, and of nothing else on either side."""
+    at_top = len(name.parts) == 1 and name.name.startswith(_DOCUMENTS)
+    below = name.parts[0] == "docs" and name.suffix != ""
+    paths = [root / name for root in roots if os.path.lexists(root / name)]
+    plain = all(path.is_file() and not path.is_symlink() for path in paths)
+    return (at_top or below) and name.suffix in _DOCUMENT_SUFFIXES and plain
+
+
+def _named(side: RunSettings, root: Path) -> Iterator[PurePosixPath]:
+    """What a spec may name in the folder, as patterns: every text in it, and its own files."""
+    if side.loaded is None:
+        return
+    loaded = side.loaded
+    folder = loaded.base_dir.resolve()
+    own = [file.folder.resolve() / PurePosixPath(file.name).name for file in loaded.files]
+    for path in [*own, *(Path(os.path.normpath(folder / text)) for text in _texts(loaded))]:
+        if path.is_relative_to(root):
+            yield PurePosixPath(path.relative_to(root))
+
+
+def _texts(loaded: LoadedSpec) -> Iterator[str]:
+    todo: list[Any] = [loaded.data]
+    while todo:
+        value = todo.pop()
+        if isinstance(value, str) and value:
+            yield value
+        elif isinstance(value, dict):
+            todo += [*value.keys(), *value.values()]
+        elif isinstance(value, list):
+            todo += value
+
+
+def _words(differing: list[PurePosixPath]) -> str:
+    if not differing:
+        return "no other file differs"
+    more = f" and {len(differing) - _MOST_NAMED} more" if len(differing) > _MOST_NAMED else ""
+    return f"only documents differ ({', '.join(map(str, differing[:_MOST_NAMED]))}{more})"

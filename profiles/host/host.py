@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -21,15 +21,13 @@ from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, allowed_c
 from pipeprof.profiles.host.machine import SystemTimes, machine_memory, stalled_by_files, system_times
 from pipeprof.profiles.host.proc_texts import PROC, read_text
 from pipeprof.profiles.host.process_readers import FamilyReading
-from pipeprof.profiles.host.procfs import ThreadTimes, descendants, process_cpu_clock, thread_times
+from pipeprof.profiles.host.procfs import ThreadTimes, descendants, thread_times
 from pipeprof.profiles.host.sampler import ProcessReader
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.subject import Host
 
 TOOL_SECONDS = 2.0
-_JOBS: Final = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "AWS_BATCH_JOB_ID")
-"""Variables that Slurm, PBS, LSF and AWS Batch set, as their manuals have them."""
 
 Run = Callable[[Sequence[str]], str | None]
 
@@ -52,16 +50,6 @@ def run_tool(command: Sequence[str]) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout
-
-
-def scheduler_job(environment: Mapping[str, str]) -> str | None:
-    """Return the job that this process is a part of, as its scheduler names it; None outside of one.
-
-    Example:
-        >>> scheduler_job({"SLURM_JOB_ID": "812"}), scheduler_job({"PBS_JOBID": ""})
-        ('812', None)
-    """
-    return next((environment[name] for name in _JOBS if environment.get(name)), None)
 
 
 def cpu_model(proc: Path = PROC, run: Run = run_tool) -> str | None:
@@ -165,9 +153,6 @@ class ContentionProbe:
         clock: Seconds, monotonic.
         own_cpu: CPU seconds of this process, excluded from the time of others.
         allowed: Numbers of the cores that the worker may run on: what others do on the rest is not in its way.
-
-    Attributes:
-        partners: Processes outside of the worker's family that work for its pipeline; set before the start.
     """
 
     def __init__(
@@ -197,8 +182,6 @@ class ContentionProbe:
         self._own_cpu = own_cpu
         self._allowed = allowed
         self._own = 0.0
-        self.partners: Collection[int] = ()
-        self._cpu_partners: dict[int, float] = {}
 
     def start(self) -> None:
         """Begin or restart the measurement."""
@@ -209,7 +192,6 @@ class ContentionProbe:
         self._stalled = stalled_by_files(self._proc)
         self._reading = self._reader.read(self._pid)
         self._own = self._own_cpu()
-        self._cpu_partners = self._read_partners()
         self._time = self._clock()
 
     def stop(self) -> Contention:
@@ -218,8 +200,6 @@ class ContentionProbe:
         reading = self._reader.read(self._pid)
         system = system_times(self._proc)
         own = self._own_cpu() - self._own
-        before, after = self._cpu_partners, self._read_partners()
-        partners = sum(max(0.0, cpu - before[pid]) for pid, cpu in after.items() if pid in before)
         stalled = _difference(self._stalled, stalled_by_files(self._proc))
         self._look()
         worker_cores = self._cores(reading, seconds)
@@ -233,15 +213,9 @@ class ContentionProbe:
             others_cores=_other_cores(
                 _busy_allowed_cores(self._system, system, self._allowed()),
                 worker_cores,
-                (own + partners) / seconds if seconds > 0 else None,
+                own / seconds if seconds > 0 else None,
             ),
-            service_cores=partners / seconds if seconds > 0 and self.partners else None,
         )
-
-    def _read_partners(self) -> dict[int, float]:
-        """CPU seconds of each of the partners."""
-        read = {pid: process_cpu_clock(pid) for pid in self.partners}
-        return {pid: cpu for pid, cpu in read.items() if cpu is not None}
 
     def _look(self, *, first: bool = False) -> None:
         self._threads.look([self._pid, *descendants(self._pid, self._proc)], self._proc, first=first)

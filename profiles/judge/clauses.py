@@ -18,6 +18,8 @@ CHANGED = "has changed since the session began"
 _AGREE, _AGREE_SHARE = math.log(1.05), 0.1
 """Between the change of medians and the mean change, up to which they need no explanation: of ratios, and as a share of
 a difference that is above the floor."""
+_SEEN = math.log(1.01)
+"""The change of medians from which on a reader sees its direction."""
 _TWO = 2
 """Pairs, whose spread is a single difference."""
 _FACTOR_FROM = 2.0
@@ -127,9 +129,37 @@ def numbers_agree(metric: Metric) -> bool:
     return abs(math.log(metric.b / metric.a / metric.change)) <= _AGREE
 
 
+def _opposed(metric: Metric) -> bool:
+    """Whether the values of the two sides differ the other way than the change, visibly."""
+    if metric.a is None or metric.b is None or metric.change is None:
+        return False
+    if metric.scale == "difference":
+        return (metric.b - metric.a) * metric.change < 0 and abs(metric.b - metric.a) > metric.floor
+    if not metric.a or not metric.b or not metric.change:
+        return False
+    medians = math.log(metric.b / metric.a)
+    return medians * math.log(metric.change) < 0 and abs(medians) > _SEEN
+
+
+def describe_values(metric: Metric) -> str:
+    """The values of both sides and the change with its interval; of values that differ the other way, that alone.
+
+    Example:
+        ``10.0 → 10.3 ms, 1.03× (1.02–1.04)``, ``10.3 → 19.6 ms (medians), 1.62× from pair to pair``
+    """
+    agrees, opposed, interval = numbers_agree(metric), _opposed(metric), describe_interval(metric)
+    values = "" if opposed else f"{both_values(metric)}{'' if agrees else ' (medians)'}, "
+    pairs = "" if agrees and not opposed else " from pair to pair"
+    return f"{values}{describe_change(metric)}{pairs}{f' ({interval})' if interval else ''}"
+
+
 def describe_medians(metrics: Sequence[Metric]) -> str:
     """Name the metrics whose change differs from that of their medians, and why; empty if there are none."""
-    apart = [metric.title for metric in metrics if metric.pairs and metric.limit is None and not numbers_agree(metric)]
+    apart = [
+        metric.title
+        for metric in metrics
+        if metric.pairs and metric.limit is None and (_opposed(metric) or not numbers_agree(metric))
+    ]
     if not apart:
         return ""
     why = "the machine's speed changed between pairs, and the change is the mean of those within them"
@@ -154,10 +184,10 @@ def describe_direction(metric: Metric) -> str:
         return f"{_subject(metric)[0]} {value}, allowed at most {limit}"
     subject, worse, better = _subject(metric)
     word = worse if _is_worse(metric) else better
-    agrees = numbers_agree(metric)
-    values = f"{'' if agrees else 'medians '}{both_values(metric)}"
-    amount = f"{_amount(metric)} {word}{'' if agrees else ' from pair to pair'}"
-    return f"{subject} {amount} ({values}, allowed {allowed_text(metric)})"
+    agrees, opposed = numbers_agree(metric), _opposed(metric)
+    values = "" if opposed else f"{'' if agrees else 'medians '}{both_values(metric)}, "
+    amount = f"{_amount(metric)} {word}{'' if agrees and not opposed else ' from pair to pair'}"
+    return f"{subject} {amount} ({values}allowed {allowed_text(metric)})"
 
 
 def describe_doubt(metric: Metric) -> str:
@@ -167,10 +197,7 @@ def describe_doubt(metric: Metric) -> str:
         ``steps are perhaps slower: 10.0 → 10.3 ms, 1.03× (1.02–1.04), allowed 3 %``
     """
     subject, worse, _ = _subject(metric)
-    agrees, interval = numbers_agree(metric), describe_interval(metric)
-    both = f"{both_values(metric)}{'' if agrees else ' (medians)'}"
-    change = f"{describe_change(metric)}{'' if agrees else ' from pair to pair'}{f' ({interval})' if interval else ''}"
-    return f"{subject} perhaps {worse}: {both}, {change}, allowed {allowed_text(metric)}"
+    return f"{subject} perhaps {worse}: {describe_values(metric)}, allowed {allowed_text(metric)}"
 
 
 def describe_unchanged(metric: Metric) -> str:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.store import MAX_BYTES, parse_json
+from pipeprof.profiles.git.tracked import came_with_checkout
 from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED, counted
 from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest, WorseSession
 from pipeprof.profiles.judge.verdicts.tabulate import Judged
@@ -70,8 +71,11 @@ def receipt_of(unchanged: Result, worse: WorseSession, judged: Mapping[str, Judg
 
 
 def latest_receipt(folder: Path, target: str) -> SelfTest | None:
-    """The latest self-test of a target that was saved in a folder; None without one."""
-    found = [receipt for receipt in _receipts(folder.glob(f"{PREFIX}*.json")) if receipt.target == target]
+    """The latest self-test of a target that was saved in a folder, and is in no checkout; None without one."""
+    paths = list(folder.glob(f"{PREFIX}*.json"))
+    theirs = came_with_checkout(paths)
+    own = [path for path in paths if path not in theirs]
+    found = [receipt for receipt in _receipts(own) if receipt.target == target]
     return max(found, key=lambda receipt: receipt.started, default=None)
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.constants import DISTURBED_FROM
 from pipeprof.profiles.document.messages import NOTES, Message
 from pipeprof.profiles.judge.clauses import (
-    both_values,
     describe_change,
     describe_direction,
     describe_doubt,
@@ -18,7 +17,7 @@ from pipeprof.profiles.judge.clauses import (
     describe_likely,
     describe_part,
     describe_unchanged,
-    numbers_agree,
+    describe_values,
     place_of_change,
     values_text,
     with_places,
@@ -83,6 +82,11 @@ def warnings_of(profiles: Mapping[str, Profile]) -> list[Message]:
     return [Message(code=code, message=f"{' and '.join(names)}: {text}") for (code, text), names in sides.items()]
 
 
+def is_interrupted(result: Result) -> bool:
+    """Whether the session had to end before its verdict, with complete pairs."""
+    return bool(counted(result.pairs)) and any(problem.code == "interrupted" for problem in result.errors)
+
+
 def main_metric(result: Result) -> Metric | None:
     """The metric that says which side is faster: per element where batches differ, else per step."""
     by_name = {metric.name: metric for metric in result.metrics}
@@ -110,7 +114,7 @@ def headline(result: Result) -> tuple[str, str, str]:
     if not result.errors and (result.unchanged is not None or result.bisect is not None):
         return _searched(result, result.bisect) if result.bisect is not None else _unchanged(result)
     if result.errors and (main is None or result.exit_code):
-        return "No verdict", f": {result.errors[0].message}", "red"
+        return _without_verdict(result, main)
     if result.kind == "baseline" and result.pairs:
         return "Baseline:", f" {result.a.text}, {len(result.pairs)} pairs with the reference workload", ""
     if main is None:
@@ -120,8 +124,15 @@ def headline(result: Result) -> tuple[str, str, str]:
     return _judged(result, main)
 
 
+def _without_verdict(result: Result, main: Metric | None) -> tuple[str, str, str]:
+    if main is None or not is_interrupted(result):
+        return "No verdict", f": {result.errors[0].message}", "red"
+    count = len(counted(result.pairs))
+    return f"Interrupted after {count} pair{'s' if count > 1 else ''}:", f" so far {sentence_of(main)}", "yellow"
+
+
 def _unchanged(result: Result) -> tuple[str, str, str]:
-    return "Passed:", f" nothing was measured, since {result.unchanged}, with the same data and versions", "green"
+    return "Passed:", f" nothing was measured, since {result.unchanged}", "green"
 
 
 def _searched(result: Result, found: Bisect) -> tuple[str, str, str]:
@@ -322,12 +333,7 @@ def sentence_of(metric: Metric) -> str:
     if metric.limit is not None:
         of = " of at most ".join(values_text(metric, metric.b, metric.limit))
         return f"{metric.title} {of}, {describe_change(metric)} ({describe_interval(metric)})"
-    agrees = numbers_agree(metric)
-    both = f"{both_values(metric)}{'' if agrees else ' (medians)'}"
-    interval = describe_interval(metric)
-    change = f"{describe_change(metric)}{'' if agrees else ' from pair to pair'}{f' ({interval})' if interval else ''}"
-    text = f"{metric.title} {both}, {change}"
-    return f"{text}{_reservations(metric)}"
+    return f"{metric.title} {describe_values(metric)}{_reservations(metric)}"
 
 
 def _doubt(metric: Metric) -> str:

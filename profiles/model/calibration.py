@@ -78,7 +78,7 @@ def measured_alone(profile: Profile) -> bool:
 
 
 def keep(host: Host, tensorflow: str | None, measured: Mapping[str, float]) -> None:
-    """Keep measured costs, by the names of `Costs`, with others of the same machine.
+    """Keep measured costs, by the names of `Costs`.
 
     Does nothing where the folder cannot be written to.
     """
@@ -86,10 +86,9 @@ def keep(host: Host, tensorflow: str | None, measured: Mapping[str, float]) -> N
     valid = _valid(measured)
     if folder is None or valid is None:
         return
-    entry = {**measured_costs(host, tensorflow), **valid}
     known = {name: one for name, one in _read().items() if name != key_of(host, tensorflow)}
     newest = dict(list(known.items())[-(MOST_HOSTS - 1) :])
-    text = json.dumps({**newest, key_of(host, tensorflow): entry}, indent=1)
+    text = json.dumps({**newest, key_of(host, tensorflow): valid}, indent=1)
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=folder, prefix=f".{FILE}-")

@@ -13,10 +13,6 @@ from pipeprof.profiles.constants import (
     FEW_CALLS_US,
     MANY_CALLS_US,
     MAP_CALL_US,
-    RECEIVED_MB_MS,
-    RECEIVED_MESSAGE_MS,
-    SENT_MB_MS,
-    SENT_MESSAGE_MS,
     SHORT_OP_US,
     THREAD_HAND_OVER_MS,
 )
@@ -36,10 +32,6 @@ class Costs:
         few_calls_us: CPU time of a call of next to nothing, with as many calls at a time as cores: after each call
             threads fall asleep, and are woken for the next one.
         many_calls_us: The same with eight times as many calls at a time.
-        sent_message_ms: CPU time of a worker of a tf.data service for an element that it sends, its bytes excluded.
-        sent_mb_ms: The same for a megabyte (10⁶ bytes) of it.
-        received_message_ms: CPU time of the process that reads from the service for the same element.
-        received_mb_ms: The same for a megabyte of it.
     """
 
     call_us: float = float(MAP_CALL_US)
@@ -52,10 +44,6 @@ class Costs:
     bytes_per_us: float = COPIED_BYTES_PER_US
     few_calls_us: float = FEW_CALLS_US
     many_calls_us: float = MANY_CALLS_US
-    sent_message_ms: float = SENT_MESSAGE_MS
-    sent_mb_ms: float = SENT_MB_MS
-    received_message_ms: float = RECEIVED_MESSAGE_MS
-    received_mb_ms: float = RECEIVED_MB_MS
 
 
 DEFAULT = Costs()

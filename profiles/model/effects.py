@@ -15,7 +15,6 @@ from pipeprof.pipelines.edits.edits import (
     ReplaceStages,
     SetArgument,
     SetOption,
-    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
@@ -235,19 +234,6 @@ def _awake(part: Part, costs: Costs, *, fused: bool) -> Part:
     )
 
 
-def _mask(flow: Flow, edit: VectoriseFilter, costs: Costs) -> Changed | None:
-    """A filter on whole batches: one call of its predicate for as many elements as a batch has."""
-    part, batch = flow.by_id.get(edit.stage), flow.by_id.get(edit.batch)
-    if part is None or batch is None or not part.calls_per_batch or not part.per_batch or not batch.per_batch:
-        return None
-    size = part.per_batch / batch.per_batch
-    if size < 1:
-        return None
-    copied = _batching_ms(replace(batch, per_batch=part.calls_per_batch / size), part.element_bytes or 0.0, size, costs)
-    masked = replace(on_batches(part, size, costs).busier(copied), per_batch=part.per_batch)
-    return Changed(flow.changed(masked, replace(batch, fused=None)))
-
-
 def _move(flow: Flow, edit: MoveStage | MoveFilter, costs: Costs) -> Changed | None:
     moved = flow.by_id.get(edit.stage)
     if moved is None:
@@ -360,11 +346,10 @@ def _set_option(flow: Flow, edit: SetOption, _costs: Costs) -> Changed | None:
     return None
 
 
-_MOVES = (MoveStage, MoveFilter, VectoriseFilter, VectoriseMap)
+_MOVES = (MoveStage, MoveFilter, VectoriseMap)
 _EFFECTS: dict[type[PipelineEdit], Callable[[Flow, Any, Costs], Changed | None]] = {
     InsertStage: _insert,
     SetArgument: _set_argument,
-    VectoriseFilter: _mask,
     VectoriseMap: lambda flow, edit, costs: _batch_first(flow, edit.stage, edit.batch, costs),
     MoveStage: _move,
     MoveFilter: _move,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, VectoriseFilter, VectoriseMap
+from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, VectoriseMap
 from pipeprof.pipelines.edits.line import LineError, LineItem, OpLines, line_of, path_of
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
@@ -25,7 +25,7 @@ def between(flow: Flow, first: str, last: str) -> list[Part]:
 
 def fits(flow: Flow, edit: PipelineEdit) -> bool:
     """Whether the stages that an edit is about allow it, as far as they are in a row of the flow."""
-    if not isinstance(edit, VectoriseMap | VectoriseFilter | MoveFilter):
+    if not isinstance(edit, VectoriseMap | MoveFilter):
         return True
     first, last = (edit.before, edit.stage) if isinstance(edit, MoveFilter) else (edit.stage, edit.batch)
     row = [*between(flow, first, last), *(part for part in flow.parts if part.id == last)]

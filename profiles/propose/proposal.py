@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 Semantics = Literal["same", "order", "randomness", "values"]
 SEMANTICS: Final[tuple[Semantics, ...]] = get_args(Semantics)
+Redrawn = Literal["order", "randomness"]
 Compared = Literal["nothing", Semantics]
 """How data are compared: as a class permits; `nothing` where the edits cannot change them, whatever differs."""
 Family = Literal["memory", "speed", "correctness"]
@@ -55,7 +57,7 @@ class Proposal:
         change: The change in one line; empty where the edits say it.
         edits: They, with the addresses of the pipeline that it was found for.
         semantics: What it may change of the data; None for the rule's own, without a rule nothing.
-        redrawn: What it changes of what each run draws anew anyway: `order`, `randomness`, or `same` for nothing.
+        redrawn: What it changes of what each run draws anew anyway; None for nothing.
         family: What it is to gain.
         stage: Address of the stage that it is about.
         covers: Addresses of all stages that it is about, where that is more than `stage`.
@@ -75,7 +77,7 @@ class Proposal:
     change: str = ""
     edits: tuple[PipelineEdit, ...] = ()
     semantics: Semantics | None = None
-    redrawn: Semantics = "same"
+    redrawn: Redrawn | None = None
     family: Family = "speed"
     rule: str | None = None
     stage: str | None = None
@@ -125,14 +127,24 @@ class Proposal:
 
     @property
     def key(self) -> str:
-        """What it is on any version of the pipeline: stages have other addresses there."""
+        """What it is on any version of the pipeline: stages have other addresses there, and are in the same inputs."""
         ops = sorted(getattr(edit, "op", type(edit).__name__) for edit in self.edits)
-        return f"{self.title}|{self.change}|{','.join(ops)}"
+        inputs = sorted(set(_INPUT.findall(str(self.edits))))
+        return f"{self.title}|{self.change}|{','.join(ops)}|{','.join(inputs)}"
 
 
-def strongest(classes: Iterable[Semantics]) -> Semantics:
+_INPUT = re.compile(r"(?:datasets|inputs)\.\d+")
+"""In an address: one of several joined pipelines."""
+
+
+def strongest(classes: Iterable[Semantics | None]) -> Semantics:
     """The class of several changes together."""
-    return max(classes, key=SEMANTICS.index, default="same")
+    return max(filter(None, classes), key=SEMANTICS.index, default="same")
+
+
+def most_redrawn(changes: Iterable[Redrawn | None]) -> Redrawn | None:
+    """What several changes together change of what each run draws anew anyway."""
+    return max(filter(None, changes), key=SEMANTICS.index, default=None)
 
 
 def different(proposals: Iterable[Proposal]) -> Iterator[Proposal]:

@@ -30,26 +30,18 @@ class IteratedAt:
 
 
 @dataclass(frozen=True)
-class HostOf:
-    """One of several hosts that train together, counted from 0."""
-
-    index: int
-    of: int
-
-
-@dataclass(frozen=True)
-class CoreShares:
-    """Cores that processes may use at most, parts of one among them; None for all that there are.
+class RefPlace:
+    """Where the process of a target at a git ref runs.
 
     Attributes:
-        client: Cores for the process that takes the batches.
-        worker: Of each worker of the service that is started for it.
-        factor: By which all is scaled down: the thread of the loop is slowed by it, too, if the device waits for that.
+        folder: Its current folder: in the tree, the place of the command's current folder.
+        tree: Root of the ref's tree.
+        work_tree: Root of the work tree that it stands for.
     """
 
-    client: float | None = None
-    worker: float | None = None
-    factor: float = 1.0
+    folder: str
+    tree: str
+    work_tree: str
 
 
 @dataclass(frozen=True)
@@ -71,15 +63,10 @@ class Job:
         script_args: What follows ``--`` on the command line: the script's own arguments.
         soak: The measurement is a soak: memory is read over all of its seconds.
         made: Files that earlier processes of the same command have written.
-        share_job: Read from a job of a tf.data service that others read as well.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
-        worker_cores: Cores of each of them; None for all.
-        shares: What the processes may use of the cores while turns last; None for all.
-        trace_workers: Addresses of the profiler servers of other workers, which are traced.
-        trace_folder: Where they write their traces; None for a temporary folder.
         main: The script's dataset that turns are about; None where a run has to find it.
-        host: The host whose part is measured; None for all of the data.
         interpreter: The Python of another environment that runs the worker; None for this one.
+        at_ref: Where a target at a git ref runs; None for one of the work tree.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -105,16 +92,11 @@ class Job:
     script_args: list[str] = field(default_factory=list)
     to_end: bool = False
     allow_writes: bool = False
-    share_job: bool = False
     workers: int | None = None
-    worker_cores: int | None = None
-    shares: CoreShares | None = None
-    trace_workers: list[str] = field(default_factory=list)
-    trace_folder: str | None = None
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
-    host: HostOf | None = None
     interpreter: Interpreter | None = None
+    at_ref: RefPlace | None = None
 
 
 def as_pairs(value: Any) -> Any:

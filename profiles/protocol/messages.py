@@ -97,7 +97,7 @@ class LoopCost:
 
     Attributes:
         cpu_ns: CPU time that the process took for the measured steps, the pauses left out.
-        paused_ns: Time in which the steps' clock was paused, because ended iterators were deleted.
+        paused_ns: Time in which the steps' clock was paused, between epochs.
         paused_cpu_ns: CPU time of the process in these pauses.
         deletions: Seconds that deleting each ended iterator took, those of the warm-up among them.
     """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import marshal
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 from pipeprof.profiles.protocol.job import Job
 
@@ -44,70 +44,13 @@ class ScriptGraphJob:
 
 @dataclass(frozen=True)
 class GraphAnswer:
-    """Answer of the worker: the graphs as written and as executed by their stages, packed, None where not wanted.
-
-    Attributes:
-        step: Whether the function returned a step with its dataset.
-    """
+    """Answer of the worker: the graphs as written and as executed by their stages, packed, None where not wanted."""
 
     graph: str | None = None
     element: str = ""
     failure: str | None = None
     stages: str | None = None
     step: bool = False
-
-
-@dataclass(frozen=True)
-class HostsJob:
-    """Job: call one function as hosts that train together call it, and return the stages of its dataset."""
-
-    target: str
-    arguments: list[tuple[str, str]]
-    path: str
-    hosts: int
-
-
-@dataclass(frozen=True)
-class HostGraph:
-    """A pipeline as one host makes it.
-
-    Attributes:
-        written: Its `GraphDict`, packed.
-        places: Where its datasets were made, by their ids, packed.
-        files: Names of the files that its datasets hold, by their ids.
-        readers: Arguments of its readers of records, by their ids.
-    """
-
-    written: str
-    places: str
-    files: dict[str, list[str]] = field(default_factory=dict)
-    readers: dict[str, dict[str, int | bool | str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class DescribeFailure:
-    """Why there is no answer: `usage` is the command line's fault, `internal` pipeprof's, `pipeline` the function's."""
-
-    kind: Literal["usage", "internal", "pipeline"]
-    message: str
-
-
-@dataclass(frozen=True)
-class HostsAnswer:
-    """Answer of the worker.
-
-    Attributes:
-        graphs: Of host 0; of the others too where the function divides the data in Python, up to a limit.
-        policy: Name of the ``auto_shard_policy`` of the dataset's options.
-        context: Whether the function was given an ``InputContext``.
-        notes: Codes and texts of warnings.
-    """
-
-    graphs: list[HostGraph] = field(default_factory=list)
-    policy: str = "AUTO"
-    context: bool = False
-    notes: list[tuple[str, str]] = field(default_factory=list)
-    failure: DescribeFailure | None = None
 
 
 def packed(graph: Any) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 OLDEST: Final = (2, 18)
 """The oldest minor version that a worker accepts."""
 NEWEST: Final = (2, 21)
-"""The newest minor version that was tested (docs/compatibility.md)."""
+"""The newest minor version that was tested (docs/install.md)."""
 
 
 def minor_of(version: str) -> tuple[int, int] | None:

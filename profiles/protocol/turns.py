@@ -149,11 +149,6 @@ class TurnEnded(WorkerMessage):
         read_bytes: What the process read from the disk in the turn; None where the system does not tell.
         freeing_seconds: How long TensorFlow took in the turn to free iterators that had ended; not in `seconds`.
         own_seconds: What handing out a replay took in them; not in `seconds` nor in `wait_seconds`.
-        counted_cpu_seconds: CPU time of the process in the steps that count; None where it was not read.
-        workers_cpu_seconds: The same of all workers of its own tf.data service; None without one.
-        workers_bytes: Resident memory of these workers at the end.
-        loop_cpu_seconds: CPU time of the loop's thread in them: with a device, from the end of a wait for that to the
-            next batch; None where it was not read.
     """
 
     steps: int
@@ -166,7 +161,3 @@ class TurnEnded(WorkerMessage):
     read_bytes: int | None = None
     freeing_seconds: float = 0.0
     own_seconds: float = 0.0
-    counted_cpu_seconds: float | None = None
-    workers_cpu_seconds: float | None = None
-    workers_bytes: int | None = None
-    loop_cpu_seconds: float | None = None

@@ -71,6 +71,7 @@ WRAPPED = (
     Wrapped("tensorflow", "GradientTape", "gradient", "steps that compute outside of a tf.function"),
     Wrapped("jax", "monitoring", LISTENS, "what JAX compiles: a listener is registered, nothing is wrapped"),
     Wrapped("torch", "utils.data.DataLoader", "__iter__", "batches that come from no tf.data dataset"),
+    Wrapped("keras", "utils.PyDataset", "__init__", "classes whose batches a loop takes by index: their `__getitem__`"),
     Wrapped("keras", "Model", "fit", "where training begins, and from what"),
     Wrapped("keras", _LIST, "on_train_begin", "the model's steps_per_execution, and callbacks that it waits for"),
     Wrapped("keras", _LIST, "on_train_end", "the end of the training loop"),

@@ -131,10 +131,8 @@ def _walk(value: Any, hider: Hider, words: frozenset[str], *, free: bool) -> Any
 def _entry(key: str, value: Any, hider: Hider, words: frozenset[str], *, free: bool) -> Any:
     if key == "host":
         return {**_walk(value, hider, words, free=free), "name": None} if isinstance(value, (Model, dict)) else None
-    if key in {"labels", "variables"} and isinstance(value, dict):
-        # Names of labels are users' own: a label `host` is none of the document's hosts.
-        shown = {name: HIDDEN if is_secret_name(name) else hider.text(str(text)) for name, text in value.items()}
-        return shown if key == "labels" else dict.fromkeys(value)
+    if key == "variables" and isinstance(value, dict):
+        return dict.fromkeys(value)
     if key == "versions" and isinstance(value, dict):
         return {
             name: hider.text(text, addresses=False) if isinstance(text, str) else text for name, text in value.items()

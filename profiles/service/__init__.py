@@ -1,1 +1,1 @@
-"""A tf.data service as others see it: questions to it, its processes on this machine, what is wrong with it."""
+"""The tf.data service that a pipeline reads from: what a run does to it, and what is wrong with it."""

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Final
 
 from pipeprof.pipelines.tables import read_table
 from pipeprof.profiles.document.shared import ErrorFrame
-from pipeprof.profiles.service.ask import ServiceState, split_address
 from pipeprof.profiles.wording import as_typed, listed
+
+CONNECT_SECONDS: Final = 1.0
+"""For a connection, after which nothing is taken to listen."""
 
 
 @dataclass(frozen=True)
@@ -47,31 +52,40 @@ def cause_of_error(message: str, python: Sequence[ErrorFrame] = ()) -> str | Non
     return None
 
 
-def cause_of_silence(state: ServiceState) -> str:
-    """Why no element comes from a service that reports no error, without a full stop.
+def split_address(address: str) -> tuple[str, int] | None:
+    """Host and port of an address with or without a protocol; None for what is none.
 
-    TensorFlow waits for ever in all of these cases.
+    Example:
+        >>> split_address("grpc://localhost:5000"), split_address("[::1]:80"), split_address("train")
+        (('localhost', 5000), ('::1', 80), None)
     """
-    at = f"the tf.data service at {state.address}"
-    if not state.listens:
-        nothing = "nothing listens at" if split_address(state.address) is not None else "no port is in"
-        return f"{nothing} {state.address}, the address of the dispatcher of the tf.data service"
-    if not state.asked:
-        return f"{at} gives no element; who its workers are is unknown"
-    if state.workers is None:
-        return f"what listens at {state.address} does not answer as the dispatcher of a tf.data service does"
-    if not state.workers:
-        return f"no worker is registered at the dispatcher of {at}: start one with its address"
-    if state.gone or state.silent:
-        gone = [f"nothing listens at {name} any more" for name in state.gone]
-        silent = [
-            f"{name} accepts connections but does not answer (stopped, or without a core?)" for name in state.silent
-        ]
-        lost = len(state.gone) + len(state.silent)
-        return (
-            f"{lost} of {len(state.workers)} workers of {at} {'is' if lost == 1 else 'are'} lost, and TensorFlow waits "
-            f"for ever for the rest of what they had: {listed([*gone, *silent])}"
-        )
-    # They were asked after the pipeline had waited for all of its time: on a busy machine an element may be on its way.
-    answer = "its worker answers" if len(state.workers) == 1 else f"all of its {len(state.workers)} workers answer"
-    return f"{at} gave no element in this time, though {answer}: an element may take longer (--timeout)"
+    host, colon, port = address.rpartition("://")[2].rpartition(":")
+    if not (colon and host and port.isdecimal() and int(port) < 1 << 16):
+        return None
+    return host.strip("[]"), int(port)
+
+
+def listens(address: str) -> bool:
+    """Whether something accepts a connection at an address."""
+    place = split_address(address)
+    if place is None:
+        return False
+    with contextlib.suppress(OSError), socket.create_connection(place, timeout=CONNECT_SECONDS):
+        return True
+    return False
+
+
+def cause_of_silence(address: str) -> str:
+    """Why no element comes from a service that reports no error, without a full stop: TensorFlow waits for ever.
+
+    Args:
+        address: The dispatcher's host:port.
+    """
+    if split_address(address) is None:
+        return f"no port is in {address}, the address of the dispatcher of the tf.data service"
+    if not listens(address):
+        return f"nothing listens at {address}, the address of the dispatcher of the tf.data service"
+    return (
+        f"the tf.data service at {address} gave no element in this time, though something listens there: it has no "
+        "worker, a worker is lost or stopped, what listens is no dispatcher, or an element takes longer (--timeout)"
+    )

@@ -10,8 +10,8 @@ Each candidate has one measurement of its own. They are tried in this order, bec
                   where stages that take turns on one thread fill all of it: else these are the limit
 ``cpu``           the worker used four fifths of its cores, in all or between restarts of the dataset; nearly all of
                   them where stages that take turns on one thread fill all of the interval
-``latency``       of several calls of a Python function one computes at a time while the others are blocked, though
-                  Python's lock is free: a lock of a library
+``gil``           of several calls of a Python function one computes at a time while the others are blocked, with the
+                  GIL held; ``latency`` where it is free: a lock of a library
 ``io``            its threads were blocked most of the time inside the stage that takes the most, and bytes came from
                   the disk; where the threads of that stage were not seen, inside all stages together
 ``latency``       the same without bytes from the disk: sleep, network, locks
@@ -38,7 +38,7 @@ from pipeprof.profiles.time.limits.cores import (
     worker_fills_cores,
 )
 from pipeprof.profiles.time.limits.disturbance import find_disturbance
-from pipeprof.profiles.time.limits.gil import LOCK_FROM, gil_is_full
+from pipeprof.profiles.time.limits.gil import gil_is_full, lock_is_gil
 from pipeprof.profiles.time.limits.serial_chain import PART_FROM, SUM_UP_TO, find_chain
 from pipeprof.profiles.time.limits.service import describe_service, waiting_stage, waits_ms
 from pipeprof.profiles.time.top_stage import (
@@ -210,7 +210,7 @@ def _python(causes: Causes, _profile: Profile, top: Groups) -> Bottleneck | None
 
 
 def _locked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
-    """Of several calls of a Python function one computes at a time, and the others wait, not for Python's lock."""
+    """Of several calls of a Python function one computes at a time, and the others wait for a lock."""
     stage, interval = _stage_of(top), profile.steps.interval_ms.mean if profile.steps is not None else 0.0
     if stage is None or not stage.python or (stage.parallelism or 1.0) < _SEVERAL or (causes.blocked_share is None):
         return None
@@ -222,9 +222,11 @@ def _locked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
         return None
     text = (
         f"{stage_label(stage)}: of {stage.parallelism:.0f} calls at a time one computes and the others wait for it, "
-        f"{percent(_blocked_part((stage,)))} of their time (a lock of a library, as h5py has one?)"
+        f"{percent(_blocked_part((stage,)))} of their time"
     )
-    return Bottleneck("latency", stage, text)
+    if lock_is_gil(causes):
+        return Bottleneck("gil", stage, f"{text} (GIL)")
+    return Bottleneck("latency", stage, f"{text} (a lock of a library, as h5py has one?)")
 
 
 def _disturbed(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
@@ -366,8 +368,8 @@ def _blocked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
     limit, what = _name_wait(causes, _stalled_part(stage, share, profile))
     if _starts_processes(profile):
         what = what.replace("(network? sleep? lock?)", "(likely for its child processes)")
-    lock = causes.python_lock_share or 0.0
-    if stage is not None and stage.python and lock >= LOCK_FROM:
+    lock = causes.python_lock_share
+    if stage is not None and stage.python and lock is not None and lock_is_gil(causes):
         what = what.replace("network? sleep? lock?", f"the GIL? It was held {percent(lock)} of the time in Python")
     return Bottleneck(limit, stage, f"{who} {percent(share)} of {whose} time {what}{more}")
 

@@ -28,6 +28,7 @@ from pipeprof.profiles.time.attribution.stage_time import (
     scale_to_cpu,
     split_blocked,
     threads_of,
+    without_pool_waits,
 )
 from pipeprof.profiles.time.attribution.trace_work import Work
 from pipeprof.profiles.time.ceiling import stage_ceiling
@@ -161,6 +162,7 @@ def attribute_time(
     times = from_trace(times, work, usage.batches)
     times = cap_at_threads(times, usage.interval_ms)
     times = threads_of(times)
+    times = without_pool_waits(times, running)
     times = split_blocked(times, work, running, usage.traced_share)
     account = None
     if usage.total_ms is not None and any(time.inside_ms is not None for time in times):

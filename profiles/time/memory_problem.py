@@ -1,13 +1,12 @@
-"""Memory in the verdict: whether it is a problem, and what of it could go."""
+"""Memory in the verdict: whether it is a problem, and what holds it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeprof.profiles.wording import grows, listed, percent, size, size_in_unit_of, stage_label
+from pipeprof.profiles.wording import grows, percent, size, size_in_unit_of, stage_label
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.profile import Profile
 
 LARGE_BYTES = 10**9
@@ -21,42 +20,25 @@ NEAR_LIMIT = 0.8
 
 
 def describe_memory_problem(profile: Profile) -> str | None:
-    """State the peak with what could go of it, or with what holds it; ``None`` where memory is no problem.
+    """State the peak with what holds most of it; ``None`` where memory is no problem.
 
-    It is one where a memory finding exists, where the peak is large, or where memory leaks. A number in parentheses is
-    the position of the finding in ``findings``, counted from 1. Nothing is stated of a run that came to no step.
+    It is one where a memory finding exists, where the peak is large, or where memory leaks. Nothing is stated of a run
+    that came to no step.
     """
     if not profile.shows_memory:
         return None
     memory, limit, above = profile.memory, profile.host.memory_limit_bytes, _above(profile)
-    found = [
-        (number, finding)
-        for number, finding in enumerate(profile.findings or [], start=1)
-        if finding.family == "memory" and finding.status != "rejected"
-    ]
+    found = any(one.family == "memory" and one.status != "rejected" for one in profile.findings or ())
     peak, large = memory.peak_bytes, _is_large(profile)
     write = size_in_unit_of(peak)
     leaks = memory.growth if memory.growth is not None and memory.growth.leak else None
     if not found and not large and not leaks:
         return None
     parts = [f"{write(peak)} at the peak" if peak is not None else "the peak is unknown"]
-    savings = []
-    for number, finding in found:
-        saved, shown = _saved(finding), "{} of it goes ({})"
-        if finding.status == "unverified":
-            # The peak may then come at another time.
-            shown = "up to {} of it could go ({}, predicted)"
-        if saved > 0:
-            savings.append(shown.format(write(min(saved, above) if above is not None else saved), number))
-    if savings:
-        parts += savings[:2]
-    elif found:
-        parts.append(f"see {listed([str(number) for number, _ in found])}")
     if above is not None and large:
         share = f", {percent(above / limit)} of the limit" if limit is not None and above >= LARGE_SHARE * limit else ""
         parts.insert(1, f"{write(above)} above TensorFlow itself{share}")
-    if large and not found:
-        parts += _largest(profile)
+    parts += _largest(profile)
     if leaks is not None:
         soak = memory.soak
         parts.append(grows(leaks) if soak is None else f"{soak.sentence[:1].lower()}{soak.sentence[1:].rstrip('.')}")
@@ -88,13 +70,6 @@ def _above(profile: Profile) -> int | None:
 def _is_large(profile: Profile) -> bool:
     above, limit = _above(profile), profile.host.memory_limit_bytes
     return above is not None and (above >= LARGE_BYTES or (limit is not None and above >= LARGE_SHARE * limit))
-
-
-def _saved(finding: Finding) -> int:
-    """Bytes of the peak that a finding's change saves: measured where it was tried, else predicted."""
-    if finding.measured is not None:
-        return -int(finding.measured.get("peak_rss_delta_bytes") or 0)
-    return -(finding.predicted.peak_rss_delta_bytes or 0) if finding.predicted is not None else 0
 
 
 def _largest(profile: Profile) -> list[str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from pipeprof.profiles.constants import FLOOR
-from pipeprof.profiles.document.findings import VerdictDetail
 from pipeprof.profiles.time.whole import whole_epoch_seconds
-from pipeprof.profiles.wording import bound_word, percent, ratio_text, significant, size, span_text, stages_in_a_row
+from pipeprof.profiles.wording import percent, ratio_text, significant, size, span_text
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.findings import Finding, Kept
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
 
 _FROM = 1 + FLOOR
 """Smallest speed-up that is a gain."""
-AS_IF_FREE = "as fast as if the pipeline cost nothing"
-"""In the detail on a gain that is larger than the run's own bound."""
 SLOWER = 0.95
 """Measured speed below which a change that saves memory seems to cost some, however wide the interval is."""
 _UNITS = ((7200.0, 3600.0, "hours"), (120.0, 60.0, "minutes"), (0.0, 1.0, "seconds"))
@@ -26,78 +22,10 @@ _KNOWN_WITHIN = 1.25
 """The upper end of an interval over its lower one, up to which it says something about the speed."""
 
 
-def describe_proven(profile: Profile) -> list[VerdictDetail]:
-    """Return the largest measured speed-up and the largest upper bound, with the numbers of their findings from 1 on.
-
-    What a cache gains is stated apart: it holds from the second epoch on, for data that fit.
-
-    Args:
-        profile: With its findings in display order.
-    """
-    found = []
-    bound = profile.headspace.speedup if profile.headspace is not None else math.inf
-    if (kept := _largest(profile, "kept")) is not None:
-        title = (profile.findings or [])[kept[1] - 1].title
-        found.append(VerdictDetail(label="measured", text=f"{_gain(kept[0], bound)} with change {kept[1]}, {title}"))
-    cached = _largest(profile, "kept", cached=True)
-    if cached is not None and (kept is None or cached[0] > kept[0]):
-        text = f"from the second epoch on {_gain(cached[0], bound)} with change {cached[1]}"
-        found.append(VerdictDetail(label="cache", text=f"{text}, {if_it_fits(profile)}"))
-    most = _largest(profile, "ceiling")
-    if most is not None and (kept is None or most[0] > kept[0]):
-        finding = (profile.findings or [])[most[1] - 1]
-        replayed = set((finding.measured or {}).get("replayed") or [finding.stage])
-        name = stages_in_a_row([stage for stage in profile.stages or () if stage.id in replayed])
-        word = bound_word(finding.measured or {})
-        text = f"{word} {ratio_text(most[0])} faster without {name or 'its stage'}, finding {most[1]}"
-        if most[0] > bound:
-            text = f"without {name or 'its stage'} the pipeline would cost next to nothing (finding {most[1]})"
-        found.append(VerdictDetail(label="bound", text=text))
-    return found
-
-
-def bound_was_passed(profile: Profile) -> bool:
-    """Whether a change was measured to be faster than the run's own bound: a loop over stored batches, timed once."""
-    bound = profile.headspace.speedup if profile.headspace is not None else math.inf
-    return any(_number(one, "speedup") > bound for one in profile.findings or () if one.status == "kept")
-
-
 def if_it_fits(profile: Profile) -> str:
     """State for which data a cache is advice."""
     known = profile.data_size is not None
     return "as the whole data set fits into memory" if known else "if your data is no larger than this sample"
-
-
-def _gain(speedup: float, bound: float) -> str:
-    """A gain in words: trials differ from the run, and the run has a smaller bound of its own."""
-    return AS_IF_FREE if speedup > bound else f"{ratio_text(speedup)} faster"
-
-
-def _largest(profile: Profile, status: str, *, cached: bool = False) -> tuple[float, int] | None:
-    """The largest speed-up and its finding's number; of kept ones the first that is as fast, within the interval.
-
-    Args:
-        cached: Of what keeps elements in memory for later epochs, or of all else.
-    """
-    gains = {
-        number: finding
-        for number, finding in enumerate(profile.findings or [], start=1)
-        if finding.status == status
-        and (finding.cache is not None) == cached
-        and finding.measured is not None
-        and _is_faster(finding)
-    }
-    best = max(gains, key=lambda number: _number(gains[number], "speedup"), default=None)
-    if best is None or _number(gains[best], "speedup") < _FROM:
-        return None
-    least = _number(gains[best], "low" if status == "kept" else "speedup") or _number(gains[best], "speedup")
-    shown = next(number for number in gains if _number(gains[number], "speedup") >= least)
-    return _number(gains[shown], "speedup"), shown
-
-
-def _is_faster(finding: Finding) -> bool:
-    """Whether a kept change was seen to be faster: one that saves memory is kept whatever its speed."""
-    return finding.family != "memory" or _number(finding, "low") >= _FROM
 
 
 def knows_speed(finding: Finding) -> bool:
@@ -165,8 +93,11 @@ def describe_kept(profile: Profile, kept: Kept | None, more_bytes: float = 0.0) 
         of_limit = profile.host.memory_limit_bytes
         limit = f" of {size(of_limit)}" if of_limit is not None else ""
         return f"keeps {size(kept.bytes)} of the whole data set in memory{limit}; pays off from the second epoch on"
-    held = f"keeps {size(kept.sample_bytes) if kept.sample_bytes is not None else 'all elements'} in memory"
-    if kept.sample_bytes is not None and more_bytes >= max(_FAR_MORE * kept.sample_bytes, kept.sample_bytes + _SEEN):
+    unknown = "all elements, whose bytes were not seen,"
+    held = f"keeps {size(kept.sample_bytes) if kept.sample_bytes is not None else unknown} in memory"
+    if kept.sample_bytes is None and more_bytes > 0:
+        held = f"keeps at most {size(more_bytes)} in memory"
+    elif kept.sample_bytes is not None and more_bytes >= max(_FAR_MORE * kept.sample_bytes, kept.sample_bytes + _SEEN):
         # What a faster pipeline has in flight, and frees, is no part of the cache and does not grow with the data.
         rest = size(more_bytes - kept.sample_bytes)
         held += f" (the other {rest}: batches ahead, and memory that the allocator frees late)"

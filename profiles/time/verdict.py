@@ -10,8 +10,10 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Verdict, VerdictDetail
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.time.bottleneck import find_bottleneck
 from pipeprof.profiles.time.limits.cores import cores_needed, describe_nearly_full, worker_fills_cores
 from pipeprof.profiles.time.limits.disturbance import find_disturbance, lost_cores
@@ -24,7 +26,6 @@ from pipeprof.profiles.time.limits.restarts import (
 from pipeprof.profiles.time.limits.strategy import work_behind_strategy
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
 from pipeprof.profiles.time.memory_problem import describe_memory_problem, memory_is_critical, memory_matters
-from pipeprof.profiles.time.proven import bound_was_passed, describe_proven
 from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.top_stage import (
     MOST_FROM,
@@ -49,6 +50,7 @@ from pipeprof.profiles.wording import (
     size,
     stage_label,
     stage_labels,
+    stage_name,
 )
 
 if TYPE_CHECKING:
@@ -79,14 +81,38 @@ def describe_start_up(profile: Profile) -> str:
         return ""
     total = building + first
     window = profile.steps.seconds if profile.steps is not None and profile.steps.count else None
-    if total < SLOW_START_SECONDS and (window is None or total <= window or total < NOTICED_START_SECONDS):
+    filled = _filled_first(profile, first)
+    short = total < NOTICED_START_SECONDS or not (filled or (window is not None and total > window))
+    if total < SLOW_START_SECONDS and short:
         return ""
     does = "in the script before its first iterator" if _is_script(profile) else "to build the pipeline"
     parts = f"{significant(building)} s {does}, {significant(first)} s for the iterator and the first batch"
     constants = [finding for finding in profile.findings or () if finding.rule == "graph-constant"]
     copied = sum(int(finding.evidence.get("constant_bytes") or 0) for finding in constants)
     why = f"; TensorFlow copies {size(copied)} of graph constants for every new iterator" if copied else ""
-    return f"{significant(total)} s until the first batch: {parts}{why}"
+    return f"{significant(total)} s until the first batch: {parts}{filled}{why}"
+
+
+_OF_FIRST = 0.5
+"""Of the time until the first batch, from which filling a shuffle is its reason."""
+
+
+def _filled_first(profile: Profile, first_seconds: float) -> str:
+    """State the shuffle that has to be filled with what a stage computes before the first batch; empty without one."""
+    line, steps = main_line(profile), profile.steps
+    for place, stage in enumerate(line):
+        size = stage.shuffle.buffer_size if stage.shuffle is not None else None
+        made = [one for one in line[:place] if traits(one.op).function is not None and one.share]
+        if not traits(stage.op).shuffles or not size or not made or not stage.elements or steps is None:
+            continue
+        held = min(size, stage.cardinality) if stage.cardinality is not None and stage.cardinality > 0 else size
+        if held * steps.seconds / stage.elements >= _OF_FIRST * first_seconds:
+            costly = stage_name(max(made, key=lambda one: one.share or 0.0))
+            return (
+                f", for which {stage_label(stage)} fills its buffer with {held:,} results of {costly}: "
+                f"a shuffle before {costly} needs none of them"
+            )
+    return ""
 
 
 def _is_script(profile: Profile) -> bool:
@@ -98,10 +124,9 @@ OWNER_FROM = 0.25
 FEW = 3
 """Stages with about as much work that are named where they have most of it together, or stand out of many."""
 
+_MEMORY = "Memory: "
 _GONE_WITH_BATCHES = 0.5
 """Share of the waiting that preloaded batches must save, so that the two numbers need no explanation."""
-NOTHING_TO_CHANGE = "nothing to change"
-"""Label of the detail of a run with neither speed to gain nor anything else to change."""
 SLOW_DELETE = "slow-delete"
 """Code of the warning that finished iterators were slow to delete."""
 _WITHOUT_BATCH = ("import", "data", "build")
@@ -130,11 +155,14 @@ _REFUSED_BY_GPU = re.compile(
 _WORDS_FOR_SCRIPTS = {"exited": "the script exited", "raised": "the script raised an error"}
 
 
-def conclude(profile: Profile) -> Verdict:
-    """Conclude from what was measured.
+def conclude(profile: Profile, printed: str = "") -> Verdict:
+    """Conclude from what was measured, whatever changes may gain.
 
     Reads ``steps``, ``throughput``, ``stages``, ``causes``, ``headspace``, ``memory``, ``findings`` and, for a run that
     did not end well, ``exit_code``, ``phases`` and ``errors``; changes nothing.
+
+    Args:
+        printed: The headline that was printed already, as soon as it was known: it stays.
 
     Returns:
         The verdict; ``bound`` is ``None`` when no step was measured, ``limit`` where no measurement shows it.
@@ -156,15 +184,18 @@ def conclude(profile: Profile) -> Verdict:
     if bottleneck is not None and bottleneck.limit != "memory" and _only_restarts(steps):
         bottleneck = None
     headline = _headline(profile, steps, bound, bottleneck)
-    if not ended and memory and _memory_first(profile, steps, bound):
-        headline = f"Memory: {memory}. {headline}"
+    if memory and (printed.startswith(_MEMORY) if printed else not ended and _memory_first(profile, steps, bound)):
+        headline = f"{_MEMORY}{memory}. {headline}"
         details = [detail for detail in details if detail.label != "memory"]
-    details = [*_speed_details(profile, steps, bound, bottleneck), *describe_proven(profile), *details]
+    details = [*_speed_details(profile, steps, bound, bottleneck), *details]
     if ended:
-        until_then = f"{headline[0].lower()}{headline[1:]}".rstrip(".").replace(": ", "; ", 1)
-        details = [VerdictDetail(label="until then", text=until_then), *details]
+        # Of "CPU-bound", nothing is made small.
+        first = headline[0] if headline[1].isupper() else headline[0].lower()
+        until_then = f"{first}{headline[1:]}".replace(": ", "; ", 1)
+        label, text = ("ended", ended) if printed else ("until then", until_then)
+        details = [VerdictDetail(label=label, text=text.rstrip(".")), *details]
     return _verdict(
-        ended or headline,
+        printed or ended or headline,
         details,
         bound=bound,
         limit="step" if bound == "step" else bottleneck.limit if bottleneck is not None else None,
@@ -320,7 +351,7 @@ def _rate(profile: Profile, steps: Steps) -> str:
 
 def _empty_loop(profile: Profile) -> str:
     headspace = profile.headspace
-    if headspace is None or bound_was_passed(profile) or headspace.speedup <= 1:
+    if headspace is None or headspace.speedup <= 1:
         return ""
     return f"; an empty loop reaches {significant(1e3 / headspace.replayed_ms)}"
 
@@ -364,9 +395,7 @@ def _speed_details(
     found.append(("device", _idle_elsewhere(profile)))
     found.append(("restarts", _restarts(profile, steps, bound, _idle_cores(profile, bottleneck))))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
-        label = "at best"
-        if _nothing_to_gain(profile):
-            label = NOTHING_TO_CHANGE if _is_healthy(profile) else "speed"
+        label = "speed" if _nothing_to_gain(profile) else "at best"
         found.append((label, _at_best(profile, profile.headspace, steps)))
     elif bound == "step":
         found.append(("pipeline", "keeps up with the step"))
@@ -405,14 +434,23 @@ def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
         return ""
     if _is_noise(profile, headspace, steps):
         return ""
-    share = savable_share(profile) or 0.0
-    speedup = min(headspace.speedup, 1 / (1 - share) if share < 1 else math.inf)
-    brings = f"{significant(speedup, 2)}× faster, if no step waited for data"
+    brings = f"{significant(most_gain(profile), 2)}× faster, if no step waited for data"
     if headspace.share < _GONE_WITH_BATCHES * wait_within_epochs(steps):
         # Without it, the share of waiting and the possible gain seem to contradict each other.
         step = part_of(headspace.replayed_ms, headspace.interval_ms)
         return f"{brings} (with preloaded batches a step still takes {step})"
     return brings
+
+
+def most_gain(profile: Profile) -> float:
+    """Return the speed-up of a pipeline that costs nothing, as the verdict states it; infinite where it states none."""
+    headspace, steps = profile.headspace, profile.steps
+    if headspace is None or steps is None or _is_noise(profile, headspace, steps):
+        return math.inf
+    if _nothing_to_gain(profile) or steps.dispatch is None:
+        return headspace.speedup
+    share = savable_share(profile) or 0.0
+    return min(headspace.speedup, 1 / (1 - share) if share < 1 else math.inf)
 
 
 def savable_share(profile: Profile) -> float | None:
@@ -435,14 +473,6 @@ def _is_noise(profile: Profile, headspace: Headspace, steps: Steps) -> bool:
     """
     disturbed = find_disturbance(profile.contention, profile.host) is not None
     return disturbed and headspace.share > wait_within_epochs(steps) + STEP_BOUND_BELOW
-
-
-def _is_healthy(profile: Profile) -> bool:
-    """Whether a complete and undisturbed run leaves nothing to change in memory, findings and epochs."""
-    slow_delete = any(note.code == SLOW_DELETE for note in profile.warnings)
-    disturbed = find_disturbance(profile.contention, profile.host) is not None
-    wrong = bool(profile.findings) or slow_delete or disturbed or bool(describe_memory_problem(profile))
-    return profile.complete and not wrong
 
 
 def _idle_cores(profile: Profile, bottleneck: Bottleneck | None) -> float:
@@ -539,7 +569,7 @@ def _ending(profile: Profile, steps: Steps | None) -> str | None:
         return f"Not finished: the record stops{where}{after}."
     problem = profile.errors[0]
     if problem.code == "never-iterated":
-        return "Nothing was measured: no step of the script was seen."
+        return "Nothing was measured: the script took no two batches of a tf.data dataset."
     stage = next((stage for stage in profile.stages or [] if stage.id == problem.stage), None)
     place = f"{problem.file}:{problem.line}" if problem.file and problem.line else None
     at = f" at {stage_label(stage)}" if stage else f" at {place}" if place else ""

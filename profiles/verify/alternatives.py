@@ -15,12 +15,9 @@ from pipeprof.pipelines.edits.edits import (
     MoveStage,
     PipelineEdit,
     ReplaceStages,
-    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
-    SplitMap,
-    VectoriseFilter,
     VectoriseMap,
     stages_of,
 )
@@ -30,7 +27,6 @@ from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 
 PLACE = "place"
-FUNCTION = "function"
 CLEARLY_MORE = 1.2
 """Predicted over measured speed, from which another way to the same end is tried as well."""
 
@@ -154,10 +150,8 @@ def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:
             found = [(stage or "", name)]
         case MoveStage(stage=stage) | MoveFilter(stage=stage):
             found = [(stage, PLACE)]
-        case VectoriseMap(stage=stage, batch=batch) | VectoriseFilter(stage=stage, batch=batch):
+        case VectoriseMap(stage=stage, batch=batch):
             found = [(stage, PLACE), (batch, PLACE)]
-        case SplitMap(stage=stage) | RewriteMap(stage=stage):
-            found = [(stage, FUNCTION)]
         case ReplaceStages(stages=stages):
             found = [(stage, PLACE) for stage in stages]
         case _:

@@ -11,24 +11,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.addresses import pipeline_of
-from pipeprof.pipelines.edits.edits import SetArgument, SplitMap, VectoriseMap
+from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.numbered import may_draw
-from pipeprof.profiles.advise.edits.many_texts import maps_of_texts, saved_by_chunks, texts_in_chunks, with_what_follows
-from pipeprof.profiles.advise.edits.own_python import in_less_python, in_own_python, in_parallel, without_rounds
+from pipeprof.profiles.advise.batch_savings import is_mostly_called
+from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US
-from pipeprof.profiles.document.findings import UNVERIFIED, Predicted
 from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins, as_one
-from pipeprof.profiles.verify.guessing.many_calls import PARALLEL_CALLS
-from pipeprof.profiles.verify.guessing.replacements import SMALL_FROM, replacements, share_of_small_ops
-from pipeprof.profiles.verify.guessing.shared_work import once_for_each, shared_part, shared_words
-from pipeprof.profiles.verify.guessing.whole_batches import VECTORISED, batch_after, in_words
 from pipeprof.profiles.verify.judge_edit import WORTH
 from pipeprof.profiles.verify.saved_elements import can_be_saved
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.view.texts import file_text
-from pipeprof.profiles.wording import hot_function, percent, size, stage_name, stages_in_a_row
+from pipeprof.profiles.wording import size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -54,47 +47,21 @@ class Advice:
 
     Attributes:
         text: In one sentence, without its dot.
-        python: Lines to paste; empty where only the sentence is known.
-        stage: The one that they change; None for that, or the last of those, whose advice it is.
+        stage: The one that it is about; None for that, or the last of those, whose advice it is.
     """
 
     title: str
     text: str
-    python: str = ""
     stage: Stage | None = None
 
 
-@dataclass(frozen=True)
-class _Open:
-    """What may still help at a stage.
-
-    Attributes:
-        batches: Whole batches: not where they were measured without a gain.
-        parallel: Several calls at a time: not where they were measured.
-        parts: A cache of what comes before random ops: not where it was measured.
-    """
-
-    batches: bool = True
-    parallel: bool = True
-    parts: bool = True
-
-    @classmethod
-    def at(cls, addresses: Collection[str], tried: Iterable[Finding]) -> _Open:
-        """What was not yet decided at any of these stages."""
-        tried = list(tried)
-        decided = [(one, edit) for one in tried if one.status in {"kept", "rejected"} for edit in one.edits]
-        return cls(
-            batches=not any(
-                _is_no_gain(one) and isinstance(edit, VectoriseMap) and edit.stage in addresses
-                for one in tried
-                for edit in one.edits
-            ),
-            parallel=not any(
-                isinstance(edit, SetArgument) and edit.stage in addresses and edit.argument == PARALLEL_CALLS
-                for _, edit in decided
-            ),
-            parts=not any(isinstance(edit, SplitMap) and edit.stage in addresses for _, edit in decided),
-        )
+def _may_be_on_batches(addresses: Collection[str], tried: Iterable[Finding]) -> bool:
+    """Whether whole batches may still help at any of these stages: not where they were measured without a gain."""
+    return not any(
+        _is_no_gain(one) and isinstance(edit, VectoriseMap) and edit.stage in addresses
+        for one in tried
+        for edit in one.edits
+    )
 
 
 def _mostly_copies(stage: Stage) -> bool:
@@ -118,16 +85,11 @@ def advice_for(
         tried: What was tried at any stage: what did not help is no advice.
         twins: Addresses of the stages that the same line makes.
     """
-    left = _Open.at({stage.id, *twins}, tried)
+    batches = _may_be_on_batches({stage.id, *twins}, tried)
     name, row = stage_name(stage), traits(stage.op)
     if row.combines or (row.opens and (_costs_less_than_inside(profile, stage) or _only_reads(profile, stage))):
         return _of_sides(profile, stage, tried)
-    if left.parallel and not runs_python(stage) and (lines := in_parallel(profile, stage)) is not None:
-        return Advice(f"Run {name} in parallel", *lines)
-    drawn = _drawn_on_batches(profile, stage) if left.batches else None
-    if (own := _in_lines(profile, stage) or drawn) is not None:
-        return Advice(f"Make {name} cheaper", *own)
-    if (text := _of_function(profile, stage, left)) is not None:
+    if (text := _of_function(profile, stage, batches=batches)) is not None:
         return Advice(f"Make {name} cheaper", text)
     found: Advice | None = None
     if row.stacks and _mostly_copies(stage):
@@ -143,51 +105,6 @@ def advice_for(
     return found
 
 
-def predict_lines(profile: Profile, finding: Finding, addresses: Collection[str]) -> None:
-    """Write into a finding without an upper bound what its lines bring, where they call maps on many texts at once.
-
-    Args:
-        addresses: Of the stages that it is about.
-    """
-    stages = [stage for stage in profile.stages or () if stage.id in addresses]
-    lines = [(stage, line_of(profile, stage.id)) for stage in stages]
-    code = {(texts_in_chunks(line, stage) or ("", ""))[1] for stage, line in lines}
-    if finding.status != "unverified" or not finding.python or finding.python not in code:
-        return
-    rows = {rows[0].id: rows for stage, line in lines if (rows := maps_of_texts(line, stage))}
-    saved = sum(map(saved_by_chunks, rows.values()))
-    name = stages_in_a_row([one for row in rows.values() for one in row])
-    finding.title, finding.semantics = f"Call {name} on many texts at once", "same"
-    if finding.measured is None:
-        finding.reason = UNVERIFIED
-    if any(with_what_follows(line, stage) is not None for stage, line in lines):
-        # What the stages after them save as well is not known.
-        return
-    formula = f"{percent(saved)} of the work is small ops of {name}, which many texts share then"
-    finding.predicted = Predicted(speedup=1 / (1 - saved), formula=formula)
-
-
-def _in_lines(profile: Profile, stage: Stage) -> tuple[str, str] | None:
-    """What to do about a stage, with the lines to write; None where they are not known."""
-    own = _once_for_each(profile, stage) or in_own_python(stage) or without_rounds(stage)
-    return own or texts_in_chunks(line_of(profile, stage.id), stage)
-
-
-def _drawn_on_batches(profile: Profile, stage: Stage) -> tuple[str, str] | None:
-    """How a map whose calls and small ops take its time, and that draws random numbers, gets whole batches."""
-    line = line_of(profile, stage.id)
-    place = next((at for at, one in enumerate(line) if one.id == stage.id), 0)
-    if not stage.random or stage.loops or not place or _is_batched(profile, stage):
-        return None
-    if share_of_small_ops(stage) < SMALL_FROM:
-        return None
-    batch = batch_after(line, place)
-    change, python = in_words([stage], batch, line) if batch is not None else ("", "")
-    if not change.endswith(VECTORISED):
-        return None
-    return f"{change}: each element still draws its own numbers, but different ones than now", python
-
-
 def name_together(stages: Sequence[Stage]) -> str:
     """Name stages that one line of the program makes, or that follow each other."""
     twins = len(stages) > 1 and are_twins(stages)
@@ -200,17 +117,14 @@ def advice_together(profile: Profile, stages: Sequence[Stage], tried: Sequence[F
     if are_twins(stages):
         advice = advice_for(profile, as_one(stages), tried, twins=addresses)
         return replace(advice, title=f"Make {name} cheaper") if advice is not None else None
-    title, open_ = f"Make {stages_in_a_row(stages, places=False)} cheaper", _Open.at(addresses, tried)
+    title, on_batches = f"Make {stages_in_a_row(stages, places=False)} cheaper", _may_be_on_batches(addresses, tried)
     costly = sorted(stages, key=lambda stage: -(stage.share or 0.0))
     costliest = costly[0]
     costly = [one for one in costly if (one.share or 0.0) >= _ABOUT_AS_COSTLY * (costliest.share or 0.0)]
-    for stage in costly:
-        if (own := _in_lines(profile, stage)) is not None:
-            return Advice(title, f"{stage_name(stage)}: {own[0]}", own[1], stage)
     costly = [stage for stage in costly if _has_function(stage)]
-    known = {stage_name(stage): _known_of_function(profile, stage, open_) for stage in costly}
+    known = {stage_name(stage): _known_of_function(profile, stage, batches=on_batches) for stage in costly}
     texts = [f"{one}: {text}" for one, text in known.items() if text]
-    batches = ", on whole batches if possible" if open_.batches and not _is_batched(profile, costliest) else ""
+    batches = ", on whole batches if possible" if on_batches and not _is_batched(profile, costliest) else ""
     # What draws at random, or may, is another one in each epoch.
     drawn = any(one.random or runs_python(one) for stage in stages for one in (stage, *inside(profile, stage)))
     once = "" if drawn else f"{',' if batches else ''} or do their work once, before the run"
@@ -224,13 +138,8 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
     side = max(sides, key=lambda side: side.share or 0.0, default=None)
     text = None
     if side is not None:
-        text = _of_function(profile, side, _Open.at({side.id}, tried))
+        text = _of_function(profile, side, batches=_may_be_on_batches({side.id}, tried))
     name = stage_name(stage)
-    # What can be written comes before what costs a little more.
-    costly = [one for one in sides if side is not None and (one.share or 0.0) >= _ABOUT_AS_COSTLY * (side.share or 0.0)]
-    for one in sorted(costly, key=lambda one: -(one.share or 0.0)):
-        if (own := _in_lines(profile, one)) is not None:
-            return Advice(f"Make {stage_name(one)} in {name} cheaper", *own, one)
     if side is None or text is None:
         count = round((stage.bytes_out_per_batch or 0.0) / (stage.bytes_per_element or math.inf))
         rows = f", or {_ROWS}" if traits(stage.op).combines else ""
@@ -251,29 +160,17 @@ def _only_reads(profile: Profile, stage: Stage) -> bool:
     return bool(made) and not runs_python(stage) and not any(map(_has_function, made))
 
 
-def _once_for_each(profile: Profile, stage: Stage) -> tuple[str, str] | None:
-    """What a map does again for each of the elements that are made of one, with the lines that do it once."""
-    opener = _opener(profile, stage)
-    python = once_for_each(stage, opener) if opener is not None else ""
-    return (shared_words(stage, opener), python) if python and opener is not None else None
-
-
-def is_to_rewrite(profile: Profile, stage: Stage) -> bool:
-    """Whether it is known how a stage's own work would be less, which no change of how it runs makes it."""
-    if shared_part(stage, _opener(profile, stage)):
-        return True
-    own = in_less_python(stage) or without_rounds(stage) or texts_in_chunks(line_of(profile, stage.id), stage)
-    return own is not None
-
-
-def _of_function(profile: Profile, stage: Stage, left: _Open) -> str | None:
+def _of_function(profile: Profile, stage: Stage, *, batches: bool) -> str | None:
     """What to do about a stage that runs the user's code; None for other stages."""
     if not _has_function(stage):
         return None
-    if known := _known_of_function(profile, stage, left):
+    if known := _known_of_function(profile, stage, batches=batches):
         return known
     # What draws at random is another one in each epoch.
     less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
+    if is_mostly_called(stage):
+        drawn = ", with random numbers for each of its elements" if stage.random else ""
+        return f"call {stage_name(stage)} once per batch, after .batch(…){drawn}; {less}"
     return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
 
 
@@ -282,23 +179,11 @@ def _has_function(stage: Stage) -> bool:
     return row.function is not None or row.opaque
 
 
-def _known_of_function(profile: Profile, stage: Stage, left: _Open) -> str:
+def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
     """What could replace the Python of such a stage, or the ops that take its time; empty where unknown."""
-    row = traits(stage.op)
-    if row.wrapped and row.computes and _may_draw(stage):
-        return "let it give only what it draws, such as row numbers, and do the rest in a map with parallel calls"
-    if row.wrapped and row.computes:
-        # Several generators of one process would take turns, where Python itself takes the time.
-        return "store its elements in files that TensorFlow reads" + (
-            "" if stage.python else ", or make several of it side by side"
-        )
     if runs_python(stage):
-        return _of_python(stage)
-    line = line_of(profile, stage.id)
-    place = next((number for number, one in enumerate(line) if one.id == stage.id), len(line))
-    around = (line[place - 1] if 0 < place < len(line) else None, next(iter(line[place + 1 :]), None))
-    batches = left.batches and not _is_batched(profile, stage)
-    return replacements(stage, batches=batches, parts=left.parts, opener=_opener(profile, stage), around=around)
+        return of_python(stage)
+    return of_ops(stage, batches=batches and not _is_batched(profile, stage), opener=_opener(profile, stage))
 
 
 def _opener(profile: Profile, stage: Stage) -> Stage | None:
@@ -317,18 +202,6 @@ def _is_batched(profile: Profile, stage: Stage) -> bool:
     rows = [traits(one.op) for one in before]
     last = next((row for row in reversed(rows) if row.stacks or row.unbatches), None)
     return last is not None and last.stacks
-
-
-def _of_python(stage: Stage) -> str:
-    """What to do about the Python function that takes most of the time."""
-    # It may draw random numbers: whether its work can be done once is not known.
-    return f"write {hot_function(stage) or 'its Python'} as TensorFlow ops, called in the map itself"
-
-
-def _may_draw(stage: Stage) -> bool:
-    """Whether Python of a stage draws random numbers."""
-    place = stage.location
-    return runs_python(stage) and place is not None and may_draw(file_text(place.file), stage_name(stage))
 
 
 def add_save_lines(profile: Profile, finding: Finding, stages: Sequence[str]) -> None:

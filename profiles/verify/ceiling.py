@@ -42,23 +42,17 @@ from pipeprof.profiles.protocol.turns import ReplayJob, TurnEnded
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, as_one, top_cpu_groups, unknown_stages
 from pipeprof.profiles.verify.alternatives import is_worth_a_try
-from pipeprof.profiles.verify.bound_advice import (
-    Advice,
-    add_save_lines,
-    advice_for,
-    advice_together,
-    is_to_rewrite,
-    name_together,
-)
+from pipeprof.profiles.verify.bound_advice import Advice, add_save_lines, advice_for, advice_together, name_together
+from pipeprof.profiles.verify.guessing.caching import stages_kept
 from pipeprof.profiles.verify.judge_edit import WORTH, in_words
 from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.verify.trials import Trial
 from pipeprof.profiles.wording import (
     AT_LEAST,
     LEFT,
-    bound_word,
     called,
     count,
+    if_free,
     listed,
     milliseconds,
     ratio_text,
@@ -102,12 +96,13 @@ _INSIDE = 3
 
 
 def stages_to_replay(finding: Finding, stages: Iterable[Stage]) -> tuple[str, ...]:
-    """The stages that a finding is about: those that its edit replaces, else its own; for one in a function its owner.
+    """The stages that its edit replaces, or its cache saves, else the finding's own; for one in a function its owner.
 
     Args:
         stages: All stages of the pipeline, in order.
     """
-    named = stages_of(finding.edits) or {address for address in (finding.stage,) if address is not None}
+    stages = list(stages)
+    named = {*stages_of(finding.edits), *stages_kept(finding.edits, stages)} or {finding.stage or ""} - {""}
     wanted = {next(one for one in (address, *stages_around(address)) if is_outside_functions(one)) for address in named}
     return tuple(stage.id for stage in stages if stage.origin == "written" and stage.id in wanted)
 
@@ -160,14 +155,11 @@ def further_bounds(profile: Profile, findings: Sequence[Finding]) -> list[tuple[
     line = main_line(profile)
     named = on_main_line(profile.verdict.stage) if profile.verdict is not None else None
     settling = ("kept", "ceiling") if _reaches_much(profile, findings) else ("ceiling",)
-    known = [stage.id for stage in profile.stages or () if is_to_rewrite(profile, stage)]
-    unsettled = {*known, *map(on_main_line, known)}
     settled = {
         address
         for finding in findings
         if finding.status in settling and finding.cache is None
         for address in _stages_of(finding, profile)
-        if finding.status == "ceiling" or address not in unsettled
     } | {
         address
         for finding in findings
@@ -513,7 +505,7 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
         finding.measured = {**seen, **{key: round(value, 4) for key, value in ends.items()}}
         finding.measured |= {AT_LEAST: True, "replayed": list(stages)}
         finding.status = "ceiling"
-        finding.reason = f"without {name} {bound_word(finding.measured)} {in_words(least)}, what it gives handed out"
+        finding.reason = f"{if_free(in_words(least), finding.measured, name)}, what it gives handed out"
         return
     measured: Facts = {**(evidence.measured() or {}), "replayed": list(stages)}
     if bound is not None:
@@ -529,14 +521,14 @@ def write_bound(finding: Finding, trial: Trial, stages: Sequence[str], bound: Bo
     elif trial.status == "kept":
         finding.status = "ceiling"
         edit = "" if finding.python or finding.recommendation else "; no edit is known that reaches it"
-        finding.reason = f"without {name} at most {in_words(speedup)}{edit}"
+        finding.reason = f"{if_free(in_words(speedup), measured, name)}{edit}"
     elif speedup.high < 1:
         finding.reason = f"no upper bound: {name} costs less than a replay of it, {in_words(speedup)}"
     elif speedup.high < WORTH:
         most = "no gain" if speedup.high < LEAST_GAIN else f"no more than {ratio_text(speedup.high)}"
         finding.status, finding.reason = "rejected", f"even without {name} {most}: {in_words(speedup)}"
     elif speedup.low > 1 and speedup.pairs >= QUICK.early:
-        finding.reason = f"without {name} at most {in_words(speedup)}, undecided"
+        finding.reason = f"{if_free(in_words(speedup), measured, name)}, undecided"
     else:
         finding.reason = f"unknown upper bound of {name}: {trial.reason.removeprefix('undecided: ')}"
 
@@ -610,7 +602,6 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
             location=stage.location,
             sentence=". ".join(part for part in (what, f"Inside: {inner}" if inner else "") if part) or None,
             recommendation=text,
-            python=advice.python if advice is not None else "",
         )
     )
 
@@ -665,7 +656,7 @@ def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -
         return
     if advice is not None:
         stage = advice.stage or stages[-1]
-        finding.title, finding.python = advice.title, advice.python or None
+        finding.title = advice.title
         finding.change = finding.recommendation = advice.text
         finding.stage, finding.location = stage.id, stage.location
         add_save_lines(profile, finding, [stage.id for stage in stages])

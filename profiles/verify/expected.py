@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pipeprof.pipelines.edits.edits import AS_GRAPH, InsertStage, PipelineEdit, RewriteMap, SetArgument, SetOption
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.advise.predict import prediction_of
@@ -15,7 +15,7 @@ from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import flow_of
 from pipeprof.profiles.propose.proposal import Prediction, effort
 
-ONE_CHANGE = 1.1
+WORTH_ITS_TIME = 1.1
 """Predicted gain from which a change of one argument or option is tried before anything else."""
 MEMORY_SHARE = 0.10
 """Part of the peak from which a predicted saving is tried before caches and rewrites."""
@@ -39,8 +39,12 @@ def _place(finding: Finding, peak: int | None) -> int:
     if finding.family == "memory":
         saved = -(predicted.peak_rss_delta_bytes or 0) if predicted is not None else 0
         return 1 if peak and saved >= MEMORY_SHARE * peak else 4
-    gains = predicted is not None and (predicted.speedup or 0.0) >= ONE_CHANGE
-    return 0 if gains and all(map(_sets_one_thing, finding.edits)) else 3
+    return 0 if promises(finding) and all(map(_sets_one_thing, finding.edits)) else 3
+
+
+def promises(finding: Finding) -> bool:
+    """Whether the edit of a finding is predicted to gain something that is worth its time."""
+    return finding.predicted is not None and (finding.predicted.speedup or 0.0) >= WORTH_ITS_TIME
 
 
 def _sets_one_thing(edit: PipelineEdit) -> bool:
@@ -75,9 +79,3 @@ def model_of(profile: Profile) -> Callable[[Sequence[PipelineEdit]], Prediction 
         return prediction_of(found) if found is not None and found.speedup > 0 else None
 
     return predict
-
-
-def is_refused_graph(finding: Finding, reason: str) -> bool:
-    """Whether Python does not work as a graph: only the attempt shows it, and then there is nothing to change."""
-    tried = any(isinstance(edit, RewriteMap) and edit.how in AS_GRAPH for edit in finding.edits)
-    return tried and "budget" not in reason

@@ -20,7 +20,7 @@ from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify.expected import by_worth
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.wording import stage_label, stage_name, stage_place
+from pipeprof.profiles.wording import size, stage_label, stage_name, stage_place
 
 LONG_BLOCK = 2.5
 """Seconds from which a block has fewer steps."""
@@ -197,11 +197,11 @@ def _whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[flo
 
 
 LONG_TO_MAKE = 5.0
-"""Seconds from which the plan states first how long the pipeline takes to build."""
+"""Seconds from which the plan states first how long the pipeline takes until its first batch."""
 
 
 def seconds_to_make(profile: Profile) -> float:
-    """Seconds until the pipeline had given its first element, TensorFlow's start not counted."""
+    """Seconds until the pipeline had given its first batch, TensorFlow's start not counted."""
     phases = {phase.name: phase.seconds or 0.0 for phase in profile.phases}
     return sum(phases.get(name, 0.0) for name in ("data", "build", "first_element"))
 
@@ -296,12 +296,12 @@ def announcement(
     if not is_spec:
         text += f"; {calls_of(mode.mode)}, and twice for each diff"
     if (made := seconds_to_make(profile)) >= LONG_TO_MAKE:
-        text += f"; building the pipeline took {made:.0f} s, which each process needs again"
+        text += f"; the pipeline takes {made:.0f} s until its first batch, in each process again"
     if any(runs_python(stage) for stage in profile.stages or ()):
         text += "; its Python functions run in each process, with what they write or send"
     if mode.why is not None:
         text += f"; {MODE_WORDS[mode.mode]}: {mode.why}"
-    return f"{text} (--no-verify skips this)"
+    return f"{text} (Ctrl-C: report now; --no-verify skips this)"
 
 
 def by_reason(found: Mapping[str, Sequence[str]]) -> list[NotTried]:
@@ -329,7 +329,13 @@ def as_change(profile: Profile, finding: Finding) -> str:
     """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
     stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
     place = stage_place(stage) if stage is not None else None
-    return "   ".join(filter(None, (place, finding.change or finding.title)))
+    kept = finding.cache
+    memory = f", {size(kept.sample_bytes)} of this sample in memory" if kept and kept.sample_bytes is not None else ""
+    if kept is not None and kept.bytes is not None:
+        memory = f", {size(kept.bytes)} in memory"
+    # What is left out of a short line comes after a semicolon.
+    first, semicolon, more = (finding.change or finding.title).partition(";")
+    return "   ".join(filter(None, (place, f"{first}{memory}{semicolon}{more}")))
 
 
 def which_change(profile: Profile, finding: Finding) -> str:

@@ -19,7 +19,6 @@ from pipeprof.profiles.experiment.schedule import Mode, order_of
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import undisturbed
-from pipeprof.profiles.harness.progress import ratio_so_far
 from pipeprof.profiles.host.machine import CoresClock
 from pipeprof.profiles.propose.proposal import Compared
 from pipeprof.profiles.protocol.job import Job
@@ -27,7 +26,7 @@ from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.judge_edit import MOST_PROCESS_PAIRS, Judgement, Status, judge
 from pipeprof.profiles.verify.plan import Pace
-from pipeprof.profiles.wording import ratio_text
+from pipeprof.profiles.wording import ratio_text, significant
 
 ROUND = ("A1", "B1", "B2", "A2")
 """Order of the workers in the first round: a copy of the edited pipeline next to one of the other."""
@@ -329,7 +328,7 @@ class Trials:
 
     def _report(self, speedup: Interval | None, left_out: int) -> None:
         if speedup is not None and not math.isinf(speedup.high):
-            words = ratio_so_far(speedup.value, speedup.low, speedup.high, speedup.pairs)
+            words = f"{significant(speedup.value, 2)}× so far"
             # What counted may be seen to be disturbed as soon as quieter rounds are there: then there are fewer pairs.
             others = f", {left_out} round{'s' if left_out > 1 else ''} disturbed" if left_out else ""
             self._progress.standing(f"{words}{others}")

@@ -30,11 +30,10 @@ from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.propose.finding import finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.time.verdict import conclude
-from pipeprof.profiles.verify import bound_advice, ceiling, overlap
+from pipeprof.profiles.verify import bound_advice, ceiling, overlap, settle
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
-from pipeprof.profiles.verify.expected import by_worth, in_trial_order, is_refused_graph
+from pipeprof.profiles.verify.expected import by_worth, in_trial_order, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
 from pipeprof.profiles.verify.guessing.random_order import reclassify
@@ -106,7 +105,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     for finding in guessed:
         run.leave_out(finding, run.why_not(finding))
     further = [finding for finding in further if run.can_try(finding)]
-    progress.note(run.announce(len(findings) + len(further)))
+    progress.note(run.announce(sum(map(run.can_try, [*findings, *further]))))
     try:
         if settings.lock:
             with measuring_lock(settings.command, limit=settings.lock_patience, waiting=run.waiting):
@@ -114,14 +113,17 @@ def _verify(  # noqa: PLR0917 - what a verification has
         else:
             run.run(findings, further, without_edit)
     except InterruptedVerificationError:
-        run.interrupt(findings)
+        profile.exit_code = signals.exit_code or EXIT_CODES["interrupted"]
+        run.end(findings, further, Message(code="verification-interrupted", message=settle.INTERRUPTED), "interrupted")
     except (PipeprofError, OSError) as error:
         # Another command that measures, a worker that cannot be started: what was measured until then stays.
-        run.fail(findings, str(system_fault(error) or error))
+        why = str(system_fault(error) or error)
+        run.end(findings, further, Message(code="verification-ended", message=settle.ENDED.format(why)), why)
     finally:
         progress.close()
     withhold_findings(profile)
     run.finish()
+    run.settle()
 
 
 class _Verification:
@@ -144,6 +146,8 @@ class _Verification:
         self._budget = budget
         self.given = budget
         """What the user has given, in seconds: a second measurement of what others disturbed has a part of it."""
+        self._count = 0
+        """Changes that may be tried."""
         self._progress = progress
         self._note_waiting = waiting_note(progress.note, settings.lock_patience)
         self._began = time.monotonic()
@@ -169,7 +173,7 @@ class _Verification:
         self._reached: set[int] = set()
         self._same: list[float] = []
         self._bounds: list[tuple[str, Sequence[str]]] = []
-        self._not_tried: dict[str, list[str]] = {}
+        self._not_tried: dict[str, list[Finding]] = {}
         self._lacking: int | None = None
         self._without_time: list[tuple[Finding, str]] = []
         self._bounded: dict[tuple[str, ...], Trial | None] = {}
@@ -231,24 +235,15 @@ class _Verification:
             raise InterruptedVerificationError
         self._note_waiting(pid, seconds)
 
-    def interrupt(self, findings: Sequence[Finding]) -> None:
-        """Write into the profile that a signal ended the verification."""
-        self._profile.exit_code = self._signals.exit_code or EXIT_CODES["interrupted"]
-        message = "Interrupted while changes were tried; the measurement itself is complete."
-        self._profile.warnings.append(Message(code="verification-interrupted", message=message))
-        self.leave(findings, "not tried: interrupted")
-
-    def fail(self, findings: Sequence[Finding], why: str) -> None:
-        """Write into the profile why no more could be tried."""
-        message = f"Trying changes ended early, the measurement itself is complete: {why}."
-        self._profile.warnings.append(Message(code="verification-ended", message=message))
-        self.leave(findings, f"not tried: {why}")
-
-    def leave(self, findings: Sequence[Finding], reason: str) -> None:
-        """State why the findings that were not reached were not tried."""
-        for finding in findings:
+    def end(self, findings: Sequence[Finding], further: Sequence[Finding], message: Message, why: str) -> None:
+        """Write into the profile why no more is tried; what was not reached is a finding that was not tried."""
+        self._profile.warnings.append(message)
+        untried = [one for one in further if one.status == "unverified" and not self._is_reported(one)]
+        untried = [one for one in untried if one.measured or overlap.may_gain(self._profile, one, self._limit)]
+        self._profile.findings = [*(self._profile.findings or ()), *untried]
+        for finding in (*findings, *untried):
             if finding.measured is None and id(finding) not in self._reached:
-                finding.reason = reason
+                finding.reason = f"not tried: {why}"
 
     def _begin(self, words: str) -> None:
         """Begin the next trial; what was found until now is saved, whatever ends this process."""
@@ -275,11 +270,9 @@ class _Verification:
             expected: Whether its reader expects a result, whatever is predicted.
         """
         expected = expected or overlap.may_gain(self._profile, finding, self._limit)
-        if reason is not None and expected and not is_refused_graph(finding, reason):
+        if reason is not None and expected:
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
-            text = plans.as_change(self._profile, finding)
-            if text not in (found := self._not_tried.setdefault(reason, [])):
-                found.append(text)
+            self._not_tried.setdefault(reason, []).append(finding)
 
     @property
     def _needs(self) -> int | None:
@@ -289,6 +282,7 @@ class _Verification:
 
     def announce(self, count: int) -> str:
         """Return what comes, for the progress."""
+        self._count = count
         left = max(0.0, self._until - time.monotonic())
         return plans.announcement(self._profile, self._mode, count, left, is_spec=self._jobs.is_spec, needs=self._needs)
 
@@ -304,13 +298,17 @@ class _Verification:
             without_gain=self._without_gain,
             undecided=self._undecided,
             bounds=[text for text, _ in self._bounds],
-            not_tried=plans.by_reason(self._not_tried),
+            not_tried=plans.by_reason(settle.uncovered(profile, self._not_tried)),
             needs_seconds=self._lacking or (None if self._tried else self._needs),
             block_seconds=self._pace.block.seconds,
             same=self._same or None,
         )
         profile.findings = ordered(profile.findings or ())
-        profile.verdict = conclude(profile)
+
+    def settle(self) -> None:
+        """Make what was found agree with itself and with the verdict, at the end."""
+        late = {id(one): self._seconds(one) for one, _ in self._without_time if promises(one)}
+        settle.settle(self._profile, self.given, [(one, late.get(id(one), 0.0)) for one, _ in self._without_time])
 
     def _pace_of(self, mode: Mode) -> plans.Pace:
         """Lengths of what is measured, for so many processes at a time."""
@@ -332,7 +330,8 @@ class _Verification:
             finding.reason = f"not tried: {reason}"
             return
         try:
-            self._start(trials, finding, change, f"trying {self._tried + 1}: {finding.title}", others)
+            words = settle.progress_words(finding, self._tried + 1, self._count)
+            self._start(trials, finding, change, words, others)
         finally:
             # An edit that its graph refuses was not tried.
             self._tried += finding.measured is not None or finding.status == "rejected"
@@ -385,7 +384,7 @@ class _Verification:
                 self._lacking = self._needs or 10 * math.ceil(more / 10)
                 finding.reason = f"{before}how much faster it could get was not measured: --budget {self._lacking}"
                 return
-            self._begin(f"measuring how fast it is without {name}")
+            self._begin(f"upper bound: the pipeline without {name}")
             known = trials.measure(self._jobs.replayed(job), None, for_memory=False)
             self._bounded[tuple(stages)] = known
         settle, evidence = self._pace.block.settle_seconds, known.evidence
@@ -416,7 +415,6 @@ class _Verification:
             before = f"{told.reason}; " if told is not None and told.reason else ""
             finding = told or ceiling.bottleneck_finding(self._profile, stages, tried)
             self._bound(trials, finding, stages, before)
-            bound_advice.predict_lines(self._profile, finding, stages)
             self._take_bound(finding)
 
     def _untried(self) -> list[Finding]:

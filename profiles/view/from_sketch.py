@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.static.captured_arrays import captured_arrays
 from pipeprof.pipelines.static.slips import slips_in
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.from_graph import view_of_graphs
-from pipeprof.profiles.view.view import ConstantView, PipelineView
+from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import as_typed
 
 if TYPE_CHECKING:
@@ -26,22 +25,11 @@ def view_of_source(target: ParsedTarget, *, cores: float, memory_limit_bytes: in
     Raises:
         UsageError: The file cannot be read or is not valid Python.
     """
-    constants = tuple(
-        ConstantView(
-            array.array.nbytes,
-            array.array.dtype,
-            array.array.shape,
-            name=array.name,
-            location=Location(file=str(array.path), line=array.line, column=array.column),
-        )
-        for array in captured_arrays(target)
-    )
     return PipelineView(
         "static",
         (),
         cores=cores,
         memory_limit_bytes=memory_limit_bytes,
-        constants=constants,
         slips=tuple(slips_in(target.path, target.function)),
     )
 

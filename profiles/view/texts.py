@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.regular_files import read_regular
 from pipeprof.pipelines.static.written_calls import WrittenFunction, arguments_given, call_at, call_text, function_given
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -35,8 +36,7 @@ def with_functions(view: PipelineView, texts: Mapping[str, str]) -> PipelineView
 def file_text(file: str) -> str:
     """Return the text of a file; empty where it cannot be read."""
     try:
-        path = Path(file).expanduser()
-        return path.read_text(encoding="utf-8") if path.stat().st_size <= _LARGEST else ""
+        return read_regular(Path(file).expanduser(), _LARGEST).decode().replace("\r\n", "\n")
     except (OSError, ValueError):
         return ""
 

@@ -19,12 +19,10 @@ from pipeprof.profiles.wording import label_of
 if TYPE_CHECKING:
     from pipeprof.pipelines.inference.saved_rows import SavedRows
     from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.static.hot_calls import HotCall
     from pipeprof.pipelines.static.slips import Slip
     from pipeprof.pipelines.static.written_calls import WrittenArguments, WrittenFunction
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.sharding import Sharding
     from pipeprof.profiles.document.stages import Headspace, Stage
 
 Kept = dict[str, Any]
@@ -233,16 +231,6 @@ class ConstantView:
 
 
 @dataclass(frozen=True)
-class HotSpot:
-    """A line of the user's Python; `share` is of the sampled time inside the pipeline's Python functions, 0 to 1."""
-
-    stage: str
-    call: HotCall
-    location: Location
-    share: float
-
-
-@dataclass(frozen=True)
 class PipelineView:
     """A whole pipeline.
 
@@ -255,9 +243,7 @@ class PipelineView:
         constants: Arrays that became constants of a graph; of a pipeline that was built.
         loaded: The spec that `written` of the stages is from.
         slips: Found in the text of the target's function; none for a spec.
-        hot_spots: What lines of Python that take much of the time do.
         texts: Texts of the files that the stages are written in, by the name of the file.
-            sharding: What each of several hosts reads; ``None`` without ``--hosts``.
     """
 
     kind: Literal["static", "measured"]
@@ -272,9 +258,7 @@ class PipelineView:
     constants: tuple[ConstantView, ...] = ()
     loaded: LoadedSpec | None = None
     slips: tuple[Slip, ...] = ()
-    hot_spots: tuple[HotSpot, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict)
-    sharding: Sharding | None = None
 
     @cached_property
     def by_id(self) -> dict[str, StageView]:

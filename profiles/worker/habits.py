@@ -59,6 +59,7 @@ class Habits:
         own_steps: Whether steps compute outside of tf.functions.
         callbacks: Those that make `fit` wait for the results of each step.
         source: What gives batches, if it is no tf.data dataset.
+        sequences: Such objects whose batches a loop took by index, by name: their class, the batches and their time.
         calls: By the number of a tf.function that was called, what counts a call of it.
         eager: What makes functions run eagerly.
     """
@@ -71,6 +72,7 @@ class Habits:
         self.eager: dict[str, CodePlace] = {}
         self.source: CodePlace | None = None
         self.source_kind: Literal["PyDataset", "DataLoader"] | None = None
+        self.sequences: dict[str, tuple[CodePlace, int, int]] = {}
         self._place, self._clock = place, clock
         self._thread = get_ident()
         self.calls: dict[int, _Returned] = {}
@@ -202,8 +204,18 @@ class Habits:
             return
         rows = getattr(source, "dataset", source) if kind == "DataLoader" else source
         self.source_kind = "PyDataset" if kind == "PyDataset" else "DataLoader"
+        self.source = self._class_of(rows)
+
+    def indexed(self, batches: Any, duration_ns: int) -> None:
+        """Count a batch that a loop took of a `PyDataset` by its index."""
+        name = type(batches).__name__
+        place, calls, spent = self.sequences.get(name) or (self._class_of(batches), 0, 0)
+        self.sequences[name] = place, calls + 1, spent + duration_ns
+
+    def _class_of(self, rows: Any) -> CodePlace:
+        """Return the class of what gives batches, with the place of its code, else of the call."""
         getter = getattr(type(rows), "__getitem__", None) or getattr(type(rows), "__iter__", None)
-        code = getattr(getter, "__code__", None)
+        code = getattr(inspect.unwrap(getter), "__code__", None) if getter is not None else None
         own = code is not None and is_users(code.co_filename)
         file, line = (code.co_filename, code.co_firstlineno) if own and code is not None else self._place()
-        self.source = CodePlace(name=type(rows).__name__, file=file, line=line)
+        return CodePlace(name=type(rows).__name__, file=file, line=line)

@@ -20,7 +20,6 @@ from pipeprof.pipelines.target.bindings import calls_at_import, parse_file
 from pipeprof.pipelines.target.modules import top_folder
 from pipeprof.pipelines.target.target import ParsedTarget, load_function, parse_target
 from pipeprof.pipelines.target.user_files import is_users
-from pipeprof.profiles.protocol.job import HostOf
 
 _EXPECTED = "expected a tf.data.Dataset, or a dataset and a step"
 _CONTEXT = "input-context"
@@ -147,23 +146,17 @@ class Called:
     step: Callable[..., Any] | None = None
     notes: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def took_context(self) -> bool:
-        """Whether the function was given an InputContext."""
-        return any(code == _CONTEXT for code, _ in self.notes)
-
 
 def look_like_a_script(file: str) -> None:
     """Set ``sys.argv`` as for a script without options."""
     sys.argv[:] = [file]
 
 
-def call_target(text: str, arguments: Iterable[Iterable[str]] = (), host: HostOf | None = None) -> Called:
+def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
     """Import and call the function `text` names, e.g. ``input.py:train``.
 
     Args:
         arguments: Pairs of a name and the text of its value.
-        host: The one of several hosts that it is called for.
 
     Raises:
         NotADatasetError: It returned something else.
@@ -175,10 +168,8 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = (), host: HostOf
     notes: list[tuple[str, str]] = []
 
     def context() -> Any:
-        index, of = (host.index, host.of) if host is not None else (0, 1)
-        data = f"the data of host {index}" if host is not None else "all data on one worker"
-        notes.append((_CONTEXT, f"{text} received tf.distribute.InputContext({of}, {index}, {of}): {data}."))
-        return tf.distribute.InputContext(of, index, of)
+        notes.append((_CONTEXT, f"{text} received tf.distribute.InputContext(1, 0, 1): all data on one worker."))
+        return tf.distribute.InputContext(1, 0, 1)
 
     before = dict(os.environ)
     with SourceWatch(_own_file_test(target)) as watch:

@@ -17,13 +17,11 @@ import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.data.processes import die_with_parent
 from pipeprof.pipelines.errors import PipelineFailedError
-from pipeprof.profiles.worker.serving.profiler import mark_until, start_profiler
 
 START_SECONDS: Final = 20.0
 """For one of the processes to say that it serves."""
@@ -44,12 +42,10 @@ class LocalService:
     Attributes:
         address: The dispatcher's host:port.
         pids: The dispatcher's process, then the workers'.
-        traced_at: The host:port of each worker's profiler server.
     """
 
     address: str
     pids: tuple[int, ...]
-    traced_at: tuple[str, ...] = ()
 
     @property
     def workers(self) -> tuple[int, ...]:
@@ -57,13 +53,12 @@ class LocalService:
         return self.pids[1:]
 
 
-def start_local_service(tf: Any, workers: int, worker_cores: int | None = None) -> LocalService:
+def start_local_service(tf: Any, workers: int) -> LocalService:
     """Start a dispatcher and workers.
 
     Args:
         tf: The module tensorflow, which has run nothing yet.
         workers: Each a process.
-        worker_cores: Cores that each worker may use, its own as long as there are enough; None for all.
 
     Raises:
         ServiceNotStartedError: A process did not come up.
@@ -74,19 +69,13 @@ def start_local_service(tf: Any, workers: int, worker_cores: int | None = None) 
         server = service.DispatchServer(service.DispatcherConfig(port=0))
         return server, server.target.partition("://")[2]
 
-    pid, address = _copy(dispatch, "dispatcher", wait=threading.Event().wait)
+    dispatcher, address = _copy(dispatch, "dispatcher")
 
     def work() -> tuple[Any, str]:
         config = service.WorkerConfig(dispatcher_address=address, heartbeat_interval_ms=_HEARTBEAT_MS)
-        return service.WorkerServer(config), f"localhost:{start_profiler(tf)}"
+        return service.WorkerServer(config), "ready"
 
-    pids, traced_at = [pid], []
-    for number in range(workers):
-        cores = cores_of(number, worker_cores)
-        pid, traced = _copy(work, "worker", cores, wait=partial(mark_until, threading.Event(), tf))
-        pids.append(pid)
-        traced_at.append(traced)
-    return LocalService(address, tuple(pids), tuple(traced_at))
+    return LocalService(address, (dispatcher, *(_copy(work, "worker")[0] for _ in range(workers))))
 
 
 def wait_for_end(service: LocalService) -> str:
@@ -109,27 +98,8 @@ def _end_of(code: int) -> str:
     return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
 
 
-def cores_of(number: int, count: int | None) -> set[int] | None:
-    """The cores of one of several workers, in turns from those that this process may use; None for all of them.
-
-    Example:
-        With the cores 0 to 3, workers of 1 core: 0, 1, 2, 3, 0, …
-    """
-    if count is None or not hasattr(os, "sched_getaffinity"):
-        return None
-    allowed = sorted(os.sched_getaffinity(0))
-    first = number * count
-    return {allowed[(first + at) % len(allowed)] for at in range(min(count, len(allowed)))}
-
-
-def _copy(
-    serve: Callable[[], tuple[Any, str]], role: str, cores: set[int] | None = None, *, wait: Callable[[], object]
-) -> tuple[int, str]:
-    """Make a copy that serves; return its process id and what it says.
-
-    Args:
-        wait: Returns only when the copy is to end; the server runs in threads meanwhile.
-    """
+def _copy(serve: Callable[[], tuple[Any, str]], role: str) -> tuple[int, str]:
+    """Make a copy that serves; return its process id and what it says."""
     answer, answers = os.pipe()
     parent = os.getpid()
     with warnings.catch_warnings():
@@ -137,7 +107,7 @@ def _copy(
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if not pid:
-        _serve(serve, answers, parent, cores, wait)
+        _serve(serve, answers, parent)
     os.close(answers)
     said = _read(answer, START_SECONDS)
     os.close(answer)
@@ -155,16 +125,12 @@ def _read(descriptor: int, seconds: float) -> dict[str, str]:
     return found
 
 
-def _serve(
-    serve: Callable[[], tuple[Any, str]], answers: int, parent: int, cores: set[int] | None, wait: Callable[[], object]
-) -> None:
+def _serve(serve: Callable[[], tuple[Any, str]], answers: int, parent: int) -> None:
     """Be a server until the end; never returns."""
     try:
         die_with_parent(parent)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         _let_go(answers)
-        if cores:
-            os.sched_setaffinity(0, cores)
         try:
             server, said = serve()
         except Exception as error:
@@ -173,7 +139,7 @@ def _serve(
         os.write(answers, json.dumps({"address": said}).encode())
         os.close(answers)
         while server is not None:
-            wait()
+            threading.Event().wait()
     finally:
         os._exit(1)
 

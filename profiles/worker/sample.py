@@ -6,6 +6,7 @@ import contextlib
 import json
 import platform
 import sys
+import threading
 import traceback
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -20,7 +21,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
     held_bytes,
     release_source_array,
 )
-from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_registered, read_written, readable
+from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
 from pipeprof.pipelines.graph.observe.sketch import sketch
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
@@ -39,6 +40,7 @@ from pipeprof.profiles.protocol.messages import (
     Libraries,
     LoopCost,
     MeasuredCosts,
+    Raised,
     Sketch,
     SoakPlace,
     StepReturned,
@@ -48,17 +50,10 @@ from pipeprof.profiles.protocol.messages import (
     Waiting,
     Warned,
 )
-from pipeprof.profiles.protocol.services import (
-    LocalWorker,
-    Registered,
-    RegisteredGraphs,
-    ServiceAwaited,
-    ServiceRead,
-    ServicesRead,
-    ServiceStarted,
-)
+from pipeprof.profiles.protocol.services import SERVICE_FAILED, ServiceAwaited, ServiceRead, ServicesRead
+from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_text import first_line
-from pipeprof.profiles.worker.local_service import LocalService, start_local_service
+from pipeprof.profiles.worker.local_service import LocalService, start_local_service, wait_for_end
 from pipeprof.profiles.worker.memory.build_watch import BuildWatch
 from pipeprof.profiles.worker.memory.memory_log import SEND_SECONDS, MemoryLog
 from pipeprof.profiles.worker.memory.model_log import ModelLog
@@ -215,9 +210,14 @@ class JobRun:
             self._memory.read("import")
 
     def _start_service(self, tf: Any, workers: int) -> None:
-        self._service = service = start_local_service(tf, workers, self.job.worker_cores)
-        started = list(map(LocalWorker, service.pids[1:], service.traced_at))
-        self._channel.send(ServiceStarted(service.address, started))
+        self._service = service = start_local_service(tf, workers)
+
+        def watch() -> None:
+            # What is measured from then on is another number of workers.
+            self._channel.send(Raised(phase=self.phase, code=SERVICE_FAILED, message=wait_for_end(service)))
+            end_at_once()
+
+        threading.Thread(target=watch, name="pipeprof-service", daemon=True).start()
 
     def _send_libraries(self) -> None:
         modules = {name: sys.modules[name] for name in self.libraries if name in sys.modules}
@@ -284,15 +284,12 @@ class JobRun:
                 from pipeprof.profiles.worker.load_function import call_target
 
                 with BuildWatch(self._channel.send, library=Path(tf.__file__).parent) as memory:
-                    self._called = call_target(self.job.target, self._arguments(), host=self.job.host)
+                    self._called = call_target(self.job.target, self._arguments())
                 self._channel.send(memory.found())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
                 self._made = self._watch.made
-            self._take_part()
             self._memory.read("build")
         self._meet_services()
-        with self._attempt("no-graph", "The graph that the workers run could not be read"):
-            self._read_registered()
         if self._called is not None:
             self._take_step(self._called)
             if not self._made:
@@ -305,19 +302,6 @@ class JobRun:
         explained = 3.5 * arrays + CONSTANT_COPIES * inside + UNEXPLAINED_BYTES
         self._source_bytes = arrays + inside if grown < explained else max(grown, arrays + inside)
 
-    def _take_part(self) -> None:
-        """Divide the dataset as a strategy does on one host; a function that got an InputContext did it itself."""
-        host = self.job.host
-        if host is None or (self._called is not None and self._called.took_context):
-            return
-        from pipeprof.pipelines.graph.edit.rewrites.host_part import host_part
-
-        if self._called is not None:
-            written = read_written(self.dataset, in_memory=held_bytes(self._made), room=self._room())
-            self._called.watch.lines.keep_places(self.dataset, written)
-        self.dataset, said = host_part(self.dataset, host.index, host.of)
-        self.warn("host-part", said)
-
     def _arguments(self) -> list[tuple[str, str]]:
         """The arguments of a function, with the address of the service that was started for it."""
         if self._service is None:
@@ -328,33 +312,27 @@ class JobRun:
         """Tell the services that the pipeline reads from, before it reads anything.
 
         Raises:
-            SharedJobError: Others read the same job, and the command line does not allow to take from it.
+            SharedJobError: Others read the same job.
         """
         read = self._watch.registered.read if self._watch is not None else []
         self._reads_service = bool(read)
         if not read:
             return
+        own = self._service
         services = [
             ServiceRead(
                 facts.address,
                 list(facts.shares),
                 facts.job_name,
                 [ErrorFrame(**place) for place in registered.python] if registered is not None else [],
-                local=self._service is not None and facts.address == self._service.address,
+                len(own.workers) if own is not None and facts.address == own.address else None,
             )
             for facts, registered in read
         ]
         self._channel.send(ServicesRead(services))
-        shared = next((service for service in services if service.shares and not service.local), None)
-        if shared is not None and not self.job.share_job:
+        shared = next((service for service in services if service.shares and service.workers is None), None)
+        if shared is not None:
             raise SharedJobError(what_sharing_does(shared))
-
-    def _read_registered(self) -> None:
-        """Tell what the workers of a service run."""
-        if self._watch is None or not self._watch.registered.variants:
-            return
-        read = read_registered(self._watch, self._room())
-        self._channel.send(Registered([RegisteredGraphs(name, *graphs) for name, graphs in read.items()]))
 
     def _edit_graph(self, steps: Sequence[Sequence[str]], ops: Mapping[str, str] | None = None) -> None:
         """Make steps of edits in the dataset's graph; a step without one makes the dataset again from its graph.
@@ -471,6 +449,7 @@ class JobRun:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()
             paused_ns, paused_cpu_ns, cpu_ns = feed.paused_ns, feed.paused_cpu_ns, time.process_time_ns()
+            feed.counts_deletions = True
             self._loop(self._window, step)
             cpu_ns = time.process_time_ns() - cpu_ns
             self._paused_ns = feed.paused_ns - paused_ns
@@ -482,7 +461,7 @@ class JobRun:
             self._soak.end()
         # Readings take time, in which buffers go on filling: they are no part of the phase.
         self._memory.read("measure")
-        feed.on_restart = lambda: None
+        feed.on_restart, feed.counts_deletions = lambda: None, False
         if step is not None and (told := step.told()) != StepFacts():
             self._channel.send(StepTold(**vars(told)))
         self.send_measured()
@@ -527,8 +506,6 @@ class JobRun:
                 if why is not None:
                     phase.note = f"no trace: {why}"
                     self._note_no_trace(why)
-            with self._attempt("no-worker-trace", "The workers of the tf.data service could not be traced"):
-                self._trace_workers(step)
             if self.job.calibrate and (costs := self._costs()) is not None:
                 self._channel.send(costs)
             with contextlib.suppress(Exception):
@@ -543,24 +520,6 @@ class JobRun:
         read = trace_steps(self._steps(step), self._step_job.kind)
         if read is not None:
             self._channel.send(read)
-
-    def _trace_workers(self, step: BatchConsumer | None) -> None:
-        """Record what the workers of a service do, where the addresses of their profiler servers are known."""
-        from pipeprof.profiles.worker.trace.service_trace import TracedServer, trace_workers
-
-        local = self._service
-        workers = [TracedServer(address) for address in self.job.trace_workers]
-        if local is not None:
-            workers += map(TracedServer, local.traced_at, local.pids[1:])
-        if not workers:
-            return
-        if not self._reads_service:
-            self.warn("no-worker-trace", "No worker was traced: the pipeline reads from no tf.data service.")
-            return
-        seen = self._window.statistics if self._window is not None else None
-        interval = seen.seconds / seen.count if seen is not None and seen.count else 0.0
-        self._channel.send(TraceBegan(TRACE_SECONDS + interval))
-        self._channel.send(trace_workers(workers, self._steps(step), interval, self.job.trace_folder))
 
     def _read_swallowed(self) -> None:
         """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""

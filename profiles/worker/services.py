@@ -39,7 +39,7 @@ def what_sharing_does(service: ServiceRead) -> str:
         does = "this run would fill and move the cache that the trainers share"
     return (
         f"the pipeline reads from the tf.data service at {service.address} together with others ({said}): {does}. "
-        "Leave that out for a profile, or give --share-job where there is no other reader"
+        "Leave that out for a profile"
     )
 
 

@@ -60,8 +60,8 @@ TESTS = Path(__file__).parents[1]
 _PATH = [entry for entry in sys.path if entry and Path(entry) != TESTS.parent]
 # What a command and a worker import is there before the first copy is made: all of pipeprof, and these.
 _PRELOADED = ["tensorflow", "numpy.ma", "rich.console", "typer.rich_utils"]
-# A plugin of pytest, and what ends the process that imports it.
-_NOT_PRELOADED = {"pipeprof.pytest_plugin", "pipeprof.__main__"}
+# It ends the process that imports it.
+_NOT_PRELOADED = {"pipeprof.__main__"}
 
 
 class Copy:
@@ -117,9 +117,8 @@ def _fork(
         os._exit(1)
 
 
-def _ask(module: str, job: str, *, seconds: float | None = None) -> tuple[bytes, str, int]:
-    """As `ask_worker`, of a copy; `PATIENCE` ends it with its command."""
-    del seconds
+def _ask(module: str, job: str) -> tuple[bytes, int | None]:
+    """The same, of a copy; `PATIENCE` ends it with its command."""
     with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as prints, tempfile.TemporaryFile() as orders:
         orders.write(job.encode())
         orders.seek(0)
@@ -137,10 +136,7 @@ def _ask(module: str, job: str, *, seconds: float | None = None) -> tuple[bytes,
                 os._exit(1)
         code = Copy(pid).wait()
         answers.seek(0)
-        prints.seek(0)
-        output = process.WorkerOutput()
-        output.add(prints.read())
-        return answers.read(), output.users() or "", code or 0
+        return answers.read(), code
 
 
 def _signals_as_usual() -> None:
@@ -378,7 +374,7 @@ def _run(order: _Order, errors: int) -> None:
         gc.freeze()
         process.start_process = _fork  # type: ignore[assignment]
         fork_server.ForkServers.start = lambda _servers, *given: _fork(*given)  # type: ignore[assignment]
-        ask_worker.ask_worker = _ask
+        ask_worker._ask = _ask
         exec(order.code, vars(sys.modules["__main__"]))
         code = 0
     except SystemExit as end:

@@ -119,7 +119,6 @@ def generated() -> tuple[tf.data.Dataset, Callable[[], Any]]:
         (variables, [WHOLE_BATCHES]),
         (decorated, [WHOLE_BATCHES]),
         (tables, [PREFETCH, PARALLEL]),
-        (tables, [WHOLE_BATCHES]),
         (layers, [PREFETCH, PARALLEL]),
         (texts, [PREFETCH, PARALLEL]),
         (nested, [PREFETCH]),

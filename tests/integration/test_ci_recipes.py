@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 import yaml
-from integration import forked
 
 from pipeprof import __version__
 
@@ -234,36 +233,7 @@ def test_a_merge_request_has_no_say_in_the_installation(runner: Runner) -> None:
     assert not pwned.exists()
 
 
-INPUT = """import tensorflow as tf
-
-
-def make_dataset():
-    return tf.data.Dataset.range(100_000).batch(32).repeat()
-"""
 HOOKS = ".pre-commit-hooks.yaml"
-# The command that the plugin starts runs in the same process; blocks and warm-ups are shorter than for users.
-PYTEST = f"""{forked.SHORT}
-import contextlib, io, os, subprocess, sys
-import pytest
-from pipeprof.cli.main import invoke
-from pipeprof.profiles.experiment import purposes, schedule
-
-vars(purposes.GATE).update(warm_seconds=0.2, block_seconds=0.1)
-schedule.PROCESS_SECONDS = 0.6
-start = subprocess.run
-
-def run(words, **options):
-    if words[:3] != [sys.executable, "-m", "pipeprof"]:
-        return start(words, **options)
-    out, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(errors):
-        code = invoke(words[3:])
-    said = [one.buffer.getvalue().decode() for one in (out, errors)]
-    return subprocess.CompletedProcess(words, code, *said)
-
-subprocess.run = run
-sys.exit(pytest.main(sys.argv[1:]))
-"""
 
 
 def written(page: str, title: str, language: str) -> str:
@@ -276,33 +246,11 @@ def written(page: str, title: str, language: str) -> str:
 
 @pytest.fixture
 def foreign(tmp_path: Path) -> Path:
-    """A repository with an input pipeline; its branch has left `main`, which has gone on since."""
+    """A repository."""
     folder = tmp_path / "theirs"
     folder.mkdir()
     git(folder, "init", "-q")
-    (folder / "data_input.py").write_text(INPUT)
-    commit_all(folder)
-    git(folder, "checkout", "-qb", "feature")
-    git(folder, "checkout", "-q", "main")
-    (folder / "data_input.py").write_text("raise SystemExit('not what the branch left')\n")
-    commit_all(folder)
-    git(folder, "checkout", "-q", "feature")
     return folder
-
-
-def test_pytest(foreign: Path) -> None:
-    recipe = written("how-to/ci.md", "In pytest", "python")
-    (foreign / "test_data_input.py").write_text(f"from data_input import make_dataset\n\n\n{recipe}")
-    # The same pipeline would pass without a measurement.
-    (foreign / "data_input.py").write_text(INPUT.replace("batch(32)", "batch(48)"))
-    few = {"PIPEPROF_MAX_PAIRS": "1", "PIPEPROF_STEP": "simulate:2ms", "PIPEPROF_NO_LOCK": "1"}
-    done = forked.run(["-q", "-p", "no:cacheprovider"], foreign, PYTEST, **few)
-    # One pair decides nothing: the gate has measured both sides, and what is inconclusive fails the test.
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "Inconclusive:" in done.stdout
-    side = f"git:main...:data_input.py:make_dataset · commit {git(foreign, 'rev-parse', 'main~1')[:10]}"
-    assert side in done.stdout, done.stdout
-    assert "1 failed" in done.stdout
 
 
 @pytest.mark.parametrize("bad", [False, True])

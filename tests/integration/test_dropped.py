@@ -147,8 +147,12 @@ def test_what_reads_a_whole_record_is_not_called_on_a_batch(tmp_path: Path) -> N
         parsed = tf.io.parse_single_example(record, FEATURES)
         return parsed["ids"], tf.reduce_sum(parsed["ids"].values)
 
-    with pytest.raises(CannotEditError, match="sparse"):
-        edited(records(tmp_path / "a").map(parse).batch(8), VectoriseMap("stages.0", "stages.1"))
+    def of_lists(record: Any) -> Any:
+        return tf.reduce_sum(tf.sparse.to_dense(tf.io.parse_single_example(record, FEATURES)["ids"]))
+
+    for function, reason in ((parse, "sparse"), (of_lists, "parses lists whose lengths differ")):
+        with pytest.raises(CannotEditError, match=reason):
+            edited(records(tmp_path / "a").map(function).batch(8), VectoriseMap("stages.0", "stages.1"))
 
 
 def test_readers_of_small_records_become_one(tmp_path: Path) -> None:

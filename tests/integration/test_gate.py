@@ -246,6 +246,85 @@ def test_a_ref_that_lacks_the_target_is_not_comparable(repository: Path, target:
     assert done.stdout == ""
 
 
+READS = """import os
+from pathlib import Path
+
+import lib
+import tensorflow as tf
+
+HERE = Path(__file__).parent
+
+
+def make():
+    read = [Path("config.txt").read_text(), (HERE / "config.txt").read_text(), Path("../top.txt").read_text(), lib.SIZE]
+    for_tensorflow = [tf.io.read_file("config.txt"), next(iter(tf.data.TextLineDataset("data.txt")))]
+    read += [text.numpy().decode() for text in for_tensorflow]
+    assert len({text.strip() for text in read}) == 1, read
+    assert Path("untracked/x.txt").read_text() == "same"
+    return tf.data.Dataset.range(100_000).batch(int(read[0])).repeat()
+"""
+
+
+def write_files_to_read(repository: Path, size: str) -> None:
+    (repository / "jobs").mkdir(exist_ok=True)
+    (repository / "src").mkdir(exist_ok=True)
+    (repository / "jobs" / "train.py").write_text(READS)
+    (repository / "src" / "lib.py").write_text(f"SIZE = '{size}'\n")
+    for name in ("jobs/config.txt", "jobs/data.txt", "top.txt"):
+        (repository / name).write_text(f"{size}\n")
+
+
+def test_a_function_at_a_ref_reads_and_imports_the_files_of_the_ref(repository: Path) -> None:
+    write_files_to_read(repository, "3")
+    user = ["-c", "user.name=t", "-c", "user.email=t@localhost"]
+    for arguments in (["add", "."], ["commit", "-qm", "second"]):
+        subprocess.run(["git", *user, *arguments], cwd=repository, check=True, capture_output=True)
+    write_files_to_read(repository, "5")
+    (repository / "jobs" / "untracked").mkdir()
+    (repository / "jobs" / "untracked" / "x.txt").write_text("same")
+    words = ["gate", "train.py:make", "--against", "git:HEAD", "--max-pairs", "1", "--step", "simulate:2ms", "--json"]
+    done = forked.run(
+        [*words, "--quiet", "--no-lock"],
+        repository / "jobs",
+        f"import sys\nsys.path.append({str(repository / 'src')!r})\n{GATE}",
+        PYTHONPATH=str(repository / "src"),
+    )
+    document = json.loads(done.stdout)
+    assert document["errors"] == [], done.stderr
+    assert (document["a"]["elements_per_batch"], document["b"]["elements_per_batch"]) == (3, 5)
+
+
+CLOSED = """import time
+
+import tensorflow as tf
+
+
+def burn(ms):
+    def work(number):
+        time.sleep(ms / 1000)
+        return number
+
+    return lambda x: tf.numpy_function(work, [x], tf.int64)
+
+
+def base():
+    return tf.data.Dataset.range(100_000).map(burn(2))
+
+
+def slow():
+    return tf.data.Dataset.range(100_000).map(burn(16))
+"""
+
+
+def test_what_functions_close_over_is_measured(repository: Path) -> None:
+    (repository / "w.py").write_text(CLOSED)
+    same = run(repository, "gate", "w.py:base", "--against", "w.py:base", "--json")
+    assert (same.returncode, json.loads(same.stdout)["pairs"]) == (0, []), same.stderr
+    done = run(repository, "gate", "w.py:slow", "--against", "w.py:base", "--json")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert json.loads(done.stdout)["pairs"]
+
+
 INPUT = """import time
 
 import tensorflow as tf

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,8 @@ import pytest
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.git import calls as git_module
-from pipeprof.profiles.git.calls import GitCalls, git_calls
+from pipeprof.profiles.git import dirty as dirty_module
+from pipeprof.profiles.git.calls import TREES, git_calls
 from pipeprof.profiles.git.dirty import is_dirty
 from pipeprof.profiles.git.refs import RefTarget, commit_of, parse_ref
 from pipeprof.profiles.git.tree import RefTree, check_out
@@ -131,6 +133,35 @@ def test_three_dots_name_the_commit_that_both_have(repository):
         at("other...")
     with pytest.raises(ProfileError, match="git:nowhere: no such branch"):
         at("nowhere...")
+
+
+@pytest.mark.parametrize(
+    ("here", "reads"),
+    [
+        (".", {"code.py": "VALUE = 1", "specs/a.yaml": "one"}),
+        ("specs", {"../code.py": "VALUE = 1", "a.yaml": "one", "photos/1.jpg": "data"}),
+        ("specs/photos", {"../../code.py": "VALUE = 1", "../a.yaml": "one", "1.jpg": "data"}),
+        ("new", {"../code.py": "VALUE = 1"}),
+        ("..", {"work/code.py": "VALUE = 1", "beside.txt": "beside"}),
+    ],
+)
+def test_the_current_folder_has_its_place_in_the_tree(here, reads, repository, calls, monkeypatch):
+    (repository / "code.py").write_text("VALUE = 3")
+    (repository.parent / "beside.txt").write_text("beside")
+    (repository / "new").mkdir()
+    (repository / "new" / "b.yaml").write_text("new")
+    git(repository, "add", "new")
+    monkeypatch.chdir(repository / here)
+    tree = check_out(calls, "HEAD", repository, calls.folder / "a")
+    place = tree.current_folder()
+    assert {name: (place.resolve() / name).read_text() for name in reads} == reads
+    assert not (place / "b.yaml").exists()
+    assert (repository / "specs" / "photos" / "1.jpg").read_text() == "data"
+
+
+def test_a_current_folder_elsewhere_stays(repository, calls, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path / "home")
+    assert check_out(calls, "HEAD", repository, calls.folder / "a").current_folder() == tmp_path / "home"
 
 
 def commit_named(name, repository):
@@ -733,6 +764,50 @@ def test_a_git_that_is_too_old_is_refused(repository, tmp_path, monkeypatch):
         calls.find(repository)
 
 
+@pytest.mark.parametrize("named", ["folder", "."])
+def test_the_temporary_folder_may_be_in_the_work_tree(named, repository, monkeypatch):
+    (repository / "folder").mkdir()
+    monkeypatch.chdir(repository)
+    monkeypatch.setattr(tempfile, "tempdir", named)
+    # Linked with the code beside it left out: entry by entry.
+    (repository / "folder" / "own.py").touch()
+    (repository / "folder" / "1.jpg").touch()
+    with git_calls() as calls:
+        tree = check_out(calls, "HEAD", repository, calls.folder / "a")
+        assert (tree.folder / "specs" / "a.yaml").read_text() == "one"
+        assert (tree.folder / "folder" / "1.jpg").exists()
+    assert not list(repository.rglob(f"{TREES}*"))
+
+
+def test_without_a_temporary_folder_only_a_ref_is_out_of_reach(repository, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(repository / "nowhere"))
+    with git_calls() as calls:
+        assert is_dirty(calls, repository) is None
+        with pytest.raises(ProfileError, match="TMPDIR"):
+            check_out(calls, "HEAD", repository, Path("a"))
+
+
+@pytest.mark.parametrize("name", ["packed-refs", "index", "objects/info/alternates", "shallow"])
+def test_a_device_or_a_pipe_in_place_of_a_file_of_git_is_refused(name, repository, calls):
+    path = repository / ".git" / name
+    path.unlink(missing_ok=True)
+    path.symlink_to("/dev/zero")
+    with pytest.raises(ProfileError, match=f"{name} is no file"):
+        calls.find(repository)
+
+
+def test_a_pipe_among_the_refs_or_attributes_ends_with_a_limit(repository, monkeypatch):
+    monkeypatch.setattr(git_module, "MOST_SECONDS", 3.0)
+    monkeypatch.setattr(dirty_module, "_MOST_SECONDS", 1.0)
+    os.mkfifo(repository / ".gitattributes")
+    with git_calls() as calls:
+        assert is_dirty(calls, repository) is None
+        assert (check_out(calls, "HEAD", repository, calls.folder / "a").folder / "code.py").exists()
+        os.mkfifo(repository / ".git" / "refs" / "heads" / "pipe")
+        with pytest.raises(ProfileError, match="git has 3 s in all; --max-time gives it more"):
+            check_out(calls, "pipe", repository, calls.folder / "b")
+
+
 # Time and signals.
 
 
@@ -768,9 +843,9 @@ def test_a_filter_that_hangs_ends_with_the_time_of_the_command(repository, home,
     assert time.monotonic() - began < git_module.MOST_SECONDS
 
 
-def test_a_command_whose_time_is_over_starts_no_git(repository, tmp_path):
-    with pytest.raises(ProfileError, match="was not started: the command ran out of time"):
-        GitCalls(tmp_path, time.monotonic() - 1).find(repository)
+def test_a_command_whose_time_is_over_starts_no_git(repository):
+    with git_calls(-1.0) as calls, pytest.raises(ProfileError, match="was not started: the command ran out of time"):
+        calls.find(repository)
 
 
 def test_the_folders_of_a_command_are_removed_without_following_links(repository, tmp_path):

@@ -9,15 +9,7 @@ import pytest
 import tensorflow as tf
 from integration.edited_datasets import edited
 
-from pipeprof.pipelines.edits.edits import (
-    InsertStage,
-    MoveFilter,
-    PipelineEdit,
-    SetArgument,
-    SetOption,
-    VectoriseFilter,
-    VectoriseMap,
-)
+from pipeprof.pipelines.edits.edits import InsertStage, MoveFilter, PipelineEdit, SetArgument, SetOption, VectoriseMap
 from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
 from pipeprof.pipelines.graph.observe.in_memory_sources import component_keys
 
@@ -69,9 +61,6 @@ def test_edits_keep_it(function: Any, edit: PipelineEdit) -> None:
 
 
 def test_filters_keep_it() -> None:
-    dataset = make().unbatch().filter(lambda row: row["x"][0] > 9.0)
-    on_rows = edited(dataset.batch(2), VectoriseFilter("stages.4", "stages.5"))
-    assert values(on_rows) == values(dataset.batch(2))
     rows = tf.data.Dataset.range(6).map(lambda x: (x, None)).filter(lambda x, _: x > 2)
     assert values(edited(rows, MoveFilter("stages.1", "stages.0"))) == values(rows)
 

@@ -129,6 +129,16 @@ def test_a_source_is_the_replay_alone(tf: Any) -> None:
     assert not calls
 
 
+def test_all_that_a_cache_saves_is_the_replay_alone(tf: Any) -> None:
+    counted = Counted(tf)
+    dataset = tf.data.Dataset.range(8).shuffle(8).repeat(3).map(counted.stage("slow")).batch(4)
+    made = replaced(dataset, "source", "stages.0", "stages.1", "stages.2", batches=2)
+    found, calls = counted.of(made)
+    assert [len(batch) for batch in found] == [4] * 6
+    assert found[0] == found[2]
+    assert not calls
+
+
 def test_a_source_of_known_length_keeps_it(tf: Any) -> None:
     assert len(list(replaced(tf.data.Dataset.range(9).batch(2), "source", batches=2))) == 5
 

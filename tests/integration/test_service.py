@@ -16,7 +16,6 @@ import pytest
 from integration import forked
 
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.worker.serving.profiler import free_port
 
 SERVE = """
 import os, signal, sys
@@ -96,10 +95,6 @@ def from_id(address: str):
     return service.from_dataset_id("parallel_epochs", address, "known", element_spec=spec)
 """
 LINES = {line.partition("# line: ")[2]: number for number, line in enumerate(TARGETS.splitlines(), 1)}
-
-
-LOOKED_AT = ("--seconds", "3")
-"""Long enough for looks at the machine's cores, however late they come."""
 
 
 @dataclass
@@ -183,7 +178,7 @@ stages:
 def test_the_stages_of_a_spec_before_the_service_are_on_its_workers(cluster: Cluster, tmp_path: Path) -> None:
     spec = tmp_path / "spec.yaml"
     spec.write_text(SPEC.format(address=cluster.address))
-    code, profile, said = profiled(tmp_path, "spec.yaml", *LOOKED_AT)
+    code, profile, said = profiled(tmp_path, "spec.yaml")
     assert code == 0, said
     assert profile.stages is not None
     rows = {stage.id: (stage.op, stage.remote, stage.executed) for stage in profile.stages if stage.origin == "written"}
@@ -196,13 +191,11 @@ def test_the_stages_of_a_spec_before_the_service_are_on_its_workers(cluster: Clu
     service = profile.stages[4].service
     assert service is not None
     assert (service.address, service.processing_mode, service.compression) == (cluster.address, "OFF", "NONE")
-    assert (service.workers, service.known, service.job_name) == (2, True, None)
+    assert (service.workers, service.known, service.job_name) == (None, True, None)
     assert profile.verdict is not None
     assert profile.verdict.limit == "remote"
-    assert f"waits for the tf.data service at {cluster.address} (2 workers)" in said
+    assert f"waits for the tf.data service at {cluster.address} " in said
     assert profile.verdict.stage == "stages.3"
-    assert profile.contention is not None
-    assert profile.contention.service_cores is not None
 
 
 def test_of_a_function_the_stages_on_the_workers_have_their_lines(cluster: Cluster, tmp_path: Path) -> None:
@@ -220,7 +213,7 @@ def test_of_a_function_the_stages_on_the_workers_have_their_lines(cluster: Clust
     places = {stage.op: stage.location.line for stage in rows if stage.location is not None}
     assert (places["map"], places["distribute"]) == (LINES["map"], LINES["distribute"])
     assert rows[4].service is not None
-    assert (rows[4].service.compression, rows[4].service.workers) == ("AUTO", 2)
+    assert rows[4].service.compression == "AUTO"
     assert profile.verdict is not None
     assert profile.verdict.limit == "remote"
 
@@ -244,14 +237,12 @@ def test_a_job_that_others_read_is_refused(cluster: Cluster, tmp_path: Path, fun
     assert code == 2
     assert [problem.code for problem in profile.errors] == ["shared-job"]
     assert does in said
-    assert "--share-job" in said
 
 
 def test_an_error_of_the_service_has_its_cause(cluster: Cluster, tmp_path: Path) -> None:
     assert "do not offer the data_transfer_protocol 'xyz'" in failed(tmp_path, "protocol", cluster.address)
     assert "worker_addresses" in failed(tmp_path, "by_files", cluster.address)
     assert "use grpc://" in failed(tmp_path, "through_http", cluster.address)
-    assert "need a dataset without end" in failed(tmp_path, "in_turns", cluster.address, "--share-job")
     said = failed(tmp_path, "python", cluster.address)
     assert "Python runs in " in said
     assert f"(targets.py:{LINES['python']})" in said
@@ -267,7 +258,8 @@ def test_a_service_that_is_not_there_is_named_long_before_the_timeout(tmp_path: 
 
 def test_a_service_without_workers_is_named(made: Cluster, tmp_path: Path) -> None:
     said = failed(tmp_path, "remote", made.address, "--timeout", "8")
-    assert f"No worker is registered at the dispatcher of the tf.data service at {made.address}" in said
+    assert f"he tf.data service at {made.address} gave no element" in said
+    assert "it has no worker" in said
 
 
 def wait_for(profile: Path, phase: str) -> None:
@@ -297,15 +289,11 @@ def lost(folder: Path, address: str, lose: Callable[[], None], *, keeps: bool = 
     return profile.errors[0].message
 
 
-@pytest.mark.parametrize(
-    ("number", "words"), [(signal.SIGKILL, "nothing listens at localhost"), (signal.SIGSTOP, "does not answer")]
-)
-def test_a_worker_that_is_lost_is_named(made: Cluster, tmp_path: Path, number: int, words: str) -> None:
+def test_a_worker_that_is_lost_keeps_what_was_measured(made: Cluster, tmp_path: Path) -> None:
     for _ in range(2):
         made.start("worker")
-    said = lost(tmp_path, made.address, lambda: made.workers[1].send_signal(number), keeps=True)
-    assert "1 of 2 workers" in said
-    assert words in said
+    said = lost(tmp_path, made.address, lambda: made.workers[1].send_signal(signal.SIGKILL), keeps=True)
+    assert "a worker is lost or stopped" in said
 
 
 def test_a_dispatcher_that_is_lost_is_named(made: Cluster, tmp_path: Path) -> None:
@@ -327,55 +315,26 @@ stages:
   - map: {python: targets.py:slow}
   - batch: {batch_size: 8}
   - distribute: {processing_mode: parallel_epochs, service: local, job_name: own, compression: null}
-measure: {workers: 2, worker_cores: 1}
+measure: {workers: 2}
 """
 
 
 def test_a_local_service_is_started_for_the_run_and_is_its_own(tmp_path: Path) -> None:
     """With a job's name as well: no one else can read from it."""
     (tmp_path / "spec.yaml").write_text(LOCAL)
-    for _ in range(3):
-        code, profile, said = profiled(tmp_path, "spec.yaml", *LOOKED_AT)
-        assert code == 0, said
-        # Beside other tests a command of a forked process may miss its looks: the next one counts.
-        if profile.contention is not None and any(
-            stage.op == "map" and stage.on_workers for stage in profile.stages or ()
-        ):
-            break
+    code, profile, said = profiled(tmp_path, "spec.yaml")
+    assert code == 0, said
     row = next(stage for stage in profile.stages or () if stage.service is not None)
     assert row.service is not None
-    assert (row.service.local, row.service.workers, row.service.job_name) == (True, 2, "own")
+    assert (row.service.workers, row.service.job_name) == (2, "own")
     assert [stage.op for stage in profile.stages or () if stage.remote] == ["range", "repeat", "map", "batch"]
-    assert profile.contention is not None
-    # Its processes are those of the run.
-    assert profile.contention.service_cores is None
-    costs = {stage.op: stage.on_workers for stage in profile.stages or () if stage.on_workers is not None}
-    assert (costs["map"].cpu_ms_per_batch or 0.0) > 0.0
-    assert (row.service.cpu_ms_per_batch or 0.0) > 0.0
-    assert "RandomUniform" in [one.op for one in costs["map"].ops or ()]
-    assert (row.service.traced_batches or 0) > 0
-    assert [(one.traced, one.untraced) for one in row.service.worker_list] == [(True, None)] * 2
-    assert all((one.cores or 0.0) > 0.0 and (one.rss_bytes or 0) > 10**7 for one in row.service.worker_list)
-    assert "On the workers  2 workers; " in said
 
 
 def test_a_function_gets_the_address_of_the_service_that_is_started_for_it(tmp_path: Path) -> None:
     code, profile, said = profiled(tmp_path, "targets.py:shared", "--arg", "address={service}", "--workers", "1")
     assert code == 0, said
     services = [stage.service for stage in profile.stages or () if stage.service is not None]
-    assert [(service.local, service.workers) for service in services] == [(True, 1)]
-    costs = {stage.name or stage.op: stage.on_workers for stage in profile.stages or () if stage.on_workers is not None}
-    # The batch is fused with the map.
-    assert {"range", "slow", "distribute"} <= costs.keys()
-
-
-def test_a_port_at_which_something_listens_is_not_free() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(OSError, match="in use"):
-            free_port(taken.getsockname()[1])
-    assert free_port() > 0
+    assert [service.workers for service in services] == [1]
 
 
 def test_workers_that_nothing_would_read_from_are_refused(tmp_path: Path) -> None:
@@ -396,3 +355,19 @@ def test_a_local_service_ends_with_the_command_however_that_ends(tmp_path: Path)
     process.communicate()
     _, alive = psutil.wait_procs(servers, timeout=10)
     assert alive == []
+
+
+def test_a_worker_of_a_local_service_that_is_killed_is_named(tmp_path: Path) -> None:
+    (tmp_path / "targets.py").write_text(TARGETS)
+    (tmp_path / "spec.yaml").write_text(LOCAL)
+    out = tmp_path / "profile.json"
+    words = ["run", "spec.yaml", "--no-lock", "--no-verify", "--seconds", "60", "--out", str(out)]
+    process = forked.start(words, tmp_path)
+    wait_for(out, "measure")
+    family = psutil.Process(process.pid).children(recursive=True)
+    measured = next(one for one in family if len(one.children()) >= 3)
+    measured.children()[-1].kill()
+    said = "".join(process.communicate())
+    profile = Profile.model_validate_json(out.read_text())
+    assert (process.returncode, [problem.code for problem in profile.errors]) == (5, ["service"]), said
+    assert "worker 2 of 2 of the local tf.data service was killed" in profile.errors[0].message

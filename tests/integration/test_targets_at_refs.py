@@ -83,6 +83,124 @@ def gate(pipeprof, target="spec.yaml", against="git:main"):
     return pipeprof("gate", target, "--against", against, "--measure")
 
 
+FUNCTION = """import json
+import tensorflow as tf
+
+
+def make():
+    return tf.data.Dataset.range(1000).batch(json.load(open("config.json"))["batch"])
+"""
+
+
+def write_function(repository):
+    (repository / "train.py").write_text(FUNCTION)
+    (repository / "config.json").write_text('{"batch": 1024}')
+    (repository / "spec.yaml").write_text(TEXT % "docs/lines.txt")
+    (repository / "docs").mkdir()
+    (repository / "docs" / "lines.txt").write_text("line\n")
+    (repository / "docs" / "page.md").write_text("words\n")
+    commit_all(repository)
+
+
+@pytest.mark.parametrize("target", ["train.py:make", "spec.yaml"])
+@pytest.mark.parametrize("against", ["git:main", "git:main...", "itself"])
+def test_one_target_among_the_same_files_passes_unmeasured(target, against, repository, pipeprof):
+    write_function(repository)
+    (repository / "docs" / "page.md").write_text("other words\n")
+    (repository / "data.bin").write_text("not in git")
+    (repository / "pipeprof-out").mkdir()
+    code, said = pipeprof("gate", target, "--against", target if against == "itself" else against)
+    assert (code, said.split(":")[0]) == (0, "Passed")
+
+
+def test_two_refs_with_the_same_files_pass_unmeasured(repository, pipeprof):
+    write_function(repository)
+    git(repository, "commit", "-q", "--allow-empty", "-m", "more")
+    assert pipeprof("gate", "git:main:train.py:make", "--against", "git:main~1:train.py:make")[0] == 0
+    (repository / "config.json").write_text('{"batch": 1}')
+    commit_all(repository)
+    assert pipeprof("gate", "git:main:train.py:make", "--against", "git:main~1:train.py:make")[0] == READ
+
+
+def dirty(repository):
+    (repository / "config.json").write_text('{"batch": 1}')
+
+
+def committed(repository):
+    dirty(repository)
+    git(repository, "checkout", "-q", "-b", "topic")
+    commit_all(repository)
+
+
+def hidden_by_assume_unchanged(repository):
+    git(repository, "update-index", "--assume-unchanged", "config.json")
+    dirty(repository)
+
+
+def hidden_by_skip_worktree(repository):
+    git(repository, "update-index", "--skip-worktree", "config.json")
+    dirty(repository)
+
+
+def a_new_module(repository):
+    (repository / "json.py").write_text("def load(_):\n    return {'batch': 1}\n")
+
+
+def an_ignored_module(repository):
+    (repository / ".git" / "info" / "exclude").write_text("*.py\n")
+    a_new_module(repository)
+
+
+def another_commit_of_a_submodule(repository):
+    dirty(repository / "sub")
+    git(repository / "sub", "commit", "-qam", "more")
+
+
+def a_dirty_submodule(repository):
+    dirty(repository / "sub")
+
+
+def no_longer_tracked(repository):
+    git(repository, "rm", "-q", "--cached", "config.json")
+    dirty(repository)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        dirty, committed, hidden_by_assume_unchanged, hidden_by_skip_worktree, a_new_module, an_ignored_module,
+        another_commit_of_a_submodule, a_dirty_submodule, no_longer_tracked,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("target", ["train.py:make", "spec.yaml"])
+def test_any_file_that_differs_is_measured(change, target, repository, pipeprof, tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "config.json").write_text("{}")
+    git(inner, "init", "-q")
+    commit_all(inner)
+    git(repository, "submodule", "add", "-q", str(inner), "sub")
+    write_function(repository)
+    assert pipeprof("gate", target, "--against", "git:main")[0] == 0
+    change(repository)
+    assert pipeprof("gate", target, "--against", "git:main")[0] == READ
+
+
+def test_a_document_that_a_spec_reads_is_measured(repository, pipeprof):
+    write_function(repository)
+    (repository / "docs" / "lines.txt").write_text("line\nline\n")
+    assert pipeprof("gate", "spec.yaml", "--against", "git:main")[0] == READ
+    assert pipeprof("gate", "train.py:make", "--against", "git:main")[0] == 0
+
+
+def test_two_files_are_two_targets(repository, pipeprof):
+    write_function(repository)
+    for name in ("train.py", "spec.yaml"):
+        shutil.copy(repository / name, repository / f"other_{name}")
+    assert pipeprof("gate", "train.py:make", "--against", "other_train.py:make")[0] == READ
+    assert pipeprof("gate", "spec.yaml", "--against", "other_spec.yaml")[0] == READ
+
+
 def test_an_embedded_repository_runs_nothing(repository, pipeprof, tmp_path):
     for name in ("objects", "refs"):
         (repository / "specs" / name).mkdir(parents=True)

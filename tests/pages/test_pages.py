@@ -28,7 +28,7 @@ KINDS = ("proven", "fix", "gate", "why", "gaps", "raised", "four", "script-fit",
 Frame = tuple[int, str]
 FRAMES: list[Frame] = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 HEIGHTS = {1280: 1000, 390: 844}
-SHOWN = {"run": "proven", "fix": "fix", "gate": "gate", "compare": "why", "gaps": "gaps"}
+SHOWN = {"run": "proven", "gaps": "gaps"}
 """What the documentation shows of each kind, in every frame."""
 VERDICT = (".verdict h1", ".factor b", ".factor span")
 FIRST = {
@@ -269,26 +269,18 @@ def test_a_link_opens_what_it_leads_to(browser: Browser, file_of: Callable[[str]
     )
 
 
-def picture_of(kind: str, width: int, theme: str) -> Path:
-    """The file of a picture: ``run.webp``, ``run-dark.webp``, ``run-phone.webp``, ``run-phone-dark.webp``."""
-    parts = [kind, *(["phone"] if width < 600 else []), *(["dark"] if theme == "dark" else [])]
-    return PICTURES / f"{'-'.join(parts)}.webp"
-
-
-@pytest.mark.parametrize(("width", "theme"), FRAMES)
 @pytest.mark.parametrize("kind", SHOWN)
-def test_the_documentation_has_a_picture_of_each_kind(
-    request: pytest.FixtureRequest, file_of: Callable[[str], Path], kind: str, width: int, theme: str
+def test_the_documentation_has_its_pictures(
+    request: pytest.FixtureRequest, file_of: Callable[[str], Path], kind: str
 ) -> None:
-    picture = picture_of(kind, width, theme)
+    picture = PICTURES / f"{kind}.webp"
     if os.environ.get("SCREENSHOTS"):
         browser: Browser = request.getfixturevalue("browser")
-        browser.frame(width, theme, HEIGHTS[width])
+        browser.frame(*FRAMES[0], HEIGHTS[FRAMES[0][0]])
         browser.show(file_of(SHOWN[kind]))
         browser.picture(picture, quality=80)
     assert picture.is_file(), "SCREENSHOTS=1 make test-pages writes it"
     assert picture.stat().st_size <= MOST_BYTES
-    assert f"pages/{picture.name}" in (ROOT / "docs" / "page.md").read_text(encoding="utf-8")
 
 
 def test_the_documents_of_the_pages_exist() -> None:

@@ -9,7 +9,6 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.edits.checked import ARGUMENTS, BUFFERS, INSERTED, OPTIONS, REPLACING
-from pipeprof.pipelines.edits.edits import REWRITES
 from pipeprof.pipelines.edits.environment import VALUES
 
 FRAME = {"frame_length": 26, "frame_step": 1, "axis": 0, "on": 0}
@@ -52,12 +51,7 @@ def edits() -> list[dict[str, Any]]:
         {"kind": "MoveFilter", "stage": "stages.1", "before": "stages.0"},
         {"kind": "ReplaceStages", "stages": ["stages.0"], "by": [], "summary": "", "flat": False},
         {"kind": "VectoriseMap", "stage": "stages.0", "batch": "stages.1"},
-        {"kind": "VectoriseFilter", "stage": "stages.0", "batch": "stages.1", "fields": None},
     ]
-    kept = [{"op": op, "arguments": inserted.get(op, {})} for op in INSERTED]
-    found += [{"kind": "SplitMap", "stage": "stages.0", "by": kept}]
-    found += [{"kind": "SplitMap", "stage": "stages.0", "by": [], "batch": "stages.1"}]
-    found += [{"kind": "RewriteMap", "stage": "stages.0", "how": how} for how in REWRITES]
     found += [
         {"kind": "ReplaceStages", "stages": ["stages.0", "stages.1"], "by": [{"op": op, "arguments": NEW[op]}]}
         for op in REPLACING

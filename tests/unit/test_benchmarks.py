@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from dataclasses import replace
 from pathlib import Path
 from random import Random
-from types import ModuleType, SimpleNamespace
-from typing import ClassVar
+from types import ModuleType
 
 import pytest
-
-from pipeprof.pipelines.edits.edits import SetEnvironment, SetOption
-from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.store import load_profile
-from tests.unit.intervals import interval
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 if str(BENCHMARKS) not in sys.path:
@@ -32,7 +25,7 @@ def loaded(path: str) -> ModuleType:
     return module
 
 
-sequential, tries = loaded("overhead/sequential.py"), loaded("tries.py")
+sequential, run = loaded("overhead/sequential.py"), loaded("run.py")
 PAIRS = 200
 
 
@@ -64,12 +57,6 @@ def test_five_looks_together_are_wrong_as_often_as_one() -> None:
     assert 0 < wrong / tries <= 0.05
 
 
-def test_a_ratio_near_the_limit_takes_all_pairs() -> None:
-    raw = pairs(0.99, 0.003)
-    assert measured(raw, 0.99) == PAIRS
-    assert sequential.outcome(raw, 0.99, PAIRS) == "does not hold"
-
-
 @pytest.mark.parametrize("ratio", [0.99, 0.985])
 def test_a_machine_noisier_than_the_margin_cannot_tell(ratio: float) -> None:
     raw = pairs(ratio, 0.1)
@@ -89,46 +76,6 @@ def test_pairs_without_their_cores_do_not_count_and_too_few_of_the_others_tell_n
     raw = pairs(0.99, 0.003)
     assert sequential.outcome(raw, 0.99, PAIRS) == "does not hold"
     assert sequential.outcome(raw, 0.99, 2 * len(raw)) == "cannot tell"
-
-
-def test_the_errors_of_predictions_are_those_of_the_judged_rows() -> None:
-    bench = prediction()
-    rows = [
-        {
-            "pipeline": "a",
-            "edit": f"{number}",
-            "half": "chosen" if number % 2 else "drawn",
-            "judged": True,
-            "error": 0.01 * number,
-        }
-        for number in range(40)
-    ]
-    noisy = {"pipeline": "a", "edit": "noisy", "half": "drawn", "judged": False, "error": 3.0}
-    found = bench.summary([*rows, noisy])
-    assert (found["all"]["rows"], found["drawn"]["rows"], found["not_judged"], found["wrong"]) == (40, 20, 1, [])
-    assert found["all"]["median_error"] == pytest.approx(0.19)
-    assert found["all"]["ninetieth_error"] == pytest.approx(0.35)
-    assert not bench.holds(found)
-    better = bench.summary([{**row, "error": row["error"] / 2} for row in rows])
-    assert bench.holds(better)
-    assert not bench.holds(bench.summary(rows[:39]))
-    wrong = bench.summary([{**rows[0], "error": 0.6}])
-    assert wrong["wrong"] == ["a: 0"]
-
-
-def test_the_draw_is_the_same_each_time_and_leaves_out_what_was_chosen() -> None:
-    bench = prediction()
-    stages = [
-        Stage(id="source", origin="written", op="range"),
-        Stage(id="stages.0", origin="written", op="repeat"),
-        Stage(id="stages.1", origin="written", op="map"),
-        Stage(id="stages.2", origin="written", op="batch"),
-    ]
-    edits = bench.drawn("tiny_map", stages)
-    assert edits == bench.drawn("tiny_map", stages)
-    assert len(edits) == len(bench.population(stages)) - 1
-    assert not set(map(str, edits)) & set(map(str, bench.CASES["tiny_map"].chosen))
-    assert bench.text_of(edits[0])
 
 
 def test_a_fix_is_held_against_the_best_of_the_grid_and_against_autotune() -> None:
@@ -169,13 +116,6 @@ def test_a_comparison_ends_once_it_is_decided() -> None:
     assert judging.enough(rounds(24, 0.95, 0.05), "calls=2", most)
 
 
-def prediction() -> ModuleType:
-    """The benchmark of predictions, with what its cases draw from."""
-    bench = together("prediction", "cases", "measure")
-    bench.population = bench.cases_module.population  # type: ignore[attr-defined]
-    return bench
-
-
 def together(name: str, *beside: str) -> ModuleType:
     """A benchmark with the modules of its folder."""
     folder = str(BENCHMARKS / name)
@@ -183,8 +123,6 @@ def together(name: str, *beside: str) -> ModuleType:
     sys.path.insert(0, folder)
     try:
         bench = loaded(f"{name}/bench.py")
-        bench.cases_module = sys.modules["cases"]  # type: ignore[attr-defined]
-        bench.measure_module = sys.modules.get("measure")  # type: ignore[attr-defined]
     finally:
         while folder in sys.path:
             sys.path.remove(folder)
@@ -193,47 +131,6 @@ def together(name: str, *beside: str) -> ModuleType:
             if module is not None:
                 sys.modules[other] = module
     return bench
-
-
-def test_a_row_has_its_prediction_or_the_reason_why_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path))
-    bench = prediction()
-    profile = load_profile(Path(__file__).parents[1] / "recorded" / "profiles" / "input-bound.json")
-    edits = [SetOption("deterministic", value=False)]
-    measured = bench.Measured(interval(1.01, 0.99, 12), (3.0, 2.5), (100, 150))
-    row = bench.row_of(profile, "drawn", edits, measured)
-    assert row["judged"]
-    assert row["edit"] == "deterministic=False"
-    assert row["predicted"]["speedup"] == pytest.approx(1.0)
-    assert row["error"] == pytest.approx(0.01)
-    assert (row["measured"]["wait_ms"], row["measured"]["peak_bytes"]) == (2.5, 50)
-    assert row["peak_error_bytes"] == 50
-    assert row["wait_error"] >= 0.0
-    report = bench.summary([{**row, "pipeline": "a"}])
-    assert (report["wait"]["rows"], report["peak"]["median_bytes"]) == (1, 50)
-    noisy = bench.row_of(profile, "drawn", edits, replace(measured, speedup=interval(1.0, 0.8, 12)))
-    assert (noisy["judged"], noisy["why_not"]) == (False, "the measured interval is ±22%")
-    unknown = bench.row_of(profile, "chosen", [SetEnvironment("A", "1")], measured)
-    assert (unknown["judged"], unknown["why_not"]) == (False, "the model does not know this edit")
-    assert bench.row_of(profile, "chosen", edits, "no such stage")["why_not"] == "cannot be applied: no such stage"
-
-
-def test_an_edit_has_blocks_until_its_interval_is_narrow() -> None:
-    bench = prediction()
-
-    class Team:
-        turns: ClassVar[dict[str, int]] = {}
-
-        def turn(self, name: str, _turn: object, *, seconds: float) -> object:
-            number = self.turns[name] = self.turns.get(name, 0) + 1
-            steps = {"base": 100, "steady": 200, "uneven": 100 if number % 2 else 400}[name]
-            return SimpleNamespace(steps=steps, seconds=seconds, wait_seconds=None, peak_bytes=1)
-
-    team = Team()
-    names = {"steady": ("chosen", 0), "uneven": ("drawn", 0)}
-    found = bench.measure_module._turns(team, names, 1.0)
-    assert (found["chosen", 0].speedup.pairs, found["chosen", 0].speedup.value) == (6, pytest.approx(2.0))
-    assert found["drawn", 0].speedup.pairs == bench.measure_module.LOOKS[-1] == team.turns["base"] / 2
 
 
 @pytest.mark.parametrize(
@@ -247,13 +144,13 @@ def test_an_edit_has_blocks_until_its_interval_is_narrow() -> None:
     ],
 )
 def test_a_profile_says_whether_something_else_took_the_cores(profile: dict[str, object], said: bool) -> None:
-    assert tries.is_disturbed(profile) is said
+    assert run.is_disturbed(profile) is said
 
 
 @pytest.mark.parametrize(("used", "stolen", "quiet"), [(100, 0, True), (130, 0, False), (97, 4, False), (99, 2, True)])
 def test_a_case_begins_where_nothing_else_wants_the_cores(used: int, stolen: int, quiet: bool) -> None:
     after = [used, 0, 0, 200 - used - stolen, 0, 0, 0, stolen, 0, 0]
-    assert tries.is_quiet([0] * 10, after, mine=min(100 - stolen, used)) is quiet
+    assert run.is_quiet([0] * 10, after, mine=min(100 - stolen, used)) is quiet
 
 
 @pytest.mark.parametrize(
@@ -270,21 +167,27 @@ def test_a_case_begins_where_nothing_else_wants_the_cores(used: int, stolen: int
 def test_a_case_is_measured_again_only_where_it_was_disturbed_and_does_not_hold(
     monkeypatch: pytest.MonkeyPatch, each: list[tuple[bool, bool]], measured: int
 ) -> None:
-    monkeypatch.setattr(tries, "wait_until_quiet", lambda: None)
+    monkeypatch.setattr(run, "wait_until_quiet", lambda: None)
     left = iter([({"holds": held, "disturbed": disturbed}, number) for number, (held, disturbed) in enumerate(each)])
-    figures, raw = tries.until_undisturbed(lambda: next(left))
+    figures, raw = run.until_undisturbed(lambda: next(left))
     assert raw == measured - 1
     assert (figures["holds"], figures["disturbed"]) == each[raw]
     assert len(figures["disturbed_tries"]) == measured - 1
 
 
 @pytest.mark.parametrize(
-    ("cases", "said"),
+    ("figures", "outcome"),
     [
-        ([{"holds": True}, {"holds": True, "disturbed": False}], "holds"),
-        ([{"holds": True}, {"holds": False, "disturbed": True}], "cannot tell"),
-        ([{"holds": False}, {"holds": False, "disturbed": True}], "does not hold"),
+        ({"holds": True, "disturbed": True}, "holds"),
+        ({"holds": False, "disturbed": True}, "cannot tell"),
+        ({"holds": False}, "does not hold"),
     ],
 )
-def test_it_is_not_known_where_only_disturbed_cases_do_not_hold(cases: list[dict[str, bool]], said: str) -> None:
-    assert tries.outcome_of(dict(enumerate(cases))) == said
+def test_only_a_disturbed_case_cannot_tell(figures: dict[str, bool], outcome: str) -> None:
+    assert run.outcome_of(figures) == outcome
+
+
+def test_all_cases_together_hold_only_if_each_does() -> None:
+    assert run.together(["holds", "holds"]) == "holds"
+    assert run.together(["holds", None]) == run.together(["holds", "cannot tell"]) == run.together([]) == "cannot tell"
+    assert run.together(["holds", "does not hold", None]) == "does not hold"

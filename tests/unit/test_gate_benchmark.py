@@ -17,7 +17,7 @@ FOLDER = str(Path(__file__).parents[2] / "benchmarks" / "gate")
 
 @pytest.fixture(scope="module")
 def modules() -> Iterator[dict[str, ModuleType]]:
-    names = ("rules", "draw", "load")
+    names = ("rules", "draw")
     sys.path.insert(0, FOLDER)
     try:
         yield {name: importlib.import_module(name) for name in names}
@@ -79,52 +79,3 @@ def test_noise_makes_a_session_longer_and_not_wrong(modules: dict[str, ModuleTyp
     assert not any(one.failed() for one in decisions)
     assert max(one.pairs for one in decisions) == 15
     assert any(one.inconclusive() for one in decisions)
-
-
-def test_drawn_sessions_repeat_no_pair_and_keep_b_in_its_place(modules: dict[str, ModuleType]) -> None:
-    recorded = bank(0.01)
-    of_b = [pair["b"] for pair in recorded]
-    for session in modules["draw"].sessions(recorded, 30, 2, roles=False):
-        assert len({id(pair["b"]) for pair in session}) == len(session) == 15
-        assert all(pair["b"] in of_b for pair in session)
-    any_role = [
-        pair["b"] in of_b for session in modules["draw"].sessions(recorded, 30, 2, roles=True) for pair in session
-    ]
-    assert 0.2 < sum(any_role) / len(any_role) < 0.5
-
-
-def test_a_drifting_machine_misleads_a_rule_without_pairs(modules: dict[str, ModuleType]) -> None:
-    draw = modules["draw"]
-    called = [draw.others(session, 0.0) for session in draw.sessions(bank(0.03), 200, 3, roles=True)]
-    assert sum(one["hyperfine"] for one in called) < 200
-    assert set(called[0]) == set(modules["rules"].RULES)
-
-
-def test_the_load_changes_and_ends(modules: dict[str, ModuleType]) -> None:
-    started: list[str] = []
-
-    class Process:
-        def kill(self) -> None:
-            started.append("killed")
-
-        def wait(self) -> None:
-            pass
-
-    class Popen:
-        def __new__(cls, command: list[str], **_other: object) -> Process:
-            started.append(command[-1])
-            return Process()
-
-    load_module = modules["load"]
-    patch = pytest.MonkeyPatch()
-    patch.setattr(load_module.subprocess, "Popen", Popen)
-    try:
-        with load_module.Load(1).closing() as load:
-            kinds = []
-            for _ in range(100):
-                load.change()
-                kinds.append(load.kind)
-    finally:
-        patch.undo()
-    assert set(kinds) == set(load_module.KINDS)
-    assert started.count("killed") == len(started) / 2

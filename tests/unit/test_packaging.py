@@ -18,9 +18,8 @@ DISTRIBUTIONS = {
     **{"google": "protobuf", "yaml": "pyyaml", "pydantic_core": "pydantic", "typing_extensions": "pydantic"},
     "markupsafe": "jinja2",
 }
-OPTIONAL = {"grpc", "pynvml", "tensorflow_datasets", "absl", "keras", "jax", "torch", "pytest", "duckdb"}
-"""Imported only where a user's own pipeline has them, or by them: pytest loads the plugin. gRPC is a
-dependency of TensorFlow, DuckDB the extra `fleet`."""
+OPTIONAL = {"pynvml", "tensorflow_datasets", "absl", "keras", "jax", "torch"}
+"""Imported only where a user's own pipeline has them."""
 
 
 def imported():

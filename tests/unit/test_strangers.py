@@ -45,22 +45,25 @@ def test_sentences_are_joined_where_the_next_word_had_no_place() -> None:
 
 
 def test_nobody_but_a_reader_labels() -> None:
-    filled = labels.to_fill({"a": case()}, {"a": {"named": 2.0, "sentences": {"gone": "right"}}})
-    assert filled["a"]["named"] == 2.0
-    assert set(filled["a"]["sentences"].values()) == {None}
+    filled = labels.to_fill({"a": case()}, {"a": {"gone": "right"}})
+    assert set(filled["a"].values()) == {None}
     assert labels.counted({"a": case()}, filled) == {"right": 0, "wrong": 0, "empty": 0, "unlabelled": 3}
 
 
-@pytest.mark.parametrize("text", ["a: {sentences: {x: good}}", "a: {named: yes it does}", "a: {by_hand: much}"])
-def test_a_label_that_is_none_is_an_error(tmp_path: Path, text: str) -> None:
-    (tmp_path / "labels.yaml").write_text(text)
+def test_lines_of_code_are_not_labelled() -> None:
+    one = case()
+    one["raw"]["findings"] = [{"python": "# as before\nRead the files once,\n    before the map.\n"}]
+    assert len(labels.reported(one)) == 2
+
+
+def test_a_label_that_is_none_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "labels.yaml").write_text("a: {x: good}")
     with pytest.raises(ValueError, match=r"labels\.yaml: a: .*expected"):
         labels.read(tmp_path / "labels.yaml")
 
 
-def with_labels(*given: str | None, named: float | None = 2.9, **gains: float) -> dict[str, Any]:
-    said = dict(zip(labels.sentences(REPORT, 60), given, strict=True))
-    return {"a": {"named": named, **gains, "sentences": said}}
+def with_labels(*given: str | None) -> dict[str, Any]:
+    return {"a": dict(zip(labels.sentences(REPORT, 60), given, strict=True))}
 
 
 @pytest.mark.parametrize(
@@ -71,10 +74,6 @@ def with_labels(*given: str | None, named: float | None = 2.9, **gains: float) -
         ({}, {}, "cannot tell"),
         ({}, with_labels("right", "wrong", None), "does not hold"),
         ({}, with_labels("right", "right", "empty"), "does not hold"),
-        ({}, with_labels("right", "right", "right", named=1.2), "does not hold"),
-        # Where both were pasted in the same turns, these count: 1.9 is 70 % of 2.5, but not of 3.
-        ({}, with_labels("right", "right", "right", named=1.9), "does not hold"),
-        ({}, with_labels("right", "right", "right", named=1.9, by_hand=2.5), "holds"),
         ({"claims": {"stage": True, "proven": False}}, with_labels("right", "right", "right"), "does not hold"),
         ({"claims": {"stage": False, "proven": True}}, with_labels("right", "right", "right"), "does not hold"),
         (

@@ -96,11 +96,6 @@ def test_a_batch_of_another_dataset_belongs_to_the_step_that_takes_it() -> None:
     assert [(step.least, step.most) for step in steps] == [(50, 50), (50, 50 + GAP_MS)]
 
 
-def test_a_record_that_was_cut_off_does_not_count() -> None:
-    data = b"".join(planted.RECORD.pack(*record) for record in log(1))
-    assert len(planted.records_of(data[:-5])) == 2 * COUNT - 1
-
-
 @pytest.mark.parametrize("name", cases.CASES)
 def test_the_edits_of_a_script_still_apply_to_it(name: str) -> None:
     case = cases.CASES[name]
@@ -127,17 +122,6 @@ def test_plain_runs_tell_whether_a_script_waits_before_reading_it_does(
     stored: tuple[float, ...], read: bool | None, waits: bool | None
 ) -> None:
     assert cases.is_input_bound(cases.Script((), input_bound=read), stored) is waits
-
-
-def test_batches_ahead_have_a_lower_bound_as_wide_as_the_framework() -> None:
-    place = planted.Step(least=28.0, most=30.0, batch=20.0, step=10.0)
-    assert planted.fetch_bounds(planted.CASES["fit_prefetch"], place) == (20.0 - planted.FRAMEWORK_MS, 20.0)
-    assert planted.fetch_bounds(planted.CASES["fit"], place) == (20.0, 20.0)
-
-
-def test_what_the_log_cannot_know_is_in_the_figures() -> None:
-    figures, _ = planted.judge(planted.CASES["fit"], profile(30.0, 20.0), log(3))
-    assert figures["logged_width_ms"] == pytest.approx(GAP_MS / COUNT, rel=0.5)
 
 
 def test_no_window_begins_in_the_warm_up() -> None:
@@ -223,20 +207,6 @@ def test_a_short_soak_that_took_too_much_of_a_core_is_no_doubt() -> None:
     found = costing(0.0012, 0.0009, {"soak": {"state": "short"}}, complete=True)
     figures, claims = soaks.judge("healthy/history", found, "", SOAK_SECONDS)
     assert not claims["cheap"]
-    assert not figures["undecided"]
-
-
-def test_an_empty_profile_of_a_healthy_soak_does_not_hold() -> None:
-    figures, claims = soaks.judge("healthy/history", {}, "", SOAK_SECONDS)
-    assert not claims["complete"]
-    assert not claims["level"]
-    assert not figures["undecided"]
-
-
-def test_a_short_soak_that_warns_of_growth_is_no_doubt() -> None:
-    found = costing(0.001, 0.001, {"soak": {"state": "short"}}, complete=True, findings=[{"rule": "memory-grows"}])
-    figures, claims = soaks.judge("healthy/history", found, "", SOAK_SECONDS)
-    assert not claims["silent"]
     assert not figures["undecided"]
 
 

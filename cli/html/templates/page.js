@@ -1,6 +1,6 @@
 "use strict";
 // Without this script a button would do nothing: it makes them.
-for (const bar of document.querySelectorAll(".bar")) {
+for (const bar of document.querySelectorAll(".bar:not(.read)")) {
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = "Copy";

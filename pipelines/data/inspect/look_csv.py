@@ -7,6 +7,7 @@ import gzip
 import io
 import itertools
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +57,15 @@ def look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
         text = data.decode("utf-8-sig", errors="replace")
         if len(data) >= _BYTES_LOOKED_AT and "\n" in text:
             text = text[: text.rindex("\n") + 1]
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
     if "\0" in text or not text.strip():
         raise UsageError(f"{path} {'is empty' if not text.strip() else 'is not text'}: expected rows of fields")
     delimiter, rows = _best_delimiter(text)
+    if not rows:
+        raise UsageError(
+            f"{path}: a field is longer than {csv.field_size_limit():,} characters: expected rows of fields"
+        )
     widths = {len(row) for row in rows}
     if len(widths) > 1:
         raise UsageError(f"{path}: rows have {min(widths)} to {max(widths)} fields, expected the same number in all")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import tokenize
 import zipfile
+import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +14,8 @@ from typing import IO, Any
 from pipeprof.pipelines.data.inspect.npy_header import check_header_length
 from pipeprof.pipelines.errors import UsageError
 
-_DAMAGE = (ValueError, EOFError, SyntaxError, TypeError, RecursionError, tokenize.TokenError)
-"""What NumPy raises for a header that is none."""
+_DAMAGE = (ValueError, EOFError, SyntaxError, TypeError, RuntimeError, tokenize.TokenError, zlib.error, OverflowError)
+"""What NumPy raises for a header that is none, and `zipfile` for a member that it cannot unpack."""
 _MOST_SAID = 200
 _NUMBERS = {"b": (1,), "i": (1, 2, 4, 8), "u": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
 
@@ -83,7 +85,7 @@ def _read_header(file: IO[bytes], key: str | None) -> tuple[SavedArray, str | No
     version = np.lib.format.read_magic(file)
     read: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, _, dtype = read(file)
-    array = SavedArray(key, tuple(shape), dtype.name, dtype.itemsize * int(np.prod(shape, dtype=np.int64)))
+    array = SavedArray(key, tuple(shape), dtype.name, dtype.itemsize * math.prod(shape))
     fault = None
     if dtype.hasobject:
         fault = "holds Python objects"
@@ -93,6 +95,6 @@ def _read_header(file: IO[bytes], key: str | None) -> tuple[SavedArray, str | No
         fault = "holds numbers in foreign byte order"
     elif not shape:
         fault = "holds a single value without dimensions"
-    elif 0 in shape:
+    elif min(shape) <= 0:
         fault = "is empty"
     return array, fault

@@ -31,7 +31,7 @@ def read_header(file: IO[bytes]) -> dict[str, Any] | None:
     """Read a header, which is a Python literal; the file is left at the first row. None for what is no header."""
     check_header_length(file)
     magic = file.read(8)
-    if magic[:6] != MAGIC:
+    if magic[:6] != MAGIC or len(magic) < 8:
         return None
     form = "<H" if magic[6] == 1 else "<I"
     (length,) = struct.unpack(form, file.read(struct.calcsize(form)))

@@ -73,8 +73,6 @@ def join_nested(assembly: Assembly, scopes: Scopes, parts: Sequence[Part], befor
 def _check(parts: Sequence[Part], before: Sequence[WrittenStage]) -> None:
     if parts[0].stage is not before[0]:
         raise CannotEditError("the first stage inside a function is not replaced on a graph", before[0].address)
-    if any(part.how for part in parts):
-        raise CannotEditError("the function of a map inside another one is not rewritten", before[0].owner)
     kept = {part.stage.address for part in parts if part.stage is not None}
     changed = [part.op for part in parts if part.stage is None or part.moved]
     changed += [stage.op for stage in before if stage.address not in kept]

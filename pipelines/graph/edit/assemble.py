@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from pipeprof.pipelines.addresses import ADDED
-from pipeprof.pipelines.edits.edits import NewStage
 from pipeprof.pipelines.errors import PipelineFailedError
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement, flat_element
 from pipeprof.pipelines.graph.edit.elements import (
@@ -23,19 +22,9 @@ from pipeprof.pipelines.graph.edit.elements import (
 from pipeprof.pipelines.graph.edit.errors import CannotEditError, first_line
 from pipeprof.pipelines.graph.edit.functions import retrace, set_shapes
 from pipeprof.pipelines.graph.edit.plan import Part
-from pipeprof.pipelines.graph.edit.rewrites.halves import first_half
-from pipeprof.pipelines.graph.edit.rewrites.rewrite import rewrite
 from pipeprof.pipelines.graph.edit.scopes import function_of, set_function
 from pipeprof.pipelines.graph.edit.split import move_over
-from pipeprof.pipelines.graph.edit.vectorise import (
-    Padded,
-    as_it_is,
-    batch_size,
-    keep_rows,
-    rows_of,
-    stack_instead,
-    whole_batches,
-)
+from pipeprof.pipelines.graph.edit.vectorise import whole_batches
 from pipeprof.pipelines.graph.observe.reading import serialise
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.references import base_of, function_names
@@ -54,7 +43,6 @@ class Assembly:
     Attributes:
         elements: Structures of the elements that stages as written give, as far as they are known.
         shapes_changed: Whether elements may have other shapes than before in the lines that are not joined yet.
-        padded: What stages that stack elements now did before, by address.
     """
 
     graph: EditableGraph
@@ -63,7 +51,6 @@ class Assembly:
     elements: Mapping[str, Any]
     shapes_changed: bool = False
     made: list[Any] = field(default_factory=list)
-    padded: dict[str, Padded] = field(default_factory=dict)
 
     def join(self, parts: list[Part], before: list[WrittenStage], final: Any, ends: list[Inlet]) -> Any:
         """Join the stages of a line; return the structure of its elements, None where it is not known.
@@ -77,11 +64,8 @@ class Assembly:
         inputs = {stage.address: flat_element(self.graph.nodes[one.head]) for one, stage in itertools.pairwise(before)}
         structure: Any = None
         at: str | None = None
-        for index, part in enumerate(map(self._sized, parts)):
+        for index, part in enumerate(parts):
             stage = part.stage
-            if stage is None and part.half_of is not None and at is not None:
-                structure, at = None, first_half(self.graph, part.half_of, at, narrow=part.narrow)
-                continue
             if stage is None:
                 begins = part.flat and not (index and parts[index - 1].flat)
                 structure, at = self._new(part, at, None if begins else structure)
@@ -103,14 +87,6 @@ class Assembly:
         for inlet in ends:
             inlet.connect(self.graph, at)
         return structure
-
-    def _sized(self, part: Part) -> Part:
-        """The part with the size of the batch that it stands for; one before a filter keeps what is left over."""
-        if part.sized_by is None or part.new is None:
-            return part
-        size, drop = batch_size(self.graph, part.sized_by)
-        rest = {"drop_remainder": True} if drop and traits(part.new.op).unbatches else {}
-        return replace(part, new=NewStage(part.new.op, {"batch_size": size, **rest}))
 
     def _structures(self, stages: list[WrittenStage], final: Any) -> dict[str, Any]:
         found = {stage.address: self.elements[stage.address] for stage in stages if stage.address in self.elements}
@@ -138,7 +114,7 @@ class Assembly:
                 spec = None if structure is None else structured(structure, element)
                 if spec is None and part.flat:
                     spec = unstructured(element)
-                if spec is None and part.sized_by is None and needs_structure(op):
+                if spec is None and needs_structure(op):
                     msg = "it depends on the structure of its elements, which the graph does not show at this place"
                     raise CannotEditError(msg, op)
                 # What is registered with a service is run, and no part of the graph that reads from it.
@@ -161,27 +137,16 @@ class Assembly:
     def _fit(self, part: Part, at: str, traced: FlatElement) -> None:
         assert part.stage is not None  # noqa: S101 - for the type checker
         stage, node = part.stage, self.graph.nodes[part.stage.head]
-        if part.stacks:
-            self.padded[stage.address] = stack_instead(stage, self.graph, node, self.graph.element_at(at))
         if traits(stage.op).function is None:
             return
         element = self.graph.element_at(at)
-        if part.half_of is not None:
-            self._fit_half(part, node, element)
-            return
-        for how in part.how:
-            rewrite(self.graph, stage, node, element, how)
         if part.over:
-            move_over(self.graph, stage, part.over, rows_of(element) if part.masks else element)
-        if part.masks:
-            keep_rows(self.graph, stage, node, element)
-        if part.over or part.masks:
+            move_over(self.graph, stage, part.over, element)
             return
         function = self.written.nodes[stage.head].function
         elementwise = function is not None and bool(function["elementwise"])
         if part.whole_batches:
-            padded = self.padded[part.pads] if part.pads is not None else None
-            whole_batches(self.graph, stage, node, traced, element, elementwise=elementwise, padded=padded)
+            whole_batches(self.graph, stage, node, traced, element, elementwise=elementwise)
             return
         if element == traced or next(function_names(node), None) is None:
             return
@@ -197,13 +162,6 @@ class Assembly:
             raise CannotEditError(msg, stage.address)
         if traits(stage.op).computes and traits(stage.op).single_function:
             retrace_stage(self.graph, stage, node, element)
-
-    def _fit_half(self, part: Part, node: Any, element: FlatElement) -> None:
-        assert part.stage is not None  # noqa: S101 - for the type checker
-        if part.how or part.over or part.pads is not None or (part.whole_batches and not part.narrow):
-            raise CannotEditError("it was divided by another edit, or what it gives is padded", part.stage.address)
-        if part.whole_batches:
-            as_it_is(self.graph, node, element)
 
 
 def retrace_stage(graph: EditableGraph, stage: WrittenStage, node: Any, element: FlatElement) -> None:

@@ -1,8 +1,7 @@
-"""The function of a map or filter applied to whole batches, by its graph.
+"""The function of a map applied to whole batches, by its graph.
 
 TensorFlow's pfor converts the function; it uses the op that takes batches where there is one (``ParseExampleV2``,
-``DecodeCSV``). What it does not convert is called on the batch as it is where it means the same there; a function whose
-rows differ in length is made one of many elements op by op (`ragged`). TensorFlow 2.21.
+``DecodeCSV``). What it does not convert is called on the batch as it is where it means the same there. TensorFlow 2.21.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.edit.editable import EditableGraph, FlatElement
@@ -23,14 +21,10 @@ from pipeprof.pipelines.graph.edit.functions import (
     set_shapes,
     without_branches,
 )
-from pipeprof.pipelines.graph.edit.ragged.lift import ManyElements, RowPadding
-from pipeprof.pipelines.graph.edit.ragged.parsing import parses_alone, parses_lists
-from pipeprof.pipelines.graph.edit.ragged.rows import NoRowsError
-from pipeprof.pipelines.graph.edit.ragged.rules import OPS
 from pipeprof.pipelines.graph.edit.scopes import function_of, set_function
-from pipeprof.pipelines.graph.read.function_facts import DECODING, SPLITTING
+from pipeprof.pipelines.graph.read.function_facts import ELEMENTWISE
 from pipeprof.pipelines.graph.read.random_part import random_part
-from pipeprof.pipelines.graph.read.references import base_of, data_inputs, function_names
+from pipeprof.pipelines.graph.read.references import base_of, data_inputs, function_names, inputs_first
 from pipeprof.pipelines.graph.stages import WrittenStage
 
 _CONVERTED: Final = frozenset({"Assert", "LookupTableFindV2", "LookupTableSizeV2", "PrintV2"})
@@ -41,48 +35,12 @@ _NOT_CONVERTED: Final = re.compile(
     r"(?:No (?:pfor )?(?:vectorization|converter) (?:is )?(?:defined )?for |Input \S+ of op ')(\w+)"
 )
 """An op that pfor has no form for, or none where this input differs between elements, or does not."""
-
-
-@dataclass(frozen=True)
-class Padded:
-    """Result of a stage that padded elements."""
-
-    paddings: tuple[RowPadding, ...]
-    shapes: tuple[Any, ...]
-
-
-def stack_instead(stage: WrittenStage, graph: EditableGraph, node: Any, element: FlatElement) -> Padded:
-    """Make a stage that pads elements one that stacks elements of one shape; return what it did before."""
-    import tensorflow as tf
-
-    count = int(node.attr["N"].i)
-    data, size, *others, drop = data_inputs(node)
-    constants = []
-    for reference in others:
-        constant = graph.nodes[base_of(reference)]
-        if constant.op != "Const":
-            raise CannotEditError("the graph does not show what it pads with", stage.address)
-        constants.append(tf.make_ndarray(constant.attr["value"].tensor))
-    shapes = [tuple(None if one < 0 else int(one) for one in shape) for shape in constants[:count]]
-    paddings = tuple(RowPadding(shape, value) for shape, value in zip(shapes, constants[count:], strict=True))
-    before = tuple(tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape)
-    node.op = "BatchDatasetV2"
-    node.input[:] = [data, size, drop]
-    del node.attr["N"], node.attr["Toutput_types"]
-    node.attr["output_types"].list.type[:] = element.types
-    set_shapes(node, [tf.TensorShape([before[0][0]]).concatenate(tf.TensorShape(shape)) for shape in element.shapes])
-    return Padded(paddings, before)
+_PARSES: Final = "ParseExampleV2"
+_PASSING_ON: Final = frozenset({_PARSES, "SerializeSparse", "Identity", "IdentityN"})
 
 
 def whole_batches(
-    graph: EditableGraph,
-    stage: WrittenStage,
-    node: Any,
-    element: FlatElement,
-    batch: FlatElement,
-    *,
-    elementwise: bool,
-    padded: Padded | None = None,
+    graph: EditableGraph, stage: WrittenStage, node: Any, element: FlatElement, batch: FlatElement, *, elementwise: bool
 ) -> None:
     """Make the function of a map one of whole batches.
 
@@ -92,15 +50,18 @@ def whole_batches(
     import tensorflow as tf
 
     function = without_branches(graph, function_of(graph, node))
-    parses = padded is None and parses_alone(function)
+    parses = _parses_alone(function)
     _check_shapes(stage, _rows(batch, element), () if parses else node.attr["output_types"].list.type)
-    draws = _check_ops(graph, stage, function, by_row=padded is None)
+    draws = _check_ops(graph, stage, function)
+    if not parses and any(map(_parses_lists, function.node_def)):
+        # pfor takes what the op makes of a whole batch for rows of one length.
+        msg = "its function parses lists whose lengths differ, which TensorFlow cannot apply to whole batches"
+        raise CannotEditError(msg, stage.address)
     count = len(element.types)
     batch_size = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
     own = [tf.TensorShape(shape) for shape in node.attr["output_shapes"].list.shape]
     sparse = [kind == tf.variant.as_datatype_enum for kind in node.attr["output_types"].list.type]
-    alike = [shape if alone else batch_size.concatenate(shape) for shape, alone in zip(own, sparse, strict=True)]
-    results = padded.shapes if padded is not None else alike
+    results = [shape if alone else batch_size.concatenate(shape) for shape, alone in zip(own, sparse, strict=True)]
 
     def with_shapes(tensors: list[Any]) -> list[Any]:
         for tensor, shape in zip(tensors, results, strict=True):
@@ -125,21 +86,9 @@ def whole_batches(
     def unchanged(call: TensorFunction) -> TensorFunction:
         return lambda inputs: with_shapes(call(inputs))
 
-    def ragged(_: TensorFunction) -> TensorFunction:
-        many = ManyElements(graph, function, count, padded.paddings if padded is not None else None)
-        return lambda inputs: with_shapes(many(inputs))
-
-    same_shapes = padded is None or all(shape.is_fully_defined() for shape in own)
-    lists = not parses and any(map(parses_lists, function.node_def))
-    ways: list[Callable[[TensorFunction], TensorFunction]] = [vectorised] if same_shapes and not lists else []
-    ways += [unchanged] if (same_shapes and elementwise) or parses else []
-    # Op by op, each is converted alone: nothing to try in vain on a function of hundreds.
-    by_text = any(own_node.op in SPLITTING | DECODING for own_node in function.node_def)
-    ways += [ragged] if lists or by_text or not same_shapes else []
     # TensorFlow's own vectorisation alone draws for each row.
-    ways = [vectorised] if draws else ways
-    instead = ragged if ragged not in ways and not draws else None
-    name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way), instead)
+    ways = [vectorised, unchanged] if (elementwise or parses) and not draws else [vectorised]
+    name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way))
     set_function(node, name)
     set_shapes(node, [spec.shape for spec in specs])
 
@@ -153,91 +102,15 @@ def _is_table(components: Sequence[Any]) -> bool:
     )
 
 
-def as_it_is(graph: EditableGraph, node: Any, batch: FlatElement) -> None:
-    """Call the function of a map, whose ops treat each number alone, on whole batches."""
-    import tensorflow as tf
-
-    rows = tf.TensorShape([next((shape[0] for shape in batch.shapes if shape), None)])
-    shapes = [rows.concatenate(tf.TensorShape(shape)) for shape in node.attr["output_shapes"].list.shape]
-
-    def on_batch(call: TensorFunction) -> TensorFunction:
-        return lambda inputs: [tf.ensure_shape(one, shape) for one, shape in zip(call(inputs), shapes, strict=True)]
-
-    name, specs = retrace(graph, function_of(graph, node), batch, on_batch)
-    set_function(node, name)
-    set_shapes(node, [spec.shape for spec in specs])
-
-
-def batch_size(graph: EditableGraph, stage: WrittenStage) -> tuple[int, bool]:
-    """Return the size of a batch, and whether it drops what is left over at the end."""
-    import tensorflow as tf
-
-    given = data_inputs(graph.nodes[stage.head])
-    constants = [graph.nodes[base_of(reference)] for reference in (given[1], given[-1])]
-    if any(constant.op != "Const" for constant in constants):
-        raise CannotEditError("the graph does not show the size of its batches", stage.address)
-    size, drop = (tf.make_ndarray(constant.attr["value"].tensor) for constant in constants)
-    return int(size), bool(drop)
-
-
-def rows_of(batch: FlatElement) -> FlatElement:
-    """Return the elements that are rows of batches."""
-    return FlatElement(batch.types, tuple(None if shape is None else shape[1:] for shape in batch.shapes))
-
-
-def keep_rows(graph: EditableGraph, stage: WrittenStage, node: Any, batch: FlatElement) -> None:
-    """Make a filter a map of batches, which keeps the rows that its predicate is true for."""
-    import tensorflow as tf
-
-    function, rows = without_branches(graph, function_of(graph, node)), rows_of(batch)
-    _check_shapes(stage, rows, ())
-    _check_ops(graph, stage, function)
-    count = len(batch.types)
-
-    def masked(truths: Callable[[Sequence[Any]], Any]) -> TensorFunction:
-        def on_batch(inputs: Sequence[Any]) -> list[Any]:
-            kept = truths(inputs)
-            kept = kept if kept.shape.rank == 1 else tf.ensure_shape(kept, [None])
-            return [tf.boolean_mask(one, kept) for one in inputs[:count]]
-
-        return on_batch
-
-    def vectorised(call: TensorFunction) -> TensorFunction:
-        def truths(inputs: Sequence[Any]) -> Any:
-            captured = list(inputs[count:])
-            return tf.vectorized_map(
-                lambda one: call([*one, *captured])[0], list(inputs[:count]), fallback_to_while_loop=False, warn=False
-            )
-
-        return masked(truths)
-
-    def ragged(_: TensorFunction) -> TensorFunction:
-        many = ManyElements(graph, function, count)
-        return masked(lambda inputs: many(inputs)[0])
-
-    ways = [ragged] if any(map(parses_lists, function.node_def)) else [vectorised, ragged]
-    name, specs = _first_traced(stage, ways, lambda way: retrace(graph, function, batch, way))
-    node.op = "MapDataset"
-    node.attr["f"].func.name = name
-    del node.attr["predicate"]
-    node.attr["output_types"].list.type[:] = batch.types
-    node.attr["use_inter_op_parallelism"].b = node.attr["preserve_cardinality"].b = True
-    set_shapes(node, [spec.shape for spec in specs])
-
-
 def _first_traced(
     stage: WrittenStage,
     ways: Sequence[Callable[[TensorFunction], TensorFunction]],
     trace: Callable[[Callable[[TensorFunction], TensorFunction]], tuple[str, list[Any]]],
-    instead: Callable[[TensorFunction], TensorFunction] | None = None,
 ) -> tuple[str, list[Any]]:
     """Trace a function in the first way that TensorFlow accepts.
 
-    Args:
-        instead: A way to try where TensorFlow does not convert an op that has a form of its own (`ragged`).
-
     Raises:
-        CannotEditError: In none; the reason is that of the first, or why the rows cannot differ in length.
+        CannotEditError: In none; the reason is that of the first.
     """
     import tensorflow as tf
 
@@ -252,26 +125,23 @@ def _first_traced(
                 return trace(way)
             except Exception as error:
                 # pfor raises errors of many classes.
-                first = error if first is None or isinstance(error, NoRowsError) else first
-        first = _of_pfor(first)
-        found = _NOT_CONVERTED.search(str(first))
-        if instead is not None and found is not None and found[1] in OPS:
-            return _first_traced(stage, [instead], trace)
+                first = first or error
     finally:
         logger.setLevel(level)
     assert first is not None  # noqa: S101 - there is a way
+    first = _of_pfor(first)
     raise CannotEditError(_reason(first), stage.address) from first
 
 
-def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any, *, by_row: bool = False) -> bool:
+def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any) -> bool:
     """Refuse ops that pfor does not convert, or that give other elements when they run once per batch.
 
-    Args:
-        by_row: Whether other random numbers are no reason, where each row has its own.
+    Returns:
+        Whether it draws random numbers, each row its own.
     """
     draws = False
     for op, kind in ops_with_effects(graph, function):
-        if kind == "random" and by_row and random_part(graph.functions, function).by_number:
+        if kind == "random" and random_part(graph.functions, function).by_number:
             draws = True
             continue
         if kind == "python":
@@ -290,9 +160,46 @@ def _check_ops(graph: EditableGraph, stage: WrittenStage, function: Any, *, by_r
     return draws
 
 
+def _parses_alone(function: Any) -> bool:
+    """Whether a function without calls parses its record and only passes on what comes out: so it does with a batch."""
+    nodes = {node.name: node for node in function.node_def}
+    depends = {argument.name for argument in function.signature.input_arg}
+    ends = [result.partition(":")[0] for result in function.ret.values()]
+
+    def reads(name: str) -> list[str]:
+        return [base_of(one) for one in data_inputs(nodes[name])] if name in nodes else []
+
+    for name in inputs_first(ends, reads):
+        if not depends.isdisjoint(reads(name)):
+            depends.add(name)
+
+    def passes_on(node: Any) -> bool:
+        others = [one for one in reads(node.name) if one not in depends]
+        alone = len(reads(node.name)) - len(others) == 1
+        return node.op in _PASSING_ON or (
+            node.op in ELEMENTWISE and alone and all(_is_number(nodes.get(one)) for one in others)
+        )
+
+    made = [nodes[name] for name in depends if name in nodes]
+    return any(node.op == _PARSES for node in made) and all(map(passes_on, made))
+
+
+def _is_number(node: Any | None) -> bool:
+    return node is not None and node.op == "Const" and not node.attr["value"].tensor.tensor_shape.dim
+
+
+def _parses_lists(node: Any) -> bool:
+    """Whether an op parses features whose number of values differs."""
+    if node.op != _PARSES:
+        return False
+    shapes = node.attr["dense_shapes"].list.shape
+    listed = any(shape.unknown_rank or any(dim.size < 0 for dim in shape.dim) for shape in shapes)
+    return bool(node.attr["num_sparse"].i) or bool(node.attr["ragged_value_types"].list.type) or listed
+
+
 def _rows(batch: FlatElement, element: FlatElement) -> FlatElement:
     """The rows of batches, where edits before have made their shapes known; else the elements as they were."""
-    rows = rows_of(batch)
+    rows = FlatElement(batch.types, tuple(None if shape is None else shape[1:] for shape in batch.shapes))
     return rows if at_least_as_specific(rows.shapes, element.shapes) else element
 
 
@@ -308,7 +215,7 @@ def _check_shapes(stage: WrittenStage, element: FlatElement, results: Sequence[i
         raise CannotEditError(msg, stage.address)
 
 
-def _of_pfor(error: Exception | None) -> Exception | None:
+def _of_pfor(error: Exception) -> Exception:
     """Why pfor did not convert an op: it fails once more where it lists the Python lines of an op that has none."""
     while isinstance(error, TypeError) and isinstance(error.__context__, Exception):
         error = error.__context__
@@ -317,8 +224,6 @@ def _of_pfor(error: Exception | None) -> Exception | None:
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    if isinstance(error, NoRowsError):
-        return f"its function cannot be applied to whole batches whose rows differ in length: {text}"
     found = _NOT_CONVERTED.search(text)
     if found is not None:
         return f"TensorFlow cannot apply its op {found[1]} to whole batches"

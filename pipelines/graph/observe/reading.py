@@ -143,22 +143,6 @@ def read_graphs(
     return ObservedGraphs(written, executed, places, constants, in_memory - left, needed)
 
 
-def read_registered(watch: SourceWatch, room: int | None = None) -> dict[str, tuple[GraphDict, GraphDict]]:
-    """Read both graphs of each dataset that was registered with a tf.data service, by its id; none is kept."""
-    import tensorflow as tf
-
-    found = {}
-    for identity, variant in watch.registered.variants.items():
-        drawn = watch.registered.known[identity].graph
-        held = sum(node["held_bytes"] or 0 for node in drawn["nodes"])
-        # The type of its elements does not matter: they are not read.
-        dataset = tf.data.experimental.from_variant(variant, tf.TensorSpec((), tf.variant))
-        written = read_written(dataset, in_memory=held, room=room)
-        found[identity] = written, read_executed(dataset, in_memory=held, room=room, written=written)
-    watch.registered.variants.clear()
-    return found
-
-
 def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWatch | None) -> tuple[Any, int]:
     """Return ``dataset``, or a smaller one with the same graph if it is too large, and the bytes that it holds."""
     light: LightGraph | None = getattr(dataset, LIGHT, None)

@@ -45,13 +45,9 @@ class Registrations:
 
     Args:
         lines: How datasets were made, in the same block.
-
-    Attributes:
-        variants: Their tensors, until `read_registered` has read them.
     """
 
     lines: Lines
-    variants: dict[str, Any] = field(default_factory=dict)
     known: dict[str, Registered] = field(default_factory=dict)
     read: list[tuple[ServiceFacts, Registered | None]] = field(default_factory=list)
 
@@ -68,7 +64,6 @@ class Registrations:
             # Its last map, which packs the elements, is TensorFlow's own.
             made = made.reads[0]
         graph, places = draw(self.lines, made)
-        self.variants[str(name)] = variant
         python = tuple(self._python(made)) if made is not None else ()
         self.known[str(name)] = Registered(graph, places, packed, python)
 

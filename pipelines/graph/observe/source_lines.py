@@ -51,7 +51,6 @@ class Lines:
     _functions: dict[str, int] = field(default_factory=dict)
     _stand_ins: dict[CreatedDataset, StandIn | None] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
-    _kept: dict[str, PlaceDict] = field(default_factory=dict)
 
     def made(self, op: str, frame: FrameType, variant: Any) -> None:
         """Record that the dataset op ``op`` returned the tensor ``variant``; ``frame`` is the op's."""
@@ -145,16 +144,7 @@ class Lines:
         for identity, made in self._join_datasets(dataset, written).items():
             if (place := place_of(made)) is not None:
                 found[identity] = {**place, "made": numbers.setdefault(made, len(numbers))}
-        for node in written["nodes"] if self._kept else ():
-            if node["id"] not in found and (node["key"] or "") in self._kept:
-                found[node["id"]] = self._kept[node["key"] or ""]
         return found
-
-    def keep_places(self, dataset: Any, written: GraphDict) -> None:
-        """Keep the places of the datasets of a pipeline that TensorFlow is about to rewrite: names get through that."""
-        places = self.places(dataset, written)
-        named = {node["key"]: places[node["id"]] for node in written["nodes"] if node["id"] in places}
-        self._kept.update({key: place for key, place in named.items() if key})
 
     def created(self, dataset: Any) -> CreatedDataset | None:
         """Return how a dataset was made."""

@@ -16,8 +16,6 @@ from pipeprof.pipelines.graph.read.function_facts import CALLS, SILENT, Function
 from pipeprof.pipelines.graph.read.random_part import random_part
 from pipeprof.pipelines.graph.read.records import FunctionDict, GraphDict, NodeDict
 from pipeprof.pipelines.graph.read.references import base_of, data_inputs
-from pipeprof.pipelines.graph.read.widening import Widening, largest, widened
-from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.executed_ops import family, is_dataset
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.tables import read_table
@@ -238,18 +236,11 @@ class GraphDefReader:
         consts = [scope.members.get(base_of(never)) for never in captured[: len(node.attr["Targuments"].list.type)]]
         facts = self._facts.read(called, ranks, [_rank(const) for const in consts])
         if facts["random"] and ranks is not None:
-            function = self._functions[called[0]]
-            captives = frozenset(one.name for one in function.signature.input_arg[len(ranks) :])
-            part = random_part(self._functions, function, fixed=captives)
-            facts["steady"], facts["by_number"] = part.first_ops, part.by_number
+            part = random_part(self._functions, self._functions[called[0]])
+            facts["steady"], facts["by_number"] = part.steady_ops, part.by_number
         shared = self._shared(node, scope, called[0], len(ranks)) if ranks is not None and called else []
         if shared:
             facts["shared"] = shared
-        wide = self._widened(self._functions[called[0]], ranks) if ranks is not None and called else {}
-        if wide:
-            place = largest(wide, [_shape(one) or [] for one in node.attr["output_shapes"].list.shape])
-            facts["widens"] = [self._dtype_name(wide[place].before), self._dtype_name(wide[place].after)]
-            facts["widens_at"] = place
         return facts
 
     def _shared(self, node: Any, scope: _GraphScope, called: str, count: int) -> list[str]:
@@ -270,10 +261,6 @@ class GraphDefReader:
             return False
         source = self._by_id.get(next(iter(record["inputs"]), ""))
         return source is not None and traits(source["op"]).in_memory and not traits(source["op"]).slices
-
-    def _widened(self, function: Any, ranks: list[int | None]) -> dict[int, Widening]:
-        captured = [argument.name for argument in function.signature.input_arg][len(ranks) :]
-        return widened(function, captured, lambda kind: WIDTHS.get(self._dtype_name(kind)))
 
     def _element_ranks(self, node: Any, scope: _GraphScope) -> list[int | None] | None:
         """Return the ranks of the components that the function of ``node`` is given."""

@@ -27,8 +27,6 @@ class RandomPart:
     Attributes:
         steady: Types of the ops that do not, of the functions that it calls as well, as often as they stand there.
         random: Types of the ops that do.
-        branches: Types of the steady ops whose results are not what the rest goes on from: it takes what they were made
-            of as well, as a choice by a random number between a picture and its mirror image does.
         by_number: Whether the random numbers are drawn for each number of an element apart, and go into ops that treat
             each number alone.
     """
@@ -37,7 +35,6 @@ class RandomPart:
     results: tuple[bool, ...]
     steady: tuple[str, ...]
     random: tuple[str, ...]
-    branches: tuple[str, ...] = ()
     by_number: bool = True
 
     @property
@@ -45,32 +42,20 @@ class RandomPart:
         """Types of ops that stand in no place that depends on random numbers, sorted."""
         return sorted(set(self.steady) - set(self.random) - SILENT)
 
-    @property
-    def first_ops(self) -> list[str]:
-        """Types of those that could be a function of their own before the rest, sorted."""
-        return sorted(set(self.steady_ops) - set(self.branches))
-
 
 def random_part(
-    functions: Mapping[str, Any],
-    function: Any,
-    given: frozenset[str] = frozenset(),
-    fixed: frozenset[str] = frozenset(),
-    depth: int = 0,
+    functions: Mapping[str, Any], function: Any, given: frozenset[str] = frozenset(), depth: int = 0
 ) -> RandomPart:
     """Find what of a function depends on random numbers.
 
     Args:
         given: Names of arguments that depend on random numbers already.
-        fixed: Names of arguments that are the same for all elements.
     """
     nodes = {node.name: node for node in function.node_def}
-    fixed |= {name for name, node in nodes.items() if node.op == "Const"}
     results_of: dict[str, tuple[bool, ...]] = {}
     late: set[str] = set()
-    steady: dict[str, tuple[str, ...]] = {}
+    steady: list[str] = []
     random: list[str] = []
-    branches: list[str] = []
     by_number = True
 
     def is_late(reference: str) -> bool:
@@ -92,12 +77,10 @@ def random_part(
         if callee is not None and depth < _MAX_DEPTH:
             names = [argument.name for argument in callee.signature.input_arg]
             inner = frozenset(one for one, reference in zip(names, inputs, strict=False) if is_late(reference))
-            same = frozenset(one for one, reference in zip(names, inputs, strict=False) if base_of(reference) in fixed)
-            part = random_part(functions, callee, inner, same, depth + 1)
+            part = random_part(functions, callee, inner, depth + 1)
             results_of[name] = part.results
-            steady[name] = part.steady
+            steady += part.steady
             random += part.random
-            branches += part.branches
             by_number = by_number and part.by_number
             if part.nodes:
                 late.add(name)
@@ -106,25 +89,9 @@ def random_part(
             random.append(node.op)
             by_number = by_number and _is_by_number(nodes, node)
         else:
-            steady[name] = (node.op,)
-    aside = _branches(nodes, late, fixed, map(base_of, function.ret.values()))
-    branches += [op for name in sorted(aside) for op in steady[name]]
+            steady.append(node.op)
     results = tuple(is_late(function.ret[result.name]) for result in function.signature.output_arg)
-    every = tuple(op for ops in steady.values() for op in ops)
-    return RandomPart(frozenset(late), results, every, tuple(random), tuple(branches), by_number)
-
-
-def _branches(nodes: Mapping[str, Any], late: set[str], fixed: frozenset[str], results: Iterable[str]) -> set[str]:
-    """The steady nodes that only make values next to which the late nodes read what these are made of."""
-    inputs = {name: [base_of(reference) for reference in data_inputs(node)] for name, node in nodes.items()}
-    read = {one for name in late for one in inputs[name] if one not in late}
-
-    def made_from(ends: Iterable[str]) -> set[str]:
-        return set(inputs_first(ends, lambda name: inputs.get(name, [])))
-
-    first = [one for one in read if read.isdisjoint(made_from(inputs.get(one, ())) - fixed)]
-    needed = made_from([*first, *(one for one in results if one not in late)])
-    return made_from(read.difference(first)) & nodes.keys() - needed - late
+    return RandomPart(frozenset(late), results, tuple(steady), tuple(random), by_number)
 
 
 def _is_by_number(nodes: Mapping[str, Any], node: Any) -> bool:

@@ -32,12 +32,10 @@ class _SomeFunctions(TypedDict, total=False):
     fixed: list[
         str | None
     ]  # for each component of the result, `held` if it is a constant, `made` if made of such alone
-    steady: list[str]  # op types that come before all random numbers; missing of a function that draws none
+    steady: list[str]  # op types that depend on no random numbers; missing of a function that draws none
     by_number: bool  # its random numbers are drawn for each number of an element apart; missing as before
     shared: list[str]  # op types that give the same for all elements that a `flat_map` makes of one; missing if none
     seeded: bool  # a seed of an op or of the program fixes its random numbers; missing where that is not known
-    widens: list[str]  # types before and after a cast to a wider one at its end; missing of a function without
-    widens_at: int  # which result that is, of several the largest
     writes: str  # an op inside that writes files; missing where there is none
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pipeprof.pipelines.errors import UsageError, escape
 from pipeprof.pipelines.spec.errors.origins import Origins, SpecFile
@@ -32,6 +32,9 @@ from pipeprof.pipelines.spec.yaml.tree import (
 )
 from pipeprof.pipelines.steps.registry import written_kinds
 from pipeprof.pipelines.suggest import broken_link, suggest
+
+if TYPE_CHECKING:
+    from pipeprof.pipelines.spec.paths import PathProblem
 
 # Where only one of several forms can be meant, the upper one replaces the lower one.
 _WHOLE_FORMS: Final = tuple(
@@ -196,6 +199,7 @@ class FileReading:
         problems: everything wrong with the texts and with how they fit together.
         references: what is known about ``${VAR}`` in all of them.
         complete: whether everything was read, so that what the data lacks is really missing.
+        unknown_paths: which were not looked up to their end.
     """
 
     origins: Origins
@@ -204,6 +208,7 @@ class FileReading:
     problems: list[SpecProblem] = field(default_factory=list)
     complete: bool = True
     may_read: Callable[[Path], None] | None = None
+    unknown_paths: list[PathProblem] = field(default_factory=list)
 
 
 def read_files(

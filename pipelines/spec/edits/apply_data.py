@@ -16,14 +16,11 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
-    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem
-from pipeprof.pipelines.ops.calls.element import parse_call
 from pipeprof.pipelines.ops.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.ops.values.values import Field
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, find, value_at
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 
@@ -193,22 +190,9 @@ class _DataLines(EditedLines[ListedStage]):
             raise EditError(f"{edit.stage} cannot move before {edit.before}: {words}") from error
 
     def on_batches(self, item: ListedStage, batch: ListedStage, edit: VectoriseMap) -> None:
-        if traits(batch.op).pads:
-            raise EditError(f"{edit.batch} pads rows of different lengths, for which tf.vectorized_map has no form")
+        del batch
         holder = _chain(item.value, edit.stage)
         holder["ops"] = [{"tf.vectorized_map": {"fn": holder["ops"]}}]
-
-    def on_rows(self, item: ListedStage, batch: ListedStage, edit: VectoriseFilter) -> list[ListedStage]:
-        holder, sizes = _chain(item.value, edit.stage), batch.value[batch.op] or {}
-        if edit.fields is None:
-            raise EditError(f"{edit.stage} cannot keep rows of whole batches: the fields of its elements are not known")
-        name = item.value[item.op].get("name")
-        size = {"batch_size": sizes.get("batch_size")}
-        rows = {**({"name": name} if name is not None else {}), "ops": rows_kept_of(edit.fields, holder["ops"])}
-        rest = {"drop_remainder": True} if sizes.get("drop_remainder") else {}
-        first, _, last = super().on_rows(item, batch, edit)
-        first.value, last.value = {first.op: size}, {last.op: {**size, **rest}}
-        return [first, self.new(NewStage("map", rows), edit), last]
 
 
 def _op(value: Any) -> str:
@@ -231,44 +215,3 @@ def _chain(value: Any, address: str) -> dict[str, Any]:
         message = f"{address}: a function in Python is not taken apart in a spec: edit its graph, or write it by hand"
         raise EditError(message)
     return holder
-
-
-_MASK = "kept"
-"""Name of the field that says which rows are kept, with underscores where a field has it already."""
-
-
-def rows_kept_of(fields: Sequence[Field], predicate: Sequence[Any]) -> list[Any]:
-    """Return the calls that keep rows of a batch, for a map.
-
-    Args:
-        fields: The keys or indices of an element of plain tensors; empty for a single tensor.
-
-    Example:
-        >>> rows_kept_of([], [{"tf.less": {"y": 3}}])[2:]
-        [{'tf.boolean_mask': {'on': [0, 1], 'to': 0}}, {'select': 0}]
-    """
-    mask: Field
-    first: dict[str, Any]
-    last: dict[str, Any]
-    if not fields:
-        mask, first, last = 1, {"to_tuple": [None, None]}, {"select": 0}
-    elif isinstance(fields[0], int):
-        mask, first, last = len(fields), {"to_tuple": [*fields, None]}, {"select": list(fields)}
-    else:
-        mask = next(name for length in range(len(fields) + 1) if (name := _MASK + length * "_") not in fields)
-        first, last = {"to_dict": {**{str(name): name for name in fields}, mask: None}}, {"drop": [mask]}
-    masked = [{"tf.boolean_mask": {"on": [name, mask], "to": name}} for name in fields or [0]]
-    return [first, {"tf.vectorized_map": {"fn": _answering(predicate), "on": mask}}, *masked, last]
-
-
-def _answering(predicate: Sequence[Any]) -> list[Any]:
-    """The predicate as a chain whose result is the answer alone, as it is in a filter."""
-    *others, last = predicate
-    call = parse_call(last)
-    fields = call.read()
-    if call.target is not None:
-        return [*others, last, {"select": call.target}]
-    if not fields:
-        return [*others, last]
-    # Of several inputs, one gives way to the answer.
-    return [*others, {call.name: {**last[call.name], "to": fields[0]}}, {"select": fields[0]}]

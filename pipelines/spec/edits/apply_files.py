@@ -15,10 +15,7 @@ from pipeprof.pipelines.edits.edits import (
     MoveStage,
     PipelineEdit,
     ReplaceStages,
-    RewriteMap,
     SetArgument,
-    SplitMap,
-    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.spec.edits.apply_data import plan
@@ -137,13 +134,13 @@ class _Own:
         match edit:
             case InsertStage():
                 return replace(edit, after=self._address(edit.after or self._last()))
-            case SetArgument() | SplitMap() | RewriteMap():
+            case SetArgument():
                 return replace(edit, stage=self._address(edit.stage))
             case MoveStage() | MoveFilter():
                 return replace(edit, stage=self._address(edit.stage), before=self._address(edit.before))
             case ReplaceStages():
                 return replace(edit, stages=tuple(map(self._address, edit.stages)))
-            case VectoriseMap() | VectoriseFilter():
+            case VectoriseMap():
                 return replace(edit, stage=self._address(edit.stage), batch=self._address(edit.batch))
         return edit
 

@@ -9,7 +9,6 @@ from pipeprof.pipelines.ops.calls.base import SpecialCall, special_calls
 from pipeprof.pipelines.ops.calls.seeds import takes_seed
 from pipeprof.pipelines.ops.functions.catalog import DTYPE_PARAMETERS, FEATURE_PARAMETERS, Function, function, table
 from pipeprof.pipelines.ops.functions.layers import layers
-from pipeprof.pipelines.spec.schema.links import parameters
 
 FIELD: dict[str, Any] = {"anyOf": [{"type": "string", "minLength": 1}, {"type": "integer", "minimum": 0}]}
 _ON = {
@@ -26,6 +25,7 @@ _TO = {
 }
 _ROUTES = {"on": {"$ref": "#/definitions/on"}, "to": {"$ref": "#/definitions/to"}}
 _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
+_TENSORFLOW = "https://www.tensorflow.org/api_docs/python/"
 
 
 def call_definitions(schema_of: Callable[[type[SpecialCall]], dict[str, Any]]) -> dict[str, Any]:
@@ -64,14 +64,21 @@ def _needs_arguments(described: Function) -> bool:
 
 
 def _function(described: Function, *, needs: bool | None = None) -> dict[str, Any]:
-    properties: dict[str, Any] = dict(parameters(described))
+    properties: dict[str, Any] = {
+        parameter.name: {
+            "description": "Required, unless an input provides it."
+            if parameter.required
+            else f"Default {parameter.default}."
+        }
+        for parameter in described.parameters
+    }
     for name in FEATURE_PARAMETERS & properties.keys():
         if described.name.startswith("tf.io.parse_"):
             properties[name] |= {"type": "object", "additionalProperties": {"$ref": "#/definitions/feature"}}
     for name in DTYPE_PARAMETERS & properties.keys():
         properties[name] |= {"anyOf": [{"$ref": "#/definitions/dtype"}, {"type": "null"}]}
     return {
-        "description": f"Keyword arguments of {described.name}.",
+        "description": f"Keyword arguments of {described.name}.\n{_TENSORFLOW}{described.name.replace('.', '/')}",
         "type": "object" if (_needs_arguments(described) if needs is None else needs) else ["object", "null"],
         "properties": {**properties, **_ROUTES},
         "additionalProperties": False,

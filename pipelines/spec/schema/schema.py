@@ -20,7 +20,6 @@ from pipeprof.pipelines.ops.values.values import DTYPES
 from pipeprof.pipelines.spec.budgets import Budgets
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.schema.calls import FIELD, call_definitions
-from pipeprof.pipelines.spec.schema.links import linked
 from pipeprof.pipelines.steps.registry import written_kinds
 from pipeprof.pipelines.steps.step import step_model, word_pattern
 
@@ -80,7 +79,7 @@ def spec_schema() -> dict[str, Any]:
     body["properties"]["data"]["patternProperties"] = {"^x-": {}}
     body["anyOf"] = [{"required": body.pop("required")}, {"required": ["extends"]}]
     head = {"$schema": _DRAFT, "$id": SCHEMA_ID, "title": "pipeprof spec"}
-    return linked({**head, **body, "definitions": dict(sorted(definitions.items()))})
+    return {**head, **body, "definitions": dict(sorted(definitions.items()))}
 
 
 def _model_schema(model: type[BaseModel]) -> dict[str, Any]:

@@ -115,6 +115,8 @@ def compose(text: str, index: TextIndex, references: References | None = None) -
         return composer.document(), composer.problems
     except YamlSyntaxError as error:
         start, end, code, message = error.problem
+        # The end of the text is behind its last line, which the file may not have any more.
+        start = min(start, max(0, len(text.rstrip(" \t" + LINE_ENDS)) - 1))
         composer.note(index.span(start, end), code, composer.shown(message))
     except _StopReadingError:
         pass

@@ -93,8 +93,7 @@ def read(content: bytes | str, *, environment: Mapping[str, str] | None = None, 
     root, document.problems = compose(text, index, document.references)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if not document.problems:
-            span = start_of(file) if root is None else root.span
-            document.problems.append(SpecProblem(span, "empty", "empty file: expected a spec"))
+            document.problems.append(SpecProblem(start_of(file), "empty", "empty file: expected a spec"))
         return document
     expander = _Expander(document)
     document.data = expander.expand(root, (), None)

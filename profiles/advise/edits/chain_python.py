@@ -15,12 +15,9 @@ from pipeprof.pipelines.edits.edits import (
     NewStage,
     PipelineEdit,
     ReplaceStages,
-    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
-    SplitMap,
-    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
@@ -95,7 +92,7 @@ class _Chain(EditedLines[_Item]):
         super().swap(at, first, count, new or old)
 
 
-_OWN_LINES = (SetEnvironment, VectoriseMap, VectoriseFilter, MoveFilter, SplitMap, RewriteMap)
+_OWN_LINES = (SetEnvironment, VectoriseMap, MoveFilter)
 """Edits that are no change of stages next to each other as they are written."""
 
 

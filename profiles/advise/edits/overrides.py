@@ -7,19 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.edits.edits import (
-    REWRITES,
     HandWritten,
     InsertStage,
     MoveFilter,
     MoveStage,
     PipelineEdit,
     ReplaceStages,
-    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
-    SplitMap,
-    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.pipelines.spec.compose.overrides import apply_sets
@@ -293,14 +289,6 @@ def _describe_stages(view: PipelineView, edit: PipelineEdit) -> str | None:
             words = f"replace {old} with {listed(new)}" if new else f"remove {old}"
         case VectoriseMap():
             words = f"vectorise {_stage_words(view, edit.stage)} after {_stage_words(view, edit.batch)}"
-        case VectoriseFilter():
-            words = f"vectorise {_stage_words(view, edit.stage)}, then rebatch"
-        case SplitMap():
-            words = f"divide {_stage_words(view, edit.stage)} before its random ops"
-            if edit.batch is not None:
-                words = f"cast what {_stage_words(view, edit.stage)} gives after {_stage_words(view, edit.batch)}"
-        case RewriteMap():
-            words = f"in {_stage_words(view, edit.stage)}: {REWRITES.get(edit.how, edit.how)}"
         case SetEnvironment():
             words = f"{edit.variable}={edit.value} in the environment"
     return words

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.edits.edits import (
-    REWRITES,
     HandWritten,
     InsertStage,
     MoveFilter,
@@ -18,12 +17,9 @@ from pipeprof.pipelines.edits.edits import (
     NewStage,
     PipelineEdit,
     ReplaceStages,
-    RewriteMap,
     SetArgument,
     SetEnvironment,
     SetOption,
-    SplitMap,
-    VectoriseFilter,
     VectoriseMap,
     nested_options,
 )
@@ -100,8 +96,6 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
             moved = f"{edit.stage}, moved after {edit.batch}"
             yaml = f"- map: {{ops: [{{tf.vectorized_map: {{fn: […]}}}}]}}   # {moved}"
             python = f"dataset = dataset.map(lambda *batch: tf.vectorized_map(fn, batch))  # {moved}"
-        case VectoriseFilter() | SplitMap() | RewriteMap():
-            yaml, python = _texts_of_parts(edit)
         case SetOption():
             yaml = f"options: {yaml_text(nested_options({edit.path: edit.value}))}"
             python = (
@@ -117,25 +111,6 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
         case _:
             raise TypeError(edit)
     return yaml, python
-
-
-def _texts_of_parts(edit: VectoriseFilter | SplitMap | RewriteMap) -> tuple[str, str]:
-    """An edit of a part of a map's function as YAML and as Python: neither shows its ops."""
-    if isinstance(edit, VectoriseFilter):
-        around = f"{edit.stage}, with the size of {edit.batch}"
-        kept = "tuple(tf.boolean_mask(one, predicate(*batch)) for one in batch)"
-        python = f"dataset = dataset.batch(…).map(lambda *batch: {kept}).rebatch(…)  # {around}"
-        return f"# batch, a map that keeps rows of a batch, rebatch: {around}", python
-    if isinstance(edit, RewriteMap):
-        text = f"# in the function of {edit.stage}: {REWRITES.get(edit.how, edit.how)}"
-        return text, text
-    if edit.batch is not None:
-        moved = f"{edit.stage}: without the cast at its end; the cast after {edit.batch}"
-        return f"# {moved}", f"dataset = dataset.map(without_cast).batch(…).map(cast)  # {moved}"
-    parts = f"{edit.stage}: the ops before the first one that depends on random numbers, then the others"
-    calls = "".join(_call(stage.op, stage.arguments) for stage in edit.by)
-    python = f"dataset = dataset.map(without_random){calls}.map(random_part)  # {parts}"
-    return f"# two maps in place of {parts}", python
 
 
 def _stage_yaml(stage: NewStage, index: int, edit: ReplaceStages) -> str:

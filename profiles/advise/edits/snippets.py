@@ -265,30 +265,6 @@ def _structure_by_keys(stage: StageView) -> Sequence[str] | int | None:
     return list(keys) if not any("." in key for key in keys) else None
 
 
-def flat_keys(stage: StageView) -> Sequence[str] | None:
-    """Return the keys of a source's components, as `dict_names` takes them; None where they are not known."""
-    if stage.written is None:
-        return stage.keys
-    written, found = stage.written.get("output_signature"), structure_of(stage)
-    if isinstance(found, int):
-        return [str(place) for place in range(found)] if found > 1 else None
-    return found or (["0"] if isinstance(written, Mapping) and _single(written) else None)
-
-
-def dict_names(keys: Sequence[str] | None, count: int) -> list[str] | None:
-    """Return names of a dict's values, none for a tensor or a tuple; None for what is nested or not known.
-
-    Example:
-        >>> dict_names(["x", "y"], 2), dict_names(["0", "1"], 2), dict_names(["0.x", "1"], 2), dict_names(["0"], 2)
-        (['x', 'y'], [], None, None)
-    """
-    if not keys or len(keys) != count or any(not key or "." in key for key in keys):
-        return None
-    if list(keys) == [str(place) for place in range(count)]:
-        return []
-    return None if any(key.isdigit() for key in keys) else list(keys)
-
-
 _SINGLE = ({"npy", "mmap_mode"}, {"npz", "key"}, {"array"}, {"shape", "dtype", "name"}, {"files"}, {"lines"})
 
 

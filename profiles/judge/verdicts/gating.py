@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import isclose
 
-from pipeprof.pipelines.spec.budgets import Budget, stage_of
+from pipeprof.pipelines.spec.budgets import STAGE_UNITS, UNITS, Budget, stage_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.turns import are_usual
 from pipeprof.profiles.judge.verdicts.metrics import kinds_of
 from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side
 from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, Judged
-from pipeprof.profiles.wording import listed
+from pipeprof.profiles.wording import listed, percent, size
 
 PASSED, FAILED, INCONCLUSIVE = 0, 3, 4
 NOTHING, NOT_COMPARABLE = 5, 6
@@ -30,6 +30,28 @@ def judged_of(budgets: Mapping[str, Budget | None], flags: Mapping[str, Budget |
             if budget is not None:
                 found[name] = Judged(floor=budget.change, limit=budget.limit, level=budget.level)
     return found
+
+
+def other_budgets(
+    base: Mapping[str, Budget], judged: Mapping[str, Budget], flags: Mapping[str, Budget | None]
+) -> list[str]:
+    """What the judged side's spec says of budgets in place of the base's, by which it is judged, in words."""
+    names = [name for name in (*UNITS, *base, *judged) if name not in flags and base.get(name) != judged.get(name)]
+    return [
+        f"budgets.{name}: {_budget_words(name, base.get(name))} → {_budget_words(name, judged.get(name))}"
+        for name in dict.fromkeys(names)
+    ]
+
+
+def _budget_words(name: str, budget: Budget | None) -> str:
+    if budget is None:
+        return "not set"
+    words = [f"{100 * budget.change:g} %"] if budget.change is not None else []
+    if budget.limit is not None:
+        unit = UNITS.get(name, STAGE_UNITS.get(name.rpartition(".")[2], ""))
+        value = size(budget.limit) if unit == "B" else f"{budget.limit:g} {unit}" if unit else percent(budget.limit)
+        words.append(f"at {'least' if unit == '1/s' else 'most'} {value}")
+    return ", ".join([*words, *([budget.level] if budget.level != "error" else [])])
 
 
 def has_other_batches(a: Side, b: Side) -> bool:

@@ -470,6 +470,8 @@ class Result(Model):
     """What differs between two specs, or between the files of two functions; empty where that is too much."""
     change_places: list[Location | None] = Field(default_factory=list)
     """The line of each of `changes` in the spec or the file of B; null where B has none."""
+    budgets: list[str] = Field(default_factory=list)
+    """Budgets of the spec of B that are others than those of A, by which a gate judges."""
     why: list[Cause] | None = None
     """What the parts of the difference do (`--why`)."""
     search: WhySearch | None = None

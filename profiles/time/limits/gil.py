@@ -35,6 +35,11 @@ class GilMarks:
 _MARKS = GilMarks()
 
 
+def lock_is_gil(causes: Causes) -> bool:
+    """Decide whether calls of Python that wait for each other wait for the GIL, and not for a lock of a library."""
+    return causes.python_lock_share is None or causes.python_lock_share >= LOCK_FROM
+
+
 def gil_is_full(causes: Causes) -> bool:
     """Decide whether the GIL limits the pipeline, from all that was measured."""
     lock, used, wanted = causes.python_lock_share, causes.worker_cores, causes.demanded_cores

@@ -8,7 +8,7 @@ from pipeprof.pipelines.graph.read.service import UNKNOWN, service_facts
 from pipeprof.profiles.document.stages import Service
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeprof.pipelines.graph.stages import Node
     from pipeprof.profiles.document.stages import Stage
@@ -71,19 +71,17 @@ def service_words(service: Service) -> str:
     return ", ".join(text for text in said if text)
 
 
-def with_workers(stages: Sequence[Stage], workers: Mapping[str, int], local: Collection[str] = ()) -> list[Stage]:
-    """Return the stages with what is known of the services that they read from.
+def with_workers(stages: Sequence[Stage], workers: Mapping[str, int]) -> list[Stage]:
+    """Return the stages with the workers of the services that they read from.
 
     Args:
-        workers: Registered workers by the address of the dispatcher, as far as it answered.
-        local: Addresses of services that were started for the run.
+        workers: That were started for the run, by the address of the dispatcher.
     """
 
     def known(stage: Stage) -> Stage:
         if stage.service is None:
             return stage
-        address = stage.service.address or ""
-        service = stage.service.model_copy(update={"workers": workers.get(address), "local": address in local})
+        service = stage.service.model_copy(update={"workers": workers.get(stage.service.address or "")})
         return stage.model_copy(update={"service": service, "executed": service_words(service)})
 
     return [known(stage) for stage in stages]

@@ -7,15 +7,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeprof.pipelines.edits.edits import (
-    InsertStage,
-    MoveStage,
-    NewStage,
-    PipelineEdit,
-    ReplaceStages,
-    SplitMap,
-    new_ops,
-)
+from pipeprof.pipelines.addresses import pipeline_of
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, new_ops
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
@@ -23,7 +16,7 @@ from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Steps
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.lines import line_of, within
+from pipeprof.profiles.lines import line_of, lines_of, within
 from pipeprof.profiles.memory.predict.model import cache_overhead_bytes
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.time.whole import whole_batches
@@ -44,8 +37,6 @@ BEYOND_EPOCH = 1.1
 CACHE_SHARE = 0.25
 """Of the memory limit that the caches of a trial may take."""
 
-UNSEEN_SIZE = 2.0
-"""Times the larger of what a map takes and gives, for what is made on the way: a picture before it is cropped."""
 MIXED_SHARE = 0.5
 """Of the elements of an epoch that a later shuffle holds, from which no other one is needed after a cache."""
 
@@ -123,16 +114,22 @@ def _filled(profile: Profile, edits: Iterable[PipelineEdit]) -> Iterator[tuple[s
     for edit in edits:
         if isinstance(edit, InsertStage) and traits(edit.op).stores:
             yield edit.after, None
-        elif isinstance(edit, SplitMap) and edit.by:
-            yield edit.stage, edit.stage
         elif isinstance(edit, MoveStage) and traits(edit.op).maps and edit.before in caches:
             yield edit.stage, edit.before
 
 
+def stages_kept(edits: Iterable[PipelineEdit], stages: Iterable[Stage]) -> set[str]:
+    """Return the stages up to the caches that edits insert: all that these save."""
+    lines, found = lines_of(stages), set[str]()
+    for edit in edits:
+        if isinstance(edit, InsertStage) and edit.after is not None and traits(edit.op).stores:
+            line = [stage.id for stage in lines.get(pipeline_of(edit.after), [])]
+            found.update(line[: line.index(edit.after) + 1] if edit.after in line else ())
+    return found
+
+
 def kept_by(profile: Profile, edits: Sequence[PipelineEdit]) -> Kept | None:
     """Return what edits keep in memory for later epochs; None where they keep nothing.
-
-    What the first part of a divided map gives was not seen: its bytes are unknown.
 
     Args:
         edits: Their addresses are those of the profile's pipeline.
@@ -146,7 +143,7 @@ def kept_by(profile: Profile, edits: Sequence[PipelineEdit]) -> Kept | None:
         line = line_of(profile, address)
         place = next((number for number, stage in enumerate(line) if stage.id == address), None)
         each = _kept_bytes(line, place) if place is not None else None
-        if place is None or each is None or any(isinstance(edit, SplitMap) for edit in edits):
+        if place is None or each is None:
             return Kept()
         sample += each * (_pass(line, place, steps)[0] or math.nan)
         per_batch += each * (line[place].elements or math.nan) / max(steps.count, 1)
@@ -177,13 +174,7 @@ def why_no_cache(profile: Profile, edits: Sequence[PipelineEdit], limit: int | N
 
 
 def cache_point(
-    profile: Profile,
-    line: Sequence[Stage],
-    place: int,
-    limit: int | None,
-    longest: float = LONGEST_EPOCH,
-    *,
-    half: bool = False,
+    profile: Profile, line: Sequence[Stage], place: int, limit: int | None, longest: float = LONGEST_EPOCH
 ) -> CachePoint | None:
     """Return where to keep what a stage makes, as late as possible; None where that is not finite, short and constant.
 
@@ -195,7 +186,6 @@ def cache_point(
         line: Its main line, or one of those that a stage joins.
         limit: Memory limit in bytes; None for none.
         longest: Seconds of an epoch that a trial can wait for.
-        half: What is kept is the part of the map at that place that draws no random numbers: the cache is inside of it.
     """
     steps = profile.steps
     if steps is None or any(traits(one.op).stores for one in line):
@@ -205,15 +195,12 @@ def cache_point(
     own = {stage.id for stage in line}
     inside = any(_shuffles(one) and one.id not in own for one in before)
     repeat = _repeat_to_move(line, place)
-    rest = [one for one in before if one is not repeat]
-    others = [one for one in rest if not (half and one is line[place])]
+    others = [one for one in before if one is not repeat]
     if inside or any(_differs(one) or (shuffled and _depends_on_order(one)) for one in others):
         return None
     if any(runs_python(one) for one in before):
         # A trial goes through two more, to compare them.
         longest *= PYTHON_EPOCH
-    if half:
-        return _half_kept(line, place, steps, limit, longest, shuffled=shuffled, repeat=repeat)
     last = place
     # A batch may end with the last element of an epoch, and one after a `repeat` does not; nor does what is dropped
     # by its position stay the same in another order.
@@ -230,28 +217,6 @@ def cache_point(
     again = _shuffled_again(line, last, count) if shuffled else None
     edits = _kept_after(stage, again, repeat, line[last + 1] if last + 1 < len(line) else None)
     return CachePoint(stage, edits, again, "order" if shuffled else "same", repeat)
-
-
-def _half_kept(
-    line: Sequence[Stage],
-    place: int,
-    steps: Steps,
-    limit: int | None,
-    longest: float,
-    *,
-    shuffled: bool,
-    repeat: Stage | None,
-) -> CachePoint | None:
-    """A cache in a map, before what depends on random numbers; None where an epoch of it is long or large."""
-    stage, (count, epochs) = line[place], _pass(line, place, steps)
-    sizes = [line[number].bytes_per_element or 0.0 for number in (place - 1, place) if number >= 0]
-    size = UNSEEN_SIZE * (count or 0) * max(sizes)
-    if not _is_small(size, _epoch_seconds(steps, epochs), limit, longest) or (repeat and place + 1 == len(line)):
-        return None
-    again = _shuffled_again(line, place, count or 1) if shuffled else None
-    kept = (NewStage("cache"), *((NewStage("shuffle", {"buffer_size": again}),) if again is not None else ()))
-    moved = (MoveStage(repeat.id, repeat.op, line[place + 1].id),) if repeat is not None else ()
-    return CachePoint(stage, (*moved, SplitMap(stage.id, kept)), again, "order" if shuffled else "same", repeat)
 
 
 def _kept_after(

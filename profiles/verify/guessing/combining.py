@@ -12,7 +12,7 @@ from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.propose.finding import finding_of
-from pipeprof.profiles.propose.proposal import Proposal, strongest
+from pipeprof.profiles.propose.proposal import Proposal, most_redrawn, strongest
 from pipeprof.profiles.verify.alternatives import is_alternative, without_alternatives
 
 COMBINED = "combined"
@@ -34,7 +34,7 @@ def together(kept: Sequence[Finding], data: Mapping[str, Any] | None, title: str
             "; ".join(_in_words(finding, edits) for finding in kept),
             edits,
             strongest(finding.semantics or "same" for finding in kept),
-            redrawn=strongest(finding.redrawn for finding in kept),
+            redrawn=most_redrawn(finding.redrawn for finding in kept),
             family="speed" if any(finding.family == "speed" for finding in kept) else "memory",
             rule=COMBINED,
             # Flags of one edit may set what those of another one set: they are made of all edits.

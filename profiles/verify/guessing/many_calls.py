@@ -20,6 +20,7 @@ from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.read import POOL_OPTION
 from pipeprof.profiles.propose.proposal import Semantics
 from pipeprof.profiles.time.limits.cores import CPU_FROM
+from pipeprof.profiles.time.limits.gil import lock_is_gil
 
 PARALLEL_CALLS = "num_parallel_calls"
 CYCLE = "cycle_length"
@@ -95,8 +96,8 @@ def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
     """
     now, waiting = round(stage.parallelism or 1.0), waits(stage) or _hardly_computes(profile)
     enough = MOST_CALLS if waiting else _calls_that_compute(profile)
-    # Of an `interleave` its cycle is the limit.
-    if not traits(stage.op).maps or not takes_calls(stage):
+    # Of an `interleave` its cycle is the limit, of Python that holds the GIL one call.
+    if not traits(stage.op).maps or not takes_calls(stage) or _waits_for_gil(profile, stage):
         return ()
     if stage.tunable:
         cores = math.floor(min(profile.host.cores or 1.0, enough))
@@ -107,6 +108,11 @@ def more_at_a_time(profile: Profile, stage: Stage) -> tuple[PipelineEdit, ...]:
     calls = min(MOST_CALLS, MORE_CALLS * now)
     more = SetArgument(stage.id, stage.op, PARALLEL_CALLS, calls)
     return (more, *_threads_for(profile, calls if waiting else 0))
+
+
+def _waits_for_gil(profile: Profile, stage: Stage) -> bool:
+    causes = profile.causes
+    return bool(stage.python) and causes is not None and causes.python_lock_share is not None and lock_is_gil(causes)
 
 
 def _hardly_computes(profile: Profile) -> bool:

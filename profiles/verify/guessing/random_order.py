@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument, SplitMap
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import line_of
-from pipeprof.profiles.propose.proposal import Proposal, Semantics
+from pipeprof.profiles.propose.proposal import Proposal, Redrawn, Semantics
 from pipeprof.profiles.verify.guessing.caching import pass_count
 
 CALLS_AT_A_TIME = frozenset({"num_parallel_calls", "num_parallel_reads", "cycle_length"})
@@ -78,23 +78,23 @@ def _reach(line: Sequence[OrderPart], *, unknown: float, singly: bool = False) -
 
 def as_redrawn(profile: Profile, proposal: Proposal) -> Proposal:
     """The same proposal; its class is `same` where all that it changes is drawn anew in each run anyway."""
-    if is_drawn_anew(profile, proposal.semantics, proposal.edits):
-        return replace(proposal, semantics="same", redrawn=proposal.effect)
-    return proposal
+    redrawn = drawn_anew(profile, proposal.semantics, proposal.edits)
+    return proposal if redrawn is None else replace(proposal, semantics="same", redrawn=redrawn)
 
 
 def reclassify(profile: Profile) -> None:
     """Give the findings and proposals of a profile the class that they have where nothing is seeded."""
     for finding in (*(profile.findings or ()), *profile.proposals):
-        if finding.is_known and is_drawn_anew(profile, finding.semantics, finding.edits):
-            finding.semantics, finding.redrawn = "same", finding.semantics or "same"
+        redrawn = drawn_anew(profile, finding.semantics, finding.edits) if finding.is_known else None
+        if redrawn is not None:
+            finding.semantics, finding.redrawn = "same", redrawn
 
 
-def is_drawn_anew(profile: Profile, semantics: Semantics | None, edits: Sequence[PipelineEdit]) -> bool:
-    """Whether edits change only an order, or random numbers, that are others in each run of the pipeline as it is."""
-    if semantics == "order":
-        return order_is_drawn_anew(profile, edits)
-    return semantics == "randomness" and nothing_is_seeded(profile)
+def drawn_anew(profile: Profile, semantics: Semantics | None, edits: Sequence[PipelineEdit]) -> Redrawn | None:
+    """What edits change, if that is only what each run of the pipeline as it is draws anew; None where it is not."""
+    if semantics == "order" and order_is_drawn_anew(profile, edits):
+        return "order"
+    return "randomness" if semantics == "randomness" and nothing_is_seeded(profile) else None
 
 
 def nothing_is_seeded(profile: Profile) -> bool:
@@ -140,11 +140,6 @@ def _lines(profile: Profile, edits: Sequence[PipelineEdit]) -> tuple[list[OrderP
         elif isinstance(edit, InsertStage):
             place = max(number for number, (name, _) in enumerate(after) if name == edit.after)
             after.insert(place + 1, (edit.after or "", _new(profile, line, known[edit.after or ""], edit)))
-        elif isinstance(edit, SplitMap):
-            place = next(number for number, (name, _) in enumerate(after) if name == edit.stage)
-            inserted = [InsertStage(one.op, one.arguments, edit.stage) for one in edit.by]
-            new = [(edit.stage, _new(profile, line, known[edit.stage], one)) for one in inserted]
-            after[place:place] = new
         elif isinstance(edit, MoveStage) and traits(stage.op).shuffles:
             moved = after.pop(next(number for number, (name, _) in enumerate(after) if name == edit.stage))
             after.insert(next(number for number, (name, _) in enumerate(after) if name == edit.before), moved)
@@ -171,7 +166,7 @@ def _places(edit: PipelineEdit) -> list[str | None]:
         return list(edit.stages)
     if isinstance(edit, MoveStage):
         return [edit.stage, edit.before]
-    return [edit.stage] if isinstance(edit, SetArgument | SplitMap) else [None]
+    return [edit.stage] if isinstance(edit, SetArgument) else [None]
 
 
 def _part(profile: Profile, line: Sequence[Stage], place: int) -> OrderPart:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
+from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.verify.guessing.caching import Caches
-from pipeprof.profiles.verify.guessing.whole_batches import (
-    batch_after,
-    in_words,
-    on_batches,
-    rows_kept,
-    rows_kept_in_words,
-)
+from pipeprof.profiles.verify.guessing.whole_batches import batch_after, in_words
 from pipeprof.profiles.wording import stage_name
 
 
-def reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Proposal]:
+def reordered(line: Sequence[Stage], place: int, caches: Caches) -> Iterator[Proposal]:
     """Return places for a deterministic map, and what is possible there that is not where it is."""
     stage, name = line[place], stage_name(line[place])
     after = next((index for index in range(place + 1, len(line)) if not _moves_over(line[index])), len(line))
@@ -36,12 +29,10 @@ def reordered(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None,
         )
     crossed = next((index for index in range(place + 1, len(line)) if not traits(line[index].op).maps), len(line))
     if crossed < len(line) and line[crossed].op == "filter":
-        yield from _filter_first(line, place, crossed, data, caches)
+        yield from _filter_first(line, place, crossed, caches)
 
 
-def _filter_first(
-    line: Sequence[Stage], place: int, crossed: int, data: Mapping[str, Any] | None, caches: Caches
-) -> Iterator[Proposal]:
+def _filter_first(line: Sequence[Stage], place: int, crossed: int, caches: Caches) -> Iterator[Proposal]:
     """A filter before the map: without it behind the map, the map may take whole batches, and a cache holds less."""
     stage, of = line[place], line[crossed]
     title, move = f"Move {stage_name(of)} before {stage_name(stage)}", MoveFilter(of.id, stage.id)
@@ -56,17 +47,12 @@ def _filter_first(
         )
     yield Proposal(title, change, (move,), python=f"{python}.map(…)")
     batch = batch_after(moved, place + 1)
-    edits = on_batches(stage, batch, moved, data) if batch is not None else ()
-    if batch is None or not edits:
+    if batch is None:
         return
+    edits = (move, VectoriseMap(stage.id, batch.id))
     more, on_whole = in_words([stage], batch, [one for one in moved if one is not of], moved_too=True)
     change = f"{change}; {more}"
-    masks = rows_kept([of, *(one for one in moved[place + 1 :] if one is not stage)], 0)
-    if masks is not None:
-        masked, kept = rows_kept_in_words(of)
-        both = (move, *edits, masks)
-        yield Proposal(f"{title}, both on batches", f"{change}; {masked}", both, python=_after(kept, on_whole))
-    yield Proposal(f"{title}, then use batches", change, (move, *edits), python=_after(python, on_whole))
+    yield Proposal(f"{title}, then use batches", change, edits, python=_after(python, on_whole))
 
 
 def _after(call: str, code: str) -> str:

@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import pipeline_of
@@ -30,13 +29,11 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.imports import in_file
 from pipeprof.pipelines.static.written_calls import arguments_given
-from pipeprof.profiles.advise.edits.element_fields import with_fields
 from pipeprof.profiles.advise.edits.in_place import on_own_name, own_statement
 from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import joined_lines, line_of, main_line, on_main_line, within
-from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_in_parallel
 from pipeprof.profiles.model.read import POOL_OPTION, flow_of
 from pipeprof.profiles.propose.finding import MEASURED
@@ -50,9 +47,6 @@ from pipeprof.profiles.verify.guessing.caching import (
     cache_point,
     maps_to_cache,
 )
-from pipeprof.profiles.verify.guessing.casting import cast_last
-from pipeprof.profiles.verify.guessing.dividing import divided
-from pipeprof.profiles.verify.guessing.fusing import FUSION_OPTION, fused, maps_to_fuse
 from pipeprof.profiles.verify.guessing.many_calls import (
     PARALLEL_CALLS,
     WAITING_CALLS,
@@ -66,15 +60,7 @@ from pipeprof.profiles.verify.guessing.many_calls import (
 )
 from pipeprof.profiles.verify.guessing.random_order import as_redrawn
 from pipeprof.profiles.verify.guessing.reordering import reordered
-from pipeprof.profiles.verify.guessing.rewriting import rewritten
-from pipeprof.profiles.verify.guessing.whole_batches import (
-    batch_after,
-    in_words,
-    maps_in_a_row,
-    on_batches,
-    rows_kept,
-    rows_kept_in_words,
-)
+from pipeprof.profiles.verify.guessing.whole_batches import batch_after, in_words, maps_in_a_row
 from pipeprof.profiles.verify.stages import pays, runs_python
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import call_around, cores_text, listed, stage_name, stage_place
@@ -167,17 +153,14 @@ def guesses(
     hidden = frozenset() if is_spec else _inside_calls(profile)
     by_id = {stage.id: stage for stage in profile.stages or ()}
     found = []
-    folder = Path(profile.target.text).parent
     caches = partial(_cached, profile, limit=limit, longest=longest_epoch)
-    divides = partial(_divided, profile, limit=limit, longest=longest_epoch)
     for guess in (
         *_together(profile),
         *_as_many_as_cores(profile),
         *_by_default(profile),
-        *_fused(profile),
-        *_at_the_bottleneck(profile, data, caches, divides),
+        *_at_the_bottleneck(profile, data, caches),
     ):
-        edits = with_fields(data, guess.edits, folder) if is_spec and data is not None else guess.edits
+        edits = guess.edits
         flags = flags_of(data, edits) if is_spec and data is not None else []
         by_hand = is_spec and not flags
         if not hidden.isdisjoint(_named_by(edits)):
@@ -205,17 +188,6 @@ def guesses(
     return found
 
 
-def _divided(
-    profile: Profile, line: Sequence[Stage], place: int, limit: int | None, longest: float
-) -> Iterator[Proposal]:
-    """A cache inside a map, before what it draws at random."""
-    for other in sorted(range(len(line)), key=lambda one: (one != place, -(line[one].share or 0.0))):
-        guess = divided(profile, line, other, limit, longest)
-        if guess is not None:
-            yield guess
-            return
-
-
 def _inside_calls(profile: Profile) -> frozenset[str]:
     """The stages that TensorFlow makes inside of one call of the user's, where no line of code can be changed.
 
@@ -240,9 +212,7 @@ def _named_by(edits: Iterable[PipelineEdit]) -> frozenset[str]:
     return frozenset(value for one in documents for value in one.values() if isinstance(value, str))
 
 
-def _at_the_bottleneck(
-    profile: Profile, data: Mapping[str, Any] | None, caches: Caches, divides: Caches
-) -> Iterator[Proposal]:
+def _at_the_bottleneck(profile: Profile, data: Mapping[str, Any] | None, caches: Caches) -> Iterator[Proposal]:
     """What fits the stage with most of the work."""
     line = main_line(profile)
     named = profile.verdict.stage if profile.verdict is not None else None
@@ -258,13 +228,10 @@ def _at_the_bottleneck(
     twins = [stage for stage in profile.stages or () if are_twins([inside, stage])]
     own = (*_inside(line[place], inside), *_more_at_a_time(profile, inside), *_guesses(line, place, data, caches))
     for guess in (
-        *rewritten(line, place, MUCH_WORK),
-        *cast_last(line),
         *_many_opened(profile, line[place], data),
         *(_at_all(profile, twins) if len(twins) > 1 else own),
         *_cached_at(line, place, caches),
-        *divides(line, place),
-        *(guess for guess in _elsewhere(line, place, data) if guess.stage not in {stage.id for stage in twins}),
+        *(guess for guess in _elsewhere(line, place) if guess.stage not in {stage.id for stage in twins}),
     ):
         yield replace(guess, stage=guess.stage or line[place].id)
 
@@ -361,20 +328,6 @@ def _by_default(profile: Profile) -> Iterator[Proposal]:
         )
 
 
-def _fused(profile: Profile) -> Iterator[Proposal]:
-    """Maps in a row as one."""
-    maps = maps_to_fuse(profile, costs_of(profile))
-    if maps:
-        names = listed(list(dict.fromkeys(map(stage_name, maps))))
-        yield Proposal(
-            f"Let TensorFlow fuse {len(maps)} maps in a row",
-            f"options.{FUSION_OPTION} → true, num_parallel_calls: {AUTOTUNE} in {names}",
-            fused(maps),
-            stage=maps[0].id,
-            python=f"each .map(…, num_parallel_calls=tf.data.AUTOTUNE); options.{FUSION_OPTION} = True",
-        )
-
-
 def _more_at_a_time(profile: Profile, stage: Stage) -> Iterator[Proposal]:
     """More calls than the user has set."""
     edits = more_at_a_time(profile, stage)
@@ -395,15 +348,14 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, 
     """What fits the kind of a stage, and its neighbours."""
     stage = line[place]
     name = stage_name(stage)
-    yield from _masked(line, place)
     following = line[place + 1] if place + 1 < len(line) else None
-    yield from _all_vectorised(line, place, data)
-    yield from _vectorised(line, place, data)
+    yield from _all_vectorised(line, place)
+    yield from _vectorised(line, place)
     yield from _in_parallel(stage)
     if traits(stage.op).opens and not traits(stage.op).parallel:
         yield from _interleaved(stage, data)
     if stage.op == "map" and not runs_python(stage) and stage.random is False:
-        yield from reordered(line, place, data, caches)
+        yield from reordered(line, place, caches)
     ahead = executed(stage.tf_op).asynchronous if stage.tf_op is not None else False
     # The end of the pipeline has rules of its own.
     read = following is not None or pipeline_of(stage.id)
@@ -414,22 +366,21 @@ def _guesses(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None, 
         yield _prefetched(before, f"Prefetch before {name}")
 
 
-def _vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Proposal]:
+def _vectorised(line: Sequence[Stage], place: int) -> Iterator[Proposal]:
     """A map's function on the batches that its elements go into."""
     stage, name = line[place], stage_name(line[place])
     batch = batch_after(line, place)
-    edits = on_batches(stage, batch, line, data) if batch is not None else ()
-    if batch is None or not edits:
-        return
-    change, python = in_words([stage], batch, line)
-    yield Proposal(f"Apply {name} to whole batches", change, edits, draws([stage]), stage=stage.id, python=python)
+    if batch is not None:
+        change, python = in_words([stage], batch, line)
+        edit = VectoriseMap(stage.id, batch.id)
+        yield Proposal(f"Apply {name} to whole batches", change, (edit,), draws([stage]), stage=stage.id, python=python)
 
 
-def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Proposal]:
+def _all_vectorised(line: Sequence[Stage], place: int) -> Iterator[Proposal]:
     """Several maps in a row on the batches that their elements go into: the last one moves first."""
     maps = maps_in_a_row(line, place, MUCH_WORK)
     batch = batch_after(line, line.index(maps[-1])) if len(maps) > 1 else None
-    if batch is None or (traits(batch.op).pads and data is not None):
+    if batch is None:
         return
     change, python = in_words(maps, batch, line)
     edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(maps))
@@ -437,23 +388,12 @@ def _all_vectorised(line: Sequence[Stage], place: int, data: Mapping[str, Any] |
     yield Proposal(f"Apply {names} to whole batches", change, edits, stage=line[place].id, python=python)
 
 
-def _masked(line: Sequence[Stage], place: int) -> Iterator[Proposal]:
-    """A filter on the batches that its elements go into."""
-    edit = rows_kept(line, place)
-    if edit is not None:
-        change, python = rows_kept_in_words(line[place])
-        yield Proposal(
-            f"Apply {stage_name(line[place])} to whole batches", change, (edit,), stage=edit.stage, python=python
-        )
-
-
-def _elsewhere(line: Sequence[Stage], place: int, data: Mapping[str, Any] | None) -> Iterator[Proposal]:
+def _elsewhere(line: Sequence[Stage], place: int) -> Iterator[Proposal]:
     """Others than the bottleneck with much of the work: in parallel, or on whole batches, where a call costs more."""
     for other, stage in enumerate(line):
         if other != place and (stage.share or 0.0) >= MUCH_WORK:
             yield from (replace(guess, stage=stage.id) for guess in _in_parallel(stage) if traits(stage.op).maps)
-            yield from _vectorised(line, other, data)
-            yield from _masked(line, other)
+            yield from _vectorised(line, other)
 
 
 def _works_in_turn(stage: Stage) -> bool:

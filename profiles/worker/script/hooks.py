@@ -102,6 +102,9 @@ class Observer:
     def loader_began(self, loader: Any) -> None:
         """A ``DataLoader`` of torch is iterated."""
 
+    def indexed(self, batches: Any, duration_ns: int) -> None:
+        """A ``PyDataset`` (Sequence) gave a batch for an index."""
+
     def fit_called(self, model: Any, source: Any) -> None:
         """``Model.fit`` is about to run with `source` as its first argument."""
 
@@ -248,6 +251,8 @@ class Hooks:
             "on_predict_begin": lambda real: _around(real, lambda callbacks: self._seen.predict_began(callbacks.model)),
             "on_predict_end": lambda real: _around(real, after=lambda _: self._seen.predict_ended()),
         }
+        if row.owner == "utils.PyDataset":
+            return lambda real: _around(real, after=self._wrap_index)
         if row.owner == "data.Dataset" and row.method == "__init__":
             return lambda real: _around(real, after=self._tell("dataset_made"))
         other = self._around_eager if row in EAGER else self._around_save
@@ -374,6 +379,24 @@ class Hooks:
         for name in (row.method for row in self._rows if row.owner == owner):
             if hasattr(kind, name):
                 self._wrap(kind, name, wrap)
+
+    def _wrap_index(self, batches: Any) -> None:
+        """Wrap what gives batches in the class of such an object, once, where that is the user's own."""
+        kind = next((one for one in type(batches).__mro__ if "__getitem__" in vars(one)), type(None))
+        if self._real and kind not in self._known and kind.__module__.partition(".")[0] != "keras":
+            self._known.add(kind)
+            self._wrap(kind, "__getitem__", self._around_index)
+
+    def _around_index(self, real: Callable[..., Any]) -> Callable[..., Any]:
+        clock = self._clock
+
+        def __getitem__(batches: Any, index: Any) -> Any:
+            began = clock()
+            batch = real(batches, index)
+            self._seen.indexed(batches, clock() - began)
+            return batch
+
+        return __getitem__
 
     def _around_next(self, real: Callable[..., Any]) -> Callable[..., Any]:
         # Names of this function, not of the module: they are nearer.

@@ -252,6 +252,11 @@ class ScriptObserver(Observer):
         if self._role(loader) == "loop":
             self.habits.takes_from(loader)
 
+    def indexed(self, batches: Any, duration_ns: int) -> None:
+        """Count it, but in `fit`, whose steps are seen."""
+        if not self._fitting:
+            self.habits.indexed(batches, duration_ns)
+
     def tape_read(self) -> None:
         """Note that steps compute outside of tf.functions."""
         self.habits.own_steps = True

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
 from pipeprof.pipelines.graph.observe.reading import serialised
-from pipeprof.pipelines.target.bindings import bindings_of
+from pipeprof.pipelines.target.listing import listed_functions
 from pipeprof.pipelines.target.user_files import is_users, read_source
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, Training
-from pipeprof.profiles.wording import as_typed
+from pipeprof.profiles.wording import as_typed, milliseconds
 from pipeprof.profiles.worker.habits import FunctionCalls
 from pipeprof.profiles.worker.script.consumers import GraphSeen
 
@@ -106,7 +106,7 @@ def training_facts(
     if main is None:
         seen: Literal["graph-loop"] | None = "graph-loop" if observer.in_graph else None
         return replace(facts, consumer=seen, unknown=UNSEEN if seen else None)
-    epochs = main.clock.begun + main.clock.continued
+    epochs = epochs_started(main, observer)
     facts = replace(
         facts,
         consumer=main.kind,
@@ -120,6 +120,13 @@ def training_facts(
     return replace(
         facts, **_knowledge(main), **_costs(main, observer, *moments), unread=_unread(watch, observer.iterated)
     )
+
+
+def epochs_started(main: Consumer, observer: ScriptObserver) -> int:
+    """Return the passes over the main dataset; no more than `fit` has begun, which may look at a batch too many."""
+    passes: int = main.clock.begun + main.clock.continued
+    begun: int = observer.epochs
+    return min(passes, begun) if main.role == "training" and begun else passes
 
 
 def graph_text(dataset: Any, watch: SourceWatch | None) -> GraphSeen | None:
@@ -314,15 +321,21 @@ def why_no_step(path: Path, file: Path, observer: ScriptObserver) -> str:
             "a batch of a dataset, but no second one" if any(one.taken for one in made) else "no batch of its dataset"
         )
         return f"{where} takes {took}: a step is what lies between two batches"
-    functions = dict.fromkeys(one.name for one in bindings_of(file).all if one.kind == "function" and not one.script)
-    listed = ", ".join(f"{path}:{name}" for name in [*functions][:MOST_LISTED])
+    functions = [one.name for one in listed_functions(file) if one.sign in {"annotation", "body"}]
+    listed = ", ".join(f"{path}:{name}" for name in functions[:MOST_LISTED])
     more = f"; to measure a function that returns one, name it: {listed}" if functions else ""
     source = observer.habits.source
     taken = ""
     if source is not None:
-        place = f" ({as_typed(source.file)}:{source.line})" if source.file is not None else ""
-        taken = f"; its batches come from {source.name}{place}, a {observer.habits.source_kind}"
+        taken = f"; its batches come from {_with_place(source)}, a {observer.habits.source_kind}"
+    for used, calls, spent in observer.habits.sequences.values():
+        each = milliseconds(spent / calls / 1e6)
+        taken += f"; it indexed {_with_place(used)}, a PyDataset, {calls:,} times, {each} each"
     children = os.times().children_user
     if children >= LEAST_CHILDREN:
         taken += f"; its child processes computed for {children:.0f} s: they are not measured, so run their script"
     return f"{path} finished without iterating over a tf.data dataset{taken}{more}"
+
+
+def _with_place(code: CodePlace) -> str:
+    return f"{code.name} ({as_typed(code.file)}:{code.line})" if code.file is not None else code.name

@@ -73,7 +73,7 @@ def _answer(job: GraphJob, _: object) -> GraphAnswer:
     if job.stages and found.failure is None:
         written = read_written(dataset, in_memory=in_memory)
         stages = packed([written, read_executed(dataset, in_memory=in_memory, written=written)])
-    return replace(found, stages=stages, step=called.step is not None)
+    return replace(found, stages=stages)
 
 
 def graph_after(tf: Any, dataset: Any, in_memory: int, steps: Sequence[Sequence[str]] | None) -> GraphAnswer:

@@ -39,13 +39,14 @@ class NeverIteratedError(PipelineFailedError):
 class Feed:
     """Iterator over a dataset that restarts at its end, like the epochs of a training loop.
 
-    TensorFlow may take as long as the epoch took to delete an ended iterator whose AUTOTUNE thread sleeps (up to 2.5 s
-    seen on 2.21, in one of five deletions of one pipeline and three of four of another). That is not the pipeline's
-    cost and would dominate a measurement of a few seconds. So the ended iterator is deleted before the next one is
-    created, as in any training loop, while the steps' clock is paused.
+    The ended iterator is deleted before the next one is created, as in any training loop. TensorFlow may take as long
+    as the epoch took for that, where its AUTOTUNE thread sleeps (up to 2.5 s seen on 2.21, in one of five deletions of
+    one pipeline and three of four of another). A training loop waits for it, and so does the measured time; all else,
+    such as a warm-up or a comparison of two pipelines, pauses the clock of its steps meanwhile.
 
     Attributes:
         deletions: Seconds that each deletion took.
+        counts_deletions: Whether the clock goes on while an ended iterator is deleted.
         paused_ns: Total pause of the clock.
         paused_cpu_ns: CPU time of the process in these pauses.
         on_restart: Called at the end of an epoch.
@@ -70,6 +71,7 @@ class Feed:
         self.iterator: Iterator[Any] = iter(dataset) if iterator is None else iterator
         self.ended = 0
         self.deletions: list[float] = []
+        self.counts_deletions = False
         self.paused_ns = 0
         self.paused_cpu_ns = 0
         self.on_restart: Callable[[], None] = lambda: None
@@ -82,6 +84,8 @@ class Feed:
         with self._deleting():
             self.iterator = iter(())
         self.deletions.append((time.perf_counter_ns() - began) / 1e9)
+        if self.counts_deletions:
+            began, cpu = time.perf_counter_ns(), time.process_time_ns()
         self._between()
         self.paused_cpu_ns += time.process_time_ns() - cpu
         self.paused_ns += time.perf_counter_ns() - began
@@ -262,7 +266,7 @@ def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
         sizes.left -= 1
         if not sizes.left:
             sizes.left = sizes.take(batch)
-        # Times exclude the deletion of ended iterators.
+        # Times exclude the pauses.
         reading = StepReading(deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off)
         readings.append(reading)
         if got >= window.check_at or len(readings) == window.most():

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from pipeprof.pipelines.graph.opnames import is_option, plain_path
+from pipeprof.pipelines.graph.opnames import graph_op, is_option, plain_path
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.worker.trace.nesting import nest_events
@@ -200,7 +200,7 @@ class Spans:
             found = OP.match(name)
             if found is None or not number or found["op"] in _NO_OPS:
                 continue
-            key, op = key_of(found["path"]), found["op"].lstrip("_")
+            key, op = key_of(found["path"]), graph_op(found["op"])
             if key is None:
                 self.nobodys[op] += picoseconds / 1e9
             else:

@@ -19,8 +19,7 @@ from pipeprof.pipelines.graph.effects import draws_in_any_order, file_writer
 from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import Graphs, Raised
-from pipeprof.profiles.protocol.services import SERVICE_FAILED
+from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import (
     BatchDigest,
     Built,
@@ -30,24 +29,19 @@ from pipeprof.profiles.protocol.turns import (
     TurnRequest,
     TurnsJob,
 )
-from pipeprof.profiles.worker.ended import end_at_once
 from pipeprof.profiles.worker.error_text import first_line
-from pipeprof.profiles.worker.local_service import wait_for_end
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, HandedOver, NoSizes, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
-from pipeprof.profiles.worker.turns.core_shares import cpu_seconds, start_holder
 from pipeprof.profiles.worker.turns.digest import digest_of, hash_of
-from pipeprof.profiles.worker.turns.loop_thread import LoopThread
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
 
     from pipeprof.pipelines.graph.read.records import GraphDict
-    from pipeprof.pipelines.steps.kind import BatchConsumer, Dispatch
+    from pipeprof.pipelines.steps.kind import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnRequest
@@ -259,45 +253,6 @@ class BlockWindow(HandedOver):
         return (self.ns >= self._turn.seconds * 1e9 and self.steps >= self._turn.steps) or self._stop()
 
 
-class CpuWindow:
-    """CPU time while the steps of a block count: of this process, of the workers of its service, of one thread.
-
-    Args:
-        loop: CPU seconds so far of the thread of the loop.
-    """
-
-    def __init__(self, workers: Sequence[int], loop: Callable[[], float] = time.thread_time) -> None:
-        self.workers = workers
-        self._loop = loop
-        self._began: tuple[float, float | None, float] | None = None
-
-    def around(self, look: Callable[[int], None]) -> Callable[[int], None]:
-        """Call ``look`` as `BlockWindow` does; begin with its first call."""
-
-        def looked(steps: int) -> None:
-            if not steps:
-                self._began = self.now()
-            look(steps)
-
-        return looked
-
-    def seconds(self) -> tuple[float, float | None, float]:
-        """Those of this process, of the workers together and of the thread; None where they were not read."""
-        own, workers, loop = self.now()
-        before, workers_before, loop_before = self._began or (own, workers, loop)
-        theirs = workers - workers_before if workers is not None and workers_before is not None else None
-        return own - before, theirs, loop - loop_before
-
-    def now(self) -> tuple[float, float | None, float]:
-        """CPU seconds of this process, of the workers together and of the thread so far; None without workers."""
-        try:
-            workers = sum(map(cpu_seconds, self.workers)) if self.workers else None
-        except OSError:
-            # One of them has ended.
-            workers = None
-        return time.process_time(), workers, self._loop()
-
-
 _Change = TypeVar("_Change")
 SEED = 20_011
 """Seed of all random generators where the user gives none: processes that are compared must draw the same numbers."""
@@ -320,14 +275,12 @@ class TurnRun(JobRun):
         self._timed_steps = 0
         self._compared = 0
         self._own_seconds = 0.0
-        self._holder: subprocess.Popen[bytes] | None = None
         # What is observed can be made again from its graph without a copy of its arrays.
         self._watched_from = SHARED_FROM
 
     def run(self) -> None:
         """Build, describe the first batches, and take turns until the harness wants an end."""
         self._import()
-        self._watch_service()
         self._runtime = procfs.rss_bytes("self")
         self._pin_seeds()
         self._data()
@@ -356,7 +309,6 @@ class TurnRun(JobRun):
         first = self._first_batches()
         self._channel.send(Built(*first, self._runtime, built, self._filled_seconds, self._compared, racing))
         self.phase = "measure"
-        self._hold_shares()
         step = self._step() if self._device else None
         while (turn := self._channel.next_turn()) is not None:
             if turn.kind == "stages":
@@ -366,34 +318,6 @@ class TurnRun(JobRun):
                 step = self._step_in(turn.dispatch)
             self._channel.send(self._take(turn, step))
             step = self._step() if self._device else None
-
-    def _watch_service(self) -> None:
-        """End this process once one of its service has ended: what is measured then is another number of workers."""
-        service = self._service
-        if service is None:
-            return
-
-        def watch() -> None:
-            self._channel.send(Raised(phase=self.phase, code=SERVICE_FAILED, message=wait_for_end(service)))
-            end_at_once()
-
-        threading.Thread(target=watch, name="pipeprof-service", daemon=True).start()
-
-    def _hold_shares(self) -> None:
-        """Hold this process and the workers of its service to their shares of the cores, from now on."""
-        shares = self.job.shares
-        if shares is None:
-            return
-        workers = self._service.workers if self._service is not None else ()
-        wanted = {os.getpid(): shares.client, **dict.fromkeys(workers, shares.worker)}
-        self._holder = start_holder({pid: share for pid, share in wanted.items() if share is not None})
-
-    def _step(self) -> BatchConsumer:
-        step, shares = super()._step(), self.job.shares
-        if shares is None:
-            return step
-        # Where the host runs ahead of the device, that does not wait for it.
-        return LoopThread(step, shares.factor if self._dispatch in ("sync", 0) else 1.0)
 
     def _step_in(self, dispatch: Dispatch) -> Any:
         """A step in another mode of dispatch than the job's."""
@@ -513,8 +437,8 @@ class TurnRun(JobRun):
 
     def _cpu_seconds(self) -> float:
         """CPU time of this process and of the workers of its service so far."""
-        own, workers, _ = CpuWindow(self._service.workers if self._service is not None else ()).now()
-        return own + (workers or 0.0)
+        workers = self._service.workers if self._service is not None else ()
+        return time.process_time() + sum(procfs.process_cpu_clock(pid) or 0.0 for pid in workers)
 
     def _freeing_seconds(self) -> float:
         return sum(self.feed.deletions) if self.feed is not None else 0.0
@@ -527,20 +451,13 @@ class TurnRun(JobRun):
         timed = self._turns.times_stages and self._paced is None
         if self._paced is not None:
             self._paced.begin(turn.batch_seconds)
-        loop = (lambda: step.seconds) if isinstance(step, LoopThread) else time.thread_time
-        used = CpuWindow(self._service.workers if self._service is not None else (), loop)
-        look = used.around(partial(self._look, feed) if timed else _no_look)
-        window = BlockWindow(turn, self._channel.stop.is_set, look)
+        window = BlockWindow(turn, self._channel.stop.is_set, partial(self._look, feed) if timed else _no_look)
         feed.on_restart = lambda: self._models.restart(feed, before + window.steps) if timed else None
         take_steps(feed, step, window)
-        own, workers, looped = used.seconds()
         feed.on_restart = lambda: None
         self._timed_steps += window.steps
         wait = window.wait_ns / 1e9 if step is not None else None
-        ended = self._ended(window.steps, window.ns / 1e9, wait, cpu)
-        held = sum(procfs.rss_bytes(pid) or 0 for pid in used.workers) if used.workers else None
-        read = replace(ended, counted_cpu_seconds=own, workers_cpu_seconds=workers, workers_bytes=held)
-        return replace(read, loop_cpu_seconds=looped if step is None or isinstance(step, LoopThread) else None)
+        return self._ended(window.steps, window.ns / 1e9, wait, cpu)
 
     def _look(self, feed: Feed, steps: int) -> None:
         """Read the model when a block begins to count, and at each look after that."""

@@ -7,7 +7,6 @@ from typing import Any
 
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import FunctionView, PipelineView
@@ -53,14 +52,6 @@ def python_map(
         static=False,
     )
     return measured(view, **{"python_share": 0.9, "python_ms": ms, "worker_cores": 1.0, **run})
-
-
-def wrapping_map(size: int = 256) -> PipelineView:
-    """The same in a function whose text is known, which does nothing but call Python."""
-    definition = "def a(x):\n    row = tf.numpy_function(scale, [x], tf.float32)\n    return row\n"
-    view, given = python_map(size=size), WrittenFunction("a", 1, definition)
-    stages = tuple(replace(one, given=given) if one.id == "stages.0" else one for one in view.stages)
-    return replace(view, stages=stages)
 
 
 def generator(ms: float = 4.0, size: int = 64, batch: str = "batch", **extra: Any) -> PipelineView:

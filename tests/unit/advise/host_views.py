@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from unit.advise.views import Built, function, pipeline, stage
 
-from pipeprof.profiles.document.sharding import HostShare, Sharding
-from pipeprof.profiles.hosts.autoshard import POLICY
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.advise.rules.correctness.shuffle_before_shard_unseeded import POLICY
+from pipeprof.profiles.view.view import StageView
 
 SHARD = {"num_shards": 4, "index": 1}
 
@@ -59,37 +57,6 @@ def divided(policy: str | None = None, *above: StageView, source: StageView | No
     """Files whose division is left to a strategy."""
     options = {} if policy is None else {POLICY: policy}
     return pipeline(source or names(), *reader(), *above, _batch(1 + len(above)), options=options)
-
-
-def generated(*stages: StageView) -> Built:
-    return pipeline(stage("source", "from_generator", line=2), *stages, _batch(len(stages)))
-
-
-def told(view: PipelineView, hosts: int = 4, **facts: Any) -> PipelineView:
-    """The same with what `check --hosts` has worked out."""
-    given: dict[str, Any] = {"hosts": hosts, "policy": "AUTO", "applied": "FILE", "at": ["stages.0"], "files": 8}
-    return replace(view, sharding=Sharding(**(given | facts)))
-
-
-def shares(*records: int, unit: str = "records", steps: bool = False) -> list[HostShare]:
-    """One share for each number."""
-    made = [HostShare.model_validate({"index": index, unit: each}) for index, each in enumerate(records)]
-    return [share.model_copy(update={"steps": getattr(share, unit)}) for share in made] if steps else made
-
-
-def too_few() -> PipelineView:
-    sentence = (
-        "FILE, which AUTO becomes here, needs a file for each of 16 hosts, and interleave has 8: TensorFlow refuses"
-    )
-    return told(divided(), 16, fails=f"{sentence} the first element")
-
-
-def unequal() -> PipelineView:
-    return told(divided(), 3, shares=shares(20, 20, 260, steps=True), files=6)
-
-
-def data_policy() -> PipelineView:
-    return told(divided("DATA"), 4, applied="DATA", bytes=60_000_000, amplification=4.0)
 
 
 def shuffled_names() -> Built:

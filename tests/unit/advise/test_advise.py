@@ -15,6 +15,7 @@ from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import GATE, advise
+from pipeprof.profiles.advise.gone import RULES
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, Threshold, by_precedence
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Kept
@@ -189,6 +190,15 @@ def test_the_same_rule_at_the_same_stage_is_one_finding() -> None:
     assert [(found.sentence, found.evidence) for found in findings] == [("large", {"a": 1, "b": 2}), ("elsewhere", {})]
 
 
+def test_the_same_rule_with_another_change_is_another_finding() -> None:
+    two, four = (
+        draft(edits=(SetArgument("stages.0", "map", "num_parallel_calls", calls),), predicted=speedup(calls))
+        for calls in (2, 4)
+    )
+    findings, _ = advised(ROWS, rule(drafts=[two, four, two]))
+    assert [found.edits for found in findings] == [four.edits, two.edits]
+
+
 def test_by_worth_then_by_place() -> None:
     gib = 1 << 30
     rules = (
@@ -298,13 +308,20 @@ def test_an_entry_for_a_stage_does_not_hide_a_finding_on_the_whole() -> None:
 
 
 def test_ignoring_a_rule_that_does_not_exist_hides_nothing() -> None:
-    entries = [Ignore(rule="som-rule", reason="so"), Ignore(rule="quite different", reason="so")]
+    entries = [Ignore(rule=name, reason="so") for name in ("som-rule", "quite different", "unequal-shards")]
     findings, messages = advised(ROWS, rule(drafts=[draft()]), ignore=entries)
     assert len(findings) == 1
     assert messages == [
         "unknown-rule: `ignore` names 'som-rule', which is not a rule — did you mean some-rule?",
         "unknown-rule: `ignore` names 'quite different', which is not a rule; `pipeprof rules` lists them",
+        f"unknown-rule: `ignore` names 'unequal-shards', which is gone: {RULES['unequal-shards']}",
     ]
+
+
+def test_ignoring_a_rule_that_has_another_name_now_names_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(RULES, "old-rule", "some-rule")
+    _, messages = advised(ROWS, rule(drafts=[draft()]), ignore=[Ignore(rule="old-rule", reason="so")])
+    assert messages == ["unknown-rule: `ignore` names 'old-rule', which is some-rule now"]
 
 
 def test_without_rules_given_all_there_are_are_applied(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.advise.rules.speed.library_threads import LibraryThreads
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
@@ -125,6 +126,16 @@ def test_of_a_script_all_that_applies_is_a_suspicion(monkeypatch: pytest.MonkeyP
     found, _ = findings_for(profile, *pair)
     assert [one.rule for one in found or ()] == ["some-rule", "rule-0", "rule-1", "rule-2"]
     assert [one.rule for one in profile.proposals] == ["rule-3", "rule-4"]
+    # What nothing in the run is a sign of is no finding unless it was tried.
+    known = module.all_rules()
+    monkeypatch.setattr(module, "all_rules", lambda: {**known, "library-threads": LibraryThreads()})
+    monkeypatch.setattr(LibraryThreads, "diagnose", lambda *_: [])
+    threads = further[0].model_copy(update={"rule": "library-threads"})
+    monkeypatch.setattr(module, "worth_a_try", lambda *_, **__: [threads, *further])
+    found, _ = findings_for(profile, *pair)
+    assert [one.rule for one in found or ()] == ["some-rule", "rule-0", "rule-1", "rule-2"]
+    assert [one.rule for one in profile.proposals] == ["library-threads", "rule-3", "rule-4"]
+    monkeypatch.setattr(module, "worth_a_try", lambda *_, **__: further)
     # With `fix` the measurement follows.
     found, _ = findings_for(profile, *pair, tries=True)
     assert [one.rule for one in found or ()] == ["some-rule"]

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from unit.advise.dropped_views import dropped, readers
 from unit.advise.edited import edited
-from unit.advise.function_views import generator, late_filter, records, small_map, wrapping_map
-from unit.advise.host_views import divided, read_then_sharded, shuffled_names
+from unit.advise.function_views import generator, late_filter, records, small_map
+from unit.advise.host_views import read_then_sharded, shuffled_names
 from unit.advise.memory_views import GB, MB, built, indices, line, load, run, slices
 from unit.advise.specs import view_with
 from unit.advise.test_proposals import waiting as waiting_generator
-from unit.advise.test_rules_hot_python import cached, prefetched
+from unit.advise.test_rules_of_buffers import cached, prefetched
 from unit.advise.test_rules_overlap import drained, in_a_row, taking_turns, turns
 from unit.advise.test_rules_pools import POOL, RANDOM, computing, mapped, parallel, waiting
 from unit.advise.views import function, measured, stage, tensor
@@ -37,7 +37,6 @@ BY_SPEC = {
 """Rules that speak of a spec that has not run, and whose fixes `--set` makes."""
 
 MEASURED = {
-    "autoshard-data-policy": divided("DATA"),
     "file-cache-fits-memory": cached(),
     "drop-after-expensive-map": dropped(),
     "filter-after-expensive-map": late_filter(),
@@ -58,7 +57,6 @@ MEASURED = {
     "no-prefetch-between": drained(in_a_row()),
     "parse-single-example": measured(records(), interval_ms=6.0, headspace=0.9),
     "prefetch-of-batches": prefetched(64),
-    "py-function-gil": wrapping_map(),
     "readers-of-small-records": readers(),
     "serial-map-cpu": computing(mapped(what=RANDOM)),
     "serial-map-latency": waiting(mapped()),
@@ -69,9 +67,8 @@ MEASURED = {
 }
 
 
-BY_TEXT = {"discarded-transformation", "first-again", "random-at-tracing"}
-BY_TEXT |= {"rebuilt-per-call", "row-per-call", "sent-by-processes"}
-"""Rules that speak of the text of a file: lines to write, and no edit of a pipeline."""
+BY_TEXT = {"discarded-transformation", "first-again", "py-function-gil", "random-at-tracing"}
+"""Rules that say what to write, without an edit of a pipeline."""
 
 BY_HAND = {
     "concatenated-parts",
@@ -82,8 +79,6 @@ BY_HAND = {
     "memory-grows",
     "read-once-per-branch",
     "records-batched-inside",
-    "too-few-files",
-    "unequal-shards",
     "windows-from-array",
 }
 """Rules whose fix is another source, or code of the user's: a view does not know what it makes of a pipeline."""

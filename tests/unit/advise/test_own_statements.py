@@ -234,7 +234,6 @@ def load(name, number):
     row.set_shape([8])
     return row
 def part(name):
-    own = 4
     rows = tf.data.Dataset.from_tensor_slices(([name] * COUNT, list(range(COUNT))))
     return rows.map(load).batch(SIZE).prefetch(1)
 def make():
@@ -245,11 +244,9 @@ def make():
 """
 
 
-def of_parts(definition: str = "", after: str = "batch", size: str = "SIZE", count: int = 10) -> list[str]:
+def of_parts(count: int = 10) -> list[str]:
     """The code for small datasets whose map calls Python, which a loop joins."""
-    code = PARTS.replace("    row.set_shape([8])\n", definition) if definition else PARTS
-    code = code.replace(".batch(SIZE", f".{after}({size}")
-    lines = code.strip().split("\n")
+    lines = PARTS.strip().split("\n")
     at = {word: Location(file=FILE, line=next(n for n, text in enumerate(lines, 1) if word in text)) for word in _WORDS}
     python = {"name": "load", "function": function("EagerPyFunc"), "element": (tensor("float32", 8),), "ms": 1.0}
     stages: list[StageView] = []
@@ -261,7 +258,7 @@ def of_parts(definition: str = "", after: str = "batch", size: str = "SIZE", cou
             stage(f"{inner}stages.0", "map", inputs=(f"{inner}source",), location=at[".map("], **python),
             stage(
                 f"{inner}stages.1",
-                after,
+                "batch",
                 inputs=(f"{inner}stages.0",),
                 location=at[".map("],
                 arguments={"batch_size": 32},
@@ -280,26 +277,8 @@ def of_parts(definition: str = "", after: str = "batch", size: str = "SIZE", cou
 _WORDS = ("from_tensor_slices", ".map(", ".concatenate(")
 
 
-def test_parts_of_a_loop_have_its_name_and_call_python_once_for_a_batch() -> None:
-    first, *middle, last = of_parts()
+def test_parts_of_a_loop_are_one_source_with_their_stages_once() -> None:
+    first, *_, last = of_parts()
     assert first == "parts = [([name] * COUNT, list(range(COUNT))) for name in NAMES]"
-    assert last.startswith(
-        "every = tf.data.Dataset.from_tensor_slices(rows).batch(SIZE)"
-        ".map(on_a_batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(1)  # "
-    )
-    assert "def on_a_batch(name, number):" in middle
-
-
-@pytest.mark.parametrize(
-    ("definition", "after", "remark"),
-    [("    row = row / 2\n", "batch", "# load still calls Python for each element"), ("", "padded_batch", "parts = ")],
-    ids=["the map does more", "rows of other lengths"],
-)
-def test_python_that_no_batch_can_take_stays_per_element(definition: str, after: str, remark: str) -> None:
-    lines = of_parts(definition, after)
-    assert any(line.startswith(remark) for line in lines)
-    assert f".map(load).{after}(SIZE).prefetch(1)" in lines[-1]
-
-
-def test_a_name_that_the_loop_does_not_have_is_its_value() -> None:
-    assert ".batch(batch_size=32)" in of_parts(size="own")[-1]
+    # A name of the function that makes a part, such as SIZE could be, is its value.
+    assert last.startswith("every = tf.data.Dataset.from_tensor_slices(rows).map(load).batch(batch_size=32).prefetch(")

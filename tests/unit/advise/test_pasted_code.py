@@ -1,48 +1,30 @@
-"""The Python of every rule can be pasted: it parses, its names are known, and no function of NumPy gets a tensor."""
+"""The Python of every rule can be pasted: it parses, and no function of NumPy gets a tensor."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 import pytest
 from unit.advise.test_rule_texts import MORE, VIEWS, hits
 
-from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.profiles.advise.edits.chain_python import python_of
-from pipeprof.profiles.propose.proposal import Proposal
-from pipeprof.profiles.view.view import PipelineView
 
 WRAPPERS = ("tf.numpy_function", "tf.py_function")
 
 
-def codes(name: str) -> Iterator[tuple[PipelineView, Proposal, str]]:
+def codes(name: str) -> Iterator[str]:
     rule, make = MORE[name] if name in MORE else (name, VIEWS[name])
     view = make()
     for hit in hits(rule, view):
         code = python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python
         if code:
-            yield view, hit, code
-
-
-def known(view: PipelineView, hit: Proposal, code: str) -> set[str]:
-    """Names of the pipeline itself, those that the words explain, and those of a remark in the code."""
-    words = " ".join([hit.sentence or "", hit.recommendation, hit.title, *re.findall("#.*", code)])
-    stages = [(stage.name or "", stage.given.text if stage.given else "") for stage in view.stages]
-    written = " ".join(str(stage.written) for stage in view.stages)
-    return set(re.findall(r"\w+", f"{words} {stages} {written}"))
-
-
-@pytest.mark.parametrize("name", [*VIEWS, *MORE])
-def test_code_parses_and_its_names_are_known(name: str) -> None:
-    for view, hit, code in codes(name):
-        assert unknown_names(code) <= known(view, hit, code), code
+            yield code
 
 
 @pytest.mark.parametrize("name", [*VIEWS, *MORE])
 def test_no_function_of_numpy_gets_a_tensor(name: str) -> None:
-    for _, _, code in codes(name):
+    for code in codes(name):
         lines = code.replace("…", "...").splitlines()
         tree = ast.parse("\n".join(f"dataset{one}" if one[:1] == "." else one for one in lines))
         given = {

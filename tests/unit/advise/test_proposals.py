@@ -21,12 +21,10 @@ from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.edits.chain_python import python_of
-from pipeprof.profiles.advise.edits.own_python import in_less_python
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml, yaml_text
 from pipeprof.profiles.advise.edits.snippets import new_stage_python, structure_of
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.stages import Component, PythonCost
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 GIB = 1 << 30
@@ -238,30 +236,6 @@ def test_a_generator_that_waits(tmp_path: Path) -> None:
     assert "range: {stop: <COUNT>}" in as_yaml(source)
     data = pasted(tmp_path, as_yaml(source).replace("<COUNT>", "100"))
     assert data["stages"] == [{"map": {"python": "file.py:element", "num_parallel_calls": 16}}]
-
-
-def test_a_generator_that_waits_is_written_by_number_with_as_many_calls(tmp_path: Path) -> None:
-    file = tmp_path / "input.py"
-    file.write_text(
-        "import numpy as np\nimport tensorflow as flow\ndef rows():\n    for path in PATHS:\n"
-        "        row = np.load(path)\n        total = 0.0\n        for one in row.tolist():\n"
-        "            total += one * one\n        yield total\n"
-        "dataset = flow.data.Dataset.from_generator(rows, flow.float32)\nPATHS = []\n"
-    )
-    hot = PythonCost(
-        function="rows", file=str(file), line=8, lines=[(7, 0.4), (8, 0.6)], ms_per_batch=9.0, share=1.0, lock_share=0.1
-    )
-    row = Component(name="0", dtype="float32", shape=[])
-    view = waiting()
-    made = view.stages[0].measured
-    assert made is not None
-    made = made.model_copy(update={"python": [hot], "element_spec": [row]})
-    assert (in_less_python(made) or ("",))[0].startswith("compute the loop")
-    stages = tuple(replace(one, measured=made) if one.id == "source" else one for one in view.stages)
-    code = as_python(only("generator-waits", replace(view, stages=stages)).edits[0])
-    assert "flow.data.Dataset.range(len(items))" in code
-    assert "num_parallel_calls=16)" in code
-    assert "AUTOTUNE" not in code
 
 
 def test_an_own_pool_that_is_large_enough_stays() -> None:

@@ -17,9 +17,9 @@ from unit.advise import (
     test_rules_correctness,
     test_rules_environment,
     test_rules_functions,
-    test_rules_hot_python,
     test_rules_memory,
     test_rules_of_batches,
+    test_rules_of_buffers,
     test_rules_of_source,
     test_rules_order,
     test_rules_overlap,
@@ -62,7 +62,6 @@ def other_ops() -> PipelineView:
 
 
 VIEWS: dict[str, Callable[[], PipelineView]] = {
-    "autoshard-data-policy": host_views.data_policy,
     "batch-before-shuffle": test_rules_correctness.grouped,
     "cache-after-augment": test_rules_correctness.frozen,
     "cache-after-shuffle": test_rules_order.kept_order,
@@ -85,11 +84,8 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "from-tensor-slices-big-array": lambda: slices(500 * MB),
     "generator-waits": test_proposals.waiting,
     "discarded-transformation": lambda: test_rules_of_source.with_slip("discarded-transformation"),
-    "file-cache-fits-memory": test_rules_hot_python.cached,
-    "prefetch-of-batches": lambda: test_rules_hot_python.prefetched(64),
-    "rebuilt-per-call": lambda: test_rules_hot_python.hot("rebuilt-per-call"),
-    "row-per-call": lambda: test_rules_hot_python.hot("row-per-call"),
-    "sent-by-processes": lambda: test_rules_hot_python.hot("sent-by-processes"),
+    "file-cache-fits-memory": test_rules_of_buffers.cached,
+    "prefetch-of-batches": lambda: test_rules_of_buffers.prefetched(64),
     "first-again": lambda: test_rules_of_source.with_slip("first-again"),
     "random-at-tracing": lambda: test_rules_of_source.with_slip("random-at-tracing"),
     "graph-constant": lambda: test_rules_memory.captured(100 * MB),
@@ -108,8 +104,6 @@ VIEWS: dict[str, Callable[[], PipelineView]] = {
     "serial-map-latency": lambda: POOLS.waiting(POOLS.mapped()),
     "shard-after-read": host_views.read_then_sharded,
     "shuffle-before-shard-unseeded": host_views.shuffled_names,
-    "too-few-files": host_views.too_few,
-    "unequal-shards": host_views.unequal,
     "shuffle-buffer-bytes": test_rules_memory.loaded_then_shuffled,
     "threadpool-caps-blocking-map": lambda: POOLS.waiting(POOLS.parallel()),
     "threadpool-too-small": lambda: POOLS.waiting(POOLS.parallel(16, ms=60.0, options={POOLS.POOL: 3})),
@@ -151,7 +145,6 @@ MORE: dict[str, tuple[str, Callable[[], PipelineView]]] = {
     "records-with-other-ops": ("parse-single-example", other_ops),
     "python-lock-measured": ("py-function-gil", lambda: function_views.python_map(python_lock=0.95)),
     "python-in-parallel": ("py-function-gil", lambda: function_views.python_map(ms=140.0, parallelism=8.0)),
-    "python-once-per-batch": ("py-function-gil", lambda: function_views.python_map(size=1)),
 }
 """Variants of texts: the name of the golden, the rule, and a view."""
 

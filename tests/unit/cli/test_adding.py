@@ -228,6 +228,9 @@ def test_an_unknown_kind_of_step_is_refused(with_step: Path, pipeprof: Pipeprof)
     )
     with pytest.raises(UsageError, match=r"— did you mean simulate:12\?"):
         options.step("sim:12")
+    for given, meant in (("12ms", "12ms"), ("12", "12ms"), ("0.5 sec", "0.5s")):
+        with pytest.raises(UsageError, match=rf"— did you mean simulate:{meant}\?"):
+            options.step(given)
     assert not any("counted" in str(part) for part in spec_schema()["definitions"]["step"]["anyOf"])
 
 

@@ -11,14 +11,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.targets.load import Changes, load_target
-from pipeprof.pipelines.edits.edits import (
-    InsertStage,
-    MoveFilter,
-    PipelineEdit,
-    SetArgument,
-    SetEnvironment,
-    to_document,
-)
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
@@ -45,7 +38,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile]
     """Settings of what was measured; nothing is."""
     found: list[RunSettings] = []
 
-    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
+    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any, _tell: Any) -> Profile:
         del progress
         found.append(settings)
         profile = recorded("input-bound")
@@ -107,7 +100,7 @@ def test_fix_writes_it_without_a_search(
     save(recorded("input-bound"), finding(CACHE))
     found = pipeprof("fix", "spec.yaml", "--change", "1")
     assert (found.code, measured, Path("spec.yaml").read_text()) == (0, [], TEXT)
-    assert found.out.startswith("Fixed: 5.83× (5.44–6.24, 12 pairs) steps per second\n")
+    assert found.out.startswith("Taken: 5.83× (5.44–6.24, 12 pairs) steps per second in an earlier run; nothing\n")
     assert "+- cache: {}" in found.out
     assert "of measuring" not in found.out
     found = pipeprof("fix", "spec.yaml", "--change", "1", "--write", "--out", "new.yaml")
@@ -133,19 +126,6 @@ def test_of_a_function_fix_gives_the_diff(
     assert "+    return data().cache()" in found.out
     assert "+    return data().cache()" in Path("fast.patch").read_text()
     assert Path("train.py").read_text() == "def make():\n    return data()\n"
-
-
-def test_of_a_function_without_a_diff_fix_shows_the_lines_of_the_run(
-    pipeprof: Pipeprof, measured: list[RunSettings], recorded: Callable[[str], Profile], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", lambda *_: EditedSource(None, "no form"))
-    lines = "pairs = data().filter(short_enough).map(encode)  # in place of train.py:2"
-    moved = finding(MoveFilter("stages.1", "stages.0"), python=lines)
-    save(recorded("input-bound"), moved, target="train.py:make", path="a.json")
-    found = pipeprof("fix", "train.py:make", "--change", "1", "--from", "a.json")
-    assert (found.code, measured) == (0, [])
-    assert lines in found.out
-    assert "part_of_map" not in found.out
 
 
 def test_what_was_not_proven_is_not_written_into_the_spec(

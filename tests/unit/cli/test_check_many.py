@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.cli.targets.find import find_targets
+from pipeprof.cli.targets.find import find_targets, is_spec
 from tests.unit.cli.test_main import Pipeprof
 
 SPEC = """version: 1
@@ -44,18 +44,53 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_folder_stands_for_the_specs_below_it() -> None:
-    assert find_targets(["."]) == ["a.yaml", "specs/b.yml", "specs/deep/c.yaml"]
-    assert find_targets(["specs", "a.yaml", "specs/b.yml"]) == ["specs/b.yml", "specs/deep/c.yaml", "a.yaml"]
-    assert find_targets(["train.py:make", "missing.yaml"]) == ["train.py:make", "missing.yaml"]
+    assert find_targets(["."]) == (["a.yaml", "specs/b.yml", "specs/deep/c.yaml"], 2)
+    assert find_targets(["specs", "a.yaml", "specs/b.yml"]) == (["specs/b.yml", "specs/deep/c.yaml", "a.yaml"], 0)
+    assert find_targets(["train.py:make", "missing.yaml"]) == (["train.py:make", "missing.yaml"], 0)
     Path("empty").mkdir()
-    assert find_targets(["a.yaml", "empty", ""]) == ["a.yaml", "empty", ""]
+    assert find_targets(["a.yaml", "empty", ""]) == (["a.yaml", "empty", ""], 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("version: 1\nsorce: {range: {stop: 9}}\n", True),
+        ("version: 1\nstep: none\n", True),
+        ("verison: 1\nsource: {range: {stop: 9}}\nstages: []\n", True),
+        ("version: 2\nsource: {range: {stop: 9}}\nstages: []\n", True),
+        ("version: 1\nservices: {}\n", False),
+        ("version: 1\nhandlers: {}\nroot: {}\n", False),
+        ("version: 2\nsources: []\n", False),
+        ("stages: [build]\nbuild: {script: make}\n", False),
+    ],
+)
+def test_a_spec_with_a_misspelt_key_is_checked_too(text: str, expected: bool) -> None:
+    Path("broken.yaml").write_text(text)
+    assert is_spec(Path("broken.yaml")) is expected
+
+
+def test_a_misspelt_source_below_a_folder_is_an_error(pipeprof: Pipeprof) -> None:
+    Path("d1").mkdir()
+    Path("d1/broken.yaml").write_text("version: 1\nsorce: {range: {stop: 9}}\n")
+    found = pipeprof("check", "d1", "--fail-on", "warning")
+    assert found.code == 2
+    assert "unknown key `sorce`" in found.out
+
+
+def test_what_is_no_spec_is_counted(pipeprof: Pipeprof) -> None:
+    Path("d1").mkdir()
+    Path("d1/compose.yaml").write_text("version: 1\nservices: {}\n")
+    found = pipeprof("check", "d1")
+    assert found.code == 2
+    assert "note: 1 YAML file is no spec below d1" in found.err
 
 
 def test_each_target_has_a_line_and_the_worst_one_the_exit_code(pipeprof: Pipeprof) -> None:
     right = pipeprof("check", ".")
     assert (right.code, right.err) == (0, "")
     assert right.out == (
-        "a.yaml: no errors\nspecs/b.yml: no errors\nspecs/deep/c.yaml: no errors\nChecked 3 targets: no errors.\n"
+        "a.yaml: no errors\nspecs/b.yml: no errors\nspecs/deep/c.yaml: no errors\nChecked 3 targets: no errors; "
+        "2 YAML files are no specs.\n"
     )
     Path("wrong.yaml").write_text(WRONG)
     wrong = pipeprof("check", "a.yaml", "wrong.yaml", "missing.yaml")

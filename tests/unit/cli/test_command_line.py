@@ -21,10 +21,9 @@ Recorded = Callable[[str], Profile]
 
 EVERY_FLAG = (
     "spec.yaml -f laptop.yaml -f more.yaml --set stages.0.x=1 --env --no-python --seconds 5 --steps 9"
-    " --step simulate:12ms --host 2/8 --dispatch 2 --cold --seed 0 --timeout 3min --max-time 60 --memory-limit 8GiB"
+    " --step simulate:12ms --dispatch 2 --cold --seed 0 --timeout 3min --max-time 60 --memory-limit 8GiB"
     " --change 2 --from a.json --budget 9 --no-verify --redact --no-lock --dataset-size 1TB --no-cache"
-    " --share-job --workers 2 --worker-cores 1 --trace-workers h1:5002,h2:5002 --trace-folder /traces"
-    " --label team=vision --label job=7"
+    " --workers 2"
 )
 
 
@@ -49,7 +48,7 @@ def again(line: str | None) -> RunOptions:
 
 def test_every_flag_is_kept_and_every_output_dropped(recorded: Recorded) -> None:
     profile = ran(
-        recorded("input-bound"), f"{EVERY_FLAG} --out a.json --json --force --color never -q -v --live --format json"
+        recorded("input-bound"), f"{EVERY_FLAG} --out a.json --json --force --color never -q -v --format json"
     )
     assert again(rerun(profile)) == parse_run(shlex.split(EVERY_FLAG))
 

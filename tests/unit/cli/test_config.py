@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from pipeprof.cli import config, main
-from pipeprof.cli.text import progress
 from pipeprof.pipelines.errors import UsageError
 from tests.unit.cli.test_main import Pipeprof
 
@@ -34,21 +33,29 @@ def given(table: str, command: str = "gate", *arguments: str) -> tuple[dict[str,
     return config.defaults(command, main._options_of(command), main._options_of, arguments)
 
 
+def test_a_file_without_end_is_named(pipeprof: Pipeprof) -> None:
+    Path("pyproject.toml").write_text(f"[tool.pipeprof]\nx = {'[' * 100_000}{']' * 100_000}\n")
+    done = pipeprof("check", "a.yaml")
+    assert done.code == 2
+    assert "pyproject.toml cannot be read: it is nested too deeply" in done.err
+
+
 def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
     found, note = given(
         '[tool.pipeprof]\nstep = "simulate:12ms"\nmax-time = 300\nbudget = 40\nquiet = true\n'
-        '[tool.pipeprof.gate]\nmax-pairs = 9\nmax-step-ms = "5%"\nmax-stage-ms = ["decode=5%"]\nmax-time = 200\n'
+        "[tool.pipeprof.compare]\npairs = 9\nmax-time = 200\n",
+        "compare",
     )
-    assert found == {
-        "step": "simulate:12ms",
-        "max_time": "200",
-        "quiet": True,
-        "max_pairs": "9",
-        "max_step_ms": "5%",
-        "max_stage_ms": ["decode=5%"],
-    }
-    assert note.endswith("/pyproject.toml: step = 'simulate:12ms', max-time = '200', quiet = true, "
-                         "max-pairs = '9', max-step-ms = '5%', max-stage-ms = ['decode=5%']")  # fmt: skip
+    assert found == {"step": "simulate:12ms", "max_time": "200", "quiet": True, "pairs": "9"}
+    assert note.endswith("/pyproject.toml: step = 'simulate:12ms', max-time = '200', quiet = true, pairs = '9'")
+
+
+def test_a_file_has_no_say_in_how_a_gate_judges() -> None:
+    table = "step = 'simulate:1s'\ndispatch = 4\nseed = 3\nmax-time = 300\nno-python = true\n"
+    for own in ("", "[tool.pipeprof.gate]\nstep = 'simulate:2s'\n"):
+        found, note = given(f"[tool.pipeprof]\n{table}{own}")
+        assert found == {"max_time": "300", "no_python": True}
+    assert note.endswith("no-python = true; not for gate: dispatch, seed, step")
 
 
 @pytest.mark.parametrize(
@@ -58,8 +65,12 @@ def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
         ("max_time = 3", "no option 'max_time' — did you mean max-time?"),
         ("step = 'python:evil.py:step'", "none or simulate:… only"),
         ("step = 'keras:evil.py:model'", "none or simulate:… only"),
-        ("against = 'evil.py:make'", "git:REF only"),
-        ("against = 'git:main:evil.py:make'", "git:REF only"),
+        ("against = 'git:HEAD'", "a file of a checkout cannot set it"),
+        ("baseline = 'base.json'", "a file of a checkout cannot set it"),
+        ("measure = false", "a file of a checkout cannot set it"),
+        ("[tool.pipeprof.gate]\nmax-step-ms = 'off'", "a file of a checkout cannot set it"),
+        ("[tool.pipeprof.gate]\nmax-stage-ms = ['decode=5%']", "a file of a checkout cannot set it"),
+        ("[tool.pipeprof.gate]\nmax-pairs = 1", "a file of a checkout cannot set it"),
         ("allow-writes = true", "a file of a checkout cannot set it"),
         ("env = true", "a file of a checkout cannot set it"),
         ("out = ['x.html']", "a file of a checkout cannot set it"),
@@ -74,7 +85,7 @@ def test_keys_are_the_names_of_the_options_and_a_command_has_its_own() -> None:
         ("max-time = [3]", "expected a text or a number"),
         ("seconds = 'x'", "[tool.pipeprof] seconds: got 'x'"),
         ("memory-limit = 'x'", "[tool.pipeprof] memory-limit: got 'x'"),
-        ("[tool.pipeprof.gate]\nmax-pairs = 0", "[tool.pipeprof.gate] max-pairs: got '0'"),
+        ("[tool.pipeprof.compare]\npairs = 0", "[tool.pipeprof.compare] pairs: got '0'"),
         ("[tool.pipeprof.gaet]\nseed = 1", "no command 'gaet' — did you mean gate?"),
         ("[tool.pipeprof.check]\nmax-pairs = 1", "[tool.pipeprof.check]: no option 'max-pairs'"),
         # Also where the command that runs has no such option.
@@ -96,8 +107,9 @@ def test_every_option_is_either_for_a_file_or_refused_there() -> None:
     """A new option is refused in a file until somebody has decided that it is harmless."""
     names = {name for command in main._options_of("") for name in main._options_of(command)}
     assert names >= config._OF_A_FILE
+    assert {name for name in config._OF_A_FILE if name.startswith("max-")} == {"max-time"}
     refused = {"allow", "allow-writes", "arg", "env", "force", "from", "no-lock", "out", "set"}
-    assert refused <= names - config._OF_A_FILE
+    assert refused | {"against", "baseline"} <= names - config._OF_A_FILE
     assert {"update-baseline", "write", "to-end", "b-set", "scan"} <= names - config._OF_A_FILE
 
 
@@ -149,7 +161,7 @@ def test_a_variable_that_is_no_option_is_an_error(
 ) -> None:
     monkeypatch.setenv(variable, "4")
     said = f"pipeprof: error: {variable}: no option of this name{f' — did you mean {meant}?' if meant else ''}\n"
-    for words in (["check", "a.yaml"], ["explain", "E101"], ["data", "list"], ["fleet", "top"]):
+    for words in (["check", "a.yaml"], ["explain", "E101"], ["data", "list"]):
         found = pipeprof(*words)
         assert (found.code, found.out, found.err) == (2, "", said)
     assert pipeprof("check", "--help").code == 0
@@ -173,7 +185,7 @@ def test_every_variable_in_the_source_is_known() -> None:
         for path in Path(config.__file__).parents[1].rglob("*.py")
         for name in re.findall(r"\bPIPEPROF_[A-Z][A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
     }
-    assert {"PIPEPROF_GUARD", "PIPEPROF_LABEL"} <= named <= {*options, *config._OTHER}
+    assert {"PIPEPROF_GUARD"} <= named <= {*options, *config._OTHER}
 
 
 def test_isolated_python_reads_no_file_of_the_checkout() -> None:
@@ -223,10 +235,8 @@ def test_a_default_that_does_not_fit_is_left_out(words: str, left: set[str]) -> 
         ("run a.yaml --json", {"form", "section"}),
         ("run a.yaml --format=md", {"json", "section"}),
         ("run a.yaml --budget 9", {"no_verify", "soak"}),
-        ("run a.yaml --host 1/4", {"budget"}),
         ("show --finding 1", {"section"}),
         ("show --history git", {"section"}),
-        ("run a.yaml --live", {"quiet"}),
     ],
 )
 def test_so_is_one_that_a_typed_option_contradicts(words: str, left_out: set[str]) -> None:
@@ -236,7 +246,7 @@ def test_so_is_one_that_a_typed_option_contradicts(words: str, left_out: set[str
 
 
 def test_the_note_has_what_counts_here() -> None:
-    found, note = given("[tool.pipeprof]\nagainst = 'git:main'\nseed = 3\n", "gate", "gate", "a.yaml", "--self-test")
+    found, note = given("[tool.pipeprof]\nbudget = 40\nseed = 3\n", "run", "run", "a.yaml", "--no-verify")
     assert found == {"seed": "3"}
     assert note.endswith("pyproject.toml: seed = '3'")
 
@@ -247,9 +257,3 @@ def test_every_typed_option_that_contradicts_a_default_is_one() -> None:
     names = {parameter.name for parameter in parameters}
     assert flags >= config._NOT_WITH.keys()
     assert {name for each in config._NOT_WITH.values() for name in each} <= names
-
-
-def test_a_live_view_by_default_is_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for draws in (True, False):
-        monkeypatch.setattr(progress, "draws_on", lambda _stream, draws=draws: draws)
-        assert ("live" in config.fitting({"live": True}, ["run", "a.yaml"])) is draws

@@ -24,11 +24,9 @@ from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.report import Selection, build_report, build_verdict
 from pipeprof.cli.text.blocks import without
 from pipeprof.cli.text.paint import paint
-from pipeprof.cli.text.style import Style
+from pipeprof.cli.text.style import Style, in_ascii
 from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
-from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.document import findings as document
@@ -54,8 +52,6 @@ from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import NOT_REPRODUCIBLE, stage_name
 
 Recorded = Callable[[str], Profile]
-WITHOUT_A_BREAK = re.compile(r" *([\w.]+ = )?[\w.]+(=\w+\)|\()?")
-"""A line of code, or a part of one, that has no place between tokens in brackets."""
 COPIED = re.compile(r" *(Next|Saved|try|why|Try) ")
 
 
@@ -193,7 +189,7 @@ def full(profile: Profile, **style: object) -> str:
 
 
 def section(profile: Profile, **style: object) -> str:
-    return "What to change" + report(profile, **style).partition("\nWhat to change")[2].partition("\nSteps")[0]
+    return "What to change" + report(profile, **style).partition("\nWhat to change")[2].partition("\nReliable")[0]
 
 
 @pytest.mark.parametrize("width", [80, 100, 120])
@@ -216,7 +212,10 @@ def test_golden_in_full(width: int, tried: Profile, golden: Callable[[str, str],
 def test_fits(width: int, unicode: bool, tried: Profile) -> None:
     for text in (report(tried, width=width, unicode=unicode), full(tried, width=width, unicode=unicode)):
         wide = [line for line in text.splitlines() if cell_len(line) > width and not COPIED.match(line)]
-        assert [line for line in wide if not WITHOUT_A_BREAK.fullmatch(line)] == []
+        code = "\n".join(f"{one.python}\n{one.patch}" for one in tried.findings or ())
+        code = code if unicode else in_ascii(code)
+        lines = [re.sub("^ *(YAML|Python)?", "", line).strip() for line in wide]
+        assert [line for line in lines if line not in re.sub("; (?=options|dataset)", "\n", code)] == []
         assert unicode or text.isascii()
 
 
@@ -253,9 +252,7 @@ def test_predictions_are_never_called_measured(tried: Profile) -> None:
 def test_numbers_are_those_of_the_list_and_of_show_finding(tried: Profile) -> None:
     assert re.findall(r"^ +(\d+)  ", section(tried), re.MULTILINE) == ["1", "2", "3", "4"]
     assert re.findall(r"^(\d+)\. ", full(tried), re.MULTILINE) == ["1", "2", "3", "4", "5"]
-    assert "Tried, not recommended: The shuffle's buffer holds decoded images (no gain)" in " ".join(
-        report(tried).split()
-    )
+    assert "No gain: The shuffle's buffer holds decoded images" in " ".join(report(tried).split())
     for number, finding in enumerate(tried.findings or [], 1):
         text = report(tried, Selection(finding=number))
         assert text.startswith(f"{number}. {finding.title}")
@@ -357,7 +354,7 @@ def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:
 @pytest.mark.parametrize(
     ("share", "expected"),
     [
-        (0.012, "Nothing to change  even a free pipeline would save only 1.2 %"),
+        (0.012, "Nothing to change"),
         (0.4, "No known fix  up to 40 % of the time could be saved, but no rule applies"),
         (None, "No known fix  no rule applies to what was measured"),
     ],
@@ -382,6 +379,16 @@ def test_without_a_step_all_the_time_is_the_pipelines(recorded: Recorded) -> Non
     assert "99 %" not in text
 
 
+def test_a_function_whose_calls_cost_most_is_no_case_without_a_fix(recorded: Recorded) -> None:
+    profile = recorded("step-none")
+    profile.findings = []
+    profile.verdict = Verdict(sentence="A sentence.", headspace_share=0.99)
+    assert profile.stages
+    top = max(profile.stages, key=lambda stage: stage.share or 0.0)
+    top.op, top.calls_per_batch, top.calling_ms_per_batch, top.python = "map", 512.0, 0.6 * (top.active_ms or 0.0), None
+    assert "No known fix" not in report(profile)
+
+
 @pytest.mark.parametrize("name", ["out-of-memory", "interrupted"])
 def test_a_run_that_did_not_end_well_is_not_declared_healthy(name: str, recorded: Recorded) -> None:
     profile = recorded(name)
@@ -401,25 +408,15 @@ def test_texts_cannot_do_anything(hostile: str, found: Profile) -> None:
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
 
 
-def test_long_code_is_broken_where_it_stays_valid(found: Profile) -> None:
-    assert found.findings is not None
-    arguments = {f"argument_{number}": AUTOTUNE for number in range(6)}
-    edit = InsertStage("prefetch", arguments)
-    found.findings[0].patch, found.findings[0].python = as_yaml(edit), as_python(edit)
-    lines = full(found).splitlines()
-    start = next(index for index, line in enumerate(lines) if line.startswith("    YAML"))
-    assert lines[start] == "    YAML      # at the end"
-    assert lines[start + 1].startswith("              - prefetch: {argument_0: AUTOTUNE,")
-    assert re.match(r" {18}argument_\d: AUTOTUNE", lines[start + 2])
-
-
 def test_a_diff_keeps_its_lines(found: Profile) -> None:
     assert found.findings is not None
     diff = "--- a/spec.yaml\n+++ b/spec.yaml\n@@ -1,2 +1,3 @@\n a: 1\n \n+b: x; dataset = 2\n"
+    diff = diff.replace("a: 1", f"a: 1  # {'a long line ' * 9}")
     found.findings[0].patch = diff
-    lines = full(found, width=100).splitlines()
-    start = next(index for index, line in enumerate(lines) if line.startswith("    Diff      --- a/spec.yaml"))
-    assert [line[14:] for line in lines[start : start + 6]] == [line.rstrip() for line in diff.splitlines()]
+    lines = full(found, width=80).splitlines()
+    start = next(index for index, line in enumerate(lines) if line.startswith("--- a/spec.yaml"))
+    assert lines[start - 1] == "    Diff"
+    assert lines[start : start + 6] == [line if line.strip() else "" for line in diff.splitlines()]
 
 
 def test_a_measured_effect_in_words() -> None:
@@ -468,7 +465,7 @@ def test_edits_that_could_not_be_decided_are_not_said_to_be_no_help(found: Profi
     assert "1.30×" in full(verified)
     verified.verification.without_gain = []
     assert "1 further edit tried:" in full(verified)
-    assert "Tried: num_parallel_calls: 1 → 8: cannot tell: 1.30×" in report(verified)
+    assert "Undecided: num_parallel_calls: 1 → 8: cannot tell: 1.30×" in report(verified)
 
 
 @pytest.mark.parametrize(
@@ -520,17 +517,17 @@ def test_a_gain_that_lacks_pairs_is_not_finished_and_next_decides_about_it(found
     assert "--budget 40 decides" not in " ".join(report(found).split())
 
 
-def test_edits_without_gain_are_named_where_nothing_was_found_and_all_of_them_on_request(found: Profile) -> None:
+def test_edits_without_gain_are_named_and_all_of_them_on_request(found: Profile) -> None:
     short, complete = " ".join(report(without_gain(found)).split()), full(found)
-    tried = "Tried: insert prefetch after decode: no gain: 0.99×; move decode after shuffle: no gain: 1.01×"
-    assert tried in short
+    tried = "No gain: insert prefetch after decode; move decode after shuffle"
+    assert f"{tried} Reliable" in short
     assert found.verification is not None
-    found.verification.without_gain.append("a third: no gain: 1.00×")
-    assert f"{tried}; 1 more change: pipeprof show -v" in " ".join(report(found).split())
-    assert "a third" in full(found)
-    found.findings = [Finding(rule="measured", title="Make it cheaper", status="ceiling")]
-    assert "tried" not in report(found).lower()
-    found.findings = []
+    found.verification.without_gain += ["a third: the edit changes the data", "a fourth: no gain: 1.00×"]
+    rejected = Finding(rule="measured", title="Make it cheaper", status="rejected", reason="no gain: 1.00×")
+    found.findings = [Finding(rule="measured", title="Make it cheaper", status="ceiling"), rejected]
+    more = "No gain: Make it cheaper; insert prefetch after decode; move decode after shuffle; 2 more changes: pipeprof"
+    assert more in " ".join(report(found).split())
+    assert "a third: the edit changes the data" in full(found)
     assert "Even without decode no gain: 1.00× (0.99 to 1.01, 12 pairs)" in short
     assert "but nothing that was tried helps" in short
     assert "insert prefetch after decode: no gain: 0.99×" in complete
@@ -557,14 +554,10 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
     text = report(cached(found), width=100)
     lines = text.splitlines()
     first = next(number for number, line in enumerate(lines) if "Run decode in parallel  1.50×" in line)
-    assert first < 12
     assert next(number for number, line in enumerate(lines) if line.startswith("From the second epoch on")) > first
     # Once on a screen: the findings have both gains.
     assert "faster with change 1" not in text
     assert not any(line.startswith(("  cache ", "  measured ")) for line in lines)
-    assert "1.50× faster with change 1, Run decode in parallel" in report(
-        cached(found), Selection(verbose=True), width=100
-    )
     told = " ".join(text.split())
     assert "keeps 435 MiB in memory if your data is no larger than this sample" in told
 
@@ -699,13 +692,11 @@ def test_an_upper_bound_states_what_was_tried_and_what_the_machine_allows(found:
         Finding(rule="measured", title="Make decode cheaper", status="ceiling", measured=measured, sentence=sentence)
     ]
     text = " ".join(report(found, width=120).split())
-    assert "Upper bounds measured without the stage, no edit is known 1 Make decode cheaper at most 4.00×" in text
+    assert "If the stage cost nothing measured, no edit is known 1 Make decode cheaper 4.00×" in text
     assert conclusion in text
     assert "What to change" not in text
     found.findings[0].measured = {**measured, "at_least": True}
-    assert "Without the stage measured, no edit is known 1 Make decode cheaper without it at least 4.00×" in " ".join(
-        report(found, width=120).split()
-    )
+    assert "1 Make decode cheaper at least 4.00×" in " ".join(report(found, width=120).split())
     # The ops of the stage are below the table of stages.
     assert "Inside" not in text
     assert sentence in " ".join(full(found, width=120).split())
@@ -876,15 +867,15 @@ def test_a_bound_with_lines_to_write_has_a_known_edit(found: Profile, lines: dic
     found.findings = [Finding(rule="a", title="Cheaper", status="ceiling", measured={"speedup": 2.0}, **lines)]
     text = " ".join(full(found, width=120).split())
     assert ("no edit is known" in text) == (not lines)
-    assert ("1. Cheaper upper bound, measured without the stage" in text) == bool(lines)
+    assert ("1. Cheaper measured as if the stage cost nothing" in text) == bool(lines)
 
 
 @pytest.mark.parametrize(
     ("family", "predicted", "gain", "stated"),
     [
         ("speed", Predicted(speedup=4.48), "predicted 4.5× faster", True),
-        ("speed", Predicted(speedup=150.0), "at most 110× (93.9–128, 6 pairs)", False),
-        ("speed", None, "at most 110× (93.9–128, 6 pairs)", False),
+        ("speed", Predicted(speedup=150.0), "110× (93.9–128, 6 pairs)", False),
+        ("speed", None, "110× (93.9–128, 6 pairs)", False),
         ("memory", Predicted(peak_rss_delta_bytes=-(1 << 20)), "predicted up to −1.00 MiB", False),
     ],
 )
@@ -892,7 +883,7 @@ def test_the_upper_bound_of_a_stage_is_not_what_a_change_of_a_part_of_it_gains(
     found: Profile, family: str, predicted: Predicted | None, gain: str, stated: bool
 ) -> None:
     measured = {"speedup": 110.0, "low": 93.9, "high": 128.0, "pairs": [110.0] * 6, "conclusion": "the cores"}
-    reason = "without decode at most 110× (93.9 to 128, 6 pairs)"
+    reason = "110× (93.9 to 128, 6 pairs) if decode cost nothing"
     change = Finding(rule="a", title="Build it once", status="ceiling", python="x = 1", reason=reason)
     change.family, change.predicted, change.measured = family, predicted, measured  # type: ignore[assignment]
     found.findings = [change]

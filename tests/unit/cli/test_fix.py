@@ -16,6 +16,7 @@ from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.profiles.document.findings import Edit, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.fix.source_diff import EditedSource
 from pipeprof.profiles.harness.settings import RunSettings
 
 Pipeprof = Callable[..., Any]
@@ -75,7 +76,7 @@ class Session:
     asked: list[RunSettings] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
 
-    def run_sample(self, settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
+    def run_sample(self, settings: RunSettings, writer: ProfileWriter, progress: Any, _tell: Any) -> Profile:
         progress.phase("measure", 4.0)
         self.asked.append(settings)
         self.profile.target.sha256 = hashlib.sha256(settings.target.path.read_bytes()).hexdigest()
@@ -140,10 +141,6 @@ def test_changes_of_what_other_files_say_are_given_in_one_file(
     assert (tmp_path / "new.yaml").read_text() == FASTER
     lines = " ".join(found.out.split())
     assert "Changes in the spec with everything in one file" in lines
-    command = next(line for line in found.out.splitlines() if line.startswith("Next")).split()[1:]
-    command = command[: command.index("--out") + 2]
-    assert pipeprof(*command[1:]).code == 0
-    assert (tmp_path / "spec.fast.yaml").read_text() == FASTER
 
 
 def test_a_file_that_was_edited_meanwhile_stays(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
@@ -182,6 +179,31 @@ def test_an_interruption_writes_out_but_not_the_file(pipeprof: Pipeprof, session
     assert (tmp_path / "new.yaml").read_text() == FASTER
     assert "spec.yaml is unchanged: the changes were not proven" in found.err
     assert found.out.startswith("Interrupted: ")
+
+
+def test_a_function_whose_diff_cannot_be_made_gets_none_and_hears_why(
+    pipeprof: Pipeprof, session: Session, tmp_path: Path
+) -> None:
+    session.result = result()
+    found = pipeprof("fix", "train.py:make", "--out", "fast.patch")
+    assert found.code == 0
+    assert not (tmp_path / "fast.patch").exists()
+    assert "pipeprof: note: no diff of train.py: " in found.err
+    assert session.options["reread"] is None
+
+
+@pytest.mark.parametrize(("written", "commands"), [("fast.patch", ["git apply fast.patch"]), (None, None)])
+def test_the_diff_of_a_function_is_applied_next(
+    pipeprof: Pipeprof, session: Session, monkeypatch: pytest.MonkeyPatch, written: str | None, commands: list[str]
+) -> None:
+    session.result = result()
+    session.profile.target.kind = "function"
+    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", lambda *_args: EditedSource("def make(): …"))
+    session.profile.command = ["pipeprof", "fix", "train.py:make", *(["--out", written] if written else [])]
+    found = pipeprof("fix", "train.py:make", "--out", "run.json", *(["--out", written] if written else []))
+    shown = [line.split(maxsplit=1)[1] for line in found.out.splitlines() if line.startswith(("Next", "then"))]
+    commands = commands or ["pipeprof show run.json --out fast.patch", "git apply fast.patch"]
+    assert [line.partition("     ")[0] for line in shown] == commands
 
 
 @pytest.mark.parametrize(

@@ -12,10 +12,8 @@ from unit.history.gates import pairs
 
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.git import dirty
-from pipeprof.profiles.history import unchanged
 from pipeprof.profiles.judge import live
 from pipeprof.profiles.judge.verdicts.result import Result
-from pipeprof.profiles.protocol.source import GraphAnswer, packed
 from tests.unit.cli.test_main import Pipeprof
 
 SPEC = """version: 1
@@ -219,8 +217,9 @@ def test_the_same_pipeline_passes_without_a_measurement(
     pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch, golden: Callable[[str, str], None]
 ) -> None:
     monkeypatch.setattr(live, "measure", lambda *_: pytest.fail("measured"))
-    result = gate(pipeprof, 3, 3, "--out", "gate.json", "--out", "gate.xml", "--out", "gate.html", "--out", "gate.md")
-    assert result.code == 0
+    files = [word for name in ("gate.json", "gate.xml", "gate.html", "gate.md") for word in ("--out", name)]
+    result = pipeprof("gate", "v3.yaml", "--against", "./v3.yaml", *files)
+    assert result.code == 0, result.err
     golden("compare/gate_unchanged.txt", result.out.partition("Saved")[0])
     document = json.loads(Path("gate.json").read_text())
     assert (document["verdict"], document["pairs"], document["complete"]) == ("not regressed", [], True)
@@ -236,7 +235,7 @@ def test_what_asks_for_a_measurement_gets_one(
     more: list[str], pipeprof: Pipeprof, session: Callable[..., None]
 ) -> None:
     session(1.0)
-    assert "15 pairs" in gate(pipeprof, 3, 3, *more).out
+    assert "15 pairs" in pipeprof("gate", "v3.yaml", "--against", "v3.yaml", *more).out
 
 
 @pytest.mark.parametrize("name", ["CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GITHUB_BASE_REF"])
@@ -249,125 +248,3 @@ def test_in_a_merge_request_the_other_side_is_where_the_branch_began(
     assert "is in no git repository, which a target `git:REF` needs" in result.err
     monkeypatch.setenv(name, "")
     assert "gate needs a pipeline to compare with" in pipeprof("gate", "v3.yaml").err
-
-
-@pytest.mark.parametrize(
-    ("text", "same"),
-    [
-        (SPEC.format(factor=3).replace("name: numbers", "name: others\nbudgets: {step_ms: 5%}"), True),
-        (f"# a remark\n{SPEC.format(factor=3)}", True),
-        (SPEC.format(factor=3) + "options: {threading: {private_threadpool_size: 2}}\n", False),
-        (SPEC.format(factor=3) + "step: {simulate: 2ms}\n", False),
-        (SPEC.format(factor=3) + "seed: 4\n", False),
-        (SPEC.format(factor=3).replace("stop: 1000", "stop: 1001"), False),
-    ],
-)
-def test_what_a_spec_says_of_its_pipeline_counts(
-    text: str, same: bool, pipeprof: Pipeprof, session: Callable[..., None]
-) -> None:
-    session(1.0)
-    Path("other.yaml").write_text(text)
-    result = pipeprof("gate", "other.yaml", "--against", "v3.yaml")
-    assert ("nothing was measured" in result.out) is same, result.out
-
-
-DATA = SPEC.replace("range: {{stop: 1000}}", "TextLineDataset: {{filenames: {files}}}").replace(
-    "  - map: {{name: double, ops: [{{tf.multiply: {{y: {factor}}}}}]}}\n", ""
-)
-
-
-@pytest.mark.parametrize(
-    ("files", "content", "same"), [("a.txt", "one", True), ("a.txt", "two", False), ("'*.txt'", "one", True)]
-)
-def test_data_in_two_folders_are_compared_by_their_contents(
-    files: str, content: str, same: bool, pipeprof: Pipeprof, session: Callable[..., None]
-) -> None:
-    session(1.0)
-    for folder, text in (("one", "one"), ("other", content)):
-        Path(folder).mkdir()
-        Path(folder, "a.txt").write_text(text)
-        Path(folder, "spec.yaml").write_text(DATA.format(files=files))
-    result = pipeprof("gate", "other/spec.yaml", "--against", "one/spec.yaml")
-    assert ("nothing was measured" in result.out) is same, result.out + result.err
-
-
-STEP = "def make():\n    return None\n\n\ndef step(batch):\n    return {value}\n"
-
-
-@pytest.mark.parametrize(
-    ("other", "beside", "same"),
-    [
-        (STEP.format(value=1), "VALUE = 1\n", True),
-        (STEP.format(value=2), "VALUE = 1\n", False),
-        (STEP.format(value=1), "VALUE = 2\n", False),
-    ],
-)
-def test_python_that_a_spec_calls_has_to_be_the_same(
-    other: str,
-    beside: str,
-    same: bool,
-    pipeprof: Pipeprof,
-    session: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    session(1.0)
-    monkeypatch.setattr("pipeprof.cli.commands.gate._other_files", lambda *_: ["README.md"])
-    for folder, text, helper in (("one", STEP.format(value=1), "VALUE = 1\n"), ("other", other, beside)):
-        Path(folder).mkdir()
-        Path(folder, "steps.py").write_text(f"import helper\n\n{text}")
-        Path(folder, "helper.py").write_text(helper)
-        Path(folder, "spec.yaml").write_text(SPEC.format(factor=3) + "step: {python: 'steps.py:step'}\n")
-    result = pipeprof("gate", "other/spec.yaml", "--against", "one/spec.yaml")
-    assert ("nothing was measured" in result.out) is same, result.out + result.err
-
-
-GRAPH: dict[str, Any] = {
-    "root": "d",
-    "nodes": {"d": {"op": "RangeDataset", "inputs": [], "attributes": {}, "functions": {}}},
-    "functions": {},
-}
-
-
-def answer(op: str = "RangeDataset", *, step: bool = False, failure: str | None = None) -> GraphAnswer:
-    graph = json.loads(json.dumps(GRAPH))
-    graph["nodes"]["d"]["op"] = op
-    return GraphAnswer(packed(graph), "int64", failure, step=step)
-
-
-@pytest.mark.parametrize(
-    ("answers", "texts", "others", "same"),
-    [
-        ((answer(), answer()), ("# one", "# other"), None, True),
-        ((answer(), answer("ShuffleDataset")), ("", ""), [], False),
-        ((answer(), answer(failure="it raised")), ("", ""), [], False),
-        ((answer("PyFunc"), answer("PyFunc")), ("", ""), [], True),
-        ((answer("PyFunc"), answer("PyFunc")), ("", "# other"), [], False),
-        ((answer("PyFunc"), answer("PyFunc")), ("", ""), ["data.npy"], False),
-        ((answer("PyFunc"), answer("PyFunc")), ("", ""), None, False),
-        ((answer("PyFunc"), answer("PyFunc")), ("import importlib",) * 2, [], False),
-        ((answer(step=True), answer(step=True)), ("", "# other"), [], False),
-        ((answer(step=True), answer(step=True)), ("", ""), [], True),
-        ((answer("LookupTableFindV2"), answer("LookupTableFindV2")), ("", ""), [], False),
-    ],
-)
-def test_functions_are_compared_by_their_graphs(
-    answers: tuple[GraphAnswer, GraphAnswer],
-    texts: tuple[str, str],
-    others: list[str] | None,
-    same: bool,
-    pipeprof: Pipeprof,
-    session: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    session(1.0)
-    for folder, text in zip(("one", "other"), texts, strict=True):
-        Path(folder).mkdir()
-        Path(folder, "train.py").write_text(f"{text}\ndef make():\n    return None\n")
-
-    def ask(job: Any) -> GraphAnswer:
-        return answers[0 if "one" in Path(job.path).parts[-2] else 1]
-
-    monkeypatch.setattr(unchanged.why_unchanged, "__defaults__", (ask,))
-    monkeypatch.setattr("pipeprof.cli.commands.gate._other_files", lambda *_: others)
-    result = pipeprof("gate", "other/train.py:make", "--against", "one/train.py:make")
-    assert ("nothing was measured" in result.out) is same, result.out + result.err

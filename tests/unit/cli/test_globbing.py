@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.data import globbing
-from pipeprof.pipelines.data.globbing import EndlessGlobError, matching_files
+from pipeprof.pipelines.data.globbing import EndlessGlobError, count_matches, has_match, matching_files
+from pipeprof.pipelines.spec.loader import load_spec
 
 
 @pytest.fixture
@@ -123,3 +124,27 @@ def test_check_of_a_folder_that_links_to_itself(tree, pipeprof):
     assert result.code == 2
     assert "`**` does not end" in result.out
     assert "spec.yaml:2:" in result.out
+
+
+@pytest.mark.parametrize("source", [LISTED.replace("y.png", "*.none"), READ.replace("y.png", "*.none")])
+def test_check_looks_into_so_many_folders_and_says_so(source, tree, pipeprof, monkeypatch):
+    path = tree.parent / "spec.yaml"
+    path.write_text(SPEC.format(source=source))
+    assert pipeprof("check", path).code == 2
+    monkeypatch.setattr(globbing, "MOST_FOLDERS", 2)
+    result = pipeprof("check", path)
+    assert result.code == 0
+    assert "spec.yaml:2:" in result.err
+    assert result.err.count("\n") == 1
+    [note] = load_spec(path).notes
+    assert (note.code, note.location.line) == ("many-folders", 2)
+
+
+def test_one_match_is_enough_for_a_check(tree, monkeypatch):
+    monkeypatch.setattr(globbing, "MOST_FOLDERS", 2)
+    assert has_match(f"{tree}/**/*.jpg") is True
+    assert has_match(f"{tree}/**/*.jpg", recursive=False) is True
+    assert has_match(f"{tree}/*.gif") is False
+    assert count_matches(f"{tree}/*", 10) == 4
+    assert count_matches(f"{tree}/*", 3) is None
+    assert count_matches(f"{tree}/*/*", 10) is None

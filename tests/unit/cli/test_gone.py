@@ -7,6 +7,8 @@ import pytest
 from pipeprof.cli import gone
 from pipeprof.cli.exit_codes import USAGE
 from pipeprof.cli.main import COMMANDS, invoke
+from pipeprof.profiles.advise.gone import RULES
+from pipeprof.profiles.advise.rule import rules
 
 
 @pytest.mark.parametrize("name", gone.COMMANDS)
@@ -29,6 +31,13 @@ def test_a_spec_of_a_function_is_refused_with_the_command_that_takes_the_functio
 ) -> None:
     assert invoke(["init", "--from", "input.py:train"]) == USAGE
     assert "pipeprof run input.py:train" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_that_is_gone_says_why(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert name not in rules()
+    assert invoke(["explain", name]) == USAGE
+    assert RULES[name] in capsys.readouterr().err
 
 
 def test_a_misspelt_word_is_not_taken_for_one_that_is_gone() -> None:

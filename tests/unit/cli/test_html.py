@@ -42,7 +42,8 @@ from pipeprof.cli.text.blocks import (
     Table,
     TextSpan,
 )
-from pipeprof.profiles.document.findings import FixStep, Kept, LeftOut
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.findings import FixStep, Kept, LeftOut, Unfinished
 from pipeprof.profiles.document.memory import MemorySeries
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
@@ -327,6 +328,41 @@ def test_a_change_of_several_values_has_a_pair_of_lines_for_each() -> None:
     assert "\n".join(lines) in made.text
     first.change = "num_parallel_calls: 1 → 2 → 3"
     assert "- num_parallel_calls" not in page_of(profile).text
+
+
+def test_what_is_copied_can_be_pasted() -> None:
+    profile = proven()
+    [finding, *_] = profile.findings or []
+    finding.diff, finding.patch, finding.change = None, None, "num_parallel_calls: not set → 8"
+    finding.python = "files.map(load, num_parallel_calls=8)"
+    shown = render_page(run_page(profile, None))
+    bars = re.findall(r'<p class="bar( read)?">.*?<pre[^>]*>(.*?)</pre>', shown, re.DOTALL)
+    copied = {re.sub(r"<[^>]*>", "", text): not mark for mark, text in bars}
+    assert copied["- num_parallel_calls: not set\n+ num_parallel_calls: 8"] is False
+    assert copied["files.map(load, num_parallel_calls=8)"] is True
+    assert 'querySelectorAll(".bar:not(.read)")' in shown
+
+
+def test_what_is_measured_so_far_stands_once_in_a_card() -> None:
+    profile = proven()
+    [finding, *_] = profile.findings or []
+    finding.status, finding.measured = "unverified", {"speedup": 2.01, "low": 1.9, "high": 2.13}
+    finding.unfinished = Unfinished(pairs=10, needed=12, budget_seconds=130)
+    shown = render_page(run_page(profile, None))
+    card = shown[shown.index('id="finding-1"') :]
+    assert card[: card.index("</article>")].count("so far after 10 of") == 1
+
+
+def test_stages_of_one_call_have_their_own_names() -> None:
+    profile = proven()
+    location = Location(file="aug.py", line=17, column=13, call="list_files")
+    profile.stages = [
+        Stage(id=ident, op=op, origin="written", depth=0, location=location)
+        for ident, op in (("source", "list_files"), ("stages.0", "shuffle"))
+    ]
+    graph = stage_graph(profile, Idents())
+    assert graph is not None
+    assert [(row.name, row.op) for row in graph.rows] == [("list_files", ""), ("shuffle", "")]
 
 
 def test_what_went_wrong_stands_before_all_else() -> None:

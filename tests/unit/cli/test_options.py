@@ -85,23 +85,6 @@ def test_whole_numbers() -> None:
     assert options.whole("--steps", None) is None
 
 
-@pytest.mark.parametrize("text", ["vision", "=x", "team=", "a b=c", "1a=b", "team=a\nb", f"team={'x' * 201}", "é=1"])
-def test_no_labels(text: str) -> None:
-    with pytest.raises(UsageError, match="--label: "):
-        options.labels([text])
-
-
-def test_labels() -> None:
-    assert options.labels(["team=vision, user=ada", "team=speech", "url=http://x/?a=b"]) == {
-        "team": "speech",
-        "user": "ada",
-        "url": "http://x/?a=b",
-    }
-    assert options.labels(None) == {}
-    with pytest.raises(UsageError, match="at most 32"):
-        options.labels([f"l{number}=x" for number in range(33)])
-
-
 def test_one_choice_is_named_alone() -> None:
     with pytest.raises(UsageError, match=r"--fail-on: got 'x', expected warning$"):
         options.choice("--fail-on", "x", ("warning",))

@@ -404,53 +404,6 @@ def test_what_a_stage_is_fused_into_has_the_name_of_its_row() -> None:
     assert ("shuffle", 5_000_000) in group_owners(shown)
 
 
-def on_workers(**worker: object) -> Profile:
-    """A pipeline whose map and batch run on two workers, of which one is as given."""
-    service = {
-        "address": "h1:5000",
-        "cpu_ms_per_batch": 12.5,
-        "worker_list": [
-            {"traced_at": "w1:2", "cores": 0.5, "rss_bytes": 200 << 20, "private_bytes": 50 << 20, "traced": True},
-            {"address": "w2:1", **worker},
-        ],
-    }
-    ops = [{"op": "MatMul", "ms_per_batch": 9.0}, {"op": "Cast", "ms_per_batch": 0.2}]
-    cost = {"time_ms_per_batch": 11.0, "cpu_ms_per_batch": 9.5, "share": 0.9, "ops": ops}
-    remote = {"time_ms_per_batch": None, "share": None, "remote": True}
-    return profile(
-        stage("source", "range", "on the workers", **remote),
-        stage("stages.0", "map", "on the workers", **{**remote, "name": "slow", "on_workers": cost}),
-        stage("stages.1", "distribute", on_workers={"time_ms_per_batch": 0.5, "share": 0.04}, service=service),
-    )
-
-
-def test_stages_on_workers_have_rows_of_their_own() -> None:
-    text = rendered(on_workers(cores=0.25, traced=True), 100)
-    lines = [" ".join(line.split()) for line in text.splitlines()]
-    assert (
-        "On the workers 2 workers; 0.50, 0.25 cores in use; 12.5 ms on CPU per batch; time per batch, traced" in lines
-    )
-    row = next(line for line in lines if line.startswith("0 slow") and "MatMul" in line)
-    assert "11.0 9.5 90 %" in row
-    assert row.endswith("MatMul 98 %")
-    assert any(line.startswith("1 packing of elements 0.5") for line in lines)
-    assert "worker 1 w1:2: 0.50 cores in use; 200 MiB of memory, 50.0 MiB of it its own" in lines
-
-
-def test_a_worker_without_a_trace_says_why_on_the_screen() -> None:
-    shown = on_workers(untraced="nothing listens there")
-    screen = paint(build_pipeline(shown), Style(width=100))
-    assert "worker 2 w2:1: not traced: nothing listens there" in screen
-    assert "worker 1" not in screen
-
-
-def test_without_a_trace_the_workers_are_named_alone() -> None:
-    shown = on_workers()
-    rows = [row.model_copy(update={"on_workers": None}) for row in shown.stages or ()]
-    text = paint(build_pipeline(shown.model_copy(update={"stages": rows})), Style(width=100))
-    assert "what stages cost there was not traced" in " ".join(text.split())
-
-
 @pytest.mark.parametrize(("share", "said"), [(0.2, False), (0.215, True)])
 def test_shares_that_differ_from_the_milliseconds_are_explained(share: float, said: bool) -> None:
     """A reader divides: 1.93 of 9.62 ms are no 22 %."""

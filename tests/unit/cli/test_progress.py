@@ -58,7 +58,7 @@ def test_a_line_a_phase() -> None:
     progress.note("waiting for\nanother")
     progress.close()
     assert stream.text == (
-        "pipeprof: [1/7] starting TensorFlow\npipeprof: [6/7] measuring, about 10 s\npipeprof: waiting for\\nanother\n"
+        "pipeprof: [1/8] starting TensorFlow\npipeprof: [6/8] measuring, about 10 s\npipeprof: waiting for\\nanother\n"
     )
 
 
@@ -72,7 +72,7 @@ def test_verbose_says_how_long_and_how_fast() -> None:
     progress.close()
     progress.close()
     assert stream.text.splitlines() == [
-        "pipeprof: [5/7] warming up",
+        "pipeprof: [5/8] warming up",
         "pipeprof:   warming up took 4.20 s, 41.2 batches/s",
     ]
 
@@ -95,7 +95,7 @@ def test_live_line_has_phase_rate_and_eta() -> None:
     progress.phase("measure", 10.0)
     clock.now += 4
     progress.tick(41.23, 4.0, 10.0)
-    assert drawn(stream) == "pipeprof: [6/7] measuring, 41.2 batches/s, 40%, 6 s left"
+    assert drawn(stream) == "pipeprof: [6/8] measuring, 41.2 batches/s, 40%, 6 s left"
     progress.close()
     assert stream.text.endswith("\r\x1b[K")
     assert "\n" not in stream.text
@@ -164,10 +164,10 @@ def test_a_phase_of_unknown_length_says_how_long_it_has_lasted() -> None:
     progress.phase("build", None)
     clock.now += 2
     progress.standing("")
-    assert drawn(stream) == "pipeprof: [3/7] building the pipeline"
+    assert drawn(stream) == "pipeprof: [3/8] building the pipeline"
     clock.now += 5
     progress.standing("")
-    assert drawn(stream) == "pipeprof: [3/7] building the pipeline, 7 s"
+    assert drawn(stream) == "pipeprof: [3/8] building the pipeline, 7 s"
 
 
 def test_the_line_moves_while_nothing_is_heard_and_ends_with_the_progress() -> None:
@@ -177,7 +177,7 @@ def test_the_line_moves_while_nothing_is_heard_and_ends_with_the_progress() -> N
     clock.now += 5
     progress._draw_until(Closed(lambda: progress.note("between")))
     # It is drawn again behind the note.
-    assert stream.text.endswith("pipeprof: between\n\r\x1b[Kpipeprof: [3/7] building the pipeline, 5 s")
+    assert stream.text.endswith("pipeprof: between\n\r\x1b[Kpipeprof: [3/8] building the pipeline, 5 s")
     progress.close()
     before, closed = stream.text, Closed()
     closed.set()

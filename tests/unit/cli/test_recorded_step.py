@@ -186,6 +186,25 @@ def test_comparisons_warn_of_a_replay_that_is_too_optimistic(replaying: RunSetti
     assert [(one.code, "nothing is proven" in one.message) for one in result.warnings] == [(CODE, True)]
 
 
+@pytest.mark.parametrize(("factor", "codes"), [(1, []), (2, ["other-step"])])
+def test_a_recorded_step_is_what_its_file_says(factor: int, codes: list[str], tmp_path: Path, trained: Profile) -> None:
+    sides: list[Any] = []
+    for name, times in (("a", 1), ("b", factor)):
+        (tmp_path / name).mkdir()
+        path = saved(tmp_path / name, trained)
+        document = json.loads(path.read_text())
+        busy = document["steps"]["busy_ms"]
+        document["steps"]["busy_ms"] = {key: value * times for key, value in busy.items()}
+        path.write_text(json.dumps(document))
+        text = f"version: 1\nsource: {{range: {{stop: 8}}}}\nstep: {{recorded: {path.name}}}\n"
+        (tmp_path / name / "spec.yaml").write_text(text)
+        target, loaded = load_target(str(tmp_path / name / "spec.yaml"), Changes(), no_python=True)
+        sides.append(SimpleNamespace(settings=RunSettings(target=target, loaded=loaded)))
+    result: Any = SimpleNamespace(warnings=[])
+    warn_of_steps(sides, result)
+    assert [one.code for one in result.warnings if one.code != CODE] == codes
+
+
 def test_the_mode_of_the_recorded_run_is_not_written_over_by_show(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text("version: 1\nsource: {range: {stop: 8}}\nstep: {recorded: profile.json}\n")

@@ -176,14 +176,6 @@ def test_an_edit_with_a_private_part_is_its_kind_alone(recorded) -> None:
     assert redact(profile, PRIVATE).findings[0].edit == Edit(kind="SetArgument")
 
 
-def test_labels_are_hidden_in_as_texts(recorded) -> None:
-    profile = recorded("input-bound")
-    profile.labels = {"host": "web", "user": "ada", "token": "abc", "variables": "x", "path": f"{HOME}/data"}
-    labels = redact(profile, PRIVATE).labels
-    assert (labels["host"], labels["token"], labels["variables"]) == ("web", HIDDEN, "x")
-    assert "ada" not in labels["user"] + labels["path"]
-
-
 def test_the_repository_of_a_folder(tmp_path: Path) -> None:
     inside = tmp_path / "app" / "training"
     inside.mkdir(parents=True)

@@ -196,7 +196,7 @@ def gate(**fields: Any) -> Result:
     ("status", "family", "level", "words"),
     [
         ("kept", "speed", "warning", "Proven: 1.40× (1.30–1.50)"),
-        ("ceiling", "speed", "note", "Suspicion with a measured upper bound: at most 1.40×"),
+        ("ceiling", "speed", "note", "Suspicion with a measured bound: 1.40×"),
         ("unverified", "speed", "note", "Suspicion: the change was not measured"),
         ("unverified", "correctness", "warning", "Certain from the pipeline as it is written"),
     ],

@@ -210,7 +210,7 @@ class Run:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
 
-    def __call__(self, _settings: object, writer: store.ProfileWriter, _progress: object) -> Profile:
+    def __call__(self, _settings: object, writer: store.ProfileWriter, _progress: object, _tell: object) -> Profile:
         writer.write(self.profile)
         writer.write(self.profile, final=True)
         return self.profile

@@ -67,7 +67,9 @@ def test_fits_and_has_no_escapes(width: int) -> None:
         text = paint(describe_rule(rule, GATE), Style(width, unicode=False)) + paint(
             list_rules([rule], GATE), Style(width)
         )
-        assert max(map(len, text.splitlines())) <= width
+        # Lines to copy are never wrapped.
+        lines = [line for line in text.splitlines() if not line.startswith(("    - rule: ", "      reason: "))]
+        assert max(map(len, lines)) <= width
         assert "\x1b" not in text
 
 
@@ -120,6 +122,10 @@ def test_part_of_a_name_is_enough_for_a_suggestion(pipeprof: Pipeprof) -> None:
         if sum(name[:length] in other for other in names) == 1
     )
     assert f"did you mean {name}?" in pipeprof("explain", part).err
+
+
+def test_a_part_of_several_names_names_them(pipeprof: Pipeprof) -> None:
+    assert "did you mean serial-map-cpu or serial-map-latency?" in pipeprof("explain", "serial").err
 
 
 def test_wrong_options(pipeprof: Pipeprof) -> None:

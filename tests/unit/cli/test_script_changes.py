@@ -66,7 +66,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile]) -
     """What was called, with its settings and options."""
     found: list[tuple[str, RunSettings, Any]] = []
 
-    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any) -> Profile:
+    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any, _tell: Any) -> Profile:
         del progress
         found.append(("run", settings, None))
         measured = recorded("script-loop")
@@ -155,17 +155,6 @@ def test_a_script_is_not_started_for_the_diff_of_a_change_unless_a_patch_is_want
     said = "note: train.py is started twice, until its dataset is there, to check the diff\n"
     assert (said in found.err) is patch
     assert Path("fast.patch").exists() is patch
-
-
-def test_a_change_keeps_the_diff_that_its_run_has_made(
-    pipeprof: Pipeprof, profile: Profile, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (kept,) = profile.findings or []
-    kept.diff = "--- a/train.py\n+++ b/train.py\n@@ -1 +1 @@\n-a\n+b\n"
-    Path(SAVED).write_text(profile.model_dump_json())
-    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", lambda *_: pytest.fail("it is known"))
-    assert pipeprof("fix", "train.py", "--change", "1", "--out", "fast.patch", "--", "loop").code == 0
-    assert Path("fast.patch").read_text() == kept.diff
 
 
 def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.command_line import change_command
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import encode
 
@@ -73,7 +73,12 @@ def test_a_speedup_of_nothing_is_no_valid_profile(pipeprof: Pipeprof, recorded: 
 def with_findings(recorded: Callable[[str], Profile], count: int) -> Path:
     profile = recorded("input-bound")
     profile.findings = [
-        Finding(rule="serial-map-cpu", title=f"Title {number}", patch=f"- patch{number}: {{}}", status="unverified")
+        Finding(
+            rule="serial-map-cpu",
+            title=f"Title {number}",
+            edit=Edit(kind="InsertStage", op="prefetch", arguments={"buffer_size": number}, after=None),  # type: ignore[call-arg]
+            status="unverified",
+        )
         for number in range(1, count + 1)
     ]
     path = Path("profile.json")
@@ -85,7 +90,7 @@ def test_one_finding_in_full(pipeprof: Pipeprof, recorded: Callable[[str], Profi
     result = pipeprof("show", with_findings(recorded, 3), "--finding", "2")
     assert result.code == 0
     assert "Title 2" in result.out
-    assert "- patch2: {}" in result.out
+    assert "- prefetch: {buffer_size: 2}" in result.out
     assert "Title 1" not in result.out
     assert "Title 3" not in result.out
 

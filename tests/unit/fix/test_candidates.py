@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption, VectoriseFilter
+from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption, VectoriseMap
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.fix.candidates import EVERYWHERE, candidates, everywhere
@@ -140,23 +140,29 @@ def test_the_key_of_a_candidate_has_no_address() -> None:
     assert one.key == other.key
 
 
+def test_one_change_of_two_inputs_is_two_candidates() -> None:
+    addresses = ("source.datasets.0.stages.0", "source.datasets.1.stages.0", "source.datasets.1.stages.1")
+    one, other, shifted = (Proposal("a", "b", (calls(address, 2),)) for address in addresses)
+    assert one.key != other.key == shifted.key
+
+
 def test_of_a_spec_what_no_rule_proposes_is_tried(recorded: Callable[[str], Profile]) -> None:
     found = recorded("jpeg-folder")
     found.findings = []
     found.stages = [
         stage("source", "range"),
-        stage("stages.0", "filter", 0.9, random=False),
+        stage("stages.0", "map", 0.9, random=False),
         stage("stages.1", "batch", 0.05),
         stage("stages.2", "cache", 0.0),
     ]
     assert found.verdict is not None
     found.verdict.stage = "stages.0"
-    stages = [{"filter": {"ops": [{"tf.math.less": {"y": 3}}]}}, {"batch": {"batch_size": 2}}, {"cache": {}}]
+    stages = [{"map": {"ops": ["tf.square"], "num_parallel_calls": 2}}, {"batch": {"batch_size": 2}}, {"cache": {}}]
     data = {"version": 1, "source": {"range": {"stop": 9}}, "stages": stages}
 
     def kinds(written: dict[str, Any] | None) -> set[type]:
         proposed = candidates(found, "spec", {"same"}, data=written)
         return {type(edit) for one in proposed if one.rule == "measured" for edit in one.edits}
 
-    assert kinds(data) == {InsertStage, VectoriseFilter}
+    assert kinds(data) == {InsertStage, SetArgument, VectoriseMap}
     assert kinds(None) == set()

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.edits.edits import InsertStage, SetOption
+from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
 from pipeprof.pipelines.spec.edits.apply_files import unified
-from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinished
+from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinished, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.fix.outcome import describe, forget_best, mark_rejected, write_best
@@ -75,6 +75,18 @@ def test_a_finding_whose_change_was_rejected_is_no_proposal(tmp_path: Path, reco
     mark_rejected(profile, result)
     assert (finding.status, finding.reason) == ("rejected", "tried by fix: it changes the data")
     assert (other.status, other.reason) == ("unverified", None)
+
+
+def test_a_finding_with_another_change_of_that_name_was_not_tried(
+    tmp_path: Path, recorded: Callable[[str], Profile]
+) -> None:
+    profile, result = recorded("input-bound"), result_of(tmp_path)
+    two, four = (documents_of([SetArgument("stages.0", "map", "num_parallel_calls", calls)]) for calls in (2, 4))
+    tried = Finding(rule="serial-map", stage="stages.0", title="Run f in parallel", status="unverified", edit=two)
+    profile.findings = [tried, tried.model_copy(update={"edit": four})]
+    result.steps = [step("no gain", edit=two)]
+    mark_rejected(profile, result)
+    assert [one.status for one in profile.findings] == ["rejected", "unverified"]
 
 
 def test_a_diff_has_the_lines_of_git_and_patch() -> None:

@@ -30,7 +30,7 @@ from unit.gaps.made_traces import (
 from unit.gaps.test_causes import found_in, shares
 from unit.gaps.test_guards import analysed
 
-from pipeprof.profiles.gaps import reading, trace
+from pipeprof.profiles.gaps import chrome, reading, trace
 from pipeprof.profiles.gaps.names import CAUSES, cause_of
 from pipeprof.profiles.gaps.reading import find_traces, read_trace
 from pipeprof.profiles.gaps.trace import TraceError
@@ -184,6 +184,52 @@ def test_a_first_event_without_a_time_does_not_spoil_the_others(tmp_path: Path) 
     path.write_text(json.dumps(document), encoding="utf-8")
     _, [device] = analysed(path)
     assert device.idle_share == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("name", ["correlation", "stream", "External id", "device"])
+def test_numbers_of_more_than_64_bits_spoil_their_event_alone(name: str, tmp_path: Path) -> None:
+    document = as_json(stalled("json", OP))
+    events = [event for event in document["traceEvents"] if event.get("cat") in ("kernel", "cpu_op")]
+    for event in (events[0], events[-1]):
+        event["args"][name] = 1 << 63
+    path = tmp_path / "made.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    _, devices = analysed(path)
+    assert sum(device.events for device in devices) >= 19
+
+
+def test_a_step_at_no_time_is_none(tmp_path: Path) -> None:
+    document = as_json(stalled("json", OP))
+    step = next(event for event in document["traceEvents"] if event["name"].startswith("ProfilerStep"))
+    step["ts"] = 10**40
+    path = tmp_path / "made.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    _, [device] = analysed(path)
+    assert device.idle_share == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "most", "says"),
+    [("MOST_SCANNED", 40, "more than 40 events"), ("MOST_BYTES", 5_000, "more than 5,000 bytes of text")],
+)
+def test_json_is_read_up_to_a_limit_that_is_said(
+    name: str, most: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chrome, name, most)
+    monkeypatch.setattr(chrome, "_CHUNK", 1_000)
+    found, [device] = found_in(stalled("json", OP), "json", tmp_path)
+    assert any(says in note for note in found.notes)
+    assert device.idle_share is None
+    bomb = tmp_path / "bomb.json.gz"
+    bomb.write_bytes(gzip.compress(b'{"traceEvents": [' + b"{}, " * 10_000 + b"{}]}"))
+    with pytest.raises(TraceError, match=says):
+        read_trace(bomb)
+
+
+def test_a_pipe_in_a_folder_is_no_trace(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    with pytest.raises(TraceError, match="no other trace"):
+        find_traces(tmp_path)
 
 
 def test_work_that_is_not_of_one_device_has_no_bound(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,14 @@ def test_what_is_no_ref_names_no_commit(git: Path, head: str) -> None:
 
 def test_outside_of_a_repository_there_is_none(tmp_path: Path) -> None:
     assert checked_out(tmp_path / "a.yaml", {}) is None
+
+
+@pytest.mark.parametrize("name", ["packed-refs", "refs/heads/main", "HEAD"])
+def test_a_pipe_or_a_device_is_not_read(git: Path, name: str) -> None:
+    path = git / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    assert commit(git) is None
+    path.unlink()
+    path.symlink_to("/dev/zero")
+    assert commit(git) is None

@@ -21,6 +21,7 @@ def abandoned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "data" / "kept.bin").write_bytes(b"data")
     folder = tmp_path / f"{TREES}abandoned"
     folder.mkdir()
+    (folder / calls.MARK).touch()
     (folder / "spec.yaml").write_text("version: 1\n")
     (folder / "data").symlink_to(tmp_path / "data")
     return folder
@@ -51,6 +52,12 @@ def test_the_folder_of_another_user_stays(abandoned: Path, monkeypatch: pytest.M
     monkeypatch.setattr(os, "getuid", lambda: abandoned.stat().st_uid + 1)
     with folder_for_trees(abandoned.parent):
         assert abandoned.is_dir()
+
+
+def test_a_folder_of_the_users_with_such_a_name_stays(abandoned: Path):
+    (abandoned / calls.MARK).unlink()
+    with folder_for_trees(abandoned.parent):
+        assert (abandoned / "spec.yaml").exists()
 
 
 def test_a_link_is_not_followed(abandoned: Path):

@@ -157,25 +157,6 @@ def test_a_shape_of_the_element_is_one_of_its_numbers_and_another_op_that_draws_
     assert not random_part({}, shuffled).by_number
 
 
-def test_what_a_random_choice_takes_next_to_its_origin_comes_not_before_the_random_numbers() -> None:
-    """A mirror image of which a draw takes some rows is no function of its own; the decoded picture is."""
-    nodes = [
-        node("decode", "DecodeJpeg", "x"),
-        node("scale", "RealDiv", "decode:image:0", "table"),
-        node("mirror", "ReverseV2", "scale:z:0"),
-        node("size", "Const", value=constant(1)),
-        node("draw", "RandomUniform", "size:output:0"),
-        node("choose", "SelectV2", "draw:output:0", "mirror:output:0", "scale:z:0"),
-        node("shift", "Sub", "choose:output:0", "table"),
-    ]
-    own = function("f", "x table", ["shift:z:0"], *nodes)
-    # A captured tensor that both parts read makes no branch.
-    assert random_part({}, own, fixed=frozenset({"table"})).first_ops == ["DecodeJpeg", "RealDiv"]
-    assert "ReverseV2" in random_part({}, own, fixed=frozenset({"table"})).steady_ops
-    calls = function("g", "x table", ["call:output:0"], node("call", "PartitionedCall", "x", "table", calls="f"))
-    assert random_part({"f": own}, calls, fixed=frozenset({"table"})).first_ops == ["DecodeJpeg", "RealDiv"]
-
-
 @pytest.mark.parametrize(
     ("op", "ranks", "of_constant", "expected"),
     [

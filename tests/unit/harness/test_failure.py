@@ -39,7 +39,6 @@ from pipeprof.profiles.host.limits import MemoryLimit
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.messages import STOPPED, Answer, BuildMemory, Done, Raised, WorkerMessage
 from pipeprof.profiles.protocol.services import ServiceRead, ServicesRead
-from pipeprof.profiles.service.ask import ServiceState
 from pipeprof.profiles.view.view import PipelineView
 
 STAGES = {
@@ -731,21 +730,26 @@ def test_the_users_frames_are_in_the_problem_with_their_lines_and_the_whole_trac
 
 def test_the_cause_of_a_hang_is_the_service_that_it_waits_for() -> None:
     stages = {**STAGES, "stages.2": stage_at("stages.2", "distribute", line=13)}
-    state = ServiceState("h1:5000", listens=True, workers=())
-    problem = failed(Ended("hung", -9), observed(*MEASURING), stages=stages, services=[state]).problem
+    cause = "nothing listens at h1:5000"
+    problem = failed(Ended("hung", -9), observed(*MEASURING), stages=stages, silent_services=[cause]).problem
     assert (problem.code, problem.stage, problem.line) == ("service", "stages.2", 13)
-    assert problem.message.endswith(
-        "No worker is registered at the dispatcher of the tf.data service at h1:5000: start one with its address."
-    )
+    assert problem.message.endswith(" Nothing listens at h1:5000.")
 
 
 def test_a_build_that_waits_for_a_service_that_is_not_there_is_not_waited_for() -> None:
     seen = observed(phase("build"), Answer("build", [FRAME]))
     ended = Ended("hung", -9, waited=3.2)
-    failure = failed(ended, seen, services=[ServiceState("h1:5000", listens=False)])
+    failure = failed(ended, seen, silent_services=["nothing listens at h1:5000"])
     assert "no progress for 3 s in phase build" in failure.problem.message
     assert "Nothing listens at h1:5000" in failure.problem.message
     assert (failure.exit_code, failure.problem.line) == (5, 33)
+
+
+def test_a_worker_of_its_own_service_that_ended_is_named() -> None:
+    ended = "worker 1 of 2 of the local tf.data service was killed"
+    failure = failed(Ended("exit", 0), observed(*MEASURING, Raised("measure", "service", ended)))
+    assert (failure.exit_code, failure.problem.code) == (5, "service")
+    assert ended in failure.problem.message
 
 
 def test_an_error_of_a_service_has_its_cause_behind_it() -> None:

@@ -100,7 +100,7 @@ def test_a_run_parses_each_graph_once_and_predicts_once_for_each_view(tmp_path: 
     run._settings = RunSettings(target=Target(kind="spec", text="spec.yaml"), loaded=loaded)
     run._observed = seen
     run._facts = facts(stages=harness.written_stages(loaded))
-    run._writer, run._progress = Writer(), Silent()
+    run._writer, run._progress, run._headline = Writer(), Silent(), ""
 
     profile = run._finish(Sampled(peaks={"measure": 500 * MB}), None, 0)
 

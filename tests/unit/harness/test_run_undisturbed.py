@@ -38,6 +38,7 @@ class Measured:
 
     Attributes:
         runs: How many samples it measured.
+        headlines: Profiles whose headline was printed before the trace.
         written: Profiles that it saved itself.
     """
 
@@ -47,6 +48,7 @@ class Measured:
     notes: list[str] = field(default_factory=list)
     written: list[Any] = field(default_factory=list)
     settings: list[Any] = field(default_factory=list)
+    headlines: list[Any] = field(default_factory=list)
 
 
 def measure(
@@ -57,6 +59,8 @@ def measure(
     def run_sample(*given: object) -> SimpleNamespace:
         found.runs += 1
         found.settings.append(given[0])
+        if len(given) > 3:
+            given[3](left[0])  # type: ignore[operator]
         return left.pop(0)
 
     def write(kept: SimpleNamespace, *, final: bool) -> None:
@@ -66,7 +70,12 @@ def measure(
     monkeypatch.setattr(harness, "run_sample", run_sample)
     monkeypatch.setattr(harness, "time", SimpleNamespace(monotonic=lambda: 1000.0))
     found.kept, found.budget = harness.run_undisturbed(
-        SETTINGS, SimpleNamespace(write=write), SimpleNamespace(note=found.notes.append), budget=budget, end_at=end_at
+        SETTINGS,
+        SimpleNamespace(write=write),
+        SimpleNamespace(note=found.notes.append),
+        budget=budget,
+        end_at=end_at,
+        tell=found.headlines.append,
     )
     return found
 
@@ -102,6 +111,13 @@ def test_without_time_for_two_the_first_is_kept(
 
 def test_with_just_enough_time_it_is_made_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert measure(monkeypatch, [BUSY, QUIET], 3 * TOOK, 1000.0 + TOOK).runs == 2
+
+
+@pytest.mark.parametrize(("first", "budget", "printed"), [(QUIET, BUDGET, 1), (BUSY, BUDGET, 0), (BUSY, TOOK, 1)])
+def test_a_headline_is_printed_early_unless_another_measurement_may_follow(
+    monkeypatch: pytest.MonkeyPatch, first: SimpleNamespace, budget: float, printed: int
+) -> None:
+    assert len(measure(monkeypatch, [first, QUIET], budget).headlines) == printed
 
 
 def test_a_measurement_that_failed_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

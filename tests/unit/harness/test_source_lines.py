@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.shared import CodePlace
 from pipeprof.profiles.document.stages import Caller, Stage
-from pipeprof.profiles.harness.source_lines import shorten
+from pipeprof.profiles.harness.source_lines import locate, shorten
 
 
 def test_files_below_the_working_directory_are_named_from_there(
@@ -34,3 +37,17 @@ def test_files_below_the_working_directory_are_named_from_there(
         None,
     ]
     assert callers[0].file == "main.py"
+
+
+@pytest.mark.parametrize(("source", "name"), [(CodePlace(name="Patches"), "Patches"), (None, "_get_iterator")])
+def test_what_keras_makes_of_an_object_of_the_users_has_its_name(source: CodePlace | None, name: str) -> None:
+    of_keras = {"file": "keras/src/trainers/data_adapters/py_dataset_adapter.py", "line": 314, "function": "get"}
+    place = {"file": "train.py", "line": 66, "column": 11, "given": "_get_iterator", "library": of_keras, "callers": []}
+    own = place | {"given": "numbers", "library": None}
+    written = SimpleNamespace(
+        stages=lambda: [SimpleNamespace(address=one, nodes=[one]) for one in ("source", "stages.0.source")]
+    )
+    graphs: Any = SimpleNamespace(places={"source": place, "stages.0.source": own}, written=written)
+    stages = [Stage(id=one, origin="written", op="from_generator") for one in ("source", "stages.0.source")]
+    locate(stages, graphs, source)
+    assert [stage.name for stage in stages] == [name, "numbers"]

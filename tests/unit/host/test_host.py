@@ -175,23 +175,6 @@ def test_others_have_what_neither_the_worker_nor_pipeprof_used(world):
     assert probe.stop().others_cores == pytest.approx(1.25)
 
 
-def test_processes_of_a_service_that_the_pipeline_reads_from_are_no_others(world, monkeypatch):
-    seconds = {7: 5.0, 8: 1.0}
-    monkeypatch.setattr("pipeprof.profiles.host.host.process_cpu_clock", seconds.get)
-    world.cores(user=1000, idle=5000, waiting=0)
-    probe = world.probe()
-    probe.partners = [7, 8, 9]
-    probe.start()
-    world.now += 4
-    world.cores(user=2200, idle=5300, waiting=100)
-    world.reading = FamilyReading(rss_bytes=1, cpu_seconds=16.0)
-    # One of them has ended: what it used is not known.
-    seconds.update({7: 7.0})
-    del seconds[8]
-    found = probe.stop()
-    assert (found.service_cores, found.others_cores) == (pytest.approx(0.5), pytest.approx(0.75))
-
-
 def test_what_others_do_on_cores_that_the_worker_may_not_use_is_not_in_its_way(world):
     def machine(busy, idle):
         lines = [f"{ticks} 0 0 {rest} 0 0 0 0 0 0\n" for ticks, rest in zip(busy, idle, strict=True)]

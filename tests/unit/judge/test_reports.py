@@ -365,6 +365,40 @@ def test_what_settles_a_gate_is_more_of_what_has_ended_it(words, over, command):
     assert next_command(found) == (f"pipeprof gate spec.yaml --against git:main {command}", purpose)
 
 
+def test_values_that_go_the_other_way_than_the_change_are_left_out():
+    found = result("gate", factor=1.05)
+    metric = found.metrics[0]
+    metric.a, metric.b, metric.change, metric.low, metric.high = 37.9, 36.8, 1.05, 0.98, 1.13
+    metric.words = metric.verdict = found.verdict = "cannot tell"
+    for said in (headline(found)[1], sentence_of(metric), clauses.describe_direction(metric)):
+        assert "36.8" not in said
+        assert "from pair to pair" in said
+    assert "medians of all pairs (step interval" in text(found)
+
+
+@pytest.mark.parametrize("kind", ["compare", "gate"])
+def test_what_an_interrupted_session_has_found_is_so_far(kind):
+    found = result(kind, factor=1.34)
+    found.errors = [Message(code="interrupted", message="Interrupted; the pairs so far are complete.")]
+    found.exit_code = 130
+    label, rest, _ = headline(found)
+    assert label == f"Interrupted after {len(found.pairs)} pairs:"
+    assert rest.startswith(" so far step interval")
+    assert "B is so far" in text(found)
+    assert "Interrupted; " not in text(found)
+    found.pairs, found.metrics = [], []
+    assert headline(found)[0] == "No verdict"
+
+
+def test_a_resolution_that_a_decided_row_contradicts_is_not_said():
+    found = result(factor=1.34)
+    metric = found.metrics[0]
+    metric.words, metric.resolution = "slower", 0.54
+    assert "54 %" not in text(found)
+    metric.resolution = 0.02
+    assert "step interval 2.0 %" in text(found)
+
+
 def test_values_and_the_change_agree_or_say_why_not():
     found = result(factor=1.02)
     metric = found.metrics[0]

@@ -18,7 +18,6 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
-    VectoriseFilter,
     VectoriseMap,
 )
 from pipeprof.profiles.model.costs import Costs
@@ -188,20 +187,6 @@ def test_what_splits_a_fused_map_and_batch_gives_each_its_own_time() -> None:
 def test_a_filter_before_a_map_leaves_it_fewer_elements() -> None:
     for edit in (MoveStage("stages.1", "filter", before="stages.0"), MoveFilter("stages.1", before="stages.0")):
         assert after(FILTERED, edit).by_id["stages.0"].held_ms == pytest.approx(1.0)
-
-
-def test_a_filter_on_whole_batches_is_called_once_for_each() -> None:
-    costs = replace(FREE, call_us=100.0, batched_share=0.0)
-    tested = part("stages.0", "filter", 8.0, per_batch=10.0, calls_per_batch=40.0)
-    flow = line(part("source", "range", 0.5, per_batch=40.0), tested, part("stages.1", "batch", 0.5))
-    assert flow.interval_ms() == 9.0
-    # Four batches of ten for one of what is left.
-    masked = after(flow, VectoriseFilter("stages.0", "stages.1"), costs=costs)
-    assert masked.interval_ms() == pytest.approx(1.4)
-    assert masked.by_id["stages.0"].calls_per_batch == 4.0
-    assert (
-        apply(line(part("source", "range"), part("stages.0", "filter")), VectoriseFilter("stages.0", "x"), FREE) is None
-    )
 
 
 def test_a_filter_that_has_moved_lets_the_map_go_to_whole_batches() -> None:

@@ -355,7 +355,7 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     run = ScriptRun(Job("script", "train.py", [str(script)]), Channel(FakeTime()))  # type: ignore[arg-type]
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=0.1))
     assert run._why_nothing() == f"{script} finished without iterating over a tf.data dataset"
-    script.write_text("def make():\n    pass\n")
+    script.write_text("import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n")
     assert run._why_nothing().endswith(f"name it: {script}:make")
     monkeypatch.setattr(os, "times", lambda: SimpleNamespace(children_user=12.3))
     assert "; its child processes computed for 12 s: they are not measured, so run their script;" in run._why_nothing()
@@ -367,7 +367,7 @@ def test_why_there_was_no_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_script_that_changed_the_folder_is_named_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "train.py").write_text("def make():\n    pass\n")
+    (tmp_path / "train.py").write_text("import tensorflow as tf\ndef make():\n    return tf.data.Dataset.range(3)\n")
     monkeypatch.chdir(tmp_path)
     run = ScriptRun(Job("script", "train.py", ["train.py"]), Channel(FakeTime()))  # type: ignore[arg-type]
     (tmp_path / "run").mkdir()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipeprof.profiles.document.shared import CodePlace
 from pipeprof.profiles.worker.script import training_facts
 from pipeprof.profiles.worker.script.consumers import Consumer, Place
 from pipeprof.profiles.worker.script.training_facts import (
@@ -19,7 +20,9 @@ from pipeprof.profiles.worker.script.training_facts import (
     _costs,
     _unread,
     asynchronous,
+    epochs_started,
     graph_seen,
+    why_no_step,
 )
 
 
@@ -84,6 +87,34 @@ def test_a_short_training_says_nothing_about_its_python(seconds: float, own_ms: 
     now = Moment(round(seconds * 1e9), own=0.4, steps=100)
     costs = _costs(Consumer(Place("train.py", 3), "loop"), observer, Moment(0, own=0.0, steps=0), now)
     assert costs["own_ms"] == own_ms
+
+
+@pytest.mark.parametrize(
+    ("role", "passes", "begun", "epochs"), [("training", 11, 10, 10), ("training", 3, 10, 3), ("loop", 11, 0, 11)]
+)
+def test_epochs_are_those_that_fit_has_begun(role: Any, passes: int, begun: int, epochs: int) -> None:
+    """Under a strategy, Keras takes a batch of another pass after the last epoch."""
+    main = Consumer(Place("train.py", 3), role)
+    main.clock.begun, main.clock.continued = 1, passes - 1
+    assert epochs_started(main, SimpleNamespace(epochs=begun)) == epochs
+
+
+def test_a_script_without_a_dataset_says_what_it_took_and_names_what_makes_one(tmp_path: Path) -> None:
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import tensorflow as tf\n"
+        "def normalize(volume):\n    return volume - 1\n"
+        "def make_data(count):\n    return [count]\n"
+        "def batches():\n    return tf.data.Dataset.range(3)\n"
+    )
+    taken = {"Patches": (CodePlace(name="Patches", file=str(script), line=9), 80, 80 * 15_000_000)}
+    habits = SimpleNamespace(source=None, source_kind=None, sequences=taken)
+    said = why_no_step(script, script, SimpleNamespace(in_graph=[], consumers=[], habits=habits))
+    assert "without iterating over a tf.data dataset" in said
+    assert "80 times, 15.0 ms each" in said
+    assert "train.py:batches" in said
+    assert "normalize" not in said
+    assert "make_data" not in said
 
 
 def module(name: str, **held: Any) -> ModuleType:

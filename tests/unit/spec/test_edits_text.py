@@ -299,14 +299,6 @@ def test_a_vectorised_map_keeps_the_comments_in_brackets() -> None:
     ]
 
 
-def test_a_map_before_a_batch_that_pads_is_not_vectorised() -> None:
-    stages = [{"map": {"ops": ["tf.square"]}}, {"padded_batch": {"batch_size": 3}}]
-    with pytest.raises(
-        EditError, match=r"stages\.1 pads rows of different lengths, for which tf\.vectorized_map has no"
-    ):
-        apply_to_data({"source": {"range": {"stop": 9}}, "stages": stages}, [VectoriseMap("stages.0", "stages.1")])
-
-
 LESS = {"tf.math.less": {"y": 3}}
 LATE = """\
 source: {range: {stop: 9}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.suggest import suggest, suggest_value
+from pipeprof.pipelines.suggest import did_you_mean, suggest, suggest_path, suggest_value
 
 ARGUMENTS = ["name", "ops", "num_parallel_calls", "deterministic", "batch_size", "buffer_size", "drop_remainder"]
 FUNCTIONS = ["tf.io.read_file", "tf.io.decode_jpeg", "tf.image.resize", "tf.strings.length", "tf.abs"]
@@ -51,8 +51,15 @@ def test_names(got: object, candidates: list[str], meant: str | None) -> None:
         ("1 sec", "duration", "1s"),
         ("1 fortnight", "duration", None),
         (True, "duration", None),
+        (f"{'1' * 100}ms", "duration", None),
         ("32", "text", None),
     ],
 )
 def test_values(got: object, kind: str, meant: str | None) -> None:
     assert suggest_value(got, kind) == meant
+
+
+def test_what_was_given_is_not_suggested() -> None:
+    assert suggest_path("/proc/self/fd/0", ["0", "1"]) is None
+    assert suggest_path("in/pipe.csv", ["pipe.csv", "pipe2.csv"]) == "in/pipe2.csv"
+    assert did_you_mean("train", ["train"]) == ""

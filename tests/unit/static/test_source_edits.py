@@ -189,12 +189,6 @@ def test_a_map_on_whole_batches() -> None:
     ]
 
 
-def test_a_map_before_a_batch_that_pads_has_no_diff() -> None:
-    padded = STATEMENTS.replace("batch(4, drop_remainder=True)", "padded_batch(4)")
-    with pytest.raises(CannotEditSourceError, match=r"stages\.1 pads rows of different lengths"):
-        changed(padded, (VectoriseMap("stages.0", "stages.1"),), stages={**STAGES, "stages.1": "padded_batch"})
-
-
 def test_removed_and_changed_arguments() -> None:
     edits = (ReplaceStages(("stages.0",)), SetArgument("stages.1", "batch", "batch_size", 8))
     assert changed(STATEMENTS, edits) == [

@@ -619,6 +619,23 @@ def test_calls_that_wait_for_each_other_wait_for_a_lock(changes: dict[str, objec
         assert (found.limit, found.stage is not None) == ("latency", True)
 
 
+@pytest.mark.parametrize(("lock", "limit"), [(0.69, "gil"), (None, "gil"), (0.35, "latency")])
+def test_calls_that_wait_for_each_other_with_the_gil_held_wait_for_it(lock: float | None, limit: str) -> None:
+    """Short calls of Python ran 55 % of the traced time: too little to limit the pipeline by that alone."""
+    causes = Causes(
+        worker_cores=1.05, demanded_cores=1.1, blocked_share=0.3, python_share=0.55, python_lock_share=lock
+    )  # fmt: skip
+    rows = Stage(
+        id="stages.0", origin="written", op="map", name="get_row", parallelism=2.0, time_ms_per_batch=35.0,
+        cpu_ms_per_batch=20.0, blocked_ms_per_batch=15.0, share=0.95, timed_by="model",
+        ceiling_batches_per_second=100.0, ceiling_resource="threads",
+        python=[PythonCost(function="dense_row", ms_per_batch=8.0, share=1.0)],
+    )  # fmt: skip
+    found = find_bottleneck(profile(causes, rows))
+    assert found is not None
+    assert found.limit == limit
+
+
 @pytest.mark.parametrize(("blocked", "limit"), [(6.3, "cpu"), (9.5, "latency")])
 def test_where_others_take_the_cores_a_stage_that_computes_does_not_wait_for_something_else(
     blocked: float, limit: str

@@ -69,6 +69,29 @@ def test_a_function_that_sleeps_does_not_wait_for_a_core_whatever_few_samples_sa
     assert (one.blocked_ms_per_batch, one.cpu_ms_per_batch) == pytest.approx((4.0, 1.5))
 
 
+@pytest.mark.parametrize(
+    ("row_bytes", "op", "waits"),
+    [(48_000, "padded_batch", True), (48_000, "batch", True), (17_000, "padded_batch", False), (48_000, "map", False)],
+    ids=["padded", "stacked", "copied by its own thread", "no batch"],
+)
+def test_a_batch_that_waits_for_the_threads_of_the_pool_does_no_work(row_bytes: int, op: str, waits: bool) -> None:
+    """60 calls of Python hold the threads on which 4 rows are to be copied; the model counts 47 ms for them."""
+    load, batch = stage("a", 97.0, 144.0), stage("b", 47.0, 144.0)
+    batch.op, batch.inputs_each, batch.bytes_per_element = op, 4.0, 4.0 * row_bytes
+    batch.bytes_out_per_batch = batch.bytes_per_element
+    attribute([load, batch], {}, CpuUsage(total_ms=40.0, interval_ms=48.0), 2.0)
+    assert batch.share is not None
+    assert (batch.share < 0.01) is waits
+
+
+def test_a_batch_of_many_bytes_takes_the_time_of_copying_them() -> None:
+    load, batch = stage("a", 5.0, 15.0), stage("b", 10.0, 15.0)
+    batch.op, batch.inputs_each, batch.bytes_per_element = "batch", 32.0, 19_267_584.0
+    batch.bytes_out_per_batch = batch.bytes_per_element
+    attribute([load, batch], {}, CpuUsage(total_ms=15.0, interval_ms=15.0), 2.0)
+    assert batch.time_ms_per_batch == pytest.approx(10.0)
+
+
 @pytest.mark.parametrize(("idle", "blocked"), [(None, 4.0), (1.7, 4.0), (3.5, 4.5)])
 def test_where_cores_are_free_no_thread_waits_for_one(idle: float | None, blocked: float):
     """As a function sleeps again and again, samples see its thread as it wakes up."""

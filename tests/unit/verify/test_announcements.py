@@ -55,13 +55,15 @@ def verification(profile: Profile, path: Path) -> module._Verification:
     return module._Verification(profile, settings, 60.0, cast("Any", Progress()), None, None, lambda: None, Signals())
 
 
-def test_a_long_build_is_stated_first(recorded: Recorded, function: Path) -> None:
+@pytest.mark.parametrize("long", ["build", "first_element"])
+def test_a_long_way_to_the_first_batch_is_stated_first(recorded: Recorded, function: Path, long: str) -> None:
     profile = recorded("input-bound").model_copy(deep=True)
-    assert "building the pipeline took" not in verification(profile, function).announce(1)
+    assert "until its first batch" not in verification(profile, function).announce(1)
     for phase in profile.phases:
-        phase.seconds = 95.0 if phase.name == "build" else 0.0
+        phase.seconds = 95.0 if phase.name == long else 0.0
     said = verification(profile, function).announce(1)
-    assert "; building the pipeline took 95 s, which each process needs again" in said
+    assert "; the pipeline takes 95 s until its first batch, in each process again" in said
+    assert "building" not in said
 
 
 def test_it_is_said_for_whom_the_trials_wait_until_a_signal_ends_that(

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, ReplaceStages, SplitMap
+from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, ReplaceStages
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
-from pipeprof.profiles.document.findings import Kept
+from pipeprof.profiles.document.findings import Finding, Kept
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, OpCost, Shuffle, Stage
 from pipeprof.profiles.document.subject import DataSize
+from pipeprof.profiles.time.proven import describe_kept
 from pipeprof.profiles.verify.guessing.caching import (
     CachePoint,
     Filling,
@@ -23,6 +24,7 @@ from pipeprof.profiles.verify.guessing.caching import (
     maps_to_cache,
     why_no_cache,
 )
+from pipeprof.profiles.verify.plan import as_change
 
 Recorded = Callable[[str], Profile]
 
@@ -235,9 +237,21 @@ def test_what_a_cache_keeps_is_one_epoch_of_what_was_seen(recorded: Recorded) ->
     )
 
 
-def test_what_a_part_of_a_map_makes_has_no_known_size(recorded: Recorded) -> None:
-    run = run_of(recorded, "range", "map", "batch", epochs=20)
-    assert kept_by(run, (SplitMap("stages.0", (NewStage("cache"),)),)) == Kept()
+@pytest.mark.parametrize(
+    ("kept", "more", "said"),
+    [(Kept(sample_bytes=2 << 20), 0.0, "2.00 MiB"), (Kept(), 5 << 20, "at most 5.00 MiB")],
+    ids=["seen", "unknown"],
+)
+def test_what_a_cache_takes_is_said(recorded: Recorded, kept: Kept, more: float, said: str) -> None:
+    profile = recorded("input-bound").model_copy(deep=True)
+    profile.data_size = None
+    assert said in describe_kept(profile, kept, more)
+
+
+def test_a_cache_that_was_not_tried_says_what_it_takes(recorded: Recorded) -> None:
+    finding = Finding(rule="measured", title="Cache it", status="unverified", change="insert cache() after decode")
+    finding.cache = Kept(sample_bytes=2 << 20)
+    assert "2.00 MiB" in as_change(recorded("input-bound"), finding)
 
 
 def test_a_cache_is_full_after_an_epoch_as_long_as_the_restarts_say(recorded: Recorded) -> None:

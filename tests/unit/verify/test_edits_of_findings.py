@@ -15,7 +15,7 @@ from pipeprof.pipelines.edits.edits import (
     PipelineEdit,
     SetArgument,
     SetEnvironment,
-    VectoriseFilter,
+    VectoriseMap,
     to_document,
 )
 from pipeprof.pipelines.target.target import parse_target
@@ -70,7 +70,7 @@ def test_what_no_flags_of_a_spec_say_is_made_in_its_graph(tmp_path: Path) -> Non
         limits: dict[str, Any] = {"memory_limit": None, "digest_seconds": 1.0, "data_progress": lambda *_: None}
         return JobMaker(settings, lambda _: loaded, **limits, ops=ops)
 
-    masks = finding(to_document(VectoriseFilter("stages.0", "stages.1")))
+    masks = finding(to_document(VectoriseMap("stages.0", "stages.1")))
     assert of_spec(()).change_of(masks) is None
     jobs = of_spec([("source", "range")])
     change = jobs.change_of(masks)

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, RewriteMap, SetArgument, to_document
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    InsertStage,
+    PipelineEdit,
+    SetArgument,
+    VectoriseMap,
+    to_document,
+)
 from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -95,7 +102,7 @@ def test_what_is_easiest_to_apply_is_tried_first(recorded: Recorded) -> None:
         "prefetch", InsertStage("prefetch", {"buffer_size": 2}, "source"), predicted=Predicted(speedup=2)
     )
     slight = finding("slight", SetArgument("stages.1", "shuffle", "seed", 2), predicted=Predicted(speedup=1.05))
-    rewrite = finding("rewrite", RewriteMap("stages.0", "graph"), predicted=Predicted(speedup=9.0))
+    rewrite = finding("rewrite", VectoriseMap("stages.0", "stages.1"), predicted=Predicted(speedup=9.0))
     cache = finding("cache", InsertStage("cache", {}, "stages.0"), predicted=Predicted(speedup=200.0))
     cache.cache = Kept()
     saving, little = (finding(name, predicted=Predicted(peak_rss_delta_bytes=-saved)) for name, saved in (

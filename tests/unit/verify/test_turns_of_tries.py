@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, RewriteMap, SetArgument
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished, Verdict
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.harness.event_loop import Signals
@@ -159,7 +160,10 @@ def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profi
     assert [(one.reason, one.changes) for one in profile.verification.not_tried] == [
         ("the pipeline writes files", ["a", "b"]),
         ("the budget of 60 s was used up: --budget 70", ["c", "d"]),
-        ("a cache of the whole data set takes about 1,020 TiB, the memory limit is 1.00 GiB", ["cache"]),
+        (
+            "a cache of the whole data set takes about 1,020 TiB, the memory limit is 1.00 GiB",
+            ["cache, 1 B of this sample in memory"],
+        ),
     ]
     assert profile.verification.needs_seconds == 70
 
@@ -222,16 +226,6 @@ def test_why_there_is_no_bound_is_left_out_beside_code_alone(
     assert finding.reason == reason
 
 
-def test_python_that_is_no_graph_is_nothing_that_could_be_tried(run: Any, profile: Profile) -> None:
-    as_graph = proposed("graph", 1.2, RewriteMap("stages.0", "graph"))
-    run.leave_out(as_graph, "not tried: the edit does not apply (load() does not work as a graph: …)")
-    run.leave_out(proposed("crop", 1.2, RewriteMap("stages.0", "crop")), "the pipeline writes files")
-    run.leave_out(as_graph, "the budget of 60 s was used up: --budget 70")
-    run.finish()
-    assert profile.verification is not None
-    assert [one.changes for one in profile.verification.not_tried] == [["crop"], ["graph"]]
-
-
 def kept(rule: str, *edits: PipelineEdit, speedup: float, within: float) -> Finding:
     found = proposed(rule, 1.5, *edits)
     found.status = "kept"
@@ -267,4 +261,51 @@ def test_edits_that_exclude_each_other_are_counted_as_not_tried(
     run._try_with_more(Trials())
     (reason,) = run._not_tried
     assert reason.startswith("the edit does not apply")
-    assert run._not_tried[reason] == ["a; b"]
+    assert [one.change for one in run._not_tried[reason]] == ["a; b"]
+
+
+def test_after_an_interruption_what_was_not_tried_is_reported_with_the_reason(run: Any, profile: Profile) -> None:
+    """An end by Ctrl-C left the report empty where rules had only proposed changes that are worth a try."""
+    found, half_done, further, hopeless = (
+        proposed("found", 1.5),
+        proposed("half-done", 2.0),
+        proposed("further", 1.8, stage="stages.1"),
+        proposed("hopeless", 1.0),
+    )
+    half_done.measured, half_done.reason = {"speedup": 1.9}, "interrupted; so far 1.90×"
+    profile.findings = [found]
+    run.end(
+        [found], [half_done, further, hopeless], Message(code="verification-interrupted", message="so"), "interrupted"
+    )
+    run.finish()
+    run.settle()
+    assert {one.title: one.reason for one in profile.findings} == {
+        "half-done": "interrupted; so far 1.90×",
+        "further": "not tried: interrupted",
+        "found": "not tried: interrupted",
+    }
+
+
+def test_a_report_has_no_change_twice_and_one_budget(run: Any, profile: Profile) -> None:
+    measured, other, untried, late = (proposed(name, 2.0) for name in ("a", "b", "c", "d"))
+    measured.title = other.title = untried.title = "Run load in parallel"
+    measured.status, measured.measured = "kept", {"speedup": 2.0}
+    other.unfinished, other.reason = Unfinished(pairs=8, needed=12, budget_seconds=80), "too few pairs: --budget 80"
+    late.stage = "stages.1"
+    late = late.model_copy(update={"edit": [one.model_copy(update={"stage": "stages.1"}) for one in late.documents]})
+    profile.findings = [other, measured]
+    for one in (untried, late):
+        run._without_time.append((one, "the budget of 60 s was used up: --budget 70"))
+        run.leave_out(*run._without_time[-1])
+    run.finish()
+    run.settle()
+    assert [one.rule for one in profile.findings] == ["a"]
+    assert profile.verification is not None
+    (group,) = profile.verification.not_tried
+    assert (len(group.changes), group.reason) == (1, "the budget of 60 s was used up: --budget 70")
+    profile.findings = [other]
+    run.finish()
+    run.settle()
+    # Twenty seconds for what is not finished, ten for what was not tried.
+    assert other.reason == "too few pairs: --budget 90"
+    assert [one.reason for one in profile.verification.not_tried] == ["the budget of 60 s was used up: --budget 90"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 
 import pytest
 
-from pipeprof.profiles.worker.local_service import LocalService, cores_of, wait_for_end
+from pipeprof.profiles.worker.local_service import LocalService, wait_for_end
 
 
 @pytest.mark.parametrize(
@@ -41,10 +40,3 @@ def test_the_end_of_a_process_is_named(number: int, how: signal.Signals | None, 
         for process in started:
             process.kill()
             process.communicate()
-
-
-def test_workers_share_the_cores_in_turns() -> None:
-    allowed = sorted(os.sched_getaffinity(0))
-    assert cores_of(0, 1) == cores_of(len(allowed), 1) == {allowed[0]}
-    assert cores_of(1, len(allowed)) == set(allowed)
-    assert cores_of(3, None) is None

@@ -344,6 +344,25 @@ def test_the_clock_stands_still_while_an_ended_iterator_is_deleted(time):
     assert feed.deletions == [1.5, 1.5]
 
 
+def test_the_measured_time_contains_what_a_training_loop_waits_for_between_epochs(time):
+    def between() -> None:
+        time.pass_ms(7)
+
+    feed = Feed(SlowToDeleteDataset(time), between)
+    feed.counts_deletions = True
+    window = Chunks(time, every_ms=10**6, steps=10)
+    drain(feed, window)
+    assert [interval for chunk in window.intervals_ms() for interval in chunk] == [1, 1, 1, 1, 1501, 1, 1, 1, 1501, 1]
+    assert feed.deletions == [1.5, 1.5]
+    assert feed.paused_ns == 14 * MS
+    # The device waits for it, too.
+    step = SimulatedStep(SimulatedDevice(DeviceClock(time), StepDuration(5.0), 1))
+    window = Chunks(time, every_ms=10**6, steps=10)
+    follow(feed, step, window)
+    waits = [reading.got - reading.asked for chunk in window.readings for reading in chunk]
+    assert sorted({round(wait / MS) for wait in waits}) == [1, 1501]
+
+
 def test_the_device_stands_still_with_it(time):
     feed = Feed(SlowToDeleteDataset(time))
     clock = DeviceClock(time)

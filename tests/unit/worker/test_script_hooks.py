@@ -254,6 +254,36 @@ def test_arguments_may_be_named(monkeypatch):
     assert (seen, callbacks.epochs) == (["told 3", "exited 3", "an epoch"], [2])
 
 
+@pytest.mark.parametrize("fitting", [False, True])
+def test_batches_that_a_loop_takes_by_index_are_counted(monkeypatch, *, fitting: bool) -> None:
+    class PyDataset:
+        def __init__(self, **_named: object) -> None: ...
+
+        def __getitem__(self, index: int) -> int:
+            raise NotImplementedError
+
+    class Patches(PyDataset):
+        def __getitem__(self, index: int) -> int:
+            return 2 * index
+
+    class Fewer(Patches): ...
+
+    keras = ModuleType("keras")
+    keras.utils = SimpleNamespace(PyDataset=PyDataset)
+    monkeypatch.setitem(sys.modules, "keras", keras)
+    observer = ScriptObserver(lambda _: None, lambda _: None, lambda: None, lambda _: None)
+    hooks = Hooks(observer, itertools.count(0, 500).__next__)
+    hooks.install("keras")
+    if fitting:
+        observer.fit_called(None, None)
+    batches = [Patches(), Fewer()]
+    assert [one[index] for index in range(3) for one in batches] == [0, 0, 2, 2, 4, 4]
+    hooks.uninstall()
+    assert batches[0][1] == 2
+    seen = {name: numbers[1:] for name, numbers in observer.habits.sequences.items()}
+    assert seen == ({} if fitting else {"Patches": (3, 1500), "Fewer": (3, 1500)})
+
+
 def test_each_wrapped_method_has_a_reason():
     assert all(row.why for row in WRAPPED)
     assert len({str(row) for row in WRAPPED}) == len(WRAPPED)

@@ -76,7 +76,8 @@ def _why_not(line: Sequence[tuple[str, str]], stages: Sequence[str], passing: Co
         return "it is inside a function, whose datasets are made anew for each element"
     for place, (_, op) in enumerate(line[max(first, 1) : first + len(stages)], max(first, 1)):
         row = traits(op)
-        if row.by_position and row.one_to_one and first < place < first + len(stages) - 1:
+        if row.by_position and (row.one_to_one or not first) and first < place < first + len(stages) - 1:
+            # Of a source that is replaced as well, the replay may repeat what it likes.
             continue
         if row.by_position or row.stores or row.ends_early or (row.restarts and not row.nests):
             return f"{op} computes nothing that a replay could replace"

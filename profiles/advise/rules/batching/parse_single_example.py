@@ -200,12 +200,7 @@ def _draft(
     semantics: Semantics = "same"
     of_graph = _vectorises(stage)
     if of_graph and not _varying(stage):
-        raw = stage.function is not None and (stage.function.ops or frozenset()) & DECODING
-        words.append(
-            "tf.io.decode_raw takes a batch of texts, too."
-            if raw
-            else "`tf.vectorized_map` of the function as it is does the same."
-        )
+        words.append("`tf.vectorized_map` of the function as it is does the same.")
     care = _needing_care(stage)
     if care and not of_graph:
         semantics = "values"
@@ -252,6 +247,8 @@ def _vectorises(stage: StageView) -> bool:
     if stage.written or stage.element is None:
         return False
     ops = (stage.function.ops if stage.function is not None else None) or frozenset()
+    if ops & (DECODING | {"SparseToDense"}):
+        return False
     return _SPARSE in ops or all(component.dtype != "variant" for component in stage.element)
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.rewritten import on_rows
 from pipeprof.profiles.advise.batch_savings import interval_ms, saving
 from pipeprof.profiles.advise.edits.in_place import in_place, own_statement
 from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
@@ -18,7 +17,7 @@ from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.batching.windows_one_by_one import Windows, windows_of
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
-from pipeprof.profiles.view.texts import call_of, file_text, first_argument
+from pipeprof.profiles.view.texts import call_of, first_argument
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, milliseconds, of_interval
 
@@ -227,7 +226,8 @@ class _Sliding:
         counted = [stage for stage in (*self.repeats, *self.after, self.batch) if not traits(stage.op).maps]
         calls = "".join(stage_call(stage, stage.arguments) for stage in counted)
         taken = f"tf.gather(rows, i[:, None] + tf.range({found.size}, dtype=i.dtype){stride})"
-        maps = "".join(f".map({_on_windows(stage)})" for stage in self.after if traits(stage.op).maps)
+        functions = [function_name(stage) for stage in self.after if traits(stage.op).maps]
+        maps = "".join(f".map(lambda rows: tf.vectorized_map({name}, rows))" for name in functions)
         mapped = f".map(lambda i: {taken}, num_parallel_calls=tf.data.AUTOTUNE){maps}"
         numbers = f"tf.data.Dataset.range(0, len(rows){last}{steps})"
         replaced = [self.source, *self.repeats, found.window, found.flat, *self.after, self.batch]
@@ -245,13 +245,6 @@ def _calls_at_a_time(view: PipelineView, stage: StageView) -> float:
     """How many calls of a stage run side by side on cores of their own."""
     calls = stage.measured.parallelism if stage.measured is not None else None
     return max(1.0, min(calls or 1.0, view.cores))
-
-
-def _on_windows(stage: StageView) -> str:
-    """A map's function on a batch of windows."""
-    name, place = function_name(stage), stage.location
-    sliced = on_rows(file_text(place.file), name, place.line) if place is not None else None
-    return sliced or f"lambda rows: tf.vectorized_map({name}, rows)"
 
 
 def _sliding(view: PipelineView) -> _Sliding | None:

@@ -7,10 +7,8 @@ from dataclasses import replace
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.unchanging import unknown_names
 from pipeprof.pipelines.static.written_calls import ROWS, parts_of_loop
 from pipeprof.profiles.advise.batch_savings import interval_ms
-from pipeprof.profiles.advise.edits.row_batches import ON_A_BATCH, called_once
 from pipeprof.profiles.advise.edits.snippets import stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.document.base import Location
@@ -135,54 +133,31 @@ _TOGETHER = {
 """The rows of all parts as one, by what a part is given."""
 
 
-def _chain(view: PipelineView, part: list[StageView]) -> tuple[list[str], str, str]:
-    """The stages of a part after its source: functions that they need, their calls, and what to say about these.
-
-    A map that calls Python for each element of the batch that follows it calls it once for the batch.
-    """
-    for number, stage in enumerate(part[1:-1], 1):
-        batch, python = part[number + 1], stage.function is not None and bool(stage.function.python)
-        if not python or not traits(stage.op).maps or not traits(batch.op).stacks or traits(batch.op).pads:
-            continue
-        calls = "".join(stage_call(one, one.arguments) for one in part[1:number])
-        after = "".join(stage_call(one, one.arguments) for one in part[number + 2 :])
-        once, name, size = called_once(view, stage), stage_name(stage), stage_call(batch, batch.arguments)
-        if once:
-            mapped = f".map({ON_A_BATCH}, num_parallel_calls=tf.data.AUTOTUNE)"
-            return once, f"{calls}{size}{mapped}{after}", f" {name} then calls Python once for a batch."
-        words = f" {name} still calls Python for each element: write it for a batch, and put `{size}` before it."
-        return [f"#{words}"], "".join(stage_call(one, one.arguments) for one in part[1:]), words
-    return [], "".join(stage_call(one, one.arguments) for one in part[1:]), ""
-
-
-def _code(view: PipelineView, joins: list[StageView], part: list[StageView]) -> tuple[list[str], str]:
-    """The lines to write, and what to say about their stages."""
+def _code(view: PipelineView, joins: list[StageView], part: list[StageView]) -> list[str]:
+    """The lines to write."""
     place, first, source = place_of(joins[0].location), place_of(part[0].location), part[0].op
-    once, chain, per_batch = _chain(view, part)
-    code = _of_loop(view, part[0], joins[0]) or [f"{ROWS} = …  # what all {len(joins) + 1} parts of {place} hold"]
-    if len(code) == 1:
-        code.append(f"dataset = tf.data.Dataset.{source}({ROWS})")
-    code[-1:] = [*once, f"{code[-1]}{chain}  # {first}, once, without the concatenate of {place}"]
-    return code, per_batch
+    code = _of_loop(view, part[0], joins[0]) or [
+        f"{ROWS} = …  # what all {len(joins) + 1} parts of {place} hold",
+        f"dataset = tf.data.Dataset.{source}({ROWS})",
+    ]
+    # Names of the function that makes a part are none where the loop stands.
+    chain = "".join(stage_call(one, one.arguments) for one in (replace(one, own=None) for one in part[1:]))
+    return [*code[:-1], f"{code[-1]}{chain}  # {first}, once, without the concatenate of {place}"]
 
 
 def _draft(view: PipelineView, joins: list[StageView], took: str) -> Proposal:
     count, part = len(joins) + 1, list(reversed(_part(view, joins[-1])))
     stages = listed([stage_name(one) for one in part])
     place, first = place_of(joins[0].location), place_of(part[0].location)
-    source, (code, per_batch) = part[0].op, _code(view, joins, part)
-    at = joins[0].location
-    if at is not None and unknown_names("\n".join(code), view.texts.get(at.file, ""), at.line):
-        # Names of the function that makes a part are none where the loop stands.
-        code, per_batch = _code(view, joins, [replace(one, own=None) for one in part])
-    by_hand = HandWritten((joins[0].id,), "", "\n".join(code), f"one source in place of {count} parts")
+    code = "\n".join(_code(view, joins, part))
+    by_hand = HandWritten((joins[0].id,), "", code, f"one source in place of {count} parts")
     return Proposal(
         stage=joins[-1].id,
         sentence=f"{place} joins {count} datasets of the same stages ({stages}), each with iterators of its own.{took}",
         recommendation=(
-            f"Give one {source} ({first}) what all {count} parts hold, and let {stages} follow once: the same elements "
-            "in the same order, and the same batches if they divide a part. Or make the parts in one interleave."
-            f"{per_batch}"
+            f"Give one {part[0].op} ({first}) what all {count} parts hold, and let {stages} follow once: the same "
+            "elements in the same order, and the same batches if they divide a part. Or make the parts in one "
+            "interleave."
         ),
         evidence={"parts": count},
         edits=(by_hand,),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,6 @@ from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.byte_gate import BYTES
-from pipeprof.profiles.advise.edits.generator_code import signature_of_batches, source_python, tensor_specs
 from pipeprof.profiles.advise.edits.snippets import (
     arguments_of,
     free_name,
@@ -34,7 +33,7 @@ from pipeprof.profiles.constants import (
 )
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.thread_chains import end, kind_of, tuned_buffer
-from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, significant, size
 
 
@@ -66,7 +65,6 @@ class FromGeneratorPerElement(Rule):
     title = "Yield batches from the generator"
     family = "speed"
     semantics = "values"
-    yields_to = ("rebuilt-per-call", "row-per-call")
     thresholds = (
         Threshold("hand-over", HAND_OVER_US, "µs", "measured on TensorFlow 2.21: rows of 256 floats"),
         Threshold("component", HAND_OVER_COMPONENT_US, "µs", "each further component of an element: 100 scalars"),
@@ -149,6 +147,7 @@ class FromGeneratorPerElement(Rule):
         )
 
 
+_LONGEST_LINE = 100
 _TWO = 2
 """Batches that a prefetch needs to work ahead."""
 
@@ -298,7 +297,7 @@ class _ChunkPlan:
         return {
             **written,
             "python": f"{file}:{self._function}",
-            "output_signature": signature_of_batches(self.source, rows),
+            "output_signature": _signature_of_batches(self.source, rows),
         }
 
     @property
@@ -331,7 +330,7 @@ class _ChunkPlan:
             f"    {each_row} = iter({'generator' if alias else name}())",
             f"    while {f'len({taken}) == {self.size}' if self._full_only else taken}:",
             f"        yield {each}",
-            *source_python(self._function, tensor_specs(self.source, rows), free_name("signature", name)),
+            *_source_python(self._function, _tensor_specs(self.source, rows), free_name("signature", name)),
         ]
         if not self.whole:
             return [*lines, "dataset = dataset.unbatch()"]
@@ -352,3 +351,48 @@ def _in_chunks(stage: StageView, size: int) -> dict[str, Any] | None:
     if stage.op == "prefetch":
         return {argument: max(1, math.ceil(value / size))}
     return {argument: value // size} if value % size == 0 else None
+
+
+def _signature_of_batches(source: StageView, rows: int | None) -> Any:
+    """The ``output_signature`` as the spec writes it, with a first dimension of ``rows``, ``None`` for any number."""
+    written = (source.written or {}).get("output_signature")
+    if written is not None:
+        return _batched(written, rows)
+    found = [
+        {**({} if component.shape is None else {"shape": [rows, *component.shape]}), "dtype": component.dtype}
+        for component in source.element or ()
+    ]
+    return found[0] if len(found) == 1 else found
+
+
+def _batched(written: Any, rows: int | None) -> Any:
+    if isinstance(written, Mapping) and "dtype" in written:
+        shape = written.get("shape", [])
+        return {**written, "shape": None if shape is None else [rows, *shape]}
+    if isinstance(written, Mapping):
+        return {key: _batched(inner, rows) for key, inner in written.items()}
+    return [_batched(inner, rows) for inner in written] if isinstance(written, list | tuple) else written
+
+
+def _tensor_specs(source: StageView, rows: int | None) -> str:
+    """The signature of batches as Python writes it."""
+    found = structure_of(source)
+    specs = [_spec(component, rows) for component in source.element or ()]
+    if isinstance(found, list) and len(found) == len(specs):
+        return "{" + ", ".join(f"{name!r}: {spec}" for name, spec in zip(found, specs, strict=True)) + "}"
+    if len(specs) == 1 and not isinstance(found, int):
+        return specs[0]
+    return f"({', '.join(specs)}{',' if len(specs) == 1 else ''})" if specs else "…"
+
+
+def _spec(one: ComponentView, rows: int | None) -> str:
+    shape = None if one.shape is None else [rows, *one.shape]
+    return f"tf.TensorSpec({shape}, tf.{one.dtype})"
+
+
+def _source_python(function: str, signature: str, name: str = "signature") -> list[str]:
+    """The call that makes the dataset; ``name`` is that of the signature where it stands in a line of its own."""
+    line = f"dataset = tf.data.Dataset.from_generator({function}, output_signature={signature})"
+    if len(line) <= _LONGEST_LINE:
+        return [line]
+    return [f"{name} = {signature}", f"dataset = tf.data.Dataset.from_generator({function}, output_signature={name})"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -17,7 +16,6 @@ from pipeprof.profiles.advise.cores import (
     starved,
     worker_cores,
 )
-from pipeprof.profiles.advise.edits.own_python import elements_by_number
 from pipeprof.profiles.advise.edits.snippets import free_name, from_python, function_file, function_names, structure_of
 from pipeprof.profiles.advise.predicates import (
     OWNS_STEP,
@@ -126,7 +124,6 @@ class GeneratorWaits(Rule):
 
 
 _COUNT = "<COUNT>"
-_AUTOTUNE = re.compile(r"num_parallel_calls=\w+(\.\w+)*\.AUTOTUNE")
 
 
 def _by_number(view: PipelineView, stage: StageView, calls: int) -> HandWritten:
@@ -153,9 +150,6 @@ def _by_number(view: PipelineView, stage: StageView, calls: int) -> HandWritten:
         f"dataset = tf.data.Dataset.range({'...' if count == _COUNT else count})  # how many elements there are",
         f"dataset = dataset.map({element}, num_parallel_calls={calls})",
     ]
-    own_lines = elements_by_number(stage.measured) if stage.measured is not None else None
-    if own_lines is not None:
-        python = [_AUTOTUNE.sub(f"num_parallel_calls={calls}", own_lines[1])]
     return HandWritten(
         (stage.id,),
         "\n".join(yaml),

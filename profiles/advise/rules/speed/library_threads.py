@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Iterable
 
-from pipeprof.pipelines.static.numbered import may_start_threads
+from pipeprof.pipelines.static.imports import Imports
+from pipeprof.pipelines.static.written_calls import parsed
 from pipeprof.profiles.advise.environment import environment_edits, not_set
 from pipeprof.profiles.advise.predicates import LOCK_LET_GO, runs_python
 from pipeprof.profiles.advise.rule import Rule, Threshold
@@ -13,6 +16,9 @@ from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, percent
 
+_ON_ONE_THREAD = frozenset({"PIL", "h5py", "keras", "numpy", "tensorflow"})
+"""Packages that start no threads of their own in a call, linear algebra aside."""
+_LINEAR_ALGEBRA = re.compile(r"linalg|\s@\s|\b(?:dot|einsum|inner|matmul|tensordot|vdot)\(")
 _ONE_THREAD: dict[str, str] = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
@@ -88,6 +94,10 @@ class LibraryThreads(Rule):
 
 
 def _may_start_threads(stage: StageView) -> bool:
-    """Whether a stage's Python may call a library that starts threads: where its text is not known, it may."""
-    place = stage.location
-    return place is None or stage.name is None or may_start_threads(file_text(place.file), stage.name)
+    """Whether the file of a stage uses a package that may start threads; NumPy does so in linear algebra only."""
+    text = file_text(stage.location.file) if stage.location is not None else ""
+    tree = parsed(text)
+    if not text or tree is None:
+        return True
+    packages = {name.partition(".")[0] for name in Imports(tree).names.values()}
+    return bool(packages - sys.stdlib_module_names - _ON_ONE_THREAD) or bool(_LINEAR_ALGEBRA.search(text))

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.batch_savings import batching, calls_per_batch, interval_ms, saving
-from pipeprof.profiles.advise.edits.own_python import in_less_python
-from pipeprof.profiles.advise.edits.row_batches import ON_A_BATCH, STILL_ROWS, called_once
-from pipeprof.profiles.advise.edits.snippets import function_file
+from pipeprof.profiles.advise.batch_savings import calls_per_batch, interval_ms
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.constants import NUMPY_FUNCTION_US, PY_FUNCTION_US
+from pipeprof.profiles.advise.text.what_to_write import of_python
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.time.limits.gil import (
     LOCK_FROM,
@@ -23,7 +19,7 @@ from pipeprof.profiles.time.limits.gil import (
     limited_by_gil,
 )
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, StageView
-from pipeprof.profiles.wording import count, hot_function, milliseconds, percent, ratio_text, stage_name
+from pipeprof.profiles.wording import count, milliseconds, percent, ratio_text
 
 
 class PyFunctionGil(Rule):
@@ -63,17 +59,6 @@ class PyFunctionGil(Rule):
         Threshold("python-share-among-others", PYTHON_ALWAYS, "of the traced time", "where others use the cores", 0.5),
         Threshold("cores-from-among-others", PYTHON_LEAST, "cores", "what the worker must get even then", 0.2),
         Threshold("time-share", 0.5, "of the time inside the stages", "below it something else comes first", 0.25),
-        Threshold(
-            "numpy-function-cost",
-            NUMPY_FUNCTION_US,
-            "µs",
-            "measured on TensorFlow 2.21: a call over one of a TensorFlow op",
-        ),
-        Threshold(
-            "py-function-cost", PY_FUNCTION_US, "µs", "measured on TensorFlow 2.21: a call over one of a TensorFlow op"
-        ),
-        Threshold("one-call", 1.5, "calls per batch", "up to it the function is called per batch already"),
-        Threshold("batched-gain", 1.3, "times", "below it fewer calls of the same Python are no advice"),
     )
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
@@ -106,16 +91,11 @@ class PyFunctionGil(Rule):
         self, view: PipelineView, stage: StageView, facts: MeasuredFacts, share: float, interval: float
     ) -> Proposal:
         calls = calls_per_batch(view, stage)
-        many = calls is not None and calls > self.threshold("one-call")
         parallel = stage.measured.parallelism if stage.measured is not None else None
-        hot = hot_function(stage.measured) if stage.measured is not None else None
-        own = in_less_python(stage.measured) if stage.measured is not None else None
-        words, lines = own or ("", "")
-        predicted = self._predicted(view, stage, calls if many and own is None else None)
-        edits = _edits(view, stage) if (predicted.speedup or 0.0) >= self.threshold("batched-gain") else ()
+        what = of_python(stage.measured) if stage.measured is not None else "write the function in TensorFlow ops"
+        best = f" (at most {ratio_text(view.headspace.speedup)})" if view.headspace is not None else ""
         return Proposal(
             stage=stage.id,
-            title=f"Make the Python of {stage_name(stage)} cheaper" if own is not None else "",
             sentence=" ".join(
                 (
                     f"{stage.label} runs Python{_times(calls)}. Python ran {percent(facts.python_share or 0.0)} of the "
@@ -125,9 +105,7 @@ class PyFunctionGil(Rule):
                     _on_parallel(parallel, facts.python_lock_share),
                 )
             ),
-            recommendation=f"{words[:1].upper()}{words[1:]}."
-            if own is not None
-            else f"Write {hot or 'the function'} in TensorFlow ops{_WHOLE_BATCH if edits or not many else ''}.",
+            recommendation=f"{what[:1].upper()}{what[1:]}.",
             evidence={
                 name: value
                 for name, value in {
@@ -142,32 +120,8 @@ class PyFunctionGil(Rule):
                 }.items()
                 if value is not None
             },
-            semantics="same"
-            if own is None and any(STILL_ROWS in getattr(one, "python", "") for one in edits)
-            else None,
-            edits=edits
-            if own is None
-            else (HandWritten((stage.id,), f"# {words}", lines, words.replace("{", "{{").replace("}", "}}")),),
-            predicted=predicted if edits else self._predicted(view, stage, None),
+            predicted=Prediction(f"unknown until the function is rewritten{best}"),
         )
-
-    def _predicted(self, view: PipelineView, stage: StageView, calls: float | None) -> Prediction:
-        best = f" (at most {ratio_text(view.headspace.speedup)})" if view.headspace is not None else ""
-        unknown = Prediction(f"unknown until the function is rewritten{best}")
-        if calls is None:
-            return unknown
-        ops = stage.function.ops if stage.function is not None else None
-        cost = self.threshold("py-function-cost" if ops and "EagerPyFunc" in ops else "numpy-function-cost")
-        text = f"one call per batch instead of {count(calls)}, {cost:g} µs each"
-        predicted = saving(view, text, (calls - 1) * cost / 1000, {stage.id})
-        if predicted is None:
-            return unknown
-        more = f"{predicted.formula}; what rewriting saves in addition is unknown{best}"
-        return Prediction(more, speedup=predicted.speedup)
-
-
-_WHOLE_BATCH = ". If it must stay Python, use NumPy on whole batches"
-_MAPPED = f"dataset = dataset.map({ON_A_BATCH}, num_parallel_calls=tf.data.AUTOTUNE)"
 
 
 def _python(stage: StageView) -> bool:
@@ -205,19 +159,3 @@ def _on_parallel(parallel: float | None, lock: float | None) -> str:
         "It runs one call at a time; parallel calls would alternate as well, unless the function releases the GIL, "
         "which this measurement cannot show."
     )
-
-
-def _edits(view: PipelineView, stage: StageView) -> tuple[PipelineEdit, ...]:
-    batch = batching(view, stage) if stage.op == "map" else None
-    lines = "\n".join(called_once(view, stage))
-    if batch is None or not (lines or stage.written is not None):
-        return ()
-    once = HandWritten(
-        (stage.id,),
-        yaml=(
-            f'- map:   # {stage.id}, once per batch of {batch.size}\n    python: "{function_file(stage)}:on_a_batch"'
-        ),
-        python=f"{lines}\n{_MAPPED}" if lines else "",
-        summary=f"call the function of {{stage}} once per batch of {batch.size}",
-    )
-    return (*batch.moves(stage), once)

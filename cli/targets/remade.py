@@ -1,0 +1,140 @@
+"""What a person may paste or write of a saved profile, made again from its edits: the file may be a stranger's.
+
+Diffs and lines of code in it are never printed as they are. Lines are made from edits that a plan may hold; values of
+flags, and the text of a spec, from these and the spec as it is. What no edit makes is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+
+from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.profiles.document.findings import Edit, Fix
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.subject import Target
+
+
+def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:
+    """A copy of a profile that was read, without texts of its own that a person may paste.
+
+    Args:
+        loaded: The spec that it is about, if that is as it was measured.
+    """
+    from pipeprof.profiles.advise.edits.overrides import flags_of
+    from pipeprof.profiles.advise.edits.render import as_python, as_yaml
+
+    profile = saved.model_copy(deep=True)
+    for finding in profile.findings or ():
+        edits = _checked(finding.documents)
+        finding.diff = None
+        finding.python = "\n".join(map(as_python, edits)) or None
+        finding.patch = "\n".join(map(as_yaml, edits)) or None
+        finding.overrides = flags_of(loaded.data, edits) if loaded is not None and edits else []
+    if profile.verification is not None:
+        profile.verification.bounds = [text.partition("\n")[0] for text in profile.verification.bounds]
+    if profile.fix is not None:
+        edits = [edit for step in profile.fix.edits for edit in _checked(step)]
+        profile.fix.python = [as_python(edit) for edit in edits]
+        profile.fix.environment = {edit.variable: edit.value for edit in edits if isinstance(edit, SetEnvironment)}
+        profile.fix.text = profile.fix.diff = None
+    return profile
+
+
+def spec_as_measured(profile: Profile) -> LoadedSpec:
+    """Read the spec that a saved profile is about.
+
+    Raises:
+        PipeprofError: It is about no spec below the current folder, or that is another one by now.
+    """
+    from pipeprof.cli.targets.load import Changes, load_target
+    from pipeprof.pipelines.errors import ProfileError
+    from pipeprof.profiles.harness.harness import target_of
+    from pipeprof.profiles.harness.settings import RunSettings
+
+    target = profile.target
+    if target.kind != "spec":
+        raise ProfileError("a saved profile has no text of Python code: pipeprof fix makes it")
+    place = PurePath(target.text)
+    if place.is_absolute() or ".." in place.parts or target.overlays:
+        raise ProfileError(f"{target.text} is not below the current folder, or was measured with other files")
+    parsed, loaded = load_target(
+        target.text, Changes(target.overrides, env=target.variables is not None), no_python=False
+    )
+    if (why := why_other(profile, target_of(RunSettings(parsed, loaded)), loaded)) is not None:
+        raise ProfileError(why)
+    if loaded is None:
+        raise ProfileError(f"{target.text} is no spec")
+    return loaded
+
+
+def why_other(profile: Profile, target: Target, loaded: LoadedSpec | None) -> str | None:
+    """Why a profile is about another target, or other text in its files, in words; None where it is not."""
+    was, edited = profile.target, edited_since(profile, loaded)
+    files = {file.file: file.sha256 for file in target.files}
+    changed = [file.file for file in was.files if files.get(file.file) != file.sha256]
+    if was.edits:
+        return "it already measures a change: name the profile of the run without --change"
+    if (was.kind, was.text) != (target.kind, target.text):
+        return f"it is about {was.text}, not {target.text}"
+    if changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
+        name = (changed or edited or [target.text.partition(":")[0]])[0]
+        return f"{name} is not the file that was measured: measure it again with `pipeprof run`"
+    if was != target:
+        what = "arguments of the script" if was.kind == "script" else "values of --set, -f, --env or --arg"
+        return f"it was measured with different {what}: use the same ones"
+    if not profile.complete or profile.exit_code:
+        return "its run did not finish, so nothing is known about its changes: measure again"
+    return None
+
+
+def edited_since(profile: Profile, loaded: LoadedSpec | None) -> list[str]:
+    """Names of the Python files of a spec that were written after a run began: a profile has no hashes of them."""
+    from datetime import datetime
+
+    from pipeprof.pipelines.spec.python_files import python_files
+
+    files: Sequence[Path] = sorted(python_files(loaded)) if loaded is not None else ()
+    if not files:
+        return []
+    try:
+        began = datetime.fromisoformat((profile.started or "").replace("Z", "+00:00")).timestamp()
+    except ValueError:
+        return [path.name for path in files]
+    return [path.name for path in files if not path.exists() or path.stat().st_mtime > began]
+
+
+def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
+    """Write the changes of a search into the text of its spec.
+
+    Raises:
+        PipeprofError: They do not fit.
+    """
+    from pipeprof.pipelines.check import check_spec
+    from pipeprof.pipelines.errors import ProfileError
+    from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
+    from pipeprof.profiles.fix.outcome import write_best
+    from pipeprof.profiles.fix.version import Version
+
+    if loaded.overrides or loaded.variables is not None:
+        raise ProfileError("flags have changed the spec that was measured: pipeprof fix with the same ones writes it")
+
+    def reread(text: str, *, alone: bool = False) -> LoadedSpec:
+        del alone
+        return check_spec(loaded.path, content=text.encode())
+
+    start = best = Version((), loaded, reread)
+    for step in fix.edits:
+        best = best.then(_checked(step))
+    write_best(fix, best, start, byte_order_mark(loaded.path))
+
+
+def _checked(documents: Sequence[Edit]) -> list[PipelineEdit]:
+    """Edits that a search writes; none where one of them is another."""
+    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
+
+    try:
+        return checked_edits([edit.model_dump() for edit in documents])
+    except RefusedEditError:
+        return []

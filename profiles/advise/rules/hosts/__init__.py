@@ -1,1 +1,0 @@
-"""Rules about data that several hosts divide."""

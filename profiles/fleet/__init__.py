@@ -1,1 +1,0 @@
-"""Many profiles as tables of a folder, and the questions that such tables answer."""

@@ -1,1 +1,0 @@
-"""Several hosts that train together: what each of them reads, and which of them is late."""

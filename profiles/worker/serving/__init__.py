@@ -1,1 +1,0 @@
-"""Workers of a tf.data service that a run can look into."""

@@ -1,0 +1,184 @@
+"""State of pipeprof that a checkout holds: it is not read where git tracks it, unless the command line names it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.cli.conftest import RECORDED
+from unit.cli.test_change_numbers import CACHE, SAVED, finding, save
+from unit.history.gates import pairs
+
+from pipeprof.cli.main import invoke
+from pipeprof.pipelines.data.folders import entry_name, write_marker
+from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
+from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import load_profile
+from pipeprof.profiles.judge import live
+from pipeprof.profiles.judge.verdicts.result import Result
+
+TEXT = "version: 1\nsource: {range: {stop: 9}}\nstages:\n- batch: {batch_size: 3}\n"
+WITH_DATA = """version: 1
+data: {rows: {csv: {rows: 1000, columns: 20}}}
+source: {TextLineDataset: {filenames: "data:rows/*.csv"}}
+"""
+USER = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    subprocess.run(["git", *USER, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+def commit_all(folder: Path) -> None:
+    git(folder, "add", "-A", "-f", ".")
+    git(folder, "commit", "-qm", "x")
+
+
+@pytest.fixture(autouse=True)
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository that is the current folder."""
+    work = tmp_path / "work"
+    (work / "pipeprof-out").mkdir(parents=True)
+    (work / "spec.yaml").write_text(TEXT)
+    git(work, "init", "-q")
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path / "cache"))
+    return work
+
+
+@pytest.fixture
+def recorded() -> Callable[[str], Profile]:
+    return lambda name: load_profile(RECORDED / f"{name}.json")
+
+
+@pytest.fixture
+def pipeprof(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    def call(*words: str) -> tuple[int, str, str]:
+        code = invoke(words)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return call
+
+
+def test_a_committed_profile_is_taken_only_by_its_name(
+    work: Path, pipeprof: Callable[..., tuple[int, str, str]], recorded: Callable[[str], Profile]
+) -> None:
+    save(recorded("input-bound"), finding(CACHE))
+    git(work, "add", "spec.yaml")
+    assert pipeprof("fix", "spec.yaml", "--change", "1", "--out", "own.yaml")[0] == 0
+    commit_all(work)
+    for command in ("fix", "run"):
+        code, _, errors = pipeprof(command, "spec.yaml", "--change", "1")
+        assert code == 6
+        assert "came with the checkout" in errors
+        assert "--from" in errors
+    code, _, errors = pipeprof("show")
+    assert code == 6
+    assert "name it: pipeprof show pipeprof-out/" in errors
+    assert pipeprof("show", SAVED)[0] == 0
+    assert pipeprof("fix", "spec.yaml", "--change", "1", "--from", SAVED, "--out", "named.yaml")[0] == 0
+
+
+def test_a_profile_of_ones_own_beside_a_committed_one_is_taken(
+    work: Path, pipeprof: Callable[..., tuple[int, str, str]], recorded: Callable[[str], Profile]
+) -> None:
+    own = SAVED.replace("2026", "2025")
+    save(recorded("input-bound"), finding(CACHE, title="Theirs"))
+    commit_all(work)
+    save(recorded("input-bound"), finding(CACHE, title="Mine"), path=own)
+    os.utime(own, (1, 1))
+    assert f"showing {own}" in pipeprof("show")[2]
+    assert pipeprof("fix", "spec.yaml", "--change", "1", "--out", "own.yaml")[0] == 0
+
+
+@pytest.mark.parametrize("how", ["link to the file", "link to the folder"])
+def test_a_committed_profile_behind_a_link_is_one(
+    how: str, work: Path, pipeprof: Callable[..., tuple[int, str, str]], recorded: Callable[[str], Profile]
+) -> None:
+    save(recorded("input-bound"), finding(CACHE))
+    if how == "link to the file":
+        Path(SAVED).rename("other.json")
+        Path(SAVED).symlink_to("../other.json")
+    else:
+        Path("pipeprof-out").rename("other")
+        Path("pipeprof-out").symlink_to("other")
+    commit_all(work)
+    assert pipeprof("fix", "spec.yaml", "--change", "1")[0] == 6
+
+
+def test_where_git_does_not_tell_a_profile_is_taken_only_by_its_name(
+    work: Path,
+    pipeprof: Callable[..., tuple[int, str, str]],
+    recorded: Callable[[str], Profile],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    save(recorded("input-bound"), finding(CACHE))
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, _, errors = pipeprof("fix", "spec.yaml", "--change", "1")
+    assert code == 6
+    assert "git does not say whether" in errors
+    shutil.rmtree(work / ".git")
+    assert pipeprof("fix", "spec.yaml", "--change", "1", "--out", "own.yaml")[0] == 0
+
+
+def test_a_committed_self_test_does_not_count(
+    work: Path, pipeprof: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = {"target": "spec.yaml", "started": "2026", "passed": True, "slower": 0.1, "hold_bytes": 1}
+    receipt |= {"alarms": [], "missed": [], "detectable": {}, "pairs": [4, 4]}
+    Path("pipeprof-out/self-test-spec.json").write_text(json.dumps({"self_test": receipt}))
+    git(work, "add", "spec.yaml")
+
+    def measure(_sides: object, result: Result, plan: live.SessionPlan, _progress: object, save: Any) -> None:
+        result.pairs = pairs(1.0)
+        result.metrics = plan.rows(result.pairs)
+        save()
+
+    monkeypatch.setattr(live, "measure", measure)
+
+    def shown() -> Any:
+        code, out, errors = pipeprof("gate", "spec.yaml", "--against", "spec.yaml", "--measure", "--json")
+        assert code == 0, errors
+        return json.loads(out)["self_test"]
+
+    assert shown() is not None
+    commit_all(work)
+    assert shown() is None
+
+
+def plant(folder: Path, spec: Path) -> Path:
+    """An entry of two bytes a file, as a checkout could hold it."""
+    (entry,) = load_spec(spec).spec.data.values()
+    assert isinstance(entry, DataEntry)
+    made = folder / entry_name(entry)
+    for name in file_names(entry):
+        (made / name).parent.mkdir(parents=True, exist_ok=True)
+        (made / name).write_text("1\n")
+    write_marker(made, entry)
+    return made
+
+
+@pytest.mark.parametrize("words", [("run",), ("gate", "--against", "git:main"), ("data",)])
+def test_generated_data_of_a_checkout_are_refused(
+    words: tuple[str, ...], work: Path, pipeprof: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (work / "spec.yaml").write_text(WITH_DATA)
+    cache = work / ".pipeprof-cache"
+    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(cache))
+    commit_all(work)
+    plant(cache, work / "spec.yaml")
+    given = ("data", "list") if words == ("data",) else (words[0], "spec.yaml", *words[1:])
+    if words == ("data",):
+        assert pipeprof(*given)[0] == 0
+    commit_all(work)
+    code, _, errors = pipeprof(*given)
+    assert code == 2
+    assert f"git tracks files in {cache}" in errors

@@ -1,0 +1,198 @@
+"""What is said about the ops and the Python of a stage: each fires, and is silent on its twin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
+
+OPS = {"DecodePng": 6.0, "ResizeBilinear": 2.0, "RandomUniform": 1.0, "Slice": 1.0}
+STEADY = ["DecodePng", "ReadFile", "ResizeBilinear"]
+
+
+def a_map(address: str = "stages.1", **given: Any) -> Stage:
+    ops = given.pop("ops", OPS)
+    return Stage(
+        id=address,
+        op="map",
+        origin="written",
+        name="prepare",
+        share=0.9,
+        elements=1000,
+        cardinality=100,
+        bytes_per_element=200_000.0,
+        time_ms_per_batch=10.0,
+        ops=[OpCost(op=op, ms_per_batch=ms) for op, ms in ops.items()],
+        **{"random": True, "steady_ops": STEADY, **given},
+    )
+
+
+def test_the_costliest_ops_have_what_could_replace_them() -> None:
+    text = of_ops(a_map(steady_ops=None))
+    assert text.startswith(
+        "DecodePng 60 %: store the pictures as JPEG, which changes the values; ResizeBilinear 20 %: "
+    )
+    assert "do less in it" not in text
+
+
+def test_the_share_of_ops_is_that_of_those_that_are_named() -> None:
+    ops = {"SelectV2": 4.0, "Sub": 2.0, "AddV2": 2.0, "Mul": 1.0, "Cast": 0.2}
+    text = of_ops(a_map(ops=ops, steady_ops=None, random=False))
+    assert text.startswith("SelectV2, Sub and AddV2 80 %: ")
+
+
+def test_what_does_not_depend_on_random_numbers_is_a_map_of_its_own() -> None:
+    assert of_ops(a_map()).startswith("DecodePng and ResizeBilinear 80 %: not dependent on the random numbers of")
+    for given in ({"steady_ops": []}, {"steady_ops": None}, {"ops": {"DecodePng": 0.1, "RandomUniform": 9.0}}):
+        assert "not dependent" not in of_ops(a_map(**given))
+    python = [PythonCost(function="f", ms_per_batch=5.0, share=1.0)]
+    assert "not dependent" not in of_ops(a_map(python=python))
+
+
+def test_many_small_ops_are_called_once_per_batch() -> None:
+    text = of_ops(a_map(ops={"Mul": 0.2}, steady_ops=None, random=False))
+    assert text == "small ops 98 %: each costs a call, so call prepare once per batch, after .batch(…)"
+    text = of_ops(a_map(ops={"Select": 2.0, "Mul": 0.05}, steady_ops=None, random=False))
+    assert text.startswith("Select 20 %: "), "what takes next to nothing is no reason"
+    assert of_ops(a_map(ops={}, steady_ops=None)) == ""
+    # No op decodes a batch of pictures.
+    text = of_ops(a_map(ops={"DecodeJpeg": 0.2, "ReadFile": 0.1}, steady_ops=None, random=False))
+    assert text.endswith("so do what comes after DecodeJpeg and ReadFile once per batch, in a map after .batch(…)")
+    # What draws once in a call draws the same for a whole batch.
+    assert of_ops(a_map(ops={"Mul": 0.2}, steady_ops=None, random=True)) == ""
+    text = of_ops(a_map(ops={"Mul": 0.2}, steady_ops=None, random=True, draws_by_number=True))
+    assert text.endswith("after .batch(…) with tf.vectorized_map, where each row draws its own numbers")
+
+
+def test_what_is_drawn_anew_is_not_to_be_stored() -> None:
+    ops = {"DecodeAndCropJpeg": 5.0, "ResizeBilinear": 4.0}
+    text = of_ops(a_map(ops=ops, steady_ops=["ParseExampleV2"]))
+    assert "DecodeAndCropJpeg 50 %: start from smaller pictures" in text
+    assert "store" not in text
+    assert "store the pictures at the size" in of_ops(a_map(ops=ops, random=False, steady_ops=None))
+
+
+def test_what_is_done_for_each_element_that_is_made_of_one_is_done_before_them() -> None:
+    stage = a_map(ops={"DecodeJpeg": 8.0, "CropAndResize": 1.0}, steady_ops=None, shared_ops=["DecodeJpeg"])
+    opener = Stage(id="stages.0", op="flat_map", origin="written", name="crops")
+    text = of_ops(stage, opener=opener)
+    assert text.startswith("DecodeJpeg 80 %: the same for all elements that crops makes of one, so do it once for each")
+    assert "the same for all" not in of_ops(stage)
+    few = stage.model_copy(update={"shared_ops": ["CropAndResize"], "time_ms_per_batch": 20.0})
+    assert "the same for all" not in of_ops(few, opener=opener)
+
+
+def test_no_batches_where_they_were_measured_without_a_gain() -> None:
+    stage = a_map(ops={"AdjustHue": 8.0, "DecodeJpeg": 1.0}, steady_ops=None)
+    assert "AdjustHue" in of_ops(stage)
+    assert "AdjustHue 80 %: adjust colours in the training step" in of_ops(stage, batches=False)
+    drawn = stage.model_copy(update={"steady_ops": ["DecodeJpeg"]})
+    assert "adjust colours in the training step" in of_ops(drawn)
+    assert "DecodeJpeg" in of_ops(stage, batches=False)
+
+
+@pytest.mark.parametrize(
+    ("op", "calls", "given", "batches"),
+    [
+        ("MatMul", 256.0, {}, True),
+        ("MatMul", 256.0, {"random": True, "steady_ops": ["MatMul"]}, True),
+        ("MatMul", 256.0, {"random": True, "steady_ops": [], "draws_by_number": True}, True),
+        # One random factor for a picture would be one for a batch.
+        ("MatMul", 256.0, {"random": True, "steady_ops": []}, False),
+        # What is computed for long does as much for a batch; lines have a tensor for each of their fields.
+        ("MatMul", 16.0, {}, False),
+        ("RFFT", 16.0, {}, False),
+        ("DecodeCSV", 16.0, {}, True),
+    ],
+)
+def test_whole_batches_are_advice_where_calls_are_what_costs(
+    op: str, calls: float, given: dict[str, Any], batches: bool
+) -> None:
+    stage = a_map(ops={op: 10.0}, **{"random": False, "steady_ops": None, "calls_per_batch": calls, **given})
+    assert ("batch" in of_ops(stage)) is batches
+    assert ("in the training step" in of_ops(stage)) is (op != "DecodeCSV")
+
+
+CODE = """\
+import albumentations as A
+import numpy as np
+from multiprocessing import Pool
+
+
+def transforms():
+    return A.Compose([A.Blur()])
+
+
+def augment(image):
+    out = transforms()(image=image)
+    return np.asarray(out)
+
+
+def pictures():
+    with Pool(4) as pool:
+        yield from pool.imap(augment, NAMES)
+
+
+def rows():
+    for name in NAMES:
+        yield np.load(name)
+"""
+
+
+def in_python(
+    tmp_path: Path, *lines: tuple[str, int, float], op: str = "map", at: str | None = None, **given: Any
+) -> str:
+    """What is said of a stage whose functions were seen at lines, each with its share of the time."""
+    file = tmp_path / "input.py"
+    file.write_text(CODE)
+    costs = [
+        PythonCost(function=name, file=str(file), line=line, ms_per_batch=9.0 * share, share=share, **given)
+        for name, line, share in lines
+    ]
+    place = Location(file=at or str(file), line=9, column=1)
+    one = Stage(id="stages.0", op=op, origin="written", name="load", location=place, python=costs, calls_per_batch=32.0)
+    return of_python(one)
+
+
+def test_what_needs_nothing_of_an_element_is_made_once(tmp_path: Path) -> None:
+    assert in_python(tmp_path, ("transforms", 7, 0.64), ("augment", 11, 0.1), ("augment", 12, 0.26)) == (
+        "line 11, `transforms()`, 64 % of the Python time: it takes nothing of an element, so make it once, outside of "
+        "augment()"
+    )
+
+
+def test_a_line_of_another_file_has_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert in_python(tmp_path, ("rows", 22, 0.8), at="input.py").startswith("line 22, `np.load")
+    assert in_python(tmp_path, ("rows", 22, 0.8), at="main.py").startswith("line 22 of input.py, `np.load")
+
+
+def test_elements_from_other_processes_are_made_in_a_map(tmp_path: Path) -> None:
+    text = in_python(tmp_path, ("pictures", 17, 0.9), op="from_generator")
+    assert text.startswith("line 17, `pool.imap(augment, NAMES)`, 90 % of the Python time: each element crosses a pipe")
+
+
+def test_a_generator_leaves_its_work_to_a_map(tmp_path: Path) -> None:
+    text = in_python(tmp_path, ("rows", 22, 0.8), op="from_generator")
+    assert text == (
+        "line 22, `np.load(name)`, 80 % of the Python time: let load give only names or numbers, and make its elements "
+        "in a map with parallel calls"
+    )
+    held = in_python(tmp_path, ("rows", 22, 0.8), op="from_generator", lock_share=0.43)
+    assert held == f"{text}, with TensorFlow's ops: it holds the GIL 43 % of the time"
+
+
+def test_python_of_a_map_is_called_once_per_batch(tmp_path: Path) -> None:
+    assert in_python(tmp_path, ("augment", 12, 0.8)) == (
+        "line 12, `np.asarray(out)`, 80 % of the Python time: write augment() (input.py:12) as TensorFlow ops, called "
+        "in the map itself, or call it once per batch: batch first, then map"
+    )
+    assert in_python(tmp_path, ("augment", 12, 0.1)).startswith("write augment() (input.py:12) as TensorFlow ops")
+    assert of_python(a_map(python=[PythonCost(function="f", ms_per_batch=9.0, share=1.0)])) == (
+        "write its Python as TensorFlow ops, called in the map itself"
+    )

@@ -1,0 +1,263 @@
+"""Every command that a report, a page or a message names: the command line takes it, also for that kind of target."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from source_trees import parsed, sources
+
+from pipeprof.cli.html.page import render_page
+from pipeprof.cli.html.run import run_page
+from pipeprof.cli.main import make_app
+from pipeprof.cli.report.next_step import next_command
+from pipeprof.cli.report.report import Selection, build_report
+from pipeprof.cli.text.blocks import Command
+from pipeprof.cli.text.paint import paint
+from pipeprof.cli.text.style import Style
+from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
+from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, Verification
+from pipeprof.profiles.document.memory import MemoryGrowth
+from pipeprof.profiles.document.messages import Problem
+from pipeprof.profiles.document.profile import Profile
+
+Recorded = Callable[[str], Profile]
+Pipeprof = Callable[..., Any]
+
+ROOT = Path(__file__).parents[3]
+COMMANDS: dict[str, Any] = dict(typer.main.get_command(make_app()).commands)  # type: ignore[attr-defined]
+NAMED = re.compile(r"(?<![\w./-])pipeprof ((?:[a-z]+)\b.*)")
+ANY = "SOMETHING"
+"""What stands in a text for what is known only when it is written."""
+LIKE_AN_ARGUMENT = re.compile(r"[A-Z_]{2,}[A-Z….]*|'.*|\".*|\S*[./:=\d]\S*|-")
+ENDS = ",;:)`'\"…”"
+
+
+def commands_in(text: str) -> Iterator[tuple[str, list[str]]]:
+    """The commands that a text names, in prose too, as far as they go: options with their values, and targets."""
+    for found in NAMED.finditer(text):
+        name, *words = found[1].replace("`", " ` ").split()
+        command = COMMANDS.get(name.rstrip(ENDS))
+        if command is None or hasattr(command, "commands"):
+            continue
+        taken: list[str] = []
+        while words and name == name.rstrip(ENDS) and (not taken or taken[-1] == taken[-1].rstrip(ENDS)):
+            word = words.pop(0)
+            takes_value = bool(taken) and _takes_value(command, taken[-1])
+            if not (word.startswith("-") or takes_value or LIKE_AN_ARGUMENT.fullmatch(word)):
+                break
+            taken.append(word)
+        yield name.rstrip(ENDS), [word.rstrip(ENDS).strip("'\"") for word in taken if word.rstrip(ENDS)]
+
+
+def _takes_value(command: Any, word: str) -> bool:
+    return any(word in one.opts and not getattr(one, "is_flag", False) for one in command.params)
+
+
+def refusal(name: str, words: Sequence[str]) -> str | None:
+    """What the command line's own parser has against a command; None where it is understood, or only begun."""
+    try:
+        with contextlib.suppress(typer.Exit):
+            COMMANDS[name].make_context(name, list(words))
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        begun = type(error).__name__ == "MissingParameter" or "requires an argument" in error.format_message()
+        return None if begun else str(error.format_message())
+    return None
+
+
+def texts_of_sources() -> Iterator[tuple[str, str]]:
+    """Every text in the sources of the program, with the file; what is put into a text is `ANY`, or the constant."""
+    for path, source in sources().items():
+        if "pipeprof " not in source:
+            continue
+        tree = parsed(source)
+        known = {
+            target.id: node.value.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        inner = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.JoinedStr):
+                yield path, "".join(_part(part, known) for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inner:
+                yield path, node.value
+    for path in (path for folder in ("cli", "profiles", "pipelines") for path in (ROOT / folder).rglob("*.json")):
+        yield str(path), json.dumps(json.loads(path.read_text(encoding="utf-8")), ensure_ascii=False, indent=0)
+
+
+def _part(part: ast.expr, known: dict[str, str]) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    value = part.value if isinstance(part, ast.FormattedValue) else None
+    return known.get(value.id, ANY) if isinstance(value, ast.Name) else ANY
+
+
+def test_commands_in_texts_of_the_sources_are_understood() -> None:
+    found = {(path, name, *words) for path, text in texts_of_sources() for name, words in commands_in(text)}
+    assert len(found) > 100
+    wrong = [(path, name, words, said) for path, name, *words in found if (said := refusal(name, words))]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("`pipeprof run --soak 5m` shows what", [("run", ["--soak", "5m"])]),
+        ("see pipeprof show -v", [("show", ["-v"])]),
+        ("a lock; pipeprof compare OLD NEW then shows it", [("compare", ["OLD", "NEW"])]),
+        ("`pipeprof init --from a.py:make` writes", [("init", ["--from", "a.py:make"])]),
+        ("pipeprof run measures --all of it", [("run", [])]),
+        ("pipeprof writes", []),
+    ],
+)
+def test_a_command_in_prose_is_found(text: str, expected: list[tuple[str, list[str]]]) -> None:
+    assert list(commands_in(text)) == expected
+
+
+@pytest.mark.parametrize("text", ["pipeprof run spec.yaml --no-such", "`pipeprof rules NAME`", "pipeprof show --x."])
+def test_a_command_that_is_not_understood_is_noticed(text: str) -> None:
+    ((name, words),) = commands_in(text)
+    assert refusal(name, words) is not None
+
+
+class ReachedError(PipeprofError):
+    """A command would have begun to measure: it takes what was typed."""
+
+    exit_code = 0
+
+
+TARGETS = {"spec": "spec.yaml", "function": "train.py:make", "script": "train.py"}
+SAVED = "pipeprof-out/run.json"
+PARALLEL = SetArgument("stages.1", "map", "num_parallel_calls", 8)
+EDITS: tuple[tuple[tuple[PipelineEdit, ...], list[str]], ...] = (
+    ((PARALLEL,), ["stages.decode.num_parallel_calls=8"]),
+    ((InsertStage("cache", {}, "stages.1"),), []),
+    ((SetEnvironment("OMP_NUM_THREADS", "1"),), []),
+    ((), []),
+)
+
+
+@pytest.fixture(params=TARGETS)
+def profile(request: pytest.FixtureRequest, recorded: Recorded, tmp_path: Path) -> Profile:
+    """The profile of a run of each kind of target, whose files are in the folder."""
+    kind, text = request.param, TARGETS[request.param]
+    (tmp_path / "spec.yaml").write_text((ROOT / "examples/jpeg_folder/spec.yaml").read_text(encoding="utf-8"))
+    (tmp_path / "train.py").write_text("import tensorflow as tf\n\ndef make():\n    return tf.data.Dataset.range(9)\n")
+    (tmp_path / "pipeprof-out").mkdir()
+    found = recorded("script-fit" if kind == "script" else "jpeg-folder")
+    found.target.kind, found.target.text, found.target.overrides = kind, text, []
+    found.command = ["pipeprof", "run", text, *(["--", "fit"] if kind == "script" else [])]
+    return found
+
+
+@pytest.fixture
+def take(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
+    """Run a command up to where it would measure."""
+
+    def reached(*_given: object, **_named: object) -> None:
+        raise ReachedError("it would measure now")
+
+    monkeypatch.setattr("pipeprof.profiles.harness.harness.run_undisturbed", reached)
+    monkeypatch.setattr("pipeprof.cli.comparing.session.compared", reached)
+
+    def run(line: str) -> Any:
+        words = shlex.split(line)
+        return pipeprof(*words[words.index("pipeprof") + 1 :])
+
+    return run
+
+
+def printed(profile: Profile) -> set[str]:
+    """The commands that can be copied from a report, short and long; those that it only names are understood."""
+    blocks = [*build_report(profile, SAVED), *build_report(profile, SAVED, Selection(verbose=True))]
+    found = {block.value for block in blocks if isinstance(block, Command)}
+    if (following := next_command(profile, SAVED)) is not None:
+        found.add(following.line)
+    require_understood(paint(blocks, Style(1000)))
+    return {line for line in found if re.search(r"(^| )pipeprof ", line)}
+
+
+def require_understood(text: str) -> None:
+    assert [(name, words) for name, words in commands_in(text) if refusal(name, words)] == []
+
+
+def require_taken(lines: Iterable[str], profile: Profile, take: Callable[[str], Any]) -> None:
+    """Require that each command of a profile's report is taken, and each in its page understood."""
+    require_understood(re.sub(r"<[^>]*>", "", render_page(run_page(profile, SAVED))))
+    Path(SAVED).write_text(profile.model_dump_json())
+    for line in sorted(set(lines)):
+        done = take(line)
+        # A profile of other files is refused with 6; the command itself is right.
+        assert done.code in {0, 6}, f"{line}: {done.err}"
+        assert "internal error" not in done.err, line
+
+
+def found_with(profile: Profile, edits: Sequence[PipelineEdit], overrides: list[str], status: str) -> Profile:
+    """A profile with one finding, and what was tried, if anything is in such a run."""
+    found = Finding.model_validate(
+        {
+            "rule": "serial-map-cpu",
+            "title": "Decode in parallel",
+            "stage": "stages.1",
+            "status": "unverified" if status == "unfinished" else status,
+            "change": "num_parallel_calls: 1 → 8",
+            "edit": [Edit.model_validate(to_document(edit)) for edit in edits],
+            "overrides": overrides if profile.target.kind == "spec" else [],
+            "predicted": {"speedup": 2.0},
+            "measured": {"speedup": 2.0, "low": 1.9, "high": 2.1, "pairs": [2.0] * 12},
+        }
+    )
+    profile.findings, profile.verification = [found], None
+    if profile.target.kind != "script":
+        found.unfinished = Unfinished(pairs=2, needed=12, budget_seconds=90) if status == "unfinished" else None
+        profile.verification = Verification(
+            mode="alternating", seconds=30.0, budget_seconds=40.0, needs_seconds=80, tried=1, block_seconds=1.0
+        )
+    return profile
+
+
+def test_what_a_finding_names_is_taken(profile: Profile, take: Callable[[str], Any]) -> None:
+    lines = {
+        line
+        for edits, overrides in EDITS
+        for status in ("kept", "unverified", "unfinished", "ceiling")
+        for line in printed(found_with(profile, edits, overrides, status))
+    }
+    assert any("--change 1" in line for line in lines)
+    require_taken(lines, found_with(profile, *EDITS[0], "kept"), take)
+
+
+def test_what_follows_an_end_or_growing_memory_is_taken(profile: Profile, take: Callable[[str], Any]) -> None:
+    profile.findings, lines = [], set()
+    profile.memory.soak = None
+    profile.memory.growth = MemoryGrowth(mb_per_1000_steps=9.0, low=8.0, high=10.0, windows=9, leak=True)
+    lines |= printed(profile)
+    profile.host.memory_limit_bytes = 8 << 30
+    own = "would-overwrite" if profile.target.kind == "script" else "step-raised"
+    for code in ("hung", "out-of-memory", "raised", "interrupted", "max-time", own):
+        profile.errors = [Problem(code=code, message="No module named 'x'", stage="stages.1", traceback="Traceback")]
+        lines |= printed(profile)
+    assert any("--soak" in line for line in lines)
+    require_taken(lines, profile, take)
+
+
+def test_an_option_that_is_not_for_the_kind_of_target_is_noticed(take: Callable[[str], Any], profile: Profile) -> None:
+    wrong = {"spec": "--arg n=3", "function": "--set a=1", "script": "--step none"}[profile.target.kind]
+    assert take(f"pipeprof run {profile.target.text} {wrong}").code == 2
+    assert take(f"pipeprof run {profile.target.text}").code == 0

@@ -1,0 +1,90 @@
+"""The headline of a verdict is told as soon as it is known, before the trace, and stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from unit.worker.fakes import FakeSampler, drained, facts, measured, observed, phase, phase_end
+
+from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.harness import harness
+from pipeprof.profiles.harness.harness import Run, RunSettings
+from pipeprof.profiles.protocol.messages import Trace, TraceBegan, WorkerMessage
+
+KNOWN = (phase("measure"), measured(drained()), phase_end("measure", peak=1), phase("trace"))
+
+
+class Events(list[str]):
+    """What happens, as the progress and the report see it."""
+
+    def phase(self, name: str, seconds_expected: float | None) -> None:
+        del seconds_expected
+        self.append(name)
+
+    def close(self) -> None:
+        self.append("closed")
+
+    def tell(self, profile: Profile) -> None:
+        assert profile.verdict is not None
+        self.append(profile.verdict.headline)
+
+
+class Sampled(FakeSampler):
+    """A sampler that follows."""
+
+    started = 100.0
+    had_children = False
+
+    def sample(self) -> None:
+        pass
+
+    def enter_phase(self, name: str) -> None:
+        pass
+
+
+@pytest.fixture
+def events() -> Events:
+    return Events()
+
+
+def run(events: Events, *messages: WorkerMessage, kind: str = "function", tells: bool = True) -> Run:
+    made = Run.__new__(Run)
+    made._settings = RunSettings(target=ParsedTarget(kind, Path("train.py")))  # type: ignore[arg-type]
+    made._observed, made._facts = observed(*messages), facts()
+    made._facts.sampler_cores = 0.0
+    made._plan = made._facts.plan
+    made._progress, made._tell = events, events.tell if tells else None  # type: ignore[assignment]
+    made._headline, made._traces, made._phases_told, made._cpu_at_measure = "", False, 1, None
+    return made
+
+
+def test_the_headline_is_told_once_before_the_trace(events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "slips_in", lambda *_: ())
+    made = run(events, *KNOWN)
+    made._follow_phases(Sampled())  # type: ignore[arg-type]
+    assert events == ["replay"]
+    for message in (TraceBegan(12.0), Trace()):
+        made._observed.take(message)
+        made._follow_phases(Sampled())  # type: ignore[arg-type]
+    assert events == ["replay", "closed", made._headline, "trace"]
+    assert made._headline
+    # Whatever is known later.
+    made._headline = "As it was told."
+    profile = made._concluded(Sampled())  # type: ignore[arg-type]
+    assert profile.verdict is not None
+    assert profile.verdict.headline == "As it was told."
+
+
+def test_a_command_that_tells_nothing_yet_only_follows(events: Events) -> None:
+    made = run(events, *KNOWN, TraceBegan(12.0), tells=False)
+    made._follow_phases(Sampled())  # type: ignore[arg-type]
+    assert events == ["replay", "closed", "trace"]
+    assert not made._headline
+
+
+def test_of_a_script_nothing_is_told_before_its_device_was_traced(events: Events) -> None:
+    made = run(events, *KNOWN, TraceBegan(12.0), kind="script")
+    made._follow_phases(Sampled())  # type: ignore[arg-type]
+    assert events == ["trace"]
