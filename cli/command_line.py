@@ -79,25 +79,13 @@ def change_command(profile: Profile, number: int, command: str = "run", **ways: 
         return None
     saved = _saved_elsewhere(profile)
     changes: dict[str, Any] = {"change": str(number), **({"from_profile": saved} if saved is not None else {})}
-    is_script = profile.target.kind == "script"
     if command == "run":
-        # Tried in the training, against the script as it is.
-        trial: dict[str, Any] = {"rerun": True, "no_verify": False, "soak": None} if is_script else {}
-        return rerun(profile, **changes, **trial)
-    return fix_command(profile, **changes, **ways)
-
-
-def fix_command(profile: Profile, **changes: Any) -> str | None:
-    """Write the command line of ``fix`` for a profile's pipeline, with the given options of `FixOptions`.
-
-    Returns:
-        ``None`` as `rerun` has it.
-    """
-    if not can_run_again(profile):
-        return None
+        # A change of a script is not looked at for as long as its memory was.
+        once: dict[str, Any] = {"soak": None} if profile.target.kind == "script" else {}
+        return rerun(profile, **changes, **once)
     given = asdict(recover_options(profile))
     kept = {name: given[name] for name in ("target", "sets", "env", "args", "no_python")}
-    return shlex.join(["pipeprof", "fix", *_write_words({**kept, **changes}, "fix"), *_tail(given)])
+    return shlex.join(["pipeprof", "fix", *_write_words({**kept, **changes, **ways}, "fix"), *_tail(given)])
 
 
 def _saved_elsewhere(profile: Profile) -> str | None:

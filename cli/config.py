@@ -62,7 +62,6 @@ _NOT_WITH = {
     "--steps": ("soak",),
     "--no-verify": ("budget",),
     "--budget": ("no_verify", "soak"),
-    "--rerun": ("no_verify", "soak"),
     "--against": ("baseline",),
     "--baseline": ("against",),
     "--self-test": ("against", "baseline"),
@@ -129,7 +128,7 @@ def fitting(values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, An
     typed = {one.partition("=")[0] for one in own}
     left_out = {name for flag, names in _NOT_WITH.items() if flag in typed for name in names}
     if any(one.endswith(".py") for one in own[1:] if not one.startswith("-")):
-        left_out |= {*NOT_OF_SCRIPTS, *(() if "--rerun" in typed else ("budget",))}
+        left_out |= {*NOT_OF_SCRIPTS, *(("budget",) if arguments[:1] == ["run"] else ())}
     return {name: value for name, value in values.items() if name not in left_out}
 
 

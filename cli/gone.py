@@ -5,7 +5,11 @@ Rules that went are in `profiles/advise/gone`: `explain` refuses their names, a 
 
 from __future__ import annotations
 
+_REPLAYED = "pipeprof fix train.py tries changes of a script's dataset, with its step replayed"
+_OF_SCRIPTS = "a training script is no target here: name the function that makes its dataset, train.py:make"
+_SCRIPT_OPTIONS = ("--rerun", "--script-args", "--allow-writes")
 COMMANDS: dict[str, str] = {
+    "exec": "make the changes in the code: pipeprof fix train.py --change 1 --out fast.patch",
     "fleet": "saved profiles are JSON, which DuckDB and jq read: SELECT … FROM 'pipeprof-out/*.json' (docs/recipes.md)",
     "scale": "pipeprof compare spec.yaml service.yaml, the second one with a stage `distribute: {service: local}`",
     "worker": "TensorFlow's WorkerServer serves in a cluster; run --workers N starts workers of its own",
@@ -15,10 +19,19 @@ OPTIONS: dict[tuple[str, str], str] = {
     ("", "-f"): "a spec is one file: change values with --set PATH=VALUE, or take them from variables with --env",
     ("check", "--show"): "a spec is one file, and the command line has what changes it",
     ("check", "--hosts"): "a shard behind the reader, or behind a shuffle without a seed, is found without it",
+    ("check", "--python"): 'in Python, pipeprof.dataset("spec.yaml") builds the dataset of a spec',
+    ("fix", "--convert-to"): "save what a stage gives once: ds.save(path), then tf.data.Dataset.load(path)",
+    ("fix", "--rerun"): _REPLAYED,
+    ("init", "--arg"): "a function is a target as it is: pipeprof run file.py:function --arg NAME=VALUE",
+    ("init", "--no-python"): "init runs no Python any more: pipeprof init --from photos/",
+    ("init", "--save-arrays"): "a function is a target as it is: pipeprof run file.py:function",
     ("run", "--host"): "write the shard of that host into the pipeline, directly behind the names of the files",
-    ("show", "--hosts"): "pipeprof compare host0.json host1.json lays two profiles side by side",
-    ("", "--label"): "a folder tells profiles apart: mkdir -p vision, then --out vision/today.json",
     ("run", "--live"): "the report has the same numbers, and the line on the terminal the rate so far",
+    ("run", "--rerun"): _REPLAYED,
+    ("run", "--turns"): _REPLAYED,
+    ("show", "--hosts"): "pipeprof compare host0.json host1.json lays two profiles side by side",
+    **{(name, option): _OF_SCRIPTS for name in ("compare", "gate") for option in _SCRIPT_OPTIONS},
+    ("", "--label"): "a folder tells profiles apart: mkdir -p vision, then --out vision/today.json",
     ("", "--share-job"): "leave job_name, num_consumers and cross_trainer_cache out of what is measured",
     ("", "--trace-folder"): "run the pipeline without `distribute` to see what its stages cost",
     ("", "--trace-workers"): "run the pipeline without `distribute` to see what its stages cost",

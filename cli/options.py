@@ -83,12 +83,6 @@ RulesFormat = Annotated[Text, format_of("rules")]
 """Format of `rules` and `explain`."""
 Json = Annotated[bool, flag("--json", "Same as --format json.")]
 Force = Annotated[bool, flag("--force", "Let --out overwrite files that pipeprof did not write.")]
-FixForce = Annotated[
-    bool,
-    flag(
-        "--force", "Let --out overwrite files that pipeprof did not write, and --convert-to data that it has converted."
-    ),
-]
 Color = Annotated[str, option("--color", "auto|always|never", "When to color the output.")]
 Redact = Annotated[
     bool | None,
@@ -172,18 +166,6 @@ DatasetSize = Annotated[
 ]
 NoCache = Annotated[bool, flag("--no-cache", "Leave out changes that add a cache.")]
 Steps = Annotated[Text, option("", "N", "Measure at most this many steps.")]
-Rerun = Annotated[
-    bool, flag("--rerun", "Run a training script again, in several processes, to measure changes in the training.")
-]
-TURNS = ("epochs", "processes")
-Turns = Annotated[
-    Text,
-    option(
-        "",
-        "|".join(TURNS),
-        "With --rerun: measure in epochs of one process, or in several.  [default: epochs if a start is longer]",
-    ),
-]
 AllowWrites = Annotated[bool, flag("--allow-writes", "Let a training script overwrite and delete files that exist.")]
 AnyTarget = Annotated[
     str,
@@ -199,17 +181,6 @@ Cold = Annotated[bool, flag("--cold", "Evict the source files from the page cach
 From = Annotated[
     Text, option("--from", "PROFILE", "The profile that --change refers to.  [default: the latest run of the target]")
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RerunOptions(SharedOptions):
-    """Options of commands that run a training script in many processes."""
-
-    rerun: Rerun = False
-    allow_writes: AllowWrites = False
-    script_args: Annotated[Text, option("--script-args", "TEXT", "Arguments of a training script, as in a shell.")] = (
-        None
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,15 +201,11 @@ class RunOptions(SharedOptions):
     ] = None
     to_end: Annotated[bool, flag("--to-end", "Let a training script finish instead of ending it.")] = False
     allow_writes: AllowWrites = False
-    rerun: Rerun = False
-    turns: Turns = None
     cold: Cold = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
-    budget: Annotated[
-        Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 30; 150 with --rerun]")
-    ] = None
+    budget: Annotated[Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 30]")] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
     workers: Annotated[
@@ -275,7 +242,6 @@ class FixOptions(SharedOptions):
         ),
     ] = None
     steps: Steps = None
-    rerun: Rerun = False
     allow_writes: AllowWrites = False
     cold: Cold = False
     write: Annotated[bool, flag("--write", "Edit the spec in place; untouched lines stay as they are.")] = False
@@ -287,22 +253,12 @@ class FixOptions(SharedOptions):
             "--allow", "CLASS,...", "What changes may do to the data: order, randomness or values.  [default: nothing]"
         ),
     ] = None
-    convert_to: Annotated[
-        Text,
-        option(
-            "--convert-to",
-            "FOLDER",
-            "Also try reading elements from files that are written once, instead of computing them in each epoch. "
-            "FOLDER must be new or empty; the original data are not changed.",
-        ),
-    ] = None
     budget: Annotated[
-        Text,
-        option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60; 150 with --rerun]"),
+        Text, option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60]")
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
-    force: FixForce = False
+    force: Force = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
     ] = None

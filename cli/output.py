@@ -42,7 +42,7 @@ _OWN_REPORT = re.compile(
     re.MULTILINE,
 )
 """In every report: the end of those for reading, the beginning of those for programs."""
-_KEPT = frozenset({"json", "plan", "yaml", "patch"})
+_KEPT = frozenset({"json", "yaml", "patch"})
 """Formats of files that others work with: one of a complete measurement is not replaced by one of a partial one."""
 HEADLINE, MEASURED = 1, 2
 """Parts of a report that are known before changes are tried."""
@@ -103,8 +103,8 @@ def format_of(text: str, command: str = "run") -> str:
         UsageError: No format has this extension.
 
     Example:
-        >>> format_of("a/report.txt"), format_of("fast.plan.json"), format_of("run.json")
-        ('text', 'plan', 'json')
+        >>> format_of("a/report.txt"), format_of("run.json")
+        ('text', 'json')
     """
     known = extensions_of(command)
     name = Path(text).name.lower()
@@ -222,7 +222,7 @@ def as_text(
         shown,
         lambda: build_report(shown, path, selection, _shown_again(saved, path)),
         style,
-        page=lambda: _page(profile, shown, path, hidden=hidden),
+        page=lambda: _page(shown, path),
         remarks=lambda: remarks_here(shown),
     )
     return render(kind, output, to_file=to_file)
@@ -289,31 +289,12 @@ def _shown_again(saved: Path | None, path: str | None) -> str:
     return f"{SHOW} {shlex.quote(path)}"
 
 
-def _page(profile: Profile, shown: Profile, saved: str | None, *, hidden: bool) -> str:
-    """The report as HTML, with the plan of its best change."""
-    from pipeprof.cli.formats.plan import best_change
+def _page(shown: Profile, saved: str | None) -> str:
+    """The report as HTML."""
     from pipeprof.cli.html.page import render_page
     from pipeprof.cli.html.run import run_page
 
-    best = best_change(shown) if shown.fix is None else None
-    number = None if best is None else 1 + (shown.findings or []).index(best)
-    return render_page(run_page(shown, saved, _plan_in(profile, shown, hidden=hidden), number))
-
-
-def _plan_in(profile: Profile, shown: Profile, *, hidden: bool) -> str | None:
-    """The proven changes as a plan that a page may contain; None where there is none.
-
-    In a redacted document an edit may be its kind alone, so the plan is that of the whole one, and is left out where
-    anything in it would have to be hidden.
-    """
-    from pipeprof.cli.private import hide_here
-    from pipeprof.cli.text.style import Style
-
-    whole = profile.model_copy(update={"target": shown.target})
-    if lack_of("plan", whole) is not None:
-        return None
-    text = render("plan", Output(whole, tuple, Style()), to_file=True)
-    return None if hidden and hide_here(text) != text else text
+    return render_page(run_page(shown, saved))
 
 
 def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_Document, str | None]:
@@ -420,12 +401,7 @@ def write_reports(
             return begun.rest(profile, style, saved)
         return as_text(profile, kind, style, saved, selection, redact=outputs.redact, to_file=to_file)
 
-    def lack_in(kind: str) -> str | None:
-        lack = lack_of(kind, profile)
-        # A path that is hidden may be one that a plan needs.
-        return lack_of(kind, prepare(profile, saved, hidden=True)[0]) if lack is None and outputs.redact else lack
-
-    lacking = {path: lack for path, kind in outputs.files if (lack := lack_in(kind)) is not None}
+    lacking = {path: lack for path, kind in outputs.files if (lack := lack_of(kind, profile)) is not None}
     for path, lack in lacking.items():
         older = "; the file there is an older one" if path.exists() else ""
         say(f"pipeprof: note: {path} is not written: {lack}{older}")

@@ -22,7 +22,6 @@ from pipeprof.cli.options import (
     Set,
     Text,
     Texts,
-    flag,
     option,
     out_of,
 )
@@ -57,7 +56,6 @@ EPILOG = epilog(
     "pipeprof check spec.yaml --json | jq .errors",
     "pipeprof check spec.yaml --out check.sarif",
     "pipeprof check . --format github",
-    "pipeprof check spec.yaml --python > pipeline.py",
 )
 
 
@@ -74,7 +72,6 @@ def check(
     env: Env = False,
     args: Arg = None,
     no_python: NoPython = False,
-    python: Annotated[bool, flag("--python", "Print equivalent Python, to be saved next to the spec.")] = False,
     fail_on: Annotated[Text, option("", "warning", "Exit with 3 if a rule reports a finding, e.g. in CI.")] = None,
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory available to a run, e.g. 8GiB.  [default: all available]")
@@ -101,17 +98,10 @@ def check(
     limit = options.byte_size("--memory-limit", memory_limit)
     outputs = output.plan_outputs(out, form, json=json, force=force, command="check", redact=redact)
     kind = outputs.stdout or "text"
-    if python and outputs.files:
-        raise UsageError("--python prints Python, and --out writes the report: give one of them")
-    if python and kind != "text":
-        other = f"--format {form}" if form else "--json"
-        raise UsageError(f"--python prints Python, and {other} prints something else: give one of them")
-    if python and redact:
-        raise UsageError("--python prints Python as it is, and --redact takes parts out of reports: give one of them")
     changes = Changes(sets or [], env)
     found, skipped = find_targets(targets)
     if found != targets or len(found) > 1:
-        if python or outputs.files or kind not in ("text", "github"):
+        if outputs.files or kind not in ("text", "github"):
             raise UsageError(f"{len(found)} targets are checked as text or with --format github; name one for the rest")
         asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python)
         raise typer.Exit(_check_all(found, asked, skipped))
@@ -119,12 +109,9 @@ def check(
     _note_skipped(skipped, target)
     if list_functions(target, plain=kind == "text"):
         return
-    parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=python)
+    parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python)
     for note in loaded.notes if loaded is not None and kind == "text" else ():
         streams.say(f"pipeprof: note: {note}")
-    if python:
-        streams.write_stdout(_as_python(target, loaded))
-        return
     machine = _machine(limit)
     try:
         advice = _advice(parsed, loaded, machine)
@@ -249,32 +236,21 @@ def _counted(number: int, word: str) -> str:
 
 
 def _load(
-    target: str,
-    changes: Changes,
-    outputs: Outputs,
-    arguments: Sequence[str],
-    *,
-    color: str,
-    no_python: bool,
-    code: bool,
+    target: str, changes: Changes, outputs: Outputs, arguments: Sequence[str], *, color: str, no_python: bool
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
-    """Read the target and report its faults in every format; stdout for a spec or `code` may be saved as such.
+    """Read the target and report its faults in every format.
 
     Raises:
         Exit: The spec is wrong; its faults are printed.
-        SpecError: The same, where stdout is for something else.
         UsageError: There is no such target, or it is refused.
     """
     from pipeprof.cli.targets.load import load_target
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 
-    is_text = outputs.stdout in (None, "text")
     try:
         return load_target(target, changes, no_python=no_python, arguments=arguments)
     except SpecError as error:
-        if is_text and code:
-            raise
         wrong = error
         _write(
             outputs,
@@ -322,15 +298,6 @@ def _list_errors(error: SpecError, style: Style, hide: Hide) -> str:
     plain = hide(str(error))
     text = color_errors(plain) if style.color else plain
     return f"{text}\nFound {count:,} error{'' if count == 1 else 's'}{where}.\n"
-
-
-def _as_python(text: str, loaded: LoadedSpec | None) -> str:
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.to_python.render import data_folders, render
-
-    if loaded is None:
-        raise UsageError(f"--python converts a spec, but {text} is Python already; remove --python")
-    return render(loaded, data_folders(loaded))
 
 
 def _machine(memory_limit: int | None) -> tuple[float, MemoryLimit | None]:
@@ -507,7 +474,7 @@ def _as_text(
 
 def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
     """Facts about a function: its stages are unknown before it is called, and so is its memory."""
-    memory = ("memory", f"only predicted for specs: write one with `pipeprof init --from {text}`")
+    memory = ("memory", f"only predicted for specs: `pipeprof run {text}` measures it")
     looked = ("rules", "only those that the source shows: stages, times and memory are known after a run")
     return [looked, *([memory] if asked else [])]
 

@@ -276,7 +276,7 @@ def _with_reference(question: _Question, side: GivenSide) -> dict[SideName, Live
     from pipeprof.cli.targets.sides import read_one
     from pipeprof.profiles.judge.live import REFERENCE
 
-    if question.history is None or side.settings is None or side.settings.target.kind == "script":
+    if question.history is None or side.settings is None:
         return {}
     # What the command line changes in the target is not for this one.
     given = replace(question.given, sets=None, env=False, args=None, step=None, dispatch=None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeprof.cli.options import RerunOptions, Text, Texts, flag, format_of, option, out_of
+from pipeprof.cli.options import SharedOptions, Text, Texts, flag, format_of, option, out_of
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,12 +15,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareOptions(RerunOptions):
+class CompareOptions(SharedOptions):
     """All options of ``pipeprof compare``, as typed."""
 
     a: Annotated[
-        str,
-        typer.Argument(metavar="A", help="spec.yaml, file.py:function, script.py, git:REF[:PATH] or a saved profile."),
+        str, typer.Argument(metavar="A", help="spec.yaml, file.py:function, git:REF[:PATH] or a saved profile.")
     ]
     others: Annotated[
         Texts,
@@ -54,14 +53,11 @@ class CompareOptions(RerunOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateOptions(RerunOptions):
+class GateOptions(SharedOptions):
     """All options of ``pipeprof gate``, as typed."""
 
     target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TARGET", help="spec.yaml, file.py:function, package.module:function, or script.py with --rerun."
-        ),
+        str, typer.Argument(metavar="TARGET", help="spec.yaml, file.py:function or package.module:function.")
     ]
     against: Annotated[
         Text,

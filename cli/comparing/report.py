@@ -107,8 +107,6 @@ def _after_failure(result: Result) -> tuple[str, str] | None:
     of_gate = _OF_THIS_GATE | (budgets - {"--max-time"})
     kept = [word for word in _without(result.command[2:], of_gate, _SWITCHES) if word != result.b.text]
     words = ["pipeprof", "compare", result.a.text, result.b.text, *kept]
-    if _of_scripts(result):
-        return shlex.join(words), "shows the stages"
     if not result.changes:
         return shlex.join([*words, "--why"]), "names the change that is the cause"
     parts = [describe_part(change, place_of_change(result, change)) for change in result.changes]
@@ -255,7 +253,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
             yield from _pairs(result.worse.metrics, result.worse.pairs, ", with faults in B")
     if result.self_test is not None:
         yield KeyValue("Self-test", describe_receipt(result.self_test), width=11)
-    elif result.kind == "gate" and not _of_scripts(result) and result.unchanged is None:
+    elif result.kind == "gate" and result.unchanged is None:
         yield KeyValue("Self-test", f"never run: {self_test_command(result)} shows what this gate can find", width=11)
     if saved:
         yield Blank()
@@ -438,20 +436,11 @@ def _side(name: str, side: Side) -> Iterator[Block]:
     yield KeyValue(name, " · ".join([text, *notes]), width=_KEY)
 
 
-def _of_scripts(result: Result) -> bool:
-    """Whether training scripts are compared: they have steps of their own, and no self-test."""
-    return (result.step or "").startswith("script:")
-
-
 def _conditions(result: Result) -> str:
     if not result.pairs:
         return "one process each, measured earlier: no interval"
     how = "in turns" if result.order == "turns" else "one after the other"
-    step = (
-        f" · step {'of each script' if _of_scripts(result) else result.step}"
-        if result.step and result.step != "none"
-        else ""
-    )
+    step = f" · step {result.step}" if result.step and result.step != "none" else ""
     left_out = len(result.pairs) - len(counted(result.pairs))
     note = f" · {left_out} left out" if left_out else ""
     return f"{_count(result.pairs)} of fresh processes, {how}{step}{note}"

@@ -22,7 +22,7 @@ def _lack(profile: Profile) -> str | None:
     if profile.fix.diff:
         return None
     if profile.fix.status == "interrupted" and profile.target.kind == "function":
-        return "the search was interrupted; a plan has the best changes so far"
+        return "the search was interrupted; the report has the best changes so far"
     return NO_FORM
 
 

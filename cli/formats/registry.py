@@ -95,7 +95,7 @@ def formats_of(command: str) -> tuple[Format, ...]:
 
     Example:
         >>> [one.name for one in formats_of("run")]
-        ['text', 'json', 'github', 'md', 'html', 'sarif', 'plan']
+        ['text', 'json', 'github', 'md', 'html', 'sarif']
     """
     return tuple(format_ for format_ in all_formats() if command in format_.commands)
 

@@ -128,10 +128,10 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
 
 
 def _checked(documents: Sequence[Edit]) -> list[PipelineEdit]:
-    """Edits that a plan may hold; none where one of them is another."""
-    from pipeprof.pipelines.edits.plan import PlanError, checked_edits
+    """Edits that a search writes; none where one of them is another."""
+    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
 
     try:
         return checked_edits([edit.model_dump() for edit in documents])
-    except PlanError:
+    except RefusedEditError:
         return []

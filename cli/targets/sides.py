@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeprof.cli.options import RerunOptions
+from pipeprof.cli.options import SharedOptions
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
@@ -52,7 +52,7 @@ class GivenSide:
 
 
 def read_sides(
-    given: RerunOptions, first: str, second: str, calls: GitCalls, own: Sequence[str] = ()
+    given: SharedOptions, first: str, second: str, calls: GitCalls, own: Sequence[str] = ()
 ) -> tuple[GivenSide, GivenSide]:
     """Read both sides of a comparison; nothing runs.
 
@@ -69,7 +69,11 @@ def read_sides(
 
 
 def read_arms(
-    given: RerunOptions, texts: Sequence[str], calls: GitCalls, own: Sequence[Sequence[str]] = (), flag: str = "--b-set"
+    given: SharedOptions,
+    texts: Sequence[str],
+    calls: GitCalls,
+    own: Sequence[Sequence[str]] = (),
+    flag: str = "--b-set",
 ) -> list[GivenSide]:
     """Read two or more sides of a comparison; nothing runs.
 
@@ -116,14 +120,12 @@ def in_other_python(side: GivenSide, program: str, folder: Path) -> GivenSide:
 
     if side.settings is None:
         raise UsageError(f"--b-python measures B, but {side.shown.text} is a saved profile: give the spec or function")
-    if side.settings.target.kind == "script":
-        raise UsageError("--b-python is for specs and functions: a script's process is started with its own Python")
     interpreter = other_python(program, folder, spec=side.settings.loaded is not None)
     settings = replace(side.settings, interpreter=interpreter)
     return replace(side, settings=settings, shown=side.shown.model_copy(update={"python": program}))
 
 
-def read_one(given: RerunOptions, text: str, calls: GitCalls, name: str = "one") -> GivenSide:
+def read_one(given: SharedOptions, text: str, calls: GitCalls, name: str = "one") -> GivenSide:
     """Read one target by itself; nothing runs.
 
     Args:
@@ -170,13 +172,12 @@ def _is_spec(text: str, other: str) -> bool:
     return text.endswith((".yaml", ".yml"))
 
 
-def _read(given: RerunOptions, text: str, other: str, own: Sequence[str], calls: GitCalls, *, side: str) -> GivenSide:
+def _read(given: SharedOptions, text: str, other: str, own: Sequence[str], calls: GitCalls, *, side: str) -> GivenSide:
     """Read one side.
 
     Args:
         other: The other one, whose target a bare ``git:REF`` means.
     """
-    from pipeprof.cli.targets.scripts import script_settings
     from pipeprof.cli.targets.settings import settings_of
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.git.dirty import is_dirty
@@ -191,16 +192,14 @@ def _read(given: RerunOptions, text: str, other: str, own: Sequence[str], calls:
         raise UsageError(f"invalid target {text!r}: did you mean git:{text}, the branch, tag or commit of that name?")
     if ref is None:
         target, loaded = _load(given, text, other, own)
-        more = script_settings(given, text) if target.kind == "script" else {}
         shown = Side(text=_shown(text, own), location=_where(target, loaded), dirty=is_dirty(calls, target.path))
-        return GivenSide(shown, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, **more))
+        return GivenSide(shown, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS))
     file, tree = _at_ref(ref, text, other, calls, side)
     target, loaded = _load_at_ref(given, file, other, own, text=text, tree=tree)
     named = text if ref.path else f"{text}:{other}"
     shown = Side(text=_shown(named, own), file=_inside(target.path, tree.folder), ref=tree.commit)
-    more = script_settings(given, text) if target.kind == "script" else {}
     place = RefPlace(str(tree.current_folder()), str(tree.folder), str(tree.work_tree))
-    settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, at_ref=place, **more)
+    settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, at_ref=place)
     # Which files a function reads shows only when it runs.
     withheld = [f"{name} {reason}" for name, reason in tree.withheld.items()] if loaded is None else []
     return GivenSide(shown, settings, withheld=tuple(withheld))
@@ -211,7 +210,7 @@ def _shown(text: str, own: Sequence[str]) -> str:
 
 
 def _load_at_ref(
-    given: RerunOptions, file: str, other: str, own: Sequence[str], *, text: str, tree: RefTree
+    given: SharedOptions, file: str, other: str, own: Sequence[str], *, text: str, tree: RefTree
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target in the tree of a ref.
 
@@ -320,7 +319,7 @@ def _refuse_module(text: str, path: str) -> None:
 
 
 def _load(
-    given: RerunOptions, file: str, other: str, own: Sequence[str], may_read: Callable[[Path], None] | None = None
+    given: SharedOptions, file: str, other: str, own: Sequence[str], may_read: Callable[[Path], None] | None = None
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
     from pipeprof.cli import options
@@ -335,7 +334,6 @@ def _load(
         step=options.step(given.step),
         arguments=(given.args or []) if not is_spec or with_spec else [],
         may_read=may_read,
-        scripts=True,
     )
 
 

@@ -139,11 +139,6 @@ class JobMaker:
         """The two workers of the pipeline in which a replay of their outputs replaces stages."""
         return {name: self._job(self.settings.loaded, TurnsJob(replay=replay)) for name in EDITED}
 
-    def stored(self, batches: int, *, modelled: bool = False) -> dict[str, Job]:
-        """The two workers of a script that gets so many batches again and again, in place of its pipeline."""
-        turns = TurnsJob(stored=batches, modelled=modelled)
-        return {name: self._job(self.settings.loaded, turns) for name in EDITED}
-
     def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> dict[str, Job]:
         """The two workers of the pipeline with a change.
 

@@ -21,7 +21,7 @@ from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.progress import RunProgress, ratio_so_far
-from pipeprof.profiles.harness.settings import RunSettings, again
+from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.harness.settings import plan as resolve
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
@@ -201,10 +201,7 @@ class _Comparison:
         for arm in result.further:
             versions = self._versions(arm.name)
             arm.changes = versions.changes if versions is not None else []
-        # Which dataset of a script is the main one is known from a run alone.
-        scripts = [name for name, side in self.sides.items() if side.settings.target.kind == "script"]
-        looked = self._compared if self.plan.profiled else scripts
-        if looked and not self._look_at(looked):
+        if self.plan.profiled and not self._look_at(self._compared):
             return
         with Signals().installed() as signals, Team(signals, self._limit, end_at=self.plan.end_at).closing() as team:
             session = Pairs(
@@ -238,8 +235,7 @@ class _Comparison:
         self.result.warnings += warnings_of({name.upper(): profile for name, profile in self._profiles.items()})
         if not done:
             return False
-        if self.plan.profiled:
-            self.result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
+        self.result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
         self.save()
         return True
 
@@ -270,9 +266,6 @@ class _Comparison:
         if profile.steps is None or not profile.steps.count:
             self._fail(name, "no step was measured")
             return False
-        if (why := plans.not_in_turns(profile)) is not None:
-            self._fail(name, why)
-            return False
         return True
 
     def _fit_together(self, step: str) -> bool:
@@ -287,7 +280,7 @@ class _Comparison:
 
     def _jobs_of(self, name: SideName, settings: RunSettings) -> JobMaker:
         return JobMaker(
-            again(settings, self._profiles[name]) if name in self._profiles else settings,
+            settings,
             None,
             memory_limit=self._limit,
             digest_seconds=plans.DIGEST_SECONDS,

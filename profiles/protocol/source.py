@@ -50,6 +50,7 @@ class GraphAnswer:
     element: str = ""
     failure: str | None = None
     stages: str | None = None
+    step: bool = False
 
 
 def packed(graph: Any) -> str:

@@ -1,4 +1,4 @@
-"""Random specs, profiles, baselines, plans and repositories: no traceback, no file outside, no process left.
+"""Random specs, profiles, baselines and repositories: no traceback, no file outside, no process left.
 
 The cases come from the numbers in `fuzz_seeds.json`, so a failure is the same in every run; the test's name has its
 number. They are those that, together, reach every line of the source that three times as many reach; repositories also
@@ -8,7 +8,6 @@ give other numbers: ``FUZZ_SEEDS=1000-1200 pytest tests/integration/test_fuzz.py
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -20,12 +19,10 @@ import pytest
 import yaml
 
 from pipeprof.cli.main import invoke
-from pipeprof.pipelines.edits.plan import PlanError, read_plan
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.judge import live
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from tests.integration.fuzzing import RandomRepository, as_text, damaged, scrambled
-from tests.unit.plan_documents import edits, plan
 
 TESTS = Path(__file__).parents[1]
 STORED = json.loads(Path(__file__).with_name("fuzz_seeds.json").read_text())
@@ -144,17 +141,6 @@ def measured(_sides, result, plan, _progress, save):
         result.pairs.append(PairValues(order=[], a=own, b={"step_ms": 0.5}, again=dict(own)))
         result.metrics = plan.rows(result.pairs)
     save()
-
-
-@pytest.mark.parametrize("seed", seeds("plans"))
-def test_plans(seed, place):
-    chance = random.Random(seed)
-    whole = plan(*edits())
-    for _ in range(CASES * 5):
-        text = as_text(whole, chance)
-        with contextlib.suppress(PlanError):
-            read_plan(text, "a.plan.json")
-    assert not listed(place / "work")
 
 
 @pytest.mark.parametrize("seed", seeds("repositories"))

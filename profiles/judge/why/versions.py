@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pipeprof.pipelines.check import find_element_faults
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, ReplaceStages, SetArgument, SetOption, to_document
-from pipeprof.pipelines.from_python.compare import differences
+from pipeprof.pipelines.graph.compare import differences
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.errors.validation import find_faults
@@ -23,7 +23,7 @@ from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import missing_files
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.harness.describe_function import ask_for_graph
+from pipeprof.profiles.harness.ask_worker import ask_for_graph
 from pipeprof.profiles.judge.why.effects import Subset
 from pipeprof.profiles.judge.why.source_changes import change_of_reference, is_same_function
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, unpacked
@@ -82,7 +82,7 @@ class GraphVersions:
             return "not all differences can be made in the graph"
         if answer.element != b.element:
             return f"elements are {answer.element} and {b.element}"
-        left = differences(unpacked(answer.graph), unpacked(b.graph), ("in A", "in B"))
+        left = differences(unpacked(answer.graph), unpacked(b.graph))
         # The seeds of a new stage are TensorFlow's to choose.
         return next((one.what for one in left if one.seed is None), None)
 

@@ -33,7 +33,7 @@ from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
-from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal, detached
+from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.readings import Readings
@@ -192,7 +192,8 @@ class ScriptRun(ScriptJob):
         self._end_process()
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if not self._is_given(dataset, place, role, self._hand_out):
+        again = role in ("training", "loop") and self._hand_out.has(dataset)
+        if not again and not self._is_main(place, role):
             return dataset
         with self._not_the_scripts():
             try:
@@ -208,7 +209,7 @@ class ScriptRun(ScriptJob):
         self.dataset = dataset
         self._know_sources()
         self._edit_graph(self.job.edits)
-        return detached(self.dataset)
+        return self.dataset
 
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""

@@ -117,7 +117,7 @@ def test_annotations_of_several_targets_and_no_other_documents(pipeprof: Pipepro
     assert found.code == 2
     assert "::error file=wrong.yaml,line=2" in found.out
     assert "Checked" not in found.out
-    for options in (["--json"], ["--out", "x.sarif"], ["--python"]):
+    for options in (["--json"], ["--out", "x.sarif"]):
         refused = pipeprof("check", ".", *options)
         assert (refused.code, refused.out) == (2, "")
         assert "name one for the rest" in refused.err

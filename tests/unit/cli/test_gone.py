@@ -35,6 +35,13 @@ def test_a_format_that_is_gone_names_what_to_do_instead(name: str) -> None:
     assert gone.FORMATS[name] in str(raised.value)
 
 
+def test_a_spec_of_a_function_is_refused_with_the_command_that_takes_the_function(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert invoke(["init", "--from", "input.py:train"]) == USAGE
+    assert "pipeprof run input.py:train" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", RULES)
 def test_a_rule_that_is_gone_says_why(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert name not in rules()

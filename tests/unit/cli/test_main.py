@@ -30,7 +30,6 @@ COMMANDS = (
     "run",
     "compare",
     "gate",
-    "exec",
     "check",
     "show",
     "gaps",
@@ -153,13 +152,6 @@ def test_a_process_that_runs_already_is_refused_with_what_to_do(options: list[st
     assert '    import pipeprof\n    with pipeprof.watch("out.json"):\n' in result.err
 
 
-def test_a_short_option_of_another_command_is_not_taken_for_attaching(pipeprof: Pipeprof) -> None:
-    result = pipeprof("exec", "-p", "plan.json")
-    assert result.code == 2
-    assert "runs already" not in result.err
-    assert "Did you mean --plan?" in result.err
-
-
 @pytest.mark.parametrize(
     "option",
     [
@@ -262,7 +254,7 @@ def test_spec_errors(pipeprof: Pipeprof, spec: Path) -> None:
 
 def test_errors_are_no_part_of_what_may_be_a_file(pipeprof: Pipeprof, spec: Path) -> None:
     spec.write_text(SPEC.replace("batch_size", "batch_siz"))
-    result = pipeprof("check", "spec.yaml", "--python")
+    result = pipeprof("check", "spec.yaml")
     assert (result.code, result.out) == (2, "")
     assert "error[" in result.err
 

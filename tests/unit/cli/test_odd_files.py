@@ -108,14 +108,6 @@ def test_a_link_in_a_circle_is_replaced_by_a_file(odd: Path) -> None:
     assert (odd / "one.json").read_bytes() == b"{}"
 
 
-def test_python_and_another_output_exclude_each_other(tmp_path: Path, pipeprof: Pipeprof) -> None:
-    path = tmp_path / "spec.yaml"
-    path.write_text("version: 1\nsource: {range: {stop: 3}}\n")
-    done = pipeprof("check", str(path), "--python", "--json")
-    assert (done.code, done.out) == (2, "")
-    assert "--python prints Python, and --json prints something else: give one of them" in done.err
-
-
 @pytest.mark.parametrize("name", ["x.json/", "x.json/.", "x.html//"])
 def test_the_name_of_a_folder_is_no_file(name: str, pipeprof: Pipeprof, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("version: 1\nsource: {range: {stop: 4}}\n")

@@ -239,17 +239,17 @@ def test_an_earlier_profile_is_replaced_by_a_complete_one(
     assert saved("a") == partial
 
 
-def test_a_plan_of_an_earlier_search_stays_and_a_report_is_written(
+def test_a_spec_of_an_earlier_search_stays_and_a_report_is_written(
     recorded: Callable[[str], Profile], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    files = [(Path(name), kind) for name, kind in (("a.plan.json", "plan"), ("b.patch", "patch"), ("c.md", "md"))]
+    files = [(Path(name), kind) for name, kind in (("a.yaml", "yaml"), ("b.patch", "patch"), ("c.md", "md"))]
     for path, _ in (files[0], files[2]):
         path.write_text("earlier")
     outputs, writer = output.Outputs(None, files), store.ProfileWriter(store.places("a", "s"))
     profile = recorded("interrupted")
     writer.write(profile)
     assert output.settle(outputs, writer, profile, complete=False).files == files[1:]
-    kept = "a.plan.json stays as it was: the measurement is not complete; what was measured is in pipeprof-out/a-s.json"
+    kept = "a.yaml stays as it was: the measurement is not complete; what was measured is in pipeprof-out/a-s.json"
     assert capsys.readouterr().err == f"pipeprof: note: {kept}\n"
     assert output.settle(outputs, writer, profile, complete=True) == outputs
 

@@ -89,7 +89,7 @@ def made_versions(
         return GraphAnswer(packed(what), "int64", failure, packed(job.target) if job.stages else None)
 
     monkeypatch.setattr(versions, "_view", lambda answer: views[versions.unpacked(answer.stages)])
-    monkeypatch.setattr(versions, "differences", lambda one, other, _sides: [] if one == other else [_Difference()])
+    monkeypatch.setattr(versions, "differences", lambda one, other: [] if one == other else [_Difference()])
     targets = [ParsedTarget("function", Path(name), "make") for name in ("a.py", "b.py")]
     return GraphVersions(*targets, ask), asked
 

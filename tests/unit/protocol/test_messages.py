@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeprof import profiles
-from pipeprof.profiles.protocol import describe, job, messages, services, store, turns
+from pipeprof.profiles.protocol import job, messages, services, turns
 from pipeprof.profiles.protocol.messages import WorkerMessage, decode_message, encode_message
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
@@ -23,7 +23,7 @@ MOST_LOOSE = 15
 MESSAGES = sorted(WorkerMessage.classes.items())
 RECORDS = [
     *(record for _, record in MESSAGES),
-    *(record for module in (describe, job) for record in vars(module).values() if dataclasses.is_dataclass(record)),
+    *(record for record in vars(job).values() if dataclasses.is_dataclass(record)),
 ]
 # What a TypedDict holds is passed through as it is: any JSON object stands for it.
 PLAIN = st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=5), max_size=3)
@@ -79,7 +79,7 @@ def test_each_message_comes_through_its_line(name, data):
     assert decode_message(json.loads(line)) == message
 
 
-@pytest.mark.parametrize("record_class", [job.Job, describe.DescribeJob, describe.DescribeAnswer])
+@pytest.mark.parametrize("record_class", [job.Job])
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_each_job_comes_through_its_line(record_class, data):
@@ -90,7 +90,7 @@ def test_each_job_comes_through_its_line(record_class, data):
 def test_every_message_of_the_module_is_known_by_its_name():
     defined = {
         name
-        for name, value in {**vars(messages), **vars(services), **vars(turns), **vars(store)}.items()
+        for name, value in {**vars(messages), **vars(services), **vars(turns)}.items()
         if isinstance(value, type) and issubclass(value, WorkerMessage) and value is not WorkerMessage
     }
     assert defined == {name for name, _ in MESSAGES}

@@ -77,7 +77,6 @@ def case(rng: Random, good: list[bytes], all_specs: list[bytes]) -> Case:
     make = rng.choices((_spec_alone, _flagged, _filled_in, _any_bytes), (10, 3, 1, 1))[0]
     made = make(rng, good, all_specs)
     extra = rng.random()
-    made.arguments += ["--python"] if extra < 0.16 else []
     made.arguments += ["--format", "json"] if extra > 0.9 else []
     return made
 

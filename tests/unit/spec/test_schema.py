@@ -14,7 +14,7 @@ from pipeprof.pipelines.spec.schema.schema import spec_schema
 from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
 
 ROOT = Path(__file__).resolve().parents[3]
-GOOD_FOLDERS = ("examples", "benchmarks/silence", "tests/golden/init", "tests/golden/python")
+GOOD_FOLDERS = ("examples", "benchmarks/silence", "tests/golden/init")
 GOOD = [path for folder in GOOD_FOLDERS for path in sorted((ROOT / folder).rglob("*.yaml"))]
 BAD_FOLDER = ROOT / "tests" / "golden" / "bad_specs"
 BAD = sorted(path.stem for path in BAD_FOLDER.glob("*.yaml"))
