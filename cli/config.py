@@ -70,7 +70,6 @@ _NOT_WITH = {
     "--json": ("form", "section"),
     "--format": ("json", "section"),
     "--finding": ("section",),
-    "--history": ("section",),
 }
 """Defaults that a typed option contradicts."""
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})

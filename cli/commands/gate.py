@@ -15,7 +15,6 @@ from pipeprof.cli.exit_codes import epilog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from pipeprof.cli.comparing.history import OpenHistory
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.pipelines.spec.budgets import Budget
@@ -30,7 +29,6 @@ EPILOG = epilog(
     "pipeprof gate spec.yaml --against git:main",
     "pipeprof gate train.py:make --against git:main --max-time 300",
     "pipeprof gate spec.yaml --against old.yaml --max-peak-bytes 2GiB",
-    "pipeprof gate spec.yaml --against git:main --history git",
     "pipeprof gate spec.yaml --bisect v1.0..main",
     "pipeprof gate spec.yaml --self-test",
 )
@@ -43,7 +41,6 @@ class _Question:
     most: int
     calls: GitCalls
     other_budgets: Sequence[str] = ()
-    history: OpenHistory | None = None
     unchanged: str | None = None
 
     @property
@@ -95,9 +92,7 @@ def gate(given: GateOptions) -> None:
         if given.baseline is not None:
             result = _with_baseline(question, Path(given.baseline), a, b)
         else:
-            question = replace(
-                question, history=_opened(given, b, calls), unchanged=_unchanged(given, a, b, judged, calls)
-            )
+            question = replace(question, unchanged=_unchanged(given, a, b, judged, calls))
             body = partial(_against, question, (a, b))
             result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
     raise typer.Exit(result.exit_code or 0)
@@ -126,26 +121,12 @@ def _bisect(
     return compared("gate", (a, b), outputs, given, body).exit_code or 0
 
 
-def _opened(given: GateOptions, side: GivenSide, calls: GitCalls) -> OpenHistory | None:
-    from pipeprof.cli.comparing.history import open_history
-
-    if given.history is None or side.settings is None:
-        return None
-    return open_history(given.history, _near(side), calls)
-
-
-def _near(side: GivenSide) -> Path:
-    """A place in the repository of a side: that of a git ref stands in a folder of its own."""
-    assert side.settings is not None  # noqa: S101 - for the type checker: the caller has looked
-    return Path.cwd() if side.shown.ref is not None else side.settings.target.path
-
-
 def _unchanged(
     given: GateOptions, a: GivenSide, b: GivenSide, judged: Mapping[str, Judged], calls: GitCalls
 ) -> str | None:
     """Why both sides are the same pipeline, in words; None where they are not, and where it is measured anyway."""
     from pipeprof.profiles.git.tracked import tracked_files
-    from pipeprof.profiles.history.unchanged import why_unchanged
+    from pipeprof.profiles.judge.unchanged import why_unchanged
 
     # A limit is about one side alone, whatever the other one is.
     if given.measure or given.self_test or any(one.limit is not None for one in judged.values()):
@@ -202,8 +183,6 @@ def _check_ways(given: GateOptions) -> None:
         raise UsageError(msg)
     if given.update_baseline and given.baseline is None:
         raise UsageError("--update-baseline needs the file: --baseline FILE")
-    if given.history is not None and chosen != ["--against"]:
-        raise UsageError(f"--history keeps what a gate with --against measures: remove --history or {chosen[0]}")
 
 
 def _against(
@@ -213,7 +192,6 @@ def _against(
     save: Callable[[], object],
     progress: RunProgress,
 ) -> None:
-    from pipeprof.cli.comparing.history import judge_history
     from pipeprof.cli.comparing.session import live, warn_of_steps
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import conclude_self_test
@@ -236,8 +214,7 @@ def _against(
         end_at=question.end_at,
     )
     both: dict[SideName, LiveSide] = {"a": live(a), "b": live(b)}
-    timed = {**both, **_with_reference(question, b)}
-    measure(timed, result, plan, progress, save)
+    measure(both, result, plan, progress, save)
     if result.errors:
         return
     if question.given.self_test:
@@ -248,13 +225,10 @@ def _against(
         return
     _warn_of_batches(a.shown, b.shown, result, judged)
     conclude_gate(result, not_measured(result, judged_for(result.a, result.b, judged)))
-    if question.history is not None and not result.errors:
-        judge_history(question.history, sides, _identity(b)[0], result, judged)
 
 
 def _pass_unchanged(question: _Question, sides: tuple[GivenSide, GivenSide], result: Result) -> None:
     """Write the verdict of two sides that are the same pipeline."""
-    from pipeprof.cli.comparing.history import judge_history
     from pipeprof.profiles.harness.settings import plan
     from pipeprof.profiles.host.host import host_facts, versions
     from pipeprof.profiles.judge.verdicts.gating import PASSED
@@ -266,21 +240,6 @@ def _pass_unchanged(question: _Question, sides: tuple[GivenSide, GivenSide], res
         side.host, side.versions = host_facts(), versions()
     result.unchanged = question.unchanged
     result.verdict, result.exit_code = "not regressed", PASSED
-    if question.history is not None:
-        judge_history(question.history, sides, _identity(sides[1])[0], result, question.judged)
-
-
-def _with_reference(question: _Question, side: GivenSide) -> dict[SideName, LiveSide]:
-    """The reference workload, which a gate with a history measures as well; none with training scripts."""
-    from pipeprof.cli.comparing.session import live
-    from pipeprof.cli.targets.sides import read_one
-    from pipeprof.profiles.judge.live import REFERENCE
-
-    if question.history is None or side.settings is None or side.settings.target.kind == "script":
-        return {}
-    # What the command line changes in the target is not for this one.
-    given = replace(question.given, sets=None, overlays=None, env=False, args=None, step=None, dispatch=None)
-    return {REFERENCE: live(read_one(given, _reference(question.calls.folder), question.calls))}
 
 
 def _warn_of_changes(side: GivenSide, result: Result) -> None:

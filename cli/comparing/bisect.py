@@ -17,8 +17,8 @@ from pipeprof.profiles.git.dirty import is_dirty
 from pipeprof.profiles.git.refs import RANGE, commit_of, commits_between, parse_ref, subject_of
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.history.bisect import CommitSearch, half_of, is_bad, main_failure, stage_of_changes
-from pipeprof.profiles.history.unchanged import why_unchanged
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
+from pipeprof.profiles.judge.unchanged import why_unchanged
 from pipeprof.profiles.judge.verdicts.gating import (
     FAILED,
     INCONCLUSIVE,

@@ -110,14 +110,6 @@ class GateOptions(RerunOptions):
             "Find the commit after GOOD that has made TARGET worse, in pairs; BAD is HEAD if not given.",
         ),
     ] = None
-    history: Annotated[
-        Text,
-        option(
-            "--history",
-            "FILE|git",
-            "Keep what this gate measures in a file or in git notes, and fail what has drifted over several gates.",
-        ),
-    ] = None
     measure: Annotated[
         bool, flag("--measure", "Measure even if both sides are the same pipeline; without it, that passes at once.")
     ] = False

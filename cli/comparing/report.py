@@ -28,9 +28,7 @@ from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
 from pipeprof.profiles.judge.verdicts.result import BisectStep, Metric, PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.words import (
-    change_since,
     describe_cause,
-    describe_drift,
     describe_explanation,
     describe_faults,
     describe_receipt,
@@ -39,7 +37,6 @@ from pipeprof.profiles.judge.words import (
     headline,
     is_interrupted,
     main_metric,
-    since_of,
     what_it_is,
 )
 from pipeprof.profiles.wording import percent, place_of, ratio_text, significant, span_text
@@ -246,7 +243,6 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
     else:
         yield from _measured(result)
     yield from _searched(result)
-    yield from _history(result)
     yield from _stages(result.stages, verbose=verbose)
     yield from _changes(result)
     if verbose:
@@ -395,31 +391,6 @@ def _by(step: BisectStep) -> str:
     if step.how == "pairs":
         return f"{step.pairs} pairs"
     return "unchanged, not measured" if step.how == "unchanged" else step.note or "not measured"
-
-
-def _history(result: Result) -> Iterator[Block]:
-    """What earlier gates say of a drift; nothing without a history."""
-    known = result.history
-    if known is None:
-        return
-    kept = "" if known.kept else ", not continued"
-    of_others = f" · {known.elsewhere} on other hosts" if known.elsewhere else ""
-    yield Heading(
-        "History", f"{known.place} · {known.gates} gates before this one on {known.host_class}{of_others}{kept}"
-    )
-    for one in known.drifts:
-        least = percent(one.floor) if one.scale == "ratio" else significant(one.floor)
-        said = f"since {since_of(one)}: {change_since(one)}"
-        if one.verdict == "regressed":
-            yield Prose((TextSpan(describe_drift(one), "red"),), hang=2)
-        elif one.verdict == "not regressed":
-            yield Prose(f"{said}, no drift beyond {least}", hang=2)
-        else:
-            yield Prose(f"{said}, no certain drift beyond {least}", hang=2)
-    if known.share is not None:
-        yield Command("share", known.share, indent=2, width=6)
-    if known.note is not None:
-        yield Prose(known.note[0].upper() + known.note[1:] + ".", hang=2)
 
 
 def _side(name: str, side: Side) -> Iterator[Block]:

@@ -19,7 +19,6 @@ def junit(result: Result) -> str:
     from xml.etree.ElementTree import Element, SubElement
 
     from pipeprof.profiles.judge.clauses import describe_likely
-    from pipeprof.profiles.judge.words import change_since, describe_drift, since_of
 
     judged = [metric for metric in result.metrics if metric.level != "off"]
     target = visible(result.b.text)
@@ -33,12 +32,6 @@ def junit(result: Result) -> str:
     if result.unchanged is not None:
         case = SubElement(suite, "testcase", classname=target, name="unchanged")
         SubElement(case, "system-out").text = visible(result.unchanged)
-    for drift in result.history.drifts if result.history is not None else ():
-        case = SubElement(suite, "testcase", classname=target, name=f"drift of {drift.title}")
-        if drift.verdict == "regressed" and drift.level == "error":
-            SubElement(case, "failure", message=visible(describe_drift(drift)), type=drift.verdict)
-        else:
-            SubElement(case, "system-out").text = visible(f"since {since_of(drift)}: {change_since(drift)}")
     return _written(suite)
 
 

@@ -112,24 +112,6 @@ def _deeper(view: GitView) -> str:
     return f"; this clone is shallow: fetch its history ({_HISTORY})"
 
 
-def first_commit(calls: GitCalls, view: GitView) -> str | None:
-    """The commit that a repository begins with, which its clones share; None in a shallow clone, or without commits."""
-    shallow = view.directory / "shallow"
-    if shallow.exists() and shallow.stat().st_size:
-        return None
-    try:
-        found = calls.run(view, "rev-list", "--max-parents=0", "HEAD").decode().split()
-    except GitError:
-        return None
-    # Of several, where histories were joined, the oldest stays the last one.
-    return found[-1] if found else None
-
-
-def head_commit(calls: GitCalls, view: GitView) -> str | None:
-    """The commit of the work tree; None before the first one."""
-    return _resolved(calls, view, "HEAD")
-
-
 _TARGETS = ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GITHUB_BASE_REF")
 """Variables with the branch that a merge request is for: of GitLab, and of GitHub and Gitea."""
 

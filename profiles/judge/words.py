@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.judge.verdicts.result import (
         Bisect,
         Cause,
-        Drift,
         Explanation,
         Metric,
         PairValues,
@@ -43,7 +41,6 @@ if TYPE_CHECKING:
 _COMMIT = 10
 """Digits of a commit in a sentence."""
 _NAMED = 4
-_HASH = re.compile(r"[0-9a-f]{40,64}")
 _OF_ONE_RUN = frozenset({"disturbed", "not-settled"})
 """Codes of warnings about a measurement of one side alone that a comparison judges itself, by its pairs."""
 _LABELS = {
@@ -272,52 +269,15 @@ def _ending(result: Result) -> str:
     errors = [metric for metric in judged if metric.level == "error"] or judged
     count = len(counted(result.pairs))
     pairs = "1 pair" if count == 1 else f"{count} pairs"
-    drifted = [describe_drift(one) for one in failing_drifts(result)]
-    if drifted and all(metric.verdict != "regressed" for metric in errors):
-        return f"{'; '.join(drifted)}; against A: {', '.join(map(describe_unchanged, errors))}; {pairs}"
     if result.verdict == "cannot tell":
-        note = result.history.note if result.history is not None else None
-        if note and all(metric.verdict != "cannot tell" for metric in errors):
-            return f"no drift can be judged: {note}; against A: {', '.join(map(describe_unchanged, errors))}"
         open_ = [metric for metric in errors if metric.verdict == "cannot tell"] or errors
         known = [describe_unchanged(metric) for metric in errors if metric not in open_]
         return "; ".join([*map(_doubt, open_), *([", ".join(known)] if known else []), pairs])
     failed = [metric for metric in errors if metric.verdict == "regressed"]
     others = [describe_unchanged(metric) for metric in errors if metric.verdict != "regressed"]
-    text = f"{', '.join([*map(describe_failure, failed), *others])}; {'; '.join([*drifted, pairs])}"
+    text = f"{', '.join([*map(describe_failure, failed), *others])}; {pairs}"
     likely = describe_likely(result) if failed else ""
     return f"{text}. {likely}" if likely else text
-
-
-def failing_drifts(result: Result) -> list[Drift]:
-    """The drifts for which a gate fails."""
-    drifts = result.history.drifts if result.history is not None else []
-    return [one for one in drifts if one.verdict == "regressed" and one.level == "error"]
-
-
-def describe_drift(found: Drift) -> str:
-    """State from what a pipeline has drifted, and by how much.
-
-    Example:
-        ``drifted since 0a1b2c3d4e: throughput 0.79× (0.77–0.82) over 8 gates``
-    """
-    return f"drifted since {since_of(found)}: {change_since(found)}"
-
-
-def since_of(found: Drift) -> str:
-    """The earlier pipeline of a drift: its commit, shortened, else what it was called."""
-    return found.since[:_COMMIT] if _HASH.fullmatch(found.since) else found.since
-
-
-def change_since(found: Drift) -> str:
-    """A metric's change since an earlier pipeline, with its interval."""
-    gates = f"over {found.gates} gates" if found.gates > 1 else "in one gate"
-    if found.change is None:
-        return f"{found.title} unknown"
-    if found.scale == "ratio":
-        ends = f" ({span_text(found.low, found.high)})" if found.low is not None and found.high is not None else ""
-        return f"{found.title} {ratio_text(found.change)}{ends} {gates}"
-    return f"{found.title} {'+' if found.change > 0 else ''}{significant(found.change)} {gates}"
 
 
 def describe_failure(metric: Metric) -> str:

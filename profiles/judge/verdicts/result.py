@@ -133,8 +133,6 @@ class PairValues(Model):
     """Of the third pipeline and those after it, by the names of `further`."""
     started_s: float | None = None
     """Seconds since the session began."""
-    reference: dict[str, float] | None = None
-    """Of a process of the reference workload, in a gate that keeps a history."""
     elsewhere_share: float | None = None
     """Of the cores' time, what other processes and other machines took in the median turn."""
     stolen_share: float | None = None
@@ -325,60 +323,6 @@ class Scan(Model):
     """As given on the command line; the first one is that of A."""
 
 
-class Drift(Model):
-    """A metric of B, compared with the earlier pipeline from which it differs most clearly (`gate --history`)."""
-
-    metric: str
-    """Its name."""
-    title: str
-    """As in the report."""
-    since: str
-    """The commit of that pipeline; outside of git, its target."""
-    text: str
-    """That pipeline as it was given on the command line."""
-    dirty: bool = False
-    """It was measured with changes that were not committed."""
-    started: str
-    """When the first gate of the chain was measured: UTC, ISO 8601."""
-    gates: int
-    """Gates in the chain between the two, this one included."""
-    scale: Literal["ratio", "difference"] = "ratio"
-    """As that of a metric."""
-    change: float | None = None
-    """B over that pipeline, or B less it: the product, or the sum, of what the gates measured."""
-    low: float | None = None
-    """Lower end of the interval at 98 %."""
-    high: float | None = None
-    """Upper end."""
-    floor: float
-    """As that of the metric."""
-    level: Level = "error"
-    """As that of the metric."""
-    verdict: Verdict = "cannot tell"
-    """`regressed` where it is beyond the floor for certain, all earlier pipelines and gates together."""
-
-
-class History(Model):
-    """The history that a gate has read and continued (`gate --history`)."""
-
-    place: str
-    """The file, or the ref of git notes."""
-    gates: int
-    """Gates of this target and step that it had, on hosts of this class."""
-    elsewhere: int = 0
-    """Gates of this target and step on other classes of hosts."""
-    host_class: str
-    """That of this host, in words."""
-    drifts: list[Drift] = Field(default_factory=list)
-    """One for each metric that earlier gates have as well."""
-    note: str | None = None
-    """Why no drift is judged."""
-    kept: bool = False
-    """This gate was added to it."""
-    share: str | None = None
-    """The command that gives the notes to others; None for a file."""
-
-
 class BisectStep(Model):
     """A commit that the search has looked at."""
 
@@ -489,8 +433,6 @@ class Result(Model):
     """The values that are compared (`compare --scan`)."""
     bisect: Bisect | None = None
     """The search for a commit (`gate --bisect`); A is then the commit before it, and B the commit."""
-    history: History | None = None
-    """What earlier gates say (`gate --history`)."""
     unchanged: str | None = None
     """Why nothing was measured: both sides are the same pipeline."""
     seconds: float | None = None

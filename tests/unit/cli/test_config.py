@@ -238,7 +238,6 @@ def test_a_default_that_does_not_fit_is_left_out(words: str, left: set[str]) -> 
         ("run a.yaml --format=md", {"json", "section"}),
         ("run a.yaml --budget 9", {"no_verify", "soak"}),
         ("show --finding 1", {"section"}),
-        ("show --history git", {"section"}),
     ],
 )
 def test_so_is_one_that_a_typed_option_contradicts(words: str, left_out: set[str]) -> None:
