@@ -66,7 +66,6 @@ _NOT_WITH = {
     "--against": ("baseline",),
     "--baseline": ("against",),
     "--self-test": ("against", "baseline"),
-    "--bisect": ("against", "baseline"),
     "--json": ("form", "section"),
     "--format": ("json", "section"),
     "--finding": ("section",),

@@ -16,6 +16,7 @@ OPTIONS: dict[tuple[str, str], str] = {
     ("run", "--host"): "write the shard of that host into the pipeline, directly behind the names of the files",
     ("show", "--hosts"): "pipeprof compare host0.json host1.json lays two profiles side by side",
     ("", "--label"): "a folder tells profiles apart: mkdir -p vision, then --out vision/today.json",
+    ("gate", "--bisect"): "git bisect run, with a gate against the good commit (docs/recipes.md)",
     ("gate", "--history"): "gate … --against git:LAST_TAG fails what several changes add up to (docs/recipes.md)",
     ("show", "--history"): "each gate is a result in pipeprof-out, which jq and DuckDB read (docs/recipes.md)",
     ("run", "--live"): "the report has the same numbers, and the line on the terminal the rate so far",

@@ -15,7 +15,6 @@ from pipeprof.cli.exit_codes import epilog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from pipeprof.cli.output import Outputs
     from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.pipelines.spec.budgets import Budget
     from pipeprof.pipelines.spec.loader import LoadedSpec
@@ -29,7 +28,6 @@ EPILOG = epilog(
     "pipeprof gate spec.yaml --against git:main",
     "pipeprof gate train.py:make --against git:main --max-time 300",
     "pipeprof gate spec.yaml --against old.yaml --max-peak-bytes 2GiB",
-    "pipeprof gate spec.yaml --bisect v1.0..main",
     "pipeprof gate spec.yaml --self-test",
 )
 
@@ -71,8 +69,6 @@ def gate(given: GateOptions) -> None:
     given = _with_default(given)
     _check_ways(given)
     with git_calls(options.duration("--max-time", given.max_time)) as calls:
-        if given.bisect is not None:
-            raise typer.Exit(_bisect(given, calls, outputs, flags, most))
         first, second = given.against or given.target, given.target
         if given.baseline is not None:
             first, second = given.target, _reference(calls.folder)
@@ -101,24 +97,6 @@ def gate(given: GateOptions) -> None:
 def _budgets_of(side: GivenSide) -> Mapping[str, Budget]:
     loaded = side.settings.loaded if side.settings is not None else None
     return loaded.spec.budgets.given if loaded is not None else {}
-
-
-def _bisect(
-    given: GateOptions, calls: GitCalls, outputs: Outputs, flags: Mapping[str, Budget | None], most: int
-) -> int:
-    """Search for the commit that has made the target worse; return the exit code."""
-    from pipeprof.cli.comparing.bisect import commits_of, search_commits
-    from pipeprof.cli.comparing.session import compared
-    from pipeprof.profiles.judge.verdicts.gating import judged_of
-
-    commits = commits_of(given, calls, most)
-    a, b = commits.side(0), commits.side(len(commits.hashes) - 1)
-    loaded = b.settings.loaded if b.settings is not None else None
-    judged = judged_of(_budgets_of(a), flags)
-    if loaded is not None:
-        _check_stages(loaded, flags)
-    body = partial(search_commits, commits, judged)
-    return compared("gate", (a, b), outputs, given, body).exit_code or 0
 
 
 def _unchanged(
@@ -156,7 +134,7 @@ def _with_default(given: GateOptions) -> GateOptions:
 
     from pipeprof.profiles.git.refs import merge_base
 
-    if given.against or given.baseline or given.self_test or given.bisect:
+    if given.against or given.baseline or given.self_test:
         return given
     return replace(given, against=merge_base(os.environ))
 
@@ -166,12 +144,7 @@ def _check_ways(given: GateOptions) -> None:
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.git.refs import parse_ref
 
-    ways = {
-        "--against": given.against,
-        "--baseline": given.baseline,
-        "--self-test": given.self_test or None,
-        "--bisect": given.bisect,
-    }
+    ways = {"--against": given.against, "--baseline": given.baseline, "--self-test": given.self_test or None}
     chosen = [name for name, value in ways.items() if value is not None]
     if not chosen:
         raise UsageError("gate needs a pipeline to compare with: --against git:main, or another target")

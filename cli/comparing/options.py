@@ -102,14 +102,6 @@ class GateOptions(RerunOptions):
     self_test: Annotated[
         bool, flag("--self-test", "Test the gate: it must pass the unchanged pipeline and fail a slowed one.")
     ] = False
-    bisect: Annotated[
-        Text,
-        option(
-            "--bisect",
-            "GOOD..BAD",
-            "Find the commit after GOOD that has made TARGET worse, in pairs; BAD is HEAD if not given.",
-        ),
-    ] = None
     measure: Annotated[
         bool, flag("--measure", "Measure even if both sides are the same pipeline; without it, that passes at once.")
     ] = False

@@ -26,7 +26,7 @@ from pipeprof.profiles.judge.clauses import (
 )
 from pipeprof.profiles.judge.verdicts.gating import counted
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.judge.verdicts.result import BisectStep, Metric, PairValues, Result, Side, StageChange
+from pipeprof.profiles.judge.verdicts.result import Metric, PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.words import (
     describe_cause,
     describe_explanation,
@@ -39,7 +39,7 @@ from pipeprof.profiles.judge.words import (
     main_metric,
     what_it_is,
 )
-from pipeprof.profiles.wording import percent, place_of, ratio_text, significant, span_text
+from pipeprof.profiles.wording import percent, place_of, ratio_text, significant
 
 _PAIRS = {"compare": "--pairs", "gate": "--max-pairs"}
 _OF_THIS_GATE = frozenset({"--against", "--baseline", "--out", "--format", "--max-pairs"})
@@ -58,9 +58,6 @@ def next_command(result: Result) -> tuple[str, str] | None:
     if result.kind == "baseline" and result.pairs and not result.errors:
         words = _without(result.command, frozenset(), _SWITCHES)
         return (shlex.join(words), "judges against it") if words else None
-    if result.bisect is not None:
-        commit = result.bisect.found
-        return (shlex.join(("git", "show", commit[:_COMMIT])), "shows it") if commit is not None else None
     if result.unchanged is not None and result.command:
         return shlex.join([*result.command, "--measure"]), "measures anyway"
     if not result.metrics or not result.pairs or result.kind not in _PAIRS:
@@ -221,8 +218,6 @@ def causes(result: Result) -> Iterator[Block]:
 
 
 _KEY = 6
-_COMMIT = 10
-"""Digits of a commit in the report."""
 _NO_STAGE = 0.01
 """Share of the work below which a stage that is the same on both sides has no row."""
 
@@ -242,7 +237,6 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         yield from build_arms(result, verbose=verbose)
     else:
         yield from _measured(result)
-    yield from _searched(result)
     yield from _stages(result.stages, verbose=verbose)
     yield from _changes(result)
     if verbose:
@@ -357,40 +351,6 @@ def _measured(result: Result) -> Iterator[Block]:
         yield _metrics(worse.metrics)
     if result.data:
         yield KeyValue("data", result.data, indent=2, width=_KEY)
-
-
-def _searched(result: Result) -> Iterator[Block]:
-    """The commits that a search has looked at; nothing without one."""
-    found = result.bisect
-    if found is None:
-        return
-    looked = f"{len(found.steps)} of {found.commits} commits" if found.steps else f"{found.commits} commits"
-    yield Heading("Search", f"{looked} between {found.good[:_COMMIT]} and {found.bad[:_COMMIT]}")
-    ends = f" ({span_text(found.low, found.high)})" if found.low is not None and found.high is not None else ""
-    if found.metric is not None and found.change is not None:
-        kind = BY_NAME.get(found.metric)
-        size = ratio_text(found.change) if kind is None or kind.scale == "ratio" else significant(found.change)
-        yield Prose(f"{kind.title if kind else found.metric}, BAD / GOOD {size}{ends}", hang=2)
-    if found.steps:
-        yield Table(
-            [
-                Column("commit", [one.commit[:_COMMIT] for one in found.steps], right=False),
-                Column("is", [_side_of(one) for one in found.steps], right=False),
-                Column("/ GOOD", [ratio_text(one.change) if one.change else "" for one in found.steps], right=False),
-                Column("by", [_by(one) for one in found.steps], right=False),
-                Column("subject", [one.subject for one in found.steps], right=False, shrink_to=16, keep=1),
-            ]
-        )
-
-
-def _side_of(step: BisectStep) -> str:
-    return "skipped" if step.is_bad is None else "bad" if step.is_bad else "good"
-
-
-def _by(step: BisectStep) -> str:
-    if step.how == "pairs":
-        return f"{step.pairs} pairs"
-    return "unchanged, not measured" if step.how == "unchanged" else step.note or "not measured"
 
 
 def _side(name: str, side: Side) -> Iterator[Block]:

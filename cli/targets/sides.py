@@ -123,19 +123,6 @@ def in_other_python(side: GivenSide, program: str, folder: Path) -> GivenSide:
     return replace(side, settings=settings, shown=side.shown.model_copy(update={"python": program}))
 
 
-def read_one(given: RerunOptions, text: str, calls: GitCalls, name: str = "one") -> GivenSide:
-    """Read one target by itself; nothing runs.
-
-    Args:
-        name: Under which the tree of its ref is written.
-
-    Raises:
-        UsageError: The target is wrong, or an option does not fit it.
-        SpecError: The spec is wrong.
-    """
-    return _read(given, text, text, (), calls, side=name)
-
-
 def _refuse_files(name: str, side: GivenSide) -> None:
     """Refuse a spec that writes files: the processes of a comparison would write the same ones at once.
 

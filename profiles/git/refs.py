@@ -127,35 +127,6 @@ def merge_base(environment: Mapping[str, str]) -> str | None:
     return f"{PREFIX}refs/remotes/origin/{branch}{FORK}" if branch is not None else None
 
 
-RANGE = ".."
-"""Between two refs."""
-
-
-def commits_between(calls: GitCalls, view: GitView, good: str, bad: str) -> list[str]:
-    """The commits after one, up to and with another one, oldest first; of a merge, those of its first parent.
-
-    Args:
-        good: Full hashes of both, as `commit_of` gives them.
-
-    Raises:
-        ProfileError: The one is not in the history of the other.
-    """
-    try:
-        calls.run(view, "merge-base", "--is-ancestor", good, bad)
-    except GitError:
-        raise ProfileError(
-            f"{good[:_SHORT]} is not in the history of {bad[:_SHORT]}{_deeper(view)}: give the older commit first, "
-            "GOOD..BAD"
-        ) from None
-    printed = calls.run(view, "rev-list", "--first-parent", "--reverse", f"{good}..{bad}")
-    return printed.decode().split()
-
-
-def subject_of(calls: GitCalls, view: GitView, commit: str) -> str:
-    """The first line of a commit's message."""
-    return printable(calls.run(view, "log", "-1", "--no-decorate", "--format=%s", commit).decode(errors="replace"))
-
-
 def has_commit(calls: GitCalls, view: GitView, commit: str) -> bool:
     """Whether a commit is in the repository."""
     return _resolved(calls, view, commit) is not None

@@ -28,7 +28,6 @@ from pipeprof.profiles.wording import listed, percent, ratio_text, significant, 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.judge.verdicts.result import (
-        Bisect,
         Cause,
         Explanation,
         Metric,
@@ -38,9 +37,6 @@ if TYPE_CHECKING:
         WhySearch,
     )
 
-_COMMIT = 10
-"""Digits of a commit in a sentence."""
-_NAMED = 4
 _OF_ONE_RUN = frozenset({"disturbed", "not-settled"})
 """Codes of warnings about a measurement of one side alone that a comparison judges itself, by its pairs."""
 _LABELS = {
@@ -108,8 +104,8 @@ def headline(result: Result) -> tuple[str, str, str]:
         ``B is slower: step interval 10.0 ms → 11.2 ms, 1.12× (1.10–1.14); peak memory 572 MiB → 572 MiB, …``
     """
     main = main_metric(result)
-    if not result.errors and (result.unchanged is not None or result.bisect is not None):
-        return _searched(result, result.bisect) if result.bisect is not None else _unchanged(result)
+    if not result.errors and result.unchanged is not None:
+        return "Passed:", f" nothing was measured, since {result.unchanged}", "green"
     if result.errors and (main is None or result.exit_code):
         return _without_verdict(result, main)
     if result.kind == "baseline" and result.pairs:
@@ -126,32 +122,6 @@ def _without_verdict(result: Result, main: Metric | None) -> tuple[str, str, str
         return "No verdict", f": {result.errors[0].message}", "red"
     count = len(counted(result.pairs))
     return f"Interrupted after {count} pair{'s' if count > 1 else ''}:", f" so far {sentence_of(main)}", "yellow"
-
-
-def _unchanged(result: Result) -> tuple[str, str, str]:
-    return "Passed:", f" nothing was measured, since {result.unchanged}", "green"
-
-
-def _searched(result: Result, found: Bisect) -> tuple[str, str, str]:
-    """What the search for a commit has found."""
-    if found.found is not None:
-        judged = [row for row in result.metrics if row.level == "error" and row.verdict == "regressed"]
-        stage = f", in {found.stage}" if found.stage else ""
-        main = main_metric(result)
-        cause = _main_cause(result, main) if main is not None else None
-        why = f"Why: {cause[1]}" if cause is not None else describe_likely(result)
-        said = f" {found.found[:_COMMIT]} “{found.subject}”: {'; '.join(map(describe_failure, judged))}{stage}"
-        return "Found:", f"{said}. {why}" if why else said, "red"
-    if found.metric is None:
-        ends = f"{found.good[:_COMMIT]} to {found.bad[:_COMMIT]}"
-        return "Inconclusive:", f" whether anything has regressed from {ends}: {_ending(result)}", "yellow"
-    if len(found.candidates) > 1:
-        names = listed([commit[:_COMMIT] for commit in found.candidates[:_NAMED]])
-        more = f" and {len(found.candidates) - _NAMED} more" if len(found.candidates) > _NAMED else ""
-        return "Inconclusive:", f" the first bad commit is one of {names}{more}", "yellow"
-    commit = next(iter(found.candidates), found.bad)[:_COMMIT]
-    middle = "brings the pipeline past half of the change, but by itself it is not certainly a regression"
-    return "Inconclusive:", f" {commit} {middle}: {_ending(result)}", "yellow"
 
 
 def _judged(result: Result, main: Metric) -> tuple[str, str, str]:

@@ -108,7 +108,6 @@ ROWS = {
         {"convert"},
         {"fix"},
         {"judge"},
-        {"history"},
     ),
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.

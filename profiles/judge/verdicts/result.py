@@ -323,58 +323,6 @@ class Scan(Model):
     """As given on the command line; the first one is that of A."""
 
 
-class BisectStep(Model):
-    """A commit that the search has looked at."""
-
-    commit: str
-    """Its hash."""
-    subject: str
-    """First line of its message."""
-    is_bad: bool | None = None
-    """Whether more than half of the change is in it; None where that is unknown."""
-    how: Literal["pairs", "unchanged", "skipped"]
-    """Whether it was measured, is the same pipeline as one that was, or could not be measured."""
-    change: float | None = None
-    """It over GOOD, or less GOOD, of the metric that is searched for."""
-    low: float | None = None
-    """Lower end of the interval at 98 %."""
-    high: float | None = None
-    """Upper end."""
-    pairs: int = 0
-    """That count."""
-    note: str | None = None
-    """Why it was not measured."""
-
-
-class Bisect(Model):
-    """The search for the commit that has made a pipeline worse (`gate --bisect`)."""
-
-    good: str
-    """The commit that the range begins with."""
-    bad: str
-    """The commit that it ends with."""
-    commits: int
-    """After GOOD, up to and with BAD; of merges, those of the first parent."""
-    metric: str | None = None
-    """That is searched for: the first one that regressed between the two."""
-    change: float | None = None
-    """BAD over GOOD, or less it."""
-    low: float | None = None
-    """Lower end of the interval at 98 %."""
-    high: float | None = None
-    """Upper end."""
-    steps: list[BisectStep] = Field(default_factory=list)
-    """Commits in the order in which they were looked at."""
-    found: str | None = None
-    """The first commit that is bad."""
-    subject: str | None = None
-    """First line of its message."""
-    candidates: list[str] = Field(default_factory=list)
-    """Where it is not known: the commits that it may be."""
-    stage: str | None = None
-    """The stage that its main cause is about, or whose work has changed most."""
-
-
 class Result(Model):
     """The whole document."""
 
@@ -431,8 +379,6 @@ class Result(Model):
     (Holm)."""
     scan: Scan | None = None
     """The values that are compared (`compare --scan`)."""
-    bisect: Bisect | None = None
-    """The search for a commit (`gate --bisect`); A is then the commit before it, and B the commit."""
     unchanged: str | None = None
     """Why nothing was measured: both sides are the same pipeline."""
     seconds: float | None = None

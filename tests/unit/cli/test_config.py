@@ -232,7 +232,6 @@ def test_a_default_that_does_not_fit_is_left_out(words: str, left: set[str]) -> 
     ("words", "left_out"),
     [
         ("gate a.yaml --self-test", {"against", "baseline"}),
-        ("gate a.yaml --bisect git:v1", {"against", "baseline"}),
         ("gate a.yaml --baseline b.json", {"against"}),
         ("run a.yaml --json", {"form", "section"}),
         ("run a.yaml --format=md", {"json", "section"}),
