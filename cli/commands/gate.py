@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pipeprof.profiles.git.calls import GitCalls
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName
-    from pipeprof.profiles.judge.verdicts.result import Identity, Result, Side
+    from pipeprof.profiles.judge.verdicts.result import Result, Side
     from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
 EPILOG = epilog(
@@ -37,13 +37,9 @@ class _Question:
     given: GateOptions
     judged: Mapping[str, Judged]
     most: int
-    calls: GitCalls
-    other_budgets: Sequence[str] = ()
-    unchanged: str | None = None
-
-    @property
-    def end_at(self) -> float | None:
-        return self.calls.end_at
+    end_at: float | None
+    other_budgets: Sequence[str]
+    unchanged: str | None
 
 
 def gate(given: GateOptions) -> None:
@@ -54,7 +50,7 @@ def gate(given: GateOptions) -> None:
     """
     from pipeprof.cli import options, output
     from pipeprof.cli.comparing.session import compared
-    from pipeprof.cli.targets.sides import read_sides
+    from pipeprof.cli.targets.sides import read_arms
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.experiment.purposes import GATE
     from pipeprof.profiles.git.calls import git_calls
@@ -69,28 +65,20 @@ def gate(given: GateOptions) -> None:
     given = _with_default(given)
     _check_ways(given)
     with git_calls(options.duration("--max-time", given.max_time)) as calls:
-        first, second = given.against or given.target, given.target
-        if given.baseline is not None:
-            first, second = given.target, _reference(calls.folder)
-        a, b = read_sides(given, first, second, calls)
+        a, b = read_arms(given, [given.against or given.target, given.target], calls)
         for side in (a, b):
             if side.settings is None:
                 msg = f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now"
                 raise UsageError(msg)
-        # With a base, what is judged sets no budgets: with --baseline A is the target, and B a reference workload.
+        # What is judged sets no budgets.
         judged = judged_of(_budgets_of(a), flags)
-        target = (a if given.baseline is not None else b).settings
-        loaded = target.loaded if target is not None else None
+        loaded = b.settings.loaded if b.settings is not None else None
         if loaded is not None:
             _check_stages(loaded, flags)
-        others = other_budgets(_budgets_of(a), _budgets_of(b), flags) if given.against is not None else []
-        question = _Question(given, judged, most, calls, others)
-        if given.baseline is not None:
-            result = _with_baseline(question, Path(given.baseline), a, b)
-        else:
-            question = replace(question, unchanged=_unchanged(given, a, b, judged, calls))
-            body = partial(_against, question, (a, b))
-            result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
+        others = other_budgets(_budgets_of(a), _budgets_of(b), flags)
+        unchanged = _unchanged(given, a, b, judged, calls)
+        body = partial(_against, _Question(given, judged, most, calls.end_at, others, unchanged), (a, b))
+        result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
     raise typer.Exit(result.exit_code or 0)
 
 
@@ -134,28 +122,19 @@ def _with_default(given: GateOptions) -> GateOptions:
 
     from pipeprof.profiles.git.refs import merge_base
 
-    if given.against or given.baseline or given.self_test:
+    if given.against or given.self_test:
         return given
     return replace(given, against=merge_base(os.environ))
 
 
 def _check_ways(given: GateOptions) -> None:
-    """Refuse none or several of the ways to say what the target is compared with."""
+    """Refuse none and both of the ways to say what the target is compared with."""
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.git.refs import parse_ref
 
-    ways = {"--against": given.against, "--baseline": given.baseline, "--self-test": given.self_test or None}
-    chosen = [name for name, value in ways.items() if value is not None]
-    if not chosen:
+    if given.against is None and not given.self_test:
         raise UsageError("gate needs a pipeline to compare with: --against git:main, or another target")
-    if len(chosen) > 1:
-        raise UsageError(f"{chosen[0]} and {chosen[1]} contradict each other: give one of them")
-    ref = parse_ref(given.target)
-    if given.baseline is not None and ref is not None and ref.path is None:
-        msg = f"{given.target} names no file: with --baseline, use {given.target}:PATH"
-        raise UsageError(msg)
-    if given.update_baseline and given.baseline is None:
-        raise UsageError("--update-baseline needs the file: --baseline FILE")
+    if given.against is not None and given.self_test:
+        raise UsageError("--against and --self-test contradict each other: give one of them")
 
 
 def _against(
@@ -276,121 +255,3 @@ def _test_itself(
     result.warnings += [one for one in changed.warnings if one not in result.warnings]
     if changed.errors:
         result.exit_code = changed.exit_code
-
-
-def _reference(folder: Path) -> str:
-    """The spec of the reference workload, in a folder of its own."""
-    from pipeprof.profiles.judge.baseline import write_reference
-
-    (folder / "reference").mkdir()
-    return str(write_reference(folder / "reference"))
-
-
-def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) -> Result:
-    """Judge the target against a stored baseline, or measure one.
-
-    Raises:
-        ProfileError: The baseline is missing, or not comparable.
-    """
-    from pipeprof.cli import output
-    from pipeprof.cli.comparing.session import compared, live
-    from pipeprof.pipelines.steps.registry import step_kind
-    from pipeprof.profiles.experiment.purposes import GATE
-    from pipeprof.profiles.harness.settings import plan as resolve
-    from pipeprof.profiles.judge import baseline as stored
-    from pipeprof.profiles.judge.live import SessionPlan, measure
-    from pipeprof.profiles.judge.verdicts.gating import (
-        conclude_gate,
-        counted,
-        has_seen_enough,
-        judged_for,
-        not_measured,
-    )
-
-    given, judged = question.given, question.judged
-    assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked
-    b.shown.text = stored.REFERENCE_NAME
-    a.shown.identity, root = _identity(a)
-    known = None
-    is_simulated = False
-    if given.update_baseline:
-        _check_file(path, force=given.force)
-    else:
-        known = stored.load_baseline(path, a.shown.text, a.shown.identity, root)
-        planned = resolve(a.settings)
-        stored.check_comparable(path, known, judged, planned.step_text, planned.dispatch)
-        is_simulated = step_kind(planned.step.kind).fixed_time
-    out = [*([str(path)] if known is None else []), *(given.out or [])]
-    outputs = output.plan_outputs(out, given.form, json=given.json, force=True, command="gate", redact=given.redact)
-
-    def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
-        _warn_of_changes(a, result)
-        # The host of now and the size of its batches are known once the session has begun.
-        plan = SessionPlan(
-            enough=lambda so_far: (
-                len(so_far.pairs) >= GATE.pairs if known is None else has_seen_enough(so_far, question.most)
-            ),
-            rows=lambda pairs: (
-                stored.rows_against(
-                    counted(known.pairs),
-                    pairs,
-                    judged_for(known.a, result.a, judged),
-                    stored.Against(
-                        other_host=stored.is_other_host(known.a.host, result.a.host), simulated=is_simulated
-                    ),
-                )
-                if known is not None
-                else []
-            ),
-            profiled=False,
-            metrics=judged,
-            timed=("a",),
-            end_at=question.end_at,
-            most=GATE.pairs if known is None else question.most,
-        )
-        measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
-        # The other side is the reference workload: what differs from it says nothing about the target.
-        result.data, result.changes, result.change_places = None, [], []
-        if result.errors:
-            return
-        if known is None:
-            stored.conclude_baseline(result, judged)
-            return
-        result.warnings += stored.differences(known.a, result.a)
-        _warn_of_batches(known.a, result.a, result, judged)
-        lacking = not_measured(result, judged_for(known.a, result.a, judged))
-        result.a, result.b = known.a.model_copy(update={"text": f"{path} ({known.started})"}), result.a
-        conclude_gate(result, lacking)
-
-    kind: Literal["gate", "baseline"] = "gate" if known is not None else "baseline"
-    # A baseline is replaced once, at the end, if it is complete: until then it is the only copy.
-    return compared(kind, (a, b), outputs, given, body, name=a.name, at_end=known is None)
-
-
-def _check_file(path: Path, *, force: bool) -> None:
-    """Refuse a file that no baseline can be written to.
-
-    Raises:
-        UsageError: It is not called ``.json``, or cannot or must not be written.
-    """
-    from pipeprof.cli import output
-    from pipeprof.pipelines.errors import UsageError
-
-    output.check_file("--baseline", path, force=force, own=output.is_own_report)
-    if path.suffix.lower() != ".json":
-        raise UsageError(f"--baseline {path}: a baseline is JSON; use a name that ends with .json")
-
-
-def _identity(side: GivenSide) -> tuple[Identity, Path | None]:
-    """What a target is, however it was typed, and the root of the repository that it is in."""
-    from pipeprof.profiles.git.repository import repository_root
-    from pipeprof.profiles.judge.baseline import identity_of
-
-    settings = side.settings
-    assert settings is not None  # noqa: S101 - for the type checker: the caller has looked
-    target, loaded = settings.target, settings.loaded
-    name = loaded.spec.name if loaded is not None else None
-    if side.shown.ref is not None and side.shown.file is not None:
-        return identity_of(side.shown.file, target.function, name), None
-    root = repository_root(target.path.resolve().parent)
-    return identity_of(target.path, target.function, name, root), root

@@ -66,7 +66,6 @@ class CompareOptions(RerunOptions):
     why: Annotated[
         bool, flag("--why", "Also measure each difference between A and B on its own, and name those that matter.")
     ] = False
-    strict: Annotated[bool, flag("--strict", "Refuse saved profiles of other hosts or versions (exit code 6).")] = False
     out: Annotated[Texts, out_of("compare")] = None
     form: Annotated[Text, format_of("compare")] = None
 
@@ -93,12 +92,6 @@ class GateOptions(RerunOptions):
             complete=completion.sides,
         ),
     ] = None
-    baseline: Annotated[
-        Text, option("--baseline", "FILE", "A stored baseline, if both sides cannot be measured: less reliable.")
-    ] = None
-    update_baseline: Annotated[
-        bool, flag("--update-baseline", "Measure the target and write --baseline; nothing is judged.")
-    ] = False
     self_test: Annotated[
         bool, flag("--self-test", "Test the gate: it must pass the unchanged pipeline and fail a slowed one.")
     ] = False

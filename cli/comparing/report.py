@@ -39,11 +39,11 @@ from pipeprof.profiles.judge.words import (
     main_metric,
     what_it_is,
 )
-from pipeprof.profiles.wording import percent, place_of, ratio_text, significant
+from pipeprof.profiles.wording import percent, place_of, significant
 
 _PAIRS = {"compare": "--pairs", "gate": "--max-pairs"}
-_OF_THIS_GATE = frozenset({"--against", "--baseline", "--out", "--format", "--max-pairs"})
-_SWITCHES = frozenset({"--update-baseline", "--json", "--force"})
+_OF_THIS_GATE = frozenset({"--against", "--out", "--format", "--max-pairs"})
+_SWITCHES = frozenset({"--json", "--force"})
 _SPARE = 1.2
 """Times the seconds that the pairs need: the sides are started as well."""
 MOST_PAIRS = 60
@@ -55,9 +55,6 @@ def next_command(result: Result) -> tuple[str, str] | None:
     failed = next((problem for problem in result.errors if problem.code == "side-failed"), None)
     if failed is not None:
         return _after_side(result, failed.message)
-    if result.kind == "baseline" and result.pairs and not result.errors:
-        words = _without(result.command, frozenset(), _SWITCHES)
-        return (shlex.join(words), "judges against it") if words else None
     if result.unchanged is not None and result.command:
         return shlex.join([*result.command, "--measure"]), "measures anyway"
     if not result.metrics or not result.pairs or result.kind not in _PAIRS:
@@ -93,9 +90,7 @@ def _after_failure(result: Result) -> tuple[str, str] | None:
     """What mends a failed gate: the change that is the cause, taken back, or the command that names it."""
     if len(result.changes) == 1 and result.command:
         return shlex.join(_without(result.command, (), _SWITCHES)), f"once {_taken_back(result)}"
-    stored = any(metric.normalised is not None for metric in result.metrics)
-    # Against a stored baseline there is no other pipeline to measure.
-    if stored or result.b.ref is not None:
+    if result.b.ref is not None:
         return None
     budgets = {word.partition("=")[0] for word in result.command if word.startswith("--max-")}
     of_gate = _OF_THIS_GATE | (budgets - {"--max-time"})
@@ -396,14 +391,12 @@ def _count(pairs: Sequence[PairValues]) -> str:
 def _metrics(metrics: Sequence[Metric], name: str = "B", *, so_far: bool = False) -> Table:
     metrics = [metric for metric in metrics if not is_lacking(metric)]
     values = [values_text(metric, metric.a, metric.b) for metric in metrics]
-    divided = [f"{ratio_text(one.normalised)}" if one.normalised is not None else "" for one in metrics]
     return Table(
         [
             Column("", [_title(metric) for metric in metrics], right=False, shrink_to=11),
             Column("A", [a for a, _ in values], keep=4),
             Column(name, [b for _, b in values], keep=5),
             Column(f"{name} / A", [describe_change(metric) for metric in metrics], right=False),
-            *([Column("normalised", divided, right=False)] if any(divided) else []),
             Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=2),
             Column(
                 f"{name} is{' so far' * so_far}",

@@ -51,15 +51,15 @@ def _case(suite: Element, target: str, metric: Metric, likely: str) -> None:
     """One metric: named by the target first, since several gates of a job have the same metrics."""
     from xml.etree.ElementTree import SubElement
 
-    from pipeprof.profiles.judge.clauses import allowed_text
-    from pipeprof.profiles.judge.words import describe_failure, sentence_of
+    from pipeprof.profiles.judge.clauses import allowed_text, describe_direction
+    from pipeprof.profiles.judge.words import sentence_of
 
     name = metric.title if metric.limit is None else f"{metric.title} limit"
     case = SubElement(suite, "testcase", classname=target, name=name)
     allowed = f"; allowed {allowed_text(metric)}" if metric.limit is None else ""
     text = f"{metric.verdict}: {visible(sentence_of(metric))}{allowed}"
     if metric.verdict == "regressed" and metric.level == "error":
-        said = ". ".join(filter(None, [describe_failure(metric), likely]))
+        said = ". ".join(filter(None, [describe_direction(metric), likely]))
         SubElement(case, "failure", message=visible(said), type=metric.verdict).text = text
     elif metric.verdict == "cannot tell":
         SubElement(case, "skipped", message=text)

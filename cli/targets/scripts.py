@@ -20,7 +20,6 @@ NOT_OF_SCRIPTS: Mapping[str, str] = {
     "convert_to": "--convert-to is for a spec or a function",
     "dataset_size": "--dataset-size is for a spec or a function",
     "self_test": "--self-test makes steps longer, which a script has of its own: use --against",
-    "baseline": "--baseline is for a spec or a function: use --against, which measures both",
     "why": "--why is for specs and functions",
 }
 

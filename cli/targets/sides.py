@@ -51,23 +51,6 @@ class GivenSide:
         return "-".join(filter(None, (target.path.stem, target.function)))
 
 
-def read_sides(
-    given: RerunOptions, first: str, second: str, calls: GitCalls, own: Sequence[str] = ()
-) -> tuple[GivenSide, GivenSide]:
-    """Read both sides of a comparison; nothing runs.
-
-    Args:
-        calls: Call git, for targets at a ref and for changes that are not committed.
-
-    Raises:
-        UsageError: A target is wrong, or an option does not fit it.
-        SpecError: A spec is wrong.
-        ProfileError: A saved profile or a git ref cannot be read.
-    """
-    a, b = read_arms(given, [first, second], calls, own=[(), own])
-    return a, b
-
-
 def read_arms(
     given: RerunOptions, texts: Sequence[str], calls: GitCalls, own: Sequence[Sequence[str]] = (), flag: str = "--b-set"
 ) -> list[GivenSide]:

@@ -127,7 +127,6 @@ class SessionPlan:
     profiled: bool = True
     why_rounds: int = 0
     metrics: Collection[str] = ()
-    timed: tuple[SideName, ...] = ("a", "b")
     end_at: float | None = None
     most: int | None = None
 
@@ -173,7 +172,7 @@ class _Comparison:
     def __post_init__(self) -> None:
         self._profiles: dict[str, Profile] = {}
         self._places: dict[str, Location | None] = {}
-        self._timed = self.plan.timed if any(stage_of(metric) is not None for metric in self.plan.metrics) else ()
+        self._timed = ("a", "b") if any(stage_of(metric) is not None for metric in self.plan.metrics) else ()
         settings = self.sides["a"].settings
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = found.bytes if found is not None else None
@@ -413,7 +412,7 @@ class _Comparison:
                 message = Message(code="stage-not-timed", message=f"{name.upper()}: {text}")
                 if message not in self.result.warnings:
                     self.result.warnings.append(message)
-        if name == self._timed[-1]:
+        if name == "b":
             found = {one: find_stage(rows, stage) for one in self.plan.metrics if (stage := stage_of(one)) is not None}
             self._places = {one: stages[0].location for one, stages in found.items() if stages}
         return stage_values(rows, self.plan.metrics)

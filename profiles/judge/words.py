@@ -108,8 +108,6 @@ def headline(result: Result) -> tuple[str, str, str]:
         return "Passed:", f" nothing was measured, since {result.unchanged}", "green"
     if result.errors and (main is None or result.exit_code):
         return _without_verdict(result, main)
-    if result.kind == "baseline" and result.pairs:
-        return "Baseline:", f" {result.a.text}, {len(result.pairs)} pairs with the reference workload", ""
     if main is None:
         return "No verdict", ": nothing was measured", "red"
     if result.kind == "self-test" and result.self_test is not None:
@@ -245,17 +243,9 @@ def _ending(result: Result) -> str:
         return "; ".join([*map(_doubt, open_), *([", ".join(known)] if known else []), pairs])
     failed = [metric for metric in errors if metric.verdict == "regressed"]
     others = [describe_unchanged(metric) for metric in errors if metric.verdict != "regressed"]
-    text = f"{', '.join([*map(describe_failure, failed), *others])}; {pairs}"
+    text = f"{', '.join([*map(describe_direction, failed), *others])}; {pairs}"
     likely = describe_likely(result) if failed else ""
     return f"{text}. {likely}" if likely else text
-
-
-def describe_failure(metric: Metric) -> str:
-    """A regression: its direction, values and limit, and what a stored baseline makes of it."""
-    text = describe_direction(metric)
-    if metric.normalised is not None:
-        text += f", {ratio_text(metric.normalised)} after division by the reference workload's"
-    return text
 
 
 def sentence_of(metric: Metric) -> str:
@@ -272,15 +262,12 @@ def _doubt(metric: Metric) -> str:
 
 
 def _reservations(metric: Metric) -> str:
-    """What follows the values of a metric: what a stored baseline makes of them, and what would settle it."""
-    text = ""
-    if metric.normalised is not None:
-        text = f", {ratio_text(metric.normalised)} after division by the reference workload's"
+    """What follows the values of a metric: what would settle it."""
     if metric.disturbed:
-        return f"{text}; processes of A itself differ by more than the floor"
+        return "; processes of A itself differ by more than the floor"
     if "cannot tell" in {metric.words, metric.verdict} and metric.more_pairs is not None:
-        text += f", {metric.more_pairs} more pair{'s' if metric.more_pairs > 1 else ''} would settle it"
-    return text
+        return f", {metric.more_pairs} more pair{'s' if metric.more_pairs > 1 else ''} would settle it"
+    return ""
 
 
 def describe_rounds(search: WhySearch) -> str:

@@ -19,19 +19,6 @@ SCHEMA_VERSION: Final = 1
 Level = Literal["off", "warn", "error"]
 
 
-class Identity(Model):
-    """What a stored baseline is the baseline of, however the target was typed."""
-
-    file: str
-    """Path from the root of its repository; outside of one, from the root of the system."""
-    function: str | None = None
-    """`None` for a spec."""
-    name: str | None = None
-    """Of the spec."""
-    digest: str
-    """SHA-256 of the three, which redaction leaves as it is: this is what is compared."""
-
-
 class Side(Model):
     """One of the two pipelines."""
 
@@ -39,8 +26,6 @@ class Side(Model):
     """As given on the command line."""
     file: str | None = None
     """The file that was measured: of a git ref, its copy's name in the ref."""
-    identity: Identity | None = None
-    """Of the target of a stored baseline."""
     location: Location | None = None
     """Where it is written: the first stage of a spec, the line that defines a function."""
     ref: str | None = None
@@ -110,8 +95,6 @@ class Metric(Model):
     """What B is not, for certain, where `words` cannot tell what it is."""
     resolution: float | None = None
     """The smallest change that this session finds in 99 of 100 cases, as `floor` is given."""
-    normalised: float | None = None
-    """Of a stored baseline: the change after division by that of the reference workload."""
     disturbed: bool = False
     """Processes of A itself differ by more than the floor: only a change beyond that counts."""
     more_pairs: int | None = None
@@ -328,7 +311,7 @@ class Result(Model):
 
     schema_version: Literal[1] = SCHEMA_VERSION
     """Of this document: 1."""
-    kind: Literal["compare", "gate", "self-test", "baseline"]
+    kind: Literal["compare", "gate", "self-test"]
     """The command, or the part of `gate`, that wrote it."""
     tool: Tool
     """Program that wrote it."""
@@ -341,7 +324,7 @@ class Result(Model):
     exit_code: int | None = None
     """What the command ended with; `None` while it runs."""
     a: Side
-    """The first pipeline, the baseline."""
+    """The first pipeline, which the others are compared with."""
     b: Side
     """The second pipeline."""
     order: Literal["turns", "one by one"] | None = None
