@@ -13,8 +13,6 @@ from pipeprof.profiles.git.config import remotes_of
 PREFIX = "git:"
 FORK = "..."
 """Behind a ref: where the present branch left it, as in ``git diff main...``."""
-_SHORT = 10
-"""Digits of a commit in a message."""
 _MOST_SHOWN = 100
 """Letters of a ref in a message."""
 _HISTORY = "`fetch-depth: 0` for actions/checkout, or git fetch --unshallow"
