@@ -57,8 +57,8 @@ class Measuring:
 def run(given: RunOptions) -> None:
     """Measure a pipeline and report its bottleneck.
 
-    The report goes to stdout, progress to stderr. The profile is always saved: to --out FILE.json, else in
-    pipeprof-out/.
+    The report goes to stdout as it becomes known, progress to stderr. The profile is always saved: to --out FILE.json,
+    else in pipeprof-out/.
     """
     import sys
     import time
