@@ -363,8 +363,7 @@ def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete
     kept = list(dict.fromkeys([*([writer.kept] if writer.kept is not None else []), *others]))
     saved = f"; what was measured is in {writer.path}" if writer.path is not None else ""
     for path in kept:
-        unchanged = "stays as it was" if path.exists() else "is not written"
-        say(f"pipeprof: note: {path} {unchanged}: the measurement is not complete{saved}")
+        say(f"pipeprof: note: {path} stays as it was: the measurement is not complete{saved}")
     return replace(outputs, files=[(path, kind) for path, kind in outputs.files if path not in kept])
 
 

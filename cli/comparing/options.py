@@ -47,7 +47,6 @@ class CompareOptions(SharedOptions):
     why: Annotated[
         bool, flag("--why", "Also measure each difference between A and B on its own, and name those that matter.")
     ] = False
-    strict: Annotated[bool, flag("--strict", "Refuse saved profiles of other hosts or versions (exit code 6).")] = False
     out: Annotated[Texts, out_of("compare")] = None
     form: Annotated[Text, format_of("compare")] = None
 
@@ -68,31 +67,9 @@ class GateOptions(SharedOptions):
             "[default: in a merge request, where its branch began]",
         ),
     ] = None
-    baseline: Annotated[
-        Text, option("--baseline", "FILE", "A stored baseline, if both sides cannot be measured: less reliable.")
-    ] = None
-    update_baseline: Annotated[
-        bool, flag("--update-baseline", "Measure the target and write --baseline; nothing is judged.")
-    ] = False
     self_test: Annotated[
         bool, flag("--self-test", "Test the gate: it must pass the unchanged pipeline and fail a slowed one.")
     ] = False
-    bisect: Annotated[
-        Text,
-        option(
-            "--bisect",
-            "GOOD..BAD",
-            "Find the commit after GOOD that has made TARGET worse, in pairs; BAD is HEAD if not given.",
-        ),
-    ] = None
-    history: Annotated[
-        Text,
-        option(
-            "--history",
-            "FILE|git",
-            "Keep what this gate measures in a file or in git notes, and fail what has drifted over several gates.",
-        ),
-    ] = None
     measure: Annotated[
         bool, flag("--measure", "Measure even if both sides are the same pipeline; without it, that passes at once.")
     ] = False

@@ -34,21 +34,16 @@ _LETTERS = string.ascii_lowercase
 
 
 def compared(
-    kind: Literal["compare", "gate", "self-test", "baseline"],
+    kind: Literal["compare", "gate", "self-test"],
     sides: Sequence[GivenSide],
     outputs: Outputs,
     given: CompareOptions | GateOptions,
     body: Callable[[Result, Callable[[], object], RunProgress], None],
-    *,
-    name: str | None = None,
-    at_end: bool = False,
 ) -> Result:
     """Make the result of two or more sides, save it whatever happens, and report it.
 
     Args:
         body: Measures; receives the result, what saves it, and the progress.
-        name: Of the file of the result; that of B if not given.
-        at_end: Only a complete result may be in the file that the user names.
 
     Raises:
         PipeprofError: The result or a report could not be written.
@@ -66,7 +61,7 @@ def compared(
     )
     _warn_of_withheld(sides, result)
     writer = ProfileWriter(
-        places(f"{kind}-{name or b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile, at_end=at_end),
+        places(f"{kind}-{b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile),
         redact_here if outputs.redact else None,
     )
     again = "so does each process that is measured"

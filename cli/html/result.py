@@ -49,11 +49,9 @@ from pipeprof.profiles.judge.words import (
     describe_explanation,
     describe_rest,
     describe_rounds,
-    failing_drifts,
     headline,
     is_interrupted,
     main_metric,
-    since_of,
     what_it_is,
 )
 from pipeprof.profiles.wording import percent, place_of, ratio_text, significant, span_text
@@ -125,9 +123,6 @@ def _factor(result: Result) -> tuple[str, str]:
     main = main_metric(result)
     if result.further:
         return "", ""
-    drifted = failing_drifts(result)
-    if drifted and drifted[0].change is not None and all(one.verdict != "regressed" for one in result.metrics):
-        return ratio_text(drifted[0].change), f"{drifted[0].title}, since {since_of(drifted[0])}"
     if result.kind == "gate":
         judged = [metric for metric in result.metrics if metric.level == "error" and metric.verdict == result.verdict]
         main = next((metric for metric in judged if metric.change is not None), main)

@@ -51,23 +51,6 @@ class GivenSide:
         return "-".join(filter(None, (target.path.stem, target.function)))
 
 
-def read_sides(
-    given: SharedOptions, first: str, second: str, calls: GitCalls, own: Sequence[str] = ()
-) -> tuple[GivenSide, GivenSide]:
-    """Read both sides of a comparison; nothing runs.
-
-    Args:
-        calls: Call git, for targets at a ref and for changes that are not committed.
-
-    Raises:
-        UsageError: A target is wrong, or an option does not fit it.
-        SpecError: A spec is wrong.
-        ProfileError: A saved profile or a git ref cannot be read.
-    """
-    a, b = read_arms(given, [first, second], calls, own=[(), own])
-    return a, b
-
-
 def read_arms(
     given: SharedOptions,
     texts: Sequence[str],
@@ -123,19 +106,6 @@ def in_other_python(side: GivenSide, program: str, folder: Path) -> GivenSide:
     interpreter = other_python(program, folder, spec=side.settings.loaded is not None)
     settings = replace(side.settings, interpreter=interpreter)
     return replace(side, settings=settings, shown=side.shown.model_copy(update={"python": program}))
-
-
-def read_one(given: SharedOptions, text: str, calls: GitCalls, name: str = "one") -> GivenSide:
-    """Read one target by itself; nothing runs.
-
-    Args:
-        name: Under which the tree of its ref is written.
-
-    Raises:
-        UsageError: The target is wrong, or an option does not fit it.
-        SpecError: The spec is wrong.
-    """
-    return _read(given, text, text, (), calls, side=name)
 
 
 def _refuse_files(name: str, side: GivenSide) -> None:

@@ -27,7 +27,6 @@ from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
-from pipeprof.profiles.judge.baseline import REFERENCE_STEP
 from pipeprof.profiles.judge.clauses import CHANGED
 from pipeprof.profiles.judge.explain import WhyPlan, explain
 from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredRound, Pairs, Process, SideFailedError
@@ -94,8 +93,6 @@ def checked(side: str, maker: JobMaker, job: Callable[[], Job] | None = None) ->
 
 SideName: TypeAlias = str
 """``a``, ``b`` and so on."""
-REFERENCE: SideName = "r"
-"""The reference workload, whose processes take turns with the others and are compared with none."""
 _SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 _FAILED = 5
 _COUNTS: Mapping[int, str] = {3: "three", 4: "four", 5: "five"}
@@ -130,7 +127,6 @@ class SessionPlan:
     profiled: bool = True
     why_rounds: int = 0
     metrics: Collection[str] = ()
-    timed: tuple[SideName, ...] = ("a", "b")
     end_at: float | None = None
     most: int | None = None
 
@@ -176,18 +172,14 @@ class _Comparison:
     def __post_init__(self) -> None:
         self._profiles: dict[str, Profile] = {}
         self._places: dict[str, Location | None] = {}
-        self._timed = self.plan.timed if any(stage_of(metric) is not None for metric in self.plan.metrics) else ()
+        self._timed = ("a", "b") if any(stage_of(metric) is not None for metric in self.plan.metrics) else ()
         settings = self.sides["a"].settings
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = found.bytes if found is not None else None
         host, versions = hosts.host_facts(found, Cgroup()), hosts.versions()
-        for name in self._compared:
+        for name in self.sides:
             side = self.result.side(name)
             side.host, side.versions = host, versions
-
-    @property
-    def _compared(self) -> list[SideName]:
-        return [name for name in self.sides if name != REFERENCE]
 
     def run(self) -> None:
         result = self.result
@@ -201,7 +193,7 @@ class _Comparison:
         for arm in result.further:
             versions = self._versions(arm.name)
             arm.changes = versions.changes if versions is not None else []
-        if self.plan.profiled and not self._look_at(self._compared):
+        if self.plan.profiled and not self._look_at(list(self.sides)):
             return
         with Signals().installed() as signals, Team(signals, self._limit, end_at=self.plan.end_at).closing() as team:
             session = Pairs(
@@ -359,12 +351,11 @@ class _Comparison:
 
     def _take(self, pair: MeasuredRound, at: float) -> None:
         result, processes = self.result, pair.processes
-        for name in self._compared:
+        for name in self.sides:
             side = result.side(name)
             if side.elements_per_batch is None and side.target is None:
                 side.elements_per_batch = processes[name.upper()].elements_per_batch()
-        values = {name: self._values(name, processes[name.upper()]) for name in self._compared}
-        reference = processes[REFERENCE.upper()].step_ms() if REFERENCE in self.sides else None
+        values = {name: self._values(name, processes[name.upper()]) for name in self.sides}
         further = {arm.name: values[arm.name] for arm in result.further}
         result.pairs.append(
             PairValues(
@@ -373,7 +364,6 @@ class _Comparison:
                 b=values["b"],
                 again=self._values("a", processes[AGAIN]),
                 further=further,
-                reference={REFERENCE_STEP: reference} if reference is not None else None,
                 started_s=round(at, 2),
                 elsewhere_share=pair.taken.elsewhere if pair.taken else None,
                 stolen_share=pair.taken.stolen if pair.taken else None,
@@ -415,7 +405,7 @@ class _Comparison:
                 message = Message(code="stage-not-timed", message=f"{name.upper()}: {text}")
                 if message not in self.result.warnings:
                     self.result.warnings.append(message)
-        if name == self._timed[-1]:
+        if name == "b":
             found = {one: find_stage(rows, stage) for one in self.plan.metrics if (stage := stage_of(one)) is not None}
             self._places = {one: stages[0].location for one, stages in found.items() if stages}
         return stage_values(rows, self.plan.metrics)

@@ -1,4 +1,4 @@
-"""Random specs, profiles, baselines and repositories: no traceback, no file outside, no process left.
+"""Random specs, profiles and repositories: no traceback, no file outside, no process left.
 
 The cases come from the numbers in `fuzz_seeds.json`, so a failure is the same in every run; the test's name has its
 number. They are those that, together, reach every line of the source that three times as many reach; repositories also
@@ -19,9 +19,7 @@ import pytest
 import yaml
 
 from pipeprof.cli.main import invoke
-from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.judge import live
-from pipeprof.profiles.judge.verdicts.result import PairValues
 from tests.integration.fuzzing import RandomRepository, as_text, damaged, scrambled
 
 TESTS = Path(__file__).parents[1]
@@ -117,30 +115,6 @@ def test_profiles(seed, pipeprof):
             pipeprof("compare", "a.json", "b.json")
         else:
             pipeprof("show", "a.json", "--format", chance.choice(["text", "json", "md", "html", "sarif", "github"]))
-
-
-@pytest.mark.parametrize("seed", seeds("baselines"))
-def test_baselines(seed, pipeprof, monkeypatch):
-    chance = random.Random(seed)
-    Path("spec.yaml").write_text("version: 1\nsource: {range: {stop: 100000000}}\nstep: none\n")
-    monkeypatch.setattr(live, "measure", measured)
-    made = pipeprof("gate", "spec.yaml", "--baseline", "base.json", "--update-baseline", "--no-lock")
-    assert made[0] == 0, made[1]
-    good = json.loads(Path("base.json").read_text())
-    for _ in range(CASES // 2):
-        Path("base.json").write_text(as_text(good, chance))
-        code, _said = pipeprof("gate", "spec.yaml", "--baseline", "base.json", "--max-pairs", "5", "--no-lock")
-        assert code in (0, 3, 4, 6)
-
-
-def measured(_sides, result, plan, _progress, save):
-    """Pairs of one millisecond a step, as many as are wanted."""
-    result.a.host = result.b.host = Host(name="here", system="Linux", machine="x86_64", cores=2.0)
-    while not result.pairs or not plan.enough(result):
-        own = {"step_ms": 1 + 0.001 * (len(result.pairs) % 3), "peak_bytes": 1e9}
-        result.pairs.append(PairValues(order=[], a=own, b={"step_ms": 0.5}, again=dict(own)))
-        result.metrics = plan.rows(result.pairs)
-    save()
 
 
 @pytest.mark.parametrize("seed", seeds("repositories"))

@@ -95,7 +95,6 @@ ROWS = {
         {"verify"},
         {"fix"},
         {"judge"},
-        {"history"},
     ),
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.

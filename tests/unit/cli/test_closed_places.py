@@ -82,8 +82,6 @@ def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (6, ["compare", "open.yaml", "closed/a.json"]),
         (6, ["show", "closed/a.json"]),
         (6, ["show", "link-a.json"]),
-        (6, ["gate", "open.yaml", "--baseline", "closed/a.json"]),
-        (2, ["gate", "open.yaml", "--baseline", "closed/a.json", "--update-baseline"]),
     ],
 )
 def test_every_command_says_what_it_may_not_read(

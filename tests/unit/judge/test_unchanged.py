@@ -13,7 +13,7 @@ import pytest
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.history.unchanged import why_unchanged
+from pipeprof.profiles.judge.unchanged import why_unchanged
 from pipeprof.profiles.protocol.job import RefPlace
 
 SPEC = "version: 1\nsource: {TextLineDataset: {filenames: %s}}\n"
