@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -452,6 +451,8 @@ def _as_text(
     arguments: Sequence[str],
     asked: bool,
 ) -> str:
+    import shlex
+
     from pipeprof.cli.pages.check import describe_check
     from pipeprof.cli.text.blocks import with_texts
     from pipeprof.cli.text.paint import paint
