@@ -5,15 +5,15 @@ __version__ = "0.1.0"
 
 def __dir__() -> list[str]:
     """List what a user's code imports, too."""
-    return sorted([*globals(), "Profile", "apply", "keras", "profile", "watch"])
+    return sorted([*globals(), "Profile", "dataset", "keras", "profile", "watch"])
 
 
 def __getattr__(name: str) -> object:
     """Load what a user's code imports when it is used: this file runs before `python -m` can set the path."""
-    if name == "apply":
-        from pipeprof.rewriting import apply
+    if name == "dataset":
+        from pipeprof.building import dataset
 
-        return apply
+        return dataset
     if name == "watch":
         from pipeprof.watching import watch
 

@@ -3,10 +3,10 @@ from contextlib import AbstractContextManager
 from typing import TypeVar, overload
 
 from pipeprof import keras as keras
+from pipeprof.building import dataset as dataset
 from pipeprof.profiling import DatasetProfile
 from pipeprof.profiling import load_ipython_extension as load_ipython_extension
 from pipeprof.profiling import profile as profile
-from pipeprof.rewriting import apply as apply
 
 __version__: str
 Profile = DatasetProfile

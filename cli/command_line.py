@@ -79,25 +79,13 @@ def change_command(profile: Profile, number: int, command: str = "run", **ways: 
         return None
     saved = _saved_elsewhere(profile)
     changes: dict[str, Any] = {"change": str(number), **({"from_profile": saved} if saved is not None else {})}
-    is_script = profile.target.kind == "script"
     if command == "run":
-        # Tried in the training, against the script as it is.
-        trial: dict[str, Any] = {"rerun": True, "no_verify": False, "soak": None} if is_script else {}
-        return rerun(profile, **changes, **trial)
-    return fix_command(profile, **changes, **ways)
-
-
-def fix_command(profile: Profile, **changes: Any) -> str | None:
-    """Write the command line of ``fix`` for a profile's pipeline, with the given options of `FixOptions`.
-
-    Returns:
-        ``None`` as `rerun` has it.
-    """
-    if not can_run_again(profile):
-        return None
+        # A change of a script is not looked at for as long as its memory was.
+        once: dict[str, Any] = {"soak": None} if profile.target.kind == "script" else {}
+        return rerun(profile, **changes, **once)
     given = asdict(recover_options(profile))
-    kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "args", "no_python")}
-    return shlex.join(["pipeprof", "fix", *_write_words({**kept, **changes}, "fix"), *_tail(given)])
+    kept = {name: given[name] for name in ("target", "sets", "env", "args", "no_python")}
+    return shlex.join(["pipeprof", "fix", *_write_words({**kept, **changes, **ways}, "fix"), *_tail(given)])
 
 
 def _saved_elsewhere(profile: Profile) -> str | None:
@@ -125,7 +113,7 @@ def check_limit(profile: Profile, memory_limit: str) -> str:
         memory_limit: The limit as typed, such as ``8GiB``.
     """
     given = asdict(recover_options(profile))
-    kept = {name: given[name] for name in ("target", "sets", "overlays", "env", "no_python")}
+    kept = {name: given[name] for name in ("target", "sets", "env", "no_python")}
     return shlex.join(["pipeprof", "check", *_write_words(kept), *_write_words({"memory_limit": memory_limit})])
 
 
@@ -141,7 +129,6 @@ def recover_options(profile: Profile) -> RunOptions | FixOptions:
     named = kind(
         target=target.text,
         sets=list(target.overrides) or None,
-        overlays=list(target.overlays) or None,
         env=target.variables is not None,
         args=[f"{name}={value}" for name, value in (target.arguments or {}).items()] or None,
         script_args=target.script_arguments or None,
@@ -154,7 +141,7 @@ def recover_options(profile: Profile) -> RunOptions | FixOptions:
         return named
     # The values of a change come after those of the command line.
     sets = (named.sets or [])[: len(given.sets or [])] or None if given.change is not None else named.sets
-    if (given.target, given.sets, given.overlays) != (named.target, sets, named.overlays):
+    if (given.target, given.sets) != (named.target, sets):
         return named
     default = {field.name: field.default for field in fields(kind) if field.name in OUTPUTS}
     return kind(**{**asdict(given), **default})

@@ -28,7 +28,7 @@ _OF_A_FILE = frozenset(
     {
         "budget", "cold", "color", "dataset-size", "dispatch", "fail-on", "format", "json", "max-time",
         "memory-limit", "no-cache", "no-python", "no-verify", "pairs", "quiet", "redact", "section", "seconds", "seed",
-        "soak", "step", "steps", "strict", "timeout", "verbose",
+        "soak", "step", "steps", "timeout", "verbose",
     }
 )  # fmt: skip
 """Options that a file may set: with any value, none of them runs code, writes, weakens a refusal, or judges, but for
@@ -39,7 +39,6 @@ _LIMITED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "step": (lambda value: str(value) == "none" or str(value).startswith("simulate:"), "none or simulate:… only"),
     "redact": (lambda value: value is True, "true only"),
     "no-python": (lambda value: value is True, "true only"),
-    "strict": (lambda value: value is True, "true only"),
 }
 """Values that a file may give, and how to say so."""
 _READ_BY: Mapping[str, Callable[[str, str], object]] = {
@@ -62,15 +61,10 @@ _NOT_WITH = {
     "--steps": ("soak",),
     "--no-verify": ("budget",),
     "--budget": ("no_verify", "soak"),
-    "--rerun": ("no_verify", "soak"),
-    "--against": ("baseline",),
-    "--baseline": ("against",),
-    "--self-test": ("against", "baseline"),
-    "--bisect": ("against", "baseline"),
+    "--self-test": ("against",),
     "--json": ("form", "section"),
     "--format": ("json", "section"),
     "--finding": ("section",),
-    "--history": ("section",),
 }
 """Defaults that a typed option contradicts."""
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
@@ -129,7 +123,7 @@ def fitting(values: Mapping[str, Any], arguments: Sequence[str]) -> dict[str, An
     typed = {one.partition("=")[0] for one in own}
     left_out = {name for flag, names in _NOT_WITH.items() if flag in typed for name in names}
     if any(one.endswith(".py") for one in own[1:] if not one.startswith("-")):
-        left_out |= {*NOT_OF_SCRIPTS, *(() if "--rerun" in typed else ("budget",))}
+        left_out |= {*NOT_OF_SCRIPTS, *(("budget",) if arguments[:1] == ["run"] else ())}
     return {name: value for name, value in values.items() if name not in left_out}
 
 

@@ -44,7 +44,6 @@ COMMANDS = {
     "fix": "FixOptions",
     "compare": "CompareOptions",
     "gate": "GateOptions",
-    "exec": None,
     "check": None,
     "show": None,
     "gaps": None,
@@ -136,10 +135,6 @@ def main() -> None:
     # What `nohup` has switched off stays off.
     if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, _terminate)
-    if os.environ.get(_COMPLETE) == "complete_bash":
-        from pipeprof.cli.completion import complete_in_bash
-
-        sys.exit(complete_in_bash(lambda: invoke(sys.argv[1:])))
     sys.exit(invoke(sys.argv[1:]))
 
 
@@ -283,7 +278,7 @@ def _access_fault(error: Exception) -> PipeprofError | None:
     return UsageError(f"{error.filename}: permission denied; name a place that may be read, or change its permissions")
 
 
-_RUN_SCRIPTS = ("pipeprof run", "pipeprof fix", "pipeprof exec")
+_RUN_SCRIPTS = ("pipeprof run", "pipeprof fix")
 _TYPING_ERROR = 0.8
 """How alike an option of a script and one of pipeprof are, so that the latter was meant."""
 # As py-spy, gdb, perf, strace and debuggers call it.

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast, get_ty
 
 import typer
 
-from pipeprof.cli import completion
 from pipeprof.cli.formats.registry import extensions_of, names_of
+from pipeprof.cli.gone import format_gone
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.steps import registry
 
@@ -30,12 +30,9 @@ _CLOCK = re.compile(r"(?=.)(?:([0-9]+)h)?(?:([0-9]+)m(?:in)?)?(?:([0-9]+)s)?")
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 
 
-def option(
-    name: str, metavar: str, text: str, *, words: Sequence[str] = (), complete: Callable[..., list[str]] | None = None
-) -> Any:
+def option(name: str, metavar: str, text: str) -> Any:
     """An option with a value; an empty name stands for that of the parameter."""
-    complete = completion.one_of(*words) if words else complete
-    return typer.Option(*filter(None, [name]), metavar=metavar, help=text, autocompletion=complete)
+    return typer.Option(*filter(None, [name]), metavar=metavar, help=text)
 
 
 def flag(*names_and_text: str) -> Any:
@@ -51,7 +48,6 @@ Target = Annotated[
     typer.Argument(
         metavar="TARGET",
         help="spec.yaml, file.py:function or package.module:function. `file.py` lists the functions of a file.",
-        autocompletion=completion.targets,
     ),
 ]
 Set = Annotated[
@@ -60,10 +56,8 @@ Set = Annotated[
         "--set",
         "PATH=VALUE",
         "Override a value of the spec, e.g. stages.0.num_parallel_calls=4; null removes it. Repeatable.",
-        complete=completion.parts_of_spec,
     ),
 ]
-Overlay = Annotated[Texts, option("-f", "FILE", "Merge another YAML file into the spec, e.g. laptop.yaml. Repeatable.")]
 Env = Annotated[bool, flag("--env", "Replace ${VAR} and ${VAR:-default} in the spec from the environment.")]
 Arg = Annotated[
     Texts, option("--arg", "NAME=VALUE", "Pass an argument to the function, converted by its annotation. Repeatable.")
@@ -73,9 +67,7 @@ NoPython = Annotated[bool, flag("--no-python", "Refuse specs and targets that ru
 
 def format_of(command: str) -> Any:
     """The option that chooses the format of a command's report."""
-    return option(
-        "--format", "|".join(names_of(command)), "Output format on stdout.  [default: text]", words=names_of(command)
-    )
+    return option("--format", "|".join(names_of(command)), "Output format on stdout.  [default: text]")
 
 
 def out_of(command: str, what: str = "Also write the report to a file ({}); - is stdout. Repeatable.") -> Any:
@@ -91,13 +83,7 @@ RulesFormat = Annotated[Text, format_of("rules")]
 """Format of `rules` and `explain`."""
 Json = Annotated[bool, flag("--json", "Same as --format json.")]
 Force = Annotated[bool, flag("--force", "Let --out overwrite files that pipeprof did not write.")]
-FixForce = Annotated[
-    bool,
-    flag(
-        "--force", "Let --out overwrite files that pipeprof did not write, and --convert-to data that it has converted."
-    ),
-]
-Color = Annotated[str, option("--color", "auto|always|never", "When to color the output.", words=COLORS)]
+Color = Annotated[str, option("--color", "auto|always|never", "When to color the output.")]
 Redact = Annotated[
     bool | None,
     typer.Option(
@@ -124,12 +110,11 @@ Section = Annotated[
         "--section",
         "NAME,...",
         f"Print only these sections of the complete report: {', '.join(SECTION_NAMES)}. Repeatable.",
-        words=SECTION_NAMES,
     ),
 ]
 
 
-Step = Annotated[Text, option("--step", "STEP", f"Training step: {registry.words()}.", complete=completion.steps)]
+Step = Annotated[Text, option("--step", "STEP", f"Training step: {registry.words()}.")]
 Dispatch = Annotated[Text, option("--dispatch", "sync|N", "Wait for every step (sync), or allow N steps in flight.")]
 Seed = Annotated[Text, option("--seed", "N", "Seed for TensorFlow's random ops.")]
 Timeout = Annotated[
@@ -152,7 +137,6 @@ class SharedOptions:
     """Options that every command that measures has, as typed."""
 
     sets: Set = None
-    overlays: Overlay = None
     env: Env = False
     args: Arg = None
     no_python: NoPython = False
@@ -182,19 +166,6 @@ DatasetSize = Annotated[
 ]
 NoCache = Annotated[bool, flag("--no-cache", "Leave out changes that add a cache.")]
 Steps = Annotated[Text, option("", "N", "Measure at most this many steps.")]
-Rerun = Annotated[
-    bool, flag("--rerun", "Run a training script again, in several processes, to measure changes in the training.")
-]
-TURNS = ("epochs", "processes")
-Turns = Annotated[
-    Text,
-    option(
-        "",
-        "|".join(TURNS),
-        "With --rerun: measure in epochs of one process, or in several.  [default: epochs if a start is longer]",
-        words=TURNS,
-    ),
-]
 AllowWrites = Annotated[bool, flag("--allow-writes", "Let a training script overwrite and delete files that exist.")]
 AnyTarget = Annotated[
     str,
@@ -202,7 +173,6 @@ AnyTarget = Annotated[
         metavar="TARGET",
         help="spec.yaml, file.py:function, package.module:function or script.py: a training script, run as it is. "
         "`file.py:` lists the functions of a file.",
-        autocompletion=completion.targets,
     ),
 ]
 ScriptArgs = Annotated[Texts, typer.Argument(metavar="[-- ARGS]", help="Arguments of a training script.")]
@@ -211,17 +181,6 @@ Cold = Annotated[bool, flag("--cold", "Evict the source files from the page cach
 From = Annotated[
     Text, option("--from", "PROFILE", "The profile that --change refers to.  [default: the latest run of the target]")
 ]
-
-
-@dataclass(frozen=True, kw_only=True)
-class RerunOptions(SharedOptions):
-    """Options of commands that run a training script in many processes."""
-
-    rerun: Rerun = False
-    allow_writes: AllowWrites = False
-    script_args: Annotated[Text, option("--script-args", "TEXT", "Arguments of a training script, as in a shell.")] = (
-        None
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,15 +201,11 @@ class RunOptions(SharedOptions):
     ] = None
     to_end: Annotated[bool, flag("--to-end", "Let a training script finish instead of ending it.")] = False
     allow_writes: AllowWrites = False
-    rerun: Rerun = False
-    turns: Turns = None
     cold: Cold = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Stop the pipeline above this memory, e.g. 8GiB.  [default: all available]")
     ] = None
-    budget: Annotated[
-        Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 30; 150 with --rerun]")
-    ] = None
+    budget: Annotated[Text, option("", "SECONDS", "Time for trying the proposed changes.  [default: 30]")] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
     workers: Annotated[
@@ -287,7 +242,6 @@ class FixOptions(SharedOptions):
         ),
     ] = None
     steps: Steps = None
-    rerun: Rerun = False
     allow_writes: AllowWrites = False
     cold: Cold = False
     write: Annotated[bool, flag("--write", "Edit the spec in place; untouched lines stay as they are.")] = False
@@ -296,28 +250,15 @@ class FixOptions(SharedOptions):
     allow: Annotated[
         Texts,
         option(
-            "--allow",
-            "CLASS,...",
-            "What changes may do to the data: order, randomness or values.  [default: nothing]",
-            words=ALLOWED,
-        ),
-    ] = None
-    convert_to: Annotated[
-        Text,
-        option(
-            "--convert-to",
-            "FOLDER",
-            "Also try reading elements from files that are written once, instead of computing them in each epoch. "
-            "FOLDER must be new or empty; the original data are not changed.",
+            "--allow", "CLASS,...", "What changes may do to the data: order, randomness or values.  [default: nothing]"
         ),
     ] = None
     budget: Annotated[
-        Text,
-        option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60; 150 with --rerun]"),
+        Text, option("", "SECONDS", "How long to measure; starts and builds come on top.  [default: 60]")
     ] = None
     dataset_size: DatasetSize = None
     no_cache: NoCache = False
-    force: FixForce = False
+    force: Force = False
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
     ] = None
@@ -391,6 +332,8 @@ def report_format(value: str | None, *, json: bool, command: str = "run") -> str
     """
     if value is None:
         return "json" if json else "text"
+    if gone := format_gone(value):
+        raise UsageError(f"--format: {gone}")
     chosen = choice("--format", value, names_of(command))
     if json and chosen != "json":
         raise UsageError(f"--json and --format {chosen} contradict each other: give one of them")

@@ -38,16 +38,15 @@ class _Texts(Protocol):
 _OWN_REPORT = re.compile(
     rb"^Report by +pipeprof \d|all numbers(?: and \d+ notes?)?: pipeprof show(?: |$)|^<!-- pipeprof -->$"
     rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof (?:gate|gaps) "
-    rb"|^ +\"name\": \"pipeprof\",$|\"tool\": \"pipeprof \d|^# TYPE pipeprof_run(?:_info gauge| info)$",
+    rb"|^ +\"name\": \"pipeprof\",$",
     re.MULTILINE,
 )
 """In every report: the end of those for reading, the beginning of those for programs."""
-_KEPT = frozenset({"json", "plan", "yaml", "patch"})
+_KEPT = frozenset({"json", "yaml", "patch"})
 """Formats of files that others work with: one of a complete measurement is not replaced by one of a partial one."""
 HEADLINE, MEASURED = 1, 2
 """Parts of a report that are known before changes are tried."""
 _TAIL_BYTES = 8192
-_PACKED = ".gz"
 _TAKEN = "the file exists; use --force to overwrite it, or another name"
 _FOREIGN = "the file exists and is not a report of pipeprof; use --force to overwrite it"
 
@@ -104,8 +103,8 @@ def format_of(text: str, command: str = "run") -> str:
         UsageError: No format has this extension.
 
     Example:
-        >>> format_of("a/report.txt"), format_of("fast.plan.json"), format_of("run.json")
-        ('text', 'plan', 'json')
+        >>> format_of("a/report.txt"), format_of("run.json")
+        ('text', 'json')
     """
     known = extensions_of(command)
     name = Path(text).name.lower()
@@ -186,16 +185,11 @@ def is_own_report(path: Path) -> bool:
     if is_own_file(path):
         return True
     try:
-        if path.suffix.lower() == _PACKED:
-            import gzip
-
-            with gzip.open(path) as packed:
-                return bool(_OWN_REPORT.search(packed.read(_TAIL_BYTES)))
         with path.open("rb") as file:
             start = file.read(_TAIL_BYTES)
             file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
             return any(_OWN_REPORT.search(part) for part in (start, file.read()))
-    except (OSError, EOFError):
+    except OSError:
         return False
 
 
@@ -228,7 +222,7 @@ def as_text(
         shown,
         lambda: build_report(shown, path, selection, _shown_again(saved, path)),
         style,
-        page=lambda: _page(profile, shown, path, hidden=hidden),
+        page=lambda: _page(shown, path),
         remarks=lambda: remarks_here(shown),
     )
     return render(kind, output, to_file=to_file)
@@ -295,31 +289,12 @@ def _shown_again(saved: Path | None, path: str | None) -> str:
     return f"{SHOW} {shlex.quote(path)}"
 
 
-def _page(profile: Profile, shown: Profile, saved: str | None, *, hidden: bool) -> str:
-    """The report as HTML, with the plan of its best change."""
-    from pipeprof.cli.formats.plan import best_change
+def _page(shown: Profile, saved: str | None) -> str:
+    """The report as HTML."""
     from pipeprof.cli.html.page import render_page
     from pipeprof.cli.html.run import run_page
 
-    best = best_change(shown) if shown.fix is None else None
-    number = None if best is None else 1 + (shown.findings or []).index(best)
-    return render_page(run_page(shown, saved, _plan_in(profile, shown, hidden=hidden), number))
-
-
-def _plan_in(profile: Profile, shown: Profile, *, hidden: bool) -> str | None:
-    """The proven changes as a plan that a page may contain; None where there is none.
-
-    In a redacted document an edit may be its kind alone, so the plan is that of the whole one, and is left out where
-    anything in it would have to be hidden.
-    """
-    from pipeprof.cli.private import hide_here
-    from pipeprof.cli.text.style import Style
-
-    whole = profile.model_copy(update={"target": shown.target})
-    if lack_of("plan", whole) is not None:
-        return None
-    text = render("plan", Output(whole, tuple, Style()), to_file=True)
-    return None if hidden and hide_here(text) != text else text
+    return render_page(run_page(shown, saved))
 
 
 def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_Document, str | None]:
@@ -388,8 +363,7 @@ def settle(outputs: Outputs, writer: ProfileWriter, document: Model, *, complete
     kept = list(dict.fromkeys([*([writer.kept] if writer.kept is not None else []), *others]))
     saved = f"; what was measured is in {writer.path}" if writer.path is not None else ""
     for path in kept:
-        unchanged = "stays as it was" if path.exists() else "is not written"
-        say(f"pipeprof: note: {path} {unchanged}: the measurement is not complete{saved}")
+        say(f"pipeprof: note: {path} stays as it was: the measurement is not complete{saved}")
     return replace(outputs, files=[(path, kind) for path, kind in outputs.files if path not in kept])
 
 
@@ -426,12 +400,7 @@ def write_reports(
             return begun.rest(profile, style, saved)
         return as_text(profile, kind, style, saved, selection, redact=outputs.redact, to_file=to_file)
 
-    def lack_in(kind: str) -> str | None:
-        lack = lack_of(kind, profile)
-        # A path that is hidden may be one that a plan needs.
-        return lack_of(kind, prepare(profile, saved, hidden=True)[0]) if lack is None and outputs.redact else lack
-
-    lacking = {path: lack for path, kind in outputs.files if (lack := lack_in(kind)) is not None}
+    lacking = {path: lack for path, kind in outputs.files if (lack := lack_of(kind, profile)) is not None}
     for path, lack in lacking.items():
         older = "; the file there is an older one" if path.exists() else ""
         say(f"pipeprof: note: {path} is not written: {lack}{older}")
@@ -463,13 +432,7 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
         if kind == "json" and saved is not None and path == saved:
             continue
         try:
-            written = text(kind, Style(), to_file=True).encode()
-            if path.suffix.lower() == _PACKED:
-                import gzip
-
-                # Without a time, so that the same profile gives the same file.
-                written = gzip.compress(written, mtime=0)
-            write_atomically(path, written, sync=True)
+            write_atomically(path, text(kind, Style(), to_file=True).encode(), sync=True)
             done.append(str(path))
         except OSError as error:
             failed.append(f"{path} ({reason(error)})")

@@ -287,9 +287,9 @@ def as_json(value: Any, depth: int = 0) -> str:
 def schemas() -> dict[str, Schema]:
     """The published schemas, by the name of their file."""
     from pipeprof.cli.commands.schema import gaps_schema, profile_schema, result_schema
-    from pipeprof.pipelines.spec.schema.changes import editor_schema
+    from pipeprof.pipelines.spec.schema.schema import spec_schema
 
-    return {"pipeprof": editor_schema(), "profile": profile_schema(), "result": result_schema(), "gaps": gaps_schema()}
+    return {"pipeprof": spec_schema(), "profile": profile_schema(), "result": result_schema(), "gaps": gaps_schema()}
 
 
 PAGES: dict[str, tuple[str, str, Callable[[], str]]] = {

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import difflib
-import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from pipeprof.pipelines.tables import read_table
-
 CUTOFF: Final = 0.7
 _LONGEST: Final = 80
 _SHORTEST_START: Final = 4
-# "stop:100" and "stop=100", where a blank or a colon was forgotten.
-_WRITTEN_TOGETHER = r"(\w{1,40})[:=]\s*(\S{1,40})"
-
-
-@functools.cache
-def _synonyms() -> dict[str, list[str]]:
-    """Words of other libraries and of everyday speech, without separators and in lower case (``synonyms.json``).
-
-    Only what is a candidate at the place is ever suggested.
-    """
-    rows: dict[str, list[str]] = read_table("pipeprof.pipelines", "synonyms")
-    return rows
-
-
+_SYNONYMS: Final = {
+    "dataset": ("source",),
+    "droplast": ("drop_remainder",),
+    "end": ("stop",),
+    "epochs": ("count",),
+    "files": ("file_pattern", "filenames"),
+    "float": ("float32",),
+    "fn": ("ops", "map_func", "python"),
+    "int": ("int32", "int64"),
+    "mapandbatch": ("map",),
+    "numthreads": ("num_parallel_calls", "num_parallel_reads"),
+    "numworkers": ("num_parallel_calls", "num_parallel_reads", "num_shards"),
+    "size": ("batch_size", "buffer_size"),
+}
+"""Words of other libraries, without separators and in lower case; only what is a candidate is ever suggested."""
 _FLAG_WORDS: Final = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
-_UNITS: Final = {
-    "": "ms", "millis": "ms", "msec": "ms", "milliseconds": "ms", "micros": "us", "usec": "us", "microseconds": "us",
-    "sec": "s", "secs": "s", "second": "s", "seconds": "s", "m": "min", "mins": "min", "minutes": "min",
-}  # fmt: skip
+_NUMBERS: Final = frozenset({"number", "whole number", "seed", "version"})
 _NUMBER = r"[-+]?\d{1,18}(?:\.\d{1,18})?"
-_EXACT = 2**53
-"""Whole numbers below it are exact as floats."""
 
 
 def suggest(got: object, candidates: Iterable[str]) -> str | None:
@@ -54,9 +47,6 @@ def suggest(got: object, candidates: Iterable[str]) -> str | None:
     if not plain or text in names:
         return None
     by_plain = {_plain(name): name for name in reversed(names)}
-    written = re.fullmatch(_WRITTEN_TOGETHER, text)
-    if written is not None and (name := by_plain.get(_plain(written[1]))) is not None:
-        return f"{name}: {written[2]}"
     last = _plain(text.rsplit(".", 1)[-1])
     known = by_plain.get(plain) or (by_plain.get(last) if "." in text else None)
     return known or _by_end(last, names) or _by_synonym((plain, last), names) or _by_spelling(plain, by_plain)
@@ -68,7 +58,7 @@ def _by_end(last: str, names: list[str]) -> str | None:
 
 
 def _by_synonym(words: tuple[str, ...], names: list[str]) -> str | None:
-    return next((name for word in words for name in _synonyms().get(word, ()) if name in names), None)
+    return next((name for word in words for name in _SYNONYMS.get(word, ()) if name in names), None)
 
 
 def _by_spelling(plain: str, by_plain: dict[str, str]) -> str | None:
@@ -90,27 +80,15 @@ def suggest_value(got: object, kind: str) -> str | None:
         >>> suggest_value("32", "number"), suggest_value("yes", "flag"), suggest_value(20, "duration")
         ('32', 'true', '20ms')
     """
-    if kind == "duration" and isinstance(got, str | int | float) and not isinstance(got, bool):
-        quantity = re.fullmatch(rf"(\d{{1,{_LONGEST}}}(?:\.\d{{1,{_LONGEST}}})?)\s*([A-Za-z]*)", str(got).strip())
-        unit = _UNITS.get(quantity[2].lower()) if quantity else None
-        meant = f"{quantity[1]}{unit}" if quantity and unit else None
-        # One that is too long has its unit.
-        return meant if meant != got else None
-    if kind == "whole number":
-        if isinstance(got, float) and got.is_integer() and abs(got) < _EXACT:
-            return str(int(got))
-        kind = "number"
+    text = str(got).strip()[:_LONGEST]
+    if kind == "duration":
+        return f"{text}ms" if re.fullmatch(_NUMBER, text) else None
     if not isinstance(got, str):
         return None
-    text = got.strip()
     if kind == "flag":
         word = _FLAG_WORDS.get(text.lower(), text.lower())
         return word if word in {"true", "false"} else None
-    if kind == "version":
-        text = text.removeprefix("v").removesuffix(".0")
-    if kind == "number" and (counted := re.fullmatch(r"(\d{1,12})([kKmMs])", text)) is not None:
-        return str(int(counted[1]) * {"k": 1000, "m": 1_000_000, "s": 1}[counted[2].lower()])
-    return text if kind in {"number", "seed", "version"} and re.fullmatch(_NUMBER, text) else None
+    return text if kind in _NUMBERS and re.fullmatch(_NUMBER, text) else None
 
 
 def suggest_path(got: str, candidates: Iterable[str]) -> str | None:

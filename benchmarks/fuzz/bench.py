@@ -2,7 +2,7 @@
 
 Usage: ``python benchmarks/fuzz/bench.py --out FILE [--case "part N" …]``. Spec
 N is what tests/unit/spec/mutations.py draws from the seed N: any bytes, and the specs of this checkout with something
-done to them, also as overlays, extended specs, flags and variables. Each runs ``check`` in the process; it holds
+done to them, also as flags and variables. Each runs ``check`` in the process; it holds
 if it ends with 0 or 2, within 2 s of processor time (what else runs on the machine must not decide), and if its
 process never took more than 300 MB. There are ten parts of 36 s, or of ten thousand specs, whichever ends first; which
 specs they are changes from day to day, and the result has the first.

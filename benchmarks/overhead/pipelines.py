@@ -62,10 +62,9 @@ class Stretch:
         self._ended = False
         self.check_at = 0
 
-    @property
-    def sizes(self) -> loop.CountedSizes:
-        """Where the window counts batches by size."""
-        return self._window.sizes
+    def see(self, batch: Any) -> None:
+        """Look at the batch that the loop holds."""
+        self._window.see(batch)
 
     def most(self) -> int | None:
         """How many steps the window may still take."""
@@ -132,10 +131,9 @@ class Block:
         self.over = due is not None and due()
         self.check_at = window.check_at
 
-    @property
-    def sizes(self) -> loop.CountedSizes:
-        """Where the window counts batches by size."""
-        return self._window.sizes
+    def see(self, batch: Any) -> None:
+        """Look at the batch that the loop holds."""
+        self._window.see(batch)
 
     def most(self) -> int | None:
         """How many steps the window may still take."""

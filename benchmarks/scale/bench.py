@@ -54,7 +54,7 @@ LARGE_SECONDS = 20.0
 REPORT_SECONDS = 2.0
 """CPU time of one file."""
 RECORDED = ROOT / "tests" / "recorded" / "profiles" / "jpeg-folder.json"
-EXTENSIONS = ("html", "txt", "md", "json", "sarif", "prom", "trace.json.gz")
+EXTENSIONS = ("html", "txt", "md", "json", "sarif")
 MOST_ROUNDS = 5
 FAR = (0.67, 1.5)
 """A run that takes less or more of what it may take than this decides alone: it takes half a minute."""

@@ -22,7 +22,7 @@ EXPECTED = json.loads((HERE / "expected.json").read_text(encoding="utf-8"))
 FOLDER = os.environ.get("BENCHMARK_TRACES", "")
 POINTS = 0.001
 """Of the idle share: a tenth of a percentage point."""
-LIMITS = {"xplane": (10.0, 500.0), "sqlite": (10.0, 500.0), "json": (30.0, 500.0)}
+LIMITS = {"xplane": (10.0, 500.0), "json": (30.0, 500.0)}
 """CPU seconds and megabytes for a million events."""
 EVENTS = 1_000_000
 SLOW_FIT = "slow-fit"
@@ -93,7 +93,7 @@ def _measure_fit() -> run.Json:
 
 
 def _measure_size(form: str, folder: Path) -> run.Json:
-    path = folder / f"million.{ {'json': 'json', 'sqlite': 'sqlite', 'xplane': 'xplane.pb'}[form] }"
+    path = folder / f"million.{ {'json': 'json', 'xplane': 'xplane.pb'}[form] }"
     if not path.exists():
         subprocess.run([sys.executable, HERE / "million.py", form, str(path), str(EVENTS)], check=True)
     code = (

@@ -1,6 +1,6 @@
 """The idle time of traces by the plainest program: whole files in memory, one list of intervals for each device.
 
-It shares no code with the product: JSON and SQLite by Python's own modules, XPlane by TensorFlow's messages.
+It shares no code with the product: JSON by Python's own module, XPlane by TensorFlow's messages.
 
     independent.py FILE…    prints for each device its idle share from the first to the last event (JSON)
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import gzip
 import json
 import re
-import sqlite3
 import sys
 from decimal import Decimal
 from pathlib import Path
@@ -33,20 +32,6 @@ def _json(path: Path, steps: Steps) -> Spans:
             begin = int(Decimal(event["ts"]) * 1000)
             end = begin + int(Decimal(event["dur"]) * 1000)
             found.setdefault(f"GPU {event['args'].get('device', event['pid'])}", []).append((begin, end))
-    return found
-
-
-def _sqlite(path: Path) -> Spans:
-    connection = sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)
-    found: Spans = {}
-    for table in ("KERNEL", "MEMCPY", "MEMSET"):
-        try:
-            query = f'SELECT deviceId, start, "end" FROM CUPTI_ACTIVITY_KIND_{table}'  # noqa: S608 - names from above
-            rows = connection.execute(query).fetchall()
-        except sqlite3.OperationalError:
-            continue
-        for device, begin, end in rows:
-            found.setdefault(f"GPU {device}", []).append((begin, end))
     return found
 
 
@@ -81,10 +66,7 @@ def idle_share(spans: list[tuple[int, int]]) -> float:
 def idle_of(path: Path) -> tuple[dict[str, float], dict[str, float]]:
     """The idle shares of the devices of a file by name: between their events; in PyTorch's steps, if it has several."""
     steps: Steps = []
-    if path.suffix == ".sqlite":
-        found = _sqlite(path)
-    else:
-        found = _xplane(path) if path.name.endswith(".xplane.pb") else _json(path, steps)
+    found = _xplane(path) if path.name.endswith(".xplane.pb") else _json(path, steps)
     shares = {name: idle_share(spans) for name, spans in sorted(found.items())}
     if len(steps) < 2:
         return shares, {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tests"))
 
-from unit.gaps.made_traces import US, Called, Did, Made, as_xplane, write_sqlite
+from unit.gaps.made_traces import US, Called, Did, Made, as_xplane
 
 EACH = 5
 """Events of a step: a kernel, its launch, two ops and a call in it."""
@@ -33,9 +33,7 @@ def main() -> None:
     """Write the file."""
     form, path, events = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     made = steps(1, events // EACH + 1)
-    if form == "sqlite":
-        write_sqlite(made, path)
-    elif form == "xplane":
+    if form == "xplane":
         path.write_bytes(as_xplane(made))
     else:
         from unit.gaps.made_traces import as_json

@@ -15,7 +15,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 TIMES = "times.txt"
 PATIENCE = 480.0
-"""Seconds after which a command hangs: ``--rerun`` alone has 150 s for what follows the first run."""
+"""Seconds after which a command hangs."""
 SAID = re.compile(r"(\d+) steps in ([\d.]+) s")
 PIPEPROF = (sys.executable, "-c", "from pipeprof.cli.main import main; main()")
 

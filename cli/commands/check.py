@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeprof.cli import completion
 from pipeprof.cli.exit_codes import FAILED, GATE, INTERNAL, OK, USAGE, epilog
 from pipeprof.cli.options import (
     Arg,
@@ -19,12 +17,10 @@ from pipeprof.cli.options import (
     Force,
     Json,
     NoPython,
-    Overlay,
     Redact,
     Set,
     Text,
     Texts,
-    flag,
     option,
     out_of,
 )
@@ -55,12 +51,10 @@ FAIL_ON = ("warning",)
 EPILOG = epilog(
     "pipeprof check spec.yaml",
     "pipeprof check spec.yaml --set stages.1.batch_size=64",
-    "pipeprof check spec.yaml -f laptop.yaml --show",
     "pipeprof check spec.yaml --fail-on warning",
     "pipeprof check spec.yaml --json | jq .errors",
     "pipeprof check spec.yaml --out check.sarif",
     "pipeprof check . --format github",
-    "pipeprof check spec.yaml --python > pipeline.py",
 )
 
 
@@ -70,17 +64,13 @@ def check(
         typer.Argument(
             metavar="TARGET...",
             help="spec.yaml, file.py:function or package.module:function; of a folder, all specs below it.",
-            autocompletion=completion.targets,
         ),
     ],
     *,
     sets: Set = None,
-    overlays: Overlay = None,
     env: Env = False,
     args: Arg = None,
     no_python: NoPython = False,
-    show: Annotated[bool, flag("--show", "Print the resolved spec, with the origin of each line.")] = False,
-    python: Annotated[bool, flag("--python", "Print equivalent Python, to be saved next to the spec.")] = False,
     fail_on: Annotated[Text, option("", "warning", "Exit with 3 if a rule reports a finding, e.g. in CI.")] = None,
     memory_limit: Annotated[
         Text, option("", "SIZE", "Memory available to a run, e.g. 8GiB.  [default: all available]")
@@ -107,18 +97,10 @@ def check(
     limit = options.byte_size("--memory-limit", memory_limit)
     outputs = output.plan_outputs(out, form, json=json, force=force, command="check", redact=redact)
     kind = outputs.stdout or "text"
-    printed = "--python prints Python" if python else "--show prints the spec" if show else ""
-    if printed and outputs.files:
-        raise UsageError(f"{printed}, and --out writes the report: give one of them")
-    if python and (show or kind != "text"):
-        other = "--show" if show else f"--format {form}" if form else "--json"
-        raise UsageError(f"--python prints Python, and {other} prints something else: give one of them")
-    if printed and redact:
-        raise UsageError(f"{printed} as it is, and --redact takes parts out of reports: give one of them")
-    changes = Changes(sets or [], overlays or [], env)
+    changes = Changes(sets or [], env)
     found, skipped = find_targets(targets)
     if found != targets or len(found) > 1:
-        if printed or outputs.files or kind not in ("text", "github"):
+        if outputs.files or kind not in ("text", "github"):
             raise UsageError(f"{len(found)} targets are checked as text or with --format github; name one for the rest")
         asked = _Asked(changes, args or [], limit, fail_on, outputs, color, no_python)
         raise typer.Exit(_check_all(found, asked, skipped))
@@ -126,15 +108,9 @@ def check(
     _note_skipped(skipped, target)
     if list_functions(target, plain=kind == "text"):
         return
-    parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python, code=python or show)
+    parsed, loaded = _load(target, changes, outputs, args or [], color=color, no_python=no_python)
     for note in loaded.notes if loaded is not None and kind == "text" else ():
         streams.say(f"pipeprof: note: {note}")
-    if python:
-        streams.write_stdout(_as_python(target, loaded))
-        return
-    if show:
-        streams.write_stdout(_resolved(target, loaded, kind), kind)
-        return
     machine = _machine(limit)
     try:
         advice = _advice(parsed, loaded, machine)
@@ -259,32 +235,21 @@ def _counted(number: int, word: str) -> str:
 
 
 def _load(
-    target: str,
-    changes: Changes,
-    outputs: Outputs,
-    arguments: Sequence[str],
-    *,
-    color: str,
-    no_python: bool,
-    code: bool,
+    target: str, changes: Changes, outputs: Outputs, arguments: Sequence[str], *, color: str, no_python: bool
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
-    """Read the target and report its faults in every format; stdout for a spec or `code` may be saved as such.
+    """Read the target and report its faults in every format.
 
     Raises:
         Exit: The spec is wrong; its faults are printed.
-        SpecError: The same, where stdout is for something else.
         UsageError: There is no such target, or it is refused.
     """
     from pipeprof.cli.targets.load import load_target
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 
-    is_text = outputs.stdout in (None, "text")
     try:
         return load_target(target, changes, no_python=no_python, arguments=arguments)
     except SpecError as error:
-        if is_text and code:
-            raise
         wrong = error
         _write(
             outputs,
@@ -332,30 +297,6 @@ def _list_errors(error: SpecError, style: Style, hide: Hide) -> str:
     plain = hide(str(error))
     text = color_errors(plain) if style.color else plain
     return f"{text}\nFound {count:,} error{'' if count == 1 else 's'}{where}.\n"
-
-
-def _resolved(text: str, loaded: LoadedSpec | None, kind: str) -> str:
-    """Render the resolved spec: YAML with origins, or the same as JSON."""
-    import json
-
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.spec.show import origins, show, with_defaults
-
-    if loaded is None:
-        raise UsageError(f"--show prints a spec, but {text} is a Python function; remove --show")
-    if kind == "text":
-        return show(loaded)
-    document = {"spec": with_defaults(loaded), "origins": origins(loaded), "sha256": loaded.resolved_sha256}
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
-
-
-def _as_python(text: str, loaded: LoadedSpec | None) -> str:
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.to_python.render import data_folders, render
-
-    if loaded is None:
-        raise UsageError(f"--python converts a spec, but {text} is Python already; remove --python")
-    return render(loaded, data_folders(loaded))
 
 
 def _machine(memory_limit: int | None) -> tuple[float, MemoryLimit | None]:
@@ -428,7 +369,6 @@ def _document(
             text=text,
             arguments=dict(arguments) if kind != "spec" else None,
             overrides=list(changes.sets),
-            overlays=list(changes.overlays),
         ),
         exit_code=exit_code,
         host=Host(
@@ -511,6 +451,8 @@ def _as_text(
     arguments: Sequence[str],
     asked: bool,
 ) -> str:
+    import shlex
+
     from pipeprof.cli.pages.check import describe_check
     from pipeprof.cli.text.blocks import with_texts
     from pipeprof.cli.text.paint import paint
@@ -533,7 +475,7 @@ def _as_text(
 
 def _unknown(text: str, *, asked: bool) -> list[tuple[str, str]]:
     """Facts about a function: its stages are unknown before it is called, and so is its memory."""
-    memory = ("memory", f"only predicted for specs: write one with `pipeprof init --from {text}`")
+    memory = ("memory", f"only predicted for specs: `pipeprof run {text}` measures it")
     looked = ("rules", "only those that the source shows: stages, times and memory are known after a run")
     return [looked, *([memory] if asked else [])]
 

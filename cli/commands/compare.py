@@ -57,7 +57,7 @@ def compare(given: CompareOptions) -> None:
 
         def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
             if any(side.settings is None for side in sides):
-                _compare_profiles(given, sides, result, progress)
+                _compare_profiles(sides, result, progress)
                 return
             from pipeprof.profiles.document.messages import Message
             from pipeprof.profiles.judge.live import SessionPlan, measure
@@ -80,9 +80,8 @@ def compare(given: CompareOptions) -> None:
     raise typer.Exit(result.exit_code or 0)
 
 
-def _compare_profiles(given: CompareOptions, sides: Sequence[GivenSide], result: Result, progress: RunProgress) -> None:
+def _compare_profiles(sides: Sequence[GivenSide], result: Result, progress: RunProgress) -> None:
     """Compare profiles; a side that is a target is measured once."""
-    from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.judge.saved import differences, rows_of_profiles
     from pipeprof.profiles.judge.stages import stage_changes
     from pipeprof.profiles.judge.words import warnings_of
@@ -90,8 +89,6 @@ def _compare_profiles(given: CompareOptions, sides: Sequence[GivenSide], result:
     first, *others = (_profile(side, progress) for side in sides)
     for other in others:
         result.warnings += [one for one in differences(first, other) if one not in result.warnings]
-    if given.strict and result.warnings:
-        raise ProfileError(f"not comparable: {'; '.join(warning.message for warning in result.warnings)}")
     result.warnings += warnings_of(dict(zip(string.ascii_uppercase, (first, *others), strict=False)))
     result.metrics = rows_of_profiles(first, others[0])
     for arm, other in zip(result.further, others[1:], strict=True):

@@ -19,21 +19,11 @@ EPILOG = epilog(
 )
 
 
-def complete_name(incomplete: str) -> list[str]:
-    """Complete the name of a rule, or the code of a warning or an error."""
-    from pipeprof.cli.pages.codes import message_codes
-    from pipeprof.profiles.advise.rule import rules
-
-    return [name for name in (*sorted(rules()), *sorted(message_codes())) if name.startswith(incomplete)]
-
-
 def explain(
     rule: Annotated[
         str,
         typer.Argument(
-            metavar="NAME",
-            help="Name of a rule (`pipeprof rules` lists them), or the code of a warning or an error.",
-            autocompletion=complete_name,
+            metavar="NAME", help="Name of a rule (`pipeprof rules` lists them), or the code of a warning or an error."
         ),
     ],
     *,

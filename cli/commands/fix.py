@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.convert.folder import ConvertTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.fix.version import Reread
@@ -39,10 +38,8 @@ EPILOG = epilog(
     "pipeprof fix spec.yaml",
     "pipeprof fix spec.yaml --write",
     "pipeprof fix spec.yaml --out faster.yaml --allow order",
-    "pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.plan.json",
-    "pipeprof fix train.py:make_dataset --out fast.plan.json --out fast.patch",
-    "pipeprof fix train.py --rerun --out fast.plan.json -- --epochs 3",
-    "pipeprof fix spec.yaml --convert-to /data/fast --out faster.yaml",
+    "pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.patch",
+    "pipeprof fix train.py --out fast.patch -- --epochs 3",
 )
 
 
@@ -59,13 +56,12 @@ def fix(given: FixOptions) -> None:
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.run import Measuring, make_writer, notes_on, read_target, refuse, settings_for
     from pipeprof.cli.targets.saved import latest_run, saved_change
-    from pipeprof.cli.targets.scripts import AGAIN, AGAIN_UNTIL_TAKEN, SCRIPT_BUDGET
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
 
     options.choice("--color", given.color, options.COLORS)
     allow = options.classes(given.allow)
-    budget = options.duration("--budget", given.budget) or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET)
+    budget = options.duration("--budget", given.budget) or DEFAULT_BUDGET
     settings = settings_for(given, seconds=_first_seconds(given, budget))
     outputs = output.plan_outputs(
         given.out, given.form, json=given.json, force=given.force, command="fix", redact=given.redact
@@ -79,8 +75,7 @@ def fix(given: FixOptions) -> None:
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
         _take(given, change, chosen, changes, report=(outputs, selection))
         return
-    convert_to = _conversion(given, loaded)
-    for note in notes_on(chosen, AGAIN if chosen.rerun else AGAIN_UNTIL_TAKEN):
+    for note in notes_on(chosen, tries=True):
         streams.say(f"pipeprof: note: {note}")
 
     reread = _reread(parsed, changes) if loaded is not None else None
@@ -91,8 +86,8 @@ def fix(given: FixOptions) -> None:
         try:
             # A pipeline that needs more than it may is measured too: to need less is what the search is for.
             without_limit = replace(chosen, memory_limit=None)
-            # A script trains only once unless the user says otherwise.
-            spare = budget if parsed.kind != "script" or given.rerun else 0.0
+            # A script trains only once.
+            spare = budget if parsed.kind != "script" else 0.0
             profile, _ = run_undisturbed(without_limit, writer, progress, budget=spare, end_at=end_at)
             # What was measured is reported, whatever ends the search.
             ending.callback(_finish, given, profile, writer, loaded, report=(outputs, selection))
@@ -105,7 +100,6 @@ def fix(given: FixOptions) -> None:
                     allow,
                     outputs=outputs,
                     reread=reread,
-                    convert_to=convert_to,
                     earlier=earlier[1] if earlier is not None else None,
                 )
         finally:
@@ -154,27 +148,6 @@ def _first_seconds(given: FixOptions, budget: float) -> float:
     return seconds
 
 
-def _conversion(given: FixOptions, loaded: LoadedSpec | None) -> ConvertTarget | None:
-    """Where converted data go; a folder that cannot be used is refused before anything is measured."""
-    if given.convert_to is None:
-        return None
-    from pathlib import Path
-
-    from pipeprof.profiles.convert.folder import ConvertTarget, check_folder
-
-    if not given.convert_to.strip():
-        from pipeprof.pipelines.errors import UsageError
-
-        raise UsageError("--convert-to: got an empty name, expected a new or empty folder")
-    target = ConvertTarget(Path(given.convert_to).expanduser().absolute(), given.force)
-    check_folder(target)
-    if loaded is not None:
-        from pipeprof.profiles.convert.convert import check_known_inputs
-
-        check_known_inputs(target, loaded)
-    return target
-
-
 def _search(
     profile: Profile,
     run: Measuring,
@@ -183,7 +156,6 @@ def _search(
     *,
     outputs: Outputs,
     reread: Reread | None,
-    convert_to: ConvertTarget | None,
     earlier: Profile | None,
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
@@ -200,7 +172,6 @@ def _search(
             reread=reread,
             end_at=run.end_at,
             save=lambda: run.writer.write(profile),
-            convert_to=convert_to,
             earlier=earlier,
         )
         _add_python_diff(profile, with_made(run.settings, profile), outputs)
@@ -233,30 +204,19 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
 
     check_script_options(given, script=parsed.kind == "script")
     kinds = [*(kind for _, kind in outputs.files), *([outputs.stdout] if outputs.stdout else [])]
-    if loaded is not None and "plan" in kinds:
-        raise UsageError(
-            f"a plan is for pipeprof.apply in Python code, but {given.target} is a spec: use --write or --out NEW.yaml"
-        )
     if loaded is not None:
         return
     if given.write or "yaml" in kinds:
         what = "--write changes" if given.write else "YAML is the output of"
-        kind, use = "a Python function", "pipeprof.apply"
-        if parsed.kind == "script":
-            kind, use = "a training script", "pipeprof exec --plan"
-        raise UsageError(f"{what} a spec, but {given.target} is {kind}: use --out NAME.plan.json and {use}")
+        kind = "a training script" if parsed.kind == "script" else "a Python function"
+        raise UsageError(f"{what} a spec, but {given.target} is {kind}: use --out NAME.patch")
 
 
 def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
     """How a spec with another text is read: with the flags of the command line."""
     from pipeprof.cli.commands.run import check_again
-    from pipeprof.pipelines.check import check_spec
 
-    def reread(text: str, *, alone: bool = False) -> LoadedSpec:
-        content = text.encode()
-        return check_spec(parsed.path, content=content) if alone else check_again(parsed, changes, content=content)
-
-    return reread
+    return lambda text: check_again(parsed, changes, content=text.encode())
 
 
 def _wants_patch(outputs: Outputs) -> bool:
@@ -283,7 +243,7 @@ def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) 
     if edited.text is not None:
         found.diff = unified(before, edited.text, str(parsed.path))
     elif _wants_patch(outputs):
-        streams.say(f"pipeprof: note: no diff of {parsed.path.name}: {edited.reason}; a plan has the changes")
+        streams.say(f"pipeprof: note: no diff of {parsed.path.name}: {edited.reason}; make the changes in your code")
 
 
 def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
@@ -299,12 +259,8 @@ def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:
     if found.status not in {"fixed", "taken"}:
         streams.say(f"pipeprof: note: {path} is unchanged: the changes were not proven; --out NEW.yaml has them")
         return
-    if found.in_one_file:
-        why = "the changes are about what other files, flags or aliases say"
-        raise streams.OutputError(f"{path} is unchanged: {why}; --out NEW.yaml has the whole spec")
-    changed = [file.name for file in loaded.files if _differs(file.folder / file.name.rpartition("/")[2], file.sha256)]
-    if changed:
-        msg = f"{path} is unchanged: {changed[0]} was edited while fix was measuring; --out NEW.yaml has the changes"
+    if _differs(path, loaded.sha256):
+        msg = f"{path} is unchanged: it was edited while fix was measuring; --out NEW.yaml has the changes"
         raise streams.OutputError(msg)
     try:
         write_atomically(path, found.text.encode(), sync=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EPILOG = epilog(
     "pipeprof gaps logs/plugins/profile/2026_11_27_08_00_00",
     "pipeprof gaps before.pt.trace.json.gz after.pt.trace.json.gz",
-    "pipeprof gaps report.sqlite --json | jq '.devices[].idle_share'",
+    "pipeprof gaps worker0.pt.trace.json.gz --json | jq '.devices[].idle_share'",
     "pipeprof gaps host.xplane.pb --fail-on idle=20% --out gaps.xml",
 )
 
@@ -30,8 +30,7 @@ def gaps(
         list[str],
         typer.Argument(
             metavar="TRACE...",
-            help="*.xplane.pb or a TensorBoard log folder, *.pt.trace.json(.gz), *.sqlite of Nsight Systems. "
-            "Two of them: before and after.",
+            help="*.xplane.pb or a TensorBoard log folder, *.pt.trace.json(.gz). Two of them: before and after.",
         ),
     ],
     *,
@@ -46,7 +45,7 @@ def gaps(
     color: Color = "auto",
     redact: Redact = None,
 ) -> None:
-    """Find out why a device idles, from a trace of TensorFlow, JAX, PyTorch or Nsight Systems.
+    """Find out why a device idles, from a trace of TensorFlow, JAX or PyTorch.
 
     Divides the time in which the device has no work by what the host did until it launched the next work. What a trace
     cannot show is left open, with the reason. Loads no TensorFlow.

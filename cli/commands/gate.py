@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,23 +15,19 @@ from pipeprof.cli.exit_codes import epilog
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from pipeprof.cli.comparing.history import OpenHistory
-    from pipeprof.cli.output import Outputs
     from pipeprof.cli.targets.sides import GivenSide
     from pipeprof.pipelines.spec.budgets import Budget
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.git.calls import GitCalls
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName
-    from pipeprof.profiles.judge.verdicts.result import Identity, Result, Side
+    from pipeprof.profiles.judge.verdicts.result import Result, Side
     from pipeprof.profiles.judge.verdicts.tabulate import Judged
 
 EPILOG = epilog(
     "pipeprof gate spec.yaml --against git:main",
     "pipeprof gate train.py:make --against git:main --max-time 300",
     "pipeprof gate spec.yaml --against old.yaml --max-peak-bytes 2GiB",
-    "pipeprof gate spec.yaml --against git:main --history git",
-    "pipeprof gate spec.yaml --bisect v1.0..main",
     "pipeprof gate spec.yaml --self-test",
 )
 
@@ -41,14 +37,9 @@ class _Question:
     given: GateOptions
     judged: Mapping[str, Judged]
     most: int
-    calls: GitCalls
-    other_budgets: Sequence[str] = ()
-    history: OpenHistory | None = None
-    unchanged: str | None = None
-
-    @property
-    def end_at(self) -> float | None:
-        return self.calls.end_at
+    end_at: float | None
+    other_budgets: Sequence[str]
+    unchanged: str | None
 
 
 def gate(given: GateOptions) -> None:
@@ -74,32 +65,20 @@ def gate(given: GateOptions) -> None:
     given = _with_default(given)
     _check_ways(given)
     with git_calls(options.duration("--max-time", given.max_time)) as calls:
-        if given.bisect is not None:
-            raise typer.Exit(_bisect(given, calls, outputs, flags, most))
-        first, second = given.against or given.target, given.target
-        if given.baseline is not None:
-            first, second = given.target, _reference(calls.folder)
-        a, b = read_sides(given, [first, second], calls)
+        a, b = read_sides(given, [given.against or given.target, given.target], calls)
         for side in (a, b):
             if side.settings is None:
                 msg = f"{side.shown.text} is a saved profile, of one process: gate measures both pipelines now"
                 raise UsageError(msg)
-        # With a base, what is judged sets no budgets: with --baseline A is the target, and B a reference workload.
+        # What is judged sets no budgets.
         judged = judged_of(_budgets_of(a), flags)
-        target = (a if given.baseline is not None else b).settings
-        loaded = target.loaded if target is not None else None
+        loaded = b.settings.loaded if b.settings is not None else None
         if loaded is not None:
             _check_stages(loaded, flags)
-        others = other_budgets(_budgets_of(a), _budgets_of(b), flags) if given.against is not None else []
-        question = _Question(given, judged, most, calls, others)
-        if given.baseline is not None:
-            result = _with_baseline(question, Path(given.baseline), a, b)
-        else:
-            question = replace(
-                question, history=_opened(given, b, calls), unchanged=_unchanged(given, a, b, judged, calls)
-            )
-            body = partial(_against, question, (a, b))
-            result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
+        others = other_budgets(_budgets_of(a), _budgets_of(b), flags)
+        unchanged = _unchanged(given, a, b, judged, calls)
+        body = partial(_against, _Question(given, judged, most, calls.end_at, others, unchanged), (a, b))
+        result = compared("self-test" if given.self_test else "gate", (a, b), outputs, given, body)
     raise typer.Exit(result.exit_code or 0)
 
 
@@ -108,44 +87,12 @@ def _budgets_of(side: GivenSide) -> Mapping[str, Budget]:
     return loaded.spec.budgets.given if loaded is not None else {}
 
 
-def _bisect(
-    given: GateOptions, calls: GitCalls, outputs: Outputs, flags: Mapping[str, Budget | None], most: int
-) -> int:
-    """Search for the commit that has made the target worse; return the exit code."""
-    from pipeprof.cli.comparing.bisect import commits_of, search_commits
-    from pipeprof.cli.comparing.session import compared
-    from pipeprof.profiles.judge.verdicts.gating import judged_of
-
-    commits = commits_of(given, calls, most)
-    a, b = commits.side(0), commits.side(len(commits.hashes) - 1)
-    loaded = b.settings.loaded if b.settings is not None else None
-    judged = judged_of(_budgets_of(a), flags)
-    if loaded is not None:
-        _check_stages(loaded, flags)
-    body = partial(search_commits, commits, judged)
-    return compared("gate", (a, b), outputs, given, body).exit_code or 0
-
-
-def _opened(given: GateOptions, side: GivenSide, calls: GitCalls) -> OpenHistory | None:
-    from pipeprof.cli.comparing.history import open_history
-
-    if given.history is None or side.settings is None:
-        return None
-    return open_history(given.history, _near(side), calls)
-
-
-def _near(side: GivenSide) -> Path:
-    """A place in the repository of a side: that of a git ref stands in a folder of its own."""
-    assert side.settings is not None  # noqa: S101 - for the type checker: the caller has looked
-    return Path.cwd() if side.shown.ref is not None else side.settings.target.path
-
-
 def _unchanged(
     given: GateOptions, a: GivenSide, b: GivenSide, judged: Mapping[str, Judged], calls: GitCalls
 ) -> str | None:
     """Why both sides are the same pipeline, in words; None where they are not, and where it is measured anyway."""
     from pipeprof.profiles.git.tracked import tracked_files
-    from pipeprof.profiles.history.unchanged import why_unchanged
+    from pipeprof.profiles.judge.unchanged import why_unchanged
 
     # A limit is about one side alone, whatever the other one is.
     if given.measure or given.self_test or any(one.limit is not None for one in judged.values()):
@@ -175,35 +122,19 @@ def _with_default(given: GateOptions) -> GateOptions:
 
     from pipeprof.profiles.git.refs import merge_base
 
-    if given.against or given.baseline or given.self_test or given.bisect:
+    if given.against or given.self_test:
         return given
     return replace(given, against=merge_base(os.environ))
 
 
 def _check_ways(given: GateOptions) -> None:
-    """Refuse none or several of the ways to say what the target is compared with."""
+    """Refuse none and both of the ways to say what the target is compared with."""
     from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.git.refs import parse_ref
 
-    ways = {
-        "--against": given.against,
-        "--baseline": given.baseline,
-        "--self-test": given.self_test or None,
-        "--bisect": given.bisect,
-    }
-    chosen = [name for name, value in ways.items() if value is not None]
-    if not chosen:
+    if given.against is None and not given.self_test:
         raise UsageError("gate needs a pipeline to compare with: --against git:main, or another target")
-    if len(chosen) > 1:
-        raise UsageError(f"{chosen[0]} and {chosen[1]} contradict each other: give one of them")
-    ref = parse_ref(given.target)
-    if given.baseline is not None and ref is not None and ref.path is None:
-        msg = f"{given.target} names no file: with --baseline, use {given.target}:PATH"
-        raise UsageError(msg)
-    if given.update_baseline and given.baseline is None:
-        raise UsageError("--update-baseline needs the file: --baseline FILE")
-    if given.history is not None and chosen != ["--against"]:
-        raise UsageError(f"--history keeps what a gate with --against measures: remove --history or {chosen[0]}")
+    if given.against is not None and given.self_test:
+        raise UsageError("--against and --self-test contradict each other: give one of them")
 
 
 def _against(
@@ -213,7 +144,6 @@ def _against(
     save: Callable[[], object],
     progress: RunProgress,
 ) -> None:
-    from pipeprof.cli.comparing.history import judge_history
     from pipeprof.cli.comparing.session import live, warn_of_steps
     from pipeprof.profiles.judge.live import SessionPlan, measure
     from pipeprof.profiles.judge.self_test import conclude_self_test
@@ -236,8 +166,7 @@ def _against(
         end_at=question.end_at,
     )
     both: dict[SideName, LiveSide] = {"a": live(a), "b": live(b)}
-    timed = {**both, **_with_reference(question, b)}
-    measure(timed, result, plan, progress, save)
+    measure(both, result, plan, progress, save)
     if result.errors:
         return
     if question.given.self_test:
@@ -248,13 +177,10 @@ def _against(
         return
     _warn_of_batches(a.shown, b.shown, result, judged)
     conclude_gate(result, not_measured(result, judged_for(result.a, result.b, judged)))
-    if question.history is not None and not result.errors:
-        judge_history(question.history, sides, _identity(b)[0], result, judged)
 
 
 def _pass_unchanged(question: _Question, sides: tuple[GivenSide, GivenSide], result: Result) -> None:
     """Write the verdict of two sides that are the same pipeline."""
-    from pipeprof.cli.comparing.history import judge_history
     from pipeprof.profiles.harness.settings import plan
     from pipeprof.profiles.host.host import host_facts, versions
     from pipeprof.profiles.judge.verdicts.gating import PASSED
@@ -266,21 +192,6 @@ def _pass_unchanged(question: _Question, sides: tuple[GivenSide, GivenSide], res
         side.host, side.versions = host_facts(), versions()
     result.unchanged = question.unchanged
     result.verdict, result.exit_code = "not regressed", PASSED
-    if question.history is not None:
-        judge_history(question.history, sides, _identity(sides[1])[0], result, question.judged)
-
-
-def _with_reference(question: _Question, side: GivenSide) -> dict[SideName, LiveSide]:
-    """The reference workload, which a gate with a history measures as well; none with training scripts."""
-    from pipeprof.cli.comparing.session import live
-    from pipeprof.cli.targets.sides import read_one
-    from pipeprof.profiles.judge.live import REFERENCE
-
-    if question.history is None or side.settings is None or side.settings.target.kind == "script":
-        return {}
-    # What the command line changes in the target is not for this one.
-    given = replace(question.given, sets=None, overlays=None, env=False, args=None, step=None, dispatch=None)
-    return {REFERENCE: live(read_one(given, _reference(question.calls.folder), question.calls))}
 
 
 def _warn_of_changes(side: GivenSide, result: Result) -> None:
@@ -344,121 +255,3 @@ def _test_itself(
     result.warnings += [one for one in changed.warnings if one not in result.warnings]
     if changed.errors:
         result.exit_code = changed.exit_code
-
-
-def _reference(folder: Path) -> str:
-    """The spec of the reference workload, in a folder of its own."""
-    from pipeprof.profiles.judge.baseline import write_reference
-
-    (folder / "reference").mkdir()
-    return str(write_reference(folder / "reference"))
-
-
-def _with_baseline(question: _Question, path: Path, a: GivenSide, b: GivenSide) -> Result:
-    """Judge the target against a stored baseline, or measure one.
-
-    Raises:
-        ProfileError: The baseline is missing, or not comparable.
-    """
-    from pipeprof.cli import output
-    from pipeprof.cli.comparing.session import compared, live
-    from pipeprof.pipelines.steps.registry import step_kind
-    from pipeprof.profiles.experiment.purposes import GATE
-    from pipeprof.profiles.harness.settings import plan as resolve
-    from pipeprof.profiles.judge import baseline as stored
-    from pipeprof.profiles.judge.live import SessionPlan, measure
-    from pipeprof.profiles.judge.verdicts.gating import (
-        conclude_gate,
-        counted,
-        has_seen_enough,
-        judged_for,
-        not_measured,
-    )
-
-    given, judged = question.given, question.judged
-    assert a.settings is not None  # noqa: S101 - for the type checker: the caller has looked
-    b.shown.text = stored.REFERENCE_NAME
-    a.shown.identity, root = _identity(a)
-    known = None
-    is_simulated = False
-    if given.update_baseline:
-        _check_file(path, force=given.force)
-    else:
-        known = stored.load_baseline(path, a.shown.text, a.shown.identity, root)
-        planned = resolve(a.settings)
-        stored.check_comparable(path, known, judged, planned.step_text, planned.dispatch)
-        is_simulated = step_kind(planned.step.kind).fixed_time
-    out = [*([str(path)] if known is None else []), *(given.out or [])]
-    outputs = output.plan_outputs(out, given.form, json=given.json, force=True, command="gate", redact=given.redact)
-
-    def body(result: Result, save: Callable[[], object], progress: RunProgress) -> None:
-        _warn_of_changes(a, result)
-        # The host of now and the size of its batches are known once the session has begun.
-        plan = SessionPlan(
-            enough=lambda so_far: (
-                len(so_far.pairs) >= GATE.pairs if known is None else has_seen_enough(so_far, question.most)
-            ),
-            rows=lambda pairs: (
-                stored.rows_against(
-                    counted(known.pairs),
-                    pairs,
-                    judged_for(known.a, result.a, judged),
-                    stored.Against(
-                        other_host=stored.is_other_host(known.a.host, result.a.host), simulated=is_simulated
-                    ),
-                )
-                if known is not None
-                else []
-            ),
-            profiled=False,
-            metrics=judged,
-            timed=("a",),
-            end_at=question.end_at,
-            most=GATE.pairs if known is None else question.most,
-        )
-        measure({"a": live(a), "b": live(b)}, result, plan, progress, save)
-        # The other side is the reference workload: what differs from it says nothing about the target.
-        result.data, result.changes, result.change_places = None, [], []
-        if result.errors:
-            return
-        if known is None:
-            stored.conclude_baseline(result, judged)
-            return
-        result.warnings += stored.differences(known.a, result.a)
-        _warn_of_batches(known.a, result.a, result, judged)
-        lacking = not_measured(result, judged_for(known.a, result.a, judged))
-        result.a, result.b = known.a.model_copy(update={"text": f"{path} ({known.started})"}), result.a
-        conclude_gate(result, lacking)
-
-    kind: Literal["gate", "baseline"] = "gate" if known is not None else "baseline"
-    # A baseline is replaced once, at the end, if it is complete: until then it is the only copy.
-    return compared(kind, (a, b), outputs, given, body, name=a.name, at_end=known is None)
-
-
-def _check_file(path: Path, *, force: bool) -> None:
-    """Refuse a file that no baseline can be written to.
-
-    Raises:
-        UsageError: It is not called ``.json``, or cannot or must not be written.
-    """
-    from pipeprof.cli import output
-    from pipeprof.pipelines.errors import UsageError
-
-    output.check_file("--baseline", path, force=force, own=output.is_own_report)
-    if path.suffix.lower() != ".json":
-        raise UsageError(f"--baseline {path}: a baseline is JSON; use a name that ends with .json")
-
-
-def _identity(side: GivenSide) -> tuple[Identity, Path | None]:
-    """What a target is, however it was typed, and the root of the repository that it is in."""
-    from pipeprof.profiles.git.repository import repository_root
-    from pipeprof.profiles.judge.baseline import identity_of
-
-    settings = side.settings
-    assert settings is not None  # noqa: S101 - for the type checker: the caller has looked
-    target, loaded = settings.target, settings.loaded
-    name = loaded.spec.name if loaded is not None else None
-    if side.shown.ref is not None and side.shown.file is not None:
-        return identity_of(side.shown.file, target.function, name), None
-    root = repository_root(target.path.resolve().parent)
-    return identity_of(target.path, target.function, name, root), root

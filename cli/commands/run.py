@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pipeprof.cli.output import Outputs, ReportOnStdout
     from pipeprof.cli.report.report import Selection
     from pipeprof.cli.targets.load import Changes
-    from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
@@ -32,7 +31,7 @@ EPILOG = epilog(
     "pipeprof run spec.yaml",
     "pipeprof run spec.yaml --step simulate:12ms --dispatch 1",
     "pipeprof run spec.yaml --set stages.0.num_parallel_calls=4 --out a.json",
-    "pipeprof run spec.yaml -f laptop.yaml",
+    "pipeprof run spec.yaml --set measure.seconds=5",
     "pipeprof run train.py:make_dataset --arg split=train --arg batch_size=64",
     "pipeprof run train.py:make_dataset --json | jq .verdict.sentence",
     "pipeprof run train.py --steps 200 -- --epochs 3",
@@ -57,8 +56,8 @@ class Measuring:
 def run(given: RunOptions) -> None:
     """Measure a pipeline and report its bottleneck.
 
-    The report goes to stdout, progress to stderr. The profile is always saved: to --out FILE.json, else in
-    pipeprof-out/.
+    The report goes to stdout as it becomes known, progress to stderr. The profile is always saved: to --out FILE.json,
+    else in pipeprof-out/.
     """
     import sys
     import time
@@ -67,7 +66,6 @@ def run(given: RunOptions) -> None:
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.targets.load import load_target
     from pipeprof.cli.targets.saved import saved_change
-    from pipeprof.cli.targets.scripts import AGAIN, SCRIPT_BUDGET
     from pipeprof.cli.targets.settings import settings_with, with_change
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
@@ -76,14 +74,12 @@ def run(given: RunOptions) -> None:
     options.choice("--color", given.color, options.COLORS)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
     budget = options.duration("--budget", given.budget)
-    turns = options.choice("--turns", given.turns, options.TURNS) if given.turns is not None else None
     settings = settings_for(
         given,
         seconds=_seconds(given),
         soak=given.soak is not None,
         calibrate=not given.no_verify,
         to_end=given.to_end,
-        turns=turns,
         workers=options.whole("--workers", given.workers),
     )
     outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
@@ -94,21 +90,19 @@ def run(given: RunOptions) -> None:
     _check_options(given, parsed)
     chosen = settings(target=parsed, loaded=loaded)
     change = saved_change(given, parsed, loaded, target_of(chosen))
-    # In a script that may run again, the change is tried against it as it is.
-    if change is not None and not given.rerun:
+    if change is not None:
         changes = with_change(change, changes, loaded)
         loaded = load_target(given.target, changes, no_python=given.no_python)[1] if loaded is not None else None
         chosen = settings_with(replace(chosen, loaded=loaded), change)
-    _check_plan(given, outputs, loaded)
     chosen = replace(chosen, tries=_tries(given, chosen))
-    for note in notes_on(chosen, AGAIN if chosen.tries else ""):
+    for note in notes_on(chosen, tries=chosen.tries):
         streams.say(f"pipeprof: note: {note}")
 
     writer, report = make_writer(parsed, loaded, outputs), output.ReportOnStdout(outputs, selection, given.color)
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
         try:
-            seconds = budget or (SCRIPT_BUDGET if given.rerun else DEFAULT_BUDGET) if chosen.tries else 0.0
+            seconds = budget or DEFAULT_BUDGET if chosen.tries else 0.0
             profile, left = run_undisturbed(
                 chosen,
                 writer,
@@ -119,12 +113,10 @@ def run(given: RunOptions) -> None:
             )
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color, begun=report)
-            if not (profile.exit_code or given.rerun):
+            if not profile.exit_code:
                 report.tell(profile, writer.path, output.MEASURED)
             if chosen.tries and not profile.exit_code:
-                verify_findings(
-                    profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes, change
-                )
+                verify_findings(profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes)
             elif parsed.kind == "script" and not chosen.soak:
                 suspect_bottleneck(profile)
                 writer.write(profile, final=True)
@@ -151,7 +143,6 @@ def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSett
         no_cache=given.no_cache,
         script_args=given.script_args or (),
         allow_writes=given.allow_writes,
-        rerun=given.rerun,
         **more,
     )
 
@@ -173,17 +164,17 @@ def read_target(
         return None
     if given.target == STDIN:
         raise UsageError(f"{command} needs a file: `-` (standard input) is for `pipeprof check -`")
-    changes, step = Changes(given.sets or [], given.overlays or [], given.env), options.step(given.step)
+    changes, step = Changes(given.sets or [], given.env), options.step(given.step)
     arguments = given.args or []
     read = load_target(given.target, changes, no_python=given.no_python, step=step, arguments=arguments, scripts=True)
     return changes, *read
 
 
 def _tries(given: RunOptions, settings: RunSettings) -> bool:
-    """Whether changes are tried; a script trains for real, and is run again only where the user says so."""
-    again = settings.target.kind != "script" or given.rerun
+    """Whether changes are tried; a script trains for real, once."""
     # Edits of a function's graph would have to be made on top of those of the change.
-    return again and not given.no_verify and not settings.edits and not settings.soak
+    as_it_is = not settings.edits and not settings.soak
+    return settings.target.kind != "script" and not given.no_verify and as_it_is
 
 
 def _seconds(given: RunOptions) -> float | None:
@@ -218,48 +209,31 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
     check_script_options(given, script=parsed.kind == "script")
     if parsed.kind != "script":
         return
-    if given.budget and not given.rerun:
-        raise UsageError("--budget is for trying changes, and a script is not run again: add --rerun, or remove it")
-    if given.rerun and given.no_verify:
-        raise UsageError("--rerun runs the script again to try changes, which --no-verify switches off: remove one")
-    if given.rerun and given.soak is not None:
-        raise UsageError("--rerun runs the script again to try changes, which a run with --soak does not: remove one")
-    if given.turns is not None and not given.rerun:
-        raise UsageError("--turns is for trying changes, and a script is not run again: add --rerun, or remove it")
+    if given.budget:
+        raise UsageError(f"--budget is for trying changes: pipeprof fix {given.target} tries those of a script")
     if given.to_end and (given.steps is not None or given.seconds is not None):
         raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
 
 
-def notes_on(settings: RunSettings, again: str) -> Sequence[object]:
-    """What is to be said before anything runs; of a script, also how it runs `again`."""
+def notes_on(settings: RunSettings, *, tries: bool) -> Sequence[object]:
+    """What is to be said before anything runs.
+
+    Args:
+        tries: Whether changes are tried.
+    """
     if settings.target.kind == "script":
         from pipeprof.cli.targets.scripts import what_a_script_does
 
-        return (what_a_script_does(settings, again),)
+        return (what_a_script_does(settings, tries=tries),)
     from pipeprof.cli.targets.settings import registrations
 
     loaded = settings.loaded
-    tries = "so does each process that tries a change" if again else ""
-    return [*(loaded.notes if loaded is not None else ()), *registrations(settings, tries)]
+    again = "so does each process that tries a change" if tries else ""
+    return [*(loaded.notes if loaded is not None else ()), *registrations(settings, again)]
 
 
-def _check_plan(given: RunOptions, outputs: Outputs, loaded: LoadedSpec | None) -> None:
-    """Refuse a plan that could have nothing in it, before anything is measured."""
-    from pipeprof.pipelines.errors import UsageError
-
-    if outputs.stdout != "plan" and all(kind != "plan" for _, kind in outputs.files):
-        return
-    if given.no_verify:
-        raise UsageError("a plan has the changes that were measured: remove --no-verify")
-    if loaded is not None:
-        msg = f"a plan is for pipeprof.apply in Python code, but {given.target} is a spec: use the --set values instead"
-        raise UsageError(msg)
-
-
-def verify_findings(
-    profile: Profile, run: Measuring, seconds: float, changes: Changes, only: SavedChange | None
-) -> None:
-    """Try what the findings propose, or only a change of an earlier run."""
+def verify_findings(profile: Profile, run: Measuring, seconds: float, changes: Changes) -> None:
+    """Try what the findings propose."""
     from pipeprof.profiles.fix.source_diff import add_diffs
     from pipeprof.profiles.harness.settings import with_made
     from pipeprof.profiles.verify.verify import verify
@@ -274,7 +248,6 @@ def verify_findings(
             end_at=run.end_at,
             spent=run.spent,
             save=lambda: run.writer.write(profile),
-            only=only.finding if only is not None else None,
         )
         if not profile.exit_code:
             add_diffs(
@@ -293,7 +266,7 @@ def check_again(
 
     environment = SPEC_ENVIRONMENT if changes.env else None
     sets = [*changes.sets, *flags]
-    return check_spec(parsed.path, sets, overlays=changes.overlays, environment=environment, content=content)
+    return check_spec(parsed.path, sets, environment=environment, content=content)
 
 
 def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, outputs: Outputs) -> ProfileWriter:

@@ -6,30 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeprof.cli import completion
 from pipeprof.cli.exit_codes import epilog
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Model
 
-DOCUMENTS = ("spec", "overlay", "profile", "result", "gaps")
+DOCUMENTS = ("spec", "profile", "result", "gaps")
 
 EPILOG = epilog("pipeprof schema spec > pipeprof.schema.json", "pipeprof schema profile | jq .properties.steps")
 
 
 def schema(
-    document: Annotated[
-        str,
-        typer.Argument(
-            metavar="spec|overlay|profile|result|gaps",
-            help="Document type.",
-            autocompletion=completion.one_of(*DOCUMENTS),
-        ),
-    ] = "spec",
+    document: Annotated[str, typer.Argument(metavar="spec|profile|result|gaps", help="Document type.")] = "spec",
 ) -> None:
     """Print the JSON Schema of specs, profiles, results or gaps.
 
-    An overlay is a file for -f; a result is one of compare or gate; gaps is what gaps --json prints.
+    A result is one of compare or gate; gaps is what gaps --json prints.
     """
     import json
 
@@ -37,15 +29,14 @@ def schema(
     from pipeprof.cli.streams import write_stdout
 
     kind = choice("schema", document, DOCUMENTS)
-    makers = {"profile": profile_schema, "result": result_schema, "gaps": gaps_schema}
-    made = makers[kind]() if kind in makers else _spec(overlay=kind == "overlay")
-    write_stdout(json.dumps(made, indent=2, ensure_ascii=False) + "\n", "json")
+    makers = {"spec": _spec, "profile": profile_schema, "result": result_schema, "gaps": gaps_schema}
+    write_stdout(json.dumps(makers[kind](), indent=2, ensure_ascii=False) + "\n", "json")
 
 
-def _spec(*, overlay: bool) -> dict[str, Any]:
-    from pipeprof.pipelines.spec.schema.changes import editor_schema, overlay_schema
+def _spec() -> dict[str, Any]:
+    from pipeprof.pipelines.spec.schema.schema import spec_schema
 
-    return overlay_schema() if overlay else editor_schema()
+    return spec_schema()
 
 
 def profile_schema() -> dict[str, Any]:

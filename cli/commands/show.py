@@ -25,7 +25,6 @@ EPILOG = epilog(
     "pipeprof show pipeprof-out/flowers-20260731T101112Z.json --finding 1",
     "pipeprof show profile.json --json | jq .steps.wait_ms",
     "pipeprof show profile.json --out report.txt",
-    "pipeprof show --history gates.jsonl",
 )
 
 
@@ -37,10 +36,6 @@ def show(
         ),
     ] = None,
     *,
-    history: Annotated[
-        Text,
-        option("--history", "FILE|git", "Print what `gate --history` has kept: its series, and where they changed."),
-    ] = None,
     finding: Annotated[Text, option("", "N", "Print finding N in full, with the fix as YAML and Python.")] = None,
     section: Section = None,
     verbose: Annotated[bool, flag("-v", "--verbose", "Print the complete report.")] = False,
@@ -57,7 +52,7 @@ def show(
     """
     import sys
 
-    from pipeprof.cli import options, output, streams
+    from pipeprof.cli import output, streams
     from pipeprof.cli.options import COLORS, choice, whole
     from pipeprof.cli.text.style import style_of
     from pipeprof.profiles.document.store import is_latest, load_saved
@@ -65,10 +60,6 @@ def show(
 
     choice("--color", color, COLORS)
     number = whole("--finding", finding, 0)
-    if history is not None:
-        _refuse_with_history(profiles=profiles, finding=finding, section=section, out=out)
-        _show_history(history, options.report_format(form, json=json, command="show"), color)
-        return
     paths = [Path(text) for text in profiles or ()] or [_find_latest()]
     kinds = [kind for path in paths if (kind := kind_of_result(path)) is not None]
     command = "show" if not kinds else "compare" if kinds[0] == "compare" else "gate"
@@ -130,52 +121,6 @@ def _remade(saved: Profile, outputs: Outputs) -> Profile:
         if saved.fix is not None and {"yaml", "patch"} & {outputs.stdout, *(kind for _, kind in outputs.files)}:
             say(f"pipeprof: note: {error}")
     return profile
-
-
-def _refuse_with_history(**given: object) -> None:
-    """Refuse what a history has not.
-
-    Raises:
-        UsageError: Such an option was given.
-    """
-    from pipeprof.pipelines.errors import UsageError
-
-    for name, value in given.items():
-        if value not in (None, []):
-            what = "a profile" if name == "profiles" else f"--{name}"
-            raise UsageError(f"--history shows a history alone, as text or --json: remove {what}")
-
-
-def _show_history(text: str, form: str, color: str) -> None:
-    """Print a history.
-
-    Raises:
-        UsageError: The format is neither text nor JSON.
-        ProfileError: There is none, or it is of another repository.
-    """
-    import sys
-
-    from pipeprof.cli.comparing.history import open_history
-    from pipeprof.cli.options import choice
-    from pipeprof.cli.pages.history import history_report
-    from pipeprof.cli.streams import write_stdout
-    from pipeprof.cli.text.paint import paint
-    from pipeprof.cli.text.style import style_of
-    from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.document.store import encode
-    from pipeprof.profiles.git.calls import git_calls
-    from pipeprof.profiles.history.series import HistoryReport, series_of
-
-    choice("--history with --format", form, ("text", "json"))
-    with git_calls() as calls:
-        read = open_history(text, Path.cwd(), calls, missing=False).read
-    if not read.entries:
-        raise ProfileError(f"{read.place} has no gate yet: pipeprof gate --history {text} keeps one")
-    report = HistoryReport(place=read.place, series=series_of(read.entries), damaged=list(read.damaged))
-    if form == "json":
-        write_stdout(encode(report).decode(), "json")
-    else:
-        write_stdout(paint(history_report(report), style_of(sys.stdout, color)))
 
 
 def _show_result(paths: Sequence[Path], outputs: Outputs, selection: Selection, color: str) -> None:

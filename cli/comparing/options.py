@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeprof.cli import completion
-from pipeprof.cli.options import RerunOptions, Text, Texts, flag, format_of, option, out_of
+from pipeprof.cli.options import SharedOptions, Text, Texts, flag, format_of, option, out_of
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,43 +15,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareOptions(RerunOptions):
+class CompareOptions(SharedOptions):
     """All options of ``pipeprof compare``, as typed."""
 
     a: Annotated[
-        str,
-        typer.Argument(
-            metavar="A",
-            help="spec.yaml, file.py:function, script.py, git:REF[:PATH] or a saved profile.",
-            autocompletion=completion.sides,
-        ),
+        str, typer.Argument(metavar="A", help="spec.yaml, file.py:function, git:REF[:PATH] or a saved profile.")
     ]
     others: Annotated[
         Texts,
         typer.Argument(
             metavar="B",
             help="What A is compared with, one or more; git:REF is the other target at that ref.",
-            autocompletion=completion.sides,
             show_default=False,
         ),
     ] = None
     pairs: Annotated[Text, option("--pairs", "N", "Pairs of fresh processes.  [default: 5]")] = None
-    strict: Annotated[bool, flag("--strict", "Refuse saved profiles of other hosts or versions (exit code 6).")] = False
     out: Annotated[Texts, out_of("compare")] = None
     form: Annotated[Text, format_of("compare")] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class GateOptions(RerunOptions):
+class GateOptions(SharedOptions):
     """All options of ``pipeprof gate``, as typed."""
 
     target: Annotated[
-        str,
-        typer.Argument(
-            metavar="TARGET",
-            help="spec.yaml, file.py:function, package.module:function, or script.py with --rerun.",
-            autocompletion=completion.targets,
-        ),
+        str, typer.Argument(metavar="TARGET", help="spec.yaml, file.py:function or package.module:function.")
     ]
     against: Annotated[
         Text,
@@ -61,34 +48,11 @@ class GateOptions(RerunOptions):
             "OTHER",
             "What TARGET must not be worse than: git:REF (the same target at that ref), git:REF:PATH, a target.  "
             "[default: in a merge request, where its branch began]",
-            complete=completion.sides,
         ),
     ] = None
-    baseline: Annotated[
-        Text, option("--baseline", "FILE", "A stored baseline, if both sides cannot be measured: less reliable.")
-    ] = None
-    update_baseline: Annotated[
-        bool, flag("--update-baseline", "Measure the target and write --baseline; nothing is judged.")
-    ] = False
     self_test: Annotated[
         bool, flag("--self-test", "Test the gate: it must pass the unchanged pipeline and fail a slowed one.")
     ] = False
-    bisect: Annotated[
-        Text,
-        option(
-            "--bisect",
-            "GOOD..BAD",
-            "Find the commit after GOOD that has made TARGET worse, in pairs; BAD is HEAD if not given.",
-        ),
-    ] = None
-    history: Annotated[
-        Text,
-        option(
-            "--history",
-            "FILE|git",
-            "Keep what this gate measures in a file or in git notes, and fail what has drifted over several gates.",
-        ),
-    ] = None
     measure: Annotated[
         bool, flag("--measure", "Measure even if both sides are the same pipeline; without it, that passes at once.")
     ] = False

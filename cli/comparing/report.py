@@ -25,24 +25,20 @@ from pipeprof.profiles.judge.clauses import (
     with_places,
 )
 from pipeprof.profiles.judge.verdicts.gating import counted
-from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.judge.verdicts.result import BisectStep, Metric, PairValues, Result, Side, StageChange
+from pipeprof.profiles.judge.verdicts.result import Metric, PairValues, Result, Side, StageChange
 from pipeprof.profiles.judge.words import (
-    change_since,
-    describe_drift,
     describe_faults,
     describe_receipt,
     headline,
     is_interrupted,
     main_metric,
-    since_of,
     what_it_is,
 )
-from pipeprof.profiles.wording import percent, place_of, ratio_text, significant, span_text
+from pipeprof.profiles.wording import percent, place_of, significant
 
 _PAIRS = {"compare": "--pairs", "gate": "--max-pairs"}
-_OF_THIS_GATE = frozenset({"--against", "--baseline", "--out", "--format", "--max-pairs"})
-_SWITCHES = frozenset({"--update-baseline", "--json", "--force"})
+_OF_THIS_GATE = frozenset({"--against", "--out", "--format", "--max-pairs"})
+_SWITCHES = frozenset({"--json", "--force"})
 _SPARE = 1.2
 """Times the seconds that the pairs need: the sides are started as well."""
 MOST_PAIRS = 60
@@ -54,12 +50,6 @@ def next_command(result: Result) -> tuple[str, str] | None:
     failed = next((problem for problem in result.errors if problem.code == "side-failed"), None)
     if failed is not None:
         return _after_side(result, failed.message)
-    if result.kind == "baseline" and result.pairs and not result.errors:
-        words = _without(result.command, frozenset(), _SWITCHES)
-        return (shlex.join(words), "judges against it") if words else None
-    if result.bisect is not None:
-        commit = result.bisect.found
-        return (shlex.join(("git", "show", commit[:_COMMIT])), "shows it") if commit is not None else None
     if result.unchanged is not None and result.command:
         return shlex.join([*result.command, "--measure"]), "measures anyway"
     if not result.metrics or not result.pairs or result.kind not in _PAIRS:
@@ -90,9 +80,7 @@ def _after_failure(result: Result) -> tuple[str, str] | None:
     """What mends a failed gate: the change that is the cause, taken back, or the command that shows the stages."""
     if len(result.changes) == 1 and result.command:
         return shlex.join(_without(result.command, (), _SWITCHES)), f"once {_taken_back(result)}"
-    stored = any(metric.normalised is not None for metric in result.metrics)
-    # Against a stored baseline there is no other pipeline to measure.
-    if stored or result.b.ref is not None:
+    if result.b.ref is not None:
         return None
     budgets = {word.partition("=")[0] for word in result.command if word.startswith("--max-")}
     of_gate = _OF_THIS_GATE | (budgets - {"--max-time"})
@@ -184,8 +172,6 @@ def _without(command: Sequence[str], options: Collection[str], switches: Collect
 
 
 _KEY = 6
-_COMMIT = 10
-"""Digits of a commit in the report."""
 _NO_STAGE = 0.01
 """Share of the work below which a stage that is the same on both sides has no row."""
 
@@ -204,8 +190,6 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
         yield from build_arms(result, verbose=verbose)
     else:
         yield from _measured(result)
-    yield from _searched(result)
-    yield from _history(result)
     yield from _stages(result.stages, verbose=verbose)
     yield from _changes(result)
     if verbose:
@@ -214,7 +198,7 @@ def build_result(result: Result, saved: str | None, *, verbose: bool = False) ->
             yield from _pairs(result.worse.metrics, result.worse.pairs, ", with faults in B")
     if result.self_test is not None:
         yield KeyValue("Self-test", describe_receipt(result.self_test), width=11)
-    elif result.kind == "gate" and not _of_scripts(result) and result.unchanged is None:
+    elif result.kind == "gate" and result.unchanged is None:
         yield KeyValue("Self-test", f"never run: {self_test_command(result)} shows what this gate can find", width=11)
     if saved:
         yield Blank()
@@ -305,65 +289,6 @@ def _measured(result: Result) -> Iterator[Block]:
         yield KeyValue("data", result.data, indent=2, width=_KEY)
 
 
-def _searched(result: Result) -> Iterator[Block]:
-    """The commits that a search has looked at; nothing without one."""
-    found = result.bisect
-    if found is None:
-        return
-    looked = f"{len(found.steps)} of {found.commits} commits" if found.steps else f"{found.commits} commits"
-    yield Heading("Search", f"{looked} between {found.good[:_COMMIT]} and {found.bad[:_COMMIT]}")
-    ends = f" ({span_text(found.low, found.high)})" if found.low is not None and found.high is not None else ""
-    if found.metric is not None and found.change is not None:
-        kind = BY_NAME.get(found.metric)
-        size = ratio_text(found.change) if kind is None or kind.scale == "ratio" else significant(found.change)
-        yield Prose(f"{kind.title if kind else found.metric}, BAD / GOOD {size}{ends}", hang=2)
-    if found.steps:
-        yield Table(
-            [
-                Column("commit", [one.commit[:_COMMIT] for one in found.steps], right=False),
-                Column("is", [_side_of(one) for one in found.steps], right=False),
-                Column("/ GOOD", [ratio_text(one.change) if one.change else "" for one in found.steps], right=False),
-                Column("by", [_by(one) for one in found.steps], right=False),
-                Column("subject", [one.subject for one in found.steps], right=False, shrink_to=16, keep=1),
-            ]
-        )
-
-
-def _side_of(step: BisectStep) -> str:
-    return "skipped" if step.is_bad is None else "bad" if step.is_bad else "good"
-
-
-def _by(step: BisectStep) -> str:
-    if step.how == "pairs":
-        return f"{step.pairs} pairs"
-    return "unchanged, not measured" if step.how == "unchanged" else step.note or "not measured"
-
-
-def _history(result: Result) -> Iterator[Block]:
-    """What earlier gates say of a drift; nothing without a history."""
-    known = result.history
-    if known is None:
-        return
-    kept = "" if known.kept else ", not continued"
-    of_others = f" · {known.elsewhere} on other hosts" if known.elsewhere else ""
-    yield Heading(
-        "History", f"{known.place} · {known.gates} gates before this one on {known.host_class}{of_others}{kept}"
-    )
-    for one in known.drifts:
-        least = percent(one.floor) if one.scale == "ratio" else significant(one.floor)
-        said = f"since {since_of(one)}: {change_since(one)}"
-        if one.verdict == "regressed":
-            yield Prose((TextSpan(describe_drift(one), "red"),), hang=2)
-        elif one.verdict == "not regressed":
-            yield Prose(f"{said}, no drift beyond {least}", hang=2)
-        else:
-            yield Prose(f"{said}, no certain drift beyond {least}", hang=2)
-    if known.share is not None:
-        yield Command("share", known.share, indent=2, width=6)
-    if known.note is not None:
-        yield Prose(known.note[0].upper() + known.note[1:] + ".", hang=2)
-
-
 def _side(name: str, side: Side) -> Iterator[Block]:
     text = side.text + "".join(f" --set {one}" for one in (side.target.overrides if side.target is not None else ()))
     notes = []
@@ -376,20 +301,11 @@ def _side(name: str, side: Side) -> Iterator[Block]:
     yield KeyValue(name, " · ".join([text, *notes]), width=_KEY)
 
 
-def _of_scripts(result: Result) -> bool:
-    """Whether training scripts are compared: they have steps of their own, and no self-test."""
-    return (result.step or "").startswith("script:")
-
-
 def _conditions(result: Result) -> str:
     if not result.pairs:
         return "one process each, measured earlier: no interval"
     how = "in turns" if result.order == "turns" else "one after the other"
-    step = (
-        f" · step {'of each script' if _of_scripts(result) else result.step}"
-        if result.step and result.step != "none"
-        else ""
-    )
+    step = f" · step {result.step}" if result.step and result.step != "none" else ""
     left_out = len(result.pairs) - len(counted(result.pairs))
     note = f" · {left_out} left out" if left_out else ""
     return f"{_count(result.pairs)} of fresh processes, {how}{step}{note}"
@@ -403,14 +319,12 @@ def _count(pairs: Sequence[PairValues]) -> str:
 def _metrics(metrics: Sequence[Metric], name: str = "B", *, so_far: bool = False) -> Table:
     metrics = [metric for metric in metrics if not is_lacking(metric)]
     values = [values_text(metric, metric.a, metric.b) for metric in metrics]
-    divided = [f"{ratio_text(one.normalised)}" if one.normalised is not None else "" for one in metrics]
     return Table(
         [
             Column("", [_title(metric) for metric in metrics], right=False, shrink_to=11),
             Column("A", [a for a, _ in values], keep=4),
             Column(name, [b for _, b in values], keep=5),
             Column(f"{name} / A", [describe_change(metric) for metric in metrics], right=False),
-            *([Column("normalised", divided, right=False)] if any(divided) else []),
             Column("98 % interval", [describe_interval(metric) for metric in metrics], right=False, keep=2),
             Column(
                 f"{name} is{' so far' * so_far}",

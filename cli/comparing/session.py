@@ -34,21 +34,16 @@ _LETTERS = string.ascii_lowercase
 
 
 def compared(
-    kind: Literal["compare", "gate", "self-test", "baseline"],
+    kind: Literal["compare", "gate", "self-test"],
     sides: Sequence[GivenSide],
     outputs: Outputs,
     given: CompareOptions | GateOptions,
     body: Callable[[Result, Callable[[], object], RunProgress], None],
-    *,
-    name: str | None = None,
-    at_end: bool = False,
 ) -> Result:
     """Make the result of two or more sides, save it whatever happens, and report it.
 
     Args:
         body: Measures; receives the result, what saves it, and the progress.
-        name: Of the file of the result; that of B if not given.
-        at_end: Only a complete result may be in the file that the user names.
 
     Raises:
         PipeprofError: The result or a report could not be written.
@@ -66,7 +61,7 @@ def compared(
     )
     _warn_of_withheld(sides, result)
     writer = ProfileWriter(
-        places(f"{kind}-{name or b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile, at_end=at_end),
+        places(f"{kind}-{b.name}", now.strftime("%Y%m%dT%H%M%SZ"), outputs.profile),
         redact_here if outputs.redact else None,
     )
     again = "so does each process that is measured"
@@ -121,22 +116,19 @@ def live(side: GivenSide) -> LiveSide:
 def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
     """Warn where sides have different steps, so that their intervals do not compare, or one that proves nothing."""
     from pipeprof.pipelines.steps.kinds.recorded import KIND as RECORDED
-    from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
     from pipeprof.pipelines.steps.registry import step_kind
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.harness.settings import plan
     from pipeprof.profiles.propose.optimistic import warning
 
     planned = [plan(side.settings) for side in sides if side.settings is not None]
-    # Scripts have steps of their own, and are compared with these.
-    texts = [one.step.kind if one.step.kind == SCRIPT.name else one.step_text for one in planned]
     # Each side has a file of its own with the times of a recorded step.
     recorded = [one.step.arguments if one.step.kind == RECORDED.name else {} for one in planned]
     steps = [
-        text
+        one.step_text
         + (f" ({times['p50_ms']:.3g} ms)" if times else "")
         + (f", dispatch {one.dispatch}" if one.dispatch is not None else "")
-        for text, times, one in zip(texts, recorded, planned, strict=True)
+        for times, one in zip(recorded, planned, strict=True)
     ]
     if len({*zip(steps, map(str, recorded), strict=True)}) > 1:
         each = ", ".join(f"{name} has step {step}" for name, step in zip(_LETTERS.upper(), steps, strict=False))

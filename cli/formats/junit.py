@@ -19,7 +19,6 @@ def junit(result: Result) -> str:
     from xml.etree.ElementTree import Element, SubElement
 
     from pipeprof.profiles.judge.clauses import describe_likely
-    from pipeprof.profiles.judge.words import change_since, describe_drift, since_of
 
     judged = [metric for metric in result.metrics if metric.level != "off"]
     target = visible(result.b.text)
@@ -33,12 +32,6 @@ def junit(result: Result) -> str:
     if result.unchanged is not None:
         case = SubElement(suite, "testcase", classname=target, name="unchanged")
         SubElement(case, "system-out").text = visible(result.unchanged)
-    for drift in result.history.drifts if result.history is not None else ():
-        case = SubElement(suite, "testcase", classname=target, name=f"drift of {drift.title}")
-        if drift.verdict == "regressed" and drift.level == "error":
-            SubElement(case, "failure", message=visible(describe_drift(drift)), type=drift.verdict)
-        else:
-            SubElement(case, "system-out").text = visible(f"since {since_of(drift)}: {change_since(drift)}")
     return _written(suite)
 
 
@@ -58,15 +51,15 @@ def _case(suite: Element, target: str, metric: Metric, likely: str) -> None:
     """One metric: named by the target first, since several gates of a job have the same metrics."""
     from xml.etree.ElementTree import SubElement
 
-    from pipeprof.profiles.judge.clauses import allowed_text
-    from pipeprof.profiles.judge.words import describe_failure, sentence_of
+    from pipeprof.profiles.judge.clauses import allowed_text, describe_direction
+    from pipeprof.profiles.judge.words import sentence_of
 
     name = metric.title if metric.limit is None else f"{metric.title} limit"
     case = SubElement(suite, "testcase", classname=target, name=name)
     allowed = f"; allowed {allowed_text(metric)}" if metric.limit is None else ""
     text = f"{metric.verdict}: {visible(sentence_of(metric))}{allowed}"
     if metric.verdict == "regressed" and metric.level == "error":
-        said = ". ".join(filter(None, [describe_failure(metric), likely]))
+        said = ". ".join(filter(None, [describe_direction(metric), likely]))
         SubElement(case, "failure", message=visible(said), type=metric.verdict).text = text
     elif metric.verdict == "cannot tell":
         SubElement(case, "skipped", message=text)

@@ -19,12 +19,10 @@ def _render(output: Output) -> str:
 def _lack(profile: Profile) -> str | None:
     if profile.fix is None or not profile.fix.edits:
         return NOTHING
-    if profile.fix.in_one_file:
-        return "the changes are about what other files, flags or aliases say; --out NEW.yaml has the whole spec"
     if profile.fix.diff:
         return None
     if profile.fix.status == "interrupted" and profile.target.kind == "function":
-        return "the search was interrupted; a plan has the best changes so far"
+        return "the search was interrupted; the report has the best changes so far"
     return NO_FORM
 
 

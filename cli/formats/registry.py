@@ -62,6 +62,7 @@ class Format:
         extensions: Extensions of its files for `--out`, with the dot; none if it is for stdout alone.
         order: Formats are listed by this number, then by name.
         exact: Programs read it: a file has its text unchanged.
+        printed: `--format` has it for stdout; else it is for files alone.
         redacted: Others may read it: what tells about a machine or a person is taken out unless the user wants it.
         lack: Why there is nothing to write of a profile, in words; None where there is something.
     """
@@ -72,6 +73,7 @@ class Format:
     render: Callable[[Output], str]
     order: int = 50
     exact: bool = False
+    printed: bool = True
     redacted: bool = False
     lack: Callable[[Profile], str | None] = lambda _profile: None
 
@@ -93,14 +95,14 @@ def formats_of(command: str) -> tuple[Format, ...]:
 
     Example:
         >>> [one.name for one in formats_of("run")]
-        ['text', 'json', 'github', 'md', 'html', 'sarif', 'plan', 'trace', 'prom']
+        ['text', 'json', 'github', 'md', 'html', 'sarif']
     """
     return tuple(format_ for format_ in all_formats() if command in format_.commands)
 
 
 def names_of(command: str) -> tuple[str, ...]:
-    """Names of the formats that a command has, for messages and `--help`."""
-    return tuple(format_.name for format_ in formats_of(command))
+    """Names of the formats that a command prints, for messages and `--help`."""
+    return tuple(format_.name for format_ in formats_of(command) if format_.printed)
 
 
 def extensions_of(command: str) -> dict[str, str]:

@@ -26,4 +26,6 @@ def _lack(profile: Profile) -> str | None:
     return NO_FORM if profile.fix.text is None else None
 
 
-FORMAT = Format("yaml", (".yaml", ".yml"), frozenset({"fix", "show"}), _render, order=70, exact=True, lack=_lack)
+FORMAT = Format(
+    "yaml", (".yaml", ".yml"), frozenset({"fix", "show"}), _render, order=70, exact=True, printed=False, lack=_lack
+)

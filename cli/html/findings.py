@@ -46,7 +46,7 @@ _ELSEWHERE = frozenset({"Stage", "Place", "Measured", "Rule", "Status"})
 """Labels of facts that a card has in other places."""
 
 
-def proposals(profile: Profile, files: Files, idents: Idents) -> list[Part]:
+def proposals(profile: Profile, idents: Idents) -> list[Part]:
     """A card for each finding, open the first one and the first one proven; where there is none, why."""
     findings = profile.findings or []
     parts: list[Part] = []
@@ -57,7 +57,7 @@ def proposals(profile: Profile, files: Files, idents: Idents) -> list[Part]:
     proven = first_proven(profile)
     for number, finding in enumerate(findings, 1):
         is_open = number in {1, proven}
-        parts.append(_card(profile, (number, finding), files, idents, rules, is_open=is_open))
+        parts.append(_card(profile, (number, finding), idents, rules, is_open=is_open))
     further = list(build_further(profile, complete=True))
     if further:
         ident = idents.of("further changes tried")
@@ -71,32 +71,8 @@ def first_proven(profile: Profile) -> int:
     return next((number for number, finding in findings if finding.status == "kept"), 1)
 
 
-class Files:
-    """Texts that the page offers to save.
-
-    Args:
-        plan: The proven changes as a plan; None where no plan can hold them.
-        number: The finding that the plan is of; None for all changes of a search.
-        use: What makes the changes with it: a call, or a command.
-    """
-
-    def __init__(self, plan: str | None = None, number: int | None = None, use: str = "") -> None:
-        self._plan, self._number, self._use = plan, number, use
-
-    def of_finding(self, number: int | None, idents: Idents) -> Iterator[Snippet]:
-        """The plan, if it is that of this finding."""
-        if self._plan is not None and number == self._number:
-            yield Snippet(idents.of("plan"), f"The plan, for {self._use}", self._plan, "fast.plan.json", folded=True)
-
-
 def _card(
-    profile: Profile,
-    numbered: tuple[int, Finding],
-    files: Files,
-    idents: Idents,
-    rules: dict[str, str],
-    *,
-    is_open: bool,
+    profile: Profile, numbered: tuple[int, Finding], idents: Idents, rules: dict[str, str], *, is_open: bool
 ) -> Card:
     """Build a card.
 
@@ -105,7 +81,7 @@ def _card(
     """
     number, finding = numbered
     ident = idents.of(f"finding {number}")
-    parts: list[Part] = [*_change(profile, finding, number, ident), *files.of_finding(number, idents)]
+    parts: list[Part] = [*_change(profile, finding, number, ident)]
     seen: list[Part] = [Note(finding.sentence)] if finding.sentence and finding.rule not in WITHOUT_RULE else []
     # What was measured needs no reasons on the first screen.
     behind: list[Part] = seen if finding.status == "kept" else []

@@ -20,7 +20,6 @@ from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.wording import ratio_text
 
 if TYPE_CHECKING:
-    from pipeprof.cli.html.findings import Files
     from pipeprof.cli.html.parts import Idents
     from pipeprof.profiles.document.findings import Fix, FixStep
     from pipeprof.profiles.document.profile import Profile
@@ -48,17 +47,15 @@ def fix_headline(profile: Profile, fix: Fix) -> Headline:
     return Headline(_TONES[fix.status], label, rest, factor, interval, facts)
 
 
-def fix_parts(profile: Profile, fix: Fix, files: Files, idents: Idents) -> list[Part]:
+def fix_parts(profile: Profile, fix: Fix, idents: Idents) -> list[Part]:
     """The change, and what it brings."""
     parts: list[Part] = []
     if fix.edits:
         if fix.diff:
-            in_one = ", with everything in one file" if fix.in_one_file else ""
-            label = f"The change as a diff{in_one}"
+            label = "The change as a diff"
             parts.append(Snippet(idents.of("diff"), label, fix.diff, "fast.patch", is_diff=True))
         if fix.text:
             parts.append(Snippet(idents.of("spec"), "The changed spec", fix.text, "fast.yaml", folded=True))
-        parts += files.of_finding(None, idents)
         if fix.python:
             label = "As Python"
             parts.append(Snippet(idents.of("python"), label, "\n".join(fix.python), folded=bool(fix.diff)))

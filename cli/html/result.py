@@ -42,7 +42,7 @@ from pipeprof.profiles.judge.clauses import (
     with_places,
 )
 from pipeprof.profiles.judge.verdicts.gating import counted
-from pipeprof.profiles.judge.words import failing_drifts, headline, is_interrupted, main_metric, since_of, what_it_is
+from pipeprof.profiles.judge.words import headline, is_interrupted, main_metric, what_it_is
 from pipeprof.profiles.wording import percent, place_of, ratio_text, significant
 
 if TYPE_CHECKING:
@@ -111,9 +111,6 @@ def _factor(result: Result) -> tuple[str, str]:
     main = main_metric(result)
     if result.further:
         return "", ""
-    drifted = failing_drifts(result)
-    if drifted and drifted[0].change is not None and all(one.verdict != "regressed" for one in result.metrics):
-        return ratio_text(drifted[0].change), f"{drifted[0].title}, since {since_of(drifted[0])}"
     if result.kind == "gate":
         judged = [metric for metric in result.metrics if metric.level == "error" and metric.verdict == result.verdict]
         main = next((metric for metric in judged if metric.change is not None), main)

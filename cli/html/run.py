@@ -7,21 +7,19 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.html.blocks import markup_of
-from pipeprof.cli.html.findings import Files, first_proven, proposals
+from pipeprof.cli.html.findings import first_proven, proposals
 from pipeprof.cli.html.fix import fix_headline, fix_parts, search_parts
 from pipeprof.cli.html.memory import memory_at_peak, memory_over_time, tuned, tuned_over_time
 from pipeprof.cli.html.parts import Fold, Group, Headline, Idents, Note, Page, Part, Section, Shown, Snippet
 from pipeprof.cli.html.stages import stage_graph
 from pipeprof.cli.html.steps import before_and_after, gaps, over_time, spread
 from pipeprof.cli.report.findings import is_of_stages
-from pipeprof.cli.report.fix import exec_command
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import list_warnings, select_warnings
 from pipeprof.cli.report.report import SECTIONS, build_verdict
 from pipeprof.cli.report.steps import rate_over_time
 from pipeprof.cli.text.blocks import Block, Heading, KeyValue, Prose, with_texts
 from pipeprof.cli.text.units import seconds
-from pipeprof.pipelines.edits.plan import apply_call
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.wording import ratio_text, significant, span_text
 
@@ -40,23 +38,18 @@ _APART = frozenset({"verdict", "findings", "warnings"})
 _SHOW = "pipeprof show"
 
 
-def run_page(profile: Profile, saved: str | None, plan: str | None, number: int | None) -> Page:
+def run_page(profile: Profile, saved: str | None) -> Page:
     """The page of a profile.
 
     Args:
         saved: Path of the saved profile as it is to be shown.
-        plan: The proven changes as a plan; None where no plan can hold them.
-        number: The finding that the plan is of; None for all changes of a search.
     """
     idents = Idents()
     fix = profile.fix
     # A run may have done what was asked, with a warning.
     wrong = "What went wrong" if profile.errors or profile.exit_code else "Warnings"
     errors = [Section(idents.of("errors"), wrong, _errors(profile, idents))]
-    name = "fast.plan.json"
-    script = profile.target.kind == "script"
-    use = exec_command(profile, name) if script else f"dataset = {apply_call('dataset', name)}"
-    to_change = [Section(idents.of("fix"), *_to_change(profile, Files(plan, number, use), idents))]
+    to_change = [Section(idents.of("fix"), *_to_change(profile, idents))]
     measured = [
         Section(idents.of("steps"), "Steps", list(over_time(profile)), _rates(profile)),
         Section(idents.of("pipeline"), "Pipeline", _graph(profile, idents)),
@@ -181,11 +174,11 @@ def _errors(profile: Profile, idents: Idents) -> list[Part]:
     return parts
 
 
-def _to_change(profile: Profile, files: Files, idents: Idents) -> tuple[str, list[Part], str]:
+def _to_change(profile: Profile, idents: Idents) -> tuple[str, list[Part], str]:
     """Title, parts and summary of what to do."""
     if profile.fix is not None:
-        return "The fix", fix_parts(profile, profile.fix, files, idents), ""
-    parts = proposals(profile, files, idents)
+        return "The fix", fix_parts(profile, profile.fix, idents), ""
+    parts = proposals(profile, idents)
     change = headline_change(profile)
     if change is not None:
         # Below the first proven change, so that it is on the first screen however many there are.

@@ -12,7 +12,7 @@ from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.text.remarks import Level, Place, Remark
 from pipeprof.profiles.advise.rule import rule_named
 from pipeprof.profiles.gaps.wording import judged
-from pipeprof.profiles.judge.words import describe_drift, failing_drifts, headline, sentence_of
+from pipeprof.profiles.judge.words import headline, sentence_of
 from pipeprof.profiles.wording import if_free, stage_name
 
 if TYPE_CHECKING:
@@ -172,8 +172,6 @@ def _on_result(result: Result, checkout: Checkout) -> Iterator[Remark]:
             # The first line of the report has what has regressed, its limit and the likely cause.
             yield replace(remark, text=first) if failed and first else remark
             first = "" if failed else first
-    for drift in failing_drifts(result):
-        yield Remark(f"{GATE}drift", "error", "drift", f"Failed: {describe_drift(drift)}", place, drift.metric)
     for warning in result.warnings:
         yield _warning(warning, None)
 

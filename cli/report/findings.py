@@ -56,11 +56,8 @@ _REDRAWN: dict[Redrawn, str] = {"order": "order", "randomness": "draws"}
 PROVEN = ("kept", "ceiling")
 """Statuses of findings that were tried and hold."""
 NOT_VERIFIED = "predicted, not verified"
-_PAIRS_OF = {"sequential": "processes", "epochs": "epochs"}
-"""What the pairs of a mode are, where they are none of blocks."""
 _BOUNDED = "at most, and nothing where the step sets the pace"
 """How much is gained where it is not known how long a step takes."""
-_RERUN = "--rerun"
 _RUN_FUNCTION = "pipeprof run FILE.py:FUNCTION"
 """Measures changes of a dataset that a notebook, or a call in a script, has measured as it is."""
 FEW_PAIRS = 6
@@ -236,9 +233,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         for about_data, shown in groupby(open_ones, key=lambda one: _is_about_data(one[1])):
             yield from _tables(profile, list(shown), spare=10 if (proven or bounds) and not about_data else 0)
         if bounded:
-            yield Heading(
-                "Worth a try", f"{_BOUNDED}: {_RERUN if can_run_again(profile) else _RUN_FUNCTION} measures it"
-            )
+            yield Heading("Worth a try", _BOUNDED)
             yield from _tables(profile, bounded)
 
 
@@ -427,7 +422,7 @@ def first_to_write(profile: Profile) -> int | None:
 
 
 def _needs_code(edit: PipelineEdit) -> bool:
-    """Whether only code can make a change in the source: a plan, if any, makes it in the graph."""
+    """Whether only code can make a change in the source: no argument of a call does."""
     return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
 
 
@@ -499,12 +494,12 @@ def _not_verified(profile: Profile) -> str:
         return NOT_VERIFIED
     if not can_run_again(profile):
         return f"{NOT_VERIFIED}: {_RUN_FUNCTION} tries them"
-    return f"{NOT_VERIFIED}: {_RERUN} measures them in the training"
+    return f"{NOT_VERIFIED}: pipeprof fix tries them"
 
 
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
-    """Whether ``--change`` takes a finding's change: a plan may hold it, and the kind of target lets it be made."""
-    from pipeprof.pipelines.edits.plan import PlanError, checked_edits
+    """Whether ``--change`` takes a finding's change: it is safe to make, and the kind of target lets it be made."""
+    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
     from pipeprof.pipelines.edits.support import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
@@ -512,7 +507,7 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
         return False
     try:
         edits = checked_edits(documents)
-    except PlanError:
+    except RefusedEditError:
         return False
     edits = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
     if profile.target.kind == "script":
@@ -604,10 +599,6 @@ def describe_measured(measured: dict[str, Any]) -> str:
         '1.43× (1.38–1.49), −1.00 MiB'
         >>> describe_measured({"speedup": 2.0, "low": 1.5, "high": 2.7, "pairs": [2.0, 2.0], "mode": "sequential"})
         '2.00× (1.50–2.70, 2 pairs of processes)'
-        >>> describe_measured({"speedup": 2.0, "low": 1.9, "high": 2.1, "in_training": True})
-        '2.00× in the training itself (1.90–2.10)'
-        >>> describe_measured({"speedup": 2.0, "low": 1.9, "high": 2.1, "pairs": [2.0] * 4, "mode": "epochs"})
-        '2.00× (1.90–2.10, 4 pairs of epochs)'
         >>> describe_measured({"speedup": 2.6, "at_limit": "as fast as the step allows"})
         'as fast as the step allows'
     """
@@ -615,11 +606,11 @@ def describe_measured(measured: dict[str, Any]) -> str:
     if measured.get("at_limit") and measured.get("speedup") is not None:
         parts.append(str(measured["at_limit"]))
     elif measured.get("speedup") is not None:
-        text = f"{ratio_text(measured['speedup'])}{' in the training itself' if measured.get('in_training') else ''}"
+        text = ratio_text(measured["speedup"])
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
-        kind = _PAIRS_OF.get(measured.get("mode", "")) if pairs and len(pairs) > 1 else None
-        if low and high is not None and (kind or not (pairs and len(pairs) < FEW_PAIRS)):
-            many = f", {len(pairs)} pairs{f' of {kind}' if kind else ''}" if pairs else ""
+        alone = measured.get("mode") == "sequential" and len(pairs or ()) > 1
+        if low and high is not None and (alone or not (pairs and len(pairs) < FEW_PAIRS)):
+            many = f", {len(pairs)} pairs{' of processes' if alone else ''}" if pairs else ""
             text += f" ({span_text(low, high)}{many})"
         parts.append(text)
     if measured.get("peak_rss_delta_bytes") is not None:

@@ -27,9 +27,8 @@ from pipeprof.cli.text.blocks import (
 )
 from pipeprof.cli.text.units import describe_delta, seconds
 from pipeprof.pipelines.edits.environment import assignment
-from pipeprof.pipelines.edits.plan import apply_call, data_of
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.document.findings import Converted, Fix, FixStep, LeftOut, edits_in
+from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
 from pipeprof.profiles.time.whole import whole_epoch_seconds
@@ -108,11 +107,11 @@ def build_headline(fix: Fix, *, interrupted: bool) -> Block:
     """
     if fix.status in {"fixed", "taken"}:
         measured = fix.measured or {}
-        gain, rate = describe_measured({**measured, "peak_rss_delta_bytes": None}), "steps per second"
-        gain = gain.replace("× in", f"× {rate} in") if measured.get("in_training") else f"{gain} {rate}"
+        gain = describe_measured({**measured, "peak_rss_delta_bytes": None})
         taken = fix.status == "taken"
         head = TextSpan("Taken:", "bold") if taken else TextSpan("Fixed:", "bold green")
-        return Prose((head, TextSpan(f" {gain} in an earlier run; {NOT_NOW}" if taken else f" {gain}")), indent=0)
+        text = f" {gain} steps per second"
+        return Prose((head, TextSpan(f"{text} in an earlier run; {NOT_NOW}" if taken else text)), indent=0)
     if fix.status == "nothing":
         words = f": {fix.reason}" if fix.reason else ""
         if (most := fix.best_left_out) is not None and not (fix.reason or "").startswith(_UNDECIDED):
@@ -201,24 +200,12 @@ def build_facts(profile: Profile, fix: Fix) -> Iterator[Block]:
             else "order and values could not be compared"
         )
         yield KeyValue("data", f"{effect}; {data}{ended}", indent=2, width=_KEY)
-    if fix.converted is not None:
-        yield KeyValue("files", _converted(fix.converted), indent=2, width=_KEY)
     if not fix.budget_seconds:
         return
-    if profile.target.kind == "script" and fix.measured and not fix.measured.get("in_training"):
+    if profile.target.kind == "script" and fix.measured:
         yield KeyValue("step", "that of the training, replayed: it only waits", indent=2, width=_KEY)
     measured = f"{seconds(fix.seconds)} of measuring (budget {seconds(fix.budget_seconds)})"
     yield KeyValue("took", f"{measured}, {seconds(fix.wall_seconds)} with starts and builds", indent=2, width=_KEY)
-
-
-def _converted(converted: Converted) -> str:
-    """Describe converted files, and whether the best pipeline reads them."""
-    if converted.path is None:
-        return f"not converted: {converted.reason}"
-    many = f"{converted.elements:,} elements of {converted.name}" if converted.elements is not None else converted.name
-    took = f", {size(converted.bytes)} in {seconds(converted.seconds or 0.0)}"
-    use = "" if converted.used else "; the result does not read them: delete the folder if you do not need it"
-    return f"{many}{took}, in {converted.path}{use}"
 
 
 def _tried(steps: Sequence[FixStep], *, reasons: bool = False) -> Alternatives:
@@ -355,28 +342,13 @@ def _changes(fix: Fix) -> Iterator[Block]:
     if not fix.edits:
         return
     if fix.diff:
-        yield Heading("Changes", "in the spec with everything in one file" if fix.in_one_file else "")
+        yield Heading("Changes")
         yield Code(fix.diff.rstrip("\n"), indent=0)
     elif fix.python:
         yield Heading("Changes", "in the graph; as Python they would be")
         yield Code("\n".join(fix.python))
     for name, value in fix.environment.items():
         yield Command("start with", assignment(name, value), indent=2, width=12)
-
-
-def _next_of_script(profile: Profile, plan: str, saved: str | None) -> Iterator[Block]:
-    if "--rerun" not in profile.command:
-        line = rerun(profile, command="fix", rerun=True)
-        yield Command("Next", line or "", width=_KEY, note="proves it in the training itself")
-    label = "Next" if "--rerun" in profile.command else "or"
-    yield Command(label, f"pipeprof show {saved or 'PROFILE'} --out {plan}", width=_KEY, note="writes the plan")
-    yield Command("then", exec_command(profile, plan), width=_KEY, note="trains with it")
-
-
-def exec_command(profile: Profile, plan: str) -> str:
-    """The command that trains with a plan, as the measured script was started."""
-    tail = ["--", *profile.target.script_arguments] if profile.target.script_arguments else []
-    return shlex.join(["pipeprof", "exec", "--plan", plan, profile.target.text, *tail])
 
 
 def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
@@ -388,9 +360,6 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
     elif fix.needs_seconds is not None:
         line = rerun(profile, command="fix", budget=str(fix.needs_seconds))
         yield Command("Next", line or "", width=_KEY, note="gives enough time for one change")
-    elif profile.target.kind == "script" and fix.reason.startswith(UNTRIED) and "--rerun" in fix.reason:
-        line = rerun(profile, command="fix", rerun=True)
-        yield Command("Next", line or "", width=_KEY, note="measures in the training itself")
     elif fix.status == "nothing" and most is not None:
         allow = [*(name for name in fix.allow if name != "same"), most.semantics]
         line = rerun(profile, command="fix", allow=[",".join(dict.fromkeys(allow))])
@@ -398,37 +367,31 @@ def build_search_on(profile: Profile, fix: Fix) -> Iterator[Block]:
 
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> Iterator[Block]:
-    if fix.text is None and profile.target.kind == "spec":
+    if fix.text is None and (profile.target.kind == "spec" or fix.diff is None):
         return
     given = _given(profile)
     shown, written = f"pipeprof show {saved or 'PROFILE'} --out", list(given.out or ()) if given is not None else []
     patch = next((name for name in written if name.endswith((".patch", ".diff"))), None)
-    if profile.target.kind == "script":
-        yield from _next_of_script(profile, "fast.plan.json", saved)
-    elif fix.diff is not None and not fix.in_one_file and (patch is not None or fix.text is None):
+    if fix.diff is not None and (patch is not None or fix.text is None):
         label = "Next"
         if patch is None:
             patch = "fast.patch"
             yield Command(label, f"{shown} {patch}", width=_KEY, note="writes the diff")
             label = "then"
         yield Command(label, f"git apply {shlex.quote(patch)}", width=_KEY, note="makes the changes in your file")
-    elif fix.text is None:
-        name = "fast.plan.json"
-        yield Command("Next", f"{shown} {name}", width=_KEY, note="writes the plan")
-        call = apply_call("dataset", name, data_of([edits_in(step) for step in fix.edits]))
-        yield Command("then", f"dataset = {call}", width=_KEY, note="in your script")
-    elif given is not None and given.change is not None and not (given.write or fix.in_one_file):
+    elif given is not None and given.change is not None and not given.write:
         # Nothing is measured for it.
         yield Command("Next", rerun(profile, command="fix", write=True) or "", width=_KEY, note="edits the spec")
-    elif fix.in_one_file or "--write" not in profile.command:
+    elif "--write" not in profile.command:
         # Paths in a spec are relative to its folder.
         target, name = profile.target, str(Path(profile.target.text).with_suffix(".fast.yaml"))
-        what = "writes the whole spec, in one file" if fix.in_one_file else "writes the changed spec"
-        if target.overrides or target.overlays or target.variables is not None:
+        if target.overrides or target.variables is not None:
             # A spec is made again from the file alone.
-            yield Command("Next", rerun(profile, command="fix", out=[name]) or "", width=_KEY, note=what)
+            yield Command(
+                "Next", rerun(profile, command="fix", out=[name]) or "", width=_KEY, note="writes the changed spec"
+            )
         else:
-            yield Command("Next", f"{shown} {shlex.quote(name)}", width=_KEY, note=what)
+            yield Command("Next", f"{shown} {shlex.quote(name)}", width=_KEY, note="writes the changed spec")
 
 
 def _given(profile: Profile) -> FixOptions | None:

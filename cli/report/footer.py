@@ -44,8 +44,6 @@ def build_footer(profile: Profile, saved: str | None, *, complete: bool = False)
             spare = 2 if disturbed else 0 if doubts else 9
             key = "Caution" if doubts else "Reliable"
             yield KeyValue(key, " · ".join(doubts or assurances), width=_KEY, spare=spare)
-    if (tried := _tried(profile)) is not None:
-        yield KeyValue("Tried", tried, width=_KEY)
     notes = len([message for message in profile.warnings if message.code in NOTES])
     more = f" and {notes} note{'' if notes == 1 else 's'}" if notes else ""
     if saved:
@@ -55,16 +53,6 @@ def build_footer(profile: Profile, saved: str | None, *, complete: bool = False)
         yield Command("Next", command.line, width=_KEY)
         if not command.is_listed:
             yield Prose(command.purpose, indent=_KEY, style="dim")
-
-
-def _tried(profile: Profile) -> str | None:
-    """How changes took turns in a training script, where that is not four processes at once; None elsewhere."""
-    done = profile.verification
-    if profile.target.kind != "script" or done is None or done.mode_reason is None:
-        return None
-    from pipeprof.profiles.verify.plan import MODE_WORDS
-
-    return f"{MODE_WORDS[done.mode]}: {done.mode_reason}"
 
 
 def _doubts(profile: Profile) -> Iterator[str]:
@@ -131,8 +119,7 @@ def build_conditions(profile: Profile) -> Iterator[Block]:
 
 def _target(profile: Profile) -> str:
     target = profile.target
-    flags: list[str] = [f"-f {overlay}" for overlay in target.overlays]
-    flags += [f"--set {override}" for override in target.overrides]
+    flags = [f"--set {override}" for override in target.overrides]
     flags += [f"--arg {name}={value}" for name, value in (target.arguments or {}).items()]
     flags += ["--env"] if target.variables is not None else []
     return "  ".join([*([target.name] if target.name else []), target.text, *flags])

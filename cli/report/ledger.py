@@ -104,8 +104,9 @@ def build_ledger(profile: Profile) -> Iterator[Block]:
 
 
 def describe_leak(profile: Profile) -> str:
-    """The leak in one sentence; empty where memory in use does not grow."""
-    return leak_text(profile.memory)
+    """What a soak has shown, else the leak in one sentence; empty where memory in use does not grow."""
+    soak = profile.memory.soak
+    return soak.sentence if soak is not None else leak_text(profile.memory)
 
 
 def describe_ram_budget(memory: Memory) -> str:

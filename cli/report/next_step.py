@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import Any, NamedTuple
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, fix_command, recover_options, rerun
+from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
 from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
@@ -31,7 +31,6 @@ _SHORTEST_STEP_MS = 1.0
 _DEFAULT_TIMEOUT = 120.0
 _GIB = 1024**3
 _WRITES = frozenset({"would-overwrite", "write-before-steps"})
-_CONVERT = "--convert-to"
 """In the advice that keeps what a stage gives in files."""
 _MISSING = re.compile(r"\bModuleNotFoundError: No module named '([\w.]+)'")
 _ENDED_BY_USER = ("hung-up", "interrupted", "terminated")
@@ -71,7 +70,6 @@ def next_command(profile: Profile, saved: str | None) -> NextCommand | None:
         or _soak(profile)
         or _show_finding(profile, saved)
         or _mend_data(profile)
-        or _keep_in_files(profile)
         or _finish_finding(profile, "may decide")
         or _try_longer(profile)
         or _allow_writes(profile)
@@ -125,13 +123,6 @@ def _promised(finding: Finding) -> float:
     return float((finding.measured or {}).get("speedup") or predicted or 0.0)
 
 
-def _keep_in_files(profile: Profile) -> NextCommand | None:
-    """Do the work of a stage once, where the report has the command for it."""
-    if _proven(profile) or not any(_CONVERT in (one.change or "") for one in profile.findings or ()):
-        return None
-    return _command(fix_command(profile, convert_to="FOLDER"), "does the work of the costliest stages once, into files")
-
-
 def _try_longer(profile: Profile) -> NextCommand | None:
     """Measure with a budget that holds what this one had no time for, where nothing is proven."""
     needed = _needed_seconds(profile)
@@ -176,8 +167,10 @@ def _write_finding(profile: Profile) -> NextCommand | None:
             what, ways = "writes", {} if profile.target.overrides else {"write": True}
         elif profile.target.kind == "function" and _has_diff(profile, finding):
             what = "shows the diff of"
+        elif profile.target.kind == "script":
+            what, ways = "writes the diff of", {"out": ["fast.patch"]}
         else:
-            what, ways = "writes the plan of", {"out": ["fast.plan.json"]}
+            continue
         return _command(change_command(profile, number, "fix", **ways), f"{what} change {number}")
     return None
 
@@ -220,8 +213,8 @@ def _soak(profile: Profile) -> NextCommand | None:
     memory = profile.memory
     if memory.soak is not None or memory.growth is None or not memory.growth.leak:
         return None
-    once: dict[str, Any] = dict.fromkeys(("seconds", "steps", "to_end", "budget", "rerun"))
-    return _command(rerun(profile, soak="5m", **once), "shows what keeps memory and when it runs out")
+    once: dict[str, Any] = dict.fromkeys(("seconds", "steps", "to_end", "budget"))
+    return _command(rerun(profile, soak="5m", **once), "shows what grows and when memory runs out")
 
 
 def _mend_data(profile: Profile) -> NextCommand | None:

@@ -14,7 +14,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import PythonCost, Stage
 from pipeprof.profiles.document.time import CeilingTerm
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
-from pipeprof.profiles.wording import called, count, milliseconds, percent, significant, size, stage_name
+from pipeprof.profiles.wording import called, count, milliseconds, percent, significant, stage_name
 
 SHOWN_FROM = 0.05
 """Share of the work from which a stage is looked into."""
@@ -168,12 +168,11 @@ def _which(stage: Stage, stages: Sequence[Stage]) -> str:
 
 
 def build_time(profile: Profile) -> Iterator[Block]:
-    """Build the account of the CPU, the upper bounds, what is inside the costly stages, and reading by itself."""
+    """Build the account of the CPU, the upper bounds and what is inside the costly stages."""
     limits = describe_limits(profile)
     blocks = [
         *(Prose(text, hang=2) for text in (_cpu(profile), f"Upper bounds: {limits}" if limits else "") if text),
         *_build_inside(profile),
-        *_build_fetch(profile),
     ]
     if blocks:
         yield Heading("Time", "inside the stages, and who uses the CPU")
@@ -255,30 +254,3 @@ def _where(part: Part) -> str:
         return ""
     line = f":{function.line}" if function.line is not None else ""
     return f"{PurePath(function.file).name}{line}"
-
-
-def _build_fetch(profile: Profile) -> Iterator[Block]:
-    fetch = profile.fetch
-    if fetch is None or fetch.cold_ms is None:
-        return
-    rows = [
-        ("files from the disk", fetch.cold_ms, "reading adds", fetch.fetch_ms),
-        ("files in memory", fetch.warm_ms, "preparing adds", fetch.prepare_ms),
-        ("preloaded batches", fetch.replayed_ms, "", None),
-    ]
-    known = [row for row in rows if row[1] is not None]
-    scale = time_scale(ms for _, ms, _, _ in known)
-    yield Table(
-        [
-            Column("step to step, with", [name for name, *_ in known], right=False),
-            Column(scale.unit, [scale.text(ms) for _, ms, _, _ in known]),
-            Column(
-                "",
-                [f"{word} {scale.text(ms)}" if ms is not None else "" for *_, word, ms in known],
-                right=False,
-                keep=3,
-            ),
-        ]
-    )
-    if fetch.warm_disk_bytes:
-        yield Prose(f"With files in memory {size(fetch.warm_disk_bytes)} still came from the disk.")

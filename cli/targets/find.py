@@ -17,7 +17,7 @@ _MOST_BYTES = 1 << 20
 _LEFT_OUT = frozenset({"node_modules", "pipeprof-out", "site-packages"})
 _VERSION = re.compile(r"^[\"']?version[\"']?\s*:\s*1\s*(#.*)?$", re.MULTILINE)
 _KEY = re.compile(r"^[\"']?(\w+)[\"']?\s*:", re.MULTILINE)
-_OWN_KEYS = frozenset({"source", "extends", "stages", "step", "measure", "budgets"})
+_OWN_KEYS = frozenset({"source", "stages", "step", "measure", "budgets"})
 """Those of a spec that few other files with a version have."""
 _ALIKE = 0.8
 """How near to `source` a key is a misspelling of it: `sorce` is, `services` is not."""

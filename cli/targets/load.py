@@ -19,18 +19,16 @@ class Changes:
     """Changes of a spec from the command line.
 
     Attributes:
-        overlays: Values of ``-f``.
         env: Whether ``--env`` was given.
     """
 
     sets: Sequence[str] = field(default=())
-    overlays: Sequence[str] = field(default=())
     env: bool = False
 
     @property
     def flag(self) -> str | None:
         """A flag that was given."""
-        return "-f" if self.overlays else "--set" if self.sets else "--env" if self.env else None
+        return "--set" if self.sets else "--env" if self.env else None
 
 
 def list_functions(text: str, *, plain: bool, scripts: bool = False) -> bool:
@@ -120,9 +118,7 @@ def load_target(
     if given:
         raise UsageError(f"--arg passes arguments to a Python function, but {text} is a spec; use --set")
     environment = SPEC_ENVIRONMENT if changes.env else None
-    loaded = check_spec(
-        target.path, changes.sets, overlays=changes.overlays, environment=environment, may_read=may_read
-    )
+    loaded = check_spec(target.path, changes.sets, environment=environment, may_read=may_read)
     files = python_files(loaded)
     if no_python and files:
         names = ", ".join(sorted({path.name for path in files}))

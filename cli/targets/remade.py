@@ -57,7 +57,7 @@ def spec_as_measured(profile: Profile) -> LoadedSpec:
     if target.kind != "spec":
         raise ProfileError("a saved profile has no text of Python code: pipeprof fix makes it")
     place = PurePath(target.text)
-    if place.is_absolute() or ".." in place.parts or target.overlays:
+    if place.is_absolute() or ".." in place.parts:
         raise ProfileError(f"{target.text} is not below the current folder, or was measured with other files")
     parsed, loaded = load_target(
         target.text, Changes(target.overrides, env=target.variables is not None), no_python=False
@@ -72,17 +72,15 @@ def spec_as_measured(profile: Profile) -> LoadedSpec:
 def why_other(profile: Profile, target: Target, loaded: LoadedSpec | None) -> str | None:
     """Why a profile is about another target, or other text in its files, in words; None where it is not."""
     was, edited = profile.target, edited_since(profile, loaded)
-    files = {file.file: file.sha256 for file in target.files}
-    changed = [file.file for file in was.files if files.get(file.file) != file.sha256]
     if was.edits:
         return "it already measures a change: name the profile of the run without --change"
     if (was.kind, was.text) != (target.kind, target.text):
         return f"it is about {was.text}, not {target.text}"
-    if changed or edited or (was.kind != "spec" and was.sha256 != target.sha256):
-        name = (changed or edited or [target.text.partition(":")[0]])[0]
+    if edited or was.sha256 != target.sha256:
+        name = (edited or [target.text.partition(":")[0]])[0]
         return f"{name} is not the file that was measured: measure it again with `pipeprof run`"
     if was != target:
-        what = "arguments of the script" if was.kind == "script" else "values of --set, -f, --env or --arg"
+        what = "arguments of the script" if was.kind == "script" else "values of --set, --env or --arg"
         return f"it was measured with different {what}: use the same ones"
     if not profile.complete or profile.exit_code:
         return "its run did not finish, so nothing is known about its changes: measure again"
@@ -120,8 +118,7 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
     if loaded.overrides or loaded.variables is not None:
         raise ProfileError("flags have changed the spec that was measured: pipeprof fix with the same ones writes it")
 
-    def reread(text: str, *, alone: bool = False) -> LoadedSpec:
-        del alone
+    def reread(text: str) -> LoadedSpec:
         return check_spec(loaded.path, content=text.encode())
 
     start = best = Version((), loaded, reread)
@@ -131,10 +128,10 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
 
 
 def _checked(documents: Sequence[Edit]) -> list[PipelineEdit]:
-    """Edits that a plan may hold; none where one of them is another."""
-    from pipeprof.pipelines.edits.plan import PlanError, checked_edits
+    """Edits that a search writes; none where one of them is another."""
+    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
 
     try:
         return checked_edits([edit.model_dump() for edit in documents])
-    except PlanError:
+    except RefusedEditError:
         return []

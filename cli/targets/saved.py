@@ -71,7 +71,7 @@ class SavedChange:
     """A change of a saved profile, for the target as it is now.
 
     Attributes:
-        edits: Its edits, which a plan may hold.
+        edits: Its edits, which were checked.
     """
 
     profile: Profile
@@ -143,9 +143,9 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
 
     Raises:
         UsageError: The profile has no such finding.
-        ProfileError: Its change has to be made by hand, or no plan could hold it.
+        ProfileError: Its change has to be made by hand, or may not be safe to make.
     """
-    from pipeprof.pipelines.edits.plan import PlanError, checked_edits
+    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
     from pipeprof.pipelines.errors import ProfileError, UsageError
 
     count = len(profile.findings or ())
@@ -163,6 +163,6 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
         raise ProfileError(msg)
     try:
         return finding, checked_edits(documents)
-    except PlanError as error:
+    except RefusedEditError as error:
         msg = f"change {number} of {path} cannot be made: {error}; pipeprof show {path} --finding {number} has its fix"
         raise ProfileError(msg) from None

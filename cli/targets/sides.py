@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeprof.cli.options import RerunOptions
+from pipeprof.cli.options import SharedOptions
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
@@ -51,7 +51,7 @@ class GivenSide:
         return "-".join(filter(None, (target.path.stem, target.function)))
 
 
-def read_sides(given: RerunOptions, texts: Sequence[str], calls: GitCalls) -> list[GivenSide]:
+def read_sides(given: SharedOptions, texts: Sequence[str], calls: GitCalls) -> list[GivenSide]:
     """Read two or more sides of a comparison; nothing runs.
 
     Args:
@@ -75,19 +75,6 @@ def read_sides(given: RerunOptions, texts: Sequence[str], calls: GitCalls) -> li
         for name, side in zip(names, sides, strict=True):
             _refuse_files(name.upper(), side)
     return sides
-
-
-def read_one(given: RerunOptions, text: str, calls: GitCalls, name: str = "one") -> GivenSide:
-    """Read one target by itself; nothing runs.
-
-    Args:
-        name: Under which the tree of its ref is written.
-
-    Raises:
-        UsageError: The target is wrong, or an option does not fit it.
-        SpecError: The spec is wrong.
-    """
-    return _read(given, text, text, calls, side=name)
 
 
 def _refuse_files(name: str, side: GivenSide) -> None:
@@ -124,13 +111,12 @@ def _is_spec(text: str, other: str) -> bool:
     return text.endswith((".yaml", ".yml"))
 
 
-def _read(given: RerunOptions, text: str, other: str, calls: GitCalls, *, side: str) -> GivenSide:
+def _read(given: SharedOptions, text: str, other: str, calls: GitCalls, *, side: str) -> GivenSide:
     """Read one side.
 
     Args:
         other: The other one, whose target a bare ``git:REF`` means.
     """
-    from pipeprof.cli.targets.scripts import script_settings
     from pipeprof.cli.targets.settings import settings_of
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.profiles.git.dirty import is_dirty
@@ -145,23 +131,21 @@ def _read(given: RerunOptions, text: str, other: str, calls: GitCalls, *, side: 
         raise UsageError(f"invalid target {text!r}: did you mean git:{text}, the branch, tag or commit of that name?")
     if ref is None:
         target, loaded = _load(given, text, other)
-        more = script_settings(given, text) if target.kind == "script" else {}
         shown = Side(text=text, location=_where(target, loaded), dirty=is_dirty(calls, target.path))
-        return GivenSide(shown, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, **more))
+        return GivenSide(shown, settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS))
     file, tree = _at_ref(ref, text, other, calls, side)
     target, loaded = _load_at_ref(given, file, other, text=text, tree=tree)
     named = text if ref.path else f"{text}:{other}"
     shown = Side(text=named, file=_inside(target.path, tree.folder), ref=tree.commit)
-    more = script_settings(given, text) if target.kind == "script" else {}
     place = RefPlace(str(tree.current_folder()), str(tree.folder), str(tree.work_tree))
-    settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, at_ref=place, **more)
+    settings = settings_of(given)(target=target, loaded=loaded, seconds=LOOK_SECONDS, at_ref=place)
     # Which files a function reads shows only when it runs.
     withheld = [f"{name} {reason}" for name, reason in tree.withheld.items()] if loaded is None else []
     return GivenSide(shown, settings, withheld=tuple(withheld))
 
 
 def _load_at_ref(
-    given: RerunOptions, file: str, other: str, *, text: str, tree: RefTree
+    given: SharedOptions, file: str, other: str, *, text: str, tree: RefTree
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target in the tree of a ref.
 
@@ -270,14 +254,14 @@ def _refuse_module(text: str, path: str) -> None:
 
 
 def _load(
-    given: RerunOptions, file: str, other: str, may_read: Callable[[Path], None] | None = None
+    given: SharedOptions, file: str, other: str, may_read: Callable[[Path], None] | None = None
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
     from pipeprof.cli import options
     from pipeprof.cli.targets.load import Changes, load_target
 
     is_spec, with_spec = _is_spec(file, ""), _is_spec(other, file)
-    changes = Changes(given.sets or [], given.overlays or [], given.env)
+    changes = Changes(given.sets or [], given.env)
     return load_target(
         file,
         changes if is_spec or not with_spec else Changes(),
@@ -285,7 +269,6 @@ def _load(
         step=options.step(given.step),
         arguments=(given.args or []) if not is_spec or with_spec else [],
         may_read=may_read,
-        scripts=True,
     )
 
 

@@ -1,30 +1,18 @@
-"""Files that a glob matches, as Python's ``glob`` matches them, where folders may link to themselves."""
+"""Files that a glob matches."""
 
 from __future__ import annotations
 
 import glob
 import itertools
-import math
 import os
 import re
 from collections.abc import Callable, Iterator
 from fnmatch import translate
 from functools import partial
-from pathlib import Path
 from typing import Final
 
-from pipeprof.pipelines.errors import UsageError
-
-MOST_REPEATED: Final = 10_000
-"""Visits of folders that were visited already: links side by side can lead to the same folder in endless ways."""
 MOST_FOLDERS: Final = 20_000
 """Folders that a check looks into: it takes a second or two, and a run has all the time that it needs."""
-
-_Id = tuple[int, int]
-
-
-class EndlessGlobError(UsageError):
-    """A ``**`` that would match files again and again, because a link leads back to a folder around it."""
 
 
 def matching_files(pattern: str, *, recursive: bool = True) -> list[str]:
@@ -33,31 +21,22 @@ def matching_files(pattern: str, *, recursive: bool = True) -> list[str]:
     Args:
         recursive: Whether ``**`` stands for any folders; else it is a ``*``, as TensorFlow reads it.
     """
-    found = set(_walk(pattern, recursive=recursive))
+    found = set(glob.glob(pattern, recursive=recursive))  # noqa: PTH207  # absolute patterns, which Path.glob refuses
     return sorted(name for name in found if os.path.isfile(name))  # noqa: PTH113  # a million of them
 
 
 def has_match(pattern: str, *, recursive: bool = True) -> bool | None:
-    """Whether a glob matches a file; None where `MOST_FOLDERS` folders do not show it.
-
-    Raises:
-        EndlessGlobError: It would match files again and again.
-    """
-    found = False
+    """Whether a glob matches a file; None where `MOST_FOLDERS` folders do not show it."""
     try:
-        for name in _walk(pattern, recursive=recursive, most=MOST_FOLDERS):
-            found = found or os.path.isfile(name)  # noqa: PTH113
-            if found and not recursive:
-                break
+        return any(os.path.isfile(name) for name in _walk(pattern, recursive=recursive))  # noqa: PTH113
     except _TooManyFoldersError:
-        return found or None
-    return found
+        return None
 
 
 def count_matches(pattern: str, most: int) -> int | None:
     """Number of names that a glob matches; None for more than `most`, and where it leads to `MOST_FOLDERS` folders."""
     try:
-        found = sum(1 for _ in itertools.islice(_walk(pattern, recursive=False, most=MOST_FOLDERS), most + 1))
+        found = sum(1 for _ in itertools.islice(_walk(pattern, recursive=False), most + 1))
     except _TooManyFoldersError:
         return None
     return found if found <= most else None
@@ -67,11 +46,11 @@ class _TooManyFoldersError(Exception):
     pass
 
 
-def _walk(pattern: str, *, recursive: bool, most: float = math.inf) -> Iterator[str]:
+def _walk(pattern: str, *, recursive: bool) -> Iterator[str]:
     """Yield the paths that a glob matches, some of them several times, but none for a pattern of folders.
 
     Raises:
-        _TooManyFoldersError: It leads through more than `most` of them.
+        _TooManyFoldersError: It leads through more than `MOST_FOLDERS` of them.
     """
     parts = [part for part in pattern.split("/") if part]
     parts = [part if recursive or part != "**" else "*" for part in parts]
@@ -86,9 +65,9 @@ def _walk(pattern: str, *, recursive: bool, most: float = math.inf) -> Iterator[
             return
         seen.add((folder, number))
         part, last = parts[number], number == len(parts) - 1
-        for place in _folders_below(folder, pattern) if part == "**" else (folder,):
+        for place in _folders_below(folder) if part == "**" else (folder,):
             folders += glob.has_magic(part)
-            if folders > most:
+            if folders > MOST_FOLDERS:
                 raise _TooManyFoldersError
             if part == "**" and not last:
                 yield from below(place, number + 1)
@@ -125,35 +104,17 @@ def _names(folder: str, part: str | None) -> Iterator[tuple[str, Callable[[], bo
             yield folder + entry.name, partial(_is_folder, entry)
 
 
-def _folders_below(folder: str, pattern: str) -> Iterator[str]:
+def _folders_below(folder: str) -> Iterator[str]:
     """Yield a folder and all below it that are not hidden, also those that links lead to."""
-    todo: list[tuple[str, tuple[_Id, ...]]] = [(folder, ())]
-    visited: set[_Id] = set()
-    repeated = 0
+    todo = [folder]
     while todo:
-        path, around = todo.pop()
+        path = todo.pop()
+        yield path
         try:
-            status = Path(path or ".").stat()
             entries = sorted(os.scandir(path or "."), key=lambda entry: entry.name, reverse=True)
         except OSError:
             continue
-        own = (status.st_dev, status.st_ino)
-        if own in around:
-            raise EndlessGlobError(
-                f"{pattern}: `**` does not end, because a link makes {path.rstrip('/')} a folder inside itself; "
-                "remove the link, or name the folders with `*`"
-            )
-        repeated += own in visited
-        if repeated > MOST_REPEATED:
-            raise EndlessGlobError(
-                f"{pattern}: `**` reaches the same folders more than {MOST_REPEATED:,} times through links, "
-                f"as {path.rstrip('/')}; remove the links, or name the folders with `*`"
-            )
-        visited.add(own)
-        yield path
-        for entry in entries:
-            if not entry.name.startswith(".") and _is_folder(entry):
-                todo.append((f"{path}{entry.name}/", (*around, own)))
+        todo += [f"{path}{entry.name}/" for entry in entries if not entry.name.startswith(".") and _is_folder(entry)]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
-from pipeprof.pipelines.data.recipes.media import FixedRecords, Vocabulary
 from pipeprof.pipelines.data.recipes.models import Csv, Text, TFRecord
 from pipeprof.pipelines.data.recipes.recipe import Recipe
 from pipeprof.pipelines.inference.errors import Refused
@@ -321,22 +320,19 @@ def _rows(source: Any, around: SourceContext) -> ElementInfo:
 def _records(source: Any, around: SourceContext) -> ElementInfo:
     recipe, count = _names_of(source, around)
     structure = Tensor("string", (), content=_record_content(source, recipe))
-    known = isinstance(recipe, TFRecord | Text | Vocabulary) and not around.strict
+    known = isinstance(recipe, TFRecord | Text) and not around.strict
     return ElementInfo(structure, count if known else None)
 
 
 @_infers("FixedLengthRecordDataset")
 def _fixed(source: Any, around: SourceContext) -> ElementInfo:
-    recipe, count = _names_of(source, around)
-    structure = Tensor("string", (), content=Content("record", recipe, source.record_bytes))
-    return ElementInfo(structure, count if isinstance(recipe, FixedRecords) and not around.strict else None)
+    recipe, _ = _names_of(source, around)
+    return ElementInfo(Tensor("string", (), content=Content("record", recipe, source.record_bytes)), None)
 
 
 def _records_of(recipe: Recipe) -> int | None:
-    if isinstance(recipe, TFRecord | FixedRecords):
+    if isinstance(recipe, TFRecord):
         return recipe.records
-    if isinstance(recipe, Vocabulary):
-        return len(recipe.special) + recipe.size
     if isinstance(recipe, Csv):
         return recipe.rows
     return recipe.lines if isinstance(recipe, Text) else None

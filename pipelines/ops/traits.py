@@ -76,8 +76,6 @@ class Traits:
         remote: Workers of a tf.data service, which are other processes, make its elements.
         errors: Regular expressions of TensorFlow's messages that name no stage, only this kind.
         adds: What the component is called in generated code that it puts before each element.
-        noun: What an element of a source is called in generated code.
-        verb: What a function of it is called in generated code.
         positional: Arguments that are written without their name in generated code.
     """
 
@@ -137,8 +135,6 @@ class Traits:
     errors: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     adds: str | None = None
-    noun: str | None = None
-    verb: str | None = None
     positional: tuple[str, ...] = ()
 
     @property

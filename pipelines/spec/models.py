@@ -119,9 +119,6 @@ class Spec(Document):
     version: Version = Field(description="Version of the spec language.")
     name: FilledText | None = Field(default=None, description="Name of the pipeline in reports.")
     description: Text | None = Field(default=None, description="Description of the pipeline.")
-    extends: FilledText | None = Field(
-        default=None, description="Base spec, relative to this file; this spec overrides it."
-    )
     data: dict[str, AnyEntry] = Field(
         default_factory=dict, description="Inputs, generated on the first run; data:NAME/… is the folder of an input."
     )

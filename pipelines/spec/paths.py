@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeprof.pipelines.data.globbing import MOST_FOLDERS, EndlessGlobError, has_match, matching_files
+from pipeprof.pipelines.data.globbing import MOST_FOLDERS, has_match, matching_files
 from pipeprof.pipelines.data.recipes.models import file_names
 from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
@@ -229,11 +229,7 @@ def _missing(
     if literal.is_file():
         return
     if globs and is_glob(path):
-        try:
-            found = has_match(resolve_pattern(path, base_dir, {}), recursive=recursive)
-        except EndlessGlobError as error:
-            yield PathProblem(place, path, str(error))
-            return
+        found = has_match(resolve_pattern(path, base_dir, {}), recursive=recursive)
         if found is None:
             message = f"{path}: no file matches in the first {MOST_FOLDERS:,} folders, the others are not looked into"
             yield PathProblem(place, path, message, known=False)

@@ -14,24 +14,6 @@ _SAME = {"tensorflow.compat.v1": "tensorflow", "tensorflow.compat.v2": "tensorfl
 """Other names that a file may import one of them by."""
 
 
-_CHANCE = re.compile(r"random|augment|noise|jitter|flip|dropout|sampl|shuffle|choice|\brng\b", re.IGNORECASE)
-"""Words of a function that draws random numbers."""
-
-
-def may_draw(text: str, function: str) -> bool:
-    r"""Return whether a function of a file, or one that it names, may draw random numbers, by the words in it.
-
-    Example:
-        >>> code = "import random\ndef rows():\n    yield random.random()\ndef others():\n    yield 1\n"
-        >>> may_draw(code, "rows"), may_draw(code, "others")
-        (True, False)
-    """
-    tree = parsed(text)
-    made = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)] if tree is not None else []
-    names = {function, *(name for one in made if one.name == function for name in names_in(one, ast.Load))}
-    return any(_CHANCE.search(ast.unparse(one)) for one in made if one.name in names)
-
-
 class Imports:
     """What a file imports, anywhere in it; relative imports are left out."""
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.edits.edits import MoveStage, VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.propose.proposal import Prediction
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import change_text, milliseconds, stage_name
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
+    from pipeprof.profiles.document.stages import Stage
 
 ONE_CALL = 1.5
 """Calls per batch, up to which a function is called per batch already."""

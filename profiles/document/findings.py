@@ -236,13 +236,12 @@ class Verification(Model):
     """How long it took, starts of processes included."""
     budget_seconds: float
     """That was given: `--budget`."""
-    mode: Literal["alternating", "pairs", "sequential", "epochs"]
+    mode: Literal["alternating", "pairs", "sequential"]
     """`alternating`: two processes of the pipeline and two of the edited one take turns, block by block. `pairs`: one
     of each takes turns, then the other two. `sequential`: one process exists at a time, and a pair is one of processes.
-    `epochs`: in one process of a training script, epochs with its own dataset and with the changed one take turns.
     """
     mode_reason: str | None = None
-    """Why not all processes existed at once, and why epochs took no turns where they were wanted; else `None`."""
+    """Why not all processes existed at once; else `None`."""
     tried: int
     """How many edits were tried."""
     without_gain: list[str] = Field(default_factory=list)
@@ -327,36 +326,6 @@ class LeftOut(Model):
     """The flag that lets a search try it, `--allow order`."""
 
 
-class Converted(Model):
-    """What a part of the pipeline gives, written into files (`--convert-to`)."""
-
-    folder: str
-    """As it was named on the command line, absolute."""
-    stage: str | None = None
-    """Address of the stage whose elements are in the files."""
-    name: str | None = None
-    """Of that stage."""
-    replaces: list[str] = Field(default_factory=list)
-    """Addresses of the stages that files replace."""
-    form: Literal["elements", "rows"] | None = None
-    """`elements`: as `tf.data.Dataset.save` writes them. `rows`: of arrays, in `.npy` files. `None` where nothing was
-    written."""
-    path: str | None = None
-    """Folder with the files."""
-    elements: int | None = None
-    """Elements written."""
-    bytes: int | None = None
-    """Bytes written."""
-    seconds: float | None = None
-    """Of converting, with the start of its process."""
-    compared: int | None = None
-    """First elements that were the same in two epochs of the pipeline and in the files."""
-    used: bool = Field(default=False)
-    """Whether the best pipeline reads the files."""
-    reason: str | None = None
-    """Why nothing was written."""
-
-
 class Fix(Model):
     """A search for the best proven pipeline."""
 
@@ -375,8 +344,6 @@ class Fix(Model):
     """What the changes may change of the data."""
     left_out: list[LeftOut] = Field(default_factory=list)
     """Changes that were not tried because `allow` lacks their class, measured ones first."""
-    converted: Converted | None = None
-    """`None` without `--convert-to`."""
     steps: list[FixStep] = Field(default_factory=list)
     """All changes that were tried, in the order of the races."""
     edits: list[list[Edit]] = Field(default_factory=list)
@@ -400,9 +367,6 @@ class Fix(Model):
     """Peak of the pipeline as it is: `peak_bytes` and the smaller fall of two pairs; without a proof, of the run."""
     text: str | None = None
     """The changed spec's own file."""
-    in_one_file: bool = Field(default=False)
-    """Whether the text has what other files and flags say as well, for a change is about that; the diff is then that of
-    two such texts."""
     diff: str | None = None
     """The same as a diff, from the file as it is; of a Python file as well."""
     python: list[str] = Field(default_factory=list)

@@ -124,34 +124,6 @@ class SoakSeries(Model):
     """Blocks in use, glibc's and Python's."""
     buffered_bytes: list[int | None]
     """In buffers and caches, as TensorFlow's model counts them."""
-    iterators: list[int | None]
-    """How many exist; null but in a script."""
-    datasets: list[int | None]
-    """How many of those that were iterated exist; null but in a script."""
-
-
-class SoakOwner(Model):
-    """Whose the growth is."""
-
-    owner: Literal["iterators", "datasets", "traces", "python", "tensors", "native", "unknown"]
-    """`traces`: a tf.function traced again; `tensors`: kept by Python code; `native`: none of Python's objects and none
-    of the pipeline's buffers explain it; `unknown`: it was not looked for."""
-    location: Location | None = None
-    """The user's line that makes them."""
-    allocated: Location | None = None
-    """The user's line that allocated a good part of what stayed, where iterators, datasets or traces are the owner."""
-    function: str | None = None
-    """The one that `location` is in."""
-    count: int | None = None
-    """How many there were in the end."""
-    objects: int | None = None
-    """With `traces`: how many tf.functions of that code there were."""
-    per_epoch: float | None = None
-    """How many more after each epoch."""
-    bytes: int | None = None
-    """What its line allocated and did not free while that was traced."""
-    in_pipeline: bool = False
-    """The line runs in a `py_function` or `numpy_function` or a generator."""
 
 
 class SoakEnd(Model):
@@ -190,8 +162,9 @@ class Soak(Model):
     """Upper end."""
     bytes_per_epoch: float | None = None
     """`bytes_per_second` by the mean length of an epoch."""
-    owner: SoakOwner | None = None
-    """Null where memory did not grow."""
+    owner: Literal["stages", "python", "rest"] | None = None
+    """What takes most of a growth: the pipeline's buffers and caches, Python's heap, or neither of them (TensorFlow or
+    another library); null where memory did not grow, or the run ended before it was looked for."""
     ends: SoakEnd | None = None
     """Null where memory did not grow."""
     sampler_cores: float | None = None

@@ -18,7 +18,7 @@ from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.shared import Contention, Phase, Steps, Training
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
-from pipeprof.profiles.document.time import Ceiling, CpuAccount, Fetch
+from pipeprof.profiles.document.time import Ceiling, CpuAccount
 
 SCHEMA_VERSION: Final = 1
 _WHOLE_FETCH = 0.9
@@ -82,8 +82,6 @@ class Profile(Model):
     """CPU time by owner; `None` where it was not read."""
     ceiling: Ceiling | None = None
     """Upper bound of the rate; `None` where it is unknown."""
-    fetch: Fetch | None = None
-    """`None` without `--cold`, where it could not be divided."""
     findings: list[Finding] | None = None
     """Changes that rules propose, by their number; `None` where no rule was asked."""
     verification: Verification | None = None

@@ -68,14 +68,11 @@ def slug(name: str) -> str:
     return _SLUG.sub("-", name)[:60].strip("-.") or "profile"
 
 
-def places(
-    name: str, stamp: str, out: Path | None = None, *, cwd: Path | None = None, at_end: bool = False
-) -> list[ProfileFile]:
+def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None = None) -> list[ProfileFile]:
     """Folders for the profile of a run, best first.
 
     Args:
         stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``.
-        at_end: Only a complete document may be in ``out``, also if there is no file yet.
 
     Returns:
         ``out``, then ``pipeprof-out/`` below the current folder, then a folder of this user's in the temporary folder,
@@ -83,7 +80,7 @@ def places(
     """
     file = f"{slug(name)}-{stamp}.json"
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
-    found = [ProfileFile(out, at_end=at_end or holds_something(out))] if out else []
+    found = [ProfileFile(out, at_end=holds_something(out))] if out else []
     found.append(ProfileFile((cwd or Path()) / FOLDER / file, makes_folder=True))
     if (temporary := temporary_folder()) is not None:
         found.append(ProfileFile(temporary / f"pipeprof-{user}" / file, makes_folder=True, private=True))

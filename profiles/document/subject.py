@@ -22,17 +22,6 @@ class Tool(Model):
     """As `pipeprof --version` prints it."""
 
 
-class TargetFile(Model):
-    """One of the files that a spec is made of."""
-
-    file: str
-    """Path as the command line or the spec named it."""
-    role: Literal["spec", "extends", "overlay"]
-    """The spec itself, one that another extends, or one that `-f` laid over it."""
-    sha256: str
-    """Hash of its bytes when it was read, in hexadecimal."""
-
-
 class Target(Model):
     """What was measured: a spec, a Python function that returns a dataset, or a training script."""
 
@@ -47,13 +36,9 @@ class Target(Model):
     arguments: dict[str, str] | None = None
     """`--arg` values by name as typed; `None` for a spec."""
     resolved_sha256: str | None = None
-    """Hash of what the spec says with everything merged and filled in, however it was written."""
+    """Hash of what the spec says with its flags and variables, however it was written."""
     overrides: list[str] = Field(default_factory=list)
     """`--set` values in the order given."""
-    overlays: list[str] = Field(default_factory=list)
-    """`-f` files in the order given."""
-    files: list[TargetFile] = Field(default_factory=list)
-    """The files that the spec is made of."""
     variables: dict[str, str | None] | None = None
     """Variables that `--env` looked up in the environment, null where not set; null without it."""
     name: str | None = None
@@ -104,8 +89,6 @@ def spec_target(text: str, loaded: LoadedSpec) -> Target:
         sha256=loaded.sha256,
         resolved_sha256=loaded.resolved_sha256,
         overrides=list(loaded.overrides),
-        overlays=list(loaded.overlays),
-        files=[TargetFile(file=file.name, role=file.role, sha256=file.sha256) for file in loaded.files],
         variables=loaded.variables,
         name=loaded.spec.name,
     )

@@ -1,4 +1,4 @@
-"""Time outside the stages: the process's CPU time, upper bounds, and fetching apart from preparing."""
+"""Time outside the stages: the process's CPU time and upper bounds."""
 
 from __future__ import annotations
 
@@ -63,20 +63,3 @@ class Ceiling(Model):
     """That of the smallest term."""
     terms: list[CeilingTerm] = Field(default_factory=list)
     """All limits, the smallest first."""
-
-
-class Fetch(Model):
-    """A step with files from the disk, from memory, and with preloaded batches."""
-
-    cold_ms: float | None = None
-    """Mean interval with the source files evicted first (`--cold`)."""
-    warm_ms: float | None = None
-    """Mean interval with the same files in memory."""
-    replayed_ms: float | None = None
-    """Mean interval with preloaded batches."""
-    fetch_ms: float | None = None
-    """cold - warm: what fetching adds to a step."""
-    prepare_ms: float | None = None
-    """warm - replayed: what preparing adds to a step."""
-    warm_disk_bytes: int | None = None
-    """Bytes that still came from the disk."""

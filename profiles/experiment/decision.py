@@ -20,7 +20,7 @@ Of several changes that are judged together, metrics or arms, Holm's procedure b
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeVar
 
@@ -160,11 +160,6 @@ def outcomes(tests: Mapping[Key, Test]) -> dict[Key, Outcome]:
     held = holding(sided)
     given = {key: one.outcome(floor) for key, (one, floor) in tests.items()}
     return {key: "unclear" if it in {"above", "below"} and key not in held else it for key, it in given.items()}
-
-
-def weakest(ways: Sequence[Comparison], floor: float) -> Comparison:
-    """Of several ways to compare the same sides, the one that says least for a regression: all have to hold."""
-    return min(ways, key=lambda found: found.strength(floor))
 
 
 def resolution(same: Interval, floor: float, spread: float = math.sqrt(3) / 2) -> float:

@@ -2,7 +2,7 @@
 
 Several processes run the base, one or more run an arm. A round gives each of them one block, in the next round
 backwards: a slow drift of the machine falls on all alike. An arm is compared with the mean of the copies of the base in
-the same round. Where there are several starts of fresh processes, each start is one observation, else each round is.
+the same round, and each round is one observation.
 """
 
 from __future__ import annotations
@@ -33,9 +33,6 @@ class Evidence:
         rounds: The blocks of each complete round, by the worker's name.
         alone: Whether each block is a process of its own.
         left_out: Number of rounds that do not count, because something else took the cores meanwhile.
-        starts: Which start of fresh processes each round belongs to; one start for all if empty.
-        epochs: Whether each block is an epoch of one process.
-        over: Whether no further block can be measured.
     """
 
     built: dict[str, Built] = field(default_factory=dict)
@@ -44,31 +41,19 @@ class Evidence:
     left_out: int = 0
     base: tuple[str, ...] = BASELINES
     arm: tuple[str, ...] = EDITED
-    starts: tuple[int, ...] = ()
-    epochs: bool = False
-    over: bool = False
 
     def comparison(self) -> Comparison | None:
         """The arm against the base, as logarithms of steps per second; None without a complete round."""
         base, arm = self._logs(self.base), self._logs(self.arm)
         complete = [number for number in range(len(self.rounds)) if base[number] and arm[number]]
-        units: dict[int, list[int]] = {}
-        for number in complete:
-            units.setdefault(self.starts[number] if len(set(self.starts)) > 1 else number, []).append(number)
-
-        def per_unit(values: Sequence[float]) -> list[float]:
-            of_round = dict(zip(complete, values, strict=True))
-            return [fmean(of_round[number] for number in numbers) for numbers in units.values()]
-
-        same = per_unit([base[number][-1] - base[number][0] for number in complete]) if len(self.base) > 1 else []
-        other = per_unit([arm[number][-1] - arm[number][0] for number in complete]) if len(self.arm) > 1 else []
-        changes = per_unit([fmean(arm[number]) - fmean(base[number]) for number in complete])
+        same = [base[number][-1] - base[number][0] for number in complete] if len(self.base) > 1 else []
+        other = [arm[number][-1] - arm[number][0] for number in complete] if len(self.arm) > 1 else []
+        changes = [fmean(arm[number]) - fmean(base[number]) for number in complete]
         share = (1 / len(self.base) + 1 / len(self.arm)) / 2
-        found = estimate(changes, [*same, *other], share, len(units) * len(self.arm))
+        found = estimate(changes, [*same, *other], share, len(complete) * len(self.arm))
         if found is None:
             return None
-        one_start = not self.alone and len(set(self.starts)) < 2
-        return Comparison(found, estimate(same), self._copies(complete, base, arm), one_start)
+        return Comparison(found, estimate(same), self._copies(complete, base, arm), not self.alone)
 
     def _copies(
         self, complete: Sequence[int], base: Sequence[Sequence[float]], arm: Sequence[Sequence[float]]

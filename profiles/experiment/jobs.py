@@ -139,11 +139,6 @@ class JobMaker:
         """The two workers of the pipeline in which a replay of their outputs replaces stages."""
         return {name: self._job(self.settings.loaded, TurnsJob(replay=replay)) for name in EDITED}
 
-    def stored(self, batches: int, *, modelled: bool = False) -> dict[str, Job]:
-        """The two workers of a script that gets so many batches again and again, in place of its pipeline."""
-        turns = TurnsJob(stored=batches, modelled=modelled)
-        return {name: self._job(self.settings.loaded, turns) for name in EDITED}
-
     def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> dict[str, Job]:
         """The two workers of the pipeline with a change.
 
@@ -227,7 +222,7 @@ def _files_of(settings: RunSettings, sha256: str | None) -> dict[Path, str | Non
     if loaded is None:
         return {settings.target.path: sha256 or _hash(settings.target.path)}
     found = {path: _hash(path) for path in python_files(loaded)}
-    return {**found, **{entry.folder / Path(entry.name).name: entry.sha256 for entry in loaded.files}}
+    return {**found, loaded.path.absolute(): loaded.sha256}
 
 
 def _hash(path: Path) -> str | None:

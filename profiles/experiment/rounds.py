@@ -42,7 +42,6 @@ class Rounds:
         timeout: Seconds without a step after which a pipeline is taken to hang.
         start_seconds: Until workers are expected to be ready.
         cores: Makes the clock that tells what of a round went elsewhere; None where that does not count.
-        member: The one worker whose turns are those of all names; None where each has its own.
     """
 
     team: Team
@@ -52,7 +51,6 @@ class Rounds:
     in_pairs: bool = False
     start_seconds: float = 0.0
     cores: Callable[[], CoresClock] | None = CoresClock
-    member: str | None = None
 
     def fitting(self, measure: Callable[[], _Result], fewer: Callable[[Mode], object] = lambda _mode: None) -> _Result:
         """Measure, again with fewer processes (which `fewer` hears of) where they take more memory than there is."""
@@ -94,12 +92,7 @@ class Rounds:
         Raises:
             MemberFailedError: It did not come to its end.
         """
-        try:
-            return self.team.turn(self.member or name, request, seconds=max(self.timeout, PATIENCE * request.seconds))
-        except MemberFailedError as error:
-            # Of several that are one process, the one whose turn it was.
-            error.name = name
-            raise
+        return self.team.turn(name, request, seconds=max(self.timeout, PATIENCE * request.seconds))
 
     def warm_up(self, names: Iterable[str], warm: TurnRequest, lost: Lost = _raise) -> dict[str, float]:
         """Warm workers up one by one; return the step interval in seconds of those that had steps."""

@@ -44,18 +44,10 @@ class MemberFailedError(Exception):
         refused: The edit is not possible on this pipeline, which says nothing against it.
         outside: Something from outside ended the worker, which says nothing against the edit either.
         crowded: All workers together took more memory than there is, which says nothing against one alone.
-        late: It took too long.
     """
 
     def __init__(
-        self,
-        name: str,
-        reason: str,
-        *,
-        refused: bool = False,
-        outside: bool = False,
-        crowded: bool = False,
-        late: bool = False,
+        self, name: str, reason: str, *, refused: bool = False, outside: bool = False, crowded: bool = False
     ) -> None:
         super().__init__(reason)
         self.name = name
@@ -63,7 +55,6 @@ class MemberFailedError(Exception):
         self.refused = refused
         self.outside = outside
         self.crowded = crowded
-        self.late = late
 
     @property
     def by_pipeline(self) -> bool:
@@ -237,7 +228,7 @@ class Team:
         member, until = self._members[name], self._clock() + seconds
         while not self._has_answer(member, kind):
             if self._clock() >= until:
-                raise MemberFailedError(name, f"took longer than {seconds:.0f} s", late=True)
+                raise MemberFailedError(name, f"took longer than {seconds:.0f} s")
             until += self._pump({name})
         for message in member.inbox:
             if isinstance(message, Raised):

@@ -1,6 +1,6 @@
 """What an earlier run has proven of a pipeline that is still the same, and what a search leaves out: pure functions.
 
-A saved profile is data that may come from somebody else: only edits that a plan may hold are taken from it.
+A saved profile is data that may come from somebody else: only edits that are safe to make are taken from it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.plan import PlanError, checked_edits
+from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
 from pipeprof.profiles.document.findings import LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
@@ -25,7 +25,7 @@ def is_run_of(saved: Profile, target: Target) -> bool:
 
 
 def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]:
-    """The changes that a run has kept, fastest first; none that a plan could not hold.
+    """The changes that a run has kept, fastest first.
 
     Args:
         now: Of the pipeline as it was measured for this search: with another step, what the run measured says nothing
@@ -39,7 +39,7 @@ def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]
             continue
         try:
             edits = checked_edits([edit.model_dump() for edit in finding.documents])
-        except PlanError:
+        except RefusedEditError:
             continue
         measured = finding.measured or {}
         interval = (float(speedup), float(measured.get("low") or 0.0), measured.get("high"))

@@ -9,13 +9,11 @@ from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.errors import PipeprofError, ProfileError
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
-from pipeprof.profiles.convert.folder import ConvertTarget
-from pipeprof.profiles.document.findings import Converted, Fix
+from pipeprof.profiles.document.findings import Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.conversion import Proposals, convert_for, mark_use
 from pipeprof.profiles.fix.earlier import proven_changes
 from pipeprof.profiles.fix.laboratory import (
     MOST_RIVALS,
@@ -60,7 +58,6 @@ def fix(
     reread: Reread | None = None,
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
-    convert_to: ConvertTarget | None = None,
     earlier: Profile | None = None,
 ) -> None:
     """Search for the best version of a measured pipeline, and write the result into its profile.
@@ -71,15 +68,12 @@ def fix(
         budget: Seconds of measuring, those of the run among them.
         allow: Classes of what the changes may change of the data, in addition to `same`.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
-        convert_to: Where files go that the pipeline may read instead of doing its work anew; None for no conversion.
         earlier: Of an earlier run of the same pipeline: what it has proven is tried first.
     """
     began = time.monotonic()
     with Signals().installed() as signals:
         allowed = frozenset({"same", *allow})
-        fixing = _Fixing(
-            profile, settings, budget, progress, allowed, reread, end_at, save, signals, convert_to, earlier
-        )
+        fixing = _Fixing(profile, settings, budget, progress, allowed, reread, end_at, save, signals, earlier)
         profile.fix = fixing.result
         try:
             with (
@@ -113,7 +107,6 @@ class _Fixing:
     end_at: float | None
     save: Callable[[], object]
     signals: Signals
-    convert_to: ConvertTarget | None
     earlier: Profile | None
 
     def __post_init__(self) -> None:
@@ -139,7 +132,7 @@ class _Fixing:
     def run(self) -> None:
         """Search, and prove what was found."""
         profile, result = self.profile, self.result
-        reason = plans.cannot_verify(profile, rerun=self.settings.rerun) or self._prepare()
+        reason = plans.cannot_verify(profile) or self._prepare()
         if reason is not None:
             result.status, result.reason = "nothing", f"not tried: {reason}"
             return
@@ -175,7 +168,6 @@ class _Fixing:
             if not lab.fits([()]):
                 least = f"--budget {lab.least_budget}"
                 self.progress.note(f"no change can be tried and proven in {self.budget:g} s: {least}")
-            further = self._converted(jobs, lab)
             search = self._search = Search(
                 self._start,
                 profile,
@@ -184,7 +176,6 @@ class _Fixing:
                 allowed=self.allowed,
                 limit_bytes=self.settings.memory_limit,
                 short_of_memory=profile.verdict is not None and profile.verdict.limit == "memory",
-                further=further,
                 longest_epoch=longest_epoch(self.budget),
                 proven=proven_changes(self.earlier, profile) if self.earlier is not None else [],
             )
@@ -207,29 +198,10 @@ class _Fixing:
         except ProfileError:
             training = self.profile.training
             why = f", as {training.unknown}" if training is not None and training.unknown else ""
-            return f"how long a step of the training takes is not known{why}: {plans.IN_TRAINING}"
+            return f"how long a step of the training takes is not known{why}"
         if self.settings.target.kind == "script" and self.settings.main is None:
             return "it is unknown where the script iterates its main dataset"
         return plans.cannot_replay(self.settings.replayed)
-
-    def _converted(self, jobs: JobMaker, lab: Laboratory) -> Proposals:
-        """Write files that the pipeline may read, where the user names a folder for them; return what they propose."""
-        if self.convert_to is None:
-            return lambda _: ()
-        if not lab.fits([()]):
-            reason = f"the budget is too small to prove a change: --budget {lab.least_budget}"
-            self.result.converted = Converted(folder=str(self.convert_to.folder), reason=reason)
-            return lambda _: ()
-        return convert_for(
-            self.result,
-            self.profile,
-            self.convert_to,
-            jobs.untouched(),
-            loaded=self.settings.loaded,
-            progress=self.progress,
-            signals=self.signals,
-            end_at=self.end_at,
-        )
 
     def waiting(self, pid: int | None, seconds: float) -> None:
         """Note who is waited for, and let a signal end the wait for another command that measures.
@@ -259,15 +231,12 @@ class _Fixing:
         self.result.steps, self.result.left_out = found.steps, found.left_out
         self.result.needs_seconds = found.needs_seconds
         describe(self.result, found, trial, self._proof_mode)
-        if self.settings.rerun and self.result.measured is not None:
-            self.result.measured = {**self.result.measured, "in_training": True}
         withhold_fix(self.profile, self.result)
         if self.result.status in {"fixed", "interrupted"} and found.best.steps:
             loaded = self._start.loaded
             write_best(self.result, found.best, self._start, byte_order_mark(loaded.path) if loaded is not None else "")
         else:
             forget_best(self.result)
-        mark_use(self.result)
         mark_rejected(self.profile, self.result)
 
     def _pace_of(self, mode: Mode) -> plans.Pace:
@@ -297,7 +266,7 @@ class _Fixing:
         left = max(0.0, self.budget - self.result.seconds)
         text = f"searching: up to {left:.0f} s of measuring, starts of processes come on top"
         if self.settings.target.kind == "script":
-            text += f"; the script runs again in each process, {'and trains' if self.settings.rerun else UNTIL_TAKEN}"
+            text += f"; the script runs again in each process, {UNTIL_TAKEN}"
         elif self.settings.loaded is None:
             text += "; your function is called once in each process"
         if any(runs_python(stage) for stage in self.profile.stages or ()):

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.spec.edits.apply_files import unified
-from pipeprof.pipelines.spec.show import in_one_file
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.document.findings import Finding, Fix, documents_of
@@ -69,10 +68,8 @@ def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> No
     result.environment = dict(best.environment)
     result.python = [as_python(edit) for step in best.steps for edit in step]
     if best.loaded is not None and start.loaded is not None:
-        result.text = best.loaded.text if best.in_one_file else mark + best.loaded.text
-        before = in_one_file(start.loaded) if best.in_one_file else mark + start.loaded.text
-        result.in_one_file = best.in_one_file
-        result.diff = unified(before, result.text, str(start.loaded.path))
+        result.text = mark + best.loaded.text
+        result.diff = unified(mark + start.loaded.text, result.text, str(start.loaded.path))
 
 
 def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fix:
@@ -102,7 +99,6 @@ def forget_best(result: Fix) -> None:
     """Take out the best pipeline, which an earlier state of the result may have: it was not proven."""
     result.edits, result.environment, result.python = [], {}, []
     result.text = result.diff = None
-    result.in_one_file = False
 
 
 def mark_rejected(profile: Profile, result: Fix) -> None:

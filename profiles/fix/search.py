@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, TypeAlias
 
@@ -199,7 +199,6 @@ class Search:
     """A search for the best version of a pipeline.
 
     Attributes:
-        further: Further changes to try on a pipeline, before all others.
         longest_epoch: Seconds of an epoch up to which a cache is tried.
         proven: Changes of the pipeline as it is that an earlier run has proven: they are tried first.
     """
@@ -212,7 +211,6 @@ class Search:
     allowed: Collection[Semantics]
     limit_bytes: int | None = None
     short_of_memory: bool = False
-    further: Callable[[Profile], Sequence[Proposal]] = lambda _: ()
     longest_epoch: float = LONGEST_EPOCH
     proven: Sequence[Proposal] = ()
 
@@ -327,7 +325,7 @@ class Search:
         # They were proven for the pipeline as it is.
         proven = [] if self.found.best.steps else proven
         listed = self._candidates(self.allowed)
-        for candidate in _lasting_first(different((*proven, *self.further(self.profile), *listed)), self._done):
+        for candidate in _lasting_first(different((*proven, *listed)), self._done):
             if candidate.key in self._done:
                 continue
             if (reason := why_no_cache(self.profile, candidate.edits, self._memory)) is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_document
-from pipeprof.pipelines.from_python.compare import differences
+from pipeprof.pipelines.graph.compare import differences
 from pipeprof.pipelines.ops.traits import STAGES
 from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.static.edit.apply import apply_to_source
@@ -22,7 +22,7 @@ from pipeprof.pipelines.static.edit.statement import CallPlace
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.harness.describe_function import ask_for_graph
+from pipeprof.profiles.harness.ask_worker import ask_for_graph
 from pipeprof.profiles.harness.settings import RunSettings, job_of, main_place, plan
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, ScriptGraphJob, unpacked
 
@@ -115,7 +115,7 @@ def edited_source(
     planned, written = answers
     same = not differences(unpacked(planned.graph or ""), unpacked(written.graph or ""))
     if not same or planned.element != written.element:
-        return EditedSource(None, "the edited text gives another graph than the plan")
+        return EditedSource(None, "the edited text gives another graph than the changes")
     return EditedSource(after)
 
 

@@ -13,8 +13,8 @@ from pipeprof.profiles.gaps.attribution import NO_THREAD, Attribution, Parts
 from pipeprof.profiles.gaps.document import DeviceGaps, HostAction, TraceGaps, Verdict
 from pipeprof.profiles.gaps.guards import Withheld, guard_device, guard_trace
 from pipeprof.profiles.gaps.intervals import clip, complement, covered, length, overlap, union
-from pipeprof.profiles.gaps.names import CAUSES, OP, PIPELINE, STAGE, TURN, UNKNOWN, WAIT, loader_of
-from pipeprof.profiles.gaps.trace import COPY, KERNEL, WHOLE_GRAPH
+from pipeprof.profiles.gaps.names import CAUSES, OP, PIPELINE, STAGE, TURN, loader_of
+from pipeprof.profiles.gaps.trace import COPY, KERNEL
 from pipeprof.profiles.gaps.wording import file_name, notes_of_folder, sentence_of, sentence_of_folder
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class _Device:
         self._begin, self._end = work.begin[self._mine], work.end[self._mine]
         self._kind = work.kind[self._mine]
         self._launch = attribution.launches_of(work.correlation[self._mine])
-        self.computes = bool(np.isin(self._kind, (KERNEL, WHOLE_GRAPH)).any())
+        self.computes = bool((self._kind == KERNEL).any())
         self.busy = union(self._begin, self._end)
         none = np.zeros(0, np.int64)
         self.waits = (none, none)
@@ -345,7 +345,7 @@ class _Device:
         number = int(parts.thread[mine][np.argmax((parts.end - parts.begin)[mine])])
         which = self._attribution.events_of(number) if number != NO_THREAD else np.arange(len(host.begin))
         of_cause = host.causes[host.kind[which]]
-        of_cause = np.where(of_cause == TURN, OP, np.where(of_cause == WAIT, UNKNOWN, of_cause))
+        of_cause = np.where(of_cause == TURN, OP, of_cause)
         which = which[(of_cause == cause) & (host.begin[which] < high) & (host.end[which] > low)]
         if not len(which):
             return None, None

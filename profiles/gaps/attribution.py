@@ -26,7 +26,6 @@ from pipeprof.profiles.gaps.names import (
     SYNC,
     TURN,
     UNKNOWN,
-    WAIT,
 )
 from pipeprof.profiles.gaps.trace import NO_CORRELATION
 
@@ -232,7 +231,7 @@ class Attribution:
         gap, begin, end, cause, seen = columns
         idle = main if main >= 0 else thread
         rest = PYTHON if idle >= 0 and self.knows_python(idle) else UNKNOWN
-        cause = np.where(cause == NOTHING, rest, np.where(cause == TURN, OP, np.where(cause == WAIT, UNKNOWN, cause)))
+        cause = np.where(cause == NOTHING, rest, np.where(cause == TURN, OP, cause))
         return gap, begin, end, cause, seen
 
 
@@ -245,11 +244,10 @@ def _relabel(
         everything: All parts get the timeline's label.
     """
     gap, begin, end, cause, seen = columns
-    open_ = np.isin(cause, (NOTHING, SYNC, TURN, WAIT)) | everything
+    open_ = np.isin(cause, (NOTHING, SYNC, TURN)) | everything
     owner, new_begin, new_end, label = timeline.split(begin[open_], end[open_])
     old_cause, old_seen = cause[open_][owner], seen[open_][owner]
-    nothing = (old_cause == NOTHING) | (old_cause == WAIT)
-    takes = (label != NOTHING) & (nothing | (label == PIPELINE) | (label == COMPILE))
+    takes = (label != NOTHING) & ((old_cause == NOTHING) | (label == PIPELINE) | (label == COMPILE))
     new = (gap[open_][owner], new_begin, new_end, np.where(takes, label, old_cause), np.where(takes, thread, old_seen))
     kept = (gap[~open_], begin[~open_], end[~open_], cause[~open_], seen[~open_])
     return tuple(np.concatenate(pair) for pair in zip(kept, new, strict=True))  # type: ignore[return-value]

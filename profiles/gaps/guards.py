@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeprof.profiles.gaps.intervals import length, union
 from pipeprof.profiles.gaps.names import CAPTURE_BEGINS, CAPTURE_ENDS, GRAPH_LAUNCHES, KERNEL_LAUNCHES, plain
-from pipeprof.profiles.gaps.trace import KERNEL, NO_CORRELATION, WHOLE_GRAPH
+from pipeprof.profiles.gaps.trace import KERNEL, NO_CORRELATION
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -135,11 +135,10 @@ def _guard_graphs(trace: DeviceTrace, found: Withheld) -> None:
     if not len(calls):
         return
     keys, counts = np.unique(trace.work.correlation, return_counts=True)
-    whole = np.unique(trace.work.correlation[trace.work.kind == WHOLE_GRAPH])
     wanted = trace.host.correlation[calls]
     at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
     count = np.where(keys[at] == wanted, counts[at], 0) if len(keys) else np.zeros(len(wanted), np.int64)
-    few = (count < FEW_KERNELS) & ~np.isin(wanted, whole)
+    few = count < FEW_KERNELS
     if few.sum() * 2 > len(calls):
         found.idle.append(
             f"{int(few.sum()):,} of {len(calls):,} launches of graphs have fewer than {FEW_KERNELS} kernels in the "

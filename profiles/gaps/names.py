@@ -32,8 +32,6 @@ NOTHING: Final = len(CAUSES)
 TURN: Final = NOTHING + 1
 """A turn of TensorFlow's executor on a thread, or a call of a function: it may wait for ops on other threads; where it
 does not, it is one."""
-WAIT: Final = TURN + 1
-"""A wait in the operating system: for what, the trace does not show."""
 
 _FETCHES = """IteratorGetNext IteratorGetNextSync IteratorGetNextAsOptional IteratorGetNextOp::DoCompute
 IteratorGetNextSyncOp::DoCompute IteratorGetNextAsOptionalOp::DoCompute MultiDeviceIteratorGetNextFromShard
@@ -97,9 +95,6 @@ hipExtModuleLaunchKernel hipExtLaunchKernel hipLaunchCooperativeKernel hipHccMod
 _SETS = """cudaMemset cudaMemsetAsync cudaMemset2DAsync cuMemsetD8Async cuMemsetD16Async cuMemsetD32Async hipMemset
 hipMemsetAsync hipMemsetD8Async hipMemsetD32Async Memset"""
 _GRAPHS = "cudaGraphLaunch cuGraphLaunch hipGraphLaunch"
-_OS_WAITS = """pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait pthread_join
-pthread_mutex_lock pthread_rwlock_rdlock pthread_rwlock_wrlock sem_wait sem_timedwait sem_clockwait futex poll ppoll
-select pselect epoll_wait epoll_pwait wait waitpid sleep usleep nanosleep clock_nanosleep sched_yield"""
 
 
 KERNEL_LAUNCHES: Final = frozenset(_LAUNCHES.split())
@@ -108,7 +103,6 @@ GRAPH_LAUNCHES: Final = frozenset(_GRAPHS.split())
 CAPTURE_BEGINS: Final = frozenset({"cudaStreamBeginCapture", "cuStreamBeginCapture", "hipStreamBeginCapture"})
 CAPTURE_ENDS: Final = frozenset({"cudaStreamEndCapture", "cuStreamEndCapture", "hipStreamEndCapture"})
 """Kernels that are launched between the two become parts of a graph, and do not run."""
-_SYSTEM_WAITS: Final = frozenset(_OS_WAITS.split())
 _TABLE: Final[dict[str, int]] = {
     name: cause
     for words, cause in (
@@ -134,7 +128,7 @@ _CLIENT = re.compile(
 """JAX's runtimes name a copy to the device, or a compilation, by their own class; a user's class has another name."""
 _LOADER = re.compile(r"enumerate\(DataLoader\)#(\w+)\.__next__")
 _VERSIONED = re.compile(r"(.+?)(?:_(?:v\d+|ptsz|ptds|spt))+")
-"""As the driver and Nsight number versions of a function, and mark those for the stream of a thread."""
+"""As the driver numbers versions of a function, and marks those for the stream of a thread."""
 _TIMED = re.compile(r"(.+) \(dynamo_timed\)")
 _GRAPH_NUMBER = re.compile(r"(.+) \(CudaGraph:\d+\)")
 _OP_OF_NODE = re.compile(r"[^:]+:(\w+)")
@@ -147,7 +141,6 @@ _ENCLOSING: Final = frozenset({"user_annotation", "gpu_user_annotation"})
 _PYTHON: Final = frozenset({"python_function"})
 PYTHON_THREAD: Final = "python thread"
 """Stands for the category of events of TensorFlow and JAX on a thread that runs Python: users annotate there, too."""
-OF_SYSTEM: Final = "os"
 """The category of calls of the operating system: all but its waits say nothing."""
 OF_PROGRAM: Final = frozenset({"cpu_op", "operator", "python_function", "user_annotation", PYTHON_THREAD})
 """Categories of what a program does apart from calls of the runtime: where a trace has none of them, what it does is
@@ -175,7 +168,7 @@ def cause_of(name: str, category: str = "") -> int:
     """Return what an event on the host stands for, as an index into `CAUSES`; `NOTHING` if it only encloses others.
 
     Args:
-        category: That of an event of PyTorch, `PYTHON_THREAD` or `OF_SYSTEM`; else empty.
+        category: That of an event of PyTorch or `PYTHON_THREAD`; else empty.
 
     Example:
         >>> CAUSES[cause_of("cudaMalloc", "cuda_runtime")], CAUSES[cause_of("aten::add", "cpu_op")]
@@ -185,8 +178,6 @@ def cause_of(name: str, category: str = "") -> int:
         return NOTHING
     if _TURNS.fullmatch(name):
         return TURN
-    if category == OF_SYSTEM:
-        return WAIT if name in _SYSTEM_WAITS else NOTHING
     known = PIPELINE if name == REQUEST_MARK or _LOADER.fullmatch(name) else _TABLE.get(plain(name))
     frame = _PYTHON_FRAME.fullmatch(name) if known is None else None
     if frame is not None:

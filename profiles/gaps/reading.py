@@ -14,7 +14,6 @@ from typing import IO, Final, NamedTuple
 
 from pipeprof.pipelines.regular_files import open_regular
 from pipeprof.profiles.gaps.chrome import read_chrome
-from pipeprof.profiles.gaps.nsight import read_nsight
 from pipeprof.profiles.gaps.trace import DeviceTrace, TraceError
 from pipeprof.profiles.gaps.xplane import read_xplane
 
@@ -25,9 +24,9 @@ MOST_UNPACKED: Final = 1 << 31
 _PACKED = 1 << 18
 _OF_GZIP = 31
 """How zlib is to expect the header of gzip."""
-_GZIP, _SQLITE = b"\x1f\x8b", b"SQLite format 3\x00"
+_GZIP = b"\x1f\x8b"
 _ENDINGS = (".xplane.pb", ".pt.trace.json", ".pt.trace.json.gz")
-_OTHER_ENDINGS = (".json", ".json.gz", ".sqlite")
+_OTHER_ENDINGS = (".json", ".json.gz")
 """Names that other tools and users choose: looked for where a folder has none of the usual ones."""
 _LOOKED_AT = 1 << 16
 """Bytes of a file with such a name that must have an event or the word ``traceEvents``."""
@@ -36,6 +35,7 @@ _RUN = re.compile(r"\d{4}(_\d\d){5}")
 """A run's folder as TensorFlow and JAX name it, by its time."""
 _OF_WORKER = re.compile(r"(.+)\.(\d+)\.pt\.trace\.json(?:\.gz)?")
 """A worker's file as PyTorch names it, with a time at its end."""
+_NSIGHT = (".sqlite", ".nsys-rep")
 _RESULT = (
     ".input_pipeline.pb",
     ".overview_page.pb",
@@ -123,7 +123,7 @@ def _is_like_a_trace(file: Path) -> bool:
             head = zlib.decompressobj(_OF_GZIP).decompress(head, _LOOKED_AT)
     except (OSError, zlib.error):
         return False
-    return head.startswith(_SQLITE) or _LIKE_A_TRACE.search(head) is not None
+    return _LIKE_A_TRACE.search(head) is not None
 
 
 def read_trace(path: Path) -> DeviceTrace:
@@ -142,9 +142,11 @@ def read_trace(path: Path) -> DeviceTrace:
             raise TraceError(f"{path}: the file is empty")
         if path.name.endswith(_RESULT):
             raise TraceError(f"{path}: this is a result of another tool, not a trace; give its *.xplane.pb")
-        if head == _SQLITE:
-            found = _named(path, lambda: read_nsight(path))
-        elif head.startswith(_GZIP):
+        if path.name.endswith(_NSIGHT):
+            raise TraceError(
+                f"{path}: reports of Nsight Systems are not read; trace with TensorFlow's, JAX's or PyTorch's profiler"
+            )
+        if head.startswith(_GZIP):
             found = _named(path, lambda: _read_packed(path))
         elif head.lstrip()[:1] in (b"{", b"[") or head.startswith(b"\xef\xbb\xbf"):
             with path.open("rb") as file:

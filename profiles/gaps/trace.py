@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     Times = NDArray[np.int64]
 
-KERNEL, COPY, SET, WHOLE_GRAPH = range(4)
-"""Kinds of a device's work; `WHOLE_GRAPH` is a graph that was recorded as one event."""
+KERNEL, COPY, SET = range(3)
+"""Kinds of a device's work."""
 NO_CORRELATION: Final = -1
 LATEST_NS: Final = 1 << 62
 """What is later, or as long before the origin, is no time."""

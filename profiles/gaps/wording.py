@@ -140,7 +140,7 @@ def file_name(trace: TraceGaps) -> str:
         'host07'
     """
     name = trace.file.rpartition("/")[2]
-    for ending in (".gz", ".json", ".sqlite", ".trace", ".pt", ".xplane.pb"):
+    for ending in (".gz", ".json", ".trace", ".pt", ".xplane.pb"):
         name = name.removesuffix(ending)
     return name or trace.file
 

@@ -134,12 +134,8 @@ class GitCalls:
         work_tree: Path | None = None,
         index: Path | None = None,
         given: bytes = b"",
-        author: Mapping[str, str] | None = None,
     ) -> bytes:
         """Run a command of git and return its output.
-
-        Args:
-            author: Name and email of who makes a commit.
 
         Raises:
             GitError: git ended with another code than 0.
@@ -152,8 +148,6 @@ class GitCalls:
             "GIT_INDEX_FILE": str(index or view.repository.git_dir / "index"),
             "GIT_OBJECT_DIRECTORY": str(view.repository.common_dir / "objects"),
         }
-        for name, value in (author or {}).items():
-            places |= {f"GIT_{role}_{name.upper()}": value for role in ("AUTHOR", "COMMITTER")}
         return self._call(arguments, places, root, given)
 
     def filters(self, view: GitView) -> dict[str, UserFilter]:

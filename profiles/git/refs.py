@@ -13,8 +13,6 @@ from pipeprof.profiles.git.config import remotes_of
 PREFIX = "git:"
 FORK = "..."
 """Behind a ref: where the present branch left it, as in ``git diff main...``."""
-_SHORT = 10
-"""Digits of a commit in a message."""
 _MOST_SHOWN = 100
 """Letters of a ref in a message."""
 _HISTORY = "`fetch-depth: 0` for actions/checkout, or git fetch --unshallow"
@@ -112,24 +110,6 @@ def _deeper(view: GitView) -> str:
     return f"; this clone is shallow: fetch its history ({_HISTORY})"
 
 
-def first_commit(calls: GitCalls, view: GitView) -> str | None:
-    """The commit that a repository begins with, which its clones share; None in a shallow clone, or without commits."""
-    shallow = view.directory / "shallow"
-    if shallow.exists() and shallow.stat().st_size:
-        return None
-    try:
-        found = calls.run(view, "rev-list", "--max-parents=0", "HEAD").decode().split()
-    except GitError:
-        return None
-    # Of several, where histories were joined, the oldest stays the last one.
-    return found[-1] if found else None
-
-
-def head_commit(calls: GitCalls, view: GitView) -> str | None:
-    """The commit of the work tree; None before the first one."""
-    return _resolved(calls, view, "HEAD")
-
-
 _TARGETS = ("CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GITHUB_BASE_REF")
 """Variables with the branch that a merge request is for: of GitLab, and of GitHub and Gitea."""
 
@@ -143,35 +123,6 @@ def merge_base(environment: Mapping[str, str]) -> str | None:
     """
     branch = next((environment[name] for name in _TARGETS if environment.get(name)), None)
     return f"{PREFIX}refs/remotes/origin/{branch}{FORK}" if branch is not None else None
-
-
-RANGE = ".."
-"""Between two refs."""
-
-
-def commits_between(calls: GitCalls, view: GitView, good: str, bad: str) -> list[str]:
-    """The commits after one, up to and with another one, oldest first; of a merge, those of its first parent.
-
-    Args:
-        good: Full hashes of both, as `commit_of` gives them.
-
-    Raises:
-        ProfileError: The one is not in the history of the other.
-    """
-    try:
-        calls.run(view, "merge-base", "--is-ancestor", good, bad)
-    except GitError:
-        raise ProfileError(
-            f"{good[:_SHORT]} is not in the history of {bad[:_SHORT]}{_deeper(view)}: give the older commit first, "
-            "GOOD..BAD"
-        ) from None
-    printed = calls.run(view, "rev-list", "--first-parent", "--reverse", f"{good}..{bad}")
-    return printed.decode().split()
-
-
-def subject_of(calls: GitCalls, view: GitView, commit: str) -> str:
-    """The first line of a commit's message."""
-    return printable(calls.run(view, "log", "-1", "--no-decorate", "--format=%s", commit).decode(errors="replace"))
 
 
 def has_commit(calls: GitCalls, view: GitView, commit: str) -> bool:

@@ -17,7 +17,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Gaps, GpuUse, Phase, PhaseName, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import DataSize, Host, Target, Tool
-from pipeprof.profiles.document.time import CpuAccount, Fetch
+from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.memory.growth.soak import soak_of
 from pipeprof.profiles.nvml.nvml import apart, joined
@@ -129,7 +129,6 @@ def assemble(
         if observed.graphs is not None and observed.graphs.options is not None
         else None,
         cpu=cpu,
-        fetch=_fetch(facts, observed, steps),
         ceiling=find_ceiling(stages or [], cpu, steps, facts.host.cores, _pool(facts, observed)),
         series=_series(observed, sampler, None if exit_code is not None else PARTIAL_POINTS),
         overhead=_overhead(facts, observed),
@@ -146,7 +145,7 @@ def assemble(
     if observed.soak is not None:
         last = sampler.last.used_bytes if sampler is not None and sampler.last is not None else None
         profile.memory.soak, profile.memory.growth = soak_of(
-            observed.soak, observed.soak_evidence, facts.host.memory_limit_bytes, last
+            observed.soak, observed.soak_freed, facts.host.memory_limit_bytes, last
         )
     profile.causes = collect_causes(profile.contention, facts.disk, steps, stages, observed.trace)
     if profile.causes is not None:
@@ -415,22 +414,6 @@ def _long_steps_ms(steps: Steps) -> float:
     if busy is None or not busy.p50 or busy.p99 < _LONG_STEP * busy.p50:
         return 0.0
     return max(0.0, busy.mean - busy.p50)
-
-
-def _fetch(facts: RunFacts, observed: Observed, steps: Steps | None) -> Fetch | None:
-    """Split fetching and preparing; only for a run with evicted files, else it is unknown what was in memory."""
-    if steps is None or facts.disk is None or not facts.disk.cold:
-        return None
-    cold, warm = steps.interval_ms.mean, observed.warm.warm_ms if observed.warm is not None else None
-    replayed = observed.replayed.replayed_ms if observed.replayed is not None else None
-    return Fetch(
-        cold_ms=cold,
-        warm_ms=warm,
-        replayed_ms=replayed,
-        fetch_ms=max(0.0, cold - warm) if warm is not None else None,
-        prepare_ms=max(0.0, warm - replayed) if warm is not None and replayed is not None else None,
-        warm_disk_bytes=observed.warm.disk_bytes if observed.warm is not None else None,
-    )
 
 
 def _series(observed: Observed, sampler: Sampler | None, most: int | None) -> Series:

@@ -60,14 +60,14 @@ if TYPE_CHECKING:
 COUNTED_FROM = 1e6
 """Bytes per second from the disk above which a process is known to read from it."""
 SOAK_BEFORE = 0.6
-"""Part of a soak in which memory is only read; in the rest the worker looks for whose a growth is."""
+"""Part of a soak in which memory is only read; in the rest Python's allocations are traced if it grows."""
 SOAK_SAVES = 20
 SOAK_SAVE_SECONDS = 10.0
 SOAK_SAVING = 0.0002
 """Share of the time of a soak that may go into saving, where it takes a minute or more."""
 SHORT_SOAK = 60.0
 SOAK_JUDGED = 30
-"""How often a soak is judged until it ends, to see whether the owner of a growth has to be looked for."""
+"""How often a soak is judged until it ends, to see whether it has to be looked for what grows."""
 AGAIN_SHARE = 1 / 3
 """Of the budget, that a second measurement takes at most."""
 INTERRUPTED_AFTER = "Interrupted when the measurement was complete: nothing of it is lost, no change was tried."
@@ -200,7 +200,7 @@ class Run:
         self._gpus: GpuWatch | None = None
         self._soak_began: tuple[float, float] | None = None
         self._read_at_measure: int | None = None
-        self._warm: list[Path] = []
+        self._evicted: list[Path] = []
         self._uncounted: frozenset[str] = frozenset()
         self._examines = False
         self._judge_at = 0.0
@@ -218,7 +218,7 @@ class Run:
         self._observed = Observed()
         with Signals().installed() as signals:
             limit = self._limit.bytes if self._limit else None
-            job = job_of(self._settings, self._plan, folders, memory_limit=limit, warm=self._warm)
+            job = job_of(self._settings, self._plan, folders, memory_limit=limit)
             job = replace(job, calibrate=self._settings.calibrate and lacks(self._facts.host))
             with RunFamily() as family:
                 worker = WorkerProcess(job, family)
@@ -386,7 +386,7 @@ class Run:
         files = list(source_files(loaded.spec, loaded.base_dir, folders))
         evicted = evict(files)
         self._facts.disk = Disk(cold=evicted.cold)
-        self._warm = files if evicted.cold else []
+        self._evicted = files if evicted.cold else []
         if evicted.lacking:
             self.warn("cold", f"--cold: {evicted.lacking}.")
 
@@ -501,7 +501,7 @@ class Run:
         self._facts.contention = self._contention.stop()
         self._facts.gpus = self._gpus.stop() if self._gpus is not None else []
         seconds = time.monotonic() - self._measure_began
-        if in_memory(self._warm):
+        if in_memory(self._evicted):
             self.warn("cold", READ_TO_THE_END)
         if self._cpu_at_measure is not None and seconds > 0:
             # A soak may be over before a window of steps is complete.
@@ -522,7 +522,7 @@ class Run:
         return Disk(bytes=counted, source="proc-io", cold=cold)
 
     def _follow_soak(self, worker: WorkerProcess) -> None:
-        """Let the worker look for the owner of a growth, once it is one."""
+        """Let the worker trace Python's allocations, once memory grows."""
         log, seconds = self._observed.soak, self._plan.seconds
         if log is not None and self._soak_began is None:
             self._soak_began = time.monotonic(), self._own_cpu()

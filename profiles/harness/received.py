@@ -29,7 +29,7 @@ from pipeprof.profiles.protocol.messages import (
     Raised,
     Replayed,
     Sketch,
-    SoakEvidence,
+    SoakFreed,
     SoakReading,
     StepReturned,
     StepTold,
@@ -37,7 +37,6 @@ from pipeprof.profiles.protocol.messages import (
     Trace,
     TraceBegan,
     TrainingSeen,
-    Warmed,
     Warned,
     WorkerMessage,
 )
@@ -71,7 +70,6 @@ class Observed:
         device: What the clock of the device showed that the steps compute on.
         own_step: The target returned a step, which takes the batches.
         step_told: What the step says of itself.
-        warm: Steps with the source files in memory, after they were measured with the files evicted.
         costs: Fixed costs of this machine, where they were measured.
         swallowed: An error that an ``ignore_errors`` hides.
         services: The tf.data services that the pipeline reads from.
@@ -93,7 +91,7 @@ class Observed:
     readings: list[MemoryReading] = field(default_factory=list)
     memory_look: MemoryLook | None = None
     soak: SoakLog | None = None
-    soak_evidence: SoakEvidence | None = None
+    soak_freed: int | None = None
     build_memory: BuildMemory | None = None
     sketch: Sketch | None = None
     trace: Trace | None = None
@@ -103,7 +101,6 @@ class Observed:
     training: Training | None = None
     device: DeviceSeen | None = None
     replayed: Replayed | None = None
-    warm: Warmed | None = None
     costs: MeasuredCosts | None = None
     swallowed: Swallowed | None = None
     services: list[ServiceRead] = field(default_factory=list)
@@ -215,8 +212,8 @@ class Observed:
             case SoakReading():
                 self.soak = self.soak or SoakLog()
                 self.soak.add(message)
-            case SoakEvidence():
-                self.soak_evidence = message
+            case SoakFreed():
+                self.soak_freed = message.freed
             case Sketch():
                 self.sketch = message
             case Graphs():
@@ -225,8 +222,6 @@ class Observed:
                 self.give_up_at = self.heard + message.seconds
             case Trace():
                 self.trace, self.give_up_at = message, None
-            case Warmed():
-                self.warm = message
             case Replayed():
                 self.replayed = message
             case MeasuredCosts():

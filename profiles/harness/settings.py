@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.pipelines.ops.stages.distribute import LOCAL
@@ -53,8 +53,6 @@ class RunSettings:
         to_end: Let the script come to its own end.
         allow_writes: Let the script overwrite and delete files that exist.
         workers: How many workers of a tf.data service the run starts; None for the number in the spec.
-        rerun: Let later processes of a script train; else they end where it is about to iterate its main dataset.
-        turns: What takes turns then; None for what takes less time.
         main: The main dataset of a script's first run, which its later processes look for.
         replayed: Arguments of the recorded step, in place of that of a script; empty for its own.
         made: Files that earlier processes of it have written, and with nothing of the user's in them.
@@ -87,8 +85,6 @@ class RunSettings:
     to_end: bool = False
     allow_writes: bool = False
     workers: int | None = None
-    rerun: bool = False
-    turns: Literal["epochs", "processes"] | None = None
     main: IteratedAt | None = None
     replayed: Mapping[str, object] = field(default_factory=dict)
     made: Sequence[str] = ()
@@ -189,14 +185,7 @@ def _step_from_init(settings: RunSettings) -> Location | None:
     return Location(file=at.file, line=at.line) if at is not None and at.line is not None else None
 
 
-def job_of(
-    settings: RunSettings,
-    planned: Plan,
-    data_dirs: Mapping[str, Path],
-    *,
-    memory_limit: int | None,
-    warm: Sequence[Path] = (),
-) -> Job:
+def job_of(settings: RunSettings, planned: Plan, data_dirs: Mapping[str, Path], *, memory_limit: int | None) -> Job:
     """Build the worker's job.
 
     Args:
@@ -224,7 +213,6 @@ def job_of(
         steps=planned.steps,
         warmup_seconds=planned.warmup_seconds,
         seed=planned.seed,
-        warm=[str(file) for file in warm],
         edits=settings.edits,
         soak=settings.soak,
         script_args=list(settings.script_args),
@@ -261,16 +249,18 @@ def _workers(settings: RunSettings) -> int | None:
 def again(settings: RunSettings, profile: Profile) -> RunSettings:
     """Return the settings of further processes of a script that was measured; those of another target as they are.
 
+    They do not train: its step is replayed.
+
     Raises:
-        ProfileError: They are not to train, and the profile does not tell how long a step takes: with the wait of the
-            training unknown, its interval without the fetch is no step.
+        ProfileError: The profile does not tell how long a step takes: with the wait of the training unknown, its
+            interval without the fetch is no step.
     """
     training, place = profile.training, main_place(profile)
     if training is None or place is None:
         return settings
-    if not settings.rerun and training.wait is None:
+    if training.wait is None:
         raise ProfileError(f"how long a step of the training takes is not known: {training.unknown or 'no wait'}")
-    replayed = {} if settings.rerun else step_of(profile.model_dump(mode="json"), "the run")
+    replayed = step_of(profile.model_dump(mode="json"), "the run")
     return replace(with_made(settings, profile), main=place, replayed=replayed)
 
 

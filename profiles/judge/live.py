@@ -20,13 +20,12 @@ from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.progress import RunProgress, ratio_so_far
-from pipeprof.profiles.harness.settings import RunSettings, again
+from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.harness.settings import plan as resolve
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
-from pipeprof.profiles.judge.baseline import REFERENCE_STEP
 from pipeprof.profiles.judge.clauses import CHANGED
 from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredPair, Pairs, Process, SideFailedError
 from pipeprof.profiles.judge.source_changes import changes_of_targets
@@ -53,8 +52,6 @@ def standing_of(result: Result) -> str:
 
 SideName: TypeAlias = str
 """``a``, ``b`` and so on."""
-REFERENCE: SideName = "r"
-"""The reference workload, whose processes take turns with the others and are compared with none."""
 _SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 _FAILED = 5
 _COUNTS: Mapping[int, str] = {3: "three", 4: "four", 5: "five"}
@@ -87,7 +84,6 @@ class SessionPlan:
     rows: Callable[[Sequence[PairValues]], list[Row]] = rows_of
     profiled: bool = True
     metrics: Collection[str] = ()
-    timed: tuple[SideName, ...] = ("a", "b")
     end_at: float | None = None
     most: int | None = None
 
@@ -133,18 +129,14 @@ class _Comparison:
     def __post_init__(self) -> None:
         self._profiles: dict[str, Profile] = {}
         self._places: dict[str, Location | None] = {}
-        self._timed = self.plan.timed if any(stage_of(metric) is not None for metric in self.plan.metrics) else ()
+        self._timed = ("a", "b") if any(stage_of(metric) is not None for metric in self.plan.metrics) else ()
         settings = self.sides["a"].settings
         found = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = found.bytes if found is not None else None
         host, versions = hosts.host_facts(found, Cgroup()), hosts.versions()
-        for name in self._compared:
+        for name in self.sides:
             side = self.result.side(name)
             side.host, side.versions = host, versions
-
-    @property
-    def _compared(self) -> list[SideName]:
-        return [name for name in self.sides if name != REFERENCE]
 
     def run(self) -> None:
         result = self.result
@@ -153,10 +145,7 @@ class _Comparison:
         for name, arm in result.arms().items():
             changes = self._changes(name)
             arm.changes, arm.change_places = [text for text, _ in changes], [place for _, place in changes]
-        # Which dataset of a script is the main one is known from a run alone.
-        scripts = [name for name, side in self.sides.items() if side.settings.target.kind == "script"]
-        looked = self._compared if self.plan.profiled else scripts
-        if looked and not self._look_at(looked):
+        if self.plan.profiled and not self._look_at(list(self.sides)):
             return
         with Signals().installed() as signals, Team(signals, self._limit, end_at=self.plan.end_at).closing() as team:
             session = Pairs(
@@ -190,8 +179,7 @@ class _Comparison:
         self.result.warnings += warnings_of({name.upper(): profile for name, profile in self._profiles.items()})
         if not done:
             return False
-        if self.plan.profiled:
-            self.result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
+        self.result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
         self.save()
         return True
 
@@ -222,9 +210,6 @@ class _Comparison:
         if profile.steps is None or not profile.steps.count:
             self._fail(name, "no step was measured")
             return False
-        if (why := plans.not_in_turns(profile)) is not None:
-            self._fail(name, why)
-            return False
         return True
 
     def _fit_together(self, step: str) -> bool:
@@ -239,7 +224,7 @@ class _Comparison:
 
     def _jobs_of(self, name: SideName, settings: RunSettings) -> JobMaker:
         return JobMaker(
-            again(settings, self._profiles[name]) if name in self._profiles else settings,
+            settings,
             None,
             memory_limit=self._limit,
             digest_seconds=plans.DIGEST_SECONDS,
@@ -301,12 +286,11 @@ class _Comparison:
 
     def _take(self, pair: MeasuredPair, at: float) -> None:
         result, processes = self.result, pair.processes
-        for name in self._compared:
+        for name in self.sides:
             side = result.side(name)
             if side.elements_per_batch is None and side.target is None:
                 side.elements_per_batch = processes[name.upper()].elements_per_batch()
-        values = {name: self._values(name, processes[name.upper()]) for name in self._compared}
-        reference = processes[REFERENCE.upper()].step_ms() if REFERENCE in self.sides else None
+        values = {name: self._values(name, processes[name.upper()]) for name in self.sides}
         further = {arm.name: values[arm.name] for arm in result.further}
         result.pairs.append(
             PairValues(
@@ -315,7 +299,6 @@ class _Comparison:
                 b=values["b"],
                 again=self._values("a", processes[AGAIN]),
                 further=further,
-                reference={REFERENCE_STEP: reference} if reference is not None else None,
                 started_s=round(at, 2),
                 elsewhere_share=pair.taken.elsewhere if pair.taken else None,
                 stolen_share=pair.taken.stolen if pair.taken else None,
@@ -357,7 +340,7 @@ class _Comparison:
                 message = Message(code="stage-not-timed", message=f"{name.upper()}: {text}")
                 if message not in self.result.warnings:
                     self.result.warnings.append(message)
-        if name == self._timed[-1]:
+        if name == "b":
             found = {one: find_stage(rows, stage) for one in self.plan.metrics if (stage := stage_of(one)) is not None}
             self._places = {one: stages[0].location for one, stages in found.items() if stages}
         return stage_values(rows, self.plan.metrics)

@@ -11,16 +11,17 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pipeprof.pipelines.ops.values.python_ref import split_reference
-from pipeprof.pipelines.spec.compose.rebase_paths import is_relative, paths_of
+from pipeprof.pipelines.ops.values.python_ref import PythonRef, split_reference
+from pipeprof.pipelines.ops.values.values import FilePatterns
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, same
 from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.spec.paths import is_glob
+from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.paths import has_scheme, is_glob, leaves
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.judge.source_changes import change_of_reference, is_same_function
 
-_UNMEASURED = frozenset({"name", "description", "extends", "ignore", "budgets"})
+_UNMEASURED = frozenset({"name", "description", "ignore", "budgets"})
 """Keys that change nothing about the pipeline."""
 _LONGEST = 60
 """Characters of a value in words."""
@@ -165,13 +166,22 @@ def _other_files(a: LoadedSpec, b: LoadedSpec) -> Iterator[str]:
     """Relative paths that both specs name in folders of their own, where the files differ, or the function does."""
     if a.base_dir.resolve() == b.base_dir.resolve():
         return
-    shared = {text for _, text in paths_of(a.spec)}
-    for _, text in paths_of(b.spec):
-        if text in shared and is_relative(text):
+    shared = set(_paths(a.spec))
+    for text in _paths(b.spec):
+        if text in shared:
             python = split_reference(text)
             one, other = (_files(spec.base_dir, python[0] if python else text) for spec in (a, b))
             alike = [file.name for file in one] == [file.name for file in other] and all(map(_equal, one, other))
             if not alike and not (python and one and other and is_same_function(one[0], other[0], python[1])):
+                yield text
+
+
+def _paths(spec: Spec) -> Iterator[str]:
+    """The texts that name files in the spec's folder."""
+    for leaf in leaves(spec):
+        texts = leaf.value.patterns if isinstance(leaf.value, FilePatterns) else [leaf.value]
+        for text in (str(one) for one in texts if isinstance(one, str | PythonRef)):
+            if text and not has_scheme(text) and not text.startswith(("data:", "~", "/")):
                 yield text
 
 

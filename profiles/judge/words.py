@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -21,16 +20,12 @@ from pipeprof.profiles.judge.clauses import (
 )
 from pipeprof.profiles.judge.verdicts.gating import counted, has_other_batches
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME
-from pipeprof.profiles.wording import listed, percent, ratio_text, significant, size, span_text
+from pipeprof.profiles.wording import listed, percent, significant, size
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.judge.verdicts.result import Bisect, Drift, Metric, PairValues, Result, SelfTest
+    from pipeprof.profiles.judge.verdicts.result import Metric, PairValues, Result, SelfTest
 
-_COMMIT = 10
-"""Digits of a commit in a sentence."""
-_NAMED = 4
-_HASH = re.compile(r"[0-9a-f]{40,64}")
 _OF_ONE_RUN = frozenset({"disturbed", "not-settled"})
 """Codes of warnings about a measurement of one side alone that a comparison judges itself, by its pairs."""
 _LABELS = {
@@ -98,12 +93,10 @@ def headline(result: Result) -> tuple[str, str, str]:
         ``B is slower: step interval 10.0 ms → 11.2 ms, 1.12× (1.10–1.14); peak memory 572 MiB → 572 MiB, …``
     """
     main = main_metric(result)
-    if not result.errors and (result.unchanged is not None or result.bisect is not None):
-        return _searched(result, result.bisect) if result.bisect is not None else _unchanged(result)
+    if not result.errors and result.unchanged is not None:
+        return "Passed:", f" nothing was measured, since {result.unchanged}", "green"
     if result.errors and (main is None or result.exit_code):
         return _without_verdict(result, main)
-    if result.kind == "baseline" and result.pairs:
-        return "Baseline:", f" {result.a.text}, {len(result.pairs)} pairs with the reference workload", ""
     if main is None:
         return "No verdict", ": nothing was measured", "red"
     if result.kind == "self-test" and result.self_test is not None:
@@ -116,30 +109,6 @@ def _without_verdict(result: Result, main: Metric | None) -> tuple[str, str, str
         return "No verdict", f": {result.errors[0].message}", "red"
     count = len(counted(result.pairs))
     return f"Interrupted after {count} pair{'s' if count > 1 else ''}:", f" so far {sentence_of(main)}", "yellow"
-
-
-def _unchanged(result: Result) -> tuple[str, str, str]:
-    return "Passed:", f" nothing was measured, since {result.unchanged}", "green"
-
-
-def _searched(result: Result, found: Bisect) -> tuple[str, str, str]:
-    """What the search for a commit has found."""
-    if found.found is not None:
-        judged = [row for row in result.metrics if row.level == "error" and row.verdict == "regressed"]
-        stage = f", in {found.stage}" if found.stage else ""
-        why = describe_likely(result)
-        said = f" {found.found[:_COMMIT]} “{found.subject}”: {'; '.join(map(describe_failure, judged))}{stage}"
-        return "Found:", f"{said}. {why}" if why else said, "red"
-    if found.metric is None:
-        ends = f"{found.good[:_COMMIT]} to {found.bad[:_COMMIT]}"
-        return "Inconclusive:", f" whether anything has regressed from {ends}: {_ending(result)}", "yellow"
-    if len(found.candidates) > 1:
-        names = listed([commit[:_COMMIT] for commit in found.candidates[:_NAMED]])
-        more = f" and {len(found.candidates) - _NAMED} more" if len(found.candidates) > _NAMED else ""
-        return "Inconclusive:", f" the first bad commit is one of {names}{more}", "yellow"
-    commit = next(iter(found.candidates), found.bad)[:_COMMIT]
-    middle = "brings the pipeline past half of the change, but by itself it is not certainly a regression"
-    return "Inconclusive:", f" {commit} {middle}: {_ending(result)}", "yellow"
 
 
 def _judged(result: Result, main: Metric) -> tuple[str, str, str]:
@@ -234,60 +203,15 @@ def _ending(result: Result) -> str:
     errors = [metric for metric in judged if metric.level == "error"] or judged
     count = len(counted(result.pairs))
     pairs = "1 pair" if count == 1 else f"{count} pairs"
-    drifted = [describe_drift(one) for one in failing_drifts(result)]
-    if drifted and all(metric.verdict != "regressed" for metric in errors):
-        return f"{'; '.join(drifted)}; against A: {', '.join(map(describe_unchanged, errors))}; {pairs}"
     if result.verdict == "cannot tell":
-        note = result.history.note if result.history is not None else None
-        if note and all(metric.verdict != "cannot tell" for metric in errors):
-            return f"no drift can be judged: {note}; against A: {', '.join(map(describe_unchanged, errors))}"
         open_ = [metric for metric in errors if metric.verdict == "cannot tell"] or errors
         known = [describe_unchanged(metric) for metric in errors if metric not in open_]
         return "; ".join([*map(_doubt, open_), *([", ".join(known)] if known else []), pairs])
     failed = [metric for metric in errors if metric.verdict == "regressed"]
     others = [describe_unchanged(metric) for metric in errors if metric.verdict != "regressed"]
-    text = f"{', '.join([*map(describe_failure, failed), *others])}; {'; '.join([*drifted, pairs])}"
+    text = f"{', '.join([*map(describe_direction, failed), *others])}; {pairs}"
     likely = describe_likely(result) if failed else ""
     return f"{text}. {likely}" if likely else text
-
-
-def failing_drifts(result: Result) -> list[Drift]:
-    """The drifts for which a gate fails."""
-    drifts = result.history.drifts if result.history is not None else []
-    return [one for one in drifts if one.verdict == "regressed" and one.level == "error"]
-
-
-def describe_drift(found: Drift) -> str:
-    """State from what a pipeline has drifted, and by how much.
-
-    Example:
-        ``drifted since 0a1b2c3d4e: throughput 0.79× (0.77–0.82) over 8 gates``
-    """
-    return f"drifted since {since_of(found)}: {change_since(found)}"
-
-
-def since_of(found: Drift) -> str:
-    """The earlier pipeline of a drift: its commit, shortened, else what it was called."""
-    return found.since[:_COMMIT] if _HASH.fullmatch(found.since) else found.since
-
-
-def change_since(found: Drift) -> str:
-    """A metric's change since an earlier pipeline, with its interval."""
-    gates = f"over {found.gates} gates" if found.gates > 1 else "in one gate"
-    if found.change is None:
-        return f"{found.title} unknown"
-    if found.scale == "ratio":
-        ends = f" ({span_text(found.low, found.high)})" if found.low is not None and found.high is not None else ""
-        return f"{found.title} {ratio_text(found.change)}{ends} {gates}"
-    return f"{found.title} {'+' if found.change > 0 else ''}{significant(found.change)} {gates}"
-
-
-def describe_failure(metric: Metric) -> str:
-    """A regression: its direction, values and limit, and what a stored baseline makes of it."""
-    text = describe_direction(metric)
-    if metric.normalised is not None:
-        text += f", {ratio_text(metric.normalised)} after division by the reference workload's"
-    return text
 
 
 def sentence_of(metric: Metric) -> str:
@@ -304,12 +228,9 @@ def _doubt(metric: Metric) -> str:
 
 
 def _reservations(metric: Metric) -> str:
-    """What follows the values of a metric: what a stored baseline makes of them, and what would settle it."""
-    text = ""
-    if metric.normalised is not None:
-        text = f", {ratio_text(metric.normalised)} after division by the reference workload's"
+    """What follows the values of a metric: what would settle it."""
     if metric.disturbed:
-        return f"{text}; processes of A itself differ by more than the floor"
+        return "; processes of A itself differ by more than the floor"
     if "cannot tell" in {metric.words, metric.verdict} and metric.more_pairs is not None:
-        text += f", {metric.more_pairs} more pair{'s' if metric.more_pairs > 1 else ''} would settle it"
-    return text
+        return f", {metric.more_pairs} more pair{'s' if metric.more_pairs > 1 else ''} would settle it"
+    return ""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from pipeprof.profiles.protocol.store import StoreJob
 from pipeprof.profiles.protocol.turns import TurnsJob
 
 SERVICE: Final = "{service}"
@@ -55,9 +54,7 @@ class Job:
         seconds: Length of the measurement; None where `steps` alone ends it.
         steps: After which it ends.
         warmup_seconds: Length of the warm-up; None for the rule.
-        warm: Source files, where they were evicted: steps with the files in memory are measured as well.
         turns: Take turns with other workers instead of one measurement; None for one.
-        store: Write what a part of the pipeline gives into files instead; None to measure.
         edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
             the JSON of `pipelines.edits.edits.to_document`.
         calibrate: Measure at the end what elements cost on this machine, whatever they are.
@@ -84,9 +81,7 @@ class Job:
     steps: int | None = None
     warmup_seconds: float | None = None
     seed: int | None = None
-    warm: list[str] = field(default_factory=list)
     turns: TurnsJob | None = None
-    store: StoreJob | None = None
     edits: list[list[str]] = field(default_factory=list)
     calibrate: bool = False
     soak: bool = False
@@ -97,10 +92,6 @@ class Job:
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     at_ref: RefPlace | None = None
-
-    def in_epochs(self) -> Job:
-        """The same in one process, whose epochs take turns."""
-        return replace(self, turns=replace(self.turns or TurnsJob(), epochs=True))
 
 
 def as_pairs(value: Any) -> Any:

@@ -191,15 +191,6 @@ class Replayed(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class Warmed(WorkerMessage):
-    """Steps with the source files in memory, after they were measured with the files evicted."""
-
-    warm_ms: float
-    steps: int
-    disk_bytes: int | None
-
-
-@dataclass(frozen=True)
 class Swallowed(WorkerMessage):
     """An error that an ``ignore_errors`` hides.
 
@@ -324,10 +315,8 @@ class SoakReading(WorkerMessage):
     Attributes:
         t: Seconds since it began.
         buffered: Bytes in the pipeline's buffers, as TensorFlow's model counts them.
-        iterators: How many of a script exist.
-        datasets: How many of those that it has iterated exist.
         cores: Share of one core that readings took so far.
-        examined: Allocations are traced meanwhile.
+        python: Bytes that Python has allocated since its allocations are traced; None before.
     """
 
     t: float
@@ -335,64 +324,14 @@ class SoakReading(WorkerMessage):
     steps: int
     memory: MemoryReading
     buffered: int | None = None
-    iterators: int | None = None
-    datasets: int | None = None
     cores: float | None = None
-    examined: bool = False
+    python: int | None = None
 
 
 @dataclass(frozen=True)
-class SoakLine:
-    """A line of the user's whose allocations were not freed, and of what kind they are."""
+class SoakFreed(WorkerMessage):
+    """Bytes in use that Python's garbage collector freed at the end of a soak; None where unknown."""
 
-    file: str
-    line: int
-    function: str | None
-    bytes: int
-    count: int
-    in_pipeline: bool = False
-    tensors: bool = False
-
-
-@dataclass(frozen=True)
-class SoakPlace:
-    """A line of the user's that iterates, with how many of its iterators and datasets exist."""
-
-    file: str
-    line: int
-    iterators: int
-    datasets: int
-
-
-@dataclass(frozen=True)
-class SoakTraced:
-    """A tf.function: how often it was traced before and after the examination, and how many `objects` had its code."""
-
-    function: str
-    file: str
-    line: int
-    before: int
-    after: int
-    objects: int = 1
-
-
-@dataclass(frozen=True)
-class SoakEvidence(WorkerMessage):
-    """What was found of the owner of a growth.
-
-    Attributes:
-        seconds: In which `lines` allocated what stayed.
-        epochs: While it was looked for.
-        steps: In `seconds`.
-        freed: Bytes in use that Python's garbage collector freed in the end; None where unknown.
-    """
-
-    seconds: float
-    epochs: int
-    steps: int
-    lines: list[SoakLine]
-    traced: list[SoakTraced]
-    places: list[SoakPlace]
     freed: int | None = None
 
 
@@ -531,25 +470,6 @@ class TracedCalls:
     begin_ms: float = 0.0
 
 
-@dataclass(frozen=True)
-class PythonCalls:
-    """Calls of one Python function in the trace window.
-
-    Attributes:
-        seconds: In them by the wall clock, without TensorFlow's conversions and waiting for the GIL before the call.
-        contended_seconds: Not on a core, in calls that began or ended while another one was under way.
-        function: Its name; None for an object without one.
-    """
-
-    calls: int
-    seconds: float
-    cpu_seconds: float
-    contended_seconds: float = 0.0
-    function: str | None = None
-    file: str | None = None
-    line: int | None = None
-
-
 LONGEST_TRACE = 10.0
 """Seconds of a trace, reading it included; then it gives up."""
 
@@ -576,7 +496,6 @@ class Trace(WorkerMessage):
         calls: By the path of an iterator.
         elements: Number of ``GetNext`` calls of each iterator, by its path.
         model: Snapshots of the iterator's model when the trace began and ended; None if it was made anew in between.
-        python_calls: By TensorFlow's names of the functions; empty where they were not timed.
     """
 
     batches: int = 0
@@ -595,7 +514,6 @@ class Trace(WorkerMessage):
     elements: dict[str, int] = field(default_factory=dict)
     cpu_seconds: float | None = None
     model: tuple[ModelDict, ModelDict] | None = None
-    python_calls: dict[str, PythonCalls] = field(default_factory=dict)
 
 
 # Words, answers and the end

@@ -47,6 +47,7 @@ class GraphAnswer:
     graph: str | None = None
     element: str = ""
     failure: str | None = None
+    step: bool = False
 
 
 def packed(graph: Any) -> str:

@@ -52,10 +52,7 @@ class TurnsJob:
         paced: Blocks may say how far apart batches come, to see whether a slow-down is found.
         hold_bytes: Allocated and kept, to see whether it is found.
         warm_steps: Steps that a warm-up has at least, whatever they take: a cache fills in them.
-        stored: Batches that a script gets again and again instead of its dataset: the first ones; 0 for the dataset.
-        modelled: TensorFlow's model counts the steps of the stored ones, since a tf.function takes them.
         compare_epochs: Refuse a pipeline with a cache where what it would keep differs from epoch to epoch.
-        epochs: The turns are epochs of one script: of its own dataset, and of the changed one.
     """
 
     edits: list[str] = field(default_factory=list)
@@ -69,10 +66,7 @@ class TurnsJob:
     paced: bool = False
     hold_bytes: int = 0
     warm_steps: int = 0
-    stored: int = 0
-    modelled: bool = False
     compare_epochs: bool = False
-    epochs: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,8 +80,6 @@ class TurnRequest:
         batch_seconds: From batch to batch, on the mean at least, where the job is paced; 0 for as they come.
         dispatch: How many steps the host may run ahead of a simulated device in this turn, or ``sync``; None for as
             many as the job says.
-        own: Where turns are epochs: this one is of the script's own dataset. It lasts as long as the epoch; without
-            `settle_seconds` all of it counts, else what is left after them, or after a quarter of its steps.
     """
 
     kind: Literal["warm", "block", "stages"]
@@ -96,7 +88,6 @@ class TurnRequest:
     settle_seconds: float = 0.0
     batch_seconds: float = 0.0
     dispatch: int | Literal["sync"] | None = None
-    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,7 +118,6 @@ class Built(WorkerMessage):
         compared: Elements of an epoch that a cache keeps, which were the same in another epoch; 0 where no epochs were
             compared.
         racing: Whether several calls at a time draw its random numbers, so that two processes agree by chance only.
-        own: Where turns are epochs: the first batches of the script's own dataset, made again from its graph, twice.
     """
 
     batches: list[BatchDigest]
@@ -137,7 +127,6 @@ class Built(WorkerMessage):
     first_seconds: float
     compared: int = 0
     racing: bool = False
-    own: list[list[BatchDigest]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ _Document = TypeVar("_Document", bound=Model)
 
 _FREE_TEXT = words_of(
     """
-    changes command data details diff edit evidence executed file formula headline message note output overlays
+    changes command data details diff edit evidence executed file formula headline message note output
     overrides patch profile python reason recommendation sentence source step text title traceback verdict
     versions
     """

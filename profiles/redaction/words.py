@@ -63,8 +63,8 @@ def is_word(word: str) -> bool:
 @cache
 def _language() -> frozenset[str]:
     """The words of the schemas of specs and profiles; made only for a value that is nothing but words."""
-    from pipeprof.pipelines.spec.schema.changes import editor_schema
+    from pipeprof.pipelines.spec.schema.schema import spec_schema
     from pipeprof.profiles.document.profile import Profile
 
-    texts = (json.dumps(schema) for schema in (editor_schema(), Profile.model_json_schema()))
+    texts = (json.dumps(schema) for schema in (spec_schema(), Profile.model_json_schema()))
     return frozenset(word for text in texts for word in _LETTERS.findall(text.lower()) if len(word) > 2)

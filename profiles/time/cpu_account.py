@@ -24,7 +24,6 @@ from pipeprof.profiles.time.attribution.stage_time import (
     cap_trace_timed_stages,
     cap_waiting_at_window,
     from_model,
-    per_call_scale,
     scale_to_cpu,
     split_blocked,
     threads_of,
@@ -46,14 +45,12 @@ def split_inside(times: Times, work: Mapping[str, Work]) -> Times:
             continue
         parts = parts_of(time, times)
         model = [work[part.row.id].model_ms for part in parts if part.row.id in work]
-        for part in _split(time, parts, next((value for value in model if value), None), work):
+        for part in _split(time, parts, next((value for value in model if value), None)):
             found[part.row.id] = part
     return tuple(found[time.row.id] for time in times)
 
 
-def _split(
-    whole: StageTime, parts: Sequence[StageTime], model_ms: float | None, work: Mapping[str, Work]
-) -> list[StageTime]:
+def _split(whole: StageTime, parts: Sequence[StageTime], model_ms: float | None) -> list[StageTime]:
     """Split the time of the stage `whole`, which the model counted as `model_ms` for a traced batch."""
     work_ms = whole.body_ms + (whole.intra_op_ms or 0.0)
     most = work_ms - whole.beginning_ms
@@ -69,11 +66,7 @@ def _split(
     factor = min(active, most / total) if total > 0 else active
     blocked = (whole.blocked_ms or 0.0) / whole.body_ms if whole.body_ms > 0 else 0.0
     return [
-        replace(
-            part,
-            ops=_scaled(part.ops, scale * factor),
-            python=_python(part, work.get(part.row.id), scale * factor, blocked, most),
-        )
+        replace(part, ops=_scaled(part.ops, scale * factor), python=_python(part, scale * factor, blocked, most))
         for part in parts
     ]
 
@@ -83,17 +76,14 @@ def _before_executor(time: StageTime) -> float:
     return max(time.body_ms, (time.inside_ms or 0.0) - (time.calling_ms or 0.0) - (time.passing_ms or 0.0))
 
 
-def _python(part: StageTime, seen: Work | None, factor: float, blocked: float, most: float) -> list[PythonCost] | None:
+def _python(part: StageTime, factor: float, blocked: float, most: float) -> list[PythonCost] | None:
     """Return the functions without waiting for the lock, no longer than what calls them."""
     if not part.python:
         return None
-    if seen is not None and seen.python_cpu is not None:
-        own = _scaled(part.python, per_call_scale(part, seen)) or []
-    else:
-        own = [
-            cost.model_copy(update={"ms_per_batch": factor * cost.ms_per_batch * _own_share(cost, blocked)})
-            for cost in part.python
-        ]
+    own = [
+        cost.model_copy(update={"ms_per_batch": factor * cost.ms_per_batch * _own_share(cost, blocked)})
+        for cost in part.python
+    ]
     calling = {cost.parent for cost in part.python}
     room = sum(op.ms_per_batch for op in part.ops or () if op.op in calling) * factor or most
     return _fitted(own, room)

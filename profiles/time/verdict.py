@@ -178,8 +178,7 @@ def conclude(profile: Profile, printed: str = "") -> Verdict:
         return _verdict(ended or "Nothing was measured.", details)
     bound = _bound(profile, steps)
     # Limits are found in what the loop was seen to wait for.
-    seen = bound in ("input", "balanced") and (steps.dispatch is None or steps.wait_share is not None)
-    bottleneck = find_bottleneck(profile) if seen else None
+    bottleneck = find_bottleneck(profile) if bound in ("input", "balanced") else None
     if _nothing_to_gain(profile) and bottleneck is not None and bottleneck.limit != "memory":
         bottleneck = None
     if bottleneck is not None and bottleneck.limit != "memory" and _only_restarts(steps):
@@ -245,29 +244,15 @@ def _nothing_to_gain(profile: Profile) -> bool:
 def _bound(profile: Profile, steps: Steps) -> Bound | None:
     if steps.dispatch is None:
         return "input"
+    if steps.wait_share is None:
+        return None
     if _nothing_to_gain(profile):
         return "step"
-    if steps.wait_share is None:
-        # What the loop does not show, batches at hand do: so much of the time the pipeline takes.
-        return classify_wait(profile.headspace.share) if profile.headspace is not None else None
     whole = (steps.restart_share or 0.0) >= STEP_BOUND_BELOW
     waits = steps.wait_share if whole else wait_within_epochs(steps)
     if (work := work_behind_strategy(profile)) is not None and not whole:
         waits = work / steps.interval_ms.mean
-    return classify_wait(max(waits, _hidden_share(profile, steps)))
-
-
-def _hidden_share(profile: Profile, steps: Steps) -> float:
-    """Return what stored batches save of a training's time beyond its wait for data; 0 where that may be noise.
-
-    A pipeline on the cores of the step makes that longer, too. Only the training itself shows it: a step that is
-    replayed with preloaded batches may do less than it did in the run.
-    """
-    headspace = profile.headspace
-    if headspace is None or steps.wait_share is None or not _is_script(profile) or _is_noise(profile, headspace, steps):
-        return 0.0
-    wait = max(steps.wait_share, wait_within_epochs(steps))
-    return headspace.share if headspace.share >= wait + STEP_BOUND_BELOW else 0.0
+    return classify_wait(waits)
 
 
 def _memory_first(profile: Profile, steps: Steps, bound: Bound | None) -> bool:
@@ -291,8 +276,7 @@ def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: B
     if steps.dispatch is not None:
         word, colon, rest = text.partition(":")
         # What rests on preloaded batches was measured later, when more or less may have been disturbed.
-        known = bound == "step" and steps.wait_share is not None
-        certain = known and wait_within_epochs(steps) < STEP_BOUND_BELOW
+        certain = bound == "step" and wait_within_epochs(steps) < STEP_BOUND_BELOW
         text = f"{word} even so{colon}{rest}" if certain else f"Perhaps {word.lower()}{colon}{rest}"
     return f"Disturbed: {disturbance.who}. {text}{restart_clause(steps, profile.stages)}."
 
@@ -310,10 +294,7 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
     if steps.dispatch is None:
         alone = f"Pipeline alone: {_rate(profile, steps)} (no training step given{_empty_loop(profile)})"
         return f"{alone}; {_for_steps_below(steps)}"
-    known = steps.wait_share is not None
-    waits = _waits(profile, steps) if known else f"{milliseconds(steps.interval_ms.mean)} from step to step"
-    if profile.headspace is not None and (_hidden_share(profile, steps) or not (known or _nothing_to_gain(profile))):
-        waits = f"{waits}, and {'a step takes ' * known}{percent(profile.headspace.share)} less with preloaded batches"
+    waits = _waits(profile, steps)
     work = work_behind_strategy(profile)
     if work is not None:
         waits = f"{waits}, most of it in the strategy's iterator: the pipeline alone takes {milliseconds(work)} a batch"
@@ -321,7 +302,7 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
         return f"Balanced: {waits}"
     if bound == "input":
         return f"Input-bound: {waits}"
-    if known and (work is not None or max(steps.wait_share or 0.0, wait_within_epochs(steps)) < STEP_BOUND_BELOW):
+    if work is not None or max(steps.wait_share or 0.0, wait_within_epochs(steps)) < STEP_BOUND_BELOW:
         return f"Step-bound: {waits}"
     if _nothing_to_gain(profile):
         return f"Step-bound: {waits}, and barely less with preloaded batches"
@@ -453,9 +434,6 @@ def _at_best(profile: Profile, headspace: Headspace, steps: Steps) -> str:
         return ""
     if _is_noise(profile, headspace, steps):
         return ""
-    if _hidden_share(profile, steps):
-        words = ", which leave the cores to the step" if worker_fills_cores(profile) else ""
-        return f"{significant(headspace.speedup, 2)}× faster with preloaded batches{words}"
     brings = f"{significant(most_gain(profile), 2)}× faster, if no step waited for data"
     if headspace.share < _GONE_WITH_BATCHES * wait_within_epochs(steps):
         # Without it, the share of waiting and the possible gain seem to contradict each other.
@@ -469,7 +447,7 @@ def most_gain(profile: Profile) -> float:
     headspace, steps = profile.headspace, profile.steps
     if headspace is None or steps is None or _is_noise(profile, headspace, steps):
         return math.inf
-    if _nothing_to_gain(profile) or steps.dispatch is None or _hidden_share(profile, steps):
+    if _nothing_to_gain(profile) or steps.dispatch is None:
         return headspace.speedup
     share = savable_share(profile) or 0.0
     return min(headspace.speedup, 1 / (1 - share) if share < 1 else math.inf)
@@ -484,8 +462,6 @@ def savable_share(profile: Profile) -> float | None:
     if share is None and profile.headspace is not None:
         share = profile.headspace.share
     if share is None or steps is None or steps.busy_ms is None or not steps.interval_ms.mean:
-        return share
-    if _hidden_share(profile, steps):
         return share
     return min(share, max(0.0, 1 - steps.busy_ms.mean / steps.interval_ms.mean))
 

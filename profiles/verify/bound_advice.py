@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import itertools
 import math
-import re
-import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.imports import may_draw
 from pipeprof.profiles.advise.batch_savings import is_mostly_called
 from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US
-from pipeprof.profiles.lines import inside, line_of, within
+from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins, as_one
-from pipeprof.profiles.verify.file_points import Point, choose_point
 from pipeprof.profiles.verify.judge_edit import WORTH
+from pipeprof.profiles.verify.saved_elements import can_be_saved
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
@@ -35,7 +31,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import Stage
 
 _SOURCE = "source"
-_FLAG = "--convert-to"
 _MANY = 64
 """Elements per batch from which on passing them one at a time may be what takes the time."""
 _ABOUT_AS_COSTLY = 0.5
@@ -43,9 +38,6 @@ _ABOUT_AS_COSTLY = 0.5
 _COPIES_FROM = 0.25
 """Of the time of a batch, for copying its bytes: rows of few bytes cost by their number."""
 _ONCE = "its work once, before the run"
-_ROWS_OF_ARRAY = re.compile(r"\w*Gather\w*|Slice")
-_TIMES_THE_BYTES = 2.0
-"""What a stage gives over what it gets, from which it gives the same bytes again and again."""
 _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
 
@@ -98,7 +90,7 @@ def advice_for(
     if row.combines or (row.opens and (_costs_less_than_inside(profile, stage) or _only_reads(profile, stage))):
         return _of_sides(profile, stage, tried)
     if (text := _of_function(profile, stage, batches=batches)) is not None:
-        return Advice(f"Make {name} cheaper", in_files(profile, stage, text))
+        return Advice(f"Make {name} cheaper", text)
     found: Advice | None = None
     if row.stacks and _mostly_copies(stage):
         copied = f", now {size(stage.bytes_out_per_batch)} per batch" if stage.bytes_out_per_batch else ""
@@ -137,7 +129,7 @@ def advice_together(profile: Profile, stages: Sequence[Stage], tried: Sequence[F
     drawn = any(one.random or runs_python(one) for stage in stages for one in (stage, *inside(profile, stage)))
     once = "" if drawn else f"{',' if batches else ''} or do their work once, before the run"
     text = "; ".join(texts) or f"{name}: do less in them{batches}{once}"
-    return Advice(title, in_files(profile, stages[-1], text))
+    return Advice(title, text)
 
 
 def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advice | None:
@@ -153,7 +145,7 @@ def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advic
         rows = f", or {_ROWS}" if traits(stage.op).combines else ""
         text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads{rows}"
         return Advice(f"Choose whole batches in {name}", text) if count >= _MANY else None
-    return Advice(f"Make {stage_name(side)} in {name} cheaper", in_files(profile, stage, text), stage=side)
+    return Advice(f"Make {stage_name(side)} in {name} cheaper", text, stage=side)
 
 
 def _costs_less_than_inside(profile: Profile, stage: Stage) -> bool:
@@ -212,49 +204,11 @@ def _is_batched(profile: Profile, stage: Stage) -> bool:
     return last is not None and last.stacks
 
 
-def in_files(profile: Profile, stage: Stage, text: str) -> str:
-    """Add the command that does a stage's work once, where what it gives can be kept in files, and is worth it."""
-    point = choose_point(profile)
-    if not isinstance(point, Point) or point.for_memory or stage.id not in point.stages:
-        return text
-    made = [one for one in profile.stages or () if any(one.id == own or within(one.id, own) for own in point.stages)]
-    if any(map(_may_draw, made)) or _multiplies(profile, made):
-        return text
-    command = f"pipeprof fix {shlex.quote(profile.target.text)} {_FLAG} FOLDER"
-    rest = text.removesuffix(".").removesuffix(_ONCE).removesuffix(", or do ")
-    return f"{rest}; {command} does the work of {stage_name(stage)} once"
-
-
-def _may_draw(stage: Stage) -> bool:
-    """Whether Python of a stage draws random numbers: files would have those of one epoch for ever."""
-    place = stage.location
-    return runs_python(stage) and place is not None and may_draw(file_text(place.file), stage_name(stage))
-
-
-def _multiplies(profile: Profile, stages: Sequence[Stage]) -> bool:
-    """Whether files would have the same rows many times: of windows that are cut out of an array, or of a sequence.
-
-    Args:
-        stages: What files would replace, in the order of the data.
-    """
-    if stages and traits(stages[0].op).generates_numbers:
-        return any(_ROWS_OF_ARRAY.fullmatch(op.op) for stage in stages for op in stage.ops or ())
-    for before, stage in itertools.pairwise(one for one in stages if one.depth == 0):
-        given, taken = stage.bytes_out_per_batch or 0.0, before.bytes_out_per_batch or math.inf
-        sources = [one for one in inside(profile, stage) if one.id.rpartition(".")[2] == _SOURCE]
-        if (
-            (stage.inputs_each or 1.0) < 1
-            and given >= _TIMES_THE_BYTES * taken
-            and all(traits(one.op).in_memory for one in sources)
-        ):
-            return True
-    return False
-
-
-def add_command(profile: Profile, finding: Finding, stages: Sequence[str]) -> None:
-    """Add that command to a finding whose upper bound is a gain, unless it has it already."""
-    text = finding.change or finding.recommendation
+def add_save_lines(profile: Profile, finding: Finding, stages: Sequence[str]) -> None:
+    """Add how the work of stages is done once to a finding whose upper bound is a gain, unless it has lines already."""
     last = next((stage for stage in profile.stages or () if stage.id == stages[-1]), None)
-    # Lines that make the work cheaper come without a second way, which files of what is drawn at random are none.
-    if finding.status == "ceiling" and text and last is not None and _FLAG not in text and not finding.python:
-        finding.change = in_files(profile, last, text)
+    if finding.status == "ceiling" and not finding.python and last is not None and can_be_saved(profile, last):
+        finding.python = (
+            f"ds.save(path)  # once, after {stage_name(last)}\n"
+            "ds = tf.data.Dataset.load(path)  # from then on, in place of the stages up to it"
+        )

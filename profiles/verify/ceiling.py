@@ -42,7 +42,7 @@ from pipeprof.profiles.protocol.turns import ReplayJob, TurnEnded
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, as_one, top_cpu_groups, unknown_stages
 from pipeprof.profiles.verify.alternatives import is_worth_a_try
-from pipeprof.profiles.verify.bound_advice import Advice, add_command, advice_for, advice_together, name_together
+from pipeprof.profiles.verify.bound_advice import Advice, add_save_lines, advice_for, advice_together, name_together
 from pipeprof.profiles.verify.guessing.caching import stages_kept
 from pipeprof.profiles.verify.judge_edit import WORTH, in_words
 from pipeprof.profiles.verify.stages import runs_python
@@ -659,7 +659,7 @@ def advise_again(profile: Profile, finding: Finding, tried: Iterable[Finding]) -
         finding.title = advice.title
         finding.change = finding.recommendation = advice.text
         finding.stage, finding.location = stage.id, stage.location
-        add_command(profile, finding, [stage.id for stage in stages])
+        add_save_lines(profile, finding, [stage.id for stage in stages])
 
 
 def _advice(profile: Profile, stages: Sequence[Stage], tried: Sequence[Finding]) -> Advice | None:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR, Comparison
 from pipeprof.profiles.experiment.evidence import Evidence, saves_memory
-from pipeprof.profiles.experiment.purposes import GATE, QUICK
+from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
 from pipeprof.profiles.experiment.statistics import ERROR, Interval
 from pipeprof.profiles.propose.proposal import Compared
@@ -104,15 +104,15 @@ def _judge_speed(
 ) -> Judgement:
     """Decide about a gain, or how fast a pipeline is at most: for that, a few pairs do."""
     speedup, alone = compared.change, evidence.alone
-    pairs, words = speedup.pairs, in_words(speedup, alone=evidence.alone, epochs=evidence.epochs)
-    least = _least_pairs(evidence)
+    pairs, words = speedup.pairs, in_words(speedup, alone=evidence.alone)
+    # Where processes run alone, two pairs have an interval.
+    least = 2 if alone else QUICK.early
     if pairs >= least and (compared.falls_short() or (bound and speedup.high < WORTH)):
         return judged("rejected", f"no gain: {words}")
     # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
     floor = max(SPEED_FLOOR, math.log(evidence.spread())) if alone else SPEED_FLOOR
-    by_blocks = least == QUICK.early
-    is_due = not by_blocks or QUICK.is_look(pairs, before) or (pairs >= least and (last or bound))
-    if is_due and compared.exceeds(floor, QUICK.error_at(pairs) if by_blocks and not bound else ERROR):
+    is_due = alone or QUICK.is_look(pairs, before) or (pairs >= least and (last or bound))
+    if is_due and compared.exceeds(floor, QUICK.error_at(pairs) if not (alone or bound) else ERROR):
         return judged("kept", _kept(evidence, speedup))
     if pairs < least:
         return judged("unverified", f"too few pairs to decide: {words}", settled=False)
@@ -124,17 +124,6 @@ def _judge_speed(
         why = f"processes of this pipeline differ by up to {percent(differ)}"
         return judged("unverified", f"undecided: {words}, {why}", settled=last or hopeless)
     return judged("unverified", f"cannot tell: {words}", settled=last or hopeless)
-
-
-def _least_pairs(evidence: Evidence) -> int:
-    """Pairs from which a change can be decided.
-
-    A pair of fresh processes says more than one of blocks or of epochs, as `compare` takes it; where processes run
-    alone, two pairs have an interval.
-    """
-    if evidence.alone:
-        return 2
-    return GATE.early if len(set(evidence.starts)) > 1 and not evidence.epochs else QUICK.early
 
 
 def _judge_memory(evidence: Evidence, judged: _Judged, speedup: Interval) -> Judgement:
@@ -164,19 +153,16 @@ def _saved(evidence: Evidence) -> int | None:
 def _kept(evidence: Evidence, speedup: Interval) -> str:
     same = evidence.same()
     against = f"; the same pipeline twice: {ratio_text(same.value)}" if same is not None else ""
-    if evidence.epochs:
-        return f"{in_words(speedup, epochs=True)}, in epochs of one process that took turns{against}"
     if evidence.alone:
         return f"{in_words(speedup, alone=True)}, one process after the other{against}"
     return f"{in_words(speedup)} in two pairs of processes{against}"
 
 
-def in_words(ratio: Interval, *, alone: bool = False, epochs: bool = False) -> str:
+def in_words(ratio: Interval, *, alone: bool = False) -> str:
     """A ratio with its interval and pairs.
 
     Args:
         alone: Whether each pair is one of processes that ran one after the other.
-        epochs: Whether each pair is one of epochs.
 
     Example:
         >>> in_words(Interval(0.5844, 0.0091, 15, 16))
@@ -184,10 +170,9 @@ def in_words(ratio: Interval, *, alone: bool = False, epochs: bool = False) -> s
         >>> in_words(Interval(0.4055, 0.03, 2, 2), alone=True)
         '1.50× (1.22 to 1.85, 2 pairs of processes)'
     """
-    if (alone or epochs) and ratio.pairs > 1 and ratio.freedom:
+    if alone and ratio.pairs > 1 and ratio.freedom:
         between = f"{significant(ratio.low)} to {significant(ratio.high)}"
-        kind = "epochs" if epochs else "processes"
-        return f"{ratio_text(ratio.value)} ({between}, {ratio.pairs} pairs of {kind})"
+        return f"{ratio_text(ratio.value)} ({between}, {ratio.pairs} pairs of processes)"
     if ratio.pairs < QUICK.early:
         return f"{ratio_text(ratio.value)} in {ratio.pairs} pair{'s' if ratio.pairs != 1 else ''}"
     return f"{ratio_text(ratio.value)} ({significant(ratio.low)} to {significant(ratio.high)}, {ratio.pairs} pairs)"

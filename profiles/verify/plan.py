@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Final, Literal
+from dataclasses import dataclass
+from typing import Final
 
 from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
 from pipeprof.pipelines.steps.registry import step_kind
@@ -48,21 +48,14 @@ _BUDGET: Final = ": --budget "
 """Comes before the budget that a change takes, at the end of a reason."""
 OVER_BUDGET = 1.22
 """Times its budget in which verification begins what it measures: what has begun ends before a quarter is over."""
-IN_TRAINING = "--rerun measures in the training itself"
 TRIED = frozenset({"same", "order", "randomness"})
 """What `run` tries; edits that change values are for the user to decide."""
 
-WARM_EPOCHS = 2
-"""One of each dataset, where epochs of one process take turns: a cache fills in it, functions are traced."""
-LEAST_SEEN = 2
-"""Epochs that a run has to see of a script whose epochs are to take turns."""
-
-AT_A_TIME: dict[Mode, int] = {"alternating": 4, "pairs": 2, "sequential": 1, "epochs": 1}
+AT_A_TIME: dict[Mode, int] = {"alternating": 4, "pairs": 2, "sequential": 1}
 MODE_WORDS: dict[Mode, str] = {
     "alternating": "four processes take turns",
     "pairs": "two processes at a time",
     "sequential": "one process at a time",
-    "epochs": "epochs of one process take turns",
 }
 
 
@@ -70,8 +63,6 @@ def calls_of(mode: Mode) -> str:
     """State how often the user's function is called."""
     if mode == "alternating":
         return "your function is called four times for the first, twice for each further one"
-    if mode == "epochs":
-        return "your function is called once for each"
     return f"your function is called {'four times' if mode == 'pairs' else 'four to eight times'} for each"
 
 
@@ -111,63 +102,6 @@ def mode_of(profile: Profile, limit_bytes: int | None) -> ChosenMode:
     return ChosenMode(mode, f"{many} processes need {needed:.1f} GiB, the limit is {limit:.1f} GiB")
 
 
-Turns = Literal["epochs", "processes"]
-"""What takes turns, of a script that runs again."""
-
-
-def turns_of(profile: Profile, chosen: ChosenMode, pace: Pace, until: float, wanted: Turns | None) -> ChosenMode:
-    """Choose between processes of a script that take turns, and epochs of one of its processes.
-
-    Args:
-        chosen: How many processes exist at a time, where they take turns.
-        pace: Of these.
-        until: Seconds that all trials may take.
-        wanted: What the user wants; None for epochs where to start the script takes longer than to measure.
-    """
-    if wanted == "processes" or profile.target.kind != "script":
-        return chosen
-    start, measuring = seconds_to_start(profile), pace.round_seconds * math.ceil(QUICK.pairs / 2)
-    if wanted is None and start <= measuring:
-        return chosen
-    why = no_turns_of_epochs(profile)
-    if why is None and (least := _epochs_pace(profile, pace).seconds_of(QUICK.early, first=True)) > until:
-        why = f"epochs that take turns need {least:.0f} s for a change: --budget {math.ceil(least / OVER_BUDGET)}"
-    if why is not None:
-        return replace(chosen, why="; ".join(filter(None, (chosen.why, no_epochs(why)))))
-    longer = f"to start the script takes {start:.1f} s, longer than to measure a change ({measuring:.1f} s)"
-    return ChosenMode("epochs", longer if start > measuring else "as --turns says")
-
-
-def no_epochs(why: str) -> str:
-    """State that epochs of one process take no turns."""
-    return f"epochs of one process cannot take turns: {why}"
-
-
-def no_turns_of_epochs(profile: Profile) -> str | None:
-    """Return why epochs of one process of a script cannot take turns, in words; None where they can."""
-    if (why := not_in_turns(profile)) is not None:
-        return why
-    training = profile.training
-    if training is not None and training.consumer == "graph":
-        return "a tf.function takes the batches, and the start of an epoch in it is not seen"
-    main = next((use for use in training.datasets if use.main), None) if training is not None else None
-    if main is None or main.together > 1:
-        return "several iterators give its batches in turn"
-    if main.epochs < LEAST_SEEN:
-        seen = "one iterator has given all batches of the run"
-        return f"{seen}: its dataset has no end, one iterator serves all epochs, or an epoch is longer than the run"
-    return None
-
-
-def epoch_seconds(profile: Profile) -> float:
-    """Seconds from epoch to epoch of a script, with what is between them; 0 where none was seen."""
-    training, steps = profile.training, profile.steps
-    main = next((use for use in training.datasets if use.main), None) if training is not None else None
-    if training is None or steps is None or main is None or not main.batches or not main.epochs:
-        return 0.0
-    return (training.seconds or 0.0) * (steps.epoch_steps or main.batches / main.epochs) / main.batches
-
-
 @dataclass(frozen=True)
 class Pace:
     """Lengths of a verification.
@@ -197,8 +131,6 @@ class Pace:
             first: Whether no process of the pipeline as it is exists.
         """
         rounds = math.ceil(pairs / 2)
-        if self.mode == "epochs":
-            return self.start_seconds + self.round_seconds * rounds
         loading = IMPORT_SECONDS if first else 0.0
         if self.mode == "sequential":
             return loading + (self.start_seconds + self.round_seconds) * rounds
@@ -234,7 +166,7 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     warm = max(min(QUICK.warm_seconds, QUICK.warm_share * budget), 3 * interval)
     made = seconds_to_make(profile)
     starts = WORKERS * (START_SECONDS + made) / max(1.0, min(cores, AT_A_TIME[mode]))
-    pace = Pace(
+    return Pace(
         block=TurnRequest("block", seconds, steps, settle),
         warm=TurnRequest("warm", warm),
         start_seconds=starts + WORKERS * warm,
@@ -243,20 +175,6 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
         mode=mode,
         shortest_block=shortest,
         step_seconds=interval,
-    )
-    return _epochs_pace(profile, pace) if mode == "epochs" else pace
-
-
-def _epochs_pace(profile: Profile, pace: Pace) -> Pace:
-    """The lengths where epochs of one process take turns: whole ones count where those of processes do."""
-    epoch, settle = epoch_seconds(profile), pace.warm.seconds if pace.block.settle_seconds else 0.0
-    return replace(
-        pace,
-        block=TurnRequest("block", epoch, settle_seconds=settle),
-        start_seconds=seconds_to_start(profile) + WARM_EPOCHS * epoch,
-        round_seconds=WORKERS * epoch,
-        mode="epochs",
-        shortest_block=epoch,
     )
 
 
@@ -288,23 +206,13 @@ def seconds_to_make(profile: Profile) -> float:
     return sum(phases.get(name, 0.0) for name in ("data", "build", "first_element"))
 
 
-def seconds_to_start(profile: Profile) -> float:
-    """Seconds from the start of a script until its first batch; further processes have TensorFlow imported."""
-    imports = sum(phase.seconds or 0.0 for phase in profile.phases if phase.name == "import")
-    return max(0.0, imports - IMPORT_SECONDS) + seconds_to_make(profile)
-
-
-def cannot_verify(profile: Profile, *, rerun: bool = True) -> str | None:
-    """Return why nothing of a run can be verified, in words; ``None`` where it can.
-
-    Args:
-        rerun: Whether a script trains again for it.
-    """
+def cannot_verify(profile: Profile) -> str | None:
+    """Return why nothing of a run can be verified, in words; ``None`` where it can."""
     if not profile.complete or profile.exit_code:
         return "the measurement did not finish"
     if profile.steps is None or not profile.steps.count:
         return "no step was measured"
-    return not_in_turns(profile) if rerun else None
+    return None
 
 
 def cannot_replay(step: Mapping[str, object]) -> str | None:
@@ -314,14 +222,7 @@ def cannot_replay(step: Mapping[str, object]) -> str | None:
         step: Arguments of the recorded step; empty where none is replayed.
     """
     why = replay.too_optimistic(step) if step else None
-    return f"{why} as the pipeline, so that a replay of it proves nothing: {IN_TRAINING}" if why is not None else None
-
-
-def not_in_turns(profile: Profile) -> str | None:
-    """Return why the processes of a script cannot take turns, in words; None where they can."""
-    if profile.training is None or profile.training.consumer != "graph-loop":
-        return None
-    return "a tf.function loops over the dataset, and its steps cannot be counted"
+    return f"{why} as the pipeline, so that a replay of it proves nothing" if why is not None else None
 
 
 def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, cache: str | None = None) -> str | None:
@@ -358,15 +259,6 @@ def to_try(profile: Profile) -> list[Finding]:
     return by_worth(profile, [finding for finding in profile.findings or () if finding.status == "unverified"])
 
 
-def leave_all_but(profile: Profile, only: Finding) -> None:
-    """Make the change of an earlier profile the only one that is proposed, with what this run predicts for it."""
-    known = (one for one in (*(profile.findings or ()), *profile.proposals) if one.edits == only.edits)
-    chosen = next(known, None) or only.model_copy(update={"status": "unverified", "measured": None, "unfinished": None})
-    chosen.reason = None
-    profile.findings = [chosen]
-    profile.proposals.clear()
-
-
 def too_long(pace: Pace, left: float, budget: float, *, first: bool, pairs: int, further: float = 0.0) -> str | None:
     """Return why an edit, with the further seconds that it needs, does not fit into the time left, in words.
 
@@ -401,9 +293,7 @@ def announcement(
     text = f"{what}, {left:.0f} s at most"
     if needs is not None:
         text = f"no change can be tried: one try of this pipeline takes --budget {needs}"
-    if profile.target.kind == "script":
-        text += f"; {calls_of(mode.mode).replace('your function is called', 'the script runs again,')}, and trains"
-    elif not is_spec:
+    if not is_spec:
         text += f"; {calls_of(mode.mode)}, and twice for each diff"
     if (made := seconds_to_make(profile)) >= LONG_TO_MAKE:
         text += f"; the pipeline takes {made:.0f} s until its first batch, in each process again"

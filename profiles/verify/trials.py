@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from pipeprof.profiles.document.findings import Finding, Unfinished
 from pipeprof.profiles.document.shared import Dispatch
-from pipeprof.profiles.experiment.decision import LEAST_GAIN, Comparison
+from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED, Evidence
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.rounds import PATIENCE, Rounds
@@ -77,24 +77,11 @@ class InterruptedTrialError(InterruptedVerificationError):
         self.trial = trial
 
 
-class NoEpochsError(Exception):
-    """Epochs of one process cannot take turns, in words; processes can.
-
-    Attributes:
-        evidence: What they have shown until then.
-    """
-
-    def __init__(self, why: str, evidence: Evidence) -> None:
-        super().__init__(why)
-        self.evidence = evidence
-
-
 class Trials:
     """Trials of edited pipelines against one baseline.
 
     Where all workers may exist at once, those of the baseline live on from one trial to the next. Where they may not,
-    those of a pair take turns and then those of the other, or each worker runs from its start to its end alone. Or one
-    process of a training script has both datasets, in epochs that take turns.
+    those of a pair take turns and then those of the other, or each worker runs from its start to its end alone.
 
     Args:
         pace: Lengths of blocks and warm-ups, and how many processes exist at a time.
@@ -103,7 +90,6 @@ class Trials:
         timeout: Seconds without a step after which a pipeline is taken to hang.
         progress: Receives the pairs of the trial that runs.
         fewer: Makes the pace for fewer processes, where they take more memory than there is; None where nothing does.
-        instead: How many processes exist at a time where epochs cannot take turns.
         clock: Seconds that only grow.
         cores: Makes the clock that tells what of a round went elsewhere.
         most_left_out: Rounds that something else disturbed after which an edit is measured no longer. With any number
@@ -120,7 +106,6 @@ class Trials:
         timeout: float,
         progress: Ticks,
         fewer: Callable[[Mode], Pace] | None = None,
-        instead: Mode = "alternating",
         clock: Callable[[], float] = time.monotonic,
         cores: Callable[[], CoresClock] | None = CoresClock,
         most_left_out: float = MOST_LEFT_OUT,
@@ -128,8 +113,6 @@ class Trials:
         self._team = team
         self._pace = pace
         self._fewer = fewer
-        self._instead = instead
-        self.why_no_epochs: str | None = None
         self._make_baseline = baseline
         self._until = until
         self._most_left_out = most_left_out
@@ -149,10 +132,7 @@ class Trials:
 
     @property
     def mode(self) -> Mode:
-        """How many processes exist at a time: fewer than at first where they took more memory than there is.
-
-        Also others than at first where epochs could not take turns.
-        """
+        """How many processes exist at a time: fewer than at first where they took more memory than there is."""
         return self._rounds.mode
 
     def left(self) -> float:
@@ -199,66 +179,10 @@ class Trials:
         Raises:
             InterruptedTrialError: The user wants an end.
         """
-        try:
-            return self._rounds.fitting(
-                lambda: self._measure(edited, semantics, for_memory=for_memory, others=others, other=other),
-                self._fewer_at_a_time,
-            )
-        except NoEpochsError as error:
-            self._leave_epochs(str(error))
-            if not self.fits(QUICK.early):
-                why = f"not tried to its end: {error}; processes have no time left to take turns"
-                if not error.evidence.rounds:
-                    return Trial("unverified", why)
-                judgement = judge(error.evidence, semantics, for_memory=for_memory)
-                return Trial("unverified", f"{why}; so far {judgement.reason}", error.evidence, judgement)
-            return self.measure(edited, semantics, for_memory=for_memory, others=others, other=other)
-
-    def look(
-        self, edited: Mapping[str, Job], pairs: int, tells: Callable[[Comparison | None], bool], reserved: float = 0.0
-    ) -> Evidence | str:
-        """Measure a pipeline, without a verdict, until it is decided; return why there is nothing where that fails.
-
-        Args:
-            pairs: Measured at least, at the first look.
-            tells: Whether the steps against those of the pipeline as it is are enough; asked at looks alone.
-            reserved: Seconds that further pairs leave for others.
-
-        Raises:
-            InterruptedVerificationError: The user wants an end.
-        """
-        evidence, most = Evidence(), 0
-        try:
-            for evidence in self._evidence(edited):
-                before, count = most, len(evidence.ratios())
-                most = max(before, count)
-                self._report(evidence.speedup(), evidence.left_out)
-                is_look = before < pairs <= count or QUICK.is_look(count, before)
-                if is_look and tells(evidence.comparison()):
-                    return evidence
-                late = most >= pairs and self.left() < self._round_seconds() + reserved
-                if late or count >= QUICK.most or evidence.over or evidence.left_out >= self._most_left_out:
-                    return evidence
-        except MemberFailedError as error:
-            if most < pairs:
-                return self._failed(error).reason
-            # What was measured until then stays; all processes are started again for what follows.
-            self._baseline = {}
-        except NoEpochsError as error:
-            self._leave_epochs(str(error))
-            if most < pairs:
-                return f"not tried: {error}"
-        finally:
-            self._team.end(*EDITED)
-            if not self._baseline:
-                self._team.end()
-        return evidence if most >= pairs else "too few pairs"
-
-    def _leave_epochs(self, why: str) -> None:
-        """Let processes take turns from now on."""
-        self.why_no_epochs = why
-        self._rounds.mode, self._rounds.member = self._instead, None
-        self._fewer_at_a_time(self._instead)
+        return self._rounds.fitting(
+            lambda: self._measure(edited, semantics, for_memory=for_memory, others=others, other=other),
+            self._fewer_at_a_time,
+        )
 
     def _measure(
         self,
@@ -285,7 +209,7 @@ class Trials:
                 fair = len(evidence.ratios()) >= QUICK.pairs and not judgement.is_promising
                 late = self.left() < self._round_seconds() + (others if fair else 0.0)
                 disturbed = evidence.left_out >= self._most_left_out
-                if late or evidence.over or disturbed:
+                if late or disturbed:
                     judgement = _last_of(evidence, semantics, for_memory=for_memory, disturbed=disturbed)
                     # What other processes disturbed is no matter of time.
                     known = for_memory or disturbed
@@ -296,8 +220,7 @@ class Trials:
         except MemberFailedError as error:
             if error.crowded and self.mode != "sequential":
                 raise
-            # A file may have gone since the pipeline as it is was started, and it fails as well. Or a script, which
-            # has trained since the trials before, came to its end.
+            # A file may have gone since the pipeline as it is was started, and it fails as well.
             again = error.refused if error.name in BASELINES else error.by_pipeline and error.name in EDITED
             if not (earlier and again):
                 return self._failed(error)
@@ -338,13 +261,11 @@ class Trials:
         """Yield what was measured, after each round that can be judged."""
         if self.mode == "alternating":
             return self._all_at_once(edited)
-        if self.mode == "epochs":
-            return self._epoch_by_epoch(edited)
         return self._pair_by_pair(edited) if self.mode == "pairs" else self._one_by_one(edited)
 
     def _round_seconds(self) -> float:
         """Seconds until a verdict can change."""
-        starts = 0.0 if self.mode in {"alternating", "epochs"} else self._pace.start_seconds
+        starts = 0.0 if self.mode == "alternating" else self._pace.start_seconds
         return starts + self._pace.round_seconds
 
     def _all_at_once(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
@@ -380,37 +301,6 @@ class Trials:
             evidence.rounds.append(blocks)
             yield evidence
 
-    def _epoch_by_epoch(self, edited: Mapping[str, Job]) -> Iterator[Evidence]:
-        """Measure one process whose epochs are, in turn, of its own dataset and of the changed one.
-
-        Raises:
-            NoEpochsError: It has too few of them to decide.
-        """
-        name = self._rounds.member = EDITED[0]
-        job = edited[name]
-        if job.turns is not None and job.turns.environment:
-            raise MemberFailedError(name, "a variable of the environment is the same in all epochs", refused=True)
-        built = self._rounds.start({name: job.in_epochs()})[name]
-        described = {**dict.fromkeys(ROUND, built)}
-        for own, batches in zip(BASELINES, built.own, strict=False):
-            described[own] = replace(built, batches=batches)
-        evidence = Evidence(described, epochs=True)
-        try:
-            for own in BASELINES[:1] + EDITED[:1]:
-                self._rounds.turn(own, self._request(own, ()))
-            for turns in self._rounds.measure(lambda: ROUND, self._request):
-                counted = [dict(turn.blocks) for turn in undisturbed(turns)]
-                evidence = replace(evidence, rounds=counted, left_out=len(turns) - len(counted))
-                evidence = replace(evidence, starts=tuple(range(len(counted))))
-                yield evidence
-        except MemberFailedError as error:
-            if error.by_pipeline and not error.late:
-                raise
-            if (pairs := len(evidence.ratios())) < QUICK.pairs:
-                why = f"after {pairs} of {QUICK.pairs} pairs of epochs, {error.reason}"
-                raise NoEpochsError(why, evidence) from None
-            yield replace(evidence, over=True)
-
     def _failed(self, error: MemberFailedError) -> Trial:
         if error.name in BASELINES:
             self._baseline = {}
@@ -429,8 +319,8 @@ class Trials:
         self._rounds.warm_up(jobs, self._pace.warm)
         return built
 
-    def _request(self, name: str, _before: Sequence[TurnEnded]) -> TurnRequest:
-        return replace(self._block(), own=self.mode == "epochs" and name in BASELINES)
+    def _request(self, _name: str, _before: Sequence[TurnEnded]) -> TurnRequest:
+        return self._block()
 
     def _block(self, dispatch: Dispatch | None = None) -> TurnRequest:
         """A measured turn, in another mode of dispatch than the worker's own if one is given."""
@@ -465,9 +355,6 @@ def _missing_seconds(judgement: Judgement, evidence: Evidence, seconds: float) -
     """How much longer a gain that has too few pairs would have to be measured; 0 where that is not what it lacks."""
     pairs, speedup, needed = len(evidence.ratios()), judgement.speedup, pairs_needed(len(evidence.ratios()))
     if evidence.alone or judgement.status != "unverified" or not pairs or needed is None:
-        return 0.0
-    if evidence.over:
-        # Epochs that a script has not are no matter of time.
         return 0.0
     if pairs >= QUICK.pairs and speedup is not None and speedup.low <= 1:
         # As many pairs as decide else have not: more of them may not do so either.

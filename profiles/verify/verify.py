@@ -21,7 +21,7 @@ from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.progress import RunProgress
-from pipeprof.profiles.harness.settings import RunSettings, again
+from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
@@ -30,8 +30,7 @@ from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.propose.finding import finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.time.verdict import conclude
-from pipeprof.profiles.verify import bound_advice, ceiling, judge_edit, overlap, settle
+from pipeprof.profiles.verify import bound_advice, ceiling, overlap, settle
 from pipeprof.profiles.verify import plan as plans
 from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
 from pipeprof.profiles.verify.expected import by_worth, in_trial_order, promises
@@ -40,7 +39,7 @@ from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_
 from pipeprof.profiles.verify.guessing.random_order import reclassify
 from pipeprof.profiles.verify.guessing.search import guesses
 from pipeprof.profiles.verify.price import too_dear
-from pipeprof.profiles.verify.stages import STORED_BATCHES, headspace_of, pays, tells_headspace
+from pipeprof.profiles.verify.stages import pays
 from pipeprof.profiles.verify.trials import InterruptedTrialError, Trial, Trials, write_into
 from pipeprof.profiles.wording import with_name
 
@@ -54,7 +53,6 @@ def verify(
     reload: Reload | None,
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
-    only: Finding | None = None,
     spent: float = 0.0,
 ) -> None:
     """Try the edits of a profile's findings, and write into the profile what they are.
@@ -65,11 +63,10 @@ def verify(
         reload: Reads the spec with further ``--set`` values; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each edit that was tried.
-        only: The one change to try, of an earlier profile of the same target; None for all.
         spent: Seconds of what the user has given that were used before, and that the budget does not have.
     """
     with Signals().installed() as signals:
-        _verify(profile, settings, (budget, spent), progress, reload, end_at, save, signals, only)
+        _verify(profile, settings, (budget, spent), progress, reload, end_at, save, signals)
         if signals.exit_code is not None:
             # Also where nothing was to be tried.
             profile.exit_code = signals.exit_code
@@ -84,25 +81,19 @@ def _verify(  # noqa: PLR0917 - what a verification has
     end_at: float | None,
     save: Callable[[], object],
     signals: Signals,
-    only: Finding | None,
 ) -> None:
     budget, spent = seconds
     reclassify(profile)
-    if only is not None:
-        plans.leave_all_but(profile, only)
-    findings = plans.to_try(profile)
-    settings, loaded = again(settings, profile), settings.loaded
+    findings, loaded = plans.to_try(profile), settings.loaded
     guessed = [
         finding_of(guess, patch=spec_diff(loaded, guess.edits) if loaded is not None else None)
         for guess in guesses(profile, data_of(settings), profile.host.memory_limit_bytes, longest_epoch(budget))
-        if guess.effect in plans.TRIED and only is None
+        if guess.effect in plans.TRIED
     ]
     further = by_worth(profile, [*profile.proposals, *guessed])
     for finding in (*findings, *further):
         finding.cache = kept_by(profile, finding.edits)
-    # A pipeline that keeps up may do so on the cores of the step: stored batches tell what it costs a training.
-    measures_step = settings.rerun and profile.target.kind == "script" and only is None
-    if not (findings or further or measures_step or (pays(profile) and ceiling.further_bounds(profile, ()))):
+    if not (findings or further or (pays(profile) and ceiling.further_bounds(profile, ()))):
         return
     if (reason := plans.cannot_verify(profile)) is not None:
         for finding in findings:
@@ -164,8 +155,6 @@ class _Verification:
         limit = limits.memory_limit(settings.memory_limit, limits.cgroup_memory(Cgroup()), machine_memory())
         self._limit = limit.bytes if limit is not None else None
         self._mode = plans.mode_of(profile, self._limit)
-        self._pace, self._processes = self._pace_of(self._mode.mode), self._mode.mode
-        self._mode = plans.turns_of(profile, self._mode, self._pace, self._until - self._began, settings.turns)
         self._pace = self._pace_of(self._mode.mode)
         self._data = data_of(settings)
         self._jobs = JobMaker(
@@ -209,11 +198,7 @@ class _Verification:
                 timeout=self._jobs.timeout,
                 progress=self._progress,
                 fewer=self._pace_of,
-                instead=self._processes,
             )
-            if self._profile.target.kind == "script":
-                self._run_in_script(trials, [*findings, *further])
-                return
             candidates = [*findings, *further]
             for finding in findings:
                 if not self.can_try(finding):
@@ -234,46 +219,11 @@ class _Verification:
         unfinished = any(one.unfinished is not None for one in self._profile.findings or ())
         return not (self._without_time or unfinished)
 
-    def _run_in_script(self, trials: Trials, candidates: Sequence[Finding]) -> None:
-        """Try changes in the training itself, whose processes take long to start: what can be changed comes first."""
-        self._find_headspace(trials, candidates)
-        kept = self._try_all(trials, [one for one in by_worth(self._profile, candidates) if self.can_try(one)])
-        self._try_combined(trials, [*(self._profile.findings or ()), *kept])
-        for finding in candidates:
-            if not self.can_try(finding) and self._is_reported(finding):
-                self._try(trials, finding)
-                self._reached.add(id(finding))
-        self._find_bounds(trials, candidates, [], most=1)
-        self._drop_needless(candidates)
-
-    def _find_headspace(self, trials: Trials, candidates: Sequence[Finding]) -> None:
-        """Measure the script with stored batches in place of its pipeline: its step alone."""
-        interval = self._profile.steps.interval_ms if self._profile.steps is not None else None
-        # The best change is worth more than to know how much there is to gain.
-        change = self._pace.seconds_of(QUICK.pairs, first=False)
-        if interval is None or not interval.mean or not trials.fits(QUICK.early, change):
-            return
-        self._begin("measuring the script with stored batches")
-        training = self._profile.training
-        jobs = self._jobs.stored(STORED_BATCHES, modelled=training is not None and training.consumer == "graph")
-        others = sum(self._seconds(one) for one in candidates if self.can_try(one)) or change
-        evidence = trials.look(jobs, self._pace.least_pairs(QUICK.early), tells_headspace, others)
-        self._note_mode(trials)
-        if isinstance(evidence, str):
-            self._undecided.append(f"the script with stored batches: {evidence.removeprefix('not tried: ')}")
-            return
-        speedup, self._profile.headspace = evidence.speedup(), headspace_of(interval.mean, evidence.comparison())
-        self._profile.verdict = conclude(self._profile)
-        if speedup is not None and self._profile.headspace is None:
-            self._undecided.append(f"the script with stored batches: undecided: {judge_edit.in_words(speedup)}")
-        self.finish()
-
     def _note_mode(self, trials: Trials) -> None:
         """Take the mode that a trial had to change to."""
         if trials.mode != self._mode.mode:
-            why = trials.why_no_epochs
-            text = plans.no_epochs(why) if why is not None else "more of them took more memory than there is"
-            self._mode, self._pace = plans.ChosenMode(trials.mode, text), self._pace_of(trials.mode)
+            why = "more of them took more memory than there is"
+            self._mode, self._pace = plans.ChosenMode(trials.mode, why), self._pace_of(trials.mode)
 
     def waiting(self, pid: int | None, seconds: float) -> None:
         """Note who is waited for, and let a signal end the wait for another command that measures.
@@ -440,7 +390,7 @@ class _Verification:
         settle, evidence = self._pace.block.settle_seconds, known.evidence
         most = ceiling.bound_of(self._profile, evidence, settle, stages) if evidence else None
         ceiling.write_bound(finding, known, stages, most, name)
-        bound_advice.add_command(self._profile, finding, stages)
+        bound_advice.add_save_lines(self._profile, finding, stages)
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
         if finding.status == "unverified":
@@ -456,17 +406,11 @@ class _Verification:
                 self._take_bound(finding)
         return [finding for finding in without_edit if finding.measured is not None]
 
-    def _find_bounds(
-        self, trials: Trials, tried: Sequence[Finding], bounded: Sequence[Finding], most: int | None = None
-    ) -> None:
-        """Measure the upper bounds of stages that no finding has settled; what is a gain becomes a finding.
-
-        Args:
-            most: Only of so many, the bottleneck first; None for all.
-        """
+    def _find_bounds(self, trials: Trials, tried: Sequence[Finding], bounded: Sequence[Finding]) -> None:
+        """Measure the upper bounds of stages that no finding has settled; what is a gain becomes a finding."""
         self._bound_later(trials)
         further = ceiling.further_bounds(self._profile, [*tried, *bounded]) if pays(self._profile) else []
-        for stages in [one for one in further if one not in self._bounded][:most]:
+        for stages in [one for one in further if one not in self._bounded]:
             told = ceiling.told_by_rule(self._profile, stages, self._untried())
             before = f"{told.reason}; " if told is not None and told.reason else ""
             finding = told or ceiling.bottleneck_finding(self._profile, stages, tried)
@@ -518,8 +462,6 @@ class _Verification:
         self._note_mode(trials)
         if finding.measured is not None:
             finding.measured["mode"] = trials.mode
-            if self._profile.target.kind == "script":
-                finding.measured["in_training"] = True
             if other is not None and (found := overlap.as_measured(trial.other, other)) is not None:
                 finding.measured["other_dispatch"] = found
         same = trial.evidence.same() if trial.evidence is not None else None

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.graph.observe.build_hook import Listener
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.steps.bind_step import fitted
 from pipeprof.pipelines.tables import read_table
@@ -153,7 +152,7 @@ def look_like_a_script(file: str) -> None:
     sys.argv[:] = [file]
 
 
-def call_target(text: str, arguments: Iterable[Iterable[str]] = (), calls: Listener | None = None) -> Called:
+def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
     """Import and call the function `text` names, e.g. ``input.py:train``.
 
     Args:
@@ -173,7 +172,7 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = (), calls: Liste
         return tf.distribute.InputContext(1, 0, 1)
 
     before = dict(os.environ)
-    with SourceWatch(_own_file_test(target), calls) as watch:
+    with SourceWatch(_own_file_test(target)) as watch:
         function = load_function(target)
         _need_eager(text)
         notes += _unparsed_flags(text)

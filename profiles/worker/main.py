@@ -35,21 +35,11 @@ def _raise_oom_score() -> None:
 
 
 def _run_of(job: Job, channel: WorkerEnd) -> JobRun:
-    if job.store is not None:
-        from pipeprof.profiles.worker.storing.store_run import StoreRun
-
-        return StoreRun(job, channel)
     if job.kind == "script":
-        from pipeprof.profiles.worker.rerun.script_epochs import ScriptEpochs
-        from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns
-        from pipeprof.profiles.worker.rerun.taken_dataset import taken
         from pipeprof.profiles.worker.script.run_script import ScriptRun
+        from pipeprof.profiles.worker.taken_dataset.taken_dataset import taken
 
-        if job.step.kind != SCRIPT.name:
-            return taken(job, channel)
-        if job.turns is None:
-            return ScriptRun(job, channel)
-        return ScriptEpochs(job, channel) if job.turns.epochs else ScriptTurns(job, channel)
+        return ScriptRun(job, channel) if job.step.kind == SCRIPT.name else taken(job, channel)
     if job.turns is None:
         return JobRun(job, channel)
     from pipeprof.profiles.worker.turns.turn_run import TurnRun

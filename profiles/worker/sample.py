@@ -42,7 +42,6 @@ from pipeprof.profiles.protocol.messages import (
     MeasuredCosts,
     Raised,
     Sketch,
-    SoakPlace,
     StepReturned,
     StepTold,
     Trace,
@@ -61,7 +60,7 @@ from pipeprof.profiles.worker.memory.soak_watch import SoakWatch
 from pipeprof.profiles.worker.phases import Phases
 from pipeprof.profiles.worker.services import AwaitedService, SharedJobError, awaited_service, what_sharing_does
 from pipeprof.profiles.worker.steps.batch_size import BatchSizes, bytes_of
-from pipeprof.profiles.worker.steps.headspace import measure_floor, replay, with_files_in_memory
+from pipeprof.profiles.worker.steps.headspace import measure_floor, replay
 from pipeprof.profiles.worker.steps.loop import Feed, Loop, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.swallowed import LONGEST_START_SECONDS, read_swallowed
@@ -120,7 +119,7 @@ class JobRun:
         self._models = ModelLog()
         self._send_every = SOAK_SEND_SECONDS if job.soak else SEND_SECONDS
         self._memory = MemoryLog(channel.send, every=self._send_every)
-        self._soak = SoakWatch(channel.send, job.seconds, self._kept_objects) if job.soak and job.seconds else None
+        self._soak = SoakWatch(channel.send, job.seconds) if job.soak and job.seconds else None
         self._sizes = BatchSizes()
         self._context: Any = None
         self._spec: Any = None
@@ -182,7 +181,7 @@ class JobRun:
         if window is None:
             return
         loop = LoopCost(
-            overhead_ns=window.overhead_ns + self._sizes.spent_ns,
+            overhead_ns=window.overhead_ns,
             overhead_cpu_ns=window.overhead_cpu_ns,
             cpu_ns=self._cpu_ns,
             paused_ns=self._paused_ns,
@@ -386,7 +385,7 @@ class JobRun:
             began = time.perf_counter()
             self.feed = Feed(self.dataset, self._memory.between_epochs)
             self._memory.read("iterator")
-            self._sizes.see_first(self.feed.next())
+            self._sizes.see(self.feed.next())
             self._filled_seconds = time.perf_counter() - began
             self._memory.read("first")
             self._memory.look("first_element", self.feed, 0)
@@ -435,7 +434,6 @@ class JobRun:
             statistics.begin(*self._previous)
 
         def finished(_looked: Looked) -> str | None:
-            self._sizes.tune(statistics.count, statistics.seconds)
             self._models.observe(feed, statistics.count)
             self._memory.look("measure", feed, statistics.count, self._models.latest)
             return self._go_on_soaking(feed.ended, statistics.count)
@@ -444,7 +442,7 @@ class JobRun:
             self._models.begin(feed)
             feed.on_restart = lambda: self._models.restart(feed, statistics.count)
             limits = {"steps_limit": self.job.steps, "seconds": seconds, "check_ns": self._look_ns()}
-            self._window = self._open("measure", statistics, finished, **limits, sizes=self._sizes)
+            self._window = self._open("measure", statistics, finished, **limits, see=self._sizes.see)
             if step is not None:
                 # What handing over took in the warm-up, the start of a library among it, is no cost of a step.
                 step.told()
@@ -468,10 +466,6 @@ class JobRun:
 
     def _look_ns(self) -> int:
         return look_ns(self.job.seconds) if self._soak is None else look_rarely_ns(self.job.seconds)
-
-    def _kept_objects(self) -> list[SoakPlace] | None:
-        """Return the user's lines that iterate over datasets; None where that is not seen."""
-        return None
 
     def _go_on_soaking(self, epoch: int, steps: int) -> str | None:
         """Read memory where that is due; return why a soak is over, or None."""
@@ -502,7 +496,7 @@ class JobRun:
             with self._attempt("no-device-trace", "The device could not be traced"):
                 self._trace_device(step)
             with self._attempt("no-trace", "The trace failed"):
-                why = self._trace(step).note
+                why = self._trace().note
                 if why is not None:
                     phase.note = f"no trace: {why}"
                     self._note_no_trace(why)
@@ -564,7 +558,7 @@ class JobRun:
     def _note_no_trace(self, why: str) -> None:
         self.warn("no-trace", f"No trace: {why.rstrip('.')}; {UNTRACED}.")
 
-    def _trace(self, step: BatchConsumer | None) -> Trace:
+    def _trace(self) -> Trace:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         self._channel.send(TraceBegan(TRACE_SECONDS + _FREEING_SECONDS))
         try:
@@ -577,10 +571,6 @@ class JobRun:
             self._channel.send(TraceBegan(TRACE_SECONDS + _FREEING_SECONDS))
             result = self._run_trace()
         self._channel.send(result)
-        if self.job.warm:
-            # Sample threads in the measured state, waiting for the disk: before its files are in memory.
-            stop = self._channel.stop.is_set
-            self._channel.send(with_files_in_memory(self.feed, step, stop, self.job.warm, self._room()))
         return result
 
     def _run_trace(self) -> Trace:

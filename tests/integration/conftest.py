@@ -94,16 +94,6 @@ def _conversions_are_not_looked_at() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _public_functions_are_looked_up_once() -> Iterator[None]:
-    """`init --from` looks up hundreds of TensorFlow's functions in each process, and these tests describe a hundred."""
-    from pipeprof.pipelines.from_python import call_recorder
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(call_recorder, "PublicTable", functools.cache(call_recorder.PublicTable))
-        yield
-
-
 @pytest.fixture
 def without_autograph() -> Iterator[None]:
     """Functions of the test's pipelines are traced as they are.

@@ -12,14 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeprof.pipelines.data.makers import make_media, make_photos
+from pipeprof.pipelines.data.makers import make_photos
 from pipeprof.pipelines.data.makers.make import make, total_items
 from pipeprof.pipelines.data.makers.progress import DataProgress
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeprof.pipelines.data.recipes.media import AudioFolder
     from pipeprof.pipelines.data.recipes.models import DataEntry
     from pipeprof.pipelines.spec.loader import LoadedSpec
 
@@ -59,11 +58,10 @@ def _made(entry: DataEntry) -> Path:
             shutil.rmtree(unfinished, ignore_errors=True)
             unfinished.mkdir()
             with pytest.MonkeyPatch.context() as patch:
-                # How a photo looks and a sound sounds counts nowhere here, and that takes a second for each recipe.
+                # How a photo looks counts nowhere here, and that takes a second for each recipe.
                 patch.setattr(make_photos, "_TILE", 256)
                 patch.setattr(make_photos, "_TILES", 1)
                 patch.setattr(make_photos.PhotoMaker, "image", _of_one_colour)
-                patch.setattr(make_media, "samples", _of_one_wave)
                 make(entry.recipe, unfinished, DataProgress(total_items(entry.recipe), lambda *_: None))
             unfinished.rename(folder)
     return folder
@@ -71,8 +69,3 @@ def _made(entry: DataEntry) -> Path:
 
 def _of_one_colour(_maker: object, index: int, size: tuple[int, int], *, group: int = 0) -> NDArray[np.uint8]:
     return np.full((size[1], size[0], 3), (index + group) % 256, np.uint8)
-
-
-def _of_one_wave(recipe: AudioFolder, index: int) -> NDArray[np.int16]:
-    count = make_media.between(np.random.default_rng([recipe.seed, index]), recipe.sample_range)
-    return (np.arange(count * recipe.channels) % (index + 97)).reshape(count, recipe.channels).astype("<i2")

@@ -33,7 +33,7 @@ from typing import IO, Any, ClassVar
 import psutil
 from integration.left_over import MARK, left
 
-from pipeprof.profiles.harness import describe_function, fork_server, process
+from pipeprof.profiles.harness import ask_worker, fork_server, process
 from pipeprof.profiles.harness.process import StartedProcess
 from pipeprof.profiles.host.run_family import RunFamily
 
@@ -111,9 +111,8 @@ def _fork(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str])
         os._exit(1)
 
 
-def _ask(module: str, job: str, *, seconds: float | None = None) -> tuple[bytes, str, int]:
-    """As `ask_worker`, of a copy; `PATIENCE` ends it with its command."""
-    del seconds
+def _ask(module: str, job: str) -> tuple[bytes, int | None]:
+    """The same, of a copy; `PATIENCE` ends it with its command."""
     with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as prints, tempfile.TemporaryFile() as orders:
         orders.write(job.encode())
         orders.seek(0)
@@ -131,10 +130,7 @@ def _ask(module: str, job: str, *, seconds: float | None = None) -> tuple[bytes,
                 os._exit(1)
         code = Copy(pid).wait()
         answers.seek(0)
-        prints.seek(0)
-        output = process.WorkerOutput()
-        output.add(prints.read())
-        return answers.read(), output.users() or "", code or 0
+        return answers.read(), code
 
 
 def _signals_as_usual() -> None:
@@ -372,7 +368,7 @@ def _run(order: _Order, errors: int) -> None:
         gc.freeze()
         process.start_process = _fork  # type: ignore[assignment]
         fork_server.ForkServers.start = lambda _servers, *given: _fork(*given)  # type: ignore[assignment]
-        describe_function.ask_worker = _ask
+        ask_worker._ask = _ask
         exec(order.code, vars(sys.modules["__main__"]))
         code = 0
     except SystemExit as end:

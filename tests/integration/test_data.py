@@ -165,17 +165,6 @@ def test_nested_records_hold_lists_of_one_length_films_arrays_and_steps(tmp_path
     assert pixels == {0, 1, 2, 3}
 
 
-@pytest.mark.usefixtures("small_scenes")
-def test_masks_and_sounds_decode_as_the_recipe_says(tmp_path):
-    pairs = made({"image_masks": {"count": 4, "size": [64, 48], "classes": 3}}, tmp_path / "pairs")
-    shapes = [tuple(tf.io.decode_image(data).shape) for data in pairs.values()]
-    assert shapes == [(48, 64, 3)] * 4 + [(48, 64, 1)] * 4
-    recipe = {"audio_folder": {"count": 3, "classes": 1, "samples": [100, 200], "channels": 2}}
-    sounds = [tf.audio.decode_wav(data) for data in made(recipe, tmp_path / "sounds").values()]
-    assert [(int(sound.sample_rate), sound.audio.shape[1]) for sound in sounds] == [(16_000, 2)] * 3
-    assert all(100 <= sound.audio.shape[0] <= 200 for sound in sounds)
-
-
 def test_an_entry_is_made_once_with_progress_and_without_tensorflow_in_the_parent(tmp_path):
     cache = CacheFolder(tmp_path / "new" / "cache")
     reports = []

@@ -11,8 +11,7 @@ import pytest
 import tensorflow as tf
 from unit.gaps.host_as_device import as_device
 
-from pipeprof.pipelines.steps.kind import StepContext
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.called import CalledStep
 from pipeprof.profiles.gaps.analyse import analyse
 from pipeprof.profiles.gaps.names import CAUSES, REQUEST_MARK, cause_of
 from pipeprof.profiles.gaps.reading import find_traces, read_trace
@@ -28,11 +27,12 @@ STEPS = 20
 
 @pytest.fixture(scope="module")
 def recorded() -> DeviceRead:
-    """Twenty steps of a network on the CPU."""
+    """Twenty products of matrices on the CPU."""
     feed = Feed(tf.data.Dataset.range(1_000).map(lambda number: number + 1).batch(4).repeat())
-    step = step_kind("tensorflow").start({"model": "matmul", "flops": 1e6}, StepContext())
+    matrix = tf.ones([80, 80])
+    step = CalledStep(tf.function(lambda _batch: tf.matmul(matrix, matrix)))
     asked = iter(range(STEPS))
-    found = trace_steps(Loop(feed, step, lambda: next(asked, None) is None), "tensorflow")
+    found = trace_steps(Loop(feed, step, lambda: next(asked, None) is None), "keras")
     assert found is not None
     return found
 

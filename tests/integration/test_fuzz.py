@@ -1,4 +1,4 @@
-"""Random specs, profiles, baselines, plans and repositories: no traceback, no file outside, no process left.
+"""Random specs, profiles and repositories: no traceback, no file outside, no process left.
 
 The cases come from the numbers in `fuzz_seeds.json`, so a failure is the same in every run; the test's name has its
 number. They are those that, together, reach every line of the source that three times as many reach; repositories also
@@ -8,7 +8,6 @@ give other numbers: ``FUZZ_SEEDS=1000-1200 pytest tests/integration/test_fuzz.py
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
@@ -20,12 +19,8 @@ import pytest
 import yaml
 
 from pipeprof.cli.main import invoke
-from pipeprof.pipelines.edits.plan import PlanError, read_plan
-from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.judge import live
-from pipeprof.profiles.judge.verdicts.result import PairValues
 from tests.integration.fuzzing import RandomRepository, as_text, damaged, scrambled
-from tests.unit.plan_documents import edits, plan
 
 TESTS = Path(__file__).parents[1]
 STORED = json.loads(Path(__file__).with_name("fuzz_seeds.json").read_text())
@@ -120,41 +115,6 @@ def test_profiles(seed, pipeprof):
             pipeprof("compare", "a.json", "b.json")
         else:
             pipeprof("show", "a.json", "--format", chance.choice(["text", "json", "md", "html", "sarif", "github"]))
-
-
-@pytest.mark.parametrize("seed", seeds("baselines"))
-def test_baselines(seed, pipeprof, monkeypatch):
-    chance = random.Random(seed)
-    Path("spec.yaml").write_text("version: 1\nsource: {range: {stop: 100000000}}\nstep: none\n")
-    monkeypatch.setattr(live, "measure", measured)
-    made = pipeprof("gate", "spec.yaml", "--baseline", "base.json", "--update-baseline", "--no-lock")
-    assert made[0] == 0, made[1]
-    good = json.loads(Path("base.json").read_text())
-    for _ in range(CASES // 2):
-        Path("base.json").write_text(as_text(good, chance))
-        code, _said = pipeprof("gate", "spec.yaml", "--baseline", "base.json", "--max-pairs", "5", "--no-lock")
-        assert code in (0, 3, 4, 6)
-
-
-def measured(_sides, result, plan, _progress, save):
-    """Pairs of one millisecond a step, as many as are wanted."""
-    result.a.host = result.b.host = Host(name="here", system="Linux", machine="x86_64", cores=2.0)
-    while not result.pairs or not plan.enough(result):
-        own = {"step_ms": 1 + 0.001 * (len(result.pairs) % 3), "peak_bytes": 1e9}
-        result.pairs.append(PairValues(order=[], a=own, b={"step_ms": 0.5}, again=dict(own)))
-        result.metrics = plan.rows(result.pairs)
-    save()
-
-
-@pytest.mark.parametrize("seed", seeds("plans"))
-def test_plans(seed, place):
-    chance = random.Random(seed)
-    whole = plan(*edits())
-    for _ in range(CASES * 5):
-        text = as_text(whole, chance)
-        with contextlib.suppress(PlanError):
-            read_plan(text, "a.plan.json")
-    assert not listed(place / "work")
 
 
 @pytest.mark.parametrize("seed", seeds("repositories"))

@@ -52,7 +52,7 @@ def small(loaded: LoadedSpec) -> LoadedSpec:
     settings = [
         f"data.{name}.{entry.kind}.{key}={FEW}"
         for name, entry in loaded.spec.data.items()
-        if entry.kind in {"image_folder", "audio_folder"} or (entry.kind == "tfrecord" and entry.recipe.records > FEW)
+        if entry.kind == "image_folder" or (entry.kind == "tfrecord" and entry.recipe.records > FEW)
         for key in ("count", "records")
         if getattr(entry.recipe, key, 0) > FEW
     ]

@@ -23,13 +23,11 @@ stages:
 step: {simulate: 5ms}
 """
 # Blocks and warm-ups are shorter than for users: what a gate says of one pair is the same. The step waits, so that the
-# cores are free for other tests; batches of the reference workload are small, of which a block has a number.
+# cores are free for other tests.
 GATE = f"""{forked.SHORT}
 from pipeprof.cli.main import main
 from pipeprof.profiles.experiment import purposes, schedule
-from pipeprof.profiles.judge import baseline
 
-baseline.REFERENCE = baseline.REFERENCE.replace("batch_size: 2048", "batch_size: 8")
 vars(purposes.GATE).update(warm_seconds=0.2, block_seconds=0.1)
 schedule.PROCESS_SECONDS = 0.6
 main()
@@ -54,32 +52,6 @@ Pairs.pair = counted
 main()
 """,
 )
-
-
-# The baseline is taken, and the measurement is left out.
-TAKEN = GATE.replace(
-    "main()\n", "from pipeprof.profiles.judge import live\nlive.measure = lambda *_: print('taken')\nmain()\n"
-)
-# Ctrl-C as soon as the second pair begins.
-INTERRUPTS_ITSELF = GATE.replace(
-    "main()\n",
-    """
-import os, signal
-from pipeprof.profiles.judge.pairs import Pairs
-
-pair = Pairs.pair
-
-def signalled(self, number):
-    if number:
-        os.kill(os.getpid(), signal.SIGINT)
-    return pair(self, number)
-
-Pairs.pair = signalled
-main()
-""",
-)
-# A baseline of one pair.
-ONE_PAIR = GATE.replace("block_seconds=0.1", "block_seconds=0.1, pairs=1")
 
 
 def run(folder: Path, *arguments: str, script: str = GATE) -> subprocess.CompletedProcess[str]:
@@ -183,40 +155,6 @@ def test_an_interrupted_self_test_has_the_pairs_of_both_halves(repository: Path)
     assert document["self_test"] is None
     (pair,) = worse["pairs"]
     assert pair["b"]["peak_bytes"] > pair["a"]["peak_bytes"] + worse["hold_bytes"] / 2
-
-
-def test_an_interrupted_update_leaves_the_baseline(repository: Path) -> None:
-    # Of the version before; nothing but the end of a complete session may change a byte of it.
-    earlier = b'{"schema_version": 1, "tool": {"name": "pipeprof", "version": "0"}, "complete": true}'
-    (repository / "base.json").write_bytes(earlier)
-    words = ["gate", "spec.yaml", "--baseline", "base.json", "--update-baseline", "--no-lock"]
-    done = forked.run(words, repository, INTERRUPTS_ITSELF)
-    assert done.returncode == 130, done.stderr
-    assert (repository / "base.json").read_bytes() == earlier
-    (saved,) = (repository / "pipeprof-out").glob("baseline-numbers-*.json")
-    assert (
-        f"base.json stays as it was: the measurement is not complete; what was measured is in pipeprof-out/{saved.name}"
-        in done.stderr
-    )
-    document = json.loads(saved.read_text())
-    jsonschema.validate(document, result_schema())
-    assert (document["complete"], len(document["pairs"])) == (False, 1)
-
-
-def test_a_baseline_is_that_of_the_file_at_any_ref(repository: Path) -> None:
-    baseline = ["--baseline", "base.json"]
-    written = run(repository, "gate", "git:HEAD:spec.yaml", *baseline, "--update-baseline", script=ONE_PAIR)
-    assert written.returncode == 0, written.stderr
-    document = json.loads((repository / "base.json").read_text())
-    jsonschema.validate(document, result_schema())
-    assert document["a"]["identity"]["file"] == "spec.yaml"
-    (repository / "specs").mkdir()
-    (repository / "specs/spec.yaml").write_text(SPEC)
-    other = run(repository, "gate", "specs/spec.yaml", *baseline)
-    assert other.returncode == 6
-    assert "base.json is the baseline of spec.yaml (numbers), not of specs/spec.yaml (numbers)" in other.stderr
-    same = run(repository, "gate", "./spec.yaml", *baseline, "--max-pairs", "1", script=TAKEN)
-    assert same.stdout.startswith("taken\n"), same.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,10 @@ import psutil
 import pytest
 import tensorflow as tf
 
-import pipeprof
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption, VectoriseMap
-from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
-from pipeprof.pipelines.from_python.graphs import GraphPair, compare
+from pipeprof.pipelines.graph.compare import differences
 from pipeprof.pipelines.graph.edit.apply import apply_edits
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
@@ -26,6 +24,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import light_graph, tensors_of
 from pipeprof.pipelines.graph.observe.reading import read_graphs, serialised
 from pipeprof.profiles.protocol.source import packed
+from pipeprof.profiles.worker.source.plain_graphs import GraphPair
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
@@ -134,8 +133,8 @@ def test_graphs_are_compared_by_the_hashes_of_their_arrays() -> None:
     one, same, other = graph(1.0), graph(1.0), graph(2.0)
     assert not isinstance(one.executed, str)
     assert len(packed(one.executed)) < 20_000 < ROWS.nbytes
-    assert compare(one, same) == ([], [])
-    ((found, *_), _) = compare(one, other)
+    assert differences(one.executed, same.executed) == []
+    found, *_ = differences(one.executed, other.executed)
     assert "float32 [120, 500], with different values" in found.what
 
 
@@ -182,32 +181,6 @@ def test_arrays_that_are_constants_of_a_function_are_named(monkeypatch: pytest.M
         round_trip(dataset, in_memory=LARGE)
     sliced, watch = watched()
     assert plain(round_trip(sliced, in_memory=LARGE, watch=watch))
-
-
-def test_a_plan_is_applied_without_a_second_copy_of_the_arrays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.pipelines.graph.observe.light_graph.SHARED_FROM", 20_000)
-    path = tmp_path / "fast.plan.json"
-    stages = {"source": "from_tensor_slices", "stages.0": "map", "stages.1": "shuffle", "stages.2": "batch"}
-    later = (InsertStage("prefetch", {"buffer_size": 1}),)
-    path.write_text(
-        write_plan(SavedPlan("a.py:f", stages, ((SetArgument("stages.0", "map", "num_parallel_calls", 2),), later)))
-    )
-    dataset = make()
-    fast = pipeprof.apply(dataset, path)
-    assert plain(fast) == plain(dataset)
-    light = light_graph(fast)
-    assert not isinstance(light, str)
-    known = {id(tensor) for tensor in tensors_of(dataset)}
-    assert {id(tensor) in known for tensor in light.held.tensors(light.graph).values()} == {True}
-
-
-def test_more_than_tensorflow_serialises_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.pipelines.graph.observe.light_graph.SERIALISABLE_BYTES", 100_000)
-    path = tmp_path / "fast.plan.json"
-    stages = {"source": "from_tensor_slices", "stages.0": "map", "stages.1": "shuffle", "stages.2": "batch"}
-    path.write_text(write_plan(SavedPlan("a.py:f", stages, ((InsertStage("prefetch", {"buffer_size": 1}),),))))
-    with pytest.raises(CannotEditError, match=r"the pipeline holds 0\.0 GB in memory; TensorFlow serialises"):
-        pipeprof.apply(make(), path)
 
 
 def test_a_mark_keeps_the_name_of_its_source() -> None:

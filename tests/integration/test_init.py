@@ -22,7 +22,7 @@ from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
 from pipeprof.pipelines.data.inspect.records import masked_crc32c
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.schema.changes import editor_schema
+from pipeprof.pipelines.spec.schema.schema import spec_schema
 
 # A picture of 8 × 8 pixels.
 PNG = base64.b64decode(
@@ -273,7 +273,7 @@ def test_the_first_line_names_the_schema_that_is_asked_for(here, capfd, schema):
 
     first = Path("below/spec.yaml").read_text(encoding="utf-8").partition("\n")[0]
     named = Path("below") / first.removeprefix("# yaml-language-server: $schema=")
-    assert referred_to(named) == editor_schema()
+    assert referred_to(named) == spec_schema()
     assert named.stat().st_size < 1000
     assert is_valid(json.loads(named.read_text()), yaml.safe_load(Path("below/spec.yaml").read_text()))
     assert not is_valid(json.loads(named.read_text()), {"version": 1, "sourse": {}})
@@ -292,7 +292,7 @@ def test_somebody_elses_schema_is_kept(here, capfd, before, kept):
     assert (schema.read_text(encoding="utf-8") == before) is kept
     assert ("the file exists; use --force" in capfd.readouterr().err) is kept
     assert invoke(["init", "--schema", "pipeprof.schema.json", "--force"]) == 0
-    assert referred_to(schema) == editor_schema()
+    assert referred_to(schema) == spec_schema()
 
 
 def test_stdout_gets_the_spec_and_nothing_else(here, capfd):

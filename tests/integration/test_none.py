@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,14 +9,9 @@ import pytest
 import tensorflow as tf
 from integration.edited_datasets import edited
 
-import pipeprof
 from pipeprof.pipelines.edits.edits import InsertStage, MoveFilter, PipelineEdit, SetArgument, SetOption, VectoriseMap
-from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
-from pipeprof.pipelines.graph.edit.replay.part import part_up_to
 from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
 from pipeprof.pipelines.graph.observe.in_memory_sources import component_keys
-from pipeprof.profiles.worker.storing.store_run import read_rows, write_rows
-from pipeprof.profiles.worker.turns.digest import digest_of
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
@@ -76,21 +70,5 @@ def test_a_replay_has_it(stages: tuple[str, ...]) -> None:
     assert values(replay_stages(make(), Replay(stages)).dataset) == values(make())
 
 
-def test_a_part_is_structured_and_written_as_rows(tmp_path: Path) -> None:
-    part = part_up_to(make(), "stages.1")
-    assert part.element_spec["none"] == make().element_spec["none"]
-    write_rows(part, tmp_path / "rows", 6)
-    read = [digest_of(row).data for row in read_rows(part, tmp_path / "rows", 6)]
-    assert read == [digest_of(row).data for row in part]
-
-
 def test_it_has_no_name() -> None:
     assert component_keys(make().element_spec) == ["pair.0", "pair.2.1", "x"]
-
-
-def test_a_plan_applies(tmp_path: Path) -> None:
-    path = tmp_path / "fast.plan.json"
-    stages = {"source": "from_tensor_slices", "stages.0": "map", "stages.1": "map", "stages.2": "batch"}
-    edits = ((InsertStage("prefetch", {"buffer_size": 2}, None),),)
-    path.write_text(write_plan(SavedPlan("input.py:make", stages, edits, None, ("float32", "float32", "float32"))))
-    assert values(pipeprof.apply(make(), path)) == values(make())

@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.steps import networks
 from pipeprof.pipelines.steps.hand_over import need_numbers, numpy_views, to_numpy
 from pipeprof.pipelines.steps.kind import StepContext
 from pipeprof.pipelines.steps.registry import step_kind
@@ -32,36 +31,6 @@ def model():
 
 made = model()
 """
-
-
-@pytest.mark.parametrize(
-    ("name", "spec", "batch", "words"),
-    [
-        ("convnet", IMAGES, BATCH, "images of 16×16×3 of the batch, about 1.05MFLOP per image"),
-        ("transformer", tf.TensorSpec([None, None], tf.int64), tf.ones([2, 5], tf.int64), "512 tokens of each at most"),
-        ("matmul", None, None, "one product of 100×100 matrices per batch: 2MFLOP"),
-    ],
-)
-def test_a_network_trains_on_the_batch(name: str, spec: object, batch: object, words: str) -> None:
-    made = networks.made(name, spec, "/CPU:0", 2e6 if name == "matmul" else None)
-    assert words in made.words
-    assert bool(tf.reduce_all(tf.math.is_finite(made.step(batch))))
-
-
-def test_a_network_takes_what_has_its_form_or_data_of_its_own() -> None:
-    sequences, text = tf.TensorSpec([2, 5, 7], tf.float32), tf.TensorSpec([], tf.string)
-    assert "sequences of 5×7 of the batch" in networks.made("transformer", sequences, "/CPU:0").words
-    assert "images of 64×64×3 that are not the batch's" in networks.made("convnet", text, "/CPU:0").words
-
-
-def test_a_step_of_tensorflow_says_where_it_computes() -> None:
-    step = step_kind("tensorflow").start({"model": "matmul", "flops": 1e6}, StepContext(element_spec=IMAGES))
-    start, end = step.submit(BATCH)
-    told = step.told()
-    assert end > start
-    assert (told.on, told.numpy_ms, told.copy_ms) == ("cpu", None, None)
-    with pytest.raises(UsageError, match="TensorFlow has no GPU here"):
-        step_kind("tensorflow").start({"model": "convnet", "device": "gpu"}, StepContext())
 
 
 def test_a_keras_model_is_trained_by_the_function_of_fit(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_generated_specs_are_refused_only_if_tensorflow_refuses_them(tmp_path: P
             loaded = load_spec(path)
         except SpecError:
             continue
-        faults = find_element_faults(loaded.spec, loaded.spec.data, tmp_path)
+        faults = find_element_faults(loaded.spec, tmp_path)
         strict = element_specs(loaded.spec, loaded.base_dir, strict=True)
         # What has no end may also never give an element.
         error = _tensorflows_error(loaded, made, run=not any(word in text for word in ENDLESS))

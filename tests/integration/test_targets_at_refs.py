@@ -216,19 +216,16 @@ def test_an_embedded_repository_runs_nothing(repository, pipeprof, tmp_path):
         assert code == READ, said
     assert pipeprof("compare", "spec.yaml", "specs/spec.yaml", "--no-python")[0] == READ
     assert pipeprof("gate", "specs/spec.yaml", "--self-test")[0] == READ
-    pipeprof("gate", "specs/spec.yaml", "--baseline", "base.json", "--update-baseline")
     assert not (tmp_path / "RAN").exists()
 
 
 def test_what_lies_beside_the_repository_is_read_from_there(repository, pipeprof):
     (repository.parent / "data").mkdir()
     (repository.parent / "data" / "x.txt").write_text("line\n")
-    (repository.parent / "base.yaml").write_text(SPEC)
     (repository / "spec.yaml").write_text(TEXT % "../data/x.txt")
-    (repository / "extended.yaml").write_text("extends: ../base.yaml\n")
     (repository / "glob.yaml").write_text(TEXT % "../data/*.txt")
     commit_all(repository)
-    for name in ("spec.yaml", "extended.yaml", "glob.yaml"):
+    for name in ("spec.yaml", "glob.yaml"):
         code, said = gate(pipeprof, name)
         assert code == READ, said
 
@@ -243,17 +240,15 @@ def test_what_is_missing_beside_the_repository_is_named_where_it_would_be(reposi
     assert "pipeprof-trees" not in said
 
 
-@pytest.mark.parametrize("kind", ["spec", "extends", "python", "target", "cache"])
+@pytest.mark.parametrize("kind", ["spec", "python", "target", "cache"])
 def test_nothing_but_data_is_read_through_a_link_out_of_the_tree(kind, repository, pipeprof, tmp_path):
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "secret").write_text("root:x:0:0:root\n")
-    (outside / "base.yaml").write_text("secret-key: root:x:0:0:root\n")
     if kind in ("python", "target"):
         (outside / "f.py").write_text("def secret_name(x):\n    return x\n")
     (repository / "link").symlink_to(outside)
     texts = {
-        "extends": "extends: link/base.yaml\n",
         "python": f"{SPEC}stages: [{{map: {{python: 'link/f.py:f'}}}}]\n",
         "cache": f"{SPEC}stages: [{{cache: {{filename: link/cache}}}}]\n",
     }
@@ -361,12 +356,10 @@ def test_a_link_named_gitignore_is_not_written_through(repository, pipeprof, tmp
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("kind", ["spec", "folder", "extends", "link"])
+@pytest.mark.parametrize("kind", ["spec", "folder", "link"])
 def test_what_git_does_not_track_is_read_as_data_alone(kind, repository, pipeprof, tmp_path):
     (repository / "own.yaml").write_text(SPEC)
     (tmp_path / "outside.yaml").write_text("SECRETKEY: root:x:0\n")
-    if kind == "extends":
-        (repository / "at.yaml").write_text("extends: later/base.yaml\n")
     if kind == "link":
         (repository / "at.yaml").symlink_to("later")
     commit_all(repository)
@@ -374,7 +367,6 @@ def test_what_git_does_not_track_is_read_as_data_alone(kind, repository, pipepro
         (repository / "later").symlink_to(tmp_path / "outside.yaml")
     elif kind != "spec":
         (repository / "later").mkdir()
-        (repository / "later" / "base.yaml").write_text(SPEC)
         (repository / "later" / "at.yaml").write_text(SPEC)
     target = {"spec": "new.yaml", "folder": "later/at.yaml"}.get(kind, "at.yaml")
     (repository / "new.yaml").write_text(SPEC)
@@ -412,12 +404,11 @@ def test_a_submodule_in_the_place_of_a_link_is_not_looked_for_elsewhere(reposito
     commit_all(other)
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=other, capture_output=True, text=True).stdout.strip()
     (repository / "own.yaml").write_text(SPEC)
-    (repository / "at.yaml").write_text("extends: sm/base.yaml\n")
     git(repository, "add", "-A")
     git(repository, "update-index", "--add", "--cacheinfo", f"160000,{head},sm")
     git(repository, "commit", "-qm", "x")
     (repository / "sm").symlink_to(other)
-    code, said = pipeprof("compare", "git:main:at.yaml", "own.yaml")
+    code, said = pipeprof("compare", "git:main:sm/base.yaml", "own.yaml")
     assert code == 6
     assert "PRIVATE" not in said
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from unit.cli.conftest import RECORDED
 from unit.cli.test_change_numbers import CACHE, SAVED, finding, save
-from unit.history.gates import pairs
+from unit.judge.pairs import pairs
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data.folders import entry_name, write_marker
@@ -138,7 +138,7 @@ def test_a_committed_self_test_does_not_count(
     git(work, "add", "spec.yaml")
 
     def measure(_sides: object, result: Result, plan: live.SessionPlan, _progress: object, save: Any) -> None:
-        result.pairs = pairs(1.0)
+        result.pairs = pairs(1.0, count=6)
         result.metrics = plan.rows(result.pairs)
         save()
 

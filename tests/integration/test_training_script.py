@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ import pytest
 from integration import forked
 
 from pipeprof.pipelines.edits.edits import SetArgument, to_document
-from pipeprof.pipelines.edits.plan import SavedPlan, write_plan
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import Change, JobMaker
-from pipeprof.profiles.experiment.team import MemberFailedError, Team
+from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import IteratedAt
@@ -178,120 +176,29 @@ def test_fit_is_measured_by_means(fitted: tuple[int, dict[str, Any], str]) -> No
     assert "fetch and wait are known as means only" in report
 
 
-TURNS = """
-import sys, threading, time
+TAKEN = """
+import sys
 import tensorflow as tf
-
-running = most = seen = 0
-lock = threading.Lock()
-
-def read(i):
-    global running, most
-    with lock:
-        running += 1
-        most = max(most, running)
-    time.sleep(0.004)
-    with lock:
-        running -= 1
-    return i
-
-def decode(i):
-    return tf.cast(tf.ensure_shape(tf.numpy_function(read, [i], tf.int64), []), tf.float32)[tf.newaxis]
 
 def make():
-    return tf.data.Dataset.range(int(sys.argv[1])).map(decode).batch(2)
+    return tf.data.Dataset.range(40).map(lambda i: i + 1).batch(2)
 
-for _ in range(int(sys.argv[2])):
+for _ in range(int(sys.argv[1])):
     for batch in make():
-        seen += int(batch.shape[0])
-    print("at once", most, flush=True)
-print("seen", seen, sys.stdin.read())
-if len(sys.argv) > 3:
-    raise ValueError(sys.argv[3])
-sys.exit(7)
+        print("trains", flush=True)
 """
 
 
-MANY_STEPS = """
-import tensorflow as tf
-
-ds = tf.data.Dataset.range(64).map(lambda x: x + 1).repeat()
-batches = iter(ds)
-
-@tf.function
-def train(batches, steps):
-    total = tf.constant(0, tf.int64)
-    for _ in tf.range(steps):
-        total += next(batches)
-    return total
-
-while True:
-    train(batches, tf.constant(1000))
-"""
-
-
-@pytest.fixture(scope="module")
-def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("turns")
-    (folder / "train.py").write_text(TURNS)
-    edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
-    stages = {"source": "range", "stages.0": "map", "stages.1": "batch"}
-    for name, own in (("fits", stages), ("other", {**stages, "stages.0": "batch"})):
-        plan = SavedPlan("train.py", own, ((edit,),), 2.0, ("float32",))
-        (folder / f"{name}.plan.json").write_text(write_plan(plan))
-    return folder
-
-
-def test_a_script_runs_with_a_plan_and_ends_as_it_would(script: Path) -> None:
-    command = [sys.executable, "-m", "pipeprof", "exec", "--plan", "fits.plan.json", "train.py", "--", "9", "2"]
-    done = subprocess.run(
-        command, cwd=script, capture_output=True, text=True, check=False, timeout=200, input="standard input"
-    )
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (7, "seen 18 standard input")
-    assert "at once 1\n" not in done.stdout
-    assert "pipeprof" not in done.stderr
-
-
-def test_a_plan_for_another_pipeline_is_told_and_the_script_runs(script: Path) -> None:
-    words = ["exec", "--plan", "other.plan.json", "train.py", "--", "9", "1", "of mine"]
-    done = forked.run(words, script, forked.AS_FOR_USERS)
-    assert (done.returncode, done.stdout) == (1, "at once 1\nseen 9 \n")
-    assert "the plan was not applied: other.plan.json was made for another pipeline" in done.stderr
-    assert "ValueError: of mine" in done.stderr
-    assert "runpy" not in done.stderr
-
-
-def measure_turns(script: Path) -> dict[str, Any]:
-    """Of workers that run the script as it is, with a change, from stored batches, and without training."""
+def measure_taken(script: Path) -> dict[str, Any]:
+    """A warm-up and a block of workers that take the dataset out of the script: as it is, and with a change."""
     target = parse_target(str(script), scripts=True)
-    line = TURNS.splitlines().index("    for batch in make():") + 1
-    settings = RunSettings(target=target, script_args=("40", "1000"), main=IteratedAt(str(script), line, "loop"))
-    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
-    edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
-    changed = jobs.edited(Change(edits=(json.dumps(to_document(edit)),)))
+    line = TAKEN.splitlines().index("    for batch in make():") + 1
     step = {"mean_ms": 1.0, "p50_ms": 1.0, "p95_ms": 1.0, "p99_ms": 1.0, "max_ms": 1.0, "dispatch": "sync"}
-    replaying = JobMaker(
-        replace(settings, replayed=step), None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None
-    )
-    taken = replaying.workers(["taken"], None, [[json.dumps(to_document(edit))]])
-    return turns_of({"own": jobs.untouched(), "changed": changed["B1"], "stored": jobs.stored(3)["B1"], **taken})
-
-
-def measure_graph_turns(script: Path) -> dict[str, Any]:
-    """Of workers whose tf.function takes the batches: as it is, with a change, from stored batches."""
-    script = script.with_name("many_steps.py")
-    script.write_text(MANY_STEPS)
-    line = MANY_STEPS.splitlines().index("batches = iter(ds)") + 1
-    settings = RunSettings(target=parse_target(str(script), scripts=True), main=IteratedAt(str(script), line, "loop"))
+    main = IteratedAt(str(script), line, "loop")
+    settings = RunSettings(target=target, script_args=("1000",), main=main, replayed=step)
     jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
     edit = json.dumps(to_document(SetArgument("stages.0", "map", "num_parallel_calls", 8)))
-    changed = jobs.edited(Change(edits=(edit,)))
-    stored = jobs.stored(3, modelled=True)
-    return turns_of({"own": jobs.untouched(), "changed": changed["B1"], "stored": stored["B1"]})
-
-
-def turns_of(several: dict[str, Any]) -> dict[str, Any]:
-    """A warm-up and a block of each worker."""
+    several = {"own": jobs.untouched(), "changed": jobs.edited(Change(edits=(edit,)))["B1"]}
     turns: dict[str, Any] = {}
     with Signals().installed() as signals, Team(signals, None).closing() as team:
         built = team.start(several, seconds=200)
@@ -308,116 +215,21 @@ def turns_of(several: dict[str, Any]) -> dict[str, Any]:
     return turns
 
 
-def test_a_function_that_takes_the_batches_takes_turns(script: Path) -> None:
-    turns = turns_in(script, "graph_turns")
-    for turn in turns.values():
-        assert turn["warmed"] > 1
-        assert turn["steps"] >= 50
-    assert turns["own"]["batches"] == turns["changed"]["batches"] != turns["stored"]["batches"]
-
-
-def turns_in(script: Path, which: str) -> dict[str, Any]:
+def test_the_dataset_is_taken_out_of_the_script_which_does_not_train(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(TAKEN)
     code = (
-        f"import json, pathlib\nfrom integration.test_training_script import measure_{which}\n"
-        f"print(json.dumps(measure_{which}(pathlib.Path('train.py').resolve())))"
+        "import json, pathlib\nfrom integration.test_training_script import measure_taken\n"
+        "print(json.dumps(measure_taken(pathlib.Path('train.py').resolve())))"
     )
-    done = forked.run([], script, code)
+    done = forked.run([], tmp_path, code)
     assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-def test_a_change_is_measured_in_the_script_itself(script: Path) -> None:
-    """A dataset that is built again each epoch is changed each time; stored batches are read once; one is taken."""
-    turns = turns_in(script, "turns")
+    turns = json.loads(done.stdout)
     for turn in turns.values():
         assert turn["warmed"] > 1
         assert turn["steps"] >= 50
         assert (turn["restarts"] or 0) >= 2
-    own = turns["own"]["batches"]
-    assert own == turns["changed"]["batches"] == turns["taken"]["batches"]
-    printed = {name: turn["printed"] for name, turn in turns.items()}
-    assert "at once 1\n" in printed["own"]
-    assert "at once 2\n" not in printed["own"]
-    assert "at once 1\n" not in printed["changed"]
-    assert "at once" in printed["stored"]
-    # It does not train.
-    assert "at once" not in printed["taken"]
-
-
-EPOCHS = (
-    TURNS.split("for _ in range", maxsplit=1)[0]
-    + """
-def took(epoch):
-    global most
-    print(epoch, "at once" if most > 1 else "one by one", flush=True)
-    most = 0
-
-def loop(count):
-    dataset = make()
-    for epoch in range(count):
-        for batch in dataset:
-            pass
-        took(epoch)
-
-def fit(count):
-    import keras
-    class Took(keras.callbacks.Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            took(epoch)
-    model = keras.Sequential([keras.Input([1]), keras.layers.Dense(1)])
-    model.compile(loss="mse")
-    model.fit(make().map(lambda x: (x, x)), epochs=count, verbose=0, callbacks=[Took()])
-
-globals()[sys.argv[3]](int(sys.argv[2]))
-"""
-)
-
-
-def measure_epochs(script: Path, how: str, role: str) -> dict[str, Any]:
-    """Of one process, whose epochs are of its own dataset and of the changed one, until it has no more."""
-    target = parse_target(str(script), scripts=True)
-    called = {"loop": "        for batch in dataset:", "fit": "    model.fit(make()"}[how]
-    line = next(number for number, text in enumerate(EPOCHS.splitlines(), 1) if text.startswith(called))
-    settings = RunSettings(target=target, script_args=("40", "5", how), main=IteratedAt(str(script), line, role))
-    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
-    edit = SetArgument("stages.0", "map", "num_parallel_calls", 8)
-    job = jobs.edited(Change(edits=(json.dumps(to_document(edit)),)))["B1"].in_epochs()
-    steps, ended = [], ""
-    with Signals().installed() as signals, Team(signals, None).closing() as team:
-        built = team.start({"B1": job}, seconds=200)["B1"]
-        for own in (True, False, False, True, True):
-            steps.append(team.turn("B1", TurnRequest("block", settle_seconds=9.0, own=own), seconds=200).steps)
-        try:
-            team.turn("B1", TurnRequest("block", own=True), seconds=200)
-        except MemberFailedError as error:
-            ended = error.reason
-        printed = team._members["B1"].worker.output.text()
-    batches = [[batch.data for batch in found] for found in (built.batches, *built.own)]
-    return {"steps": steps, "ended": ended, "printed": printed, "batches": batches}
-
-
-@pytest.mark.parametrize(("how", "role"), [("loop", "loop"), ("fit", "training")])
-def test_epochs_of_one_process_take_turns(tmp_path: Path, how: str, role: str) -> None:
-    """Each iterates the dataset that its turn names; `fit` makes two iterators for each."""
-    (tmp_path / "train.py").write_text(EPOCHS)
-    code = (
-        "import json, pathlib\nfrom integration.test_training_script import measure_epochs\n"
-        f"print(json.dumps(measure_epochs(pathlib.Path('train.py').resolve(), {how!r}, {role!r})))"
-    )
-    done = forked.run([], tmp_path, code)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    own, other = "one by one", "at once"
-    printed = [line for line in found["printed"].splitlines() if line.endswith((own, other))]
-    # The first one still has what describing the first batches has read.
-    assert printed[1:] == [f"1 {other}", f"2 {other}", f"3 {own}", f"4 {own}"]
-    # Of 20 steps, the first one and a quarter are warm-up; of `fit`, the end of the last one is not known.
-    assert found["steps"] == [14] * 5
-    assert "the script finished" in found["ended"]
-    changed, once, twice = found["batches"]
-    assert changed == once == twice
-    assert len(changed) == 8
+        assert "trains" not in turn["printed"]
+    assert turns["own"]["batches"] == turns["changed"]["batches"]
 
 
 GROWS = """
@@ -452,7 +264,7 @@ def test_a_soak_tells_growth_from_a_plateau(tmp_path: Path, growth: str, soaked:
     assert ("memory-grows" in [finding["rule"] for finding in profile["findings"]]) is grows
     assert soak["series"]["epoch"][-1] > 3
     if grows:
-        assert (soak["owner"]["owner"], soak["owner"]["location"]["line"]) == ("python", 10)
+        assert soak["owner"] == "python"
         assert soak["bytes_per_epoch"] == pytest.approx(1e6, rel=0.2)
         assert "Memory grows by" in done.stdout
     else:

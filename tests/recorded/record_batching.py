@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeprof.pipelines.graph.observe.reading import read_written
-from pipeprof.profiles.worker.steps.batch_size import size_reader
+from pipeprof.profiles.worker.steps.batch_size import length_of
 
 FILE = Path(__file__).with_name("batching.json")
 DATASET = tf.data.Dataset
@@ -136,7 +136,7 @@ def pipelines(folder: Path) -> dict[str, Callable[[], Any]]:
 
 def record(dataset: Any) -> dict[str, Any]:
     """The graph of a pipeline, and how long its batches are on average."""
-    lengths = [length for batch in dataset.take(100) if (length := size_reader(batch)(batch)[0]) is not None]
+    lengths = [length for batch in dataset.take(100) if (length := length_of(batch)) is not None]
     return {
         "length": sum(lengths) / len(lengths) if lengths else None,
         "written": read_written(dataset, in_memory=10_000),

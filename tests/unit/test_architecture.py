@@ -38,7 +38,6 @@ TENSORFLOW = (
     "pipelines/graph/observe",
     "pipelines/graph/costs",
     "pipelines/graph/edit",
-    "pipelines/from_python",
     "pipelines/data/makers",
     "pipelines/steps",
     "profiles/worker",
@@ -52,7 +51,7 @@ MAX_LINES = 700
 # Modules per room; `__init__.py` does not count.
 MAX_MODULES = 13
 # Commands are one module each.
-LARGE_ROOMS = {"pipelines/to_python", "cli/commands"}
+LARGE_ROOMS = {"cli/commands"}
 # The modules that lie in no room.
 LOOSE = {
     "pipelines": {
@@ -68,18 +67,7 @@ LOOSE = {
         "regular_files",
     },
     "profiles": {"wording", "user_frames", "constants", "lines"},
-    "cli": {
-        "main",
-        "exit_codes",
-        "options",
-        "output",
-        "streams",
-        "command_line",
-        "completion",
-        "config",
-        "private",
-        "gone",
-    },
+    "cli": {"main", "exit_codes", "options", "output", "streams", "command_line", "config", "private", "gone"},
 }
 GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines", "xplane"}
 # The rooms of a package from the ground up: a room may import only rooms of the rows before its own.
@@ -93,7 +81,7 @@ ROWS = {
         {"data", "graph", "steps"},
         {"spec"},
         {"inference", "build"},
-        {"check", "to_python", "from_python", "static"},
+        {"check", "static"},
     ),
     "profiles": (
         GROUND,
@@ -105,10 +93,8 @@ ROWS = {
         {"harness"},
         {"experiment"},
         {"verify"},
-        {"convert"},
         {"fix"},
         {"judge"},
-        {"history"},
     ),
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.
@@ -116,14 +102,7 @@ PROGRAMS = {"profiles": {"worker": GROUND | {"host"}}}
 
 
 # Where the names of ops may stand: with the ops, what is known of each, and what reads or writes them.
-OF_OPS = (
-    "pipelines/ops/",
-    "pipelines/inference/",
-    "profiles/advise/rules/",
-    "pipelines/from_python/",
-    "pipelines/to_python/",
-    "pipelines/static/",
-)
+OF_OPS = ("pipelines/ops/", "pipelines/inference/", "profiles/advise/rules/", "pipelines/static/")
 # Names of ops that are also other words of this program: owners in the memory ledger (batch, cache, prefetch, shuffle),
 # Python's own (filter, map, zip, load, apply, random), and the language.
 ORDINARY = {"apply", "batch", "cache", "filter", "load", "map", "prefetch", "python", "random", "shuffle", "zip"}
@@ -621,7 +600,6 @@ def test_crowded_rooms_and_loose_modules_are_found():
     many = [f"pipelines/spec/m{number}.py" for number in range(MAX_MODULES + 1)]
     assert crowded([*many[1:], "pipelines/spec/__init__.py"]) == {}
     assert crowded(many) == {"pipelines/spec": MAX_MODULES + 1}
-    assert crowded([path.replace("spec", "to_python") for path in many]) == {}
     assert loose(["cli/main.py", "cli/stray.py", "api/__init__.py"]) == {"cli/stray.py"}
 
 

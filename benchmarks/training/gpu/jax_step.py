@@ -1,10 +1,9 @@
 """A dataset and a JAX step, for `pipeprof run jax_step.py:make_dataset --step jax:jax_step.py:train_step`.
 
-`python jax_step.py [PLAN]` times the plain loop, without pipeprof's loop: with a plan, as that changes the dataset.
+`python jax_step.py` times the plain loop, without pipeprof's loop.
 """
 
 import os
-import sys
 import time
 from functools import lru_cache
 
@@ -50,12 +49,7 @@ def timed(count, batches):
 
 
 if __name__ == "__main__":
-    dataset = make_dataset()
-    if len(sys.argv) > 1:
-        import pipeprof
-
-        dataset = pipeprof.apply(dataset, sys.argv[1])
-    batches = dataset.repeat().as_numpy_iterator()
+    batches = make_dataset().repeat().as_numpy_iterator()
     timed(20, batches)
     with feed.nvml() as utilisation:
         feed.say(interval_ms=[timed(100, batches) for _ in range(3)], nvml=utilisation())

@@ -35,13 +35,11 @@ def commands(out):
         found[f"{name}-plain"] = ([sys.executable, script, *words.split(), "--truth", trace], 60)
         saved = ["--seconds", "6", "--no-verify", "--out", str(out / f"{name}.json")]
         found[f"{name}-run"] = ([*PIPEPROF, "run", script, *saved, "--", *words.split()], 75)
-    plan = str(out / "fast.plan.json")
     saved = ["--seconds", "6", "--no-verify", "--out", str(out / "function.json")]
     found["function-run"] = ([*PIPEPROF, "run", *FUNCTION, *saved], 75)
-    saved = ["--budget", "45", "--out", plan, "--out", str(out / "fix.json")]
+    saved = ["--budget", "45", "--out", str(out / "fix.json")]
     found["fix"] = ([*PIPEPROF, "fix", *FUNCTION, *saved], 170)
     found["function-plain"] = ([sys.executable, "jax_step.py"], 60)
-    found["function-plain-fast"] = ([sys.executable, "jax_step.py", plan], 60)
     found["torch-planted"] = ([sys.executable, "torch_planted.py", str(out / "torch")], 120)
     found["jax-planted"] = ([sys.executable, "jax_planted.py", str(out / "jax")], 75)
     for library in ("jax", "torch"):

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 from pipeprof.pipelines.data.makers.progress import DataProgress, write_progress
 from pipeprof.pipelines.data.processes import die_with_parent
-from pipeprof.pipelines.data.recipes.media import AudioFolder, FixedRecords, ImageMasks, TextFolder, Vocabulary
 from pipeprof.pipelines.data.recipes.models import Csv, DataEntry, ImageFolder, Npy, Text, TFRecord
 from pipeprof.pipelines.data.recipes.recipe import Recipe
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
@@ -49,16 +48,11 @@ def _count(recipe: Any) -> int:
 
 
 _MAKERS: dict[type[Recipe], _Maker] = {
-    AudioFolder: _Maker("make_media", "make_audio_folder", _count),
     Csv: _Maker("make_text", "make_csv", lambda recipe: recipe.rows),
-    FixedRecords: _Maker("make_media", "make_fixed_records", lambda recipe: recipe.records),
     ImageFolder: _Maker("make_images", "make_image_folder", _count),
-    ImageMasks: _Maker("make_images", "make_image_masks", _count),
     Npy: _Maker("make_arrays", "make_npy", lambda recipe: recipe.files * math.prod(recipe.shape)),
     Text: _Maker("make_text", "make_text", lambda recipe: recipe.lines),
-    TextFolder: _Maker("make_media", "make_text_folder", _count),
     TFRecord: _Maker("make_tfrecord", "make_tfrecord", lambda recipe: recipe.records),
-    Vocabulary: _Maker("make_media", "make_vocabulary", lambda recipe: recipe.size),
 }
 
 

@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from pipeprof.pipelines.data.makers.make_photos import PhotoMaker
 from pipeprof.pipelines.data.makers.progress import DataProgress
-from pipeprof.pipelines.data.recipes.media import ImageMasks
 from pipeprof.pipelines.data.recipes.models import ImageFolder
 
 _MAX_THREADS = 8
@@ -75,20 +74,3 @@ def encode_mask(maker: PhotoMaker, index: int, size: list[int], classes: int) ->
     import tensorflow as tf
 
     return bytes(tf.io.encode_png(maker.mask(index, (size[0], size[1]), classes)[:, :, None]).numpy())
-
-
-def make_image_masks(recipe: ImageMasks, folder: Path, progress: DataProgress) -> None:
-    """Write all images and masks of ``recipe`` into ``folder``; counts one pair at a time as progress."""
-    maker = PhotoMaker(recipe.seed)
-    names = recipe.file_names()
-    for group in ("images", "masks"):
-        (folder / group).mkdir()
-
-    def write(index: int) -> None:
-        image = encode_image(maker, index, recipe.size, group=0, quality=recipe.quality)
-        (folder / names[index]).write_bytes(image)
-        mask = encode_mask(maker, index, recipe.size, recipe.classes)
-        (folder / names[recipe.count + index]).write_bytes(mask)
-        progress.advance()
-
-    run_in_threads(write, range(recipe.count))

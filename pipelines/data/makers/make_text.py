@@ -32,11 +32,6 @@ class ZipfWords:
         weights = np.cumsum(1.0 / np.arange(1, size + 1))
         self._cumulative = weights / weights[-1]
 
-    @property
-    def words(self) -> list[str]:
-        """All words, the most frequent first."""
-        return list(self._words)
-
     def draw(self, rng: np.random.Generator, count: int) -> list[str]:
         """``count`` words."""
         places = np.searchsorted(self._cumulative, rng.random(count), side="right")

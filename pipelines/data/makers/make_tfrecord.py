@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeprof.pipelines.data.makers.make_images import encode_image, encode_mask, run_in_threads
-from pipeprof.pipelines.data.makers.make_media import between, random_array
 from pipeprof.pipelines.data.makers.make_photos import PhotoMaker
 from pipeprof.pipelines.data.makers.make_text import ZipfWords
 from pipeprof.pipelines.data.makers.progress import DataProgress
@@ -28,6 +28,7 @@ from pipeprof.pipelines.data.recipes.record_features import (
 
 _T = TypeVar("_T")
 _VOCABULARY = 5_000
+_LARGEST_RANDOM_INTEGER = 999
 
 
 def make_tfrecord(recipe: TFRecord, folder: Path, progress: DataProgress) -> None:
@@ -83,7 +84,7 @@ class _Makers:
     def _sequences(self, index: int) -> dict[str, Any]:
         import tensorflow as tf
 
-        steps = between(np.random.default_rng([self._recipe.seed, 8, index]), self._recipe.steps)
+        steps = _between(np.random.default_rng([self._recipe.seed, 8, index]), self._recipe.steps)
         lists = {}
         for place, (name, entry) in enumerate((self._recipe.sequences or {}).items()):
             rng = np.random.default_rng([self._recipe.seed, 9, index, place])
@@ -107,7 +108,7 @@ class _Makers:
     def _length(self, kind: IntsFeature | FloatsFeature, rng: np.random.Generator, index: int) -> int:
         """The length of a list; that of another feature is drawn with the other's own numbers."""
         if kind.length_range is not None:
-            return between(rng, kind.length_range)
+            return _between(rng, kind.length_range)
         name = str(kind.length)
         other = self._recipe.features[name].feature
         if not isinstance(other, IntsFeature | FloatsFeature):
@@ -124,7 +125,7 @@ class _Makers:
         photos = _needed(self._photos)
         if isinstance(kind, MaskFeature):
             return [encode_mask(photos, index, kind.size, kind.classes)]
-        frames = 1 if kind.frames is None else between(rng, kind.length_range)
+        frames = 1 if kind.frames is None else _between(rng, kind.length_range)
         # The pictures of a record follow each other as those of a film: the numbers of two records never meet.
         numbers = range(index, index + frames * self._recipe.records, self._recipe.records)
         return [encode_image(photos, number, kind.size, group=index % 10, quality=kind.quality) for number in numbers]
@@ -144,8 +145,26 @@ class _Makers:
 def _array(kind: RawFeature, rng: np.random.Generator) -> bytes:
     import tensorflow as tf
 
-    array = random_array(kind, rng, kind.shape)
+    array = _values(kind, rng)
     return bytes(tf.io.serialize_tensor(array).numpy()) if kind.serialized else array.tobytes()
+
+
+def _values(kind: RawFeature, rng: np.random.Generator) -> NDArray[Any]:
+    """Little-endian: floats in [0, 1), integers below their limit."""
+    dtype = np.dtype(kind.dtype).newbyteorder("<")
+    if dtype.kind == "f":
+        below_one = np.nextafter(np.dtype(kind.dtype).type(1), np.dtype(kind.dtype).type(0))
+        floats: NDArray[Any] = np.minimum(rng.random(kind.shape).astype(dtype), below_one).astype(dtype)
+        return floats
+    limit = 1 if dtype.kind == "b" else int(np.iinfo(dtype).max)
+    largest = min(limit, _LARGEST_RANDOM_INTEGER if kind.max is None else kind.max - 1)
+    whole: NDArray[Any] = np.asarray(rng.integers(0, largest, kind.shape, dtype=np.int64, endpoint=True)).astype(dtype)
+    return whole
+
+
+def _between(rng: np.random.Generator, span: list[int]) -> int:
+    """A number from the first to the last of ``span``."""
+    return int(rng.integers(span[0], span[1], endpoint=True))
 
 
 def _needed(prepared: _T | None) -> _T:

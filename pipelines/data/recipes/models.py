@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field, WithJsonSchema, model_validator
 
-from pipeprof.pipelines.data.recipes.media import AudioFolder, FixedRecords, ImageMasks, TextFolder, Vocabulary
 from pipeprof.pipelines.data.recipes.recipe import (
     BYTES_PER_WORD,
     ArrayDtype,
@@ -212,11 +211,6 @@ class DataEntry(OneOf):
     npy: Npy | None = Field(default=None, description="NumPy arrays.")
     csv: Csv | None = Field(default=None, description="Comma separated values.")
     text: Text | None = Field(default=None, description="Lines of words.")
-    vocabulary: Vocabulary | None = Field(default=None, description="The vocabulary of a text, one word per line.")
-    text_folder: TextFolder | None = Field(default=None, description="Texts in one folder per class.")
-    audio_folder: AudioFolder | None = Field(default=None, description="WAV files in one folder per class.")
-    image_masks: ImageMasks | None = Field(default=None, description="Photo-like images and a mask for each.")
-    fixed_records: FixedRecords | None = Field(default=None, description="Binary records of the same length.")
 
     @property
     def recipe(self) -> Recipe:

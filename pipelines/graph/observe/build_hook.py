@@ -11,8 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 Returned: TypeAlias = Callable[[FrameType, Any], None]
 """What receives the frame of a function that returned, and what it returned, which is never None."""
-Listener: TypeAlias = Callable[[FrameType, str, Any], None]
-"""What receives every event, as a hook does; it must not raise."""
+Hook: TypeAlias = Callable[[FrameType, str, Any], None]
 
 _Hook = TypeVar("_Hook", bound="BuildHook")
 
@@ -23,14 +22,9 @@ class BuildHook:
     Costs about a microsecond for each call of a Python function in the block, so it is for building, not for measuring.
     A thread that outlives the block removes the hook at its next call. A hook that is already there (a profiler of the
     user's, or another `BuildHook`) is called as before.
-
-    Args:
-        listener: Receives all events of this thread, but not those of the threads that it starts.
     """
 
-    def __init__(
-        self, returns: Iterable[tuple[Callable[..., Any], Returned]] = (), listener: Listener | None = None
-    ) -> None:
+    def __init__(self, returns: Iterable[tuple[Callable[..., Any], Returned]]) -> None:
         self.problem: str | None = None
         self.partly = False
         # By identity: the hash of code reads all of its constants, and every call of a function asks.
@@ -39,11 +33,10 @@ class BuildHook:
             for function, report in returns
             if (code := getattr(inspect.unwrap(function), "__code__", None)) is not None
         }
-        self._listener = listener
         self._before: Any = None
         self._before_in_threads: Any = None
-        self._installed: Listener | None = None
-        self._in_threads: Listener | None = None
+        self._installed: Hook | None = None
+        self._in_threads: Hook | None = None
         self._ended = False
 
     def __enter__(self: _Hook) -> _Hook:
@@ -54,7 +47,7 @@ class BuildHook:
         self._before_in_threads = threading.getprofile()
         self._in_threads = self._removable_hook(self._hook(self._before_in_threads), self._before_in_threads)
         threading.setprofile(self._in_threads)
-        self._installed = self._hook(self._listener, self._before)
+        self._installed = self._hook(self._before)
         sys.setprofile(self._installed)
         return self
 
@@ -71,11 +64,8 @@ class BuildHook:
         else:
             self.problem, self.partly = "the target set a profiler of its own", True
 
-    def _hook(self, *others: Listener | None) -> Listener:
+    def _hook(self, before: Hook | None) -> Hook:
         watched: dict[int, tuple[CodeType, Returned]] = self._watched
-        listeners = [other for other in others if other is not None]
-        # Nearly always there is none: an empty loop would cost a tenth of the hook.
-        heard = bool(listeners)
 
         def hook(frame: FrameType, event: str, value: Any) -> None:
             if event == "return" and value is not None:
@@ -86,13 +76,12 @@ class BuildHook:
                     except Exception as error:
                         # An exception in a hook would end the user's own call.
                         self.problem = f"{type(error).__name__}: {error}"
-            if heard:
-                for listener in listeners:
-                    listener(frame, event, value)
+            if before is not None:
+                before(frame, event, value)
 
         return hook
 
-    def _removable_hook(self, hook: Listener, before: Any) -> Listener:
+    def _removable_hook(self, hook: Hook, before: Any) -> Hook:
         """Return the hook for a thread that may outlive the block."""
 
         def while_watched(frame: FrameType, event: str, value: Any) -> None:

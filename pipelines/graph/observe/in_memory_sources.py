@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeprof.pipelines.graph.observe.build_hook import BuildHook, Listener, Returned, callers
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook, Returned, callers
 from pipeprof.pipelines.graph.observe.registered import Registrations
 from pipeprof.pipelines.graph.observe.source_lines import Lines
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
@@ -55,17 +55,13 @@ class MadeSource:
 
 
 class SourceWatch(BuildHook):
-    """Observer of the datasets created in a ``with`` block: their lines, and how in-memory ones are created.
+    """Observer of the datasets created in a ``with`` block: their lines, and how in-memory ones are created."""
 
-    Args:
-        calls: Receives all events of the hook in this thread too, for a recording of the calls.
-    """
-
-    def __init__(self, own: Callable[[str], bool] = is_users, calls: Listener | None = None) -> None:
+    def __init__(self, own: Callable[[str], bool] = is_users) -> None:
         self.made: list[MadeSource] = []
         self.lines = Lines(own)
         self.registered = Registrations(self.lines)
-        super().__init__(self._observed_functions(), calls)
+        super().__init__(self._observed_functions())
 
     @property
     def note(self) -> str | None:

@@ -10,9 +10,9 @@ import gc
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, TypedDict
 
-from pipeprof.pipelines.graph.observe.held import SLICES, Held, LightGraph, nbytes_of
+from pipeprof.pipelines.graph.observe.held import SLICES, Held, LightGraph
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
-from pipeprof.pipelines.graph.observe.reading import LIGHT, SERIALISABLE_BYTES, serialise, serialised
+from pipeprof.pipelines.graph.observe.reading import LIGHT, serialise, serialised
 
 SHARED_FROM: Final = 1_000_000
 """Bytes of tensors from which a pipeline is read without them; less is copied."""
@@ -83,16 +83,6 @@ def light_again(dataset: Any, held: Held) -> LightGraph | str:
 
     graph = serialise(tf.data.experimental.to_variant(dataset))
     return graph if isinstance(graph, str) else LightGraph(graph, held)
-
-
-def too_large(dataset: Any) -> str | None:
-    """Return why a dataset's graph cannot be serialised as a whole, in words; None where it can."""
-    if getattr(dataset, LIGHT, None) is not None:
-        return None
-    size = sum(map(nbytes_of, tensors_of(dataset)))
-    if size <= SERIALISABLE_BYTES:
-        return None
-    return f"the pipeline holds {size / 1e9:.1f} GB in memory; TensorFlow serialises a graph with up to 1 GB of arrays"
 
 
 def tensors_of(dataset: Any) -> Iterator[Any]:

@@ -16,7 +16,6 @@ _BYTES: dict[str, int] = {"B": 1} | {
     for power, unit in enumerate((f"{letter}{suffix}" for letter in "kMGT"), start=1)
 }
 _BYTES |= {"KB": 1000, "KiB": 1024}
-_FLOPS = {"FLOP": 1.0, "kFLOP": 1e3, "MFLOP": 1e6, "GFLOP": 1e9, "TFLOP": 1e12}
 LONGEST_SECONDS = 1000 * 86400
 LARGEST_SIZE = 2**63 - 1
 
@@ -79,34 +78,6 @@ def parse_size(value: Any) -> int:
     raise mismatch(value, "size", "a size such as 8GiB, 500MB or a number of bytes")
 
 
-def parse_flops(value: Any) -> float:
-    """Floating-point operations with their unit (FLOP, kFLOP, MFLOP, GFLOP, TFLOP).
-
-    Raises:
-        PydanticCustomError: No number above 0 with such a unit, or more than 1,000 TFLOP; it is a ValueError.
-
-    Example:
-        >>> parse_flops("2GFLOP")
-        2000000000.0
-    """
-    match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
-    number = float(match["number"]) * _FLOPS.get(match["unit"], 0.0) if match else 0.0
-    if not 0 < number <= 1e15:
-        raise mismatch(value, "flops", "a number of operations with its unit, such as 500MFLOP or 2GFLOP")
-    return number
-
-
-def flops_text(flops: float) -> str:
-    """Operations with a unit, to three digits.
-
-    Example:
-        >>> flops_text(2e9), flops_text(1.3422e7)
-        ('2GFLOP', '13.4MFLOP')
-    """
-    unit, size = next((unit, size) for unit, size in reversed(_FLOPS.items()) if flops >= size or size == 1)
-    return f"{flops / size:.3g}{unit}"
-
-
 DURATION_SCHEMA = {
     "anyOf": [{"type": "string", "pattern": r"^\s*(\d+(\.\d+)?|\.\d+)\s*(ns|us|µs|ms|s|min|h)\s*$"}, {"const": 0}]
 }
@@ -117,9 +88,6 @@ _SIZE_SCHEMA = {
     ]
 }
 
-FLOP_PATTERN = r"\s*(\d+(\.\d+)?|\.\d+)\s*[kMGT]?FLOP\s*"
-Flops = Annotated[float, Checked(parse_flops, {"type": "string", "pattern": f"^{FLOP_PATTERN}$"})]
-"""Floating-point operations, written with a unit."""
 Duration = Annotated[float, Checked(parse_duration, DURATION_SCHEMA)]
 """Seconds, written with a unit."""
 Size = Annotated[int, Checked(parse_size, _SIZE_SCHEMA)]

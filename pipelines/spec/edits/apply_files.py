@@ -1,4 +1,4 @@
-"""Edits applied to a spec of several files: to its own text, where that is what they are about; as a diff of it."""
+"""Edits applied to the text of a spec, with the flags that change it left out; as a diff of it."""
 
 from __future__ import annotations
 
@@ -73,9 +73,9 @@ def apply_to_spec(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> str:
     """Return the text of a spec's own file with edits applied.
 
     Raises:
-        EditError: As `apply_to_text`; or a stage comes from another file or from a flag, which the message names.
+        EditError: As `apply_to_text`; or a flag changes the stage, which the message names.
     """
-    if len(loaded.files) == 1 and not loaded.overrides:
+    if not loaded.overrides:
         return apply_to_text(loaded.text, edits)
     own = _Own(loaded)
     return apply_to_text(loaded.text, [own.translated(edit) for edit in edits])
@@ -85,7 +85,7 @@ def spec_diff(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> str | None:
     """Return the diff that makes the edits in a spec's file.
 
     Returns:
-        None where they need code, or concern what another file or a flag says.
+        None where they need code, or concern what a flag says.
     """
     try:
         return unified(loaded.text, apply_to_spec(loaded, edits), str(loaded.path)) or None
@@ -122,7 +122,7 @@ def _below(name: str) -> str:
 
 
 class _Own:
-    """Addresses of the merged spec as those of its own file."""
+    """Addresses of a spec with flags as those of its file."""
 
     def __init__(self, loaded: LoadedSpec) -> None:
         self._loaded = loaded
@@ -130,7 +130,7 @@ class _Own:
         self._places = {span: address for address, span in _stages(self._document)}
 
     def translated(self, edit: PipelineEdit) -> PipelineEdit:
-        """The edit for the spec's own file alone."""
+        """The edit for the file alone."""
         match edit:
             case InsertStage():
                 return replace(edit, after=self._address(edit.after or self._last()))
@@ -157,13 +157,12 @@ class _Own:
         if place is None:
             raise EditError(f"no place of {address} is known: apply the edit to the file that has it")
         found = self._places.get(place.value)
-        if place.value.flag is None and place.value.file == 0 and found is not None and self._is_whole(path, found):
+        if place.value.flag is None and found is not None and self._is_whole(path, found):
             return found + address[len(outer) :]
-        where = self._loaded.origins.location(place.value)
-        raise EditError(f"{address} is not written in {self._loaded.path} alone: it comes from {where}; edit it there")
+        raise EditError(f"{address} is not as {self._loaded.path} has it: write what --set changes into the file first")
 
     def _is_whole(self, path: Sequence[str | int], found: str) -> bool:
-        """Whether no other file or flag changes the stage."""
+        """Whether no flag changes the stage."""
         merged = value_at(self._loaded.data, path)
         return bool(merged == value_at(self._document.data, find(self._document.data, found).path))
 

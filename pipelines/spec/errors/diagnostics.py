@@ -7,7 +7,7 @@ and shows the source line with a caret below the token.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ class Diagnostic:
         code: kebab-case word, stable: ``unknown-key``, ``wrong-type``, …
         flag: the command-line flag the value came from, as typed (``--set stages.1.x=2``).
         suggestion: what was probably meant; rendered on a line of its own, ``help: did you mean …?``.
-        order: position of the flag among the flags given, or of the file among the files read, to sort by.
+        order: position of the flag among the flags given, to sort by.
 
     Example:
         >>> print(Diagnostic("a.yaml", 1, 4, 2, "wrong-type", "got 'x', expected a number").render(["a: xx"]))
@@ -111,12 +111,10 @@ class SpecError(UsageError):
     """The spec, or a flag that changes it, is wrong; ``str()`` is everything the user needs to see.
 
     Attributes:
-        diagnostics: the mistakes, sorted by place (files first, then flags), at most :data:`MAX_DIAGNOSTICS`.
+        diagnostics: the mistakes, sorted by place (the file first, then flags), at most :data:`MAX_DIAGNOSTICS`.
     """
 
-    def __init__(
-        self, diagnostics: Iterable[Diagnostic], source_lines: Sequence[str] | Mapping[str, Sequence[str]] = ()
-    ) -> None:
+    def __init__(self, diagnostics: Iterable[Diagnostic], source_lines: Sequence[str] = ()) -> None:
         """Sort the diagnostics and keep the first of them."""
         found = sorted(diagnostics, key=_sort_key)
         self._all, self._lines = found, source_lines
@@ -126,26 +124,18 @@ class SpecError(UsageError):
 
     def with_file_names(self, name: Callable[[str], str], text: Callable[[str], str] = str) -> SpecError:
         """Return the same error for the original of a copy."""
-        lines = self._lines
-        if isinstance(lines, Mapping):
-            lines = {name(file): texts for file, texts in lines.items()}
         found = [
             replace(one, file=name(one.file) if one.file is not None else None, message=text(one.message))
             for one in self._all
         ]
-        return SpecError(found, lines)
+        return SpecError(found, self._lines)
 
     def to_dict(self) -> dict[str, Any]:
         """Return ``{"errors": [...], "hidden": n}`` for JSON output."""
         return {"errors": [diagnostic.to_dict() for diagnostic in self.diagnostics], "hidden": self.hidden}
 
-    def _render(self, source_lines: Sequence[str] | Mapping[str, Sequence[str]]) -> str:
-        blocks = [
-            diagnostic.render(
-                source_lines.get(diagnostic.file or "", ()) if isinstance(source_lines, Mapping) else source_lines
-            )
-            for diagnostic in self.diagnostics
-        ]
+    def _render(self, source_lines: Sequence[str]) -> str:
+        blocks = [diagnostic.render(source_lines) for diagnostic in self.diagnostics]
         if self.hidden:
             blocks.append(f"and {self.hidden} more {'error' if self.hidden == 1 else 'errors'}")
         return "\n".join(blocks)

@@ -10,7 +10,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeprof.pipelines.spec.errors.root_causes import Fault, join_faults
 from pipeprof.pipelines.suggest import suggest, suggest_value
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 _SHOWN_LENGTH: Final = 60
 _KEY_MARK: Final = "[key]"
+_NO_FUNCTION: Final = "no function: "
 
 # A suggestion takes a millisecond; a file full of mistakes must not take a minute.
 _MAX_GUESSES: Final = 500
@@ -44,6 +44,21 @@ _LIMITS: Final[dict[str, tuple[str, str]]] = {
     "string_too_long": ("text of a length of at most", "max_length"),
     "string_pattern_mismatch": ("text of the form", "pattern"),
 }
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A value or key that the model refuses.
+
+    Attributes:
+        at_key: whether the key is wrong (or its mapping incomplete) and not the value.
+    """
+
+    address: Address
+    at_key: bool
+    code: str
+    message: str
+    suggestion: str | None = None
 
 
 # A mapping that is named after one of its own keys.
@@ -89,11 +104,17 @@ def find_faults(error: ValidationError, data: Any) -> list[Fault]:
         data: plain data with the addresses that the faults shall have.
 
     Returns:
-        One fault per mistake, also where a union tried several branches.
+        One fault per mistake, also where a union tried several branches. What a mapping with an unknown key lacks is
+        probably that key.
     """
     chosen = _choose_branches([_place(details, data) for details in error.errors(include_url=False)])
     faults = list(dict.fromkeys(_fault(item, guess=number < _MAX_GUESSES) for number, item in enumerate(chosen)))
-    return join_faults(faults, data)
+    misspelt = {fault.address[:-1] for fault in faults if fault.at_key and fault.code.startswith("unknown-")}
+    return [fault for fault in faults if fault.address not in misspelt or not _is_incomplete(fault)]
+
+
+def _is_incomplete(fault: Fault) -> bool:
+    return fault.code.startswith("missing") or fault.message.startswith(_NO_FUNCTION)
 
 
 def _place(details: ErrorDetails, data: Any) -> _LocatedError:
@@ -165,7 +186,7 @@ def _fault(found: _LocatedError, *, guess: bool) -> Fault:
 def _missing_fault(address: Address, name: str, given: Any) -> Fault:
     if not address:
         hint = ": add `version: 1`" if name == "version" else " in the spec"
-        return Fault(address, True, "missing-key", f"missing key `{name}`{hint}", missing=(name,))
+        return Fault(address, True, "missing-key", f"missing key `{name}`{hint}")
     if isinstance(given, str):
         owner = f"`{given}`"
     elif isinstance(given, dict) and _ARRAYS_OF_SEVERAL & given.keys():
@@ -174,7 +195,7 @@ def _missing_fault(address: Address, name: str, given: Any) -> Fault:
         owner = f"an item of `{address[-2]}`" if len(address) > 1 else "an item"
     else:
         owner = f"`{address[-1]}`"
-    return Fault(address, True, "missing-key", f"missing key `{name}` in {owner}", missing=(name,))
+    return Fault(address, True, "missing-key", f"missing key `{name}` in {owner}")
 
 
 def _model_fault(found: _LocatedError, kind: str, context: Mapping[str, Any], *, guess: bool) -> Fault:
@@ -184,11 +205,9 @@ def _model_fault(found: _LocatedError, kind: str, context: Mapping[str, Any], *,
     lacks = kind.startswith("missing")
     suggestion = suggest(got, candidates) if guess and isinstance(got, str | int) and not lacks else None
     if suggestion is None and not names_key:
-        suggestion = suggest_value(got, "whole number" if "a whole number" in context["message"] else kind)
+        suggestion = suggest_value(got, kind)
     code = kind.replace("_", "-")
-    return Fault(
-        found.address, names_key or lacks, code, context["message"], suggestion, tuple(candidates) if lacks else ()
-    )
+    return Fault(found.address, names_key or lacks, code, context["message"], suggestion)
 
 
 def _own_words(found: _LocatedError, kind: str, context: Mapping[str, Any]) -> Fault:

@@ -77,7 +77,6 @@ def spec_schema() -> dict[str, Any]:
         _define(kind, definitions)
     body = definitions.pop(_define(Spec, definitions))
     body["properties"]["data"]["patternProperties"] = {"^x-": {}}
-    body["anyOf"] = [{"required": body.pop("required")}, {"required": ["extends"]}]
     head = {"$schema": _DRAFT, "$id": SCHEMA_ID, "title": "pipeprof spec"}
     return {**head, **body, "definitions": dict(sorted(definitions.items()))}
 

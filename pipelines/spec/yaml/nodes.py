@@ -73,10 +73,9 @@ Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
 class TextIndex:
     """Lines of a text, and the place of an offset in it."""
 
-    def __init__(self, text: str, file: int = 0) -> None:
-        """Find the line starts; ``file`` is what the places say they are in."""
+    def __init__(self, text: str) -> None:
+        """Find the line starts."""
         self.text = text
-        self.file = file
         self._starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
 
     @property
@@ -94,7 +93,7 @@ class TextIndex:
         line = bisect_right(self._starts, start) - 1
         limit = self._starts[line + 1] if line + 1 < len(self._starts) else len(self.text)
         shown = self.text[start : min(end, limit)].rstrip(" \t" + LINE_ENDS)
-        return Span(line + 1, start - self._starts[line] + 1, max(1, len(shown)), None, self.file)
+        return Span(line + 1, start - self._starts[line] + 1, max(1, len(shown)))
 
 
 class _StopReadingError(Exception):

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from pipeprof.pipelines.spec.yaml.nodes import MAX_DEPTH, MAX_VALUES, Node, ScalarNode, SequenceNode, TextIndex, compose
 from pipeprof.pipelines.spec.yaml.references import References
-from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem, TextPlace, start_of
+from pipeprof.pipelines.spec.yaml.spans import START, Span, SpecProblem, TextPlace
 
 MAX_BYTES: Final = 1 << 20
 """Largest spec, in bytes."""
@@ -47,13 +47,13 @@ class YamlDocument:
     complete: bool = False
 
 
-def decode(content: bytes, file: int = 0) -> tuple[str, SpecProblem | None]:
+def decode(content: bytes) -> tuple[str, SpecProblem | None]:
     """Return the text of a spec's bytes, without byte order mark; and what is wrong with it, if anything is."""
     if len(content) > MAX_BYTES:
         message = f"larger than {MAX_BYTES >> 20} MiB, the limit for a spec"
-        return "", SpecProblem(start_of(file), "too-large", message)
+        return "", SpecProblem(START, "too-large", message)
     if content.startswith(_UTF_16_MARKS):
-        return "", SpecProblem(start_of(file), "encoding", "file is encoded in UTF-16: expected UTF-8")
+        return "", SpecProblem(START, "encoding", "file is encoded in UTF-16: expected UTF-8")
     try:
         return content.decode().removeprefix(_BYTE_ORDER_MARK), None
     except UnicodeDecodeError as error:
@@ -61,7 +61,7 @@ def decode(content: bytes, file: int = 0) -> tuple[str, SpecProblem | None]:
         fault = f"byte 0x{content[error.start]:02x} is not valid UTF-8"
     kind = "a binary file" if b"\0" in content else "text in another encoding"
     text = content.decode(errors="replace").removeprefix(_BYTE_ORDER_MARK)
-    span = TextIndex(text, file).span(len(before), len(before) + 1)
+    span = TextIndex(text).span(len(before), len(before) + 1)
     return text, SpecProblem(span, "encoding", f"{fault} ({kind}?)")
 
 
@@ -73,7 +73,7 @@ def byte_order_mark(path: Path) -> str:
     return ""
 
 
-def read(content: bytes | str, *, environment: Mapping[str, str] | None = None, file: int = 0) -> YamlDocument:
+def read(content: bytes | str, *, environment: Mapping[str, str] | None = None) -> YamlDocument:
     """Read a YAML text strictly.
 
     Args:
@@ -82,8 +82,8 @@ def read(content: bytes | str, *, environment: Mapping[str, str] | None = None, 
     Returns:
         The data with the place of everything in it; look at ``problems`` first. Never raises for any content.
     """
-    text, problem = decode(content, file) if isinstance(content, bytes) else (content, None)
-    index = TextIndex(text, file)
+    text, problem = decode(content) if isinstance(content, bytes) else (content, None)
+    index = TextIndex(text)
     document = YamlDocument(lines=index.lines, references=References(environment))
     if problem is None:
         problem = _unreadable(text, index)
@@ -93,7 +93,7 @@ def read(content: bytes | str, *, environment: Mapping[str, str] | None = None, 
     root, document.problems = compose(text, index, document.references)
     if root is None or (isinstance(root, ScalarNode) and root.value is None):
         if not document.problems:
-            document.problems.append(SpecProblem(start_of(file), "empty", "empty file: expected a spec"))
+            document.problems.append(SpecProblem(START, "empty", "empty file: expected a spec"))
         return document
     expander = _Expander(document)
     document.data = expander.expand(root, (), None)
@@ -104,7 +104,7 @@ def read(content: bytes | str, *, environment: Mapping[str, str] | None = None, 
 def _unreadable(text: str, index: TextIndex) -> SpecProblem | None:
     if len(text) > MAX_BYTES:
         message = f"more than {MAX_BYTES >> 20} Mi characters, the limit for a spec"
-        return SpecProblem(start_of(index.file), "too-large", message)
+        return SpecProblem(START, "too-large", message)
     found = re.search(_UNREADABLE_ASCII if text.isascii() else _UNREADABLE, text)
     if found is None:
         return None

@@ -44,29 +44,18 @@ def show(text: str) -> str:
     return text.translate(_SHOW)
 
 
-@dataclass(frozen=True)
-class EnvironmentValue:
-    """A value that came from the environment.
-
-    Attributes:
-        other: what it would be if text stood for a number, or a number for text: the model decides which is meant.
-    """
-
-    names: tuple[str, ...]
-    other: Scalar
-
-
 @dataclass
 class References:
     """References found in a text, replaced and not replaced.
 
     Attributes:
+        filled: places of the values that came from the environment, and the variables in each.
         left: places of the values that were left as they are, and the first reference in each.
         used: the variables that were looked up, with their values; ``None`` for those that are not set.
     """
 
     environment: Mapping[str, str] | None = None
-    filled: dict[Span, EnvironmentValue] = field(default_factory=dict)
+    filled: dict[Span, tuple[str, ...]] = field(default_factory=dict)
     left: dict[Span, str] = field(default_factory=dict)
     used: dict[str, str | None] = field(default_factory=dict)
 
@@ -92,13 +81,14 @@ class References:
             problems.append(SpecProblem(span, "control-character", message))
         if problems:
             return None, problems
-        try:
-            value = resolve_scalar(result.strip())
-        except ScalarError:
-            value = result
         if names:
-            self.filled[span] = EnvironmentValue(tuple(dict.fromkeys(names)), result if plain else value)
-        return (value if plain else result), []
+            self.filled[span] = tuple(dict.fromkeys(names))
+        if not plain:
+            return result, []
+        try:
+            return resolve_scalar(result.strip()), []
+        except ScalarError:
+            return result, []
 
     def repeat(self, written: Span, alias: Span) -> None:
         """Copy the references of an anchored value to its alias."""

@@ -10,19 +10,16 @@ class Span(NamedTuple):
     """A token's place: 1-based line and column, and its length in characters on that line (at least 1).
 
     ``flag`` is the number of the command-line flag whose text the place is in (then the line is 1), ``None`` in a file.
-    ``file`` is the number of the file, 0 for the spec itself.
     """
 
     line: int
     column: int
     length: int
     flag: int | None = None
-    file: int = 0
 
 
-def start_of(file: int = 0) -> Span:
-    """Where a mistake of a file as a whole is shown."""
-    return Span(1, 1, 1, None, file)
+START = Span(1, 1, 1)
+"""Where a mistake of a file as a whole is shown."""
 
 
 @dataclass(frozen=True)

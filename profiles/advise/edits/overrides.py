@@ -18,10 +18,10 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.spec.compose.overrides import apply_sets
 from pipeprof.pipelines.spec.edits.apply_data import ListedStage, StageList, plain, plan
 from pipeprof.pipelines.spec.edits.items import Final, staying
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, find, same, value_at
+from pipeprof.pipelines.spec.overrides import apply_sets
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow, operation_key
 from pipeprof.pipelines.spec.yaml.writer import flow
@@ -226,7 +226,7 @@ def _gives(data: Any, flags: Sequence[str], wanted: Any) -> bool:
     """Whether flags make of data what edits make of it."""
     document = read(flow(data))
     root = grow(document)
-    return not apply_sets(root, flags, 0, document.references) and same(flatten(root)[0], wanted)
+    return not apply_sets(root, flags, document.references) and same(flatten(root)[0], wanted)
 
 
 def _value(value: Any) -> str:

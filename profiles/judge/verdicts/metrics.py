@@ -26,7 +26,6 @@ class MetricKind:
         name: In options, budgets and JSON.
         floor: Smallest change that counts: a share for a ratio, in the unit for a difference.
         judged: Whether the gate judges it without being asked.
-        exact: The same pipeline gives the same value in each process.
         is_speed: A change is called faster or slower, not more or less.
     """
 
@@ -37,7 +36,6 @@ class MetricKind:
     higher_is_worse: bool = True
     scale: Scale = "ratio"
     judged: bool = False
-    exact: bool = False
     is_speed: bool = False
 
     def heads(self) -> Mapping[str, Any]:
@@ -128,7 +126,7 @@ METRICS: tuple[MetricKind, ...] = (
     MetricKind("cpu_ms_per_element", "CPU per element", "ms", FLOOR),
     MetricKind("peak_bytes", "peak memory", "B", FLOOR, judged=True),
     MetricKind("first_batch_s", "first batch after", "s", 0.1, is_speed=True),
-    MetricKind("disk_bytes_per_element", "disk per element", "B", 1.0, scale="difference", exact=True),
+    MetricKind("disk_bytes_per_element", "disk per element", "B", 1.0, scale="difference"),
 )
 
 

@@ -19,19 +19,6 @@ SCHEMA_VERSION: Final = 1
 Level = Literal["off", "warn", "error"]
 
 
-class Identity(Model):
-    """What a stored baseline is the baseline of, however the target was typed."""
-
-    file: str
-    """Path from the root of its repository; outside of one, from the root of the system."""
-    function: str | None = None
-    """`None` for a spec."""
-    name: str | None = None
-    """Of the spec."""
-    digest: str
-    """SHA-256 of the three, which redaction leaves as it is: this is what is compared."""
-
-
 class Side(Model):
     """One of the two pipelines."""
 
@@ -39,8 +26,6 @@ class Side(Model):
     """As given on the command line."""
     file: str | None = None
     """The file that was measured: of a git ref, its copy's name in the ref."""
-    identity: Identity | None = None
-    """Of the target of a stored baseline."""
     location: Location | None = None
     """Where it is written: the first stage of a spec, the line that defines a function."""
     ref: str | None = None
@@ -108,8 +93,6 @@ class Metric(Model):
     """What B is not, for certain, where `words` cannot tell what it is."""
     resolution: float | None = None
     """The smallest change that this session finds in 99 of 100 cases, as `floor` is given."""
-    normalised: float | None = None
-    """Of a stored baseline: the change after division by that of the reference workload."""
     disturbed: bool = False
     """Processes of A itself differ by more than the floor: only a change beyond that counts."""
     more_pairs: int | None = None
@@ -131,8 +114,6 @@ class PairValues(Model):
     """Of the third pipeline and those after it, by the names of `further`."""
     started_s: float | None = None
     """Seconds since the session began."""
-    reference: dict[str, float] | None = None
-    """Of a process of the reference workload, in a gate that keeps a history."""
     elsewhere_share: float | None = None
     """Of the cores' time, what other processes and other machines took in the median turn."""
     stolen_share: float | None = None
@@ -229,118 +210,12 @@ class Arm(Model):
     """That of its metrics together."""
 
 
-class Drift(Model):
-    """A metric of B, compared with the earlier pipeline from which it differs most clearly (`gate --history`)."""
-
-    metric: str
-    """Its name."""
-    title: str
-    """As in the report."""
-    since: str
-    """The commit of that pipeline; outside of git, its target."""
-    text: str
-    """That pipeline as it was given on the command line."""
-    dirty: bool = False
-    """It was measured with changes that were not committed."""
-    started: str
-    """When the first gate of the chain was measured: UTC, ISO 8601."""
-    gates: int
-    """Gates in the chain between the two, this one included."""
-    scale: Literal["ratio", "difference"] = "ratio"
-    """As that of a metric."""
-    change: float | None = None
-    """B over that pipeline, or B less it: the product, or the sum, of what the gates measured."""
-    low: float | None = None
-    """Lower end of the interval at 98 %."""
-    high: float | None = None
-    """Upper end."""
-    floor: float
-    """As that of the metric."""
-    level: Level = "error"
-    """As that of the metric."""
-    verdict: Verdict = "cannot tell"
-    """`regressed` where it is beyond the floor for certain, all earlier pipelines and gates together."""
-
-
-class History(Model):
-    """The history that a gate has read and continued (`gate --history`)."""
-
-    place: str
-    """The file, or the ref of git notes."""
-    gates: int
-    """Gates of this target and step that it had, on hosts of this class."""
-    elsewhere: int = 0
-    """Gates of this target and step on other classes of hosts."""
-    host_class: str
-    """That of this host, in words."""
-    drifts: list[Drift] = Field(default_factory=list)
-    """One for each metric that earlier gates have as well."""
-    note: str | None = None
-    """Why no drift is judged."""
-    kept: bool = False
-    """This gate was added to it."""
-    share: str | None = None
-    """The command that gives the notes to others; None for a file."""
-
-
-class BisectStep(Model):
-    """A commit that the search has looked at."""
-
-    commit: str
-    """Its hash."""
-    subject: str
-    """First line of its message."""
-    is_bad: bool | None = None
-    """Whether more than half of the change is in it; None where that is unknown."""
-    how: Literal["pairs", "unchanged", "skipped"]
-    """Whether it was measured, is the same pipeline as one that was, or could not be measured."""
-    change: float | None = None
-    """It over GOOD, or less GOOD, of the metric that is searched for."""
-    low: float | None = None
-    """Lower end of the interval at 98 %."""
-    high: float | None = None
-    """Upper end."""
-    pairs: int = 0
-    """That count."""
-    note: str | None = None
-    """Why it was not measured."""
-
-
-class Bisect(Model):
-    """The search for the commit that has made a pipeline worse (`gate --bisect`)."""
-
-    good: str
-    """The commit that the range begins with."""
-    bad: str
-    """The commit that it ends with."""
-    commits: int
-    """After GOOD, up to and with BAD; of merges, those of the first parent."""
-    metric: str | None = None
-    """That is searched for: the first one that regressed between the two."""
-    change: float | None = None
-    """BAD over GOOD, or less it."""
-    low: float | None = None
-    """Lower end of the interval at 98 %."""
-    high: float | None = None
-    """Upper end."""
-    steps: list[BisectStep] = Field(default_factory=list)
-    """Commits in the order in which they were looked at."""
-    found: str | None = None
-    """The first commit that is bad."""
-    subject: str | None = None
-    """First line of its message."""
-    candidates: list[str] = Field(default_factory=list)
-    """Where it is not known: the commits that it may be."""
-    stage: str | None = None
-    """The stage that its main cause is about, or whose work has changed most."""
-
-
 class Result(Model):
     """The whole document."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     """Of this document: 1."""
-    kind: Literal["compare", "gate", "self-test", "baseline"]
+    kind: Literal["compare", "gate", "self-test"]
     """The command, or the part of `gate`, that wrote it."""
     tool: Tool
     """Program that wrote it."""
@@ -353,7 +228,7 @@ class Result(Model):
     exit_code: int | None = None
     """What the command ended with; `None` while it runs."""
     a: Side
-    """The first pipeline, the baseline."""
+    """The first pipeline, which the others are compared with."""
     b: Side
     """The second pipeline."""
     order: Literal["turns", "one by one"] | None = None
@@ -385,10 +260,6 @@ class Result(Model):
     further: list[Arm] = Field(default_factory=list)
     """The third pipeline and those after it; `words` and `verdict` of all metrics then hold for all pipelines together
     (Holm)."""
-    bisect: Bisect | None = None
-    """The search for a commit (`gate --bisect`); A is then the commit before it, and B the commit."""
-    history: History | None = None
-    """What earlier gates say (`gate --history`)."""
     unchanged: str | None = None
     """Why nothing was measured: both sides are the same pipeline."""
     seconds: float | None = None

@@ -22,7 +22,6 @@ class SoakPoint:
         t: Seconds since the soak began.
         in_use: Bytes of blocks in use, glibc's and Python's; None where unknown.
         buffered: Bytes in the buffers and caches of the pipeline, as TensorFlow's model counts them.
-        datasets: How many of those that were iterated exist.
     """
 
     t: float
@@ -31,8 +30,6 @@ class SoakPoint:
     rss: int
     in_use: int | None = None
     buffered: int | None = None
-    iterators: int | None = None
-    datasets: int | None = None
 
     @property
     def least(self) -> int:
@@ -42,9 +39,14 @@ class SoakPoint:
 
 @dataclass
 class SoakLog:
-    """Points of a soak as they come: however long it lasts there are at most `MOST_POINTS` and one."""
+    """Points of a soak as they come: however long it lasts there are at most `MOST_POINTS` and one.
+
+    Attributes:
+        python: What Python had allocated, as resident memory of points, while that was traced.
+    """
 
     points: list[SoakPoint] = field(default_factory=list)
+    python: list[SoakPoint] = field(default_factory=list)
     cores: float | None = None
     _first: MemoryReading | None = None
     _stride: int = 1
@@ -52,17 +54,16 @@ class SoakLog:
     _many: int = 0
 
     def add(self, seen: SoakReading) -> None:
-        """Take a reading; not one while allocations are traced, which takes memory and time itself."""
+        """Take a reading; memory does not count while allocations are traced, which takes memory and time itself."""
         self.cores = seen.cores
-        if seen.examined:
+        if seen.python is not None:
+            self.python.append(SoakPoint(seen.t, seen.epoch, seen.steps, seen.python))
             return
         if self._first is None or (self._first.in_use is None and seen.memory.in_use is not None):
             self._first = seen.memory
         grown = grown_in_use(self._first, seen.memory)
         used = None if grown is None or self._first.in_use is None else self._first.in_use + grown
-        point = SoakPoint(
-            seen.t, seen.epoch, seen.steps, seen.memory.rss, used, seen.buffered, seen.iterators, seen.datasets
-        )
+        point = SoakPoint(seen.t, seen.epoch, seen.steps, seen.memory.rss, used, seen.buffered)
         self._pending = point if self._pending is None else _lesser(self._pending, point)
         self._many += 1
         if self._many < self._stride:
@@ -84,8 +85,6 @@ class SoakLog:
             rss_bytes=[point.rss for point in self.points],
             in_use_bytes=[point.in_use for point in self.points],
             buffered_bytes=[point.buffered for point in self.points],
-            iterators=[point.iterators for point in self.points],
-            datasets=[point.datasets for point in self.points],
         )
 
 

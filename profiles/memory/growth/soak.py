@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from pipeprof.profiles.document.memory import MemoryGrowth, Soak
-from pipeprof.profiles.memory.growth.judge import IN_USE, LEAK_BYTES, Slope, SoakJudgement, judge
-from pipeprof.profiles.memory.growth.owner import end_of, owner_of
+from pipeprof.profiles.document.memory import MemoryGrowth, Soak, SoakEnd
+from pipeprof.profiles.memory.growth.judge import IN_USE, LEAK_BYTES, Slope, SoakJudgement, judge, theil_sen
 from pipeprof.profiles.memory.growth.texts import soak_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.profiles.memory.growth.series import SoakLog, SoakPoint
-    from pipeprof.profiles.protocol.messages import SoakEvidence
 
 
 GARBAGE = 0.5
@@ -22,14 +20,20 @@ GARBAGE = 0.5
 
 SLOW = 7 * 86_400.0
 """Seconds for which memory has to last, so that a growth matters to no training: that of a history of numbers."""
+FARTHEST = 366 * 86_400.0
+"""Seconds beyond which no end is reported."""
 
 
 def soak_of(
-    log: SoakLog, evidence: SoakEvidence | None, limit: int | None, used: int | None = None
+    log: SoakLog, freed: int | None, limit: int | None, used: int | None = None
 ) -> tuple[Soak, MemoryGrowth | None]:
-    """Judge a soak, also one under way; `used` is memory with child processes' now, that of the last point if None."""
+    """Judge a soak, also one under way.
+
+    Args:
+        freed: Bytes that Python's garbage collector freed in the end; None where unknown.
+        used: Memory with child processes' now; that of the last point if None.
+    """
     judged = judge(log.points)
-    freed = evidence.freed if evidence is not None else None
     if judged.state == "growth" and freed is not None and freed >= GARBAGE * judged.grown:
         judged = replace(judged, state="garbage")
     slope = judged.slope
@@ -54,8 +58,8 @@ def soak_of(
         low=rate.low if rate is not None else None,
         high=rate.high if rate is not None else None,
         bytes_per_epoch=each if rate is not None else None,
-        owner=owner_of(judged.tail, slope, evidence) if slope is not None and grows else None,
-        ends=ends if grows or judged.state == "slow" else None,
+        owner=owner_of(judged, log.python) if grows or judged.state == "filling" else None,
+        ends=ends if grows or judged.state in ("slow", "filling") else None,
         sampler_cores=log.cores,
         series=log.series(),
     )
@@ -63,6 +67,47 @@ def soak_of(
     if rate is None or not grows:
         return soak, None
     return soak, _growth(judged, rate, judged.grown if judged.tail[-1].in_use is not None else None, each)
+
+
+def owner_of(judged: SoakJudgement, python: Sequence[SoakPoint]) -> Literal["stages", "python", "rest"] | None:
+    """Return what takes most of a growth: the pipeline's stages, Python's heap or the rest; None where unknown.
+
+    Growth is compared by steps: while Python's allocations are traced a step takes longer.
+
+    Args:
+        python: What Python had allocated, while that was traced.
+    """
+    if judged.state == "filling":
+        return "stages"
+    found = judge(python, warm=True)
+    if found.slope is None:
+        return None
+    per_second = judged.grown / _lasted(judged.tail)
+    buffered = [(point.t, float(point.buffered)) for point in judged.tail if point.buffered is not None]
+    held = theil_sen(*zip(*buffered, strict=True)).value / per_second if buffered else 0.0
+    made = found.slope.value * _seconds_per_step(found.tail) / (per_second * _seconds_per_step(judged.tail))
+    if held >= max(made, 1 - held - made):
+        return "stages"
+    return "python" if made >= 1 - held - made else "rest"
+
+
+def _lasted(tail: Sequence[SoakPoint]) -> float:
+    return tail[-1].t - tail[0].t
+
+
+def _seconds_per_step(tail: Sequence[SoakPoint]) -> float:
+    """Return 1 where there are no steps: then growth is compared by time."""
+    return _lasted(tail) / ((tail[-1].steps - tail[0].steps) or _lasted(tail))
+
+
+def end_of(used: int, slope: Slope, limit: int | None) -> SoakEnd | None:
+    """Return when memory reaches the limit at this rate; None where that is not known, or far."""
+    if limit is None or used >= limit or slope.low <= 0 or (limit - used) / slope.value > FARTHEST:
+        return None
+    room = limit - used
+    return SoakEnd(
+        seconds=room / slope.value, low=room / slope.high, high=min(room / slope.low, 10 * FARTHEST), limit_bytes=limit
+    )
 
 
 def _growth(judged: SoakJudgement, rate: Slope, in_use: int | None, each: float | None = None) -> MemoryGrowth:

@@ -80,7 +80,7 @@ def growth_text(memory: Memory, stage_name: Callable[[str], str]) -> str | None:
 
     Memory that the allocator keeps is not growth: without growth of memory in use there is nothing to state.
     """
-    if memory.soak is not None and memory.soak.state != "filling":
+    if memory.soak is not None:
         return memory.soak.sentence
     if memory.growth is None and memory.filling:
         return f"{stage_name(memory.filling)} was still filling when the measurement ended."
@@ -99,7 +99,7 @@ def leak_text(memory: Memory) -> str:
         over = f": {size(grown)} over the last {_steps(growth.steps)}"
     return (
         f"{words[0].upper()}{words[1:]}{over}, after all buffers had filled. `pipeprof run --soak 5m` shows what "
-        "keeps it and when memory runs out."
+        "grows and when memory runs out."
     )
 
 

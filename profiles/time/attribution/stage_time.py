@@ -20,7 +20,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US, MOST_TRACE_SLOWDOWN
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
-from pipeprof.profiles.time.attribution.trace_work import FEWEST_CALLS, Work
+from pipeprof.profiles.time.attribution.trace_work import Work
 
 
 @dataclass(frozen=True)
@@ -179,39 +179,14 @@ def split_blocked(times: Times, work: Mapping[str, Work], running: float, traced
 def _split(time: StageTime, inside: float, seen: Work | None, running: float) -> StageTime:
     blocked, intra_op = None, None
     if seen is None or seen.computing is None or seen.waiting is None or traits(time.row.op).copies_rows:
-        python_cpu = _python_cpu(time, inside, seen)
-        blocked = min(inside - python_cpu, _python_blocked(time, seen, running)) or None
-        cpu = max((inside - (blocked or 0.0)) * running, python_cpu)
+        cpu = inside * running
     else:
-        cpu = max(inside * seen.computing, _python_cpu(time, inside, seen))
-        wanted = seen.computing + seen.waiting
-        # Of few samples, some may take a thread that was just woken for one that waits for a core.
-        asleep = _python_blocked(time, seen, seen.computing / wanted if wanted > 0 else running)
-        blocked = min(inside - cpu, max(0.0, inside * (1.0 - wanted), asleep))
+        cpu = inside * seen.computing
+        blocked = min(inside - cpu, max(0.0, inside * (1.0 - seen.computing - seen.waiting)))
     if seen is not None and seen.intra_op:
         intra_op = inside * seen.intra_op
         cpu += intra_op
     return replace(time, cpu_ms=cpu, blocked_ms=blocked, intra_op_ms=intra_op)
-
-
-def _python_cpu(time: StageTime, inside: float, seen: Work | None) -> float:
-    """Return the CPU time of a stage's Python functions, whose calls were timed one by one."""
-    if seen is None or seen.python_cpu is None:
-        return 0.0
-    return min(inside, seen.python_cpu * per_call_scale(time, seen))
-
-
-def _python_blocked(time: StageTime, seen: Work | None, running: float) -> float:
-    """Return the time in which a stage's Python functions slept or read, and did not only wait for a core."""
-    if seen is None or seen.python_cpu is None or not running > 0:
-        return 0.0
-    waiting = seen.python_cpu / running - seen.python_cpu
-    return max(0.0, seen.python_blocked - waiting) * per_call_scale(time, seen)
-
-
-def per_call_scale(time: StageTime, seen: Work) -> float:
-    """Return what makes traced milliseconds of a call's own time those of a measured batch: its calls, if known."""
-    return time.calls / seen.calls if time.calls is not None and seen.calls >= FEWEST_CALLS else time.scale
 
 
 def cap_trace_timed_stages(times: Times, others_ms: float, total_ms: float) -> Times:

@@ -7,7 +7,6 @@ two things is left out.
 
 from __future__ import annotations
 
-import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -19,11 +18,9 @@ from pipeprof.pipelines.graph.opnames import in_model, is_given, is_helper, numb
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.profiles.document.stages import OpCost, PythonCost
-from pipeprof.profiles.protocol.messages import PythonCalls, Trace, TracedFunction, TracedWork
+from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
 
 _HELPER = re.compile(r"(?:Impl|Writer|Reader)$")
-MOST_LOCK_WAIT = 3.0
-"""Times its CPU time that a function waits for Python's lock at most."""
 _NEARLY_ALL = 0.9
 """Share of the elements in the trace window that the model must have read."""
 MOST_OPS = 8
@@ -62,10 +59,6 @@ class Work:
     """Part of `at_work` in its iterators themselves, outside of its functions."""
     model_ms: float | None = None
     """Time inside it by TensorFlow's model of the trace window, ops that are too short for the trace included."""
-    python_cpu: float | None = None
-    """CPU time of its Python functions; `None` where their calls were not timed."""
-    python_blocked: float = 0.0
-    """Time by the clock in which these neither computed nor waited for Python's lock."""
 
 
 def work_by_stage(trace: Trace | None, graphs: StageGraphs) -> dict[str, Work]:
@@ -84,7 +77,6 @@ def work_by_stage(trace: Trace | None, graphs: StageGraphs) -> dict[str, Work]:
         trace, addresses, {address: sum(function.seconds for function in seen) for address, seen in functions.items()}
     )
     python = _python(trace, functions, costs)
-    timed = _timed(trace, functions)
     model = _model(trace, addresses)
     calls = _calls(trace, addresses, batches)
     elements = addresses.by_address(traced_elements(trace, graphs.executed))
@@ -106,8 +98,6 @@ def work_by_stage(trace: Trace | None, graphs: StageGraphs) -> dict[str, Work]:
             elements=elements.get(address, 0) / batches,
             own=seen.own / batches,
             model_ms=model[address] / batches if address in model else None,
-            python_cpu=timed[address][0] / batches if address in timed else None,
-            python_blocked=timed[address][1] / batches if address in timed else 0.0,
         )
     return found
 
@@ -296,9 +286,8 @@ def _python(
 ) -> dict[str, list[PythonCost]]:
     """Return the cost of each stage's functions.
 
-    The time of a function is known where its calls were timed, else that of the op that makes them, conversions
-    included; the sampler tells how it is shared. By the sampler alone short functions come out too short: it needs the
-    lock itself, and gets it when they return.
+    Their time is that of the op that calls them, conversions included; the sampler tells how it is shared. By the
+    sampler alone short functions come out too short: it needs the lock itself, and gets it when they return.
     """
     total = sum(function.seconds for function in trace.functions)
     found: dict[str, list[PythonCost]] = {}
@@ -306,56 +295,15 @@ def _python(
         calls = {op: ms for op, ms in costs.get(address, {}).items() if op in PYTHON}
         parent = max(calls, key=lambda op: calls[op], default=None)
         inside = sum({function.token: function.call_seconds for function in seen}.values())
-        sampled: dict[str, float] = defaultdict(float)
-        for function in seen:
-            sampled[function.token] += function.seconds
-        # Else of the time that was sampled, in the time that the traced batches took.
+        # Without such an op, of the time that was sampled, in the time that the traced batches took.
         each = 1e3 * trace.seconds / trace.sampled_seconds if trace.sampled_seconds else 0.0
         if calls and inside:
             each = sum(calls.values()) / inside
         for function in seen:
-            timed = trace.python_calls.get(function.token)
             ms = function.seconds * each
-            if timed is not None:
-                # Of a function that was never sampled, there is only the one that TensorFlow calls.
-                ms = (
-                    1e3
-                    * own_seconds(timed, function)
-                    * (function.seconds / sampled[function.token] if sampled[function.token] else 1.0)
-                )
             if ms:
                 found.setdefault(address, []).append(_python_cost(function, ms / trace.batches, total, parent))
     return {address: sorted(costs, key=lambda cost: -cost.ms_per_batch) for address, costs in found.items()}
-
-
-def own_seconds(calls: PythonCalls, function: TracedFunction) -> float:
-    """Return the time of calls without waiting for Python's lock: on a core, or blocked for another reason.
-
-    A thread that computes gets the lock in turn with others, so that it waits at most `MOST_LOCK_WAIT` times as long as
-    it computes. One that mostly sleeps waits for it where another function has it: alone, what it does not compute is
-    its own, however short. That others take the lock while it sleeps is no waiting: it wants the lock for as long as it
-    computes, and of that time finds it taken as often as it was seen taken.
-    """
-    taken = function.taken_seconds / function.seconds if function.seconds else 0.0
-    longest = MOST_LOCK_WAIT * calls.cpu_seconds
-    blocked = max(0.0, calls.seconds - calls.cpu_seconds)
-    if blocked > longest:
-        wanted = calls.cpu_seconds * taken / (1.0 - taken) if taken < 1.0 else math.inf
-        blocked = min(longest, calls.contended_seconds, wanted)
-    return calls.seconds - min(blocked, taken * calls.seconds)
-
-
-def _timed(trace: Trace, functions: Mapping[str, Sequence[TracedFunction]]) -> dict[str, tuple[float, float]]:
-    """Return by stage the milliseconds in all its Python functions, on a core and not, where their calls were timed."""
-    found: dict[str, tuple[float, float]] = {}
-    for address, seen in functions.items():
-        tokens = {function.token: function for function in seen}
-        timed = {token: trace.python_calls[token] for token in tokens if token in trace.python_calls}
-        if len(timed) == len(tokens):
-            cpu = sum(calls.cpu_seconds for calls in timed.values())
-            own = sum(own_seconds(one, tokens[token]) for token, one in timed.items())
-            found[address] = 1e3 * cpu, 1e3 * (own - cpu)
-    return found
 
 
 def _python_cost(function: TracedFunction, ms: float, total: float, parent: str | None) -> PythonCost:

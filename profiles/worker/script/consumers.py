@@ -133,9 +133,6 @@ class StepClock:
         begun: Passes that had a first batch.
         continued: Epochs of `fit` that went on with the iterator of the one before.
         between_ns: From the end of a pass, or of such an epoch, to the next one's beginning, summed.
-        counts_ends: Whether what finding the end of a pass takes is a part of the next one's first fetch. TensorFlow
-            frees the iterator in it, which now and then takes as long as the pass itself.
-        ends_ns: What it took, where it does not count.
         first_ns: From a pass's beginning to its first batch, or the end of its first step in `fit`, summed.
         firsts: Number of these; the first pass is not counted.
         call_ns: Of all calls of the function of `fit`.
@@ -145,8 +142,6 @@ class StepClock:
     """
 
     def __init__(self) -> None:
-        self.counts_ends = True
-        self.ends_ns = 0
         self.fetch_ns = 0
         self.batches = 0
         self.begun = self.continued = 0
@@ -252,11 +247,7 @@ class StepClock:
         """Note that a pass has ended: its last step did when the end was requested."""
         if one.asked is not None:
             self._end, self._found_end = one.asked, one.ended
-            took = max(0, one.ended - self._paused - one.asked)
-            if self.counts_ends:
-                self._extra += took
-            else:
-                self.ends_ns += took
+            self._extra += max(0, one.ended - self._paused - one.asked)
             one.asked = None
         elif self._taken is not None:
             # An epoch of `fit` is over, its dataset is not.

@@ -155,4 +155,4 @@ def _clock_for(main: Consumer) -> _Clock | None:
         return None
     if why == JAX and sys.modules["jax"].default_backend() == "gpu":
         return TraceClock(PROFILERS["jax"]())
-    return TraceClock(PROFILERS["tensorflow"]()) if why == ON_GPU else None
+    return TraceClock(PROFILERS["keras"]()) if why == ON_GPU else None

@@ -27,8 +27,8 @@ class HandOut:
 
     def has(self, dataset: Any) -> bool:
         """Whether another dataset was handed out for this one."""
-        owner, made = self._made.get(id(dataset), (lambda: None, None))
-        return made is not None and owner() is dataset
+        owner, _ = self._made.get(id(dataset), (lambda: None, None))
+        return owner() is dataset
 
     def of(self, dataset: Any) -> Any:
         """Return the dataset that is iterated instead of this one; the same one each time."""
@@ -36,11 +36,10 @@ class HandOut:
         number = id(dataset)
         owner, made = self._made.get(number, (lambda: None, None))
         if owner() is not dataset:
-            made = self._make(dataset)
             # A dataset knows what it was made from: that would keep the script's own alive.
-            made = None if made is dataset else detached(as_long_as(dataset, made))
+            made = detached(as_long_as(dataset, self._make(dataset)))
             self._made[number] = weakref.ref(dataset, lambda _: self._made.pop(number, None)), made
-        return dataset if made is None else made
+        return made
 
 
 def as_long_as(dataset: Any, made: Any) -> Any:
@@ -54,19 +53,6 @@ def detached(dataset: Any) -> Any:
     import tensorflow as tf
 
     return tf.data.experimental.from_variant(tf.data.experimental.to_variant(dataset), dataset.element_spec)
-
-
-def stored(dataset: Any, batches: int, *, modelled: bool = False) -> Any:
-    """Return a dataset of the first batches, again and again: what the script would be without its pipeline.
-
-    AUTOTUNE has nothing to tune there, and the end of its thread can take as long as an epoch; but there is no model of
-    the iterator without it.
-    """
-    import tensorflow as tf
-
-    options = tf.data.Options()
-    options.autotune.enabled = modelled
-    return dataset.take(batches).cache().repeat().with_options(options)
 
 
 def as_refusal(error: Exception) -> CannotEditError:

@@ -7,13 +7,11 @@ import inspect
 import sys
 import threading
 import weakref
-from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_users
-from pipeprof.profiles.protocol.messages import SoakPlace
 from pipeprof.profiles.worker.habits import Habits
 from pipeprof.profiles.worker.script.consumers import Consumer, GraphSeen, Pass, Place, Role
 from pipeprof.profiles.worker.script.hooks import SAMPLED_EACH, Observer, nothing
@@ -235,15 +233,6 @@ class ScriptObserver(Observer):
         if main is None:
             return []
         return [one for one in self.consumers[:] if (one.place, one.role) == (main.place, main.role)]
-
-    def kept(self) -> list[SoakPlace]:
-        """Return how many iterators and datasets exist, by the line that iterates."""
-        found: dict[Place, list[int]] = defaultdict(lambda: [0, 0])
-        for one in self.consumers[:]:
-            found[one.place][0] += sum(a_pass.iterator() is not None for a_pass in one.passes[:])
-        for reference, one in list(self._owners.values()):
-            found[one.place][1] += reference() is not None
-        return [SoakPlace(place.file or "", place.line or 0, *counts) for place, counts in found.items()]
 
     # Keras
 

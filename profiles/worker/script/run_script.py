@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.errors import PipelineFailedError
-from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, SoakPlace, TraceBegan, TrainingSeen, Waiting
+from pipeprof.profiles.protocol.messages import STOPPED, Done, LoopCost, TraceBegan, TrainingSeen, Waiting
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.ended import (
     ProcessExitedError,
@@ -33,7 +33,7 @@ from pipeprof.profiles.worker.memory.model_log import ModelLog
 from pipeprof.profiles.worker.sample import TRACE_SECONDS
 from pipeprof.profiles.worker.script.consumers import Consumer, Folded, Pass
 from pipeprof.profiles.worker.script.device_window import DeviceSteps
-from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal, detached
+from pipeprof.profiles.worker.script.hand_out import HandOut, as_refusal
 from pipeprof.profiles.worker.script.hooks import Hooks
 from pipeprof.profiles.worker.script.observer import ScriptObserver, users_place
 from pipeprof.profiles.worker.script.readings import Readings
@@ -192,7 +192,8 @@ class ScriptRun(ScriptJob):
         self._end_process()
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if not self._is_given(dataset, place, role, self._hand_out):
+        again = role in ("training", "loop") and self._hand_out.has(dataset)
+        if not again and not self._is_main(place, role):
             return dataset
         with self._not_the_scripts():
             try:
@@ -208,7 +209,7 @@ class ScriptRun(ScriptJob):
         self.dataset = dataset
         self._know_sources()
         self._edit_graph(self.job.edits)
-        return detached(self.dataset)
+        return self.dataset
 
     def _refuse_write(self, loss: Loss) -> None:
         """End the run in the thread that is about to write; what the script would do next is never done."""
@@ -321,9 +322,6 @@ class ScriptRun(ScriptJob):
         alike = self._observer.alike(main)
         reason = self._go_on_soaking(sum(one.epochs for one in alike), sum(one.steps for one in alike))
         self._reason = self._reason or reason
-
-    def _kept_objects(self) -> list[SoakPlace]:
-        return self._observer.kept()
 
     def _wait_for_graph(self) -> None:
         """End a script whose loop cannot be seen when the time for warm-up and measurement is over."""
@@ -600,8 +598,8 @@ class ScriptRun(ScriptJob):
         if running is not None:
             self.feed = running
             with self._attempt("no-sizes", "The size of a batch is unknown"):
-                self._sizes.see_first(running.next())
-                self._sizes.take(running.next())
+                self._sizes.see(running.next())
+                self._sizes.see(running.next())
                 self._sizes_known = True
         self.send_measured()
         self._enter("trace")

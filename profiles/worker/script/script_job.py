@@ -1,4 +1,4 @@
-"""What a measured script and one that takes turns do alike: both watch its imports, its datasets and its writes."""
+"""What a measured script and one whose dataset is taken do alike: watching imports, datasets and writes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.worker.script.consumers import Consumer, Place, Role
-    from pipeprof.profiles.worker.script.hand_out import HandOut
     from pipeprof.profiles.worker.script.hooks import Hooks
     from pipeprof.profiles.worker.script.observer import ScriptObserver
 
@@ -107,11 +106,6 @@ class ScriptJob(JobRun):
         """Whether the dataset that is iterated there is the one that the job is about."""
         main = self.job.main
         return main is not None and (place.file, place.line, role) == (main.file, main.line, main.role)
-
-    def _is_given(self, dataset: Any, place: Place, role: Role, hand_out: HandOut | None) -> bool:
-        """Whether the script gets another dataset there: for the main one, and for one that it got another one for."""
-        again = hand_out is not None and role in ("training", "loop") and hand_out.has(dataset)
-        return again or self._is_main(place, role)
 
     def _not_again(self) -> str:
         main = self.job.main

@@ -17,10 +17,9 @@ from pipeprof.profiles.protocol.source import GraphAnswer, ScriptGraphJob
 from pipeprof.profiles.wording import as_typed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import look_like_a_script
-from pipeprof.profiles.worker.rerun.main_dataset import MainDatasetJob
-from pipeprof.profiles.worker.search_spec import reseed
-from pipeprof.profiles.worker.source.graph_of_source import graph_after, read_instead
+from pipeprof.profiles.worker.source.graph_of_source import graph_after, read_instead, reseed
 from pipeprof.profiles.worker.source.one_answer import answer_job
+from pipeprof.profiles.worker.taken_dataset.main_dataset import MainDatasetJob
 
 if TYPE_CHECKING:
     from pipeprof.profiles.worker.script.consumers import Place, Role
@@ -39,7 +38,7 @@ class _Graph(MainDatasetJob):
         if library == "tensorflow":
             reseed()
 
-    def _handed(self, dataset: Any) -> NoReturn:
+    def _use(self, dataset: Any) -> NoReturn:
         made = self._watch.made if self._watch is not None else []
         self._end_watch()
         self._hooks.uninstall()
@@ -50,7 +49,7 @@ class _Graph(MainDatasetJob):
         self._answer_with(found)
 
     def _give(self, dataset: Any, place: Place, role: Role) -> Any:
-        if role == "training" and not self._is_given(dataset, place, role, self._hand_out):
+        if role == "training" and not self._is_main(place, role):
             where = f"{as_typed(place.file)}:{place.line}" if place.file is not None else "the script"
             self._refuse(f"{where} trains with another dataset first")
         return super()._give(dataset, place, role)

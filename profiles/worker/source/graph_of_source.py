@@ -9,6 +9,7 @@ import importlib.machinery
 import io
 import json
 import linecache
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,14 +17,13 @@ from typing import Any, NoReturn
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
 from pipeprof.pipelines.edits.edits import known_edits
-from pipeprof.pipelines.from_python.graphs import GraphPair
 from pipeprof.pipelines.graph.edit.apply import apply_steps
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.load_function import call_target, import_early, look_like_a_script
-from pipeprof.profiles.worker.search_spec import reseed
 from pipeprof.profiles.worker.source.one_answer import answer_job
+from pipeprof.profiles.worker.source.plain_graphs import GraphPair
 from pipeprof.profiles.worker.versions import import_tensorflow
 
 
@@ -47,6 +47,14 @@ def read_instead(path: str, text: str) -> None:
     # Of this process alone.
     io.open_code = code_of  # type: ignore[assignment]
     importlib.machinery.SourceFileLoader.get_code = get_code  # type: ignore[method-assign]
+
+
+def reseed() -> None:
+    """Reset the global generators for default seeds (Keras' loaders), so that both graphs get the same."""
+    import numpy as np
+
+    random.seed(0)
+    np.random.seed(0)
 
 
 def _answer(job: GraphJob, _: object) -> GraphAnswer:

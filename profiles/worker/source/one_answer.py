@@ -8,21 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from pipeprof.pipelines.data.temporary import settle_temporary_folder
-from pipeprof.pipelines.errors import PipeprofError, UsageError
 from pipeprof.profiles.host.run_family import die_with_guard
-from pipeprof.profiles.protocol.describe import DescribeFailure
 from pipeprof.profiles.protocol.records import decode_record, encode_record
-from pipeprof.profiles.user_frames import innermost_users_frame
-from pipeprof.profiles.wording import as_typed
-from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
-from pipeprof.profiles.worker.versions import NoTensorFlowError
 
 _Job = TypeVar("_Job")
 _Answer = TypeVar("_Answer")
@@ -63,22 +55,3 @@ def answer_job(
         # BaseException: sys.exit() in the user's code must be reported as well.
         found = failed(error)
     finish(found)
-
-
-def failure_of(error: BaseException, afterwards: str | None) -> DescribeFailure:
-    """Say why a function got no answer, and whose fault it is.
-
-    Args:
-        afterwards: What failed after the function had returned, as a clause; None where it had not.
-    """
-    if isinstance(error, UsageError):
-        return DescribeFailure("usage", str(error))
-    if isinstance(error, PipeprofError | NoTensorFlowError):
-        return DescribeFailure("internal", str(error))
-    if afterwards is not None:
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).name}:{place.lineno}"
-        return DescribeFailure("internal", f"{afterwards}: {first_line(error)} ({where})")
-    frame = innermost_users_frame("".join(traceback.format_exception(error)))
-    place_of_user = f"{as_typed(frame.file)}:{frame.line}: " if frame is not None else ""
-    return DescribeFailure("pipeline", f"{place_of_user}{first_line(error)}")

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import reduce
-from pathlib import Path
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.steps.kind import BatchConsumer
-from pipeprof.profiles.host import procfs
-from pipeprof.profiles.protocol.messages import Replayed, Warmed, Warned
+from pipeprof.profiles.protocol.messages import Replayed
 from pipeprof.profiles.worker.steps.batch_size import bytes_of
 from pipeprof.profiles.worker.steps.durations import Durations
-from pipeprof.profiles.worker.steps.loop import Feed, HandedOver, NoSizes, take_steps
+from pipeprof.profiles.worker.steps.loop import Feed, HandedOver, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepReading, StepStatistics
 
 FLOOR_STEPS = 30
@@ -30,15 +28,7 @@ AT_LEAST = 10
 MANY = 1000
 """Steps after which half of the time is enough."""
 PATIENCE_SECONDS = 4.0
-MOST_FILE_BYTES = 8_000_000_000
-READ_SECONDS = 20.0
-SETTLE_SECONDS = 0.5
-NOT_READ = (
-    "--cold: fetching is not separated from preparing, because the source files could not be read into half of the "
-    f"free memory within {READ_SECONDS:g} s."
-)
 _CHECK_NS = 50_000_000
-_PIECE = 1 << 20
 
 
 class _Replay(HandedOver):
@@ -46,7 +36,6 @@ class _Replay(HandedOver):
 
     def __init__(self, stop: Callable[[], bool]) -> None:
         self.statistics = StepStatistics(Floor())
-        self.sizes = NoSizes()
         self._stop = stop
         self._began = time.perf_counter_ns()
         self.check_at = self._began + _CHECK_NS
@@ -132,51 +121,6 @@ def replay(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> 
         loop_cpu_ms=cpu_ns / statistics.count / 1e6,
         cpu_ms=all_cpu_ns / statistics.count / 1e6,
     )
-
-
-def with_files_in_memory(
-    feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool], files: Sequence[str], room: int | None
-) -> Warmed | Warned:
-    """Read all source files into the page cache, and measure steps on the same iterator again.
-
-    Args:
-        feed: The pipeline's feed, as it was measured with the files evicted.
-        room: Bytes of memory that may be filled; None for any number.
-
-    Returns:
-        The message for the harness: a warning where the files are too large to be read for that, or too slow.
-    """
-    if not _read(files, room, stop):
-        return Warned("cold", NOT_READ)
-    began = time.perf_counter()
-    while time.perf_counter() - began < SETTLE_SECONDS and not stop():
-        # Elements in the buffers were still read from the disk.
-        feed.next()
-    before = procfs.io_read_bytes("self")
-    statistics = _steps(feed, step, stop)
-    after = procfs.io_read_bytes("self")
-    if not statistics.count:
-        return Warned("cold", NOT_READ)
-    return Warmed(
-        warm_ms=_mean_ms(statistics),
-        steps=statistics.count,
-        disk_bytes=after - before if before is not None and after is not None else None,
-    )
-
-
-def _read(files: Sequence[str], room: int | None, stop: Callable[[], bool]) -> bool:
-    """Read files once; False where that takes too much memory or time."""
-    began, left = time.perf_counter(), min(room // 2, MOST_FILE_BYTES) if room is not None else MOST_FILE_BYTES
-    for file in files:
-        try:
-            with Path(file).open("rb", buffering=0) as opened:
-                while piece := len(opened.read(_PIECE)):
-                    left -= piece
-                    if left < 0 or stop() or time.perf_counter() - began > READ_SECONDS:
-                        return False
-        except OSError:
-            return False
-    return bool(files)
 
 
 def _steps(feed: Feed, step: BatchConsumer | None, stop: Callable[[], bool]) -> StepStatistics:

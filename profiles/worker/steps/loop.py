@@ -1,13 +1,11 @@
 """Step loop: takes batches like a training loop, and reads the clock.
 
-Little but clock readings happens per step: the sizes of a batch are read where that costs next to nothing. A few times
-a second, while the simulated device is busy if there is one, a window takes the readings, folds them and decides
-whether to continue.
+Nothing but clock readings happens per step. A few times a second, while the simulated device is busy if there is one, a
+window takes the readings, folds them and decides whether to continue.
 """
 
 from __future__ import annotations
 
-import sys
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -137,34 +135,13 @@ class Chunk:
     restarts: list[int] = field(default_factory=list)
 
 
-class CountedSizes(Protocol):
-    """Reader of the sizes of batches: the loop hands over each that is due."""
-
-    left: int
-
-    def take(self, batch: Any) -> int:
-        """Read a batch that is due; return how many batches later the next one is."""
-
-
-@dataclass
-class NoSizes:
-    """A reader that reads nothing."""
-
-    left: int = sys.maxsize
-
-    def take(self, _batch: Any) -> int:
-        """Never called."""
-        return sys.maxsize
-
-
 class StepWindow(Protocol):
     """Receiver of the loop's readings that decides when the loop ends."""
 
     check_at: int
 
-    @property
-    def sizes(self) -> CountedSizes:
-        """Counter of batches by size."""
+    def see(self, batch: Any) -> None:
+        """Look at the batch that the loop holds when a look is due."""
 
     def most(self) -> int | None:
         """Return how many steps the window may still take at most; `None` for any number."""
@@ -182,19 +159,21 @@ class StepWindow(Protocol):
 class HandedOver:
     """A window that only sees the steps that are handed over."""
 
+    def see(self, batch: Any) -> None:
+        """Leave the batch alone."""
+
     def fills(self, chunk: Chunk) -> None:
         """Leave the steps alone."""
 
 
 def drain(feed: Feed, window: StepWindow) -> None:
     """Take batches as fast as they come, until the window is over."""
-    clock, sizes = time.perf_counter_ns, window.sizes
+    clock = time.perf_counter_ns
     # The feed may stand at the end of an epoch: only an epoch that began here can be empty.
     base, fresh = clock(), False
     while True:
         times: list[int] = []
         note = times.append
-        left = sizes.left
         check_at = window.check_at
         most = window.most()
         window.fills(Chunk(base, times))
@@ -202,10 +181,8 @@ def drain(feed: Feed, window: StepWindow) -> None:
             for batch in islice(feed.iterator, most) if most else feed.iterator:
                 now = clock()
                 note(now)
-                left -= 1
-                if not left:
-                    left = sizes.take(batch)
                 if now >= check_at:
+                    window.see(batch)
                     break
         except BaseException:
             # The steps before an error are measured as well.
@@ -214,7 +191,6 @@ def drain(feed: Feed, window: StepWindow) -> None:
                     window.drained(base, times)
             raise
         ended = clock()
-        sizes.left = left
         whole = bool(times) and (times[-1] >= check_at or len(times) == most)
         if window.drained(base, times):
             return
@@ -241,7 +217,7 @@ def take_steps(feed: Feed, step: BatchConsumer | None, window: StepWindow) -> No
 
 def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
     """Feed a device, until the window is over."""
-    clock, sizes = time.perf_counter_ns, window.sizes
+    clock = time.perf_counter_ns
     readings: list[StepReading] = []
     restarts: list[int] = []
     window.fills(Chunk(readings=readings, restarts=restarts))
@@ -263,13 +239,11 @@ def follow(feed: Feed, step: BatchConsumer, window: StepWindow) -> None:
                 with suppress(Exception):
                     window.followed(readings, restarts)
             raise
-        sizes.left -= 1
-        if not sizes.left:
-            sizes.left = sizes.take(batch)
         # Times exclude the pauses.
         reading = StepReading(deadline - paused, woke - paused, asked - paused, got - off, start - off, end - off)
         readings.append(reading)
         if got >= window.check_at or len(readings) == window.most():
+            window.see(batch)
             if window.followed(readings, restarts):
                 return
             readings, restarts = [], []

@@ -6,11 +6,11 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.protocol.messages import STOPPED, Beat
-from pipeprof.profiles.worker.steps.loop import Chunk, CountedSizes, NoSizes
+from pipeprof.profiles.worker.steps.loop import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -94,7 +94,7 @@ class PhaseWindow:
         steps_limit: End after exactly so many steps.
         check_ns: Nanoseconds from one look to the next.
         seconds: End when so many have been measured. Then looks that take long become rare.
-        sizes: Where batches are counted by size.
+        see: Called with the batch that the loop holds at a look.
         tells_ns: Nanoseconds from one beat, and from one partial result, to the next.
     """
 
@@ -110,7 +110,7 @@ class PhaseWindow:
         steps_limit: int | None = None,
         check_ns: int | None = None,
         seconds: float | None = None,
-        sizes: CountedSizes | None = None,
+        see: Callable[[Any], None] = lambda _batch: None,
         tells_ns: tuple[int, int] = TELLS_NS,
     ) -> None:
         self._beat_ns, self._partial_ns = tells_ns
@@ -122,7 +122,7 @@ class PhaseWindow:
         self._device = device
         self._limit = steps_limit
         self._seconds = seconds
-        self.sizes = sizes or NoSizes()
+        self.see = see
         self._epoch = self._looked_epoch = feed.ended
         self._least_ns = self._most_ns = self._check_ns = check_ns or CHECK_NS
         self._epoch_ns = sys.maxsize

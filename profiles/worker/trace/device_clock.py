@@ -126,11 +126,7 @@ class TraceClock:
         return DeviceRead(list(came), self._folder)
 
 
-PROFILERS: Final[dict[str, Callable[[], Profiler]]] = {
-    "jax": _JaxProfiler,
-    "keras": _TensorFlowProfiler,
-    "tensorflow": _TensorFlowProfiler,
-}
+PROFILERS: Final[dict[str, Callable[[], Profiler]]] = {"jax": _JaxProfiler, "keras": _TensorFlowProfiler}
 """By the kind of a step."""
 
 

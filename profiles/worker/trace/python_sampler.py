@@ -24,11 +24,11 @@ from typing import Final
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.target.user_files import is_generated, is_users
 from pipeprof.profiles.protocol.messages import TracedFunction
-from pipeprof.profiles.worker.trace.python_clock import FILE, TENSORFLOW
 
 EVERY_SECONDS: Final = 0.003
 TAKEN_NS: Final = 100_000
 SWITCH_SECONDS: Final = 0.00015
+_TENSORFLOW: Final = "/tensorflow/python/"
 _CALLED_FROM: Final = ("ops/script_ops.py", "__call__")
 _PR_SET_TIMERSLACK: Final = 29
 _MOST_FRAMES: Final = 200
@@ -81,23 +81,18 @@ class Looks:
         """Return TensorFlow's token of the Python function that a thread runs, and the user's innermost frame."""
         inner: FrameType | None = None
         outermost: FrameType | None = None
-        timed: FrameType | None = None
         for _ in range(_MOST_FRAMES):
             if frame is None:
                 return None
             code = frame.f_code
             if code.co_name == _CALLED_FROM[1] and code.co_filename.endswith(_CALLED_FROM[0]):
                 token = frame.f_locals.get("token")
-                used = inner or timed or outermost
+                used = inner or outermost
                 text = token.decode() if isinstance(token, bytes) else str(token)
                 # Without a user's frame, TensorFlow itself converts arrays to tensors.
-                mine = used is not None and TENSORFLOW not in used.f_code.co_filename
+                mine = used is not None and _TENSORFLOW not in used.f_code.co_filename
                 return text, used if mine else None
-            if code.co_filename == FILE:
-                # What the clock calls is the user's, or a library's function in its place.
-                timed = timed or outermost
-            else:
-                outermost = frame
+            outermost = frame
             if inner is None and not self._foreign(code.co_filename):
                 inner = frame
             frame = frame.f_back

@@ -11,7 +11,7 @@ import os
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -20,8 +20,6 @@ from pipeprof.pipelines.graph.costs.snapshots import take_snapshot
 from pipeprof.profiles.constants import TRACE_BYTES_PER_EVENT, TRACE_BYTES_PER_SECOND
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.host.run_family import folder_prefix
-from pipeprof.profiles.protocol.messages import PythonCalls
-from pipeprof.profiles.worker.trace.python_clock import PythonClock
 from pipeprof.profiles.worker.trace.python_sampler import Looks, PythonSampler
 from pipeprof.profiles.worker.trace.thread_states import ThreadReading, ThreadStates
 from pipeprof.profiles.xplane.xplane import count_events
@@ -73,7 +71,6 @@ class TracedStretch:
         elsewhere: The system's ids of Python's own threads.
         python: Samples of the Python functions.
         model: TensorFlow's model at its start and end; None where the iterator changed or the stretch was cut.
-        python_calls: Calls of Python functions, by TensorFlow's names of them.
     """
 
     data: list[bytes]
@@ -88,7 +85,6 @@ class TracedStretch:
     looks: list[ThreadReading]
     python: Looks
     model: tuple[ModelDict, ModelDict] | None = None
-    python_calls: dict[str, PythonCalls] = field(default_factory=dict)
 
     @property
     def events(self) -> int:
@@ -220,8 +216,6 @@ class _Recording:
         self.cut = False
         self._samplers = samplers
         self._python = PythonSampler()
-        self._clock = PythonClock()
-        self._python_calls: dict[str, PythonCalls] = {}
         self._watching = ThreadStates(os.getpid())
         self._thread = threading.get_native_id()
         self._limit, self._room = limit, room
@@ -252,7 +246,6 @@ class _Recording:
         self._began_ns, self._cpu = time.monotonic_ns(), time.process_time()
         self._watcher.start()
         if self._samplers:
-            self._clock.start()
             self._compared = _compare_clocks(self._profiler)
         return self
 
@@ -291,7 +284,6 @@ class _Recording:
 
     def _stop_samplers(self) -> None:
         if self._samplers:
-            self._python_calls = self._clock.stop()
             self._looks = self._watching.stop()
             self._python.stop()
 
@@ -310,7 +302,6 @@ class _Recording:
             looks=self._looks,
             python=self._python.looks,
             model=model,
-            python_calls=self._python_calls,
         )
 
 

@@ -9,7 +9,7 @@ contain (`pipeprof.pipelines.graph.costs.op_owners`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -20,17 +20,8 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.opnames import plain_path
 from pipeprof.pipelines.target.user_files import is_generated
 from pipeprof.pipelines.wire import DamagedError
-from pipeprof.profiles.protocol.messages import (
-    LONGEST_TRACE,
-    PythonCalls,
-    Trace,
-    TracedCalls,
-    TracedFunction,
-    TracedWork,
-)
+from pipeprof.profiles.protocol.messages import LONGEST_TRACE, Trace, TracedCalls, TracedFunction, TracedWork
 from pipeprof.profiles.worker.trace.nesting import nest_events
-from pipeprof.profiles.worker.trace.python_clock import TENSORFLOW
-from pipeprof.profiles.worker.trace.python_sampler import Looks, users_name
 from pipeprof.profiles.worker.trace.recording import HERE, NoTraceError, TracedStretch, record
 from pipeprof.profiles.worker.trace.thread_states import share_of_cores
 from pipeprof.profiles.worker.trace.work_by_key import Spans, elements_by_iterator
@@ -227,7 +218,7 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
             )
             for key, ms in spans.milliseconds().items()
         },
-        functions=[_with_dataset(function, marks) for function in all_functions(sampled, stretch.python_calls)],
+        functions=[_with_dataset(function, marks) for function in sampled.functions()],
         sampled_seconds=sampled.ns / 1e9,
         lock_share=sampled.taken_ns / sampled.ns if sampled.ns else None,
         looks=len(looks),
@@ -236,19 +227,7 @@ def read_stretch(stretch: TracedStretch, marks: Marks | None, check: Callable[[]
         elements=elements_by_iterator(events),
         cpu_seconds=stretch.cpu_seconds,
         model=stretch.model,
-        python_calls=stretch.python_calls,
     )
-
-
-def all_functions(sampled: Looks, calls: Mapping[str, PythonCalls]) -> list[TracedFunction]:
-    """Return the sampled functions, and timed ones that were too short for the sampler."""
-    found = sampled.functions()
-    seen = {function.token for function in found}
-    return found + [
-        TracedFunction(token, users_name(one.function), one.file, one.line, 0.0, 0.0)
-        for token, one in calls.items()
-        if token not in seen and one.function is not None and TENSORFLOW not in (one.file or "")
-    ]
 
 
 def _with_dataset(function: TracedFunction, marks: Marks | None) -> TracedFunction:

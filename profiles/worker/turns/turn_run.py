@@ -31,7 +31,7 @@ from pipeprof.profiles.protocol.turns import (
 )
 from pipeprof.profiles.worker.error_text import first_line
 from pipeprof.profiles.worker.sample import JobRun
-from pipeprof.profiles.worker.steps.loop import CountedSizes, Feed, HandedOver, NoSizes, take_steps
+from pipeprof.profiles.worker.steps.loop import Feed, HandedOver, take_steps
 from pipeprof.profiles.worker.steps.statistics import Floor, StepStatistics
 from pipeprof.profiles.worker.steps.warmup import WarmUp
 from pipeprof.profiles.worker.steps.window import Looked
@@ -200,7 +200,6 @@ class BlockWindow(HandedOver):
     def __init__(
         self, turn: TurnRequest, stop: Callable[[], bool], look: Callable[[int], None] = lambda _steps: None
     ) -> None:
-        self.sizes: CountedSizes = NoSizes()
         self._turn = turn
         self._stop = stop
         self._settle_ns = turn.settle_seconds * 1e9

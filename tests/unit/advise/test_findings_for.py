@@ -136,7 +136,7 @@ def test_of_a_script_all_that_applies_is_a_suspicion(monkeypatch: pytest.MonkeyP
     assert [one.rule for one in found or ()] == ["some-rule", "rule-0", "rule-1", "rule-2"]
     assert [one.rule for one in profile.proposals] == ["library-threads", "rule-3", "rule-4"]
     monkeypatch.setattr(module, "worth_a_try", lambda *_, **__: further)
-    # With `--rerun` the measurement follows.
+    # With `fix` the measurement follows.
     found, _ = findings_for(profile, *pair, tries=True)
     assert [one.rule for one in found or ()] == ["some-rule"]
     assert [one.rule for one in profile.proposals] == [f"rule-{number}" for number in range(5)]

@@ -73,11 +73,11 @@ def test_flags_give_the_data_of_the_edits(tmp_path: Path, seed: int) -> None:
 
 def set_flags(document: Any, flags: list[str]) -> tuple[Any, list[Any]]:
     """The data with flags, whatever the models say of it: an edit at random may name an argument that is not there."""
-    from pipeprof.pipelines.spec.compose.overrides import apply_sets
+    from pipeprof.pipelines.spec.overrides import apply_sets
     from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 
     root = grow(document)
-    problems = apply_sets(root, flags, 0, document.references)
+    problems = apply_sets(root, flags, document.references)
     return flatten(root)[0], problems
 
 

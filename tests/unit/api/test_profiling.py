@@ -155,7 +155,7 @@ def test_a_profile_has_the_verdict_the_findings_the_stages_and_a_page() -> None:
 
 
 def test_names_are_listed_without_loading_them() -> None:
-    assert {"profile", "Profile", "watch", "apply", "keras"} <= set(dir(pipeprof))
+    assert {"profile", "Profile", "watch", "dataset", "keras"} <= set(dir(pipeprof))
 
 
 class Shell:

@@ -12,7 +12,6 @@ import pytest
 
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
-from pipeprof.pipelines.edits.plan import read_plan
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
@@ -113,7 +112,7 @@ def test_fix_writes_it_without_a_search(
     assert "spec.yaml is not the file that was measured: measure it again with `pipeprof run`" in again.err
 
 
-def test_of_a_function_fix_gives_the_plan_and_the_diff(
+def test_of_a_function_fix_gives_the_diff(
     pipeprof: Pipeprof, measured: list[RunSettings], recorded: Callable[[str], Profile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
@@ -121,12 +120,11 @@ def test_of_a_function_fix_gives_the_plan_and_the_diff(
         lambda *_: EditedSource("def make():\n    return data().cache()\n"),
     )
     save(recorded("input-bound"), finding(CACHE), target="train.py:make", path="a.json")
-    words = ("--change", "1", "--from", "a.json", "--out", "fast.plan.json")
+    words = ("--change", "1", "--from", "a.json", "--out", "fast.patch")
     found = pipeprof("fix", "train.py:make", *words)
     assert (found.code, measured) == (0, [])
     assert "+    return data().cache()" in found.out
-    plan = read_plan(Path("fast.plan.json").read_text(), "fast.plan.json")
-    assert [list(step) for step in plan.steps] == [[CACHE]]
+    assert "+    return data().cache()" in Path("fast.patch").read_text()
     assert Path("train.py").read_text() == "def make():\n    return data()\n"
 
 
@@ -147,7 +145,7 @@ HOSTILE = InsertStage("map", {"python": "subprocess.py:getoutput('id')"}, None)
 @pytest.mark.parametrize(
     ("edits", "changes", "words", "code", "said"),
     [
-        ([HOSTILE], {}, ["--change", "1"], 6, "a plan cannot name Python code"),
+        ([HOSTILE], {}, ["--change", "1"], 6, "pipeprof proposes no such edit"),
         ([], {"edit": None}, ["--change", "1"], 6, "change 1 has no edit that can be made without you"),
         ([CACHE], {}, ["--change", "2"], 2, "--change: got 2, but pipeprof-out/spec-20260101T000000Z.json has only"),
         ([CACHE], {}, ["--change", "0"], 2, "--change: got '0', expected a whole number from 1"),

@@ -1,4 +1,4 @@
-"""`-f`, `--env` and `check --show` on the command line, and what a profile records of them."""
+"""`--set` and `--env` on the command line, and what a profile records of them."""
 
 from __future__ import annotations
 
@@ -18,52 +18,30 @@ from pipeprof.profiles.redaction.document import redact
 
 Pipeprof = Callable[..., Any]
 
-SPEC = "version: 1\nname: rows\nsource: {range: {stop: 1000}}\nstages:\n  - batch: {batch_size: '${SIZE:-32}'}\n"
+SPEC = "version: 1\nname: rows\nsource: {range: {stop: 1000}}\nstages:\n  - batch: {batch_size: ${SIZE:-32}}\n"
 
 
 @pytest.fixture(autouse=True)
 def files(tmp_path: Path) -> None:
-    (tmp_path / "base.yaml").write_text(SPEC)
-    (tmp_path / "spec.yaml").write_text("extends: base.yaml\n")
-    (tmp_path / "over.yaml").write_text("measure: {seconds: 3}\n")
+    (tmp_path / "spec.yaml").write_text(SPEC)
     (tmp_path / "f.py").write_text("import tensorflow as tf\n\ndef make() -> tf.data.Dataset:\n    return None\n")
 
 
 def test_everything_that_changed_the_spec_is_recorded(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIZE", "64")
-    result = pipeprof(
-        "check", "spec.yaml", "-f", "over.yaml", "--set", "stages.batch.drop_remainder=true", "--env", "--json"
-    )
+    result = pipeprof("check", "spec.yaml", "--set", "stages.batch.drop_remainder=true", "--env", "--json")
     assert result.code == 0
     target = json.loads(result.out)["target"]
-    assert target["overlays"] == ["over.yaml"]
     assert target["overrides"] == ["stages.batch.drop_remainder=true"]
     assert target["variables"] == {"SIZE": "64"}
-    assert [(file["file"], file["role"]) for file in target["files"]] == [
-        ("spec.yaml", "spec"),
-        ("base.yaml", "extends"),
-        ("over.yaml", "overlay"),
-    ]
-    assert target["sha256"] == hashlib.sha256(b"extends: base.yaml\n").hexdigest()
+    assert target["sha256"] == hashlib.sha256(SPEC.encode()).hexdigest()
     assert target["resolved_sha256"] not in (None, target["sha256"])
     located = json.loads(result.out)["stages"][1]["location"]
-    assert (located["file"], located["line"]) == ("base.yaml", 5)
-
-
-def test_show_prints_a_spec_that_is_the_same(pipeprof: Pipeprof) -> None:
-    result = pipeprof("check", "spec.yaml", "-f", "over.yaml", "--env", "--show")
-    assert result.code == 0
-    assert "batch_size: 32" in result.out
-    assert "# over.yaml:1" in result.out
-    Path("shown.yaml").write_text(result.out)
-    again = pipeprof("check", "shown.yaml", "--show", "--json")
-    first = pipeprof("check", "spec.yaml", "-f", "over.yaml", "--env", "--show", "--json")
-    assert json.loads(again.out)["spec"] == json.loads(first.out)["spec"]
-    assert json.loads(first.out)["origins"][0]["file"] == "base.yaml"
+    assert (located["file"], located["line"]) == ("spec.yaml", 5)
 
 
 def test_variables_that_are_left_are_noted(pipeprof: Pipeprof) -> None:
-    Path("spec.yaml").write_text(SPEC.replace("rows", "${NAME}").replace("'${SIZE:-32}'", "3"))
+    Path("spec.yaml").write_text(SPEC.replace("rows", "${NAME}").replace("${SIZE:-32}", "3"))
     result = pipeprof("check", "spec.yaml")
     assert result.code == 0
     assert result.err == (
@@ -73,20 +51,14 @@ def test_variables_that_are_left_are_noted(pipeprof: Pipeprof) -> None:
     assert "reference-left" in [warning["code"] for warning in warnings]
 
 
-def test_errors_name_the_file_or_the_flag(pipeprof: Pipeprof) -> None:
-    Path("over.yaml").write_text("measure: {second: 3}\n")
-    result = pipeprof("check", "spec.yaml", "-f", "over.yaml", "-f", "nothing.yaml", "--set", "a=1", "--env")
-    assert result.code == 2
-    assert "-f nothing.yaml: error[missing-file]" in result.out
-    result = pipeprof("check", "spec.yaml", "-f", "over.yaml", "--env", "--json")
-    assert [(error["file"], error["line"]) for error in json.loads(result.out)["errors"]] == [("over.yaml", 1)]
+def test_a_value_that_needs_the_environment_says_so(pipeprof: Pipeprof) -> None:
     result = pipeprof("check", "spec.yaml")
     assert result.code == 2
-    assert "base.yaml:5:25: error[number]: got '${SIZE:-32}', expected a whole number" in result.out
+    assert "spec.yaml:5:25: error[number]: got '${SIZE:-32}', expected a whole number" in result.out
     assert "; add --env to replace ${SIZE:-32}" in result.out
 
 
-@pytest.mark.parametrize("flags", [("-f", "over.yaml"), ("--set", "a=1"), ("--env",)])
+@pytest.mark.parametrize("flags", [("--set", "a=1"), ("--env",)])
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_python_has_no_spec_to_change(command: str, flags: tuple[str, ...], pipeprof: Pipeprof) -> None:
     result = pipeprof(command, "f.py:make", *flags)
@@ -94,22 +66,16 @@ def test_python_has_no_spec_to_change(command: str, flags: tuple[str, ...], pipe
     assert f"{flags[0]} changes a spec, but f.py:make is a Python function; remove {flags[0]}" in result.err
 
 
-def test_python_has_no_spec_to_show(pipeprof: Pipeprof) -> None:
-    result = pipeprof("check", "f.py:make", "--show")
-    assert result.code == 2
-    assert "--show prints a spec" in result.err
-
-
 def test_the_command_to_run_it_again_has_all_flags(recorded: Callable[[str], Profile], tmp_path: Path) -> None:
-    loaded = load_spec(tmp_path / "spec.yaml", overlays=[str(tmp_path / "over.yaml")], environment={"SIZE": "8"})
+    loaded = load_spec(tmp_path / "spec.yaml", ["measure.seconds=3"], environment={"SIZE": "8"})
     names = [path.stem for path in (Path(__file__).parents[2] / "recorded" / "profiles").glob("*.json")]
     profile = recorded(sorted(names)[0]).model_copy(update={"target": spec_target("spec.yaml", loaded)})
-    assert rerun(profile) == f"pipeprof run spec.yaml -f {tmp_path / 'over.yaml'} --env"
+    assert rerun(profile) == "pipeprof run spec.yaml --set measure.seconds=3 --env"
     assert redact(profile).target.variables == {"SIZE": None}
     assert Target.model_validate(json.loads(profile.target.model_dump_json())) == profile.target
 
 
-@pytest.mark.parametrize("target", ["base.yaml", "f.py:make"])
+@pytest.mark.parametrize("target", ["spec.yaml", "f.py:make"])
 def test_a_step_that_is_not_there_is_told_before_anything_runs(pipeprof: Pipeprof, target: str) -> None:
     result = pipeprof("run", target, "--step", "python:f.py:mak")
     assert result.code == 2

@@ -197,7 +197,7 @@ def test_what_is_not_predicted_is_said(spec: Path, pipeprof: Pipeprof) -> None:
 def test_a_limit_for_a_function_says_where_memory_is_predicted(pipeprof: Pipeprof, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("def make(): ...\n")
     result = pipeprof("check", "train.py:make", "--memory-limit", "8GiB")
-    assert "init --from train.py:make" in " ".join(result.out.split())
+    assert "pipeprof run train.py:make" in " ".join(result.out.split())
 
 
 def test_a_rule_that_fails_is_a_warning(spec: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,8 +273,6 @@ def test_one_check_writes_several_files(spec: Path, pipeprof: Pipeprof) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--python", "--out", "c.json"], "--python prints Python, and --out writes the report"),
-        (["--show", "--out", "c.json"], "--show prints the spec, and --out writes the report"),
         (["--out", "spec.yaml"], "unknown output format .yaml; use .json, .sarif or .txt"),
         (["--fail-on", "error"], "`check` always fails on errors; only warning can be added"),
         (["--out", "c.html"], "unknown output format .html"),

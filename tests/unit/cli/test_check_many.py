@@ -33,7 +33,6 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "specs/b.yml": SPEC,
         "specs/deep/c.yaml": f"# c\n{SPEC}",
         "compose.yaml": "version: 1\nservices: {}\n",
-        "overlay.yaml": "stages: {}\n",
         ".hidden/d.yaml": SPEC,
         "node_modules/e.yaml": SPEC,
         "env/pyvenv.cfg": "",
@@ -44,7 +43,7 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_folder_stands_for_the_specs_below_it() -> None:
-    assert find_targets(["."]) == (["a.yaml", "specs/b.yml", "specs/deep/c.yaml"], 2)
+    assert find_targets(["."]) == (["a.yaml", "specs/b.yml", "specs/deep/c.yaml"], 1)
     assert find_targets(["specs", "a.yaml", "specs/b.yml"]) == (["specs/b.yml", "specs/deep/c.yaml", "a.yaml"], 0)
     assert find_targets(["train.py:make", "missing.yaml"]) == (["train.py:make", "missing.yaml"], 0)
     Path("empty").mkdir()
@@ -90,7 +89,7 @@ def test_each_target_has_a_line_and_the_worst_one_the_exit_code(pipeprof: Pipepr
     assert (right.code, right.err) == (0, "")
     assert right.out == (
         "a.yaml: no errors\nspecs/b.yml: no errors\nspecs/deep/c.yaml: no errors\nChecked 3 targets: no errors; "
-        "2 YAML files are no specs.\n"
+        "1 YAML file is no spec.\n"
     )
     Path("wrong.yaml").write_text(WRONG)
     wrong = pipeprof("check", "a.yaml", "wrong.yaml", "missing.yaml")
@@ -118,7 +117,7 @@ def test_annotations_of_several_targets_and_no_other_documents(pipeprof: Pipepro
     assert found.code == 2
     assert "::error file=wrong.yaml,line=2" in found.out
     assert "Checked" not in found.out
-    for options in (["--json"], ["--out", "x.sarif"], ["--show"], ["--python"]):
+    for options in (["--json"], ["--out", "x.sarif"]):
         refused = pipeprof("check", ".", *options)
         assert (refused.code, refused.out) == (2, "")
         assert "name one for the rest" in refused.err

@@ -6,15 +6,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from pipeprof.cli.command_line import (
-    OUTPUTS,
-    build_parser,
-    change_command,
-    fix_command,
-    parse_run,
-    recover_options,
-    rerun,
-)
+from pipeprof.cli.command_line import OUTPUTS, build_parser, change_command, parse_run, recover_options, rerun
 from pipeprof.cli.main import make_app
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.report import build_report
@@ -28,7 +20,7 @@ from pipeprof.profiles.document.subject import Target
 Recorded = Callable[[str], Profile]
 
 EVERY_FLAG = (
-    "spec.yaml -f laptop.yaml -f more.yaml --set stages.0.x=1 --env --no-python --seconds 5 --steps 9"
+    "spec.yaml --set stages.0.x=1 --env --no-python --seconds 5 --steps 9"
     " --step simulate:12ms --dispatch 2 --cold --seed 0 --timeout 3min --max-time 60 --memory-limit 8GiB"
     " --change 2 --from a.json --budget 9 --no-verify --redact --no-lock --dataset-size 1TB --no-cache"
     " --workers 2"
@@ -42,7 +34,6 @@ def ran(profile: Profile, line: str) -> Profile:
     profile.command = ["pipeprof", "run", *words]
     profile.target.text = options.target
     profile.target.overrides = options.sets or []
-    profile.target.overlays = options.overlays or []
     return profile
 
 
@@ -66,7 +57,7 @@ def test_the_flags_of_this_test_are_all_flags() -> None:
     given = asdict(parse_run(shlex.split(EVERY_FLAG)))
     default = asdict(RunOptions(target="spec.yaml"))
     unchanged = {name for name in given if given[name] == default[name]} - {"target"}
-    script = {"script_args", "to_end", "allow_writes", "rerun", "turns", "soak"}
+    script = {"script_args", "to_end", "allow_writes", "soak"}
     assert unchanged == OUTPUTS | {"args"} | script
     given = parse_run(["train.py", "--to-end", "--allow-writes", "--", "--epochs", "3"])
     assert (given.script_args, given.to_end, given.allow_writes) == (["--epochs", "3"], True, True)
@@ -121,7 +112,7 @@ def test_the_parser_is_that_of_the_command() -> None:
 @pytest.mark.parametrize(
     ("text", "ended", "command"),
     [
-        ("train.py", "the block", "pipeprof run train.py --change 1 --rerun"),
+        ("train.py", "the block", "pipeprof run train.py --change 1"),
         ("train.py", "pipeprof.profile", None),
         ("train.py", "the cell", None),
         ("notebook", "the cell", None),
@@ -137,8 +128,8 @@ def test_what_a_notebook_or_a_call_has_measured_no_command_measures_again(
     profile.training = Training(ended=ended)
     profile.findings = [Finding(rule="serial-map-cpu", title="In parallel", patch="- map: {}", status="unverified")]
     assert change_command(profile, 1) == command
-    lines = [rerun(profile), change_command(profile, 1, "fix"), fix_command(profile)]
+    lines = [rerun(profile), change_command(profile, 1, "fix")]
     assert all((line is None) == (command is None) for line in lines), lines
     shown = paint(build_report(profile, "a.json"), Style())
-    assert ("--rerun" in shown) is (command is not None), shown
+    assert ("pipeprof fix tries them" in shown) is (command is not None), shown
     assert ("pipeprof run FILE.py:FUNCTION tries them" in shown) is (command is None), shown

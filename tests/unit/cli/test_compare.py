@@ -42,18 +42,12 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["compare", "a.yaml", "a.yaml", "b.yaml"], 2, "b.yaml: no such file"),
         (["compare", *["a.yaml"] * 9], 2, "got 9 pipelines, at most 8: each is a process in every pair"),
         (["gate", "none.yaml", "--against", "git:main"], 2, "none.yaml: no such file"),
-        (["gate", "a.yaml", "--baseline", "train.py"], 6, "or only part of one; measure one: pipeprof gate a.yaml"),
-        (["gate", "a.yaml", "--baseline", "pkg"], 6, "pkg is a folder; measure one"),
         (["compare", "pkg.train:make", "git:main"], 2, "name its file, git:main:pkg/train.py:make"),
         (["compare", "a.yaml", "git:main:pkg.train:make"], 2, "name its file, git:main:pkg/train.py:make"),
         (["compare", "a.yaml", "none.json"], 6, "none.json"),
         (["compare", "a.yaml", "a.yaml", "--pairs", "0"], 2, "--pairs"),
         (["gate", "a.yaml"], 2, "gate needs a pipeline to compare with"),
         (["gate", "a.yaml", "--against", "a.yaml", "--self-test"], 2, "--against and --self-test contradict"),
-        (["gate", "a.yaml", "--against", "a.yaml", "--update-baseline"], 2, "--update-baseline needs the file"),
-        (["gate", "a.yaml", "--baseline", "none.json"], 6, "none.json: no such baseline; measure one: pipeprof gate"),
-        (["gate", "a.yaml", "--baseline", "train.py", "--update-baseline"], 2, "the file exists; use --force"),
-        (["gate", "git:main", "--baseline", "b.json"], 2, "git:main names no file: with --baseline, use git:main:PATH"),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-step-ms", "0ms"], 2, "got '0ms', expected a larger limit"),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-step-ms", "2GiB"], 2, "--max-step-ms: got '2GiB'"),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-pairs", "x"], 2, "--max-pairs"),
@@ -93,7 +87,7 @@ IN_MEMORY = "keep it in memory with --set {path}="
         ),
     ],
 )
-@pytest.mark.parametrize("command", ["compare B", "compare A", "gate", "baseline", "self-test"])
+@pytest.mark.parametrize("command", ["compare B", "compare A", "gate", "self-test"])
 def test_a_spec_that_writes_files_is_refused_before_anything_runs(
     pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch, command: str, stages: str, says: str, mend: str
 ) -> None:
@@ -104,12 +98,11 @@ def test_a_spec_that_writes_files_is_refused_before_anything_runs(
         "compare B": ["compare", "a.yaml", "files.yaml"],
         "compare A": ["compare", "files.yaml", "train.py:make"],
         "gate": ["gate", "files.yaml", "--against", "a.yaml"],
-        "baseline": ["gate", "files.yaml", "--baseline", "b.json", "--update-baseline"],
         "self-test": ["gate", "files.yaml", "--self-test"],
     }
     found = pipeprof(*words[command])
     assert found.code == 2
-    side = "A" if command in ("compare A", "baseline", "self-test") else "B"
+    side = "A" if command in ("compare A", "self-test") else "B"
     path = "stages.0.flat_map.stages.0.cache.filename" if "flat_map" in stages else "stages.0.cache.filename"
     assert f"{side}: files.yaml:3: {says}, and all processes of a comparison would write the same ones" in found.err
     assert f"; {mend.replace('{path}', path)}\n" in found.err
@@ -156,17 +149,14 @@ def test_profiles_of_scripts_side_by_side_are_shown_and_compared(pipeprof: Pipep
     assert "step_ms" in {metric["name"] for metric in json.loads(result.out)["metrics"]}
 
 
-def test_profiles_of_other_hosts_are_refused_when_asked(pipeprof: Pipeprof) -> None:
+def test_other_hosts_and_versions_of_profiles_are_warnings(pipeprof: Pipeprof) -> None:
     document = json.loads((RECORDED / "step-bound.json").read_text())
     document["host"]["cpu_model"] = "another one"
     document["versions"]["tensorflow"] = "2.0"
     Path("other.json").write_text(json.dumps(document))
-    lenient = pipeprof("compare", str(RECORDED / "step-bound.json"), "other.json")
-    assert lenient.code == 0
-    assert "measured on different hosts" in lenient.out
-    strict = pipeprof("compare", str(RECORDED / "step-bound.json"), "other.json", "--strict")
-    assert strict.code == 6
-    assert "not comparable: measured on different hosts" in strict.err
+    result = pipeprof("compare", str(RECORDED / "step-bound.json"), "other.json", "--json")
+    assert result.code == 0
+    assert {"other-host", "other-versions"} <= {warning["code"] for warning in json.loads(result.out)["warnings"]}
 
 
 def test_a_saved_result_is_shown_again_and_is_no_side(pipeprof: Pipeprof) -> None:
@@ -202,7 +192,7 @@ def test_a_wrong_spec_of_a_ref_is_named_as_the_ref_is() -> None:
 
     tree = RefTree("git:main", Path("/tmp/refs/a"), Path("/srv/work/a"), "0" * 40)
     found = Diagnostic("/tmp/refs/a/specs/b.yaml", 2, 1, 3, "unknown-key", "unknown key `old`")
-    error = SpecError([found], {"/tmp/refs/a/specs/b.yaml": ["version: 1", "old: 3"]})
+    error = SpecError([found], ["version: 1", "old: 3"])
     again = error.with_file_names(lambda name: _name_at_ref(name, tree))
     assert str(again).startswith("git:main:specs/b.yaml:2:1: error[unknown-key]: unknown key `old`")
     assert "old: 3" in str(again)
@@ -238,19 +228,14 @@ def test_budgets_of_stages_on_the_command_line_and_in_a_spec_have_one_name() -> 
     assert check_spec(Path("b.yaml"), []).spec.budgets.given["stages.batch.time_ms"].change == 0.1
 
 
-def measured(step_ms: float, reference_ms: float, batch: float | None = None) -> Any:
-    """A session on this host, of a target and of the reference workload."""
+def measured(step_ms: float) -> Any:
+    """A session on this host, of pipelines that take as long as each other."""
 
     def measure(_sides: object, result: Result, plan: live.SessionPlan, _progress: object, save: Any) -> None:
         result.a.host = result.b.host = Host(name="here", system="Linux", machine="x86_64", cores=2.0)
-        result.data, result.changes = "B gives other data", ["source.stop: 100 → 1000000000"]
         while not result.pairs or not plan.enough(result):
-            factor = 1 + 0.002 * (len(result.pairs) % 3)
-            own = {"step_ms": step_ms * factor, "peak_bytes": 1e9}
-            if batch is not None:
-                result.a.elements_per_batch, own["elements_per_second"] = batch, 1e3 * batch / own["step_ms"]
-            other = {"step_ms": reference_ms * factor}
-            result.pairs.append(PairValues(order=[], a=own, b=other, again=dict(own)))
+            own = {"step_ms": step_ms * (1 + 0.002 * (len(result.pairs) % 3)), "peak_bytes": 1e9}
+            result.pairs.append(PairValues(order=[], a=own, b=dict(own), again=dict(own)))
             result.metrics = plan.rows(result.pairs)
         save()
 
@@ -263,80 +248,25 @@ def _no_git(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_no_git")
-def test_a_baseline_is_written_and_what_is_judged_against_it_names_the_target(
+def test_a_gate_shows_the_self_test_that_is_saved_where_its_result_is(
     pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
-    written = pipeprof("gate", "a.yaml", "--baseline", "base.json", "--update-baseline")
-    assert written.code == 0, written.err
-    assert "other data" not in written.out
-    assert "source.stop" not in written.out
-    same = pipeprof("gate", "a.yaml", "--baseline", "base.json")
-    assert same.code == 0, same.out
-    assert "other data" not in same.out
-    assert "pipeprof gate a.yaml --self-test" in same.out
+    monkeypatch.setattr(live, "measure", measured(10.0))
+    words = ("gate", "a.yaml", "--against", "train.py:make")
+    assert "pipeprof gate a.yaml --self-test" in pipeprof(*words).out
     receipt = {"target": "a.yaml", "started": "2026-01-02T03:04:05", "passed": True, "alarms": [], "missed": []}
     receipt |= {"slower": 0.1, "hold_bytes": 1, "detectable": {}, "pairs": [5, 5]}
     Path("pipeprof-out/self-test-a.json").write_text(json.dumps({"self_test": receipt}))
-    assert "never run" not in pipeprof("gate", "a.yaml", "--baseline", "base.json").out
-    assert list(Path("pipeprof-out").glob("gate-a-*.json"))
+    assert "never run" not in pipeprof(*words).out
     # A result that is saved elsewhere has nothing to do with what lies in this folder, which may be a stranger's.
     Path("reports").mkdir()
-    assert "never run" in pipeprof("gate", "a.yaml", "--baseline", "base.json", "--out", "reports/gate.json").out
+    assert "never run" in pipeprof(*words, "--out", "reports/gate.json").out
 
 
-@pytest.mark.usefixtures("_no_git")
-def test_on_the_host_of_the_baseline_both_times_count(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
-    assert pipeprof("gate", "a.yaml", "--baseline", "base.json", "--update-baseline").code == 0
-    for step_ms, reference_ms, code in ((12.0, 5.0, 3), (12.0, 6.0, 4)):
-        monkeypatch.setattr(live, "measure", measured(step_ms, reference_ms))
-        result = pipeprof("gate", "a.yaml", "--baseline", "base.json", "--max-pairs", "5")
-        assert result.code == code, result.out
-        assert "pipeprof compare" not in result.out
-
-
-@pytest.mark.usefixtures("_no_git")
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            ["--step", "simulate:5ms"],
-            "base.json was measured with step none, this is step simulate: 5ms, dispatch sync",
-        ),
-        (["--max-wait-ms", "2ms"], "base.json has no wait per step, which the gate is to judge; measure it again"),
-    ],
-)
-def test_a_baseline_that_cannot_answer_is_refused(
-    options: list[str], message: str, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
-    assert pipeprof("gate", "a.yaml", "--baseline", "base.json", "--update-baseline").code == 0
-    monkeypatch.setattr(live, "measure", lambda *_: pytest.fail("it was measured"))
-    refused = pipeprof("gate", "a.yaml", "--baseline", "base.json", *options)
-    assert refused.code == 6
-    assert message in refused.err
-
-
-@pytest.mark.usefixtures("_no_git")
-def test_against_a_baseline_with_other_batches_throughput_counts(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "measure", measured(10.0, 5.0, batch=64))
-    assert pipeprof("gate", "a.yaml", "--baseline", "base.json", "--update-baseline").code == 0
-    monkeypatch.setattr(live, "measure", measured(20.0, 5.0, batch=128))
-    result = pipeprof("gate", "a.yaml", "--baseline", "base.json", "--max-pairs", "5")
-    assert result.code == 0, result.out
-    assert "throughput" in result.out
-
-
-def test_a_work_tree_with_changes_is_a_warning_against_a_baseline_too(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_work_tree_with_changes_is_a_warning(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dirty, "is_dirty", lambda *_: True)
-    monkeypatch.setattr(live, "measure", measured(10.0, 5.0))
-    for option in ("--update-baseline", "--max-pairs=5"):
-        assert "a.yaml has uncommitted changes" in pipeprof("gate", "a.yaml", "--baseline", "base.json", option).out
+    monkeypatch.setattr(live, "measure", measured(10.0))
+    assert "a.yaml has uncommitted changes" in pipeprof("gate", "a.yaml", "--against", "train.py:make").out
 
 
 @pytest.mark.usefixtures("_no_git")

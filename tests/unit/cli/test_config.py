@@ -66,7 +66,6 @@ def test_a_file_has_no_say_in_how_a_gate_judges() -> None:
         ("step = 'python:evil.py:step'", "none or simulate:… only"),
         ("step = 'keras:evil.py:model'", "none or simulate:… only"),
         ("against = 'git:HEAD'", "a file of a checkout cannot set it"),
-        ("baseline = 'base.json'", "a file of a checkout cannot set it"),
         ("measure = false", "a file of a checkout cannot set it"),
         ("[tool.pipeprof.gate]\nmax-step-ms = 'off'", "a file of a checkout cannot set it"),
         ("[tool.pipeprof.gate]\nmax-stage-ms = ['decode=5%']", "a file of a checkout cannot set it"),
@@ -76,9 +75,7 @@ def test_a_file_has_no_say_in_how_a_gate_judges() -> None:
         ("out = ['x.html']", "a file of a checkout cannot set it"),
         ("force = true", "a file of a checkout cannot set it"),
         ("set = ['stages.0.batch_size=1']", "a file of a checkout cannot set it"),
-        ("rerun = true", "a file of a checkout cannot set it"),
         ("no-lock = true", "a file of a checkout cannot set it"),
-        ("update-baseline = true", "a file of a checkout cannot set it"),
         ("redact = false", "true only"),
         ("no-python = false", "true only"),
         ("quiet = 'yes'", "expected true or false"),
@@ -94,7 +91,6 @@ def test_a_file_has_no_say_in_how_a_gate_judges() -> None:
         ("cold = 'yes'", "expected true or false"),
         # Of another command than the one that runs.
         ("[tool.pipeprof.fix]\nwrite = true", "a file of a checkout cannot set it"),
-        ("[tool.pipeprof.fix]\nconvert-to = 'x'", "a file of a checkout cannot set it"),
         ("[tool.pipeprof.fix]\nallow = ['order']", "a file of a checkout cannot set it"),
         ("seed = ", "cannot be read"),
     ],
@@ -110,9 +106,9 @@ def test_every_option_is_either_for_a_file_or_refused_there() -> None:
     names = {name for command in main._options_of("") for name in main._options_of(command)}
     assert names >= config._OF_A_FILE
     assert {name for name in config._OF_A_FILE if name.startswith("max-")} == {"max-time"}
-    refused = {"allow", "allow-writes", "arg", "convert-to", "env", "force", "from", "no-lock", "out", "rerun", "set"}
-    assert refused | {"against", "baseline"} <= names - config._OF_A_FILE
-    assert {"update-baseline", "write", "script-args", "to-end"} <= names - config._OF_A_FILE
+    refused = {"allow", "allow-writes", "arg", "env", "force", "from", "no-lock", "out", "set"}
+    assert refused | {"against"} <= names - config._OF_A_FILE
+    assert {"write", "to-end"} <= names - config._OF_A_FILE
 
 
 def test_an_error_in_the_file_ends_a_command_and_a_default_counts(pipeprof: Pipeprof) -> None:
@@ -217,7 +213,7 @@ def test_the_file_is_looked_for_up_to_the_root_of_the_repository(tmp_path: Path)
     ("words", "left"),
     [
         ("run train.py", {"seconds", "timeout"}),
-        ("run train.py --rerun", {"budget", "seconds", "timeout"}),
+        ("fix train.py", {"budget", "seconds", "timeout"}),
         ("run train.py --soak 20m -- --seconds 3", {"timeout"}),
         ("run spec.yaml --no-verify", {"seconds", "step", "timeout"}),
         ("run train.py:make --budget=9", {"budget", "seconds", "step", "timeout"}),
@@ -231,18 +227,15 @@ def test_a_default_that_does_not_fit_is_left_out(words: str, left: set[str]) -> 
 @pytest.mark.parametrize(
     ("words", "left_out"),
     [
-        ("gate a.yaml --self-test", {"against", "baseline"}),
-        ("gate a.yaml --bisect git:v1", {"against", "baseline"}),
-        ("gate a.yaml --baseline b.json", {"against"}),
+        ("gate a.yaml --self-test", {"against"}),
         ("run a.yaml --json", {"form", "section"}),
         ("run a.yaml --format=md", {"json", "section"}),
         ("run a.yaml --budget 9", {"no_verify", "soak"}),
         ("show --finding 1", {"section"}),
-        ("show --history git", {"section"}),
     ],
 )
 def test_so_is_one_that_a_typed_option_contradicts(words: str, left_out: set[str]) -> None:
-    names = ("against", "baseline", "budget", "form", "json", "no_verify", "quiet", "section", "soak")
+    names = ("against", "budget", "form", "json", "no_verify", "quiet", "section", "soak")
     values = dict.fromkeys(names, "x")
     assert values.keys() - config.fitting(values, words.split()).keys() == left_out
 

@@ -167,7 +167,7 @@ def test_a_gain_in_a_step_of_unknown_length_is_a_bound_and_nothing_to_change(fou
     memory = Finding(rule="b", title="Keep less", status="unverified", predicted=Predicted(peak_rss_delta_bytes=-1024))
     found.findings = [speed, memory]
     shown = report(found, width=100)
-    assert "Worth a try  at most, and nothing where the step sets the pace: --rerun measures it\n" in shown
+    assert "Worth a try  at most, and nothing where the step sets the pace\n" in shown
     assert "1  Run a map in parallel  at most 1.7× faster\n" in shown
     assert shown.index("What to change") < shown.index("2  Keep less") < shown.index("Worth a try")
     assert "· steps in flight n/a\n" in report(found, Selection(sections=("steps",)), width=100)

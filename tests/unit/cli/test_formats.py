@@ -46,13 +46,13 @@ def test_a_format_is_one_module(pipeprof: Pipeprof, tmp_path: Path) -> None:
     assert result.out.startswith("SPEC.YAML: ['STEPS'")
     assert (tmp_path / "a.shout").read_text() == result.out
     assert (
-        "expected text, json, github, md, html, sarif, shout, plan, yaml, patch, trace or prom"
+        "expected text, json, github, md, html, sarif, shout, yaml or patch"
         in pipeprof("show", "x.json", "--format", "pdf").err
     )
 
 
 def test_no_format_is_left_of_the_test_before() -> None:
-    assert registry.names_of("run") == ("text", "json", "github", "md", "html", "sarif", "plan", "trace", "prom")
+    assert registry.names_of("run") == ("text", "json", "github", "md", "html", "sarif")
     assert registry.names_of("check") == ("text", "json", "github", "sarif")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.history.gates import pairs
+from unit.judge.pairs import pairs
 
 from pipeprof.profiles.git import dirty
 from pipeprof.profiles.judge import live

@@ -1,12 +1,9 @@
-"""Globs with ``**``: the files that Python's `glob` finds, and a sentence where links would make it endless."""
-
-import glob
-from pathlib import Path
+"""Globs with ``**``: any folders where Python looks for files, one level where TensorFlow does."""
 
 import pytest
 
 from pipeprof.pipelines.data import globbing
-from pipeprof.pipelines.data.globbing import EndlessGlobError, count_matches, has_match, matching_files
+from pipeprof.pipelines.data.globbing import count_matches, has_match, matching_files
 from pipeprof.pipelines.spec.loader import load_spec
 
 
@@ -29,55 +26,10 @@ def tree(tmp_path, monkeypatch):
     return tmp_path / "t"
 
 
-@pytest.mark.parametrize(
-    "pattern",
-    [
-        "t/**/*.jpg",
-        "t/**",
-        "t/**/**/x.jpg",
-        "t/a/**/c/*.jpg",
-        "t/**/a/**/x*",
-        "t/**/b/**",
-        "**/x.jpg",
-        "t/*/**/.h.jpg",
-        "t/**/.hidden/x.jpg",
-        "t/[[]z]/**/*.jpg",
-        "t/**/",
-        "t/nothing/**/x.jpg",
-        "t/a*/*/x.jpg",
-    ],
-)
-def test_as_python_matches(pattern, tree):
-    assert matching_files(pattern) == sorted(
-        {path for path in glob.glob(pattern, recursive=True) if Path(path).is_file()}  # noqa: PTH207
-    )
-    absolute = f"{tree.parent}/{pattern}"
-    assert matching_files(absolute) == [f"{tree.parent}/{path}" for path in matching_files(pattern)]
-
-
-def test_links_to_other_folders_are_followed(tree):
-    (tree / "d" / "link").symlink_to(tree / "a" / "b")
-    assert "t/d/link/c/x.jpg" in matching_files("t/**/*.jpg")
-
-
-@pytest.mark.parametrize("target", [".", "..", "../.."])
-def test_a_folder_that_links_to_itself_is_a_sentence(target, tree):
-    (tree / "a" / "b" / "up").symlink_to(target)
-    with pytest.raises(EndlessGlobError, match=r"t/a/b/up a folder inside itself; remove the link") as caught:
-        matching_files("t/**/*.jpg")
-    assert caught.value.exit_code == 2
-    assert matching_files("t/*/*.jpg") == ["t/[z]/x.jpg", "t/a/x.jpg"]
-
-
-def test_links_side_by_side_are_bounded(tree, monkeypatch):
-    monkeypatch.setattr(globbing, "MOST_REPEATED", 100)
-    folders = [tree / f"n{number}" for number in range(12)]
-    for number, folder in enumerate(folders):
-        folder.mkdir()
-        for other in folders[number + 1 :]:
-            (folder / other.name).symlink_to(other)
-    with pytest.raises(EndlessGlobError, match="reaches the same folders more than 100 times"):
-        matching_files("t/**/*.jpg")
+@pytest.mark.usefixtures("tree")
+def test_files_each_once_and_no_folders():
+    assert matching_files("t/**/**/x.jpg") == ["t/[z]/x.jpg", "t/a/b/c/x.jpg", "t/a/x.jpg", "t/d/e/x.jpg", "t/x.jpg"]
+    assert matching_files("t/a*") == []
 
 
 @pytest.mark.usefixtures("tree")
@@ -114,16 +66,6 @@ def test_list_files_below_generated_data(tree, pipeprof):
     assert (
         "no match among" in pipeprof("check", path, "--set", 'source.list_files.file_pattern="data:words/**/*.txt"').out
     )
-
-
-def test_check_of_a_folder_that_links_to_itself(tree, pipeprof):
-    (tree / "loop").symlink_to(".")
-    path = tree.parent / "spec.yaml"
-    path.write_text(SPEC.format(source=READ))
-    result = pipeprof("check", path)
-    assert result.code == 2
-    assert "`**` does not end" in result.out
-    assert "spec.yaml:2:" in result.out
 
 
 @pytest.mark.parametrize("source", [LISTED.replace("y.png", "*.none"), READ.replace("y.png", "*.none")])

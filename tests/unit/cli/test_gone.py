@@ -7,6 +7,8 @@ import pytest
 from pipeprof.cli import gone
 from pipeprof.cli.exit_codes import USAGE
 from pipeprof.cli.main import COMMANDS, invoke
+from pipeprof.cli.options import report_format
+from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.advise.gone import RULES
 from pipeprof.profiles.advise.rule import rules
 
@@ -24,6 +26,20 @@ def test_an_option_that_is_gone_names_what_to_do_instead(
 ) -> None:
     assert invoke([command or "run", "spec.yaml", option]) == USAGE
     assert gone.OPTIONS[command, option] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", gone.FORMATS)
+def test_a_format_that_is_gone_names_what_to_do_instead(name: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        report_format(name, json=False, command="show")
+    assert gone.FORMATS[name] in str(raised.value)
+
+
+def test_a_spec_of_a_function_is_refused_with_the_command_that_takes_the_function(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert invoke(["init", "--from", "input.py:train"]) == USAGE
+    assert "pipeprof run input.py:train" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from pipeprof.cli.charts.svg import Sheet
 from pipeprof.cli.comparing.report import build_result, next_command
-from pipeprof.cli.formats.plan import best_change
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.fix import ladder
 from pipeprof.cli.html.memory import memory_over_time, tuned
@@ -55,7 +54,6 @@ from pipeprof.profiles.judge.verdicts.result import Result
 from pipeprof.profiles.wording import size
 from tests.unit.cli.test_fix import FASTER, TEXT, unified
 from tests.unit.cli.test_fix import result as fixed
-from tests.unit.cli.test_main import Pipeprof
 from tests.unit.judge.test_reports import STAGES, of_four
 from tests.unit.judge.test_reports import result as compared
 
@@ -101,14 +99,12 @@ class Page(HTMLParser):
         return re.findall(r"<svg\b.*?</svg>", self.source, re.DOTALL)
 
 
-def page_of(document: Profile | Result, plan: str | None = None) -> Page:
+def page_of(document: Profile | Result) -> Page:
     saved = "pipeprof-out/saved.json"
     if not isinstance(document, Profile):
         blocks = list(build_result(document, saved, verbose=True))
         return Page(render_page(result_page(document, saved, blocks, next_command(document))))
-    best = best_change(document) if document.fix is None else None
-    number = None if best is None else 1 + (document.findings or []).index(best)
-    return Page(render_page(run_page(document, saved, plan, number)))
+    return Page(render_page(run_page(document, saved)))
 
 
 def recorded(name: str) -> Profile:
@@ -151,7 +147,7 @@ DOCUMENTS: dict[str, Callable[[], Profile | Result]] = {
 
 @functools.cache
 def known(name: str) -> Page:
-    return page_of(DOCUMENTS[name](), plan='{"steps": []}')
+    return page_of(DOCUMENTS[name]())
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -255,7 +251,7 @@ def test_a_trace_above_the_peak_of_the_memory_over_time_is_explained(name: str, 
 
 @pytest.mark.parametrize("made", [proven, searched])
 def test_the_change_stands_beside_the_steps_and_the_stages(made: Callable[[], Profile]) -> None:
-    page = run_page(made(), None, '{"steps": []}', None)
+    page = run_page(made(), None)
     assert [[section.ident for section in column] for column in page.columns] == [["fix"], ["steps", "pipeline"]]
     assert page.first == []
     assert all(figure.half for column in page.columns for section in column for figure in figures_of(section.parts))
@@ -263,12 +259,12 @@ def test_the_change_stands_beside_the_steps_and_the_stages(made: Callable[[], Pr
 
 
 def test_the_steps_stand_below_where_nothing_is_proposed() -> None:
-    page = run_page(recorded("step-none"), None, None, None)
+    page = run_page(recorded("step-none"), None)
     assert [[section.ident for section in column] for column in page.columns] == [["fix", "steps"], ["pipeline"]]
 
 
 def test_what_a_change_brings_is_drawn_below_it_before_the_next_one() -> None:
-    (fix,) = run_page(proven(), None, None, None).columns[0]
+    (fix,) = run_page(proven(), None).columns[0]
     first, drawn, second, *_ = fix.parts
     assert [getattr(part, "ident", None) for part in (first, drawn, second)] == [
         "finding-1",
@@ -281,7 +277,7 @@ def test_the_first_proven_change_is_open_and_has_its_effect_below() -> None:
     profile = proven()
     findings = profile.findings or []
     profile.findings = [findings[1].model_copy(update={"status": "ceiling"}), *findings]
-    (fix,) = run_page(profile, None, None, None).columns[0]
+    (fix,) = run_page(profile, None).columns[0]
     assert [part.folded for part in fix.parts if isinstance(part, Card)][:3] == [False, False, True]
     names = [getattr(part, "ident", None) for part in fix.parts[:4]]
     assert names == ["finding-1", "finding-2", "before-and-after", "finding-3"]
@@ -320,7 +316,7 @@ def test_what_is_copied_can_be_pasted() -> None:
     [finding, *_] = profile.findings or []
     finding.diff, finding.patch, finding.change = None, None, "num_parallel_calls: not set → 8"
     finding.python = "files.map(load, num_parallel_calls=8)"
-    shown = render_page(run_page(profile, None, None, None))
+    shown = render_page(run_page(profile, None))
     bars = re.findall(r'<p class="bar( read)?">.*?<pre[^>]*>(.*?)</pre>', shown, re.DOTALL)
     copied = {re.sub(r"<[^>]*>", "", text): not mark for mark, text in bars}
     assert copied["- num_parallel_calls: not set\n+ num_parallel_calls: 8"] is False
@@ -333,7 +329,7 @@ def test_what_is_measured_so_far_stands_once_in_a_card() -> None:
     [finding, *_] = profile.findings or []
     finding.status, finding.measured = "unverified", {"speedup": 2.01, "low": 1.9, "high": 2.13}
     finding.unfinished = Unfinished(pairs=10, needed=12, budget_seconds=130)
-    shown = render_page(run_page(profile, None, None, None))
+    shown = render_page(run_page(profile, None))
     card = shown[shown.index('id="finding-1"') :]
     assert card[: card.index("</article>")].count("so far after 10 of") == 1
 
@@ -353,19 +349,19 @@ def test_stages_of_one_call_have_their_own_names() -> None:
 def test_what_went_wrong_stands_before_all_else() -> None:
     profile = proven()
     profile.errors = recorded("raised").errors
-    page = run_page(profile, None, None, None)
+    page = run_page(profile, None)
     assert [section.ident for section in page.first] == ["errors"]
     assert page.all_sections[0].ident == "errors"
 
 
 def test_the_graph_has_columns_for_what_is_known() -> None:
     profile = proven()
-    (graph,) = run_page(profile, None, None, None).columns[1][1].parts
+    (graph,) = run_page(profile, None).columns[1][1].parts
     assert isinstance(graph, StageGraph)
     assert [title for title, _ in graph.columns] == ["calls", "holds"]
     for stage in profile.stages or ():
         stage.parallelism = stage.buffered_bytes = None
-    (graph,) = run_page(profile, None, None, None).columns[1][1].parts
+    (graph,) = run_page(profile, None).columns[1][1].parts
     assert isinstance(graph, StageGraph)
     assert graph.columns == []
     made = page_of(profile)
@@ -441,13 +437,6 @@ def test_raw_keys_never_reach_a_reader() -> None:
     assert "stage 39.5 ms per batch" in before_json
 
 
-def test_the_plan_can_be_saved_from_the_page_where_a_change_is_proven() -> None:
-    made = known("proven")
-    link = next(given for tag, given in made.tags if tag == "a" and given.get("download") == "fast.plan.json")
-    address = str(link["href"]).removeprefix("data:text/plain;base64,")
-    assert base64.b64decode(address).decode() == '{"steps": []}\n'
-
-
 def test_the_page_of_a_search_begins_with_the_diff_and_has_the_ladder() -> None:
     made = known("fix")
     assert made.text.index("The change as a diff") < made.text.index("The ladder of changes")
@@ -479,37 +468,6 @@ def test_the_page_of_a_gate_says_failed_and_what_differs_before_anything_else() 
     assert made.text.index("Failed:") < made.text.index("decode takes 4.00 → 6.00 ms") < made.text.index("Metrics")
     assert "FAILED" in made.text
     assert "passed" in known("passed").text
-
-
-def test_a_plan_is_in_the_page_of_a_redacted_profile_unless_it_would_have_to_be_redacted(
-    pipeprof: Pipeprof, tmp_path: Path
-) -> None:
-    from pipeprof.profiles.document.store import encode
-
-    profile = proven()
-    (tmp_path / "profile.json").write_bytes(encode(profile))
-    assert pipeprof("show", "profile.json", "--out", "report.html").code == 0
-    text = (tmp_path / "report.html").read_text()
-    assert 'download="fast.plan.json"' in text
-    assert "The plan, for dataset = pipeprof.apply(dataset, &#34;fast.plan.json&#34;)" in text
-    edit = (profile.findings or [])[0].documents[0]
-    edit.__pydantic_extra__ = {**(edit.__pydantic_extra__ or {}), "stage": f"{Path.home()}/private"}
-    (tmp_path / "profile.json").write_bytes(encode(profile))
-    assert pipeprof("show", "profile.json", "--out", "report.html", "--force").code == 0
-    text = (tmp_path / "report.html").read_text()
-    assert f"{Path.home()}/private" not in text
-    assert 'download="fast.plan.json"' not in text
-
-
-def test_the_plan_of_a_script_is_for_a_command_with_its_arguments(pipeprof: Pipeprof, tmp_path: Path) -> None:
-    from pipeprof.profiles.document.store import encode
-
-    profile = proven()
-    profile.target.kind, profile.target.text, profile.target.script_arguments = "script", "train.py", ["--epochs", "3"]
-    (tmp_path / "profile.json").write_bytes(encode(profile))
-    assert pipeprof("show", "profile.json", "--out", "report.html").code == 0
-    text = (tmp_path / "report.html").read_text()
-    assert "The plan, for pipeprof exec --plan fast.plan.json train.py -- --epochs 3" in text
 
 
 def test_both_themes_have_the_same_colours() -> None:
@@ -767,7 +725,7 @@ def test_the_buffers_are_those_of_the_measured_time() -> None:
 
 
 def test_of_many_changes_each_has_a_card_and_each_rule_one_text() -> None:
-    source = render_page(run_page(with_findings(500), None, None, None))
+    source = render_page(run_page(with_findings(500), None))
     assert len(source.encode()) <= MOST
     assert re.findall(r'id="finding-(\d+)"', source) == [str(number) for number in range(1, 501)]
     assert re.findall(r'id="finding-(\d+)-rule"', source) == ["1", "2"]
@@ -785,7 +743,7 @@ def test_of_many_stages_those_with_little_work_share_a_sentence() -> None:
 
 
 def test_the_busy_and_the_waiting_part_of_steps_are_those_that_were_counted() -> None:
-    page = run_page(with_course(3), None, None, None)
+    page = run_page(with_course(3), None)
     figure = next(one for one in page.figures() if one.ident == "steps-over-time")
     assert figure.table is not None
     assert [list(row) for row in figure.table.rows] == [

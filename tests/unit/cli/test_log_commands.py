@@ -119,7 +119,7 @@ def test_annotations_are_the_only_commands_of_their_format(command, recorded):
     assert not LIKE_A_COMMAND.search(annotations(calm))
 
 
-@pytest.mark.parametrize("flags", [[], ["--show"], ["--python"], ["--json"]])
+@pytest.mark.parametrize("flags", [[], ["--json"]])
 def test_no_line_of_check_is_a_command(flags, pipeprof, tmp_path):
     path = tmp_path / "##[error]spec.yaml"
     words = "word " * 30

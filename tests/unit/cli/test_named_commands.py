@@ -199,7 +199,7 @@ def require_understood(text: str) -> None:
 
 def require_taken(lines: Iterable[str], profile: Profile, take: Callable[[str], Any]) -> None:
     """Require that each command of a profile's report is taken, and each in its page understood."""
-    require_understood(re.sub(r"<[^>]*>", "", render_page(run_page(profile, SAVED, None, None))))
+    require_understood(re.sub(r"<[^>]*>", "", render_page(run_page(profile, SAVED))))
     Path(SAVED).write_text(profile.model_dump_json())
     for line in sorted(set(lines)):
         done = take(line)

@@ -29,10 +29,7 @@ Recorded = Callable[[str], Profile]
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests" / "golden"
 SAVED = "pipeprof-out/spec-20260731T101112Z.json"
-FLAGS = (
-    "-f laptop.yaml --set options.deterministic=false --env --no-python --dispatch 1 --seed 7 --memory-limit 8GiB"
-    " --cold --no-lock"
-)
+FLAGS = "--set options.deterministic=false --env --no-python --dispatch 1 --seed 7 --memory-limit 8GiB --cold --no-lock"
 PRINTED = re.compile(r"^ *(?:Next|try) +(pipeprof .*)$", re.MULTILINE)
 STARTED = re.compile(r"^\$ (pipeprof run .*)$", re.MULTILINE)
 CHANGES = (
@@ -68,7 +65,7 @@ def differences(run: RunOptions, line: str, saved: str | None = None) -> list[st
     if name == "show":
         return [] if options["profiles"] == [saved] else [f"shows {options['profiles']}, saved was {saved}"]
     if name == "fix":
-        given = {key: getattr(run, key) or None for key in ("target", "sets", "overlays", "env", "args", "no_python")}
+        given = {key: getattr(run, key) or None for key in ("target", "sets", "env", "args", "no_python")}
         return [
             key
             for key, value in given.items()
@@ -79,7 +76,7 @@ def differences(run: RunOptions, line: str, saved: str | None = None) -> list[st
     if name == "check":
         if after["memory_limit"] is None:
             return ["check without --memory-limit says nothing new"]
-        return [key for key in ("target", "sets", "overlays", "env", "no_python") if before[key] != after[key]]
+        return [key for key in ("target", "sets", "env", "no_python") if before[key] != after[key]]
     changed = {key for key in before if before[key] != after[key]}
     # The same again measures what its user has changed in between.
     found = [] if any(changed <= allowed for allowed in CHANGES) else [f"changes {sorted(changed)}"]
@@ -165,7 +162,7 @@ def with_flags(profile: Profile, flags: str = FLAGS) -> Profile:
     """The profile as a run with these flags would have written it."""
     options = parse_run([profile.target.text, *shlex.split(flags)])
     profile.command = ["pipeprof", "run", profile.target.text, *shlex.split(flags)]
-    profile.target.overrides, profile.target.overlays = options.sets or [], options.overlays or []
+    profile.target.overrides = options.sets or []
     return profile
 
 
@@ -268,7 +265,7 @@ def kept(**fields: Any) -> Finding:
 def test_a_proven_cache_is_written_before_a_budget_decides_about_more(recorded: Recorded) -> None:
     profile = recorded("step-bound")
     lacks = finding(measured={"speedup": 1.7}, unfinished=Unfinished(pairs=8, needed=12, budget_seconds=40))
-    cache = kept(measured={"speedup": 9.0}, cache=Kept(), edit=Edit.model_validate(CACHE))
+    cache = kept(measured={"speedup": 9.0}, cache=Kept(), edit=Edit.model_validate(CACHE), diff="--- a/train.py\n")
     profile.target.kind, profile.findings = "function", [lacks, cache]
     assert " fix " in chosen(profile).line
     saves = kept(family="memory", measured=MEMORY, edit=Edit.model_validate(CACHE))
@@ -312,20 +309,6 @@ def test_what_is_wrong_with_the_data_comes_before_a_budget(recorded: Recorded) -
     profile.findings = [finding(family="correctness", change="Write `ds = ds.cache()`.")]
     command = chosen(profile)
     assert (command.line, command.purpose) == (rerun(profile), "once finding 1 is fixed")
-
-
-def test_files_that_a_bound_advises_come_before_a_budget(recorded: Recorded) -> None:
-    profile = recorded("step-bound")
-    profile.verification = Verification(
-        seconds=1.0, budget_seconds=60.0, mode="pairs", tried=1, block_seconds=0.3, needs_seconds=100
-    )
-    profile.findings = [
-        finding(change="do less in it; pipeprof fix a.py:make --convert-to FOLDER does the work of load once")
-    ]
-    profile.findings[0].status = "ceiling"
-    assert "--convert-to FOLDER" in chosen(profile).line
-    profile.findings[0].change = "do less in it"
-    assert chosen(profile).line.endswith("--budget 100")
 
 
 @pytest.mark.parametrize(("most", "budget"), [(5.0, False), (1.1, True)])
@@ -486,27 +469,11 @@ def test_what_is_proven_is_written_by_its_number(recorded: Recorded) -> None:
     command = chosen(profile)
     assert (command.line, command.purpose) == ("pipeprof fix spec.yaml --change 2 --write", "writes change 2")
     assert parsed(command.line)[1]["change"] == "2"
-    profile.target.kind, profile.findings = "function", [kept]
-    profile.target.text = "train.py:make"
-    profile.command = ["pipeprof", "run", "train.py:make"]
-    # Without its text, a plan is sure to have the change.
-    assert chosen(profile).line == "pipeprof fix train.py:make --change 1 --out fast.plan.json"
 
 
-@pytest.mark.parametrize(
-    ("edits", "words", "purpose"),
-    [
-        ([CACHE], "", "shows the diff of change 1"),
-        ([{**CACHE, "after": "stages.1"}, MOVED], " --out fast.plan.json", "writes the plan of change 1"),
-    ],
-)
+@pytest.mark.parametrize(("edits", "shown"), [([CACHE], True), ([{**CACHE, "after": "stages.1"}, MOVED], False)])
 def test_a_diff_is_promised_where_the_text_shows_the_edits(
-    edits: list[dict[str, Any]],
-    words: str,
-    purpose: str,
-    recorded: Recorded,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    edits: list[dict[str, Any]], shown: bool, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     calls = "tf.data.Dataset.range(9).map(encode).filter(short_enough)"
@@ -516,8 +483,7 @@ def test_a_diff_is_promised_where_the_text_shows_the_edits(
     profile.target.kind, profile.target.text = "function", "train.py:make"
     profile.command = ["pipeprof", "run", "train.py:make"]
     profile.findings = [kept(edit=[Edit.model_validate(edit) for edit in edits], measured={"speedup": 4.0})]
-    command = chosen(profile)
-    assert (command.line, command.purpose) == (f"pipeprof fix train.py:make --change 1{words}", purpose)
+    assert ("shows the diff of change 1" in str(next_command(profile, SAVED))) is shown
     profile.findings[0].diff = "--- a/train.py\n"
     command = chosen(profile)
     line = "pipeprof fix train.py:make --change 1 --out change-1.patch"

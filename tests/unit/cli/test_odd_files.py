@@ -108,15 +108,6 @@ def test_a_link_in_a_circle_is_replaced_by_a_file(odd: Path) -> None:
     assert (odd / "one.json").read_bytes() == b"{}"
 
 
-@pytest.mark.parametrize("other", ["--show", "--json"])
-def test_python_and_another_output_exclude_each_other(other: str, tmp_path: Path, pipeprof: Pipeprof) -> None:
-    path = tmp_path / "spec.yaml"
-    path.write_text("version: 1\nsource: {range: {stop: 3}}\n")
-    done = pipeprof("check", str(path), "--python", other)
-    assert (done.code, done.out) == (2, "")
-    assert f"--python prints Python, and {other} prints something else: give one of them" in done.err
-
-
 @pytest.mark.parametrize("name", ["x.json/", "x.json/.", "x.html//"])
 def test_the_name_of_a_folder_is_no_file(name: str, pipeprof: Pipeprof, tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("version: 1\nsource: {range: {stop: 4}}\n")
@@ -129,13 +120,10 @@ def test_the_name_of_a_folder_is_no_file(name: str, pipeprof: Pipeprof, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
 
 
-@pytest.mark.parametrize(
-    ("words", "code"), [(["check", "br.yaml"], 2), (["check", "extends.yaml"], 2), (["show", "br.json"], 6)]
-)
+@pytest.mark.parametrize(("words", "code"), [(["check", "br.yaml"], 2), (["show", "br.json"], 6)])
 def test_a_link_to_nothing_is_told_as_one(words: list[str], code: int, pipeprof: Pipeprof, tmp_path: Path) -> None:
     for name in ("br.yaml", "br.json"):
         (tmp_path / name).symlink_to("none")
-    (tmp_path / "extends.yaml").write_text("version: 1\nextends: br.yaml\n")
     done = pipeprof(*words)
     assert done.code == code
     assert f"br.{'json' if code == 6 else 'yaml'} is a link to none, which does not exist" in done.out + done.err

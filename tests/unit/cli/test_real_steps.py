@@ -12,16 +12,13 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.formats.trace import trace_events
 from pipeprof.cli.html.steps import gaps as gaps_figure
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.text.blocks import Heading, Prose, Table
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.ops.values.units import flops_text, parse_flops
 from pipeprof.pipelines.steps import called
 from pipeprof.pipelines.steps.kind import StepFacts
 from pipeprof.pipelines.steps.kinds.keras import _need_compiled
-from pipeprof.pipelines.steps.networks import products
 from pipeprof.pipelines.steps.registry import step_kind, written_kinds
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.profiles.document.measured import Device
@@ -160,7 +157,6 @@ def test_the_gaps_of_a_trace_are_named_so_and_are_on_no_time_line_of_the_measure
     profile.device = Device(kind="jax", on="gpu", gaps=TRACED, idle_share=0.45)
     heading = next(block for block in build_gaps(profile) if isinstance(block, Heading))
     assert heading.rest.startswith("of 30 without device work in 2.00 s of its trace: waits for data")
-    assert not [event for event in trace_events(profile) if event["name"] == "waits for data"]
     [figure] = gaps_figure(profile)
     assert "the traced time" in figure.caption
 
@@ -169,39 +165,6 @@ def test_a_step_that_tells_nothing_of_itself_adds_nothing(recorded: Recorded) ->
     blocks = list(build_steps(recorded("step-bound")))
     assert not any("The step computes" in block.text for block in blocks if isinstance(block, Prose))
     assert "  hand-over" not in next(block.columns[0].cells for block in blocks if isinstance(block, Table))
-
-
-@pytest.mark.parametrize(
-    ("written", "text", "arguments"),
-    [
-        ("convnet", "convnet", {"model": "convnet"}),
-        ("matmul", "matmul", {"model": "matmul"}),
-        ("matmul:500MFLOP", "matmul:500MFLOP", {"model": "matmul", "flops": 5e8}),
-        (
-            {"model": "transformer", "device": "cpu"},
-            "transformer, on the cpu",
-            {"model": "transformer", "device": "cpu"},
-        ),
-    ],
-)
-def test_networks_of_tensorflow(written: Any, text: str, arguments: dict[str, Any]) -> None:
-    step = parse_step({"tensorflow": written})
-    assert step.text == f"tensorflow: {text}"
-    assert step_kind("tensorflow").plan(step.value, Path()) == arguments
-
-
-@pytest.mark.parametrize("flops", [1e3, 1e6, 2e8, 2 * 512.0**3, 1e9, 3.7e10, 1e12])
-def test_products_of_matrices_take_the_work_that_is_stated(flops: float) -> None:
-    side, count = products(flops)
-    assert 2 * count * side**3 == pytest.approx(flops, rel=0.2 if flops < 1e5 else 0.03)
-
-
-def test_work_is_written_with_its_unit() -> None:
-    assert parse_flops(" 2.5 TFLOP ") == 2.5e12
-    assert [flops_text(flops) for flops in (7.0, 2e9, 1.5e12)] == ["7FLOP", "2GFLOP", "1.5TFLOP"]
-    for wrong in ("2", 2, "2GB", "0FLOP", "9999TFLOP", True):
-        with pytest.raises(ValueError, match="expected a number of operations with its unit"):
-            parse_flops(wrong)
 
 
 @pytest.mark.parametrize("name", ["jax", "torch", "keras"])
@@ -220,12 +183,7 @@ def test_a_package_that_is_not_installed_is_named_before_anything_runs(
 
 
 def test_only_kinds_with_a_device_of_their_own_say_how_to_copy_ahead() -> None:
-    assert {kind.name for kind in written_kinds() if kind.copies_ahead is not None} == {
-        "jax",
-        "keras",
-        "tensorflow",
-        "torch",
-    }
+    assert {kind.name for kind in written_kinds() if kind.copies_ahead is not None} == {"jax", "keras", "torch"}
     assert not any(kind.shares_device for kind in written_kinds() if kind.copies_ahead is not None)
 
 

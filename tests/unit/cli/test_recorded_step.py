@@ -10,23 +10,17 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.comparing.report import build_result
 from pipeprof.cli.comparing.session import warn_of_steps
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.show import with_defaults
 from pipeprof.pipelines.steps.kind import StepContext
 from pipeprof.pipelines.steps.recorded_step import ResampledDuration, read_step, used_cores
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.steps.step import parse_step
-from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Quantiles
-from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.harness.settings import RunSettings, plan
-from pipeprof.profiles.judge.verdicts.result import Result, Side
 from pipeprof.profiles.propose.optimistic import CODE, withhold_findings, withhold_fix
 
 Recorded = Callable[[str], Profile]
@@ -190,17 +184,6 @@ def test_comparisons_warn_of_a_replay_that_is_too_optimistic(replaying: RunSetti
     assert [(one.code, "nothing is proven" in one.message) for one in result.warnings] == [(CODE, True)]
 
 
-def test_two_scripts_are_compared_with_their_own_steps(replaying: RunSettings) -> None:
-    sides: list[Any] = [
-        SimpleNamespace(settings=RunSettings(ParsedTarget("script", Path(name)))) for name in ("train.py", "fast.py")
-    ]
-    result: Any = SimpleNamespace(warnings=[])
-    warn_of_steps(sides, result)
-    assert result.warnings == []
-    warn_of_steps([sides[0], SimpleNamespace(settings=replaying)], result)  # type: ignore[list-item]
-    assert [one.code for one in result.warnings] == ["other-step", CODE]
-
-
 @pytest.mark.parametrize(("factor", "codes"), [(1, []), (2, ["other-step"])])
 def test_a_recorded_step_is_what_its_file_says(factor: int, codes: list[str], tmp_path: Path, trained: Profile) -> None:
     sides: list[Any] = []
@@ -218,14 +201,6 @@ def test_a_recorded_step_is_what_its_file_says(factor: int, codes: list[str], tm
     result: Any = SimpleNamespace(warnings=[])
     warn_of_steps(sides, result)
     assert [one.code for one in result.warnings if one.code != CODE] == codes
-
-
-def test_the_mode_of_the_recorded_run_is_not_written_over_by_show(tmp_path: Path) -> None:
-    path = tmp_path / "spec.yaml"
-    path.write_text("version: 1\nsource: {range: {stop: 8}}\nstep: {recorded: profile.json}\n")
-    assert with_defaults(load_spec(path))["step"] == {"recorded": "profile.json"}
-    path.write_text("version: 1\nsource: {range: {stop: 8}}\nstep: {simulate: 1ms}\n")
-    assert with_defaults(load_spec(path))["step"] == {"simulate": "1ms", "dispatch": "sync"}
 
 
 def test_a_profile_that_is_not_there_is_seen_before_anything_runs(tmp_path: Path) -> None:
@@ -257,10 +232,3 @@ def test_nothing_is_proven_by_a_replay_that_is_too_optimistic(trained: Profile) 
     assert kept.reason == "the step may compute on the same cores; in its replay: 2.0× (1.9 to 2.1)"
     assert kept.measured == {"speedup": 2.0}
     assert (fix.status, fix.reason) == ("not-proven", "the step may compute on the same cores; in its replay: 2.0×")
-
-
-@pytest.mark.parametrize(("step", "hint"), [("script: train.py", False), ("simulate: 1 ms", True)])
-def test_a_gate_of_scripts_names_no_self_test(step: str, hint: bool) -> None:
-    sides = {"a": Side(text="git:main"), "b": Side(text="train.py")}
-    result = Result(kind="gate", tool=Tool(version="1"), command=["pipeprof", "gate", "train.py"], step=step, **sides)
-    assert ("never run" in str(list(build_result(result, None, verbose=False)))) is hint

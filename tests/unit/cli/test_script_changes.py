@@ -16,18 +16,18 @@ from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.report import build_report
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.cli.text.blocks import Command
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, to_document
-from pipeprof.pipelines.edits.plan import read_plan
+from pipeprof.pipelines.edits.edits import SetArgument, to_document
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.fix.fix import _Fixing
 from pipeprof.profiles.fix.source_diff import EditedSource
 from pipeprof.profiles.harness.harness import target_of
 from pipeprof.profiles.harness.settings import RunSettings, again, main_place, plan
-from pipeprof.profiles.protocol.job import IteratedAt, StepJob
-from pipeprof.profiles.verify.plan import cannot_replay, cannot_verify, leave_all_but
+from pipeprof.profiles.protocol.job import IteratedAt
+from pipeprof.profiles.verify.plan import cannot_replay
 from pipeprof.profiles.worker.script.training_facts import ON_GPU
 
 Pipeprof = Callable[..., Any]
@@ -38,7 +38,7 @@ MAIN = IteratedAt("train.py", 26, "loop")
 
 
 def finding(status: str = "kept", **changes: Any) -> Finding:
-    measured = {"speedup": 1.9, "low": 1.8, "high": 2.0, "pairs": [1.9] * 12, "in_training": True}
+    measured = {"speedup": 1.9, "low": 1.8, "high": 2.0, "pairs": [1.9] * 12}
     given: dict[str, Any] = {"title": "Run decode in parallel", "family": "speed", "semantics": "same"}
     edit = [Edit.model_validate(to_document(EDIT))]
     return Finding.model_validate(
@@ -87,30 +87,18 @@ def calls(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile]) -
     return found
 
 
-@pytest.mark.parametrize(
-    ("flags", "budget", "said"),
-    [
-        (["--rerun"], 150.0, "then again, several times, to try changes"),
-        ([], 60.0, "then starts again, several times, up to its first batch, to try changes with its step replayed"),
-    ],
-)
 def test_fix_searches_in_a_script(
-    pipeprof: Pipeprof,
-    profile: Profile,
-    calls: list[tuple[str, RunSettings, Any]],
-    flags: list[str],
-    budget: float,
-    said: str,
+    pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]]
 ) -> None:
     del profile
-    found = pipeprof("fix", "train.py", *flags, "--", "loop", "--epochs", "3")
+    found = pipeprof("fix", "train.py", "--", "loop", "--epochs", "3")
     assert found.code == 0
     assert "train.py runs as it is and trains for real until 4 s are measured" in found.err
-    assert said in found.err
+    assert "starts again, several times, up to its first batch, to try changes with its step replayed" in found.err
     (_, measured, _), (name, settings, options) = calls
-    assert (name, options["budget"]) == ("fix", budget)
+    assert (name, options["budget"]) == ("fix", 60.0)
     assert list(settings.script_args) == ["loop", "--epochs", "3"]
-    assert (settings.rerun, measured.tries) == (bool(flags), True)
+    assert measured.tries
 
 
 @pytest.mark.parametrize(
@@ -119,10 +107,7 @@ def test_fix_searches_in_a_script(
         (["fix", "train.py", "--write"], "--write changes a spec, but train.py is a training script: use --out"),
         (["fix", "train.py", "--change", "1", "--write"], "--write changes a spec, but train.py is a training script"),
         (["fix", "train.py:make", "--change", "1", "--write"], "but train.py:make is a Python function: use --out"),
-        (["fix", "train.py", "--convert-to", "fast"], "--convert-to is for a spec or a function: remove it"),
         (["fix", "train.py", "--step", "simulate:2ms"], "--step replaces a step, but a script has its own"),
-        (["run", "train.py", "--rerun", "--soak", "20m"], "try changes, which a run with --soak does not: remove one"),
-        (["fix", "train.py:make", "--rerun"], "--rerun is for a training script, but train.py:make is none"),
         (["fix", "train.py:make", "--", "a"], "got unexpected arguments (a): only a training script"),
         (["run", "train.py", "--change", "2", "--from", SAVED, "--", "loop"], "train.py is not the file that was"),
     ],
@@ -152,36 +137,6 @@ def test_run_measures_the_training_with_a_change(
     assert "it was measured with different arguments of the script" in " ".join(other.err.split())
 
 
-def test_with_rerun_the_change_is_tried_against_the_script_as_it_is(
-    pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words = ["run", "train.py", "--rerun", "--change", "1", "--", "loop"]
-    monkeypatch.setattr("sys.argv", ["pipeprof", *words])
-    assert pipeprof(*words).code == 0
-    (_, first, _), (name, settings, options) = calls
-    assert (name, first.edits, settings.edits) == ("verify", [], [])
-    assert options["only"].edits == (EDIT,)
-    # The report of that run is about one change: the numbers are still those of the run before it.
-    assert pipeprof("run", "train.py", "--change", "1", "--", "loop").code == 0
-    assert calls[-1][1].edits
-    own, known = finding("unverified", measured=None), finding("unverified", rule="autotune", measured=None)
-    known.edit = [Edit.model_validate(to_document(InsertStage("cache", {}, "source")))]
-    profile.findings = [known]
-    profile.propose([own])
-    leave_all_but(profile, options["only"])
-    assert (profile.findings, profile.proposals) == ([own], [])
-
-
-def test_fix_writes_the_plan_of_a_change_without_a_run(
-    pipeprof: Pipeprof, profile: Profile, calls: list[tuple[str, RunSettings, Any]]
-) -> None:
-    del profile
-    found = pipeprof("fix", "train.py", "--change", "1", "--out", "fast.plan.json", "--", "loop")
-    assert (found.code, calls, Path("train.py").read_text()) == (0, [], TEXT)
-    assert read_plan(Path("fast.plan.json").read_text(), "fast.plan.json").steps == ((EDIT,),)
-    assert "pipeprof exec --plan fast.plan.json train.py -- loop" in found.out
-
-
 @pytest.mark.parametrize("patch", [True, False])
 def test_a_script_is_not_started_for_the_diff_of_a_change_unless_a_patch_is_wanted(
     pipeprof: Pipeprof, profile: Profile, monkeypatch: pytest.MonkeyPatch, *, patch: bool
@@ -195,7 +150,7 @@ def test_a_script_is_not_started_for_the_diff_of_a_change_unless_a_patch_is_want
 
     monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", edited_source)
     out = ["--out", "fast.patch"] if patch else []
-    found = pipeprof("fix", "train.py", "--change", "1", "--out", "fast.plan.json", *out, "--", "loop")
+    found = pipeprof("fix", "train.py", "--change", "1", *out, "--", "loop")
     assert (found.code, asked) == (0, [["loop"]] if patch else [])
     said = "note: train.py is started twice, until its dataset is there, to check the diff\n"
     assert (said in found.err) is patch
@@ -205,20 +160,18 @@ def test_a_script_is_not_started_for_the_diff_of_a_change_unless_a_patch_is_want
 def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
     (kept,) = profile.findings or []
     assert can_be_taken(profile, kept)
-    assert try_command(profile, kept) == "pipeprof run train.py --change 1 --rerun -- loop"
+    assert try_command(profile, kept) == "pipeprof run train.py --change 1 -- loop"
     following = next_command(profile, SAVED)
     assert following is not None
-    assert following.line == "pipeprof fix train.py --change 1 --out fast.plan.json -- loop"
+    assert following.line == "pipeprof fix train.py --change 1 --out fast.patch -- loop"
     profile.command[2:2] = ["--soak", "20m"]
-    assert try_command(profile, kept) == "pipeprof run train.py --change 1 --rerun -- loop"
-    profile.command[2:4] = ["--rerun", "--change", "1"]
+    assert try_command(profile, kept) == "pipeprof run train.py --change 1 -- loop"
+    profile.command[2:4] = ["--change", "1"]
     assert try_command(profile, kept) is None
 
 
 def test_the_step_of_a_script_is_replayed_where_it_does_not_train(profile: Profile) -> None:
     parsed, _ = load_target("train.py", Changes(), no_python=False, scripts=True)
-    settings = RunSettings(parsed, rerun=True)
-    assert plan(again(settings, profile)).step == StepJob("script")
     assert profile.device is not None
     for cpu_ms, proves in ((0.1, True), (2.4, False), (None, False)):
         profile.device.cpu_ms = cpu_ms
@@ -228,10 +181,14 @@ def test_the_step_of_a_script_is_replayed_where_it_does_not_train(profile: Profi
         assert step.arguments["mean_ms"] == pytest.approx(2.62, abs=0.01)
         assert (cannot_replay(changed.replayed) is None) is proves
     assert cannot_replay({}) is None
+
+
+def test_further_processes_may_write_again_what_the_first_one_has_made(profile: Profile) -> None:
+    parsed, _ = load_target("train.py", Changes(), no_python=False, scripts=True)
     assert profile.training is not None
-    profile.training.consumer = "graph-loop"
-    assert cannot_verify(profile) is not None
-    assert cannot_verify(profile, rerun=False) is None
+    files = {"model.keras": True, "log.csv": False}
+    profile.training.written = [WrittenFile(file=name, bytes=3, new=new) for name, new in files.items()]
+    assert list(again(RunSettings(parsed), profile).made) == [str(Path("model.keras").absolute())]
 
 
 def test_a_step_whose_length_is_not_known_is_not_replayed(profile: Profile) -> None:
@@ -242,22 +199,13 @@ def test_a_step_whose_length_is_not_known_is_not_replayed(profile: Profile) -> N
     profile.steps.wait_ms = None
     with pytest.raises(ProfileError, match="on a GPU TensorFlow returns"):
         again(RunSettings(parsed), profile)
-    assert plan(again(RunSettings(parsed, rerun=True), profile)).step == StepJob("script")
     search = SimpleNamespace(settings=RunSettings(parsed), profile=profile)
     why = "how long a step of the training takes is not known, as on a GPU TensorFlow returns before a step has ended"
-    assert _Fixing._prepare(search) == f"{why}: --rerun measures in the training itself"  # type: ignore[arg-type]
+    assert _Fixing._prepare(search) == why  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("rerun", [True, False])
-def test_the_report_of_a_search_says_what_its_gain_is_of(profile: Profile, rerun: bool) -> None:
-    profile.command = ["pipeprof", "fix", "train.py", *(["--rerun"] if rerun else []), "--", "loop"]
-    measured = {
-        "speedup": 1.9,
-        "low": 1.8,
-        "high": 2.0,
-        "pairs": [1.9] * 12,
-        **({"in_training": True} if rerun else {}),
-    }
+def test_the_report_of_a_search_says_what_its_gain_is_of(profile: Profile) -> None:
+    profile.command = ["pipeprof", "fix", "train.py", "--", "loop"]
     profile.fix = Fix(
         status="fixed",
         reason="1.90×",
@@ -265,17 +213,11 @@ def test_the_report_of_a_search_says_what_its_gain_is_of(profile: Profile, rerun
         budget_seconds=60.0,
         wall_seconds=90.0,
         allow=["same"],
-        measured=measured,
+        measured={"speedup": 1.9, "low": 1.8, "high": 2.0, "pairs": [1.9] * 12},
         edits=[[Edit.model_validate(to_document(EDIT))]],
+        diff="--- a/train.py\n",
     )
     blocks = list(build_report(profile, SAVED))
     commands = [block.value for block in blocks if isinstance(block, Command)]
-    assert ("pipeprof fix train.py --rerun -- loop" in commands) is not rerun
-    assert f"pipeprof show {SAVED} --out fast.plan.json" in commands
-    assert "pipeprof exec --plan fast.plan.json train.py -- loop" in commands
-    assert ("× steps per second in the training itself (1.80" in str(blocks)) is rerun
-    assert ("replayed" in str(blocks)) is not rerun
-    profile.fix = profile.fix.model_copy(
-        update={"status": "nothing", "reason": "not tried: --rerun measures", "edits": [], "measured": None}
-    )
-    assert any(isinstance(block, Command) and "--rerun" in block.value for block in build_report(profile, SAVED))
+    assert f"pipeprof show {SAVED} --out fast.patch" in commands
+    assert "that of the training, replayed: it only waits" in str(blocks)

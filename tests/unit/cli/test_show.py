@@ -162,8 +162,8 @@ def test_a_report_that_names_its_profile_is_one_that_may_be_overwritten(pipeprof
 
 def test_files_that_were_written_are_named(pipeprof: Pipeprof) -> None:
     shutil.copy(RECORDED / "input-bound.json", "profile.json")
-    result = pipeprof("show", "profile.json", "--json", "--out", "a.html", "--out", "b.prom", "--out", "c.md")
-    assert (result.code, result.err) == (0, "pipeprof: wrote a.html, b.prom and c.md\n")
+    result = pipeprof("show", "profile.json", "--json", "--out", "a.html", "--out", "b.md", "--out", "c.txt")
+    assert (result.code, result.err) == (0, "pipeprof: wrote a.html, b.md and c.txt\n")
     json.loads(result.out)
     assert "wrote" not in pipeprof("show", "profile.json").err
 

@@ -2,10 +2,7 @@
 
 import csv
 import errno
-import gzip
-import io
 import os
-import wave
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,7 +11,6 @@ import pytest
 from pipeprof.pipelines.data.errors import DataError
 from pipeprof.pipelines.data.makers.make import make, total_items
 from pipeprof.pipelines.data.makers.make_images import run_in_threads
-from pipeprof.pipelines.data.makers.make_media import samples
 from pipeprof.pipelines.data.makers.make_photos import PhotoMaker
 from pipeprof.pipelines.data.makers.make_text import ZipfWords
 from pipeprof.pipelines.data.makers.making import make_entry
@@ -31,11 +27,6 @@ RECIPES = [
     {"csv": {"rows": 3, "header": False, "label": 0}},
     {"text": {"lines": 5000, "vocabulary": 50, "files": 3}},
     {"text": {"lines": 2, "words": [0, 0]}},
-    {"audio_folder": {"count": 5, "samples": [50, 90], "channels": 2, "classes": 2}},
-    {"text_folder": {"count": 5, "words": [30, 50]}},
-    {"vocabulary": {"size": 200, "special": ["<pad>"]}},
-    {"fixed_records": {"records": 30, "files": 2, "header_bytes": 4}},
-    {"fixed_records": {"records": 30, "compression_type": "GZIP"}},
 ]
 
 
@@ -121,59 +112,6 @@ def test_some_words_are_far_more_frequent_than_others():
 def test_a_vocabulary_has_as_many_different_words_as_asked_for(size):
     drawn = ZipfWords(size, seed=3)
     assert len(set(drawn._words)) == size
-
-
-def test_a_sound_file_is_what_its_recipe_says(tmp_path):
-    recipe = {"audio_folder": {"count": 9, "samples": [400, 500], "sample_rate": 8000, "channels": 2, "classes": 3}}
-    files = made(recipe, tmp_path / "a")
-    lengths = set()
-    for name, data in files.items():
-        with wave.open(io.BytesIO(data)) as sound:
-            assert (sound.getframerate(), sound.getnchannels(), sound.getsampwidth()) == (8000, 2, 2)
-            lengths.add(sound.getnframes())
-            heard = np.frombuffer(sound.readframes(500), "<i2")
-        assert 1000 < np.abs(heard.astype(int)).max() <= 32_767, name
-    assert 400 <= min(lengths) < max(lengths) <= 500
-    assert sum(map(len, files.values())) == pytest.approx(estimated_bytes(DataEntry.model_validate(recipe)), rel=0.1)
-
-
-def test_sounds_of_a_class_have_the_same_pitch():
-    recipe = DataEntry.model_validate({"audio_folder": {"count": 8, "samples": 16_000, "classes": 4}}).recipe
-
-    def pitch(index):
-        return np.abs(np.fft.rfft(samples(recipe, index)[:, 0]))[50:200].argmax() + 50
-
-    assert [pitch(index) for index in range(4)] == pytest.approx([pitch(index) for index in range(4, 8)], rel=0.07)
-    assert pitch(1) > 1.05 * pitch(0)
-
-
-def test_a_vocabulary_file_holds_the_words_of_the_text(tmp_path):
-    text = made({"text": {"lines": 300, "vocabulary": 70, "seed": 3}}, tmp_path / "a")["data.txt"].decode()
-    recipe = {"vocabulary": {"size": 70, "seed": 3, "special": ["<pad>", "<unk>"]}}
-    lines = made(recipe, tmp_path / "b")["vocabulary.txt"].decode().splitlines()
-    assert lines[:2] == ["<pad>", "<unk>"]
-    assert len(lines) == 72
-    assert set(text.split()) <= set(lines[2:])
-
-
-def test_binary_records_have_their_fields_in_order(tmp_path):
-    fields = {"label": {"max": 3}, "x": {"shape": [2], "dtype": "float32"}, "n": {"dtype": "int16", "max": 5}}
-    recipe = {"fixed_records": {"records": 400, "header_bytes": 16, "fields": fields}}
-    data = made(recipe, tmp_path / "a")["data.bin"]
-    assert data[:16] == bytes(16)
-    records = np.frombuffer(data[16:], np.dtype([("label", "u1"), ("x", "<f4", 2), ("n", "<i2")]))
-    assert len(records) == 400
-    assert set(records["label"]) == {0, 1, 2}
-    assert set(records["n"]) == set(range(5))
-    assert 0 <= records["x"].min() < 0.1 < 0.9 < records["x"].max() < 1
-    packed = {"fixed_records": {**recipe["fixed_records"], "compression_type": "GZIP"}}
-    assert gzip.decompress(made(packed, tmp_path / "b")["data.bin"]) == data
-
-
-def test_texts_of_a_folder_are_as_long_as_asked_for(tmp_path):
-    files = made({"text_folder": {"count": 40, "classes": 4, "words": [3, 6]}}, tmp_path / "a")
-    assert {name.split("/")[0] for name in files} == {f"class_{i}" for i in range(4)}
-    assert {len(text.decode().split()) for text in files.values()} == {3, 4, 5, 6}
 
 
 @pytest.fixture(scope="module")

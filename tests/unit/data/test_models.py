@@ -31,11 +31,6 @@ def messages(**kinds):
         ({"npy": {"files": 2}}, ["part-00000-of-00002.npy", "part-00001-of-00002.npy"]),
         ({"csv": None}, ["data.csv"]),
         ({"text": {"files": 2}}, ["part-00000-of-00002.txt", "part-00001-of-00002.txt"]),
-        ({"audio_folder": {"count": 2, "classes": 2}}, ["class_0/00000.wav", "class_1/00001.wav"]),
-        ({"text_folder": {"count": 2, "classes": 1}}, ["class_0/00000.txt", "class_0/00001.txt"]),
-        ({"image_masks": {"count": 2}}, ["images/00000.jpg", "images/00001.jpg", "masks/00000.png", "masks/00001.png"]),
-        ({"vocabulary": {}}, ["vocabulary.txt"]),
-        ({"fixed_records": {"files": 2}}, ["part-00000-of-00002.bin", "part-00001-of-00002.bin"]),
     ],
 )
 def test_files_follow_from_the_recipe(kinds, names):
@@ -87,11 +82,6 @@ def test_a_new_version_of_the_maker_makes_everything_anew(monkeypatch):
         ({"csv": {"files": 5, "rows": 4}}, "csv.files", "expected at most rows"),
         ({"text": {"words": [5, 1]}}, "text.words", "[5, 1]: expected [smallest, largest]"),
         ({"csv": {"columns": 0, "label": 0}}, "csv", "no columns"),
-        ({"audio_folder": {"samples": [2, 1]}}, "audio_folder.samples", "[2, 1]: expected [smallest, largest]"),
-        ({"audio_folder": {"classes": 9, "count": 4}}, "audio_folder.classes", "expected at most count"),
-        ({"text_folder": {"words": [2, 1]}}, "text_folder.words", "[smallest, largest]"),
-        ({"fixed_records": {"fields": {"a": {"shape": [0]}}}}, "fixed_records", "records of 0 bytes"),
-        ({"fixed_records": {"files": 3, "records": 2}}, "fixed_records.files", "expected at most records"),
         ({"tfrecord": {"steps": [3, 2]}}, "tfrecord.steps", "[smallest, largest]"),
         (
             {"tfrecord": {"features": {"a": {"ints": {"length": "b"}}, "b": {"label": None}}}},
@@ -130,12 +120,6 @@ def test_what_is_wrong_is_said_at_its_place(kinds, place, words):
         {"npy": {"shape": [-1]}},
         {"npy": {"dtype": "string"}},
         {"csv": {"header": 1}},
-        {"audio_folder": {"samples": 0}},
-        {"audio_folder": {"channels": 9}},
-        {"image_masks": {"classes": 257}},
-        {"fixed_records": {"fields": {}}},
-        {"fixed_records": {"fields": {"a": {"dtype": "string"}}}},
-        {"vocabulary": {"special": ["two\nlines"]}},
         {"tfrecord": {"compression_type": "ZIP"}},
         {"tfrecord": {"features": {"x": {"dense": {"shape": [1], "dtype": "float64"}}}}},
     ],
@@ -182,10 +166,3 @@ def test_every_kind_of_feature_is_part_of_the_estimate():
     assert estimated_bytes(entry(tfrecord={"records": 1, "shards": 1, **steps})) > plain + 9 * 6
     three, one = (entry(tfrecord={"features": {"a": {"jpeg": {"frames": n}}}}) for n in (3, 1))
     assert estimated_bytes(three) > 2.9 * estimated_bytes(one)
-
-
-def test_the_size_of_binary_records_is_known_exactly():
-    fields = {"y": {"dtype": "int16"}, "x": {"shape": [3, 5], "dtype": "float32"}}
-    recipe = entry(fixed_records={"records": 7, "files": 2, "header_bytes": 8, "fields": fields}).recipe
-    assert recipe.record_bytes == 62
-    assert recipe.estimated_bytes() == 7 * 62 + 2 * 8

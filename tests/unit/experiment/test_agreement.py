@@ -41,12 +41,10 @@ def block(seconds: float) -> TurnEnded:
 
 def evidence(letter: str) -> Evidence:
     """All recorded blocks of a change, with those of the pipeline as it is."""
-    rounds, starts = [], []
-    for number, pair in enumerate(PAIRS):
-        for blocks in zip(pair["A"], pair[letter], pair["A′"], strict=True):
-            rounds.append(dict(zip(("A1", "B1", "A2"), map(block, blocks), strict=True)))
-            starts.append(number)
-    return Evidence(dict.fromkeys(("A1", "B1", "A2"), BUILT), rounds, arm=("B1",), starts=tuple(starts))
+    names = {"A1": "A", "B1": letter, "A2": "A′"}
+    blocks = [zip(*(map(block, pair[side]) for side in names.values()), strict=True) for pair in PAIRS]
+    rounds = [dict(zip(names, each, strict=True)) for pair in blocks for each in pair]
+    return Evidence(dict.fromkeys(names, BUILT), rounds, arm=("B1",))
 
 
 def of_compare(letter: str) -> str:

@@ -1,4 +1,4 @@
-"""The text of a function with the changes of a search is taken only where it gives the graph of the plan."""
+"""The text of a function with the changes of a search is taken only where it gives the graph of its edits."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def edited(
     return edited_source(settings_of(profile), profile, TEXT, [edits]), asked
 
 
-def test_a_text_with_the_graph_of_the_plan_is_taken(
+def test_a_text_with_the_graph_of_the_edits_is_taken(
     run_of: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found, asked = edited(run_of, monkeypatch, GraphAnswer(packed(graph(2)), "int64"), PARALLEL)
@@ -68,8 +68,8 @@ def test_a_text_with_the_graph_of_the_plan_is_taken(
 @pytest.mark.parametrize(
     ("written", "reason"),
     [
-        (GraphAnswer(packed(graph(3)), "int64"), "the edited text gives another graph than the plan"),
-        (GraphAnswer(packed(graph(2)), "float32"), "the edited text gives another graph than the plan"),
+        (GraphAnswer(packed(graph(3)), "int64"), "the edited text gives another graph than the changes"),
+        (GraphAnswer(packed(graph(2)), "float32"), "the edited text gives another graph than the changes"),
         (GraphAnswer(failure="NameError: parse"), "the edited text could not be checked: NameError: parse"),
     ],
 )

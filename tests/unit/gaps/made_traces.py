@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +47,7 @@ class Made:
     steps: list[tuple[int, int]] = field(default_factory=list)
 
 
-LAUNCHES = {"json": "cudaLaunchKernel", "sqlite": "cudaLaunchKernel_v7000", "xplane": "cuLaunchKernel"}
+LAUNCHES = {"json": "cudaLaunchKernel", "xplane": "cuLaunchKernel"}
 FORMATS = tuple(LAUNCHES)
 
 
@@ -80,9 +79,6 @@ def write(made: Made, form: str, folder: Path) -> Path:
     if form == "json":
         path = folder / "made.pt.trace.json"
         path.write_text(json.dumps(as_json(made)), encoding="utf-8")
-    elif form == "sqlite":
-        path = folder / "made.sqlite"
-        write_sqlite(made, path)
     else:
         path = folder / "made.xplane.pb"
         path.write_bytes(as_xplane(made))
@@ -121,43 +117,6 @@ def _event(
         "ph": "X", "cat": category, "name": name, "pid": pid, "tid": tid,
         "ts": _us(begin), "dur": _us(end - begin), "args": arguments,
     }  # fmt: skip
-
-
-def write_sqlite(made: Made, path: Path) -> None:
-    """The trace as Nsight Systems exports it."""
-    connection = sqlite3.connect(path)
-    texts: dict[str, int] = {}
-    tables = {"kernel": "KERNEL", "copy": "MEMCPY", "set": "MEMSET"}
-    for table in tables.values():
-        connection.execute(
-            f'CREATE TABLE CUPTI_ACTIVITY_KIND_{table} (start INTEGER, "end" INTEGER, deviceId INTEGER, '
-            "streamId INTEGER, correlationId INTEGER, globalPid INTEGER)"
-        )
-    connection.execute(
-        'CREATE TABLE CUPTI_ACTIVITY_KIND_RUNTIME (start INTEGER, "end" INTEGER, globalTid INTEGER, '
-        "correlationId INTEGER, nameId INTEGER)"
-    )
-    connection.execute('CREATE TABLE NVTX_EVENTS (start INTEGER, "end" INTEGER, text TEXT, globalTid INTEGER)')
-    process = PYTHON << 24
-    for did in made.work:
-        row = (did.begin, did.end, did.device, did.stream, did.launch, process)
-        connection.execute(f"INSERT INTO CUPTI_ACTIVITY_KIND_{tables[did.kind]} VALUES (?, ?, ?, ?, ?, ?)", row)
-    for called in made.host:
-        thread = process | called.thread
-        if called.category.startswith("cuda"):
-            name = texts.setdefault(called.name, len(texts))
-            row = (called.begin, called.end, thread, called.launch, name)
-            connection.execute("INSERT INTO CUPTI_ACTIVITY_KIND_RUNTIME VALUES (?, ?, ?, ?, ?)", row)
-        else:
-            marks = (called.begin, called.end, called.name, thread)
-            connection.execute("INSERT INTO NVTX_EVENTS VALUES (?, ?, ?, ?)", marks)
-    for number, (begin, end) in enumerate(made.steps):
-        marks = (begin, end, f"ProfilerStep#{number}", process | PYTHON)
-        connection.execute("INSERT INTO NVTX_EVENTS VALUES (?, ?, ?, ?)", marks)
-    connection.execute("CREATE TABLE StringIds (id INTEGER, value TEXT)")
-    connection.executemany("INSERT INTO StringIds VALUES (?, ?)", [(key, text) for text, key in texts.items()])
-    connection.commit()
-    connection.close()
 
 
 def varint(value: int) -> bytes:

@@ -16,49 +16,16 @@ from pipeprof.profiles.gaps.reading import read_trace
 NAMES = {
     "pipeline": {
         "json": ("enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__", "user_annotation"),
-        "sqlite": ("enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__, op_id = 3", "nvtx"),
         "xplane": ("IteratorGetNextOp::DoCompute", ""),
     },
-    "copy": {
-        "json": ("cudaMemcpyAsync", "cuda_runtime"),
-        "sqlite": ("cudaMemcpyAsync_v3020", "cuda_runtime"),
-        "xplane": ("MemcpyH2D", ""),
-    },
-    "compile": {
-        "json": ("cuModuleLoadData", "cuda_driver"),
-        "sqlite": ("cuModuleLoadDataEx", "cuda_runtime"),
-        "xplane": ("$compiler.py:480 compile_or_get_cached", ""),
-    },
-    "memory": {
-        "json": ("hipFree", "cuda_runtime"),
-        "sqlite": ("cudaMalloc_v3020", "cuda_runtime"),
-        "xplane": ("cuMemAlloc_v2", ""),
-    },
-    "sync": {
-        "json": ("cudaStreamSynchronize", "cuda_runtime"),
-        "sqlite": ("cudaDeviceSynchronize_v3020", "cuda_runtime"),
-        "xplane": ("$array.py:631 block_until_ready", ""),
-    },
-    "op": {
-        "json": ("CompiledFunctionBackward", "cpu_op"),
-        "sqlite": ("aten::add, seq = 5", "nvtx"),
-        "xplane": ("PjitFunction(train_step)", ""),
-    },
-    "python": {
-        "json": ("train.py(12): metrics", "python_function"),
-        "sqlite": ("my own range", "nvtx"),
-        "xplane": ("$train.py:12 metrics", ""),
-    },
-    "launch": {
-        "json": ("cudaLaunchKernelExC", "cuda_runtime"),
-        "sqlite": ("cuLaunchKernelEx", "cuda_runtime"),
-        "xplane": ("hipModuleLaunchKernel", ""),
-    },
-    "pipeprof": {
-        "json": ("pipeprof: reading the model", "cpu_op"),
-        "sqlite": ("pipeprof: reading the model", "nvtx"),
-        "xplane": ("pipeprof: reading the model", ""),
-    },
+    "copy": {"json": ("cudaMemcpyAsync", "cuda_runtime"), "xplane": ("MemcpyH2D", "")},
+    "compile": {"json": ("cuModuleLoadData", "cuda_driver"), "xplane": ("$compiler.py:480 compile_or_get_cached", "")},
+    "memory": {"json": ("hipFree", "cuda_runtime"), "xplane": ("cuMemAlloc_v2", "")},
+    "sync": {"json": ("cudaStreamSynchronize", "cuda_runtime"), "xplane": ("$array.py:631 block_until_ready", "")},
+    "op": {"json": ("CompiledFunctionBackward", "cpu_op"), "xplane": ("PjitFunction(train_step)", "")},
+    "python": {"json": ("train.py(12): metrics", "python_function"), "xplane": ("$train.py:12 metrics", "")},
+    "launch": {"json": ("cudaLaunchKernelExC", "cuda_runtime"), "xplane": ("hipModuleLaunchKernel", "")},
+    "pipeprof": {"json": ("pipeprof: reading the model", "cpu_op"), "xplane": ("pipeprof: reading the model", "")},
 }
 STALLED = [(cause, form) for cause in NAMES for form in FORMATS]
 

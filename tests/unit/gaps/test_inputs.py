@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -89,8 +88,7 @@ def test_files_with_other_names_are_looked_for_where_there_are_no_usual_ones(tmp
     filled(tmp_path, "trace.json", "rank1.json.gz")
     (tmp_path / "package.json").write_text('{"name": "no trace"}', encoding="utf-8")
     (tmp_path / "broken.json.gz").write_bytes(b"\x1f\x8b\x08\x00")
-    write(stalled("sqlite", OP), "sqlite", tmp_path)
-    assert found(tmp_path)[0] == ["made.sqlite", "rank1.json.gz", "trace.json"]
+    assert found(tmp_path)[0] == ["rank1.json.gz", "trace.json"]
     filled(tmp_path, "host.xplane.pb")
     assert found(tmp_path)[0] == ["host.xplane.pb"]
 
@@ -387,95 +385,6 @@ def test_what_the_profiler_says_counts_where_events_are_missing(
     found, [device] = analysed(path)
     assert (device.idle_share is not None, bool(found.notes)) == (idle, note)
     assert text in f"{found.sentence} {found.notes}"
-
-
-def changed(folder: Path, *statements: str, made: Made | None = None) -> Path:
-    """A file of Nsight's, changed."""
-    path = write(made or stalled("sqlite", OP), "sqlite", folder)
-    with sqlite3.connect(path) as connection:
-        for statement in statements:
-            connection.execute(statement)
-    connection.close()
-    return path
-
-
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "ALTER TABLE StringIds RENAME COLUMN value TO text",
-        "DROP TABLE StringIds",
-        "ALTER TABLE CUPTI_ACTIVITY_KIND_RUNTIME RENAME COLUMN nameId TO functionId",
-    ],
-)
-def test_calls_without_names_have_no_causes(statement: str, tmp_path: Path) -> None:
-    found, [device] = analysed(changed(tmp_path, statement))
-    assert device.idle_share == pytest.approx(0.3)
-    assert found.notes == ["20 of 20 calls have no name"]
-    assert found.verdict == "cannot say"
-
-
-def test_a_table_with_renamed_times_has_no_events(tmp_path: Path) -> None:
-    found, devices = analysed(changed(tmp_path, "ALTER TABLE CUPTI_ACTIVITY_KIND_KERNEL RENAME COLUMN start TO began"))
-    assert found.sentence == "cannot say: the trace has no events of a device"
-    assert found.notes == ["20 events end before they begin or have no time: left out"]
-    assert devices == []
-
-
-def test_without_a_table_of_kernels_there_is_no_device(tmp_path: Path) -> None:
-    tables = [f"DROP TABLE CUPTI_ACTIVITY_KIND_{kind}" for kind in ("KERNEL", "MEMCPY", "MEMSET")]
-    found, _ = analysed(changed(tmp_path, *tables))
-    assert found.sentence == "cannot say: the trace has no events of a device"
-
-
-def test_a_file_that_another_program_holds_is_read_and_rows_beside_it_are_named(tmp_path: Path) -> None:
-    path = write(stalled("sqlite", OP), "sqlite", tmp_path)
-    holder = sqlite3.connect(path, isolation_level=None)
-    holder.execute("BEGIN EXCLUSIVE")
-    found, [device] = analysed(path)
-    assert (found.verdict, device.idle_share) == ("op", pytest.approx(0.3))
-    holder.execute("ROLLBACK")
-    holder.execute("PRAGMA journal_mode = WAL")
-    holder.execute("DELETE FROM CUPTI_ACTIVITY_KIND_KERNEL WHERE correlationId = 3")
-    found, [device] = analysed(path)
-    holder.close()
-    assert found.notes == ["made.sqlite-wal, next to the file, has rows that the file lacks: they are not read"]
-    assert device.idle_share is None
-
-
-def test_a_range_from_one_call_to_another_is_no_call(tmp_path: Path) -> None:
-    made = stalled("sqlite", OP)
-    made.host += [Called("phase", did.begin - 500 * US, did.begin + 800 * US, "nvtx") for did in made.work]
-    every = "UPDATE NVTX_EVENTS SET eventType = CASE WHEN text = 'phase' THEN 60 ELSE 59 END"
-    path = changed(tmp_path, "ALTER TABLE NVTX_EVENTS ADD COLUMN eventType INTEGER", every, made=made)
-    found, [device] = analysed(path)
-    assert device.why_no_causes == []
-    assert found.verdict == "op"
-
-
-def system_calls(folder: Path, name: str, thread: int) -> Path:
-    """A file in which the stall is a call of the operating system."""
-    made = stalled("sqlite", LOADER if thread != PYTHON else None)
-    made.host = [
-        Called(one.name, one.begin, one.end, one.category, one.launch, 99) if one.name == LOADER.name else one
-        for one in made.host
-    ]
-    rows = [
-        f"INSERT INTO OSRT_API VALUES ({did.begin + 700 * US}, {did.begin + 995 * US}, {PYTHON << 24 | PYTHON}, 900)"
-        for did in made.work
-    ]
-    table = 'CREATE TABLE OSRT_API (start INTEGER, "end" INTEGER, globalTid INTEGER, nameId INTEGER)'
-    return changed(folder, table, f"INSERT INTO StringIds VALUES (900, '{name}')", *rows, made=made)
-
-
-@pytest.mark.parametrize(
-    ("name", "thread", "cause"),
-    [("pthread_cond_wait", PYTHON, "unknown"), ("read", PYTHON, "python"), ("poll", 99, "pipeline")],
-)
-def test_a_wait_in_the_system_has_the_cause_of_what_others_do(
-    name: str, thread: int, cause: str, tmp_path: Path
-) -> None:
-    _, [device] = analysed(system_calls(tmp_path, name, thread))
-    assert shares(device)[cause] >= 0.95
 
 
 @pytest.mark.parametrize(

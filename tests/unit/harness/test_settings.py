@@ -169,7 +169,7 @@ def test_the_job_of_a_spec_comes_through_json(spec, tmp_path):
     loaded = spec(FULL)
     asked = settings(loaded)
     folders = {"photos": Path("/cache/photos")}
-    made = job_of(asked, plan(asked), folders, memory_limit=5_000, warm=[Path("/data/a")])
+    made = job_of(asked, plan(asked), folders, memory_limit=5_000)
     assert decode_record(Job, json.loads(encode_record(made))) == made
     assert from_pairs(made.data) == loaded.data
     project = tmp_path / "project"
@@ -189,7 +189,6 @@ def test_the_job_of_a_spec_comes_through_json(spec, tmp_path):
         steps=50,
         warmup_seconds=0.5,
         seed=7,
-        warm=["/data/a"],
     )
 
 

@@ -22,10 +22,10 @@ def test_what_is_read_once_after_the_window_is_no_part_of_it(
         now[0] += 5.0
 
     monkeypatch.setattr(harness, "time", SimpleNamespace(monotonic=lambda: now[0], process_time=lambda: cpu[0]))
-    monkeypatch.setattr(harness, "in_memory", lambda _warm: False)
+    monkeypatch.setattr(harness, "in_memory", lambda _files: False)
     run._contention, run._gpus = SimpleNamespace(stop=stop), None
     run._facts = SimpleNamespace()
-    run._warm, run._disk, run._soak_began = [], lambda seconds: seconds, soak_began
+    run._evicted, run._disk, run._soak_began = [], lambda seconds: seconds, soak_began
     run._measure_began, run._cpu_at_measure = 10.0, 1.0
     run._end_measure(SimpleNamespace(sample=lambda: None))
     assert run._facts.sampler_cores == pytest.approx(cores)

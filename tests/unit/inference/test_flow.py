@@ -53,23 +53,6 @@ def test_what_may_run_is_accepted(name: str, tmp_path: Path, monkeypatch: pytest
     assert refused(tmp_path, monkeypatch, ACCEPTED[name]) is None
 
 
-def test_what_is_right_in_itself_is_followed_beside_what_is_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    spec = """
-    source: {range: {stop: 3}}
-    stages:
-      - unbatch: {}
-      - shufle: {buffer_size: 3}
-      - map: {ops: [tf.strings.length]}
-    """
-
-    error = refused(tmp_path, monkeypatch, textwrap.dedent(spec))
-
-    assert error is not None
-    assert [diagnostic.code for diagnostic in error.diagnostics] == ["wrong-rank", "unknown-stage"]
-
-
 def test_only_the_first_of_several_consequences_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = """
     source: {range: {stop: 3}}

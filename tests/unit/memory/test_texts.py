@@ -29,7 +29,7 @@ def text(growth: MemoryGrowth | None, **memory: str) -> str | None:
 def test_a_leak_is_stated_over_what_was_measured() -> None:
     assert text(LEAK.model_copy(update={"steps": 1})) == (
         "Memory grows by 105 MiB a step: 105 MiB over the last 1 step, after all buffers had filled. "
-        "`pipeprof run --soak 5m` shows what keeps it and when memory runs out."
+        "`pipeprof run --soak 5m` shows what grows and when memory runs out."
     )
     assert text(None) is None
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeprof import profiles
-from pipeprof.profiles.protocol import describe, job, messages, services, store, turns
+from pipeprof.profiles.protocol import job, messages, services, turns
 from pipeprof.profiles.protocol.messages import WorkerMessage, decode_message, encode_message
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
@@ -23,7 +23,7 @@ MOST_LOOSE = 15
 MESSAGES = sorted(WorkerMessage.classes.items())
 RECORDS = [
     *(record for _, record in MESSAGES),
-    *(record for module in (describe, job) for record in vars(module).values() if dataclasses.is_dataclass(record)),
+    *(record for record in vars(job).values() if dataclasses.is_dataclass(record)),
 ]
 # What a TypedDict holds is passed through as it is: any JSON object stands for it.
 PLAIN = st.dictionaries(st.text(max_size=5), st.none() | st.integers() | st.text(max_size=5), max_size=3)
@@ -79,7 +79,7 @@ def test_each_message_comes_through_its_line(name, data):
     assert decode_message(json.loads(line)) == message
 
 
-@pytest.mark.parametrize("record_class", [job.Job, describe.DescribeJob, describe.DescribeAnswer])
+@pytest.mark.parametrize("record_class", [job.Job])
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_each_job_comes_through_its_line(record_class, data):
@@ -90,7 +90,7 @@ def test_each_job_comes_through_its_line(record_class, data):
 def test_every_message_of_the_module_is_known_by_its_name():
     defined = {
         name
-        for name, value in {**vars(messages), **vars(services), **vars(turns), **vars(store)}.items()
+        for name, value in {**vars(messages), **vars(services), **vars(turns)}.items()
         if isinstance(value, type) and issubclass(value, WorkerMessage) and value is not WorkerMessage
     }
     assert defined == {name for name, _ in MESSAGES}
@@ -114,16 +114,19 @@ def test_a_field_that_is_missing_or_unknown_is_an_error():
         decode_message({"m": "Done", "more": 1})
 
 
+REPLAYED = {"m": "Replayed", "replayed_ms": 1.0, "steps": 3, "batches": 1, "loop_cpu_ms": 0.1}
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"m": "Warmed", "warm_ms": "x", "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'x', not float"),
-        ({"m": "Warmed", "warm_ms": float("nan"), "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'nan'"),
-        ({"m": "Warmed", "warm_ms": float("inf"), "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'inf'"),
-        ({"m": "Warmed", "warm_ms": True, "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'True'"),
-        ({"m": "Warmed", "warm_ms": None, "steps": 3, "disk_bytes": None}, "Warmed.warm_ms is 'None'"),
-        ({"m": "Warmed", "warm_ms": 1.0, "steps": 3.5, "disk_bytes": None}, "Warmed.steps is '3.5', not int"),
-        ({"m": "Warmed", "warm_ms": 1.0, "steps": 3, "disk_bytes": "x"}, "Warmed.disk_bytes is 'x', not int"),
+        ({"m": "TraceBegan", "seconds": "x"}, "TraceBegan.seconds is 'x', not float"),
+        ({"m": "TraceBegan", "seconds": float("nan")}, "TraceBegan.seconds is 'nan'"),
+        ({"m": "TraceBegan", "seconds": float("inf")}, "TraceBegan.seconds is 'inf'"),
+        ({"m": "TraceBegan", "seconds": True}, "TraceBegan.seconds is 'True'"),
+        ({"m": "TraceBegan", "seconds": None}, "TraceBegan.seconds is 'None'"),
+        ({**REPLAYED, "steps": 3.5}, "Replayed.steps is '3.5', not int"),
+        ({**REPLAYED, "cpu_ms": "x"}, "Replayed.cpu_ms is 'x', not float"),
         ({"m": "Libraries", "versions": [], "gpus": []}, "Libraries.versions is '[]', not dict"),
         ({"m": "Libraries", "versions": {"a": 1}, "gpus": []}, "Libraries.versions is '1', not str"),
         ({"m": "Libraries", "versions": {}, "gpus": "all"}, "Libraries.gpus is 'all', not list"),

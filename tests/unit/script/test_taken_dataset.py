@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +11,10 @@ from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.protocol.turns import EditRefused, TurnsJob
 from pipeprof.profiles.worker.main import _run_of
-from pipeprof.profiles.worker.rerun import exec_plan
-from pipeprof.profiles.worker.rerun.script_turns import ScriptTurns
-from pipeprof.profiles.worker.rerun.taken_dataset import TakenRun, TakenTurns
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.consumers import Place
 from pipeprof.profiles.worker.script.run_script import ScriptRun
+from pipeprof.profiles.worker.taken_dataset.taken_dataset import TakenRun, TakenTurns
 from pipeprof.profiles.worker.turns.turn_run import TurnRun
 from tests.unit.worker.fakes import FakeChannel, FakeTime
 
@@ -55,7 +52,6 @@ def made(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[Any, FakeChan
 def test_the_step_decides_whether_a_script_trains() -> None:
     kinds = {
         ScriptRun: job(step=StepJob("script")),
-        ScriptTurns: job(step=StepJob("script"), turns=TurnsJob()),
         TakenRun: job(step=REPLAYED),
         TakenTurns: job(step=REPLAYED, turns=TurnsJob()),
     }
@@ -109,7 +105,6 @@ def test_a_script_that_ends_before_says_nothing_against_a_change(
 def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     dataset, changed = Dataset(), Dataset()
-    monkeypatch.setattr("pipeprof.profiles.worker.script.run_script.detached", lambda one: one)
     monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", lambda one: one)
     monkeypatch.setattr(run, "_edit_graph", lambda steps: setattr(run, "dataset", changed) or steps)
     assert run._give(dataset, Place("train.py", 8), "loop") is dataset
@@ -118,11 +113,8 @@ def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.M
     assert not channel.of(Raised)
 
 
-@pytest.mark.parametrize("turns", [None, TurnsJob()])
-def test_an_object_gets_its_changed_dataset_at_each_line(
-    monkeypatch: pytest.MonkeyPatch, turns: TurnsJob | None
-) -> None:
-    run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]], turns=turns)
+def test_an_object_gets_its_changed_dataset_at_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     dataset, changed = Dataset(), Dataset()
     monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", lambda one: one)
     monkeypatch.setattr(run._hand_out, "_make", lambda _: changed)
@@ -130,24 +122,6 @@ def test_an_object_gets_its_changed_dataset_at_each_line(
     assert run._give(dataset, PLACE, "loop") is changed
     assert run._give(dataset, Place("train.py", 5), "loop") is changed
     assert run._give(dataset, Place("train.py", 9), "validation") is dataset
-
-
-def test_a_plan_is_applied_where_an_object_that_was_looked_at_is_trained_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", lambda one: one)
-    observer = exec_plan.PlanObserver(SimpleNamespace(steps=[[object()]]), "fast.plan.json")  # type: ignore[arg-type]
-    changed = Dataset()
-    monkeypatch.setattr("pipeprof.pipelines.build.planned.planned", lambda *_: changed)
-
-    def given(dataset: Dataset, line: int) -> Any:
-        monkeypatch.setattr(exec_plan, "users_place", lambda: Place("train.py", line))
-        return observer.given(dataset)
-
-    first, again, other = Dataset(), Dataset(), Dataset()
-    assert given(first, 5) is changed
-    assert given(other, 7) is other
-    assert given(first, 7) is changed
-    assert given(again, 7) is changed
-    assert given(other, 9) is other
 
 
 def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,12 +137,9 @@ def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPa
     assert "it has no such stage" in channel.of(Raised)[0].message
 
 
-@pytest.mark.parametrize("turns", [None, TurnsJob()])
 @pytest.mark.parametrize("step", ["edit", "detach", "cardinality"])
-def test_no_error_of_a_change_comes_out_of_the_scripts_loop(
-    monkeypatch: pytest.MonkeyPatch, turns: TurnsJob | None, step: str
-) -> None:
-    run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]], turns=turns)
+def test_no_error_of_a_change_comes_out_of_the_scripts_loop(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
 
     def fails(*_arguments: Any) -> None:
@@ -181,6 +152,5 @@ def test_no_error_of_a_change_comes_out_of_the_scripts_loop(
     monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", fails)
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
-    (said,) = [*channel.of(Raised), *channel.of(EditRefused)]
-    text = said.reason if turns else said.message
-    assert "the changed dataset could not be made: ValueError: shapes do not match" in text
+    (said,) = channel.of(Raised)
+    assert "the changed dataset could not be made: ValueError: shapes do not match" in said.message

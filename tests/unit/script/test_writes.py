@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from pipeprof.profiles.document.shared import DatasetUse, Training
-from pipeprof.profiles.harness.settings import RunSettings, again
+from pipeprof.profiles.harness.settings import RunSettings, with_made
 from pipeprof.profiles.worker.writes.existing import Existing, cache_folders
 from pipeprof.profiles.worker.writes.touches import READERS, touches_of_method
 from pipeprof.profiles.worker.writes.writes import Loss, WriteWatch
@@ -274,9 +274,9 @@ def made_by(folder: Path, body: Callable[[], object]) -> list[str]:
     for file in folder.iterdir():
         os.utime(file, (OLD, OLD))
     profile = SimpleNamespace(training=Training(datasets=[main], written=written))
-    settings = RunSettings(target=SimpleNamespace(kind="script"), rerun=True)  # type: ignore[arg-type]
+    settings = RunSettings(target=SimpleNamespace(kind="script"))  # type: ignore[arg-type]
     os.chdir(folder)
-    return list(again(settings, profile).made)  # type: ignore[arg-type]
+    return list(with_made(settings, profile).made)  # type: ignore[arg-type]
 
 
 def in_place() -> int:

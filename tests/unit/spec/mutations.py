@@ -41,7 +41,7 @@ ODD_TEXTS = (
 PATHS = (
     "version", "name", "source", "stages", "stages.0", "stages.0.batch_size", "stages.1.ops.0", "stages.+", "stages.+0",
     "stages+", "stages.9", "measure.seconds", "step", "options.deterministic", "data", "data.photos",
-    "source.range.stop", "stages.*", "x-a.b", "", ".", "a..b", "stages.-1", "source.zip.datasets.0", "extends", "日本",
+    "source.range.stop", "stages.*", "x-a.b", "", ".", "a..b", "stages.-1", "source.zip.datasets.0", "日本",
 )  # fmt: skip
 
 
@@ -73,31 +73,16 @@ def beside() -> dict[str, bytes]:
 
 
 def case(rng: Random, good: list[bytes], all_specs: list[bytes]) -> Case:
-    """A case: the spec itself, an overlay, an extended spec, flags or the environment are wrong, or several of them."""
-    make = rng.choices((_spec_alone, _overlaid, _extended, _flagged, _filled_in, _any_bytes), (10, 2, 2, 3, 1, 1))[0]
+    """A case: the spec itself, flags or the environment are wrong, or several of them."""
+    make = rng.choices((_spec_alone, _flagged, _filled_in, _any_bytes), (10, 3, 1, 1))[0]
     made = make(rng, good, all_specs)
     extra = rng.random()
-    made.arguments += ["--show"] if extra < 0.08 else ["--python"] if extra < 0.16 else []
     made.arguments += ["--format", "json"] if extra > 0.9 else []
     return made
 
 
 def _spec_alone(rng: Random, good: list[bytes], all_specs: list[bytes]) -> Case:
     return Case({"spec.yaml": mutated(rng, rng.choice(good), all_specs)})
-
-
-def _overlaid(rng: Random, good: list[bytes], all_specs: list[bytes]) -> Case:
-    files = {"spec.yaml": rng.choice(good), "over.yaml": mutated(rng, rng.choice(all_specs), all_specs)}
-    return Case(files, ["-f", "over.yaml"])
-
-
-def _extended(rng: Random, good: list[bytes], all_specs: list[bytes]) -> Case:
-    base = mutated(rng, rng.choice(good), all_specs)
-    head = rng.choice(
-        ("extends: base.yaml\n", "extends: base.yaml\n", "extends: spec.yaml\n", "version: 1\nextends: .\n")
-    )
-    rest = mutated(rng, rng.choice(all_specs), all_specs) if rng.random() < 0.5 else b""
-    return Case({"spec.yaml": head.encode() + rest, "base.yaml": base})
 
 
 def _flagged(rng: Random, good: list[bytes], all_specs: list[bytes]) -> Case:

@@ -40,13 +40,10 @@ def arguments(name: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def complaint(name: str, monkeypatch: pytest.MonkeyPatch) -> SpecError:
     words = arguments(name, monkeypatch)
-    values: dict[str, list[str]] = {"--set": [], "-f": []}
-    for flag, value in itertools.pairwise(words):
-        if flag in values:
-            values[flag].append(value)
+    sets = [value for flag, value in itertools.pairwise(words) if flag == "--set"]
     environment = os.environ if "--env" in words else None
     with pytest.raises(SpecError) as caught:
-        check_spec(Path(f"{name}.yaml"), values["--set"], overlays=values["-f"], environment=environment)
+        check_spec(Path(f"{name}.yaml"), sets, environment=environment)
     return caught.value
 
 

@@ -1,4 +1,4 @@
-"""Errors of a spec as JSON and as annotations of GitHub, of files, flags, overlays and the environment."""
+"""Errors of a spec as JSON and as annotations of GitHub, of files, flags and the environment."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ NAMES = (
     "018-unclosed-brace",
     "100-everything-at-once",
     "233-file-near-name",
-    "605-extends-broken-base",
-    "610-overlay-two-places",
-    "611-overlay-missing",
+    "602-extends",
     "619-set-text-for-number",
     "622-set-and-file",
     "625-env-wrong-value",

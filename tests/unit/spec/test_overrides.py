@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.compose.overrides import FLAG, apply_sets, walk_address
+from pipeprof.pipelines.spec.overrides import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
 from pipeprof.pipelines.spec.yaml.spans import Span, SpecProblem
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
@@ -42,7 +42,7 @@ stages:
 def apply_overrides(document: YamlDocument, sets: Sequence[str]) -> list[SpecProblem]:
     """Apply flags to a document as the loader does."""
     root = grow(document)
-    problems = apply_sets(root, sets, 0, document.references)
+    problems = apply_sets(root, sets, document.references)
     document.data, document.places = flatten(root)
     return problems
 
@@ -303,7 +303,6 @@ def flattened(data: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int
 @pytest.mark.parametrize(
     ("flag", "code", "column", "message"),
     [
-        ("extends=base.yaml", "set-path", 7, "`extends` works in a spec's file only"),
         ("version.+=1", "set-path", 7, "this path leads to 1: expected the path of a list"),
         ("stages.batch+=1", "set-path", 14, "this path leads to a mapping: expected the path of a list"),
         ("stages.+99=1", "out-of-range", 14, "index 99 of 'stages' is out of range: expected 0 to 7"),

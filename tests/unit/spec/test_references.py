@@ -108,12 +108,12 @@ def test_nothing_from_outside_breaks_reading(text: str, environment: dict[str, s
 
 SPEC = """\
 version: 1
-name: ${N}
+name: "${N}"
 description: "${N} to ${WORD}"
-source: {range: {stop: "${N}"}}
+source: {range: {stop: ${N}}}
 stages:
-  - batch: {batch_size: "${SIZE:-8}", name: "x-${SIZE:-8}"}
-  - take: {count: "${N}0"}
+  - batch: {batch_size: ${SIZE:-8}, name: "x-${SIZE:-8}"}
+  - take: {count: ${N}0}
 """
 
 
@@ -122,7 +122,7 @@ def load(tmp_path: Path, text: str = SPEC, **changes: Any) -> LoadedSpec:
     return load_spec(tmp_path / "spec.yaml", **changes)
 
 
-def test_the_model_decides_between_text_and_number(tmp_path: Path) -> None:
+def test_in_quotes_it_is_text(tmp_path: Path) -> None:
     loaded = load(tmp_path, environment=ENVIRONMENT)
     assert loaded.data["name"] == "32"
     assert loaded.data["description"] == "32 to a b"
@@ -154,9 +154,7 @@ def test_without_the_flag_they_are_left_and_noted(tmp_path: Path) -> None:
 
 def test_flags_are_filled_in_too(tmp_path: Path) -> None:
     text = "version: 1\nsource: {range: {stop: 3}}\n"
-    loaded = load(
-        tmp_path, text, sets=["source.stop=${N}", 'stages+=[{take: {count: "${N}"}}]'], environment=ENVIRONMENT
-    )
+    loaded = load(tmp_path, text, sets=["source.stop=${N}", "stages+=[{take: {count: ${N}}}]"], environment=ENVIRONMENT)
     assert loaded.data["source"] == {"range": {"stop": 32}}
     assert loaded.data["stages"] == [{"take": {"count": 32}}]
     assert loaded.variables == {"N": "32"}

@@ -10,12 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pipeprof.pipelines.spec.schema.changes import editor_schema, overlay_schema
 from pipeprof.pipelines.spec.schema.schema import spec_schema
 from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
 
 ROOT = Path(__file__).resolve().parents[3]
-GOOD_FOLDERS = ("examples", "benchmarks/silence", "tests/golden/init", "tests/golden/python", "tests/golden/show")
+GOOD_FOLDERS = ("examples", "benchmarks/silence", "tests/golden/init")
 GOOD = [path for folder in GOOD_FOLDERS for path in sorted((ROOT / folder).rglob("*.yaml"))]
 BAD_FOLDER = ROOT / "tests" / "golden" / "bad_specs"
 BAD = sorted(path.stem for path in BAD_FOLDER.glob("*.yaml"))
@@ -28,11 +27,9 @@ UNSEEN = {
         "235-list-files-a-folder", "236-absolute-elsewhere", "237-data-name-without-colon", "238-data-suffix",
         "250-python-function-missing", "410-python-file-missing", "435-python-function-near", "454-table-file-missing",
     },
-    "other files and the command line": {
-        "600-set-wrong-path", "601-set-wrong-value", "602-extends-missing", "603-extends-cycle", "604-extends-itself",
-        "606-extends-syntax-error", "608-extends-folder", "609-overlay-unknown-key", "611-overlay-missing",
-        "612-overlay-tab", "613-overlay-a-list", "615-set-near-path", "617-set-index-too-large",
-        "618-set-without-value", "619-set-text-for-number", "620-set-broken-yaml", "621-set-removes-the-source",
+    "the command line": {
+        "600-set-wrong-path", "601-set-wrong-value", "615-set-near-path", "617-set-index-too-large",
+        "618-set-without-value", "619-set-text-for-number", "620-set-broken-yaml",
     },
     "names that refer to each other": {"101-ignore-unknown-stage", "309-duplicate-stage-name", "374-same-name"},
     "arguments that depend on each other": {
@@ -57,12 +54,7 @@ UNSEEN = {
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft7Validator:
-    return jsonschema.Draft7Validator(editor_schema())
-
-
-@pytest.fixture(scope="module")
-def overlays() -> jsonschema.Draft7Validator:
-    return jsonschema.Draft7Validator(overlay_schema())
+    return jsonschema.Draft7Validator(spec_schema())
 
 
 def as_json(document: YamlDocument) -> Any:
@@ -85,57 +77,6 @@ def test_bad_specs_do_not_fit_unless_it_cannot_be_seen(validator: jsonschema.Dra
             assert unseen == [], f"{name}: no YAML, which an editor says without a schema"
         else:
             assert validator.is_valid(as_json(document)) == bool(unseen), name
-
-
-CHANGES = {
-    "stages by name and operation": {"stages": {"decode": {"num_parallel_calls": 4}, "batch": {"batch_size": 8}}},
-    "a stage with its operation": {"stages": {"batch": {"batch": {"batch_size": 8}}}},
-    "a stage that is gone": {"stages": {"cache": None}},
-    "a stage of the list by its name": {"stages": [{"batch": {"name": "small", "drop_remainder": True}}]},
-    "a stage more": {"stages": [{"prefetch": {"buffer_size": 2}}]},
-    "an argument of the source": {"source": {"TFRecordDataset": {"compression_type": "GZIP"}}},
-    "an argument that is gone": {"source": {"TFRecordDataset": {"compression_type": None}}},
-    "inside of a nested pipeline": {
-        "stages": {"interleave": {"cycle_length": 2, "source": {"TFRecordDataset": {"num_parallel_reads": 2}}}}
-    },
-    "less data": {"data": {"shards": {"tfrecord": {"records": 10}}}},
-    "options and step": {"options": {"autotune": None}, "step": {"simulate": "4ms"}, "measure": {"seconds": 3}},
-    "notes": {"x-why": "smaller"},
-}
-NO_CHANGES = {
-    "unknown key": {"stage": {}},
-    "stages as text": {"stages": "batch"},
-    "a number for text": {"stages": {"batch": {"batch_size": "8"}}},
-    "unknown argument": {"stages": {"batch": {"size": 8}}},
-    "unknown argument in a list": {"stages": [{"batch": {"size": 8}}]},
-    "unknown source": {"source": {"TFRecords": {}}},
-    "argument of the source of another kind": {"source": {"TFRecordDataset": {"compression_type": 3}}},
-    "an unknown function": {"stages": [{"map": {"ops": [{"tf.io.read_fil": {}}]}}]},
-    "a stage's change as a number": {"stages": {"decode": 3}},
-    "unknown part of data": {"data": {"shards": {"tfrecord": {"record": 10}}}},
-}
-
-
-@pytest.mark.parametrize("name", CHANGES)
-def test_changes_to_another_spec_fit(
-    validator: jsonschema.Draft7Validator, overlays: jsonschema.Draft7Validator, name: str
-) -> None:
-    assert [error.message for error in overlays.iter_errors(CHANGES[name])] == []
-    assert [error.message for error in validator.iter_errors({"extends": "base.yaml", **CHANGES[name]})] == []
-    assert not validator.is_valid(CHANGES[name]), "a spec of its own has a version and a source"
-
-
-@pytest.mark.parametrize("name", NO_CHANGES)
-def test_wrong_changes_do_not_fit(
-    validator: jsonschema.Draft7Validator, overlays: jsonschema.Draft7Validator, name: str
-) -> None:
-    assert not overlays.is_valid(NO_CHANGES[name])
-    assert not validator.is_valid({"extends": "base.yaml", **NO_CHANGES[name]})
-
-
-def test_whole_specs_are_overlays_too(overlays: jsonschema.Draft7Validator) -> None:
-    for path in GOOD:
-        assert [error.message for error in overlays.iter_errors(as_json(read(path.read_bytes())))] == [], path
 
 
 def test_the_table_names_each_spec_once() -> None:

@@ -53,22 +53,6 @@ def test_waiting_is_taken_off_what_computes():
     assert (account.stages_ms, account.runtime_ms, account.scale) == pytest.approx((12.0, 2.0, 1.0))
 
 
-def test_a_function_that_sleeps_blocks_its_stage_where_the_threads_were_not_sampled():
-    """Without samples, what its own clock has: 4 ms, of which it would wait 0.5 ms for a core."""
-    one, two = stage("a", 6.0, 12.0, calls_per_batch=8.0), stage("b", 6.0, 12.0)
-    work = {"a": Work(calls=4.0, python_cpu=0.5, python_blocked=2.0), "b": Work()}
-    attribute([one, two], work, CpuUsage(total_ms=4.5, waiting_share=0.5), CORES)
-    assert (one.blocked_ms_per_batch, one.cpu_ms_per_batch) == pytest.approx((3.0, 1.5))
-    assert (two.blocked_ms_per_batch, two.cpu_ms_per_batch) == (None, pytest.approx(3.0))
-
-
-def test_a_function_that_sleeps_does_not_wait_for_a_core_whatever_few_samples_say():
-    one = stage("a", 6.0, 6.0, calls_per_batch=8.0)
-    work = {"a": Work(computing=0.25, waiting=0.5, calls=8.0, python_cpu=0.5, python_blocked=5.0)}
-    attribute([one], work, CpuUsage(total_ms=1.5), CORES)
-    assert (one.blocked_ms_per_batch, one.cpu_ms_per_batch) == pytest.approx((4.0, 1.5))
-
-
 @pytest.mark.parametrize(
     ("row_bytes", "op", "waits"),
     [(48_000, "padded_batch", True), (48_000, "batch", True), (17_000, "padded_batch", False), (48_000, "map", False)],
@@ -90,18 +74,6 @@ def test_a_batch_of_many_bytes_takes_the_time_of_copying_them() -> None:
     batch.bytes_out_per_batch = batch.bytes_per_element
     attribute([load, batch], {}, CpuUsage(total_ms=15.0, interval_ms=15.0), 2.0)
     assert batch.time_ms_per_batch == pytest.approx(10.0)
-
-
-@pytest.mark.parametrize(("idle", "blocked"), [(None, 4.0), (1.7, 4.0), (3.5, 4.5)])
-def test_where_cores_are_free_no_thread_waits_for_one(idle: float | None, blocked: float):
-    """As a function sleeps again and again, samples see its thread as it wakes up."""
-    one = stage("a", 6.0, 6.0, calls_per_batch=8.0)
-    work = {"a": Work(computing=0.25, waiting=0.5, calls=8.0, python_cpu=0.5, python_blocked=5.0)}
-    usage = CpuUsage(total_ms=1.5, interval_ms=6.0, idle_cores=idle)
-    account = attribute([one], work, usage, CORES)
-    assert (one.blocked_ms_per_batch, one.cpu_ms_per_batch) == pytest.approx((blocked, 1.5))
-    assert account is not None
-    assert account.waiting_ms == pytest.approx(4.5 - blocked)
 
 
 def test_waiting_for_a_core_is_no_time_of_the_stage():

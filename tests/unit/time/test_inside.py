@@ -73,16 +73,6 @@ def test_waiting_for_the_lock_is_no_time_of_the_function_that_waits():
     assert ops(row)["PyFunc"] == pytest.approx(7.2)
 
 
-def test_calls_that_were_timed_have_their_own_time_however_long_threads_seem_to_wait_for_a_core():
-    work = Work(
-        computing=0.6, waiting=0.4, ops=[OpCost(op="PyFunc", ms_per_batch=66.0)], python=[python(48.0, 1.0)],
-        calls=3.8, model_ms=64.0, python_cpu=48.0,
-    )  # fmt: skip
-    row = attributed(stage(58.0, calls_per_batch=4.0), work)
-    (found,) = row.python or []
-    assert found.ms_per_batch == pytest.approx(48.0 * 4 / 3.8)
-
-
 def test_functions_are_never_longer_than_the_op_that_calls_them():
     work = Work(
         computing=1.0, waiting=0.0, ops=[OpCost(op="PyFunc", ms_per_batch=4.0), OpCost(op="Sort", ms_per_batch=6.0)],

@@ -38,7 +38,6 @@ def works(draw: st.DrawFn) -> Work:
         elements=draw(st.floats(0.0, 1e3)),
         own=draw(MS),
         model_ms=draw(st.none() | MS),
-        python_cpu=draw(st.none() | MS),
     )
 
 

@@ -11,8 +11,8 @@ from unit.graph.test_naming import node
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.profiles.protocol.messages import PythonCalls, Trace, TracedFunction, TracedWork
-from pipeprof.profiles.time.attribution.trace_work import iterator_place, own_seconds, traced_elements, work_by_stage
+from pipeprof.profiles.protocol.messages import Trace, TracedFunction, TracedWork
+from pipeprof.profiles.time.attribution.trace_work import iterator_place, traced_elements, work_by_stage
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
 
@@ -169,53 +169,6 @@ def test_the_time_of_the_op_that_calls_functions_is_shared_out_among_them():
         ("count", 3.0, "PyFunc"),
         ("helper", 1.0, "PyFunc"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("cpu", "taken", "contended", "own"),
-    [
-        (5.0, 1.0, 2.0, 5.0),  # computes, and waits for the lock
-        (5.0, 1.0, 0.0, 5.0),  # of what is no function of the pipeline's
-        (5.0, 0.0, 2.0, 7.0),  # computes and sleeps
-        (0.02, 1.0, 6.98, 6.94),  # sleeps, while others have the lock
-        (1.0, 0.5, 6.0, 6.0),  # sleeps, wants the lock for a second, and finds it taken half of the time
-        (1.0, 0.8, 6.0, 4.0),
-        (1.0, 1.0, 0.25, 6.75),  # mostly alone
-        (1.0, 1.0, 0.0, 7.0),  # alone: a short sleep, from which the sampler's thread woke late
-        (2.06, 1.0, 4.94, 2.06),
-    ],
-)
-def test_a_function_that_waits_for_the_lock_does_not_take_longer(
-    cpu: float, taken: float, contended: float, own: float
-):
-    calls = PythonCalls(1, 7.0, cpu, contended)
-    assert own_seconds(calls, TracedFunction("t", "f", None, None, 7.0, taken * 7.0)) == pytest.approx(own)
-
-
-def test_timed_calls_are_shared_out_among_their_functions():
-    """The clock leaves out what TensorFlow converts; the sampler sees it: a quarter of the calls here."""
-    one = recorded("generator")
-    place = node_of(one["written"], "GeneratorDataset")
-    functions = [
-        TracedFunction("pyfunc_0", "count", "a.py", 3, 0.004, 0.0, place, call_seconds=0.008),
-        TracedFunction("pyfunc_0", "helper", "a.py", 9, 0.002, 0.0, place, call_seconds=0.008),
-    ]
-    timed = {"pyfunc_0": PythonCalls(10, 0.03, 0.03)}
-    found = work("generator", functions=functions, sampled_seconds=1.0, seconds=1.0, python_calls=timed)["source"]
-    assert [cost.ms_per_batch for cost in found.python] == pytest.approx([2.0, 1.0])
-    assert found.python_cpu == pytest.approx(3.0)
-
-
-def test_a_timed_function_that_the_sampler_never_saw_has_its_time():
-    one = recorded("generator")
-    place = node_of(one["written"], "GeneratorDataset")
-    functions = [TracedFunction("pyfunc_0", "short", "a.py", 3, 0.0, 0.0, place)]
-    timed = {"pyfunc_0": PythonCalls(10, 0.04, 0.03, 0.0, "short", "a.py", 3)}
-    found = work("generator", functions=functions, sampled_seconds=1.0, seconds=1.0, python_calls=timed)["source"]
-    assert [(cost.function, cost.ms_per_batch, cost.lock_share) for cost in found.python] == [
-        ("short", pytest.approx(4.0), None)
-    ]
-    assert (found.python_cpu, found.python_blocked) == pytest.approx((3.0, 1.0))
 
 
 def test_the_model_of_the_trace_window_counts_what_the_trace_leaves_out():

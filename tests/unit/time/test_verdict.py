@@ -690,27 +690,6 @@ def test_headspace_without_waiting_is_no_gain_from_the_pipeline() -> None:
     assert details(steps=steps(0.02), headspace=worth(0.25)) == {"pipeline": "keeps up with the step"}
 
 
-@pytest.mark.parametrize(
-    ("wait_share", "share", "bound", "words"),
-    [
-        (0.06, 0.37, "input", "1.6× faster with preloaded batches, which leave the cores to the step"),
-        (0.01, 0.12, "balanced", "1.1× faster with preloaded batches, which leave the cores to the step"),
-        (0.06, 0.10, "balanced", "1.1× faster, if no step waited for data"),
-        (0.01, 0.05, "step", None),
-    ],
-)
-def test_a_training_whose_pipeline_takes_its_cores_is_bound_by_it(
-    wait_share: float, share: float, bound: str, words: str | None
-) -> None:
-    parts = {"target": Target(kind="script", text="train.py"), "causes": Causes(worker_cores=1.9)}
-    found = conclude(profile(steps=steps(wait_share), headspace=worth(share), stages=[stage("stages.0", 0.9)], **parts))
-    assert found.bound == bound
-    assert {detail.label: detail.text for detail in found.details}.get("at best") == words
-    # Preloaded batches come through a step that is replayed: what it was busy with in the run stays.
-    replayed = conclude(profile(steps=steps(wait_share), headspace=worth(share), causes=parts["causes"]))
-    assert replayed.bound == classify_wait(wait_share)
-
-
 def traced(unknown: str | None = None, seconds: float | None = 2.0, **by_cause: float) -> Device:
     gaps = Gaps(count=40, by_cause=by_cause, seconds=seconds)  # type: ignore[arg-type]
     return Device(kind="jax", on="gpu", idle_share=0.6, gaps=gaps, gaps_unknown=unknown)
@@ -1159,19 +1138,6 @@ def test_restarts_that_are_all_of_the_waiting_leave_no_other_bottleneck() -> Non
     full = Causes(worker_cores=1.9)
     found = conclude(profile(steps=measured, causes=full, stages=[stage("stages.0", 0.9)]))
     assert (found.limit, [detail.label for detail in found.details]) == (None, ["restarts"])
-
-
-def test_stored_batches_say_what_an_unknown_wait_does_not() -> None:
-    """A loop that hides its wait is bound by its step where batches at hand come no faster."""
-    hidden = replace(steps(), wait_share=None)
-    assert headline(steps=hidden).startswith("Bound unknown:")
-    found = conclude(profile(steps=hidden, headspace=Headspace.of(24.3, 24.0, 3)))
-    assert found.bound == "step"
-    assert found.headline == "Step-bound: 24.3 ms from step to step, and barely less with preloaded batches."
-    found = conclude(profile(steps=hidden, headspace=Headspace.of(24.3, 12.15, 3)))
-    assert found.bound == "input"
-    assert found.headline == "Input-bound: 24.3 ms from step to step, and 50 % less with preloaded batches."
-    assert conclude(profile(steps=hidden, headspace=Headspace.of(24.3, 22.6, 3))).bound == "balanced"
 
 
 def test_the_share_of_waiting_is_stated_once() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,6 @@ from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED, Evidence
 from pipeprof.profiles.experiment.schedule import order_of
 from pipeprof.profiles.harness.event_loop import Signals
@@ -245,22 +244,3 @@ def test_what_a_replay_that_is_too_optimistic_shows_is_no_proof(
         ("unverified", "the step may compute on the same cores; in its replay: 2.0×")
     ]
     assert "proven" not in (profile.verdict.sentence if profile.verdict else "")
-
-
-@pytest.mark.parametrize(("hidden", "rerun", "begun"), [(True, True, 1), (True, False, 0), (False, True, 1)])
-def test_a_script_runs_again_also_where_nothing_is_to_be_tried(
-    recorded: Recorded, function: Path, monkeypatch: pytest.MonkeyPatch, *, hidden: bool, rerun: bool, begun: int
-) -> None:
-    profile = recorded("input-bound").model_copy(deep=True)
-    assert profile.steps is not None
-    assert profile.verdict is not None
-    profile.target = Target(kind="script", text="train.py")
-    profile.findings, profile.verdict.bound = [], None
-    if hidden:
-        profile.steps.wait_ms = profile.steps.wait_share = profile.steps.busy_ms = None
-    runs: list[Sequence[Finding]] = []
-    monkeypatch.setattr(module, "guesses", lambda *_: [])
-    monkeypatch.setattr(module._Verification, "run", lambda _self, findings, *_: runs.append(findings))
-    settings = RunSettings(parse_target(f"{function}:make"), None, ["pipeprof"], rerun=rerun, lock=False)
-    module.verify(profile, settings, 60.0, cast("Any", Silent()), reload=None)
-    assert len(runs) == begun

@@ -12,10 +12,13 @@ from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
-from pipeprof.profiles.verify.bound_advice import add_command, advice_for
+from pipeprof.profiles.verify.bound_advice import add_save_lines, advice_for
 from pipeprof.profiles.verify.ceiling import bottleneck_finding, further_bounds, is_for_a_step_only
 
-COMMAND = "; pipeprof fix 'my pipe.py:make' --convert-to FOLDER does the work of decode once"
+SAVED = (
+    "ds.save(path)  # once, after decode\n"
+    "ds = tf.data.Dataset.load(path)  # from then on, in place of the stages up to it"
+)
 
 
 @pytest.fixture
@@ -102,58 +105,67 @@ def test_files_whose_records_are_only_read_are_batched_where_they_are_read(profi
     assert found[1] == "each of its 64 elements per batch passes alone: batch the datasets that it reads"
 
 
-def test_the_command_that_keeps_elements_is_named_where_they_can_be_kept(profile: Profile) -> None:
-    decode = stage("stages.0", "map", 0.9, name="decode", random=False)
-    found = advice(profile, stage("source", "range", 0.01), decode)
-    assert found == ("Make decode cheaper", f"do less in it{COMMAND}")
-    decode.random = True
-    found = advice(profile, stage("source", "range", 0.01), decode)
-    assert found == ("Make decode cheaper", "do less in it, or do it in the step, on its device")
+@pytest.fixture
+def saved(profile: Profile) -> Callable[..., bool]:
+    """Whether a finding with an upper bound of the last of some stages has the lines that save what it gives."""
+
+    def shown(*stages: Stage, status: Any = "ceiling", python: str | None = None) -> bool:
+        profile.stages = list(stages)
+        finding = Finding(rule="a", title="a", status=status, change="do less in it", python=python)
+        add_save_lines(profile, finding, [stages[-1].id])
+        assert finding.python in {SAVED, python}
+        return finding.python == SAVED
+
+    return shown
 
 
-def test_files_are_no_advice_where_they_have_the_same_rows_many_times(profile: Profile) -> None:
-    def text(*stages: Stage, at: str) -> str:
-        found = advice(profile, *stages, at=at)
-        assert found is not None
-        return found[1]
+DECODE = stage("stages.0", "map", 0.9, name="decode", random=False)
 
-    cut = stage("stages.0", "map", 0.9, name="window", ops=[OpCost(op="Slice", ms_per_batch=90.0)], random=False)
-    assert "--convert-to" not in text(stage("source", "range", 0.01), cut, at="stages.0")
-    assert "--convert-to" in text(stage("source", "TFRecordDataset", 0.01), cut, at="stages.0")
+
+def test_an_upper_bound_has_the_lines_that_do_the_work_once(saved: Callable[..., bool]) -> None:
+    assert saved(stage("source", "range", 0.01), DECODE)
+    assert not saved(stage("source", "range", 0.01), DECODE, status="unverified")
+    assert not saved(stage("source", "range", 0.01), DECODE, python=".map(cheaper)")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        stage("source", "range", 0.01, cardinality=-1),
+        stage("source", "list_files", 0.01, tf_op="ShuffleDatasetV3"),
+        stage("source", "from_generator", 0.01, name="rows"),
+    ],
+)
+def test_what_differs_from_epoch_to_epoch_is_not_saved(saved: Callable[..., bool], before: Stage) -> None:
+    assert not saved(before, DECODE)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"random": True},
+        {"python": [PythonCost(function="decode", file="a.py", line=1, ms_per_batch=9.0, share=0.9)]},
+        {"element_spec": [{"name": "0", "dtype": "variant", "shape": []}]},
+        # Reading as many bytes takes longer than the work.
+        {"bytes_out_per_batch": 1e9},
+    ],
+)
+def test_a_stage_whose_elements_are_no_use_in_files_has_no_such_lines(
+    saved: Callable[..., bool], facts: dict[str, Any]
+) -> None:
+    assert not saved(stage("source", "range", 0.01), stage("stages.0", "map", 0.9, name="decode", **facts))
+
+
+def test_rows_that_files_would_have_many_times_are_not_saved(saved: Callable[..., bool]) -> None:
+    cut = stage("stages.0", "map", 0.9, name="decode", ops=[OpCost(op="Slice", ms_per_batch=90.0)], random=False)
+    assert not saved(stage("source", "range", 0.01), cut)
+    assert saved(stage("source", "TFRecordDataset", 0.01), cut)
     sequences = stage("source", "from_tensor_slices", 0.01, bytes_out_per_batch=1000.0)
     windows = stage("stages.0", "flat_map", 0.5, name="windows", inputs_each=0.1, bytes_out_per_batch=5000.0)
-    work = stage("stages.1", "map", 0.6, name="work", random=False, bytes_out_per_batch=5000.0)
-    assert "--convert-to" not in text(sequences, windows, work, at="stages.1")
+    work = stage("stages.1", "map", 0.6, name="decode", random=False, bytes_out_per_batch=5000.0)
+    assert not saved(sequences, windows, work)
     windows.bytes_out_per_batch = 1000.0
-    assert "--convert-to" in text(sequences, windows, work, at="stages.1")
-
-
-@pytest.mark.parametrize(("body", "offered"), [("rng.normal(size=3)", False), ("np.ones(3)", True)])
-def test_files_are_no_advice_for_a_generator_that_draws(
-    profile: Profile, tmp_path: Any, monkeypatch: pytest.MonkeyPatch, body: str, offered: bool
-) -> None:
-    code = f"import numpy as np\nrng = np.random.default_rng()\ndef rows():\n    while True:\n        yield {body}\n"
-    (tmp_path / "rows.py").write_text(code)
-    monkeypatch.chdir(tmp_path)
-    place = {"file": "rows.py", "line": 9, "column": 1, "call": "from_generator"}
-    source = stage("source", "from_generator", 0.9, name="rows", location=place)
-    found = advice(profile, source, at="source")
-    assert found is not None
-    assert ("--convert-to" in found[1]) is offered
-
-
-def test_other_findings_with_an_upper_bound_get_the_command_once(profile: Profile) -> None:
-    profile.stages = [stage("source", "range", 0.01), stage("stages.0", "map", 0.9, name="decode")]
-    finding = Finding(rule="py-function-gil", title="a", status="ceiling", change="write TensorFlow ops")
-    for _ in range(2):
-        add_command(profile, finding, ["stages.0"])
-        assert finding.change == f"write TensorFlow ops{COMMAND}"
-    sentence = Finding(rule="py-function-gil", title="a", status="ceiling", change="Write TensorFlow ops.")
-    add_command(profile, sentence, ["stages.0"])
-    assert sentence.change == f"Write TensorFlow ops{COMMAND}"
-    other = Finding(rule="py-function-gil", title="a", status="unverified", change="write TensorFlow ops")
-    add_command(profile, other, ["stages.0"])
-    assert other.change == "write TensorFlow ops"
+    assert saved(sequences, windows, work)
 
 
 @pytest.mark.parametrize(("size", "known"), [(35_328.0, False), (35_328_000.0, True)])

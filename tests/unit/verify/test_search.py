@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption, from_document
-from pipeprof.pipelines.spec.compose.overrides import apply_sets
+from pipeprof.pipelines.spec.overrides import apply_sets
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow
 from pipeprof.pipelines.spec.yaml.writer import flow
@@ -51,7 +51,7 @@ def apply(data: dict[str, Any], flags: Sequence[str]) -> Any:
     """A spec's data with ``--set`` values."""
     document = read(flow(data))
     root = grow(document)
-    assert not apply_sets(root, list(flags), 0, document.references)
+    assert not apply_sets(root, list(flags), document.references)
     return flatten(root)[0]
 
 

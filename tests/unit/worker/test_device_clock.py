@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from unit.worker.test_cold import Channel
+from unit.worker.test_after_the_measurement import Channel
 
 from pipeprof.pipelines.steps.kind import StepFacts
 from pipeprof.profiles.gaps.steps import read_device
@@ -127,7 +127,7 @@ def test_steps_are_traced_where_they_compute_on_a_device(bench: Any, on: str | N
     one = bench(0.1)
     one.on = on
     channel = Channel()
-    run = sample.JobRun(Job("spec", "a.yaml", [], warm=[]), channel)  # type: ignore[arg-type]
+    run = sample.JobRun(Job("spec", "a.yaml", []), channel)  # type: ignore[arg-type]
     run.feed, run._step_job = one, SimpleNamespace(kind="jax")  # type: ignore[assignment]
     run._trace_device(one)
     assert [type(message) for message in channel.sent if not isinstance(message, Waiting)] == [DeviceRead] * sent

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from pipeprof.profiles.protocol.messages import TracedFunction
-from pipeprof.profiles.worker.trace.python_clock import FILE
 from pipeprof.profiles.worker.trace.python_sampler import Looks, is_foreign
 
 USERS = "/home/user/train.py"
@@ -106,17 +105,6 @@ def test_a_function_of_a_library_counts_where_no_users_frame_is_below_it():
     seen = looks()
     seen.take({1: frame("resize", file="/site-packages/library/image.py")}, 1_000, taken=False)
     assert seen.functions()[0].function == "resize"
-
-
-def test_a_librarys_generator_counts_inside_tensorflows_function_around_it():
-    namespace: dict[str, Any] = {"sys": sys}
-    exec(compile("def steps():\n    return sys._getframe()\n", "/site-packages/library/data.py", "exec"), namespace)
-    exec(compile("def timed():\n    return steps()\n", FILE, "exec"), namespace)
-    exec(compile("def generator_py_func():\n    return timed()\n", CALLER, "exec"), namespace)
-    exec(compile("def __call__(token):\n    return generator_py_func()\n", CALLER, "exec"), namespace)
-    seen = looks()
-    seen.take({1: namespace["__call__"]("pyfunc_3")}, 1_000, taken=False)
-    assert seen.functions()[0].function == "steps"
 
 
 def test_tensorflows_own_conversions_are_no_function():

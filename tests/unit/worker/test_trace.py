@@ -9,25 +9,12 @@ from unit.worker.encoded_trace import LINE_PS, chunk, event, line, named, number
 from unit.worker.fakes import Event, rows_of, traced
 
 from pipeprof.pipelines.wire import DamagedError
-from pipeprof.profiles.protocol.messages import PythonCalls, TracedFunction
 from pipeprof.profiles.worker.steps.loop import Feed
-from pipeprof.profiles.worker.trace.python_sampler import Looks
 from pipeprof.profiles.worker.trace.recording import AT_LEAST, MOST_EVENTS, _take, events_for, passed_on
-from pipeprof.profiles.worker.trace.trace import all_functions, key_of, python_time
+from pipeprof.profiles.worker.trace.trace import key_of, python_time
 from pipeprof.profiles.xplane.xplane import count_events, join_events, read_events
 
 MS = 10**9  # picoseconds
-
-
-def test_a_function_that_was_timed_and_never_sampled_is_there() -> None:
-    calls = {
-        "pyfunc_1": PythonCalls(
-            40, 0.01, 0.01, 0.0, "outer_factory.<locals>.inner_factory.<locals>.tf__parse", "a.py", 7
-        ),
-        "pyfunc_2": PythonCalls(1, 0.01, 0.01, 0.0, "get_next_id", "/site-packages/tensorflow/python/data/ops/x.py", 9),
-        "pyfunc_3": PythonCalls(1, 0.01, 0.01),
-    }
-    assert all_functions(Looks(lambda _: False), calls) == [TracedFunction("pyfunc_1", "parse", "a.py", 7, 0.0, 0.0)]
 
 
 def test_events_on_host_threads_are_read():

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.memory.growth.judge import LEAST_BYTES, LEAST_WINDOWS, NOISE
-from pipeprof.profiles.memory.growth.texts import advice_of
+from pipeprof.profiles.memory.growth.texts import ADVICE
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
 
@@ -25,9 +25,9 @@ class MemoryGrows(Rule):
         iterators, datasets or functions that are made anew in each epoch.
 
     Fix:
-        The owner names the line. Iterators and datasets: make them once, and keep none of the old ones. A tf.function
-        that is traced again: pass tensors, not Python values that change. Python objects: keep numbers, not arrays or
-        tensors (float(loss), not loss), or write them to a file. Memory outside of Python: a library keeps it.
+        In Python's heap: keep numbers, not arrays, or write them to a file; tracemalloc names the lines. Neither there
+        nor in the pipeline's buffers: keep no iterators, datasets or tensors of epochs that are over (float(loss), not
+        loss), and pass tensors to a tf.function, not Python values that change; memray names what a library keeps.
 
     Ignore when:
         The growth has an end that this run did not reach, as a cache of your own that is not yet full.
@@ -46,7 +46,7 @@ class MemoryGrows(Rule):
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the soak."""
         soak = view.profile.memory.soak if view.profile is not None else None
-        if soak is None or soak.state != "growth" or soak.owner is None:
+        if soak is None or soak.state != "growth":
             return
         numbers = {
             "bytes_per_second": soak.bytes_per_second,
@@ -55,7 +55,6 @@ class MemoryGrows(Rule):
         }
         yield Proposal(
             sentence=soak.sentence,
-            recommendation=advice_of(soak.owner),
-            evidence={"owner": soak.owner.owner, **{name: value for name, value in numbers.items() if value}},
-            location=soak.owner.location,
+            recommendation=ADVICE[soak.owner],
+            evidence={name: value for name, value in (("owner", soak.owner), *numbers.items()) if value},
         )

@@ -1,1 +1,0 @@
-"""Conversion of a user's function to a spec."""

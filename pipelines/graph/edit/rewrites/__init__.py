@@ -1,1 +1,0 @@
-"""Other ops in the function of a map, by its graph."""

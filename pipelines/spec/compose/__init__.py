@@ -1,1 +1,0 @@
-"""Composition of a spec from files, overlays and flags."""

@@ -1,1 +1,0 @@
-"""Materialise a pipeline prefix to files."""

@@ -1,1 +1,0 @@
-"""What a part of a pipeline gives, written into files."""

@@ -1,0 +1,59 @@
+"""What is written as YAML is read back to the same data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.yaml.writer import BlockWriter, flow
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=40)
+    | st.sampled_from(["1e3", "0x10", "1_000", "null", "~", "a: b", "a #b", "<<", "- a", "%x", "...", "---", "=", "${"])
+    | st.lists(st.text("abc:#-.\"'", min_size=1, max_size=12), min_size=8, max_size=30).map(" ".join)
+)  # fmt: skip
+KEYS = st.text(min_size=1, max_size=8) | st.integers(0, 2000) | st.text("k", min_size=130, max_size=1100)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    notes=st.dictionaries(
+        KEYS,
+        st.recursive(
+            SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=10
+        ),
+        max_size=4,
+    )
+)
+def test_any_data_written_is_read_back(notes: dict[Any, Any]) -> None:
+    document = read(flow(notes))
+    if document.problems:
+        # Two keys that are written alike, or characters that no spec may hold.
+        assert all(problem.code in {"duplicate-key", "control-character", "syntax"} for problem in document.problems)
+        return
+    block = "\n".join(line.text for line in BlockWriter(lambda *_: False).entries({"a": notes}, (), 0))
+    assert document.data == read(block).data["a"] == notes
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (math.inf, ".inf"),
+        (-math.inf, "-.inf"),
+        (1e-05, "1e-05"),
+        (int("9" * 300), hex(int("9" * 300))),
+        (True, "true"),
+        ("20ms", "20ms"),
+        ("a\u2028b\x7f\U000e0001", '"a\\u2028b\\x7f\\U000e0001"'),
+        ("é 写真", '"é 写真"'),
+    ],
+)
+def test_scalars(value: object, text: str) -> None:
+    assert flow(value) == text
+    assert read(f"a: {text}").data == {"a": value}
+    assert math.isnan(read(f"a: {flow(math.nan)}").data["a"])

@@ -1,0 +1,58 @@
+"""What is looked at after a measurement, in which order."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.messages import PhaseChanged, Trace, TraceBegan, Warned
+from pipeprof.profiles.worker import sample
+
+
+class Channel:
+    def __init__(self):
+        self.sent = []
+        self.stop = SimpleNamespace(is_set=lambda: False)
+
+    def send(self, message):
+        self.sent.append(message)
+
+
+@pytest.fixture
+def traced(monkeypatch):
+    """What a sample does after its measurement."""
+
+    def run(failures=0):
+        done = []
+        monkeypatch.setattr(sample, "replay", lambda *_args: done.append("replay"))
+        failing = iter(range(failures))
+
+        def trace(_self):
+            done.append("trace")
+            if next(failing, None) is not None:
+                raise RuntimeError("by chance")
+            return Trace()
+
+        monkeypatch.setattr(sample.JobRun, "_run_trace", trace)
+        channel = Channel()
+        one = sample.JobRun(Job("spec", "a.yaml", []), channel)
+        one.feed = SimpleNamespace(restart=lambda: done.append("restart"))
+        one._memory = SimpleNamespace(rest=lambda _feed: done.append("rest"))
+        one._describe = lambda: done.append("graphs")
+        one._measure_extras(None)
+        return done, [type(message) for message in channel.sent if not isinstance(message, PhaseChanged)]
+
+    return run
+
+
+def test_the_trace_comes_last(traced):
+    assert traced() == (["rest", "graphs", "replay", "trace"], [TraceBegan, Trace])
+
+
+def test_a_trace_that_fails_is_tried_once_more(traced):
+    done, sent = traced(failures=1)
+    assert done[3:] == ["trace", "restart", "trace"]
+    assert sent == [TraceBegan, TraceBegan, Trace]
+    done, sent = traced(failures=2)
+    assert done[3:] == ["trace", "restart", "trace"]
+    assert sent == [TraceBegan, TraceBegan, Warned]
