@@ -7,6 +7,8 @@ from __future__ import annotations
 
 _REPLAYED = "pipeprof fix train.py tries changes of a script's dataset, with its step replayed"
 _OF_SCRIPTS = "a training script is no target here: name the function that makes its dataset, train.py:make"
+_BUDGETS = "the budgets of a spec have it: budgets: {wait_ms: 2ms}"
+_METRICS = ("wait-ms", "idle-share", "cpu-ms-per-element", "first-batch-s", "disk-bytes-per-element")
 _SCRIPT_OPTIONS = ("--rerun", "--script-args", "--allow-writes")
 COMMANDS: dict[str, str] = {
     "exec": "make the changes in the code: pipeprof fix train.py --change 1 --out fast.patch",
@@ -33,6 +35,8 @@ OPTIONS: dict[tuple[str, str], str] = {
     ("compare", "--strict"): "other hosts, versions or steps are warnings, which --json has",
     ("gate", "--baseline"): "--against git:REF or another target, measured in the same minutes",
     ("gate", "--update-baseline"): "--against git:REF or another target, measured in the same minutes",
+    **{("gate", f"--max-{name}"): _BUDGETS for name in _METRICS},
+    **{(name, "--color"): "NO_COLOR=1 prints without colors" for name in ("rules", "explain", "doctor")},
     ("gate", "--bisect"): "git bisect run, with a gate against the good commit (docs/recipes.md)",
     ("gate", "--history"): "gate … --against git:LAST_TAG fails what several changes add up to (docs/recipes.md)",
     ("show", "--history"): "each gate is a result in pipeprof-out, which jq and DuckDB read (docs/recipes.md)",

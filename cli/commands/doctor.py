@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Color, Json
+from pipeprof.cli.options import Json
 
 EPILOG = epilog("pipeprof doctor", "pipeprof doctor --json | jq '.faults[].message'")
 
@@ -21,7 +21,7 @@ BlockRedact = Annotated[
 ]
 
 
-def doctor(*, json: Json = False, redact: BlockRedact = None, color: Color = "auto") -> None:
+def doctor(*, json: Json = False, redact: BlockRedact = None) -> None:
     """Check the installation and the machine.
 
     Prints the facts that a bug report needs. Loads no TensorFlow and writes nothing.
@@ -31,7 +31,6 @@ def doctor(*, json: Json = False, redact: BlockRedact = None, color: Color = "au
     import sys
 
     from pipeprof.cli import exit_codes
-    from pipeprof.cli.options import COLORS, choice
     from pipeprof.cli.pages.doctor import doctor_document, doctor_report, hide_texts, terminal_of
     from pipeprof.cli.private import hider_here
     from pipeprof.cli.streams import write_stdout
@@ -41,8 +40,7 @@ def doctor(*, json: Json = False, redact: BlockRedact = None, color: Color = "au
     from pipeprof.profiles.doctor.facts import gather
     from pipeprof.profiles.doctor.faults import faults_of
 
-    choice("--color", color, COLORS)
-    style = style_of(sys.stdout, color)
+    style = style_of(sys.stdout, "auto")
     terminal = terminal_of(
         os.environ, is_terminal=sys.stdout.isatty(), columns=style.width, encoding=sys.stdout.encoding
     )

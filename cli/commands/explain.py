@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Color, Json, RulesFormat
+from pipeprof.cli.options import Json, RulesFormat
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Rule
@@ -29,7 +29,6 @@ def explain(
     *,
     form: RulesFormat = None,
     json: Json = False,
-    color: Color = "auto",
 ) -> None:
     """Explain a rule, a warning or an error.
 
@@ -40,7 +39,7 @@ def explain(
     from dataclasses import asdict
 
     from pipeprof.cli.commands.rules import as_dict
-    from pipeprof.cli.options import COLORS, choice, report_format
+    from pipeprof.cli.options import report_format
     from pipeprof.cli.pages.codes import describe_code, message_codes
     from pipeprof.cli.pages.rules import describe_rule
     from pipeprof.cli.streams import write_stdout
@@ -48,18 +47,17 @@ def explain(
     from pipeprof.cli.text.style import style_of
     from pipeprof.profiles.advise.advise import GATE
 
-    choice("--color", color, COLORS)
     kind = report_format(form, json=json, command="rules")
     if rule in message_codes():
         document = {"name": rule, **asdict(message_codes()[rule])}
         text = encoder.dumps(document, indent=2) + "\n" if kind == "json" else ""
-        write_stdout(text or paint(describe_code(rule), style_of(sys.stdout, color)))
+        write_stdout(text or paint(describe_code(rule), style_of(sys.stdout, "auto")))
         return
     found = _find(rule)
     if kind == "json":
         write_stdout(encoder.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n", "json")
     else:
-        write_stdout(paint(describe_rule(found, GATE), style_of(sys.stdout, color)))
+        write_stdout(paint(describe_rule(found, GATE), style_of(sys.stdout, "auto")))
 
 
 _MOST_MEANT = 3

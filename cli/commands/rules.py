@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.exit_codes import epilog
-from pipeprof.cli.options import Color, Json, RulesFormat
+from pipeprof.cli.options import Json, RulesFormat
 
 if TYPE_CHECKING:
     from pipeprof.profiles.advise.rule import Rule, Threshold
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 EPILOG = epilog("pipeprof rules", "pipeprof rules --json | jq '.rules[].name'")
 
 
-def rules(*, form: RulesFormat = None, json: Json = False, color: Color = "auto") -> None:
+def rules(*, form: RulesFormat = None, json: Json = False) -> None:
     """List all rules: what they detect, and what their fixes change.
 
     Loads no TensorFlow. `pipeprof explain RULE` explains one rule.
@@ -21,7 +21,7 @@ def rules(*, form: RulesFormat = None, json: Json = False, color: Color = "auto"
     import json as encoder
     import sys
 
-    from pipeprof.cli.options import COLORS, choice, report_format
+    from pipeprof.cli.options import report_format
     from pipeprof.cli.pages.rules import list_rules
     from pipeprof.cli.streams import write_stdout
     from pipeprof.cli.text.paint import paint
@@ -29,13 +29,12 @@ def rules(*, form: RulesFormat = None, json: Json = False, color: Color = "auto"
     from pipeprof.profiles.advise.advise import GATE
     from pipeprof.profiles.advise.rule import rules as all_rules
 
-    choice("--color", color, COLORS)
     known = list(all_rules().values())
     if report_format(form, json=json, command="rules") == "json":
         document = {"rules": list(map(as_dict, known)), "gate": list(map(threshold_dict, GATE))}
         write_stdout(encoder.dumps(document, indent=2, ensure_ascii=False) + "\n", "json")
     else:
-        write_stdout(paint(list_rules(known, GATE), style_of(sys.stdout, color)))
+        write_stdout(paint(list_rules(known, GATE), style_of(sys.stdout, "auto")))
 
 
 def as_dict(rule: Rule) -> dict[str, Any]:

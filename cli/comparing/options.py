@@ -59,14 +59,9 @@ class GateOptions(SharedOptions):
     max_pairs: Annotated[Text, option("--max-pairs", "N", "Pairs after which it gives up.  [default: 15]")] = None
     max_step_ms: Annotated[Text, option("", "BUDGET", "Step interval: 5%, 20ms, warn or off.  [default: 3%]")] = None
     max_peak_bytes: Annotated[Text, option("", "BUDGET", "Peak memory: 5%, 2GiB, warn or off.  [default: 3%]")] = None
-    max_wait_ms: Annotated[Text, option("", "BUDGET", "Wait per step, e.g. 2ms.")] = None
-    max_idle_share: Annotated[Text, option("", "BUDGET", "Idle share, e.g. 10%.")] = None
-    max_cpu_ms_per_element: Annotated[Text, option("", "BUDGET", "CPU time per element, e.g. 5%.")] = None
-    max_first_batch_s: Annotated[Text, option("", "BUDGET", "Time until the first batch, e.g. 20% or 5s.")] = None
     max_stage_ms: Annotated[
         Texts, option("--max-stage-ms", "STAGE=BUDGET", "Time in a stage per batch, e.g. decode=10%. Repeatable.")
     ] = None
-    max_disk_bytes_per_element: Annotated[Text, option("", "BUDGET", "Bytes read from the disk per element.")] = None
     out: Annotated[Texts, out_of("gate")] = None
     form: Annotated[Text, format_of("gate")] = None
 
@@ -77,13 +72,12 @@ def budgets(given: GateOptions) -> dict[str, Budget | None]:
     Raises:
         UsageError: One is no budget of its metric.
     """
-    from pipeprof.pipelines.spec.budgets import MAY_BE_ZERO, STAGE_UNITS, UNITS, stage_metric
+    from pipeprof.pipelines.spec.budgets import STAGE_UNITS, UNITS, stage_metric
 
     found: dict[str, Budget | None] = {}
-    for name, unit in UNITS.items():
-        text = getattr(given, f"max_{name}", None)
+    for name, text in (("step_ms", given.max_step_ms), ("peak_bytes", given.max_peak_bytes)):
         if text is not None:
-            found[name] = _budget(f"--max-{name.replace('_', '-')}", text, unit, zero=name in MAY_BE_ZERO)
+            found[name] = _budget(f"--max-{name.replace('_', '-')}", text, UNITS[name])
     for one in given.max_stage_ms or ():
         stage, equals, text = one.rpartition("=")
         if not (equals and stage and text):
@@ -92,10 +86,10 @@ def budgets(given: GateOptions) -> dict[str, Budget | None]:
     return found
 
 
-def _budget(flag: str, text: str, unit: str, *, zero: bool = False) -> Budget:
+def _budget(flag: str, text: str, unit: str) -> Budget:
     from pipeprof.pipelines.spec.budgets import parse_budget
 
     try:
-        return parse_budget(text, unit, zero=zero)
+        return parse_budget(text, unit)
     except ValueError as error:
         raise UsageError(f"{flag}: {error}") from None

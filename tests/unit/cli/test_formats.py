@@ -46,7 +46,7 @@ def test_a_format_is_one_module(pipeprof: Pipeprof, tmp_path: Path) -> None:
     assert result.out.startswith("SPEC.YAML: ['STEPS'")
     assert (tmp_path / "a.shout").read_text() == result.out
     assert (
-        "expected text, json, github, md, html, sarif, shout, yaml or patch"
+        "expected text, json, github, md, html, sarif, shout or patch"
         in pipeprof("show", "x.json", "--format", "pdf").err
     )
 

@@ -252,13 +252,6 @@ def test_spec_errors(pipeprof: Pipeprof, spec: Path) -> None:
     assert [(problem.file, problem.line) for problem in profile.errors] == [("spec.yaml", 4), ("spec.yaml", 8)]
 
 
-def test_errors_are_no_part_of_what_may_be_a_file(pipeprof: Pipeprof, spec: Path) -> None:
-    spec.write_text(SPEC.replace("batch_size", "batch_siz"))
-    result = pipeprof("check", "spec.yaml")
-    assert (result.code, result.out) == (2, "")
-    assert "error[" in result.err
-
-
 @pytest.mark.parametrize(
     ("arguments", "last"),
     [

@@ -129,7 +129,7 @@ def test_a_part_of_several_names_names_them(pipeprof: Pipeprof) -> None:
 
 
 def test_wrong_options(pipeprof: Pipeprof) -> None:
-    for arguments in (["rules", "--format", "html"], ["rules", "--color", "x"], ["explain", "--json"]):
+    for arguments in (["rules", "--format", "html"], ["explain", "--json"]):
         assert pipeprof(*arguments).code == 2
 
 
