@@ -45,7 +45,7 @@ from pipeprof.profiles.worker.steps import headspace, warmup
 from pipeprof.profiles.worker.trace import recording
 
 headspace.FLOOR_SECONDS, recording.LOOK_SECONDS, recording.SECONDS = 0.1, 0.03, 0.1
-headspace.SECONDS, headspace.SETTLE_SECONDS = 0.2, 0.05
+headspace.SECONDS = 0.2
 warmup.WINDOW_SECONDS, warmup.LIMIT_SECONDS, warmup.TUNABLE_LIMIT_SECONDS = 0.05, 0.5, 1.0
 """
 """Windows of a worker that measures; what is looked at does not depend on how long they are."""

@@ -345,7 +345,6 @@ def sampled(target: str, **changes: Any) -> Recorder:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(headspace, "FLOOR_SECONDS", 0.02)
         patch.setattr(headspace, "SECONDS", 0.05)
-        patch.setattr(headspace, "SETTLE_SECONDS", 0.01)
         patch.setattr(recording, "SECONDS", 0.05)
         sample.JobRun(job(target, **changes), channel).run()
     return channel

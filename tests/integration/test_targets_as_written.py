@@ -194,7 +194,7 @@ class Pair(NamedTuple):
 )
 def test_an_element_is_written_without_the_names_of_classes(batch: object, text: str) -> None:
     sizes = BatchSizes()
-    sizes.see_first(batch)
+    sizes.see(batch)
     assert sizes.mean().element == text
 
 

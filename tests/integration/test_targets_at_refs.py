@@ -399,18 +399,19 @@ def test_code_is_that_of_the_ref_alone(repository, pipeprof, tmp_path, calls):
 def test_a_submodule_in_the_place_of_a_link_is_not_looked_for_elsewhere(repository, pipeprof, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
-    (other / "base.yaml").write_text("PRIVATE: 1\n")
+    (other / "rows.py").write_text("def private(x):\n    return x\n")
     git(other, "init", "-q")
     commit_all(other)
     head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=other, capture_output=True, text=True).stdout.strip()
+    (repository / "at.yaml").write_text(f"{SPEC}stages: [{{map: {{python: 'sm/rows.py:private'}}}}]\n")
     (repository / "own.yaml").write_text(SPEC)
     git(repository, "add", "-A")
     git(repository, "update-index", "--add", "--cacheinfo", f"160000,{head},sm")
     git(repository, "commit", "-qm", "x")
     (repository / "sm").symlink_to(other)
-    code, said = pipeprof("compare", "git:main:sm/base.yaml", "own.yaml")
-    assert code == 6
-    assert "PRIVATE" not in said
+    code, said = pipeprof("compare", "git:main:at.yaml", "own.yaml")
+    assert code == 6, said
+    assert "submodule" in said
 
 
 def slow_filter(repository, home):
