@@ -472,6 +472,8 @@ class _Source(EditedLines[_Call]):
     def _line(self, at: Path) -> CallLine:
         line = self._read().line
         for number in at[2::3]:
+            if int(number) >= len(line.inputs):
+                raise _cannot(".".join(map(str, at)), f"is not one of the calls in {self._name}")
             line = line.inputs[int(number)]
         return line
 

@@ -93,9 +93,8 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
             of = "tf.data.Dataset" if edit.stages[0].rpartition(".")[2] == "source" else "dataset"
             python = f"dataset = {of}{calls}  # {edit.stages[0]}"
         case VectoriseMap():
-            moved = f"{edit.stage}, moved after {edit.batch}"
-            yaml = f"- map: {{ops: [{{tf.vectorized_map: {{fn: […]}}}}]}}   # {moved}"
-            python = f"dataset = dataset.map(lambda *batch: tf.vectorized_map(fn, batch))  # {moved}"
+            yaml = f"- map: {{ops: [{{tf.vectorized_map: {{fn: […]}}}}]}}   # {edit.stage}, moved after {edit.batch}"
+            python = "dataset = dataset.map(lambda *b: tf.vectorized_map(fn, b))  # after batch"
         case SetOption():
             yaml = f"options: {yaml_text(nested_options({edit.path: edit.value}))}"
             python = (

@@ -140,6 +140,18 @@ def test_the_inputs_of_a_zip() -> None:
     ]
 
 
+def test_inputs_that_the_text_makes_in_a_loop_are_not_followed() -> None:
+    text = ZIPPED.replace("(one, other)", "tuple(both)").replace("one = ", "both = []\n    one = ")
+    stages = {
+        "source": "zip",
+        "source.inputs.0.source": "range",
+        "source.inputs.0.stages.0": "map",
+        "stages.0": "batch",
+    }
+    with pytest.raises(CannotEditSourceError):
+        changed(text, (InsertStage("cache", {}, "source.inputs.0.stages.0"),), stages=stages)
+
+
 def test_a_step_has_the_addresses_that_the_one_before_it_made() -> None:
     first = (InsertStage("cache", {}, "source"),)
     second = (SetArgument("stages.1", "map", "num_parallel_calls", 2),)
