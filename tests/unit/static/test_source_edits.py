@@ -140,16 +140,16 @@ def test_the_inputs_of_a_zip() -> None:
     ]
 
 
-def test_inputs_that_the_text_makes_in_a_loop_are_not_followed() -> None:
-    text = ZIPPED.replace("(one, other)", "tuple(both)").replace("one = ", "both = []\n    one = ")
-    stages = {
-        "source": "zip",
-        "source.inputs.0.source": "range",
-        "source.inputs.0.stages.0": "map",
-        "stages.0": "batch",
-    }
+def test_inputs_that_a_helper_function_makes_are_not_followed() -> None:
+    sides = "def sides():\n    return tf.data.Dataset.zip(tuple(map(side, (1, 2))))\n\n\n"
+    text = f"{HEAD}{sides}def make():\n    return sides().batch(4)\n"
+    inputs = {"source.inputs.0.source": "range", "source.inputs.1.source": "range"}
     with pytest.raises(CannotEditSourceError):
-        changed(text, (InsertStage("cache", {}, "source.inputs.0.stages.0"),), stages=stages)
+        changed(
+            text,
+            (InsertStage("cache", {}, "source.inputs.0.source"),),
+            stages={"source": "zip", **inputs, "stages.0": "batch"},
+        )
 
 
 def test_a_step_has_the_addresses_that_the_one_before_it_made() -> None:
