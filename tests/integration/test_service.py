@@ -63,6 +63,13 @@ def shared(address: str):
     return remote(address, job_name="train")
 
 
+def in_turns(address: str):
+    dataset = tf.data.Dataset.range(64)
+    return dataset.apply(
+        service.distribute("parallel_epochs", address, job_name="turns", consumer_index=0, num_consumers=1)
+    )
+
+
 def python(address: str):
     dataset = tf.data.Dataset.range(1000).repeat()
     dataset = dataset.map(lambda x: tf.numpy_function(lambda v: v, [x], tf.int64))  # line: python
@@ -172,18 +179,27 @@ def test_the_stages_of_a_spec_before_the_service_are_on_its_workers(cluster: Clu
     assert profile.verdict.stage == "stages.3"
 
 
-def test_a_job_that_others_read_is_refused(cluster: Cluster, tmp_path: Path) -> None:
-    words = ["targets.py:shared", "--arg", f"address={cluster.address}"]
+@pytest.mark.parametrize(
+    ("function", "does"), [("shared", "is lost to every other reader"), ("in_turns", "take the turns")]
+)
+def test_a_job_that_others_read_is_refused(cluster: Cluster, tmp_path: Path, function: str, does: str) -> None:
+    words = [f"targets.py:{function}", "--arg", f"address={cluster.address}"]
     code, profile, said = profiled(tmp_path, *words)
     assert code == 2
     assert [problem.code for problem in profile.errors] == ["shared-job"]
-    assert "is lost to every other reader" in said
+    assert does in said
 
 
 def test_an_error_of_the_service_has_its_cause(cluster: Cluster, tmp_path: Path) -> None:
     said = failed(tmp_path, "python", cluster.address)
     assert "Python runs in " in said
     assert f"(targets.py:{LINES['python']})" in said
+
+
+def test_a_service_without_workers_is_named(made: Cluster, tmp_path: Path) -> None:
+    said = failed(tmp_path, "remote", made.address, "--timeout", "8")
+    assert f"he tf.data service at {made.address} gave no element" in said
+    assert "it has no worker" in said
 
 
 def wait_for(profile: Path, phase: str) -> None:

@@ -377,6 +377,18 @@ def test_a_generator_fills_a_shuffle_one_call_at_a_time() -> None:
     assert "repeat()" in describe_restarts(measured, made)
 
 
+def test_a_restart_that_skips_what_it_has_made_is_told_so() -> None:
+    measured = with_restarts(1.0, 0.5).steps
+    assert measured is not None
+    made = [
+        stage("stages.0", 0.9, "load").model_copy(update={"elements": 13_200}),
+        stage("stages.1", 0.0, op="skip").model_copy(update={"elements": 1320}),
+    ]
+    text = describe_restarts(measured, made)
+    assert "each first makes the elements of load that skip drops: skip before load" in text
+    assert "repeat" not in text
+
+
 def test_no_step_has_its_own_headline() -> None:
     found = conclude(
         profile(
@@ -926,6 +938,22 @@ def test_where_the_cores_are_the_limit_the_verdict_says_how_many_the_step_would_
     ]
 
 
+def test_cpu_time_outside_of_all_stages_is_stated_where_it_is_much() -> None:
+    cpu = CpuAccount(total_ms=40.0, stages_ms=31.0, runtime_ms=9.0)
+    stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0})]
+    found = details(steps=steps(0.5), stages=stages, cpu=cpu, causes=Causes(worker_cores=1.9))
+    assert "decode (map) takes 30 of every 40 ms of CPU, threads of no stage 9.00 ms;" in found["bottleneck"]
+
+
+def test_cpu_time_of_a_pipeline_that_starts_processes_is_that_of_its_own_process() -> None:
+    cpu = CpuAccount(total_ms=40.0, stages_ms=31.0, runtime_ms=1.0)
+    stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0})]
+    children = LedgerEntry(owner="python", stage=None, bytes=10**6, how="measured", what="child processes")
+    parts = {"steps": steps(0.5), "stages": stages, "cpu": cpu, "causes": Causes(worker_cores=1.9)}
+    found = details(**parts, memory=Memory(ledger=[children]))
+    assert "decode (map) takes 30 of every 40 ms of CPU in the pipeline's own process" in found["bottleneck"]
+
+
 def test_no_stage_stands_out_where_none_takes_a_quarter_of_the_cpu_time() -> None:
     cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
     stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 8.0, "parallelism": 4.0})]
@@ -998,6 +1026,34 @@ def test_stages_in_turn_on_one_thread_are_named_with_their_sum() -> None:
             "between two steps",
         )
     ]
+
+
+def test_stages_of_one_function_in_turn_count_together() -> None:
+    """Each of two texts is cut by the same function: neither of its stages takes as long as the mixture, both do."""
+    place = Location(file="texts.py", line=36, column=12)
+    inputs = [
+        Stage(
+            id=f"source.inputs.{number}.stages.0",
+            origin="written",
+            op="map",
+            tf_op="MapDataset",
+            name="chunk",
+            location=place,
+            time_ms_per_batch=ms,
+            share=ms / 24.3,
+        )
+        for number, ms in ((0, 7.0), (1, 6.0))
+    ]
+    mixed = Stage(id="source", origin="written", op="sample_from_datasets", tf_op="DirectedInterleaveDataset")
+    mixed.time_ms_per_batch, mixed.share = 9.0, 9.0 / 24.3
+    ahead = Stage(id="stages.0", origin="written", op="prefetch", tf_op="PrefetchDataset", time_ms_per_batch=0.0)
+    stages = [mixed, *inputs, ahead]
+    found = conclude(profile(steps=steps(0.5), stages=stages, causes=Causes(worker_cores=1.0, demanded_cores=1.0)))
+    assert (found.limit, found.stage) == ("serial-stage", "source.inputs.0.stages.0")
+    assert found.details[0].text == (
+        "chunk ×2 (map, texts.py:36) and sample_from_datasets run one after another on one thread: 13 + 9.0 of "
+        "the 24.3 ms between two steps"
+    )
 
 
 def test_restarts_that_are_all_of_the_waiting_leave_no_other_bottleneck() -> None:
