@@ -99,7 +99,7 @@ def small_scenes(monkeypatch):
 
 
 def test_images_are_photo_like_in_size_and_all_different(tmp_path, monkeypatch):
-    files = made_twice(PHOTOS, tmp_path)
+    files = made(PHOTOS, tmp_path / "jpeg")
     images = [tf.io.decode_jpeg(data) for data in files.values()]
     assert {tuple(image.shape) for image in images} == {(360, 480, 3)}
     assert 0.15 < sum(map(len, files.values())) / sum(image.shape[0] * image.shape[1] for image in images) < 0.35

@@ -31,7 +31,7 @@ from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.models import Spec
 
-PIPELINES = 25
+PIPELINES = 16
 NUMBERS = {"from_tensor_slices": {"tensors": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]}}
 PAIRS = {"from_tensor_slices": {"tensors": {"x": [1, 2, 3, 4, 5, 6], "y": [1.5, 2.5, 3.5, 4.5, 5.5, 6.5]}}}
 PLAIN = (

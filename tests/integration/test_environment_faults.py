@@ -139,9 +139,7 @@ CASES = {
     "an exception whose text raises": Case(
         UNSPEAKABLE, 5, "raised", "exception, phase build: Bad: (its __str__ raised ValueError)"
     ),
-    "sys.exit": Case("sys.exit(3)", 5, "exited", "The pipeline's code called exit, phase build: sys.exit(3)"),
     "os._exit": Case("os._exit(3)", 5, "exited", "exited with status 3 in phase build, and Python raised nothing"),
-    "all descriptors closed": Case("os.closerange(3, 4096)", 5, "channel-closed", "closed descriptors that it had not"),
     "all descriptors closed, then waits": Case(
         "os.closerange(3, 4096)\ntime.sleep(3600)", 5, "channel-closed", "closed descriptors that it had not"
     ),
@@ -154,13 +152,6 @@ CASES = {
         1,
         "no-tensorflow",
         "TensorFlow",
-    ),
-    "memory refused to Python": Case(
-        "bytearray(8 << 30)",
-        5,
-        "out-of-memory",
-        "the system refused memory at the limit of 2.00 GiB for addresses (ulimit -v)",
-        options={"preexec_fn": little_memory},
     ),
     "memory refused to a library": Case(
         "os.write(2, b\"terminate called after throwing an instance of 'std::bad_alloc'\\n\")\nos.abort()",
@@ -175,9 +166,6 @@ CASES = {
         "hung",
         "The process was stopped (SIGSTOP, or a debugger) and not continued: no progress for 6 s (--timeout)",
         ("--timeout", "6"),
-    ),
-    "few open files": Case(
-        "[os.open('/dev/null', os.O_RDONLY) for _ in range(10**6)]", 5, "raised", "Too many open files"
     ),
 }
 
@@ -222,23 +210,18 @@ def test_children_in_sessions_of_their_own_do_not_outlive_the_run(tmp_path: Path
     run(tmp_path, [sys.executable, "-c", misbehaving(body)], target(tmp_path))
 
 
-STUBBORN = {
-    "stopped": "os.kill(os.getpid(), signal.SIGSTOP)",
-    "SIGHUP ignored and Python's lock held": (
-        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nctypes.PyDLL(None).sleep(3600)"
-    ),
-}
+STUBBORN = "signal.signal(signal.SIGHUP, signal.SIG_IGN)\nctypes.PyDLL(None).sleep(3600)"
+"""A hang-up is ignored and Python's lock held."""
 
 
-@pytest.mark.parametrize("name", STUBBORN)
-def test_nothing_outlives_a_killed_parent_however_stubborn(name: str, tmp_path: Path) -> None:
+def test_nothing_outlives_a_killed_parent_however_stubborn(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     sleeping = "[sys.executable, '-c', 'import signal; signal.pause()']"
     body = (
         f"children = [subprocess.Popen({sleeping}, start_new_session=own) for own in (False, True)]\n"
         "numbers = [os.getpid(), *[child.pid for child in children]]\n"
         f"open({str(pids)!r} + '~', 'w').write(' '.join(map(str, numbers)))\n"
-        f"os.rename({str(pids)!r} + '~', {str(pids)!r})\n{STUBBORN[name]}"
+        f"os.rename({str(pids)!r} + '~', {str(pids)!r})\n{STUBBORN}"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", misbehaving(body), "run", target(tmp_path), "--no-lock", "--no-verify", "-v"],
@@ -319,7 +302,7 @@ def test_a_closed_terminal_keeps_the_profile_and_has_a_code_of_its_own(tmp_path:
     assert left(str(tmp_path)) == []
 
 
-@pytest.mark.parametrize(("closed", "code"), [((1,), 1), ((0, 2), 5), ((0, 1, 2), 1)])
+@pytest.mark.parametrize(("closed", "code"), [((1,), 1), ((0, 2), 5)])
 def test_closed_streams_cost_only_what_went_to_them(closed: tuple[int, ...], code: int, tmp_path: Path) -> None:
     def close() -> None:
         for number in closed:
@@ -376,19 +359,6 @@ def test_a_folder_that_cannot_be_written_to_sends_the_profile_elsewhere(tmp_path
     assert profile.output == "made by the user"
 
 
-def test_a_profile_that_can_be_written_nowhere_leaves_the_report(tmp_path: Path) -> None:
-    def full() -> None:
-        # A full disk, as far as a file can tell: nothing longer than 500 bytes can be written.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
-
-    program = [sys.executable, "-c", misbehaving("os._exit(3)")]
-    ended = run(tmp_path, program, target(tmp_path), preexec_fn=full)
-    assert ended.code == 1, ended.err
-    assert "exited with status 3" in ended.out
-    assert "the profile could be written nowhere" in ended.err
-    assert list(tmp_path.glob("pipeprof-out/*.json")) == []
-
-
 SPEC = """\
 version: 1
 data:
@@ -410,7 +380,7 @@ def test_with_nothing_writable_but_its_output_a_run_is_complete(tmp_path: Path) 
     (tmp_path / "data.csv").write_text("a\nb\n")
     out = str(tmp_path / "profile.json")
     arguments = (str(tmp_path / "spec.yaml"), *STEADY, "--out", out)
-    # How a process is started there is for the test above.
+    # How a process is started there is for the tests above.
     nowhere = "import tempfile\ntempfile._candidate_tempdir_list = lambda: ['/proc/no']\ntempfile.tempdir = None\n"
     ended = run_copied(tmp_path, nowhere, *arguments, cwd=Path("/proc"), **without_temporary_folder(tmp_path))
     assert ended.code == 0, ended.err
@@ -428,16 +398,7 @@ def trapped(folder: Path, names: tuple[str, ...] = TRAPS) -> Path:
 
 
 # An empty part of PYTHONPATH stands for the current folder.
-@pytest.mark.parametrize(
-    ("arguments", "search"),
-    [
-        (["check", "spec.yaml"], None),
-        (["check", "spec.yaml"], ":/nowhere"),
-        (["data", "list"], ":/nowhere"),
-        (["rules"], None),
-        (["schema", "spec"], ":/nowhere"),
-    ],
-)
+@pytest.mark.parametrize(("arguments", "search"), [(["check", "spec.yaml"], None), (["data", "list"], ":/nowhere")])
 def test_no_command_runs_files_of_the_current_folder(arguments: list[str], search: str | None, tmp_path: Path) -> None:
     # Python itself reads its own modules from PYTHONPATH.
     sprung = trapped(tmp_path, tuple(name for name in TRAPS if name not in sys.stdlib_module_names or not search))

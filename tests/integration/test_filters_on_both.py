@@ -20,7 +20,7 @@ from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.models import Spec
 
-PIPELINES = 12
+PIPELINES = 8
 
 
 def made(data: dict[str, Any], built: dict[str, BuiltStage] | None = None) -> Any:

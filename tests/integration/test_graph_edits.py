@@ -171,20 +171,10 @@ def arguments(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
             [set_("stages.0", "map", "num_parallel_calls", None)],
             numbers.map(plus),
         ),
-        "map again": (
-            numbers.map(plus, num_parallel_calls=3),
-            [set_("stages.0", "map", "num_parallel_calls", "AUTOTUNE")],
-            numbers.map(plus, num_parallel_calls=-1),
-        ),
         "interleave": (
             numbers.interleave(files_of, cycle_length=4),
             [set_("stages.0", "interleave", "num_parallel_calls", 2)],
             numbers.interleave(files_of, cycle_length=4, num_parallel_calls=2),
-        ),
-        "interleave back": (
-            numbers.interleave(files_of, cycle_length=4, num_parallel_calls=2),
-            [set_("stages.0", "interleave", "num_parallel_calls", None)],
-            numbers.interleave(files_of, cycle_length=4),
         ),
         "flat_map": (
             numbers.flat_map(files_of),
@@ -205,16 +195,6 @@ def arguments(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
             ],
             numbers.map(plus).batch(5, num_parallel_calls=2, drop_remainder=True).map(times),
         ),
-        "batch back": (
-            numbers.batch(2, num_parallel_calls=2),
-            [set_("stages.0", "batch", "num_parallel_calls", None)],
-            numbers.batch(2),
-        ),
-        "padded_batch": (
-            numbers.padded_batch(2),
-            [set_("stages.0", "padded_batch", "batch_size", 3)],
-            numbers.padded_batch(3),
-        ),
         "shuffle": (
             numbers.shuffle(4),
             [
@@ -224,12 +204,6 @@ def arguments(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
             ],
             numbers.shuffle(9, seed=7, reshuffle_each_iteration=False),
         ),
-        "prefetch": (
-            numbers.prefetch(1),
-            [set_("stages.0", "prefetch", "buffer_size", "AUTOTUNE")],
-            numbers.prefetch(-1),
-        ),
-        "take": (numbers.take(3), [set_("stages.0", "take", "count", 4)], numbers.take(4)),
         "range": (numbers.map(plus), [set_("source", "range", "stop", 5)], tf.data.Dataset.range(5).map(plus)),
         "readers": (
             tf.data.TFRecordDataset(files),
@@ -243,11 +217,6 @@ def arguments(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
             tf.data.TextLineDataset(files, num_parallel_reads=2),
             [set_("source", "TextLineDataset", "num_parallel_reads", "AUTOTUNE")],
             tf.data.TextLineDataset(files, num_parallel_reads=-1),
-        ),
-        "readers back": (
-            tf.data.TextLineDataset(files, num_parallel_reads=2),
-            [set_("source", "TextLineDataset", "num_parallel_reads", None)],
-            tf.data.TextLineDataset(files),
         ),
     }
 
@@ -284,16 +253,6 @@ def stages(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
     names = tf.data.Dataset.from_tensor_slices(["a", "b"])
     return {
         "end": (numbers.map(plus), [InsertStage("prefetch", {"buffer_size": 2})], numbers.map(plus).prefetch(2)),
-        "after the source": (
-            numbers.map(plus).batch(2),
-            [InsertStage("shuffle", {"buffer_size": 5, "seed": 1}, after="source")],
-            numbers.shuffle(5, seed=1).map(plus).batch(2),
-        ),
-        "before another structure": (
-            pairs.map(lambda one: one["x"]).batch(2),
-            [InsertStage("cache", {}, after="stages.0"), InsertStage("prefetch", {"buffer_size": 1}, after="stages.1")],
-            pairs.cache().map(lambda one: one["x"]).prefetch(1).batch(2),
-        ),
         "repeat": (
             numbers.map(plus).batch(2),
             [
@@ -378,15 +337,6 @@ def stages(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
                 InsertStage("repeat", {"count": 2}, after="source"),
             ],
             tf.data.TFRecordDataset(names.repeat(2).shuffle(2, seed=1), num_parallel_reads=2).prefetch(2).batch(2),
-        ),
-        "several": (
-            numbers.map(plus).map(times).batch(2),
-            [
-                SetArgument("stages.1", "map", "num_parallel_calls", 2),
-                InsertStage("prefetch", {"buffer_size": 2}, after="stages.0"),
-                ReplaceStages(("stages.2",), (NewStage("batch", {"batch_size": 4}),)),
-            ],
-            numbers.map(plus).prefetch(2).map(times, num_parallel_calls=2).batch(4),
         ),
     }
 

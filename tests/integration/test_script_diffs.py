@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from integration import forked
@@ -37,24 +38,21 @@ open(sys.argv[2], "w").close()
 train(make(int(sys.argv[1])))
 """
 ARGUMENTS = ["100000", "started"]
-
-
-PRETRAINED = """\
-import time
-import tensorflow as tf
-
+# The same dataset, which another training is before.
+PRETRAINED = (
+    SCRIPT.partition("def train")[0]
+    + """\
 class Model(tf.keras.Model):
     def train_step(self, data):
         return {"loss": tf.reduce_sum(tf.cast(data, tf.float32))}
 
-ds = tf.data.Dataset.range(100000)
-ds = ds.batch(2)
 model = Model()
 model.compile()
 model.fit(tf.data.Dataset.range(20).batch(2), verbose=0)
-open("epochs.log", "w").close()
-model.fit(ds, epochs=3, verbose=0)
+open("steps.log", "w").close()
+model.fit(make(100000), epochs=3, verbose=0)
 """
+)
 
 
 @pytest.fixture(scope="module")
@@ -63,38 +61,27 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("script")
     (made / "train.py").write_text(SCRIPT)
     words = ["run", "train.py", "--no-lock", "--no-verify", "--steps", "20", "--out", "profile.json", "--"]
-    done = forked.run([*words, *ARGUMENTS], made, forked.AS_FOR_USERS)
+    done = forked.run([*words, *ARGUMENTS], made)
     assert done.returncode == 0, done.stderr
     return made
 
 
-def test_a_training_before_the_main_one_is_not_begun(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text(PRETRAINED)
-    words = ["run", "train.py", "--no-lock", "--no-verify", "--steps", "50", "--out", "profile.json"]
-    done = forked.run(words, tmp_path, forked.AS_FOR_USERS)
-    assert done.returncode == 0, done.stderr
-    (tmp_path / "epochs.log").unlink()
-    profile = Profile.model_validate(json.loads((tmp_path / "profile.json").read_text()))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path)
-        settings = RunSettings(parse_target("train.py", scripts=True))
-        found = edited_source(
-            settings, profile, PRETRAINED, [[InsertStage("prefetch", {"buffer_size": 1}, "stages.0")]]
-        )
-    assert found == EditedSource(
-        None, "the edited text could not be checked: train.py:12 trains with another dataset first"
-    )
-    assert not (tmp_path / "epochs.log").exists()
-
-
-def edited(folder: Path, *steps: PipelineEdit, arguments: list[str] = ARGUMENTS) -> EditedSource:
+def edited(
+    folder: Path,
+    *steps: PipelineEdit,
+    arguments: list[str] = ARGUMENTS,
+    script: str = SCRIPT,
+    main: dict[str, Any] | None = None,
+) -> EditedSource:
     """The script with one change after the other; it has not trained for that."""
     (folder / "steps.log").unlink(missing_ok=True)
-    profile = Profile.model_validate(json.loads((folder / "profile.json").read_text()))
+    document = json.loads((folder / "profile.json").read_text())
+    document["training"]["datasets"][0] |= main or {}
+    profile = Profile.model_validate(document)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         settings = RunSettings(parse_target("train.py", scripts=True), script_args=arguments)
-        found = edited_source(settings, profile, SCRIPT, [[step] for step in steps])
+        found = edited_source(settings, profile, script, [[step] for step in steps])
     assert not (folder / "steps.log").exists()
     return found
 
@@ -113,3 +100,16 @@ def test_what_the_script_would_overwrite_stays(folder: Path) -> None:
     assert found.text is None
     assert "could not be checked: train.py:19 would overwrite mine" in found.reason
     assert (folder / "mine").read_text() == "mine"
+
+
+def test_a_training_before_the_main_one_is_not_begun(folder: Path) -> None:
+    lines = PRETRAINED.splitlines()
+    first, main = (number for number, line in enumerate(lines, 1) if line.startswith("model.fit("))
+    (folder / "train.py").write_text(PRETRAINED)
+    try:
+        cached = InsertStage("cache", {}, "stages.0")
+        found = edited(folder, cached, script=PRETRAINED, main={"line": main, "role": "training"})
+    finally:
+        (folder / "train.py").write_text(SCRIPT)
+    reason = f"the edited text could not be checked: train.py:{first} trains with another dataset first"
+    assert found == EditedSource(None, reason)

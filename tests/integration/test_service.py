@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
@@ -30,7 +29,6 @@ if role == "dispatcher":
     said = server.target.partition("://")[2]
 else:
     server = service.WorkerServer(service.WorkerConfig(dispatcher_address=dispatcher[0], heartbeat_interval_ms=100))
-    service.register_dataset(dispatcher[0], tf.data.Dataset.range(1000).repeat(), dataset_id="known")
     said = "ready"
 Path(out + ".new").write_text(said)
 os.rename(out + ".new", out)
@@ -47,11 +45,11 @@ def slow(number):
     return tf.reduce_sum(tf.random.uniform([800, 800], seed=1)) * 0.0 + tf.cast(number, tf.float32)
 
 
-def remote(address: str, mode="parallel_epochs", **more):
+def remote(address: str, **more):
     dataset = tf.data.Dataset.range(1000).repeat()
-    dataset = dataset.map(slow, name="slow")  # line: map
+    dataset = dataset.map(slow, name="slow")
     dataset = dataset.batch(8)
-    dataset = dataset.apply(service.distribute(mode, address, **more))  # line: distribute
+    dataset = dataset.apply(service.distribute("parallel_epochs", address, **more))
     return dataset.prefetch(2)
 
 
@@ -65,14 +63,6 @@ def shared(address: str):
     return remote(address, job_name="train")
 
 
-def protocol(address: str):
-    return remote(address, data_transfer_protocol="xyz")
-
-
-def by_files(address: str):
-    return remote(address, mode=service.ShardingPolicy.FILE)
-
-
 def in_turns(address: str):
     dataset = tf.data.Dataset.range(64)
     return dataset.apply(
@@ -84,15 +74,6 @@ def python(address: str):
     dataset = tf.data.Dataset.range(1000).repeat()
     dataset = dataset.map(lambda x: tf.numpy_function(lambda v: v, [x], tf.int64))  # line: python
     return dataset.apply(service.distribute("parallel_epochs", address))
-
-
-def through_http(address: str):
-    return remote(f"http://{address}")
-
-
-def from_id(address: str):
-    spec = tf.TensorSpec((), tf.int64)
-    return service.from_dataset_id("parallel_epochs", address, "known", element_spec=spec)
 """
 LINES = {line.partition("# line: ")[2]: number for number, line in enumerate(TARGETS.splitlines(), 1)}
 
@@ -198,36 +179,6 @@ def test_the_stages_of_a_spec_before_the_service_are_on_its_workers(cluster: Clu
     assert profile.verdict.stage == "stages.3"
 
 
-def test_of_a_function_the_stages_on_the_workers_have_their_lines(cluster: Cluster, tmp_path: Path) -> None:
-    code, profile, said = profiled(tmp_path, "targets.py:remote", "--arg", f"address={cluster.address}")
-    assert code == 0, said
-    rows = [stage for stage in profile.stages or () if stage.origin == "written"]
-    assert [(stage.op, stage.remote) for stage in rows] == [
-        ("range", True),
-        ("repeat", True),
-        ("map", True),
-        ("batch", True),
-        ("distribute", False),
-        ("prefetch", False),
-    ]
-    places = {stage.op: stage.location.line for stage in rows if stage.location is not None}
-    assert (places["map"], places["distribute"]) == (LINES["map"], LINES["distribute"])
-    assert rows[4].service is not None
-    assert rows[4].service.compression == "AUTO"
-    assert profile.verdict is not None
-    assert profile.verdict.limit == "remote"
-
-
-def test_what_another_process_registered_is_not_known(cluster: Cluster, tmp_path: Path) -> None:
-    code, profile, said = profiled(tmp_path, "targets.py:from_id", "--arg", f"address={cluster.address}")
-    assert code == 0, said
-    row = (profile.stages or [])[0]
-    assert (row.op, row.remote) == ("distribute", False)
-    assert row.service is not None
-    assert (row.service.known, row.service.compression) == (False, None)
-    assert "its stages are n/a: registered by another process" in (row.executed or "")
-
-
 @pytest.mark.parametrize(
     ("function", "does"), [("shared", "is lost to every other reader"), ("in_turns", "take the turns")]
 )
@@ -240,20 +191,9 @@ def test_a_job_that_others_read_is_refused(cluster: Cluster, tmp_path: Path, fun
 
 
 def test_an_error_of_the_service_has_its_cause(cluster: Cluster, tmp_path: Path) -> None:
-    assert "do not offer the data_transfer_protocol 'xyz'" in failed(tmp_path, "protocol", cluster.address)
-    assert "worker_addresses" in failed(tmp_path, "by_files", cluster.address)
-    assert "use grpc://" in failed(tmp_path, "through_http", cluster.address)
     said = failed(tmp_path, "python", cluster.address)
     assert "Python runs in " in said
     assert f"(targets.py:{LINES['python']})" in said
-
-
-def test_a_service_that_is_not_there_is_named_long_before_the_timeout(tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    said = failed(tmp_path, "remote", f"localhost:{port}")
-    assert f"Nothing listens at localhost:{port}" in said
 
 
 def test_a_service_without_workers_is_named(made: Cluster, tmp_path: Path) -> None:
@@ -317,17 +257,6 @@ stages:
   - distribute: {processing_mode: parallel_epochs, service: local, job_name: own, compression: null}
 measure: {workers: 2}
 """
-
-
-def test_a_local_service_is_started_for_the_run_and_is_its_own(tmp_path: Path) -> None:
-    """With a job's name as well: no one else can read from it."""
-    (tmp_path / "spec.yaml").write_text(LOCAL)
-    code, profile, said = profiled(tmp_path, "spec.yaml")
-    assert code == 0, said
-    row = next(stage for stage in profile.stages or () if stage.service is not None)
-    assert row.service is not None
-    assert (row.service.workers, row.service.job_name) == (2, "own")
-    assert [stage.op for stage in profile.stages or () if stage.remote] == ["range", "repeat", "map", "batch"]
 
 
 def test_a_function_gets_the_address_of_the_service_that_is_started_for_it(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ if __name__ == "__main__":
 def run(folder: Path, *words: str, copied: bool = False) -> tuple[int, dict[str, Any], str]:
     """Run the script; returns the exit code, the profile and the report."""
     (folder / "train.py").write_text(SCRIPT)
-    words = ("run", "train.py", "--no-lock", "--out", "profile.json", *words)
+    words = ("run", "train.py", "--no-lock", "--no-verify", "--out", "profile.json", *words)
     if copied:
         done = forked.run(words, folder, forked.AS_FOR_USERS)
     else:
@@ -255,7 +255,7 @@ for epoch in range(100_000):
 )
 def test_a_soak_tells_growth_from_a_plateau(tmp_path: Path, growth: str, soaked: str, *, grows: bool) -> None:
     (tmp_path / "train.py").write_text(GROWS.replace("GROWTH", growth))
-    words = ["run", "train.py", "--no-lock", "--out", "p.json", "--soak", soaked]
+    words = ["run", "train.py", "--no-lock", "--no-verify", "--out", "p.json", "--soak", soaked]
     done = forked.run(words, tmp_path, forked.AS_FOR_USERS)
     assert done.returncode == 0, done.stdout + done.stderr
     profile = json.loads((tmp_path / "p.json").read_text())

@@ -1,6 +1,6 @@
 """The layout: rooms on disk, one direction of imports, TensorFlow in named folders only, modules of a readable size.
 
-Every check has a test that it can fail.
+The checks of imports have tests that they can fail.
 """
 
 import ast
@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from source_trees import nodes, parsed, sources, statements
-
-from pipeprof.pipelines.ops.traits import SOURCES, STAGES
+from source_trees import parsed, sources, statements
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -99,14 +97,6 @@ ROWS = {
 }
 # Rooms that start as a program of their own: which rooms of their package they may import; none imports them.
 PROGRAMS = {"profiles": {"worker": GROUND | {"host"}}}
-
-
-# Where the names of ops may stand: with the ops, what is known of each, and what reads or writes them.
-OF_OPS = ("pipelines/ops/", "pipelines/inference/", "profiles/advise/rules/", "pipelines/static/")
-# Names of ops that are also other words of this program: owners in the memory ledger (batch, cache, prefetch, shuffle),
-# Python's own (filter, map, zip, load, apply, random), and the language.
-ORDINARY = {"apply", "batch", "cache", "filter", "load", "map", "prefetch", "python", "random", "shuffle", "zip"}
-MOST_WITH_OPS = 15
 
 
 class Import(NamedTuple):
@@ -374,116 +364,6 @@ def test_no_class_name_stands_for_two_classes_of_a_package():
     assert same_names(sources()) == set()
 
 
-# Edits are values; these modules read them from a document: a profile, a plan, a job.
-READS_EDITS = ("pipelines/edits/", "profiles/document/", "profiles/worker/")
-
-
-def reads_edits(path: str, source: str) -> list[str]:
-    """Where a module makes edits of what a document has, as ``path:line: name``; nothing where that is its task."""
-    return [
-        f"{path}:{node.lineno}: {node.func.id}"
-        for node in (nodes(source) if not path.startswith(READS_EDITS) else ())
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-        if node.func.id in {"from_document", "known_edits"}
-    ]
-
-
-def test_edits_are_read_from_documents_in_few_places():
-    found = [line for path, source in sources().items() for line in reads_edits(path, source)]
-    assert not found, "\n".join(found)
-
-
-def test_the_check_of_read_edits_can_fail():
-    source = "def f(finding):\n    return from_document(finding.edit.model_dump())"
-    assert reads_edits("profiles/fix/x.py", source) == ["profiles/fix/x.py:2: from_document"]
-    assert not reads_edits("profiles/document/x.py", source)
-
-
-# A proposal becomes a finding of the document here, and nowhere else.
-WRITES_FINDINGS = "profiles/propose/finding.py"
-
-
-def writes_findings(path: str, source: str) -> list[str]:
-    """Where a module makes a finding by itself, as ``path:line``."""
-    return [
-        f"{path}:{node.lineno}"
-        for node in (nodes(source) if path != WRITES_FINDINGS else ())
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding"
-    ]
-
-
-def test_findings_are_written_in_one_place():
-    found = [line for path, source in sources().items() for line in writes_findings(path, source)]
-    assert not found, "\n".join(found)
-    assert "Finding(" in sources()[WRITES_FINDINGS]
-
-
-def test_the_check_of_written_findings_can_fail():
-    assert writes_findings("profiles/verify/x.py", "found = Finding(rule='measured')") == ["profiles/verify/x.py:1"]
-
-
-SPREADS = {"stdev", "pstdev", "variance", "pvariance", "NormalDist"}
-# The floor is a measured constant; everything else of an experiment is in its room.
-FLOOR_OF = "profiles/constants.py"
-
-
-def statistics_outside(path: str, source: str) -> list[str]:
-    """What a module has of the statistics of an experiment, as ``path:line: sentence``; nothing in the room of it."""
-    found = []
-    for node in nodes(source) if not path.startswith("profiles/experiment/") else ():
-        place = f"{path}:{getattr(node, 'lineno', 0)}:"
-        if isinstance(node, ast.ImportFrom) and node.module == "statistics":
-            found += [f"{place} imports {alias.name}" for alias in node.names if alias.name in SPREADS]
-        elif isinstance(node, ast.FunctionDef) and node.name in {"student_t", "holm", "welch"}:
-            found.append(f"{place} defines {node.name}")
-        elif isinstance(node, ast.Constant) and node.value == 1.03:
-            found.append(f"{place} has the floor as a number: 1 + FLOOR")
-        elif isinstance(node, ast.Assign) and path != FLOOR_OF:
-            names = {target.id for target in node.targets if isinstance(target, ast.Name)}
-            found += [
-                f"{place} sets {name}" for name in names & {"FLOOR", "SPEED_FLOOR", "BLOCK_SECONDS", "BLOCK_STEPS"}
-            ]
-    return found
-
-
-def test_statistics_and_floor_of_an_experiment_stand_in_one_place():
-    modules = {path: source for path, source in sources().items() if path.startswith(("profiles/", "cli/"))}
-    found = [line for path, source in modules.items() for line in statistics_outside(path, source)]
-    assert not found, "\n".join(found)
-    assert "FLOOR" in modules[FLOOR_OF]
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "from statistics import fmean, stdev",
-        "def student_t(freedom): ...",
-        "LEAST = 1.03",
-        "SPEED_FLOOR = 2",
-        "BLOCK_SECONDS = 0.2",
-    ],
-)
-def test_the_check_of_statistics_can_fail(source):
-    assert statistics_outside("profiles/fix/x.py", source)
-    assert not statistics_outside("profiles/experiment/x.py", source)
-
-
-def test_top_level_shows_the_architecture():
-    for folder in (
-        *FOLDERS,
-        "tests",
-        "tests/unit",
-        "tests/integration",
-        "tests/golden",
-        "examples",
-        "benchmarks",
-        "docs",
-    ):
-        assert (ROOT / folder).is_dir(), f"{folder}/ is part of the layout"
-    assert not (ROOT / "pipeprof").exists(), "a folder called pipeprof would shadow the installed package"
-    assert (ROOT / "api" / "py.typed").exists()
-
-
 def test_pyproject_lists_the_packages_on_disk():
     options = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
     on_disk = {
@@ -494,36 +374,6 @@ def test_pyproject_lists_the_packages_on_disk():
     assert set(options["packages"]) == on_disk
     assert options["package-dir"] == {package: folder for folder, package in FOLDERS.items()}
     assert all((ROOT / path.partition("/")[0]).is_dir() for path in sources())
-
-
-def named_ops(source: str, names: Iterable[str]) -> set[str]:
-    """The ops whose names stand in a module's text as a string, docstrings apart."""
-    known = set(names)
-    texts = {id(node.value) for node in nodes(source) if isinstance(node, ast.Expr)}
-    return {
-        str(node.value)
-        for node in nodes(source)
-        if isinstance(node, ast.Constant) and id(node) not in texts and node.value in known
-    }
-
-
-def test_few_modules_name_ops():
-    """What is known of an op stands with it or in its row of traits; elsewhere it is asked."""
-    names = (SOURCES | STAGES).keys() - ORDINARY
-    assert names > {"rebatch", "from_generator", "interleave", "take", "range"}
-    found = {
-        path: ops
-        for path, source in sources().items()
-        if not path.startswith(OF_OPS) and (ops := named_ops(source, names))
-    }
-    assert len(found) <= MOST_WITH_OPS, "\n".join(f"{path}: {', '.join(sorted(ops))}" for path, ops in found.items())
-
-
-def test_names_of_ops_are_found():
-    source = '"""rebatch"""\ndef f(op):\n    """interleave"""\n    return op in ("unbatch", "map", "rebatch")'
-    assert named_ops(source, {"rebatch", "interleave", "unbatch"}) == {"unbatch", "rebatch"}
-    assert len(ORDINARY) < 12
-    assert (SOURCES | STAGES).keys() > ORDINARY
 
 
 @pytest.mark.parametrize(
@@ -594,16 +444,3 @@ def test_imports_for_types_count():
 )
 def test_imports_against_the_rows_are_found(module: str, imported: str, wrong: bool):
     assert against_the_rows({module: {imported}}, ROWS) == ({(module, imported)} if wrong else set())
-
-
-def test_crowded_rooms_and_loose_modules_are_found():
-    many = [f"pipelines/spec/m{number}.py" for number in range(MAX_MODULES + 1)]
-    assert crowded([*many[1:], "pipelines/spec/__init__.py"]) == {}
-    assert crowded(many) == {"pipelines/spec": MAX_MODULES + 1}
-    assert loose(["cli/main.py", "cli/stray.py", "api/__init__.py"]) == {"cli/stray.py"}
-
-
-def test_names_of_two_classes_are_found():
-    modules = {"cli/a.py": "class A: ...\nclass _B: ...", "cli/b.py": "class A: ...\nclass _B: ..."}
-    assert same_names(modules) == {("cli", "A")}
-    assert same_names({"cli/a.py": "class A: ...", "profiles/b.py": "class A: ..."}) == set()

@@ -47,25 +47,11 @@ def test_a_clear_ratio_is_decided_at_the_first_look() -> None:
         assert sequential.outcome(raw[:40], 0.99, PAIRS) == outcome
 
 
-def test_five_looks_together_are_wrong_as_often_as_one() -> None:
-    chance, limit, wrong, tries = Random(5), 0.99, 0, 400
-    for _ in range(tries):
-        raw = [[100, chance.gauss(1.0, 0.02), 100, chance.gauss(1.0, 0.02) / limit] for _ in range(40)]
-        places = [n for n in range(1, 41) if sequential.is_decided(raw[:n], limit, 40)]
-        wrong += sequential.outcome(raw[: places[0]], limit, 40) == "holds"
-    # One side of 95 %: 2.5 % of the tries, and as the sum of so many, at most 5.
-    assert 0 < wrong / tries <= 0.05
-
-
 @pytest.mark.parametrize("ratio", [0.99, 0.985])
 def test_a_machine_noisier_than_the_margin_cannot_tell(ratio: float) -> None:
     raw = pairs(ratio, 0.1)
     assert measured(raw, 0.99) == PAIRS
     assert sequential.outcome(raw, 0.99, PAIRS) == "cannot tell"
-
-
-def test_noise_does_not_hide_what_is_slow() -> None:
-    assert sequential.outcome(pairs(0.8, 0.1), 0.99, PAIRS) == "does not hold"
 
 
 def test_pairs_without_their_cores_do_not_count_and_too_few_of_the_others_tell_nothing():
@@ -99,23 +85,6 @@ def test_a_fix_is_held_against_the_best_of_the_grid_and_against_autotune() -> No
     assert [judging.block_seconds(ms / 1e3) for ms in (1, 20, 100)] == pytest.approx([0.1, 0.2, 0.6])
 
 
-def test_a_comparison_ends_once_it_is_decided() -> None:
-    judging, chance = loaded("fix/judging.py"), Random(2)
-
-    def rounds(count: int, share: float, noise: float) -> dict[str, list[float]]:
-        return {
-            name: [rate * chance.gauss(1.0, noise) for _ in range(count)]
-            for name, rate in (("A1", 10.0), ("A2", 10.0), ("calls=2 #1", 20.0), ("fix #1", 20.0 * share))
-        }
-
-    most = judging.most_rounds(1.0)
-    assert most == 24
-    assert not judging.enough(rounds(7, 1.0, 0.005), "calls=2", most)
-    assert judging.enough(rounds(8, 1.0, 0.005), "calls=2", most)
-    assert not judging.enough(rounds(8, 0.95, 0.05), "calls=2", most)
-    assert judging.enough(rounds(24, 0.95, 0.05), "calls=2", most)
-
-
 def together(name: str, *beside: str) -> ModuleType:
     """A benchmark with the modules of its folder."""
     folder = str(BENCHMARKS / name)
@@ -131,26 +100,6 @@ def together(name: str, *beside: str) -> ModuleType:
             if module is not None:
                 sys.modules[other] = module
     return bench
-
-
-@pytest.mark.parametrize(
-    ("profile", "said"),
-    [
-        ({"warnings": [{"code": "disturbed"}]}, True),
-        ({"warnings": [{"code": "other"}], "contention": {"steal_share": 0.03}}, True),
-        ({"warnings": [], "contention": {"steal_share": 0.01}}, False),
-        ({"warnings": None, "contention": {"steal_share": None}}, False),
-        ({}, False),
-    ],
-)
-def test_a_profile_says_whether_something_else_took_the_cores(profile: dict[str, object], said: bool) -> None:
-    assert run.is_disturbed(profile) is said
-
-
-@pytest.mark.parametrize(("used", "stolen", "quiet"), [(100, 0, True), (130, 0, False), (97, 4, False), (99, 2, True)])
-def test_a_case_begins_where_nothing_else_wants_the_cores(used: int, stolen: int, quiet: bool) -> None:
-    after = [used, 0, 0, 200 - used - stolen, 0, 0, 0, stolen, 0, 0]
-    assert run.is_quiet([0] * 10, after, mine=min(100 - stolen, used)) is quiet
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -34,32 +33,6 @@ def case(**figures: Any) -> dict[str, Any]:
     claims = {"finished": True, "stage": True, "proven": True, "silent": True}
     found = {"counts": True, "edit": True, "by_hand": [3.0, 2.8, 3.2], "disturbed": False, "claims": claims} | figures
     return {"outcome": "holds", "figures": found, "raw": {"report": {"60": REPORT, "40": []}}}
-
-
-def test_sentences_are_joined_where_the_next_word_had_no_place() -> None:
-    assert labels.sentences(REPORT, 60) == [
-        "Input-bound: the step waits for data.",
-        "Read the files once, before the map.",
-        "1 Move shard before tokenize 3.1×",
-    ]
-
-
-def test_nobody_but_a_reader_labels() -> None:
-    filled = labels.to_fill({"a": case()}, {"a": {"gone": "right"}})
-    assert set(filled["a"].values()) == {None}
-    assert labels.counted({"a": case()}, filled) == {"right": 0, "wrong": 0, "empty": 0, "unlabelled": 3}
-
-
-def test_lines_of_code_are_not_labelled() -> None:
-    one = case()
-    one["raw"]["findings"] = [{"python": "# as before\nRead the files once,\n    before the map.\n"}]
-    assert len(labels.reported(one)) == 2
-
-
-def test_a_label_that_is_none_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "labels.yaml").write_text("a: {x: good}")
-    with pytest.raises(ValueError, match=r"labels\.yaml: a: .*expected"):
-        labels.read(tmp_path / "labels.yaml")
 
 
 def with_labels(*given: str | None) -> dict[str, Any]:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-
-
-class Pair(NamedTuple):
-    image: tf.Tensor
-    label: tf.Tensor
 
 
 def _rows() -> tf.data.Dataset:
@@ -23,24 +17,12 @@ def dicts() -> tf.data.Dataset:
     return _rows().map(lambda x: {"b": x, "a": {"c": tf.cast(x, tf.float32)}}).batch(3)
 
 
-def tuples() -> tf.data.Dataset:
-    return _rows().map(lambda x: (x, (x, x))).batch(3)
-
-
-def named_tuples() -> tf.data.Dataset:
-    return _rows().map(lambda x: Pair(x, x)).batch(3)
-
-
 def ragged() -> tf.data.Dataset:
     return _rows().map(tf.range).ragged_batch(3)
 
 
 def sparse() -> tf.data.Dataset:
     return _rows().map(lambda x: tf.sparse.SparseTensor([[x]], [1.0], [20])).batch(3)
-
-
-def strings() -> tf.data.Dataset:
-    return _rows().map(tf.strings.as_string).batch(3)
 
 
 def unknown_shapes() -> tf.data.Dataset:
@@ -75,30 +57,7 @@ def images() -> tf.data.Dataset:
     return tf.keras.utils.image_dataset_from_directory(folder, image_size=(4, 4), batch_size=2)
 
 
-def texts() -> tf.data.Dataset:
-    folder = _folder()
-    for name in ("good", "bad"):
-        (folder / name).mkdir()
-        for n in range(3):
-            (folder / name / f"{n}.txt").write_text(name)
-    return tf.keras.utils.text_dataset_from_directory(folder, batch_size=2)
-
-
-def series() -> tf.data.Dataset:
-    return tf.keras.utils.timeseries_dataset_from_array(np.arange(30.0), None, sequence_length=5, batch_size=4)
-
-
-def loaded() -> tf.data.Dataset:
-    folder = str(_folder() / "saved")
-    _rows().save(folder)
-    return tf.data.Dataset.load(folder).batch(3)
-
-
 def csv() -> tf.data.Dataset:
     path = _folder() / "rows.csv"
     path.write_text("a,b\n" + "1,2.5\n" * 9)
     return tf.data.experimental.make_csv_dataset(str(path), batch_size=3, num_epochs=1, label_name="b")
-
-
-def sharded() -> tf.data.Dataset:
-    return _rows().shard(2, 1).batch(3).rebatch(2)

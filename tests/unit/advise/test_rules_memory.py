@@ -33,14 +33,14 @@ from unit.advise.views import function, measured, pipeline, stage, tensor
 from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, ReplaceStages, to_document
 from pipeprof.pipelines.inference.saved_rows import SavedRows
 from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, weigh
+from pipeprof.profiles.advise.byte_gate import weigh
 from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.shared import Dispatch
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.view.view import ComponentView, ConstantView, PipelineView, SavedComponent, StageView
+from pipeprof.profiles.view.view import ConstantView, PipelineView, SavedComponent, StageView
 
 MEMORY = ("cache-in-memory-over-budget", "from-tensor-slices-big-array", "graph-constant", "list-instead-of-array")
 MEMORY += ("shuffle-buffer-bytes",)
@@ -62,12 +62,6 @@ MEMORY += ("shuffle-buffer-bytes",)
 def test_bytes_matter_by_share_of_peak_or_of_limit(nbytes: int, peak: int, limit: int | None, matters: bool) -> None:
     view = run(line(indices(), limit=limit), peak=peak, runtime=500 * MB)
     assert weigh(nbytes, view).matters is matters
-
-
-def test_what_counts_for_the_limits_sake_is_told_by_the_limit() -> None:
-    view = run(line(indices(), limit=2 * GB), peak=9_000 * MB, runtime=500 * MB)
-    assert "% of the memory limit" in weigh(200 * MB, view).words()
-    assert "that the worker took above TensorFlow itself" in weigh(900 * MB, view).words()
 
 
 def test_a_nested_shuffle_holds_its_buffer_once_for_each_open_pipeline() -> None:
@@ -104,17 +98,6 @@ def test_without_a_baseline_the_whole_peak_is_the_measure() -> None:
     assert weigh(200 * MB, view).matters
 
 
-@pytest.mark.parametrize("name", MEMORY)
-def test_rules_publish_what_they_compare_with(name: str) -> None:
-    rule = RULES[name]
-    assert rule.family == "memory"
-    assert all((rule.seen, rule.why, rule.fix, rule.ignore_when))
-    names = [threshold.name for threshold in rule.thresholds]
-    assert len(names) == len(set(names)) > 1
-    gated = {"from-tensor-slices-big-array", "shuffle-buffer-bytes"}
-    assert (set(MEMORY_GATE) <= set(rule.thresholds)) is (name in gated)
-
-
 # from-tensor-slices-big-array
 
 
@@ -141,15 +124,6 @@ def test_small_arrays_are_not(nbytes: int) -> None:
 def test_an_array_that_is_little_beside_the_rest_is_not() -> None:
     assert found("from-tensor-slices-big-array", run(slices(300 * MB), peak=9 * GB)) == []
     assert only("from-tensor-slices-big-array", run(slices(300 * MB), peak=3 * GB))
-
-
-def test_batch_above_is_said_to_change_nothing() -> None:
-    bare = slices(500 * MB)
-    rows = bare.stages[0]
-    view = slices(500 * MB, shuffle("stages.0", 1000, rows), batch("stages.1", 32, rows))
-    draft, without = only("from-tensor-slices-big-array", view), only("from-tensor-slices-big-array", bare)
-    assert "The batch() after it does not change that" in draft.sentence
-    assert draft.evidence["peak_bytes"] == without.evidence["peak_bytes"]
 
 
 def test_no_more_is_promised_than_the_run_needed() -> None:
@@ -303,21 +277,6 @@ def test_an_input_that_is_made_is_not_named_as_a_path() -> None:
     assert "for path in ('table-data.npy', '1.npy')]" in both
     assert "# table-data.npy: a copy of data:table/data.npy, 1.npy: written once with np.save" in both
     assert "# written once with np.save\n" in python(other)
-
-
-def test_a_number_of_rows_that_nobody_knows_is_left_to_fill_in() -> None:
-    view = slices(500 * MB)
-    source = replace(view.stages[0], elements=None, element=None)
-    yaml = only("from-tensor-slices-big-array", replace(view, stages=(source,))).edits[0].yaml
-    assert "stop: <ROWS>" in yaml
-    assert yaml.splitlines()[1].endswith("# how many rows there are")
-
-
-def test_float64_is_worth_a_word() -> None:
-    wide = only("from-tensor-slices-big-array", slices(500 * MB, dtype="float64"))
-    assert wide.evidence["float64_bytes"] == 500 * MB
-    narrow = only("from-tensor-slices-big-array", slices(500 * MB))
-    assert "float64_bytes" not in narrow.evidence
 
 
 def test_several_arrays_are_one_source() -> None:
@@ -474,10 +433,6 @@ def test_each_part_is_an_array_of_its_own(given: str, dtypes: list[str], written
     assert as_python(only("list-instead-of-array", view).edits[0]).endswith(f"from_tensor_slices({written})")
 
 
-def test_memory_on_the_way_need_not_be_known() -> None:
-    assert "build_growth_bytes" not in only("list-instead-of-array", built(line(numbers()), 2.2)).evidence
-
-
 @pytest.mark.parametrize(("cores", "findings"), [(0.25, 1), (1.0, 0), (0.05, 0)])
 def test_waiting_for_a_core_is_no_conversion(cores: float, findings: int) -> None:
     view = built(line(numbers()), 9.0)
@@ -535,40 +490,6 @@ def test_a_thousand_images_in_a_shuffle() -> None:
     assert draft.predicted.peak_rss_delta_bytes == -1000 * (IMAGE_BYTES + 248 - 260)
 
 
-def with_free_heap(free: int, row: ComponentView) -> PipelineView:
-    """400 MB of elements in a shuffle, measured, and free memory of glibc's heap."""
-    each = row.nbytes or 0
-    count = 400 * MB // each
-    image = replace(load(count=count), element=(row,))
-    view = run(line(indices(count), image, shuffle("stages.1", count, image), batch("stages.2", 32, image)))
-    assert view.profile is not None
-    slack = LedgerEntry(owner="slack", bytes=free, how="measured", what="glibc's heap")
-    view.profile.memory.ledger = [slack]
-    return view
-
-
-def test_what_the_heap_keeps_of_the_elements_goes_as_well() -> None:
-    predicted = only("shuffle-buffer-bytes", with_free_heap(600 * MB, tensor("float32", 128, 128, 3))).predicted
-    assert predicted is not None
-    assert predicted.formula.endswith(
-        "; in addition a part of the 572 MiB that elements of the buffer left freed in the allocator"
-    )
-
-
-@pytest.mark.parametrize(
-    "view",
-    [
-        pytest.param(with_free_heap(50 * MB, tensor("float32", 128, 128, 3)), id="little is free"),
-        pytest.param(with_free_heap(500 * MB, IMAGE), id="elements lie in TensorFlow's pool"),
-        pytest.param(loaded_then_shuffled(), id="nothing ran"),
-    ],
-)
-def test_no_more_is_promised_of_the_heap(view: PipelineView) -> None:
-    predicted = only("shuffle-buffer-bytes", view).predicted
-    assert predicted is not None
-    assert "at least" not in predicted.formula
-
-
 def test_the_same_below_the_map_is_nothing() -> None:
     view = line(indices(), shuffle("stages.0", 100_000, indices()), load("stages.1"), batch("stages.2", 32, load()))
     assert found("shuffle-buffer-bytes", view) == []
@@ -578,11 +499,6 @@ def test_the_same_below_the_map_is_nothing() -> None:
 def test_a_small_buffer_of_the_same_is_nothing() -> None:
     assert found("shuffle-buffer-bytes", loaded_then_shuffled(100)) == []
     assert found("shuffle-buffer-bytes", loaded_then_shuffled(1000, count=100)) == []
-
-
-def test_where_the_length_is_not_known_the_buffer_bounds_it() -> None:
-    draft = only("shuffle-buffer-bytes", loaded_then_shuffled(count=None))
-    assert "holds up to 1,000 elements" in draft.sentence
 
 
 def test_measured_bytes_decide() -> None:
@@ -596,13 +512,6 @@ def test_measured_bytes_decide() -> None:
     assert found("shuffle-buffer-bytes", run(loaded_then_shuffled(count=None, **short), peak=1500 * MB)) == []
 
 
-def test_a_measured_buffer_counts_as_any_memory_does() -> None:
-    full = {"buffered_bytes": 1000 * IMAGE_BYTES, "buffered_elements": 1000.0}
-    little = {"buffered_bytes": 100 * IMAGE_BYTES, "buffered_elements": 100.0}
-    assert only("shuffle-buffer-bytes", run(loaded_then_shuffled(**full), peak=2500 * MB))
-    assert found("shuffle-buffer-bytes", run(loaded_then_shuffled(count=None, **little), peak=2500 * MB)) == []
-
-
 def test_a_buffer_that_was_read_while_it_emptied_had_been_full() -> None:
     emptied = {"buffered_bytes": 100 * IMAGE_BYTES, "buffered_elements": 100.0}
     draft = only("shuffle-buffer-bytes", run(loaded_then_shuffled(**emptied), peak=2500 * MB))
@@ -610,11 +519,6 @@ def test_a_buffer_that_was_read_while_it_emptied_had_been_full() -> None:
     assert draft.evidence["buffer_bytes"] == 1000 * (IMAGE_BYTES + 248)
     # Not where the worker never had that much.
     assert found("shuffle-buffer-bytes", run(loaded_then_shuffled(**emptied), peak=900 * MB)) == []
-
-
-def test_without_a_model_the_prediction_decides() -> None:
-    draft = only("shuffle-buffer-bytes", run(loaded_then_shuffled(), peak=1500 * MB))
-    assert draft.evidence["measured"] is False
 
 
 def test_slices_of_an_array_cost_nothing_again() -> None:
@@ -641,10 +545,6 @@ def test_what_a_cache_holds_anyway_costs_nothing_again() -> None:
     assert found("shuffle-buffer-bytes", run(line(records, kept, mixed), peak=1500 * MB)) == []
     on_disk = cache("stages.0", records, "f", **full)
     assert only("shuffle-buffer-bytes", run(line(records, on_disk, mixed), peak=1500 * MB))
-
-
-def test_no_more_than_there_is_is_held() -> None:
-    assert only("shuffle-buffer-bytes", loaded_then_shuffled(5000, count=1000)).evidence["buffered_elements"] == 1000
 
 
 def test_batches_are_not_crossed_where_a_map_alone_will_do() -> None:
@@ -692,14 +592,6 @@ def test_a_buffer_keeps_ten_batches() -> None:
     assert draft.edits == ()
 
 
-def test_a_buffer_that_stays_too_large_with_ten_batches_is_no_fix() -> None:
-    image = load()
-    kept = passing("stages.1", "filter", image)
-    view = line(indices(), image, kept, shuffle("stages.2", 10_000, image), batch("stages.3", 256, image))
-    draft = only("shuffle-buffer-bytes", view)
-    assert draft.edits == ()
-
-
 def test_what_is_still_large_in_an_earlier_place_is_made_smaller_there() -> None:
     encoded = passing("source", "TFRecordDataset", stage("source", "range", element=(tensor("uint8", 40_000),)), 50_000)
     image = load(count=50_000)
@@ -719,13 +611,6 @@ def test_names_of_files_are_small_although_their_size_is_not_known() -> None:
     records = replace(names, op="TFRecordDataset")
     draft = only("shuffle-buffer-bytes", line(records, image, shuffle("stages.1", 1000, image)))
     assert to_document(draft.edits[0])["kind"] == "SetArgument"
-
-
-def test_a_random_map_draws_other_numbers_then() -> None:
-    image = load(function=function("DecodeJpeg", "RandomUniform"))
-    assert only("shuffle-buffer-bytes", line(indices(), image, shuffle("stages.1", 1000, image))).semantics == (
-        "randomness"
-    )
 
 
 def test_shuffled_batches_are_shuffled_before() -> None:

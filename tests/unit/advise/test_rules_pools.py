@@ -59,19 +59,6 @@ def scheduled_on(view: PipelineView, cores: int) -> PipelineView:
     return replace(view, profile=view.profile.model_copy(update={"host": host}))
 
 
-def test_the_time_of_a_map_is_that_of_the_table() -> None:
-    view = waiting(mapped())
-    stages = tuple(
-        replace(one, measured=one.measured.model_copy(update={"time_ms_per_batch": 18.0, "calling_ms_per_batch": 2.0}))
-        if one.op == "map" and one.measured is not None
-        else one
-        for one in view.stages
-    )
-    (draft,) = found("serial-map-latency", replace(view, stages=stages))
-    assert "takes 18.0 ms of the 20.0 ms per batch (90 %)" in draft.sentence
-    assert draft.evidence["stage_ms_per_batch"] == pytest.approx(16.0)
-
-
 class TestSerialMapLatency:
     def test_a_serial_map_that_waits(self) -> None:
         (draft,) = found("serial-map-latency", waiting(mapped()))
@@ -207,10 +194,6 @@ class TestSerialMapCpu:
         assert draft.semantics is None
         assert "map_parallelization is off" in draft.sentence
 
-    def test_autotune_switched_off(self) -> None:
-        (draft,) = found("serial-map-cpu", computing(mapped(what=RANDOM, options={"autotune.enabled": False})))
-        assert "autotune is off" in draft.sentence
-
     def test_large_elements_get_fewer_calls(self) -> None:
         big = (tensor("float32", 1000, 1000, 3),)
         (draft,) = found("serial-map-cpu", computing(mapped(what=RANDOM, element=big)))
@@ -259,12 +242,6 @@ class TestSerialMapCpu:
         assert draft.predicted is not None
         assert draft.predicted.speedup == pytest.approx(2, rel=0.01)
         assert not found("serial-map-cpu", computing(mapped(what=RANDOM), others_cores=2.9))
-
-    def test_no_more_than_the_cores_are_promised(self) -> None:
-        (draft,) = found("serial-map-cpu", recorded("random_serial", worker_cores=1.0, cores=2.0))
-        assert draft.predicted is not None
-        # Its one call at a time is woken for each element, which more calls save besides.
-        assert draft.predicted.speedup == pytest.approx(2.26, rel=0.02)
 
 
 def parallel(calls: int | str = 16, ms: float = 80.0, what: FunctionView | None = READS, **facts: Any) -> Built:
@@ -359,20 +336,6 @@ class TestThreadpoolCapsBlockingMap:
         loads = parallel(AUTOTUNE, 174.0, function("ReadFile", "DecodeJpeg"), blocked_ms=0.0, ops={"DecodeJpeg": 110.0})
         beside = {"worker_cores": 0.9, "others_cores": 0.76, "restart_share": 0.35, "cores": 2.0}
         assert speaking(waiting(loads, interval_ms=110.0, **beside)) == []
-
-    @pytest.mark.parametrize(
-        ("ops", "words"),
-        [
-            ({"ReadFile": 45.0, "DecodeJpeg": 30.0}, "waits in ReadFile:"),
-            ({"DecodeJpeg": 70.0, "ReadFile": 0.1}, "waits in DecodeJpeg:"),
-            ({"ReadFile": 25.0, "EagerPyFunc": 30.0}, "waits:"),
-            (None, "waits:"),
-        ],
-        ids=["most of the time", "another one", "neither", "not traced"],
-    )
-    def test_an_op_is_named_only_if_it_takes_the_time(self, ops: dict[str, float] | None, words: str) -> None:
-        (draft,) = found("threadpool-caps-blocking-map", waiting(parallel(ops=ops), blocked_share=0.9))
-        assert f"a (map) {words}" in draft.sentence
 
     def test_waiting_needs_no_core_that_others_do_not_use(self) -> None:
         (draft,) = found("threadpool-caps-blocking-map", waiting(parallel(), worker_cores=0.1, others_cores=3.5))

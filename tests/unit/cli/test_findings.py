@@ -12,14 +12,7 @@ from rich.cells import cell_len
 from pipeprof.cli.formats.markdown import markdown
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.parts import Idents
-from pipeprof.cli.report.findings import (
-    EFFECTS,
-    build_findings,
-    build_further,
-    describe_gain,
-    describe_measured,
-    effect_on_data,
-)
+from pipeprof.cli.report.findings import EFFECTS, build_findings, build_further, describe_gain, effect_on_data
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.report import Selection, build_report, build_verdict
 from pipeprof.cli.text.blocks import without
@@ -49,7 +42,7 @@ from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.redaction.document import redact
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import NOT_REPRODUCIBLE, stage_name
+from pipeprof.profiles.wording import NOT_REPRODUCIBLE
 
 Recorded = Callable[[str], Profile]
 COPIED = re.compile(r" *(Next|Saved|try|why|Try) ")
@@ -297,36 +290,6 @@ def test_a_change_of_a_profile_that_is_saved_elsewhere_names_its_file(found: Pro
     assert f"try   pipeprof run spec.yaml --change {number} --from b.json\n" in report(found)
 
 
-def test_one_finding_in_full_has_everything(found: Profile) -> None:
-    assert found.findings is not None
-    number = next(n for n, one in enumerate(found.findings, 1) if one.rule == "serial-map-latency")
-    text = " ".join(report(found, Selection(finding=number), width=120).split())
-    for part in (
-        "decode (map, spec.yaml:9)",
-        "took 83.4 ms of each batch",
-        "Let 16 calls wait at the same time",
-        "num_parallel_calls: 16",
-        "the same elements in the same order",
-        "min(24.3 / 12.2 of the step, 16 calls) = 1.99",
-        "83.4 ms per batch, worker cores 0.21",
-        "pipeprof explain serial-map-latency",
-    ):
-        assert part in text
-
-
-def test_evidence_has_the_names_of_stages_and_whole_numbers(found: Profile) -> None:
-    assert found.findings is not None
-    number = next(n for n, one in enumerate(found.findings, 1) if one.rule == "serial-map-latency")
-    found.findings[number - 1].evidence = {"stages": "stages.0", "cores": 2.0, "policy": "FILE"}
-    text = " ".join(report(found, Selection(finding=number), width=120).split())
-    assert f"stages {stage_name((found.stages or [])[1])}, cores 2, policy FILE" in text
-
-
-def test_a_fix_that_is_the_change_itself_is_stated_once(found: Profile) -> None:
-    found.findings[0].recommendation = found.findings[0].change = "move repeat after batch"
-    assert report(found, Selection(finding=1)).count("move repeat after batch") == 1
-
-
 def test_the_fix_is_in_the_language_of_the_target(found: Profile) -> None:
     number = next(n for n, one in enumerate(found.findings or [], 1) if one.rule == "serial-map-latency")
     python, yaml = "dataset = dataset.map(decode, num_parallel_calls=16)", "num_parallel_calls: 16"
@@ -370,25 +333,6 @@ def test_without_findings_one_line_says_so(share: float | None, expected: str, r
     assert expected in full(profile, width=120)
 
 
-def test_without_a_step_all_the_time_is_the_pipelines(recorded: Recorded) -> None:
-    profile = recorded("step-none")
-    profile.findings = []
-    profile.verdict = Verdict(sentence="A sentence.", headspace_share=0.99)
-    text = report(profile, width=120)
-    assert "No known fix  whether this is fast enough depends on your step" in text
-    assert "99 %" not in text
-
-
-def test_a_function_whose_calls_cost_most_is_no_case_without_a_fix(recorded: Recorded) -> None:
-    profile = recorded("step-none")
-    profile.findings = []
-    profile.verdict = Verdict(sentence="A sentence.", headspace_share=0.99)
-    assert profile.stages
-    top = max(profile.stages, key=lambda stage: stage.share or 0.0)
-    top.op, top.calls_per_batch, top.calling_ms_per_batch, top.python = "map", 512.0, 0.6 * (top.active_ms or 0.0), None
-    assert "No known fix" not in report(profile)
-
-
 @pytest.mark.parametrize("name", ["out-of-memory", "interrupted"])
 def test_a_run_that_did_not_end_well_is_not_declared_healthy(name: str, recorded: Recorded) -> None:
     profile = recorded(name)
@@ -417,12 +361,6 @@ def test_a_diff_keeps_its_lines(found: Profile) -> None:
     start = next(index for index, line in enumerate(lines) if line.startswith("--- a/spec.yaml"))
     assert lines[start - 1] == "    Diff"
     assert lines[start : start + 6] == [line if line.strip() else "" for line in diff.splitlines()]
-
-
-def test_a_measured_effect_in_words() -> None:
-    assert describe_measured({"speedup": 2.0}) == "2.00×"
-    assert describe_measured({"peak_rss_delta_bytes": 0}) == "same memory"
-    assert describe_measured({}) == ""
 
 
 def test_redaction_reaches_every_text_of_a_finding(found: Profile) -> None:
@@ -562,59 +500,12 @@ def test_a_cache_stands_apart_below_the_best_change_without_one(found: Profile) 
     assert "keeps 435 MiB in memory if your data is no larger than this sample" in told
 
 
-@pytest.mark.parametrize(
-    ("without", "undecided", "words"),
-    [
-        (["a: no gain: 0.99×"], [], "nothing that was tried helps"),
-        (["a: no gain: 0.99×"], ["b: cannot tell: 1.04×"], "some of the trials are undecided"),
-        ([], ["b: cannot tell: 1.04×"], "some of the trials are undecided"),
-        ([], [], "there was nothing to try"),
-    ],
-)
-def test_beside_a_cache_alone_others_do_not_help_where_that_is_decided(
-    found: Profile, without: list[str], undecided: list[str], words: str
-) -> None:
-    profile = cached(found)
-    profile.findings = [one for one in profile.findings or () if one.cache is not None]
-    profile.verification = without_gain(found).verification
-    assert profile.verification is not None
-    profile.verification.without_gain, profile.verification.undecided = without, undecided
-    assert f"measured; without a cache {words}" in " ".join(report(profile, width=100).split())
-
-
-@pytest.mark.parametrize(("more", "explained"), [(120 << 20, True), (20 << 20, False), (None, False)])
-def test_a_peak_far_above_what_a_cache_keeps_is_explained(found: Profile, more: int | None, explained: bool) -> None:
-    profile = cached(found)
-    kept = next(finding for finding in profile.findings or () if finding.cache is not None)
-    assert kept.measured is not None
-    assert kept.cache is not None
-    kept.cache.sample_bytes, kept.measured["peak_rss_delta_bytes"] = 42 << 20, more
-    told = " ".join(report(profile, width=100).split())
-    assert ("(the other 78.0 MiB: batches ahead, and memory that the allocator frees late)" in told) is explained
-
-
 def test_a_gain_has_the_length_of_an_epoch_of_the_whole_data_set(found: Profile) -> None:
     text = " ".join(report(cached(found, data_size=DataSize(elements=3_200_000)), width=100).split())
     # 100,000 batches of 32 in 24.3 ms each.
     assert "an epoch takes 27 instead of 40 minutes" in text
     assert "an epoch takes 0.42 instead of 40 minutes from the second one on" in text
     assert "an epoch takes" not in report(cached(found))
-
-
-def test_without_a_change_that_lasts_a_cache_says_so(found: Profile) -> None:
-    made = cached(found)
-    assert made.findings is not None
-    made.findings = made.findings[1:]
-    assert "without a cache there was nothing to try" in " ".join(report(made, width=100).split())
-    made.verification = without_gain(found).verification
-    assert "without a cache nothing that was tried helps" in " ".join(report(made, width=100).split())
-
-
-def test_a_prediction_that_is_no_gain_says_nothing_about_the_speed() -> None:
-    unknown = Finding(rule="a", title="a", status="unverified", predicted=Predicted(speedup=1.001))
-    assert describe_gain(unknown) == ""
-    saves = Predicted(speedup=1.0, peak_rss_delta_bytes=-1024)
-    assert describe_gain(Finding(rule="a", title="a", status="unverified", predicted=saves)) == "up to −1.00 KiB"
 
 
 def test_what_was_not_tried_has_its_reason_and_its_number(found: Profile) -> None:
@@ -634,22 +525,6 @@ def test_what_was_not_tried_has_its_reason_and_its_number(found: Profile) -> Non
     words = "3 changes could not be tried: the pipeline writes files"
     assert f"<p>{words}</p><ul><li>a</li><li>b</li><li>c</li></ul>" in markup_of(blocks, Idents())
     assert f"{words}\n\n- a\n- b\n- c\n" in markdown(blocks)
-
-
-def test_a_guess_that_one_stage_refuses_is_named_only_where_nothing_else_was_found(found: Profile) -> None:
-    made = without_gain(found)
-    assert made.verification is not None
-    refused = NotTried(reason="decode: its function draws random numbers", changes=["move decode after batch"])
-    budget = NotTried(reason="the budget was used up: --budget 90", changes=["spec.yaml:9   fewer threads"])
-    made.verification.not_tried = [refused]
-    assert "Not tried: move decode after batch (decode: its function draws" in report(made, width=100)
-    made.findings = [Finding(rule="measured", title="Make it cheaper", status="ceiling")]
-    assert "Not tried" not in report(made, width=100)
-    assert "decode: its function draws random numbers" in full(made, width=100)
-    made.verification.not_tried = [refused, budget]
-    assert "Not tried: spec.yaml:9 fewer threads (the budget was used up: --budget 90); 1 more change" in report(
-        made, width=120
-    )
 
 
 def test_a_bound_that_is_not_decided_decides_nothing(found: Profile) -> None:
@@ -679,11 +554,6 @@ def test_a_budget_that_holds_no_try_is_next(found: Profile) -> None:
     assert "--budget 130 gives enough time to try a change" in text
 
 
-def test_no_rule_applies_where_nothing_was_tried(found: Profile) -> None:
-    without_gain(found).verification = None
-    assert "but no rule applies" in " ".join(report(found).split())
-
-
 def test_an_upper_bound_states_what_was_tried_and_what_the_machine_allows(found: Profile) -> None:
     conclusion = "then the cores are the limit: with a step of 4.00 ms the rest needs 5.2 cores; this machine has 2"
     measured = {"speedup": 4.0, "low": 3.9, "high": 4.1, "pairs": [4.0] * 12, "conclusion": conclusion}
@@ -711,25 +581,6 @@ def test_no_edit_is_known_only_where_nothing_says_what_to_do(found: Profile, adv
         (bound if advice == "bound" else other).recommendation = "store the pictures as they are used"
     found.findings = [bound, other]
     assert ("no edit is known" in report(found, width=120)) == (not advice)
-
-
-@pytest.mark.parametrize(("pairs", "word"), [(8, "decides"), (12, "may decide")])
-def test_a_gain_that_has_its_pairs_may_stay_undecided(found: Profile, pairs: int, word: str) -> None:
-    reason = f"processes of the same pipeline differ by up to 68 %: 1.16× (0.926 to 1.46, {pairs} pairs): --budget 80"
-    found.findings = [
-        Finding(
-            rule="measured",
-            title="Prefetch",
-            status="unverified",
-            measured={"speedup": 1.16, "low": 0.926, "high": 1.46, "pairs": [1.16] * pairs},
-            reason=reason,
-            unfinished=Unfinished(pairs=pairs, needed=12 if pairs < 12 else 20, budget_seconds=80),
-        )
-    ]
-    text = " ".join(report(found, width=120).split())
-    assert f"Not finished a larger budget {word}" in text
-    assert (reason in text) == (word == "may decide")
-    assert f"{word} about Prefetch" in text
 
 
 def test_other_last_digits_are_named_as_that() -> None:

@@ -17,7 +17,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeprof.cli.charts.svg import Sheet
 from pipeprof.cli.comparing.report import build_result, next_command
 from pipeprof.cli.html.blocks import markup_of
 from pipeprof.cli.html.fix import ladder
@@ -27,7 +26,6 @@ from pipeprof.cli.html.parts import Card, Idents, StageGraph, figures_of
 from pipeprof.cli.html.result import result_page
 from pipeprof.cli.html.run import run_page
 from pipeprof.cli.html.stages import stage_graph
-from pipeprof.cli.html.steps import spread
 from pipeprof.cli.report.steps import rate_over_time
 from pipeprof.cli.text.blocks import (
     Alternatives,
@@ -42,8 +40,7 @@ from pipeprof.cli.text.blocks import (
     Table,
     TextSpan,
 )
-from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.findings import FixStep, Kept, LeftOut, Unfinished
+from pipeprof.profiles.document.findings import FixStep, Kept, LeftOut
 from pipeprof.profiles.document.memory import MemorySeries
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
@@ -244,11 +241,6 @@ def test_the_legend_of_the_memory_over_time_is_of_what_the_peak_is_of() -> None:
     assert "The memory of the trace is not part of the peak." in figure.caption
 
 
-@pytest.mark.parametrize(("name", "above"), [("jpeg-folder", True), ("input-bound", False)])
-def test_a_trace_above_the_peak_of_the_memory_over_time_is_explained(name: str, above: bool) -> None:
-    assert ("The memory of the trace is not part of the peak." in known(name).text) is above
-
-
 @pytest.mark.parametrize("made", [proven, searched])
 def test_the_change_stands_beside_the_steps_and_the_stages(made: Callable[[], Profile]) -> None:
     page = run_page(made(), None)
@@ -294,23 +286,6 @@ def test_the_change_of_a_function_is_shown_as_its_diff() -> None:
     assert "- map: {}" not in made.text[: made.text.index("Step time before")]
 
 
-def test_a_change_of_several_values_has_a_pair_of_lines_for_each() -> None:
-    profile = proven()
-    first = (profile.findings or [])[0]
-    first.change = "num_parallel_calls: not set → 16, options.threading.private_threadpool_size: not set → 16"
-    first.patch = None
-    made = page_of(profile)
-    lines = (
-        "- num_parallel_calls: not set",
-        "+ num_parallel_calls: 16",
-        "- options.threading.private_threadpool_size: not set",
-        "+ options.threading.private_threadpool_size: 16",
-    )
-    assert "\n".join(lines) in made.text
-    first.change = "num_parallel_calls: 1 → 2 → 3"
-    assert "- num_parallel_calls" not in page_of(profile).text
-
-
 def test_what_is_copied_can_be_pasted() -> None:
     profile = proven()
     [finding, *_] = profile.findings or []
@@ -322,28 +297,6 @@ def test_what_is_copied_can_be_pasted() -> None:
     assert copied["- num_parallel_calls: not set\n+ num_parallel_calls: 8"] is False
     assert copied["files.map(load, num_parallel_calls=8)"] is True
     assert 'querySelectorAll(".bar:not(.read)")' in shown
-
-
-def test_what_is_measured_so_far_stands_once_in_a_card() -> None:
-    profile = proven()
-    [finding, *_] = profile.findings or []
-    finding.status, finding.measured = "unverified", {"speedup": 2.01, "low": 1.9, "high": 2.13}
-    finding.unfinished = Unfinished(pairs=10, needed=12, budget_seconds=130)
-    shown = render_page(run_page(profile, None))
-    card = shown[shown.index('id="finding-1"') :]
-    assert card[: card.index("</article>")].count("so far after 10 of") == 1
-
-
-def test_stages_of_one_call_have_their_own_names() -> None:
-    profile = proven()
-    location = Location(file="aug.py", line=17, column=13, call="list_files")
-    profile.stages = [
-        Stage(id=ident, op=op, origin="written", depth=0, location=location)
-        for ident, op in (("source", "list_files"), ("stages.0", "shuffle"))
-    ]
-    graph = stage_graph(profile, Idents())
-    assert graph is not None
-    assert [(row.name, row.op) for row in graph.rows] == [("list_files", ""), ("shuffle", "")]
 
 
 def test_what_went_wrong_stands_before_all_else() -> None:
@@ -478,31 +431,6 @@ def test_both_themes_have_the_same_colours() -> None:
     assert "prefers-color-scheme: dark" in source
     assert "@media print" in source
     assert 'content="width=device-width, initial-scale=1"' in source
-
-
-PAIRS = [(text, box) for text in ("ink", "soft", "accent", "bad", "good", "unclear") for box in ("paper", "box")]
-
-
-@pytest.mark.parametrize(("text", "box"), [*PAIRS, ("bad", "bad-box"), ("ink", "bad-box"), ("soft", "bad-box")])
-def test_texts_stand_out_in_both_themes(text: str, box: str) -> None:
-    source = known("input-bound").source
-    themes = re.findall(r":root \{(.*?)\}", source[: source.index("@media print")], re.DOTALL)
-    for theme in themes:
-        colours = dict(re.findall(r"--([\w-]+): (#[0-9a-f]+)", theme))
-        assert contrast(colours[text], colours[box]) >= 4.5
-
-
-def contrast(one: str, other: str) -> float:
-    """Contrast of two colours by WCAG 2."""
-
-    def luminance(colour: str) -> float:
-        digits = colour[1:] if len(colour) == 7 else "".join(2 * digit for digit in colour[1:])
-        parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
-        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
-        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
 
 
 @pytest.mark.parametrize(
@@ -681,22 +609,6 @@ def with_findings(count: int) -> Profile:
     return profile
 
 
-def test_the_page_of_one_step_has_labels_that_stand_apart() -> None:
-    profile = recorded("jpeg-folder")
-    assert profile.steps is not None
-    profile.steps.count = 1
-    interval = profile.steps.interval_ms
-    interval.p50, interval.p95 = 84.3, 102.0
-    profile.series.interval_histogram_ms = [(100.0, 1)]
-    (figure,) = spread(profile)
-    assert figure.caption.startswith("1 step;")
-    for width in (420, 360):
-        drawn = figure.draw(Sheet(width, "a", "b", "c"))
-        labels = re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>(p50 84.3 ms|p95 102 ms)<', drawn)
-        assert len(labels) == 2
-        assert labels[0][1] != labels[1][1]
-
-
 def test_the_graph_of_a_run_that_failed_has_no_columns_for_times() -> None:
     profile = recorded("jpeg-folder")
     assert "share of work" in page_of(profile).text
@@ -740,17 +652,6 @@ def test_of_many_stages_those_with_little_work_share_a_sentence() -> None:
     made = page_of(with_stages(500))
     assert len([ident for ident in made.idents() if ident.startswith("stage-")]) == 40
     assert "461 more stages" in made.text
-
-
-def test_the_busy_and_the_waiting_part_of_steps_are_those_that_were_counted() -> None:
-    page = run_page(with_course(3), None)
-    figure = next(one for one in page.figures() if one.ident == "steps-over-time")
-    assert figure.table is not None
-    assert [list(row) for row in figure.table.rows] == [
-        ["0.00", "20.0", "30.0"],
-        ["0.05", "20.0", "30.0"],
-        ["0.10", "20.0", "30.0"],
-    ]
 
 
 def test_the_critical_path_goes_through_the_slowest_input() -> None:

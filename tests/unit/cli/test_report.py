@@ -35,7 +35,7 @@ from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.document.time import Ceiling, CeilingTerm, CpuAccount
+from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.time.verdict import conclude
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
@@ -268,10 +268,6 @@ def test_what_runs_is_not_claimed_without_a_graph(recorded: Recorded) -> None:
     assert "as written: the graph that TensorFlow runs was not read" in " ".join(report(profile).split())
 
 
-def test_repeated_output_is_counted(recorded: Recorded) -> None:
-    assert "(3 times)" in report(recorded("out-of-memory"), width=120)
-
-
 def line_of(text: str, key: str) -> str:
     return next((line for line in text.splitlines() if line.startswith(key)), "")
 
@@ -290,14 +286,6 @@ def test_nothing_to_change(recorded: Recorded) -> None:
     assert memory[1].startswith("Nothing to change"), "one line on memory where nothing is wrong"
     profile.verdict.details.append(VerdictDetail(label="memory", text="1.9 GiB at the peak"))
     assert "Nothing to change" not in report(profile, width=100)
-
-
-def test_a_short_measurement_has_no_share_of_overhead(recorded: Recorded) -> None:
-    profile = recorded("input-bound")
-    assert "0.1 % of the step loop" in line_of(full(profile, "conditions"), "Overhead")
-    profile.steps.seconds, profile.overhead.loop_share = 0.004, 1.67
-    assert line_of(full(profile, "conditions"), "Overhead").startswith("Overhead    unknown: only 4.00 ms measured · ")
-    assert "pipeprof itself" not in report(profile)
 
 
 def test_trust_is_one_line_or_a_caution(recorded: Recorded) -> None:
@@ -340,16 +328,6 @@ def test_notes_are_only_counted(recorded: Recorded) -> None:
     assert "Reliable" not in text
     assert "all numbers and 2 notes: pipeprof show -v" in text
     assert full(profile, "warnings").count("a note") == 2
-
-
-def test_memory_of_tracing_is_named_apart_where_it_is_much(recorded: Recorded) -> None:
-    profile = recorded("step-bound")
-    (trace,) = [phase for phase in profile.phases if phase.name == "trace"]
-    apart = "the memory of the trace is not part of the peak"
-    trace.peak_rss_bytes = profile.memory.peak_bytes
-    assert apart not in full(profile)
-    trace.peak_rss_bytes = 2 * (profile.memory.peak_bytes or 0)
-    assert apart in full(profile)
 
 
 @pytest.mark.parametrize(("above", "asked", "owned"), [(0.25, False, False), (0.25, True, True), (0.5, False, True)])
@@ -401,23 +379,6 @@ def with_stage(profile: Profile, **changes: object) -> Profile:
     """The profile with changes of its stage `decode`."""
     stages = [stage.model_copy(update=changes) if stage.ops else stage for stage in profile.stages or []]
     return profile.model_copy(update={"stages": stages})
-
-
-@pytest.mark.parametrize(("calls", "words"), [(31.97, "32 times"), (1.0006, "once")])
-def test_calling_a_function_stands_among_its_ops(recorded: Recorded, calls: float, words: str) -> None:
-    changed = with_stage(
-        recorded("input-bound"),
-        cpu_ms_per_batch=83.0,
-        blocked_ms_per_batch=0.0,
-        calling_ms_per_batch=2.0,
-        calls_per_batch=calls,
-    )
-    lines = [" ".join(line.split()) for line in full(changed, "time").splitlines()]
-    (line,) = [line for line in lines if line.startswith("calling it")]
-    assert line.startswith(f"calling it {words} 2.0")
-    shown = " ".join(report(changed).split())
-    assert "calling it 2 %" in shown
-    assert "times" not in shown.partition("decode: ")[2].partition("limits")[0]
 
 
 def test_parts_of_a_stage_never_exceed_it_and_python_is_inside_its_op(recorded: Recorded) -> None:
@@ -478,38 +439,6 @@ def test_a_function_seen_twice_is_named_once_and_what_is_in_no_function_is_expla
     assert f"decode: {inside}" in " ".join(report(changed).split())
 
 
-def test_waiting_for_a_core_is_that_of_the_stages_where_they_were_looked_at(recorded: Recorded) -> None:
-    profile = recorded("input-bound")
-    assert profile.cpu is not None
-    cpu = profile.cpu.model_copy(update={"waiting_ms": 3.0, "throttled_share": 0.012})
-    text = " ".join(full(profile.model_copy(update={"cpu": cpu})).split())
-    assert "plus 6.60 ms blocked; plus 3.00 ms waiting for a core; throttled by the CPU quota 1.2 % of the time" in text
-
-
-def test_threads_for_functions_are_counted_in_the_upper_bounds(recorded: Recorded) -> None:
-    profile = recorded("input-bound")
-    term = CeilingTerm(resource="threads", batches_per_second=48.9, stage="stages.0", threads=2.0)
-    ceiling = Ceiling(batches_per_second=48.9, resource="threads", stage="stages.0", terms=[term])
-    text = full(profile.model_copy(update={"ceiling": ceiling}))
-    assert "Upper bounds: 48.9 batches/s with 2 threads in the pool (decode)" in text
-
-
-def test_times_of_the_trace_between_those_of_the_model_are_marked(recorded: Recorded) -> None:
-    profile = recorded("step-bound")
-    first = next(stage for stage in profile.stages or [] if stage.inside_ms)
-    first.timed_by, first.time_ms_per_batch = "trace", 12.3
-    others = [stage for stage in profile.stages or [] if stage.inside_ms and stage is not first]
-    for stage in others:
-        stage.timed_by = "model"
-    for text in (full(profile), report(profile, width=120)):
-        assert "~12.3" in text
-        assert "~ estimate from the trace" in " ".join(text.split())
-    for stage in others:
-        stage.timed_by = "trace"
-    assert "~" not in report(profile, width=120).partition("Memory")[0]
-    assert "while traced, which takes longer" in " ".join(report(profile).split())
-
-
 def many(profile: Profile, count: int = 12) -> Profile:
     """The profile with many stages, of which two cost something."""
     known = {"origin": "written", "op": "map", "tf_op": "MapDataset", "timed_by": "model"}
@@ -534,15 +463,6 @@ def test_many_cheap_stages_share_a_row(recorded: Recorded) -> None:
     assert profile.verdict is not None
     profile.verdict.stage = "stages.9"
     assert "9 other stages" in " ".join(report(profile, width=100).split())
-
-
-def test_idle_time_that_is_not_the_pipelines_has_a_row(recorded: Recorded) -> None:
-    profile = recorded("input-bound")
-    assert "idle, other causes" not in report(profile)
-    assert profile.steps is not None
-    profile.steps.interval_ms.mean = 34.1
-    (row,) = [line for line in report(profile).splitlines() if "idle, other causes" in line]
-    assert row.split()[-1] == "10.0"
 
 
 def test_a_long_report_leaves_out_what_the_complete_one_has(recorded: Recorded) -> None:

@@ -7,16 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.experiment import decision as decide
 from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison
-from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.statistics import Interval, estimate
 from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, METRICS
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
-from pipeprof.profiles.protocol.turns import TurnEnded
 
 STEP = BY_NAME["step_ms"]
 VALUES = st.floats(0.01, 1e6)
@@ -150,25 +147,24 @@ def sessions(true: float, spread: float, noisier: float, count: int):
         yield verdict
 
 
-@pytest.mark.parametrize(("true", "wrong"), [(0.0, "regressed"), (0.10, "not regressed")])
-@pytest.mark.parametrize("spread", [0.005, 0.02, 0.05])
-@pytest.mark.parametrize("noisier", [1.0, 2.0])
-def test_a_gate_is_wrong_in_one_of_a_hundred_at_most(true, wrong, spread, noisier):
-    # Where nothing else is near one in a hundred, a few sessions show it.
-    count = 4000 if (true, spread, noisier) == (0.0, 0.05, 2.0) else 500
-    assert sum(verdict == wrong for verdict in sessions(true, spread, noisier, count)) <= count / 100
+# With less noise it is never near one in a hundred.
+@pytest.mark.parametrize(
+    ("true", "wrong", "noisier", "count"),
+    [(0.0, "regressed", 1.0, 500), (0.0, "regressed", 2.0, 4000), (0.10, "not regressed", 2.0, 500)],
+)
+def test_a_gate_is_wrong_in_one_of_a_hundred_at_most(true, wrong, noisier, count):
+    assert sum(verdict == wrong for verdict in sessions(true, 0.05, noisier, count)) <= count / 100
 
 
-@pytest.mark.parametrize("noisier", [0.3, 1.0, 1.5, 2.0, 3.0])
+@pytest.mark.parametrize("noisier", [0.3, 3.0])
 def test_a_change_of_the_floor_itself_is_rarely_called(noisier):
     verdicts = list(sessions(STEP.floor, 0.03, noisier, count=400))
     assert sum(verdict == "regressed" for verdict in verdicts) <= 20
     assert sum(verdict == "not regressed" for verdict in verdicts) <= 20
 
 
-@pytest.mark.parametrize("spread", [0.01, 0.025])
-def test_ten_percent_are_found(spread):
-    assert sum(verdict == "regressed" for verdict in sessions(0.10, spread, 1.0, count=400)) >= 380
+def test_ten_percent_are_found():
+    assert sum(verdict == "regressed" for verdict in sessions(0.10, 0.025, 1.0, count=400)) >= 380
 
 
 def test_both_processes_of_a_tell_the_spread_too():
@@ -231,27 +227,6 @@ def test_processes_that_were_started_once_may_differ_in_every_round():
     assert Comparison(far, apart).outcome() == "above", "with fresh processes it may be nothing"
 
 
-def turn(seconds: float) -> TurnEnded:
-    return TurnEnded(1000, seconds, None, 0.0, 1 << 30)
-
-
-def test_equal_pipelines_whose_processes_differ_are_seldom_called_faster():
-    chance = random.Random(1)
-    kept = 0
-    for _ in range(2000):
-        own = {name: chance.gauss(0, 0.03) for name in ("A1", "A2", "B1", "B2")}
-        rounds = [
-            {
-                name: TurnEnded(1000, 1000 * math.exp(it + chance.gauss(0, 0.03)), None, 0.0, 1 << 30)
-                for name, it in own.items()
-            }
-            for _ in range(6)
-        ]
-        compared = Evidence({}, rounds).comparison()
-        kept += compared is not None and compared.exceeds()
-    assert kept <= 12
-
-
 def test_a_change_that_one_copy_of_the_arm_lacks_is_none():
     found = Interval(0.15, 0.01, 9, 10)
     assert Comparison(found, copies=(0.2, 0.1)).exceeds()
@@ -276,7 +251,3 @@ def test_every_arm_is_compared_with_the_first():
     rows = rows_of_arms([of(12.0, 8.0), of(12.1, 8.0), of(12.0, 8.1), of(12.0, 8.1)], ["b", "c"])
     assert {arm: row.words for arm, (row,) in rows.items()} == {"b": "slower", "c": "faster"}
     assert rows["c"][0].change == pytest.approx(0.801, abs=0.003)
-
-
-def test_the_floor_is_three_percent():
-    assert (FLOOR, decide.LEAST_GAIN) == (0.03, 1.03)

@@ -58,10 +58,6 @@ def long_model():
     return {"output": 0, "nodes": nodes, "gap_times_us": [], "cpu_budget": 2.0, "ram_budget": 1.0}
 
 
-def test_the_order_of_a_walk_is_that_of_the_data():
-    assert [node.id for node in long_graph().walk()] == ["range", *(f"map{number}" for number in range(1, LONG + 1))]
-
-
 def test_facts_that_follow_from_the_inputs():
     graph = long_graph()
     assert set(cardinalities(graph).values()) == {7}
@@ -77,38 +73,6 @@ def test_a_model_is_matched_to_its_graph():
     assert found.unattributed == ()
     assert found.places[1] == f"map{LONG}"
     assert found.places[LONG + 1] == "range"
-
-
-def test_stages_of_a_long_line():
-    assert [stage.op for stage in long_graph().stages()] == ["range", *["map"] * LONG]
-
-
-def nested_sides():
-    """A range, and another range put before it or beside it again and again."""
-    names = {True: "ConcatenateDataset", False: "ZipDataset"}
-    nodes = [dataset_node(f"range{number}", "RangeDataset", []) for number in range(LONG + 1)]
-    for number in range(1, LONG + 1):
-        both = [f"range{number}", f"pair{number - 1}" if number > 1 else "range0"]
-        nodes.append(dataset_node(f"pair{number}", names[number % 2 == 0], both))
-    return StageGraph.from_dict({"root": f"pair{LONG}", "reason": None, "nodes": nodes})
-
-
-def test_stages_of_sides_within_sides():
-    stages = nested_sides().stages()
-    assert len(stages) == 2 * LONG + 1
-    assert max(stage.depth for stage in stages) == LONG
-    assert len({stage.address for stage in stages}) == len(stages)
-
-
-def test_the_model_of_sides_within_sides():
-    nodes = [model_node(0, "Root", [1])]
-    for number in range(1, LONG + 1):
-        nodes += [model_node(2 * number, "Range", []), model_node(2 * number - 1, "Zip", [2 * number, 2 * number + 1])]
-    nodes.append(model_node(2 * LONG + 1, "Range", []))
-    model = {"output": 0, "nodes": nodes, "gap_times_us": [], "cpu_budget": 2.0, "ram_budget": 1.0}
-    graph = running_graph([model])
-    assert len(graph["nodes"]) == 2 * LONG + 1
-    assert {node["id"]: node for node in graph["nodes"]}["1"]["inputs"] == ["2", "3"]
 
 
 def test_the_model_of_a_long_line():

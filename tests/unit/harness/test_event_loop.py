@@ -212,18 +212,6 @@ def test_last_words_are_heard_after_the_end(scene):
     assert scene.worker.output == b"the last cry"
 
 
-def test_what_it_says_while_it_is_ended_is_heard_too(scene):
-    def last_words() -> None:
-        scene.worker.say(ANSWER + line(measured(drained())) + line(Done()))
-        scene.worker.print(b"the last cry")
-
-    scene.worker.at_end = last_words
-    ended, _ = scene.run()
-    assert ended.reason == "exit"
-    assert scene.observed.complete
-    assert scene.worker.output == b"the last cry"
-
-
 def test_what_it_prints_is_taken_while_it_runs(scene):
     scene.at(1, lambda: scene.worker.print(b"hello"))
     taken = []
@@ -304,12 +292,6 @@ def test_a_hang_without_an_answer_is_ended_after_two_seconds(scene):
     assert seconds == pytest.approx(TIMEOUT + 2)
     assert scene.asked_at == [("look", TIMEOUT)]
     assert scene.worker.stack_dumps == 1
-
-
-def test_waiting_for_the_answer_costs_no_turns(scene):
-    scene.run()
-    assert len(scene.waited) < 400
-    assert min(scene.waited) > 0
 
 
 def test_progress_puts_off_the_hang_and_answers_do_not(scene):

@@ -124,13 +124,6 @@ def test_without_measurements_nothing_is_said() -> None:
     assert find_bottleneck(profile(None, stage(19.0, 1))) is None
 
 
-def test_a_disk_that_is_not_counted_is_said_to_be_unknown() -> None:
-    found = find_bottleneck(profile(Causes(demanded_cores=0.1, blocked_share=0.9), stage(19.0, 1)))
-    assert found is not None
-    assert found.limit == "latency"
-    assert "unknown whether for the disk" in found.text
-
-
 def test_causes_are_worked_out_from_what_was_observed() -> None:
     found = collect_causes(
         Contention(worker_cores=0.5, runnable_wait_share=0.5),
@@ -256,30 +249,6 @@ def test_traced_ops_tell_what_the_model_did_not() -> None:
     assert top_ids([traced, stage(4.0, address="stages.1")]) == ["stages.0"]
 
 
-@pytest.mark.parametrize(
-    ("others", "expected"),
-    [
-        pytest.param(
-            1.0, "CPU: other programs use it; the worker's threads wait for a core 44 % of the time", id="others"
-        ),
-        pytest.param(
-            None,
-            "CPU: the worker's threads wait for a core 44 % of the time (it gets 1.0 of 2; who uses the others is "
-            "unknown)",
-            id="unknown",
-        ),
-    ],
-)
-def test_who_is_in_the_way_of_threads_that_wait_for_a_core(others: float | None, expected: str) -> None:
-    causes = Causes(worker_cores=1.0, demanded_cores=1.8, python_share=0.0, blocked_share=0.0)
-    found = profile(causes, stage(10.0, 2.0))
-    found.contention = Contention(worker_cores=1.0, others_cores=others, runnable_wait_share=1 - 1 / 1.8)
-    held = find_bottleneck(found)
-    assert held is not None
-    assert held.limit == "cpu"
-    assert held.text == f"{expected}; most work: map"
-
-
 def crowded(used: float, others: float, calls: float | None, stolen: float = 0.0) -> str | None:
     found = profile(Causes(worker_cores=used, demanded_cores=2.5, blocked_share=0.0), stage(10.0, calls))
     found.contention = Contention(
@@ -348,16 +317,6 @@ def test_a_stage_waits_where_its_own_threads_were_seen_to() -> None:
     assert latency(looked_at(10.0, 8.0), disk=None) == ("latency", unknown)
 
 
-def test_functions_of_python_wait_for_its_lock() -> None:
-    python = [PythonCost(function="read", ms_per_batch=1.0, share=1.0)]
-    reads = looked_at(10.0, 8.0).model_copy(update={"python": python})
-    for lock, words in ((0.8, "(the GIL? It was held 80 % of the time in Python)"), (0.2, "(network? sleep? lock?)")):
-        causes = Causes(worker_cores=0.5, demanded_cores=0.5, disk_bytes_per_second=0.0, python_lock_share=lock)
-        held = find_bottleneck(profile(causes, reads))
-        assert held is not None
-        assert held.text.endswith(words)
-
-
 @pytest.mark.parametrize(
     ("disk", "stalled", "limit", "words"),
     [
@@ -392,17 +351,6 @@ def test_a_short_wait_explains_no_long_one() -> None:
     # The device waits 10 ms.
     assert latency(looked_at(5.1, 5.0))[0] == "latency"
     assert latency(looked_at(4.9, 4.8))[0] is None
-
-
-def test_sides_that_wait_as_much_are_said_to_wait() -> None:
-    sides = looked_at(10.0, 8.0, share=0.5), looked_at(9.0, 9.0, share=0.45, address="stages.1")
-    causes = Causes(worker_cores=0.5, demanded_cores=0.5, disk_bytes_per_second=0.0)
-    held = find_bottleneck(profile(causes, *sides))
-    assert held is not None
-    assert held.text.startswith("map and map spend 89 % of their time waiting, not computing, and not for the disk")
-    held = find_bottleneck(profile(causes, sides[0], looked_at(9.0, 1.0, share=0.45, address="stages.1")))
-    assert held is not None
-    assert held.text.startswith("map spends 80 % of its time waiting")
 
 
 def test_one_of_several_that_run_inside_a_function_is_not_serial() -> None:
@@ -500,23 +448,6 @@ def test_of_parallel_calls_that_nobody_read_it_is_not_said_that_they_run_one_at_
     assert (held := find_bottleneck(profile(causes, traced))) is not None
     assert held.text == "map runs one call at a time, on 1 of 2 cores (estimated from the trace)"
     assert find_bottleneck(profile(causes, traced.model_copy(update={"tf_op": "ParallelMapDatasetV2"}))) is None
-
-
-@pytest.mark.parametrize(
-    ("ms", "cores", "intra_op", "words"),
-    [
-        (19.0, 4.0, None, "map runs one call at a time, on 1 of 4 cores"),
-        (14.0, 4.0, None, "map runs one call at a time, on 1 of 4 cores, busy 70 % of each step"),
-        (19.0, 4.0, 5.0, "map runs one call at a time"),
-    ],
-)
-def test_a_serial_stage_in_words(ms: float, cores: float, intra_op: float | None, words: str) -> None:
-    serial = stage(ms, 1).model_copy(update={"intra_op_ms_per_batch": intra_op})
-    made = profile(Causes(worker_cores=1.0, demanded_cores=1.0, blocked_share=0.1), serial)
-    made.host.cores = cores
-    found = find_bottleneck(made)
-    assert found is not None
-    assert found.text == words
 
 
 def test_a_pipeline_that_computes_on_a_core_or_more_does_not_wait() -> None:
