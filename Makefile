@@ -31,7 +31,7 @@ help: ## this list
 
 .PHONY: run
 run: $(STAMP)/installed ## set up .venv and profile an example (EXAMPLE=other/spec.yaml, PYTHON=python3.12)
-	@$(BIN)/pipeprof run $(EXAMPLE) --budget 40
+	@$(BIN)/pipeprof run $(EXAMPLE)
 
 .PHONY: test
 test: $(STAMP)/installed $(STAMP)/dev lint ## set up, build and install the wheel, lint, types, all tests
