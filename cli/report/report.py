@@ -36,7 +36,7 @@ _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
 _LABEL_WIDTH = 12
 MOST_LINES = 45
 """Of a screen."""
-MOST_MEASURED = 32
+MOST_MEASURED = 27
 """Of these, until what to change, which is not known when they are written."""
 LEAST_REST = 18
 """Lines for the rest, also where fewer of these are left."""
