@@ -10,13 +10,6 @@ from pipeprof.pipelines.tables import read_table
 
 TargetKind: TypeAlias = Literal["spec", "graph", "source"]
 
-TARGETS: Final[dict[TargetKind, str]] = {
-    "spec": "YAML",
-    "graph": "Python function, as a graph",
-    "source": "Python source",
-}
-"""The kinds of targets as a reader knows them; of the last one, `fix` writes a diff and never changes the file."""
-
 
 @dataclass(frozen=True)
 class Support:

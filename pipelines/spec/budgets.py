@@ -152,8 +152,6 @@ UNITS = {
     "peak_bytes": "B", "first_batch_s": "s", "disk_bytes_per_element": "B",
 }  # fmt: skip
 """Units of the metrics, in which they are stored; a share has none."""
-MAY_BE_ZERO = frozenset({"wait_ms", "idle_share", "disk_bytes_per_element"})
-"""Metrics whose usual value may be 0: a limit may be 0 as well."""
 _JSON = WithJsonSchema(_BUDGET_SCHEMA)
 Milliseconds = Annotated[Budget | None, Checked(partial(parse_budget, unit="ms")), _JSON]
 Waits = Annotated[Budget | None, Checked(partial(parse_budget, unit="ms", zero=True)), _JSON]

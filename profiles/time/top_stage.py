@@ -40,7 +40,6 @@ _SUMMED = (
     "elements", "time_ms_per_batch", "cpu_ms_per_batch", "blocked_ms_per_batch", "intra_op_ms_per_batch",
     "calling_ms_per_batch", "calls_per_batch", "share", "buffered_bytes", "buffered_elements",
 )  # fmt: skip
-_TIMES = ("ms_per_batch", "share")
 _Cost = TypeVar("_Cost", OpCost, PythonCost)
 
 OUTSTANDING = 2.0
@@ -268,8 +267,11 @@ def _together(costs: Iterable[_Cost], key: Callable[[_Cost], Hashable], more: fl
         found[key(cost)].append(cost)
     return [
         max(alike, key=lambda cost: cost.ms_per_batch).model_copy(
+            # A share is one of what was sampled, and has no more of that for stages that were not.
             update={
-                name: more * sum(getattr(cost, name) for cost in alike) for name in _TIMES if hasattr(alike[0], name)
+                name: factor * sum(getattr(cost, name) for cost in alike)
+                for name, factor in (("ms_per_batch", more), ("share", 1.0))
+                if hasattr(alike[0], name)
             }
         )
         for alike in found.values()

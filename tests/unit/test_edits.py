@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -22,7 +22,7 @@ from pipeprof.pipelines.edits.edits import (
     from_document,
     to_document,
 )
-from pipeprof.pipelines.edits.support import SUPPORT, TARGETS, supports
+from pipeprof.pipelines.edits.support import SUPPORT, TargetKind, supports
 from pipeprof.pipelines.graph.edit.plan import plan_edits
 from pipeprof.pipelines.graph.stages import WrittenStage
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data, environment
@@ -56,7 +56,7 @@ EDITS: tuple[PipelineEdit, ...] = (
 
 def test_every_kind_has_a_row() -> None:
     assert set(SUPPORT) == set(PipelineEdit.kinds.values())
-    assert all(set(row) == set(TARGETS) for row in SUPPORT.values())
+    assert all(set(row) == set(get_args(TargetKind)) for row in SUPPORT.values())
     assert {type(edit) for edit in EDITS} == set(SUPPORT)
 
 

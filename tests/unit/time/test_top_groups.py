@@ -125,5 +125,6 @@ def test_parts_that_no_trace_has_seen_do_what_the_others_do() -> None:
     seen.python = [PythonCost(function="read", ms_per_batch=1.0, share=0.25, parent="PyFunc")]
     found = as_one([seen, stage("stages.1", 6.0, "load", line=7), stage("stages.2", 0.0, "load", line=7)])
     assert {cost.op: cost.ms_per_batch for cost in found.ops or ()} == {"PyFunc": 6.0, "Cast": 1.5}
-    assert [cost.ms_per_batch for cost in found.python or ()] == [3.0]
+    # A share of the time that was sampled is none of what was not: a line had 216 % of the Python time.
+    assert [(cost.ms_per_batch, cost.share) for cost in found.python or ()] == [(3.0, 0.25)]
     assert as_one([seen]).ops == seen.ops
