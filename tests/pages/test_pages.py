@@ -32,8 +32,8 @@ SHOWN = {"run": "proven", "gaps": "gaps"}
 """What the documentation shows of each kind, in every frame."""
 VERDICT = (".verdict h1", ".factor b", ".factor span")
 FIRST = {
-    "proven": ("#finding-1-diff", "#plan", "#before-and-after .chart", "#steps-over-time .chart", "#pipeline tr.end"),
-    "fix": ("#diff", "#plan", "#before-and-after .chart", "#steps-over-time .chart", "#pipeline tr.end"),
+    "proven": ("#finding-1-diff", "#before-and-after .chart", "#steps-over-time .chart", "#pipeline tr.end"),
+    "fix": ("#diff", "#before-and-after .chart", "#steps-over-time .chart", "#pipeline tr.end"),
 }
 """What the first screen of a page shows without scrolling, beside the verdict: the graph down to the step."""
 MOST_BYTES = 150_000
