@@ -38,8 +38,8 @@ MOST_LINES = 45
 """Of a screen."""
 MOST_MEASURED = 27
 """Of these, until what to change, which is not known when they are written."""
-LEAST_REST = 18
-"""Lines for the rest, also where fewer of these are left."""
+LEAST_REST = MOST_LINES - MOST_MEASURED - 1
+"""Lines for the rest, after an empty one, also where an error's text has left fewer."""
 _WIDTH = 100
 _SPARED = {"cores": 4, "start-up": 6, "step": 6, "at best": 7, "thrown away": 8, "restarts": 8, "memory": 8}
 """Details of the verdict that a full screen leaves to `show -v`, as `without` has it; its warning stays."""
