@@ -414,7 +414,7 @@ def shows_code(profile: Profile, finding: Finding) -> bool:
 
 
 def first_to_write(profile: Profile) -> int | None:
-    """The number of the first finding whose lines the user has to write next: no proven change can be taken as it is."""
+    """The first finding whose lines the user has to write, by its number, where no proven change can be taken."""
     if any(one.status == "kept" and can_be_taken(profile, one) for one in profile.findings or ()):
         return None
     for number, finding in enumerate(profile.findings or (), 1):

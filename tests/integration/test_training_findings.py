@@ -1,6 +1,6 @@
 """What a run sees of the planted training scripts that rules judge: two runs of several scripts each.
 
-Whether a rule then fires depends on times: `benchmarks/training` shows that, script by script, and of each healthy twin.
+Whether a rule then fires depends on times: `benchmarks/training` shows that, script by script, and of healthy twins.
 """
 
 from __future__ import annotations

@@ -172,8 +172,8 @@ def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
 
 def test_a_change_that_can_be_taken_comes_before_lines_that_the_user_would_write(profile: Profile) -> None:
     edit = {"kind": "HandWritten", "stages": ["stages.1"], "yaml": "", "python": "made = call()"}
-    written = {"rule": "py-function-gil", "title": "Written", "family": "speed", "semantics": "same", "python": "made = call()"}
-    by_hand = Finding.model_validate({**written, "status": "unverified", "stage": "stages.1", "edit": edit})
+    written = {"rule": "py-function-gil", "title": "Written", "family": "speed", "semantics": "same"}
+    by_hand = Finding.model_validate({**written, "python": "made = call()", "status": "unverified", "edit": edit})
     (kept,) = profile.findings or []
     profile.findings = [kept, by_hand]
     assert first_to_write(profile) is None
