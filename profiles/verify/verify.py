@@ -19,6 +19,7 @@ from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
+from pipeprof.profiles.harness.fork_server import EarlyServer
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import RunSettings
@@ -54,6 +55,7 @@ def verify(
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
     spent: float = 0.0,
+    early: EarlyServer | None = None,
 ) -> None:
     """Try the edits of a profile's findings, and write into the profile what they are.
 
@@ -64,9 +66,10 @@ def verify(
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each edit that was tried.
         spent: Seconds of what the user has given that were used before, and that the budget does not have.
+        early: Makes the copies, if it was begun.
     """
     with Signals().installed() as signals:
-        _verify(profile, settings, (budget, spent), progress, reload, end_at, save, signals)
+        _verify(profile, settings, (budget, spent), progress, reload, end_at, save, signals, early)
         if signals.exit_code is not None:
             # Also where nothing was to be tried.
             profile.exit_code = signals.exit_code
@@ -81,6 +84,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     end_at: float | None,
     save: Callable[[], object],
     signals: Signals,
+    early: EarlyServer | None,
 ) -> None:
     budget, spent = seconds
     reclassify(profile)
@@ -99,7 +103,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
         for finding in findings:
             finding.reason = f"not tried: {reason}"
         return
-    run = _Verification(profile, settings, budget, progress, reload, end_at, save, signals)
+    run = _Verification(profile, settings, budget, progress, reload, end_at, save, signals, early)
     run.given += spent
     without_edit = [finding for finding in profile.proposals if not run.can_try(finding)]
     for finding in guessed:
@@ -139,8 +143,10 @@ class _Verification:
         end_at: float | None,
         save: Callable[[], object],
         signals: Signals,
+        early: EarlyServer | None = None,
     ) -> None:
         self._profile = profile
+        self._early = early
         self._save = save
         self._signals = signals
         self._budget = budget
@@ -189,7 +195,8 @@ class _Verification:
             further: Edits that are only worth a try; what helps becomes a finding.
             without_edit: Findings that are reported only if their stage's upper bound is a gain.
         """
-        with Team(self._signals, self._limit).closing() as team:
+        server = self._early.take() if self._early is not None else None
+        with Team(self._signals, self._limit, server=server).closing() as team:
             trials = Trials(
                 team,
                 self._pace,

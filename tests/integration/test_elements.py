@@ -466,7 +466,7 @@ def _by_module() -> dict[str, list[Function]]:
 FUNCTIONS = _by_module()
 BLURRED = [(), (0,), (0, 1, 2, 3)]
 """Which dimensions of the inputs are not known."""
-ENOUGH = 6
+ENOUGH = 3
 SHAPED = {"shape": [2, 3], "seed": [1, 2]}
 MORE: dict[str, list[dict[str, Any]]] = {
     "tf.concat": [{"values": [tf.zeros([2, 3]), tf.ones([2, 4])], "axis": -1}],

@@ -66,7 +66,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile]) -
     """What was called, with its settings and options."""
     found: list[tuple[str, RunSettings, Any]] = []
 
-    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any, _tell: Any) -> Profile:
+    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any, *_: object) -> Profile:
         del progress
         found.append(("run", settings, None))
         measured = recorded("script-loop")
