@@ -33,7 +33,14 @@ from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.verify import bound_advice, ceiling, overlap, settle
 from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
+from pipeprof.profiles.verify.alternatives import (
+    builds_on,
+    enough_alone,
+    inserts_alike,
+    is_worth_a_try,
+    kept_of,
+    without_alternatives,
+)
 from pipeprof.profiles.verify.expected import by_worth, in_trial_order, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
@@ -514,6 +521,8 @@ class _Verification:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
         profile = self._profile
         if overlap.only_overlaps_full_cores(profile, finding) or not is_worth_a_try(finding, kept_of(profile)):
+            return False
+        if any(inserts_alike(finding, other) for other in self._no_help):
             return False
         if not (fits := trials.fits(QUICK.early, filling(profile, finding.edits).trial_seconds)):
             self._without_time.append((finding, trials.refusal or self._used_up()))
