@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.command_line import LONGEST_COMMAND, can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
 from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
-from pipeprof.pipelines.edits.edits import (
-    HandWritten,
-    MoveStage,
-    PipelineEdit,
-    ReplaceStages,
-    SetEnvironment,
-    VectoriseMap,
-)
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.document.findings import UNVERIFIED
@@ -214,7 +207,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
             words = _unfinished(unfinished)
             yield Heading("Not finished", words) if words else Heading("Not verified", _how_far(unfinished))
             yield from _tables(profile, unfinished)
-        words = _others_than_caches(profile.verification)
+        words = _others_than_caches(profile.verification, open_ones)
         without = "" if proven or bounds or unfinished else f"; without a cache {words}"
         yield Heading("From the second epoch on", f"measured{without}")
         yield from _tables(profile, cached)
@@ -237,13 +230,13 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
             yield from _tables(profile, bounded)
 
 
-def _others_than_caches(done: Verification | None) -> str:
+def _others_than_caches(done: Verification | None, open_ones: Sequence[object]) -> str:
     """What is known of changes without a cache where none of them is a finding."""
     if done is not None and done.undecided:
         return "some of the trials are undecided"
     if done is not None and done.without_gain:
         return "nothing that was tried helps"
-    return "nothing was tried" if done is not None and done.not_tried else "there was nothing to try"
+    return "nothing was tried" if open_ones or (done is not None and done.not_tried) else "there was nothing to try"
 
 
 def _is_about_data(finding: Finding) -> bool:
@@ -318,7 +311,7 @@ def effect_on_data(
         redrawn: What it changes of what each run draws anew anyway.
     """
     if semantics == "same" and redrawn is not None:
-        return f"same elements, {_REDRAWN[redrawn]} random as before", "same data"
+        return f"same elements, {_REDRAWN[redrawn]} random as before", EFFECTS[redrawn][1]
     if semantics and changes_digits(semantics, measured):
         return "same elements, other last digits", "other last digits"
     return EFFECTS[semantics] if semantics else ("", "")
@@ -408,9 +401,7 @@ def _line(text: str, spare: int, style: str = "") -> Prose:
 
 def shows_code(profile: Profile, finding: Finding) -> bool:
     """Whether the report has the lines of a finding: not of a spec, nor where its change states the call."""
-    moved = all(isinstance(edit, MoveStage) for edit in finding.edits)
-    written = moved or any(map(_needs_code, finding.edits))
-    return bool(finding.python) and profile.target.kind != "spec" and written
+    return bool(finding.python) and profile.target.kind != "spec" and any(map(_needs_code, finding.edits))
 
 
 def first_to_write(profile: Profile) -> int | None:

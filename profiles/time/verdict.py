@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
@@ -102,7 +103,9 @@ def _filled_first(profile: Profile, first_seconds: float) -> str:
     line, steps = main_line(profile), profile.steps
     for place, stage in enumerate(line):
         size = stage.shuffle.buffer_size if stage.shuffle is not None else None
-        made = [one for one in line[:place] if traits(one.op).function is not None and one.share]
+        # What drops elements in between would drop others if the shuffle came first.
+        near = [*takewhile(lambda one: traits(one.op).one_to_one or traits(one.op).repeats, reversed(line[:place]))]
+        made = [one for one in near if traits(one.op).function is not None and (one.share or 0.0) >= OWNER_FROM]
         if not traits(stage.op).shuffles or not size or not made or not stage.elements or steps is None:
             continue
         held = min(size, stage.cardinality) if stage.cardinality is not None and stage.cardinality > 0 else size

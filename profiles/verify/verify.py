@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from pipeprof.pipelines.edits.edits import SetEnvironment
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.edits.apply_files import spec_diff
 from pipeprof.profiles.advise.advise import pays_in_step
@@ -284,7 +285,9 @@ class _Verification:
             expected: Whether its reader expects a result, whatever is predicted.
         """
         expected = expected or overlap.may_gain(self._profile, finding, self._limit)
-        if reason is not None and expected:
+        # Variables that limit the threads of libraries are a guess: they are tried, or not worth a word.
+        of_process = finding.edits and all(isinstance(edit, SetEnvironment) for edit in finding.edits)
+        if reason is not None and expected and not of_process:
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
             self._not_tried.setdefault(reason, []).append(finding)
 

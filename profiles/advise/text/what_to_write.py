@@ -21,6 +21,8 @@ from pipeprof.profiles.wording import as_typed, called, hot_function, listed, pe
 
 NAMED_FROM = 0.08
 """Share of a map's time from which a kind of op is named."""
+_STEADY_FROM = 0.25
+"""Share from which ops that need no random numbers are worth a map of their own: layers of libraries have a few."""
 SMALL_FROM = 0.5
 """Share of a map's time that no traced op has, from which its many small ops are what to change."""
 _HOT_FROM = 0.2
@@ -168,11 +170,11 @@ def _steady(stage: Stage, whole: float) -> list[str]:
     if not traits(stage.op).maps or stage.python:
         return []
     steady = [op for op in stage.ops or () if op.op in (stage.steady_ops or ()) and op.ms_per_batch > 0]
-    if sum(op.ms_per_batch for op in steady) < NAMED_FROM * whole:
+    if sum(op.ms_per_batch for op in steady) < _STEADY_FROM * whole:
         return []
     return [
         f"{_named(steady, whole)}: not dependent on the random numbers of {stage_name(stage)}, so do it in "
-        "a map of its own, with a cache after it if what that gives of all elements fits into memory"
+        "a map of its own, with a cache after it, before any shuffle, if what that gives of all fits into memory"
     ]
 
 

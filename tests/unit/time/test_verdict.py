@@ -232,6 +232,19 @@ def test_a_shuffle_of_what_is_computed_makes_the_first_batch_late(
     assert ("500 results of load" in said) is cause
 
 
+@pytest.mark.parametrize("op", ["shard", "filter"])
+def test_a_shuffle_of_what_is_left_over_is_no_advice_to_shuffle_sooner(op: str) -> None:
+    known = {"shuffle": Shuffle(buffer_size=500, seeded=False, reshuffles=True), "elements": 800}
+    mixed = stage("stages.2", 0.0, op="shuffle").model_copy(update=known)
+    line = [
+        stage("source", 0.0, op="from_tensor_slices"),
+        stage("stages.0", 0.9, "load"),
+        stage("stages.1", 0.0, op=op),
+    ]
+    phases = [Phase(name="build", seconds=0.12), Phase(name="first_element", seconds=5.4)]
+    assert "results of" not in details(phases=phases, steps=steps(), stages=[*line, mixed]).get("start-up", "")
+
+
 BELOW = "input-bound for every step below 19.4 ms"
 
 

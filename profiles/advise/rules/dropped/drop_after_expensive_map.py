@@ -78,7 +78,8 @@ class DropAfterExpensiveMap(Rule):
                 continue
             if (predicted.speedup or 0.0) >= self.threshold("predicted-speedup"):
                 wasted = f" {milliseconds((1 - kept) * ms)} of their {milliseconds(ms)} per batch go into these"
-                yield self._draft(stage, places, kept, f"{wasted}; a batch takes {milliseconds(interval)}.", predicted)
+                said = None if stage.op == "skip" and _mostly_restarts(view) else predicted
+                yield self._draft(stage, places, kept, f"{wasted}; a batch takes {milliseconds(interval)}.", said)
 
     def _found(self, view: PipelineView) -> Iterable[tuple[StageView, list[_Place], float]]:
         for stage in view.stages:
@@ -128,6 +129,13 @@ class DropAfterExpensiveMap(Rule):
         )
 
 
+def _mostly_restarts(view: PipelineView) -> bool:
+    """Whether what skip drops at the start of each epoch takes most of the time: the model knows steady rates alone."""
+    steps = view.profile.steps if view.profile is not None else None
+    return steps is not None and steps.restart_ms >= _MOST * steps.interval_ms.mean
+
+
+_MOST = 0.5
 _EFFECTS: dict[Semantics, str] = {
     "same": " The same elements come out in the same order.",
     "randomness": " The random numbers of the map then go to other elements.",
