@@ -129,19 +129,20 @@ def build_parts(
 ) -> list[list[Block]]:
     """Build the same in three parts: the headline, what was measured, and the rest; something selected is the rest."""
     chosen = selection or Selection()
-    if chosen.finding is not None or chosen.sections or (not chosen.verbose and profile.fix):
+    selected = chosen.finding is not None or chosen.sections or (not chosen.verbose and profile.fix)
+    if selected:
         parts: list[list[Block]] = [[], [], list(_build_selected(profile, saved, chosen))]
     else:
         headline, *measured = _build_measured(profile, chosen)
         parts = [[headline], measured, list(_build_rest(profile, saved, chosen))]
-        if not chosen.verbose:
-            measured = _fit([headline, *measured], MOST_MEASURED)[1:]
-            # A heading has an empty line before it.
-            left = MOST_LINES - _lines([headline, *measured]) - 1
-            parts = [[headline], measured, _fit(parts[2], max(left, LEAST_REST))]
     if again != SHOW:
         with_file = partial(_SHOWS_MORE.sub, lambda _found: again)
         parts = [[with_texts(block, with_file) for block in part] for part in parts]
+    if not selected and not chosen.verbose:
+        measured = _fit([*parts[0], *parts[1]], MOST_MEASURED)[1:]
+        # A heading has an empty line before it.
+        left = MOST_LINES - _lines([*parts[0], *measured]) - 1
+        parts[1:] = [measured, _fit(parts[2], max(left, LEAST_REST))]
     return parts
 
 
