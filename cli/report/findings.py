@@ -173,6 +173,9 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
         said = complete or not (sentence.startswith(_UNKNOWN_BOUND) or _NO_BOUND in sentence)
         if said:
             yield Prose(sentence, hang=2, style="" if complete else "dim", spare=0 if alone else 8)
+        if advice and not said:
+            name = sentence.removeprefix(f"{_UNKNOWN_BOUND} of ").partition(":")[0]
+            advice[0] = f"{name}   {advice[0]}"
         if advice:
             yield Prose(advice[0], indent=4 if said else 2, hang=2, spare=0 if alone or advice[1:] else _AFTER_TABLES)
         if advice[1:]:
