@@ -410,7 +410,7 @@ def write_into(finding: Finding, trial: Trial, budget: float | None = None) -> N
     finding.measured = {**measured}
     compared = max((built.compared for built in trial.evidence.built.values()), default=0)
     if compared:
-        finding.change = f"{finding.change}; two epochs had the same {compared:,} elements"
+        finding.change = f"{finding.change}; two epochs had the same {compared:,} elements, whatever their order"
     if (restarts := trial.evidence.restarts()) > 0:
         finding.measured["restarts"] = restarts
         times = "once" if restarts == 1 else f"up to {restarts:,} times"

@@ -91,9 +91,7 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
             yaml = "\n".join(_stage_yaml(stage, index, edit) for index, stage in enumerate(edit.by))
             calls = "".join(_call(stage.op, stage.arguments) for stage in edit.by)
             of = "tf.data.Dataset" if edit.stages[0].rpartition(".")[2] == "source" else "dataset"
-            # What a function makes, and chains of ops, are a spec's form.
-            nested = any(isinstance(value, dict | list) for stage in edit.by for value in stage.arguments.values())
-            python = "" if nested else f"dataset = {of}{calls}  # {edit.stages[0]}"
+            python = f"dataset = {of}{calls}  # {edit.stages[0]}"
         case VectoriseMap():
             yaml = f"- map: {{ops: [{{tf.vectorized_map: {{fn: […]}}}}]}}   # {edit.stage}, moved after {edit.batch}"
             python = "dataset = dataset.map(lambda *b: tf.vectorized_map(lambda row: fn(*row), b))  # after batch"
@@ -120,4 +118,9 @@ def _stage_yaml(stage: NewStage, index: int, edit: ReplaceStages) -> str:
 
 
 def _call(op: str, arguments: Mapping[str, Any]) -> str:
-    return f".{op}({', '.join(f'{key}={python_text(value)}' for key, value in arguments.items())})"
+    # What a function makes, and chains of ops, are a spec's form.
+    nested = any(
+        isinstance(one, dict) for value in arguments.values() for one in (value if isinstance(value, list) else [value])
+    )
+    words = "…" if nested else ", ".join(f"{key}={python_text(value)}" for key, value in arguments.items())
+    return f".{op}({words})"

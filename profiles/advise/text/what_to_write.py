@@ -14,7 +14,7 @@ from pathlib import PurePath
 from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.hot_calls import HotCall, hot_call
-from pipeprof.profiles.advise.batch_savings import is_mostly_called, once_per_batch
+from pipeprof.profiles.advise.batch_savings import is_mostly_called, once_per_batch, share_of_calls
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import as_typed, called, hot_function, listed, percent, stage_name
@@ -37,6 +37,8 @@ _ONE_CALL = 1.5
 _MOST = 3
 _MUCH = 0.05
 """Share of the time of several ops from which one of them is named."""
+_CALLED_FROM = 0.1
+"""Share of a stage's time that calls take, from which fewer of them are worth a word."""
 _STORED = re.compile(r"^store |once, before the run")
 _OF_BATCHES = re.compile(r"\bbatch(es)?\b")
 _SHORT_MS = 0.05
@@ -66,6 +68,7 @@ def of_python(stage: Stage) -> str:
             return f"{once_per_batch(function)}; or write it as TensorFlow ops"
         batch = ", or call it once per batch: batch first, then map"
         many = (stage.calls_per_batch or 0.0) > _ONE_CALL
+        many = many and (not stage.ops or share_of_calls(stage) >= _CALLED_FROM)
         text = f"write {function} as TensorFlow ops, called in the map itself"
         text += batch if many else ""
     return f"{at}: {text}" if at else text

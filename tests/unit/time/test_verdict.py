@@ -653,6 +653,15 @@ def test_headspace_without_waiting_is_no_gain_from_the_pipeline() -> None:
     assert details(steps=steps(0.02), headspace=worth(0.25)) == {"pipeline": "keeps up with the step"}
 
 
+@pytest.mark.parametrize(("cpu_ms", "waited", "shares"), [(90.0, 0.34, True), (90.0, 0.1, False), (2.0, 0.34, False)])
+def test_a_pipeline_that_keeps_up_may_take_cores_from_a_step_on_the_cpu(
+    cpu_ms: float, waited: float, shares: bool
+) -> None:
+    made = {"device": Device(kind="script", cpu_ms=cpu_ms), "contention": Contention(runnable_wait_share=waited)}
+    said = details(steps=steps(0.02), headspace=worth(0.25), **made)["pipeline"]
+    assert ("less work in the pipeline may make the step itself faster" in said) is shares
+
+
 def traced(unknown: str | None = None, seconds: float | None = 2.0, **by_cause: float) -> Device:
     gaps = Gaps(count=40, by_cause=by_cause, seconds=seconds)  # type: ignore[arg-type]
     return Device(kind="jax", on="gpu", idle_share=0.6, gaps=gaps, gaps_unknown=unknown)
