@@ -12,9 +12,6 @@ from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, of_interval, significant, size
 
-_READER = "TFRecordDataset"
-_OF_FORMAT = frozenset({"compression_type", "footer_bytes", "header_bytes", "record_bytes"})
-
 
 class FilesOfFewRecords(Rule):
     """Many small files, each opened by a reader of its own.
