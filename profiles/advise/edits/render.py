@@ -94,7 +94,7 @@ def _texts(edit: PipelineEdit) -> tuple[str, str]:
             python = f"dataset = {of}{calls}  # {edit.stages[0]}"
         case VectoriseMap():
             yaml = f"- map: {{ops: [{{tf.vectorized_map: {{fn: […]}}}}]}}   # {edit.stage}, moved after {edit.batch}"
-            python = "dataset = dataset.map(lambda *b: tf.vectorized_map(lambda row: fn(*row), b))  # after batch"
+            python = "dataset = dataset.map(lambda *b: tf.vectorized_map(lambda r: fn(*r), b))"
         case SetOption():
             yaml = f"options: {yaml_text(nested_options({edit.path: edit.value}))}"
             python = (
