@@ -67,7 +67,7 @@ class FilesOfFewRecords(Rule):
             work = sum(one.measured.share or 0.0 for one in (stage, reader) if one.measured is not None)
             if clock < self.threshold("time-share") * interval or work < self.threshold("work-share"):
                 continue
-            by_hand = _by_hand(stage)
+            by_hand = HandWritten((stage.id,), "", "", "write the records of many files into a few, and read these")
             yield Proposal(
                 stage=stage.id,
                 sentence=(
@@ -96,7 +96,3 @@ def _reader(view: PipelineView, stage: StageView) -> StageView | None:
     # What is made of the records there would be lost with it.
     parts = {readers[0].id, *(one.id for one in view.inside(readers[0]))}
     return readers[0] if parts == {one.id for one in inside} else None
-
-
-def _by_hand(stage: StageView) -> HandWritten:
-    return HandWritten((stage.id,), "", "", "write the records of many files into a few, and read these")

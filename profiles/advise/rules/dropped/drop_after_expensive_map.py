@@ -78,8 +78,7 @@ class DropAfterExpensiveMap(Rule):
                 continue
             if (predicted.speedup or 0.0) >= self.threshold("predicted-speedup"):
                 wasted = f" {milliseconds((1 - kept) * ms)} of their {milliseconds(ms)} per batch go into these"
-                said = None if stage.op == "skip" and _mostly_restarts(view) else predicted
-                yield self._draft(stage, places, kept, f"{wasted}; a batch takes {milliseconds(interval)}.", said)
+                yield self._draft(stage, places, kept, f"{wasted}; a batch takes {milliseconds(interval)}.", predicted)
 
     def _found(self, view: PipelineView) -> Iterable[tuple[StageView, list[_Place], float]]:
         for stage in view.stages:
@@ -129,13 +128,6 @@ class DropAfterExpensiveMap(Rule):
         )
 
 
-def _mostly_restarts(view: PipelineView) -> bool:
-    """Whether what skip drops at the start of each epoch takes most of the time: the model knows steady rates alone."""
-    steps = view.profile.steps if view.profile is not None else None
-    return steps is not None and steps.restart_ms >= _MOST * steps.interval_ms.mean
-
-
-_MOST = 0.5
 _EFFECTS: dict[Semantics, str] = {
     "same": " The same elements come out in the same order.",
     "randomness": " The random numbers of the map then go to other elements.",
