@@ -78,7 +78,6 @@ def run(given: RunOptions) -> None:
         given,
         seconds=_seconds(given),
         soak=given.soak is not None,
-        calibrate=not given.no_verify,
         to_end=given.to_end,
         workers=options.whole("--workers", given.workers),
     )

@@ -11,7 +11,6 @@ from pipeprof.profiles.propose.proposal import Prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.model.costs import Costs
     from pipeprof.profiles.model.flow import Flow
     from pipeprof.profiles.model.predict import Estimate
 
@@ -39,8 +38,7 @@ def in_parallel(view: PipelineView, stage: StageView, calls: int, threads: int) 
         return None
     from pipeprof.profiles.model.predict import predicted_in_parallel
 
-    flow, costs = model
-    return _known(view, _prediction(predicted_in_parallel(flow, stage.id, calls, threads, costs)))
+    return _known(view, _prediction(predicted_in_parallel(model, stage.id, calls, threads)))
 
 
 def _known(view: PipelineView, found: Prediction | None) -> Prediction | None:
@@ -49,23 +47,20 @@ def _known(view: PipelineView, found: Prediction | None) -> Prediction | None:
     return replace(found, wait_ms=None) if found is not None and bounded else found
 
 
-def _model(view: PipelineView) -> tuple[Flow, Costs] | None:
+def _model(view: PipelineView) -> Flow | None:
     if view.profile is None:
         return None
     # `check` measures nothing, and starts without these.
-    from pipeprof.profiles.model.calibration import costs_of
     from pipeprof.profiles.model.read import flow_of
 
     profile = view.profile.model_copy(update={"headspace": view.headspace, "options": dict(view.options)})
-    flow = flow_of(profile)
-    return (flow, costs_of(profile)) if flow is not None else None
+    return flow_of(profile)
 
 
-def _predicted(model: tuple[Flow, Costs], edits: Sequence[PipelineEdit]) -> Prediction | None:
+def _predicted(model: Flow, edits: Sequence[PipelineEdit]) -> Prediction | None:
     from pipeprof.profiles.model.predict import predicted_of
 
-    flow, costs = model
-    return _prediction(predicted_of(flow, edits, costs))
+    return _prediction(predicted_of(model, edits))
 
 
 def _prediction(found: Estimate | None) -> Prediction | None:

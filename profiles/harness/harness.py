@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -38,7 +37,6 @@ from pipeprof.profiles.host.procfs import is_missing
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
 from pipeprof.profiles.memory.growth.judge import judge
-from pipeprof.profiles.model.calibration import keep, lacks, measured_alone
 from pipeprof.profiles.nvml.nvml import GpuWatch
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.service.faults import cause_of_silence, listens
@@ -219,7 +217,6 @@ class Run:
         with Signals().installed() as signals:
             limit = self._limit.bytes if self._limit else None
             job = job_of(self._settings, self._plan, folders, memory_limit=limit)
-            job = replace(job, calibrate=self._settings.calibrate and lacks(self._facts.host))
             with RunFamily() as family:
                 worker = WorkerProcess(job, family)
                 try:
@@ -265,8 +262,6 @@ class Run:
     def _finish(self, sampler: Sampler, problem: Problem | None, exit_code: int) -> Profile:
         self._progress.close()
         profile = self._concluded(sampler, problem, exit_code)
-        if self._observed.costs is not None and measured_alone(profile):
-            keep(profile.host, profile.versions.get("tensorflow"), asdict(self._observed.costs))
         self._writer.write(profile, final=True)
         if self._writer.warnings:
             profile.warnings += [Message(code="not-saved-there", message=text) for text in self._writer.warnings]

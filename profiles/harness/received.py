@@ -21,7 +21,6 @@ from pipeprof.profiles.protocol.messages import (
     Graphs,
     Libraries,
     Measured,
-    MeasuredCosts,
     MemoryLook,
     MemoryReading,
     MemoryReport,
@@ -70,7 +69,6 @@ class Observed:
         device: What the clock of the device showed that the steps compute on.
         own_step: The target returned a step, which takes the batches.
         step_told: What the step says of itself.
-        costs: Fixed costs of this machine, where they were measured.
         swallowed: An error that an ``ignore_errors`` hides.
         services: The tf.data services that the pipeline reads from.
         awaited: The address of the one that its build was last seen to wait for.
@@ -101,7 +99,6 @@ class Observed:
     training: Training | None = None
     device: DeviceSeen | None = None
     replayed: Replayed | None = None
-    costs: MeasuredCosts | None = None
     swallowed: Swallowed | None = None
     services: list[ServiceRead] = field(default_factory=list)
     awaited: str | None = None
@@ -224,8 +221,6 @@ class Observed:
                 self.trace, self.give_up_at = message, None
             case Replayed():
                 self.replayed = message
-            case MeasuredCosts():
-                self.costs = message
             case Swallowed():
                 self.swallowed = message
             case TrainingSeen():

@@ -45,7 +45,6 @@ class RunSettings:
         memory_limit: Bytes that the worker may use.
         data_size: Size of the whole data set; the target may read a sample of it.
         no_cache: Try no change that adds a cache.
-        calibrate: Measure the fixed costs of this machine at the end, if they are not known.
         edits: Steps of changes of a Python target's graph, as `Job` has them.
         script_args: What follows ``--``: the arguments of a script.
         soak: `seconds` are those of a soak.
@@ -76,7 +75,6 @@ class RunSettings:
     lock: bool = True
     data_size: DataSize | None = None
     no_cache: bool = False
-    calibrate: bool = False
     soak: bool = False
     tries: bool = False
     edits: list[list[str]] = field(default_factory=list)

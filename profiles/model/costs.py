@@ -1,4 +1,4 @@
-"""Fixed costs of elements and calls: measured once per host, else constants."""
+"""Fixed costs of elements and calls."""
 
 from __future__ import annotations
 

@@ -57,7 +57,6 @@ class Job:
         turns: Take turns with other workers instead of one measurement; None for one.
         edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
             the JSON of `pipelines.edits.edits.to_document`.
-        calibrate: Measure at the end what elements cost on this machine, whatever they are.
         script_args: What follows ``--`` on the command line: the script's own arguments.
         soak: The measurement is a soak: memory is read over all of its seconds.
         made: Files that earlier processes of the same command have written.
@@ -83,7 +82,6 @@ class Job:
     seed: int | None = None
     turns: TurnsJob | None = None
     edits: list[list[str]] = field(default_factory=list)
-    calibrate: bool = False
     soak: bool = False
     script_args: list[str] = field(default_factory=list)
     to_end: bool = False

@@ -204,28 +204,6 @@ class Swallowed(WorkerMessage):
     elements: int
 
 
-@dataclass(frozen=True)
-class MeasuredCosts(WorkerMessage):
-    """Fixed costs of elements and calls on this machine, in microseconds.
-
-    Attributes:
-        row_us: An element put into a batch, its bytes excluded.
-        call_us: A call of a map's function.
-        hand_over_us: An element from one thread to the next.
-        few_calls_us: CPU time of an element of a map with as many calls at a time as cores: its threads fall asleep.
-        many_calls_us: The same with eight times as many.
-        epoch_us: A new iterator and its first batch.
-    """
-
-    row_us: float
-    call_us: float
-    hand_over_us: float
-    cached_us: float
-    few_calls_us: float
-    many_calls_us: float
-    epoch_us: float
-
-
 # Memory
 
 

@@ -10,7 +10,6 @@ from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.advise.predict import prediction_of
 from pipeprof.profiles.document.findings import Finding, Predicted
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.model.calibration import costs_of
 from pipeprof.profiles.model.predict import predicted_of
 from pipeprof.profiles.model.read import flow_of
 from pipeprof.profiles.propose.proposal import Prediction, effort
@@ -69,11 +68,11 @@ def by_worth(profile: Profile, findings: Iterable[Finding]) -> list[Finding]:
 
 def model_of(profile: Profile) -> Callable[[Sequence[PipelineEdit]], Prediction | None]:
     """Return what predicts edits of a run's pipeline; None where the model does not know one of them."""
-    flow, costs = flow_of(profile), costs_of(profile)
+    flow = flow_of(profile)
 
     def predict(edits: Sequence[PipelineEdit]) -> Prediction | None:
         try:
-            found = predicted_of(flow, edits, costs) if flow is not None and edits else None
+            found = predicted_of(flow, edits) if flow is not None and edits else None
         except Exception:  # A mistake in the model must never cost the verification.
             return None
         return prediction_of(found) if found is not None and found.speedup > 0 else None

@@ -39,7 +39,6 @@ from pipeprof.profiles.protocol.messages import (
     Graphs,
     Libraries,
     LoopCost,
-    MeasuredCosts,
     Raised,
     Sketch,
     StepReturned,
@@ -500,8 +499,6 @@ class JobRun:
                 if why is not None:
                     phase.note = f"no trace: {why}"
                     self._note_no_trace(why)
-            if self.job.calibrate and (costs := self._costs()) is not None:
-                self._channel.send(costs)
             with contextlib.suppress(Exception):
                 self._read_swallowed()
 
@@ -531,14 +528,6 @@ class JobRun:
     def _steps(self, step: BatchConsumer | None) -> Loop:
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         return Loop(self.feed, step, self._channel.stop.is_set, lambda: self._channel.send(Waiting()))
-
-    def _costs(self) -> MeasuredCosts | None:
-        """Measure the fixed costs of this machine; without them constants are used."""
-        from pipeprof.profiles.worker.steps.calibrate import measure_costs
-
-        with contextlib.suppress(Exception):
-            return measure_costs(self._channel.stop.is_set)
-        return None
 
     def _describe(self) -> None:
         """Send the account of memory, the graphs and the model's costs."""
