@@ -125,10 +125,7 @@ def _take(
     profile.command = ["pipeprof", *sys.argv[1:]]
     profile.fix = taken(change.finding, change.edits, start)
     writer = make_writer(parsed, loaded, report[0])
-    if parsed.kind != "script" or _wants_patch(report[0]):
-        if parsed.kind == "script":
-            streams.say(f"pipeprof: note: {parsed} is started twice, until its dataset is there, to check the diff")
-        _add_python_diff(profile, chosen, report[0])
+    _add_python_diff(profile, report[0])
     writer.write(profile, final=True)
     if profile.fix.status != "taken":
         streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
@@ -160,7 +157,6 @@ def _search(
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
     from pipeprof.profiles.fix.fix import fix as search
-    from pipeprof.profiles.harness.settings import with_made
 
     try:
         search(
@@ -174,7 +170,7 @@ def _search(
             save=lambda: run.writer.write(profile),
             earlier=earlier,
         )
-        _add_python_diff(profile, with_made(run.settings, profile), outputs)
+        _add_python_diff(profile, outputs)
     finally:
         run.writer.write(profile, final=True)
 
@@ -223,27 +219,22 @@ def _wants_patch(outputs: Outputs) -> bool:
     return outputs.stdout == "patch" or any(kind == "patch" for _, kind in outputs.files)
 
 
-def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) -> None:
-    """Add the diff of a Python file, where its calls show where the changes belong; else say why there is none."""
-    found, parsed = profile.fix, settings.target
-    if found is None or parsed.kind == "spec" or not found.edits or found.status == "interrupted":
+def _add_python_diff(profile: Profile, outputs: Outputs) -> None:
+    """Add the diff of the Python files, where their calls show where the changes belong; else say why there is none."""
+    found = profile.fix
+    if found is None or profile.target.kind == "spec" or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
-    from pipeprof.pipelines.spec.edits.apply_files import unified
-    from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+    from pipeprof.pipelines.changes.in_source import CannotChangeSourceError
+    from pipeprof.profiles.advise.edits.source_diff import changed_source
     from pipeprof.profiles.document.findings import edits_in
-    from pipeprof.profiles.fix.source_diff import edited_source, text_as_measured
 
     try:
-        before = text_as_measured(parsed.path, profile.target.sha256)
-        edited = edited_source(settings, profile, before, [edits_in(step) for step in found.edits])
-    except CannotEditSourceError as error:
-        streams.say(f"pipeprof: note: no diff: {error}")
-        return
-    if edited.text is not None:
-        found.diff = unified(before, edited.text, str(parsed.path))
-    elif _wants_patch(outputs):
-        streams.say(f"pipeprof: note: no diff of {parsed.path.name}: {edited.reason}; make the changes in your code")
+        steps = [edits_in(step) for step in found.edits]
+        found.diff = changed_source(profile.target, profile.stages or (), steps).diff
+    except CannotChangeSourceError as error:
+        if _wants_patch(outputs):
+            streams.say(f"pipeprof: note: no diff: {error}; make the changes in your code")
 
 
 def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:

@@ -233,8 +233,7 @@ def notes_on(settings: RunSettings, *, tries: bool) -> Sequence[object]:
 
 def verify_findings(profile: Profile, run: Measuring, seconds: float, changes: Changes) -> None:
     """Try what the findings propose."""
-    from pipeprof.profiles.fix.source_diff import add_diffs
-    from pipeprof.profiles.harness.settings import with_made
+    from pipeprof.profiles.advise.edits.source_diff import add_diffs
     from pipeprof.profiles.verify.verify import verify
 
     try:
@@ -249,9 +248,7 @@ def verify_findings(profile: Profile, run: Measuring, seconds: float, changes: C
             save=lambda: run.writer.write(profile),
         )
         if not profile.exit_code:
-            add_diffs(
-                profile, with_made(run.settings, profile), lambda words: run.progress.phase(words, None), run.end_at
-            )
+            add_diffs(profile)
     finally:
         run.writer.write(profile, final=True)
 

@@ -395,7 +395,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
 def _lines_to_write(finding: Finding, number: int | None, *, is_next: bool) -> Block:
     """Build the code of a finding: a full screen says where a proven one has its lines, and keeps those of the next."""
     spare = 0 if is_next else 10 if finding.status in PROVEN else 9
-    code = Code(str(finding.python), indent=_DETAIL_INDENT, spare=spare)
+    code = Code(finding.python or str(finding.diff).rstrip("\n"), indent=_DETAIL_INDENT, spare=spare)
     if is_next or finding.status != "kept" or number is None:
         return code
     where = _line(f"its lines: pipeprof show --finding {number}", 0, style="dim")
@@ -410,7 +410,7 @@ def shows_code(profile: Profile, finding: Finding) -> bool:
     """Whether the report has the lines of a finding: not of a spec, nor where its change states the call."""
     moved = all(isinstance(edit, MoveStage) for edit in finding.edits)
     written = moved or any(map(_needs_code, finding.edits))
-    return bool(finding.python) and profile.target.kind != "spec" and written
+    return bool(finding.python or finding.diff) and profile.target.kind != "spec" and written
 
 
 def first_to_write(profile: Profile) -> int | None:

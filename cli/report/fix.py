@@ -344,9 +344,9 @@ def _changes(fix: Fix) -> Iterator[Block]:
     if fix.diff:
         yield Heading("Changes")
         yield Code(fix.diff.rstrip("\n"), indent=0)
-    elif fix.python:
-        yield Heading("Changes", "in the graph; as Python they would be")
-        yield Code("\n".join(fix.python))
+    elif fix.changes:
+        yield Heading("Changes", "to be made in your code")
+        yield Code("\n".join(fix.changes))
     for name, value in fix.environment.items():
         yield Command("start with", assignment(name, value), indent=2, width=12)
 

@@ -11,13 +11,12 @@ from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_lim
 from pipeprof.cli.options import duration
 from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
-from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import milliseconds, significant
 
 FEW_STEPS = 20
@@ -165,28 +164,13 @@ def _write_finding(profile: Profile) -> NextCommand | None:
             what, ways = "writes the diff of", {"out": [f"change-{number}.patch"]}
         elif profile.target.kind == "spec":
             what, ways = "writes", {} if profile.target.overrides else {"write": True}
-        elif profile.target.kind == "function" and _has_diff(profile, finding):
-            what = "shows the diff of"
-        elif profile.target.kind == "script":
-            what, ways = "writes the diff of", {"out": ["fast.patch"]}
+        elif all(supports(edit, "source") for edit in finding.edits):
+            # A saved profile has no diff: it is made of the file as it is.
+            what, ways = "writes the diff of", {"out": [f"change-{number}.patch"]}
         else:
             continue
         return _command(change_command(profile, number, "fix", **ways), f"{what} change {number}")
     return None
-
-
-def _has_diff(profile: Profile, finding: Finding) -> bool:
-    """Whether the text of a function shows where a finding's edits belong, so that a diff has them."""
-    from pipeprof.pipelines.target.target import parse_target
-    from pipeprof.profiles.fix.source_diff import in_text
-
-    try:
-        target = parse_target(profile.target.text)
-        text = file_text(str(target.path))
-        in_text(text, target.function or "", profile.stages or (), [finding.edits])
-    except PipeprofError:
-        return False
-    return True
 
 
 def _try_finding(profile: Profile) -> NextCommand | None:
@@ -202,10 +186,15 @@ def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
             # Its code is worth writing where it gains, which its command measures.
             if (tried := _try(profile, finding)) is not None:
                 return tried
-        elif saved and _open(finding) and (finding.patch or finding.python) and not shows_code(profile, finding):
+        elif saved and _open(finding) and _has_text(finding) and not shows_code(profile, finding):
             line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
             return NextCommand(line, f"the complete fix of finding {number}")
     return None
+
+
+def _has_text(finding: Finding) -> bool:
+    """Whether a finding has its change as text."""
+    return bool(finding.patch or finding.python or finding.diff)
 
 
 def _soak(profile: Profile) -> NextCommand | None:

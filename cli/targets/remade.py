@@ -22,21 +22,21 @@ def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:
     Args:
         loaded: The spec that it is about, if that is as it was measured.
     """
+    from pipeprof.pipelines.changes.in_words import in_words
+    from pipeprof.pipelines.spec.edits.apply_files import spec_diff
     from pipeprof.profiles.advise.edits.overrides import flags_of
-    from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 
     profile = saved.model_copy(deep=True)
     for finding in profile.findings or ():
         edits = _checked(finding.documents)
-        finding.diff = None
-        finding.python = "\n".join(map(as_python, edits)) or None
-        finding.patch = "\n".join(map(as_yaml, edits)) or None
+        finding.diff = finding.python = None
+        finding.patch = spec_diff(loaded, edits) if loaded is not None and edits else None
         finding.overrides = flags_of(loaded.data, edits) if loaded is not None and edits else []
     if profile.verification is not None:
         profile.verification.bounds = [text.partition("\n")[0] for text in profile.verification.bounds]
     if profile.fix is not None:
         edits = [edit for step in profile.fix.edits for edit in _checked(step)]
-        profile.fix.python = [as_python(edit) for edit in edits]
+        profile.fix.changes = list(filter(None, map(in_words, edits)))
         profile.fix.environment = {edit.variable: edit.value for edit in edits if isinstance(edit, SetEnvironment)}
         profile.fix.text = profile.fix.diff = None
     return profile

@@ -234,16 +234,14 @@ def has_costs(view: PipelineView) -> bool:
 def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     # Most checks find nothing.
     from pipeprof.pipelines.static.imports import in_file
-    from pipeprof.profiles.advise.edits.chain_python import python_of
-    from pipeprof.profiles.advise.edits.in_place import on_own_name
     from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
-    from pipeprof.profiles.advise.edits.render import yaml_of
+    from pipeprof.profiles.advise.edits.source_diff import diff_of
 
     stage = view.by_id.get(hit.stage or "")
     place = hit.location or (stage.location if stage is not None else None)
     text = view.texts.get(place.file, "") if place is not None else ""
-    code = python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python
-    code = on_own_name(code, text, place, stage.op if stage is not None else "")
+    by_hand = [hit.by_hand] if hit.by_hand is not None else [*hit.edits]
+    code = "\n".join(edit.python for edit in by_hand if isinstance(edit, HandWritten)) or hit.python
     proposal = replace(
         hit,
         rule=rule.name,
@@ -255,7 +253,21 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
         overrides=tuple(overrides(view, hit.edits)),
         location=place,
     )
-    return finding_of(proposal, patch=yaml_of(view.loaded, hit.edits), reason=UNVERIFIED)
+    finding = finding_of(proposal, patch=_yaml(view, hit.edits), reason=UNVERIFIED)
+    if hit.edits and not code and not any(stage.written is not None for stage in view.stages):
+        finding.diff = diff_of(view.profile.target if view.profile is not None else None, view.stages, hit.edits)
+    return finding
+
+
+def _yaml(view: PipelineView, edits: Sequence[PipelineEdit]) -> str | None:
+    """The change as a diff of the spec's own file, else the lines that a rule wrote."""
+    if view.loaded is not None and edits:
+        # Only a finding with a change needs the editor of texts.
+        from pipeprof.pipelines.spec.edits.apply_files import spec_diff
+
+        if diff := spec_diff(view.loaded, edits):
+            return diff
+    return "\n".join(edit.yaml for edit in edits if isinstance(edit, HandWritten)) or None
 
 
 def _described(hit: Proposal) -> Sequence[PipelineEdit]:

@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.edits.edits import SetEnvironment, to_document
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.spec.loader import LoadedSpec
@@ -166,18 +167,21 @@ class JobMaker:
         warm_steps: int = 0,
         *,
         compares: bool = False,
+        source: ChangedSource | None = None,
     ) -> dict[str, Job]:
         """Workers of one pipeline.
 
         Args:
             steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
+            source: The same in the text of its files, in place of `steps`.
         """
         turns = TurnsJob(
-            round_trip=loaded is None and not steps,
+            round_trip=loaded is None and not steps and source is None,
             environment=list((environment or {}).items()),
             warm_steps=warm_steps,
         )
         job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
+        job = with_source(job, source) if source is not None else job
         return _first_compares(dict.fromkeys(names, job), compares=compares)
 
     def change_of(self, finding: Finding) -> Change | None:
@@ -200,6 +204,14 @@ class JobMaker:
         settings = replace(self.settings, loaded=loaded)
         job = job_of(settings, self.planned, folders, memory_limit=self.memory_limit)
         return replace(job, turns=replace(turns, digest_seconds=self.digest_seconds))
+
+
+def with_source(job: Job, source: ChangedSource) -> Job:
+    """The job of a Python target whose files have changed; where its script iterates the dataset moves with them."""
+    main, paths = job.main, {str(Path(name).expanduser().absolute()): name for name in source.texts}
+    if main is not None and main.file in paths:
+        main = replace(main, line=source.line(paths[main.file], main.line))
+    return replace(job, edits=[], texts={path: source.texts[name] for path, name in paths.items()}, main=main)
 
 
 def _first_compares(jobs: dict[str, Job], *, compares: bool) -> dict[str, Job]:

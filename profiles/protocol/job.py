@@ -63,6 +63,7 @@ class Job:
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         main: The script's dataset that turns are about; None where a run has to find it.
         at_ref: Where a target at a git ref runs; None for one of the work tree.
+        texts: What files are read as in place of what they contain, by their paths.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -90,6 +91,7 @@ class Job:
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     at_ref: RefPlace | None = None
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 def as_pairs(value: Any) -> Any:

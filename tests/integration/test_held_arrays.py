@@ -10,11 +10,12 @@ import numpy as np
 import psutil
 import pytest
 import tensorflow as tf
+from integration.graph_compare import differences
+from integration.plain_graphs import GraphPair
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
 from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption, VectoriseMap
-from pipeprof.pipelines.graph.compare import differences
 from pipeprof.pipelines.graph.edit.apply import apply_edits
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
@@ -23,8 +24,6 @@ from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.light_graph import light_graph, tensors_of
 from pipeprof.pipelines.graph.observe.reading import read_graphs, serialised
-from pipeprof.profiles.protocol.source import packed
-from pipeprof.profiles.worker.source.plain_graphs import GraphPair
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
@@ -132,7 +131,7 @@ def test_graphs_are_compared_by_the_hashes_of_their_arrays() -> None:
 
     one, same, other = graph(1.0), graph(1.0), graph(2.0)
     assert not isinstance(one.executed, str)
-    assert len(packed(one.executed)) < 20_000 < ROWS.nbytes
+    assert len(repr(one.executed)) < 20_000 < ROWS.nbytes
     assert differences(one.executed, same.executed) == []
     found, *_ = differences(one.executed, other.executed)
     assert "float32 [120, 500], with different values" in found.what

@@ -80,6 +80,7 @@ ROWS = {
         {"spec"},
         {"inference", "build"},
         {"check", "static"},
+        {"changes"},
     ),
     "profiles": (
         GROUND,

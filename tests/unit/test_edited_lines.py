@@ -1,4 +1,4 @@
-"""One interpreter of edits: a spec's data, the plan of a graph and a Python text give its order, or refuse alike."""
+"""One interpreter of edits: a spec's data and the plan of a graph give its order, or refuse alike."""
 
 from __future__ import annotations
 
@@ -32,9 +32,6 @@ from pipeprof.pipelines.graph.stages import WrittenStage
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
 from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.yaml.tree import operation_key
-from pipeprof.pipelines.static.edit.apply import apply_to_source
-from pipeprof.pipelines.static.edit.chain import CallLine, read_function
-from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
 from pipeprof.profiles.model.effects import apply
 from pipeprof.profiles.model.lines import fits
 
@@ -56,8 +53,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "take": {"count": 3},
     "unbatch": {},
 }
-CALLS = {"map": "f", "filter": "f", "take_while": "f", "batch": "2", "padded_batch": "2", "ragged_batch": "2"}
-CALLS |= {"prefetch": "1", "shuffle": "3", "take": "3", "interleave": "lambda x: tf.data.Dataset.range(3).cache()"}
 INSIDE = ("range", "cache")
 """What the function of an `interleave` makes."""
 ZIPPED = "source.inputs."
@@ -148,40 +143,6 @@ def order_of(data: dict[str, Any]) -> Order:
     return found
 
 
-def text_of(lines: list[list[str]], style: str) -> str:
-    *sides, main = lines
-    text = "import tensorflow as tf\n\n\ndef make():\n"
-    for number, side in enumerate(sides):
-        text += f"    side{number} = " + chained("tf.data.Dataset.range(9)", side, "") + "\n"
-    names = ", ".join(f"side{number}" for number in range(len(sides)))
-    source = f"tf.data.Dataset.zip(({names}))" if sides else "tf.data.Dataset.range(9)"
-    if style == "statements":
-        text += f"    ds = {source}\n" + "".join(f"    ds = ds.{op}({CALLS.get(op, '')})\n" for op in main)
-        return text + "    return ds\n"
-    if style == "lines":
-        return text + f"    return (\n        {chained(source, main, chr(10) + ' ' * 8)}\n    )\n"
-    return text + f"    return {chained(source, main, '')}\n"
-
-
-def chained(source: str, ops: list[str], between: str) -> str:
-    return source + "".join(f"{between}.{op}({CALLS.get(op, '')})" for op in ops)
-
-
-def of_text(lines: list[list[str]], edits: Edits, style: str) -> Order | None:
-    try:
-        text = apply_to_source(text_of(lines, style), "make", ops_of(lines), [edits])
-    except CannotEditSourceError:
-        return None
-    return order_in(read_function(text, "make").line)
-
-
-def order_in(line: CallLine) -> Order:
-    """The order in a text; what a function makes stands in it as it was."""
-    first = ("zip", [order_in(one) for one in line.inputs]) if line.inputs else "range"
-    inside = [list(INSIDE)]
-    return [first, *((call.op, inside) if call.op == "interleave" else call.op for call in line.calls)]
-
-
 NEW = ("prefetch", "cache", "take", "map", "batch")
 OPS = st.sampled_from(tuple(ARGUMENTS)) | st.sampled_from(("map", "filter", "batch", "interleave"))
 FEW = st.sampled_from(("map", "filter", "prefetch", "batch", "padded_batch"))
@@ -247,37 +208,21 @@ def an_edit(draw: st.DrawFn, ops: dict[str, str]) -> PipelineEdit:
     return draw(st.sampled_from((SetOption("deterministic", False), SetEnvironment("MALLOC_ARENA_MAX", "2"))))
 
 
-def in_text(edit: PipelineEdit) -> bool:
-    """Whether a text has a form for an edit that fits: all calls but those in a function are the function's own."""
-    match edit:
-        case InsertStage(op="map") | MoveFilter():
-            return False
-        case SetArgument(stage=stage) if stage.endswith("source"):
-            return False
-        case ReplaceStages(by=by) if by:
-            return False
-    named = [getattr(edit, name, None) for name in ("stage", "before", "batch", "after")]
-    named += getattr(edit, "stages", ())
-    return all(len(line_of(path_of(address))) in (0, len(path_of(ZIPPED))) for address in named if address)
-
-
 ACROSS_A_FILTER: tuple[list[list[str]], Edits] = ([["map", "filter", "batch"]], (VectoriseMap("stages.0", "stages.2"),))
 OVER_A_TAKE: tuple[list[list[str]], Edits] = ([["map", "take"]], (VectoriseMap("stages.0", "stages.1"),))
 
 
 @settings(max_examples=150, deadline=None)
-@given(pipelines_and_edits(), st.sampled_from(("statements", "lines", "one line")))
-@example(ACROSS_A_FILTER, "statements")
-@example(OVER_A_TAKE, "lines")
-def test_all_give_one_order_or_refuse_alike(case: tuple[list[list[str]], Edits], style: str) -> None:
+@given(pipelines_and_edits())
+@example(ACROSS_A_FILTER)
+@example(OVER_A_TAKE)
+def test_all_give_one_order_or_refuse_alike(case: tuple[list[list[str]], Edits]) -> None:
     lines, edits = case
     ops = ops_of(lines)
     wanted = plain(ops, edits)
     event(f"{type(edits[0]).__name__} is {'refused' if wanted is None else 'made'}")
     assert of_graph(ops, edits) == wanted
     assert of_spec(lines, edits) == wanted
-    text = of_text(lines, edits, style)
-    assert text == wanted or (text is None and not all(in_text(edit) for edit in edits))
 
 
 @pytest.mark.parametrize(
@@ -312,8 +257,6 @@ def test_all_refuse_with_one_sentence(case: tuple[list[list[str]], Edits], reaso
         plan_edits([WrittenStage(address, op, None, 0, (op,)) for address, op in ops.items()], edits)
     with pytest.raises(EditError, match=f"^{reason}"):
         apply_to_data(spec_of(lines), edits)
-    with pytest.raises(CannotEditSourceError, match=f"^{reason}"):
-        apply_to_source(text_of(lines, "statements"), "make", ops, [edits])
 
 
 @pytest.mark.parametrize(

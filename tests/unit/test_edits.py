@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
+from pipeprof.pipelines.changes.in_words import in_words
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     InsertStage,
@@ -27,7 +28,6 @@ from pipeprof.pipelines.graph.edit.plan import plan_edits
 from pipeprof.pipelines.graph.stages import WrittenStage
 from pipeprof.pipelines.spec.edits.apply_data import apply_to_data, environment
 from pipeprof.pipelines.spec.edits.places import EditError
-from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 
 FILTER = {"filter": {"ops": [{"tf.math.less": {"y": 3}}]}}
 DATA: dict[str, Any] = {
@@ -90,8 +90,7 @@ def test_stages_inserted_after_the_same_one_come_in_the_order_of_their_edits() -
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: type(edit).__name__)
 def test_each_edit_can_be_read(edit: PipelineEdit) -> None:
-    assert as_yaml(edit).strip()
-    assert as_python(edit).strip()
+    assert isinstance(edit, HandWritten) or in_words(edit)
 
 
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: type(edit).__name__)

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import (
-    HandWritten,
-    InsertStage,
-    MoveFilter,
-    MoveStage,
-    PipelineEdit,
-    ReplaceStages,
-    SetArgument,
-    SetEnvironment,
-    SetOption,
-    VectoriseMap,
-)
+from pipeprof.pipelines.changes.in_words import in_words
+from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, SetArgument, SetEnvironment, SetOption
 from pipeprof.pipelines.spec.edits.apply_data import ListedStage, StageList, plain, plan
 from pipeprof.pipelines.spec.edits.items import Final, staying
 from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, EditError, Path, find, same, value_at
@@ -26,7 +17,6 @@ from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import flatten, grow, operation_key
 from pipeprof.pipelines.spec.yaml.writer import flow
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import listed
 
 _LABEL = re.compile(r"[A-Za-z_][\w-]*")
 _REFERENCE = "${"
@@ -246,67 +236,25 @@ def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: s
         ``"num_parallel_calls: 1 → 8"``, ``"insert prefetch(buffer_size=AUTOTUNE) after decode"``
     """
     several = len({edit.stage for edit in edits if isinstance(edit, SetArgument)}) > 1
-    parts = [_describe(view, edit, named=several) for edit in edits]
-    known = [part for part in parts if part]
-    if not known or len(known) < len(parts):
+    parts = [in_words(edit, partial(_stage_words, view), _now(view, edit), named=several) for edit in edits]
+    if not parts or None in parts:
         return None
-    line = ", ".join(dict.fromkeys(known))
+    line = ", ".join(dict.fromkeys(filter(None, parts)))
     return f"{line}: {detail}" if detail else line
 
 
-def _describe(view: PipelineView, edit: PipelineEdit, *, named: bool) -> str | None:
+def _now(view: PipelineView, edit: PipelineEdit) -> Any:
     if isinstance(edit, SetArgument):
         stage = view.by_id.get(edit.stage)
-        now = {**stage.arguments, **(stage.written or {})}.get(edit.argument) if stage is not None else None
-        where = f"{_stage_words(view, edit.stage, edit.op)}: " if named else ""
-        if now is None and edit.value is None:
-            return f"{where}without {edit.argument}"
-        return f"{where}{edit.argument}: {_shown(now)} → {_shown(edit.value)}"
-    if isinstance(edit, SetOption):
-        return f"options.{edit.path}: {_shown(view.options.get(edit.path))} → {_shown(edit.value)}"
-    return _describe_stages(view, edit)
+        return {**stage.arguments, **(stage.written or {})}.get(edit.argument) if stage is not None else None
+    return view.options.get(edit.path) if isinstance(edit, SetOption) else None
 
 
-def _describe_stages(view: PipelineView, edit: PipelineEdit) -> str | None:
-    """An edit that changes which stages there are, or their order; ``None`` for one that no line describes."""
-    words: str | None = None
-    match edit:
-        case MoveStage():
-            words = f"move {_stage_words(view, edit.stage, edit.op)} before {_stage_words(view, edit.before)}"
-        case MoveFilter():
-            words = (
-                f"move {_stage_words(view, edit.stage)} before {_stage_words(view, edit.before)}, with the part of "
-                "the map that it reads"
-            )
-        case InsertStage():
-            where = f"after {_stage_words(view, edit.after)}" if edit.after else "at the end"
-            words = f"insert {_call_words(edit.op, edit.arguments)} {where}"
-        case ReplaceStages() | HandWritten() if edit.summary:
-            words = edit.summary.format(stage=_stage_words(view, edit.stages[0]))
-        case ReplaceStages():
-            old = listed([_stage_words(view, address) for address in edit.stages])
-            new = [_call_words(stage.op, stage.arguments) for stage in edit.by]
-            words = f"replace {old} with {listed(new)}" if new else f"remove {old}"
-        case VectoriseMap():
-            words = f"vectorise {_stage_words(view, edit.stage)} after {_stage_words(view, edit.batch)}"
-        case SetEnvironment():
-            words = f"{edit.variable}={edit.value} in the environment"
-    return words
-
-
-def _call_words(op: str, arguments: Mapping[str, Any]) -> str:
-    return f"{op}({', '.join(f'{name}={_shown(value)}' for name, value in arguments.items())})"
-
-
-def _shown(value: Any) -> str:
-    return "not set" if value is None else flow(plain(value))
-
-
-def _stage_words(view: PipelineView, address: str, op: str = "") -> str:
+def _stage_words(view: PipelineView, address: str) -> str:
     """The name of a stage, with its place where another one has the same name."""
     stage = view.by_id.get(address)
     if stage is None:
-        return op or address
+        return address
     name = _name(stage)
     if [_name(stage) for stage in view.stages if not stage.injected].count(name) == 1 or stage.location is None:
         return name

@@ -1,4 +1,4 @@
-"""Stages as they stand in a spec and in a chain of Python calls, so that a proposal can be pasted whole."""
+"""Stages as they stand in a spec and in a chain of Python calls, for code that only the user can write."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.addresses import node_name
-from pipeprof.pipelines.edits.edits import NewStage
+from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.edits.apply_data import plain
 from pipeprof.pipelines.spec.edits.new_text import block_lines, item_lines
-from pipeprof.pipelines.static.written_calls import WrittenFunction
-from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 from pipeprof.profiles.wording import NamedStage, call_around, listed, place_of
 
@@ -40,23 +38,6 @@ def function_text(stage: StageView) -> str:
     """Return the function of a stage as a call is given it: the expression of the user's file where it is known."""
     name = function_name(stage)
     return stage.given.text if stage.given is not None else "..." if name == _UNKNOWN else name
-
-
-def on_rows(stage: StageView) -> str:
-    """A function that applies that of a map to each row of a batch, as Python.
-
-    Example:
-        >>> on_rows(StageView("stages.0", "map", "scale", given=WrittenFunction("scale", 2)))
-        'lambda *batch: tf.vectorized_map(lambda row: scale(*row), batch)'
-    """
-    return of_rows(stage.given or WrittenFunction(function_name(stage)))
-
-
-def of_rows(function: WrittenFunction) -> str:
-    """Return the same of a function whose text is known."""
-    if function.parameters == 1:
-        return f"lambda batch: tf.vectorized_map({function.text}, batch)"
-    return f"lambda *batch: tf.vectorized_map(lambda row: {function.called}(*row), batch)"
 
 
 def function_names(view: PipelineView) -> tuple[str, ...]:
@@ -115,14 +96,6 @@ def stage_call(stage: StageView, arguments: Mapping[str, Any]) -> str:
     return f".{stage.op}({', '.join(given)})"
 
 
-def source_call(stage: StageView, arguments: Mapping[str, Any]) -> str:
-    """A source as a call, on what it is called on in the user's file."""
-    written = _own_arguments(stage, arguments)
-    if stage.own is not None and written is not None:
-        return f"{stage.own.called}({written})"
-    return f"tf.data.Dataset{stage_call(stage, arguments)}"
-
-
 def _own_arguments(stage: StageView, arguments: Mapping[str, Any]) -> str | None:
     """The arguments of a stage as the user's file has them, but for values that are others now; None without a file."""
     if stage.own is None:
@@ -134,21 +107,28 @@ def _own_arguments(stage: StageView, arguments: Mapping[str, Any]) -> str | None
     return stage.own.with_values(names, new)
 
 
-def in_place_of(stages: Sequence[NamedStage]) -> str:
-    """Remark which calls some lines replace, all of them, and where these are written.
+def python_text(value: Any) -> str:
+    """A value as Python writes it."""
+    return "tf.data.AUTOTUNE" if value == AUTOTUNE else repr(value)
+
+
+def in_place(stages: Sequence[NamedStage], calls: str, *, source: bool = False) -> str:
+    """Return a line that has other calls in place of stages that follow each other, and says of which.
 
     Args:
         stages: In the order of the data.
+        calls: From the first dot on.
+        source: Whether the first stage is a source; `calls` is then a whole expression.
 
     Example:
-        ``  # in place of map and batch, input.py:12``, ``  # in place of map and batch, lines 12 to 14``
+        ``dataset = dataset.batch(4).map(parse)  # in place of map and batch, lines 12 to 14``
     """
     begin, end = stages[0].location, stages[-1].location
     where = place_of(begin)
     if begin is not None and end is not None and begin.file == end.file and begin.line < end.line:
         where = f"lines {begin.line} to {end.line}"
-    calls = listed([call_around(stage.op, stage.location) or stage.op for stage in stages])
-    return f"  # in place of {calls}{f', {where}' if where else ''}"
+    names = listed([call_around(stage.op, stage.location) or stage.op for stage in stages])
+    return f"dataset = {'' if source else 'dataset'}{calls}  # in place of {names}{f', {where}' if where else ''}"
 
 
 def parsing_function(name: str, features: Mapping[str, Any] | None, *, whole: bool) -> list[str]:
@@ -161,37 +141,6 @@ def parsing_function(name: str, features: Mapping[str, Any] | None, *, whole: bo
     more = "" if whole else "  # and the other operations of the function"
     lines = f"features = {features_python(features)}".splitlines() if features is not None else []
     return [*lines, f"def {name}(records):", f"    return tf.io.parse_example(records, features){more}"]
-
-
-def new_stage_python(name: str, stage: NewStage, dataset: str) -> list[str]:
-    """A new stage as a call, after the function that its ``ops`` are.
-
-    Args:
-        name: What the function is called.
-        dataset: What the stage is called on.
-    """
-    ops = stage.arguments.get("ops")
-    lines = _function(name, ops) if isinstance(ops, list) else []
-    given = [name] if traits(stage.op).written_with_function else []
-    given += [f"{key}={python_text(value)}" for key, value in stage.arguments.items() if key not in _OWN]
-    return [*lines, f"dataset = {dataset}.{stage.op}({', '.join(given)})"]
-
-
-def _function(name: str, ops: Sequence[Any]) -> list[str]:
-    calls = _calls(ops)
-    features = _features(calls)
-    if features is not None:
-        return parsing_function(name, features, whole=len(calls) == 1)
-    known = [(called, {} if given is None else given) for called, given in calls]
-    if len(calls) < len(ops) or any(
-        not isinstance(given, Mapping) or {"on", "to"} & given.keys() for _, given in known
-    ):
-        return [f"def {name}(element):", "    return …  # the calls of ops"]
-    lines = [
-        f"    element = {called}({', '.join(['element', *(f'{key}={value!r}' for key, value in given.items())])})"
-        for called, given in known
-    ]
-    return [f"def {name}(element):", *lines, "    return element"]
 
 
 def written_features(stage: StageView) -> Mapping[str, Any] | None:

@@ -18,10 +18,9 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetOption,
 )
-from pipeprof.pipelines.spec.edits.apply_files import apply_to_spec
+from pipeprof.pipelines.spec.edits.apply_files import apply_to_spec, spec_diff
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
-from pipeprof.profiles.advise.edits.render import yaml_of
 from pipeprof.profiles.view.attach_spec import with_written
 from pipeprof.profiles.view.from_spec import view_of_spec
 from pipeprof.profiles.view.view import PipelineView
@@ -161,7 +160,7 @@ def test_flags_make_what_the_edits_make(
     assert view.loaded is not None
     text = apply_to_spec(view.loaded, edits)
     assert load_spec_text(tmp_path, text) == after
-    diff = (yaml_of(view.loaded, edits) or "").splitlines()
+    diff = (spec_diff(view.loaded, edits) or "").splitlines()
     assert diff[0].startswith("--- a/")
     assert {line[1:] for line in diff[2:] if line[0] == "+"} <= set(text.splitlines())
 

@@ -292,15 +292,14 @@ def test_a_change_of_a_profile_that_is_saved_elsewhere_names_its_file(found: Pro
 
 def test_the_fix_is_in_the_language_of_the_target(found: Profile) -> None:
     number = next(n for n, one in enumerate(found.findings or [], 1) if one.rule == "serial-map-latency")
-    python, yaml = "dataset = dataset.map(decode, num_parallel_calls=16)", "num_parallel_calls: 16"
+    one = (found.findings or [])[number - 1]
+    one.patch, one.diff = "--- a/spec.yaml\n", "--- a/train.py\n"
     in_spec = report(found, Selection(finding=number))
-    assert yaml in in_spec
-    assert python not in in_spec
+    assert ("a/spec.yaml" in in_spec, "a/train.py" in in_spec) == (True, False)
     found.target.kind = "function"
-    assert python in report(found, Selection(finding=number))
+    assert "a/train.py" in report(found, Selection(finding=number))
     both = report(found, Selection(finding=number, verbose=True))
-    assert python in both
-    assert yaml in both
+    assert ("a/spec.yaml" in both, "a/train.py" in both) == (True, True)
 
 
 def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:

@@ -15,7 +15,6 @@ from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetEnvironm
 from pipeprof.profiles.document.findings import Fix, Verification, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.fix.source_diff import EditedSource
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge.verdicts.result import Result, Side
 
@@ -37,7 +36,6 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "spec.yaml").write_text(TEXT)
     (tmp_path / "train.py").write_text("def make():\n    return data()\n")
     (tmp_path / "pipeprof-out").mkdir()
-    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", lambda *_: EditedSource(None, "no form"))
 
 
 def searched(profile: Profile, *steps: Any, **changes: Any) -> None:
@@ -45,7 +43,7 @@ def searched(profile: Profile, *steps: Any, **changes: Any) -> None:
         "status": "fixed", "reason": "nothing else helps", "seconds": 9.0, "budget_seconds": 60.0, "wall_seconds": 70.0,
         "allow": ["same"], "measured": {"speedup": 9.9, "low": 9.8, "high": 10.0},
         "edits": [documents_of(one) for one in steps], "text": f"# {EVIL}\n", "diff": DIFF,
-        "python": [f"import os; {EVIL}"], "environment": {"LD_PRELOAD": "/evil.so"},
+        "changes": [f"import os; {EVIL}"], "environment": {"LD_PRELOAD": "/evil.so"},
     }  # fmt: skip
     save(profile, fix=Fix.model_validate({**given, **changes}))
 
@@ -71,13 +69,11 @@ def test_show_names_what_makes_the_diff(pipeprof: Pipeprof, recorded: Recorded) 
     assert pipeprof("show", SAVED, "--finding", "2").err == ""
 
 
-def test_lines_are_those_of_the_edits(recorded: Recorded) -> None:
+def test_a_saved_text_is_left_out(recorded: Recorded) -> None:
     profile = recorded("input-bound")
     save(profile, finding(CACHE, **CODE), finding(InsertStage("map", {"python": "a.py:f"}, None), **CODE))
-    one, other = remade(profile, None).findings or []
-    assert "cache" in (one.python or "")
-    assert "cache" in (one.patch or "")
-    assert (one.diff, other.diff, other.python, other.patch, other.overrides) == (None, None, None, None, [])
+    for one in remade(profile, None).findings or []:
+        assert (one.diff, one.python, one.patch) == (None, None, None)
     assert (profile.findings or [])[0].diff == DIFF
 
 
@@ -185,4 +181,4 @@ def test_variables_are_those_of_the_edits(recorded: Recorded) -> None:
     found = remade(Profile.model_validate_json(Path(SAVED).read_text()), None).fix
     assert found is not None
     assert found.environment == {"OMP_NUM_THREADS": "1"}
-    assert found.python == ["# in the shell, the process reads it when it starts: OMP_NUM_THREADS=1 python …"]
+    assert found.changes == ["OMP_NUM_THREADS=1 in the environment"]

@@ -53,7 +53,7 @@ def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
 def test_nothing_stays_of_a_pipeline_that_was_not_proven(tmp_path: Path) -> None:
     result = result_of(tmp_path)
     forget_best(result)
-    assert (result.edits, result.environment, result.python, result.text, result.diff) == ([], {}, [], None, None)
+    assert (result.edits, result.environment, result.changes, result.text, result.diff) == ([], {}, [], None, None)
 
 
 def step(reason: str, **facts: Any) -> FixStep:

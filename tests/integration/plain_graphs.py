@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.compare import PlainGraph, plain_graph
+from integration.graph_compare import PlainGraph, plain_graph
+
 from pipeprof.pipelines.graph.observe.reading import serialised
 
 LARGEST_VALUE: Final = 10_000
