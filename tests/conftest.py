@@ -55,8 +55,8 @@ for _name in (
 # No test may fail because the machine is slow.
 _SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 # Each run of a developer draws others; CI has the same ones each time. DRAWS says how many others there are to be.
-settings.register_profile("default", **_SLOW, max_examples=int(os.environ.get("DRAWS") or 30))
-settings.register_profile("ci", **_SLOW, max_examples=40, derandomize=True)
+settings.register_profile("default", **_SLOW, max_examples=int(os.environ.get("DRAWS") or 20))
+settings.register_profile("ci", **_SLOW, max_examples=25, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") and not os.environ.get("DRAWS") else "default")
 
 

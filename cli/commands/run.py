@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
+    from pipeprof.profiles.harness.fork_server import EarlyServer
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.harness.settings import RunSettings
 
@@ -44,6 +45,7 @@ class Measuring:
 
     Attributes:
         spent: Seconds of the budget that were used already.
+        early: Begun beside the measured worker.
     """
 
     settings: RunSettings
@@ -51,6 +53,7 @@ class Measuring:
     progress: RunProgress
     end_at: float | None
     spent: float = 0.0
+    early: EarlyServer | None = None
 
 
 def run(given: RunOptions) -> None:
@@ -61,13 +64,14 @@ def run(given: RunOptions) -> None:
     """
     import sys
     import time
-    from contextlib import ExitStack
+    from contextlib import ExitStack, closing
 
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.targets.load import load_target
     from pipeprof.cli.targets.saved import saved_change
     from pipeprof.cli.targets.settings import settings_with, with_change
     from pipeprof.cli.text.progress import progress_for
+    from pipeprof.profiles.harness.fork_server import EarlyServer
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
     from pipeprof.profiles.verify.ceiling import suspect_bottleneck
 
@@ -100,6 +104,7 @@ def run(given: RunOptions) -> None:
     writer, report = make_writer(parsed, loaded, outputs), output.ReportOnStdout(outputs, selection, given.color)
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     with ExitStack() as ending:
+        early = ending.enter_context(closing(EarlyServer())) if chosen.tries else None
         try:
             seconds = budget or DEFAULT_BUDGET if chosen.tries else 0.0
             profile, left = run_undisturbed(
@@ -109,13 +114,15 @@ def run(given: RunOptions) -> None:
                 budget=seconds,
                 end_at=end_at,
                 tell=lambda profile: report.tell(profile, writer.path, output.HEADLINE),
+                early=early,
             )
             # What was measured is reported, whatever ends what follows.
             ending.callback(finish, profile, writer, outputs, selection, color=given.color, begun=report)
             if not profile.exit_code:
                 report.tell(profile, writer.path, output.MEASURED)
             if chosen.tries and not profile.exit_code:
-                verify_findings(profile, Measuring(chosen, writer, progress, end_at, seconds - left), left, changes)
+                going = Measuring(chosen, writer, progress, end_at, seconds - left, early)
+                verify_findings(profile, going, left, changes)
             elif parsed.kind == "script" and not chosen.soak:
                 suspect_bottleneck(profile)
                 writer.write(profile, final=True)
@@ -245,6 +252,7 @@ def verify_findings(profile: Profile, run: Measuring, seconds: float, changes: C
             reload=partial(check_again, run.settings.target, changes) if run.settings.loaded is not None else None,
             end_at=run.end_at,
             spent=run.spent,
+            early=run.early,
             save=lambda: run.writer.write(profile),
         )
         if not profile.exit_code:

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.command_line import LONGEST_COMMAND, can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
 from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
-from pipeprof.pipelines.edits.edits import (
-    HandWritten,
-    MoveStage,
-    PipelineEdit,
-    ReplaceStages,
-    SetEnvironment,
-    VectoriseMap,
-)
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.document.findings import UNVERIFIED
@@ -180,6 +173,9 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
         said = complete or not (sentence.startswith(_UNKNOWN_BOUND) or _NO_BOUND in sentence)
         if said:
             yield Prose(sentence, hang=2, style="" if complete else "dim", spare=0 if alone else 8)
+        if advice and not said:
+            name = sentence.removeprefix(f"{_UNKNOWN_BOUND} of ").partition(":")[0]
+            advice[0] = f"{name}   {advice[0]}"
         if advice:
             yield Prose(advice[0], indent=4 if said else 2, hang=2, spare=0 if alone or advice[1:] else _AFTER_TABLES)
         if advice[1:]:
@@ -214,7 +210,7 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
             words = _unfinished(unfinished)
             yield Heading("Not finished", words) if words else Heading("Not verified", _how_far(unfinished))
             yield from _tables(profile, unfinished)
-        words = _others_than_caches(profile.verification)
+        words = _others_than_caches(profile.verification, open_ones)
         without = "" if proven or bounds or unfinished else f"; without a cache {words}"
         yield Heading("From the second epoch on", f"measured{without}")
         yield from _tables(profile, cached)
@@ -237,13 +233,13 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
             yield from _tables(profile, bounded)
 
 
-def _others_than_caches(done: Verification | None) -> str:
+def _others_than_caches(done: Verification | None, open_ones: Sequence[object]) -> str:
     """What is known of changes without a cache where none of them is a finding."""
     if done is not None and done.undecided:
         return "some of the trials are undecided"
     if done is not None and done.without_gain:
         return "nothing that was tried helps"
-    return "nothing was tried" if done is not None and done.not_tried else "there was nothing to try"
+    return "nothing was tried" if open_ones or (done is not None and done.not_tried) else "there was nothing to try"
 
 
 def _is_about_data(finding: Finding) -> bool:
@@ -318,7 +314,7 @@ def effect_on_data(
         redrawn: What it changes of what each run draws anew anyway.
     """
     if semantics == "same" and redrawn is not None:
-        return f"same elements, {_REDRAWN[redrawn]} random as before", "same data"
+        return f"same elements, {_REDRAWN[redrawn]} random as before", EFFECTS[redrawn][1]
     if semantics and changes_digits(semantics, measured):
         return "same elements, other last digits", "other last digits"
     return EFFECTS[semantics] if semantics else ("", "")
@@ -408,13 +404,14 @@ def _line(text: str, spare: int, style: str = "") -> Prose:
 
 def shows_code(profile: Profile, finding: Finding) -> bool:
     """Whether the report has the lines of a finding: not of a spec, nor where its change states the call."""
-    moved = all(isinstance(edit, MoveStage) for edit in finding.edits)
-    written = moved or any(map(_needs_code, finding.edits))
-    return bool(finding.python or finding.diff) and profile.target.kind != "spec" and written
+    shown = bool(finding.python or finding.diff)
+    return shown and profile.target.kind != "spec" and any(map(_needs_code, finding.edits))
 
 
 def first_to_write(profile: Profile) -> int | None:
-    """The number of the first finding whose lines are in the report, for the user to write."""
+    """The first finding whose lines the user has to write, by its number, where no proven change can be taken."""
+    if any(one.status == "kept" and can_be_taken(profile, one) for one in profile.findings or ()):
+        return None
     for number, finding in enumerate(profile.findings or (), 1):
         if shows_code(profile, finding) and finding.status != "rejected":
             return number

@@ -38,8 +38,8 @@ MOST_LINES = 45
 """Of a screen."""
 MOST_MEASURED = 27
 """Of these, until what to change, which is not known when they are written."""
-LEAST_REST = 18
-"""Lines for the rest, also where fewer of these are left."""
+LEAST_REST = MOST_LINES - MOST_MEASURED - 1
+"""Lines for the rest, after an empty one, also where an error's text has left fewer."""
 _WIDTH = 100
 _SPARED = {"cores": 4, "start-up": 6, "step": 6, "at best": 7, "thrown away": 8, "restarts": 8, "memory": 8}
 """Details of the verdict that a full screen leaves to `show -v`, as `without` has it; its warning stays."""
@@ -129,19 +129,20 @@ def build_parts(
 ) -> list[list[Block]]:
     """Build the same in three parts: the headline, what was measured, and the rest; something selected is the rest."""
     chosen = selection or Selection()
-    if chosen.finding is not None or chosen.sections or (not chosen.verbose and profile.fix):
+    selected = chosen.finding is not None or chosen.sections or (not chosen.verbose and profile.fix)
+    if selected:
         parts: list[list[Block]] = [[], [], list(_build_selected(profile, saved, chosen))]
     else:
         headline, *measured = _build_measured(profile, chosen)
         parts = [[headline], measured, list(_build_rest(profile, saved, chosen))]
-        if not chosen.verbose:
-            measured = _fit([headline, *measured], MOST_MEASURED)[1:]
-            # A heading has an empty line before it.
-            left = MOST_LINES - _lines([headline, *measured]) - 1
-            parts = [[headline], measured, _fit(parts[2], max(left, LEAST_REST))]
     if again != SHOW:
         with_file = partial(_SHOWS_MORE.sub, lambda _found: again)
         parts = [[with_texts(block, with_file) for block in part] for part in parts]
+    if not selected and not chosen.verbose:
+        measured = _fit([*parts[0], *parts[1]], MOST_MEASURED)[1:]
+        # A heading has an empty line before it.
+        left = MOST_LINES - _lines([*parts[0], *measured]) - 1
+        parts[1:] = [measured, _fit(parts[2], max(left, LEAST_REST))]
     return parts
 
 

@@ -27,7 +27,7 @@ _CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStat
 _MOSTLY_CALLS = 0.5
 """Share of an op that calls Python, outside of the user's functions, from which it needs an explanation."""
 _CALLING = "calling it"
-OTHER_OPS = "other ops and copies"
+OTHER_OPS = "other ops, copies and waiting"
 _AROUND_PYTHON = "waiting and copies"
 """The rest of a generator, which has no other ops."""
 

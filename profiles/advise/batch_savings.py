@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -115,10 +116,15 @@ def is_mostly_called(stage: Stage) -> bool:
     calls = stage.calls_per_batch or 0.0
     if not traits(stage.op).maps or calls < ONE_CALL or not stage.active_ms:
         return False
+    share = share_of_calls(stage)
+    return share >= _MUCH_CALLED and share * stage.active_ms < _SHORT_CALL_MS * calls
+
+
+def share_of_calls(stage: Stage) -> float:
+    """The part of a stage's time that calling its function takes: outside of the user's Python, waiting for the GIL."""
     python = sum(op.ms_per_batch for op in stage.ops or () if op.op in PYTHON)
     own = sum(cost.ms_per_batch for cost in stage.python or ())
-    called = max(0.0, python - own) + (stage.calling_ms_per_batch or 0.0)
-    return called >= _MUCH_CALLED * stage.active_ms and called < _SHORT_CALL_MS * calls
+    return (max(0.0, python - own) + (stage.calling_ms_per_batch or 0.0)) / (stage.active_ms or math.inf)
 
 
 def most_called(profile: Profile) -> Stage | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pipeprof.profiles.harness.event_loop import SUSPENDED_SECONDS
 from pipeprof.profiles.harness.failure import describe_end
-from pipeprof.profiles.harness.fork_server import ForkServers
+from pipeprof.profiles.harness.fork_server import ForkServer, ForkServers
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
@@ -98,6 +98,7 @@ class Team:
     Args:
         end_at: When the time of the whole command is over, in seconds of `clock`; None for never. What waits for a
             worker then raises `OutOfTimeError`.
+        server: Makes the copies for the environment as it is; it ends with the team.
     """
 
     def __init__(
@@ -107,6 +108,7 @@ class Team:
         clock: Callable[[], float] = time.monotonic,
         *,
         end_at: float | None = None,
+        server: ForkServer | None = None,
     ) -> None:
         self._signals = signals
         self._limit = limit_bytes
@@ -114,7 +116,7 @@ class Team:
         self._end_at = end_at
         self._members: dict[str, _Member] = {}
         self._oom = CgroupWatch(Cgroup())
-        self._servers = ForkServers(self._is_readable)
+        self._servers = ForkServers(self._is_readable, server)
 
     def start(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built]:
         """Start workers and wait until all have built their pipelines, `seconds` at most; each is stopped once it has.

@@ -90,8 +90,12 @@ class ForkServer:
     def retire(self) -> None:
         """End it, and leave its copies alone."""
         self._connection.close()
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
         with contextlib.suppress(ProcessLookupError):
-            os.kill(self._process.pid, signal.SIGKILL)
+            os.kill(self._process.pid, number)
 
     def close(self) -> None:
         """End its copies, once it has retired."""
@@ -99,16 +103,52 @@ class ForkServer:
         self._family.__exit__()
 
 
+class EarlyServer:
+    """The server for trials that follow a measurement, which imports TensorFlow while the measured worker does.
+
+    On two cores that takes 6 s off the time to the first proven change. Where it is not ready when the worker's import
+    is over, it is stopped until the trials, so that nothing that is measured waits for a core.
+    """
+
+    def __init__(self) -> None:
+        self._server: ForkServer | None = None
+
+    def begin(self) -> None:
+        """Start it; where that fails, the trials start their own."""
+        if _LINUX and self._server is None:
+            with contextlib.suppress(OSError):
+                self._server = ForkServer({})
+
+    def pause(self) -> None:
+        """Stop it."""
+        if self._server is not None:
+            self._server.signal(signal.SIGSTOP)
+
+    def take(self) -> ForkServer | None:
+        """Let it go on, and leave its end to the caller; None where there is none."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.signal(signal.SIGCONT)
+        return server
+
+    def close(self) -> None:
+        """End it, unless it was taken."""
+        if self._server is not None:
+            self._server.retire()
+            self._server.close()
+
+
 class ForkServers:
     """Starts workers as copies of a server: one for the environment as it is, and one for another one.
 
     Args:
         is_readable: Waits until there is something to read from a descriptor; returns whether there is.
+        begun: One for the environment as it is.
     """
 
-    def __init__(self, is_readable: Callable[[int], bool]) -> None:
+    def __init__(self, is_readable: Callable[[int], bool], begun: ForkServer | None = None) -> None:
         self._is_readable = is_readable
-        self._servers: dict[_Variables, ForkServer | None] = {}
+        self._servers: dict[_Variables, ForkServer | None] = {(): begun} if begun is not None else {}
         self._retired: list[ForkServer] = []
 
     def start(self, pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str]) -> StartedProcess:

@@ -40,6 +40,7 @@ from pipeprof.profiles.memory.growth.judge import judge
 from pipeprof.profiles.nvml.nvml import GpuWatch
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.service.faults import cause_of_silence, listens
+from pipeprof.profiles.time.limits.cores import scheduled_on
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.from_sketch import rows_of_sketch, view_of_sketch
 from pipeprof.profiles.wording import phase_words
@@ -51,10 +52,13 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.document.shared import Phase
     from pipeprof.profiles.document.store import ProfileWriter
+    from pipeprof.profiles.harness.fork_server import EarlyServer
     from pipeprof.profiles.harness.progress import RunProgress
     from pipeprof.profiles.view.view import PipelineView
 
 
+ROOM_BYTES = 4 * 1024**3
+"""For a worker, from which a second process that holds TensorFlow (0.6 GB) takes nothing that it needs."""
 COUNTED_FROM = 1e6
 """Bytes per second from the disk above which a process is known to read from it."""
 SOAK_BEFORE = 0.6
@@ -76,13 +80,18 @@ READ_TO_THE_END = (
 
 
 def run_sample(
-    settings: RunSettings, writer: ProfileWriter, progress: RunProgress, tell: Callable[[Profile], object] | None = None
+    settings: RunSettings,
+    writer: ProfileWriter,
+    progress: RunProgress,
+    tell: Callable[[Profile], object] | None = None,
+    early: EarlyServer | None = None,
 ) -> Profile:
     """Measure the target once.
 
     Args:
         writer: Saves the profile from the first phase on.
         tell: Called with what is known once the headline of the verdict is, before the trace.
+        early: Begun beside the worker where there is a core and memory for it.
 
     Returns:
         The profile, complete or partial, with the exit code of the command in it.
@@ -93,11 +102,11 @@ def run_sample(
     began = time.monotonic()
     planned = plan(settings)
     if not settings.lock:
-        return Run(settings, planned, writer, progress, began, tell).run()
+        return Run(settings, planned, writer, progress, began, tell, early).run()
 
     waiting = waiting_note(progress.note, settings.lock_patience)
     with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) as state:
-        run = Run(settings, planned, writer, progress, began, tell)
+        run = Run(settings, planned, writer, progress, began, tell, early)
         if state.warning:
             run.warn("no-lock", state.warning)
         return run.run()
@@ -111,6 +120,7 @@ def run_undisturbed(
     budget: float,
     end_at: float | None,
     tell: Callable[[Profile], object] = lambda _profile: None,
+    early: EarlyServer | None = None,
 ) -> tuple[Profile, float]:
     """Measure the target; once more where other processes took the cores meanwhile and there is time for that.
 
@@ -121,6 +131,7 @@ def run_undisturbed(
         budget: Seconds for everything that follows the first measurement.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         tell: Called with what is known once the headline of the verdict is, unless it is measured once more.
+        early: As `run_sample` has it.
 
     Returns:
         The profile that others disturbed less, and what is left of the budget.
@@ -131,7 +142,7 @@ def run_undisturbed(
         late = end_at is not None and time.monotonic() + took > end_at
         return profile.verdict is None or not profile.verdict.disturbed or took > budget * AGAIN_SHARE or late
 
-    first = run_sample(settings, writer, progress, lambda profile: tell(profile) if is_enough(profile) else None)
+    first = run_sample(settings, writer, progress, lambda profile: tell(profile) if is_enough(profile) else None, early)
     if first.exit_code or is_enough(first):
         return first, budget
     progress.note("other processes used the cores: measuring once more")
@@ -167,6 +178,7 @@ class Run:
         progress: RunProgress,
         began: float,
         tell: Callable[[Profile], object] | None = None,
+        early: EarlyServer | None = None,
     ) -> None:
         self._settings = settings
         self._plan = planned
@@ -174,6 +186,7 @@ class Run:
         self._progress = progress
         self._began = began
         self._tell = tell
+        self._early = early
         self._headline = ""
         self._traces = False
         self._cgroup = Cgroup()
@@ -219,6 +232,8 @@ class Run:
             job = job_of(self._settings, self._plan, folders, memory_limit=limit)
             with RunFamily() as family:
                 worker = WorkerProcess(job, family)
+                if self._early is not None and self._has_room_for_two():
+                    self._early.begin()
                 try:
                     ended, sampler = self._watch(worker, signals)
                 finally:
@@ -431,11 +446,17 @@ class Run:
             thread.stop()
         return ended, sampler
 
+    def _has_room_for_two(self) -> bool:
+        """Whether another process can import TensorFlow meanwhile."""
+        return scheduled_on(self._facts.host) >= 2 and (self._limit is None or self._limit.bytes >= ROOM_BYTES)
+
     def _follow_phases(self, sampler: Sampler) -> None:
         """Follow the worker's phases with sampler, probe and progress."""
         observed = self._observed
         for phase in observed.phases[self._phases_told :]:
             sampler.sample()
+            if self._early is not None and phase.name != "import":
+                self._early.pause()
             if phase.name == "measure":
                 self._begin_measure()
             elif self._cpu_at_measure is not None and self._facts.sampler_cores is None:

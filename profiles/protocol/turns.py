@@ -118,6 +118,7 @@ class Built(WorkerMessage):
         compared: Elements of an epoch that a cache keeps, which were the same in another epoch; 0 where no epochs were
             compared.
         racing: Whether several calls at a time draw its random numbers, so that two processes agree by chance only.
+        reordered: Whether the elements of that other epoch came in another order.
     """
 
     batches: list[BatchDigest]
@@ -127,6 +128,7 @@ class Built(WorkerMessage):
     first_seconds: float
     compared: int = 0
     racing: bool = False
+    reordered: bool = False
 
 
 @dataclass(frozen=True)

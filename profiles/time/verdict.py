@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.ops.traits import traits
@@ -102,7 +103,9 @@ def _filled_first(profile: Profile, first_seconds: float) -> str:
     line, steps = main_line(profile), profile.steps
     for place, stage in enumerate(line):
         size = stage.shuffle.buffer_size if stage.shuffle is not None else None
-        made = [one for one in line[:place] if traits(one.op).function is not None and one.share]
+        # What drops elements in between would drop others if the shuffle came first.
+        near = [*takewhile(lambda one: traits(one.op).one_to_one or traits(one.op).repeats, reversed(line[:place]))]
+        made = [one for one in near if traits(one.op).function is not None and (one.share or 0.0) >= OWNER_FROM]
         if not traits(stage.op).shuffles or not size or not made or not stage.elements or steps is None:
             continue
         held = min(size, stage.cardinality) if stage.cardinality is not None and stage.cardinality > 0 else size
@@ -113,6 +116,23 @@ def _filled_first(profile: Profile, first_seconds: float) -> str:
                 f"a shuffle before {costly} needs none of them"
             )
     return ""
+
+
+_ON_CORES = 0.5
+"""CPU time of a step over its time, from which it computes on the cores."""
+_CROWDED = 0.25
+"""Share of the time in which threads wait for a core, from which pipeline and step make each other slower."""
+
+
+def _keeps_up(profile: Profile, steps: Steps) -> str:
+    step_cpu_ms = (profile.device and profile.device.cpu_ms) or 0.0
+    waited = (profile.contention and profile.contention.runnable_wait_share) or 0.0
+    if step_cpu_ms < _ON_CORES * steps.interval_ms.mean or waited < _CROWDED:
+        return "keeps up with the step"
+    return (
+        f"keeps up with the step, but takes cores from it: threads wait for a core {percent(waited)} of the time, so "
+        "less work in the pipeline may make the step itself faster"
+    )
 
 
 def _is_script(profile: Profile) -> bool:
@@ -398,7 +418,7 @@ def _speed_details(
         label = "speed" if _nothing_to_gain(profile) else "at best"
         found.append((label, _at_best(profile, profile.headspace, steps)))
     elif bound == "step":
-        found.append(("pipeline", "keeps up with the step"))
+        found.append(("pipeline", _keeps_up(profile, steps)))
     if any(note.code == SLOW_DELETE for note in profile.warnings) and bound == "step":
         text = f"a loop that drops its iterator after every epoch also waits for TensorFlow to free it ({SLOW_DELETE})"
         found.append(("epochs", text))

@@ -54,6 +54,11 @@ def builds_on(finding: Finding, other: Finding) -> bool:
     return 0 < len(fewer) < len(edits) and set(fewer) <= set(edits)
 
 
+def inserts_alike(one: Finding, other: Finding) -> bool:
+    """Whether two findings do nothing but insert the same ops at the same places, with whatever arguments."""
+    return _inserted(one) == _inserted(other) != frozenset()
+
+
 def is_worth_a_try(finding: Finding, kept: Iterable[Finding]) -> bool:
     """Whether nothing that was kept changes the same, or the edits are expected to give clearly more than that.
 
@@ -123,6 +128,11 @@ def _half(finding: Finding) -> float:
 
 def _measured(finding: Finding, name: str) -> float:
     return float((finding.measured or {}).get(name) or 0.0)
+
+
+def _inserted(finding: Finding) -> frozenset[tuple[str | None, str]]:
+    inserts = [edit for edit in finding.edits if isinstance(edit, InsertStage)]
+    return frozenset((edit.after, edit.op) for edit in inserts if len(inserts) == len(finding.edits))
 
 
 def _replaced(finding: Finding) -> frozenset[str]:

@@ -183,7 +183,8 @@ def _known_of_function(profile: Profile, stage: Stage, *, batches: bool) -> str:
     """What could replace the Python of such a stage, or the ops that take its time; empty where unknown."""
     if runs_python(stage):
         return of_python(stage)
-    return of_ops(stage, batches=batches and not _is_batched(profile, stage), opener=_opener(profile, stage))
+    on_batches = batches and _comes_into_batches(profile, stage) and not _is_batched(profile, stage)
+    return of_ops(stage, batches=on_batches, opener=_opener(profile, stage))
 
 
 def _opener(profile: Profile, stage: Stage) -> Stage | None:
@@ -193,6 +194,14 @@ def _opener(profile: Profile, stage: Stage) -> Stage | None:
     near = [line[places[0] - 1]] if places else []
     outer = [one for one in profile.stages or () if one.id == owner]
     return next((one for one in (*near, *outer) if traits(one.op).opens), None)
+
+
+def _comes_into_batches(profile: Profile, stage: Stage) -> bool:
+    """Whether nothing needs what a stage gives element by element before a batch of its line: no filter, no opener."""
+    after = itertools.dropwhile(lambda one: one.id != stage.id, line_of(profile, stage.id))
+    rows = [traits(one.op) for one in itertools.islice(after, 1, None)]
+    before = itertools.takewhile(lambda row: not row.stacks, rows)
+    return all(row.maps or row.function is None for row in before)
 
 
 def _is_batched(profile: Profile, stage: Stage) -> bool:

@@ -408,9 +408,14 @@ def write_into(finding: Finding, trial: Trial, budget: float | None = None) -> N
     if measured is None or trial.evidence is None:
         return
     finding.measured = {**measured}
-    compared = max((built.compared for built in trial.evidence.built.values()), default=0)
-    if compared:
-        finding.change = f"{finding.change}; two epochs had the same {compared:,} elements"
+    epochs = [(built.compared, built.reordered) for built in trial.evidence.built.values() if built.compared]
+    if epochs:
+        compared, reordered = max(epochs)
+        if reordered and finding.semantics == "same" and finding.redrawn is None:
+            # A cache keeps the order that the user's Python drew in the first epoch.
+            finding.semantics = "order"
+        order = "in another order" if reordered else "in one order"
+        finding.change = f"{finding.change}; two epochs had the same {compared:,} elements, {order}"
     if (restarts := trial.evidence.restarts()) > 0:
         finding.measured["restarts"] = restarts
         times = "once" if restarts == 1 else f"up to {restarts:,} times"

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from pipeprof.pipelines.edits.edits import SetEnvironment
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.edits.apply_files import spec_diff
 from pipeprof.profiles.advise.advise import pays_in_step
@@ -19,6 +20,7 @@ from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
+from pipeprof.profiles.harness.fork_server import EarlyServer
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import RunSettings
@@ -32,7 +34,14 @@ from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.verify import bound_advice, ceiling, overlap, settle
 from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.alternatives import builds_on, enough_alone, is_worth_a_try, kept_of, without_alternatives
+from pipeprof.profiles.verify.alternatives import (
+    builds_on,
+    enough_alone,
+    inserts_alike,
+    is_worth_a_try,
+    kept_of,
+    without_alternatives,
+)
 from pipeprof.profiles.verify.expected import by_worth, in_trial_order, promises
 from pipeprof.profiles.verify.guessing import combining
 from pipeprof.profiles.verify.guessing.caching import filling, kept_by, longest_epoch, why_no_cache
@@ -54,6 +63,7 @@ def verify(
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
     spent: float = 0.0,
+    early: EarlyServer | None = None,
 ) -> None:
     """Try the edits of a profile's findings, and write into the profile what they are.
 
@@ -64,9 +74,10 @@ def verify(
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each edit that was tried.
         spent: Seconds of what the user has given that were used before, and that the budget does not have.
+        early: Makes the copies, if it was begun.
     """
     with Signals().installed() as signals:
-        _verify(profile, settings, (budget, spent), progress, reload, end_at, save, signals)
+        _verify(profile, settings, (budget, spent), progress, reload, end_at, save, signals, early)
         if signals.exit_code is not None:
             # Also where nothing was to be tried.
             profile.exit_code = signals.exit_code
@@ -81,6 +92,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
     end_at: float | None,
     save: Callable[[], object],
     signals: Signals,
+    early: EarlyServer | None,
 ) -> None:
     budget, spent = seconds
     reclassify(profile)
@@ -99,7 +111,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
         for finding in findings:
             finding.reason = f"not tried: {reason}"
         return
-    run = _Verification(profile, settings, budget, progress, reload, end_at, save, signals)
+    run = _Verification(profile, settings, budget, progress, reload, end_at, save, signals, early)
     run.given += spent
     without_edit = [finding for finding in profile.proposals if not run.can_try(finding)]
     for finding in guessed:
@@ -139,8 +151,10 @@ class _Verification:
         end_at: float | None,
         save: Callable[[], object],
         signals: Signals,
+        early: EarlyServer | None = None,
     ) -> None:
         self._profile = profile
+        self._early = early
         self._save = save
         self._signals = signals
         self._budget = budget
@@ -189,7 +203,8 @@ class _Verification:
             further: Edits that are only worth a try; what helps becomes a finding.
             without_edit: Findings that are reported only if their stage's upper bound is a gain.
         """
-        with Team(self._signals, self._limit).closing() as team:
+        server = self._early.take() if self._early is not None else None
+        with Team(self._signals, self._limit, server=server).closing() as team:
             trials = Trials(
                 team,
                 self._pace,
@@ -270,7 +285,9 @@ class _Verification:
             expected: Whether its reader expects a result, whatever is predicted.
         """
         expected = expected or overlap.may_gain(self._profile, finding, self._limit)
-        if reason is not None and expected:
+        # Variables that limit the threads of libraries are a guess: they are tried, or not worth a word.
+        of_process = finding.edits and all(isinstance(edit, SetEnvironment) for edit in finding.edits)
+        if reason is not None and expected and not of_process:
             reason = with_name(reason.removeprefix("not tried: "), self._profile.stages or ())
             self._not_tried.setdefault(reason, []).append(finding)
 
@@ -507,6 +524,8 @@ class _Verification:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
         profile = self._profile
         if overlap.only_overlaps_full_cores(profile, finding) or not is_worth_a_try(finding, kept_of(profile)):
+            return False
+        if any(inserts_alike(finding, other) for other in self._no_help):
             return False
         if not (fits := trials.fits(QUICK.early, filling(profile, finding.edits).trial_seconds)):
             self._without_time.append((finding, trials.refusal or self._used_up()))

@@ -346,6 +346,7 @@ def _run(order: _Order, errors: int) -> None:
         gc.freeze()
         process.start_process = _fork  # type: ignore[assignment]
         fork_server.ForkServers.start = lambda _servers, *given: _fork(*given)  # type: ignore[assignment]
+        fork_server.EarlyServer.begin = lambda _early: None  # type: ignore[method-assign]
         exec(order.code, vars(sys.modules["__main__"]))
         code = 0
     except SystemExit as end:

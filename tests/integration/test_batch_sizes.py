@@ -29,9 +29,11 @@ def test_a_batch_has_a_length_and_bytes_where_they_are_known(batch: Any, nbytes:
     assert (sizes.mean().length, sizes.mean().bytes) == (7 if nbytes == 56 else 2, nbytes)
 
 
-def test_sizes_are_the_mean_of_what_was_seen() -> None:
+def test_sizes_are_the_mean_of_what_was_seen_and_a_length_that_varies_is_none() -> None:
     sizes = BatchSizes()
     assert sizes.mean().length is None
-    for rows in (8, 8, 2):
+    for rows in (8, 8, 8, 2):
         sizes.see(tf.zeros([rows, 2]))
-    assert (sizes.mean().length, sizes.mean().bytes, sizes.mean().element) == (6, 48, "float32[8, 2]")
+    assert (sizes.mean().length, sizes.mean().bytes, sizes.mean().element) == (6.5, 52, "float32[8, 2]")
+    sizes.see(tf.zeros([4, 2]))
+    assert sizes.mean().length is None

@@ -368,7 +368,6 @@ stages:
   - batch: {batch_size: 2}
   - repeat: {}
 """
-PIPEPROF = str(Path(sys.executable).with_name("pipeprof"))
 # Steps of one length: the warm-up is soon over, and the cores are free for other tests.
 STEADY = ("--step", "simulate:10ms")
 
@@ -411,15 +410,4 @@ def test_no_command_runs_files_of_the_current_folder(arguments: list[str], searc
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert not sprung.exists(), sprung.read_text()
-
-
-def test_a_spec_runs_no_file_of_the_current_folder(tmp_path: Path) -> None:
-    """Not in the harness, nor in the process that makes its data, nor in the worker."""
-    sprung = trapped(tmp_path, tuple(name for name in TRAPS if name not in sys.stdlib_module_names))
-    (tmp_path / "spec.yaml").write_text(SPEC)
-    environment = {"PYTHONPATH": ":/nowhere", "PIPEPROF_CACHE_DIR": str(tmp_path / "cache")}
-    out = str(tmp_path / "profile.json")
-    ended = run(tmp_path, [PIPEPROF], "spec.yaml", *STEADY, "--no-python", "--out", out, env=environment)
-    assert ended.code == 0, ended.err
     assert not sprung.exists(), sprung.read_text()

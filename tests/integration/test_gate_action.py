@@ -26,6 +26,10 @@ stages:
   - repeat: {}
 step: {simulate: 10ms}
 """
+WITH_DATA = SPEC.replace(
+    "source: {range: {stop: 100000}}",
+    'data:\n  table: {csv: {rows: 50}}\nsource: {TextLineDataset: {filenames: "data:table/data.csv"}}',
+)
 # In place of `python3`: it makes an environment whose Python is the stub below, or fails.
 INSTALLS = """#!/bin/bash
 printf '%s\\0' "$@" > "$SEEN/install"
@@ -232,6 +236,8 @@ def hostile_checkout(job: Job) -> Path:
     code = f"open({str(pwned)!r}, 'a').write(__file__ + chr(10))\n"
     modules = ["pip", "venv", "site", "sitecustomize", "usercustomize", "typer", "yaml", "json", "subprocess"]
     modules += ["pipeprof", "numpy", "tensorflow", "psutil", "ensurepip", "setup", "conftest", "install"]
+    # What libraries import if it is there.
+    modules += ["brotli", "dill", "tblib", "pydantic", "tensorflow_datasets"]
     files = {f"{name}.py": code for name in modules}
     files |= {f"{name}/__init__.py": code for name in ("pip", "setuptools", "rich")}
     shell = f"#!/bin/bash\necho $0 >> {pwned}\n"
@@ -239,7 +245,7 @@ def hostile_checkout(job: Job) -> Path:
     nowhere = "[global]\nindex-url = http://127.0.0.1:9/simple\nno-index = false\nrequire-virtualenv = true\n"
     files |= dict.fromkeys(("pip.conf", ".pip/pip.conf", ".config/pip/pip.conf", "setup.cfg", "env/pip.conf"), nowhere)
     files |= {"requirements.txt": "nothing-of-this-name\n", "constraints.txt": "typer==0.0.1\n", "gate.md": FORGED}
-    files |= {"pyproject.toml": '[build-system]\nrequires = ["nothing-of-this-name"]\n', "spec.yaml": SPEC}
+    files |= {"pyproject.toml": '[build-system]\nrequires = ["nothing-of-this-name"]\n', "spec.yaml": WITH_DATA}
     for name, text in files.items():
         path = job.checkout / name
         path.parent.mkdir(parents=True, exist_ok=True)

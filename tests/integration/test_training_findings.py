@@ -1,6 +1,6 @@
-"""What a run sees of the planted training scripts that rules judge: runs of several scripts each.
+"""What a run sees of the planted training scripts that rules judge: two runs of several scripts each.
 
-Whether a rule then fires depends on times: `benchmarks/training` shows that, script by script, with all scripts.
+Whether a rule then fires depends on times: `benchmarks/training` shows that, script by script, and of healthy twins.
 """
 
 from __future__ import annotations
@@ -60,11 +60,6 @@ def loops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def loop_twins(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run(tmp_path_factory.mktemp("loop_twins"), [*map(twin, LOOPS)])
-
-
-@pytest.fixture(scope="module")
 def fits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return run(tmp_path_factory.mktemp("fits"), FITS)
 
@@ -104,33 +99,24 @@ def test_what_depends_on_no_time_is_found(loops: dict[str, Any], fits: dict[str,
     assert ("waits-for-results", "callback_waits.py", PAIRS["callback_waits"]["line"]) in reported(fits)
 
 
-def test_no_twin_has_a_finding(loop_twins: dict[str, Any]) -> None:
-    assert reported(loop_twins) == []
-
-
-def test_datasets_built_again(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
+def test_datasets_built_again(loops: dict[str, Any]) -> None:
     (use,) = uses(loops, "dataset_rebuilt")
     assert (use["datasets"], use["equal"], use["line"]) == (12, True, 16)
     assert 0 < use["build_seconds"] < use["seconds"]
-    # The three of a curriculum differ, whether they are known as one that follows the other or not.
-    assert not any(use["equal"] for use in uses(loop_twins, "dataset_rebuilt_twin"))
 
 
-def test_traces(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
+def test_traces(loops: dict[str, Any]) -> None:
     assert traces(loops, "retracing") == [40]
-    assert traces(loop_twins, "retracing_twin") == [1]
 
 
-def test_saves(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
+def test_saves(loops: dict[str, Any]) -> None:
     assert loops["training"]["saves"] == 15
     assert loops["training"]["save_seconds"] > 0
     assert loops["training"]["saver"]["line"] == 15
-    assert loop_twins["training"]["saves"] == 2
 
 
-def test_iterators_in_turn(loops: dict[str, Any], loop_twins: dict[str, Any]) -> None:
+def test_iterators_in_turn(loops: dict[str, Any]) -> None:
     assert [use["together"] for use in uses(loops, "two_consumers")] == [2]
-    assert {use["together"] for use in uses(loop_twins, "two_consumers_twin")} == {1}
 
 
 def test_sources(fits: dict[str, Any]) -> None:

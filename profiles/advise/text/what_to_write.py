@@ -14,13 +14,15 @@ from pathlib import PurePath
 from pipeprof.pipelines.graph.read.function_facts import DECODING, PARSING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.hot_calls import HotCall, hot_call
-from pipeprof.profiles.advise.batch_savings import is_mostly_called, once_per_batch
+from pipeprof.profiles.advise.batch_savings import is_mostly_called, once_per_batch, share_of_calls
 from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import as_typed, called, hot_function, listed, percent, stage_name
 
 NAMED_FROM = 0.08
 """Share of a map's time from which a kind of op is named."""
+_STEADY_FROM = 0.25
+"""Share from which ops that need no random numbers are worth a map of their own: layers of libraries have a few."""
 SMALL_FROM = 0.5
 """Share of a map's time that no traced op has, from which its many small ops are what to change."""
 _HOT_FROM = 0.2
@@ -35,6 +37,8 @@ _ONE_CALL = 1.5
 _MOST = 3
 _MUCH = 0.05
 """Share of the time of several ops from which one of them is named."""
+_CALLED_FROM = 0.1
+"""Share of a stage's time that calls take, from which fewer of them are worth a word."""
 _STORED = re.compile(r"^store |once, before the run")
 _OF_BATCHES = re.compile(r"\bbatch(es)?\b")
 _SHORT_MS = 0.05
@@ -64,6 +68,7 @@ def of_python(stage: Stage) -> str:
             return f"{once_per_batch(function)}; or write it as TensorFlow ops"
         batch = ", or call it once per batch: batch first, then map"
         many = (stage.calls_per_batch or 0.0) > _ONE_CALL
+        many = many and (not stage.ops or share_of_calls(stage) >= _CALLED_FROM)
         text = f"write {function} as TensorFlow ops, called in the map itself"
         text += batch if many else ""
     return f"{at}: {text}" if at else text
@@ -168,11 +173,11 @@ def _steady(stage: Stage, whole: float) -> list[str]:
     if not traits(stage.op).maps or stage.python:
         return []
     steady = [op for op in stage.ops or () if op.op in (stage.steady_ops or ()) and op.ms_per_batch > 0]
-    if sum(op.ms_per_batch for op in steady) < NAMED_FROM * whole:
+    if sum(op.ms_per_batch for op in steady) < _STEADY_FROM * whole:
         return []
     return [
         f"{_named(steady, whole)}: not dependent on the random numbers of {stage_name(stage)}, so do it in "
-        "a map of its own, with a cache after it if what that gives of all elements fits into memory"
+        "a map of its own, with a cache after it, before any shuffle, if what that gives of all fits into memory"
     ]
 
 

@@ -71,6 +71,10 @@ def _text(batch: Any) -> str:
     return _component_text(batch)
 
 
+_ALIKE = 0.75
+"""Of the looks, that see one length where the others are the last ones of an epoch."""
+
+
 class BatchSizes:
     """Mean size of the first batch and of those that the loop holds when it looks at its window."""
 
@@ -89,8 +93,11 @@ class BatchSizes:
             self._bytes.append(bytes_of(batch))
 
     def mean(self) -> BatchSize:
-        """Return the means so far."""
-        return BatchSize(element=self._spec, bytes=_mean(self._bytes), length=_mean(self._lengths))
+        """Return the means so far; no length where it varies: a look meets long batches more often than there are."""
+        often = max(map(self._lengths.count, set(self._lengths)), default=0)
+        varies = often < _ALIKE * len(self._lengths)
+        length = None if varies else _mean(self._lengths)
+        return BatchSize(element=self._spec, bytes=_mean(self._bytes), length=length)
 
 
 def _mean(values: list[int]) -> float | None:

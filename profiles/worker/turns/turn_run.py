@@ -101,8 +101,8 @@ def hold(nbytes: int) -> Any:
     return np.ones(nbytes, dtype=np.uint8) if nbytes else None
 
 
-def elements_of_each_epoch(dataset: Iterable[Any]) -> int:
-    """Return how many elements two epochs have, both the same.
+def elements_of_each_epoch(dataset: Iterable[Any]) -> tuple[int, bool]:
+    """Return how many elements two epochs have, both the same, and whether in the same order.
 
     Args:
         dataset: A ``tf.data.Dataset`` that ends.
@@ -113,15 +113,15 @@ def elements_of_each_epoch(dataset: Iterable[Any]) -> int:
     import tensorflow as tf
 
     try:
-        first, second = (Counter(map(hash_of, dataset)) for _ in range(2))
+        first, second = ([*map(hash_of, dataset)] for _ in range(2))
     except tf.errors.OpError as error:
         msg = f"what a cache would keep cannot be read twice: {edit_errors.first_line(error)}"
         raise edit_errors.CannotEditError(msg) from error
     if None in first:
         raise edit_errors.CannotEditError("what a cache would keep is not data that can be compared")
-    if first != second:
+    if Counter(first) != Counter(second):
         raise edit_errors.CannotEditError("what a cache would keep differs from epoch to epoch")
-    return first.total()
+    return len(first), first == second
 
 
 _TASKS = Path("/proc/self/task")
@@ -272,7 +272,7 @@ class TurnRun(JobRun):
         self._making_peak = 0
         self._paced: Paced | None = None
         self._timed_steps = 0
-        self._compared = 0
+        self._compared, self._reordered = 0, False
         self._own_seconds = 0.0
         # What is observed can be made again from its graph without a copy of its arrays.
         self._watched_from = SHARED_FROM
@@ -305,8 +305,8 @@ class TurnRun(JobRun):
             return
         graph = self.written_graph()
         racing = graph is not None and draws_in_any_order(graph)
-        first = self._first_batches()
-        self._channel.send(Built(*first, self._runtime, built, self._filled_seconds, self._compared, racing))
+        first = (*self._first_batches(), self._runtime, built, self._filled_seconds)
+        self._channel.send(Built(*first, self._compared, racing, self._reordered))
         self.phase = "measure"
         step = self._step() if self._device else None
         while (turn := self._channel.next_turn()) is not None:
@@ -393,7 +393,9 @@ class TurnRun(JobRun):
 
         held, room = self._source_bytes, self._room()
         for part in parts_before(dataset, lambda row: row.stores, in_memory=held, room=room, watch=self._watch):
-            self._compared += elements_of_each_epoch(part)
+            elements, in_order = elements_of_each_epoch(part)
+            self._compared += elements
+            self._reordered = self._reordered or not in_order
         # The other processes have drawn no numbers yet.
         self._pin_seeds()
 

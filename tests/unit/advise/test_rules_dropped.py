@@ -522,22 +522,6 @@ def test_many_files_of_few_records() -> None:
     assert "64 files per batch, each with 1.00 records of 1.46 KiB:" in hit.sentence
     (edit,) = hit.edits
     assert isinstance(edit, HandWritten)
-    assert "for record in tf.data.TFRecordDataset(part):" in edit.python
-    assert "in place of interleave (spec.yaml:4)" in edit.python
-
-
-@pytest.mark.parametrize(
-    ("view", "reader"),
-    [
-        (small_files(written={"compression_type": "GZIP"}), "TFRecordDataset(part, compression_type='GZIP')"),
-        (small_files(given="lambda p: tf.data.TFRecordDataset(p, 'ZLIB')"), "TFRecordDataset(part, 'ZLIB')"),
-        (small_files(given="tf.data.TFRecordDataset"), "TFRecordDataset(part)"),
-    ],
-)
-def test_the_reader_of_small_files_keeps_its_arguments(view: PipelineView, reader: str) -> None:
-    (edit,) = only("files-of-few-records", view).edits
-    assert isinstance(edit, HandWritten)
-    assert f"in tf.data.{reader}:" in edit.python
 
 
 @pytest.mark.parametrize(
@@ -549,8 +533,6 @@ def test_the_reader_of_small_files_keeps_its_arguments(view: PipelineView, reade
         pytest.param(small_files(op="from_tensor_slices"), id="no files"),
         pytest.param(small_files(parses=True), id="records that are parsed there"),
         pytest.param(small_files(ms=0.8), id="readers that took little"),
-        pytest.param(small_files(given="lambda p: tf.data.TFRecordDataset(p, kind)"), id="arguments that are names"),
-        pytest.param(small_files(given="make"), id="a reader that is not seen"),
     ],
 )
 def test_files_that_are_left_as_they_are(view: PipelineView) -> None:

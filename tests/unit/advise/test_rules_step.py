@@ -59,6 +59,12 @@ def test_batches_that_are_mostly_padding() -> None:
     )
 
 
+def test_padding_that_a_later_stage_may_take_away_is_no_matter_of_the_step() -> None:
+    view = padded()
+    later = stage("stages.2", "flat_map")
+    assert not found(replace(view, stages=(*view.stages, later)))
+
+
 @pytest.mark.parametrize(
     "view",
     [

@@ -247,6 +247,10 @@ def test_python_in_each_twentieth_step_is_named_by_that_rhythm() -> None:
     assert "number % 200 == 0" in (finding.python or "")
 
 
+def test_more_than_a_step_takes_is_spent_between_epochs() -> None:
+    assert advise(with_rhythm(600.0, 40.0), rules=IN_TRAINING)[0] == []
+
+
 def test_python_in_every_step_is_named_whatever_the_rhythm_of_the_others() -> None:
     finding = only(with_rhythm(6.0, 40.0))
     assert "It calls log()." in finding.sentence

@@ -38,7 +38,7 @@ def measured(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile]
     """Settings of what was measured; nothing is."""
     found: list[RunSettings] = []
 
-    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any, _tell: Any) -> Profile:
+    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any, *_: object) -> Profile:
         del progress
         found.append(settings)
         profile = recorded("input-bound")

@@ -616,7 +616,7 @@ def test_why_a_bound_is_not_known_is_no_sentence_above_its_advice(found: Profile
     assert made.verification is not None
     made.verification.bounds = ["decode: no upper bound: filter after it depends on the values\nstore what it makes"]
     assert "no upper bound" not in report(made, width=120)
-    assert "\n  store what it makes" in report(made, width=120)
+    assert "\n  decode   store what it makes" in report(made, width=120)
     assert "decode: no upper bound: filter after it" in full(made, width=120)
 
 

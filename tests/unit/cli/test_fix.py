@@ -76,7 +76,7 @@ class Session:
     asked: list[RunSettings] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
 
-    def run_sample(self, settings: RunSettings, writer: ProfileWriter, progress: Any, _tell: Any) -> Profile:
+    def run_sample(self, settings: RunSettings, writer: ProfileWriter, progress: Any, *_: object) -> Profile:
         progress.phase("measure", 4.0)
         self.asked.append(settings)
         self.profile.target.sha256 = hashlib.sha256(settings.target.path.read_bytes()).hexdigest()

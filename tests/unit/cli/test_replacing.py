@@ -152,7 +152,7 @@ class Run:
     def __init__(self, profile: Profile) -> None:
         self.profile = profile
 
-    def __call__(self, _settings: object, writer: store.ProfileWriter, _progress: object, _tell: object) -> Profile:
+    def __call__(self, _settings: object, writer: store.ProfileWriter, *_: object) -> Profile:
         writer.write(self.profile)
         writer.write(self.profile, final=True)
         return self.profile

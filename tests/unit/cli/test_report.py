@@ -414,7 +414,7 @@ def test_ops_that_are_not_named_are_other_ops(recorded: Recorded) -> None:
         calling_ms_per_batch=5.0,
         calls_per_batch=1.0,
     )
-    inside = "RFFT 42 % · other ops and copies 27 % · ComplexAbs 18 % · MklMatMul 8 % · calling it 5 %"
+    inside = "RFFT 42 % · other ops, copies and waiting 27 % · ComplexAbs 18 % · MklMatMul 8 % · calling it 5 %"
     assert f"decode: {inside}" in " ".join(report(changed).split())
 
 

@@ -41,6 +41,7 @@ class Harness:
         writer: ProfileWriter,
         progress: Any,
         tell: Callable[[Profile], object] = lambda _: None,
+        _early: object = None,
     ) -> Profile:
         self.asked.append(settings)
         progress.phase("measure", 10.0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.report.findings import can_be_taken, try_command
+from pipeprof.cli.report.findings import can_be_taken, first_to_write, try_command
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.report import build_report
 from pipeprof.cli.targets.load import Changes, load_target
@@ -65,7 +65,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile]) -
     """What was called, with its settings and options."""
     found: list[tuple[str, RunSettings, Any]] = []
 
-    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any, _tell: Any) -> Profile:
+    def run_sample(settings: RunSettings, writer: ProfileWriter, progress: Any, *_: object) -> Profile:
         del progress
         found.append(("run", settings, None))
         measured = recorded("script-loop")
@@ -147,6 +147,17 @@ def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
     assert try_command(profile, kept) == "pipeprof run train.py --change 1 -- loop"
     profile.command[2:4] = ["--change", "1"]
     assert try_command(profile, kept) is None
+
+
+def test_a_change_that_can_be_taken_comes_before_lines_that_the_user_would_write(profile: Profile) -> None:
+    edit = {"kind": "HandWritten", "stages": ["stages.1"], "yaml": "", "python": "made = call()"}
+    written = {"rule": "py-function-gil", "title": "Written", "family": "speed", "semantics": "same"}
+    by_hand = Finding.model_validate({**written, "python": "made = call()", "status": "unverified", "edit": edit})
+    (kept,) = profile.findings or []
+    profile.findings = [kept, by_hand]
+    assert first_to_write(profile) is None
+    profile.findings = [by_hand]
+    assert first_to_write(profile) == 1
 
 
 def test_the_step_of_a_script_is_replayed_where_it_does_not_train(profile: Profile) -> None:

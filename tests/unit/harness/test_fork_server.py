@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from pipeprof.profiles.harness import fork_server
-from pipeprof.profiles.harness.fork_server import ForkServers
+from pipeprof.profiles.harness.fork_server import EarlyServer, ForkServers
 
 PIPES = range(8)
 
@@ -24,6 +25,7 @@ class Server:
     def __init__(self, variables: dict[str, str]) -> None:
         self.variables = variables
         self.retired = self.closed = False
+        self.signals: list[int] = []
         Server.made.append(self)
 
     def wait_until_ready(self, _is_readable: object) -> bool:
@@ -31,6 +33,9 @@ class Server:
 
     def copy(self, _pipes: object, _family: object) -> str | None:
         return f"a copy with {self.variables}"
+
+    def signal(self, number: int) -> None:
+        self.signals.append(number)
 
     def retire(self) -> None:
         assert not self.retired
@@ -112,3 +117,28 @@ def test_only_linux_copies(servers: ForkServers, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(fork_server, "_LINUX", False)
     assert start(servers) == "new, with {}"
     assert Server.made == []
+
+
+def test_an_early_server_rests_until_it_is_taken_and_makes_the_copies(servers: ForkServers) -> None:
+    early = EarlyServer()
+    early.begin()
+    early.pause()
+    early.begin()
+    (server,) = Server.made
+    assert server.signals == [signal.SIGSTOP]
+    taken: Any = early.take()
+    assert server.signals == [signal.SIGSTOP, signal.SIGCONT]
+    early.close()
+    servers = ForkServers(lambda _descriptor: True, taken)
+    assert [start(servers), Server.made] == ["a copy with {}", [taken]]
+    servers.close()
+    assert closed() == [True]
+
+
+@pytest.mark.usefixtures("servers")
+def test_an_early_server_that_nobody_takes_is_ended() -> None:
+    early = EarlyServer()
+    early.begin()
+    early.close()
+    assert closed() == [True]
+    assert EarlyServer().take() is None

@@ -56,6 +56,7 @@ def run(events: Events, *messages: WorkerMessage, kind: str = "function", tells:
     made._facts.sampler_cores = 0.0
     made._plan = made._facts.plan
     made._progress, made._tell = events, events.tell if tells else None  # type: ignore[assignment]
+    made._early = None
     made._headline, made._traces, made._phases_told, made._cpu_at_measure = "", False, 1, None
     return made
 

@@ -232,6 +232,19 @@ def test_a_shuffle_of_what_is_computed_makes_the_first_batch_late(
     assert ("500 results of load" in said) is cause
 
 
+@pytest.mark.parametrize("op", ["shard", "filter"])
+def test_a_shuffle_of_what_is_left_over_is_no_advice_to_shuffle_sooner(op: str) -> None:
+    known = {"shuffle": Shuffle(buffer_size=500, seeded=False, reshuffles=True), "elements": 800}
+    mixed = stage("stages.2", 0.0, op="shuffle").model_copy(update=known)
+    line = [
+        stage("source", 0.0, op="from_tensor_slices"),
+        stage("stages.0", 0.9, "load"),
+        stage("stages.1", 0.0, op=op),
+    ]
+    phases = [Phase(name="build", seconds=0.12), Phase(name="first_element", seconds=5.4)]
+    assert "results of" not in details(phases=phases, steps=steps(), stages=[*line, mixed]).get("start-up", "")
+
+
 BELOW = "input-bound for every step below 19.4 ms"
 
 
@@ -638,6 +651,15 @@ def test_headspace_is_what_a_free_pipeline_would_bring() -> None:
 def test_headspace_without_waiting_is_no_gain_from_the_pipeline() -> None:
     # The device was idle for other reasons, such as other processes on its cores.
     assert details(steps=steps(0.02), headspace=worth(0.25)) == {"pipeline": "keeps up with the step"}
+
+
+@pytest.mark.parametrize(("cpu_ms", "waited", "shares"), [(90.0, 0.34, True), (90.0, 0.1, False), (2.0, 0.34, False)])
+def test_a_pipeline_that_keeps_up_may_take_cores_from_a_step_on_the_cpu(
+    cpu_ms: float, waited: float, shares: bool
+) -> None:
+    made = {"device": Device(kind="script", cpu_ms=cpu_ms), "contention": Contention(runnable_wait_share=waited)}
+    said = details(steps=steps(0.02), headspace=worth(0.25), **made)["pipeline"]
+    assert ("less work in the pipeline may make the step itself faster" in said) is shares
 
 
 def traced(unknown: str | None = None, seconds: float | None = 2.0, **by_cause: float) -> Device:

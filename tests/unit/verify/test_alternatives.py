@@ -22,6 +22,7 @@ from pipeprof.profiles.verify.alternatives import (
     are_alternatives,
     builds_on,
     enough_alone,
+    inserts_alike,
     is_alternative,
     is_worth_a_try,
     without_alternatives,
@@ -61,6 +62,15 @@ def finding(edit: PipelineEdit | None, speedup: float = 2.0) -> Finding:
 def test_alternatives_change_the_same_thing(one: PipelineEdit, other: PipelineEdit, same: bool) -> None:
     assert are_alternatives(finding(one), finding(other)) is same
     assert are_alternatives(finding(other), finding(one)) is same
+
+
+def test_insertions_alike_differ_in_arguments_alone() -> None:
+    tuned = InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.0")
+    assert inserts_alike(finding(AHEAD), finding(tuned))
+    elsewhere = InsertStage("prefetch", {"buffer_size": 2}, "stages.1")
+    for other in (elsewhere, InsertStage("cache", {}, "stages.0"), EIGHT, None):
+        assert not inserts_alike(finding(AHEAD), finding(other))
+    assert not inserts_alike(finding(EIGHT), finding(TUNED))
 
 
 def test_a_finding_without_an_edit_is_no_alternative() -> None:

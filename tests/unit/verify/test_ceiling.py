@@ -660,8 +660,15 @@ def test_stages_of_one_line_have_one_bound(profile: Profile) -> None:
     assert with_twins(profile, ["source", twins[0]]) == ("source", twins[0])
 
 
+def test_what_a_filter_needs_is_not_done_after_the_batch(profile: Profile) -> None:
+    assert profile.stages is not None
+    profile.stages[1].ops, profile.stages[1].time_ms_per_batch = [OpCost(op="AdjustHue", ms_per_batch=9.0)], 10.0
+    assert "batches" not in str(bottleneck_finding(profile, ["stages.0"], []).change)
+
+
 def test_advice_leaves_out_what_was_tried_without_a_gain(profile: Profile) -> None:
     assert profile.stages is not None
+    profile.stages[2].op = "shuffle"
     profile.stages[1].ops, profile.stages[1].time_ms_per_batch = [OpCost(op="AdjustHue", ms_per_batch=9.0)], 10.0
     finding = bottleneck_finding(profile, ["stages.0"], [])
     finding.status = "ceiling"
@@ -706,6 +713,7 @@ def test_advice_on_stages_in_a_row_leaves_out_batches_that_did_not_help(profile:
 
 def test_what_was_tried_before_the_bound_is_no_advice_of_it(profile: Profile) -> None:
     assert profile.stages is not None
+    profile.stages[2].op = "shuffle"
     profile.stages[1].ops, profile.stages[1].time_ms_per_batch = [OpCost(op="AdjustHue", ms_per_batch=9.0)], 10.0
     tried = Finding(rule="measured", title="a", status="rejected", stage="stages.0")
     tried.edit = documents_of([VectoriseMap("stages.0", "stages.2")])

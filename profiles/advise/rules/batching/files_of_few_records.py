@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable
 
 from pipeprof.pipelines.edits.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.written_calls import parsed
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import milliseconds, of_interval, place_of, significant, size
-
-_READER = "TFRecordDataset"
-_OF_FORMAT = frozenset({"compression_type", "footer_bytes", "header_bytes", "record_bytes"})
+from pipeprof.profiles.wording import milliseconds, of_interval, significant, size
 
 
 class FilesOfFewRecords(Rule):
@@ -72,17 +67,17 @@ class FilesOfFewRecords(Rule):
             work = sum(one.measured.share or 0.0 for one in (stage, reader) if one.measured is not None)
             if clock < self.threshold("time-share") * interval or work < self.threshold("work-share"):
                 continue
-            given = _given(stage, reader)
-            if given is None:
-                continue
-            by_hand = _by_hand(below, stage, reader, given)
+            by_hand = HandWritten((stage.id,), "", "", "write the records of many files into a few, and read these")
             yield Proposal(
                 stage=stage.id,
                 sentence=(
                     f"{stage.label} opens {files:,.0f} files per batch, each with {significant(of_file)} records of "
                     f"{size(each)}: making their readers takes about {of_interval(taken, interval)}."
                 ),
-                recommendation="Write their records into a few files of 100 MB, once, and read these.",
+                recommendation=(
+                    "Write their records into a few files of 100 MB, once, in the order that training needs, and read "
+                    "these; repeat and shuffle stay."
+                ),
                 evidence={"files_per_batch": files, "records_per_file": of_file, "record_bytes": each},
                 edits=(by_hand,),
                 by_hand=by_hand,
@@ -101,37 +96,3 @@ def _reader(view: PipelineView, stage: StageView) -> StageView | None:
     # What is made of the records there would be lost with it.
     parts = {readers[0].id, *(one.id for one in view.inside(readers[0]))}
     return readers[0] if parts == {one.id for one in inside} else None
-
-
-def _given(stage: StageView, reader: StageView) -> str | None:
-    """The further arguments of a reader, as they are written; None where they are not certain."""
-    if reader.written is not None:
-        return "".join(f", {name}={value!r}" for name, value in reader.written.items() if name in _OF_FORMAT)
-    text = stage.given.definition or stage.given.text if stage.given is not None else ""
-    calls = [
-        node
-        for node in ast.walk(parsed(text) or ast.Module([], []))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == reader.op
-    ]
-    if len(calls) != 1:
-        return "" if text.rpartition(".")[2] == reader.op else None
-    further = [*calls[0].args[1:], *(word for word in calls[0].keywords if word.arg != "filenames")]
-    values = [one.value if isinstance(one, ast.keyword) else one for one in further]
-    known = all(isinstance(one, ast.Constant) for one in values)
-    return "".join(f", {ast.unparse(one)}" for one in further) if known else None
-
-
-def _by_hand(names: StageView, stage: StageView, reader: StageView, given: str) -> HandWritten:
-    place = place_of(stage.location)
-    python = (
-        "# once, before training\n"
-        "for number, part in enumerate(names.batch(10_000)):  # the names that "
-        f"{names.label} gives, without a repeat\n"
-        '    with tf.io.TFRecordWriter(f"packed-{number:05}.tfrecord") as writer:\n'
-        f"        for record in tf.data.{reader.op}(part{given}):\n"
-        "            writer.write(record.numpy())\n"
-        f"# then, in place of {stage.op}" + (f" ({place})\n" if place else "\n") + "dataset = "
-        'tf.data.TFRecordDataset(sorted(tf.io.gfile.glob("packed-*.tfrecord")))'
-        + ("" if reader.op == _READER else f"  # the records are those of {reader.op}")
-    )
-    return HandWritten((stage.id,), "", python, "write the records of many files into a few, and read these")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
@@ -49,7 +50,7 @@ class PaddingWaste(Rule):
             if stage.op != "padded_batch" or below is None or not isinstance(rows, int) or rows < 2:
                 continue
             given, made = _measured_bytes(below), _measured_bytes(stage)
-            if given is None or made is None or not _varies(below):
+            if given is None or made is None or not _varies(below) or _is_used(view, stage):
                 continue
             padding = 1 - rows * given / made
             if not self.threshold("padding") <= padding < 1:
@@ -70,6 +71,11 @@ class PaddingWaste(Rule):
                     "pipeline itself stays as it is"
                 ),
             )
+
+
+def _is_used(view: PipelineView, stage: StageView) -> bool:
+    """Whether a later stage computes with its batches: the padding may never come to the step."""
+    return any(traits(one.op).function is not None for one in view.stages[view.stages.index(stage) + 1 :])
 
 
 def _measured_bytes(stage: StageView) -> float | None:

@@ -52,7 +52,8 @@ class PythonBetweenSteps(OfTraining, Rule):
         if own is None or main is None or main.file is None or main.line is None or steps is None:
             return
         interval = steps.interval_ms.mean
-        if own < self.threshold("python") or own < self.threshold("share") * interval:
+        # More than a step takes goes into what is between epochs, as building a dataset again.
+        if own > interval or own < self.threshold("python") or own < self.threshold("share") * interval:
             return
         place = location_of(main)
         text = view.texts.get(main.file, "")
