@@ -233,10 +233,11 @@ def has_costs(view: PipelineView) -> bool:
 
 def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     # Most checks find nothing.
+    from pipeprof.pipelines.changes.in_spec import can_change
     from pipeprof.pipelines.static.imports import in_file
     from pipeprof.profiles.advise.edits.chain_python import python_of
     from pipeprof.profiles.advise.edits.in_place import on_own_name
-    from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
+    from pipeprof.profiles.advise.edits.in_words import describe_change, written_spec
     from pipeprof.profiles.advise.edits.render import yaml_of
 
     stage = view.by_id.get(hit.stage or "")
@@ -252,7 +253,7 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
         semantics=hit.semantics or rule.semantics,
         python=in_file(code, text),
         change=describe_change(view, _described(hit), hit.change_detail) or "",
-        overrides=tuple(overrides(view, hit.edits)),
+        in_spec=(data := written_spec(view)) is not None and can_change(data, hit.edits),
         location=place,
     )
     return finding_of(proposal, patch=yaml_of(view.loaded, hit.edits), reason=UNVERIFIED)

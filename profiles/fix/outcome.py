@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from pipeprof.pipelines.changes.diffs import unified
 from pipeprof.pipelines.edits.edits import PipelineEdit
-from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.document.findings import Finding, Fix, documents_of

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipeprof.pipelines.changes.diffs import unified
 from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.graph.compare import differences
 from pipeprof.pipelines.ops.traits import STAGES
-from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.static.edit.apply import apply_to_source
 from pipeprof.pipelines.static.edit.chain import DatasetReader, line_after, reader_after
 from pipeprof.pipelines.static.edit.errors import CannotEditSourceError

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.changes.in_spec import plain
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     InsertStage,
@@ -25,7 +26,6 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.edits.environment import assignment
 from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.pipelines.spec.edits.apply_data import plain
 from pipeprof.pipelines.spec.yaml.writer import flow
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def yaml_of(loaded: LoadedSpec | None, edits: Sequence[PipelineEdit]) -> str | N
     if not edits:
         return None
     # Only a finding with a change needs the editor of texts.
-    from pipeprof.pipelines.spec.edits.apply_files import spec_diff
+    from pipeprof.pipelines.changes.in_spec_text import spec_diff
 
     diff = spec_diff(loaded, edits) if loaded is not None else None
     return diff or "\n".join(map(as_yaml, edits))

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.addresses import node_name
+from pipeprof.pipelines.changes.in_spec import plain
 from pipeprof.pipelines.edits.edits import NewStage
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.edits.apply_data import plain
-from pipeprof.pipelines.spec.edits.new_text import block_lines, item_lines
+from pipeprof.pipelines.spec.yaml.writer import block_lines
 from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.edits.render import python_text
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
@@ -98,7 +98,7 @@ def arguments_of(stage: StageView) -> dict[str, Any]:
 
 def stage_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
     """One stage as an item of ``stages:``."""
-    return item_lines(plain({op: arguments}), 0, as_block=False)
+    return block_lines([plain({op: arguments})], 0)
 
 
 def source_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:

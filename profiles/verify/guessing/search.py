@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import pipeline_of
+from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
     MoveStage,
@@ -30,7 +31,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.imports import in_file
 from pipeprof.pipelines.static.written_calls import arguments_given
 from pipeprof.profiles.advise.edits.in_place import on_own_name, own_statement
-from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
+from pipeprof.profiles.advise.edits.in_words import arguments_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import joined_lines, line_of, main_line, on_main_line, within
@@ -161,8 +162,8 @@ def guesses(
         *_at_the_bottleneck(profile, data, caches),
     ):
         edits = guess.edits
-        flags = flags_of(data, edits) if is_spec and data is not None else []
-        by_hand = is_spec and not flags
+        in_spec = is_spec and data is not None and can_change(data, edits)
+        by_hand = is_spec and not in_spec
         if not hidden.isdisjoint(_named_by(edits)):
             continue
         if tuple(edits) in proposed or (
@@ -180,7 +181,7 @@ def guesses(
             rule=MEASURED,
             python=code,
             edits=tuple(edits),
-            overrides=tuple(flags),
+            in_spec=in_spec,
             location=location,
             recommendation=guess.change,
         )

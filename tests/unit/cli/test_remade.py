@@ -23,12 +23,7 @@ Pipeprof = Callable[..., Any]
 Recorded = Callable[[str], Profile]
 EVIL = "os.system('id')"
 DIFF = f"--- a/train.py\n+++ b/train.py\n@@ -1 +1,2 @@\n+import os; {EVIL}\n x = 1\n"
-CODE = {
-    "diff": DIFF,
-    "patch": DIFF,
-    "python": f"import os; {EVIL}",
-    "overrides": [f"stages.0={{map: {{python: {EVIL}}}}}"],
-}
+CODE = {"diff": DIFF, "patch": DIFF, "python": f"import os; {EVIL}"}
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +72,7 @@ def test_lines_are_those_of_the_edits(recorded: Recorded) -> None:
     one, other = remade(profile, None).findings or []
     assert "cache" in (one.python or "")
     assert "cache" in (one.patch or "")
-    assert (one.diff, other.diff, other.python, other.patch, other.overrides) == (None, None, None, None, [])
+    assert (one.diff, other.diff, other.python, other.patch, other.in_spec) == (None, None, None, None, False)
     assert (profile.findings or [])[0].diff == DIFF
 
 

@@ -1,0 +1,1 @@
+"""A change of a pipeline, and the ways to make it."""

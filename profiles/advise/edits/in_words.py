@@ -1,0 +1,153 @@
+"""Edits in one line, and the written stages that they are about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeprof.pipelines.changes.in_spec import SOURCE, STAGES, EditError, changed, find, plain, same, value_at
+from pipeprof.pipelines.edits.edits import (
+    HandWritten,
+    InsertStage,
+    MoveFilter,
+    MoveStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetEnvironment,
+    SetOption,
+    VectoriseMap,
+)
+from pipeprof.pipelines.spec.yaml.tree import operation_key
+from pipeprof.pipelines.spec.yaml.writer import flow
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import listed
+
+
+def written_spec(view: PipelineView) -> dict[str, Any] | None:
+    """The source and the stages of the spec that a view shows; ``None`` without one.
+
+    What an edit does not name may be left out: a nested pipeline stands in the arguments of its stage.
+    """
+    data: dict[str, Any] = {}
+    stages: dict[int, Any] = {}
+    for stage in view.stages:
+        if stage.written is None or stage.injected:
+            continue
+        value = plain({stage.op: stage.written})
+        if stage.id == SOURCE:
+            data[SOURCE] = value
+        elif re.fullmatch(r"stages\.\d+", stage.id):
+            stages[int(stage.id.rpartition(".")[2])] = value
+    if not (data or stages) or sorted(stages) != list(range(len(stages))):
+        # Indices would not be those of the spec.
+        return None
+    return {**data, STAGES: [stages[index] for index in range(len(stages))]}
+
+
+def arguments_of(data: Mapping[str, Any], address: str) -> dict[str, Any] | None:
+    """The arguments of a stage of a spec's main line, as they are written; None where they are no mapping."""
+    stages = data.get(STAGES) or []
+    index = int(address.rpartition(".")[2]) if address.startswith(f"{STAGES}.") else -1
+    stage = stages[index] if 0 <= index < len(stages) else None
+    key = operation_key(stage) if isinstance(stage, dict) else None
+    arguments = stage[key] if isinstance(stage, dict) and key is not None else None
+    return dict(arguments) if isinstance(arguments, dict) else None
+
+
+def moved_as_written(view: PipelineView, edit: MoveFilter) -> bool | None:
+    """Whether its function stays word for word; None where the pipeline has no spec, or a map of it is Python."""
+    data = written_spec(view)
+    if data is None:
+        return None
+    try:
+        place, after = find(data, edit.stage), changed(data, [edit])
+    except EditError:
+        return None
+    moved = next(stage for stage in value_at(after.data, place[:-1]) if after.origin(stage) == place)
+    return same(moved, value_at(data, place))
+
+
+def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: str | None = None) -> str | None:
+    """Return the edits in one line.
+
+    Args:
+        detail: What the change means in numbers, e.g. ``200 × 0.3 KiB instead of 200 × 588 KiB``.
+
+    Returns:
+        ``None`` where one of the edits is a rewrite that no line describes.
+
+    Example:
+        ``"num_parallel_calls: 1 → 8"``, ``"insert prefetch(buffer_size=AUTOTUNE) after decode"``
+    """
+    several = len({edit.stage for edit in edits if isinstance(edit, SetArgument)}) > 1
+    parts = [_describe(view, edit, named=several) for edit in edits]
+    known = [part for part in parts if part]
+    if not known or len(known) < len(parts):
+        return None
+    line = ", ".join(dict.fromkeys(known))
+    return f"{line}: {detail}" if detail else line
+
+
+def _describe(view: PipelineView, edit: PipelineEdit, *, named: bool) -> str | None:
+    if isinstance(edit, SetArgument):
+        stage = view.by_id.get(edit.stage)
+        now = {**stage.arguments, **(stage.written or {})}.get(edit.argument) if stage is not None else None
+        where = f"{_stage_words(view, edit.stage, edit.op)}: " if named else ""
+        if now is None and edit.value is None:
+            return f"{where}without {edit.argument}"
+        return f"{where}{edit.argument}: {_shown(now)} → {_shown(edit.value)}"
+    if isinstance(edit, SetOption):
+        return f"options.{edit.path}: {_shown(view.options.get(edit.path))} → {_shown(edit.value)}"
+    return _describe_stages(view, edit)
+
+
+def _describe_stages(view: PipelineView, edit: PipelineEdit) -> str | None:
+    """An edit that changes which stages there are, or their order; ``None`` for one that no line describes."""
+    words: str | None = None
+    match edit:
+        case MoveStage():
+            words = f"move {_stage_words(view, edit.stage, edit.op)} before {_stage_words(view, edit.before)}"
+        case MoveFilter():
+            words = (
+                f"move {_stage_words(view, edit.stage)} before {_stage_words(view, edit.before)}, with the part of "
+                "the map that it reads"
+            )
+        case InsertStage():
+            where = f"after {_stage_words(view, edit.after)}" if edit.after else "at the end"
+            words = f"insert {_call_words(edit.op, edit.arguments)} {where}"
+        case ReplaceStages() | HandWritten() if edit.summary:
+            words = edit.summary.format(stage=_stage_words(view, edit.stages[0]))
+        case ReplaceStages():
+            old = listed([_stage_words(view, address) for address in edit.stages])
+            new = [_call_words(stage.op, stage.arguments) for stage in edit.by]
+            words = f"replace {old} with {listed(new)}" if new else f"remove {old}"
+        case VectoriseMap():
+            words = f"vectorise {_stage_words(view, edit.stage)} after {_stage_words(view, edit.batch)}"
+        case SetEnvironment():
+            words = f"{edit.variable}={edit.value} in the environment"
+    return words
+
+
+def _call_words(op: str, arguments: Mapping[str, Any]) -> str:
+    return f"{op}({', '.join(f'{name}={_shown(value)}' for name, value in arguments.items())})"
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else flow(plain(value))
+
+
+def _stage_words(view: PipelineView, address: str, op: str = "") -> str:
+    """The name of a stage, with its place where another one has the same name."""
+    stage = view.by_id.get(address)
+    if stage is None:
+        return op or address
+    name = _name(stage)
+    if [_name(stage) for stage in view.stages if not stage.injected].count(name) == 1 or stage.location is None:
+        return name
+    return f"{name} ({stage.location.file.rpartition('/')[2]}:{stage.location.line})"
+
+
+def _name(stage: StageView) -> str:
+    return stage.name or stage.op
