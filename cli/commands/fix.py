@@ -17,13 +17,11 @@ if TYPE_CHECKING:
     from pipeprof.cli.commands.run import Measuring
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
-    from pipeprof.cli.targets.load import Changes
     from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
-    from pipeprof.profiles.fix.version import Reread
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.propose.proposal import Semantics
 
@@ -69,16 +67,15 @@ def fix(given: FixOptions) -> None:
     selection = output.select(outputs, verbose=given.verbose)
     if (read := read_target(given, outputs, "fix")) is None:
         return
-    changes, parsed, loaded = read
+    parsed, loaded = read
     _check_target(given, outputs, parsed, loaded)
     chosen = settings(target=parsed, loaded=loaded, tries=parsed.kind == "script")
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
-        _take(given, change, chosen, changes, report=(outputs, selection))
+        _take(given, change, chosen, report=(outputs, selection))
         return
     for note in notes_on(chosen, tries=True):
         streams.say(f"pipeprof: note: {note}")
 
-    reread = _reread(parsed, changes) if loaded is not None else None
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     writer = make_writer(parsed, loaded, outputs)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
@@ -99,7 +96,6 @@ def fix(given: FixOptions) -> None:
                     budget,
                     allow,
                     outputs=outputs,
-                    reread=reread,
                     earlier=earlier[1] if earlier is not None else None,
                 )
         finally:
@@ -108,9 +104,7 @@ def fix(given: FixOptions) -> None:
     raise typer.Exit(profile.exit_code or 0)
 
 
-def _take(
-    given: FixOptions, change: SavedChange, chosen: RunSettings, changes: Changes, *, report: tuple[Outputs, Selection]
-) -> None:
+def _take(given: FixOptions, change: SavedChange, chosen: RunSettings, *, report: tuple[Outputs, Selection]) -> None:
     """Make a change that a run has proposed, as a search would that had found it; nothing is measured."""
     import sys
 
@@ -120,7 +114,7 @@ def _take(
     from pipeprof.profiles.fix.version import Version
 
     parsed, loaded = chosen.target, chosen.loaded
-    start = Version((), loaded, _reread(parsed, changes) if loaded is not None else None)
+    start = Version((), loaded)
     profile = change.profile.model_copy(deep=True)
     profile.command = ["pipeprof", *sys.argv[1:]]
     profile.fix = taken(change.finding, change.edits, start)
@@ -152,7 +146,6 @@ def _search(
     allow: Sequence[Semantics],
     *,
     outputs: Outputs,
-    reread: Reread | None,
     earlier: Profile | None,
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
@@ -165,7 +158,6 @@ def _search(
             budget,
             run.progress,
             allow=allow,
-            reread=reread,
             end_at=run.end_at,
             save=lambda: run.writer.write(profile),
             earlier=earlier,
@@ -206,13 +198,6 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
         what = "--write changes" if given.write else "YAML is the output of"
         kind = "a training script" if parsed.kind == "script" else "a Python function"
         raise UsageError(f"{what} a spec, but {given.target} is {kind}: use --out NAME.patch")
-
-
-def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
-    """How a spec with another text is read: with the flags of the command line."""
-    from pipeprof.cli.commands.run import check_again
-
-    return lambda text: check_again(parsed, changes, content=text.encode())
 
 
 def _wants_patch(outputs: Outputs) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, can_run_again, change_command, rerun
+from pipeprof.cli.command_line import can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
 from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
 from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
@@ -381,7 +381,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         yield _lines_to_write(finding, number, is_next=number == first_to_write(profile))
     # What is not finished goes on with a larger budget.
     command = try_command(profile, finding) if finding.unfinished is None else None
-    if command is not None and len(command) <= LONGEST_COMMAND:
+    if command is not None:
         spare = 2 if finding.status == "kept" else 5
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=spare)
     elif finding.rule not in WITHOUT_RULE:
@@ -468,16 +468,16 @@ def dispatch_words(dispatch: Dispatch) -> str:
 def try_command(profile: Profile, finding: Finding) -> str | None:
     """The line for the shell that runs the pipeline with a finding's change; None where no command makes it.
 
-    The change is named by its number, else by the values that make it.
+    The change is named by its number, else by the variables that make it.
     """
     number = number_of(profile, finding)
     command = change_command(profile, number) if number is not None and can_be_taken(profile, finding) else None
     if command is not None:
         return command
     variables = shell_variables(finding)
-    if not finding.overrides and not variables:
+    if finding.in_spec or not variables:
         return None
-    command = rerun(profile, overrides=finding.overrides)
+    command = rerun(profile)
     return " ".join([*variables, command]) if command is not None else None
 
 
@@ -513,14 +513,14 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
         if main_place(profile) is None:
             return False
     if profile.target.kind == "spec":
-        return not edits or bool(finding.overrides)
+        return not edits or finding.in_spec
     return all(supports(edit, "graph") for edit in edits)
 
 
 def shell_variables(finding: Finding) -> list[str]:
     """Assignments before the command, ``OMP_NUM_THREADS=1``; empty if any of the edits is of another kind."""
     found = [assignment(edit.variable, edit.value) for edit in finding.edits if isinstance(edit, SetEnvironment)]
-    return found if finding.overrides or len(found) == len(finding.documents) else []
+    return found if finding.in_spec or len(found) == len(finding.documents) else []
 
 
 def place_of_finding(profile: Profile, finding: Finding) -> str:

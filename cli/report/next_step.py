@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import Any, NamedTuple
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, recover_options, rerun
+from pipeprof.cli.command_line import change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
 from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
@@ -146,9 +146,7 @@ def _write_lines(profile: Profile) -> NextCommand | None:
 def _try(profile: Profile, finding: Finding) -> NextCommand | None:
     """Measure with a finding's change, by the command that stands with it."""
     line = try_command(profile, finding)
-    if line is None or len(line) > LONGEST_COMMAND:
-        return None
-    return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
+    return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True) if line is not None else None
 
 
 def _write_finding(profile: Profile) -> NextCommand | None:
@@ -156,7 +154,7 @@ def _write_finding(profile: Profile) -> NextCommand | None:
     for number, finding in enumerate(profile.findings or (), 1):
         if finding.status != "kept" or not can_be_taken(profile, finding):
             continue
-        if profile.target.kind != "script" and shell_variables(finding) and not finding.overrides:
+        if profile.target.kind != "script" and shell_variables(finding) and not finding.in_spec:
             # It stands before the command: neither a spec nor a diff has it.
             return _try(profile, finding)
         ways: dict[str, Any] = {}
@@ -175,12 +173,12 @@ def _write_finding(profile: Profile) -> NextCommand | None:
 
 def _try_finding(profile: Profile) -> NextCommand | None:
     """Measure with the first finding's change that a command can make."""
-    wanted = [one for one in profile.findings or () if one.overrides and _open(one)]
+    wanted = [one for one in profile.findings or () if one.in_spec and _open(one)]
     return next(filter(None, (_try(profile, one) for one in wanted)), None)
 
 
 def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
-    """Print the complete fix of the first finding that no ``--set`` value can apply."""
+    """Print the complete fix of the first finding that no command can make."""
     for number, finding in enumerate(profile.findings or (), 1):
         if profile.only_bounds(finding):
             # Its code is worth writing where it gains, which its command measures.

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from pipeprof.pipelines.changes.diffs import unified
 from pipeprof.pipelines.edits.edits import (
     MoveFilter,
     NewStage,
@@ -27,7 +28,6 @@ from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import STAGES, traits
-from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.pipelines.static.written_calls import call_in, function_given
 
 _ALIKE: Final = frozenset({"prefetch"})

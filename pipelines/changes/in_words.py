@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeprof.pipelines.changes.in_spec import plain
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     InsertStage,
@@ -17,7 +18,6 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.spec.edits.apply_data import plain
 from pipeprof.pipelines.spec.yaml.writer import flow
 
 

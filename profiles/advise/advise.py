@@ -233,8 +233,9 @@ def has_costs(view: PipelineView) -> bool:
 
 def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     # Most checks find nothing.
+    from pipeprof.pipelines.changes.in_spec import can_change
     from pipeprof.pipelines.static.imports import in_file
-    from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
+    from pipeprof.profiles.advise.edits.in_words import describe_change, written_spec
     from pipeprof.profiles.advise.edits.source_diff import diff_of
 
     stage = view.by_id.get(hit.stage or "")
@@ -250,7 +251,7 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
         semantics=hit.semantics or rule.semantics,
         python=in_file(code, text),
         change=describe_change(view, _described(hit), hit.change_detail) or "",
-        overrides=tuple(overrides(view, hit.edits)),
+        in_spec=(data := written_spec(view)) is not None and can_change(data, hit.edits),
         location=place,
     )
     finding = finding_of(proposal, patch=_yaml(view, hit.edits), reason=UNVERIFIED)
@@ -263,7 +264,7 @@ def _yaml(view: PipelineView, edits: Sequence[PipelineEdit]) -> str | None:
     """The change as a diff of the spec's own file, else the lines that a rule wrote."""
     if view.loaded is not None and edits:
         # Only a finding with a change needs the editor of texts.
-        from pipeprof.pipelines.spec.edits.apply_files import spec_diff
+        from pipeprof.pipelines.changes.in_spec_text import spec_diff
 
         if diff := spec_diff(view.loaded, edits):
             return diff

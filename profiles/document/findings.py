@@ -184,8 +184,8 @@ class Finding(Model):
     it."""
     change: str | None = None
     """The change in one line, e.g. `num_parallel_calls: 1 → 8`."""
-    overrides: list[str] = Field(default_factory=list)
-    """The `--set PATH=VALUE` values that apply the fix to the spec; empty where flags cannot."""
+    in_spec: bool = False
+    """The change can be made in the data of the spec: `--change` makes it."""
     predicted: Predicted | None = None
     """`None` where it cannot be predicted."""
     measured: MeasuredEffect | None = None

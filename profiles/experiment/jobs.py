@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from pipeprof.pipelines.changes.in_source import ChangedSource
-from pipeprof.pipelines.edits.edits import SetEnvironment, to_document
+from pipeprof.pipelines.check import check_changed
+from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment, to_document
 from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files
@@ -24,8 +25,6 @@ from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 
 Baseline: TypeAlias = Literal["as-it-is", "from-graph", "untouched"]
 """The pipeline without a change, as a trial is compared with it."""
-Reload: TypeAlias = "Callable[[Sequence[str]], LoadedSpec]"
-"""Reads a spec with further ``--set`` values."""
 
 
 @dataclass(frozen=True)
@@ -33,17 +32,18 @@ class Change:
     """Edits in the form that a target takes.
 
     Attributes:
-        edits: Edits of the graph, each as JSON: of a Python function, or of a spec that no flags change so.
+        in_spec: Edits of the data of a spec.
+        edits: Edits of the graph, each as JSON: of a Python function, or of a spec whose data have no form for one.
     """
 
-    flags: tuple[str, ...] = ()
+    in_spec: tuple[PipelineEdit, ...] = ()
     edits: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def baseline(self) -> Baseline:
         """What it is compared with; a change of the process alone needs no copy of the graph, which may not be one."""
-        return "from-graph" if self.edits else "as-it-is" if self.flags else "untouched"
+        return "from-graph" if self.edits else "as-it-is" if self.in_spec else "untouched"
 
 
 @dataclass
@@ -51,14 +51,12 @@ class JobMaker:
     """Makes the jobs of one target.
 
     Attributes:
-        reload: Reads the spec with further ``--set`` values; None for a Python target.
         memory_limit: Bytes that all workers may use together.
         sha256: Hash of a Python target's file in the run; as it is now if not given.
-        ops: Of a spec, by address: where no flags make an edit, it is made in the graph. Without them it is not tried.
+        ops: Of a spec, by address: what its data have no form for is made in the graph. Without them it is not tried.
     """
 
     settings: RunSettings
-    reload: Reload | None
     _: KW_ONLY
     memory_limit: int | None
     digest_seconds: float
@@ -81,7 +79,7 @@ class JobMaker:
 
     @property
     def is_spec(self) -> bool:
-        """Whether edits are ``--set`` values of a spec where some make them; else they are made in the graph."""
+        """Whether edits are made in the data of a spec where these have a form for them; else in the graph."""
         return self.settings.loaded is not None
 
     @property
@@ -151,11 +149,11 @@ class JobMaker:
             PipeprofError: The change does not apply to the spec.
         """
         loaded, turns = self.settings.loaded, TurnsJob(environment=list(change.environment), warm_steps=warm_steps)
-        if self.reload is not None and not change.edits:
-            loaded = self.reload(change.flags)
-        else:
+        if loaded is not None and change.in_spec:
+            loaded = check_changed(loaded, change.in_spec)
+        elif change.edits:
             ops = list(self.ops) if self.is_spec else None
-            turns = replace(turns, edits=list(change.edits), ops=ops, round_trip=bool(change.edits))
+            turns = replace(turns, edits=list(change.edits), ops=ops, round_trip=True)
         return _first_compares({name: self._job(loaded, turns) for name in EDITED}, compares=compares)
 
     def workers(
@@ -189,8 +187,8 @@ class JobMaker:
         environment = environment_of(finding)
         if len(environment) == len(finding.documents) > 0:
             return Change(environment=environment)
-        if self.is_spec and (finding.overrides or not self.ops):
-            return Change(tuple(finding.overrides), environment=environment) if finding.overrides else None
+        if self.is_spec and (finding.in_spec or not self.ops):
+            return Change(finding.edits, environment=environment) if finding.in_spec else None
         edits = graph_edits(finding)
         return Change(edits=tuple(edits), environment=environment) if edits is not None else None
 

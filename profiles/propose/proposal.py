@@ -69,7 +69,7 @@ class Proposal:
         python: The Python to write by hand; empty for that of the edits.
         by_hand: Whose Python to show, where that is other code than the edits'.
         change_detail: The change in numbers, for a line that the edits say.
-        overrides: The `--set` values that make it in a spec.
+        in_spec: It can be made in the data of the spec.
         location: The user's line; of a rule, where that is not the stage's own.
     """
 
@@ -90,7 +90,7 @@ class Proposal:
     python: str = ""
     by_hand: PipelineEdit | None = None
     change_detail: str | None = None
-    overrides: tuple[str, ...] = ()
+    in_spec: bool = False
     location: Location | None = None
 
     @property

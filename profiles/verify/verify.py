@@ -6,16 +6,16 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from pipeprof.pipelines.changes.in_spec_text import spec_diff
 from pipeprof.pipelines.edits.edits import SetEnvironment
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.pipelines.spec.edits.apply_files import spec_diff
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Dispatch
-from pipeprof.profiles.experiment.jobs import Baseline, Change, JobMaker, Reload, data_of
+from pipeprof.profiles.experiment.jobs import Baseline, Change, JobMaker, data_of
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
@@ -59,7 +59,6 @@ def verify(
     budget: float,
     progress: RunProgress,
     *,
-    reload: Reload | None,
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
     spent: float = 0.0,
@@ -70,14 +69,13 @@ def verify(
     Args:
         profile: A complete one; its findings, verdict and exit code are changed.
         budget: Seconds that it may take, starts of processes included up to a quarter more.
-        reload: Reads the spec with further ``--set`` values; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each edit that was tried.
         spent: Seconds of what the user has given that were used before, and that the budget does not have.
         early: Makes the copies, if it was begun.
     """
     with Signals().installed() as signals:
-        _verify(profile, settings, (budget, spent), progress, reload, end_at, save, signals, early)
+        _verify(profile, settings, (budget, spent), progress, end_at, save, signals, early)
         if signals.exit_code is not None:
             # Also where nothing was to be tried.
             profile.exit_code = signals.exit_code
@@ -88,7 +86,6 @@ def _verify(  # noqa: PLR0917 - what a verification has
     settings: RunSettings,
     seconds: tuple[float, float],
     progress: RunProgress,
-    reload: Reload | None,
     end_at: float | None,
     save: Callable[[], object],
     signals: Signals,
@@ -111,7 +108,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
         for finding in findings:
             finding.reason = f"not tried: {reason}"
         return
-    run = _Verification(profile, settings, budget, progress, reload, end_at, save, signals, early)
+    run = _Verification(profile, settings, budget, progress, end_at, save, signals, early)
     run.given += spent
     without_edit = [finding for finding in profile.proposals if not run.can_try(finding)]
     for finding in guessed:
@@ -147,7 +144,6 @@ class _Verification:
         settings: RunSettings,
         budget: float,
         progress: RunProgress,
-        reload: Reload | None,
         end_at: float | None,
         save: Callable[[], object],
         signals: Signals,
@@ -173,7 +169,6 @@ class _Verification:
         self._data = data_of(settings)
         self._jobs = JobMaker(
             settings,
-            reload,
             memory_limit=self._limit,
             digest_seconds=self._pace.digest_seconds,
             data_progress=progress.data,

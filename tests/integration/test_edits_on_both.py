@@ -14,6 +14,7 @@ from integration.same_graphs import graph_differences
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import BuiltStage, build, builder
 from pipeprof.pipelines.build.pin_errors import BuildError
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
     MoveStage,
@@ -27,8 +28,6 @@ from pipeprof.pipelines.edits.edits import (
 from pipeprof.pipelines.graph.edit.apply import apply_edits
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
-from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.models import Spec
 
 PIPELINES = 16

@@ -14,10 +14,9 @@ from unit.ops.filters_at_random import pipeline
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import BuiltStage, build, builder
 from pipeprof.pipelines.build.pin_errors import BuildError
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit
 from pipeprof.pipelines.graph.edit.apply import apply_edits
-from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
-from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.models import Spec
 
 PIPELINES = 8

@@ -15,7 +15,8 @@ from unit.advise.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
-from pipeprof.pipelines.edits.edits import HandWritten, SetOption
+from pipeprof.pipelines.changes.in_spec import changed_spec
+from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetOption
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.view.view import PipelineView
@@ -218,8 +219,8 @@ def test_a_cache_after_a_shuffle_keeps_one_order_and_the_fix_gives_another_in_ea
     # A seed for all ops repeats the random numbers in every epoch.
     tf.random.set_seed(None)
 
-    def epochs(*flags: str) -> list[list[Any]]:
-        spec = load_spec(path, list(flags)).spec
+    def epochs(*edits: PipelineEdit) -> list[list[Any]]:
+        spec = changed_spec(load_spec(path), edits).spec
         context = BuildContext(tmp_path)
         load_arrays(spec, context)
         data = build(spec, context)
@@ -230,5 +231,5 @@ def test_a_cache_after_a_shuffle_keeps_one_order_and_the_fix_gives_another_in_ea
     ]
     first, second, third = epochs()
     assert first == second == third
-    first, second, third = epochs(*found.overrides)
+    first, second, third = epochs(*found.edits)
     assert second not in (first, third)

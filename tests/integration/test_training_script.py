@@ -196,7 +196,7 @@ def measure_taken(script: Path) -> dict[str, Any]:
     step = {"mean_ms": 1.0, "p50_ms": 1.0, "p95_ms": 1.0, "p99_ms": 1.0, "max_ms": 1.0, "dispatch": "sync"}
     main = IteratedAt(str(script), line, "loop")
     settings = RunSettings(target=target, script_args=("1000",), main=main, replayed=step)
-    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
+    jobs = JobMaker(settings, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
     edit = json.dumps(to_document(SetArgument("stages.0", "map", "num_parallel_calls", 8)))
     several = {"own": jobs.untouched(), "changed": jobs.edited(Change(edits=(edit,)))["B1"]}
     turns: dict[str, Any] = {}

@@ -14,11 +14,11 @@ from unit.advise.window_views import hit, windows
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, builder, load_arrays
+from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.edits.edits import PipelineEdit, VectoriseMap
 from pipeprof.pipelines.graph.edit.apply import apply_edits
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.propose.proposal import Proposal
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
@@ -157,9 +157,7 @@ def test_a_spec_gives_the_same_windows(tensors: str, inside: str, keys: tuple[st
     path.write_text(SPEC.replace("TENSORS", tensors).replace("INSIDE", inside), encoding="utf-8")
     loaded = load_spec(path)
     proposed = proposal((5, 2, 3), len(keys or "1"), keys, spec=True)
-    flags = flags_of(loaded.data, proposed.edits)
-    assert flags
-    before, after = (built(load_spec(path, sets), tmp_path) for sets in ((), flags))
+    before, after = (built(spec, tmp_path) for spec in (loaded, changed_spec(loaded, proposed.edits)))
     assert plain(after) == plain(before)
 
 

@@ -78,6 +78,7 @@ ROWS = {
         {"target"},
         {"data", "graph", "steps"},
         {"spec"},
+        {"changes"},
         {"inference", "build"},
         {"check", "static"},
         {"changes"},

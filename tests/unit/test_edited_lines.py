@@ -10,6 +10,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from unit.model import flows
 
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
     InsertStage,
@@ -29,8 +30,6 @@ from pipeprof.pipelines.edits.line import LineError, LineItem, OpLines, Path, li
 from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.edit.plan import plan_edits
 from pipeprof.pipelines.graph.stages import WrittenStage
-from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
-from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.profiles.model.effects import apply
 from pipeprof.profiles.model.lines import fits

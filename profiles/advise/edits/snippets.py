@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pipeprof.pipelines.addresses import node_name
+from pipeprof.pipelines.changes.in_spec import plain
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.edits.apply_data import plain
-from pipeprof.pipelines.spec.edits.new_text import block_lines, item_lines
+from pipeprof.pipelines.spec.yaml.writer import block_lines
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 from pipeprof.profiles.wording import NamedStage, call_around, listed, place_of
 
@@ -79,7 +79,7 @@ def arguments_of(stage: StageView) -> dict[str, Any]:
 
 def stage_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:
     """One stage as an item of ``stages:``."""
-    return item_lines(plain({op: arguments}), 0, as_block=False)
+    return block_lines([plain({op: arguments})], 0)
 
 
 def source_yaml(op: str, arguments: Mapping[str, Any]) -> list[str]:

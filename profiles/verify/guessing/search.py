@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import pipeline_of
+from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
     MoveStage,
@@ -27,7 +28,7 @@ from pipeprof.pipelines.edits.support import supports
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
+from pipeprof.profiles.advise.edits.in_words import arguments_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import joined_lines, line_of, main_line, on_main_line, within
@@ -157,8 +158,8 @@ def guesses(
         *_at_the_bottleneck(profile, data, caches),
     ):
         edits = guess.edits
-        flags = flags_of(data, edits) if is_spec and data is not None else []
-        by_hand = is_spec and not flags
+        in_spec = is_spec and data is not None and can_change(data, edits)
+        by_hand = is_spec and not in_spec
         if not hidden.isdisjoint(_named_by(edits)):
             continue
         if tuple(edits) in proposed or (
@@ -168,12 +169,7 @@ def guesses(
         at = guess.stage or ""
         location = by_id[at].location or by_id[on_main_line(at) or at].location
         made = replace(
-            guess,
-            rule=MEASURED,
-            edits=tuple(edits),
-            overrides=tuple(flags),
-            location=location,
-            recommendation=guess.change,
+            guess, rule=MEASURED, edits=tuple(edits), in_spec=in_spec, location=location, recommendation=guess.change
         )
         found.append(as_redrawn(profile, made))
     return found

@@ -258,10 +258,10 @@ def waiting(found: Profile) -> tuple[int, Finding]:
 def test_each_finding_has_its_command(found: Profile) -> None:
     assert found.findings is not None
     for finding in found.findings:
-        finding.overrides = []
+        finding.in_spec = False
     assert re.findall(r"^ +(try|why) ", report(found), re.MULTILINE) == ["why", "why", "why"]
     number, first = waiting(found)
-    first.overrides = ["stages.0.num_parallel_calls=16"]
+    first.in_spec = True
     assert sorted(re.findall(r"^ +(try|why) ", report(found), re.MULTILINE)) == ["try", "why", "why"]
     assert f"try   pipeprof run spec.yaml --change {number}\n" in report(found)
     found.target.kind = "function"
@@ -270,22 +270,9 @@ def test_each_finding_has_its_command(found: Profile) -> None:
     assert "try " not in report(found)
 
 
-def test_what_no_plan_can_hold_is_named_by_its_values(found: Profile) -> None:
-    _, first = waiting(found)
-    first.overrides = ["stages.0.num_parallel_calls=16"]
-    first.edit = Edit.model_validate({"kind": "InsertStage", "op": "map", "arguments": {"python": "a.py:b"}})
-    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
-
-
-def test_a_change_of_a_changed_pipeline_is_named_by_its_values(found: Profile) -> None:
-    waiting(found)[1].overrides = ["stages.0.num_parallel_calls=16"]
-    found.target.edits = [Edit(kind="SetOption")]
-    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
-
-
 def test_a_change_of_a_profile_that_is_saved_elsewhere_names_its_file(found: Profile) -> None:
     number, first = waiting(found)
-    first.overrides = ["stages.0.num_parallel_calls=16"]
+    first.in_spec = True
     found.command = ["pipeprof", "run", "spec.yaml", "--out", "a.txt", "--out", "b.json"]
     assert f"try   pipeprof run spec.yaml --change {number} --from b.json\n" in report(found)
 
@@ -345,7 +332,7 @@ def test_texts_cannot_do_anything(hostile: str, found: Profile) -> None:
     assert found.findings is not None
     for finding in found.findings:
         finding.title = finding.sentence = finding.recommendation = finding.reason = finding.rule = hostile
-        finding.change, finding.overrides = hostile, [hostile]
+        finding.change = hostile
         finding.patch = finding.python = hostile.replace("\n", " ")
     for text in (report(found), full(found)):
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
@@ -438,7 +425,7 @@ def test_a_gain_that_lacks_pairs_is_not_finished_and_next_decides_about_it(found
             family="speed",
             status="unverified",
             measured=measured,
-            overrides=["stages.0.num_parallel_calls=2"],
+            in_spec=True,
             reason="too few pairs: 1.70× (1.61 to 1.78, 8 pairs): --budget 40",
             unfinished=Unfinished(pairs=8, needed=12, budget_seconds=40),
         )

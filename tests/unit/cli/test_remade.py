@@ -22,12 +22,7 @@ Pipeprof = Callable[..., Any]
 Recorded = Callable[[str], Profile]
 EVIL = "os.system('id')"
 DIFF = f"--- a/train.py\n+++ b/train.py\n@@ -1 +1,2 @@\n+import os; {EVIL}\n x = 1\n"
-CODE = {
-    "diff": DIFF,
-    "patch": DIFF,
-    "python": f"import os; {EVIL}",
-    "overrides": [f"stages.0={{map: {{python: {EVIL}}}}}"],
-}
+CODE = {"diff": DIFF, "patch": DIFF, "python": f"import os; {EVIL}"}
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +68,7 @@ def test_a_saved_text_is_left_out(recorded: Recorded) -> None:
     profile = recorded("input-bound")
     save(profile, finding(CACHE, **CODE), finding(InsertStage("map", {"python": "a.py:f"}, None), **CODE))
     for one in remade(profile, None).findings or []:
-        assert (one.diff, one.python, one.patch) == (None, None, None)
+        assert (one.diff, one.python, one.patch, one.in_spec) == (None, None, None, False)
     assert (profile.findings or [])[0].diff == DIFF
 
 

@@ -54,7 +54,6 @@ class Harness:
 
     def verify(self, profile: Profile, settings: RunSettings, budget: float, progress: Any, **options: Any) -> None:
         assert (profile, settings) == (self.profile, self.asked[-1])
-        assert callable(options["reload"]) == (settings.loaded is not None)
         progress.close()
         self.budgets.append(budget)
         self.meanwhile(options["save"])

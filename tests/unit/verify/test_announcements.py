@@ -193,7 +193,7 @@ def test_a_signal_while_the_trying_is_planned_is_not_lost(
     monkeypatch.setattr(module, "guesses", lambda *_: [])
     monkeypatch.setattr(module, "pays", lambda *_: False)
     settings = RunSettings(parse_target(f"{function}:make"), None, ["pipeprof"], lock=False)
-    module.verify(profile, settings, 60.0, Silent(), reload=None)
+    module.verify(profile, settings, 60.0, Silent())
     assert profile.exit_code == 143
 
 
@@ -213,7 +213,7 @@ def test_a_worker_that_cannot_be_started_costs_only_what_is_not_tried(
     monkeypatch.setattr(module, "guesses", lambda *_: [])
     settings = RunSettings(parse_target(f"{function}:make"), None, ["pipeprof"], lock=False)
     saved: list[str | None] = []
-    module.verify(profile, settings, 60.0, Silent(), reload=None, save=lambda: saved.append(finding.reason))
+    module.verify(profile, settings, 60.0, Silent(), save=lambda: saved.append(finding.reason))
     assert saved == [None]
     assert finding.reason is not None
     assert finding.reason.startswith("not tried: too many open files: a process may have ")
@@ -237,7 +237,7 @@ def test_what_a_replay_that_is_too_optimistic_shows_is_no_proof(
     monkeypatch.setattr(module._Verification, "run", prove)
     monkeypatch.setattr(module, "guesses", lambda *_: [])
     settings = RunSettings(parse_target(f"{function}:make"), None, ["pipeprof"], lock=False)
-    module.verify(profile, settings, 60.0, Silent(), reload=None)
+    module.verify(profile, settings, 60.0, Silent())
     assert [(one.status, one.reason) for one in profile.findings] == [
         ("unverified", "the step may compute on the same cores; in its replay: 2.0×")
     ]

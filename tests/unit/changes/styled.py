@@ -10,6 +10,7 @@ from typing import Any
 from unit.ops import spec_samples
 from unit.ops.call_samples import GOOD_CALLS
 
+from pipeprof.pipelines.changes.in_spec import find, value_at
 from pipeprof.pipelines.edits.edits import (
     InsertStage,
     MoveStage,
@@ -19,7 +20,6 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetOption,
 )
-from pipeprof.pipelines.spec.edits.places import find, value_at
 from pipeprof.pipelines.spec.yaml.writer import flow, scalar
 
 STAGES: tuple[tuple[str, Any], ...] = (
@@ -110,7 +110,7 @@ def addresses(data: Any, at: str = "", here: tuple[Any, ...] = ()) -> list[str]:
     for step in steps:
         address = f"{at}.{step}" if at else step
         found.append(address)
-        path = find(data, address).path
+        path = find(data, address)
         (op,) = value_at(data, path)
         arguments = value_at(data, (*path, op)) or {}
         inner = {"": ()} if {"source", "stages"} & arguments.keys() else {}
@@ -125,7 +125,7 @@ def addresses(data: Any, at: str = "", here: tuple[Any, ...] = ()) -> list[str]:
 
 
 def op_at(data: Any, address: str) -> str:
-    (op,) = value_at(data, find(data, address).path)
+    (op,) = value_at(data, find(data, address))
     return str(op)
 
 
