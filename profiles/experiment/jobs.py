@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 from pipeprof.pipelines.edits.edits import SetEnvironment, to_document
 from pipeprof.pipelines.edits.support import supports
@@ -21,8 +21,6 @@ from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 
-Baseline: TypeAlias = Literal["as-it-is", "from-graph", "untouched"]
-"""The pipeline without a change, as a trial is compared with it."""
 Reload: TypeAlias = "Callable[[Sequence[str]], LoadedSpec]"
 """Reads a spec with further ``--set`` values."""
 
@@ -32,17 +30,12 @@ class Change:
     """Edits in the form that a target takes.
 
     Attributes:
-        edits: Edits of the graph, each as JSON: of a Python function, or of a spec that no flags change so.
+        edits: Changes of the recorded calls, each as JSON: of a Python function, or of a spec that no flags change so.
     """
 
     flags: tuple[str, ...] = ()
     edits: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def baseline(self) -> Baseline:
-        """What it is compared with; a change of the process alone needs no copy of the graph, which may not be one."""
-        return "from-graph" if self.edits else "as-it-is" if self.flags else "untouched"
 
 
 @dataclass
@@ -53,7 +46,8 @@ class JobMaker:
         reload: Reads the spec with further ``--set`` values; None for a Python target.
         memory_limit: Bytes that all workers may use together.
         sha256: Hash of a Python target's file in the run; as it is now if not given.
-        ops: Of a spec, by address: where no flags make an edit, it is made in the graph. Without them it is not tried.
+        ops: Of a spec, by address: where no flags make an edit, it is made in its recorded calls. Without them it is
+            not tried.
     """
 
     settings: RunSettings
@@ -80,7 +74,7 @@ class JobMaker:
 
     @property
     def is_spec(self) -> bool:
-        """Whether edits are ``--set`` values of a spec where some make them; else they are made in the graph."""
+        """Whether edits are ``--set`` values of a spec where some make them; else they are made in recorded calls."""
         return self.settings.loaded is not None
 
     @property
@@ -105,35 +99,8 @@ class JobMaker:
         return self._job(self.settings.loaded, turns)
 
     def as_it_is(self) -> dict[str, Job]:
-        """The two workers of the pipeline without a change.
-
-        Of a Python target, one of them is untouched and one is made again from its graph: what that costs is seen as a
-        difference of the two.
-        """
-        untouched, rebuilt = BASELINES
-        loaded = self.settings.loaded
-        return {untouched: self.untouched(), rebuilt: self._job(loaded, TurnsJob(round_trip=not self.is_spec))}
-
-    def baseline(self, wanted: Baseline) -> tuple[Baseline, Callable[[], dict[str, Job]]]:
-        """Return what to compare with, by the name that it has for this kind of target, and what makes its jobs.
-
-        Args:
-            wanted: ``as-it-is`` for edits, ``from-graph`` for replays, ``untouched`` for changes of the process alone.
-        """
-        if wanted == "untouched" and not self.is_spec:
-            return "untouched", lambda: {name: self.untouched() for name in BASELINES}
-        if wanted == "from-graph" and self.is_spec:
-            return "from-graph", self.from_graph
-        return "as-it-is", self.as_it_is
-
-    def from_graph(self) -> dict[str, Job]:
-        """The two workers of the pipeline without a change, as what a replay is compared with.
-
-        A replay is made in the graph: of a spec, both are made again from theirs, which is no change.
-        """
-        if not self.is_spec:
-            return self.as_it_is()
-        return {name: self._job(self.settings.loaded, TurnsJob(round_trip=True)) for name in BASELINES}
+        """The two workers of the pipeline without a change."""
+        return {name: self.untouched() for name in BASELINES}
 
     def replayed(self, replay: ReplayJob) -> dict[str, Job]:
         """The two workers of the pipeline in which a replay of their outputs replaces stages."""
@@ -154,7 +121,7 @@ class JobMaker:
             loaded = self.reload(change.flags)
         else:
             ops = list(self.ops) if self.is_spec else None
-            turns = replace(turns, edits=list(change.edits), ops=ops, round_trip=bool(change.edits))
+            turns = replace(turns, edits=list(change.edits), ops=ops)
         return _first_compares({name: self._job(loaded, turns) for name in EDITED}, compares=compares)
 
     def workers(
@@ -170,13 +137,9 @@ class JobMaker:
         """Workers of one pipeline.
 
         Args:
-            steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
+            steps: Changes of a Python target's calls, as `Job.edits`.
         """
-        turns = TurnsJob(
-            round_trip=loaded is None and not steps,
-            environment=list((environment or {}).items()),
-            warm_steps=warm_steps,
-        )
+        turns = TurnsJob(environment=list((environment or {}).items()), warm_steps=warm_steps)
         job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
         return _first_compares(dict.fromkeys(names, job), compares=compares)
 
@@ -239,7 +202,7 @@ def environment_of(finding: Finding) -> tuple[tuple[str, str], ...]:
 
 
 def graph_edits(finding: Finding) -> list[str] | None:
-    """The edits of a finding for a graph, as JSON; ``None`` where one of them needs the user's code."""
+    """The edits of a finding for recorded calls, as JSON; ``None`` where one of them needs the user's code."""
     edits = [edit for edit in finding.edits if not isinstance(edit, SetEnvironment)]
     if not edits or not finding.is_known or not all(supports(edit, "graph") for edit in edits):
         return None

@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.profiles.protocol.channel import WorkerEnd
 from pipeprof.profiles.protocol.source import GraphAnswer, ScriptGraphJob
 from pipeprof.profiles.wording import as_typed
@@ -39,11 +38,11 @@ class _Graph(MainDatasetJob):
             reseed()
 
     def _use(self, dataset: Any) -> NoReturn:
-        made = self._watch.made if self._watch is not None else []
         self._end_watch()
         self._hooks.uninstall()
         try:
-            found = graph_after(sys.modules["tensorflow"], dataset, held_bytes(made), self._changes)
+            assert self._watch is not None  # noqa: S101 - for the type checker; set when TensorFlow is imported
+            found = graph_after(sys.modules["tensorflow"], dataset, self._watch, self._changes)
         except BaseException as error:  # the script may catch whatever is raised into it
             found = GraphAnswer(failure=first_line(error))
         self._answer_with(found)

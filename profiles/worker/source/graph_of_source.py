@@ -16,8 +16,9 @@ from typing import Any, NoReturn
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.changes.in_calls import apply_changes
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.edits.edits import known_edits
-from pipeprof.pipelines.graph.edit.apply import apply_steps
 from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.profiles.protocol.source import GraphAnswer, GraphJob, packed
 from pipeprof.profiles.worker.error_text import first_line
@@ -65,19 +66,21 @@ def _answer(job: GraphJob, _: object) -> GraphAnswer:
     tf = import_tensorflow()
     reseed()
     called = call_target(job.target, job.arguments)
-    return graph_after(tf, called.dataset, held_bytes(called.watch.made), job.steps)
+    return graph_after(tf, called.dataset, called.watch, job.steps)
 
 
-def graph_after(tf: Any, dataset: Any, in_memory: int, steps: Sequence[Sequence[str]] | None) -> GraphAnswer:
+def graph_after(tf: Any, dataset: Any, watch: CallWatch, steps: Sequence[Sequence[str]] | None) -> GraphAnswer:
     """Read the graph that TensorFlow runs for a dataset with edits.
 
     Args:
-        in_memory: Bytes of the arrays that its sources hold.
+        watch: What has seen it being made.
         steps: The edits, step by step, each as JSON; None for none.
     """
+    in_memory = held_bytes(watch.made)
     if steps:
         known = [known_edits(map(json.loads, step)) for step in steps]
-        dataset = apply_steps(dataset, known, building=builder(BuildContext(Path())), in_memory=in_memory)
+        with watch:
+            dataset = apply_changes(dataset, known, watch.calls, builder(BuildContext(Path())))
     graph = GraphPair(tf, dataset, in_memory)
     if isinstance(graph.executed, str):
         return GraphAnswer(failure=graph.executed)

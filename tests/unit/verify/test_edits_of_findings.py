@@ -20,7 +20,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
-from pipeprof.profiles.experiment.jobs import Baseline, Change, JobMaker, graph_edits
+from pipeprof.profiles.experiment.jobs import Change, JobMaker, graph_edits
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job
 
@@ -60,7 +60,7 @@ def maker(folder: Path, *, spec: bool) -> JobMaker:
     )
 
 
-def test_what_no_flags_of_a_spec_say_is_made_in_its_graph(tmp_path: Path) -> None:
+def test_what_no_flags_of_a_spec_say_is_made_in_its_calls(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text("version: 1\nsource: {range: {stop: 8}}\n")
     loaded = check_spec(path)
@@ -75,16 +75,13 @@ def test_what_no_flags_of_a_spec_say_is_made_in_its_graph(tmp_path: Path) -> Non
     jobs = of_spec([("source", "range")])
     change = jobs.change_of(masks)
     assert change is not None
-    assert (change.flags, len(change.edits), change.baseline) == ((), 1, "from-graph")
+    assert (change.flags, len(change.edits)) == ((), 1)
     turns = [job.turns for job in jobs.edited(change).values() if job.turns is not None]
-    assert [(one.edits, one.ops, one.round_trip) for one in turns] == [
-        (list(change.edits), [("source", "range")], True)
-    ] * 2
+    assert [(one.edits, one.ops) for one in turns] == [(list(change.edits), [("source", "range")])] * 2
     by_flags = finding(to_document(ARGUMENT))
     by_flags.overrides = ["source.stop=9"]
     change = jobs.change_of(by_flags)
-    assert change is not None
-    assert (change, change.baseline) == (Change(flags=("source.stop=9",)), "as-it-is")
+    assert change == Change(flags=("source.stop=9",))
     assert jobs.change_of(finding(to_document(CODE))) is None
 
 
@@ -94,13 +91,13 @@ def test_variables_change_the_process_alone(tmp_path: Path, spec: bool) -> None:
     assert maker(tmp_path, spec=spec).change_of(proposed) == Change(environment=(("MALLOC_ARENA_MAX", "2"),))
 
 
-def test_the_graph_is_left_alone_where_only_variables_change(tmp_path: Path) -> None:
+def test_the_calls_are_left_alone_where_only_variables_change(tmp_path: Path) -> None:
     jobs = maker(tmp_path, spec=False)
     change = jobs.change_of(finding(to_document(ARENAS)))
     assert change is not None
     assert [
-        (job.turns.environment, job.turns.round_trip) for job in jobs.edited(change).values() if job.turns is not None
-    ] == [([("MALLOC_ARENA_MAX", "2")], False)] * 2
+        (job.turns.environment, job.turns.edits) for job in jobs.edited(change).values() if job.turns is not None
+    ] == [([("MALLOC_ARENA_MAX", "2")], [])] * 2
 
 
 def test_only_what_has_to_fill_warms_up_for_longer(tmp_path: Path) -> None:
@@ -123,16 +120,6 @@ def test_one_process_of_a_change_compares_epochs(tmp_path: Path) -> None:
     assert compared(jobs.edited(Change(), 300, compares=True)) == [True, False]
     assert compared(jobs.edited(Change(), 300)) == [False, False]
     assert compared(jobs.workers(["C1", "C2"], None, compares=True)) == [True, False]
-
-
-def test_variables_alone_are_compared_with_a_pipeline_whose_graph_is_left_alone(tmp_path: Path) -> None:
-    def rebuilt(spec: bool, wanted: Baseline) -> tuple[str, list[bool]]:
-        chosen, make = maker(tmp_path, spec=spec).baseline(wanted)
-        return chosen, [job.turns.round_trip for job in make().values() if job.turns is not None]
-
-    assert rebuilt(False, "untouched") == ("untouched", [False, False])
-    assert rebuilt(False, "as-it-is") == ("as-it-is", [False, True])
-    assert rebuilt(False, "from-graph") == ("as-it-is", [False, True])
 
 
 def test_variables_and_edits_of_the_graph_go_together(tmp_path: Path) -> None:
