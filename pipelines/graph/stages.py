@@ -175,14 +175,21 @@ class StageGraph:
 
         return [self.nodes[node_id] for node_id in inputs_first(reversed(list(self.nodes)), reads)]
 
-    def stages(self, *, by_address: bool = False, ops: Mapping[str, str] | None = None) -> tuple[WrittenStage, ...]:
-        """Return the stages in the order elements flow, those of pipelines inside after their owner."""
+    def stages(
+        self, *, by_address: bool = False, ops: Mapping[str, str] | None = None, prefix: str = ""
+    ) -> tuple[WrittenStage, ...]:
+        """Return the stages in the order elements flow, those of pipelines inside after their owner.
+
+        Args:
+            prefix: Of all addresses, for the graph of what a stage's function makes.
+        """
         if self.root is None:
             return ()
         names = Names(by_address, ops)
         found: list[WrittenStage] = []
         # What is left to do, last first: a stage to list, or a line with its groups to take apart.
-        todo: list[WrittenStage | tuple[_Line, _Members]] = [(main := _Line(), self._members(self.root, main, names))]
+        main = _Line(prefix)
+        todo: list[WrittenStage | tuple[_Line, _Members]] = [(main, self._members(self.root, main, names))]
         while todo:
             next_ = todo.pop()
             if isinstance(next_, WrittenStage):

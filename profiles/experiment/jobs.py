@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.check import check_changed
@@ -23,9 +23,6 @@ from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 
-Baseline: TypeAlias = Literal["as-it-is", "from-graph", "untouched"]
-"""The pipeline without a change, as a trial is compared with it."""
-
 
 @dataclass(frozen=True)
 class Change:
@@ -33,17 +30,13 @@ class Change:
 
     Attributes:
         in_spec: Edits of the data of a spec.
-        edits: Edits of the graph, each as JSON: of a Python function, or of a spec whose data have no form for one.
+        edits: Edits of the recorded calls, each as JSON: of a Python function, or of a spec whose data have no form for
+            one.
     """
 
     in_spec: tuple[PipelineEdit, ...] = ()
     edits: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def baseline(self) -> Baseline:
-        """What it is compared with; a change of the process alone needs no copy of the graph, which may not be one."""
-        return "from-graph" if self.edits else "as-it-is" if self.in_spec else "untouched"
 
 
 @dataclass
@@ -53,7 +46,8 @@ class JobMaker:
     Attributes:
         memory_limit: Bytes that all workers may use together.
         sha256: Hash of a Python target's file in the run; as it is now if not given.
-        ops: Of a spec, by address: what its data have no form for is made in the graph. Without them it is not tried.
+        ops: Of a spec, by address: what its data have no form for is made in its recorded calls. Without them it is not
+            tried.
     """
 
     settings: RunSettings
@@ -79,7 +73,7 @@ class JobMaker:
 
     @property
     def is_spec(self) -> bool:
-        """Whether edits are made in the data of a spec where these have a form for them; else in the graph."""
+        """Whether edits are made in the data of a spec where these have a form for them; else in recorded calls."""
         return self.settings.loaded is not None
 
     @property
@@ -104,35 +98,8 @@ class JobMaker:
         return self._job(self.settings.loaded, turns)
 
     def as_it_is(self) -> dict[str, Job]:
-        """The two workers of the pipeline without a change.
-
-        Of a Python target, one of them is untouched and one is made again from its graph: what that costs is seen as a
-        difference of the two.
-        """
-        untouched, rebuilt = BASELINES
-        loaded = self.settings.loaded
-        return {untouched: self.untouched(), rebuilt: self._job(loaded, TurnsJob(round_trip=not self.is_spec))}
-
-    def baseline(self, wanted: Baseline) -> tuple[Baseline, Callable[[], dict[str, Job]]]:
-        """Return what to compare with, by the name that it has for this kind of target, and what makes its jobs.
-
-        Args:
-            wanted: ``as-it-is`` for edits, ``from-graph`` for replays, ``untouched`` for changes of the process alone.
-        """
-        if wanted == "untouched" and not self.is_spec:
-            return "untouched", lambda: {name: self.untouched() for name in BASELINES}
-        if wanted == "from-graph" and self.is_spec:
-            return "from-graph", self.from_graph
-        return "as-it-is", self.as_it_is
-
-    def from_graph(self) -> dict[str, Job]:
-        """The two workers of the pipeline without a change, as what a replay is compared with.
-
-        A replay is made in the graph: of a spec, both are made again from theirs, which is no change.
-        """
-        if not self.is_spec:
-            return self.as_it_is()
-        return {name: self._job(self.settings.loaded, TurnsJob(round_trip=True)) for name in BASELINES}
+        """The two workers of the pipeline without a change."""
+        return {name: self.untouched() for name in BASELINES}
 
     def replayed(self, replay: ReplayJob) -> dict[str, Job]:
         """The two workers of the pipeline in which a replay of their outputs replaces stages."""
@@ -153,7 +120,7 @@ class JobMaker:
             loaded = check_changed(loaded, change.in_spec)
         elif change.edits:
             ops = list(self.ops) if self.is_spec else None
-            turns = replace(turns, edits=list(change.edits), ops=ops, round_trip=True)
+            turns = replace(turns, edits=list(change.edits), ops=ops)
         return _first_compares({name: self._job(loaded, turns) for name in EDITED}, compares=compares)
 
     def workers(
@@ -170,14 +137,10 @@ class JobMaker:
         """Workers of one pipeline.
 
         Args:
-            steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
+            steps: Edits of a Python target's calls, as `Job.edits`.
             source: The same in the text of its files, in place of `steps`.
         """
-        turns = TurnsJob(
-            round_trip=loaded is None and not steps and source is None,
-            environment=list((environment or {}).items()),
-            warm_steps=warm_steps,
-        )
+        turns = TurnsJob(environment=list((environment or {}).items()), warm_steps=warm_steps)
         job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
         job = with_source(job, source) if source is not None else job
         return _first_compares(dict.fromkeys(names, job), compares=compares)
@@ -249,7 +212,7 @@ def environment_of(finding: Finding) -> tuple[tuple[str, str], ...]:
 
 
 def graph_edits(finding: Finding) -> list[str] | None:
-    """The edits of a finding for a graph, as JSON; ``None`` where one of them needs the user's code."""
+    """The edits of a finding for recorded calls, as JSON; ``None`` where one of them needs the user's code."""
     edits = [edit for edit in finding.edits if not isinstance(edit, SetEnvironment)]
     if not edits or not finding.is_known or not all(supports(edit, "graph") for edit in edits):
         return None

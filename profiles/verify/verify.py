@@ -15,7 +15,7 @@ from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Dispatch
-from pipeprof.profiles.experiment.jobs import Baseline, Change, JobMaker, data_of
+from pipeprof.profiles.experiment.jobs import Change, JobMaker, data_of
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
@@ -187,7 +187,6 @@ class _Verification:
         self._without_time: list[tuple[Finding, str]] = []
         self._bounded: dict[tuple[str, ...], Trial | None] = {}
         self._later: list[tuple[Finding, Sequence[str], str]] = []
-        self._baseline: Baseline | None = "as-it-is"
 
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
         """Try edits while there is time, in the order of `in_trial_order`, then those that were kept together.
@@ -351,7 +350,6 @@ class _Verification:
     def _start(self, trials: Trials, finding: Finding, change: Change, say: str, others: float = 0.0) -> None:
         """Measure a change, unless its edits do not apply."""
         fill = filling(self._profile, finding.edits)
-        self._compare_with(trials, change.baseline)
         try:
             jobs = self._jobs.edited(change, fill.steps, compares=fill.compares)
         except PipeprofError as error:
@@ -362,13 +360,6 @@ class _Verification:
 
     def _is_reported(self, finding: Finding) -> bool:
         return any(finding is one for one in self._profile.findings or ())
-
-    def _compare_with(self, trials: Trials, baseline: Baseline, jobs: JobMaker | None = None) -> None:
-        """Choose what the next trial is compared with: a replay is made in the graph, also that of a spec."""
-        chosen, make = (jobs or self._jobs).baseline(baseline)
-        if self._baseline != chosen:
-            self._baseline = chosen
-            trials.rebase(make)
 
     def _bound(self, trials: Trials, finding: Finding, stages: Sequence[str], before: str = "") -> None:
         """Measure the pipeline with stages replaced by a replay, and write into a finding what that says.
@@ -387,7 +378,6 @@ class _Verification:
             return
         name = bound_advice.name_together([one for one in self._profile.stages or () if one.id in stages])
         if known is None:
-            self._compare_with(trials, "from-graph")
             if trials.refusal is not None:
                 finding.reason = f"{before}no upper bound: {trials.refusal}"
                 return
@@ -510,10 +500,8 @@ class _Verification:
         words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
 
     def _seconds(self, finding: Finding, pairs: int = QUICK.pairs) -> float:
-        """Seconds that a trial takes: a cache fills, and another pipeline to compare with is started."""
-        change = self._jobs.change_of(finding)
-        restarts = change is not None and self._jobs.baseline(change.baseline)[0] != self._baseline
-        return self._pace.seconds_of(pairs, first=restarts) + filling(self._profile, finding.edits).trial_seconds
+        """Seconds that a trial takes, with those in which a cache fills."""
+        return self._pace.seconds_of(pairs, first=False) + filling(self._profile, finding.edits).trial_seconds
 
     def _is_worth_a_try(self, trials: Trials, finding: Finding) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
@@ -586,15 +574,14 @@ class _Verification:
         other, kept = self._other_dispatch(), overlap.without_other_dispatch(findings)
         if other is None or not kept or not trials.fits(QUICK.pairs):
             return
-        makes, self._baseline = self._jobs.in_dispatch(other), None
+        makes = self._jobs.in_dispatch(other)
+        trials.rebase(makes.as_it_is)
         for finding in kept:
             change = makes.change_of(finding)
             if change is None or finding.measured is None or not trials.fits(QUICK.early):
                 continue
-            self._compare_with(trials, change.baseline, makes)
             self._begin(f"{finding.title}: the other mode of dispatch")
             trial = trials.measure(makes.edited(change), proposal_of(finding).compared_as, for_memory=False)
             if (found := overlap.as_measured(trial.evidence, other)) is not None:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)
-        self._baseline = "as-it-is"

@@ -1,4 +1,4 @@
-"""One interpreter of edits: a spec's data and the plan of a graph give its order, or refuse alike."""
+"""One interpreter of edits: a spec's data and recorded calls give its order, or refuse alike."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from unit.model import flows
 
+from pipeprof.pipelines.changes import chain as changes
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.edits.edits import (
     HandWritten,
@@ -27,9 +28,6 @@ from pipeprof.pipelines.edits.edits import (
     to_document,
 )
 from pipeprof.pipelines.edits.line import LineError, LineItem, OpLines, Path, line_of, path_of
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.plan import plan_edits
-from pipeprof.pipelines.graph.stages import WrittenStage
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.profiles.model.effects import apply
 from pipeprof.profiles.model.lines import fits
@@ -93,12 +91,19 @@ def plain(ops: dict[str, str], edits: Edits) -> Order | None:
     return tree(edited.lines)
 
 
-def of_graph(ops: dict[str, str], edits: Edits) -> Order | None:
+def of_chain(ops: dict[str, str], edits: Edits) -> Order | None:
     try:
-        plan = plan_edits([WrittenStage(address, op, None, 0, (op,)) for address, op in ops.items()], edits)
-    except CannotEditError:
+        chain = changes.apply(changes.chain_of(ops.items()), *edits)
+    except changes.CannotChangeError:
         return None
-    return tree({at: list(line) for at, line in plan.lines.items()})
+    return order_of_chain(chain)
+
+
+def order_of_chain(chain: changes.Chain) -> Order:
+    found: Order = []
+    for call in chain.calls:
+        found.append((call.op, [order_of_chain(one) for one in call.inside.values()]) if call.inside else call.op)
+    return found
 
 
 def spec_of(lines: list[list[str]]) -> dict[str, Any]:
@@ -220,7 +225,7 @@ def test_all_give_one_order_or_refuse_alike(case: tuple[list[list[str]], Edits])
     ops = ops_of(lines)
     wanted = plain(ops, edits)
     event(f"{type(edits[0]).__name__} is {'refused' if wanted is None else 'made'}")
-    assert of_graph(ops, edits) == wanted
+    assert of_chain(ops, edits) == wanted
     assert of_spec(lines, edits) == wanted
 
 
@@ -252,8 +257,8 @@ def test_all_give_one_order_or_refuse_alike(case: tuple[list[list[str]], Edits])
 def test_all_refuse_with_one_sentence(case: tuple[list[list[str]], Edits], reason: str) -> None:
     lines, edits = case
     ops = ops_of(lines)
-    with pytest.raises(CannotEditError, match=f"^{reason}"):
-        plan_edits([WrittenStage(address, op, None, 0, (op,)) for address, op in ops.items()], edits)
+    with pytest.raises(changes.CannotChangeError, match=f"^{reason}"):
+        changes.apply(changes.chain_of(ops.items()), *edits)
     with pytest.raises(EditError, match=f"^{reason}"):
         apply_to_data(spec_of(lines), edits)
 
@@ -272,15 +277,7 @@ def test_all_refuse_with_one_sentence(case: tuple[list[list[str]], Edits], reaso
 )
 def test_what_fits_gives_the_order(line: list[str], edits: Edits, order: Order) -> None:
     ops = ops_of([line])
-    assert plain(ops, edits) == of_graph(ops, edits) == of_spec([line], edits) == order
-
-
-def test_a_filter_that_moves_twice_takes_the_maps_of_both_moves() -> None:
-    ops = ops_of([["map", "map", "filter"]])
-    stages = [WrittenStage(address, op, None, 0, (op,)) for address, op in ops.items()]
-    plan = plan_edits(stages, [MoveFilter("stages.2", "stages.1"), MoveFilter("stages.2", "stages.0")])
-    moved = plan.lines[()][1]
-    assert [stage.address for stage in moved.over] == ["stages.0", "stages.1"]
+    assert plain(ops, edits) == of_chain(ops, edits) == of_spec([line], edits) == order
 
 
 @settings(max_examples=100, deadline=None)

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
+from pipeprof.pipelines.changes.chain import apply, chain_of
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.changes.in_words import in_words
 from pipeprof.pipelines.edits.edits import (
@@ -25,8 +26,6 @@ from pipeprof.pipelines.edits.edits import (
     to_document,
 )
 from pipeprof.pipelines.edits.support import SUPPORT, TargetKind, supports
-from pipeprof.pipelines.graph.edit.plan import plan_edits
-from pipeprof.pipelines.graph.stages import WrittenStage
 
 FILTER = {"filter": {"ops": [{"tf.math.less": {"y": 3}}]}}
 DATA: dict[str, Any] = {
@@ -73,12 +72,11 @@ def test_stages_inserted_after_the_same_one_come_in_the_order_of_their_edits() -
 
     start = {**DATA, "stages": DATA["stages"][:3]}
 
-    def ops_of_graph(edits: list[PipelineEdit]) -> list[str]:
+    def ops_of_calls(edits: list[PipelineEdit]) -> list[str]:
         places = {"source": "range", "stages.0": "map", "stages.1": "batch", "stages.2": "cache"}
-        written = [WrittenStage(address, op, None, 0, (op,)) for address, op in places.items()]
-        return [part.op for part in plan_edits(written, edits).lines[()]][1:]
+        return [call.op for call in apply(chain_of(places.items()), *edits).stages]
 
-    for found in (ops, ops_of_graph):
+    for found in (ops, ops_of_calls):
         assert found(insert("source")) == ["take", "skip", "repeat", "map", "batch", "cache"]
         assert found(insert("stages.1")) == ["map", "batch", "take", "skip", "repeat", "cache"]
         assert found(insert(None)) == ["map", "batch", "cache", "take", "skip", "repeat"]

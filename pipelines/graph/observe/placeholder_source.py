@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, Resource, Variant
 from pipeprof.pipelines.graph.read.references import inputs_first
 
@@ -38,14 +37,12 @@ class StandIn:
     Attributes:
         again: Variant tensors of all its datasets, by the original datasets.
         left_out: For each dataset that holds less: the number of elements of a source, and the bytes of all.
-        held: Receives the tensors that are left out, with marks in their place; None where they are not needed again.
     """
 
     variant: Any = None
     again: dict[CreatedDataset, Any] = field(default_factory=dict)
     left_out: dict[CreatedDataset, tuple[int | None, int]] = field(default_factory=dict)
     constants: int = 0
-    held: Held | None = None
 
     @property
     def saved(self) -> int:
@@ -53,11 +50,11 @@ class StandIn:
         return self.constants + sum(nbytes for _, nbytes in self.left_out.values())
 
 
-def stand_in(made: CreatedDataset, slim: Slim | None, held: Held | None = None) -> StandIn | None:
+def stand_in(made: CreatedDataset, slim: Slim) -> StandIn | None:
     """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing."""
     import tensorflow as tf
 
-    copy = StandIn(held=held)
+    copy = StandIn()
     try:
         for dataset in datasets_of(made):
             copy.again[dataset] = _recreate(dataset, copy, slim)
@@ -82,7 +79,7 @@ def datasets_of(end: CreatedDataset) -> Iterator[CreatedDataset]:
     return inputs_first([end], lambda made: [below for below in made.reads if below is not None])
 
 
-def _recreate(made: CreatedDataset, copy: StandIn, slim: Slim | None) -> Any:
+def _recreate(made: CreatedDataset, copy: StandIn, slim: Slim) -> Any:
     import tensorflow as tf
 
     if made.arguments is None:
@@ -92,20 +89,17 @@ def _recreate(made: CreatedDataset, copy: StandIn, slim: Slim | None) -> Any:
     if made.op == "TensorSliceDataset" and any(isinstance(component, Large) for component in arguments["components"]):
         components = arguments["components"]
         arguments["components"], copy.left_out[made] = _one_element(components)
-        if copy.held is not None:
-            tensors = [_value(component, reads, copy.again) for component in components]
-            arguments["metadata"] = copy.held.slices(tensors, arguments.get("metadata"))
     if captured := _captured(made):
         copy.left_out[made] = None, sum(large.nbytes for large in captured)
         for name, value in arguments.items():
             if name.endswith(_CAPTURES) and isinstance(value, list):
-                arguments[name] = [_captured_value(item, copy.held) if _holds(item) else item for item in value]
+                arguments[name] = [_captured_value(item) if _holds(item) else item for item in value]
     for name, op in _DUMMIES.items():
         if isinstance(arguments.get(name), Resource) and arguments[name].tensor() is None:
             arguments[name] = getattr(tf.raw_ops, op)()
     values = {name: _value(value, reads, copy.again) for name, value in arguments.items()}
     for name, value in values.items():
-        if slim is None or not isinstance(value, tf.types.experimental.ConcreteFunction):
+        if not isinstance(value, tf.types.experimental.ConcreteFunction):
             continue
         if (slimmed := slim(value)) is not None:
             values[name], nbytes = slimmed
@@ -117,13 +111,9 @@ def _holds(value: Any) -> bool:
     return isinstance(value, Large) and value.nbytes > 0
 
 
-def _captured_value(large: Large, held: Held | None) -> Any:
+def _captured_value(large: Large) -> Any:
     import tensorflow as tf
 
-    if held is not None:
-        if (tensor := large.tensor()) is None:
-            raise _NotAgainError
-        return held.stand_in(tensor)
     return tf.zeros([1] * (large.spec.shape.rank or 0), large.spec.dtype)
 
 

@@ -20,6 +20,25 @@ class Spot:
     end: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What groups datasets into the stages of their user.
+
+    Attributes:
+        functions: Names of the functions that it was made with.
+        stop: Where numbers end, as a number or a tensor.
+        files: Its elements are names of files.
+        unpacks: It unpacks what a tf.data service gives.
+        seeds: The two numbers that seed it, or tensors of them.
+    """
+
+    functions: tuple[str, ...] = ()
+    stop: Any = None
+    files: bool = False
+    unpacks: bool = False
+    seeds: tuple[Any, Any] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class CreatedDataset:
     """An observed dataset.
@@ -28,6 +47,9 @@ class CreatedDataset:
         reads: The datasets it reads, in order; None for a tensor that may be one, but whose creation was not observed.
         arguments: What the op was given, `kept`; None while a function was traced.
         library: The frame of a library that made it, where the user's code did not do so itself.
+        inputs: Of what it reads, all but what its functions capture; None for one whose creation was not observed.
+        bodies: The datasets that its functions return.
+        function: Its first function, as a weak reference.
     """
 
     op: str
@@ -38,6 +60,10 @@ class CreatedDataset:
     functions: tuple[int, ...] = ()
     given: str | None = None
     library: Spot | None = None
+    inputs: tuple[CreatedDataset | None, ...] = field(default=(), repr=False)
+    bodies: tuple[CreatedDataset, ...] = field(default=(), repr=False)
+    function: weakref.ref[Any] | None = field(default=None, repr=False)
+    facts: Facts = field(default=Facts(), repr=False)
 
 
 class Variant:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count, islice, pairwise
@@ -20,9 +20,8 @@ from typing import Any
 from pipeprof.pipelines.graph.observe.build_hook import callers
 from pipeprof.pipelines.graph.observe.given_function import file_in_library, given_function, library_frames
 from pipeprof.pipelines.graph.observe.graph_constants import NOTED_FROM, ObservedConstant, constant_size, name_of_array
-from pipeprof.pipelines.graph.observe.held import Held
 from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, held_by, stand_in, without_constants
-from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Spot, is_variant, kept
+from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Facts, Spot, is_variant, kept
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
 from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, PlaceDict
 from pipeprof.pipelines.ops.executed_ops import written_op
@@ -62,15 +61,20 @@ class Lines:
         arguments = {name: frame.f_locals.get(name) for name in names}
         metadata = arguments.get("metadata")
         reads: list[CreatedDataset | None] = []
-        functions: list[int] = []
-        for value in arguments.values():
+        inputs: list[CreatedDataset | None] = []
+        functions: list[Any] = []
+        for name, value in arguments.items():
             for argument in value if isinstance(value, (list, tuple)) else (value,):
                 if is_variant(argument):
                     reads.append(self.created_as(argument))
+                    # The element of a function around it is a dataset that was not made anywhere.
+                    if "dataset" in name and (reads[-1] is not None or not tf.is_symbolic_tensor(argument)):
+                        inputs.append(reads[-1])
                 elif isinstance(argument, tf.types.experimental.ConcreteFunction):
                     function: Any = argument
-                    functions.append(self._number(function.graph))
-                    self._functions[_text(function.name)] = functions[-1]
+                    functions.append(function)
+                    self._functions[_text(function.name)] = self._number(function.graph)
+        bodies = [body for function in functions if (body := self.created_in(function)) is not None]
         tensorflow = str(Path(tf.__file__).parent)
         called, library = library_frames(frame, tensorflow, self.own)
         single = traits(written_op(op)).single_function
@@ -80,9 +84,13 @@ class Lines:
             metadata_name(metadata) if isinstance(metadata, bytes) else None,
             tuple(reads),
             None if tf.is_symbolic_tensor(variant) else {name: kept(value) for name, value in arguments.items()},
-            tuple(functions),
+            tuple(self._number(function.graph) for function in functions),
             given_function(called, library, tensorflow) if single else None,
             _spot(library) if library is not None else None,
+            tuple(inputs),
+            tuple(bodies),
+            weakref.ref(functions[0]) if functions else None,
+            _facts(arguments, functions),
         )
         self._note(variant, made)
 
@@ -196,16 +204,6 @@ class Lines:
             self._note(variant, original)
         return tf.data.experimental.from_variant(copy.variant, dataset.element_spec), copy.saved
 
-    def marked(self, dataset: Any) -> tuple[Any, Held, int] | None:
-        """Copy ``dataset`` with marks in place of large arrays; return its variant, these and their bytes, or None.
-
-        Constants of functions stay where they are.
-        """
-        made = self.created(dataset)
-        held = Held()
-        copy = stand_in(made, None, held) if made is not None else None
-        return (copy.variant, held, copy.saved) if copy is not None else None
-
     def set_sources(self, dataset: Any, written: GraphDict, executed: GraphDict) -> None:
         """Set the bytes of the real sources in the graphs of a `stand_in`."""
         keys = {node["id"]: node["key"] for node in written["nodes"]}
@@ -271,6 +269,9 @@ class Lines:
             return made if reference is not None and reference() is variant else None
         while variant.op.type == "Identity":
             variant = variant.op.inputs[0]
+        if variant.op.type == "Placeholder":
+            outside = next((one for one, inside in getattr(graph, "captures", ()) if inside is variant), None)
+            return self.created_as(outside) if outside is not None else None
         return self._traced.get((self._number(graph), variant.name))
 
     def _in_function(self, identity: str) -> CreatedDataset | None:
@@ -309,6 +310,24 @@ class Lines:
             spot or _converted_spot(entry.filename, entry.lineno, entry.name)
             for spot, entry in zip(known, entries, strict=True)
         ]
+
+
+def _facts(arguments: Mapping[str, Any], functions: Sequence[Any]) -> Facts:
+    import tensorflow as tf
+
+    def number(name: str) -> Any:
+        """A number, or the tensor of it that is not read yet: that makes TensorFlow free arrays."""
+        value: Any = arguments.get(name)
+        if not tf.is_symbolic_tensor(value):
+            return value
+        # A seed is chosen between itself and another number, where both are 0.
+        return tf.get_static_value(value.op.inputs[2] if value.op.type == "SelectV2" else value)
+
+    seeds = number("seed"), number("seed2")
+    unpacks = (operation.type == "UncompressElement" for one in functions for operation in one.graph.get_operations())
+    names = tuple(_text(function.name) for function in functions)
+    known = None if any(seed is None for seed in seeds) else seeds
+    return Facts(names, number("stop"), bool(arguments.get("is_files")), any(unpacks), known)
 
 
 def _spot(frame: FrameType) -> Spot:

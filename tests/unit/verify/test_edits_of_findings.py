@@ -20,7 +20,7 @@ from pipeprof.pipelines.edits.edits import (
 )
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
-from pipeprof.profiles.experiment.jobs import Baseline, Change, JobMaker, graph_edits
+from pipeprof.profiles.experiment.jobs import Change, JobMaker, graph_edits
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job, as_pairs
 
@@ -54,7 +54,7 @@ def maker(folder: Path) -> JobMaker:
     return JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=lambda *_: None)
 
 
-def test_what_the_data_of_a_spec_cannot_say_is_made_in_its_graph(tmp_path: Path) -> None:
+def test_what_the_data_of_a_spec_cannot_say_is_made_in_its_calls(tmp_path: Path) -> None:
     path = tmp_path / "spec.yaml"
     path.write_text("version: 1\nsource: {range: {stop: 8}}\n")
     loaded = check_spec(path)
@@ -69,16 +69,13 @@ def test_what_the_data_of_a_spec_cannot_say_is_made_in_its_graph(tmp_path: Path)
     jobs = of_spec([("source", "range")])
     change = jobs.change_of(masks)
     assert change is not None
-    assert (change.in_spec, len(change.edits), change.baseline) == ((), 1, "from-graph")
+    assert (change.in_spec, len(change.edits)) == ((), 1)
     turns = [job.turns for job in jobs.edited(change).values() if job.turns is not None]
-    assert [(one.edits, one.ops, one.round_trip) for one in turns] == [
-        (list(change.edits), [("source", "range")], True)
-    ] * 2
+    assert [(one.edits, one.ops) for one in turns] == [(list(change.edits), [("source", "range")])] * 2
     by_data = finding(to_document(SetArgument("source", "range", "stop", 9)))
     by_data.in_spec = True
     change = jobs.change_of(by_data)
-    assert change is not None
-    assert (change, change.baseline) == (Change(in_spec=by_data.edits), "as-it-is")
+    assert change == Change(in_spec=by_data.edits)
     assert [job.data for job in jobs.edited(change).values()] == [
         as_pairs({"version": 1, "source": {"range": {"stop": 9}}})
     ] * 2
@@ -90,13 +87,13 @@ def test_variables_change_the_process_alone(tmp_path: Path) -> None:
     assert maker(tmp_path).change_of(proposed) == Change(environment=(("MALLOC_ARENA_MAX", "2"),))
 
 
-def test_the_graph_is_left_alone_where_only_variables_change(tmp_path: Path) -> None:
+def test_the_calls_are_left_alone_where_only_variables_change(tmp_path: Path) -> None:
     jobs = maker(tmp_path)
     change = jobs.change_of(finding(to_document(ARENAS)))
     assert change is not None
     assert [
-        (job.turns.environment, job.turns.round_trip) for job in jobs.edited(change).values() if job.turns is not None
-    ] == [([("MALLOC_ARENA_MAX", "2")], False)] * 2
+        (job.turns.environment, job.turns.edits) for job in jobs.edited(change).values() if job.turns is not None
+    ] == [([("MALLOC_ARENA_MAX", "2")], [])] * 2
 
 
 def test_only_what_has_to_fill_warms_up_for_longer(tmp_path: Path) -> None:
@@ -119,16 +116,6 @@ def test_one_process_of_a_change_compares_epochs(tmp_path: Path) -> None:
     assert compared(jobs.edited(Change(), 300, compares=True)) == [True, False]
     assert compared(jobs.edited(Change(), 300)) == [False, False]
     assert compared(jobs.workers(["C1", "C2"], None, compares=True)) == [True, False]
-
-
-def test_variables_alone_are_compared_with_a_pipeline_whose_graph_is_left_alone(tmp_path: Path) -> None:
-    def rebuilt(wanted: Baseline) -> tuple[str, list[bool]]:
-        chosen, make = maker(tmp_path).baseline(wanted)
-        return chosen, [job.turns.round_trip for job in make().values() if job.turns is not None]
-
-    assert rebuilt("untouched") == ("untouched", [False, False])
-    assert rebuilt("as-it-is") == ("as-it-is", [False, True])
-    assert rebuilt("from-graph") == ("as-it-is", [False, True])
 
 
 def test_variables_and_edits_of_the_graph_go_together(tmp_path: Path) -> None:

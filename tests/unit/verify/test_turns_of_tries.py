@@ -89,15 +89,6 @@ def proposed(rule: str, speedup: float, *edits: PipelineEdit, stage: str = "stag
     return found
 
 
-def test_a_try_against_another_pipeline_starts_it_first(run: Any, profile: Profile) -> None:
-    # Edits of a graph are compared with what is there; another baseline has to be started.
-    findings = [proposed("a", 2.0)]
-    profile.findings = findings
-    assert run._seconds(findings[0]) == 10.0
-    run._baseline = "untouched"
-    assert run._seconds(findings[0]) == 40.0
-
-
 def cached(rule: str, speedup: float) -> Finding:
     found = proposed(rule, speedup, InsertStage("cache", {}, "stages.0"), stage="stages.2")
     found.cache = Kept(sample_bytes=1)

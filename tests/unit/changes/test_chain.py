@@ -1,0 +1,175 @@
+"""What a change does to a list of calls, whatever the list is made of."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
+from pipeprof.pipelines.edits.edits import (
+    InsertStage,
+    MoveFilter,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetEnvironment,
+    SetOption,
+    VectoriseMap,
+)
+
+Ops: TypeAlias = "dict[str, str]"
+NAMES = ("map", "filter", "batch", "padded_batch", "shuffle", "cache", "repeat", "prefetch", "take", "interleave")
+ZIPPED = {"source": "zip", "source.inputs.0.source": "range", "source.inputs.1.source": "range"}
+
+
+@st.composite
+def pipelines(draw: st.DrawFn) -> Ops:
+    """Ops by address: a source or a zip of two, stages, and what functions of theirs make."""
+    line = st.lists(st.sampled_from(NAMES), max_size=6)
+    ops = dict(draw(st.sampled_from(({"source": "range"}, ZIPPED))))
+    for prefix in ("", *(f"source.inputs.{side}." for side in range(2) if "source.inputs.0.source" in ops)):
+        for index, op in enumerate(draw(line)):
+            address = f"{prefix}stages.{index}"
+            ops[address] = op
+            if op == "interleave":
+                ops |= {f"{address}.source": "TFRecordDataset", f"{address}.stages.0": "map"}
+    return ops
+
+
+@st.composite
+def pipelines_and_changes(draw: st.DrawFn) -> tuple[Ops, list[PipelineEdit]]:
+    ops = draw(pipelines())
+    address = st.sampled_from([*ops, "stages.9"])
+    new = st.builds(NewStage, st.sampled_from(NAMES))
+    change = st.one_of(
+        st.builds(InsertStage, st.sampled_from(NAMES), st.just({}), st.none() | address),
+        address.map(lambda one: SetArgument(one, ops.get(one, "map"), "name", "n")),
+        st.tuples(address, address).map(lambda two: MoveStage(two[0], ops.get(two[0], "map"), two[1])),
+        st.builds(MoveFilter, address, address),
+        st.builds(VectoriseMap, address, address),
+        st.builds(
+            ReplaceStages, st.lists(address, min_size=1, max_size=2).map(tuple), st.lists(new, max_size=2).map(tuple)
+        ),
+        st.sampled_from((SetOption("deterministic", False), SetEnvironment("MALLOC_ARENA_MAX", "2"))),
+    )
+    return ops, draw(st.lists(change, min_size=1, max_size=3))
+
+
+def addresses(chain: Chain) -> list[str]:
+    return [call.address for line in chain.lines() for call in line.calls if call.address is not None]
+
+
+def written(chain: Chain) -> str:
+    """All that a chain says."""
+    calls = [(c.op, c.address, c.arguments, c.changed, c.whole_batches, len(c.over)) for c in chain.calls]
+    inside = [written(inner) for call in chain.calls for inner in call.inside.values()]
+    return repr((calls, inside, chain.options, sorted(chain.gone)))
+
+
+@settings(max_examples=300, deadline=None)
+@given(pipelines_and_changes())
+def test_a_change_loses_nothing_and_leaves_what_it_was_made_of(case: tuple[Ops, list[PipelineEdit]]) -> None:
+    ops, changes = case
+    before = chain_of(ops.items())
+    as_it_was = written(before)
+    try:
+        after = apply(before, *changes)
+    except CannotChangeError:
+        after = before
+    assert written(before) == as_it_was
+    kept = addresses(after)
+    assert len(kept) == len(set(kept))
+    gone = {one for one in ops if any(f"{one}.".startswith(f"{replaced}.") for replaced in after.gone)}
+    assert set(kept) == set(ops) - gone
+    assert all(line.calls for line in after.lines())
+    sources = [line.source.address for line in after.lines() if line.source.address is not None]
+    assert all(address.endswith("source") for address in sources)
+
+
+@settings(max_examples=300, deadline=None)
+@given(pipelines_and_changes())
+def test_changes_at_once_are_changes_one_after_the_other(case: tuple[Ops, list[PipelineEdit]]) -> None:
+    ops, changes = case
+
+    def made(steps: list[list[PipelineEdit]]) -> str:
+        chain = chain_of(ops.items())
+        try:
+            for step in steps:
+                chain = apply(chain, *step)
+        except CannotChangeError as error:
+            return str(error)
+        return written(chain)
+
+    assert made([changes]) == made([[change] for change in changes])
+
+
+@settings(max_examples=200, deadline=None)
+@given(pipelines(), st.data())
+def test_a_stage_moves_there_and_back(ops: Ops, data: st.DataObject) -> None:
+    line = [address for address in ops if address.startswith("stages") and address.count(".") == 1]
+    if len(line) < 2:
+        return
+    place = data.draw(st.integers(0, len(line) - 2))
+    one, after = line[place], line[place + 1]
+    before = chain_of(ops.items())
+    forth = apply(before, MoveStage(after, ops[after], one))
+    assert addresses(forth)[0] == addresses(before)[0]
+    assert written(apply(forth, MoveStage(one, ops[one], after))) == written(before)
+
+
+@settings(max_examples=200, deadline=None)
+@given(pipelines(), st.data())
+def test_what_is_inserted_after_one_stage_comes_in_the_order_of_the_changes(ops: Ops, data: st.DataObject) -> None:
+    after = data.draw(st.sampled_from(list(ops)))
+    before = chain_of(ops.items())
+    made = apply(before, *(InsertStage("prefetch", {"buffer_size": number}, after) for number in range(3)))
+    line, index = made.find(after)
+    assert [call.arguments for call in line.calls[index + 1 : index + 4]] == [{"buffer_size": n} for n in range(3)]
+
+
+@settings(max_examples=200, deadline=None)
+@given(pipelines(), st.data())
+def test_a_map_on_whole_batches_stands_right_after_the_batch(ops: Ops, data: st.DataObject) -> None:
+    stage, batch = (data.draw(st.sampled_from(list(ops))) for _ in range(2))
+    try:
+        made = apply(chain_of(ops.items()), VectoriseMap(stage, batch))
+    except CannotChangeError:
+        return
+    line, index = made.find(stage)
+    assert line.calls[index].whole_batches
+    assert line.calls[index - 1].address == batch
+    assert (ops[stage], ops[batch]) == ("map", "batch")
+
+
+def test_a_filter_that_moves_twice_takes_the_maps_of_both_moves() -> None:
+    chain = chain_of([("source", "range"), ("stages.0", "map"), ("stages.1", "map"), ("stages.2", "filter")])
+    made = apply(chain, MoveFilter("stages.2", "stages.1"), MoveFilter("stages.2", "stages.0"))
+    assert [call.address for call in made.stages] == ["stages.2", "stages.0", "stages.1"]
+    assert [call.address for call in made.stages[0].over] == ["stages.0", "stages.1"]
+
+
+def test_an_argument_is_set_or_taken_away() -> None:
+    chain = chain_of([("source", "range"), ("stages.0", "map")], {"stages.0": {"num_parallel_calls": 2, "f": "f"}})
+    call = apply(chain, SetArgument("stages.0", "map", "num_parallel_calls", None)).stages[0]
+    assert (call.arguments, call.changed) == ({"f": "f"}, {"num_parallel_calls"})
+    assert apply(chain, SetArgument("stages.0", "map", "f", 3)).stages[0].arguments == {"num_parallel_calls": 2, "f": 3}
+
+
+@pytest.mark.parametrize(
+    ("changes", "address"),
+    [
+        ([SetArgument("stages.9", "map", "name", "n")], "stages.9"),
+        ([ReplaceStages(("stages.0",)), InsertStage("cache", {}, "stages.0.source")], "stages.0.source"),
+        ([MoveStage("stages.0.source", "TFRecordDataset", "stages.0")], "stages.0.source"),
+    ],
+)
+def test_a_refusal_names_the_stage(changes: list[PipelineEdit], address: str) -> None:
+    ops = [("source", "range"), ("stages.0", "interleave"), ("stages.0.source", "TFRecordDataset")]
+    with pytest.raises(CannotChangeError) as caught:
+        apply(chain_of(ops), *changes)
+    assert caught.value.address == address
