@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_spec import changed_spec
-from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.inference.errors import Place, Refused
 from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.pipeline import PipelineInference

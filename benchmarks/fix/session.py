@@ -12,8 +12,7 @@ from typing import TypeAlias
 from cases import Case
 from judging import AS_IT_IS, BASES, COPY, EVERYWHERE, FIXED, PROCESSES, block_seconds
 
-from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     PipelineEdit,
     SetArgument,
@@ -21,6 +20,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
     from_document,
 )
+from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits

@@ -16,7 +16,7 @@ from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.report.fix import RESULTS, build_facts, build_headline, build_search_on, titles_of
 from pipeprof.cli.text.blocks import Command, KeyValue, Prose
 from pipeprof.cli.text.units import describe_delta
-from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.wording import ratio_text
 
 if TYPE_CHECKING:

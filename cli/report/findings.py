@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.command_line import can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
 from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
-from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
+from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
@@ -496,8 +496,8 @@ def _not_verified(profile: Profile) -> str:
 
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: it is safe to make, and the kind of target lets it be made."""
-    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
-    from pipeprof.pipelines.edits.support import supports
+    from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
+    from pipeprof.pipelines.changes.support import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
     if not documents or finding.status == "ceiling":

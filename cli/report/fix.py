@@ -26,7 +26,7 @@ from pipeprof.cli.text.blocks import (
     TextSpan,
 )
 from pipeprof.cli.text.units import describe_delta, seconds
-from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile

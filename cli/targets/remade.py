@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.document.profile import Profile
@@ -125,7 +125,7 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
 
 def _checked(documents: Sequence[Edit]) -> list[PipelineEdit]:
     """Edits that a search writes; none where one of them is another."""
-    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
+    from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 
     try:
         return checked_edits([edit.model_dump() for edit in documents])

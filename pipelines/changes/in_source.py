@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.changes.diffs import unified
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     MoveFilter,
     NewStage,
     PipelineEdit,
@@ -24,7 +24,7 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path, line_of, path_of
+from pipeprof.pipelines.changes.line import EditedLines, LineError, LineItem, Path, line_of, path_of
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import STAGES, traits

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from pipeprof.pipelines.edits.edits import MoveFilter, NewStage, PipelineEdit, SetArgument, SetOption, VectoriseMap
-from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem, Path
+from pipeprof.pipelines.changes.edits import MoveFilter, NewStage, PipelineEdit, SetArgument, SetOption, VectoriseMap
+from pipeprof.pipelines.changes.line import EditedLines, LineError, LineItem, Path
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.ops.traits import traits

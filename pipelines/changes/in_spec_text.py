@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeprof.pipelines.changes.diffs import unified
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_spec import (
     OPTIONS,
     SOURCE,
@@ -24,8 +25,7 @@ from pipeprof.pipelines.changes.in_spec import (
     same,
     value_at,
 )
-from pipeprof.pipelines.edits.edits import PipelineEdit
-from pipeprof.pipelines.edits.line import Path
+from pipeprof.pipelines.changes.line import Path
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.overrides import apply_sets
 from pipeprof.pipelines.spec.yaml.nodes import MERGE_KEY
@@ -49,7 +49,7 @@ def apply_to_text(text: str, edits: Sequence[PipelineEdit]) -> str:
         EditError: A change does not fit the spec, or the text is written in a way that allows no such change.
 
     Example:
-        >>> from pipeprof.pipelines.edits.edits import InsertStage
+        >>> from pipeprof.pipelines.changes.edits import InsertStage
         >>> print(apply_to_text("source: {range: {stop: 3}}  # numbers\n", [InsertStage("cache")]), end="")
         source: {range: {stop: 3}}  # numbers
         stages: [{cache: {}}]

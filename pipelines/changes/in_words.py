@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pipeprof.pipelines.changes.in_spec import plain
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveFilter,
@@ -18,6 +17,7 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
+from pipeprof.pipelines.changes.in_spec import plain
 from pipeprof.pipelines.spec.yaml.writer import flow
 
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetOption
+from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit, SetOption
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.pipelines.suggest import suggest
-from pipeprof.profiles.advise.edits.same_line import join_same_line
 from pipeprof.profiles.advise.gone import instead_of
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
+from pipeprof.profiles.advise.same_line import join_same_line
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.propose.finding import finding_of
@@ -235,8 +235,8 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     # Most checks find nothing.
     from pipeprof.pipelines.changes.in_spec import can_change
     from pipeprof.pipelines.static.imports import in_file
-    from pipeprof.profiles.advise.edits.in_words import describe_change, written_spec
-    from pipeprof.profiles.advise.edits.source_diff import diff_of
+    from pipeprof.profiles.advise.in_words import describe_change, written_spec
+    from pipeprof.profiles.advise.source_diff import diff_of
 
     stage = view.by_id.get(hit.stage or "")
     place = hit.location or (stage.location if stage is not None else None)
@@ -468,7 +468,7 @@ def _missing(profile: Profile, written: StageGraph | None, executed: StageGraph 
 def _measurement(profile: Profile) -> dict[str, Any]:
     """Collect what a view carries of a run in addition to its stages, by the names of its fields."""
     # Only a run needs the host.
-    from pipeprof.pipelines.edits.environment import VALUES
+    from pipeprof.pipelines.changes.environment import VALUES
     from pipeprof.profiles.host.host import installed_allocator
 
     causes, contention = profile.causes, profile.contention

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, known_edits, to_document
+from pipeprof.pipelines.changes.edits import PipelineEdit, known_edits, to_document
 from pipeprof.profiles.document.base import Bound, Limit, Location, Model
 
 Facts: TypeAlias = dict[str, Any]

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
+from pipeprof.pipelines.changes.edits import PipelineEdit, to_document
 from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, ChangedSource
-from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
-from pipeprof.profiles.advise.edits.source_diff import changed_source
+from pipeprof.profiles.advise.source_diff import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED

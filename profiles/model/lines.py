@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, VectoriseMap
-from pipeprof.pipelines.edits.line import LineError, LineItem, OpLines, line_of, path_of
+from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, VectoriseMap
+from pipeprof.pipelines.changes.line import LineError, LineItem, OpLines, line_of, path_of
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.model.flow import Flow, Part

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
     PipelineEdit,
@@ -190,7 +190,7 @@ def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, bool, float]:
     """Sort key of edits, simplest first: tunes the process, keeps data in memory, adds stages, number of edits.
 
     Example:
-        >>> from pipeprof.pipelines.edits.edits import SetArgument
+        >>> from pipeprof.pipelines.changes.edits import SetArgument
         >>> effort([SetArgument("stages.0", "map", "num_parallel_calls", 8)])
         (False, False, False, 1)
         >>> effort([InsertStage("cache", {}, "stages.0"), InsertStage("shuffle", {"buffer_size": 9}, "stages.0")])

@@ -56,7 +56,7 @@ class Job:
         warmup_seconds: Length of the warm-up; None for the rule.
         turns: Take turns with other workers instead of one measurement; None for one.
         edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
-            the JSON of `pipelines.edits.edits.to_document`.
+            the JSON of `pipelines.changes.edits.to_document`.
         script_args: What follows ``--`` on the command line: the script's own arguments.
         soak: The measurement is a soak: memory is read over all of its seconds.
         made: Files that earlier processes of the same command have written.

@@ -42,7 +42,7 @@ class TurnsJob:
     """Preparation of a worker for its turns.
 
     Attributes:
-        edits: Changes of the recorded calls, each as the JSON of `pipelines.edits.edits.to_document`.
+        edits: Changes of the recorded calls, each as the JSON of `pipelines.changes.edits.to_document`.
         ops: For a spec, its ops by address, for changes of its calls; None for a Python function.
         digest_batches: First batches of the first epoch to describe.
         digest_seconds: After which no more of them are taken.

@@ -6,8 +6,8 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from pipeprof.pipelines.changes.edits import SetEnvironment
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
-from pipeprof.pipelines.edits.edits import SetEnvironment
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.order import ordered

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.edits import known_edits
 from pipeprof.pipelines.changes.recorded_calls import CallWatch, RecordedCalls
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.edits.edits import known_edits
 from pipeprof.pipelines.graph.observe.in_memory_sources import (
     MadeSource,
     component_bytes,

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_calls import apply_changes
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.changes.replay import Replay, Replayed, replay_stages
-from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.graph.observe.reading import read_written, serialised
 from pipeprof.pipelines.graph.stages import StageGraph
 

@@ -12,8 +12,8 @@ import tensorflow as tf
 from integration.changed_datasets import assert_same, edited, replayed
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, PipelineEdit, SetArgument, VectoriseMap
 from pipeprof.pipelines.changes.replay import Replay
-from pipeprof.pipelines.edits.edits import InsertStage, MoveFilter, PipelineEdit, SetArgument, VectoriseMap
 
 pytestmark = pytest.mark.usefixtures("without_autograph", "recording")
 

@@ -14,9 +14,7 @@ from integration.same_graphs import graph_differences
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.pipelines.changes.in_calls import apply_changes
-from pipeprof.pipelines.changes.recorded_calls import CallWatch
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
     MoveStage,
@@ -28,6 +26,8 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
+from pipeprof.pipelines.changes.in_calls import apply_changes
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.observe.reading import read_written, serialised
 from pipeprof.pipelines.graph.stages import StageGraph
 

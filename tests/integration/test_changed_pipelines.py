@@ -16,7 +16,7 @@ import tensorflow as tf
 from integration.changed_datasets import Recorded, changed, first
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
     NewStage,
@@ -311,7 +311,7 @@ from pathlib import Path
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import builder
 from pipeprof.pipelines.changes.in_calls import apply_changes
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 
 with CallWatch() as watch:

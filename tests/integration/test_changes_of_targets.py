@@ -13,9 +13,7 @@ from integration.changed_datasets import BUILDING, first
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import BuiltStage, build
-from pipeprof.pipelines.changes.in_calls import apply_changes
-from pipeprof.pipelines.changes.recorded_calls import CallWatch
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
     MoveStage,
@@ -27,6 +25,8 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
+from pipeprof.pipelines.changes.in_calls import apply_changes
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.models import Spec

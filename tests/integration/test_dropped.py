@@ -12,7 +12,7 @@ import tensorflow as tf
 from integration.changed_datasets import edited, elements
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
     NewStage,

@@ -16,8 +16,7 @@ from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import BuiltStage, build
 from pipeprof.pipelines.build.pin_errors import BuildError
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
     NewStage,
@@ -27,6 +26,7 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.models import Spec
 

@@ -16,8 +16,8 @@ from unit.ops.filters_at_random import pipeline
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import BuiltStage, build
 from pipeprof.pipelines.build.pin_errors import BuildError
+from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
-from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit
 from pipeprof.pipelines.spec.models import Spec
 
 pytestmark = pytest.mark.usefixtures("recording")

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from integration.changed_datasets import edited, replayed
 
+from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, PipelineEdit, SetArgument, SetOption, VectoriseMap
 from pipeprof.pipelines.changes.replay import Replay
-from pipeprof.pipelines.edits.edits import InsertStage, MoveFilter, PipelineEdit, SetArgument, SetOption, VectoriseMap
 from pipeprof.pipelines.graph.observe.in_memory_sources import component_keys
 
 pytestmark = pytest.mark.usefixtures("without_autograph", "recording")

@@ -15,8 +15,8 @@ from unit.advise.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit, SetOption
 from pipeprof.pipelines.changes.in_spec import changed_spec
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetOption
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.view.view import PipelineView

@@ -15,9 +15,9 @@ import tensorflow as tf
 from integration.changed_datasets import BUILDING
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.edits import InsertStage, to_document
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.changes.replay import datasets_before
-from pipeprof.pipelines.edits.edits import InsertStage, to_document
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import WorkerMessage
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnsJob

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from integration import forked
 
-from pipeprof.pipelines.edits.edits import SetArgument, to_document
+from pipeprof.pipelines.changes.edits import SetArgument, to_document
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import Change, JobMaker
 from pipeprof.profiles.experiment.team import Team

@@ -15,8 +15,8 @@ from unit.advise.window_views import hit, windows
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.changes.in_spec import changed_spec
-from pipeprof.pipelines.edits.edits import VectoriseMap
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.propose.proposal import Proposal
 

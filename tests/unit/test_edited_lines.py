@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from unit.model import flows
 
 from pipeprof.pipelines.changes import chain as changes
-from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveFilter,
@@ -27,7 +26,8 @@ from pipeprof.pipelines.edits.edits import (
     from_document,
     to_document,
 )
-from pipeprof.pipelines.edits.line import LineError, LineItem, OpLines, Path, line_of, path_of
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
+from pipeprof.pipelines.changes.line import LineError, LineItem, OpLines, Path, line_of, path_of
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.profiles.model.effects import apply
 from pipeprof.profiles.model.lines import fits

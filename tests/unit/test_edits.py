@@ -8,9 +8,7 @@ from typing import Any, get_args
 import pytest
 
 from pipeprof.pipelines.changes.chain import apply, chain_of
-from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
-from pipeprof.pipelines.changes.in_words import in_words
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveFilter,
@@ -25,7 +23,9 @@ from pipeprof.pipelines.edits.edits import (
     from_document,
     to_document,
 )
-from pipeprof.pipelines.edits.support import SUPPORT, TargetKind, supports
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
+from pipeprof.pipelines.changes.in_words import in_words
+from pipeprof.pipelines.changes.support import SUPPORT, TargetKind, supports
 
 FILTER = {"filter": {"ops": [{"tf.math.less": {"y": 3}}]}}
 DATA: dict[str, Any] = {

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, MoveStage, new_ops
 from pipeprof.pipelines.changes.in_spec import can_change
-from pipeprof.pipelines.edits.edits import InsertStage, MoveFilter, MoveStage, new_ops
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, VectoriseMap
+from pipeprof.pipelines.changes.edits import MoveFilter, MoveStage, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.propose.proposal import Proposal

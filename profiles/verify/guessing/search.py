@@ -12,8 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import pipeline_of
-from pipeprof.pipelines.changes.in_spec import can_change
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
     NewStage,
@@ -24,11 +23,12 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
     to_document,
 )
-from pipeprof.pipelines.edits.support import supports
+from pipeprof.pipelines.changes.in_spec import can_change
+from pipeprof.pipelines.changes.support import supports
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.in_words import arguments_of
+from pipeprof.profiles.advise.in_words import arguments_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import joined_lines, line_of, main_line, on_main_line, within

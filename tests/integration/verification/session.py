@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, to_document
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, to_document
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding

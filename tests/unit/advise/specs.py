@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_spec import changed_spec
-from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.document.findings import Finding

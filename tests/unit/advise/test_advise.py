@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from unit.advise.views import measured, pipeline, stage
 
-from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, SetArgument, SetOption
+from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetOption
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise import advise as module

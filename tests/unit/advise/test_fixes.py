@@ -19,7 +19,7 @@ from unit.advise.test_rules_overlap import drained, in_a_row, taking_turns, turn
 from unit.advise.test_rules_pools import POOL, RANDOM, computing, mapped, parallel, waiting
 from unit.advise.views import function, measured, stage, tensor
 
-from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import rules

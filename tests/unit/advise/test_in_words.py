@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 from unit.advise.views import pipeline, stage
 
-from pipeprof.pipelines.changes.in_spec import can_change
-from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, spec_diff
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveStage,
@@ -19,8 +17,10 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetOption,
 )
+from pipeprof.pipelines.changes.in_spec import can_change
+from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, spec_diff
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.profiles.advise.edits.in_words import describe_change, written_spec
+from pipeprof.profiles.advise.in_words import describe_change, written_spec
 from pipeprof.profiles.view.attach_spec import with_written
 from pipeprof.profiles.view.from_spec import view_of_spec
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from unit.advise.test_rule_texts import MORE, VIEWS, hits
 
-from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.changes.edits import HandWritten
 
 WRAPPERS = ("tf.numpy_function", "tf.py_function")
 

@@ -16,10 +16,10 @@ from unit.advise.function_views import found, only, records
 from unit.advise.views import measured, pipeline, stage, tensor
 from unit.ops.call_samples import GOOD_CALLS
 
-from pipeprof.pipelines.edits.edits import ReplaceStages, SetOption
+from pipeprof.pipelines.changes.edits import ReplaceStages, SetOption
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.edits.snippets import features_python, structure_of
+from pipeprof.profiles.advise.snippets import features_python, structure_of
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.advise.views import RECORDED, measured, pipeline, recorded, stage
 
-from pipeprof.pipelines.edits.edits import to_document
+from pipeprof.pipelines.changes.edits import to_document
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import rules as package
 from pipeprof.profiles.advise.rule import Rule, Threshold, by_precedence, rule_named, rules

@@ -8,7 +8,7 @@ import pytest
 from unit.advise.function_views import ARITHMETIC, FLOAT, PARSE, PARSED, TEXT, found, only, records, small_map
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.edits.edits import VectoriseMap
+from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.batch_savings import batching, per_batch, saving, wall_ms
 from pipeprof.profiles.advise.predict import expected

@@ -22,7 +22,7 @@ from unit.advise.memory_views import (
 )
 from unit.advise.views import function, stage, tensor
 
-from pipeprof.pipelines.edits.edits import MoveStage, ReplaceStages, to_document
+from pipeprof.pipelines.changes.edits import MoveStage, ReplaceStages, to_document
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.profiles.view.attach_spec import with_counts
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -31,7 +31,7 @@ from unit.advise.dropped_views import (
 from unit.advise.function_views import found, late_filter, only
 from unit.advise.views import function, stage
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveStage,

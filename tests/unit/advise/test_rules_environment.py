@@ -11,7 +11,7 @@ from unit.advise.function_views import python_map
 from unit.advise.views import measured, pipeline, stage
 
 from pipeprof.cli.report.findings import shell_variables, try_command
-from pipeprof.pipelines.edits.edits import SetArgument, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import SetArgument, SetEnvironment, to_document
 from pipeprof.profiles.advise.advise import advise, worth_a_try
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding

@@ -22,10 +22,10 @@ from unit.advise.function_views import (
 from unit.advise.recorded import recorded_view
 from unit.advise.views import function, measured, pipeline, stage, tensor, unnamed
 
+from pipeprof.pipelines.changes.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.changes.in_spec import apply_to_data, can_change
-from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.profiles.advise.edits.in_words import written_spec
+from pipeprof.profiles.advise.in_words import written_spec
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import bar_to_try, rules
 from pipeprof.profiles.view.view import ComponentView, MeasuredFacts, PipelineView, StageView

@@ -30,7 +30,7 @@ from unit.advise.memory_views import (
 )
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, NewStage, ReplaceStages, SetArgument, to_document
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, NewStage, ReplaceStages, SetArgument, to_document
 from pipeprof.pipelines.inference.saved_rows import SavedRows
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.profiles.advise.byte_gate import weigh

@@ -9,7 +9,7 @@ from unit.advise.memory_views import batch, cache, found, indices, line, load, o
 from unit.advise.specs import stages_with, static_findings
 from unit.advise.views import function, stage, tensor
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.profiles.view.view import PipelineView, StageView
 

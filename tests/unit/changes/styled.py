@@ -10,8 +10,7 @@ from typing import Any
 from unit.ops import spec_samples
 from unit.ops.call_samples import GOOD_CALLS
 
-from pipeprof.pipelines.changes.in_spec import find, value_at
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
     NewStage,
@@ -20,6 +19,7 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetOption,
 )
+from pipeprof.pipelines.changes.in_spec import find, value_at
 from pipeprof.pipelines.spec.yaml.writer import flow, scalar
 
 STAGES: tuple[tuple[str, Any], ...] = (

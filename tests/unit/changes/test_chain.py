@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
     MoveStage,

@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, RecordedCall, change_source
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveFilter,
@@ -26,7 +25,8 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.edits.line import EditedLines, LineError, LineItem
+from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, RecordedCall, change_source
+from pipeprof.pipelines.changes.line import EditedLines, LineError, LineItem
 
 HEAD = "import tensorflow as tf\n\n\ndef parse(x):\n    return x\n\n\n"
 STATEMENTS = HEAD + (

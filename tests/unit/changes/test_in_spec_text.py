@@ -14,9 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.changes.styled import Writer, edit, op_at, spec
 
-from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data, changed_spec, same
-from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, apply_to_text
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
     MoveStage,
@@ -27,6 +25,8 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data, changed_spec, same
+from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, apply_to_text
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.yaml.reader import read
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.targets.load import Changes, load_target
+from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
@@ -116,7 +116,7 @@ def test_of_a_function_fix_gives_the_diff(
     pipeprof: Pipeprof, measured: list[RunSettings], recorded: Callable[[str], Profile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "pipeprof.profiles.advise.edits.source_diff.changed_source",
+        "pipeprof.profiles.advise.source_diff.changed_source",
         lambda *_: ChangedSource(
             {"train.py": Path("train.py").read_text()}, {"train.py": "def make():\n    return data().cache()\n"}, {}
         ),

@@ -12,7 +12,7 @@ import pytest
 from pipeprof.cli.pages.check import describe_check
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
-from pipeprof.pipelines.edits.edits import SetArgument
+from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise import advise
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.document.base import Location

@@ -18,7 +18,7 @@ from pipeprof.cli.report.report import Selection, build_report, build_verdict
 from pipeprof.cli.text.blocks import without
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style, in_ascii
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.rule import Rule

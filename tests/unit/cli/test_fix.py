@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.diffs import unified
+from pipeprof.pipelines.changes.edits import SetArgument, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
-from pipeprof.pipelines.edits.edits import SetArgument, to_document
 from pipeprof.profiles.document.findings import Edit, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
@@ -185,7 +185,7 @@ def test_the_diff_of_a_function_is_applied_next(
     session.result = result()
     session.profile.target.kind = "function"
     changed = ChangedSource({"train.py": "def make(): …"}, {"train.py": "def make(): …, 2"}, {})
-    monkeypatch.setattr("pipeprof.profiles.advise.edits.source_diff.changed_source", lambda *_: changed)
+    monkeypatch.setattr("pipeprof.profiles.advise.source_diff.changed_source", lambda *_: changed)
     session.profile.command = ["pipeprof", "fix", "train.py:make", *(["--out", written] if written else [])]
     found = pipeprof("fix", "train.py:make", "--out", "run.json", *(["--out", written] if written else []))
     shown = [line.split(maxsplit=1)[1] for line in found.out.splitlines() if line.startswith(("Next", "then"))]

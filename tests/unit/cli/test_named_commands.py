@@ -23,7 +23,7 @@ from pipeprof.cli.report.report import Selection, build_report
 from pipeprof.cli.text.blocks import Command
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, Verification
 from pipeprof.profiles.document.memory import MemoryGrowth

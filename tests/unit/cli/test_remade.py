@@ -11,7 +11,7 @@ import pytest
 from unit.cli.test_change_numbers import CACHE, SAVED, TEXT, finding, save
 
 from pipeprof.cli.targets.remade import remade
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetEnvironment, SetOption
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnvironment, SetOption
 from pipeprof.profiles.document.findings import Fix, Verification, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Tool

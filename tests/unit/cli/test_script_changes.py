@@ -16,7 +16,7 @@ from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.report import build_report
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.cli.text.blocks import Command
-from pipeprof.pipelines.edits.edits import SetArgument, to_document
+from pipeprof.pipelines.changes.edits import SetArgument, to_document
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.profile import Profile

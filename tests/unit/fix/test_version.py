@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
 from pipeprof.pipelines.changes.in_spec import EditError
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.fix.laboratory import rivals_that_fit
 from pipeprof.profiles.fix.version import Version

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.available import why_no_replay
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveStage,

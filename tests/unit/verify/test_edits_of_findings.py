@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     MoveStage,
     PipelineEdit,
@@ -18,6 +17,7 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
     to_document,
 )
+from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.experiment.jobs import Change, JobMaker, graph_edits

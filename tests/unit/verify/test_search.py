@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption, from_document
 from pipeprof.pipelines.changes.in_spec import apply_to_data
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption, from_document
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, SetOption, VectoriseMap
+from pipeprof.pipelines.changes.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, SetOption, VectoriseMap
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import ROW_FUNCTION as _ROW
@@ -19,8 +19,8 @@ from pipeprof.pipelines.static.written_calls import (
     stacked_row,
 )
 from pipeprof.profiles.advise.batch_savings import batching, interval_ms, saving
-from pipeprof.profiles.advise.edits.snippets import function_name, in_place, python_text, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.snippets import function_name, in_place, python_text, stage_call
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, of_interval, stage_name

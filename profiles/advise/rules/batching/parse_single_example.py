@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
+from pipeprof.pipelines.changes.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import DECODING
 from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, on_batches
-from pipeprof.profiles.advise.edits.snippets import (
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.snippets import (
     arguments_of,
     calls_of,
     function_name,
@@ -19,7 +20,6 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     written_features,
 )
-from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import BATCHED_PARSE_GAIN, PARSE_EXAMPLE_US
 from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages
+from pipeprof.pipelines.changes.edits import HandWritten, NewStage, ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
-from pipeprof.profiles.advise.edits.snippets import in_place
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.snippets import in_place
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant

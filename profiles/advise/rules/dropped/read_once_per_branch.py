@@ -6,14 +6,14 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
+from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import call_at, call_text
 from pipeprof.profiles.advise.batch_savings import interval_ms, kept_words, per_batch, saving
-from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.dropped.drop_after_expensive_map import moved_before_maps
 from pipeprof.profiles.advise.rules.dropped.filter_after_expensive_map import filter_before_maps
+from pipeprof.profiles.advise.snippets import function_name, stage_call
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView

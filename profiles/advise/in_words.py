@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.changes.in_spec import SOURCE, STAGES, EditError, changed, find, plain, same, value_at
 from pipeprof.pipelines.changes.in_words import in_words
-from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.profiles.view.view import PipelineView, StageView
 

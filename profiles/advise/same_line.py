@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.document.findings import Finding, Predicted, documents_of
 from pipeprof.profiles.propose.proposal import SEMANTICS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import InsertStage, NewStage, PipelineEdit, ReplaceStages
+from pipeprof.pipelines.changes.edits import InsertStage, NewStage, PipelineEdit, ReplaceStages
 from pipeprof.profiles.view.view import SavedComponent, StageView
 
 _SUMMARY = "read the rows of {stage} from the file instead of an array in memory"

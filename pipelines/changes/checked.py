@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
     MoveStage,
@@ -26,7 +26,7 @@ from pipeprof.pipelines.edits.edits import (
     known_edits,
     to_document,
 )
-from pipeprof.pipelines.edits.environment import PRELOAD, VALUES, is_allocator
+from pipeprof.pipelines.changes.environment import PRELOAD, VALUES, is_allocator
 from pipeprof.pipelines.errors import ProfileError, escape
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.tables import read_table
 
 TargetKind: TypeAlias = Literal["spec", "graph", "source"]
@@ -25,7 +25,7 @@ class Support:
 
 SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
     PipelineEdit.kinds[kind]: {target: Support(*row) for target, row in rows.items()}
-    for kind, rows in read_table("pipeprof.pipelines.edits", "support").items()
+    for kind, rows in read_table("pipeprof.pipelines.changes", "support").items()
 }
 
 
@@ -33,7 +33,7 @@ def supports(edit: PipelineEdit | type[PipelineEdit], target: TargetKind) -> boo
     """Whether a tool makes an edit on a kind of target; whether it fits one pipeline shows when it is applied.
 
     Example:
-        >>> from pipeprof.pipelines.edits.edits import HandWritten, SetOption
+        >>> from pipeprof.pipelines.changes.edits import HandWritten, SetOption
         >>> supports(SetOption("deterministic", False), "spec"), supports(HandWritten, "spec")
         (True, False)
     """

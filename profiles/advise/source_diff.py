@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, ChangedSource, RecordedCall, change_source
-from pipeprof.pipelines.edits.edits import PipelineEdit
 from pipeprof.pipelines.regular_files import read_regular
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
