@@ -211,7 +211,7 @@ def _add_python_diff(profile: Profile, outputs: Outputs) -> None:
         return
     from pipeprof.cli import streams
     from pipeprof.pipelines.changes.in_source import CannotChangeSourceError
-    from pipeprof.profiles.advise.source_diff import changed_source
+    from pipeprof.profiles.advise.text.source_diff import changed_source
     from pipeprof.profiles.document.findings import edits_in
 
     try:

@@ -236,7 +236,7 @@ def notes_on(settings: RunSettings, *, tries: bool) -> Sequence[object]:
 
 def verify_findings(profile: Profile, run: Measuring, seconds: float) -> None:
     """Try what the findings propose."""
-    from pipeprof.profiles.advise.source_diff import add_diffs
+    from pipeprof.profiles.advise.text.source_diff import add_diffs
     from pipeprof.profiles.verify.verify import verify
 
     try:

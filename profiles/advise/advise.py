@@ -15,7 +15,7 @@ from pipeprof.profiles.advise.gone import instead_of
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
-from pipeprof.profiles.advise.same_line import join_same_line
+from pipeprof.profiles.advise.text.same_line import join_same_line
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.propose.finding import finding_of
@@ -235,8 +235,8 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     # Most checks find nothing.
     from pipeprof.pipelines.changes.in_spec import can_change
     from pipeprof.pipelines.static.imports import in_file
-    from pipeprof.profiles.advise.in_words import describe_change, written_spec
-    from pipeprof.profiles.advise.source_diff import diff_of
+    from pipeprof.profiles.advise.text.in_words import describe_change, written_spec
+    from pipeprof.profiles.advise.text.source_diff import diff_of
 
     stage = view.by_id.get(hit.stage or "")
     place = hit.location or (stage.location if stage is not None else None)

@@ -11,7 +11,7 @@ from functools import partial
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, to_document
 from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, ChangedSource
-from pipeprof.profiles.advise.source_diff import changed_source
+from pipeprof.profiles.advise.text.source_diff import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED

@@ -15,7 +15,7 @@ from pipeprof.pipelines.build.dataset import build
 from pipeprof.pipelines.changes.in_spec import apply_to_data
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.profiles.advise.file_rows import records_instead
+from pipeprof.profiles.advise.text.file_rows import records_instead
 from pipeprof.profiles.view.attach_spec import with_written
 from pipeprof.profiles.view.from_spec import view_of_spec
 

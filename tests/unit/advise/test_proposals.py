@@ -19,8 +19,8 @@ from unit.ops.call_samples import GOOD_CALLS
 from pipeprof.pipelines.changes.edits import ReplaceStages, SetOption
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.advise.advise import advise
-from pipeprof.profiles.advise.snippets import features_python, structure_of
 from pipeprof.profiles.advise.static import static_advice
+from pipeprof.profiles.advise.text.snippets import features_python, structure_of
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -146,7 +146,7 @@ def test_the_files_and_names_of_the_spec_stay(tmp_path: Path) -> None:
     tensors = "{image: {npy: images.npy}, label: {npy: labels.npy}}"
     text = f"source: {{from_tensor_slices: {{tensors: {tensors}}}}}\nstages:\n  - batch: {{batch_size: 32}}\n"
     finding = advice(tmp_path, text)["from-tensor-slices-big-array"]
-    assert any(line.startswith("+source: {zip:") for line in (finding.patch or "").splitlines())
+    assert "+  zip:" in (finding.patch or "").splitlines()
     python = finding.python or ""
     assert "for path in ('images.npy', 'labels.npy')" in python
     assert "written once" not in python

@@ -25,9 +25,9 @@ from unit.advise.views import function, measured, pipeline, stage, tensor, unnam
 from pipeprof.pipelines.changes.edits import MoveFilter, MoveStage
 from pipeprof.pipelines.changes.in_spec import apply_to_data, can_change
 from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.profiles.advise.in_words import written_spec
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.rule import bar_to_try, rules
+from pipeprof.profiles.advise.text.in_words import written_spec
 from pipeprof.profiles.view.view import ComponentView, MeasuredFacts, PipelineView, StageView
 
 # py-function-gil

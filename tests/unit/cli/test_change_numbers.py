@@ -116,7 +116,7 @@ def test_of_a_function_fix_gives_the_diff(
     pipeprof: Pipeprof, measured: list[RunSettings], recorded: Callable[[str], Profile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "pipeprof.profiles.advise.source_diff.changed_source",
+        "pipeprof.profiles.advise.text.source_diff.changed_source",
         lambda *_: ChangedSource(
             {"train.py": Path("train.py").read_text()}, {"train.py": "def make():\n    return data().cache()\n"}, {}
         ),

@@ -185,7 +185,7 @@ def test_the_diff_of_a_function_is_applied_next(
     session.result = result()
     session.profile.target.kind = "function"
     changed = ChangedSource({"train.py": "def make(): …"}, {"train.py": "def make(): …, 2"}, {})
-    monkeypatch.setattr("pipeprof.profiles.advise.source_diff.changed_source", lambda *_: changed)
+    monkeypatch.setattr("pipeprof.profiles.advise.text.source_diff.changed_source", lambda *_: changed)
     session.profile.command = ["pipeprof", "fix", "train.py:make", *(["--out", written] if written else [])]
     found = pipeprof("fix", "train.py:make", "--out", "run.json", *(["--out", written] if written else []))
     shown = [line.split(maxsplit=1)[1] for line in found.out.splitlines() if line.startswith(("Next", "then"))]

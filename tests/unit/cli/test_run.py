@@ -339,11 +339,13 @@ def test_the_proven_changes_of_a_function_are_saved_with_their_diffs(
     def add_diffs(profile: Profile) -> None:
         profile.findings = [Finding(rule="measured", title="A change", status="kept", diff="--- a/train.py\n")]
 
-    monkeypatch.setattr("pipeprof.profiles.advise.source_diff.add_diffs", add_diffs)
+    monkeypatch.setattr("pipeprof.profiles.advise.text.source_diff.add_diffs", add_diffs)
     pipeprof("run", "train.py:make")
     assert (load_profile(saved(tmp_path)).findings or [])[0].diff == "--- a/train.py\n"
     harness.profile.exit_code = 130
-    monkeypatch.setattr("pipeprof.profiles.advise.source_diff.add_diffs", lambda _: pytest.fail("nobody waits for it"))
+    monkeypatch.setattr(
+        "pipeprof.profiles.advise.text.source_diff.add_diffs", lambda _: pytest.fail("nobody waits for it")
+    )
     assert pipeprof("run", "train.py:make").code == 130
 
 

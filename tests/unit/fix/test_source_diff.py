@@ -10,7 +10,7 @@ import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
 from pipeprof.pipelines.changes.in_source import CannotChangeSourceError
-from pipeprof.profiles.advise.source_diff import add_diffs, changed_source
+from pipeprof.profiles.advise.text.source_diff import add_diffs, changed_source
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile

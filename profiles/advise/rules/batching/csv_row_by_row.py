@@ -20,7 +20,7 @@ from pipeprof.pipelines.static.written_calls import (
 )
 from pipeprof.profiles.advise.batch_savings import batching, interval_ms, saving
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.snippets import function_name, in_place, python_text, stage_call
+from pipeprof.profiles.advise.text.snippets import function_name, in_place, python_text, stage_call
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, of_interval, stage_name

@@ -9,7 +9,7 @@ from pipeprof.pipelines.changes.edits import HandWritten, NewStage, PipelineEdit
 from pipeprof.pipelines.graph.read.function_facts import DECODING
 from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, on_batches
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.snippets import (
+from pipeprof.profiles.advise.text.snippets import (
     arguments_of,
     calls_of,
     function_name,

@@ -11,7 +11,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import call_at
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.snippets import in_place, stage_call
+from pipeprof.profiles.advise.text.snippets import in_place, stage_call
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import of_interval, place_of, significant, size

@@ -13,7 +13,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, saving
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.batching.windows_one_by_one import Windows, windows_of
-from pipeprof.profiles.advise.snippets import function_name, in_place, stage_call
+from pipeprof.profiles.advise.text.snippets import function_name, in_place, stage_call
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.texts import call_of, first_argument

@@ -10,7 +10,7 @@ from pipeprof.pipelines.changes.edits import HandWritten, NewStage, ReplaceStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.snippets import in_place
+from pipeprof.profiles.advise.text.snippets import in_place
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant

@@ -10,7 +10,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import ROWS, parts_of_loop
 from pipeprof.profiles.advise.batch_savings import interval_ms
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.snippets import stage_call
+from pipeprof.profiles.advise.text.snippets import stage_call
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -13,7 +13,7 @@ from pipeprof.profiles.advise.batch_savings import interval_ms, kept_words, per_
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.dropped.drop_after_expensive_map import moved_before_maps
 from pipeprof.profiles.advise.rules.dropped.filter_after_expensive_map import filter_before_maps
-from pipeprof.profiles.advise.snippets import function_name, stage_call
+from pipeprof.profiles.advise.text.snippets import function_name, stage_call
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -11,9 +11,9 @@ from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.added_cost import Slower, slower
 from pipeprof.profiles.advise.batch_savings import per_batch
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, Weight, weigh
-from pipeprof.profiles.advise.file_rows import records_instead
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.snippets import (
+from pipeprof.profiles.advise.text.file_rows import records_instead
+from pipeprof.profiles.advise.text.snippets import (
     arguments_of,
     free_name,
     from_python,

@@ -12,7 +12,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.byte_gate import BYTES
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.snippets import (
+from pipeprof.profiles.advise.text.snippets import (
     arguments_of,
     free_name,
     function_file,

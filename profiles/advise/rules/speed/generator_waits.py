@@ -29,7 +29,7 @@ from pipeprof.profiles.advise.predicates import (
     worth,
 )
 from pipeprof.profiles.advise.rule import Rule, Threshold
-from pipeprof.profiles.advise.snippets import free_name, from_python, function_file, function_names, structure_of
+from pipeprof.profiles.advise.text.snippets import free_name, from_python, function_file, function_names, structure_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.thread_chains import Timing, timing
 from pipeprof.profiles.view.view import PipelineView, StageView
