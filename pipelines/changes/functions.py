@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from pipeprof.pipelines.graph.read.function_facts import PYTHON, is_random, uses_variable
 from pipeprof.pipelines.graph.read.references import data_inputs, function_names
@@ -29,7 +29,7 @@ def effects_of(nodes: Iterable[Any], functions: Mapping[str, Any]) -> list[tuple
     ops = _ops_of(nodes, functions)
     definitions = op_definitions(set(ops))
     variables = [op for op in ops if uses_variable(op)]
-    found: dict[EffectKind, list[str]] = {"python": [], "random": [], "state": []}
+    found: dict[EffectKind, list[str]] = {kind: [] for kind in get_args(EffectKind)}
     for op in ops:
         if op in PYTHON:
             found["python"].append(op)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
-from operator import attrgetter
 from types import FrameType
 from typing import Any, Final
 
@@ -32,11 +31,6 @@ RECORDS: Final = "pipeprof_calls"
 """Attribute of a dataset with the calls that returned it, the innermost first."""
 _MOST_VALUES: Final = 1000
 """Values of an argument, or numbers of an array, from which it is not kept alive."""
-_OTHERS: Final = (
-    "TFRecordDataset", "TextLineDataset", "FixedLengthRecordDataset", "experimental.CsvDataset",
-    "experimental.SqlDataset", "experimental.from_list",
-)  # fmt: skip
-"""Public functions and classes of `tf.data` that make a dataset and are no methods of one."""
 _UNSEEN: Final = "UnseenDataset"
 _MOST_DEPTH: Final = 8
 
@@ -105,9 +99,10 @@ class RecordedCalls:
         for name in dir(tf.data.Dataset):
             if not name.startswith("_") and callable(function := getattr(tf.data.Dataset, name)):
                 yield WatchedCall(function, partial(self._began, name), partial(self._ended, name, function))
-        for path in _OTHERS:
-            function, name = attrgetter(path)(tf.data), path.rpartition(".")[2]
-            yield WatchedCall(function, partial(self._began, name), partial(self._ended, name, function))
+        for name, function in {**vars(tf.data), **vars(tf.data.experimental)}.items():
+            is_dataset = inspect.isclass(function) and tf.data.Dataset in function.__mro__[1:]
+            if is_dataset or function is tf.data.experimental.from_list:
+                yield WatchedCall(function, partial(self._began, name), partial(self._ended, name, function))
 
     def _began(self, method: str, frame: FrameType) -> None:
         """Note what a call is given, before it gives its variables other values."""
