@@ -20,12 +20,12 @@ from pipeprof.pipelines.changes.in_spec import (
     STAGES,
     ChangedData,
     EditError,
+    Path,
     apply_to_data,
     changed,
     same,
     value_at,
 )
-from pipeprof.pipelines.changes.line import Path
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.overrides import apply_sets
 from pipeprof.pipelines.spec.yaml.nodes import MERGE_KEY

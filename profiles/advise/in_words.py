@@ -51,9 +51,10 @@ def moved_as_written(view: PipelineView, edit: MoveFilter) -> bool | None:
     if data is None:
         return None
     try:
-        place, after = find(data, edit.stage), changed(data, [edit])
+        after = changed(data, [edit])
     except EditError:
         return None
+    place = find(data, edit.stage)
     moved = next(stage for stage in value_at(after.data, place[:-1]) if after.origin(stage) == place)
     return same(moved, value_at(data, place))
 
