@@ -7,7 +7,7 @@ replaced is refused. Stages that are inserted after the same one come in the ord
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -54,7 +54,7 @@ class ChainStage:
 
     Attributes:
         op: Empty for a source that is not written.
-        arguments: As far as they are known: of a call that was there before only those that changes have set.
+        arguments: Of a call that was there before only those that changes have set.
         address: Before the changes of this step; None for one that is new in it.
         origin: Its address before the changes of all steps; None for a new one.
         inside: Pipelines that are its inputs or that its functions make, by what is between its address and theirs.
@@ -146,7 +146,7 @@ def _copy(call: ChainStage) -> ChainStage:
     return ChainStage(**{**values, "inside": {key: inner.copy() for key, inner in call.inside.items()}})
 
 
-def chain_of(stages: Iterable[tuple[str, str]], arguments: Mapping[str, Mapping[str, Any]] | None = None) -> Chain:
+def chain_of(stages: Iterable[tuple[str, str]]) -> Chain:
     """Return the chain of sources and stages, given as addresses and ops, those of each pipeline in order.
 
     A pipeline whose source is not given gets one without an op.
@@ -159,7 +159,7 @@ def chain_of(stages: Iterable[tuple[str, str]], arguments: Mapping[str, Mapping[
     whole = Chain([])
     known: dict[str, ChainStage] = {}
     for address, op in stages:
-        known[address] = call = ChainStage(op, dict((arguments or {}).get(address, ())), address, address)
+        known[address] = call = ChainStage(op, address=address, origin=address)
         pipeline = pipeline_of(address)
         owner = pipeline
         while owner and owner not in known:

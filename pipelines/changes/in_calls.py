@@ -117,7 +117,8 @@ class _Builder:
                 break
             start += 1
         at: Any = None
-        if start:
+        # A source that is not written is what the element around it holds.
+        if start and chain.calls[start - 1].op:
             at = self.recorded.dataset_of(str(chain.calls[start - 1].address))
         known = {old.address: old for old in before.calls}
         for call in chain.calls[start:]:

@@ -154,6 +154,12 @@ def find(data: Any, address: str) -> Path:
     return next(one.path for one in _written(data) if one.address == address)
 
 
+def arguments_of(data: Any, address: str) -> dict[str, Any] | None:
+    """Return the arguments of a source or a stage as they are written; None where they are no mapping."""
+    found = next((one.value[one.op] for one in _written(data) if one.address == address and one.op), None)
+    return found if isinstance(found, dict) else None
+
+
 @dataclass(frozen=True)
 class _Written:
     """A source or a stage in the data: a mapping of its operation to its arguments.

@@ -154,10 +154,11 @@ def test_a_filter_that_moves_twice_takes_the_maps_of_both_moves() -> None:
 
 
 def test_an_argument_is_set_or_taken_away() -> None:
-    chain = chain_of([("source", "range"), ("stages.0", "map")], {"stages.0": {"num_parallel_calls": 2, "f": "f"}})
-    call = apply(chain, SetArgument("stages.0", "map", "num_parallel_calls", None)).stages[0]
-    assert (call.arguments, call.changed) == ({"f": "f"}, {"num_parallel_calls"})
-    assert apply(chain, SetArgument("stages.0", "map", "f", 3)).stages[0].arguments == {"num_parallel_calls": 2, "f": 3}
+    chain = chain_of([("source", "range"), ("stages.0", "map")])
+    made = apply(chain, *(SetArgument("stages.0", "map", name, 2) for name in ("num_parallel_calls", "f")))
+    call = apply(made, SetArgument("stages.0", "map", "num_parallel_calls", None)).stages[0]
+    assert (call.arguments, call.changed) == ({"f": 2}, {"num_parallel_calls", "f"})
+    assert apply(made, SetArgument("stages.0", "map", "f", 3)).stages[0].arguments == {"num_parallel_calls": 2, "f": 3}
 
 
 @pytest.mark.parametrize(
