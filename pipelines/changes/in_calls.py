@@ -16,8 +16,7 @@ from typing import Any, Final
 from pipeprof.pipelines.addresses import ADDED, join
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStage, apply, first_line
 from pipeprof.pipelines.changes.edits import PipelineEdit, nested_options
-from pipeprof.pipelines.changes.functions import Part, components, with_components
-from pipeprof.pipelines.changes.on_batches import map_on_batches
+from pipeprof.pipelines.changes.functions import Part, components, map_on_batches, with_components
 from pipeprof.pipelines.changes.recorded_calls import Call, RecordedCalls, RecordedPipeline, datasets_in
 from pipeprof.pipelines.graph.read.function_facts import CALLS
 from pipeprof.pipelines.ops.base import parse_source, parse_stage

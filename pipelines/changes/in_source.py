@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
-from pipeprof.pipelines.changes.diffs import unified
 from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, ReplaceStages, SetEnvironment
+from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import STAGES, traits
@@ -99,6 +99,7 @@ def change_source(
         CannotChangeSourceError: The text has no place for a change.
 
     Example:
+        >>> from pipeprof.pipelines.changes.edits import SetArgument
         >>> text = "ds = numbers().map(f)\nfit(ds.batch(2))\n"
         >>> mapped, batched = RecordedCall("a.py", 1, None, "map"), RecordedCall("a.py", 2, None, "batch")
         >>> stages = {"source": ("range", None), "stages.0": ("map", mapped), "stages.1": ("batch", batched)}

@@ -74,6 +74,7 @@ def apply_to_data(data: Any, edits: Sequence[PipelineEdit]) -> Any:
         EditError: A change names a stage that is not there, or cannot be made in a spec.
 
     Example:
+        >>> from pipeprof.pipelines.changes.edits import SetArgument
         >>> apply_to_data({"source": {"range": {"stop": 3}}}, [SetArgument("source", "range", "stop", 4)])
         {'source': {'range': {'stop': 4}}}
     """

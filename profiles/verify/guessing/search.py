@@ -21,10 +21,10 @@ from pipeprof.pipelines.changes.edits import (
     SetArgument,
     SetOption,
     VectoriseMap,
+    supports,
     to_document,
 )
 from pipeprof.pipelines.changes.in_spec import arguments_of, can_change
-from pipeprof.pipelines.changes.support import supports
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
