@@ -52,7 +52,7 @@ def function(tmp_path: Path) -> Path:
 def verification(profile: Profile, path: Path) -> module._Verification:
     profile.target.sha256 = None
     settings = RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
-    return module._Verification(profile, settings, 60.0, cast("Any", Progress()), None, None, lambda: None, Signals())
+    return module._Verification(profile, settings, 60.0, cast("Any", Progress()), None, lambda: None, Signals())
 
 
 @pytest.mark.parametrize("long", ["build", "first_element"])

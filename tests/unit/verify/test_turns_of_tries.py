@@ -65,7 +65,7 @@ def run(profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     path = tmp_path / "input.py"
     path.write_text("def make(): ...\n")
     settings = RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
-    made: Any = module._Verification(profile, settings, 60.0, Silent(), None, None, lambda: None, Signals())
+    made: Any = module._Verification(profile, settings, 60.0, Silent(), None, lambda: None, Signals())
     made._pace, made.gains, made.came = Pace(), {}, []
 
     def tried(_trials: object, finding: Finding, _reserved: object) -> None:
