@@ -497,7 +497,7 @@ def _not_verified(profile: Profile) -> str:
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: it is safe to make, and the kind of target lets it be made."""
     from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
-    from pipeprof.pipelines.changes.support import supports
+    from pipeprof.pipelines.changes.edits import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
     if not documents or finding.status == "ceiling":

@@ -11,7 +11,7 @@ from pipeprof.cli.command_line import change_command, check_limit, recover_optio
 from pipeprof.cli.options import duration
 from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
-from pipeprof.pipelines.changes.support import supports
+from pipeprof.pipelines.changes.edits import supports
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding

@@ -68,8 +68,7 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
     import os
     from dataclasses import replace
 
-    from pipeprof.pipelines.changes.edits import to_document
-    from pipeprof.pipelines.changes.support import supports
+    from pipeprof.pipelines.changes.edits import supports, to_document
     from pipeprof.pipelines.check import check_changed
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.harness.settings import main_place

@@ -7,7 +7,7 @@ replaced is refused. Stages that are inserted after the same one come in the ord
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,6 @@ from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
     MoveStage,
-    NewStage,
     PipelineEdit,
     ReplaceStages,
     SetArgument,
@@ -54,11 +53,15 @@ class ChainStage:
     """A call: a source or a stage.
 
     Attributes:
-        arguments: As far as they are known: of a recorded call only those that changes have set.
-        address: Before the changes; None for a new one.
+        op: Empty for a source that is not written.
+        arguments: Of a call that was there before only those that changes have set.
+        address: Before the changes of this step; None for one that is new in it.
+        origin: Its address before the changes of all steps; None for a new one.
         inside: Pipelines that are its inputs or that its functions make, by what is between its address and theirs.
         changed: Names of the arguments that changes have set, or taken away.
         follows: Address of the stage after which a new one was inserted.
+        instead: Address of the stage of the same op in whose place a new one stands.
+        moved: A change has moved it.
         whole_batches: Its function is that of one element, and is applied to batches of them.
         over: The maps that a filter was moved before, in the order of the data.
         flat: It gets each element as the tuple of its components, and gives as many.
@@ -70,9 +73,12 @@ class ChainStage:
     op: str
     arguments: dict[str, Any] = field(default_factory=dict)
     address: str | None = None
+    origin: str | None = None
     inside: dict[str, Chain] = field(default_factory=dict)
     changed: frozenset[str] = frozenset()
     follows: str | None = None
+    instead: str | None = None
+    moved: bool = False
     whole_batches: bool = False
     over: tuple[ChainStage, ...] = ()
     flat: bool = False
@@ -125,14 +131,25 @@ class Chain:
         """Copy it, so that what changes the copy does not change it."""
         return Chain([_copy(call) for call in self.calls], dict(self.options), set(self.gone))
 
+    def begin_step(self, at: str = "") -> None:
+        """Take the addresses in further changes as those of the pipeline that the changes until now have made."""
+        self.gone.clear()
+        for index, call in enumerate(self.calls):
+            call.address = join(at, "stages", index - 1) if index else join(at, "source")
+            call.follows = None
+            for key, inner in call.inside.items():
+                inner.begin_step(join(call.address, key))
+
 
 def _copy(call: ChainStage) -> ChainStage:
     values = {**vars(call), "arguments": dict(call.arguments)}
     return ChainStage(**{**values, "inside": {key: inner.copy() for key, inner in call.inside.items()}})
 
 
-def chain_of(stages: Iterable[tuple[str, str]], arguments: Mapping[str, Mapping[str, Any]] | None = None) -> Chain:
+def chain_of(stages: Iterable[tuple[str, str]]) -> Chain:
     """Return the chain of sources and stages, given as addresses and ops, those of each pipeline in order.
+
+    A pipeline whose source is not given gets one without an op.
 
     Example:
         >>> made = chain_of([("source", "range"), ("stages.0", "flat_map"), ("stages.0.source", "range")])
@@ -142,13 +159,16 @@ def chain_of(stages: Iterable[tuple[str, str]], arguments: Mapping[str, Mapping[
     whole = Chain([])
     known: dict[str, ChainStage] = {}
     for address, op in stages:
-        known[address] = call = ChainStage(op, dict((arguments or {}).get(address, ())), address)
+        known[address] = call = ChainStage(op, address=address, origin=address)
         pipeline = pipeline_of(address)
         owner = pipeline
         while owner and owner not in known:
             owner = owner.rpartition(".")[0]
         key = pipeline[len(owner) :].lstrip(".")
         line = known[owner].inside.setdefault(key, Chain([])) if owner else whole
+        source = join(pipeline, "source")
+        if not line.calls and address != source:
+            line.calls.append(ChainStage("", address=source, origin=source))
         line.calls.append(call)
     return whole
 
@@ -187,14 +207,10 @@ def _expected(chain: Chain, address: str, op: str) -> ChainStage:
     line, index = chain.find(address)
     call = line.calls[index]
     if call.op != op:
-        raise CannotChangeError(
-            address, f"it is {call.op}, expected {op}: the edit was made for another version of the pipeline"
-        )
+        kind = call.op or "no stage"
+        reason = f"it is {kind}, expected {op}: the edit was made for another version of the pipeline"
+        raise CannotChangeError(address, reason)
     return call
-
-
-def _new(stage: NewStage, *, flat: bool = False) -> ChainStage:
-    return ChainStage(stage.op, dict(stage.arguments), flat=flat)
 
 
 def _set_argument(call: ChainStage, change: SetArgument) -> None:
@@ -205,7 +221,7 @@ def _set_argument(call: ChainStage, change: SetArgument) -> None:
 
 
 def _insert(chain: Chain, change: InsertStage) -> None:
-    call = _new(NewStage(change.op, change.arguments))
+    call = ChainStage(change.op, dict(change.arguments))
     if change.after is None:
         chain.calls.append(call)
         return
@@ -218,6 +234,7 @@ def _insert(chain: Chain, change: InsertStage) -> None:
 
 def _shift(line: Chain, index: int, target: int, *, before: bool) -> ChainStage:
     call = line.calls.pop(index)
+    call.moved = True
     line.calls.insert(target - (index < target) + (not before), call)
     return call
 
@@ -260,7 +277,7 @@ def _move_filter(chain: Chain, change: MoveFilter) -> None:
         elif not (row.passes and row.one_to_one and row.consecutive):
             kind = "map as it was before the edits" if row.maps else "map"
             reason = f"{crossed.op} before the filter is no {kind}: with fewer elements before it, it would give others"
-            raise CannotChangeError(_beside(change.stage, crossed), reason)
+            raise CannotChangeError(crossed.address or crossed.op, reason)
     call.over = (*maps, *call.over)
     _shift(line, index, target, before=True)
 
@@ -275,7 +292,9 @@ def _replace(chain: Chain, change: ReplaceStages) -> None:
     if first == 0 and not change.by:
         reason = "a pipeline without a source has no elements: it can be replaced, not removed"
         raise CannotChangeError(change.stages[0], reason)
-    new = [_new(stage, flat=change.flat) for stage in change.by]
+    new = [ChainStage(stage.op, dict(stage.arguments), flat=change.flat) for stage in change.by]
+    for call, old in zip(new, line.calls[first : first + len(found)], strict=False):
+        call.instead = old.address if call.op == old.op else None
     if new and change.flat:
         new[-1].replaces = change.stages
     line.calls[first : first + len(found)] = new
@@ -294,10 +313,5 @@ def _to_whole_batches(chain: Chain, change: VectoriseMap) -> None:
     for between in line.calls[index + 1 : target]:
         if not traits(between.op).by_position:
             reason = f"{between.op} between the map and the batch depends on what the map gives"
-            raise CannotChangeError(_beside(change.stage, between), reason)
+            raise CannotChangeError(between.address or between.op, reason)
     _shift(line, index, target, before=False).whole_batches = True
-
-
-def _beside(address: str, call: ChainStage) -> str:
-    """The address of another stage of a stage's line; a new one has the name of its op."""
-    return join(pipeline_of(address), *call.address.split(".")[-2:]) if call.address is not None else call.op

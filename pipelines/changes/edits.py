@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final, Literal, TypeAlias
+
+from pipeprof.pipelines.tables import read_table
+
+TargetKind: TypeAlias = Literal["spec", "graph", "source"]
 
 
 @dataclass(frozen=True)
@@ -215,3 +219,32 @@ def nested_options(options: Mapping[str, Any]) -> dict[str, Any]:
             at = at.setdefault(group, {})
         at[last] = value
     return found
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether a tool makes an edit on a kind of target.
+
+    Attributes:
+        words: What it can and cannot do, in one sentence.
+    """
+
+    exists: bool
+    words: str
+
+
+SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
+    PipelineEdit.kinds[kind]: {target: Support(*row) for target, row in rows.items()}
+    for kind, rows in read_table("pipeprof.pipelines.changes", "support").items()
+}
+
+
+def supports(edit: PipelineEdit | type[PipelineEdit], target: TargetKind) -> bool:
+    """Whether a tool makes an edit on a kind of target; whether it fits one pipeline shows when it is applied.
+
+    Example:
+        >>> supports(SetOption("deterministic", False), "spec"), supports(HandWritten, "spec")
+        (True, False)
+    """
+    kind = edit if isinstance(edit, type) else type(edit)
+    return SUPPORT[kind][target].exists

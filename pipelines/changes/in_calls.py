@@ -16,8 +16,7 @@ from typing import Any, Final
 from pipeprof.pipelines.addresses import ADDED, join
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStage, apply, first_line
 from pipeprof.pipelines.changes.edits import PipelineEdit, nested_options
-from pipeprof.pipelines.changes.functions import Part, components, with_components
-from pipeprof.pipelines.changes.on_batches import map_on_batches
+from pipeprof.pipelines.changes.functions import Part, components, map_on_batches, with_components
 from pipeprof.pipelines.changes.recorded_calls import Call, RecordedCalls, RecordedPipeline, datasets_in
 from pipeprof.pipelines.graph.read.function_facts import CALLS
 from pipeprof.pipelines.ops.base import parse_source, parse_stage
@@ -117,7 +116,8 @@ class _Builder:
                 break
             start += 1
         at: Any = None
-        if start:
+        # A source that is not written is what the element around it holds.
+        if start and chain.calls[start - 1].op:
             at = self.recorded.dataset_of(str(chain.calls[start - 1].address))
         known = {old.address: old for old in before.calls}
         for call in chain.calls[start:]:

@@ -13,18 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeprof.pipelines.changes.diffs import unified
-from pipeprof.pipelines.changes.edits import (
-    MoveFilter,
-    NewStage,
-    PipelineEdit,
-    ReplaceStages,
-    SetArgument,
-    SetEnvironment,
-    SetOption,
-    VectoriseMap,
-)
-from pipeprof.pipelines.changes.line import EditedLines, LineError, LineItem, Path, line_of, path_of
+from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
+from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, ReplaceStages, SetEnvironment
+from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import STAGES, traits
@@ -108,6 +99,7 @@ def change_source(
         CannotChangeSourceError: The text has no place for a change.
 
     Example:
+        >>> from pipeprof.pipelines.changes.edits import SetArgument
         >>> text = "ds = numbers().map(f)\nfit(ds.batch(2))\n"
         >>> mapped, batched = RecordedCall("a.py", 1, None, "map"), RecordedCall("a.py", 2, None, "batch")
         >>> stages = {"source": ("range", None), "stages.0": ("map", mapped), "stages.1": ("batch", batched)}
@@ -116,108 +108,94 @@ def change_source(
         ds = numbers().map(f, num_parallel_calls=2)
         fit(ds)
     """
-    chain = _Chain(stages)
-    for step in steps:
-        for edit in step:
-            try:
-                chain.apply(edit)
-            except LineError as error:
-                raise CannotChangeSourceError(str(error)) from error
-        chain.begin_step()
-    if not chain.touched:
+    edits = [edit for step in steps for edit in step]
+    for edit in edits:
+        if isinstance(edit, MoveFilter) or (isinstance(edit, ReplaceStages) and edit.by):
+            raise CannotChangeSourceError(f"{type(edit).__name__} needs code that only you can write")
+    before = after = chain_of((address, op) for address, (op, _) in stages.items())
+    try:
+        for step in steps:
+            after = apply(after, *step)
+            after.begin_step()
+    except CannotChangeError as error:
+        raise CannotChangeSourceError(str(error)) from error
+    if all(isinstance(edit, SetEnvironment) for edit in edits):
         raise CannotChangeSourceError("the changes are those of the environment alone")
-    writer = _Writer({name: _File(name, text) for name, text in texts.items()}, chain, function)
-    writer.write()
-    found = {name: file.splices for name, file in writer.files.items() if file.splices}
-    after = {name: writer.files[name].spliced() for name in found}
-    return ChangedSource({name: texts[name] for name in found}, after, found)
+    calls = {address: call for address, (_, call) in stages.items() if call is not None and call.file in texts}
+    files = {name: _File(name, text) for name, text in texts.items()}
+    _Writer(files, _made_stages(before, after, calls), after.options, function).write()
+    found = {name: file.splices for name, file in files.items() if file.splices}
+    changed = {name: files[name].spliced() for name in found}
+    return ChangedSource({name: texts[name] for name in found}, changed, found)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A call as it has to stand in the text: a new one, or a recorded one where it is or where it moves.
+
+    Attributes:
+        arguments: Those that it is given; of a recorded one only those that changes have set.
+    """
+
+    op: str
+    call: RecordedCall | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    on_rows: bool = False
 
 
 @dataclass(eq=False)
-class _Item(LineItem):
-    """A stage.
+class _Made:
+    """A stage as it was made, and what becomes of it.
 
     Attributes:
-        origin: Its path before all steps.
-        stays: Whether its call keeps its place in the text.
-        gone: Whether it is taken out.
+        call: None where it is in none of the files.
+        line: The stages of its pipeline, as they were.
+        now: None where its call is taken out or moves.
         followed_by: What comes after it in the text: new stages, and those that move there.
     """
 
-    call: RecordedCall | None = None
-    origin: Path = ()
-    arguments: dict[str, Any] = field(default_factory=dict)
-    is_new: bool = False
-    stays: bool = True
-    gone: bool = False
-    on_rows: bool = False
-    followed_by: list[_Item] = field(default_factory=list)
+    address: str
+    op: str
+    call: RecordedCall | None
+    line: list[_Made]
+    now: _Call | None = None
+    followed_by: list[_Call] = field(default_factory=list)
 
     @property
-    def is_harmless(self) -> bool:
-        """Whether what changes here leaves the elements and their order as they are, for whatever else reads them."""
-        if self.op in _ALIKE:
-            own = True
+    def is_changed(self) -> bool:
+        """Whether its own call differs."""
+        return self.now != _Call(self.op, self.call)
+
+    @property
+    def keeps_elements(self) -> bool:
+        """Whether its own call leaves the elements and their order as they are, for whatever else reads them."""
+        now = self.now
+        harmless = now is not None and not now.on_rows and not now.arguments.keys() - {"num_parallel_calls"}
+        return harmless or self.op in _ALIKE
+
+
+def _made_stages(before: Chain, after: Chain, calls: Mapping[str, RecordedCall]) -> list[_Made]:
+    """The stages of a pipeline, then those inside of the ones that stay, with what becomes of them."""
+    line: list[_Made] = []
+    line += [_Made(one, call.op, calls.get(one), line) for call in before.calls if (one := call.address) is not None]
+    made = {one.address: one for one in line}
+    last = line[0]
+    for call in after.calls:
+        given = {name: call.arguments.get(name) for name in (*call.arguments, *call.changed)}
+        now = _Call(call.op, calls.get(call.origin or ""), given, call.whole_batches)
+        if call.origin is None or call.moved:
+            last.followed_by.append(now)
         else:
-            own = self.stays and not (self.gone or self.on_rows) and not self.arguments.keys() - {"num_parallel_calls"}
-        return own and all(map(_keeps_elements, self.followed_by))
-
-    @property
-    def change(self) -> tuple[Any, ...]:
-        """What happens to its call, to be compared."""
-        after = [(one.op, one.call, one.arguments) for one in self.followed_by]
-        return self.arguments, self.stays, self.gone, self.on_rows, after
+            last = made[call.origin]
+            last.now = now
+    inside = {(call.origin, key): inner for call in after.calls for key, inner in call.inside.items()}
+    pairs = [(inner, inside.get((call.origin, key))) for call in before.calls for key, inner in call.inside.items()]
+    return [*line, *(one for inner, now in pairs if now is not None for one in _made_stages(inner, now, calls))]
 
 
-def _keeps_elements(new: _Item) -> bool:
+def _keeps_elements(new: _Call) -> bool:
     """Whether a call that comes leaves the elements and their order as they are."""
     return new.op in _ALIKE or (new.op == "with_options" and "deterministic" not in new.arguments)
-
-
-class _Chain(EditedLines[_Item]):
-    """The stages while changes are made."""
-
-    def __init__(self, stages: Mapping[str, tuple[str, RecordedCall | None]]) -> None:
-        super().__init__({})
-        for address, (op, call) in stages.items():
-            path = path_of(address)
-            line = self.lines.setdefault(line_of(path), [])
-            if not line and path[-1] != "source":
-                line.append(_Item("source", (*line_of(path), "source")))
-            line.append(_Item(op, path, call=call, origin=path))
-        self.before: dict[Path, list[_Item]] = {at: list(line) for at, line in self.lines.items()}
-        self.options: dict[str, Any] = {}
-        self.touched = False
-
-    def apply(self, edit: PipelineEdit) -> None:
-        if isinstance(edit, MoveFilter) or (isinstance(edit, ReplaceStages) and edit.by):
-            raise CannotChangeSourceError(f"{type(edit).__name__} needs code that only you can write")
-        self.touched = self.touched or not isinstance(edit, SetEnvironment)
-        super().apply(edit)
-
-    def new(self, stage: NewStage, edit: PipelineEdit) -> _Item:
-        del edit
-        return _Item(stage.op, arguments=dict(stage.arguments), is_new=True, stays=False)
-
-    def take(self, at: Path, index: int) -> _Item:
-        item = super().take(at, index)
-        item.stays = False
-        return item
-
-    def swap(self, at: Path, first: int, count: int, new: list[_Item]) -> None:
-        for item in self.lines[at][first : first + count]:
-            item.gone = True
-        super().swap(at, first, count, new)
-
-    def set_argument(self, item: _Item, edit: SetArgument) -> None:
-        item.arguments[edit.argument] = edit.value
-
-    def set_option(self, edit: SetOption) -> None:
-        self.options[edit.path] = edit.value
-
-    def on_batches(self, item: _Item, batch: _Item, edit: VectoriseMap) -> None:
-        del batch, edit
-        item.on_rows = True
 
 
 class _File:
@@ -334,127 +312,101 @@ class _File:
 
 
 class _Writer:
-    """Writes a changed chain into the files."""
+    """Writes what becomes of stages into the files."""
 
-    def __init__(self, files: Mapping[str, _File], chain: _Chain, function: str | None) -> None:
-        self.files = files
-        self._chain = chain
+    def __init__(
+        self, files: Mapping[str, _File], made: Sequence[_Made], options: Mapping[str, Any], function: str | None
+    ) -> None:
+        self._files = files
+        self._made = made
+        self._options = options
         self._function = function
 
     def write(self) -> None:
         """Collect the splices of all files."""
-        if self._chain.options:
+        if self._options:
             self._set_options()
-        for line in self._chain.lines.values():
-            for item in line:
-                if item.stays:
-                    last = item
-                else:
-                    last.followed_by.append(item)
-        calls: dict[RecordedCall | None, list[tuple[Path, _Item]]] = {}
-        for at, before in self._chain.before.items():
-            for item in before:
-                calls.setdefault(item.call if self._is_known(item) else None, []).append((at, item))
-        for at, item in calls.pop(None, ()):
-            if item.change[:4] != _Item("").change[:4]:
-                raise CannotChangeSourceError(f"no call in your files makes {'.'.join(map(str, item.origin))}")
-            self._put(at, item)
+        calls: dict[RecordedCall | None, list[_Made]] = {}
+        for one in self._made:
+            calls.setdefault(one.call, []).append(one)
+        unseen = calls.pop(None, [])
+        for one in unseen:
+            if one.is_changed:
+                raise CannotChangeSourceError(f"no call in your files makes {one.address}")
+        for one in unseen:
+            self._put(one)
         for call, made in calls.items():
             if call is not None:
                 self._write(call, made)
 
-    def _write(self, call: RecordedCall, made: Sequence[tuple[Path, _Item]]) -> None:
+    def _write(self, call: RecordedCall, made: Sequence[_Made]) -> None:
         """Change a call with all stages that it has made."""
-        unchanged = _Item("").change
-        inner = [one for number, (at, one) in enumerate(made) if _is_inside(at, one, made[number + 1 :], made)]
-        if any(one.change != unchanged for one in inner):
+        inner = [one for number, one in enumerate(made) if _is_inside(one, made[number + 1 :], made)]
+        if any(one.is_changed or one.followed_by for one in inner):
             raise CannotChangeSourceError(f"a stage that changes is made inside of {call}")
-        outer = [(at, one) for at, one in made if one not in inner]
-        if any(one.change != outer[0][1].change for _, one in outer):
+        first, *others = [one for one in made if one not in inner]
+        if any((one.now, one.followed_by) != (first.now, first.followed_by) for one in others):
             raise CannotChangeSourceError(f"{call} makes several stages, of which only some change")
-        at, item = outer[0]
-        if item.change == unchanged:
-            return
-        file, node = self._node(item)
-        if item.change[:4] != unchanged[:4]:
-            if call.name != item.op:
-                raise CannotChangeSourceError(f"{item.op} is made inside of {call}")
-            if not item.is_harmless and self._is_shared(at, item):
+        if first.is_changed:
+            if call.name != first.op:
+                raise CannotChangeSourceError(f"{first.op} is made inside of {call}")
+            if not first.keeps_elements and self._is_shared(first):
                 raise CannotChangeSourceError(f"{call} may be a part of another dataset as well")
-            own = item.stays and not item.gone
-            file.splices += self._argument_splices(file, node, item) if own else [_taken_out(file, node)]
-        self._put(at, item)
+            file, node = self._node(call)
+            now = first.now
+            file.splices += [_taken_out(file, node)] if now is None else _argument_splices(file, node, now)
+        self._put(first)
 
-    def _is_known(self, item: _Item) -> bool:
-        return item.call is not None and item.call.file in self.files
+    def _node(self, call: RecordedCall) -> tuple[_File, ast.Call]:
+        file = self._files[call.file]
+        return file, file.call(call)
 
-    def _node(self, item: _Item) -> tuple[_File, ast.Call]:
-        assert item.call is not None  # noqa: S101 - for the type checker
-        file = self.files[item.call.file]
-        return file, file.call(item.call)
-
-    def _put(self, at: Path, item: _Item) -> None:
+    def _put(self, made: _Made) -> None:
         """Put what follows a stage after its call, else before the call of the next stage."""
-        if not item.followed_by:
+        if not made.followed_by:
             return
-        harmless = all(map(_keeps_elements, item.followed_by))
-        line = self._chain.lines[at]
-        following = next((one for one in line[line.index(item) + 1 :] if one.stays), None)
-        spots = [one for one in (item, following) if one is not None and self._is_known(one)]
+        harmless = all(map(_keeps_elements, made.followed_by))
+        following = next((one for one in made.line[made.line.index(made) + 1 :] if one.now is not None), made)
+        spots = [(one, one.call) for one in (made, following) if one.call is not None]
         if not spots:
-            raise CannotChangeSourceError(f"no call in your files shows where {item.followed_by[0].op} goes")
-        spot = next((one for one in spots if harmless or not self._is_shared(at, one)), None)
+            raise CannotChangeSourceError(f"no call in your files shows where {made.followed_by[0].op} goes")
+        spot = next(((one, call) for one, call in spots if harmless or not self._is_shared(one)), None)
         if spot is None:
-            raise CannotChangeSourceError(f"{spots[0].call} may be a part of another dataset as well")
-        file, node = self._node(spot)
-        texts = [self._text(file, node, one) for one in item.followed_by]
-        if spot is item:
+            raise CannotChangeSourceError(f"{spots[0][1]} may be a part of another dataset as well")
+        file, node = self._node(spot[1])
+        texts = [self._text(file, node, one) for one in made.followed_by]
+        if spot[0] is made:
             file.splices.append(_after(file, node, texts))
         else:
             place = file.end(node.func.value) if isinstance(node.func, ast.Attribute) else file.dot(node)
             file.splices.append(TextSplice(place, place, b"".join(text for text, _ in texts)))
 
-    def _text(self, file: _File, node: ast.Call, item: _Item) -> tuple[bytes, bytes]:
+    def _text(self, file: _File, node: ast.Call, new: _Call) -> tuple[bytes, bytes]:
         """A call from its dot on, and the comment that goes with it."""
-        if item.op == "with_options":
+        if new.op == "with_options":
             return self._options_before(file, node), b""
-        if item.is_new:
-            given = {name: _python(value, file) for name, value in item.arguments.items()}
-            by_place = traits(item.op).positional[:1] == tuple(given)
+        if new.call is None:
+            given = {name: _python(value, file) for name, value in new.arguments.items()}
+            by_place = traits(new.op).positional[:1] == tuple(given)
             words = given.values() if by_place else [f"{name}={value}" for name, value in given.items()]
-            return f".{item.op}({', '.join(words)})".encode(), b""
-        old_file, old = self._node(item)
+            return f".{new.op}({', '.join(words)})".encode(), b""
+        old_file, old = self._node(new.call)
         if old_file.scope(old) is not file.scope(node):
-            raise CannotChangeSourceError(f"{item.call} is in another function than where it has to go")
+            raise CannotChangeSourceError(f"{new.call} is in another function than where it has to go")
         start, end = file.dot(old), file.end(old)
         text = file.data[start:end]
-        for splice in sorted(self._argument_splices(file, old, item), reverse=True):
+        for splice in sorted(_argument_splices(file, old, new), reverse=True):
             text = text[: splice.start - start] + splice.text + text[splice.end - start :]
         own = file.own_row(old) or file.own_line(old) is not None
         return text, b"  " + file.rest(end) if own and file.rest(end) else b""
 
-    def _argument_splices(self, file: _File, node: ast.Call, item: _Item) -> list[TextSplice]:
-        found = [_argument(file, node, item.op, name, _python(value, file)) for name, value in item.arguments.items()]
-        if item.on_rows:
-            name = traits(item.op).function
-            function = [*node.args[:1], *(one.value for one in node.keywords if one.arg == name)]
-            if not function or isinstance(function[0], ast.Starred):
-                raise CannotChangeSourceError(f"{item.op} in line {node.lineno} of {file.name} is not given a function")
-            start, end = file.start(function[0]), file.end(function[0])
-            text = file.data[start:end].decode()
-            if item.call is not None:
-                known = function_given(file.text, item.call.line, item.call.column, item.call.name)
-                text = on_rows(text, known.parameters if known is not None else None, _tensorflow(file))
-            found.append(TextSplice(start, end, text.encode()))
-        return found
-
     def _set_options(self) -> None:
         """Set options where the files have them already, in one place; else in new ones at the end of the pipeline."""
         new: dict[str, Any] = {}
-        for path, value in self._chain.options.items():
+        for path, value in self._options.items():
             known = [
                 (file, one.value)
-                for file in self.files.values()
+                for file in self._files.values()
                 for one in ast.walk(file.tree)
                 if isinstance(one, ast.Assign) and any(ast.unparse(each).endswith(f".{path}") for each in one.targets)
             ]
@@ -463,10 +415,10 @@ class _Writer:
                 file.splices.append(TextSplice(file.start(old), file.end(old), _python(value, file).encode()))
             else:
                 new[path] = value
-        self._chain.options = new
+        self._options = new
         if new:
-            line = self._chain.lines[()]
-            line.append(_Item("with_options", arguments=new, is_new=True, stays=False))
+            end = [one for one in self._made[0].line if one.now is not None][-1]
+            end.followed_by.append(_Call("with_options", arguments=new))
 
     def _options_before(self, file: _File, node: ast.Call) -> bytes:
         """Make the options before the statement of a call, and return the call that sets them."""
@@ -477,20 +429,19 @@ class _Writer:
         if name is None or repeated or not file.leads(start):
             raise CannotChangeSourceError(f"line {node.lineno} of {file.name} has no place for options before it")
         lines = [f"{name} = {_tensorflow(file)}.data.Options()"]
-        lines += [f"{name}.{path} = {_python(value, file)}" for path, value in self._chain.options.items()]
+        lines += [f"{name}.{path} = {_python(value, file)}" for path, value in self._options.items()]
         indent, begin = file.indent(start), file.line_start(start)
         text = b"".join(indent + line.encode() + file.newline for line in lines)
         file.splices.append(TextSplice(begin, begin, text))
         return f".with_options({name})".encode()
 
-    def _is_shared(self, at: Path, item: _Item) -> bool:
+    def _is_shared(self, made: _Made) -> bool:
         """Whether another dataset may be made of what a stage gives, or by the same calls again."""
-        line = self._chain.before[at]
-        for one in line[line.index(item) :]:
-            if not self._is_known(one):
+        for one in made.line[made.line.index(made) :]:
+            if one.call is None:
                 continue
-            file, node = self._node(one)
-            ends = at == () and one is line[-1]
+            file, node = self._node(one.call)
+            ends = one is self._made[0].line[-1]
             if self._runs_again(file, node, set()) or (not ends and _is_read_twice(file, node)):
                 return True
         return False
@@ -506,7 +457,7 @@ class _Writer:
             if isinstance(node, _FUNCTIONS) and inner in node.body:
                 if node.name == self._function or node in seen:
                     return node in seen
-                uses = [(one, use) for one in self.files.values() for use in _uses(one.tree, node.name)]
+                uses = [(one, use) for one in self._files.values() for use in _uses(one.tree, node.name)]
                 return len(uses) > 1 or (len(uses) == 1 and self._runs_again(*uses[0], {*seen, node}))
         return False
 
@@ -530,11 +481,11 @@ def on_rows(function: str, parameters: int | None, tensorflow: str = "tf") -> st
     return f"lambda *batch: {tensorflow}.vectorized_map(lambda row: {called}(*row), batch)"
 
 
-def _is_inside(at: Path, item: _Item, later: Sequence[tuple[Path, _Item]], made: Sequence[tuple[Path, _Item]]) -> bool:
+def _is_inside(one: _Made, later: Sequence[_Made], made: Sequence[_Made]) -> bool:
     """Whether a call makes a stage inside of the last one that it gives."""
-    nested = any(one is not item and item.origin[: len(one.origin)] == one.origin for _, one in made)
-    named = item.call is not None and item.call.name == item.op
-    return nested or (not named and any(other == at for other, _ in later))
+    nested = any(one.address.startswith(f"{other.address}.") for other in made)
+    named = one.call is not None and one.call.name == one.op
+    return nested or (not named and any(other.line is one.line for other in later))
 
 
 def _after(file: _File, node: ast.Call, texts: Sequence[tuple[bytes, bytes]]) -> TextSplice:
@@ -561,6 +512,21 @@ def _taken_out(file: _File, node: ast.Call) -> TextSplice:
     return (
         TextSplice(file.line_start(dot), file.next_line(end), b"") if file.own_row(node) else TextSplice(dot, end, b"")
     )
+
+
+def _argument_splices(file: _File, node: ast.Call, now: _Call) -> list[TextSplice]:
+    found = [_argument(file, node, now.op, name, _python(value, file)) for name, value in now.arguments.items()]
+    if now.on_rows and now.call is not None:
+        name = traits(now.op).function
+        function = [*node.args[:1], *(one.value for one in node.keywords if one.arg == name)]
+        if not function or isinstance(function[0], ast.Starred):
+            raise CannotChangeSourceError(f"{now.op} in line {node.lineno} of {file.name} is not given a function")
+        start, end = file.start(function[0]), file.end(function[0])
+        known = function_given(file.text, now.call.line, now.call.column, now.call.name)
+        parameters = known.parameters if known is not None else None
+        text = on_rows(file.data[start:end].decode(), parameters, _tensorflow(file))
+        found.append(TextSplice(start, end, text.encode()))
+    return found
 
 
 def _argument(file: _File, node: ast.Call, op: str, name: str, value: str) -> TextSplice:

@@ -1,15 +1,16 @@
-"""A change made in the plain data of a spec: its stages become lines of `EditedLines`, and data again."""
+"""A change made in the plain data of a spec: its stages become a chain, and data again."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import ValidationError
 
-from pipeprof.pipelines.changes.edits import MoveFilter, NewStage, PipelineEdit, SetArgument, SetOption, VectoriseMap
-from pipeprof.pipelines.changes.line import EditedLines, LineError, LineItem, Path
+from pipeprof.pipelines.addresses import PIPELINES, join, pipeline_of
+from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStage, apply, chain_of
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.ops.traits import traits
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import ElementFaults, LoadedSpec
     from pipeprof.pipelines.spec.yaml.spans import TextPlace
 
+Path: TypeAlias = "tuple[str | int, ...]"
 SOURCE = "source"
 STAGES = "stages"
 OPTIONS = "options"
@@ -26,6 +28,8 @@ _PIPELINE = frozenset({SOURCE, STAGES, "on"})
 """Keys of a pipeline, which a mapping of named pipelines does not have."""
 _FUNCTION = "map_func"
 """The argument that a nested pipeline may be written under, or left out."""
+_SIDES = "datasets"
+"""The argument with pipelines in a mapping or a list."""
 
 
 class EditError(UsageError):
@@ -55,8 +59,7 @@ class ChangedData:
         def follow(value: Any, path: Path, was: Path | None) -> None:
             if was is not None and was in before:
                 found[path] = before[was]
-            entries = value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
-            for key, inner in entries:
+            for key, inner in _entries(value):
                 beside = (*was, key) if was is not None else None
                 follow(inner, (*path, key), self.origin(inner) if isinstance(inner, dict | list) else beside)
 
@@ -71,6 +74,7 @@ def apply_to_data(data: Any, edits: Sequence[PipelineEdit]) -> Any:
         EditError: A change names a stage that is not there, or cannot be made in a spec.
 
     Example:
+        >>> from pipeprof.pipelines.changes.edits import SetArgument
         >>> apply_to_data({"source": {"range": {"stop": 3}}}, [SetArgument("source", "range", "stop", 4)])
         {'source': {'range': {'stop': 4}}}
     """
@@ -100,13 +104,17 @@ def changed_spec(
 
 def changed(data: Any, edits: Sequence[PipelineEdit]) -> ChangedData:
     """Apply changes to a copy of the data; raises as `apply_to_data`."""
-    lines = _DataLines(data)
-    for edit in edits:
-        try:
-            lines.apply(edit)
-        except LineError as error:
-            raise EditError(str(error)) from error
-    return lines.finish()
+    origins: dict[int, tuple[Path, Any]] = {}
+    new = _copied(data, (), origins)
+    written = [*_written(new)]
+    try:
+        chain = apply(chain_of((one.address, one.op) for one in written), *edits)
+    except CannotChangeError as error:
+        raise EditError(str(error)) from error
+    _Writer(written).write(chain)
+    for path, value in chain.options.items():
+        _set(new, (OPTIONS, *path.split(".")), value)
+    return ChangedData(new, origins)
 
 
 def plain(value: Any) -> Any:
@@ -144,160 +152,153 @@ def find(data: Any, address: str) -> Path:
         >>> find({"source": {"zip": {"datasets": [{"stages": [{"cache": None}]}]}}}, "source.datasets.0.stages.0")
         ('source', 'zip', 'datasets', 0, 'stages', 0)
     """
-    rest: list[str | int] = [int(part) if part.isdigit() else part for part in address.split(".")]
-    path: Path = ()
-    try:
-        while True:
-            if rest[0] not in (SOURCE, STAGES):
-                raise KeyError(rest[0])
-            count = 1 if rest[0] == SOURCE else 2
-            path, rest = (*path, *rest[:count]), rest[count:]
-            value_at(data, path)
-            if not rest:
-                return path
-            path, rest = _inner(data, path, rest)
-    except (KeyError, IndexError, TypeError, ValueError):
-        raise EditError(f"no stage at {address} in the spec: the edit was made for another version of it") from None
+    return next(one.path for one in _written(data) if one.address == address)
 
 
-def _inner(data: Any, place: Path, parts: list[str | int]) -> tuple[Path, list[str | int]]:
-    """The pipeline among the arguments of the operation at a place, and what follows it in the address."""
-    key = operation_key(value_at(data, place))
-    if key is None:
-        raise KeyError(place)
-    here = (*place, key)
-    arguments = value_at(data, here)
-    name = parts[0]
-    if name in (SOURCE, STAGES):
-        # The pipeline of an `interleave` stands among its arguments, or under TensorFlow's name.
-        return ((*here, _FUNCTION) if _FUNCTION in arguments else here), parts
-    if name == "datasets" and isinstance(parts[1], int):
-        return list(_leaves(arguments[name], (*here, name)))[parts[1]], parts[2:]
-    if not isinstance(arguments[name], dict):
-        raise KeyError(name)
-    return (*here, name), parts[1:]
+def arguments_of(data: Any, address: str) -> dict[str, Any] | None:
+    """Return the arguments of a source or a stage as they are written; None where they are no mapping."""
+    found = next((one.value[one.op] for one in _written(data) if one.address == address and one.op), None)
+    return found if isinstance(found, dict) else None
+
+
+@dataclass(frozen=True)
+class _Written:
+    """A source or a stage in the data: a mapping of its operation to its arguments.
+
+    Attributes:
+        pipeline: The mapping that it stands in.
+    """
+
+    address: str
+    op: str
+    path: Path
+    pipeline: dict[Any, Any]
+    value: Any
+
+
+def _written(pipeline: Any, at: str = "", path: Path = ()) -> Iterator[_Written]:
+    """Yield the source and the stages of a pipeline, those of pipelines inside after their owner."""
+    if not isinstance(pipeline, dict):
+        return
+    places: list[Path] = [(SOURCE,)] if SOURCE in pipeline else []
+    places += [(STAGES, index) for index, _ in _entries(pipeline.get(STAGES))]
+    for place in places:
+        address, value = join(at, *place), value_at(pipeline, place)
+        op = operation_key(value)
+        yield _Written(address, str(op or ""), (*path, *place), pipeline, value)
+        if op is None or not isinstance(arguments := value[op], dict):
+            continue
+        for name, inside in _pipelines(arguments):
+            yield from _written(value_at(arguments, inside), join(address, name), (*path, *place, op, *inside))
+
+
+def _pipelines(arguments: Mapping[Any, Any]) -> Iterator[tuple[str, Path]]:
+    """Yield what is between the address of an operation and that of a pipeline in its arguments, and where it is."""
+    # The pipeline of an `interleave` stands among its arguments, or under TensorFlow's name.
+    yield "", (_FUNCTION,) if _FUNCTION in arguments else ()
+    yield from ((name, (name,)) for name in PIPELINES if name in arguments)
+    for number, place in enumerate(_leaves(arguments.get(_SIDES), (_SIDES,))):
+        yield f"{_SIDES}.{number}", place
 
 
 def _leaves(value: Any, path: Path) -> Iterator[Path]:
     if isinstance(value, dict) and (not value or value.keys() & _PIPELINE):
         yield path
         return
-    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+    for key, inner in _entries(value):
         yield from _leaves(inner, (*path, key))
 
 
-@dataclass(eq=False)
-class _Stage(LineItem):
-    """A source or a stage: the mapping of its operation to its arguments; None for a source that is not written."""
-
-    value: Any = None
+def _entries(value: Any) -> Iterable[tuple[Any, Any]]:
+    """The entries of a mapping or a list by their keys or indices; none of another value."""
+    return value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ())
 
 
-class _DataLines(EditedLines[_Stage]):
-    """They are read when a change needs them, and written back at the end: until then paths lead to the same places."""
+def _copied(value: Any, path: Path, origins: dict[int, tuple[Path, Any]]) -> Any:
+    copy: Any
+    if isinstance(value, dict):
+        copy = {key: _copied(inner, (*path, key), origins) for key, inner in value.items()}
+    elif isinstance(value, list):
+        copy = [_copied(inner, (*path, index), origins) for index, inner in enumerate(value)]
+    else:
+        return value
+    origins[id(copy)] = path, copy
+    return copy
 
-    def __init__(self, data: Any) -> None:
-        super().__init__({})
-        self._before = data
-        self._origins: dict[int, tuple[Path, Any]] = {}
-        self._data = self._copy(data, ())
-        self._pipelines: dict[Path, dict[Any, Any]] = {}
 
-    def _copy(self, value: Any, path: Path) -> Any:
-        copy: Any
-        if isinstance(value, dict):
-            copy = {key: self._copy(inner, (*path, key)) for key, inner in value.items()}
-        elif isinstance(value, list):
-            copy = [self._copy(inner, (*path, index)) for index, inner in enumerate(value)]
-        else:
-            return value
-        self._origins[id(copy)] = path, copy
-        return copy
+def _set(holder: dict[Any, Any], path: Path, value: Any) -> None:
+    """Set a value under keys, of which those before the last may hold nothing yet; None takes it out."""
+    *keys, last = path
+    for key in keys:
+        if not isinstance(holder.get(key), dict):
+            holder[key] = {}
+        holder = holder[key]
+    if value is None:
+        holder.pop(last, None)
+    else:
+        holder[last] = plain(value)
 
-    def finish(self) -> ChangedData:
-        """Write the lines back into the data."""
-        for at, (source, *items) in self.lines.items():
-            pipeline, stages = self._pipelines[at], [item.value for item in items]
-            if source.value is not None:
-                pipeline[SOURCE] = source.value
-            written = pipeline.get(STAGES)
-            if written and not stages and len(pipeline) > 1:
-                del pipeline[STAGES]
-            elif written:
-                written[:] = stages
-            elif stages:
-                pipeline[STAGES] = stages
-        return ChangedData(self._data, self._origins)
 
-    def new(self, stage: NewStage, edit: PipelineEdit) -> _Stage:
-        del edit
-        return _Stage(stage.op, value={stage.op: plain(stage.arguments)})
+class _Writer:
+    """Writes a changed chain into the data that it was made of."""
 
-    def path(self, address: str) -> Path:
-        return find(self._before, address)
+    def __init__(self, written: Sequence[_Written]) -> None:
+        self._values = {one.address: one.value for one in written}
+        self._pipelines = {pipeline_of(one.address): one.pipeline for one in written}
 
-    def line(self, at: Path) -> list[_Stage]:
-        if at not in self.lines:
-            pipeline = self._pipelines[at] = value_at(self._data, at)
-            stages = [((*at, STAGES, index), value) for index, value in enumerate(pipeline.get(STAGES) or [])]
-            self.lines[at] = [
-                _Stage(str(operation_key(value) or ""), path, value=value)
-                for path, value in [((*at, SOURCE), pipeline.get(SOURCE)), *stages]
-            ]
-        return self.lines[at]
+    def write(self, chain: Chain) -> None:
+        """Write the changed arguments, then the functions, which may be made of these, then the order."""
+        calls = [call for line in chain.lines() for call in line.calls]
+        for call in calls:
+            for name in call.changed:
+                _set(self._values[str(call.address)], (call.op, name), call.arguments.get(name))
+        for call in calls:
+            if call.over:
+                self._read_before(call)
+        for call in calls:
+            if call.whole_batches:
+                holder = self._function(call)
+                holder["ops"] = [{"tf.vectorized_map": {"fn": holder["ops"]}}]
+        self._write_order(chain, "")
 
-    def swap(self, at: Path, first: int, count: int, new: list[_Stage]) -> None:
-        for old, other in zip(self.lines[at][first : first + count], new, strict=False):
-            if old.op == other.op:
-                # The text keeps what stands around it.
-                old.value[old.op] = other.value[old.op]
-                other.value = old.value
-        super().swap(at, first, count, new)
+    def _function(self, call: ChainStage) -> dict[str, Any]:
+        """The mapping that holds the `ops:` of a stage."""
+        arguments = self._values[str(call.address)][call.op] or {}
+        holder = arguments.get(traits(call.op).function, arguments)
+        if not isinstance(holder, dict) or not isinstance(holder.get("ops"), list):
+            reason = "a function in Python is not taken apart in a spec: edit its graph, or write it by hand"
+            raise EditError(f"{call.address}: {reason}")
+        return holder
 
-    def set_argument(self, item: _Stage, edit: SetArgument) -> None:
-        key = operation_key(item.value)
-        _set(item.value, key, edit.argument, edit.value)
-
-    def set_option(self, edit: SetOption) -> None:
-        holder = self._data
-        *groups, last = (OPTIONS, *edit.path.split("."))
-        for group in groups[:-1]:
-            if not isinstance(holder.get(group), dict):
-                holder[group] = {}
-            holder = holder[group]
-        _set(holder, groups[-1], last, edit.value)
-
-    def crosses(self, item: _Stage, maps: Sequence[_Stage], edit: MoveFilter) -> None:
-        chains = [_chain(crossed.value, edit.stage)["ops"] for crossed in maps]
-        holder = _chain(item.value, edit.stage)
+    def _read_before(self, call: ChainStage) -> None:
+        """Give a filter that moved before maps the part of their calls that it reads."""
+        chains = [self._function(crossed)["ops"] for crossed in call.over]
+        holder = self._function(call)
         try:
             holder["ops"] = plain(part_of_chains(chains, holder["ops"]))
         except (CannotSplitError, ValidationError) as error:
             words = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            raise EditError(f"{edit.stage} cannot move before {edit.before}: {words}") from error
+            raise EditError(f"{call.address} cannot move before {call.over[0].address}: {words}") from error
 
-    def on_batches(self, item: _Stage, batch: _Stage, edit: VectoriseMap) -> None:
-        del batch
-        holder = _chain(item.value, edit.stage)
-        holder["ops"] = [{"tf.vectorized_map": {"fn": holder["ops"]}}]
+    def _write_order(self, line: Chain, at: str) -> None:
+        pipeline, stages = self._pipelines[at], [self._mapping(call) for call in line.stages]
+        if line.source.op:
+            pipeline[SOURCE] = self._mapping(line.source)
+        written = pipeline.get(STAGES)
+        if written and not stages and len(pipeline) > 1:
+            del pipeline[STAGES]
+        elif written:
+            written[:] = stages
+        elif stages:
+            pipeline[STAGES] = stages
+        for call in line.calls:
+            for name, inner in call.inside.items():
+                self._write_order(inner, join(str(call.address), name))
 
-
-def _set(holder: dict[Any, Any], key: Any, name: str, value: Any) -> None:
-    """Set a value in the mapping under a key, which may hold nothing yet; None takes it out."""
-    if not isinstance(holder.get(key), dict):
-        holder[key] = {}
-    if value is None:
-        holder[key].pop(name, None)
-    else:
-        holder[key][name] = plain(value)
-
-
-def _chain(value: Any, address: str) -> dict[str, Any]:
-    """The mapping that holds the `ops:` of a stage."""
-    op = operation_key(value)
-    arguments = value[op] or {}
-    holder = arguments.get(traits(str(op)).function, arguments)
-    if not isinstance(holder, dict) or not isinstance(holder.get("ops"), list):
-        message = f"{address}: a function in Python is not taken apart in a spec: edit its graph, or write it by hand"
-        raise EditError(message)
-    return holder
+    def _mapping(self, call: ChainStage) -> Any:
+        if call.address is not None:
+            return self._values[call.address]
+        # The text keeps what stands around a stage that gets other arguments.
+        mapping = self._values[call.instead] if call.instead is not None else {}
+        mapping[call.op] = plain(call.arguments)
+        return mapping

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeprof.pipelines.changes.diffs import unified
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_spec import (
     OPTIONS,
@@ -20,12 +19,13 @@ from pipeprof.pipelines.changes.in_spec import (
     STAGES,
     ChangedData,
     EditError,
+    Path,
     apply_to_data,
     changed,
     same,
     value_at,
 )
-from pipeprof.pipelines.changes.line import Path
+from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.overrides import apply_sets
 from pipeprof.pipelines.spec.yaml.nodes import MERGE_KEY

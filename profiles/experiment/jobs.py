@@ -10,9 +10,8 @@ from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
-from pipeprof.pipelines.changes.support import supports
 from pipeprof.pipelines.check import check_changed
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files

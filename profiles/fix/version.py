@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, TargetKind, supports
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec
-from pipeprof.pipelines.changes.support import TargetKind, supports
 from pipeprof.pipelines.check import check_changed
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec

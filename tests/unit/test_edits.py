@@ -9,6 +9,7 @@ import pytest
 
 from pipeprof.pipelines.changes.chain import apply, chain_of
 from pipeprof.pipelines.changes.edits import (
+    SUPPORT,
     HandWritten,
     InsertStage,
     MoveFilter,
@@ -19,13 +20,14 @@ from pipeprof.pipelines.changes.edits import (
     SetArgument,
     SetEnvironment,
     SetOption,
+    TargetKind,
     VectoriseMap,
     from_document,
+    supports,
     to_document,
 )
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.changes.in_words import in_words
-from pipeprof.pipelines.changes.support import SUPPORT, TargetKind, supports
 
 FILTER = {"filter": {"ops": [{"tf.math.less": {"y": 3}}]}}
 DATA: dict[str, Any] = {

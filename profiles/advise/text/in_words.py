@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.changes.in_spec import SOURCE, STAGES, EditError, changed, find, plain, same, value_at
 from pipeprof.pipelines.changes.in_words import in_words
-from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 
@@ -35,25 +34,16 @@ def written_spec(view: PipelineView) -> dict[str, Any] | None:
     return {**data, STAGES: [stages[index] for index in range(len(stages))]}
 
 
-def arguments_of(data: Mapping[str, Any], address: str) -> dict[str, Any] | None:
-    """The arguments of a stage of a spec's main line, as they are written; None where they are no mapping."""
-    stages = data.get(STAGES) or []
-    index = int(address.rpartition(".")[2]) if address.startswith(f"{STAGES}.") else -1
-    stage = stages[index] if 0 <= index < len(stages) else None
-    key = operation_key(stage) if isinstance(stage, dict) else None
-    arguments = stage[key] if isinstance(stage, dict) and key is not None else None
-    return dict(arguments) if isinstance(arguments, dict) else None
-
-
 def moved_as_written(view: PipelineView, edit: MoveFilter) -> bool | None:
     """Whether its function stays word for word; None where the pipeline has no spec, or a map of it is Python."""
     data = written_spec(view)
     if data is None:
         return None
     try:
-        place, after = find(data, edit.stage), changed(data, [edit])
+        after = changed(data, [edit])
     except EditError:
         return None
+    place = find(data, edit.stage)
     moved = next(stage for stage in value_at(after.data, place[:-1]) if after.origin(stage) == place)
     return same(moved, value_at(data, place))
 

@@ -21,14 +21,13 @@ from pipeprof.pipelines.changes.edits import (
     SetArgument,
     SetOption,
     VectoriseMap,
+    supports,
     to_document,
 )
-from pipeprof.pipelines.changes.in_spec import can_change
-from pipeprof.pipelines.changes.support import supports
+from pipeprof.pipelines.changes.in_spec import arguments_of, can_change
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.text.in_words import arguments_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import joined_lines, line_of, main_line, on_main_line, within

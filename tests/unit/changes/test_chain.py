@@ -66,7 +66,7 @@ def addresses(chain: Chain) -> list[str]:
 
 def written(chain: Chain) -> str:
     """All that a chain says."""
-    calls = [(c.op, c.address, c.arguments, c.changed, c.whole_batches, len(c.over)) for c in chain.calls]
+    calls = [(c.op, c.address, c.arguments, c.changed, c.whole_batches, len(c.over), c.instead) for c in chain.calls]
     inside = [written(inner) for call in chain.calls for inner in call.inside.values()]
     return repr((calls, inside, chain.options, sorted(chain.gone)))
 
@@ -154,10 +154,11 @@ def test_a_filter_that_moves_twice_takes_the_maps_of_both_moves() -> None:
 
 
 def test_an_argument_is_set_or_taken_away() -> None:
-    chain = chain_of([("source", "range"), ("stages.0", "map")], {"stages.0": {"num_parallel_calls": 2, "f": "f"}})
-    call = apply(chain, SetArgument("stages.0", "map", "num_parallel_calls", None)).stages[0]
-    assert (call.arguments, call.changed) == ({"f": "f"}, {"num_parallel_calls"})
-    assert apply(chain, SetArgument("stages.0", "map", "f", 3)).stages[0].arguments == {"num_parallel_calls": 2, "f": 3}
+    chain = chain_of([("source", "range"), ("stages.0", "map")])
+    made = apply(chain, *(SetArgument("stages.0", "map", name, 2) for name in ("num_parallel_calls", "f")))
+    call = apply(made, SetArgument("stages.0", "map", "num_parallel_calls", None)).stages[0]
+    assert (call.arguments, call.changed) == ({"f": 2}, {"num_parallel_calls", "f"})
+    assert apply(made, SetArgument("stages.0", "map", "f", 3)).stages[0].arguments == {"num_parallel_calls": 2, "f": 3}
 
 
 @pytest.mark.parametrize(
@@ -173,3 +174,57 @@ def test_a_refusal_names_the_stage(changes: list[PipelineEdit], address: str) ->
     with pytest.raises(CannotChangeError) as caught:
         apply(chain_of(ops), *changes)
     assert caught.value.address == address
+
+
+@settings(max_examples=200, deadline=None)
+@given(pipelines_and_changes())
+def test_a_step_begins_with_the_addresses_of_what_was_made(case: tuple[Ops, list[PipelineEdit]]) -> None:
+    ops, changes = case
+    try:
+        made = apply(chain_of(ops.items()), *changes)
+    except CannotChangeError:
+        return
+    origins = addresses(made)
+    made.begin_step()
+    now = {call.address: call for line in made.lines() for call in line.calls}
+    assert [call.origin for call in now.values() if call.origin is not None] == origins
+    again = chain_of((str(address), call.op) for address, call in now.items())
+    assert addresses(again) == list(now)
+    assert all(made.find(str(address))[0].calls[made.find(str(address))[1]] is call for address, call in now.items())
+
+
+def test_a_step_finds_what_a_stage_has_inside_where_the_stage_is_now() -> None:
+    ops = [("source", "range"), ("stages.0", "interleave"), ("stages.0.source", "TFRecordDataset")]
+    made = apply(chain_of(ops), InsertStage("cache", {}, "source"), InsertStage("cache", {}, "stages.0"))
+    made.begin_step()
+    made = apply(made, InsertStage("map", {}, "stages.1.source"), ReplaceStages(("stages.2",)))
+    assert [call.op for call in made.calls] == ["range", "cache", "interleave"]
+    assert [(call.op, call.origin) for call in made.calls[2].inside[""].calls] == [
+        ("TFRecordDataset", "stages.0.source"),
+        ("map", None),
+    ]
+
+
+def test_a_source_that_is_not_written_is_first_and_no_stage() -> None:
+    chain = chain_of([("source", "range"), ("stages.0", "flat_map"), ("stages.0.stages.0", "batch")])
+    inner = chain.calls[1].inside[""]
+    assert [call.op for call in inner.calls] == ["", "batch"]
+    with pytest.raises(CannotChangeError, match=r"stages\.0\.source: it is no stage, expected range"):
+        apply(chain, SetArgument("stages.0.source", "range", "stop", 3))
+    with pytest.raises(CannotChangeError, match="a stage cannot come before the source"):
+        apply(chain, MoveStage("stages.0.stages.0", "batch", "stages.0.source"))
+    made = apply(chain, InsertStage("cache", {}, "stages.0.source"))
+    assert [call.op for call in made.calls[1].inside[""].calls] == ["", "cache", "batch"]
+
+
+def test_a_cache_that_a_moved_map_took_along_is_not_put_behind_a_repeat() -> None:
+    ops = {"source": "range", "stages.0": "shuffle", "stages.1": "repeat", "stages.2": "map", "stages.3": "batch"}
+    cached = (
+        InsertStage("cache", {}, "stages.2"),
+        InsertStage("shuffle", {"buffer_size": 3}, "stages.2"),
+        MoveStage("stages.1", "repeat", "stages.3"),
+    )
+    made = apply(chain_of(ops.items()), *cached)
+    assert [call.op for call in made.calls] == ["range", "shuffle", "map", "cache", "shuffle", "repeat", "batch"]
+    with pytest.raises(CannotChangeError, match="cache would stand after repeat"):
+        apply(chain_of(ops.items()), VectoriseMap("stages.2", "stages.3"), *cached)

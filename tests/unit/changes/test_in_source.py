@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeprof.pipelines.changes.chain import CannotChangeError, ChainStage, apply, chain_of
 from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
@@ -26,7 +27,6 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, RecordedCall, change_source
-from pipeprof.pipelines.changes.line import EditedLines, LineError, LineItem
 
 HEAD = "import tensorflow as tf\n\n\ndef parse(x):\n    return x\n\n\n"
 STATEMENTS = HEAD + (
@@ -163,6 +163,18 @@ def test_the_addresses_of_a_step_are_those_after_the_one_before_it() -> None:
     assert changed(INLINE, *steps)[1].endswith(".map(parse).cache('x').batch(5)")
 
 
+def test_what_goes_takes_along_what_it_has_inside() -> None:
+    text = HEAD + "def make():\n    return names().interleave(lambda name: read(name).map(parse)).batch(4)\n"
+    inner, outer, batch = calls_in(text, "map", "interleave", "batch")
+    stages = {"source": ("range", None), "stages.0": ("interleave", outer), "stages.0.source": ("range", None)}
+    stages |= {"stages.0.stages.0": ("map", inner), "stages.1": ("batch", batch)}
+    gone, parallel = ReplaceStages(("stages.0",)), SetArgument("stages.1.stages.0", "map", "num_parallel_calls", 2)
+    assert "return names().batch(4)\n" in change_source({"a.py": text}, stages, [[gone]]).texts["a.py"]
+    steps = [[InsertStage("cache", {}, "source")], [parallel]]
+    found = change_source({"a.py": text}, stages, steps).texts["a.py"]
+    assert "names().cache().interleave(lambda name: read(name).map(parse, num_parallel_calls=2)).batch(4)" in found
+
+
 def test_options_that_the_file_has_get_another_value() -> None:
     own = "    options.threading.private_threadpool_size = "
     text = STATEMENTS.replace("    return ds\n", f"{own}2\n    return ds.with_options(options)\n")
@@ -214,6 +226,11 @@ def test_a_call_that_runs_again_gets_what_changes_no_element(text: str) -> None:
 
 def test_what_another_dataset_is_made_of_is_left_as_it_is() -> None:
     assert changed(TWO, [CACHE])[1] == "+train = ds.cache().batch(4)"
+    # Each part of a change where it does no harm.
+    assert changed(TWO, [CACHE, PARALLEL])[2:] == [
+        "+ds = tf.data.Dataset.range(9).map(parse, num_parallel_calls=tf.data.AUTOTUNE)",
+        "+train = ds.cache().batch(4)",
+    ]
     with pytest.raises(
         CannotChangeSourceError, match=r"map in line 8 of a\.py may be a part of another dataset as well"
     ):
@@ -268,11 +285,12 @@ def test_a_call_of_several_stages() -> None:
         CannotChangeSourceError, match="a stage that changes is made inside of bucket_by_sequence_length"
     ):
         change_source({"a.py": text}, row, [[PARALLEL]])
-    sides = {f"source.inputs.{side}.stages.0": ("map", calls_in(INLINE, "map")[0]) for side in (0, 1)}
+    sides = [f"source.inputs.{side}.stages.0" for side in (0, 1)]
+    zipped = {"source": ("zip", None), **dict.fromkeys(sides, ("map", calls_in(INLINE, "map")[0]))}
     each = [SetArgument(side, "map", "num_parallel_calls", 2) for side in sides]
-    assert "num_parallel_calls=2" in change_source({"a.py": INLINE}, sides, [each]).texts["a.py"]
+    assert "num_parallel_calls=2" in change_source({"a.py": INLINE}, zipped, [each]).texts["a.py"]
     with pytest.raises(CannotChangeSourceError, match=r"map in line 9 of a\.py makes several stages"):
-        change_source({"a.py": INLINE}, sides, [each[:1]])
+        change_source({"a.py": INLINE}, zipped, [each[:1]])
 
 
 class _Seen:
@@ -292,27 +310,19 @@ def made_by(text: str) -> tuple[Any, ...]:
     return scope["make"]().calls  # type: ignore[operator]
 
 
-class _Called(EditedLines[LineItem]):
+def changed_calls(calls: Sequence[Any], edits: Sequence[PipelineEdit]) -> tuple[Any, ...]:
     """The same edits on calls."""
+    addresses = ["source", *(f"stages.{number}" for number in range(len(calls) - 1))]
+    known = dict(zip(addresses, calls, strict=True))
+    chain = apply(chain_of((address, op) for address, (op, _, _) in known.items()), *edits)
 
-    def __init__(self, calls: Sequence[Any]) -> None:
-        addresses = [("source",), *(("stages", str(number)) for number in range(len(calls) - 1))]
-        items = [LineItem(op, path) for path, (op, _, _) in zip(addresses, calls, strict=True)]
-        super().__init__({(): items})
-        self.given = {id(item): (places, dict(names)) for item, (_, places, names) in zip(items, calls, strict=True)}
+    def call_of(stage: ChainStage) -> Any:
+        if stage.address is None:
+            return stage.op, tuple(stage.arguments.values()), {}
+        op, places, names = known[stage.address]
+        return op, places, {**names, **stage.arguments}
 
-    def new(self, stage: NewStage, edit: PipelineEdit) -> LineItem:
-        del edit
-        item = LineItem(stage.op)
-        self.given[id(item)] = (tuple(stage.arguments.values()), {})
-        return item
-
-    def set_argument(self, item: LineItem, edit: SetArgument) -> None:
-        self.given[id(item)][1][edit.argument] = edit.value
-
-    @property
-    def calls(self) -> tuple[Any, ...]:
-        return tuple((item.op, *self.given[id(item)]) for item in self.lines[()])
+    return tuple(map(call_of, chain.calls))
 
 
 OPS = {"map": "'parse'", "batch": "4", "shuffle": "9, seed=3", "take": "2", "repeat": ""}
@@ -368,14 +378,14 @@ def edits_of(draw: st.DrawFn, ops: Sequence[str]) -> list[PipelineEdit]:
 )
 def test_what_is_written_makes_the_changed_calls(ops: list[str], style: str, data: st.DataObject) -> None:
     text, edits = written(ops, style), data.draw(edits_of(ops))
-    wanted = _Called(made_by(text))
     try:
-        for edit in edits:
-            wanted.apply(edit)
-    except LineError:
+        wanted = changed_calls(made_by(text), edits)
+    except CannotChangeError:
+        with pytest.raises(CannotChangeSourceError):
+            change_source({"a.py": text}, stages_in(text, "range", *OPS), [edits])
         return
     after = change_source({"a.py": text}, stages_in(text, "range", *OPS), [edits]).texts.get("a.py", text)
-    assert made_by(after) == wanted.calls
+    assert made_by(after) == wanted
     # What is around the function stays byte for byte, and so does each call that is in no change.
     assert after.startswith(HEAD + "def make():\n")
     assert after.endswith("\n\nmake()\n")

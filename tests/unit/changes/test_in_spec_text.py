@@ -251,6 +251,13 @@ def test_a_filter_before_a_map_gets_the_calls_that_it_reads() -> None:
     ]
 
 
+def test_a_filter_reads_what_the_map_calls_after_all_edits() -> None:
+    edits = [MoveFilter("stages.2", "stages.0"), SetArgument("stages.0", "map", "ops", ["tf.abs"])]
+    for order in (edits, edits[::-1]):
+        stages = apply_to_data(read(LATE.replace("        - select: 1\n", "")).data, order)["stages"]
+        assert stages[0]["filter"]["ops"] == ["tf.abs", {"tf.math.less": {"y": 30}}]
+
+
 LESS = {"tf.math.less": {"y": 3}}
 
 
@@ -289,6 +296,15 @@ def test_edits_name_stages_as_they_were_before_all_of_them() -> None:
     assert same(data, read(SPEC).data)
 
 
+def test_a_source_that_is_not_written_is_left_so_or_written() -> None:
+    inside = {"flat_map": {"stages": [{"batch": {"batch_size": 2}}]}}
+    data = {"source": {"range": {"stop": 9}}, "stages": [inside]}
+    cached = apply_to_data(data, [InsertStage("cache", after="stages.0.source")])["stages"][0]["flat_map"]
+    assert cached == {"stages": [{"cache": {}}, {"batch": {"batch_size": 2}}]}
+    given = apply_to_data(data, [ReplaceStages(("stages.0.source",), (NewStage("range", {"stop": 2}),))])
+    assert given["stages"][0]["flat_map"] == {**inside["flat_map"], "source": {"range": {"stop": 2}}}
+
+
 def test_line_ends_and_the_mark_before_the_text_stay() -> None:
     text = "\ufeffsource: {range: {stop: 9}}\r\nstages:\r\n- batch: {batch_size: 3}\r\n"
     assert apply_to_text(text, [InsertStage("cache")]) == f"{text}- cache: {{}}\r\n"
@@ -311,7 +327,7 @@ stages:
     [
         (SetArgument("stages.2", "batch", "batch_size", 3), r"alias \*inner \(line 7\)"),
         (SetArgument("stages.0", "batch", "batch_size", 3), r"anchor &inner \(line 5\), and an alias uses it too"),
-        (SetArgument("stages.9", "batch", "batch_size", 3), "no stage at stages.9"),
+        (SetArgument("stages.9", "batch", "batch_size", 3), "stages.9: the pipeline has no stage at this address"),
         (SetArgument("stages.1", "batch", "batch_size", 3), "stages.1: it is unbatch, expected batch"),
         (MoveStage("stages.2", "batch", "stages.0"), "alias"),
         (MoveStage("stages.1", "unbatch", "source"), "stages.1: a stage cannot come before the source"),

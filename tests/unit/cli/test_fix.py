@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.changes.diffs import unified
 from pipeprof.pipelines.changes.edits import SetArgument, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
+from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.profiles.document.findings import Edit, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from pipeprof.pipelines.changes.diffs import unified
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
+from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.pipelines.check import check_spec
 from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinished, documents_of
 from pipeprof.profiles.document.profile import Profile

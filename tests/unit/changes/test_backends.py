@@ -1,4 +1,4 @@
-"""One interpreter of edits: a spec's data and recorded calls give its order, or refuse alike."""
+"""One interpreter of edits: a spec's data and its text have the order that a chain has, or refuse as it does."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 from unit.model import flows
 
+from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.changes import chain as changes
 from pipeprof.pipelines.changes.edits import (
     HandWritten,
@@ -27,8 +28,10 @@ from pipeprof.pipelines.changes.edits import (
     to_document,
 )
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
-from pipeprof.pipelines.changes.line import LineError, LineItem, OpLines, Path, line_of, path_of
+from pipeprof.pipelines.changes.in_spec_text import apply_to_text
+from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import operation_key
+from pipeprof.pipelines.spec.yaml.writer import block_lines
 from pipeprof.profiles.model.effects import apply
 from pipeprof.profiles.model.lines import fits
 
@@ -68,29 +71,6 @@ def ops_of(lines: list[list[str]]) -> dict[str, str]:
     return found
 
 
-def tree(lines: dict[Path, list[Any]], at: Path = ()) -> Order:
-    """The order in items of lines."""
-    found: Order = []
-    for item in lines[at]:
-        op = item.op
-        inner = [key for key in lines if item.path and item.path in (key, key[:-2])]
-        found.append((op, [tree(lines, key) for key in inner]) if inner else op)
-    return found
-
-
-def plain(ops: dict[str, str], edits: Edits) -> Order | None:
-    lines: dict[Path, list[LineItem]] = {}
-    for address, op in ops.items():
-        lines.setdefault(line_of(path_of(address)), []).append(LineItem(op, path_of(address)))
-    edited = OpLines(lines)
-    try:
-        for edit in edits:
-            edited.apply(edit)
-    except LineError:
-        return None
-    return tree(edited.lines)
-
-
 def of_chain(ops: dict[str, str], edits: Edits) -> Order | None:
     try:
         chain = changes.apply(changes.chain_of(ops.items()), *edits)
@@ -122,6 +102,14 @@ def of_spec(lines: list[list[str]], edits: Edits) -> Order | None:
     except EditError:
         return None
     return order_of(data)
+
+
+def of_text(lines: list[list[str]], edits: Edits) -> Order | None:
+    text = "\n".join(block_lines(spec_of(lines), 0)) + "\n"
+    try:
+        return order_of(read(apply_to_text(text, [in_spec(edit) for edit in edits])).data)
+    except EditError:
+        return None
 
 
 def in_spec(edit: PipelineEdit) -> PipelineEdit:
@@ -223,10 +211,10 @@ OVER_A_TAKE: tuple[list[list[str]], Edits] = ([["map", "take"]], (VectoriseMap("
 def test_all_give_one_order_or_refuse_alike(case: tuple[list[list[str]], Edits]) -> None:
     lines, edits = case
     ops = ops_of(lines)
-    wanted = plain(ops, edits)
+    wanted = of_chain(ops, edits)
     event(f"{type(edits[0]).__name__} is {'refused' if wanted is None else 'made'}")
-    assert of_chain(ops, edits) == wanted
     assert of_spec(lines, edits) == wanted
+    assert of_text(lines, edits) == wanted
 
 
 @pytest.mark.parametrize(
@@ -245,6 +233,10 @@ def test_all_give_one_order_or_refuse_alike(case: tuple[list[list[str]], Edits])
         (
             ([["interleave", "batch"]], (ReplaceStages(("stages.0",)), InsertStage("cache", after="stages.0.source"))),
             r"stages\.0\.source: it was replaced by an earlier edit",
+        ),
+        (
+            ([["map", "batch"]], (SetArgument("stages.9", "map", "name", "n"),)),
+            r"stages\.9: the pipeline has no stage at this address",
         ),
         (([["map", "batch"]], (SetArgument("stages.1", "map", "name", "n"),)), r"stages\.1: it is batch, expected map"),
         (([["map", "batch"]], (MoveStage("stages.1", "map", "stages.0"),)), r"stages\.1: it is batch, expected map"),
@@ -277,7 +269,7 @@ def test_all_refuse_with_one_sentence(case: tuple[list[list[str]], Edits], reaso
 )
 def test_what_fits_gives_the_order(line: list[str], edits: Edits, order: Order) -> None:
     ops = ops_of([line])
-    assert plain(ops, edits) == of_chain(ops, edits) == of_spec([line], edits) == order
+    assert of_chain(ops, edits) == of_spec([line], edits) == of_text([line], edits) == order
 
 
 @settings(max_examples=100, deadline=None)
@@ -286,28 +278,8 @@ def test_what_fits_gives_the_order(line: list[str], edits: Edits, order: Order) 
 def test_the_model_of_gains_refuses_what_does_not_fit(stages: list[str], data: st.DataObject | None) -> None:
     ops = ops_of([stages])
     edit = ACROSS_A_FILTER[1][0] if data is None else data.draw(an_edit(ops))
-    main = [address for address in ops if line_of(path_of(address)) == ()]
+    main = [address for address in ops if not pipeline_of(address)]
     flow = flows.line(*(flows.part(address, ops[address]) for address in main))
     if isinstance(edit, VectoriseMap | MoveFilter):
-        assert fits(flow, edit) == (plain(ops, (edit,)) is not None)
+        assert fits(flow, edit) == (of_chain(ops, (edit,)) is not None)
         assert fits(flow, edit) or apply(flow, edit, flows.FREE) is None
-
-
-def test_a_cache_that_a_moved_map_took_along_is_not_put_behind_a_repeat() -> None:
-    ops = ["range", "shuffle", "repeat", "map", "batch"]
-    cached = (
-        InsertStage("cache", {}, "stages.2"),
-        InsertStage("shuffle", {"buffer_size": 3}, "stages.2"),
-        MoveStage("stages.1", "repeat", "stages.3"),
-    )
-
-    def edited(edits: Edits) -> list[str]:
-        items = [LineItem(op, ("source",) if at == 0 else ("stages", str(at - 1))) for at, op in enumerate(ops)]
-        line = OpLines({(): items})
-        for edit in edits:
-            line.apply(edit)
-        return [item.op for item in line.lines[()]]
-
-    assert edited(cached) == ["range", "shuffle", "map", "cache", "shuffle", "repeat", "batch"]
-    with pytest.raises(LineError, match="cache would stand after repeat"):
-        edited((VectoriseMap("stages.2", "stages.3"), *cached))
