@@ -107,6 +107,8 @@ class _Builder:
     flat: bool = False
     structure: Any = None
     refused: list[CannotChangeError] = field(default_factory=list)
+    built: dict[tuple[str, int], tuple[Any, bool, Any]] = field(default_factory=dict)
+    """What was built, by what it is and what it reads, with `flat` and `structure` then: several lines may read it."""
 
     def line(self, chain: Chain, before: Chain) -> Any:
         """Build a line again from its first change on."""
@@ -121,8 +123,21 @@ class _Builder:
             at = self.recorded.dataset_of(str(chain.calls[start - 1].address))
         known = {old.address: old for old in before.calls}
         for call in chain.calls[start:]:
-            at = self._call(call, known.get(call.address), at)
+            key = self._signature(call), id(at)
+            if key not in self.built:
+                self.built[key] = self._call(call, known.get(call.address), at), self.flat, self.structure
+            at, self.flat, self.structure = self.built[key]
         return at
+
+    def _signature(self, call: ChainStage) -> str:
+        """What a call is, the same in all lines that read the dataset which it gives."""
+        made = [id(self.recorded.made(one)) for one in (call.address, *call.replaces) if one is not None]
+        inside = {key: [*map(self._signature, inner.calls)] for key, inner in call.inside.items()}
+        values = (
+            made, inside, [*map(self._signature, call.over)], call.op, call.arguments, sorted(call.changed),
+            call.whole_batches, call.flat, call.again, id(call.build),
+        )  # fmt: skip
+        return repr(values)
 
     def _is_changed(self, call: ChainStage, old: ChainStage) -> bool:
         return bool(call.changed or call.whole_batches or call.over or call.again) or any(
@@ -268,6 +283,8 @@ class _Builder:
             if key not in changed:
                 return result
             try:
+                # What the function has made from the first change on stays in its graph, where nothing reads it; of
+                # this TensorFlow runs what has state, a shuffle, a cache or a source, at each call: it makes them.
                 recorded = self.recorded.calls.read(result, ops=self.recorded.ops, prefix=f"{join(address, key)}.")
                 builder = _Builder(recorded, self.building, scopes=self.scopes, refused=self.refused)
                 return builder.line(changed[key], recorded.chain)

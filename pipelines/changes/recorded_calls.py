@@ -9,30 +9,29 @@ the stage reads.
 from __future__ import annotations
 
 import inspect
+import os
 import random
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, chain_of
 from pipeprof.pipelines.graph.observe.build_hook import WatchedCall
+from pipeprof.pipelines.graph.observe.created import CreatedDataset, draw
 from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
-from pipeprof.pipelines.graph.observe.provenance import CreatedDataset
 from pipeprof.pipelines.graph.observe.source_lines import Lines
 from pipeprof.pipelines.graph.opnames import is_option
-from pipeprof.pipelines.graph.read.references import inputs_first
-from pipeprof.pipelines.graph.stages import Node, StageGraph, WrittenStage
+from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 
 RECORDS: Final = "pipeprof_calls"
 """Attribute of a dataset with the calls that returned it, the innermost first."""
 _MOST_VALUES: Final = 1000
 """Values of an argument, or numbers of an array, from which it is not kept alive."""
-_UNSEEN: Final = "UnseenDataset"
-_MOST_DEPTH: Final = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,15 +59,16 @@ class Call:
         receiver = [given.pop("self")] if "self" in given else []
         if self.method == "range":
             receiver = [given.pop(name) for name in ("start", "stop", "step")]
-        before = _random_state()
-        if self.drawn is not None:
-            # What a function draws while it is traced is a constant of its graph.
-            _set_random_state(self.drawn)
-        try:
+        if self.drawn is None:
             return self.function(*receiver, **given)
+        before = _random_state()
+        # What a function draws while it is traced is a constant of its graph; what it prints is known already.
+        _set_random_state(self.drawn)
+        try:
+            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
+                return self.function(*receiver, **given)
         finally:
-            if self.drawn is not None:
-                _set_random_state(before)
+            _set_random_state(before)
 
 
 class _Weak:
@@ -150,12 +150,10 @@ class RecordedCalls:
         made = self.lines.created(dataset)
         if made is None:
             raise CannotChangeError(None, "how the dataset was made was not seen")
-        nodes: dict[str, Node] = {}
-        created: dict[str, CreatedDataset] = {}
-        root = _draw(made, nodes, created)
-        stages = StageGraph(nodes, root).stages(by_address=ops is not None, ops=ops, prefix=prefix)
-        if any(nodes[one].op == _UNSEEN for stage in stages for one in stage.nodes):
+        graph, created = draw(made)
+        if any(None in one.inputs for one in created.values()):
             raise CannotChangeError(None, "how a dataset that it reads was made was not seen")
+        stages = StageGraph.from_dict(graph).stages(by_address=ops is not None, ops=ops, prefix=prefix)
         return RecordedPipeline(self, dataset, {stage.address: stage for stage in stages}, created, ops)
 
 
@@ -264,39 +262,6 @@ def without_options(made: CreatedDataset | None) -> CreatedDataset | None:
     while made is not None and is_option(made.op) and made.inputs:
         made = made.inputs[0]
     return made
-
-
-def _draw(
-    end: CreatedDataset,
-    nodes: dict[str, Node],
-    created: dict[str, CreatedDataset],
-    owner: str | None = None,
-    depth: int = 0,
-) -> str:
-    """Add a pipeline with all that it reads to a graph; return the id of its last dataset."""
-    ids: dict[CreatedDataset, str] = {}
-    for made in inputs_first([end], lambda one: [below for below in one.inputs if below is not None]):
-        ids[made] = identity = str(len(created))
-        created[identity] = made
-        inputs = tuple(ids[below] if below is not None else f"{identity}.unseen" for below in made.inputs)
-        for unseen in set(inputs).difference(ids.values()):
-            nodes[unseen] = _node(unseen, _UNSEEN, owner=owner, depth=depth)
-        bodies = [_draw(body, nodes, created, identity, depth + 1) for body in made.bodies if depth < _MOST_DEPTH]
-        facts: Any = {"ops": ["UncompressElement"]} if made.facts.unpacks else None
-        nodes[identity] = _node(
-            identity, made.op, owner=owner, depth=depth, inputs=inputs, bodies=tuple(bodies), name=made.name,
-            key=made.name, functions=made.facts.functions, files=made.facts.files, function=facts,
-            arguments={} if made.facts.stop is None else {"stop": int(made.facts.stop)},
-        )  # fmt: skip
-    return ids[end]
-
-
-def _node(identity: str, op: str, **values: Any) -> Node:
-    empty: dict[str, Any] = {
-        "name": None, "key": None, "inputs": (), "functions": (), "bodies": (), "arguments": {},
-        "stateful_op": None, "stateful": False, "files": False,
-    }  # fmt: skip
-    return Node(id=identity, op=op, **{**empty, **values})
 
 
 def _bound(frame: FrameType, method: str) -> dict[str, Any]:

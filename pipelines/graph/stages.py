@@ -27,7 +27,7 @@ from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
 from pipeprof.pipelines.ops.traits import Traits, traits
 
 _LAST_INT64 = 2**63 - 1
-_UNPACKS: Final = "UncompressElement"
+UNPACKS: Final = "UncompressElement"
 """Op in the function of the map that TensorFlow puts behind a tf.data service."""
 
 
@@ -409,7 +409,7 @@ class StageGraph:
         """Group what a tf.data service gives with the map that unpacks it."""
         if not (head.traits.maps and below.traits.remote and head.function is not None):
             return None
-        if _UNPACKS not in head.function["ops"]:
+        if UNPACKS not in head.function["ops"]:
             return None
         return Group((below.id, head.id), written_op(below.op), below.inputs, ())
 

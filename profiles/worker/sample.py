@@ -16,6 +16,7 @@ from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import known_edits
 from pipeprof.pipelines.changes.recorded_calls import CallWatch, RecordedCalls
 from pipeprof.pipelines.clocks import time
+from pipeprof.pipelines.graph.observe.created import draw
 from pipeprof.pipelines.graph.observe.in_memory_sources import (
     MadeSource,
     component_bytes,
@@ -23,7 +24,7 @@ from pipeprof.pipelines.graph.observe.in_memory_sources import (
     release_source_array,
 )
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
-from pipeprof.pipelines.graph.observe.sketch import sketch
+from pipeprof.pipelines.graph.observe.source_lines import places_of
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepFacts
@@ -383,8 +384,8 @@ class JobRun:
     def _sketch(self, called: Called) -> None:
         """Tell the stages, in case that this process dies before their graph can be read."""
         try:
-            drawn, places = sketch(called.watch.lines, called.dataset)
-            self._channel.send(Sketch(drawn, called.watch.registered.join(drawn, places)))
+            drawn, created = draw(called.watch.lines.created(called.dataset))
+            self._channel.send(Sketch(drawn, called.watch.registered.join(drawn, places_of(created))))
         except Exception as error:
             self.warn("no-sketch", f"The stages are unknown until the graph is read: {first_line(error)}")
 

@@ -263,6 +263,27 @@ def test_what_a_function_draws_while_it_is_traced_is_drawn_again() -> None:
     assert first(found) == first(recorded.made)
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_nobody_sees_that_a_function_is_traced_again(nested: bool, capfd: pytest.CaptureFixture[str]) -> None:
+    def loud(x: Any) -> Any:
+        print("traced")
+        print("traced", file=sys.stderr)
+        return x + np.random.randint(10**9) + random.randint(0, 10**9)
+
+    def make() -> Any:
+        numbers = tf.data.Dataset.range(3)
+        return numbers.flat_map(lambda x: tf.data.Dataset.range(x).map(loud)) if nested else numbers.map(loud)
+
+    recorded = Recorded(make)
+    before = capfd.readouterr()
+    assert (before.out, before.err.count("traced")) == ("traced\n", 1)
+    state, numbers = random.getstate(), np.random.get_state()[1].tolist()
+    recorded.changed(InsertStage("cache", {}, "stages.0.source" if nested else "source"))
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == (state, numbers)
+    after = capfd.readouterr()
+    assert (after.out, after.err.count("traced")) == ("", 0)
+
+
 def test_a_record_keeps_nothing_alive() -> None:
     class Array(np.ndarray):
         pass

@@ -24,9 +24,6 @@ NAMES = [
 UNSEEN = {"two_traced"}
 """A function of TensorFlow's made the datasets: their calls cannot be made outside of it."""
 
-SHARED = {"in_memory"}
-"""A shuffle is read twice, and draws for both in turn; built again, each use has a shuffle of its own."""
-
 
 @pytest.mark.parametrize("name", NAMES)
 def test_all_calls_are_made_again(name: str) -> None:
@@ -51,5 +48,4 @@ def test_all_calls_are_made_again(name: str) -> None:
     assert again.options() == called.dataset.options()
     assert_addresses(again, called.watch)
     assert [*calls.read(again).stages] == [*recorded.stages]
-    if name not in SHARED:
-        assert first(again) == first(called.dataset)
+    assert first(again) == first(called.dataset)

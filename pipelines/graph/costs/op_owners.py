@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.observe.provenance import Spot
+from pipeprof.pipelines.graph.observe.created import Spot
 from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, SILENT
 from pipeprof.pipelines.ops.executed_ops import is_dataset
 

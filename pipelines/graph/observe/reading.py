@@ -143,7 +143,7 @@ def read_graphs(
 def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWatch | None) -> tuple[Any, int]:
     """Return ``dataset``, or a smaller one with the same graph if it is too large, and the bytes that it holds."""
     if watch is not None and (in_memory > SPARED_BYTES or _too_large(in_memory, room)):
-        small = watch.lines.stand_in(dataset)
+        small = watch.lines.without_arrays(dataset)
         if small is not None:
             return small[0], max(0, in_memory - small[1])
     return dataset, in_memory

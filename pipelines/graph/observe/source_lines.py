@@ -18,12 +18,23 @@ from types import FrameType
 from typing import Any
 
 from pipeprof.pipelines.graph.observe.build_hook import callers
+from pipeprof.pipelines.graph.observe.created import (
+    CreatedDataset,
+    Facts,
+    Spot,
+    captured,
+    datasets_of,
+    is_variant,
+    kept,
+    nbytes,
+)
 from pipeprof.pipelines.graph.observe.given_function import file_in_library, given_function, library_frames
 from pipeprof.pipelines.graph.observe.graph_constants import NOTED_FROM, ObservedConstant, constant_size, name_of_array
-from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, held_by, stand_in, without_constants
-from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Facts, Spot, is_variant, kept
+from pipeprof.pipelines.graph.observe.without_arrays import SmallCopy, copy_without_arrays, without_constants
+from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
 from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, PlaceDict
+from pipeprof.pipelines.graph.stages import UNPACKS
 from pipeprof.pipelines.ops.executed_ops import written_op
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.target.user_files import is_generated, is_users, read_source
@@ -48,7 +59,7 @@ class Lines:
     _traced: dict[tuple[int, str], CreatedDataset] = field(default_factory=dict)
     _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
     _functions: dict[str, int] = field(default_factory=dict)
-    _stand_ins: dict[CreatedDataset, StandIn | None] = field(default_factory=dict)
+    _copies: dict[CreatedDataset, SmallCopy | None] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
 
     def made(self, op: str, frame: FrameType, variant: Any) -> None:
@@ -147,12 +158,9 @@ class Lines:
 
     def places(self, dataset: Any, written: GraphDict) -> dict[str, PlaceDict]:
         """Return the places of the datasets of ``written``, the graph of ``dataset``, by their ids."""
-        found: dict[str, PlaceDict] = {}
-        numbers: dict[CreatedDataset, int] = {}
-        for identity, made in self._join_datasets(dataset, written).items():
-            if (place := place_of(made)) is not None:
-                found[identity] = {**place, "made": numbers.setdefault(made, len(numbers))}
-        return found
+        joined = self._join_datasets(dataset, written)
+        numbers = {made: number for number, made in enumerate(joined.values())}
+        return {name: {**place, "made": numbers[joined[name]]} for name, place in places_of(joined).items()}
 
     def created(self, dataset: Any) -> CreatedDataset | None:
         """Return how a dataset was made."""
@@ -185,9 +193,10 @@ class Lines:
     def held_bytes(self, dataset: Any) -> int:
         """Return the bytes of constants in graphs and of the tensors that the functions of ``dataset`` capture."""
         made = self.created(dataset)
-        return sum(constant.nbytes for constant in self.constants) + (held_by(made) if made is not None else 0)
+        large = [one for below in datasets_of(made) for one in captured(below)] if made is not None else []
+        return sum(constant.nbytes for constant in self.constants) + sum(nbytes(one.spec) for one in large)
 
-    def stand_in(self, dataset: Any) -> tuple[Any, int] | None:
+    def without_arrays(self, dataset: Any) -> tuple[Any, int] | None:
         """Copy ``dataset`` without its large arrays; return it with the bytes saved, or None.
 
         It has the places of ``dataset``. Correct the sources in its graph with `set_sources`.
@@ -195,20 +204,21 @@ class Lines:
         import tensorflow as tf
 
         made = self.created(dataset)
-        if made is not None and made not in self._stand_ins:
-            self._stand_ins[made] = stand_in(made, self._without_constants)
-        copy = self._stand_ins.get(made) if made is not None else None
-        if copy is None:
+        if made is None:
             return None
-        for original, variant in copy.again.items():
+        if made not in self._copies:
+            self._copies[made] = copy_without_arrays(made, self._without_constants)
+        if (copy := self._copies[made]) is None:
+            return None
+        for original, variant in copy.variants.items():
             self._note(variant, original)
-        return tf.data.experimental.from_variant(copy.variant, dataset.element_spec), copy.saved
+        return tf.data.experimental.from_variant(copy.variants[made], dataset.element_spec), copy.saved
 
     def set_sources(self, dataset: Any, written: GraphDict, executed: GraphDict) -> None:
-        """Set the bytes of the real sources in the graphs of a `stand_in`."""
+        """Set the bytes of the real sources in the graphs of what `without_arrays` made."""
         keys = {node["id"]: node["key"] for node in written["nodes"]}
         joined = self._join_datasets(dataset, written)
-        left_out = {made: size for copy in self._stand_ins.values() if copy for made, size in copy.left_out.items()}
+        left_out = {made: size for copy in self._copies.values() if copy for made, size in copy.left_out.items()}
         held = {keys[identity]: left_out[made] for identity, made in joined.items() if made in left_out}
         for node in (*written["nodes"], *executed["nodes"]):
             if node["key"] in held and node["owner"] is None:
@@ -321,13 +331,19 @@ def _facts(arguments: Mapping[str, Any], functions: Sequence[Any]) -> Facts:
         if not tf.is_symbolic_tensor(value):
             return value
         # A seed is chosen between itself and another number, where both are 0.
-        return tf.get_static_value(value.op.inputs[2] if value.op.type == "SelectV2" else value)
+        known = tf.get_static_value(value.op.inputs[2] if value.op.type == "SelectV2" else value)
+        return known.item() if known is not None else None
 
     seeds = number("seed"), number("seed2")
-    unpacks = (operation.type == "UncompressElement" for one in functions for operation in one.graph.get_operations())
-    names = tuple(_text(function.name) for function in functions)
-    known = None if any(seed is None for seed in seeds) else seeds
-    return Facts(names, number("stop"), bool(arguments.get("is_files")), any(unpacks), known)
+    ops = {operation.type for one in functions for operation in one.graph.get_operations()}
+    return Facts(
+        functions=tuple(_text(function.name) for function in functions),
+        stop=number("stop"),
+        files=bool(arguments.get("is_files")),
+        unpacks=UNPACKS in ops,
+        python=not ops.isdisjoint(PYTHON),
+        seeds=None if any(seed is None for seed in seeds) else seeds,
+    )
 
 
 def _spot(frame: FrameType) -> Spot:
@@ -400,6 +416,11 @@ def place_of(made: CreatedDataset) -> PlaceDict | None:
         "library": _caller(library, file_in_library(library.file)) if library is not None else None,
         "made": None,
     }
+
+
+def places_of(created: Mapping[str, CreatedDataset]) -> dict[str, PlaceDict]:
+    """Return where in the user's files datasets were made, of those where that is known."""
+    return {name: place for name, made in created.items() if (place := place_of(made)) is not None}
 
 
 def _caller(spot: Spot, file: str) -> CallerDict:

@@ -1,21 +1,26 @@
 """Copy of a pipeline without its large arrays, to read its graph where these are too large.
 
 What its stages are does not depend on what is in the arrays: TensorFlow's ops are called once more with what they were
-given when the pipeline was made, but for the large arrays (worker only: needs TensorFlow).
+given when the pipeline was made, but for the large arrays. Calls of tf.data would not do: they trace functions again,
+with their arrays (worker only: needs TensorFlow).
 """
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Large, Resource, Variant
-from pipeprof.pipelines.graph.read.references import inputs_first
+from pipeprof.pipelines.graph.observe.created import (
+    CreatedDataset,
+    Variant,
+    Weak,
+    captured,
+    datasets_of,
+    held_in_memory,
+    nbytes,
+)
 
-_CAPTURES: Final = ("other_arguments", "other_args")
-"""Ends of the names of the arguments that are tensors which a function captures."""
 _LEAVE_OUT_FROM: Final = 10_000
 """Bytes of a function's constant: smaller ones may be arguments of ops, an axis or a shape."""
 _DUMMIES: Final = {"cache": "DummyMemoryCache", "seed_generator": "DummySeedGenerator"}
@@ -31,120 +36,81 @@ Slim = Callable[[Any], "tuple[Any, int] | None"]
 
 
 @dataclass
-class StandIn:
+class SmallCopy:
     """Copy of a pipeline over small sources.
 
     Attributes:
-        again: Variant tensors of all its datasets, by the original datasets.
+        variants: Tensors of all its datasets, by the original datasets.
         left_out: For each dataset that holds less: the number of elements of a source, and the bytes of all.
     """
 
-    variant: Any = None
-    again: dict[CreatedDataset, Any] = field(default_factory=dict)
+    variants: dict[CreatedDataset, Any] = field(default_factory=dict)
     left_out: dict[CreatedDataset, tuple[int | None, int]] = field(default_factory=dict)
     constants: int = 0
 
     @property
     def saved(self) -> int:
         """Bytes left out in all."""
-        return self.constants + sum(nbytes for _, nbytes in self.left_out.values())
+        return self.constants + sum(size for _, size in self.left_out.values())
 
 
-def stand_in(made: CreatedDataset, slim: Slim) -> StandIn | None:
-    """Copy the pipeline that ends with ``made``; None where that is impossible or saves nothing."""
+def copy_without_arrays(end: CreatedDataset, slim: Slim) -> SmallCopy | None:
+    """Copy the pipeline that ends with a dataset; None where that is impossible or saves nothing."""
     import tensorflow as tf
 
-    copy = StandIn()
+    copy = SmallCopy()
     try:
-        for dataset in datasets_of(made):
-            copy.again[dataset] = _recreate(dataset, copy, slim)
+        for dataset in datasets_of(end):
+            copy.variants[dataset] = _recreate(dataset, copy, slim)
     except (_NotAgainError, tf.errors.OpError, TypeError, ValueError):
         return None
-    copy.variant = copy.again[made]
     return copy if copy.saved else None
 
 
-def held_by(made: CreatedDataset) -> int:
-    """Return the bytes of the large tensors that the functions of a pipeline capture."""
-    return sum(large.nbytes for dataset in datasets_of(made) for large in _captured(dataset))
-
-
-def _captured(made: CreatedDataset) -> list[Large]:
-    values = (value for name, value in (made.arguments or {}).items() if name.endswith(_CAPTURES))
-    return [item for value in values if isinstance(value, list) for item in value if _holds(item)]
-
-
-def datasets_of(end: CreatedDataset) -> Iterator[CreatedDataset]:
-    """Yield all datasets of a pipeline, each once, inputs first."""
-    return inputs_first([end], lambda made: [below for below in made.reads if below is not None])
-
-
-def _recreate(made: CreatedDataset, copy: StandIn, slim: Slim) -> Any:
+def _recreate(made: CreatedDataset, copy: SmallCopy, slim: Slim) -> Any:
     import tensorflow as tf
 
     if made.arguments is None:
         raise _NotAgainError
-    reads = iter(made.reads)
     arguments = dict(made.arguments)
-    if made.op == "TensorSliceDataset" and any(isinstance(component, Large) for component in arguments["components"]):
-        components = arguments["components"]
-        arguments["components"], copy.left_out[made] = _one_element(components)
-    if captured := _captured(made):
-        copy.left_out[made] = None, sum(large.nbytes for large in captured)
-        for name, value in arguments.items():
-            if name.endswith(_CAPTURES) and isinstance(value, list):
-                arguments[name] = [_captured_value(item) if _holds(item) else item for item in value]
+    if made.op == "TensorSliceDataset" and any(isinstance(one, Weak) for one in arguments["components"]):
+        held, length = held_in_memory(made)
+        if held is None:
+            raise _NotAgainError
+        copy.left_out[made] = length, held
+        specs = [one.spec if isinstance(one, Weak) else one for one in arguments["components"]]
+        arguments["components"] = [tf.zeros([1, *spec.shape[1:]], spec.dtype) for spec in specs]
+    if large := captured(made):
+        copy.left_out[made] = None, sum(nbytes(one.spec) for one in large)
     for name, op in _DUMMIES.items():
-        if isinstance(arguments.get(name), Resource) and arguments[name].tensor() is None:
+        if isinstance(arguments.get(name), Weak) and arguments[name].get() is None:
             arguments[name] = getattr(tf.raw_ops, op)()
-    values = {name: _value(value, reads, copy.again) for name, value in arguments.items()}
+    reads = iter(made.reads)
+    values = {name: _value(value, reads, copy, large) for name, value in arguments.items()}
     for name, value in values.items():
-        if not isinstance(value, tf.types.experimental.ConcreteFunction):
-            continue
-        if (slimmed := slim(value)) is not None:
-            values[name], nbytes = slimmed
-            copy.constants += nbytes
+        if isinstance(value, tf.types.experimental.ConcreteFunction) and (slimmed := slim(value)) is not None:
+            values[name], less = slimmed
+            copy.constants += less
     return getattr(tf.raw_ops, made.op)(**values)
 
 
-def _holds(value: Any) -> bool:
-    return isinstance(value, Large) and value.nbytes > 0
-
-
-def _captured_value(large: Large) -> Any:
+def _value(value: Any, reads: Iterator[CreatedDataset | None], copy: SmallCopy, large: Sequence[Weak]) -> Any:
     import tensorflow as tf
 
-    return tf.zeros([1] * (large.spec.shape.rank or 0), large.spec.dtype)
-
-
-def _value(value: Any, reads: Iterator[CreatedDataset | None], again: dict[CreatedDataset, Any]) -> Any:
     if value is Variant:
         input_ = next(reads)
         if input_ is None:
             raise _NotAgainError
-        return again[input_]
+        return copy.variants[input_]
     if isinstance(value, list):
-        return [_value(item, reads, again) for item in value]
-    if isinstance(value, (Large, Resource, weakref.ref)):
-        held = value() if isinstance(value, weakref.ref) else value.tensor()
-        if held is None:
-            raise _NotAgainError
-        return held
-    return value
-
-
-def _one_element(components: list[Any]) -> tuple[list[Any], tuple[int, int]]:
-    """Return the components cut to one element, with the number of elements and the bytes of all."""
-    import tensorflow as tf
-
-    if any(component is Variant for component in components):
+        return [_value(item, reads, copy, large) for item in value]
+    if not isinstance(value, Weak):
+        return value
+    if value in large:
+        return tf.zeros([1] * (value.spec.shape.rank or 0), value.spec.dtype)
+    if (held := value.get()) is None:
         raise _NotAgainError
-    specs = [
-        component.spec if isinstance(component, Large) else tf.TensorSpec.from_tensor(component)
-        for component in components
-    ]
-    nbytes = sum(component.nbytes for component in components if isinstance(component, Large))
-    return [tf.zeros([1, *spec.shape[1:]], spec.dtype) for spec in specs], (int(specs[0].shape[0]), nbytes)
+    return held
 
 
 def without_constants(function: Any) -> Any:
