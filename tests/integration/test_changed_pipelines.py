@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import gc
-import random
-import subprocess
-import sys
 import weakref
 from pathlib import Path
 from typing import Any
@@ -16,15 +13,7 @@ import tensorflow as tf
 from integration.changed_datasets import Recorded, changed, first
 
 from pipeprof.pipelines.changes.chain import CannotChangeError
-from pipeprof.pipelines.changes.edits import (
-    InsertStage,
-    MoveStage,
-    NewStage,
-    ReplaceStages,
-    SetArgument,
-    SetOption,
-    VectoriseMap,
-)
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, SetArgument, SetOption, VectoriseMap
 
 PREFETCH = InsertStage("prefetch", {"buffer_size": 2})
 
@@ -179,12 +168,18 @@ def test_options_stay_and_others_are_added() -> None:
         options.deterministic = False
         return tf.data.Dataset.range(6).map(lambda x: x + 1).with_options(options).batch(2)
 
+    expected = tf.data.Options()
+    expected.deterministic = False
+    expected.threading.private_threadpool_size = 2
+    expected.autotune.enabled = False
     found = changed(
-        make, SetArgument("stages.0", "map", "num_parallel_calls", 1), SetOption("threading.private_threadpool_size", 2)
+        make,
+        SetArgument("stages.0", "map", "num_parallel_calls", 1),
+        SetOption("threading.private_threadpool_size", 2),
+        SetOption("autotune.enabled", False),
     )
     assert first(found) == [[1, 2], [3, 4], [5, 6]]
-    assert found.options().deterministic is False
-    assert found.options().threading.private_threadpool_size == 2
+    assert found.options() == expected
 
 
 def test_the_dataset_of_a_strategy_is_changed() -> None:
@@ -254,15 +249,6 @@ def test_functions_of_the_users_keep_their_control_flow() -> None:
     assert first(found) == first(make())
 
 
-def test_what_a_function_draws_while_it_is_traced_is_drawn_again() -> None:
-    def noisy(x: Any) -> Any:
-        return x + np.random.randint(10**9) + random.randint(0, 10**9)
-
-    recorded = Recorded(lambda: tf.data.Dataset.range(3).map(noisy).map(noisy))
-    found = recorded.changed(InsertStage("cache", {}, "source"))
-    assert first(found) == first(recorded.made)
-
-
 def test_a_record_keeps_nothing_alive() -> None:
     class Array(np.ndarray):
         pass
@@ -294,46 +280,3 @@ def test_a_dataset_that_was_not_seen_being_made_gets_no_change() -> None:
     for dataset in (before, before.batch(2)):
         with pytest.raises(CannotChangeError, match="was made was not seen"):
             Recorded(lambda: None).changed(PREFETCH, dataset=dataset)
-
-
-def test_a_source_is_replaced_and_what_reads_it_is_traced_again() -> None:
-    found = changed(
-        lambda: tf.data.Dataset.range(9).map(lambda x: x + 1).batch(4),
-        ReplaceStages(("source",), (NewStage("range", {"stop": 3}), NewStage("repeat", {"count": 2}))),
-    )
-    assert first(found) == [[1, 2, 3, 1], [2, 3]]
-
-
-MEMORY = """
-import sys
-import numpy as np, psutil, tensorflow as tf
-from pathlib import Path
-from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import builder
-from pipeprof.pipelines.changes.in_calls import apply_changes
-from pipeprof.pipelines.changes.edits import InsertStage, SetArgument
-from pipeprof.pipelines.changes.recorded_calls import CallWatch
-
-with CallWatch() as watch:
-    rows = np.ones([125_000, 100], np.float32)
-    dataset = tf.data.Dataset.from_tensor_slices(rows).map(lambda x: x + 1).batch(10)
-    del rows
-if sys.argv[1] == "changed":
-    changes = [SetArgument("stages.0", "map", "num_parallel_calls", 2), InsertStage("prefetch", {"buffer_size": 2})]
-    with watch:
-        dataset = apply_changes(dataset, [changes], watch.calls, builder(BuildContext(Path())))
-for _ in dataset.take(20):
-    pass
-print(psutil.Process().memory_info().rss, open("/proc/self/status").read().split("VmHWM:")[1].split()[0])
-"""
-
-
-def test_a_large_array_is_not_copied() -> None:
-    def measured(how: str) -> tuple[int, int]:
-        text = subprocess.run([sys.executable, "-c", MEMORY, how], check=True, capture_output=True, text=True).stdout
-        rss, peak = text.split()
-        return int(rss), int(peak) * 1024
-
-    (plain, plain_peak), (changed_, changed_peak) = measured("plain"), measured("changed")
-    assert changed_ - plain < 20_000_000
-    assert changed_peak - plain_peak < 20_000_000
