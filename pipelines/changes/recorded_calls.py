@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 import os
 import random
+import types
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout, suppress
@@ -113,6 +114,8 @@ class RecordedCalls:
             if self._state is not None and _same_state(state, self._state):
                 state = self._state
             self._state = state
+            # A generator runs later, and reads what there is then.
+            given |= {name: _as_now(value) for name, value in given.items() if name != "generator"}
         self._open[id(frame)] = given, state
 
     def _ended(self, method: str, function: Callable[..., Any], frame: FrameType, result: Any) -> None:
@@ -316,6 +319,23 @@ def _count(value: Any) -> int:
 
 def _is_function(value: Any) -> bool:
     return callable(value) and not isinstance(value, type)
+
+
+def _as_now(value: Any) -> Any:
+    """A function as it is now: a loop may give the variables around it other values afterwards."""
+    if not isinstance(value, types.FunctionType):
+        return value
+    try:
+        held = [cell.cell_contents for cell in value.__closure__ or ()]
+    except ValueError:  # a variable has no value yet
+        return value
+    if any(isinstance(_kept(one), _Weak) for one in held):
+        return value
+    cells = tuple(map(types.CellType, held))
+    made = types.FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, cells)
+    made.__kwdefaults__ = value.__kwdefaults__
+    vars(made).update(vars(value))
+    return made
 
 
 def _random_state() -> tuple[Any, Any]:

@@ -67,17 +67,6 @@ def tables() -> tuple[tf.data.Dataset, Callable[[], Any]]:
     return numbers().map(lambda x: (static.lookup(x), mutable.lookup(x), dense.lookup(x))).batch(2), change
 
 
-def layers() -> tuple[tf.data.Dataset, Callable[[], Any]]:
-    words = keras.layers.StringLookup(vocabulary=["a", "b"])
-    scale = keras.layers.Normalization()
-    scale.adapt(np.arange(12.0).reshape(4, 3))
-    dense = keras.layers.Dense(2, bias_initializer="ones")
-    dense.build((None, 3))
-    rows = tf.data.Dataset.from_tensor_slices({"word": ["a", "c", "b"], "x": np.eye(3, dtype=np.float32)})
-    mapped = rows.map(lambda row: {"word": words(row["word"]), "x": dense(scale(row["x"])[tf.newaxis])[0]})
-    return mapped.batch(2), lambda: dense.bias.assign([3.0, 4.0])
-
-
 def texts() -> tuple[tf.data.Dataset, Callable[[], Any]]:
     tokens = keras.layers.TextVectorization(output_sequence_length=3)
     tokens.adapt(["one two", "two three"])
@@ -120,7 +109,6 @@ def generated() -> tuple[tf.data.Dataset, Callable[[], Any]]:
         (variables, [WHOLE_BATCHES]),
         (decorated, [WHOLE_BATCHES]),
         (tables, [PREFETCH, PARALLEL]),
-        (layers, [PREFETCH, PARALLEL]),
         (texts, [PREFETCH, PARALLEL]),
         (nested, [PREFETCH]),
         (grouped, [PREFETCH]),

@@ -22,7 +22,6 @@ from pipeprof.pipelines.changes.edits import (
     PipelineEdit,
     ReplaceStages,
     SetArgument,
-    SetEnvironment,
     SetOption,
     VectoriseMap,
 )
@@ -99,11 +98,6 @@ def files_of(element: Any) -> Any:
     import tensorflow
 
     return tensorflow.data.Dataset.range(element).map(plus)
-
-
-def test_the_environment_is_not_a_part_of_the_graph(tf: Any, edited: Callable[..., Any]) -> None:
-    numbers = tf.data.Dataset.range(9).map(plus)
-    assert_same(edited(numbers, SetEnvironment("OMP_NUM_THREADS", "1")), numbers)
 
 
 def test_a_dataset_that_a_function_captures_is_changed(tf: Any, edited: Callable[..., Any]) -> None:
@@ -196,8 +190,8 @@ def test_what_has_no_such_argument_is_refused(tf: Any, edited: Callable[..., Any
         edited(numbers.padded_batch(2), SetArgument("stages.0", "padded_batch", "num_parallel_calls", 2))
     with pytest.raises(CannotChangeError, match=r"stages.0: TensorFlow does not accept it there"):
         edited(numbers.map(plus), SetArgument("stages.0", "map", "map_func", 2))
-    with pytest.raises(CannotChangeError, match=r"stages.4: the pipeline has no stage at this address"):
-        edited(numbers.map(plus), SetArgument("stages.4", "map", "num_parallel_calls", 2))
+    with pytest.raises(CannotChangeError, match=r"TensorFlow does not accept threading.no_such"):
+        edited(numbers, SetOption("threading.no_such", 3))
 
 
 # Stages.
@@ -210,7 +204,6 @@ def stages(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
     names = tf.data.Dataset.from_tensor_slices(["a", "b"])
     shuffled, cached = numbers.shuffle(10, seed=1), numbers.cache().shuffle(7, seed=1)
     return {
-        "end": (numbers.map(plus), [InsertStage("prefetch", {"buffer_size": 2})], numbers.map(plus).prefetch(2)),
         "repeat": (
             numbers.map(plus).batch(2),
             [
@@ -219,7 +212,6 @@ def stages(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
             ],
             numbers.map(plus).repeat(2).batch(2).take(3),
         ),
-        "batch": (numbers.map(plus), [InsertStage("batch", {"batch_size": 4})], numbers.map(plus).batch(4)),
         "structured": (
             pairs.shuffle(4, seed=1),
             [InsertStage("padded_batch", {"batch_size": 2, "padded_shapes": {"x": [], "y": [3]}})],
@@ -229,11 +221,6 @@ def stages(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
             numbers.map(plus).shuffle(3, seed=1),
             [InsertStage("filter", {"ops": [{"tf.math.greater": {"y": 4}}]}, after="stages.0")],
             numbers.map(plus).filter(lambda x: tf.math.greater(x, 4)).shuffle(3, seed=1),
-        ),
-        "move": (
-            numbers.map(plus).batch(2).shuffle(3, seed=1),
-            [MoveStage("stages.2", "shuffle", "stages.1")],
-            numbers.map(plus).shuffle(3, seed=1).batch(2),
         ),
         "move to other elements": (
             pairs.cache(),
@@ -249,11 +236,6 @@ def stages(tf: Any) -> dict[str, tuple[Any, list[PipelineEdit], Any]]:
             numbers.map(plus).map(times).batch(2),
             [MoveStage("stages.2", "batch", "stages.0")],
             numbers.batch(2).map(plus).map(times),
-        ),
-        "remove": (
-            numbers.map(plus).shuffle(3, seed=1).prefetch(1),
-            [ReplaceStages(("stages.1", "stages.2"))],
-            numbers.map(plus),
         ),
         "replace": (
             numbers.map(plus).shuffle(3, seed=1).prefetch(1),
@@ -325,26 +307,11 @@ def test_stages_are_as_if_written_so(tf: Any, edited: Callable[..., Any]) -> Non
             raise AssertionError(msg) from error
 
 
-def test_options_are_added_to_those_of_the_pipeline(tf: Any, edited: Callable[..., Any]) -> None:
-    options = tf.data.Options()
-    options.deterministic = False
-    dataset = tf.data.Dataset.range(9).map(plus).with_options(options)
-    found = edited(dataset, SetOption("threading.private_threadpool_size", 3), SetOption("autotune.enabled", False))
-    options.threading.private_threadpool_size = 3
-    options.autotune.enabled = False
-    assert found.options() == options
-    assert first(found) == first(dataset)
-    with pytest.raises(CannotChangeError, match=r"TensorFlow does not accept threading.no_such"):
-        edited(dataset, SetOption("threading.no_such", 3))
-
-
 def test_stages_that_do_not_fit_are_refused(tf: Any, edited: Callable[..., Any]) -> None:
     numbers = tf.data.Dataset.range(20)
     pairs = numbers.map(lambda x: {"x": x, "y": tf.cast(x, tf.float32)})
     with pytest.raises(CannotChangeError, match=r"stages.1: TensorFlow does not accept it there"):
         edited(pairs.filter(lambda one: one["y"] > 2.0), MoveStage("stages.1", "filter", "stages.0"))
-    with pytest.raises(CannotChangeError, match=r"stages.0: a stage cannot come before the source"):
-        edited(numbers.map(plus), MoveStage("stages.0", "map", "source"))
 
 
 def test_a_graph_that_tensorflow_does_not_accept_is_refused(tf: Any, edited: Callable[..., Any]) -> None:
@@ -415,9 +382,6 @@ def test_a_map_moves_over_stages_that_do_not_look_at_elements(tf: Any, edited: C
     found = edited(dataset, VectoriseMap("stages.0", "stages.3"))
     assert written_ops(found) == ["shuffle", "repeat", "batch", "map"]
     assert bytes_of(found) == bytes_of(dataset)
-    dataset = numbers.map(plus).filter(is_even).batch(4)
-    with pytest.raises(CannotChangeError, match=r"stages.1: filter between the map and the batch depends on what"):
-        edited(dataset, VectoriseMap("stages.0", "stages.2"))
 
 
 def test_an_assertion_still_stops_the_pipeline_on_whole_batches(tf: Any, edited: Callable[..., Any]) -> None:
@@ -470,10 +434,6 @@ def test_functions_that_cannot_take_whole_batches_are_named(tf: Any, edited: Cal
         CannotChangeError, match=r"stages.1: the elements that it is applied to may differ in shape: int"
     ):
         edited(ragged.map(plus).batch(2), VectoriseMap("stages.1", "stages.2"))
-    with pytest.raises(CannotChangeError, match=r"stages.1: shuffle is not a batch of elements of one shape"):
-        edited(ragged.shuffle(2), VectoriseMap("stages.0", "stages.1"))
-    with pytest.raises(CannotChangeError, match=r"stages.0: filter is not a map"):
-        edited(numbers.filter(is_even).batch(2), VectoriseMap("stages.0", "stages.1"))
 
 
 # A filter before maps.
@@ -516,10 +476,7 @@ def test_a_filter_does_not_move_before_what_depends_on_the_elements_before(tf: A
     cases = [
         (numbers.map(lambda x: tf.numpy_function(plus, [x], tf.int64)), r"stages.0: its function runs Python \(PyFunc"),
         (numbers.map(lambda x: x + tf.random.uniform([], 0, 3, tf.int64)), r"stages.0: .*\(RandomUniformInt\)"),
-        (numbers.take(5), "stages.0: take before the filter is no map"),
     ]
     for dataset, text in cases:
         with pytest.raises(CannotChangeError, match=text):
             edited(dataset.filter(lambda x: x > 2), MoveFilter("stages.1", "stages.0"))
-    with pytest.raises(CannotChangeError, match=r"stages.0: it is not a filter after stages.1"):
-        edited(numbers.filter(is_even).map(plus), MoveFilter("stages.0", "stages.1"))

@@ -1,11 +1,14 @@
-"""Each kind of change of a function, of a script and of a spec: the pipeline as if it had been written so."""
+"""Each kind of change of a function, of a script and of a spec, in what runs and in the text of the user's file: the
+pipeline as if it had been written so.
+"""
 
 from __future__ import annotations
 
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -26,16 +29,31 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.changes.in_calls import apply_changes
+from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, RecordedCall, change_source
+from pipeprof.pipelines.changes.in_spec_text import apply_to_text
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.models import Spec
+from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.profiles.worker.load_function import call_target
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
-Made: TypeAlias = "tuple[Any, CallWatch, dict[str, str] | None]"
-"""A dataset, what saw it being made, and for a spec its ops by address."""
+
+@dataclass(frozen=True)
+class Made:
+    """The dataset of a file.
+
+    Attributes:
+        ops: Of a spec, by address.
+    """
+
+    file: Path
+    dataset: Any
+    watch: CallWatch
+    ops: dict[str, str] | None = None
+
 
 TEXT = """\
 import tensorflow as tf
@@ -52,38 +70,54 @@ def large(x):
 def pipeline():
     return tf.data.Dataset.range(12).map(plus).filter(large).skip(1).batch(2)
 """
-DATA: dict[str, Any] = {
-    "version": 1,
-    "source": {"range": {"stop": 12}},
-    "stages": [
-        {"map": {"ops": [{"tf.add": {"y": 1}}]}},
-        {"filter": {"ops": [{"tf.math.greater": {"y": 4}}]}},
-        {"skip": {"count": 1}},
-        {"batch": {"batch_size": 2}},
-    ],
-}
+SPEC = """\
+version: 1
+source: {range: {stop: 12}}
+stages:
+  - map: {ops: [{tf.add: {y: 1}}]}
+  - filter: {ops: [{tf.math.greater: {y: 4}}]}
+  - skip: {count: 1}
+  - batch: {batch_size: 2}
+"""
 
 
-def of_function(folder: Path) -> Made:
+def of_function(folder: Path, text: str = TEXT) -> Made:
     file = folder / "made.py"
-    file.write_text(TEXT, encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     called = call_target(f"{file}:pipeline")
-    return called.dataset, called.watch, None
+    return Made(file, called.dataset, called.watch)
 
 
-def of_script(folder: Path) -> Made:
+def of_script(folder: Path, text: str = f"{TEXT}\n\ndataset = pipeline()\n") -> Made:
     file = folder / "train.py"
-    file.write_text(f"{TEXT}\n\ndataset = pipeline()\n", encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
     with CallWatch() as watch:
         found = runpy.run_path(str(file))
-    return found["dataset"], watch, None
+    return Made(file, found["dataset"], watch)
 
 
-def of_spec(folder: Path) -> Made:
+def of_spec(folder: Path, text: str = SPEC) -> Made:
+    file = folder / "spec.yaml"
+    file.write_text(text, encoding="utf-8")
     built: dict[str, BuiltStage] = {}
     with CallWatch() as watch:
-        dataset = build(Spec.model_validate(DATA), BuildContext(base_dir=folder), built)
-    return dataset, watch, {address: stage.op for address, stage in built.items()}
+        dataset = build(Spec.model_validate(read(text).data), BuildContext(base_dir=folder), built)
+    return Made(file, dataset, watch, {address: stage.op for address, stage in built.items()})
+
+
+def text_with(made: Made, changes: Sequence[PipelineEdit]) -> str:
+    """The text of a file with changes."""
+    text = made.file.read_text(encoding="utf-8")
+    if made.ops is not None:
+        return apply_to_text(text, changes)
+    written = read_written(made.dataset, in_memory=0)
+    places = made.watch.lines.places(made.dataset, written)
+    calls: dict[str, tuple[str, RecordedCall | None]] = {}
+    for stage in StageGraph.from_dict(written).stages():
+        place = next(places[node] for node in reversed(stage.nodes) if node in places)
+        call = RecordedCall(place["file"], place["line"], place["column"], place["call"] or stage.op)
+        calls[stage.address] = stage.op, call
+    return change_source({str(made.file): text}, calls, [changes], "pipeline").texts[str(made.file)]
 
 
 def plus(x: Any) -> Any:
@@ -142,15 +176,25 @@ def ops_of(dataset: Any) -> list[str]:
     return [stage.op for stage in StageGraph.from_dict(read_written(dataset, in_memory=0)).stages()]
 
 
+BY_HAND = {"replace", "replace the source", "move a filter", "set a variable of the process"}
+"""Changes that have no place in the text of Python."""
+
+
 @pytest.mark.parametrize("make", [of_function, of_script, of_spec])
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_change_gives_what_is_written_by_hand(kind: str, make: Callable[[Path], Made], tmp_path: Path) -> None:
+def test_a_change_gives_what_is_written_by_hand(kind: str, make: Callable[..., Made], tmp_path: Path) -> None:
     changes, by_hand = KINDS[kind]
-    dataset, watch, ops = make(tmp_path)
-    with watch:
-        found = apply_changes(dataset, [changes], watch.calls, BUILDING, ops=ops)
-    expected = by_hand()
-    assert first(found) == first(expected)
-    assert ops_of(found) == ops_of(expected)
-    assert found.element_spec == expected.element_spec
-    assert found.options().deterministic is (False if kind == "set an option" else None)
+    made, expected = make(tmp_path), by_hand()
+    with made.watch:
+        ways = [apply_changes(made.dataset, [changes], made.watch.calls, BUILDING, ops=made.ops)]
+    if make is not of_spec and kind in BY_HAND:
+        with pytest.raises(CannotChangeSourceError):
+            text_with(made, changes)
+    else:
+        (tmp_path / "after").mkdir()
+        ways.append(make(tmp_path / "after", text_with(made, changes)).dataset)
+    for found in ways:
+        assert first(found) == first(expected)
+        assert ops_of(found) == ops_of(expected)
+        assert found.element_spec == expected.element_spec
+        assert found.options().deterministic is (False if kind == "set an option" else None)

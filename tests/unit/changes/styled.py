@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
 from random import Random
 from typing import Any
@@ -12,12 +13,14 @@ from unit.ops.call_samples import GOOD_CALLS
 
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
+    MoveFilter,
     MoveStage,
     NewStage,
     PipelineEdit,
     ReplaceStages,
     SetArgument,
     SetOption,
+    VectoriseMap,
 )
 from pipeprof.pipelines.changes.in_spec import find, value_at
 from pipeprof.pipelines.spec.yaml.writer import flow, scalar
@@ -34,6 +37,13 @@ STAGES: tuple[tuple[str, Any], ...] = (
     ("take", {"count": 1_000_000}),
     ("prefetch", {"buffer_size": 2}),
 )
+MAP: dict[str, Any] = {"map": {"ops": ["tf.abs", {"tf.cast": {"dtype": "int32"}}]}}
+MOVES: tuple[list[dict[str, Any]], ...] = (
+    [MAP, {"batch": {"batch_size": 4}}],
+    [MAP, {"cache": None}, {"batch": {"batch_size": 4}}],
+    [MAP, MAP, {"filter": {"ops": [{"tf.math.greater": {"y": 4}}]}}],
+)
+"""Stages of which one may move over others."""
 EVERY_STAGE: tuple[tuple[str, Any], ...] = (
     *(item for stage in spec_samples.STAGES["stages"] for item in stage.items()),
     *(("map", {"ops": [call]}) for call in GOOD_CALLS.values()),
@@ -75,6 +85,8 @@ def pipeline(rng: Random, depth: int, *, source: bool = True) -> dict[str, Any]:
     count = rng.choice((0, 1, 1, 2, 3, 5))
     if count or not source or rng.random() < 0.3:
         found["stages"] = [_stage(rng, depth) for _ in range(count or not source)]
+        if rng.random() < 0.4:
+            found["stages"] += map(copy.deepcopy, rng.choice(MOVES))
     return found
 
 
@@ -133,13 +145,21 @@ def edit(rng: Random, data: Any, *, kinds: tuple[type[PipelineEdit], ...] = ()) 
     """An edit that fits the data."""
     known = addresses(data)
     stages = [one for one in known if not one.endswith("source")]
-    choices = kinds or (InsertStage, SetArgument, MoveStage, ReplaceStages, SetOption)
+    choices = kinds or (InsertStage, SetArgument, MoveStage, ReplaceStages, SetOption, MoveFilter, VectoriseMap)
     kind = rng.choice(choices)
+    if kind in (MoveFilter, VectoriseMap):
+        second = "filter" if kind is MoveFilter else "batch"
+        pairs = [
+            (one, other)
+            for one, other in itertools.combinations(stages, 2)
+            if (op_at(data, one), op_at(data, other)) == ("map", second) and _line(one) == _line(other)
+        ]
+        if pairs:
+            one, other = min(pairs, key=lambda pair: stages.index(pair[1]) - stages.index(pair[0]))
+            return MoveFilter(other, one) if kind is MoveFilter else VectoriseMap(one, other)
     if kind is MoveStage and stages:
         one = rng.choice(stages)
-        head = one.rpartition(".")[0]
-        others = [other for other in stages if other.rpartition(".")[0] == head]
-        return MoveStage(one, op_at(data, one), rng.choice(others))
+        return MoveStage(one, op_at(data, one), rng.choice([other for other in stages if _line(other) == _line(one)]))
     if kind is ReplaceStages and stages:
         one = rng.choice(known)
         by = tuple(new_stage(rng) for _ in range(rng.choice((0, 1, 2))))
@@ -161,6 +181,10 @@ def edit(rng: Random, data: Any, *, kinds: tuple[type[PipelineEdit], ...] = ()) 
         return SetArgument(one, op_at(data, one), argument, value)
     new = new_stage(rng)
     return InsertStage(new.op, new.arguments, rng.choice((None, *known)))
+
+
+def _line(stage: str) -> str:
+    return stage.rpartition(".")[0]
 
 
 def new_stage(rng: Random) -> NewStage:

@@ -10,10 +10,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
-from unit.changes.styled import Writer, edit, op_at, spec
+from unit.changes.styled import Writer, addresses, edit, op_at, spec
 
+from pipeprof.pipelines.addresses import pipeline_of
+from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
@@ -25,7 +27,7 @@ from pipeprof.pipelines.changes.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data, changed_spec, same
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data, changed_spec, find, same, value_at
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, apply_to_text
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.yaml.reader import read
@@ -66,6 +68,59 @@ def test_the_text_is_read_as_the_changed_data(rng: Random) -> None:
     except EditError:
         return
     assert same(read(result).data, wanted), text
+
+
+def chain_in(data: Any) -> Chain:
+    """The chain of a spec, with what is no pipeline of the arguments."""
+    ops, arguments = dict[str, str](), dict[str, Any]()
+    for address in addresses(data):
+        line = pipeline_of(address)
+        # What a function is given may be the source.
+        ops.setdefault(f"{line}.source" if line else "source", "")
+        ops[address] = op_at(data, address)
+        given = value_at(data, (*find(data, address), ops[address])) or {}
+        arguments[address] = {name: value for name, value in given.items() if name not in PIPELINES}
+    return chain_of(ops.items(), arguments)
+
+
+PIPELINES = {"source", "stages", "on", "map_func", "dataset", "datasets"}
+
+
+def assert_alike(wanted: Chain, found: Chain) -> None:
+    assert [call.op for call in found.calls] == [call.op for call in wanted.calls]
+    for one, other in zip(found.calls, wanted.calls, strict=True):
+        # These have other functions then.
+        assert other.over or other.whole_batches or same(one.arguments, other.arguments)
+        lines = ([line for line in call.inside.values() if line.stages or line.source.op] for call in (other, one))
+        for pair in zip(*lines, strict=True):
+            assert_alike(*pair)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rng=RANDOM)
+def test_the_chain_of_the_changed_text_is_the_changed_chain(rng: Random) -> None:
+    data = spec(rng)
+    text = Writer(rng).text(data)
+    edits = [edit(rng, data) for _ in range(rng.choice((1, 1, 2, 3)))]
+    kind = type(edits[0]).__name__
+    try:
+        wanted = apply(chain_in(data), *edits)
+    except CannotChangeError:
+        event(f"{kind} refused")
+        with pytest.raises(EditError):
+            apply_to_text(text, edits)
+        return
+    try:
+        after = read(apply_to_text(text, edits)).data
+    except EditError:
+        event(f"{kind} refused by the spec")
+        # The functions of its maps are not taken apart.
+        assert any(isinstance(one, MoveFilter | VectoriseMap) for one in edits)
+        return
+    event(f"{kind} made")
+    assert_alike(wanted, chain_in(after))
+    for path, value in wanted.options.items():
+        assert value_at(after, ("options", *path.split("."))) == value
 
 
 @MANY
