@@ -23,10 +23,9 @@ _MOST_DEPTH: Final = 8
 _MOST_ARGUMENTS: Final = 12
 _CAPTURES: Final = ("other_arguments", "other_args")
 """Ends of the names of the arguments that are tensors which a function captures."""
-_UNPACKING: Final[FunctionDict] = {
-    "ops": [UNPACKS], "constant_bytes": 0, "python": False, "random": False, "elementwise": False, "reads": None,
-    "passes": None,
-}  # fmt: skip
+_UNPACKING: Final = FunctionDict(
+    ops=[UNPACKS], constant_bytes=0, python=False, random=False, elementwise=False, reads=None, passes=None
+)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from unit.changes.styled import Writer, addresses, edit, op_at, spec
 
-from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
 from pipeprof.pipelines.changes.edits import (
     InsertStage,
@@ -72,15 +71,12 @@ def test_the_text_is_read_as_the_changed_data(rng: Random) -> None:
 
 def chain_in(data: Any) -> Chain:
     """The chain of a spec, with what is no pipeline of the arguments."""
-    ops, arguments = dict[str, str](), dict[str, Any]()
+    made = chain_of((address, op_at(data, address)) for address in addresses(data))
     for address in addresses(data):
-        line = pipeline_of(address)
-        # What a function is given may be the source.
-        ops.setdefault(f"{line}.source" if line else "source", "")
-        ops[address] = op_at(data, address)
-        given = value_at(data, (*find(data, address), ops[address])) or {}
-        arguments[address] = {name: value for name, value in given.items() if name not in PIPELINES}
-    return chain_of(ops.items(), arguments)
+        line, index = made.find(address)
+        given = value_at(data, (*find(data, address), op_at(data, address))) or {}
+        line.calls[index].arguments = {name: value for name, value in given.items() if name not in PIPELINES}
+    return made
 
 
 PIPELINES = {"source", "stages", "on", "map_func", "dataset", "datasets"}
