@@ -131,13 +131,12 @@ class _Builder:
 
     def _signature(self, call: ChainStage) -> str:
         """What a call is, the same in all lines that read the dataset which it gives."""
-        made = [id(self.recorded.made(one)) for one in (call.address, *call.replaces) if one is not None]
+        seen = self.recorded.stages.keys() & {call.address, *call.replaces}
+        made = sorted(id(self.recorded.made(one)) for one in seen)
         inside = {key: [*map(self._signature, inner.calls)] for key, inner in call.inside.items()}
-        values = (
-            made, inside, [*map(self._signature, call.over)], call.op, call.arguments, sorted(call.changed),
-            call.whole_batches, call.flat, call.again, id(call.build),
-        )  # fmt: skip
-        return repr(values)
+        over = [*map(self._signature, call.over)]
+        flags = call.whole_batches, call.flat, call.again, id(call.build)
+        return repr((made, inside, over, call.op, call.arguments, sorted(call.changed), flags))
 
     def _is_changed(self, call: ChainStage, old: ChainStage) -> bool:
         return bool(call.changed or call.whole_batches or call.over or call.again) or any(
