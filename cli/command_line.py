@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 from pipeprof.cli.options import FixOptions, RunOptions, SharedOptions, typed_command
 from pipeprof.profiles.wording import NOTEBOOK_CELL, PROFILE_CALL
 
-LONGEST_COMMAND = 250
-"""Characters of a command that a report still prints: a longer one holds a whole patch, which is read, not typed."""
-
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
 
@@ -23,7 +20,7 @@ OUTPUTS = frozenset({"section", "out", "form", "json", "force", "color", "quiet"
 """Options for where a report goes and how it looks; a repeated run must not overwrite the files of the first."""
 
 
-def rerun(profile: Profile, *, overrides: Sequence[str] = (), command: str = "run", **changes: Any) -> str | None:
+def rerun(profile: Profile, *, command: str = "run", **changes: Any) -> str | None:
     """Write the shell command line that measures what a profile is about, with all its flags and the given changes.
 
     Args:
@@ -32,21 +29,17 @@ def rerun(profile: Profile, *, overrides: Sequence[str] = (), command: str = "ru
         changes: Other options by their names in :class:`RunOptions`, as typed: ``step="simulate:12ms"``.
 
     Returns:
-        The command line, quoted for a shell, changes last; ``None`` if overrides are given for a Python function, or
-        no command measures the same again.
+        The command line, quoted for a shell, changes last; ``None`` if no command measures the same again.
     """
-    if (overrides and profile.target.kind != "spec") or not can_run_again(profile):
+    if not can_run_again(profile):
         return None
     options = asdict(recover_options(profile))
     if command != _command_of(profile):
         # A budget of one is not that of the other.
         names = {field.name for field in fields(COMMANDS[command])} - {"budget"}
         options = {name: value for name, value in options.items() if name in names}
-    replaced = {_stage_path(profile, override) for override in overrides}
-    kept = [value for value in options["sets"] or () if _stage_path(profile, value) not in replaced]
-    same = {**options, "sets": kept, **dict.fromkeys(changes)}
-    further = {"sets": list(overrides), **changes}
-    words = (*_write_words(same, command), *_write_words(further, command), *_tail(options))
+    same = {**options, **dict.fromkeys(changes)}
+    words = (*_write_words(same, command), *_write_words(changes, command), *_tail(options))
     return shlex.join(["pipeprof", command, *words])
 
 
@@ -139,9 +132,7 @@ def recover_options(profile: Profile) -> RunOptions | FixOptions:
         given = parse_command(command, profile.command[2:])
     except UsageError:
         return named
-    # The values of a change come after those of the command line.
-    sets = (named.sets or [])[: len(given.sets or [])] or None if given.change is not None else named.sets
-    if (given.target, given.sets) != (named.target, sets):
+    if (given.target, given.sets) != (named.target, named.sets):
         return named
     default = {field.name: field.default for field in fields(kind) if field.name in OUTPUTS}
     return kind(**{**asdict(given), **default})
@@ -221,14 +212,3 @@ def _write_words(options: Mapping[str, Any], command: str = "run") -> Iterator[s
             yield flag
             if one is not True:
                 yield str(one)
-
-
-def _stage_path(profile: Profile, override: str) -> str:
-    """Return the path of a ``--set`` value with names of stages replaced by their addresses."""
-    ids = {stage.id for stage in profile.stages or ()}
-    by_name = {(stage.id.rpartition(".")[0], stage.name): stage.id for stage in profile.stages or () if stage.name}
-    path = ""
-    for part in override.partition("=")[0].strip().split("."):
-        inner = f"{path}.{part}" if path else part
-        path = inner if inner in ids else by_name.get((path, part), inner)
-    return path

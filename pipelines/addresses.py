@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 
-# Arguments that are pipelines.
-_ARGUMENTS = r"datasets.\d+|choice_dataset|weights|dataset|reduce_func|reader_func"
+PIPELINES = ("choice_dataset", "weights", "dataset", "reduce_func", "reader_func")
+"""Arguments that are a pipeline each; those of `datasets` have numbers."""
+_ARGUMENTS = "|".join((r"datasets.\d+", *PIPELINES))
 
 
 def _grammar(dot: str) -> str:
@@ -23,7 +24,7 @@ ADDED = "pipeprof_edit"
 # Texts, which `re` compiles when they are used: reading a spec needs none of them.
 _ADDRESS = _grammar(r"\.")
 _NODE = _grammar("_")
-_PARTS = r"source|stages|datasets|choice_dataset|weights|dataset|reduce_func|reader_func|\d+"
+_PARTS = "|".join(("source", "stages", "datasets", *PIPELINES, r"\d+"))
 # Not a part of a longer word such as `my_stages_1` or `stages_1_weights`.
 _NODE_IN_TEXT = rf"(?<![A-Za-z0-9_])(?P<node>{_NODE})(?![A-Za-z0-9_])"
 # What TensorFlow calls the traced function of a stage; the number at the end is its own.

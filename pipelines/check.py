@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from pipeprof.pipelines.changes.edits import PipelineEdit
+from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.inference.errors import Place, Refused
 from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.pipeline import PipelineInference
@@ -33,6 +35,11 @@ def check_spec(
     return load_spec(
         path, sets, environment=environment, element_faults=find_element_faults, content=content, may_read=may_read
     )
+
+
+def check_changed(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> LoadedSpec:
+    """Return a spec with changes, and infer its elements; raises as `changed_spec`."""
+    return changed_spec(loaded, edits, find_element_faults)
 
 
 def find_element_faults(spec: Spec, base_dir: Path) -> list[Fault]:

@@ -46,7 +46,7 @@ def jobs_of(function: str) -> JobMaker:
     from pipeprof.profiles.harness.settings import RunSettings
 
     settings = RunSettings(parse_target(f"{HERE / 'pipelines.py'}:{function}"), step=no_step(), lock=False)
-    return JobMaker(settings, None, memory_limit=None, digest_seconds=0.2, data_progress=lambda *_: None)
+    return JobMaker(settings, memory_limit=None, digest_seconds=0.2, data_progress=lambda *_: None)
 
 
 def figures_of(name: str, trial: Trial) -> dict[str, Any]:

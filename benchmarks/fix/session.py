@@ -12,8 +12,7 @@ from typing import TypeAlias
 from cases import Case
 from judging import AS_IT_IS, BASES, COPY, EVERYWHERE, FIXED, PROCESSES, block_seconds
 
-from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     PipelineEdit,
     SetArgument,
@@ -21,10 +20,10 @@ from pipeprof.pipelines.edits.edits import (
     VectoriseMap,
     from_document,
 )
+from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
@@ -49,12 +48,7 @@ def start_of(case: Case) -> Version:
     target = parse_target(case.target)
     if target.kind != "spec":
         return Version()
-
-    def reread(text: str, *, alone: bool = False) -> LoadedSpec:
-        del alone
-        return check_spec(target.path, content=text.encode())
-
-    return Version((), check_spec(target.path), reread)
+    return Version((), check_spec(target.path))
 
 
 Steps: TypeAlias = "tuple[tuple[PipelineEdit, ...], ...]"
@@ -121,7 +115,7 @@ class Session:
         target = parse_target(case.target)
         settings = RunSettings(target=target, loaded=start.loaded, step=parse_step(case.step), lock=False)
         self._case, self._team = case, team
-        self._maker = JobMaker(settings, None, memory_limit=None, digest_seconds=1.0, data_progress=lambda *_: None)
+        self._maker = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=lambda *_: None)
         seconds = block_seconds(interval)
         self._block = TurnRequest("block", seconds, LEAST_STEPS, max(SETTLE_SECONDS, interval))
 

@@ -90,9 +90,7 @@ def record_bank(case: Case, found: list[dict[str, Any]], pairs: int, seed: int, 
         seed: Of the load.
         show: Receives how far it is, after each pair.
     """
-    maker = JobMaker(
-        case.settings(), None, memory_limit=None, digest_seconds=DIGEST_SECONDS, data_progress=lambda *_: None
-    )
+    maker = JobMaker(case.settings(), memory_limit=None, digest_seconds=DIGEST_SECONDS, data_progress=lambda *_: None)
     jobs = {"a": maker.untouched, "b": maker.untouched}
     with Load(seed).closing() as load, Signals().installed() as signals, Team(signals, None).closing() as team:
         session = Pairs(team, jobs, timeout=maker.timeout)

@@ -17,13 +17,11 @@ if TYPE_CHECKING:
     from pipeprof.cli.commands.run import Measuring
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.report.report import Selection
-    from pipeprof.cli.targets.load import Changes
     from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
-    from pipeprof.profiles.fix.version import Reread
     from pipeprof.profiles.harness.settings import RunSettings
     from pipeprof.profiles.propose.proposal import Semantics
 
@@ -69,16 +67,15 @@ def fix(given: FixOptions) -> None:
     selection = output.select(outputs, verbose=given.verbose)
     if (read := read_target(given, outputs, "fix")) is None:
         return
-    changes, parsed, loaded = read
+    parsed, loaded = read
     _check_target(given, outputs, parsed, loaded)
     chosen = settings(target=parsed, loaded=loaded, tries=parsed.kind == "script")
     if (change := saved_change(given, parsed, loaded, target_of(chosen))) is not None:
-        _take(given, change, chosen, changes, report=(outputs, selection))
+        _take(given, change, chosen, report=(outputs, selection))
         return
     for note in notes_on(chosen, tries=True):
         streams.say(f"pipeprof: note: {note}")
 
-    reread = _reread(parsed, changes) if loaded is not None else None
     end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
     writer = make_writer(parsed, loaded, outputs)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
@@ -99,7 +96,6 @@ def fix(given: FixOptions) -> None:
                     budget,
                     allow,
                     outputs=outputs,
-                    reread=reread,
                     earlier=earlier[1] if earlier is not None else None,
                 )
         finally:
@@ -108,9 +104,7 @@ def fix(given: FixOptions) -> None:
     raise typer.Exit(profile.exit_code or 0)
 
 
-def _take(
-    given: FixOptions, change: SavedChange, chosen: RunSettings, changes: Changes, *, report: tuple[Outputs, Selection]
-) -> None:
+def _take(given: FixOptions, change: SavedChange, chosen: RunSettings, *, report: tuple[Outputs, Selection]) -> None:
     """Make a change that a run has proposed, as a search would that had found it; nothing is measured."""
     import sys
 
@@ -120,15 +114,12 @@ def _take(
     from pipeprof.profiles.fix.version import Version
 
     parsed, loaded = chosen.target, chosen.loaded
-    start = Version((), loaded, _reread(parsed, changes) if loaded is not None else None)
+    start = Version((), loaded)
     profile = change.profile.model_copy(deep=True)
     profile.command = ["pipeprof", *sys.argv[1:]]
     profile.fix = taken(change.finding, change.edits, start)
     writer = make_writer(parsed, loaded, report[0])
-    if parsed.kind != "script" or _wants_patch(report[0]):
-        if parsed.kind == "script":
-            streams.say(f"pipeprof: note: {parsed} is started twice, until its dataset is there, to check the diff")
-        _add_python_diff(profile, chosen, report[0])
+    _add_python_diff(profile, report[0])
     writer.write(profile, final=True)
     if profile.fix.status != "taken":
         streams.say(f"pipeprof: note: change {change.number} was not proven: {profile.fix.reason}")
@@ -155,12 +146,10 @@ def _search(
     allow: Sequence[Semantics],
     *,
     outputs: Outputs,
-    reread: Reread | None,
     earlier: Profile | None,
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
     from pipeprof.profiles.fix.fix import fix as search
-    from pipeprof.profiles.harness.settings import with_made
 
     try:
         search(
@@ -169,12 +158,11 @@ def _search(
             budget,
             run.progress,
             allow=allow,
-            reread=reread,
             end_at=run.end_at,
             save=lambda: run.writer.write(profile),
             earlier=earlier,
         )
-        _add_python_diff(profile, with_made(run.settings, profile), outputs)
+        _add_python_diff(profile, outputs)
     finally:
         run.writer.write(profile, final=True)
 
@@ -212,38 +200,26 @@ def _check_target(given: FixOptions, outputs: Outputs, parsed: ParsedTarget, loa
         raise UsageError(f"{what} a spec, but {given.target} is {kind}: use --out NAME.patch")
 
 
-def _reread(parsed: ParsedTarget, changes: Changes) -> Reread:
-    """How a spec with another text is read: with the flags of the command line."""
-    from pipeprof.cli.commands.run import check_again
-
-    return lambda text: check_again(parsed, changes, content=text.encode())
-
-
 def _wants_patch(outputs: Outputs) -> bool:
     return outputs.stdout == "patch" or any(kind == "patch" for _, kind in outputs.files)
 
 
-def _add_python_diff(profile: Profile, settings: RunSettings, outputs: Outputs) -> None:
-    """Add the diff of a Python file, where its calls show where the changes belong; else say why there is none."""
-    found, parsed = profile.fix, settings.target
-    if found is None or parsed.kind == "spec" or not found.edits or found.status == "interrupted":
+def _add_python_diff(profile: Profile, outputs: Outputs) -> None:
+    """Add the diff of the Python files, where their calls show where the changes belong; else say why there is none."""
+    found = profile.fix
+    if found is None or profile.target.kind == "spec" or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
-    from pipeprof.pipelines.spec.edits.apply_files import unified
-    from pipeprof.pipelines.static.edit.errors import CannotEditSourceError
+    from pipeprof.pipelines.changes.in_source import CannotChangeSourceError
+    from pipeprof.profiles.advise.text.source_diff import changed_source
     from pipeprof.profiles.document.findings import edits_in
-    from pipeprof.profiles.fix.source_diff import edited_source, text_as_measured
 
     try:
-        before = text_as_measured(parsed.path, profile.target.sha256)
-        edited = edited_source(settings, profile, before, [edits_in(step) for step in found.edits])
-    except CannotEditSourceError as error:
-        streams.say(f"pipeprof: note: no diff: {error}")
-        return
-    if edited.text is not None:
-        found.diff = unified(before, edited.text, str(parsed.path))
-    elif _wants_patch(outputs):
-        streams.say(f"pipeprof: note: no diff of {parsed.path.name}: {edited.reason}; make the changes in your code")
+        steps = [edits_in(step) for step in found.edits]
+        found.diff = changed_source(profile.target, profile.stages or (), steps).diff
+    except CannotChangeSourceError as error:
+        if _wants_patch(outputs):
+            streams.say(f"pipeprof: note: no diff: {error}; make the changes in your code")
 
 
 def _write_spec(profile: Profile, loaded: LoadedSpec) -> None:

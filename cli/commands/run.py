@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from pipeprof.cli.output import Outputs, ReportOnStdout
     from pipeprof.cli.report.report import Selection
-    from pipeprof.cli.targets.load import Changes
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
@@ -67,9 +66,8 @@ def run(given: RunOptions) -> None:
     from contextlib import ExitStack, closing
 
     from pipeprof.cli import options, output, streams
-    from pipeprof.cli.targets.load import load_target
     from pipeprof.cli.targets.saved import saved_change
-    from pipeprof.cli.targets.settings import settings_with, with_change
+    from pipeprof.cli.targets.settings import settings_with
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.profiles.harness.fork_server import EarlyServer
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
@@ -89,14 +87,13 @@ def run(given: RunOptions) -> None:
     selection = output.select(outputs, verbose=given.verbose, sections=given.section)
     if (read := read_target(given, outputs, "run")) is None:
         return
-    changes, parsed, loaded = read
+    parsed, loaded = read
     _check_options(given, parsed)
     chosen = settings(target=parsed, loaded=loaded)
     change = saved_change(given, parsed, loaded, target_of(chosen))
     if change is not None:
-        changes = with_change(change, changes, loaded)
-        loaded = load_target(given.target, changes, no_python=given.no_python)[1] if loaded is not None else None
-        chosen = settings_with(replace(chosen, loaded=loaded), change)
+        chosen = settings_with(chosen, change)
+        loaded = chosen.loaded
     chosen = replace(chosen, tries=_tries(given, chosen))
     for note in notes_on(chosen, tries=chosen.tries):
         streams.say(f"pipeprof: note: {note}")
@@ -122,7 +119,7 @@ def run(given: RunOptions) -> None:
                 report.tell(profile, writer.path, output.MEASURED)
             if chosen.tries and not profile.exit_code:
                 going = Measuring(chosen, writer, progress, end_at, seconds - left, early)
-                verify_findings(profile, going, left, changes)
+                verify_findings(profile, going, left)
             elif parsed.kind == "script" and not chosen.soak:
                 suspect_bottleneck(profile)
                 writer.write(profile, final=True)
@@ -155,7 +152,7 @@ def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSett
 
 def read_target(
     given: RunOptions | FixOptions, outputs: Outputs, command: str
-) -> tuple[Changes, ParsedTarget, LoadedSpec | None] | None:
+) -> tuple[ParsedTarget, LoadedSpec | None] | None:
     """Read the target with the changes of the command line; None where the functions of its file are listed instead.
 
     Raises:
@@ -172,8 +169,7 @@ def read_target(
         raise UsageError(f"{command} needs a file: `-` (standard input) is for `pipeprof check -`")
     changes, step = Changes(given.sets or [], given.env), options.step(given.step)
     arguments = given.args or []
-    read = load_target(given.target, changes, no_python=given.no_python, step=step, arguments=arguments, scripts=True)
-    return changes, *read
+    return load_target(given.target, changes, no_python=given.no_python, step=step, arguments=arguments, scripts=True)
 
 
 def _tries(given: RunOptions, settings: RunSettings) -> bool:
@@ -238,10 +234,9 @@ def notes_on(settings: RunSettings, *, tries: bool) -> Sequence[object]:
     return [*(loaded.notes if loaded is not None else ()), *registrations(settings, again)]
 
 
-def verify_findings(profile: Profile, run: Measuring, seconds: float, changes: Changes) -> None:
+def verify_findings(profile: Profile, run: Measuring, seconds: float) -> None:
     """Try what the findings propose."""
-    from pipeprof.profiles.fix.source_diff import add_diffs
-    from pipeprof.profiles.harness.settings import with_made
+    from pipeprof.profiles.advise.text.source_diff import add_diffs
     from pipeprof.profiles.verify.verify import verify
 
     try:
@@ -250,30 +245,15 @@ def verify_findings(profile: Profile, run: Measuring, seconds: float, changes: C
             run.settings,
             seconds,
             run.progress,
-            reload=partial(check_again, run.settings.target, changes) if run.settings.loaded is not None else None,
             end_at=run.end_at,
             spent=run.spent,
             early=run.early,
             save=lambda: run.writer.write(profile),
         )
         if not profile.exit_code:
-            add_diffs(
-                profile, with_made(run.settings, profile), lambda words: run.progress.phase(words, None), run.end_at
-            )
+            add_diffs(profile)
     finally:
         run.writer.write(profile, final=True)
-
-
-def check_again(
-    parsed: ParsedTarget, changes: Changes, flags: Sequence[str] = (), content: bytes | None = None
-) -> LoadedSpec:
-    """Read a spec again with the changes of the command line, and further ``--set`` values or another text."""
-    from pipeprof.cli.private import SPEC_ENVIRONMENT
-    from pipeprof.pipelines.check import check_spec
-
-    environment = SPEC_ENVIRONMENT if changes.env else None
-    sets = [*changes.sets, *flags]
-    return check_spec(parsed.path, sets, environment=environment, content=content)
 
 
 def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, outputs: Outputs) -> ProfileWriter:

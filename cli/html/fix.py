@@ -16,7 +16,7 @@ from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.report.fix import RESULTS, build_facts, build_headline, build_search_on, titles_of
 from pipeprof.cli.text.blocks import Command, KeyValue, Prose
 from pipeprof.cli.text.units import describe_delta
-from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.wording import ratio_text
 
 if TYPE_CHECKING:
@@ -56,9 +56,8 @@ def fix_parts(profile: Profile, fix: Fix, idents: Idents) -> list[Part]:
             parts.append(Snippet(idents.of("diff"), label, fix.diff, "fast.patch", is_diff=True))
         if fix.text:
             parts.append(Snippet(idents.of("spec"), "The changed spec", fix.text, "fast.yaml", folded=True))
-        if fix.python:
-            label = "As Python"
-            parts.append(Snippet(idents.of("python"), label, "\n".join(fix.python), folded=bool(fix.diff)))
+        if fix.changes and not fix.diff:
+            parts.append(Facts([("Change", one) for one in fix.changes]))
         if fix.environment:
             pairs = [("Start with", assignment(name, value)) for name, value in fix.environment.items()]
             parts.append(Facts(pairs))

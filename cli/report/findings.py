@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, can_run_again, change_command, rerun
+from pipeprof.cli.command_line import can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
 from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
-from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
+from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
@@ -381,7 +381,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         yield _lines_to_write(finding, number, is_next=number == first_to_write(profile))
     # What is not finished goes on with a larger budget.
     command = try_command(profile, finding) if finding.unfinished is None else None
-    if command is not None and len(command) <= LONGEST_COMMAND:
+    if command is not None:
         spare = 2 if finding.status == "kept" else 5
         yield Command("try", command, indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=spare)
     elif finding.rule not in WITHOUT_RULE:
@@ -391,7 +391,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
 def _lines_to_write(finding: Finding, number: int | None, *, is_next: bool) -> Block:
     """Build the code of a finding: a full screen says where a proven one has its lines, and keeps those of the next."""
     spare = 0 if is_next else 10 if finding.status in PROVEN else 9
-    code = Code(str(finding.python), indent=_DETAIL_INDENT, spare=spare)
+    code = Code(finding.python or str(finding.diff).rstrip("\n"), indent=_DETAIL_INDENT, spare=spare)
     if is_next or finding.status != "kept" or number is None:
         return code
     where = _line(f"its lines: pipeprof show --finding {number}", 0, style="dim")
@@ -404,7 +404,8 @@ def _line(text: str, spare: int, style: str = "") -> Prose:
 
 def shows_code(profile: Profile, finding: Finding) -> bool:
     """Whether the report has the lines of a finding: not of a spec, nor where its change states the call."""
-    return bool(finding.python) and profile.target.kind != "spec" and any(map(_needs_code, finding.edits))
+    shown = bool(finding.python or finding.diff)
+    return shown and profile.target.kind != "spec" and any(map(_needs_code, finding.edits))
 
 
 def first_to_write(profile: Profile) -> int | None:
@@ -467,16 +468,16 @@ def dispatch_words(dispatch: Dispatch) -> str:
 def try_command(profile: Profile, finding: Finding) -> str | None:
     """The line for the shell that runs the pipeline with a finding's change; None where no command makes it.
 
-    The change is named by its number, else by the values that make it.
+    The change is named by its number, else by the variables that make it.
     """
     number = number_of(profile, finding)
     command = change_command(profile, number) if number is not None and can_be_taken(profile, finding) else None
     if command is not None:
         return command
     variables = shell_variables(finding)
-    if not finding.overrides and not variables:
+    if finding.in_spec or not variables:
         return None
-    command = rerun(profile, overrides=finding.overrides)
+    command = rerun(profile)
     return " ".join([*variables, command]) if command is not None else None
 
 
@@ -495,8 +496,8 @@ def _not_verified(profile: Profile) -> str:
 
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: it is safe to make, and the kind of target lets it be made."""
-    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
-    from pipeprof.pipelines.edits.support import supports
+    from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
+    from pipeprof.pipelines.changes.edits import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
     if not documents or finding.status == "ceiling":
@@ -512,14 +513,14 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
         if main_place(profile) is None:
             return False
     if profile.target.kind == "spec":
-        return not edits or bool(finding.overrides)
+        return not edits or finding.in_spec
     return all(supports(edit, "graph") for edit in edits)
 
 
 def shell_variables(finding: Finding) -> list[str]:
     """Assignments before the command, ``OMP_NUM_THREADS=1``; empty if any of the edits is of another kind."""
     found = [assignment(edit.variable, edit.value) for edit in finding.edits if isinstance(edit, SetEnvironment)]
-    return found if finding.overrides or len(found) == len(finding.documents) else []
+    return found if finding.in_spec or len(found) == len(finding.documents) else []
 
 
 def place_of_finding(profile: Profile, finding: Finding) -> str:

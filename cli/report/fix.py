@@ -26,7 +26,7 @@ from pipeprof.cli.text.blocks import (
     TextSpan,
 )
 from pipeprof.cli.text.units import describe_delta, seconds
-from pipeprof.pipelines.edits.environment import assignment
+from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
@@ -344,9 +344,9 @@ def _changes(fix: Fix) -> Iterator[Block]:
     if fix.diff:
         yield Heading("Changes")
         yield Code(fix.diff.rstrip("\n"), indent=0)
-    elif fix.python:
-        yield Heading("Changes", "in the graph; as Python they would be")
-        yield Code("\n".join(fix.python))
+    elif fix.changes:
+        yield Heading("Changes", "to be made in your code")
+        yield Code("\n".join(fix.changes))
     for name, value in fix.environment.items():
         yield Command("start with", assignment(name, value), indent=2, width=12)
 

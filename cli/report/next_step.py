@@ -7,17 +7,16 @@ import re
 import shlex
 from typing import Any, NamedTuple
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, change_command, check_limit, recover_options, rerun
+from pipeprof.cli.command_line import change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
 from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
-from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.changes.edits import supports
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.wording import milliseconds, significant
 
 FEW_STEPS = 20
@@ -147,9 +146,7 @@ def _write_lines(profile: Profile) -> NextCommand | None:
 def _try(profile: Profile, finding: Finding) -> NextCommand | None:
     """Measure with a finding's change, by the command that stands with it."""
     line = try_command(profile, finding)
-    if line is None or len(line) > LONGEST_COMMAND:
-        return None
-    return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True)
+    return NextCommand(line, f"try: {finding.change or finding.title}", is_listed=True) if line is not None else None
 
 
 def _write_finding(profile: Profile) -> NextCommand | None:
@@ -157,7 +154,7 @@ def _write_finding(profile: Profile) -> NextCommand | None:
     for number, finding in enumerate(profile.findings or (), 1):
         if finding.status != "kept" or not can_be_taken(profile, finding):
             continue
-        if profile.target.kind != "script" and shell_variables(finding) and not finding.overrides:
+        if profile.target.kind != "script" and shell_variables(finding) and not finding.in_spec:
             # It stands before the command: neither a spec nor a diff has it.
             return _try(profile, finding)
         ways: dict[str, Any] = {}
@@ -165,47 +162,37 @@ def _write_finding(profile: Profile) -> NextCommand | None:
             what, ways = "writes the diff of", {"out": [f"change-{number}.patch"]}
         elif profile.target.kind == "spec":
             what, ways = "writes", {} if profile.target.overrides else {"write": True}
-        elif profile.target.kind == "function" and _has_diff(profile, finding):
-            what = "shows the diff of"
-        elif profile.target.kind == "script":
-            what, ways = "writes the diff of", {"out": ["fast.patch"]}
+        elif all(supports(edit, "source") for edit in finding.edits):
+            # A saved profile has no diff: it is made of the file as it is.
+            what, ways = "writes the diff of", {"out": [f"change-{number}.patch"]}
         else:
             continue
         return _command(change_command(profile, number, "fix", **ways), f"{what} change {number}")
     return None
 
 
-def _has_diff(profile: Profile, finding: Finding) -> bool:
-    """Whether the text of a function shows where a finding's edits belong, so that a diff has them."""
-    from pipeprof.pipelines.target.target import parse_target
-    from pipeprof.profiles.fix.source_diff import in_text
-
-    try:
-        target = parse_target(profile.target.text)
-        text = file_text(str(target.path))
-        in_text(text, target.function or "", profile.stages or (), [finding.edits])
-    except PipeprofError:
-        return False
-    return True
-
-
 def _try_finding(profile: Profile) -> NextCommand | None:
     """Measure with the first finding's change that a command can make."""
-    wanted = [one for one in profile.findings or () if one.overrides and _open(one)]
+    wanted = [one for one in profile.findings or () if one.in_spec and _open(one)]
     return next(filter(None, (_try(profile, one) for one in wanted)), None)
 
 
 def _show_finding(profile: Profile, saved: str | None) -> NextCommand | None:
-    """Print the complete fix of the first finding that no ``--set`` value can apply."""
+    """Print the complete fix of the first finding that no command can make."""
     for number, finding in enumerate(profile.findings or (), 1):
         if profile.only_bounds(finding):
             # Its code is worth writing where it gains, which its command measures.
             if (tried := _try(profile, finding)) is not None:
                 return tried
-        elif saved and _open(finding) and (finding.patch or finding.python) and not shows_code(profile, finding):
+        elif saved and _open(finding) and _has_text(finding) and not shows_code(profile, finding):
             line = f"pipeprof show {shlex.quote(saved)} --finding {number}"
             return NextCommand(line, f"the complete fix of finding {number}")
     return None
+
+
+def _has_text(finding: Finding) -> bool:
+    """Whether a finding has its change as text."""
+    return bool(finding.patch or finding.python or finding.diff)
 
 
 def _soak(profile: Profile) -> NextCommand | None:

@@ -1,7 +1,7 @@
 """What a person may paste or write of a saved profile, made again from its edits: the file may be a stranger's.
 
-Diffs and lines of code in it are never printed as they are. Lines are made from edits that a plan may hold; values of
-flags, and the text of a spec, from these and the spec as it is. What no edit makes is left out.
+Diffs and lines of code in it are never printed as they are. Lines are made from edits that a search writes; the text of
+a spec from these and the spec as it is. What no edit makes is left out.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.document.profile import Profile
@@ -22,21 +22,21 @@ def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:
     Args:
         loaded: The spec that it is about, if that is as it was measured.
     """
-    from pipeprof.profiles.advise.edits.overrides import flags_of
-    from pipeprof.profiles.advise.edits.render import as_python, as_yaml
+    from pipeprof.pipelines.changes.in_spec import can_change
+    from pipeprof.pipelines.changes.in_spec_text import spec_diff
+    from pipeprof.pipelines.changes.in_words import in_words
 
     profile = saved.model_copy(deep=True)
     for finding in profile.findings or ():
         edits = _checked(finding.documents)
-        finding.diff = None
-        finding.python = "\n".join(map(as_python, edits)) or None
-        finding.patch = "\n".join(map(as_yaml, edits)) or None
-        finding.overrides = flags_of(loaded.data, edits) if loaded is not None and edits else []
+        finding.diff = finding.python = None
+        finding.patch = spec_diff(loaded, edits) if loaded is not None and edits else None
+        finding.in_spec = loaded is not None and can_change(loaded.data, edits)
     if profile.verification is not None:
         profile.verification.bounds = [text.partition("\n")[0] for text in profile.verification.bounds]
     if profile.fix is not None:
         edits = [edit for step in profile.fix.edits for edit in _checked(step)]
-        profile.fix.python = [as_python(edit) for edit in edits]
+        profile.fix.changes = list(filter(None, map(in_words, edits)))
         profile.fix.environment = {edit.variable: edit.value for edit in edits if isinstance(edit, SetEnvironment)}
         profile.fix.text = profile.fix.diff = None
     return profile
@@ -109,7 +109,6 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
     Raises:
         PipeprofError: They do not fit.
     """
-    from pipeprof.pipelines.check import check_spec
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
     from pipeprof.profiles.fix.outcome import write_best
@@ -118,10 +117,7 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
     if loaded.overrides or loaded.variables is not None:
         raise ProfileError("flags have changed the spec that was measured: pipeprof fix with the same ones writes it")
 
-    def reread(text: str) -> LoadedSpec:
-        return check_spec(loaded.path, content=text.encode())
-
-    start = best = Version((), loaded, reread)
+    start = best = Version((), loaded)
     for step in fix.edits:
         best = best.then(_checked(step))
     write_best(fix, best, start, byte_order_mark(loaded.path))
@@ -129,7 +125,7 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
 
 def _checked(documents: Sequence[Edit]) -> list[PipelineEdit]:
     """Edits that a search writes; none where one of them is another."""
-    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
+    from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 
     try:
         return checked_edits([edit.model_dump() for edit in documents])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeprof.cli.options import FixOptions, RunOptions
 from pipeprof.cli.targets.remade import edited_since, remade, why_other
-from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.findings import Finding
@@ -83,14 +83,14 @@ class SavedChange:
     @property
     def environment(self) -> dict[str, str]:
         """Variables that it sets in the environment of the process."""
-        from pipeprof.pipelines.edits.edits import SetEnvironment
+        from pipeprof.pipelines.changes.edits import SetEnvironment
 
         return {edit.variable: edit.value for edit in self.edits if isinstance(edit, SetEnvironment)}
 
     @property
     def of_pipeline(self) -> list[PipelineEdit]:
         """Its edits without those of the environment."""
-        from pipeprof.pipelines.edits.edits import SetEnvironment
+        from pipeprof.pipelines.changes.edits import SetEnvironment
 
         return [edit for edit in self.edits if not isinstance(edit, SetEnvironment)]
 
@@ -145,7 +145,7 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
         UsageError: The profile has no such finding.
         ProfileError: Its change has to be made by hand, or may not be safe to make.
     """
-    from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
+    from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
     from pipeprof.pipelines.errors import ProfileError, UsageError
 
     count = len(profile.findings or ())

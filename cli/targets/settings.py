@@ -6,9 +6,7 @@ import sys
 from functools import partial
 
 from pipeprof.cli.options import SharedOptions
-from pipeprof.cli.targets.load import Changes
 from pipeprof.cli.targets.saved import SavedChange
-from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.harness.settings import RunSettings
 
 
@@ -60,45 +58,26 @@ def refuse_tracked_cache() -> None:
             raise UsageError(said) from None
 
 
-def with_change(change: SavedChange, changes: Changes, loaded: LoadedSpec | None) -> Changes:
-    """The changes of a spec from the command line, and those of a saved change as further ``--set`` values.
-
-    Raises:
-        ProfileError: No values make its edits.
-    """
-    from dataclasses import replace
-
-    from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.advise.edits.overrides import flags_of
-
-    if loaded is None or not change.of_pipeline:
-        return changes
-    flags = flags_of(loaded.data, change.of_pipeline)
-    if not flags:
-        msg = f"change {change.number} cannot be made by values of the spec: pipeprof fix with --out NEW.yaml makes it"
-        raise ProfileError(msg)
-    return replace(changes, sets=[*changes.sets, *flags])
-
-
 def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
     """The settings of a measurement with a saved change; its variables are set for the processes that follow.
 
     Raises:
-        ProfileError: An edit cannot be made in the graph of a Python target.
+        PipeprofError: An edit cannot be made in the spec, or in the graph of a Python target.
     """
     import json
     import os
     from dataclasses import replace
 
-    from pipeprof.pipelines.edits.edits import to_document
-    from pipeprof.pipelines.edits.support import supports
+    from pipeprof.pipelines.changes.edits import supports, to_document
+    from pipeprof.pipelines.check import check_changed
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.harness.settings import main_place
 
     documents = [to_document(edit) for edit in change.edits]
     os.environ.update(change.environment)
     if settings.loaded is not None:
-        return replace(settings, changed_by=documents)
+        loaded = check_changed(settings.loaded, change.of_pipeline)
+        return replace(settings, loaded=loaded, changed_by=documents)
     if not all(supports(edit, "graph") for edit in change.of_pipeline):
         msg = f"change {change.number} has to be made by hand: pipeprof show {change.path} --finding {change.number}"
         raise ProfileError(msg)

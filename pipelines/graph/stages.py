@@ -27,7 +27,7 @@ from pipeprof.pipelines.ops.executed_ops import executed, family, written_op
 from pipeprof.pipelines.ops.traits import Traits, traits
 
 _LAST_INT64 = 2**63 - 1
-_UNPACKS: Final = "UncompressElement"
+UNPACKS: Final = "UncompressElement"
 """Op in the function of the map that TensorFlow puts behind a tf.data service."""
 
 
@@ -175,14 +175,21 @@ class StageGraph:
 
         return [self.nodes[node_id] for node_id in inputs_first(reversed(list(self.nodes)), reads)]
 
-    def stages(self, *, by_address: bool = False, ops: Mapping[str, str] | None = None) -> tuple[WrittenStage, ...]:
-        """Return the stages in the order elements flow, those of pipelines inside after their owner."""
+    def stages(
+        self, *, by_address: bool = False, ops: Mapping[str, str] | None = None, prefix: str = ""
+    ) -> tuple[WrittenStage, ...]:
+        """Return the stages in the order elements flow, those of pipelines inside after their owner.
+
+        Args:
+            prefix: Of all addresses, for the graph of what a stage's function makes.
+        """
         if self.root is None:
             return ()
         names = Names(by_address, ops)
         found: list[WrittenStage] = []
         # What is left to do, last first: a stage to list, or a line with its groups to take apart.
-        todo: list[WrittenStage | tuple[_Line, _Members]] = [(main := _Line(), self._members(self.root, main, names))]
+        main = _Line(prefix)
+        todo: list[WrittenStage | tuple[_Line, _Members]] = [(main, self._members(self.root, main, names))]
         while todo:
             next_ = todo.pop()
             if isinstance(next_, WrittenStage):
@@ -402,7 +409,7 @@ class StageGraph:
         """Group what a tf.data service gives with the map that unpacks it."""
         if not (head.traits.maps and below.traits.remote and head.function is not None):
             return None
-        if _UNPACKS not in head.function["ops"]:
+        if UNPACKS not in head.function["ops"]:
             return None
         return Group((below.id, head.id), written_op(below.op), below.inputs, ())
 

@@ -27,7 +27,6 @@ class Executed:
         tail: Names of its last inputs, which are numbers; "" for an input that is none.
         head: The same of its first inputs.
         wraps_readers: TensorFlow's Python API makes its readers of files with it.
-        buffer_input: Index of the input that is the bytes a reader of files reads at once.
     """
 
     op: str
@@ -36,64 +35,12 @@ class Executed:
     tail: tuple[str, ...] = ()
     head: tuple[str, ...] = ()
     wraps_readers: bool = False
-    buffer_input: int | None = None
 
 
 EXECUTED: Final = {
     family: Executed(**as_tuples(row)) for family, row in read_table("pipeprof.pipelines.ops", "executed").items()
 }
 """Executed ops by family. A family without a row is the op of the same name in lower case (`GroupByWindow`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class ParallelForm:
-    """The op of a stage with `num_parallel_calls`, as TensorFlow's Python API makes it.
-
-    Attributes:
-        serial: The op without; the stage's first inputs, up to the captured tensors, are the same.
-        inputs: Its last inputs by name; those that `serial` has too are taken from it.
-        defaults: Values of the inputs that only it has.
-        attributes: Its attributes that `serial` has not.
-        serial_attributes: Attributes that only `serial` has.
-        readers: TensorFlow's Python API makes its readers of several files with it.
-    """
-
-    serial: str
-    parallel: str
-    inputs: tuple[str, ...]
-    defaults: tuple[tuple[str, int], ...] = ()
-    attributes: tuple[tuple[str, bytes | bool], ...] = (("deterministic", b"default"),)
-    serial_attributes: tuple[tuple[str, bytes | bool], ...] = ()
-    readers: bool = False
-    only_to_parallel: bool = False
-
-
-_INTERLEAVE_INPUTS: Final = (
-    "cycle_length", "block_length", "buffer_output_elements", "prefetch_input_elements", "num_parallel_calls",
-)  # fmt: skip
-_INTERLEAVE_DEFAULTS: Final = (
-    ("cycle_length", -1), ("block_length", 1), ("buffer_output_elements", -1), ("prefetch_input_elements", -1),
-)  # fmt: skip
-PARALLEL_FORMS: Final[tuple[ParallelForm, ...]] = (
-    ParallelForm(
-        "MapDataset", "ParallelMapDatasetV2", ("num_parallel_calls",),
-        attributes=(("deterministic", b"default"), ("use_unbounded_threadpool", False)),
-        serial_attributes=(("force_synchronous", False),),
-    ),
-    ParallelForm(
-        "BatchDatasetV2", "ParallelBatchDataset", ("batch_size", "num_parallel_calls", "drop_remainder"),
-    ),
-    ParallelForm("InterleaveDataset", "ParallelInterleaveDatasetV4", _INTERLEAVE_INPUTS, _INTERLEAVE_DEFAULTS),
-    ParallelForm(
-        "FlatMapDataset", "ParallelInterleaveDatasetV4", _INTERLEAVE_INPUTS, _INTERLEAVE_DEFAULTS,
-        only_to_parallel=True,
-    ),
-    ParallelForm(
-        "FlatMapDataset", "LegacyParallelInterleaveDatasetV2", _INTERLEAVE_INPUTS[:-1], _INTERLEAVE_DEFAULTS,
-        attributes=(("deterministic", b"true"),), readers=True,
-    ),
-)  # fmt: skip
-"""Ops that TensorFlow has twice. The attributes are those of TensorFlow 2.21; others of `serial` are kept."""
 
 
 OPTION_FAMILIES: Final = frozenset(

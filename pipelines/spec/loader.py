@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -132,6 +132,27 @@ class LoadedSpec:
         place = _nearest(self._document, found)
         return self.location(place.value) if place and found else None
 
+    def with_data(
+        self,
+        data: dict[str, Any],
+        places: Callable[[Mapping[Address, TextPlace]], dict[Address, TextPlace]],
+        element_faults: ElementFaults | None = None,
+    ) -> LoadedSpec:
+        """Return the spec with other data, as if its file had it; the arguments are those of `load_spec`.
+
+        Args:
+            places: gives the place of what stayed as it was by its address in the new data, from that before.
+
+        Raises:
+            SpecError: everything that is wrong with the data.
+        """
+        document = replace(self._document, data=data, places=places(self._document.places))
+        spec, problems, _ = _checked(document, self.base_dir, (), element_faults, None)
+        if problems or spec is None:
+            found = [_diagnostic(self.path, problem, self.overrides) for problem in problems]
+            raise SpecError(found, document.lines)
+        return replace(self, data=data, spec=spec, _document=document)
+
     @cached_property
     def _places(self) -> dict[str, Address]:
         """Place of each source and stage in the file, by its address."""
@@ -181,11 +202,8 @@ def load_spec(
             root = grow(document)
             problems += apply_sets(root, sets, document.references)
             document.data, document.places = flatten(root)
-        spec, faults = _checked(document.data)
-        if spec is not None:
-            faults, unknown = _missing_files(spec, base_dir, may_read)
-            faults += element_faults(spec, base_dir) if element_faults is not None else []
-        problems += _visible(document, faults, problems)
+        spec, more, unknown = _checked(document, base_dir, problems, element_faults, may_read)
+        problems += more
     if problems or spec is None:
         raise SpecError([_diagnostic(path, problem, sets) for problem in problems], document.lines)
     text, _ = decode(content)
@@ -227,11 +245,21 @@ def _diagnostic(path: Path, problem: SpecProblem, sets: Sequence[str]) -> Diagno
     )
 
 
-def _checked(data: Any) -> tuple[Spec | None, list[Fault]]:
+def _checked(
+    document: YamlDocument,
+    base_dir: Path,
+    known: Sequence[SpecProblem],
+    element_faults: ElementFaults | None,
+    may_read: Callable[[Path], None] | None,
+) -> tuple[Spec | None, list[SpecProblem], list[PathProblem]]:
+    """The spec of some data; what is wrong with it; and the paths that were not looked up to their end."""
     try:
-        return Spec.model_validate(data), []
+        spec = Spec.model_validate(document.data)
     except ValidationError as error:
-        return None, find_faults(error, data)
+        return None, _visible(document, find_faults(error, document.data), known), []
+    faults, unknown = _missing_files(spec, base_dir, may_read)
+    faults += element_faults(spec, base_dir) if element_faults is not None else []
+    return spec, _visible(document, faults, known), unknown
 
 
 def _missing_files(

@@ -5,11 +5,6 @@ from __future__ import annotations
 import ast
 
 
-def is_named(node: ast.AST, name: str) -> bool:
-    """Whether a node is a name, and this one."""
-    return isinstance(node, ast.Name) and node.id == name
-
-
 def names_in(node: ast.AST, context: type[ast.expr_context]) -> set[str]:
     """Names that a node reads or sets, as ``context`` says."""
     return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, context)}

@@ -242,29 +242,6 @@ def key_of_inputs(made: str, key: ast.expr, text: str = "") -> str | None:
     return f"lambda {', '.join(inputs)}: {ast.unparse(made_of)}"
 
 
-def same_lambdas(one: ast.expr, other: ast.expr) -> bool:
-    """Return whether two lambdas are the same but for the names of their arguments.
-
-    Example:
-        >>> same_lambdas(ast.parse("lambda _, y: y", mode="eval").body, ast.parse("lambda a, b: b", mode="eval").body)
-        True
-    """
-    return _with_places(one) == _with_places(other)
-
-
-def _with_places(function: ast.expr) -> str:
-    """A lambda with numbers in place of its arguments' names."""
-    changed = copy.deepcopy(function)
-    if isinstance(changed, ast.Lambda):
-        names = _argument_names(changed)
-        for node in ast.walk(changed):
-            if isinstance(node, ast.Name) and node.id in names:
-                node.id = f"_{names.index(node.id)}"
-        for number, argument in enumerate(changed.args.args):
-            argument.arg = f"_{number}"
-    return ast.dump(changed)
-
-
 def last_call(function: ast.expr, name: str, text: str = "") -> str | None:
     """Return the call that makes a function's result, if it is of this method and needs nothing of the function's own.
 

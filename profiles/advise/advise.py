@@ -8,14 +8,14 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit, SetOption
+from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit, SetOption
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.pipelines.suggest import suggest
-from pipeprof.profiles.advise.edits.same_line import join_same_line
 from pipeprof.profiles.advise.gone import instead_of
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.rule import Rule, Threshold, bar_to_try, by_precedence, trying
 from pipeprof.profiles.advise.rule import rules as all_rules
+from pipeprof.profiles.advise.text.same_line import join_same_line
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.propose.finding import finding_of
@@ -233,17 +233,16 @@ def has_costs(view: PipelineView) -> bool:
 
 def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
     # Most checks find nothing.
+    from pipeprof.pipelines.changes.in_spec import can_change
     from pipeprof.pipelines.static.imports import in_file
-    from pipeprof.profiles.advise.edits.chain_python import python_of
-    from pipeprof.profiles.advise.edits.in_place import on_own_name
-    from pipeprof.profiles.advise.edits.overrides import describe_change, overrides
-    from pipeprof.profiles.advise.edits.render import yaml_of
+    from pipeprof.profiles.advise.text.in_words import describe_change, written_spec
+    from pipeprof.profiles.advise.text.source_diff import diff_of
 
     stage = view.by_id.get(hit.stage or "")
     place = hit.location or (stage.location if stage is not None else None)
     text = view.texts.get(place.file, "") if place is not None else ""
-    code = python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python
-    code = on_own_name(code, text, place, stage.op if stage is not None else "")
+    by_hand = [hit.by_hand] if hit.by_hand is not None else [*hit.edits]
+    code = "\n".join(edit.python for edit in by_hand if isinstance(edit, HandWritten)) or hit.python
     proposal = replace(
         hit,
         rule=rule.name,
@@ -252,10 +251,24 @@ def _finding(rule: Rule, hit: Proposal, view: PipelineView) -> Finding:
         semantics=hit.semantics or rule.semantics,
         python=in_file(code, text),
         change=describe_change(view, _described(hit), hit.change_detail) or "",
-        overrides=tuple(overrides(view, hit.edits)),
+        in_spec=(data := written_spec(view)) is not None and can_change(data, hit.edits),
         location=place,
     )
-    return finding_of(proposal, patch=yaml_of(view.loaded, hit.edits), reason=UNVERIFIED)
+    finding = finding_of(proposal, patch=_yaml(view, hit.edits), reason=UNVERIFIED)
+    if hit.edits and not code and not any(stage.written is not None for stage in view.stages):
+        finding.diff = diff_of(view.profile.target if view.profile is not None else None, view.stages, hit.edits)
+    return finding
+
+
+def _yaml(view: PipelineView, edits: Sequence[PipelineEdit]) -> str | None:
+    """The change as a diff of the spec's own file, else the lines that a rule wrote."""
+    if view.loaded is not None and edits:
+        # Only a finding with a change needs the editor of texts.
+        from pipeprof.pipelines.changes.in_spec_text import spec_diff
+
+        if diff := spec_diff(view.loaded, edits):
+            return diff
+    return "\n".join(edit.yaml for edit in edits if isinstance(edit, HandWritten)) or None
 
 
 def _described(hit: Proposal) -> Sequence[PipelineEdit]:
@@ -455,7 +468,7 @@ def _missing(profile: Profile, written: StageGraph | None, executed: StageGraph 
 def _measurement(profile: Profile) -> dict[str, Any]:
     """Collect what a view carries of a run in addition to its stages, by the names of its fields."""
     # Only a run needs the host.
-    from pipeprof.pipelines.edits.environment import VALUES
+    from pipeprof.pipelines.changes.environment import VALUES
     from pipeprof.profiles.host.host import installed_allocator
 
     causes, contention = profile.causes, profile.contention

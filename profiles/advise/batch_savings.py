@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.edits.edits import MoveStage, VectoriseMap
+from pipeprof.pipelines.changes.edits import MoveStage, VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.propose.proposal import Prediction

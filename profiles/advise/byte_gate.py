@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import ReplaceStages
+from pipeprof.pipelines.changes.edits import ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.document.base import Owner

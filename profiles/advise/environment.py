@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from pipeprof.pipelines.edits.edits import SetEnvironment
+from pipeprof.pipelines.changes.edits import SetEnvironment
 from pipeprof.profiles.advise.rule import Threshold
 from pipeprof.profiles.memory.ledger.vocabulary import HEAP, POOL, RESIDUE
 from pipeprof.profiles.time.memory_problem import memory_matters

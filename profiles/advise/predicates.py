@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.edits.edits import PipelineEdit
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.profiles.propose.proposal import Prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import AfterValidator, ConfigDict, Field, ValidationError
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, known_edits, to_document
+from pipeprof.pipelines.changes.edits import PipelineEdit, known_edits, to_document
 from pipeprof.profiles.document.base import Bound, Limit, Location, Model
 
 Facts: TypeAlias = dict[str, Any]
@@ -178,14 +178,14 @@ class Finding(Model):
     patch: str | None = None
     """The fix as a diff of the spec's own file, else as lines of YAML."""
     python: str | None = None
-    """The fix as Python."""
+    """Lines of Python that only the user can put into the code."""
     diff: str | None = None
-    """The fix as a diff of a Python file: its graph is the one that was measured. `None` for a spec, whose `patch` is
-    one, and where the file's text shows no place for it."""
+    """The fix as a diff of Python files. `None` for a spec, whose `patch` is one, and where the text has no place for
+    it."""
     change: str | None = None
     """The change in one line, e.g. `num_parallel_calls: 1 → 8`."""
-    overrides: list[str] = Field(default_factory=list)
-    """The `--set PATH=VALUE` values that apply the fix to the spec; empty where flags cannot."""
+    in_spec: bool = False
+    """The change can be made in the data of the spec: `--change` makes it."""
     predicted: Predicted | None = None
     """`None` where it cannot be predicted."""
     measured: MeasuredEffect | None = None
@@ -369,8 +369,8 @@ class Fix(Model):
     """The changed spec's own file."""
     diff: str | None = None
     """The same as a diff, from the file as it is; of a Python file as well."""
-    python: list[str] = Field(default_factory=list)
-    """The changes as Python, for reading."""
+    changes: list[str] = Field(default_factory=list)
+    """The changes in words."""
 
     @property
     def best_left_out(self) -> LeftOut | None:

@@ -8,10 +8,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from pipeprof.pipelines.edits.edits import SetEnvironment, to_document
-from pipeprof.pipelines.edits.support import supports
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
+from pipeprof.pipelines.changes.in_source import ChangedSource
+from pipeprof.pipelines.check import check_changed
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.document.findings import Finding
@@ -21,28 +22,20 @@ from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
 
-Baseline: TypeAlias = Literal["as-it-is", "from-graph", "untouched"]
-"""The pipeline without a change, as a trial is compared with it."""
-Reload: TypeAlias = "Callable[[Sequence[str]], LoadedSpec]"
-"""Reads a spec with further ``--set`` values."""
-
 
 @dataclass(frozen=True)
 class Change:
     """Edits in the form that a target takes.
 
     Attributes:
-        edits: Edits of the graph, each as JSON: of a Python function, or of a spec that no flags change so.
+        in_spec: Edits of the data of a spec.
+        edits: Edits of the recorded calls, each as JSON: of a Python function, or of a spec whose data have no form for
+            one.
     """
 
-    flags: tuple[str, ...] = ()
+    in_spec: tuple[PipelineEdit, ...] = ()
     edits: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def baseline(self) -> Baseline:
-        """What it is compared with; a change of the process alone needs no copy of the graph, which may not be one."""
-        return "from-graph" if self.edits else "as-it-is" if self.flags else "untouched"
 
 
 @dataclass
@@ -50,14 +43,13 @@ class JobMaker:
     """Makes the jobs of one target.
 
     Attributes:
-        reload: Reads the spec with further ``--set`` values; None for a Python target.
         memory_limit: Bytes that all workers may use together.
         sha256: Hash of a Python target's file in the run; as it is now if not given.
-        ops: Of a spec, by address: where no flags make an edit, it is made in the graph. Without them it is not tried.
+        ops: Of a spec, by address: what its data have no form for is made in its recorded calls. Without them it is not
+            tried.
     """
 
     settings: RunSettings
-    reload: Reload | None
     _: KW_ONLY
     memory_limit: int | None
     digest_seconds: float
@@ -80,7 +72,7 @@ class JobMaker:
 
     @property
     def is_spec(self) -> bool:
-        """Whether edits are ``--set`` values of a spec where some make them; else they are made in the graph."""
+        """Whether edits are made in the data of a spec where these have a form for them; else in recorded calls."""
         return self.settings.loaded is not None
 
     @property
@@ -105,35 +97,8 @@ class JobMaker:
         return self._job(self.settings.loaded, turns)
 
     def as_it_is(self) -> dict[str, Job]:
-        """The two workers of the pipeline without a change.
-
-        Of a Python target, one of them is untouched and one is made again from its graph: what that costs is seen as a
-        difference of the two.
-        """
-        untouched, rebuilt = BASELINES
-        loaded = self.settings.loaded
-        return {untouched: self.untouched(), rebuilt: self._job(loaded, TurnsJob(round_trip=not self.is_spec))}
-
-    def baseline(self, wanted: Baseline) -> tuple[Baseline, Callable[[], dict[str, Job]]]:
-        """Return what to compare with, by the name that it has for this kind of target, and what makes its jobs.
-
-        Args:
-            wanted: ``as-it-is`` for edits, ``from-graph`` for replays, ``untouched`` for changes of the process alone.
-        """
-        if wanted == "untouched" and not self.is_spec:
-            return "untouched", lambda: {name: self.untouched() for name in BASELINES}
-        if wanted == "from-graph" and self.is_spec:
-            return "from-graph", self.from_graph
-        return "as-it-is", self.as_it_is
-
-    def from_graph(self) -> dict[str, Job]:
-        """The two workers of the pipeline without a change, as what a replay is compared with.
-
-        A replay is made in the graph: of a spec, both are made again from theirs, which is no change.
-        """
-        if not self.is_spec:
-            return self.as_it_is()
-        return {name: self._job(self.settings.loaded, TurnsJob(round_trip=True)) for name in BASELINES}
+        """The two workers of the pipeline without a change."""
+        return {name: self.untouched() for name in BASELINES}
 
     def replayed(self, replay: ReplayJob) -> dict[str, Job]:
         """The two workers of the pipeline in which a replay of their outputs replaces stages."""
@@ -150,11 +115,11 @@ class JobMaker:
             PipeprofError: The change does not apply to the spec.
         """
         loaded, turns = self.settings.loaded, TurnsJob(environment=list(change.environment), warm_steps=warm_steps)
-        if self.reload is not None and not change.edits:
-            loaded = self.reload(change.flags)
-        else:
+        if loaded is not None and change.in_spec:
+            loaded = check_changed(loaded, change.in_spec)
+        elif change.edits:
             ops = list(self.ops) if self.is_spec else None
-            turns = replace(turns, edits=list(change.edits), ops=ops, round_trip=bool(change.edits))
+            turns = replace(turns, edits=list(change.edits), ops=ops)
         return _first_compares({name: self._job(loaded, turns) for name in EDITED}, compares=compares)
 
     def workers(
@@ -166,18 +131,17 @@ class JobMaker:
         warm_steps: int = 0,
         *,
         compares: bool = False,
+        source: ChangedSource | None = None,
     ) -> dict[str, Job]:
         """Workers of one pipeline.
 
         Args:
-            steps: Edits of a Python target's graph, as `Job.edits`; without one it is made again from its graph.
+            steps: Edits of a Python target's calls, as `Job.edits`.
+            source: The same in the text of its files, in place of `steps`.
         """
-        turns = TurnsJob(
-            round_trip=loaded is None and not steps,
-            environment=list((environment or {}).items()),
-            warm_steps=warm_steps,
-        )
+        turns = TurnsJob(environment=list((environment or {}).items()), warm_steps=warm_steps)
         job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
+        job = with_source(job, source) if source is not None else job
         return _first_compares(dict.fromkeys(names, job), compares=compares)
 
     def change_of(self, finding: Finding) -> Change | None:
@@ -185,8 +149,8 @@ class JobMaker:
         environment = environment_of(finding)
         if len(environment) == len(finding.documents) > 0:
             return Change(environment=environment)
-        if self.is_spec and (finding.overrides or not self.ops):
-            return Change(tuple(finding.overrides), environment=environment) if finding.overrides else None
+        if self.is_spec and (finding.in_spec or not self.ops):
+            return Change(finding.edits, environment=environment) if finding.in_spec else None
         edits = graph_edits(finding)
         return Change(edits=tuple(edits), environment=environment) if edits is not None else None
 
@@ -200,6 +164,14 @@ class JobMaker:
         settings = replace(self.settings, loaded=loaded)
         job = job_of(settings, self.planned, folders, memory_limit=self.memory_limit)
         return replace(job, turns=replace(turns, digest_seconds=self.digest_seconds))
+
+
+def with_source(job: Job, source: ChangedSource) -> Job:
+    """The job of a Python target whose files have changed; where its script iterates the dataset moves with them."""
+    main, paths = job.main, {str(Path(name).expanduser().absolute()): name for name in source.texts}
+    if main is not None and main.file in paths:
+        main = replace(main, line=source.line(paths[main.file], main.line))
+    return replace(job, edits=[], texts={path: source.texts[name] for path, name in paths.items()}, main=main)
 
 
 def _first_compares(jobs: dict[str, Job], *, compares: bool) -> dict[str, Job]:
@@ -239,7 +211,7 @@ def environment_of(finding: Finding) -> tuple[tuple[str, str], ...]:
 
 
 def graph_edits(finding: Finding) -> list[str] | None:
-    """The edits of a finding for a graph, as JSON; ``None`` where one of them needs the user's code."""
+    """The edits of a finding for recorded calls, as JSON; ``None`` where one of them needs the user's code."""
     edits = [edit for edit in finding.edits if not isinstance(edit, SetEnvironment)]
     if not edits or not finding.is_known or not all(supports(edit, "graph") for edit in edits):
         return None

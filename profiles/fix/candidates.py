@@ -9,8 +9,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption, stages_of
-from pipeprof.pipelines.edits.support import TargetKind, supports
+from pipeprof.pipelines.changes.edits import (
+    InsertStage,
+    PipelineEdit,
+    SetArgument,
+    SetOption,
+    TargetKind,
+    stages_of,
+    supports,
+)
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import FLOOR

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.checked import RefusedEditError, checked_edits
+from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.profiles.document.findings import LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target

@@ -26,7 +26,7 @@ from pipeprof.profiles.fix.laboratory import (
 from pipeprof.profiles.fix.outcome import describe, forget_best, mark_rejected, write_best
 from pipeprof.profiles.fix.race import ChangedFileError
 from pipeprof.profiles.fix.search import Found, Search
-from pipeprof.profiles.fix.version import Reread, Version
+from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.progress import RunProgress
@@ -55,7 +55,6 @@ def fix(
     progress: RunProgress,
     *,
     allow: Collection[Semantics] = (),
-    reread: Reread | None = None,
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
     earlier: Profile | None = None,
@@ -73,7 +72,7 @@ def fix(
     began = time.monotonic()
     with Signals().installed() as signals:
         allowed = frozenset({"same", *allow})
-        fixing = _Fixing(profile, settings, budget, progress, allowed, reread, end_at, save, signals, earlier)
+        fixing = _Fixing(profile, settings, budget, progress, allowed, end_at, save, signals, earlier)
         profile.fix = fixing.result
         try:
             with (
@@ -103,7 +102,6 @@ class _Fixing:
     budget: float
     progress: RunProgress
     allowed: frozenset[Semantics]
-    reread: Reread | None
     end_at: float | None
     save: Callable[[], object]
     signals: Signals
@@ -113,7 +111,7 @@ class _Fixing:
         self._search: Search | None = None
         self._proof_mode: Mode = "alternating"
         self._note_waiting = waiting_note(self.progress.note, self.settings.lock_patience)
-        self._start = Version((), self.settings.loaded, self.reread)
+        self._start = Version((), self.settings.loaded)
         # The user's limit is for one pipeline: several run at the same time here.
         machine = limits.memory_limit(None, limits.cgroup_memory(Cgroup()), machine_memory())
         self._machine = machine.bytes if machine is not None else None
@@ -143,7 +141,6 @@ class _Fixing:
         with TimedTeam(self.signals, self._machine).closing() as team:
             jobs = JobMaker(
                 replace(self.settings, memory_limit=None),
-                None,
                 memory_limit=self._machine,
                 digest_seconds=self._pace.digest_seconds,
                 data_progress=self.progress.data,

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, to_document
+from pipeprof.pipelines.changes.edits import PipelineEdit, to_document
+from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, ChangedSource
+from pipeprof.profiles.advise.text.source_diff import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
@@ -266,7 +268,7 @@ class Laboratory:
             most_left_out=math.inf,
         )
         try:
-            trial = trials.measure(self._workers(EDITED, best), semantics, for_memory=for_memory)
+            trial = trials.measure(self._workers(EDITED, best, self._source(best)), semantics, for_memory=for_memory)
         finally:
             self.mode = trials.mode
         self._check_files()
@@ -310,10 +312,21 @@ class Laboratory:
         if name is not None:
             raise ChangedFileError(f"{name} has changed while fix was measuring")
 
-    def _workers(self, names: Sequence[str], version: Version) -> dict[str, Job]:
-        steps = as_json(version.graph_steps) if version.loaded is None else []
+    def _workers(self, names: Sequence[str], version: Version, source: ChangedSource | None = None) -> dict[str, Job]:
+        steps = as_json(version.graph_steps) if version.loaded is None and source is None else []
         fill = self._filling(version)
-        return self.jobs.workers(names, version.loaded, steps, version.environment, fill.steps, compares=fill.compares)
+        return self.jobs.workers(
+            names, version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source
+        )
+
+    def _source(self, version: Version) -> ChangedSource | None:
+        """The files of a Python target with the changes: what is proven is what the user gets to see."""
+        if version.loaded is not None:
+            return None
+        try:
+            return changed_source(self.profile.target, self.profile.stages or (), version.steps)
+        except CannotChangeSourceError:
+            return None
 
     def _filling(self, version: Version) -> Filling:
         """The epoch in which a cache of a version fills."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pipeprof.pipelines.edits.edits import PipelineEdit
-from pipeprof.pipelines.spec.edits.apply_files import unified
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
+from pipeprof.pipelines.changes.in_words import in_words, unified
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
-from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.document.findings import Finding, Fix, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.purposes import QUICK
@@ -66,7 +65,8 @@ def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> No
     """Write the best pipeline into the result: its edits, and a spec's new text, after `mark`, with its diff."""
     result.edits = [documents_of(step) for step in best.steps]
     result.environment = dict(best.environment)
-    result.python = [as_python(edit) for step in best.steps for edit in step]
+    edits = [edit for step in best.steps for edit in step if not isinstance(edit, SetEnvironment)]
+    result.changes = list(filter(None, map(in_words, edits)))
     if best.loaded is not None and start.loaded is not None:
         result.text = mark + best.loaded.text
         result.diff = unified(mark + start.loaded.text, result.text, str(start.loaded.path))
@@ -97,7 +97,7 @@ def taken(finding: Finding, edits: Sequence[PipelineEdit], start: Version) -> Fi
 
 def forget_best(result: Fix) -> None:
     """Take out the best pipeline, which an earlier state of the result may have: it was not proven."""
-    result.edits, result.environment, result.python = [], {}, []
+    result.edits, result.environment, result.changes = [], {}, []
     result.text = result.diff = None
 
 

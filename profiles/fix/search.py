@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, TypeAlias
 
-from pipeprof.pipelines.edits.support import TargetKind
+from pipeprof.pipelines.changes.edits import TargetKind
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import FixStep, LeftOut, documents_of
 from pipeprof.profiles.document.profile import Profile

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, SetEnvironment
-from pipeprof.pipelines.edits.support import TargetKind, supports
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, TargetKind, supports
+from pipeprof.pipelines.changes.in_spec_text import apply_to_spec
+from pipeprof.pipelines.check import check_changed
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
-from pipeprof.pipelines.spec.edits.apply_files import apply_to_spec
-from pipeprof.pipelines.spec.edits.places import same
 from pipeprof.pipelines.spec.loader import LoadedSpec
-
-Reread: TypeAlias = "Callable[[str], LoadedSpec]"
-"""Reads a spec whose file has another text, with the flags of the command line."""
 
 
 class CannotChangeError(UsageError):
@@ -28,7 +22,6 @@ class Version:
 
     steps: tuple[tuple[PipelineEdit, ...], ...] = ()
     loaded: LoadedSpec | None = None
-    reread: Reread | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -54,12 +47,9 @@ class Version:
         lacking = next((edit for edit in edits if not supports(edit, kind)), None)
         if lacking is not None:
             raise CannotChangeError(f"{type(lacking).__name__} has to be made by hand")
-        if self.loaded is None or self.reread is None:
+        if self.loaded is None:
             return Version(steps)
-        wanted = apply_to_data(self.loaded.data, edits)
-        if same(wanted, self.loaded.data) and all(not isinstance(edit, SetEnvironment) for edit in edits):
+        text = apply_to_spec(self.loaded, edits)
+        if text == self.loaded.text and all(not isinstance(edit, SetEnvironment) for edit in edits):
             raise CannotChangeError("it changes nothing")
-        loaded = self.reread(apply_to_spec(self.loaded, edits))
-        if not same(loaded.data, wanted):
-            raise CannotChangeError("--set changes other stages after it: write what it changes into the spec first")
-        return replace(self, steps=steps, loaded=loaded)
+        return Version(steps, replace(check_changed(self.loaded, edits), text=text))

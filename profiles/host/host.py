@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pipeprof.pipelines.edits.environment import ALLOCATORS, allocator_folders
+from pipeprof.pipelines.changes.environment import ALLOCATORS, allocator_folders
 from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.limits import MemoryLimit, affinity_cores, allowed_cores, cores

@@ -225,7 +225,6 @@ class _Comparison:
     def _jobs_of(self, name: SideName, settings: RunSettings) -> JobMaker:
         return JobMaker(
             settings,
-            None,
             memory_limit=self._limit,
             digest_seconds=plans.DIGEST_SECONDS,
             data_progress=self.progress.data,

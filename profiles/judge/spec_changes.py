@@ -11,9 +11,9 @@ from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pipeprof.pipelines.changes.in_spec import SOURCE, STAGES, same
 from pipeprof.pipelines.ops.values.python_ref import PythonRef, split_reference
 from pipeprof.pipelines.ops.values.values import FilePatterns
-from pipeprof.pipelines.spec.edits.places import SOURCE, STAGES, same
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import has_scheme, is_glob, leaves

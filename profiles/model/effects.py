@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
     MoveStage,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit, VectoriseMap
-from pipeprof.pipelines.edits.line import LineError, LineItem, OpLines, line_of, path_of
+from pipeprof.pipelines.changes.chain import CannotChangeError, apply, chain_of
+from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, VectoriseMap
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.model.flow import Flow, Part
@@ -29,10 +29,9 @@ def fits(flow: Flow, edit: PipelineEdit) -> bool:
         return True
     first, last = (edit.before, edit.stage) if isinstance(edit, MoveFilter) else (edit.stage, edit.batch)
     row = [*between(flow, first, last), *(part for part in flow.parts if part.id == last)]
-    items = [LineItem(part.op, path_of(part.id)) for part in row]
     try:
-        OpLines({line_of(path_of(last)): [LineItem(""), *items]}).apply(edit)
-    except LineError:
+        apply(chain_of((part.id, part.op) for part in row), edit)
+    except CannotChangeError:
         return False
     return True
 

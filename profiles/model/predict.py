@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, SetOption
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetOption
 from pipeprof.profiles.model.costs import DEFAULT, Costs
 from pipeprof.profiles.model.effects import Changed, apply, with_calls
 from pipeprof.profiles.model.flow import Flow, Term

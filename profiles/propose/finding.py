@@ -33,7 +33,7 @@ def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | No
         patch=patch,
         python=proposal.python or None,
         change=proposal.change or None,
-        overrides=list(proposal.overrides),
+        in_spec=proposal.in_spec,
         predicted=proposal.predicted and Predicted(**vars(proposal.predicted)),
         status="unverified",
         reason=reason,
@@ -52,7 +52,7 @@ def proposal_of(finding: Finding) -> Proposal:
         rule=finding.rule,
         stage=finding.stage,
         predicted=_read(finding.predicted) if finding.predicted is not None else None,
-        overrides=tuple(finding.overrides),
+        in_spec=finding.in_spec,
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
     PipelineEdit,
@@ -69,7 +69,7 @@ class Proposal:
         python: The Python to write by hand; empty for that of the edits.
         by_hand: Whose Python to show, where that is other code than the edits'.
         change_detail: The change in numbers, for a line that the edits say.
-        overrides: The `--set` values that make it in a spec.
+        in_spec: It can be made in the data of the spec.
         location: The user's line; of a rule, where that is not the stage's own.
     """
 
@@ -90,7 +90,7 @@ class Proposal:
     python: str = ""
     by_hand: PipelineEdit | None = None
     change_detail: str | None = None
-    overrides: tuple[str, ...] = ()
+    in_spec: bool = False
     location: Location | None = None
 
     @property
@@ -190,7 +190,7 @@ def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, bool, float]:
     """Sort key of edits, simplest first: tunes the process, keeps data in memory, adds stages, number of edits.
 
     Example:
-        >>> from pipeprof.pipelines.edits.edits import SetArgument
+        >>> from pipeprof.pipelines.changes.edits import SetArgument
         >>> effort([SetArgument("stages.0", "map", "num_parallel_calls", 8)])
         (False, False, False, 1)
         >>> effort([InsertStage("cache", {}, "stages.0"), InsertStage("shuffle", {"buffer_size": 9}, "stages.0")])

@@ -56,13 +56,14 @@ class Job:
         warmup_seconds: Length of the warm-up; None for the rule.
         turns: Take turns with other workers instead of one measurement; None for one.
         edits: Steps of changes of the dataset's graph, each on the pipeline that the one before it made; each change as
-            the JSON of `pipelines.edits.edits.to_document`.
+            the JSON of `pipelines.changes.edits.to_document`.
         script_args: What follows ``--`` on the command line: the script's own arguments.
         soak: The measurement is a soak: memory is read over all of its seconds.
         made: Files that earlier processes of the same command have written.
         workers: Start a tf.data service with so many workers for the pipeline; None for none.
         main: The script's dataset that turns are about; None where a run has to find it.
         at_ref: Where a target at a git ref runs; None for one of the work tree.
+        texts: What files are read as in place of what they contain, by their paths.
     """
 
     kind: Literal["spec", "function", "script"]
@@ -90,6 +91,7 @@ class Job:
     made: list[str] = field(default_factory=list)
     main: IteratedAt | None = None
     at_ref: RefPlace | None = None
+    texts: dict[str, str] = field(default_factory=dict)
 
 
 def as_pairs(value: Any) -> Any:

@@ -42,9 +42,8 @@ class TurnsJob:
     """Preparation of a worker for its turns.
 
     Attributes:
-        edits: Changes of the dataset's graph, each as the JSON of `pipelines.edits.edits.to_document`.
-        ops: For a spec, its ops by address, for edits of its graph; None for a Python function.
-        round_trip: Rebuild the dataset from its graph also without edits, as an edited one is.
+        edits: Changes of the recorded calls, each as the JSON of `pipelines.changes.edits.to_document`.
+        ops: For a spec, its ops by address, for changes of its calls; None for a Python function.
         digest_batches: First batches of the first epoch to describe.
         digest_seconds: After which no more of them are taken.
         replay: Stages that are replaced, to measure what the pipeline would be without their cost.
@@ -57,7 +56,6 @@ class TurnsJob:
 
     edits: list[str] = field(default_factory=list)
     ops: list[tuple[str, str]] | None = None
-    round_trip: bool = False
     digest_batches: int = 8
     digest_seconds: float = 1.5
     environment: list[tuple[str, str]] = field(default_factory=list)

@@ -270,7 +270,7 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
         return None
     used = f"CPU: {causes.worker_cores:.1f} of {profile.host.cores:g} cores in use"
     if causes.worker_cores < CPU_FROM * profile.host.cores:
-        used = f"{used}, {cores_between_restarts(profile):.1f} between restarts"
+        used = f"{used}, about {cores_between_restarts(profile):.1f} between restarts"
     if not top:
         return Bottleneck("cpu", None, f"{used}{_missing(profile)}")
     groups = top_cpu_groups(profile.stages)

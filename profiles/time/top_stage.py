@@ -222,10 +222,10 @@ def _kind(stage: Stage) -> tuple[object, ...]:
     place = stage.library or stage.location
     if stage.location is not None and call_around(stage.op, stage.location) and stage.library is None:
         return (stage.location.call, stage.location.file, stage.location.line, stage.location.column)
-    if not stage.name or place is None:
-        return (stage.id,)
     column = None if stage.library is not None else stage.location and stage.location.column
-    return (stage.op, _NUMBER.sub("", stage.name), place.file, place.line, column)
+    if place is None or not (stage.name or column):
+        return (stage.id,)
+    return (stage.op, _NUMBER.sub("", stage.name or ""), place.file, place.line, column)
 
 
 def are_twins(stages: Sequence[Stage]) -> bool:
@@ -381,9 +381,9 @@ def where_time_is(profile: Profile) -> str:
     if profile.verdict is None or profile.verdict.bound not in {"input", "balanced"}:
         return ""
     stages = [stage for stage in profile.stages or () if stage.origin == "written"]
-    top = max(stages, key=lambda one: one.share or 0.0, default=None)
+    top = max(_largest(stages, lambda stage: stage.share), key=lambda one: one.share or 0.0, default=None)
     if top is not None and (top.share or 0.0) >= MOST_FROM:
-        return f"{stage_label(top)} has {percent(top.share or 0.0)} of the pipeline's work"
+        return f"{top.label} {'has' if len(top.members) == 1 else 'have'} {share_of_work((top,))}"
     # Without their times, what computes at all.
     computes = [one for one in stages if traits(one.op).function is not None]
     known = any(one.share is not None for one in stages)

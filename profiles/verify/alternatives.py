@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
     MoveStage,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.addresses import pipeline_of
-from pipeprof.pipelines.edits.edits import VectoriseMap
+from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import is_mostly_called
 from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python

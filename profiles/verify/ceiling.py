@@ -14,8 +14,8 @@ from fractions import Fraction
 from itertools import pairwise, takewhile
 
 from pipeprof.pipelines.addresses import pipeline_of
-from pipeprof.pipelines.edits.edits import HandWritten, MoveFilter, MoveStage, ReplaceStages, stages_of
-from pipeprof.pipelines.graph.edit.replay.available import ways_of, why_no_replay
+from pipeprof.pipelines.changes.available import ways_of, why_no_replay
+from pipeprof.pipelines.changes.edits import HandWritten, MoveFilter, MoveStage, ReplaceStages, stages_of
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Facts, Finding

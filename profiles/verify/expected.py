@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.order import worth
 from pipeprof.profiles.advise.predict import prediction_of

@@ -121,7 +121,7 @@ def _judge_speed(
     hopeless = not alone and speedup.value < (LEAST_GAIN if last or pairs >= _HOPELESS_PAIRS else 1.0)
     differ = evidence.spread() - 1 if alone else math.expm1(compared.own_differences)
     if differ > FLOOR:
-        why = f"processes of this pipeline differ by up to {percent(differ)}"
+        why = f"processes of this pipeline {'' if alone else 'may '}differ by up to {percent(differ)}"
         return judged("unverified", f"undecided: {words}, {why}", settled=last or hopeless)
     return judged("unverified", f"cannot tell: {words}", settled=last or hopeless)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding

@@ -294,7 +294,7 @@ def announcement(
     if needs is not None:
         text = f"no change can be tried: one try of this pipeline takes --budget {needs}"
     if not is_spec:
-        text += f"; {calls_of(mode.mode)}, and twice for each diff"
+        text += f"; {calls_of(mode.mode)}"
     if (made := seconds_to_make(profile)) >= LONG_TO_MAKE:
         text += f"; the pipeline takes {made:.0f} s until its first batch, in each process again"
     if any(runs_python(stage) for stage in profile.stages or ()):

@@ -6,16 +6,16 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from pipeprof.pipelines.edits.edits import SetEnvironment
+from pipeprof.pipelines.changes.edits import SetEnvironment
+from pipeprof.pipelines.changes.in_spec_text import spec_diff
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.pipelines.spec.edits.apply_files import spec_diff
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Dispatch
-from pipeprof.profiles.experiment.jobs import Baseline, Change, JobMaker, Reload, data_of
+from pipeprof.profiles.experiment.jobs import Change, JobMaker, data_of
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
@@ -59,7 +59,6 @@ def verify(
     budget: float,
     progress: RunProgress,
     *,
-    reload: Reload | None,
     end_at: float | None = None,
     save: Callable[[], object] = lambda: None,
     spent: float = 0.0,
@@ -70,14 +69,13 @@ def verify(
     Args:
         profile: A complete one; its findings, verdict and exit code are changed.
         budget: Seconds that it may take, starts of processes included up to a quarter more.
-        reload: Reads the spec with further ``--set`` values; None for a Python target.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each edit that was tried.
         spent: Seconds of what the user has given that were used before, and that the budget does not have.
         early: Makes the copies, if it was begun.
     """
     with Signals().installed() as signals:
-        _verify(profile, settings, (budget, spent), progress, reload, end_at, save, signals, early)
+        _verify(profile, settings, (budget, spent), progress, end_at, save, signals, early)
         if signals.exit_code is not None:
             # Also where nothing was to be tried.
             profile.exit_code = signals.exit_code
@@ -88,7 +86,6 @@ def _verify(  # noqa: PLR0917 - what a verification has
     settings: RunSettings,
     seconds: tuple[float, float],
     progress: RunProgress,
-    reload: Reload | None,
     end_at: float | None,
     save: Callable[[], object],
     signals: Signals,
@@ -111,7 +108,7 @@ def _verify(  # noqa: PLR0917 - what a verification has
         for finding in findings:
             finding.reason = f"not tried: {reason}"
         return
-    run = _Verification(profile, settings, budget, progress, reload, end_at, save, signals, early)
+    run = _Verification(profile, settings, budget, progress, end_at, save, signals, early)
     run.given += spent
     without_edit = [finding for finding in profile.proposals if not run.can_try(finding)]
     for finding in guessed:
@@ -147,7 +144,6 @@ class _Verification:
         settings: RunSettings,
         budget: float,
         progress: RunProgress,
-        reload: Reload | None,
         end_at: float | None,
         save: Callable[[], object],
         signals: Signals,
@@ -173,7 +169,6 @@ class _Verification:
         self._data = data_of(settings)
         self._jobs = JobMaker(
             settings,
-            reload,
             memory_limit=self._limit,
             digest_seconds=self._pace.digest_seconds,
             data_progress=progress.data,
@@ -192,7 +187,6 @@ class _Verification:
         self._without_time: list[tuple[Finding, str]] = []
         self._bounded: dict[tuple[str, ...], Trial | None] = {}
         self._later: list[tuple[Finding, Sequence[str], str]] = []
-        self._baseline: Baseline | None = "as-it-is"
 
     def run(self, findings: Sequence[Finding], further: Sequence[Finding], without_edit: Sequence[Finding]) -> None:
         """Try edits while there is time, in the order of `in_trial_order`, then those that were kept together.
@@ -356,7 +350,6 @@ class _Verification:
     def _start(self, trials: Trials, finding: Finding, change: Change, say: str, others: float = 0.0) -> None:
         """Measure a change, unless its edits do not apply."""
         fill = filling(self._profile, finding.edits)
-        self._compare_with(trials, change.baseline)
         try:
             jobs = self._jobs.edited(change, fill.steps, compares=fill.compares)
         except PipeprofError as error:
@@ -367,13 +360,6 @@ class _Verification:
 
     def _is_reported(self, finding: Finding) -> bool:
         return any(finding is one for one in self._profile.findings or ())
-
-    def _compare_with(self, trials: Trials, baseline: Baseline, jobs: JobMaker | None = None) -> None:
-        """Choose what the next trial is compared with: a replay is made in the graph, also that of a spec."""
-        chosen, make = (jobs or self._jobs).baseline(baseline)
-        if self._baseline != chosen:
-            self._baseline = chosen
-            trials.rebase(make)
 
     def _bound(self, trials: Trials, finding: Finding, stages: Sequence[str], before: str = "") -> None:
         """Measure the pipeline with stages replaced by a replay, and write into a finding what that says.
@@ -392,7 +378,6 @@ class _Verification:
             return
         name = bound_advice.name_together([one for one in self._profile.stages or () if one.id in stages])
         if known is None:
-            self._compare_with(trials, "from-graph")
             if trials.refusal is not None:
                 finding.reason = f"{before}no upper bound: {trials.refusal}"
                 return
@@ -515,10 +500,8 @@ class _Verification:
         words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
 
     def _seconds(self, finding: Finding, pairs: int = QUICK.pairs) -> float:
-        """Seconds that a trial takes: a cache fills, and another pipeline to compare with is started."""
-        change = self._jobs.change_of(finding)
-        restarts = change is not None and self._jobs.baseline(change.baseline)[0] != self._baseline
-        return self._pace.seconds_of(pairs, first=restarts) + filling(self._profile, finding.edits).trial_seconds
+        """Seconds that a trial takes, with those in which a cache fills."""
+        return self._pace.seconds_of(pairs, first=False) + filling(self._profile, finding.edits).trial_seconds
 
     def _is_worth_a_try(self, trials: Trials, finding: Finding) -> bool:
         """Whether an edit that is reported only where it helps may bring more than what was kept, and fits."""
@@ -591,15 +574,14 @@ class _Verification:
         other, kept = self._other_dispatch(), overlap.without_other_dispatch(findings)
         if other is None or not kept or not trials.fits(QUICK.pairs):
             return
-        makes, self._baseline = self._jobs.in_dispatch(other), None
+        makes = self._jobs.in_dispatch(other)
+        trials.rebase(makes.as_it_is)
         for finding in kept:
             change = makes.change_of(finding)
             if change is None or finding.measured is None or not trials.fits(QUICK.early):
                 continue
-            self._compare_with(trials, change.baseline, makes)
             self._begin(f"{finding.title}: the other mode of dispatch")
             trial = trials.measure(makes.edited(change), proposal_of(finding).compared_as, for_memory=False)
             if (found := overlap.as_measured(trial.evidence, other)) is not None:
                 finding.measured["other_dispatch"] = found
         trials.rebase(self._jobs.as_it_is)
-        self._baseline = "as-it-is"

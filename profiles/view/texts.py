@@ -9,8 +9,7 @@ from pathlib import Path
 
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.regular_files import read_regular
-from pipeprof.pipelines.static.written_calls import WrittenFunction, arguments_given, call_at, call_text, function_given
-from pipeprof.profiles.document.stages import Stage
+from pipeprof.pipelines.static.written_calls import arguments_given, call_at, function_given
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 _LARGEST = 5_000_000
@@ -39,19 +38,6 @@ def file_text(file: str) -> str:
         return read_regular(Path(file).expanduser(), _LARGEST).decode().replace("\r\n", "\n")
     except (OSError, ValueError):
         return ""
-
-
-def written_function(stage: Stage) -> WrittenFunction | None:
-    """Return the function of a stage of a run, as the user's file has it; None where that does not show it."""
-    place = stage.location
-    return function_given(file_text(place.file), place.line, place.column, place.call or stage.op) if place else None
-
-
-def written_call(stage: Stage) -> str:
-    """Return the call that made a stage, as the user's file has it; with an ellipsis where that does not show it."""
-    place, name = stage.location, stage.op
-    text = call_text(file_text(place.file), place.line, place.column, place.call or name) if place else None
-    return text or f".{name}(…)"
 
 
 def call_of(stage: StageView, function: str) -> ast.Call | None:

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.steps.bind_step import fitted
 from pipeprof.pipelines.tables import read_table
 from pipeprof.pipelines.target.absl_flags import leave_defaults
@@ -142,7 +142,7 @@ class Called:
     """
 
     dataset: Any
-    watch: SourceWatch
+    watch: CallWatch
     step: Callable[..., Any] | None = None
     notes: tuple[tuple[str, str], ...] = ()
 
@@ -172,7 +172,7 @@ def call_target(text: str, arguments: Iterable[Iterable[str]] = ()) -> Called:
         return tf.distribute.InputContext(1, 0, 1)
 
     before = dict(os.environ)
-    with SourceWatch(_own_file_test(target)) as watch:
+    with CallWatch(_own_file_test(target)) as watch:
         function = load_function(target)
         _need_eager(text)
         notes += _unparsed_flags(text)

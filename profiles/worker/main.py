@@ -26,6 +26,7 @@ from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
 from pipeprof.profiles.worker.source.at_ref import enter
+from pipeprof.profiles.worker.source.other_text import read_instead
 
 
 def _raise_oom_score() -> None:
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     faulthandler.enable(stacks_fd)
     faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)
     look_like_a_script(job.user_files[0])
+    if job.texts:
+        read_instead(job.texts)
     sample = _run_of(job, channel)
     channel.answer = sample.answer
     ImportGuard(lambda error: _end(channel, sample, error)).begin()

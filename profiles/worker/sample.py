@@ -12,17 +12,19 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.edits import known_edits
+from pipeprof.pipelines.changes.recorded_calls import CallWatch, RecordedCalls
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.edits.edits import known_edits
+from pipeprof.pipelines.graph.observe.created import draw
 from pipeprof.pipelines.graph.observe.in_memory_sources import (
     MadeSource,
-    SourceWatch,
     component_bytes,
     held_bytes,
     release_source_array,
 )
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, read_written, readable
-from pipeprof.pipelines.graph.observe.sketch import sketch
+from pipeprof.pipelines.graph.observe.source_lines import places_of
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepFacts
@@ -126,7 +128,7 @@ class JobRun:
         self._watched_from = SPARED_BYTES
         self._made: list[MadeSource] = []
         self._called: Called | None = None
-        self._watch: SourceWatch | None = None
+        self._watch: CallWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
         self._paused_ns = self._paused_cpu_ns = 0
@@ -271,9 +273,10 @@ class JobRun:
 
                 # A dataset that cannot be serialised is known only from observations of its build; a function of the
                 # user's may use an array.
-                remote = any(traits(placed.op.op).remote for placed in self._spec.placed())
-                watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1 or remote
-                self._watch = SourceWatch() if watched else None
+                rows = [traits(placed.op.op) for placed in self._spec.placed()]
+                seen = any(row.remote or row.swallows for row in rows)
+                watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1 or seen
+                self._watch = CallWatch() if watched else None
                 with self._watch or nullcontext():
                     self.dataset = build(self._spec, self._context)
             else:
@@ -333,26 +336,34 @@ class JobRun:
             raise SharedJobError(what_sharing_does(shared))
 
     def _edit_graph(self, steps: Sequence[Sequence[str]], ops: Mapping[str, str] | None = None) -> None:
-        """Make steps of edits in the dataset's graph; a step without one makes the dataset again from its graph.
+        """Make steps of changes by calling tf.data again as the user's code did.
 
         Args:
-            steps: The edits, as JSON.
+            steps: The changes, as JSON.
 
         Raises:
-            CannotEditError: An edit is not possible on this pipeline.
+            CannotChangeError: A change is not possible on this pipeline.
         """
-        from pipeprof.pipelines.build.context import BuildContext
-        from pipeprof.pipelines.build.dataset import builder
-        from pipeprof.pipelines.graph.edit.apply import apply_steps
+        from pipeprof.pipelines.changes.in_calls import apply_changes
 
         parsed = [known_edits(map(json.loads, step)) for step in steps]
-        # What a function's graph names is relative to the folder in which it runs.
+        with self._recording() as calls:
+            self.dataset = apply_changes(self.dataset, parsed, calls, self._building(), ops=ops)
+
+    @contextmanager
+    def _recording(self) -> Iterator[RecordedCalls]:
+        """Record the calls of the body, beside those that made the dataset."""
+        if self._watch is None:
+            raise CannotChangeError(None, "how the dataset was made was not seen")
+        with self._watch:
+            yield self._watch.calls
+
+    def _building(self) -> Any:
+        from pipeprof.pipelines.build.context import BuildContext
+        from pipeprof.pipelines.build.dataset import builder
+
         service = self._service.address if self._service is not None else None
-        building = builder(self._context or BuildContext(Path(), seed=self.job.seed, service=service))
-        held, room = self._source_bytes, self._room()
-        self.dataset = apply_steps(
-            self.dataset, parsed, building=building, ops=ops, in_memory=held, room=room, watch=self._watch
-        )
+        return builder(self._context or BuildContext(Path(), seed=self.job.seed, service=service))
 
     def _array_bytes(self) -> int:
         return sum(nbytes for _, nbytes in self._context.held()) if self._context is not None else 0
@@ -373,8 +384,8 @@ class JobRun:
     def _sketch(self, called: Called) -> None:
         """Tell the stages, in case that this process dies before their graph can be read."""
         try:
-            drawn, places = sketch(called.watch.lines, called.dataset)
-            self._channel.send(Sketch(drawn, called.watch.registered.join(drawn, places)))
+            drawn, created = draw(called.watch.lines.created(called.dataset))
+            self._channel.send(Sketch(drawn, called.watch.registered.join(drawn, places_of(created))))
         except Exception as error:
             self.warn("no-sketch", f"The stages are unknown until the graph is read: {first_line(error)}")
 
@@ -514,13 +525,15 @@ class JobRun:
 
     def _read_swallowed(self) -> None:
         """Read an error that the pipeline hides; not where its start takes long, or its buffers much of the memory."""
-        held, room = self._source_bytes, self._room()
+        room = self._room()
         full = room is not None and (procfs.rss_bytes("self") or 0) > room
         if not self._swallows or full or self._filled_seconds > LONGEST_START_SECONDS:
             return
-        from pipeprof.pipelines.graph.edit.replay.part import parts_before
+        from pipeprof.pipelines.changes.replay import datasets_before
 
-        for part in parts_before(self.dataset, lambda row: row.swallows, in_memory=held, room=room, watch=self._watch):
+        with self._recording() as calls:
+            parts = datasets_before(self.dataset, lambda row: row.swallows, calls, self._building())
+        for part in parts:
             hidden = read_swallowed(part, self._channel.stop.is_set)
             if hidden is not None:
                 self._channel.send(hidden)

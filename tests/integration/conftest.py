@@ -107,6 +107,15 @@ def without_autograph() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def recording() -> Iterator[Any]:
+    """The calls of the test are recorded."""
+    from integration import changed_datasets
+
+    with changed_datasets.recording() as watch:
+        yield watch
+
+
 @pytest.fixture(autouse=True)
 def _garbage_is_collected_between_tests() -> Iterator[None]:
     """No garbage is collected while a pipeline of this process runs.

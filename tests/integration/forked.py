@@ -33,7 +33,7 @@ from typing import IO, Any, ClassVar
 import psutil
 from integration.left_over import MARK, left
 
-from pipeprof.profiles.harness import ask_worker, fork_server, process
+from pipeprof.profiles.harness import fork_server, process
 from pipeprof.profiles.harness.process import StartedProcess
 from pipeprof.profiles.host.run_family import RunFamily
 
@@ -109,28 +109,6 @@ def _fork(pipes: Sequence[int], family: RunFamily, variables: Mapping[str, str])
         main([str(to_worker), str(from_worker), str(stacks)])
     finally:
         os._exit(1)
-
-
-def _ask(module: str, job: str) -> tuple[bytes, int | None]:
-    """The same, of a copy; `PATIENCE` ends it with its command."""
-    with tempfile.TemporaryFile() as answers, tempfile.TemporaryFile() as prints, tempfile.TemporaryFile() as orders:
-        orders.write(job.encode())
-        orders.seek(0)
-        pid = os.fork()
-        if not pid:
-            try:
-                os.setsid()
-                _signals_as_usual()
-                for at, file in enumerate((orders, prints, prints)):
-                    os.dup2(file.fileno(), at)
-                sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115 - of this process
-                sys.argv = [module, str(answers.fileno())]
-                importlib.import_module(f"pipeprof.profiles.worker.{module}").main()
-            finally:
-                os._exit(1)
-        code = Copy(pid).wait()
-        answers.seek(0)
-        return answers.read(), code
 
 
 def _signals_as_usual() -> None:
@@ -369,7 +347,6 @@ def _run(order: _Order, errors: int) -> None:
         process.start_process = _fork  # type: ignore[assignment]
         fork_server.ForkServers.start = lambda _servers, *given: _fork(*given)  # type: ignore[assignment]
         fork_server.EarlyServer.begin = lambda _early: None  # type: ignore[method-assign]
-        ask_worker._ask = _ask
         exec(order.code, vars(sys.modules["__main__"]))
         code = 0
     except SystemExit as end:

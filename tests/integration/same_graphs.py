@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeprof.pipelines.graph.compare import Difference, PlainGraph, differences
-from pipeprof.profiles.worker.source.plain_graphs import GraphPair
+from integration.graph_compare import Difference, PlainGraph, differences
+from integration.plain_graphs import GraphPair
 
 
 def graph_differences(one: Any, other: Any, in_memory: int = 0) -> list[Difference]:

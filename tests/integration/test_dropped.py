@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from integration.edited_datasets import edited, elements
+from integration.changed_datasets import edited, elements
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
     NewStage,
@@ -20,7 +21,6 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
 from pipeprof.pipelines.graph.observe import reading
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.constants import AUTOTUNE
@@ -28,7 +28,7 @@ from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.worker.load_function import call_target
 
-pytestmark = pytest.mark.usefixtures("without_autograph")
+pytestmark = pytest.mark.usefixtures("without_autograph", "recording")
 
 SHARD = {"num_shards": 4, "index": 1}
 
@@ -151,7 +151,7 @@ def test_what_reads_a_whole_record_is_not_called_on_a_batch(tmp_path: Path) -> N
         return tf.reduce_sum(tf.sparse.to_dense(tf.io.parse_single_example(record, FEATURES)["ids"]))
 
     for function, reason in ((parse, "sparse"), (of_lists, "parses lists whose lengths differ")):
-        with pytest.raises(CannotEditError, match=reason):
+        with pytest.raises(CannotChangeError, match=reason):
             edited(records(tmp_path / "a").map(function).batch(8), VectoriseMap("stages.0", "stages.1"))
 
 

@@ -1,4 +1,4 @@
-"""An edit of a spec's data and the same edit of the built graph give the same pipeline."""
+"""An edit of a spec's data and the same edit of its recorded calls give the same pipeline."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from integration.changed_datasets import edited
 from integration.same_graphs import graph_differences
 
 from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import BuiltStage, build, builder
+from pipeprof.pipelines.build.dataset import BuiltStage, build
 from pipeprof.pipelines.build.pin_errors import BuildError
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
     NewStage,
@@ -24,12 +26,11 @@ from pipeprof.pipelines.edits.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.graph.edit.apply import apply_edits
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
-from pipeprof.pipelines.spec.edits.places import EditError
 from pipeprof.pipelines.spec.models import Spec
+
+pytestmark = pytest.mark.usefixtures("recording")
 
 PIPELINES = 16
 NUMBERS = {"from_tensor_slices": {"tensors": [3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8]}}
@@ -146,7 +147,6 @@ def is_as_exact(tf: Any, found: Any, expected: Any) -> bool:
 
 
 def test_an_edit_of_the_graph_is_that_of_the_spec(tf: Any) -> None:
-    building = builder(BuildContext(base_dir=Path()))
     ends: Counter[str] = Counter()
     for seed in range(PIPELINES):
         rng = Random(seed)
@@ -162,10 +162,9 @@ def test_an_edit_of_the_graph_is_that_of_the_spec(tf: Any) -> None:
             continue
         expected = wanted(data, edits)
         ops = {address: stage.op for address, stage in built.items()}
-        elements = {address: stage.element_spec for address, stage in built.items()}
         try:
-            found = apply_edits(dataset, edits, building=building, ops=ops, elements=elements)
-        except CannotEditError:
+            found = edited(dataset, *edits, ops=ops)
+        except CannotChangeError:
             ends["refused" if expected is not None else "refused by both"] += 1
             continue
         assert expected is not None, f"{data}\n{edits}"
@@ -190,7 +189,18 @@ def test_caches_of_joined_datasets_are_those_of_the_spec() -> None:
     built: dict[str, BuiltStage] = {}
     dataset, expected = made(data, built), wanted(data, edits)
     ops = {address: stage.op for address, stage in built.items()}
-    elements = {address: stage.element_spec for address, stage in built.items()}
-    found = apply_edits(dataset, edits, building=builder(BuildContext(base_dir=Path())), ops=ops, elements=elements)
+    found = edited(dataset, *edits, ops=ops)
     assert graph_differences(found, expected) == []
     assert list(found.as_numpy_iterator()) == list(dataset.as_numpy_iterator())
+
+
+def test_the_first_stage_of_a_pipeline_without_a_source_is_changed() -> None:
+    inside = {"flat_map": {"stages": [{"batch": {"batch_size": 2}}]}}
+    data = {"version": 1, "source": {"range": {"stop": 9}}, "stages": [{"window": {"size": 3}}, inside]}
+    edits = [SetArgument("stages.1.stages.0", "batch", "batch_size", 3)]
+    built: dict[str, BuiltStage] = {}
+    dataset, expected = made(data, built), wanted(data, edits)
+    ops = {address: stage.op for address, stage in built.items()}
+    assert "stages.1.source" not in ops
+    found = edited(dataset, *edits, ops=ops)
+    assert [len(batch) for batch in found] == [len(batch) for batch in expected] == [3, 3, 3]

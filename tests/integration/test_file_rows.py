@@ -12,11 +12,10 @@ import yaml
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build
-from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
+from pipeprof.pipelines.changes.in_spec import apply_to_data
 from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.profiles.advise.edits.file_rows import records_instead
-from pipeprof.profiles.advise.edits.overrides import overrides
+from pipeprof.profiles.advise.text.file_rows import records_instead
 from pipeprof.profiles.view.attach_spec import with_written
 from pipeprof.profiles.view.from_spec import view_of_spec
 
@@ -55,4 +54,3 @@ def test_elements_and_their_order_are_those_of_the_array(
     edits = records_instead(view.stages[0], view.stages[1 : indexed + 1])
     assert edits is not None
     assert plain(apply_to_data(data, edits), tmp_path) == plain(data, tmp_path)
-    assert overrides(view, edits)

@@ -92,7 +92,7 @@ def test_a_worker_that_takes_turns_refuses_a_pipeline_that_writes_files(tmp_path
     path = tmp_path / "spec.yaml"
     path.write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\n{SPECS['cache'][0]}\n")
     settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False)
-    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=0.1, data_progress=lambda *_: None)
+    jobs = JobMaker(settings, memory_limit=None, digest_seconds=0.1, data_progress=lambda *_: None)
     for job in jobs.as_it_is().values():
         sent: list[Any] = []
         TurnRun(job, SimpleNamespace(send=sent.append)).run()  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""A filter before maps, with the calls that it reads: the same pipeline by the spec's data and by the graph."""
+"""A filter before maps, with the calls that it reads: the same by the spec's data and by its recorded calls."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+from integration.changed_datasets import edited
 from integration.same_graphs import graph_differences
 from unit.ops.filters_at_random import pipeline
 
 from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import BuiltStage, build, builder
+from pipeprof.pipelines.build.dataset import BuiltStage, build
 from pipeprof.pipelines.build.pin_errors import BuildError
-from pipeprof.pipelines.edits.edits import MoveFilter, PipelineEdit
-from pipeprof.pipelines.graph.edit.apply import apply_edits
-from pipeprof.pipelines.spec.edits.apply_data import apply_to_data
-from pipeprof.pipelines.spec.edits.places import EditError
+from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.spec.models import Spec
+
+pytestmark = pytest.mark.usefixtures("recording")
 
 PIPELINES = 8
 
@@ -42,9 +44,7 @@ def both(data: dict[str, Any], edits: Sequence[PipelineEdit], ends: Counter[str]
         return
     expected = made(changed)
     ops = {address: stage.op for address, stage in built.items()}
-    shapes = {address: stage.element_spec for address, stage in built.items()}
-    building = builder(BuildContext(base_dir=Path()))
-    found = apply_edits(dataset, edits, building=building, ops=ops, elements=shapes)
+    found = edited(dataset, *edits, ops=ops)
     words = f"{data}\n{changed}"
     assert str(list(expected.as_numpy_iterator())) == str(list(dataset.as_numpy_iterator())), words
     assert graph_differences(found, expected) == [], words

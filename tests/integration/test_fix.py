@@ -63,7 +63,7 @@ harness.run_undisturbed = lambda *given, budget, end_at: (harness.run_sample(*gi
 vars(purposes.QUICK).update(warm_seconds=0.3, block_seconds=0.15)
 vars(purposes.RACE).update(warm_seconds=0.3, block_seconds=0.15)
 laboratory.LOOK_SECONDS, laboratory.MOST_RIVALS = 0.5, 2
-if sys.argv[2].endswith(":make"):
+if not sys.argv[2].endswith(".yaml"):
     laboratory.Laboratory.fits = lambda lab, rivals: not lab._number or lab._base is not None
 main()
 """

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.costs.op_owners import Marks
 from pipeprof.pipelines.graph.observe.reading import read_written, serialised
 from pipeprof.profiles.worker.steps.loop import Feed
@@ -29,6 +30,17 @@ def numbers() -> Iterator[int]:
 
 def keep(value: Any) -> Any:
     return value
+
+
+@pytest.fixture(autouse=True)
+def watch() -> Iterator[CallWatch]:
+    """What sees the pipelines of a test being made."""
+    with CallWatch(own=lambda file: file == __file__) as watch:
+        yield watch
+
+
+def marked(dataset: Any, found: Any, watch: CallWatch, *, stop: bool = True) -> Any:
+    return marked_feed(dataset, *found, watch, fill_seconds=0.0, stop=lambda: stop)
 
 
 def pipeline(tf: Any) -> Any:
@@ -57,23 +69,22 @@ def test_ids_are_those_of_the_graph_that_is_read(tf: Any) -> None:
     assert set(marks.datasets) <= {node["id"] for node in read_written(dataset, in_memory=0)["nodes"]}
 
 
-def test_the_same_pipeline_with_marks(tf: Any) -> None:
+def test_the_same_pipeline_with_marks(tf: Any, watch: CallWatch) -> None:
     dataset = pipeline(tf)
     found = marks_of(dataset, 0, None)
     assert found is not None
-    marks, graph = found
-    assert "mul" in marks.ambiguous()
-    again = marked_feed(dataset, marks, graph, 0.0, lambda: True)
+    assert "mul" in found[0].ambiguous()
+    again = marked(dataset, found, watch)
     assert again is not None
     wanted = [batch.numpy().tolist() for batch in dataset.take(5)]
     assert [again.next().numpy().tolist() for _ in range(5)] == wanted
 
 
-def test_every_op_has_its_dataset_then(tf: Any) -> None:
+def test_every_op_has_its_dataset_then(tf: Any, watch: CallWatch) -> None:
     dataset = pipeline(tf)
     found = marks_of(dataset, 0, None)
     assert found is not None
-    again = marked_feed(dataset, *found, 0.0, lambda: True)
+    again = marked(dataset, found, watch)
     assert again is not None
     traced = traced_ops(again, found[0])
     muls = [key for key, seen in traced.work.items() if "Mul" in seen.ops]
@@ -82,41 +93,36 @@ def test_every_op_has_its_dataset_then(tf: Any) -> None:
     assert {one.function for one in traced.functions} <= {"numbers", "keep"}
 
 
-def test_variables_are_those_of_the_pipeline(tf: Any) -> None:
+def test_variables_are_those_of_the_pipeline(tf: Any, watch: CallWatch) -> None:
     factor, offset = tf.Variable(2, dtype=tf.int64), tf.Variable(30, dtype=tf.int64)
     dataset = tf.data.Dataset.range(10**6).map(lambda x: x * factor).map(lambda x: x * 2 + offset).map(lambda x: x * 3)
     found = marks_of(dataset, 0, None)
     assert found is not None
-    again = marked_feed(dataset, *found, 0.0, lambda: True)
+    again = marked(dataset, found, watch)
     assert again is not None
     assert int(again.next()) == 90
     factor.assign(10)
     again.restart()
     assert [int(again.next()) for _ in range(2)] == [90, 150]
-    counting = tf.data.Dataset.range(10**6).map(lambda x: offset.assign_add(x) * 2).map(lambda x: x * 3)
-    found = marks_of(counting, 0, None)
-    assert found is not None
-    assert marked_feed(counting, *found, 0.0, lambda: True) is None
-    assert int(offset) == 30
 
 
-def test_names_that_only_one_stage_has_need_no_marks(tf: Any) -> None:
+def test_names_that_only_one_stage_has_need_no_marks(tf: Any, watch: CallWatch) -> None:
     dataset = tf.data.Dataset.range(10**9).map(lambda element: tf.sort(tf.stack([element, element]))).batch(2)
     found = marks_of(dataset, 0, None)
     assert found is not None
     assert not found[0].ambiguous()
-    assert marked_feed(dataset, *found, 0.0, lambda: False) is None
+    assert marked(dataset, found, watch, stop=False) is None
     feed = Feed(dataset)
     traced = traced_ops(feed, found[0])
     assert any("TopKV2" in seen.ops for seen in traced.work.values())
 
 
-def test_what_was_computed_before_is_not_computed_again(tf: Any) -> None:
+def test_what_was_computed_before_is_not_computed_again(tf: Any, watch: CallWatch) -> None:
     dataset = tf.data.Dataset.range(4).map(lambda one: one * 2).cache().map(lambda one: one * 2).repeat()
     found = marks_of(dataset, 0, None)
     assert found is not None
     assert found[0].ambiguous()
-    assert marked_feed(dataset, *found, 0.0, lambda: False) is None
+    assert marked(dataset, found, watch, stop=False) is None
 
 
 def test_large_sources_are_not_read_again(tf: Any) -> None:

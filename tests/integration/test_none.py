@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from integration.edited_datasets import edited
+from integration.changed_datasets import edited, replayed
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveFilter, PipelineEdit, SetArgument, SetOption, VectoriseMap
-from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
+from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, PipelineEdit, SetArgument, SetOption, VectoriseMap
+from pipeprof.pipelines.changes.replay import Replay
 from pipeprof.pipelines.graph.observe.in_memory_sources import component_keys
 
-pytestmark = pytest.mark.usefixtures("without_autograph")
+pytestmark = pytest.mark.usefixtures("without_autograph", "recording")
 
 ROWS = np.arange(24, dtype=np.float32).reshape(6, 4)
 
@@ -67,7 +67,7 @@ def test_filters_keep_it() -> None:
 
 @pytest.mark.parametrize("stages", [("stages.1",), ("stages.0", "stages.1"), ("stages.1", "stages.2")])
 def test_a_replay_has_it(stages: tuple[str, ...]) -> None:
-    assert values(replay_stages(make(), Replay(stages)).dataset) == values(make())
+    assert values(replayed(make(), Replay(stages)).dataset) == values(make())
 
 
 def test_it_has_no_name() -> None:

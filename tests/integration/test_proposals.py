@@ -15,8 +15,9 @@ from unit.advise.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit, SetOption
+from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.view.view import PipelineView
 
@@ -120,7 +121,7 @@ SIGNATURE = (tf.TensorSpec([WIDTH], tf.float32), tf.TensorSpec([], tf.int64))
 )
 def test_chunks_of_a_generator_are_its_batches(above: list[tuple[str, dict[str, Any]]], rest: str) -> None:
     draft = only("from-generator-per-element", generated(*above))
-    python = "\n".join(as_python(edit) for edit in draft.edits)
+    python = written(draft)
     after = carried_out(f"{python}\ndataset = dataset{rest}", generator=rows)
     before = tf.data.Dataset.from_generator(rows, output_signature=SIGNATURE)
     for op, given in above:
@@ -136,11 +137,20 @@ def test_the_generator_may_be_called_like_a_name_of_the_proposal(name: str) -> N
     named = replace(view.stages[0], written={"python": f"f.py:{name}", "output_signature": SIGNATURE_YAML})
     above = replace(view.stages[2], written={"python": "f.py:all_chunks"})
     draft = only("from-generator-per-element", replace(view, stages=(named, view.stages[1], above)))
-    python = "\n".join(as_python(edit) for edit in draft.edits)
+    python = written(draft)
     after = carried_out(python, **{"all_chunks": unused, name: rows})
     assert values(after) == values(tf.data.Dataset.from_generator(rows, output_signature=SIGNATURE).batch(64))
     assert "def all_chunks(" not in python
     assert f"def {name}(" not in python
+
+
+def written(draft: Any) -> str:
+    """The code of a proposal, with its options."""
+    lines = [edit.python for edit in draft.edits if isinstance(edit, HandWritten)]
+    if options := [edit for edit in draft.edits if isinstance(edit, SetOption)]:
+        lines += ["options = tf.data.Options()", *(f"options.{edit.path} = {edit.value!r}" for edit in options)]
+        lines.append("dataset = dataset.with_options(options)")
+    return "\n".join(lines)
 
 
 def unused(*_: Any) -> None:
@@ -154,9 +164,7 @@ def test_elements_by_their_number_are_those_of_the_generator() -> None:
         replace(source, elements=ROWS), stage("stages.0", "batch", arguments={"batch_size": 1}), static=False
     )
     draft = only("generator-waits", measured(view, worker_cores=0.05, blocked_share=1.0, headspace=0.9))
-    python = "\n".join(as_python(edit) for edit in draft.edits).replace(
-        "    ...", "    return IMAGES[number], LABELS[number]"
-    )
+    python = written(draft).replace("    ...", "    return IMAGES[number], LABELS[number]")
     after = carried_out(python, IMAGES=IMAGES, LABELS=LABELS)
     assert after.options().threading.private_threadpool_size == 16
     assert values(after) == values(tf.data.Dataset.from_generator(rows, output_signature=SIGNATURE))
@@ -211,8 +219,8 @@ def test_a_cache_after_a_shuffle_keeps_one_order_and_the_fix_gives_another_in_ea
     # A seed for all ops repeats the random numbers in every epoch.
     tf.random.set_seed(None)
 
-    def epochs(*flags: str) -> list[list[Any]]:
-        spec = load_spec(path, list(flags)).spec
+    def epochs(*edits: PipelineEdit) -> list[list[Any]]:
+        spec = changed_spec(load_spec(path), edits).spec
         context = BuildContext(tmp_path)
         load_arrays(spec, context)
         data = build(spec, context)
@@ -223,5 +231,5 @@ def test_a_cache_after_a_shuffle_keeps_one_order_and_the_fix_gives_another_in_ea
     ]
     first, second, third = epochs()
     assert first == second == third
-    first, second, third = epochs(*found.overrides)
+    first, second, third = epochs(*found.edits)
     assert second not in (first, third)

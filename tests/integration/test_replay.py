@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
+from pipeprof.pipelines.changes.replay import Replay, Replayed
+from pipeprof.pipelines.changes.replay import replay_stages as replay_recorded
 
 pytestmark = pytest.mark.usefixtures("without_autograph")
 
@@ -18,6 +24,21 @@ def tf() -> Any:
     import tensorflow
 
     return tensorflow
+
+
+WATCH: list[CallWatch] = []
+
+
+@pytest.fixture(autouse=True)
+def _recorded() -> Iterator[None]:
+    with CallWatch(own=lambda file: file == __file__) as watch:
+        WATCH[:] = [watch]
+        yield
+    assert watch.note is None
+
+
+def replay_stages(dataset: Any, replay: Replay) -> Replayed:
+    return replay_recorded(dataset, replay, WATCH[0].calls, builder(BuildContext(Path())))
 
 
 class Counted:
@@ -171,13 +192,11 @@ def test_every_epoch_draws_anew(tf: Any) -> None:
 
 @pytest.mark.parametrize(("parallel", "op"), [(None, "MapDataset"), (3, "ParallelMapDatasetV2")])
 def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(tf: Any, parallel: int | None, op: str) -> None:
-    from pipeprof.pipelines.graph.edit.editable import EditableGraph
-    from pipeprof.pipelines.graph.observe.reading import serialise
-    from pipeprof.pipelines.graph.read.references import base_of
+    from pipeprof.pipelines.graph.observe.reading import read_written
 
     dataset = tf.data.Dataset.range(8).map(Counted(tf).stage("slow"), num_parallel_calls=parallel)
-    graph = EditableGraph(serialise(tf.data.experimental.to_variant(replaced(dataset, "stages.0"))))
-    assert graph.nodes[base_of(graph.root)].op == op
+    graph = read_written(replaced(dataset, "stages.0"), in_memory=0)
+    assert next(node["op"] for node in graph["nodes"] if node["id"] == graph["root"]) == op
 
 
 @pytest.mark.parametrize(
@@ -191,13 +210,13 @@ def test_a_replaced_map_runs_on_threads_of_its_own_where_the_map_does(tf: Any, p
     ],
 )
 def test_what_cannot_be_replayed_is_refused_with_its_reason(tf: Any, make: Any, stage: str, reason: str) -> None:
-    with pytest.raises(CannotEditError, match=reason):
+    with pytest.raises(CannotChangeError, match=reason):
         replaced(make(tf.data.Dataset.range(9)), stage)
 
 
 def test_a_replay_holds_no_more_than_it_may(tf: Any) -> None:
     dataset = tf.data.Dataset.range(9).map(lambda x: tf.zeros([1000, 1000]) + tf.cast(x, tf.float32))
-    with pytest.raises(CannotEditError, match="its outputs for 3 batches, 3 of them, hold more than 10 MB"):
+    with pytest.raises(CannotChangeError, match="its outputs for 3 batches, 3 of them, hold more than 10 MB"):
         replay_stages(dataset, Replay(("stages.0",), most_bytes=10_000_000))
 
 
@@ -250,7 +269,7 @@ def test_stages_with_others_between_them_are_replaced_apart(tf: Any) -> None:
 def test_a_stage_in_a_function_is_named(tf: Any) -> None:
     dataset = tf.data.Dataset.range(3).flat_map(lambda x: tf.data.Dataset.range(x).map(lambda y: y + 1))
     with pytest.raises(
-        CannotEditError, match=r"stages.0.stages.0: it is inside a function, whose datasets are made anew"
+        CannotChangeError, match=r"stages.0.stages.0: it is inside a function, whose datasets are made anew"
     ):
         replaced(dataset, "stages.0.stages.0")
 

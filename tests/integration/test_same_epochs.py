@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from integration.changed_datasets import BUILDING
 
-from pipeprof.pipelines.edits.edits import InsertStage, to_document
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.replay.part import parts_before
+from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.edits import InsertStage, to_document
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
+from pipeprof.pipelines.changes.replay import datasets_before
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import WorkerMessage
 from pipeprof.profiles.protocol.turns import Built, EditRefused, TurnsJob
@@ -73,19 +75,19 @@ def test_the_order_of_an_epoch_does_not_matter() -> None:
 
 
 def test_epochs_with_other_elements_are_told_apart() -> None:
-    with pytest.raises(CannotEditError, match="differs from epoch to epoch"):
+    with pytest.raises(CannotChangeError, match="differs from epoch to epoch"):
         elements_of_each_epoch(of_python(lambda number: np.float32(number + random.random())))
     numbers = iter(range(5))
 
     def once() -> Iterator[int]:
         yield from numbers
 
-    with pytest.raises(CannotEditError, match="differs from epoch to epoch"):
+    with pytest.raises(CannotChangeError, match="differs from epoch to epoch"):
         elements_of_each_epoch(tf.data.Dataset.from_generator(once, output_signature=tf.TensorSpec([], tf.int64)))
 
 
 def test_datasets_as_elements_are_not_compared() -> None:
-    with pytest.raises(CannotEditError, match="not data that can be compared"):
+    with pytest.raises(CannotChangeError, match="not data that can be compared"):
         elements_of_each_epoch(tf.data.Dataset.range(6).window(2))
 
 
@@ -94,15 +96,16 @@ def test_what_fails_is_no_reason_to_end() -> None:
         msg = "no such record"
         raise ValueError(msg)
 
-    with pytest.raises(CannotEditError, match=r"cannot be read twice: .*no such record"):
+    with pytest.raises(CannotChangeError, match=r"cannot be read twice: .*no such record"):
         elements_of_each_epoch(of_python(fails))
 
 
-def test_the_part_before_a_cache_is_what_is_compared() -> None:
+def test_the_part_before_a_cache_is_what_is_compared(recording: CallWatch) -> None:
     dataset = of_python(np.float32).shuffle(20).cache().batch(5)
-    (part,) = parts_before(dataset, lambda row: row.stores)
+    (part,) = datasets_before(dataset, lambda row: row.stores, recording.calls, BUILDING)
     assert sorted(map(float, part)) == list(range(20))
-    assert parts_before(of_python(np.float32).batch(5), lambda row: row.stores) == []
+    uncached = of_python(np.float32).batch(5)
+    assert datasets_before(uncached, lambda row: row.stores, recording.calls, BUILDING) == []
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import pytest
 from integration import forked
 
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.reading import read_executed, read_written
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -183,7 +183,7 @@ def test_a_thread_that_goes_on_is_let_go() -> None:
         found.append(sys.getprofile())
         looked.set()
 
-    with SourceWatch():
+    with CallWatch():
         thread = threading.Thread(target=go_on)
         thread.start()
     ended.set()

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from integration import forked
 
-from pipeprof.pipelines.edits.edits import SetArgument, to_document
+from pipeprof.pipelines.changes.edits import SetArgument, to_document
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.experiment.jobs import Change, JobMaker
 from pipeprof.profiles.experiment.team import Team
@@ -196,7 +196,7 @@ def measure_taken(script: Path) -> dict[str, Any]:
     step = {"mean_ms": 1.0, "p50_ms": 1.0, "p95_ms": 1.0, "p99_ms": 1.0, "max_ms": 1.0, "dispatch": "sync"}
     main = IteratedAt(str(script), line, "loop")
     settings = RunSettings(target=target, script_args=("1000",), main=main, replayed=step)
-    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
+    jobs = JobMaker(settings, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
     edit = json.dumps(to_document(SetArgument("stages.0", "map", "num_parallel_calls", 8)))
     several = {"own": jobs.untouched(), "changed": jobs.edited(Change(edits=(edit,)))["B1"]}
     turns: dict[str, Any] = {}

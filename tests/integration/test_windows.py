@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from integration.changed_datasets import edited
 from unit.advise.views import tensor
 from unit.advise.window_views import hit, windows
 
 from pipeprof.pipelines.build.context import BuildContext
-from pipeprof.pipelines.build.dataset import build, builder, load_arrays
-from pipeprof.pipelines.edits.edits import PipelineEdit, VectoriseMap
-from pipeprof.pipelines.graph.edit.apply import apply_edits
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.edits import VectoriseMap
+from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.profiles.advise.edits.overrides import flags_of
-from pipeprof.profiles.advise.edits.render import as_python
 from pipeprof.profiles.propose.proposal import Proposal
 
-pytestmark = pytest.mark.usefixtures("without_autograph")
+pytestmark = pytest.mark.usefixtures("without_autograph", "recording")
 
 ROWS = 80
 WIDE = np.arange(ROWS * 3, dtype=np.float32).reshape(ROWS, 3)
@@ -67,16 +65,6 @@ def plain(dataset: tf.data.Dataset) -> list[Any]:
     return [tf.nest.map_structure(lambda part: np.asarray(part).tolist(), one) for one in dataset]
 
 
-@pytest.fixture(scope="module")
-def edited() -> Callable[..., tf.data.Dataset]:
-    building = builder(BuildContext(base_dir=Path()))
-
-    def apply(dataset: tf.data.Dataset, *edits: PipelineEdit) -> tf.data.Dataset:
-        return apply_edits(dataset, edits, building=building)
-
-    return apply
-
-
 KINDS = [FLAT, TEXT, (WIDE, FLAT), {"x": WIDE, "y": FLAT}]
 # Which windows there are depends on the number of rows alone: their kinds are tried with one shape. Few rows are enough
 # for a shape or they are not: the longest shape is tried with fewer than one window, another one with three rows.
@@ -90,20 +78,19 @@ TRIED = [
 
 @pytest.mark.parametrize("drop_first", [True, False])
 @pytest.mark.parametrize(("name", "rows"), TRIED)
-def test_the_windows_are_the_same(
-    name: str, rows: Any, drop_first: bool, edited: Callable[..., tf.data.Dataset]
-) -> None:
+def test_the_windows_are_the_same(name: str, rows: Any, drop_first: bool) -> None:
     many = len(rows) if isinstance(rows, dict | tuple) else 1
     before = one_by_one(rows, SHAPES[name], drop_first=drop_first)
     proposed = proposal(SHAPES[name], many, tuple(rows) if isinstance(rows, dict) else None)
     scope: dict[str, Any] = {"tf": tf, "dataset": tf.data.Dataset.from_tensor_slices(rows)}
-    exec(as_python(proposed.by_hand or proposed.edits[0]), scope)
+    if proposed.by_hand is not None:
+        exec(proposed.by_hand.python, scope)
     expected = plain(before)
     assert plain(edited(before, *proposed.edits)) == expected
-    assert plain(scope["dataset"]) == expected
+    assert proposed.by_hand is None or plain(scope["dataset"]) == expected
 
 
-def test_what_comes_after_them_stays(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_what_comes_after_them_stays() -> None:
     before = one_by_one({"x": WIDE, "y": FLAT}, (26, 1, 1), drop_first=True).shuffle(50, seed=3).batch(8)
     after = edited(before, *proposal((26, 1, 1), 2).edits)
     assert list(after.element_spec) == ["x", "y"]
@@ -114,11 +101,11 @@ def halves(part: Any) -> Any:
     return part[:-1], part[-1]
 
 
-def test_a_map_after_them_can_take_whole_batches(edited: Callable[..., tf.data.Dataset]) -> None:
+def test_a_map_after_them_can_take_whole_batches() -> None:
     """Before, its elements had no fixed shape, as far as the graph told."""
     before = one_by_one(WIDE, (26, 1, 1), drop_first=True).map(halves).batch(8)
     batches = VectoriseMap("stages.2", "stages.3")
-    with pytest.raises(CannotEditError, match="may differ in shape"):
+    with pytest.raises(CannotChangeError, match="may differ in shape"):
         edited(before, batches)
     after = edited(before, *proposal((26, 1, 1), 1).edits, batches)
     assert plain(after) == plain(before)
@@ -157,9 +144,7 @@ def test_a_spec_gives_the_same_windows(tensors: str, inside: str, keys: tuple[st
     path.write_text(SPEC.replace("TENSORS", tensors).replace("INSIDE", inside), encoding="utf-8")
     loaded = load_spec(path)
     proposed = proposal((5, 2, 3), len(keys or "1"), keys, spec=True)
-    flags = flags_of(loaded.data, proposed.edits)
-    assert flags
-    before, after = (built(load_spec(path, sets), tmp_path) for sets in ((), flags))
+    before, after = (built(spec, tmp_path) for spec in (loaded, changed_spec(loaded, proposed.edits)))
     assert plain(after) == plain(before)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.edits.checked import ARGUMENTS, BUFFERS, INSERTED, OPTIONS, REPLACING
-from pipeprof.pipelines.edits.environment import VALUES
+from pipeprof.pipelines.changes.checked import ARGUMENTS, BUFFERS, INSERTED, OPTIONS, REPLACING
+from pipeprof.pipelines.changes.environment import VALUES
 
 FRAME = {"frame_length": 26, "frame_step": 1, "axis": 0, "on": 0}
 SIDE = {"on": 0, "stages": [{"batch": {"batch_size": 281}}]}

@@ -14,7 +14,7 @@ from hypothesis import given
 from unit.edit_documents import LIBRARY, NEW, edits, mutated
 
 from pipeprof import profiles
-from pipeprof.pipelines.edits.checked import (
+from pipeprof.pipelines.changes.checked import (
     ARGUMENTS,
     BUFFERS,
     CALLS,
@@ -24,8 +24,8 @@ from pipeprof.pipelines.edits.checked import (
     RefusedEditError,
     checked_edits,
 )
-from pipeprof.pipelines.edits.edits import PipelineEdit, from_document, to_document
-from pipeprof.pipelines.edits.environment import VALUES, assignment, is_allocator
+from pipeprof.pipelines.changes.edits import PipelineEdit, from_document, to_document
+from pipeprof.pipelines.changes.environment import VALUES, assignment, is_allocator
 from pipeprof.profiles.host.host import installed_allocator
 
 STAGE = {"kind": "InsertStage", "op": "map", "after": None}

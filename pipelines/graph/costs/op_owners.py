@@ -1,19 +1,19 @@
 """Assignment of the ops in a trace to the datasets whose functions run them.
 
 A trace names ops by their path in the function that ran (``resize/ResizeBilinear:ResizeBilinear``). Where two datasets
-have the same path, the pipeline can be rebuilt with every function's nodes under a mark of its dataset
-(`Marks.marked`). Datasets have the ids of `GraphDict`.
+have the same path, the pipeline can be built again with every function in a name scope of its own (`Marks.scoped`).
+Datasets have the ids of `GraphDict`.
 """
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.observe.provenance import Spot
+from pipeprof.pipelines.graph.observe.created import Spot
 from pipeprof.pipelines.graph.read.function_facts import CALLS, PYTHON, SILENT
 from pipeprof.pipelines.ops.executed_ops import is_dataset
 
@@ -38,10 +38,10 @@ class Marks:
 
     def __init__(self, graph: Any, called: Mapping[str, Spot] | None = None) -> None:
         self.called = called or {}
-        self._graph = graph
         self._functions = {function.signature.name: function for function in graph.library.function}
         self.datasets: dict[str, Paths] = {}
-        self._walk(list(graph.node), "", None, 0, None)
+        self._scoped: list[str] = []
+        self._walk(graph.node, "", None, 0)
         by_path: dict[str, set[str]] = defaultdict(set)
         for dataset, paths in self.datasets.items():
             for path in paths.ops:
@@ -61,7 +61,7 @@ class Marks:
         marks = list(_MARK.finditer(path))
         if marks:
             number = int(marks[0]["number"])
-            return list(self.datasets)[number] if number < len(self.datasets) else None
+            return self._scoped[number] if number < len(self._scoped) else None
         while path:
             found = self._by_path.get(path)
             if found is not None:
@@ -74,21 +74,25 @@ class Marks:
         found = [one for one, paths in self.datasets.items() if token in paths.tokens]
         return found[0] if len(found) == 1 else None
 
-    def marked(self, empty: Callable[[], Any]) -> Any:
-        """Copy the graph with every function's nodes under a mark of its dataset."""
-        graph = empty()
-        graph.CopyFrom(self._graph)
-        del graph.library.function[:]
-        self._walk(list(graph.node), "", None, 0, graph.library)
-        # Functions that no dataset refers to, such as gradients, stay unchanged.
-        graph.library.function.extend(self._graph.library.function)
-        return graph
+    def scoped(self, datasets: Sequence[str], graph: Any) -> None:
+        """Take the functions of datasets as traced in scopes ``pipeprof_N``, by number.
 
-    def _walk(self, nodes: list[Any], prefix: str, dataset: str | None, depth: int, library: Any | None) -> None:
-        """Visit the nodes of a graph or of a function's body.
-
-        With a `library`, functions are copied into it with marks, and the nodes made to refer to the copies.
+        Args:
+            graph: That of the pipeline with these scopes: Python functions have other names in it.
         """
+        self._scoped = list(datasets)
+        for owners in self._by_path.values():
+            owners.difference_update(datasets)
+        for function in graph.library.function:
+            for node in function.node_def:
+                mark = _MARK.match(node.name)
+                if node.op in PYTHON and mark is not None:
+                    self.datasets.setdefault(self._scoped[int(mark["number"])], Paths()).tokens.add(
+                        node.attr["token"].s.decode()
+                    )
+
+    def _walk(self, nodes: Iterable[Any], prefix: str, dataset: str | None, depth: int) -> None:
+        """Visit the nodes of a graph or of a function's body."""
         if depth > _MAX_DEPTH:
             return
         for node in nodes:
@@ -102,11 +106,7 @@ class Marks:
                     continue
                 below = f"{own}::{reference.name}::" if own != dataset else inside
                 self._note(definition, own)
-                body = definition if library is None else self._copy_function(definition, reference, library)
-                self._walk(list(body.node_def), below, own, depth + 1, library)
-                if library is not None and own is not None:
-                    # After its own references have been followed under the names that the ids are made of.
-                    _rename(body, f"pipeprof_{list(self.datasets).index(own)}/")
+                self._walk(definition.node_def, below, own, depth + 1)
 
     def _note(self, definition: Any, dataset: str | None) -> None:
         if dataset is None:
@@ -118,14 +118,6 @@ class Marks:
             if node.op in PYTHON:
                 paths.tokens.add(node.attr["token"].s.decode())
 
-    @staticmethod
-    def _copy_function(definition: Any, reference: Any, library: Any) -> Any:
-        copy = library.function.add()
-        copy.CopyFrom(definition)
-        copy.signature.name = f"{definition.signature.name}_pipeprof_{len(library.function)}"
-        reference.name = copy.signature.name
-        return copy
-
 
 def _functions(node: Any) -> Iterator[Any]:
     """Yield references to functions in a node's attributes, sorted: the order of a message's map is not fixed."""
@@ -134,21 +126,3 @@ def _functions(node: Any) -> Iterator[Any]:
         if value.func.name:
             yield value.func
         yield from value.list.func
-
-
-def _rename(function: Any, mark: str) -> None:
-    names = {node.name for node in function.node_def}
-
-    def renamed(reference: str) -> str:
-        control = "^" if reference.startswith("^") else ""
-        name, colon, rest = reference.removeprefix("^").partition(":")
-        return f"{control}{mark}{name}{colon}{rest}" if name in names else reference
-
-    for node in function.node_def:
-        node.name = mark + node.name
-        # Colocation constraints name other nodes by their old names.
-        node.attr.pop("_class", None)
-        node.input[:] = [renamed(input_) for input_ in node.input]
-    for results in (function.ret, function.control_ret):
-        for key in results:
-            results[key] = renamed(results[key])

@@ -6,12 +6,27 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from types import CodeType, FrameType, TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 Returned: TypeAlias = Callable[[FrameType, Any], None]
 """What receives the frame of a function that returned, and what it returned, which is never None."""
 Hook: TypeAlias = Callable[[FrameType, str, Any], None]
+
+
+@dataclass(frozen=True)
+class WatchedCall:
+    """What looks at the calls of a function, or of a class, from their begin to their end.
+
+    Attributes:
+        ended: Receives also what was returned, None where it raised or is a constructor.
+    """
+
+    function: Callable[..., Any]
+    began: Callable[[FrameType], None]
+    ended: Callable[[FrameType, Any], None]
+
 
 _Hook = TypeVar("_Hook", bound="BuildHook")
 
@@ -24,15 +39,16 @@ class BuildHook:
     user's, or another `BuildHook`) is called as before.
     """
 
-    def __init__(self, returns: Iterable[tuple[Callable[..., Any], Returned]]) -> None:
+    def __init__(
+        self, returns: Iterable[tuple[Callable[..., Any], Returned]], spans: Iterable[WatchedCall] = ()
+    ) -> None:
         self.problem: str | None = None
         self.partly = False
         # By identity: the hash of code reads all of its constants, and every call of a function asks.
         self._watched = {
-            id(code): (code, report)
-            for function, report in returns
-            if (code := getattr(inspect.unwrap(function), "__code__", None)) is not None
+            id(code): (code, report) for function, report in returns if (code := _code_of(function)) is not None
         }
+        self._spans = {id(code): span for span in spans if (code := _code_of(span.function)) is not None}
         self._before: Any = None
         self._before_in_threads: Any = None
         self._installed: Hook | None = None
@@ -41,6 +57,7 @@ class BuildHook:
 
     def __enter__(self: _Hook) -> _Hook:
         self._before = sys.getprofile()
+        self._ended = False
         if self._before is not None and not callable(self._before):
             self.problem = "another profiler was running already"
             return self
@@ -65,21 +82,28 @@ class BuildHook:
             self.problem, self.partly = "the target set a profiler of its own", True
 
     def _hook(self, before: Hook | None) -> Hook:
-        watched: dict[int, tuple[CodeType, Returned]] = self._watched
+        watched, spans = self._watched, self._spans
 
         def hook(frame: FrameType, event: str, value: Any) -> None:
-            if event == "return" and value is not None:
-                _, report = watched.get(id(frame.f_code), (None, None))
-                if report is not None:
-                    try:
-                        report(frame, value)
-                    except Exception as error:
-                        # An exception in a hook would end the user's own call.
-                        self.problem = f"{type(error).__name__}: {error}"
+            code = id(frame.f_code)
+            if event == "return":
+                if value is not None and code in watched:
+                    self._tell(watched[code][1], frame, value)
+                if code in spans:
+                    self._tell(spans[code].ended, frame, value)
+            elif event == "call" and code in spans:
+                self._tell(spans[code].began, frame)
             if before is not None:
                 before(frame, event, value)
 
         return hook
+
+    def _tell(self, report: Callable[..., None], *seen: Any) -> None:
+        try:
+            report(*seen)
+        except Exception as error:
+            # An exception in a hook would end the user's own call.
+            self.problem = f"{type(error).__name__}: {error}"
 
     def _removable_hook(self, hook: Hook, before: Any) -> Hook:
         """Return the hook for a thread that may outlive the block."""
@@ -91,6 +115,12 @@ class BuildHook:
                 hook(frame, event, value)
 
         return while_watched
+
+
+def _code_of(function: Callable[..., Any]) -> CodeType | None:
+    plain = inspect.unwrap(function.__init__) if inspect.isclass(function) else inspect.unwrap(function)
+    code: CodeType | None = getattr(plain, "__code__", None)
+    return code
 
 
 def callers(frame: FrameType) -> Iterator[FrameType]:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.observe.build_hook import callers
-from pipeprof.pipelines.graph.observe.provenance import Spot
+from pipeprof.pipelines.graph.observe.created import Spot
 from pipeprof.pipelines.graph.read.records import ConstantDict
 from pipeprof.pipelines.late import np
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from pipeprof.pipelines.graph.observe.build_hook import BuildHook, Returned, callers
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook, Returned, WatchedCall, callers
 from pipeprof.pipelines.graph.observe.registered import Registrations
 from pipeprof.pipelines.graph.observe.source_lines import Lines
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
@@ -61,7 +61,7 @@ class SourceWatch(BuildHook):
         self.made: list[MadeSource] = []
         self.lines = Lines(own)
         self.registered = Registrations(self.lines)
-        super().__init__(self._observed_functions())
+        super().__init__(self._observed_functions(), self._watched_calls())
 
     @property
     def note(self) -> str | None:
@@ -70,6 +70,10 @@ class SourceWatch(BuildHook):
             return None
         extent = "some stages may be missing" if self.partly else "stages are unknown"
         return f"the source lines of {extent}: {self.problem}"
+
+    def _watched_calls(self) -> Iterable[WatchedCall]:
+        """What else looks at calls, for a subclass."""
+        return ()
 
     def _observed_functions(self) -> Iterator[tuple[Callable[..., Any], Returned]]:
         import tensorflow as tf

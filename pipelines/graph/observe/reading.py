@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pipeprof.pipelines.graph.cardinality import cardinalities
-from pipeprof.pipelines.graph.observe.held import Held, LightGraph
 from pipeprof.pipelines.graph.observe.in_memory_sources import MadeSource, SourceWatch, component_keys, mark_constants
 from pipeprof.pipelines.graph.opnames import is_option
 from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
@@ -85,8 +84,6 @@ SPARED_BYTES: Final = 100_000_000
 Reading took 9.3 s and 1.9 GB with 200 MB of constants, 0.8 s and 0.6 GB without them (TensorFlow 2.21).
 """
 COPIES: Final = 15
-LIGHT: Final = "pipeprof_light_graph"
-"""Attribute of a dataset that was made of a `LightGraph`, with that graph."""
 _IGNORE_EXTERNAL_STATE: Final = 1
 
 
@@ -145,24 +142,11 @@ def read_graphs(
 
 def readable(dataset: Any, *, in_memory: int, room: int | None, watch: SourceWatch | None) -> tuple[Any, int]:
     """Return ``dataset``, or a smaller one with the same graph if it is too large, and the bytes that it holds."""
-    light: LightGraph | None = getattr(dataset, LIGHT, None)
-    if light is not None:
-        return without_tensors(light, dataset.element_spec), max(0, in_memory - light.held.saved(light.graph))
     if watch is not None and (in_memory > SPARED_BYTES or _too_large(in_memory, room)):
-        small = watch.lines.stand_in(dataset)
+        small = watch.lines.without_arrays(dataset)
         if small is not None:
             return small[0], max(0, in_memory - small[1])
     return dataset, in_memory
-
-
-def without_tensors(light: LightGraph, element_spec: Any) -> Any:
-    """Return the dataset of a graph without the tensors that were left out of it: to be read, not run."""
-    import tensorflow as tf
-
-    variant = tf.raw_ops.DatasetFromGraph(graph_def=light.graph.SerializeToString())
-    dataset = tf.data.experimental.from_variant(variant, element_spec)
-    setattr(dataset, LIGHT, light)
-    return dataset
 
 
 def read_written(
@@ -174,7 +158,7 @@ def read_written(
     reason = _too_large(in_memory, room)
     if reason:
         return _without_graph(reason)
-    graph = _read_variant(tf.data.experimental.to_variant(dataset), _held_of(dataset))
+    graph = _read_variant(tf.data.experimental.to_variant(dataset))
     mark_constants(graph, made)
     graph["keys"] = component_keys(dataset.element_spec)
     return graph
@@ -206,7 +190,7 @@ def read_executed(
         )
     except tf.errors.OpError as error:
         return _without_graph(f"TensorFlow could not finalise the dataset: {error.message}")
-    return _read_variant(variant, _held_of(dataset))
+    return _read_variant(variant)
 
 
 def serialised(dataset: Any, *, in_memory: int, room: int | None = None) -> Any:
@@ -238,12 +222,7 @@ def serialise(variant: Any) -> Any:
     return graph
 
 
-def _held_of(dataset: Any) -> Held | None:
-    light: LightGraph | None = getattr(dataset, LIGHT, None)
-    return light.held if light is not None else None
-
-
-def _read_variant(variant: Any, held: Held | None = None) -> GraphDict:
+def _read_variant(variant: Any) -> GraphDict:
     import tensorflow as tf
 
     graph = serialise(variant)
@@ -251,10 +230,6 @@ def _read_variant(variant: Any, held: Held | None = None) -> GraphDict:
         return _without_graph(graph)
     read = GraphDefReader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
     fill_shapes(read)
-    sources = {node.name: slices for node, slices in held.sources(graph)} if held is not None else {}
-    for node in read["nodes"]:
-        if node["id"] in sources:
-            node["length"], node["held_bytes"] = sources[node["id"]].length, sources[node["id"]].nbytes
     return read
 
 

@@ -6,15 +6,13 @@ that it reads were made in this process, and are drawn as they were seen being m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, Final
 
-from pipeprof.pipelines.graph.observe.provenance import CreatedDataset
-from pipeprof.pipelines.graph.observe.sketch import draw, functions_of, plain_argument
-from pipeprof.pipelines.graph.observe.source_lines import Lines, place_of
-from pipeprof.pipelines.graph.read.function_facts import PYTHON
+from pipeprof.pipelines.graph.observe.created import CreatedDataset, draw, plain_argument
+from pipeprof.pipelines.graph.observe.source_lines import Lines, place_of, places_of
 from pipeprof.pipelines.graph.read.records import CallerDict, GraphDict, NodeDict, PlaceDict
 from pipeprof.pipelines.graph.read.service import UNKNOWN, ServiceFacts, compression, service_facts
 from pipeprof.pipelines.ops.traits import traits
@@ -63,9 +61,9 @@ class Registrations:
         if packed not in (None, UNKNOWN) and made is not None and len(made.reads) == 1:
             # Its last map, which packs the elements, is TensorFlow's own.
             made = made.reads[0]
-        graph, places = draw(self.lines, made)
-        python = tuple(self._python(made)) if made is not None else ()
-        self.known[str(name)] = Registered(graph, places, packed, python)
+        graph, created = draw(made)
+        python = tuple(_python(dict.fromkeys(created.values())))
+        self.known[str(name)] = Registered(graph, places_of(created), packed, python)
 
     def reads(self, frame: FrameType) -> None:
         """Note that an op made a dataset that reads from a service; ``frame`` is the op's."""
@@ -88,32 +86,19 @@ class Registrations:
         graph["nodes"] = nodes
         return found
 
-    def _python(self, end: CreatedDataset) -> Iterator[CallerDict]:
-        todo, seen = [end], set[int]()
-        while todo:
-            made = todo.pop()
-            if id(made) in seen:
-                continue
-            seen.add(id(made))
-            todo += [below for below in made.reads if below is not None]
-            bodies = [self.lines.created_in(function) for function in functions_of(made)]
-            todo += [body for body in bodies if body is not None]
-            runs = traits(made.op).python_iterator or any(_calls_python(function) for function in functions_of(made))
-            place = place_of(made) if runs else None
-            if place is not None:
-                yield {"file": place["file"], "line": place["line"], "function": place["given"] or place["function"]}
 
-
-def _calls_python(function: Any) -> bool:
-    return any(operation.type in PYTHON for operation in function.graph.get_operations())
+def _python(created: Iterable[CreatedDataset]) -> Iterator[CallerDict]:
+    for made in created:
+        place = place_of(made) if traits(made.op).python_iterator or made.facts.python else None
+        if place is not None:
+            yield {"file": place["file"], "line": place["line"], "function": place["given"] or place["function"]}
 
 
 def _below(node: NodeDict, prefix: str, reader: NodeDict) -> NodeDict:
-    """A node of a registered dataset as one of the graph that reads it; its name is what joins it with a spec."""
+    """A node of a registered dataset as one of the graph that reads it."""
     return {
         **node,
         "id": prefix + node["id"],
-        "key": node["name"],
         "inputs": [prefix + name for name in node["inputs"]],
         "bodies": [prefix + name for name in node["bodies"]],
         "owner": prefix + node["owner"] if node["owner"] is not None else reader["owner"],

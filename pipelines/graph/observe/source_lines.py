@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import count, islice, pairwise
@@ -18,13 +18,23 @@ from types import FrameType
 from typing import Any
 
 from pipeprof.pipelines.graph.observe.build_hook import callers
+from pipeprof.pipelines.graph.observe.created import (
+    CreatedDataset,
+    Facts,
+    Spot,
+    captured,
+    datasets_of,
+    is_variant,
+    kept,
+    nbytes,
+)
 from pipeprof.pipelines.graph.observe.given_function import file_in_library, given_function, library_frames
 from pipeprof.pipelines.graph.observe.graph_constants import NOTED_FROM, ObservedConstant, constant_size, name_of_array
-from pipeprof.pipelines.graph.observe.held import Held
-from pipeprof.pipelines.graph.observe.placeholder_source import StandIn, held_by, stand_in, without_constants
-from pipeprof.pipelines.graph.observe.provenance import CreatedDataset, Spot, is_variant, kept
+from pipeprof.pipelines.graph.observe.without_arrays import SmallCopy, copy_without_arrays, without_constants
+from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.graph.read.graphdef import metadata_name
 from pipeprof.pipelines.graph.read.records import CallerDict, ConstantDict, GraphDict, PlaceDict
+from pipeprof.pipelines.graph.stages import UNPACKS
 from pipeprof.pipelines.ops.executed_ops import written_op
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.target.user_files import is_generated, is_users, read_source
@@ -49,7 +59,7 @@ class Lines:
     _traced: dict[tuple[int, str], CreatedDataset] = field(default_factory=dict)
     _graphs: weakref.WeakKeyDictionary[Any, int] = field(default_factory=weakref.WeakKeyDictionary)
     _functions: dict[str, int] = field(default_factory=dict)
-    _stand_ins: dict[CreatedDataset, StandIn | None] = field(default_factory=dict)
+    _copies: dict[CreatedDataset, SmallCopy | None] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=count)
 
     def made(self, op: str, frame: FrameType, variant: Any) -> None:
@@ -62,15 +72,20 @@ class Lines:
         arguments = {name: frame.f_locals.get(name) for name in names}
         metadata = arguments.get("metadata")
         reads: list[CreatedDataset | None] = []
-        functions: list[int] = []
-        for value in arguments.values():
+        inputs: list[CreatedDataset | None] = []
+        functions: list[Any] = []
+        for name, value in arguments.items():
             for argument in value if isinstance(value, (list, tuple)) else (value,):
                 if is_variant(argument):
                     reads.append(self.created_as(argument))
+                    # The element of a function around it is a dataset that was not made anywhere.
+                    if "dataset" in name and (reads[-1] is not None or not tf.is_symbolic_tensor(argument)):
+                        inputs.append(reads[-1])
                 elif isinstance(argument, tf.types.experimental.ConcreteFunction):
                     function: Any = argument
-                    functions.append(self._number(function.graph))
-                    self._functions[_text(function.name)] = functions[-1]
+                    functions.append(function)
+                    self._functions[_text(function.name)] = self._number(function.graph)
+        bodies = [body for function in functions if (body := self.created_in(function)) is not None]
         tensorflow = str(Path(tf.__file__).parent)
         called, library = library_frames(frame, tensorflow, self.own)
         single = traits(written_op(op)).single_function
@@ -80,9 +95,13 @@ class Lines:
             metadata_name(metadata) if isinstance(metadata, bytes) else None,
             tuple(reads),
             None if tf.is_symbolic_tensor(variant) else {name: kept(value) for name, value in arguments.items()},
-            tuple(functions),
+            tuple(self._number(function.graph) for function in functions),
             given_function(called, library, tensorflow) if single else None,
             _spot(library) if library is not None else None,
+            tuple(inputs),
+            tuple(bodies),
+            weakref.ref(functions[0]) if functions else None,
+            _facts(arguments, functions),
         )
         self._note(variant, made)
 
@@ -139,12 +158,9 @@ class Lines:
 
     def places(self, dataset: Any, written: GraphDict) -> dict[str, PlaceDict]:
         """Return the places of the datasets of ``written``, the graph of ``dataset``, by their ids."""
-        found: dict[str, PlaceDict] = {}
-        numbers: dict[CreatedDataset, int] = {}
-        for identity, made in self._join_datasets(dataset, written).items():
-            if (place := place_of(made)) is not None:
-                found[identity] = {**place, "made": numbers.setdefault(made, len(numbers))}
-        return found
+        joined = self._join_datasets(dataset, written)
+        numbers = {made: number for number, made in enumerate(joined.values())}
+        return {name: {**place, "made": numbers[joined[name]]} for name, place in places_of(joined).items()}
 
     def created(self, dataset: Any) -> CreatedDataset | None:
         """Return how a dataset was made."""
@@ -177,9 +193,10 @@ class Lines:
     def held_bytes(self, dataset: Any) -> int:
         """Return the bytes of constants in graphs and of the tensors that the functions of ``dataset`` capture."""
         made = self.created(dataset)
-        return sum(constant.nbytes for constant in self.constants) + (held_by(made) if made is not None else 0)
+        large = [one for below in datasets_of(made) for one in captured(below)] if made is not None else []
+        return sum(constant.nbytes for constant in self.constants) + sum(nbytes(one.spec) for one in large)
 
-    def stand_in(self, dataset: Any) -> tuple[Any, int] | None:
+    def without_arrays(self, dataset: Any) -> tuple[Any, int] | None:
         """Copy ``dataset`` without its large arrays; return it with the bytes saved, or None.
 
         It has the places of ``dataset``. Correct the sources in its graph with `set_sources`.
@@ -187,30 +204,21 @@ class Lines:
         import tensorflow as tf
 
         made = self.created(dataset)
-        if made is not None and made not in self._stand_ins:
-            self._stand_ins[made] = stand_in(made, self._without_constants)
-        copy = self._stand_ins.get(made) if made is not None else None
-        if copy is None:
+        if made is None:
             return None
-        for original, variant in copy.again.items():
+        if made not in self._copies:
+            self._copies[made] = copy_without_arrays(made, self._without_constants)
+        if (copy := self._copies[made]) is None:
+            return None
+        for original, variant in copy.variants.items():
             self._note(variant, original)
-        return tf.data.experimental.from_variant(copy.variant, dataset.element_spec), copy.saved
-
-    def marked(self, dataset: Any) -> tuple[Any, Held, int] | None:
-        """Copy ``dataset`` with marks in place of large arrays; return its variant, these and their bytes, or None.
-
-        Constants of functions stay where they are.
-        """
-        made = self.created(dataset)
-        held = Held()
-        copy = stand_in(made, None, held) if made is not None else None
-        return (copy.variant, held, copy.saved) if copy is not None else None
+        return tf.data.experimental.from_variant(copy.variants[made], dataset.element_spec), copy.saved
 
     def set_sources(self, dataset: Any, written: GraphDict, executed: GraphDict) -> None:
-        """Set the bytes of the real sources in the graphs of a `stand_in`."""
+        """Set the bytes of the real sources in the graphs of what `without_arrays` made."""
         keys = {node["id"]: node["key"] for node in written["nodes"]}
         joined = self._join_datasets(dataset, written)
-        left_out = {made: size for copy in self._stand_ins.values() if copy for made, size in copy.left_out.items()}
+        left_out = {made: size for copy in self._copies.values() if copy for made, size in copy.left_out.items()}
         held = {keys[identity]: left_out[made] for identity, made in joined.items() if made in left_out}
         for node in (*written["nodes"], *executed["nodes"]):
             if node["key"] in held and node["owner"] is None:
@@ -271,6 +279,9 @@ class Lines:
             return made if reference is not None and reference() is variant else None
         while variant.op.type == "Identity":
             variant = variant.op.inputs[0]
+        if variant.op.type == "Placeholder":
+            outside = next((one for one, inside in getattr(graph, "captures", ()) if inside is variant), None)
+            return self.created_as(outside) if outside is not None else None
         return self._traced.get((self._number(graph), variant.name))
 
     def _in_function(self, identity: str) -> CreatedDataset | None:
@@ -309,6 +320,30 @@ class Lines:
             spot or _converted_spot(entry.filename, entry.lineno, entry.name)
             for spot, entry in zip(known, entries, strict=True)
         ]
+
+
+def _facts(arguments: Mapping[str, Any], functions: Sequence[Any]) -> Facts:
+    import tensorflow as tf
+
+    def number(name: str) -> Any:
+        """A number, or the tensor of it that is not read yet: that makes TensorFlow free arrays."""
+        value: Any = arguments.get(name)
+        if not tf.is_symbolic_tensor(value):
+            return value
+        # A seed is chosen between itself and another number, where both are 0.
+        known = tf.get_static_value(value.op.inputs[2] if value.op.type == "SelectV2" else value)
+        return known.item() if known is not None else None
+
+    seeds = number("seed"), number("seed2")
+    ops = {operation.type for one in functions for operation in one.graph.get_operations()}
+    return Facts(
+        functions=tuple(_text(function.name) for function in functions),
+        stop=number("stop"),
+        files=bool(arguments.get("is_files")),
+        unpacks=UNPACKS in ops,
+        python=not ops.isdisjoint(PYTHON),
+        seeds=None if any(seed is None for seed in seeds) else seeds,
+    )
 
 
 def _spot(frame: FrameType) -> Spot:
@@ -381,6 +416,11 @@ def place_of(made: CreatedDataset) -> PlaceDict | None:
         "library": _caller(library, file_in_library(library.file)) if library is not None else None,
         "made": None,
     }
+
+
+def places_of(created: Mapping[str, CreatedDataset]) -> dict[str, PlaceDict]:
+    """Return where in the user's files datasets were made, of those where that is known."""
+    return {name: place for name, made in created.items() if (place := place_of(made)) is not None}
 
 
 def _caller(spot: Spot, file: str) -> CallerDict:

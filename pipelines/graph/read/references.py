@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
 
 _Item = TypeVar("_Item", bound=Hashable)
@@ -24,15 +24,6 @@ def function_names(node: Any) -> Iterator[str]:
         if value.func.name:
             yield value.func.name
         yield from (function.name for function in value.list.func)
-
-
-def rename_functions(node: Any, names: Mapping[str, str]) -> None:
-    """Exchange the names of functions in a node's attributes."""
-    for value in node.attr.values():
-        if value.func.name in names:
-            value.func.name = names[value.func.name]
-        for function in value.list.func:
-            function.name = names.get(function.name, function.name)
 
 
 def inputs_first(ends: Iterable[_Item], reads: Callable[[_Item], Iterable[_Item]]) -> Iterator[_Item]:

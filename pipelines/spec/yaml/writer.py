@@ -69,6 +69,17 @@ def flow(data: Any) -> str:
     return scalar(data)
 
 
+def block_lines(value: dict[Any, Any] | list[Any], column: int) -> list[str]:
+    """A mapping or list that is not empty, in lines of its own; what fits stands on the line of its key or dash."""
+
+    def fits(start: str, inner: Any, _: Address) -> bool:
+        # Numbers are read side by side.
+        numbers = isinstance(inner, list) and all(isinstance(one, int | float) for one in inner)
+        return numbers or len(start) + 1 + len(flow(inner)) <= WIDTH
+
+    return [line.text for line in BlockWriter(fits).block(value, (), column)]
+
+
 def folded(text: str, width: int) -> list[str] | None:
     """The lines of a text below ``>-``, at most ``width`` wide if its words are; ``None`` if it has to be quoted."""
     if not _FOLDABLE.match(text) or not text.isprintable():

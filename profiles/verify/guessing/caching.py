@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pipeprof.pipelines.addresses import pipeline_of
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, new_ops
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, new_ops
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits

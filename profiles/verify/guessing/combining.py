@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveFilter, MoveStage, SetEnvironment, new_ops
+from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, MoveStage, new_ops
+from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.propose.finding import finding_of
@@ -27,7 +27,6 @@ _NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight"
 def together(kept: Sequence[Finding], data: Mapping[str, Any] | None, title: str = TITLE) -> Finding:
     """Return a finding of all edits of several ones."""
     edits = tuple(edit for finding in kept for edit in finding.edits)
-    in_spec = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
     return finding_of(
         Proposal(
             title,
@@ -37,8 +36,7 @@ def together(kept: Sequence[Finding], data: Mapping[str, Any] | None, title: str
             redrawn=most_redrawn(finding.redrawn for finding in kept),
             family="speed" if any(finding.family == "speed" for finding in kept) else "memory",
             rule=COMBINED,
-            # Flags of one edit may set what those of another one set: they are made of all edits.
-            overrides=tuple(flags_of(data, in_spec)) if data is not None else (),
+            in_spec=data is not None and can_change(data, edits),
         )
     )
 

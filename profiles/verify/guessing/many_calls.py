@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.predicates import WAITING_CORES

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from pipeprof.pipelines.edits.edits import MoveFilter, MoveStage, VectoriseMap
+from pipeprof.pipelines.changes.edits import MoveFilter, MoveStage, VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.propose.proposal import Proposal
@@ -22,10 +22,7 @@ def reordered(line: Sequence[Stage], place: int, caches: Caches) -> Iterator[Pro
     if crossing and after < len(line) and not all(row.drops for row in crossing):
         over = ", ".join(stage_name(one) for one in line[place + 1 : after])
         yield Proposal(
-            f"Move {name} after {over}",
-            f"move {name} after {over}",
-            (MoveStage(stage.id, stage.op, line[after].id),),
-            python=f".{'.'.join(f'{one.op}(…)' for one in line[place + 1 : after])}.map(…)",
+            f"Move {name} after {over}", f"move {name} after {over}", (MoveStage(stage.id, stage.op, line[after].id),)
         )
     crossed = next((index for index in range(place + 1, len(line)) if not traits(line[index].op).maps), len(line))
     if crossed < len(line) and line[crossed].op == "filter":
@@ -37,28 +34,16 @@ def _filter_first(line: Sequence[Stage], place: int, crossed: int, caches: Cache
     stage, of = line[place], line[crossed]
     title, move = f"Move {stage_name(of)} before {stage_name(stage)}", MoveFilter(of.id, stage.id)
     change = f"move {stage_name(of)} before {stage_name(stage)}, with what its predicate reads of it"
-    python = ".filter(lambda *element: predicate(part(*element)))"
     moved = [*line[:place], of, *line[place:crossed], *line[crossed + 1 :]]
     for cached in caches(moved, place + 1):
         edits = (move, *cached.edits)
-        by_hand = f"{python}.map(…){cached.python.removeprefix('dataset = dataset')}"
-        yield Proposal(
-            f"{title}, then use a cache", f"{change}; {cached.change}", edits, cached.semantics, python=by_hand
-        )
-    yield Proposal(title, change, (move,), python=f"{python}.map(…)")
+        yield Proposal(f"{title}, then use a cache", f"{change}; {cached.change}", edits, cached.semantics)
+    yield Proposal(title, change, (move,))
     batch = batch_after(moved, place + 1)
     if batch is None:
         return
     edits = (move, VectoriseMap(stage.id, batch.id))
-    more, on_whole = in_words([stage], batch, [one for one in moved if one is not of], moved_too=True)
-    change = f"{change}; {more}"
-    yield Proposal(f"{title}, then use batches", change, edits, python=_after(python, on_whole))
-
-
-def _after(call: str, code: str) -> str:
-    """Code whose last line has a call first."""
-    *comments, line = code.splitlines()
-    return "\n".join([*comments, f"dataset = dataset{call}{line.removeprefix('dataset = dataset')}"])
+    yield Proposal(f"{title}, then use batches", f"{change}; {in_words([stage], batch)}", edits)
 
 
 def _moves_over(stage: Stage) -> bool:

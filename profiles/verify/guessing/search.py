@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from pipeprof.pipelines.addresses import pipeline_of
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveStage,
     NewStage,
@@ -21,16 +21,13 @@ from pipeprof.pipelines.edits.edits import (
     SetArgument,
     SetOption,
     VectoriseMap,
+    supports,
     to_document,
 )
-from pipeprof.pipelines.edits.support import supports
+from pipeprof.pipelines.changes.in_spec import arguments_of, can_change
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.imports import in_file
-from pipeprof.pipelines.static.written_calls import arguments_given
-from pipeprof.profiles.advise.edits.in_place import on_own_name, own_statement
-from pipeprof.profiles.advise.edits.overrides import arguments_of, flags_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import joined_lines, line_of, main_line, on_main_line, within
@@ -62,8 +59,7 @@ from pipeprof.profiles.verify.guessing.random_order import as_redrawn
 from pipeprof.profiles.verify.guessing.reordering import reordered
 from pipeprof.profiles.verify.guessing.whole_batches import batch_after, in_words, maps_in_a_row
 from pipeprof.profiles.verify.stages import pays, runs_python
-from pipeprof.profiles.view.texts import file_text
-from pipeprof.profiles.wording import call_around, cores_text, listed, stage_name, stage_place
+from pipeprof.profiles.wording import call_around, cores_text, listed, stage_name
 
 MUCH_WORK = 0.2
 """Share of the pipeline's work from which a map that is not the bottleneck is tried on whole batches."""
@@ -161,8 +157,8 @@ def guesses(
         *_at_the_bottleneck(profile, data, caches),
     ):
         edits = guess.edits
-        flags = flags_of(data, edits) if is_spec and data is not None else []
-        by_hand = is_spec and not flags
+        in_spec = is_spec and data is not None and can_change(data, edits)
+        by_hand = is_spec and not in_spec
         if not hidden.isdisjoint(_named_by(edits)):
             continue
         if tuple(edits) in proposed or (
@@ -171,18 +167,8 @@ def guesses(
             continue
         at = guess.stage or ""
         location = by_id[at].location or by_id[on_main_line(at) or at].location
-        code = guess.python
-        if location is not None and not is_spec and code:
-            text = file_text(location.file)
-            code = in_file(on_own_name(code, text, location, by_id[at].op), text)
         made = replace(
-            guess,
-            rule=MEASURED,
-            python=code,
-            edits=tuple(edits),
-            overrides=tuple(flags),
-            location=location,
-            recommendation=guess.change,
+            guess, rule=MEASURED, edits=tuple(edits), in_spec=in_spec, location=location, recommendation=guess.change
         )
         found.append(as_redrawn(profile, made))
     return found
@@ -289,7 +275,6 @@ def _together(profile: Profile) -> Iterator[Proposal]:
             edits,
             draws(stages),
             stage=stages[0].id,
-            python="each .map(…, num_parallel_calls=…)",
         )
 
 
@@ -307,8 +292,6 @@ def _as_many_as_cores(profile: Profile) -> Iterator[Proposal]:
             edits,
             draws(profile.stages or ()),
             stage=stages[0] if stages else line[0].id,
-            python="each .map(…, num_parallel_calls=tf.data.AUTOTUNE)"
-            + "".join(f"; options.{edit.path} = {edit.value}" for edit in edits if isinstance(edit, SetOption)),
         )
 
 
@@ -324,7 +307,6 @@ def _by_default(profile: Profile) -> Iterator[Proposal]:
             edits,
             draws(profile.stages or []),
             stage=line[0].id,
-            python="; ".join(f"options.{edit.path} = {edit.value}" for edit in edits),
         )
 
 
@@ -340,7 +322,6 @@ def _more_at_a_time(profile: Profile, stage: Stage) -> Iterator[Proposal]:
             edits,
             draws([stage]),
             stage=stage.id,
-            python=f".{stage.op}(…, num_parallel_calls=…)",
         )
 
 
@@ -371,9 +352,8 @@ def _vectorised(line: Sequence[Stage], place: int) -> Iterator[Proposal]:
     stage, name = line[place], stage_name(line[place])
     batch = batch_after(line, place)
     if batch is not None:
-        change, python = in_words([stage], batch, line)
-        edit = VectoriseMap(stage.id, batch.id)
-        yield Proposal(f"Apply {name} to whole batches", change, (edit,), draws([stage]), stage=stage.id, python=python)
+        edit, title = VectoriseMap(stage.id, batch.id), f"Apply {name} to whole batches"
+        yield Proposal(title, in_words([stage], batch), (edit,), draws([stage]), stage=stage.id)
 
 
 def _all_vectorised(line: Sequence[Stage], place: int) -> Iterator[Proposal]:
@@ -382,10 +362,9 @@ def _all_vectorised(line: Sequence[Stage], place: int) -> Iterator[Proposal]:
     batch = batch_after(line, line.index(maps[-1])) if len(maps) > 1 else None
     if batch is None:
         return
-    change, python = in_words(maps, batch, line)
     edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(maps))
     names = listed([stage_name(stage) for stage in maps])
-    yield Proposal(f"Apply {names} to whole batches", change, edits, stage=line[place].id, python=python)
+    yield Proposal(f"Apply {names} to whole batches", in_words(maps, batch), edits, stage=line[place].id)
 
 
 def _elsewhere(line: Sequence[Stage], place: int) -> Iterator[Proposal]:
@@ -404,30 +383,11 @@ def _works_in_turn(stage: Stage) -> bool:
 
 
 def _prefetched(stage: Stage, title: str) -> Proposal:
-    call = ".prefetch(tf.data.AUTOTUNE)"
     return Proposal(
         title,
         f"insert prefetch(buffer_size={AUTOTUNE}) after {stage_name(stage)}",
         (InsertStage("prefetch", {"buffer_size": AUTOTUNE}, stage.id),),
-        python=_own(stage, call, after=True) or f"{call}  # {_after(stage)}",
     )
-
-
-def _own(stage: Stage, calls: str, *, after: bool = False) -> str | None:
-    """The statement of the user's file with other calls in place of a stage's, or after it; None without one."""
-    place = stage.location
-    return own_statement({place.file: file_text(place.file)}, [stage], calls, after=after) if place else None
-
-
-def _with_argument(stage: Stage, name: str) -> str:
-    """The statement of a stage whose call gets an argument that TensorFlow tunes; the call alone without one."""
-    place, value = stage.location, "tf.data.AUTOTUNE"
-    given = arguments_given(file_text(place.file), place.line, place.column, stage.op) if place is not None else None
-    row = traits(stage.op)
-    names = row.positional or ((row.function,) if row.function is not None else ())
-    written = given.with_values(names, {name: value}) if given is not None else None
-    own = _own(stage, f".{stage.op}({written})") if written is not None else None
-    return own or f".{stage.op}(…, {name}={value})"
 
 
 def _in_parallel(stage: Stage) -> Iterator[Proposal]:
@@ -439,7 +399,6 @@ def _in_parallel(stage: Stage) -> Iterator[Proposal]:
             f"num_parallel_calls: not set → {AUTOTUNE}",
             (SetArgument(stage.id, stage.op, PARALLEL_CALLS, AUTOTUNE),),
             "randomness" if stage.random else "same",
-            python=_with_argument(stage, PARALLEL_CALLS),
         )
     elif row.reads_examples and row.wrapped and not _is_parallel(stage):
         yield Proposal(
@@ -447,7 +406,6 @@ def _in_parallel(stage: Stage) -> Iterator[Proposal]:
             f"num_parallel_reads: not set → {AUTOTUNE}",
             (SetArgument(stage.id, stage.op, "num_parallel_reads", AUTOTUNE),),
             "order",
-            python=f"tf.data.{stage.op}(…, num_parallel_reads=tf.data.AUTOTUNE)",
         )
 
 
@@ -466,7 +424,6 @@ def _interleaved(stage: Stage, data: Mapping[str, Any] | None) -> Iterator[Propo
             f"{stage.op} → interleave(num_parallel_calls={AUTOTUNE})",
             edits,
             "order",
-            python=".interleave(…, num_parallel_calls=tf.data.AUTOTUNE)",
         )
 
 
@@ -486,7 +443,6 @@ def _many_opened(profile: Profile, stage: Stage, data: Mapping[str, Any] | None)
             "order",
             stage=stage.id,
             predicted=_expected_of_many(profile, stage),
-            python=f".interleave(…, {values})",
         )
 
 
@@ -525,7 +481,6 @@ def _cached(
             f"Do {names} before the cache",
             f"move {names} before {stage_name(cache)}: pays off from the second epoch",
             tuple(MoveStage(stage.id, stage.op, cache.id) for stage in maps),
-            python=f"{''.join('.map(…)' for _ in maps)}.cache()",
         )
     point = cache_point(profile, line, place, limit, longest)
     points = (point,) if point is not None else cache_points(profile, limit, longest)
@@ -533,31 +488,13 @@ def _cached(
         named = list(dict.fromkeys(stage_name(point.stage) for point in points))
         changes = list(dict.fromkeys(map(cache_in_words, points)))
         where = f", for each of {len(points)} joined datasets" if len(points) > len(changes) else ""
-        shuffled = "" if points[0].shuffle is None else f".shuffle({points[0].shuffle})"
         yield Proposal(
             f"Cache {named[0]}'s output" if len(named) == 1 else f"Cache the output of {listed(named)}",
             f"{'; '.join(changes)}{where}: pays off from the second epoch",
             tuple(edit for point in points for edit in point.edits),
             max((point.semantics for point in points), key=SEMANTICS.index),
             stage=points[0].stage.id,
-            python=lines_of_cache(points, f".cache(){shuffled}"),
         )
-
-
-def lines_of_cache(points: Sequence[CachePoint], calls: str) -> str:
-    """The statement of the user's file with a cache, or the calls and where they go."""
-    stage, repeat = points[0].stage, points[0].repeat
-    own = _own(stage, calls, after=True) if repeat is None and len(points) == 1 else None
-    if own is not None:
-        return own
-    moved = f", and {stage_name(repeat)} after it" if repeat is not None else ""
-    each = f", in each of the {len(points)} datasets" if len(points) > 1 else ""
-    return f"{calls}  # {_after(stage)}{moved}{each}"
-
-
-def _after(stage: Stage) -> str:
-    place = stage_place(stage)
-    return f"after {stage_name(stage)}{f', {place}' if place else ''}"
 
 
 def _is_parallel(stage: Stage) -> bool:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from pipeprof.pipelines.graph.read.function_facts import DECODING, ELEMENTWISE, SPLITTING
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.written_calls import WrittenFunction
-from pipeprof.profiles.advise.edits.in_place import in_place
-from pipeprof.profiles.advise.edits.snippets import of_rows
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.verify.stages import runs_python
-from pipeprof.profiles.view.texts import file_text, written_call, written_function
 from pipeprof.profiles.wording import listed, stage_name
 
 _NO_FORM: Final = SPLITTING | DECODING | {"ParseSequenceExampleV2", "SparseToDense"}
@@ -69,34 +65,9 @@ def _goes_by_position(stage: Stage) -> bool:
     return row.by_position and not row.stores and not row.stacks
 
 
-def in_words(
-    stages: Sequence[Stage], batch: Stage, line: Sequence[Stage], *, moved_too: bool = False
-) -> tuple[str, str]:
-    """State the change, and the Python of it for a reader who writes it by hand.
-
-    Args:
-        stages: The map, or several in a row.
-        line: All that stand in the line where these and the batch are.
-        moved_too: Whether the line is another one than in the user's file.
-    """
-    ids, moved = [one.id for one in line], {stage.id for stage in stages}
-    first, last = ids.index(stages[0].id), ids.index(batch.id)
-    between = "".join(written_call(one) for one in line[first:last] if one.id not in moved)
-    files = {place.file for one in line[first : last + 1] if (place := one.location) is not None and not moved_too}
-    texts_of = {file: file_text(file) for file in files}
-
-    def code_of(calls: str) -> str:
-        return in_place(texts_of, line[first : last + 1], f"{between}{calls}")
-
+def in_words(stages: Sequence[Stage], batch: Stage) -> str:
+    """State the change of a map, or of several in a row."""
     name = listed([stage_name(stage) for stage in stages])
-    ops = {op.op for stage in stages for op in stage.ops or ()}
-    known = [written_function(stage) or WrittenFunction(stage.name or "function") for stage in stages]
-    if any(map(_OF_TEXTS.fullmatch, ops)):
-        change = f"move {name} after {stage_name(batch)}, to whole batches"
-        return change, code_of(f"{written_call(batch)}{_maps(one.text for one in known)}")
-    code = code_of(f"{written_call(batch)}{_maps(map(of_rows, known))}")
-    return f"move {name} after {stage_name(batch)}, with tf.vectorized_map", code
-
-
-def _maps(functions: Iterable[str]) -> str:
-    return "".join(f".map({one}, num_parallel_calls=tf.data.AUTOTUNE)" for one in functions)
+    if any(map(_OF_TEXTS.fullmatch, {op.op for stage in stages for op in stage.ops or ()})):
+        return f"move {name} after {stage_name(batch)}, to whole batches"
+    return f"move {name} after {stage_name(batch)}, with tf.vectorized_map"

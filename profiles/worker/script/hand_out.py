@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.profiles.worker.error_text import first_line
+
+HANDED: Final = "pipeprof_handed_out"
+"""Attribute of a dataset of the script's with the one that is iterated instead, which may know it."""
 
 
 class HandOut:
-    """The datasets that were handed out. Those of the script are held weakly.
+    """The datasets that were handed out; each is freed with the script's own.
 
     Args:
         make: Makes what the script gets instead of a dataset; called once for each object.
@@ -23,23 +25,17 @@ class HandOut:
     def __init__(self, make: Callable[[Any], Any]) -> None:
         self._make = make
         self.handed = False
-        self._made: dict[int, tuple[Callable[[], Any], Any]] = {}
 
     def has(self, dataset: Any) -> bool:
         """Whether another dataset was handed out for this one."""
-        owner, _ = self._made.get(id(dataset), (lambda: None, None))
-        return owner() is dataset
+        return HANDED in vars(dataset)
 
     def of(self, dataset: Any) -> Any:
         """Return the dataset that is iterated instead of this one; the same one each time."""
         self.handed = True
-        number = id(dataset)
-        owner, made = self._made.get(number, (lambda: None, None))
-        if owner() is not dataset:
-            # A dataset knows what it was made from: that would keep the script's own alive.
-            made = detached(as_long_as(dataset, self._make(dataset)))
-            self._made[number] = weakref.ref(dataset, lambda _: self._made.pop(number, None)), made
-        return made
+        if not self.has(dataset):
+            vars(dataset)[HANDED] = as_long_as(dataset, self._make(dataset))
+        return vars(dataset)[HANDED]
 
 
 def as_long_as(dataset: Any, made: Any) -> Any:
@@ -48,15 +44,8 @@ def as_long_as(dataset: Any, made: Any) -> Any:
     return made.take(length) if length >= 0 and int(made.cardinality()) != length else made
 
 
-def detached(dataset: Any) -> Any:
-    """Return a dataset that does not know what it was made from."""
-    import tensorflow as tf
-
-    return tf.data.experimental.from_variant(tf.data.experimental.to_variant(dataset), dataset.element_spec)
-
-
-def as_refusal(error: Exception) -> CannotEditError:
+def as_refusal(error: Exception) -> CannotChangeError:
     """Return why a change cannot be made, also where TensorFlow's own error says it."""
-    if isinstance(error, CannotEditError):
+    if isinstance(error, CannotChangeError):
         return error
-    return CannotEditError(f"the changed dataset could not be made: {first_line(error)}")
+    return CannotChangeError(None, f"the changed dataset could not be made: {first_line(error)}")

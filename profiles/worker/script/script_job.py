@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch, held_bytes
+from pipeprof.pipelines.graph.observe.in_memory_sources import held_bytes
 from pipeprof.pipelines.target.generated_files import delete_generated_files
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.wrapped import LIBRARIES
@@ -128,7 +129,7 @@ class ScriptJob(JobRun):
     def _begin_watch(self) -> None:
         """Begin to look at how datasets are made."""
         with suppress(Exception):
-            self._watch = SourceWatch()
+            self._watch = CallWatch()
             self._watch.__enter__()
             self._watching = threading.get_ident()
 

@@ -26,7 +26,7 @@ from pipeprof.profiles.worker.script.consumers import GraphSeen
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeprof.pipelines.graph.observe.provenance import CreatedDataset
+    from pipeprof.pipelines.graph.observe.created import CreatedDataset
     from pipeprof.profiles.document.shared import WrittenFile
 
 Consumer: TypeAlias = Any

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.in_calls import with_scopes
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.op_owners import Marks
-from pipeprof.pipelines.graph.edit.editable import EditableGraph
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
-from pipeprof.pipelines.graph.edit.resources import hand_through
-from pipeprof.pipelines.graph.observe.in_memory_sources import SourceWatch
 from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, readable, serialised
+from pipeprof.pipelines.graph.read.graphdef import GraphDefReader
+from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.worker.steps.loop import Feed
@@ -30,7 +31,7 @@ def to_trace(
     *,
     in_memory: int,
     room: int | None,
-    watch: SourceWatch | None,
+    watch: CallWatch | None,
     again: bool,
     fill_seconds: float,
     stop: Callable[[], bool],
@@ -47,12 +48,14 @@ def to_trace(
     found = marks_of(read, size, room, watch)
     if found is None:
         return feed, None
-    marked = marked_feed(dataset, *found, fill_seconds, stop) if again and read is dataset else None
+    marked = None
+    if again and read is dataset:
+        marked = marked_feed(dataset, *found, watch, fill_seconds=fill_seconds, stop=stop)
     return marked or feed, found[0]
 
 
 def marks_of(
-    dataset: Any, in_memory: int, room: int | None, watch: SourceWatch | None = None
+    dataset: Any, in_memory: int, room: int | None, watch: CallWatch | None = None
 ) -> tuple[Marks, Any] | None:
     """Return the ops of the pipeline's functions by dataset, and its graph; None where it is too large to read.
 
@@ -67,31 +70,36 @@ def marks_of(
     return None if isinstance(graph, str) else (Marks(graph, called), graph)
 
 
-def marked_feed(dataset: Any, marks: Marks, graph: Any, fill_seconds: float, stop: Callable[[], bool]) -> Feed | None:
-    """Rebuild the pipeline with marks and start it; None where that is impossible or not needed.
+def marked_feed(
+    dataset: Any, marks: Marks, graph: Any, watch: CallWatch | None, *, fill_seconds: float, stop: Callable[[], bool]
+) -> Feed | None:
+    """Build the pipeline again with each function in a name scope of its own, and start it.
 
     Args:
         fill_seconds: How long its first element took.
+
+    Returns:
+        None where that is impossible or not needed.
     """
     import tensorflow as tf
 
-    if not marks.ambiguous() or fill_seconds > LONGEST_FILL_SECONDS:
+    if not marks.ambiguous() or fill_seconds > LONGEST_FILL_SECONDS or watch is None:
         return None
     if any(traits(node.op).stores or family(node.op) == "Save" for node in graph.node):
         return None
     try:
-        live = EditableGraph(graph)
-        hand_through(live, dataset)
-        marked = EditableGraph(marks.marked(tf.compat.v1.GraphDef), live.held)
-        for name, node in live.nodes.items():
-            # Marks are in functions: the nodes that call them are the same.
-            marked.nodes.setdefault(name, node).input[:] = node.input
-        variant = marked.real_variant(marked.root)
-        again = tf.data.experimental.from_variant(variant, dataset.element_spec).with_options(dataset.options())
+        with watch:
+            again, addresses = with_scopes(dataset, watch.calls)
+        read = GraphDefReader(graph, lambda enum: str(tf.dtypes.as_dtype(enum).name)).read()
+        heads = {stage.address: stage.head for stage in StageGraph.from_dict(read).stages()}
+        found = serialised(again, in_memory=0)
+        if isinstance(found, str):
+            return None
+        marks.scoped([heads[address] for address in addresses], found)
         feed = Feed(again)
         began = time.perf_counter()
         while time.perf_counter() - began < SETTLE_SECONDS and not stop():
             feed.next()
-    except (CannotEditError, tf.errors.OpError, ValueError, TypeError):
+    except (CannotChangeError, KeyError, tf.errors.OpError, ValueError, TypeError):
         return None
     return feed

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeprof.pipelines.changes.chain import CannotChangeError
+from pipeprof.pipelines.changes.chain import first_line as first_line_of
 from pipeprof.pipelines.clocks import time
-from pipeprof.pipelines.graph.edit import errors as edit_errors
 from pipeprof.pipelines.graph.effects import draws_in_any_order, file_writer
-from pipeprof.pipelines.graph.observe.light_graph import SHARED_FROM
 from pipeprof.pipelines.graph.observe.saves import SaveGuard
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.messages import Graphs
@@ -108,19 +108,19 @@ def elements_of_each_epoch(dataset: Iterable[Any]) -> tuple[int, bool]:
         dataset: A ``tf.data.Dataset`` that ends.
 
     Raises:
-        CannotEditError: They do not have the same elements, or it is not known.
+        CannotChangeError: They do not have the same elements, or it is not known.
     """
     import tensorflow as tf
 
     try:
         first, second = ([*map(hash_of, dataset)] for _ in range(2))
     except tf.errors.OpError as error:
-        msg = f"what a cache would keep cannot be read twice: {edit_errors.first_line(error)}"
-        raise edit_errors.CannotEditError(msg) from error
+        msg = f"what a cache would keep cannot be read twice: {first_line_of(error)}"
+        raise CannotChangeError(None, msg) from error
     if None in first:
-        raise edit_errors.CannotEditError("what a cache would keep is not data that can be compared")
+        raise CannotChangeError(None, "what a cache would keep is not data that can be compared")
     if Counter(first) != Counter(second):
-        raise edit_errors.CannotEditError("what a cache would keep differs from epoch to epoch")
+        raise CannotChangeError(None, "what a cache would keep differs from epoch to epoch")
     return len(first), first == second
 
 
@@ -274,8 +274,8 @@ class TurnRun(JobRun):
         self._timed_steps = 0
         self._compared, self._reordered = 0, False
         self._own_seconds = 0.0
-        # What is observed can be made again from its graph without a copy of its arrays.
-        self._watched_from = SHARED_FROM
+        # What was seen being made can be built again with a change.
+        self._watched_from = -1
 
     def run(self) -> None:
         """Build, describe the first batches, and take turns until the harness wants an end."""
@@ -347,8 +347,8 @@ class TurnRun(JobRun):
         tf.random.set_seed(seed)
 
     def _edit(self) -> bool:
-        """Apply the edits to the graph of the dataset; return whether that was possible."""
-        again = [[*self._turns.edits]] if self._turns.edits or self._turns.round_trip else []
+        """Make the changes of the job in the dataset; return whether that was possible."""
+        again = [[*self._turns.edits]] if self._turns.edits else []
         if not again and not self.job.edits:
             return True
         ops = dict(self._turns.ops) if self._turns.ops is not None else None
@@ -358,7 +358,7 @@ class TurnRun(JobRun):
         """Make a change of the graph; return whether that was possible."""
         try:
             change(what)
-        except edit_errors.CannotEditError as error:
+        except CannotChangeError as error:
             self._channel.send(EditRefused(str(error)))
             return False
         return True
@@ -377,22 +377,23 @@ class TurnRun(JobRun):
 
     def _replay(self, job: ReplayJob) -> None:
         """Replace stages by a replay of their outputs, which is filled here."""
-        from pipeprof.pipelines.graph.edit.replay.replay import Replay, replay_stages
+        from pipeprof.pipelines.changes.replay import Replay, replay_stages
 
         replay = Replay(
             tuple(job.stages), job.batches, job.per_batch, job.inputs, job.outputs, job.most_bytes, tuple(job.passing)
         )
         ops = dict(job.ops) if job.ops is not None else None
-        held, room = self._source_bytes, self._room()
-        made = replay_stages(self.dataset, replay, ops=ops, in_memory=held, room=room, watch=self._watch)
+        with self._recording() as calls:
+            made = replay_stages(self.dataset, replay, calls, self._building(), ops=ops)
         self.dataset, self._own_seconds = made.dataset, made.own_seconds
 
     def _compare_epochs(self, dataset: Any) -> None:
         """Compare two epochs of what the pipeline's caches keep."""
-        from pipeprof.pipelines.graph.edit.replay.part import parts_before
+        from pipeprof.pipelines.changes.replay import datasets_before
 
-        held, room = self._source_bytes, self._room()
-        for part in parts_before(dataset, lambda row: row.stores, in_memory=held, room=room, watch=self._watch):
+        with self._recording() as calls:
+            parts = datasets_before(dataset, lambda row: row.stores, calls, self._building())
+        for part in parts:
             elements, in_order = elements_of_each_epoch(part)
             self._compared += elements
             self._reordered = self._reordered or not in_order

@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, to_document
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.edits.edits import InsertStage, to_document
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.pipelines.target.target import parse_target
-from pipeprof.profiles.advise.edits.overrides import flags_of
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -55,13 +54,16 @@ WAITING_SPEC = (
 """Its step waits as long as its map, and TensorFlow adds nothing that works ahead."""
 AHEAD = InsertStage("prefetch", {"buffer_size": 2}, "stages.1")
 FINDINGS = {
-    "parallel": (["stages.work.num_parallel_calls=2"], "same"),
-    "other-batches": (["stages.batch.batch_size=4"], "same"),
-    "other-values": (["stages.work.ops.0.tf.cast.dtype=int32"], "values"),
-    "no-such-stage": (["stages.nothing.num_parallel_calls=2"], "same"),
-    "raises": (["source.range.stop=0"], "same"),
-    "without-edit": ([], "values"),
-    "without-edit-too": ([], "values"),
+    "parallel": (SetArgument("stages.0", "map", "num_parallel_calls", 2), "same"),
+    "other-batches": (SetArgument("stages.1", "batch", "batch_size", 4), "same"),
+    "other-values": (
+        SetArgument("stages.0", "map", "ops", [{"tf.cast": {"dtype": "int32"}}, "tf.math.square"]),
+        "values",
+    ),
+    "no-such-stage": (SetArgument("stages.9", "map", "num_parallel_calls", 2), "same"),
+    "raises": (SetArgument("source", "range", "stop", 0), "same"),
+    "without-edit": (None, "values"),
+    "without-edit-too": (None, "values"),
 }
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles" / "input-bound.json"
 
@@ -120,25 +122,25 @@ def main() -> None:
             title=name,
             status="unverified",
             family="speed",
-            overrides=flags,
+            in_spec=edit is not None,
+            edit=Edit.model_validate(to_document(edit)) if edit is not None else None,
             semantics=semantics,
             stage=stage,
         )
         for name in names
         if name in FINDINGS
-        for flags, semantics in [FINDINGS[name]]
+        for edit, semantics in [FINDINGS[name]]
         for stage in ["stages.0" if name.startswith("without-edit") else None]
     ]
     if overlap:
         assert profile.device is not None
         trials.judge = kept_whatever_it_gains
         profile.steps.interval_ms.mean, profile.steps.dispatch, profile.device.kind = 20.0, "sync", "simulate"
-        flags = flags_of(check_spec(path).data, [AHEAD])
-        edit = Edit.model_validate(to_document(AHEAD))
+        ahead = Edit.model_validate(to_document(AHEAD))
         profile.findings = [
             Finding(
-                rule="overlap", title="overlap", status="unverified", family="speed", overrides=flags,
-                semantics="same", edit=edit,
+                rule="overlap", title="overlap", status="unverified", family="speed", in_spec=True,
+                semantics="same", edit=ahead,
             )
         ]  # fmt: skip
     settings = RunSettings(
@@ -149,14 +151,7 @@ def main() -> None:
         **({"step": step, "dispatch": "sync"} if step else {}),
     )
     writer = ProfileWriter([Path(folder, "saved.json")])
-    verify(
-        profile,
-        settings,
-        float(budget),
-        Progress(),
-        reload=lambda flags: check_spec(path, flags),
-        save=lambda: writer.write(profile),
-    )
+    verify(profile, settings, float(budget), Progress(), save=lambda: writer.write(profile))
     found = {finding.rule: finding.model_dump() for finding in profile.findings}
     print(
         json.dumps(

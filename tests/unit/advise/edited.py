@@ -13,7 +13,7 @@ from typing import Any
 
 from unit.advise.views import stage
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveStage,

@@ -19,6 +19,7 @@ from unit.advise.test_rules_overlap import drained, in_a_row, taking_turns, turn
 from unit.advise.test_rules_pools import POOL, RANDOM, computing, mapped, parallel, waiting
 from unit.advise.views import function, measured, stage, tensor
 
+from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import rules
@@ -34,7 +35,7 @@ BY_SPEC = {
     "parse-single-example",
     "shuffle-buffer-bytes",
 }
-"""Rules that speak of a spec that has not run, and whose fixes `--set` makes."""
+"""Rules that speak of a spec that has not run, and whose fixes its data take."""
 
 MEASURED = {
     "file-cache-fits-memory": cached(),
@@ -148,21 +149,21 @@ def written(folder: Path, source: str, stages: list[str]) -> Path:
     return path
 
 
-def spoken(view: PipelineView) -> dict[tuple[str, str], list[str]]:
-    """The `--set` values of each finding, by its rule and the name of its stage."""
+def spoken(view: PipelineView) -> dict[tuple[str, str], tuple[PipelineEdit, ...]]:
+    """The changes of each finding that a spec takes, by its rule and the name of its stage."""
     findings, messages = advise(view)
     assert not [one for one in messages if one.code == "rule-failed"], messages
     names = {one.id: one.name or one.op for one in view.stages}
-    return {(one.rule, names[one.stage or ""]): one.overrides for one in findings}
+    return {(one.rule, names[one.stage or ""]): one.edits if one.in_spec else () for one in findings}
 
 
 def check_fixes(path: Path, limit: int | None) -> set[str]:
     """The rules that had a fix; fails where a rule speaks again of the stage that its fix was for."""
     before = spoken(view_with(path, limit=limit))
-    for about, flags in before.items():
-        if flags:
-            assert about not in spoken(view_with(path, flags, limit)), (path.read_text(encoding="utf-8"), about, flags)
-    return {rule for (rule, _), flags in before.items() if flags}
+    for about, edits in before.items():
+        if edits:
+            assert about not in spoken(view_with(path, edits, limit)), (path.read_text(encoding="utf-8"), about, edits)
+    return {rule for (rule, _), edits in before.items() if edits}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -87,7 +87,7 @@ def test_calls_for_waiting_work_come_with_threads() -> None:
     )
     run = measured(view, interval_ms=81.0, worker_cores=0.05, blocked_share=1.0, python_share=0.9, **HUNGRY)
     findings = {finding.rule: finding for finding in advise(run)[0]}
-    assert "private_threadpool_size" in findings["serial-map-latency"].patch
+    assert "private_threadpool_size" in str(findings["serial-map-latency"].edit)
     assert "py-function-gil" not in findings
 
 

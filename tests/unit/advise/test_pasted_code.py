@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from unit.advise.test_rule_texts import MORE, VIEWS, hits
 
-from pipeprof.profiles.advise.edits.chain_python import python_of
+from pipeprof.pipelines.changes.edits import HandWritten
 
 WRAPPERS = ("tf.numpy_function", "tf.py_function")
 
@@ -17,7 +17,8 @@ def codes(name: str) -> Iterator[str]:
     rule, make = MORE[name] if name in MORE else (name, VIEWS[name])
     view = make()
     for hit in hits(rule, view):
-        code = python_of(view, hit.edits if hit.by_hand is None else (hit.by_hand,)) or hit.python
+        by_hand = [hit.by_hand] if hit.by_hand is not None else hit.edits
+        code = "\n".join(edit.python for edit in by_hand if isinstance(edit, HandWritten)) or hit.python
         if code:
             yield code
 

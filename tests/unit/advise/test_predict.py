@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import HandWritten, InsertStage
+from pipeprof.pipelines.changes.edits import HandWritten, InsertStage
 from pipeprof.profiles.advise import predict
 
 from .views import measured, pipeline, stage

@@ -31,8 +31,8 @@ from unit.advise import (
 from unit.advise.memory_views import batch, cache, line, load, run, shuffle, slices
 from unit.advise.views import MeasuredFacts, PipelineView, function, measured
 
-from pipeprof.profiles.advise.edits.overrides import describe_change
 from pipeprof.profiles.advise.rule import bar_to_try, rules
+from pipeprof.profiles.advise.text.in_words import describe_change
 from pipeprof.profiles.propose.proposal import Proposal
 
 MB = 1_000_000

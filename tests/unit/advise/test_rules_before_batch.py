@@ -8,10 +8,9 @@ import pytest
 from unit.advise.function_views import ARITHMETIC, FLOAT, PARSE, PARSED, TEXT, found, only, records, small_map
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.edits.edits import VectoriseMap
+from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.static.written_calls import WrittenFunction
 from pipeprof.profiles.advise.batch_savings import batching, per_batch, saving, wall_ms
-from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView, StageView
 
@@ -226,8 +225,8 @@ def test_records_parsed_one_by_one() -> None:
 def test_records_parsed_one_by_one_by_a_function_of_a_spec() -> None:
     view = records(written={"python": "input.py:parse"})
     draft = only("parse-single-example", measured(view, interval_ms=6.0))
-    assert "tf.io.parse_example" in as_yaml(draft.edits[-1])
-    assert "tf.io.parse_example(records, features)" in as_python(draft.edits[-1])
+    assert "tf.io.parse_example" in draft.edits[-1].yaml
+    assert "tf.io.parse_example(records, features)" in draft.edits[-1].python
 
 
 @pytest.mark.parametrize("op", ["ParseExample", "ParseExampleV2", "ParseSingleExample"])

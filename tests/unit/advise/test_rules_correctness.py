@@ -22,9 +22,8 @@ from unit.advise.memory_views import (
 )
 from unit.advise.views import function, stage, tensor
 
-from pipeprof.pipelines.edits.edits import MoveStage, to_document
+from pipeprof.pipelines.changes.edits import MoveStage, ReplaceStages, to_document
 from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.view.attach_spec import with_counts
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -240,13 +239,13 @@ def test_one_map_that_loads_and_augments_is_split() -> None:
     drawn = augmented("stages.0", "ReadFile", "DecodeJpeg", "RandomUniform")
     draft = only("cache-after-augment", line(indices(1000), drawn, cache("stages.1", drawn)))
     assert to_document(draft.edits[0])["kind"] == "HandWritten"
-    assert as_python(draft.edits[0]) == "dataset = dataset.map(load).cache().map(augment)  # stages.0 split in two"
+    assert draft.edits[0].python == "dataset = dataset.map(load).cache().map(augment)  # stages.0 split in two"
 
 
 def test_where_nothing_is_left_to_keep_the_cache_goes() -> None:
     drawn = augmented("stages.0")
     draft = only("cache-after-augment", line(indices(1000), drawn, cache("stages.1", drawn)))
-    assert as_yaml(draft.edits[0]) == "# remove stages.1"
+    assert draft.edits == (ReplaceStages(("stages.1",)),)
 
 
 def test_stages_between_change_nothing() -> None:

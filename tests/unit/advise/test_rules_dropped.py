@@ -31,7 +31,7 @@ from unit.advise.dropped_views import (
 from unit.advise.function_views import found, late_filter, only
 from unit.advise.views import function, stage
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveStage,
@@ -598,7 +598,7 @@ def test_small_records_are_batched_where_they_are_read(given: str, made: str) ->
     (edit,) = only("records-batched-inside", interleaved(code)).edits
     assert isinstance(edit, HandWritten)
     call = f".interleave({made}, cycle_length=8, num_parallel_calls=4)"
-    assert edit.python == f"{call}  # in place of interleave and batch, flows.py:1"
+    assert edit.python == f"dataset = dataset{call}  # in place of interleave and batch, flows.py:1"
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,8 @@ from unit.advise.function_views import python_map
 from unit.advise.views import measured, pipeline, stage
 
 from pipeprof.cli.report.findings import shell_variables, try_command
-from pipeprof.pipelines.edits.edits import SetArgument, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import SetArgument, SetEnvironment, to_document
 from pipeprof.profiles.advise.advise import advise, worth_a_try
-from pipeprof.profiles.advise.edits.render import as_python, as_yaml
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.memory import LedgerEntry
@@ -149,13 +148,9 @@ def test_the_report_has_the_line_for_the_shell(views_profile: Profile) -> None:
     command = try_command(views_profile, finding(arenas))
     assert command is not None
     assert command.startswith("MALLOC_ARENA_MAX=2 pipeprof run ")
-    assert as_python(arenas).endswith("MALLOC_ARENA_MAX=2 python …")
-    assert as_yaml(arenas) == "# MALLOC_ARENA_MAX=2 in the environment"
     other = SetArgument("stages.0", "map", "num_parallel_calls", 2)
     assert shell_variables(finding(arenas, other)) == []
-    assert shell_variables(finding(arenas, other, overrides=["stages.0.num_parallel_calls=2"])) == [
-        "MALLOC_ARENA_MAX=2"
-    ]
+    assert shell_variables(finding(arenas, other, in_spec=True)) == ["MALLOC_ARENA_MAX=2"]
 
 
 @pytest.fixture

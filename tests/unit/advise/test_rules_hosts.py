@@ -6,7 +6,7 @@ import pytest
 from unit.advise import host_views as views
 from unit.advise.views import function, stage
 
-from pipeprof.pipelines.edits.edits import MoveStage, SetArgument
+from pipeprof.pipelines.changes.edits import MoveStage, SetArgument
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.propose.proposal import Proposal

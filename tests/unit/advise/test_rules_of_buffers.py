@@ -9,7 +9,7 @@ import pytest
 from unit.advise.memory_views import GB, IMAGE, IMAGE_BYTES, MB, indices, run
 from unit.advise.views import measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages, SetArgument
+from pipeprof.pipelines.changes.edits import NewStage, ReplaceStages, SetArgument
 from pipeprof.profiles.advise.rule import rules
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView

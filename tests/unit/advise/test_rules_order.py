@@ -9,7 +9,7 @@ from unit.advise.memory_views import batch, cache, found, indices, line, load, o
 from unit.advise.specs import stages_with, static_findings
 from unit.advise.views import function, stage, tensor
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.profiles.view.view import PipelineView, StageView
 
@@ -73,15 +73,15 @@ def test_the_fix_shuffles_after_the_cache(stages: list[str], after: list[str], t
     path = spec(tmp_path, *stages)
     (finding,) = [one for one in static_findings(path) if one.rule == NAME]
     assert finding.family == "correctness"
-    assert finding.overrides
-    assert stages_with(path, finding.overrides) == ["TFRecordDataset", *after]
-    assert NAME not in {one.rule for one in static_findings(path, finding.overrides)}
+    assert finding.in_spec
+    assert stages_with(path, finding.edits) == ["TFRecordDataset", *after]
+    assert NAME not in {one.rule for one in static_findings(path, finding.edits)}
 
 
 def test_a_source_that_is_in_memory_needs_no_cache(tmp_path: Path) -> None:
     path = spec(tmp_path, SHUFFLE, "{batch: {batch_size: 2}}", "{cache: {}}", source=SOURCE)
     (finding,) = [one for one in static_findings(path) if one.rule == NAME]
-    assert stages_with(path, finding.overrides) == ["from_tensor_slices", "shuffle", "batch"]
+    assert stages_with(path, finding.edits) == ["from_tensor_slices", "shuffle", "batch"]
     assert "the same batches" in finding.sentence
 
 
@@ -112,7 +112,7 @@ def test_shuffled_batches_whose_order_a_cache_keeps_are_one_finding_at_a_time(tm
     path = spec(tmp_path, "{batch: {batch_size: 4}}", CAST, SHUFFLE, "{prefetch: {buffer_size: 2}}", "{cache: {}}")
     (first,) = [one for one in static_findings(path) if one.family == "correctness"]
     assert first.rule == NAME
-    (second,) = [one for one in static_findings(path, first.overrides) if one.family == "correctness"]
+    (second,) = [one for one in static_findings(path, first.edits) if one.family == "correctness"]
     assert second.rule == "batch-before-shuffle"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unit.advise.views import Built, function, measured, pipeline, recorded, stage, unnamed
 
-from pipeprof.pipelines.edits.edits import InsertStage
+from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import rules

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from unit.advise.views import measured, pipeline, stage, tensor
 
-from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages
+from pipeprof.pipelines.changes.edits import HandWritten, NewStage, ReplaceStages
 from pipeprof.pipelines.steps.step import parse_step
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import rules

@@ -10,7 +10,7 @@ from unit.advise.function_views import found
 from unit.advise.views import function, stage, tensor
 from unit.advise.window_views import PAIR, hit, windows
 
-from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages
+from pipeprof.pipelines.changes.edits import NewStage, ReplaceStages
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.rule import bar_to_try
 from pipeprof.profiles.document.base import Location

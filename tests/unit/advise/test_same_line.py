@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import SetArgument, SetOption, to_document
-from pipeprof.profiles.advise.edits.same_line import join_same_line
+from pipeprof.pipelines.changes.edits import SetArgument, SetOption, to_document
+from pipeprof.profiles.advise.text.same_line import join_same_line
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.view.view import PipelineView

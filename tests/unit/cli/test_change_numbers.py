@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.targets.load import Changes, load_target
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
+from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.fix.source_diff import EditedSource
 from pipeprof.profiles.harness.harness import target_of
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.redaction.document import redact
@@ -116,8 +116,10 @@ def test_of_a_function_fix_gives_the_diff(
     pipeprof: Pipeprof, measured: list[RunSettings], recorded: Callable[[str], Profile], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "pipeprof.profiles.fix.source_diff.edited_source",
-        lambda *_: EditedSource("def make():\n    return data().cache()\n"),
+        "pipeprof.profiles.advise.text.source_diff.changed_source",
+        lambda *_: ChangedSource(
+            {"train.py": Path("train.py").read_text()}, {"train.py": "def make():\n    return data().cache()\n"}, {}
+        ),
     )
     save(recorded("input-bound"), finding(CACHE), target="train.py:make", path="a.json")
     words = ("--change", "1", "--from", "a.json", "--out", "fast.patch")

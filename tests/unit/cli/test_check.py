@@ -12,7 +12,7 @@ import pytest
 from pipeprof.cli.pages.check import describe_check
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
-from pipeprof.pipelines.edits.edits import SetArgument
+from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise import advise
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.document.base import Location
@@ -154,7 +154,7 @@ def test_the_document_has_findings_and_memory(spec: Path, pipeprof: Pipeprof) ->
     assert (found.rule, found.stage, found.status) == ("some-mixing", "stages.0", "unverified")
     assert found.location is not None
     assert found.location.line == 6
-    assert found.python == "dataset = dataset.shuffle(buffer_size=100)  # mix, spec.yaml:6"
+    assert (found.python, found.diff) == (None, None)
     assert profile.memory.ledger is not None
     by_stage = {entry.stage: entry for entry in profile.memory.ledger}
     assert by_stage["source"].bytes >= 500_000_000

@@ -69,15 +69,6 @@ def test_arguments_of_a_function_are_kept(recorded: Recorded) -> None:
     assert rerun(profile, seconds="3") == "pipeprof run 'my load.py:train' --arg 'split=a b' --arg n=1 --seconds 3"
 
 
-def test_a_set_replaces_the_one_for_the_same_place(recorded: Recorded) -> None:
-    profile = ran(recorded("input-bound"), "spec.yaml --set stages.decode.num_parallel_calls=2 --set name=x")
-    assert profile.stages is not None
-    decode = next(stage for stage in profile.stages if stage.name == "decode")
-    for path in ("stages.decode", decode.id):
-        command = again(rerun(profile, overrides=[f"{path}.num_parallel_calls=8"]))
-        assert command.sets == ["name=x", f"{path}.num_parallel_calls=8"]
-
-
 def test_a_change_replaces_the_flag(recorded: Recorded) -> None:
     profile = ran(recorded("step-bound"), "spec.yaml --step none --dispatch 1 --seed 4")
     assert rerun(profile, step="simulate:12ms") == ("pipeprof run spec.yaml --dispatch 1 --seed 4 --step simulate:12ms")
@@ -86,10 +77,6 @@ def test_a_change_replaces_the_flag(recorded: Recorded) -> None:
 def test_a_flag_can_be_taken_away(recorded: Recorded) -> None:
     profile = ran(recorded("step-bound"), "spec.yaml --memory-limit 1GiB --cold")
     assert rerun(profile, memory_limit=None, cold=False) == "pipeprof run spec.yaml"
-
-
-def test_overrides_need_a_spec(recorded: Recorded) -> None:
-    assert rerun(recorded("interrupted"), overrides=["stages.0.buffer_size=1"]) is None
 
 
 @pytest.mark.parametrize("command", [[], ["pipeprof"], ["pipeprof", "run", "--no-such-flag"], ["pytest", "-q", "x"]])

@@ -18,7 +18,7 @@ from pipeprof.cli.report.report import Selection, build_report, build_verdict
 from pipeprof.cli.text.blocks import without
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style, in_ascii
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.rule import Rule
@@ -258,10 +258,10 @@ def waiting(found: Profile) -> tuple[int, Finding]:
 def test_each_finding_has_its_command(found: Profile) -> None:
     assert found.findings is not None
     for finding in found.findings:
-        finding.overrides = []
+        finding.in_spec = False
     assert re.findall(r"^ +(try|why) ", report(found), re.MULTILINE) == ["why", "why", "why"]
     number, first = waiting(found)
-    first.overrides = ["stages.0.num_parallel_calls=16"]
+    first.in_spec = True
     assert sorted(re.findall(r"^ +(try|why) ", report(found), re.MULTILINE)) == ["try", "why", "why"]
     assert f"try   pipeprof run spec.yaml --change {number}\n" in report(found)
     found.target.kind = "function"
@@ -270,37 +270,23 @@ def test_each_finding_has_its_command(found: Profile) -> None:
     assert "try " not in report(found)
 
 
-def test_what_no_plan_can_hold_is_named_by_its_values(found: Profile) -> None:
-    _, first = waiting(found)
-    first.overrides = ["stages.0.num_parallel_calls=16"]
-    first.edit = Edit.model_validate({"kind": "InsertStage", "op": "map", "arguments": {"python": "a.py:b"}})
-    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
-
-
-def test_a_change_of_a_changed_pipeline_is_named_by_its_values(found: Profile) -> None:
-    waiting(found)[1].overrides = ["stages.0.num_parallel_calls=16"]
-    found.target.edits = [Edit(kind="SetOption")]
-    assert "try   pipeprof run spec.yaml --set stages.0.num_parallel_calls=16\n" in report(found)
-
-
 def test_a_change_of_a_profile_that_is_saved_elsewhere_names_its_file(found: Profile) -> None:
     number, first = waiting(found)
-    first.overrides = ["stages.0.num_parallel_calls=16"]
+    first.in_spec = True
     found.command = ["pipeprof", "run", "spec.yaml", "--out", "a.txt", "--out", "b.json"]
     assert f"try   pipeprof run spec.yaml --change {number} --from b.json\n" in report(found)
 
 
 def test_the_fix_is_in_the_language_of_the_target(found: Profile) -> None:
     number = next(n for n, one in enumerate(found.findings or [], 1) if one.rule == "serial-map-latency")
-    python, yaml = "dataset = dataset.map(decode, num_parallel_calls=16)", "num_parallel_calls: 16"
+    one = (found.findings or [])[number - 1]
+    one.patch, one.diff = "--- a/spec.yaml\n", "--- a/train.py\n"
     in_spec = report(found, Selection(finding=number))
-    assert yaml in in_spec
-    assert python not in in_spec
+    assert ("a/spec.yaml" in in_spec, "a/train.py" in in_spec) == (True, False)
     found.target.kind = "function"
-    assert python in report(found, Selection(finding=number))
+    assert "a/train.py" in report(found, Selection(finding=number))
     both = report(found, Selection(finding=number, verbose=True))
-    assert python in both
-    assert yaml in both
+    assert ("a/spec.yaml" in both, "a/train.py" in both) == (True, True)
 
 
 def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:
@@ -346,7 +332,7 @@ def test_texts_cannot_do_anything(hostile: str, found: Profile) -> None:
     assert found.findings is not None
     for finding in found.findings:
         finding.title = finding.sentence = finding.recommendation = finding.reason = finding.rule = hostile
-        finding.change, finding.overrides = hostile, [hostile]
+        finding.change = hostile
         finding.patch = finding.python = hostile.replace("\n", " ")
     for text in (report(found), full(found)):
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
@@ -439,7 +425,7 @@ def test_a_gain_that_lacks_pairs_is_not_finished_and_next_decides_about_it(found
             family="speed",
             status="unverified",
             measured=measured,
-            overrides=["stages.0.num_parallel_calls=2"],
+            in_spec=True,
             reason="too few pairs: 1.70× (1.61 to 1.78, 8 pairs): --budget 40",
             unfinished=Unfinished(pairs=8, needed=12, budget_seconds=40),
         )

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import SetArgument, to_document
-from pipeprof.pipelines.spec.edits.apply_files import unified
+from pipeprof.pipelines.changes.edits import SetArgument, to_document
+from pipeprof.pipelines.changes.in_source import ChangedSource
+from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.profiles.document.findings import Edit, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.fix.source_diff import EditedSource
 from pipeprof.profiles.harness.settings import RunSettings
 
 Pipeprof = Callable[..., Any]
@@ -44,7 +44,7 @@ def result(status: str = "fixed", **changes: Any) -> Fix:
         "edits": [[Edit.model_validate(to_document(EDIT))]],
         "semantics": "same",
         "steps": [step, lost],
-        "python": [".map(…, num_parallel_calls=2)"],
+        "changes": ["stages.0: num_parallel_calls: not set → 2"],
         **changes,
     }
     return Fix(
@@ -126,7 +126,6 @@ def test_write_changes_the_file_and_keeps_its_permissions(pipeprof: Pipeprof, se
     assert (tmp_path / "spec.yaml").stat().st_mode & 0o777 == 0o640
     assert session.asked[-1].memory_limit == 2 * 2**30
     assert (session.options["allow"], session.options["budget"]) == (["order"], 30.0)
-    assert session.options["reread"](FASTER).text == FASTER
     assert "Next" not in found.out
 
 
@@ -172,11 +171,11 @@ def test_a_function_whose_diff_cannot_be_made_gets_none_and_hears_why(
     pipeprof: Pipeprof, session: Session, tmp_path: Path
 ) -> None:
     session.result = result()
+    session.profile.target.kind = "function"
     found = pipeprof("fix", "train.py:make", "--out", "fast.patch")
     assert found.code == 0
     assert not (tmp_path / "fast.patch").exists()
-    assert "pipeprof: note: no diff of train.py: " in found.err
-    assert session.options["reread"] is None
+    assert "pipeprof: note: no diff: " in found.err
 
 
 @pytest.mark.parametrize(("written", "commands"), [("fast.patch", ["git apply fast.patch"]), (None, None)])
@@ -185,7 +184,8 @@ def test_the_diff_of_a_function_is_applied_next(
 ) -> None:
     session.result = result()
     session.profile.target.kind = "function"
-    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", lambda *_args: EditedSource("def make(): …"))
+    changed = ChangedSource({"train.py": "def make(): …"}, {"train.py": "def make(): …, 2"}, {})
+    monkeypatch.setattr("pipeprof.profiles.advise.text.source_diff.changed_source", lambda *_: changed)
     session.profile.command = ["pipeprof", "fix", "train.py:make", *(["--out", written] if written else [])]
     found = pipeprof("fix", "train.py:make", "--out", "run.json", *(["--out", written] if written else []))
     shown = [line.split(maxsplit=1)[1] for line in found.out.splitlines() if line.startswith(("Next", "then"))]
@@ -255,29 +255,6 @@ def test_the_spec_is_changed_also_where_the_report_cannot_be_written(
     assert found.code == 1
     assert "could not be written to away/new.yaml" in found.err
     assert (tmp_path / "spec.yaml").read_text() == FASTER
-
-
-def test_a_python_file_in_another_coding_gets_no_diff(pipeprof: Pipeprof, session: Session, tmp_path: Path) -> None:
-    session.result = result()
-    text = "# coding: latin-1\nNAME = 'é'\ndef make():\n    return data()\n"
-    (tmp_path / "train.py").write_bytes(text.encode("latin-1"))
-    found = pipeprof("fix", "train.py:make", "--out", "fast.patch")
-    assert found.code == 0
-    assert not (tmp_path / "fast.patch").exists()
-    assert "no diff: train.py is not written in UTF-8" in found.err
-
-
-@pytest.mark.parametrize("gone", [True, False])
-def test_a_python_file_that_was_edited_meanwhile_gets_no_diff(
-    gone: bool, pipeprof: Pipeprof, session: Session, tmp_path: Path
-) -> None:
-    session.result = result()
-    path = tmp_path / "train.py"
-    session.meanwhile = path.unlink if gone else lambda: path.write_text("def make():\n    return other()\n")
-    found = pipeprof("fix", "train.py:make", "--out", "fast.patch")
-    assert found.code == 0
-    assert not (tmp_path / "fast.patch").exists()
-    assert "no diff: train.py was edited while it was measured" in found.err
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from pipeprof.cli.report.report import Selection, build_report
 from pipeprof.cli.text.blocks import Command
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, Verification
 from pipeprof.profiles.document.memory import MemoryGrowth
@@ -145,11 +145,11 @@ class ReachedError(PipeprofError):
 TARGETS = {"spec": "spec.yaml", "function": "train.py:make", "script": "train.py"}
 SAVED = "pipeprof-out/run.json"
 PARALLEL = SetArgument("stages.1", "map", "num_parallel_calls", 8)
-EDITS: tuple[tuple[tuple[PipelineEdit, ...], list[str]], ...] = (
-    ((PARALLEL,), ["stages.decode.num_parallel_calls=8"]),
-    ((InsertStage("cache", {}, "stages.1"),), []),
-    ((SetEnvironment("OMP_NUM_THREADS", "1"),), []),
-    ((), []),
+EDITS: tuple[tuple[tuple[PipelineEdit, ...], bool], ...] = (
+    ((PARALLEL,), True),
+    ((InsertStage("cache", {}, "stages.1"),), False),
+    ((SetEnvironment("OMP_NUM_THREADS", "1"),), False),
+    ((), False),
 )
 
 
@@ -208,7 +208,7 @@ def require_taken(lines: Iterable[str], profile: Profile, take: Callable[[str], 
         assert "internal error" not in done.err, line
 
 
-def found_with(profile: Profile, edits: Sequence[PipelineEdit], overrides: list[str], status: str) -> Profile:
+def found_with(profile: Profile, edits: Sequence[PipelineEdit], in_spec: bool, status: str) -> Profile:
     """A profile with one finding, and what was tried, if anything is in such a run."""
     found = Finding.model_validate(
         {
@@ -218,7 +218,7 @@ def found_with(profile: Profile, edits: Sequence[PipelineEdit], overrides: list[
             "status": "unverified" if status == "unfinished" else status,
             "change": "num_parallel_calls: 1 → 8",
             "edit": [Edit.model_validate(to_document(edit)) for edit in edits],
-            "overrides": overrides if profile.target.kind == "spec" else [],
+            "in_spec": in_spec and profile.target.kind == "spec",
             "predicted": {"speedup": 2.0},
             "measured": {"speedup": 2.0, "low": 1.9, "high": 2.1, "pairs": [2.0] * 12},
         }
@@ -235,9 +235,9 @@ def found_with(profile: Profile, edits: Sequence[PipelineEdit], overrides: list[
 def test_what_a_finding_names_is_taken(profile: Profile, take: Callable[[str], Any]) -> None:
     lines = {
         line
-        for edits, overrides in EDITS
+        for edits, in_spec in EDITS
         for status in ("kept", "unverified", "unfinished", "ceiling")
-        for line in printed(found_with(profile, edits, overrides, status))
+        for line in printed(found_with(profile, edits, in_spec, status))
     }
     assert any("--change 1" in line for line in lines)
     require_taken(lines, found_with(profile, *EDITS[0], "kept"), take)

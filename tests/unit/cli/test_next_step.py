@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import typer
 
-from pipeprof.cli.command_line import LONGEST_COMMAND, OUTPUTS, parse_run, rerun
+from pipeprof.cli.command_line import OUTPUTS, change_command, parse_run, rerun
 from pipeprof.cli.main import make_app
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.report.next_step import NextCommand, next_command
@@ -22,7 +22,6 @@ from pipeprof.profiles.document.memory import LedgerEntry, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase, PhaseName
-from pipeprof.profiles.document.stages import Stage
 
 Recorded = Callable[[str], Profile]
 
@@ -178,27 +177,16 @@ def chosen(profile: Profile) -> NextCommand:
     return command
 
 
-def test_the_first_finding_with_overrides_is_tried(recorded: Recorded) -> None:
+def test_the_first_finding_that_the_spec_takes_is_tried(recorded: Recorded) -> None:
     profile = with_flags(recorded("input-bound"))
     profile.findings = [
         finding(patch="- shuffle: {}"),
-        finding(overrides=["stages.decode.num_parallel_calls=8"], change="num_parallel_calls: 1 → 8"),
-        finding(overrides=["stages.0.num_parallel_calls=4"]),
+        finding(in_spec=True, edit=Edit.model_validate(CACHE), change="num_parallel_calls: 1 → 8"),
+        finding(in_spec=True, edit=Edit.model_validate(CACHE)),
     ]
     command = chosen(profile)
-    assert command.line == rerun(profile, overrides=["stages.decode.num_parallel_calls=8"])
+    assert command.line == change_command(profile, 2)
     assert command.purpose == "try: num_parallel_calls: 1 → 8"
-
-
-def test_a_fix_too_long_for_a_command_is_shown(recorded: Recorded) -> None:
-    profile = recorded("input-bound")
-    long = finding(overrides=[f"stages.0={'x' * LONGEST_COMMAND}"], patch="- map: {}")
-    profile.findings = [long]
-    command = chosen(profile)
-    assert command.line == f"pipeprof show {SAVED} --finding 1"
-    assert not command.is_listed
-    long.overrides = ["stages.0.num_parallel_calls=8"]
-    assert chosen(profile).is_listed
 
 
 def test_a_disturbed_measurement_is_made_again_before_anything_is_tried(recorded: Recorded) -> None:
@@ -219,11 +207,11 @@ def test_a_disturbed_measurement_is_made_again_before_anything_is_tried(recorded
 
 def test_a_rejected_finding_is_not_tried(recorded: Recorded) -> None:
     profile = with_flags(recorded("input-bound"))
-    profile.findings = [finding(overrides=["stages.0.num_parallel_calls=4"]).model_copy(update={"status": "rejected"})]
+    profile.findings = [finding(in_spec=True).model_copy(update={"status": "rejected"})]
     assert next_command(profile, SAVED) is None
 
 
-def test_a_fix_without_overrides_is_shown(recorded: Recorded) -> None:
+def test_a_fix_that_no_command_makes_is_shown(recorded: Recorded) -> None:
     profile = with_flags(recorded("input-bound"))
     profile.findings = [finding(), finding(patch="- shuffle: {}")]
     assert chosen(profile).line == f"pipeprof show {SAVED} --finding 2"
@@ -463,7 +451,7 @@ MOVED = {"kind": "MoveFilter", "stage": "stages.1", "before": "stages.0"}
 
 def test_what_is_proven_is_written_by_its_number(recorded: Recorded) -> None:
     profile = recorded("input-bound")
-    kept = finding(overrides=["stages.+source={cache: {}}"]).model_copy(update={"status": "kept"})
+    kept = finding(in_spec=True).model_copy(update={"status": "kept"})
     kept.edit = Edit.model_validate(CACHE)
     profile.findings = [finding(), kept]
     command = chosen(profile)
@@ -471,19 +459,15 @@ def test_what_is_proven_is_written_by_its_number(recorded: Recorded) -> None:
     assert parsed(command.line)[1]["change"] == "2"
 
 
-@pytest.mark.parametrize(("edits", "shown"), [([CACHE], True), ([{**CACHE, "after": "stages.1"}, MOVED], False)])
-def test_a_diff_is_promised_where_the_text_shows_the_edits(
-    edits: list[dict[str, Any]], shown: bool, recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    calls = "tf.data.Dataset.range(9).map(encode).filter(short_enough)"
-    Path("train.py").write_text(f"import tensorflow as tf\n\ndef make():\n    return {calls}\n")
-    profile, ops = recorded("input-bound"), {"source": "range", "stages.0": "map", "stages.1": "filter"}
-    profile.stages = [Stage(id=name, op=op, origin="written") for name, op in ops.items()]
+@pytest.mark.parametrize(
+    ("edit", "shown"), [(CACHE, True), ({"kind": "MoveFilter", "stage": "stages.1", "before": "stages.0"}, False)]
+)
+def test_a_diff_is_promised_of_what_a_text_can_have(edit: dict[str, Any], shown: bool, recorded: Recorded) -> None:
+    profile = recorded("input-bound")
     profile.target.kind, profile.target.text = "function", "train.py:make"
     profile.command = ["pipeprof", "run", "train.py:make"]
-    profile.findings = [kept(edit=[Edit.model_validate(edit) for edit in edits], measured={"speedup": 4.0})]
-    assert ("shows the diff of change 1" in str(next_command(profile, SAVED))) is shown
+    profile.findings = [kept(edit=[Edit.model_validate(edit)], measured={"speedup": 4.0})]
+    assert ("writes the diff of change 1" in str(next_command(profile, SAVED))) is shown
     profile.findings[0].diff = "--- a/train.py\n"
     command = chosen(profile)
     line = "pipeprof fix train.py:make --change 1 --out change-1.patch"
@@ -492,9 +476,9 @@ def test_a_diff_is_promised_where_the_text_shows_the_edits(
 
 def test_what_is_not_finished_goes_on_with_the_budget_that_decides(recorded: Recorded) -> None:
     profile = with_flags(recorded("input-bound"))
-    lacks = finding(overrides=["stages.0.num_parallel_calls=4"])
+    lacks = finding(in_spec=True)
     lacks.unfinished = Unfinished(pairs=8, needed=12, budget_seconds=40)
-    profile.findings = [finding(overrides=["stages.0.num_parallel_calls=2"]), lacks]
+    profile.findings = [finding(in_spec=True), lacks]
     assert chosen(profile).line == rerun(profile, budget="40")
 
 

@@ -11,11 +11,10 @@ import pytest
 from unit.cli.test_change_numbers import CACHE, SAVED, TEXT, finding, save
 
 from pipeprof.cli.targets.remade import remade
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetEnvironment, SetOption
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnvironment, SetOption
 from pipeprof.profiles.document.findings import Fix, Verification, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.fix.source_diff import EditedSource
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge.verdicts.result import Result, Side
 
@@ -23,12 +22,7 @@ Pipeprof = Callable[..., Any]
 Recorded = Callable[[str], Profile]
 EVIL = "os.system('id')"
 DIFF = f"--- a/train.py\n+++ b/train.py\n@@ -1 +1,2 @@\n+import os; {EVIL}\n x = 1\n"
-CODE = {
-    "diff": DIFF,
-    "patch": DIFF,
-    "python": f"import os; {EVIL}",
-    "overrides": [f"stages.0={{map: {{python: {EVIL}}}}}"],
-}
+CODE = {"diff": DIFF, "patch": DIFF, "python": f"import os; {EVIL}"}
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +31,6 @@ def _files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "spec.yaml").write_text(TEXT)
     (tmp_path / "train.py").write_text("def make():\n    return data()\n")
     (tmp_path / "pipeprof-out").mkdir()
-    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", lambda *_: EditedSource(None, "no form"))
 
 
 def searched(profile: Profile, *steps: Any, **changes: Any) -> None:
@@ -45,7 +38,7 @@ def searched(profile: Profile, *steps: Any, **changes: Any) -> None:
         "status": "fixed", "reason": "nothing else helps", "seconds": 9.0, "budget_seconds": 60.0, "wall_seconds": 70.0,
         "allow": ["same"], "measured": {"speedup": 9.9, "low": 9.8, "high": 10.0},
         "edits": [documents_of(one) for one in steps], "text": f"# {EVIL}\n", "diff": DIFF,
-        "python": [f"import os; {EVIL}"], "environment": {"LD_PRELOAD": "/evil.so"},
+        "changes": [f"import os; {EVIL}"], "environment": {"LD_PRELOAD": "/evil.so"},
     }  # fmt: skip
     save(profile, fix=Fix.model_validate({**given, **changes}))
 
@@ -71,13 +64,11 @@ def test_show_names_what_makes_the_diff(pipeprof: Pipeprof, recorded: Recorded) 
     assert pipeprof("show", SAVED, "--finding", "2").err == ""
 
 
-def test_lines_are_those_of_the_edits(recorded: Recorded) -> None:
+def test_a_saved_text_is_left_out(recorded: Recorded) -> None:
     profile = recorded("input-bound")
     save(profile, finding(CACHE, **CODE), finding(InsertStage("map", {"python": "a.py:f"}, None), **CODE))
-    one, other = remade(profile, None).findings or []
-    assert "cache" in (one.python or "")
-    assert "cache" in (one.patch or "")
-    assert (one.diff, other.diff, other.python, other.patch, other.overrides) == (None, None, None, None, [])
+    for one in remade(profile, None).findings or []:
+        assert (one.diff, one.python, one.patch, one.in_spec) == (None, None, None, False)
     assert (profile.findings or [])[0].diff == DIFF
 
 
@@ -148,7 +139,7 @@ def test_fix_takes_nothing_of_the_file_but_the_edits(target: str, pipeprof: Pipe
     assert "cache" in found.out
 
 
-def test_a_change_is_measured_by_values_of_its_edits(
+def test_a_change_is_measured_as_its_edits_make_it(
     pipeprof: Pipeprof, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured: list[RunSettings] = []
@@ -165,7 +156,7 @@ def test_a_change_is_measured_by_values_of_its_edits(
     assert pipeprof("run", "spec.yaml", "--change", "1", "--from", SAVED, "-q").code == 0
     (settings,) = measured
     assert settings.loaded is not None
-    assert settings.loaded.overrides == ["stages.batch.num_parallel_calls=2"]
+    assert settings.loaded.data["stages"][0]["batch"]["num_parallel_calls"] == 2
 
 
 @pytest.mark.parametrize("kind", ["gate", "compare"])
@@ -185,4 +176,4 @@ def test_variables_are_those_of_the_edits(recorded: Recorded) -> None:
     found = remade(Profile.model_validate_json(Path(SAVED).read_text()), None).fix
     assert found is not None
     assert found.environment == {"OMP_NUM_THREADS": "1"}
-    assert found.python == ["# in the shell, the process reads it when it starts: OMP_NUM_THREADS=1 python …"]
+    assert found.changes == ["OMP_NUM_THREADS=1 in the environment"]

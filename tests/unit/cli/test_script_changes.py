@@ -16,14 +16,13 @@ from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.report import build_report
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.cli.text.blocks import Command
-from pipeprof.pipelines.edits.edits import SetArgument, to_document
+from pipeprof.pipelines.changes.edits import SetArgument, to_document
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.fix.fix import _Fixing
-from pipeprof.profiles.fix.source_diff import EditedSource
 from pipeprof.profiles.harness.harness import target_of
 from pipeprof.profiles.harness.settings import RunSettings, again, main_place, plan
 from pipeprof.profiles.protocol.job import IteratedAt
@@ -137,33 +136,13 @@ def test_run_measures_the_training_with_a_change(
     assert "it was measured with different arguments of the script" in " ".join(other.err.split())
 
 
-@pytest.mark.parametrize("patch", [True, False])
-def test_a_script_is_not_started_for_the_diff_of_a_change_unless_a_patch_is_wanted(
-    pipeprof: Pipeprof, profile: Profile, monkeypatch: pytest.MonkeyPatch, *, patch: bool
-) -> None:
-    Path(SAVED).write_text(profile.model_dump_json())
-    asked: list[object] = []
-
-    def edited_source(settings: RunSettings, *_: object) -> EditedSource:
-        asked.append(settings.script_args)
-        return EditedSource(TEXT.replace("data()", "data().cache()"))
-
-    monkeypatch.setattr("pipeprof.profiles.fix.source_diff.edited_source", edited_source)
-    out = ["--out", "fast.patch"] if patch else []
-    found = pipeprof("fix", "train.py", "--change", "1", *out, "--", "loop")
-    assert (found.code, asked) == (0, [["loop"]] if patch else [])
-    said = "note: train.py is started twice, until its dataset is there, to check the diff\n"
-    assert (said in found.err) is patch
-    assert Path("fast.patch").exists() is patch
-
-
 def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
     (kept,) = profile.findings or []
     assert can_be_taken(profile, kept)
     assert try_command(profile, kept) == "pipeprof run train.py --change 1 -- loop"
     following = next_command(profile, SAVED)
     assert following is not None
-    assert following.line == "pipeprof fix train.py --change 1 --out fast.patch -- loop"
+    assert following.line == "pipeprof fix train.py --change 1 --out change-1.patch -- loop"
     profile.command[2:2] = ["--soak", "20m"]
     assert try_command(profile, kept) == "pipeprof run train.py --change 1 -- loop"
     profile.command[2:4] = ["--change", "1"]

@@ -90,7 +90,6 @@ def test_one_finding_in_full(pipeprof: Pipeprof, recorded: Callable[[str], Profi
     result = pipeprof("show", with_findings(recorded, 3), "--finding", "2")
     assert result.code == 0
     assert "Title 2" in result.out
-    assert "- prefetch: {buffer_size: 2}" in result.out
     assert "Title 1" not in result.out
     assert "Title 3" not in result.out
 

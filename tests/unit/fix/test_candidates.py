@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption, VectoriseMap
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption, VectoriseMap
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.fix.candidates import EVERYWHERE, candidates, everywhere

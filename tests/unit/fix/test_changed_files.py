@@ -46,7 +46,7 @@ def test_nothing_is_measured_of_a_file_that_has_changed_and_what_was_found_is_sa
     path.write_text("version: 1\nsource: {range: {stop: 9}}\n")
     profile, loaded = recorded("input-bound"), check_spec(path)
     settings = RunSettings(parse_target(str(path)), loaded, ["pipeprof"], lock=False)
-    jobs = JobMaker(settings, None, memory_limit=None, digest_seconds=1.0, data_progress=lambda *_: None)
+    jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=lambda *_: None)
     saved: list[str] = []
     lab = Laboratory(
         cast("Any", Nobody()),

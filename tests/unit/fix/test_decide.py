@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument, SetOption, to_document
+from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetOption, to_document
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.fix.candidates import EVERYWHERE

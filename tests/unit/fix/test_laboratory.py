@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage
+from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.statistics import Interval

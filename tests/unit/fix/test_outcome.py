@@ -7,9 +7,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
+from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption
-from pipeprof.pipelines.spec.edits.apply_files import unified
 from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinished, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import Evidence
@@ -53,7 +53,7 @@ def test_a_byte_order_mark_stays(tmp_path: Path) -> None:
 def test_nothing_stays_of_a_pipeline_that_was_not_proven(tmp_path: Path) -> None:
     result = result_of(tmp_path)
     forget_best(result)
-    assert (result.edits, result.environment, result.python, result.text, result.diff) == ([], {}, [], None, None)
+    assert (result.edits, result.environment, result.changes, result.text, result.diff) == ([], {}, [], None, None)
 
 
 def step(reason: str, **facts: Any) -> FixStep:

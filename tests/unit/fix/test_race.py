@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage
+from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.profiles.experiment.team import MemberFailedError
 from pipeprof.profiles.fix.race import BaseFailedError, Raced, Races, Rival
 from pipeprof.profiles.fix.search import Aim, Decision, best_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import PipelineEdit, SetArgument
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.same_data import DataCheck

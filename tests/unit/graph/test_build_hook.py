@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.observe.build_hook import BuildHook, callers
+from pipeprof.pipelines.graph.observe.build_hook import BuildHook, WatchedCall, callers
 
 
 @pytest.fixture(autouse=True)
@@ -183,3 +183,34 @@ def test_callers_are_innermost_first() -> None:
         return names()
 
     assert outer()[:2] == ["outer", "test_callers_are_innermost_first"]
+
+
+class Made:
+    def __init__(self, number: int) -> None:
+        number += 1
+        self.number = number
+
+
+def test_calls_are_looked_at_from_their_begin_to_their_end() -> None:
+    seen: list[tuple[str, Any, Any]] = []
+
+    def watched(function: Any) -> WatchedCall:
+        return WatchedCall(
+            function,
+            lambda frame: seen.append(("began", frame.f_code.co_name, frame.f_locals["number"])),
+            lambda frame, value: seen.append(("ended", frame.f_code.co_name, value)),
+        )
+
+    with BuildHook([], [watched(double), watched(fail), watched(Made)]):
+        double(2)
+        with pytest.raises(ValueError, match="3"):
+            fail(3)
+        assert Made(4).number == 5
+    assert seen == [
+        ("began", "double", 2),
+        ("ended", "double", 4),
+        ("began", "fail", 3),
+        ("ended", "fail", None),
+        ("began", "__init__", 4),
+        ("ended", "__init__", None),
+    ]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveFilter,

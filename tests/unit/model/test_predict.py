@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.edits.edits import HandWritten, InsertStage, PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.predict import predict, predicted_of

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument
+from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried, expected, in_order
 

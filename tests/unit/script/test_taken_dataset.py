@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.graph.edit.errors import CannotEditError
+from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.profiles.protocol.job import IteratedAt, Job, StepJob
 from pipeprof.profiles.protocol.messages import Raised
 from pipeprof.profiles.protocol.turns import EditRefused, TurnsJob
@@ -105,7 +105,6 @@ def test_a_script_that_ends_before_says_nothing_against_a_change(
 def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     dataset, changed = Dataset(), Dataset()
-    monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", lambda one: one)
     monkeypatch.setattr(run, "_edit_graph", lambda steps: setattr(run, "dataset", changed) or steps)
     assert run._give(dataset, Place("train.py", 8), "loop") is dataset
     assert run._give(dataset, PLACE, "loop") is changed
@@ -116,7 +115,6 @@ def test_a_run_with_a_change_hands_out_the_changed_dataset(monkeypatch: pytest.M
 def test_an_object_gets_its_changed_dataset_at_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
     run, _ = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     dataset, changed = Dataset(), Dataset()
-    monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", lambda one: one)
     monkeypatch.setattr(run._hand_out, "_make", lambda _: changed)
     assert run._give(dataset, Place("train.py", 5), "loop") is dataset
     assert run._give(dataset, PLACE, "loop") is changed
@@ -129,7 +127,7 @@ def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()))
 
     def refused(_steps: Any) -> None:
-        raise CannotEditError("it has no such stage")
+        raise CannotChangeError(None, "it has no such stage")
 
     monkeypatch.setattr(run, "_edit_graph", refused)
     with pytest.raises(EndedError):
@@ -137,7 +135,7 @@ def test_a_change_that_is_not_possible_ends_the_run(monkeypatch: pytest.MonkeyPa
     assert "it has no such stage" in channel.of(Raised)[0].message
 
 
-@pytest.mark.parametrize("step", ["edit", "detach", "cardinality"])
+@pytest.mark.parametrize("step", ["edit", "cardinality"])
 def test_no_error_of_a_change_comes_out_of_the_scripts_loop(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     run, channel = made(monkeypatch, step=StepJob("script"), edits=[["an edit"]])
     monkeypatch.setattr(run, "_end_process", lambda: (_ for _ in ()).throw(EndedError()), raising=False)
@@ -149,7 +147,6 @@ def test_no_error_of_a_change_comes_out_of_the_scripts_loop(monkeypatch: pytest.
     changed = Dataset()
     monkeypatch.setattr(changed, "cardinality", fails if step == "cardinality" else lambda: 3)
     monkeypatch.setattr(run._hand_out, "_make", fails if step == "edit" else lambda _: changed)
-    monkeypatch.setattr("pipeprof.profiles.worker.script.hand_out.detached", fails)
     with pytest.raises(EndedError):
         run._give(Dataset(), PLACE, "loop")
     (said,) = channel.of(Raised)

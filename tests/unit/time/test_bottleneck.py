@@ -99,7 +99,7 @@ def test_cores_that_restarts_leave_idle_were_full_between_them(
     found = find_bottleneck(busy)
     assert (found.limit if found else None) == expected
     if found is not None:
-        assert found.text.startswith("CPU: 1.6 of 2 cores in use, 1.7 between restarts")
+        assert found.text.startswith("CPU: 1.6 of 2 cores in use, about 1.7 between restarts")
 
 
 @pytest.mark.parametrize(("used", "limit"), [(1.80, "serial-stage"), (1.83, "cpu")])

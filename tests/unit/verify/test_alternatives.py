@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     InsertStage,
     MoveFilter,
     MoveStage,

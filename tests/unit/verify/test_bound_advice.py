@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import VectoriseMap
+from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile

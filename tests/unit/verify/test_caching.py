@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, ReplaceStages
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, ReplaceStages
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.document.findings import Finding, Kept
 from pipeprof.profiles.document.profile import Profile

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.available import why_no_replay
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     MoveStage,
@@ -17,7 +18,6 @@ from pipeprof.pipelines.edits.edits import (
     SetEnvironment,
     VectoriseMap,
 )
-from pipeprof.pipelines.graph.edit.replay.available import why_no_replay
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted, documents_of
 from pipeprof.profiles.document.profile import Profile

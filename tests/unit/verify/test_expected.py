@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import (
+from pipeprof.pipelines.changes.edits import (
     HandWritten,
     InsertStage,
     PipelineEdit,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.report.findings import describe_overlap
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, to_document
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, to_document
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted, Verdict
 from pipeprof.profiles.verify.overlap import is_about_overlap, may_gain, other_dispatch, without_other_dispatch
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import SetEnvironment
+from pipeprof.pipelines.changes.edits import SetEnvironment
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.verify.price import too_dear
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.graph.stages import Node
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage

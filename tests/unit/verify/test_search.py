@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, SetArgument, SetOption, from_document
-from pipeprof.pipelines.spec.overrides import apply_sets
-from pipeprof.pipelines.spec.yaml.reader import read
-from pipeprof.pipelines.spec.yaml.tree import flatten, grow
-from pipeprof.pipelines.spec.yaml.writer import flow
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption, from_document
+from pipeprof.pipelines.changes.in_spec import apply_to_data
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Causes, Component, Headspace, OpCost, PythonCost, Stage
+from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.model.predict import predict
 from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.verify.guessing import search
-from pipeprof.profiles.verify.guessing.caching import CachePoint
 
 Recorded = Callable[[str], Profile]
 
@@ -45,14 +40,6 @@ def profile_of(
     found.verdict.bound, found.verdict.stage = "input", stage
     found.findings = []
     return found
-
-
-def apply(data: dict[str, Any], flags: Sequence[str]) -> Any:
-    """A spec's data with ``--set`` values."""
-    document = read(flow(data))
-    root = grow(document)
-    assert not apply_sets(root, list(flags), document.references)
-    return flatten(root)[0]
 
 
 def waiting_side(address: str) -> list[Stage]:
@@ -240,7 +227,7 @@ def test_a_map_that_draws_at_random_gets_other_numbers_in_parallel(recorded: Rec
     assert (first.change, first.semantics) == ("num_parallel_calls: not set → AUTOTUNE", "randomness")
 
 
-def test_a_spec_gets_what_its_flags_can_say(recorded: Recorded) -> None:
+def test_a_spec_gets_what_its_data_can_say(recorded: Recorded) -> None:
     ops: dict[str, Any] = {"ops": [{"tf.cast": {"dtype": "float32"}}]}
     data = {"source": {"range": {"stop": 9}}, "stages": [{"map": ops}, {"batch": {"batch_size": 4}}]}
     found = guesses(profile_of(recorded, "range", "map", "batch", stage="stages.0", kind="spec"), data)
@@ -249,11 +236,8 @@ def test_a_spec_gets_what_its_flags_can_say(recorded: Recorded) -> None:
         "Run map in parallel",
         "Prefetch after map",
     ]
-    assert [finding.overrides for finding in found[1:]] == [
-        ["stages.map.num_parallel_calls=AUTOTUNE"],
-        ["stages.+batch={prefetch: {buffer_size: AUTOTUNE}}"],
-    ]
-    vectorised = apply(data, found[0].overrides)
+    assert all(finding.in_spec for finding in found)
+    vectorised = apply_to_data(data, found[0].edits)
     assert [next(iter(stage)) for stage in vectorised["stages"]] == ["batch", "map"]
     assert "tf.vectorized_map" in str(vectorised["stages"][1])
 
@@ -300,14 +284,14 @@ def test_a_stage_inside_a_function_is_tried_there_and_around_it(recorded: Record
 def test_what_reads_one_after_the_other_is_interleaved(recorded: Recorded) -> None:
     found = profile_of(recorded, "list_files", "flat_map", "batch", stage="stages.0")
     first = guesses(found)[0]
-    assert (first.title, first.semantics, first.overrides) == ("Interleave what flat_map reads", "order", [])
+    assert (first.title, first.semantics, first.in_spec) == ("Interleave what flat_map reads", "order", False)
     found.target.kind = "spec"
     inner = {"source": {"TFRecordDataset": {}}}
     data = {
         "source": {"list_files": {"file_pattern": "a*"}},
         "stages": [{"flat_map": {"map_func": inner}}, {"batch": {"batch_size": 4}}],
     }
-    changed = apply(data, guesses(found, data)[0].overrides)
+    changed = apply_to_data(data, guesses(found, data)[0].edits)
     assert changed["stages"][0] == {"interleave": {"map_func": inner, "num_parallel_calls": "AUTOTUNE"}}
 
 
@@ -341,7 +325,7 @@ def test_many_are_read_at_a_time_where_reading_waits(recorded: Recorded, op: str
         "source": {"list_files": {"file_pattern": "a*"}},
         "stages": [{op: {"map_func": inner}}, {"batch": {"batch_size": 4}}],
     }
-    changed = apply(data, guesses(found, data)[0].overrides)
+    changed = apply_to_data(data, guesses(found, data)[0].edits)
     assert changed["stages"][0] == {"interleave": {"map_func": inner, "cycle_length": 16, "num_parallel_calls": 16}}
     assert changed["options"] == {"threading": {"private_threadpool_size": 16}}
 
@@ -456,8 +440,8 @@ def test_in_a_spec_the_shuffle_comes_after_the_cache(recorded: Recorded) -> None
     found.steps.epochs, found.steps.count, found.steps.interval_ms.mean = 20, 1000, 10.0
     known = {"cardinality": 1000, "bytes_per_element": 1000.0, "random": False}
     found.stages[2] = found.stages[2].model_copy(update=known)
-    flags = next(finding.overrides for finding in guesses(found, data) if finding.title.startswith("Cache"))
-    assert [next(iter(stage)) for stage in apply(data, flags)["stages"]] == [
+    cached = next(finding.edits for finding in guesses(found, data) if finding.title.startswith("Cache"))
+    assert [next(iter(stage)) for stage in apply_to_data(data, cached)["stages"]] == [
         "shuffle",
         "map",
         "cache",
@@ -495,55 +479,17 @@ def test_stages_that_pass_elements_on_may_stand_between_a_map_and_its_batch(reco
         assert "VectoriseMap" not in kinds(profile)
 
 
-@pytest.mark.parametrize(
-    ("repeats", "count", "line"),
-    [
-        (False, 1, "return pairs.map(encode).filter(short).cache().shuffle(9)  # in place of {place}"),
-        (False, 2, ".cache()  # after filter, {place}, in each of the 2 datasets"),
-        (True, 1, ".cache()  # after filter, {place}, and repeat after it"),
-    ],
-)
-def test_the_code_of_a_cache_stands_after_its_stage(tmp_path: Path, repeats: bool, count: int, line: str) -> None:
-    file = tmp_path / "input.py"
-    file.write_text("def make(pairs):\n    return pairs.map(encode).filter(short).shuffle(9)\n")
-    place = Location(file=str(file), line=2, column=30, call="filter")
-    stage = Stage(id="stages.1", origin="written", op="filter", location=place)
-    repeat = Stage(id="stages.0", origin="written", op="repeat") if repeats else None
-    point = CachePoint(stage, (), None, "same", repeat)
-    assert search.lines_of_cache([point] * count, ".cache()") == line.format(place="input.py:2")
-
-
 def test_what_tensorflow_does_not_vectorise_is_not_written_with_vectorized_map(recorded: Recorded) -> None:
     found = profile_of(recorded, "TextLineDataset", "map", "batch", stage="stages.0")
     assert found.stages is not None
-    texts = [one.change or "" for one in guesses(found)] + [one.python or "" for one in guesses(found)]
+    texts = [one.change or "" for one in guesses(found)]
     assert any("with tf.vectorized_map" in text for text in texts)
     found.stages[1].ops = [OpCost(op="StringLower", ms_per_batch=1.0)]
     (first, *_) = guesses(found)
     assert first.change == "move map after batch, to whole batches"
-    assert "dataset = dataset.batch(…).map(function, num_parallel_calls=tf.data.AUTOTUNE)" in (first.python or "")
     for op in ("StringSplitV2", "DecodeRaw", "SparseToDense", "LookupTableFindV2"):
         found.stages[1].ops = [OpCost(op=op, ms_per_batch=1.0)]
         assert "VectoriseMap" not in kinds(found)
-
-
-@pytest.mark.parametrize(
-    ("ops", "line"),
-    [
-        (["DecodeCSV", "Pack"], ".map(lambda *batch: tf.vectorized_map(lambda row: parse(*row), batch), "),
-        (["StringLower"], ".map(parse, "),
-    ],
-)
-def test_a_map_of_texts_on_whole_batches_has_the_line_to_write(recorded: Recorded, ops: list[str], line: str) -> None:
-    found = profile_of(recorded, "TextLineDataset", "map", "batch", stage="stages.0")
-    assert found.stages is not None
-    found.stages[0].element_spec = [Component(name="0", dtype="string", shape=[])]
-    found.stages[1].name = "parse"
-    found.stages[1].ops = [OpCost(op=op, ms_per_batch=1.0) for op in ops]
-    (first, *_) = guesses(found)
-    assert line in (first.python or "")
-    assert "function_of_a_batch" not in (first.python or "")
-    assert (first.python or "").splitlines()[-1].startswith("dataset = dataset.batch(…).map(")
 
 
 def test_a_map_with_much_of_the_work_is_tried_on_whole_batches_although_it_is_not_the_bottleneck(
@@ -583,7 +529,7 @@ def test_sides_that_take_turns_get_several_calls_together(recorded: Recorded) ->
 def test_the_sides_of_a_spec_get_them_where_they_are_written(recorded: Recorded) -> None:
     inner = [{"source": {"range": {"stop": 9}}, "stages": [{"map": {"python": f"a.py:{name}"}}]} for name in "ab"]
     data = {"source": {"zip": {"datasets": inner}}, "stages": [{"batch": {"batch_size": 4}}]}
-    changed = apply(data, guesses(slow_sides(recorded, "spec"), data)[0].overrides)
+    changed = apply_to_data(data, guesses(slow_sides(recorded, "spec"), data)[0].edits)
     assert [side["stages"][0]["map"]["num_parallel_calls"] for side in changed["source"]["zip"]["datasets"]] == [16, 16]
     assert changed["options"] == {"threading": {"private_threadpool_size": 32}}
 
@@ -643,7 +589,7 @@ def test_maps_in_a_row_stay_in_their_order(recorded: Recorded) -> None:
     maps = [{"map": {"ops": [{"tf.add": {"y": number}}]}} for number in (1, 2)]
     data = {"source": {"range": {"stop": 9}}, "stages": [*maps, {"batch": {"batch_size": 4}}]}
     both = next(one for one in guesses(found, data) if " and " in one.title)
-    ops = [stage["map"]["ops"] for stage in apply(data, both.overrides)["stages"][1:]]
+    ops = [stage["map"]["ops"] for stage in apply_to_data(data, both.edits)["stages"][1:]]
     assert ops == [[{"tf.vectorized_map": {"fn": [{"tf.add": {"y": number}}]}}] for number in (1, 2)]
 
 

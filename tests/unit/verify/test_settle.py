@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.cli.report.findings import describe_gain
-from pipeprof.pipelines.edits.edits import SetArgument
+from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.document.findings import Finding, NotTried, Unfinished, Verification, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace

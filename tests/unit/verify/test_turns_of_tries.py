@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.edits.edits import InsertStage, PipelineEdit, SetArgument
+from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished, Verdict
@@ -65,7 +65,7 @@ def run(profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     path = tmp_path / "input.py"
     path.write_text("def make(): ...\n")
     settings = RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
-    made: Any = module._Verification(profile, settings, 60.0, Silent(), None, None, lambda: None, Signals())
+    made: Any = module._Verification(profile, settings, 60.0, Silent(), None, lambda: None, Signals())
     made._pace, made.gains, made.came = Pace(), {}, []
 
     def tried(_trials: object, finding: Finding, _reserved: object) -> None:
@@ -87,15 +87,6 @@ def proposed(rule: str, speedup: float, *edits: PipelineEdit, stage: str = "stag
     )
     assert found.predicted == Predicted(speedup=speedup, formula="")
     return found
-
-
-def test_a_try_against_another_pipeline_starts_it_first(run: Any, profile: Profile) -> None:
-    # Edits of a graph are compared with what is there; another baseline has to be started.
-    findings = [proposed("a", 2.0)]
-    profile.findings = findings
-    assert run._seconds(findings[0]) == 10.0
-    run._baseline = "untouched"
-    assert run._seconds(findings[0]) == 40.0
 
 
 def cached(rule: str, speedup: float) -> Finding:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, SetOption, VectoriseMap
+from pipeprof.pipelines.changes.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, SetOption, VectoriseMap
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import ROW_FUNCTION as _ROW
@@ -19,10 +19,8 @@ from pipeprof.pipelines.static.written_calls import (
     stacked_row,
 )
 from pipeprof.profiles.advise.batch_savings import batching, interval_ms, saving
-from pipeprof.profiles.advise.edits.in_place import in_place
-from pipeprof.profiles.advise.edits.render import python_text
-from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.snippets import function_name, in_place, python_text, stage_call
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, of_interval, stage_name
@@ -115,7 +113,7 @@ class CsvRowByRow(Rule):
                     break
             batch = batching(view, at)
             if batch is not None and batch.size >= self.threshold("batch-size"):
-                yield _Rows(source, (*between, *batch.between), batch.stage, batch.size, view.texts)
+                yield _Rows(source, (*between, *batch.between), batch.stage, batch.size)
 
 
 @dataclass(frozen=True)
@@ -165,7 +163,6 @@ class _Rows:
     between: tuple[StageView, ...]
     batch: StageView
     size: int
-    texts: Mapping[str, str]
 
     @property
     def columns(self) -> int:
@@ -247,7 +244,6 @@ class _Rows:
                 *(f"    columns = tf.vectorized_map({row}, {given})" for row, given in rows),
                 f"    return {result}",
                 in_place(
-                    self.texts,
                     self.stages,
                     f"{self._lines()}{moved}{batch}.map(parse, num_parallel_calls=tf.data.AUTOTUNE)",
                     source=True,
@@ -306,7 +302,6 @@ class _Call:
     stages: tuple[StageView, ...]
     batch: StageView
     own: WrittenArguments
-    texts: Mapping[str, str]
 
     @property
     def size(self) -> int:
@@ -339,7 +334,7 @@ class _Call:
                 f"def parse(lines):  # {self.size} lines at a time",
                 f"    columns = tf.io.decode_csv(lines, {defaults}{options})",
                 *(f"    {line}" for line in parse),
-                in_place(self.texts, self.stages, self._dataset(), source=True),
+                in_place(self.stages, self._dataset(), source=True),
             ]
         )
 
@@ -388,7 +383,7 @@ def _calls(view: PipelineView, least_columns: float, least_rows: float) -> Itera
         own = arguments_given(view.texts.get(place.file, ""), place.line, place.column, _CALL)
         if own is None or len(batches) != 1 or not isinstance(batches[0].arguments.get("batch_size"), int):
             continue
-        table = _Call(rows, stages, batches[0], own, view.texts)
+        table = _Call(rows, stages, batches[0], own)
         if table.size >= least_rows and table.can_be_written:
             yield table
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import MoveStage
+from pipeprof.pipelines.changes.edits import MoveStage
 from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, on_batches
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import MAP_CALL_US

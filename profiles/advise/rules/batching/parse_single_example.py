@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 
-from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
+from pipeprof.pipelines.changes.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages, VectoriseMap
 from pipeprof.pipelines.graph.read.function_facts import DECODING
 from pipeprof.profiles.advise.batch_savings import BatchSavings, alone, batching, interval_ms, microseconds, on_batches
-from pipeprof.profiles.advise.edits.in_place import in_place
-from pipeprof.profiles.advise.edits.render import python_text
-from pipeprof.profiles.advise.edits.snippets import (
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.snippets import (
     arguments_of,
     calls_of,
     function_name,
+    in_place,
     parsing_function,
+    python_text,
     stage_call,
     stage_yaml,
     written_features,
 )
-from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import BATCHED_PARSE_GAIN, PARSE_EXAMPLE_US
 from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
@@ -106,7 +106,7 @@ class ParseSingleExample(Rule):
                 f"parses them all about {milliseconds(cost_ms / self.threshold('batched-gain'))}."
             )
             evidence = {"batch_size": batch.size, "parse_ms_per_batch": cost_ms}
-            yield _draft(view, (stage, batch), sentence, evidence, None)
+            yield _draft((stage, batch), sentence, evidence, None)
 
     def diagnose(self, view: PipelineView) -> Iterable[Proposal]:
         """Judge by the measured cost: about that of parsing, and a part of the step."""
@@ -133,7 +133,7 @@ class ParseSingleExample(Rule):
                 "saved_ms_per_batch": saved,
                 "interval_ms": interval,
             }
-            yield _draft(view, (stage, batch), sentence, evidence, predicted)
+            yield _draft((stage, batch), sentence, evidence, predicted)
 
     def _found(self, view: PipelineView) -> Iterable[tuple[StageView, BatchSavings]]:
         for stage in view.stages:
@@ -185,7 +185,6 @@ def _varying(stage: StageView) -> bool:
 
 
 def _draft(
-    view: PipelineView,
     found: tuple[StageView, BatchSavings],
     sentence: str,
     evidence: Mapping[str, float | int],
@@ -218,11 +217,11 @@ def _draft(
         ),
         predicted=predicted,
         semantics=semantics,
-        by_hand=_of_text(view, stage, batch, care) if of_graph else None,
+        by_hand=_of_text(stage, batch, care) if of_graph else None,
     )
 
 
-def _of_text(view: PipelineView, stage: StageView, batch: BatchSavings, care: Collection[str]) -> HandWritten | None:
+def _of_text(stage: StageView, batch: BatchSavings, care: Collection[str]) -> HandWritten | None:
     """The function of the user's file as one that parses a batch; None where its text is not known, or does more.
 
     Args:
@@ -239,7 +238,7 @@ def _of_text(view: PipelineView, stage: StageView, batch: BatchSavings, care: Co
     lines = re.sub(r"^((?:async )?def )\w+", rf"\1{name}", written).replace(single, "parse_example")
     moved = "".join(stage_call(one, one.arguments) for one in (*batch.between, batch.stage))
     replaced, calls = (stage, *batch.between, batch.stage), f"{moved}.map({name}, num_parallel_calls=tf.data.AUTOTUNE)"
-    return HandWritten((stage.id, batch.stage.id), "", f"{lines}\n{in_place(view.texts, replaced, calls)}", "")
+    return HandWritten((stage.id, batch.stage.id), "", f"{lines}\n{in_place(replaced, calls)}", "")
 
 
 def _vectorises(stage: StageView) -> bool:

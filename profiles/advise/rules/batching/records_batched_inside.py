@@ -5,14 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.changes.edits import HandWritten
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import call_at
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
-from pipeprof.profiles.advise.edits.in_place import in_place
-from pipeprof.profiles.advise.edits.snippets import stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.snippets import in_place, stage_call
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import of_interval, place_of, significant, size
@@ -111,4 +110,4 @@ def _python(view: PipelineView, stage: StageView, batch: StageView) -> str:
     if isinstance(function, ast.Lambda):
         parameter, made = ast.unparse(function.args), ast.unparse(function.body)
     rest = "".join(f", {ast.unparse(one)}" for one in (*call.args[1:], *call.keywords))
-    return in_place(view.texts, (stage, batch), f".interleave(lambda {parameter}: {made}{inner}{rest})")
+    return in_place((stage, batch), f".interleave(lambda {parameter}: {made}{inner}{rest})")

@@ -7,14 +7,13 @@ import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.changes.edits import HandWritten
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, saving
-from pipeprof.profiles.advise.edits.in_place import in_place, own_statement
-from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.batching.windows_one_by_one import Windows, windows_of
+from pipeprof.profiles.advise.text.snippets import function_name, in_place, stage_call
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.texts import call_of, first_argument
@@ -70,7 +69,7 @@ class WindowsFromArray(Rule):
             return
         # A replay of one of them alone would be no bound of what replaces both.
         own = (*((found.windows.window.id,) if isinstance(found, _Sliding) else ()), found.first.id)
-        by_hand = HandWritten(own, "", found.python(view), "take the rows of whole batches with tf.gather")
+        by_hand = HandWritten(own, "", found.python(), "take the rows of whole batches with tf.gather")
         # One call after the other saves its time on the clock, whatever cores there are.
         took = min(interval, sum((stage.table_ms or 0.0) / _calls_at_a_time(view, stage) for stage in stages))
         batched = self._batched_ms(found)
@@ -143,7 +142,7 @@ class _Windows:
     def name(self) -> str:
         return _KERAS if self.call else "these stages"
 
-    def python(self, view: PipelineView) -> str:
+    def python(self) -> str:
         given, element = self.call, self.takes[0].element
         window = element[0].shape if element else None
         length = given.get("sequence_length") or (window[0] if window and window[0] else "...")
@@ -164,12 +163,7 @@ class _Windows:
         place = f"  # line {self.first.location.line}" if self.first.location is not None else ""
         mapped = f".map(lambda i: {taken.replace('(i)[', 'i[')}, num_parallel_calls=tf.data.AUTOTUNE)"
         new = f"tf.data.Dataset.range({count}){order}.batch({self.size}){mapped}"
-        return "\n".join(
-            [
-                f"{names} = {values}{place}",
-                own_statement(view.texts, [self.first], new, source=True) or f"dataset = {new}",
-            ]
-        )
+        return "\n".join([f"{names} = {values}{place}", f"dataset = {new}"])
 
 
 @dataclass(frozen=True)
@@ -217,7 +211,7 @@ class _Sliding:
         del view
         return [self.source, *self.repeats, *self.windows.stages, *self.after, self.batch]
 
-    def python(self, view: PipelineView) -> str:
+    def python(self) -> str:
         found, place = self.windows, self.source.location
         array = first_argument(self.source, "from_tensor_slices") or "..."
         last = f" - {found.span - 1}" if found.span > 1 else ""
@@ -236,7 +230,7 @@ class _Sliding:
             [
                 *([over] if self.repeats and found.span > 1 else ()),
                 f"rows = tf.constant({array}){f'  # line {place.line}' if place is not None else ''}",
-                in_place(view.texts, replaced, f"{numbers}{calls}{mapped}", source=True),
+                in_place(replaced, f"{numbers}{calls}{mapped}", source=True),
             ]
         )
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import HandWritten, NewStage, ReplaceStages
+from pipeprof.pipelines.changes.edits import HandWritten, NewStage, ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
-from pipeprof.profiles.advise.edits.in_place import in_place
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.snippets import in_place
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import milliseconds, significant
@@ -138,7 +138,7 @@ class WindowsOneByOne(Rule):
             predicted=saving(view, text, (each - left) * count / 1000, {stage.id for stage in found.stages}),
             covers=tuple(stage.id for stage in found.stages),
             title="Replace windows with batches" if found.are_batches else "",
-            by_hand=None if found.are_batches else _by_hand(view.texts, found, many),
+            by_hand=None if found.are_batches else _by_hand(found, many),
         )
 
 
@@ -214,7 +214,7 @@ def _many_at_a_time(found: Windows, many: int) -> ReplaceStages:
     )
 
 
-def _by_hand(texts: Mapping[str, str], found: Windows, many: int) -> HandWritten:
+def _by_hand(found: Windows, many: int) -> HandWritten:
     """The edit as Python code."""
     piece = found.piece(many)
     return HandWritten(
@@ -224,7 +224,6 @@ def _by_hand(texts: Mapping[str, str], found: Windows, many: int) -> HandWritten
             [
                 *_functions(found, piece),
                 in_place(
-                    texts,
                     (found.window, found.flat),
                     f".window({piece}, shift={many * found.shift}).flat_map(piece).map(windows).unbatch()",
                 ),

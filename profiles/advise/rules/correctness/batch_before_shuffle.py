@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import MoveStage, SetArgument
+from pipeprof.pipelines.changes.edits import MoveStage, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import held, regrouped, upstream
 from pipeprof.profiles.advise.caches import frozen_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, PipelineEdit
+from pipeprof.pipelines.changes.edits import HandWritten, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import in_function, nothing_to_keep, upstream, without
 from pipeprof.profiles.advise.caches import freezes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import nothing_to_keep, upstream, without
 from pipeprof.profiles.advise.caches import frozen_by

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit
+from pipeprof.pipelines.changes.edits import MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import in_function, upstream, without
 from pipeprof.profiles.advise.rule import Rule

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit, SetArgument
+from pipeprof.pipelines.changes.edits import MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.snippets import stage_call
 from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.advise.text.snippets import stage_call
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.shards import below_in_line, draws_order, own_shards, parts_of, reading_stage
 from pipeprof.profiles.view.view import PipelineView, StageView

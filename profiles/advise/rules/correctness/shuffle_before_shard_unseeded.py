@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit, SetArgument
+from pipeprof.pipelines.changes.edits import MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.propose.proposal import Proposal

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.changes.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import ROWS, parts_of_loop
 from pipeprof.profiles.advise.batch_savings import interval_ms
-from pipeprof.profiles.advise.edits.snippets import stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.snippets import stage_call
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView

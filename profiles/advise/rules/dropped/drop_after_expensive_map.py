@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages
 from pipeprof.pipelines.graph.read.function_facts import DECODING
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, kept_but_in_flight, kept_share, kept_words, saving
-from pipeprof.profiles.advise.edits.snippets import stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.snippets import stage_call
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import SEMANTICS, Prediction, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView

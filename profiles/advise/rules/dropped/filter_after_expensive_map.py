@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import HandWritten, MoveFilter, MoveStage, PipelineEdit
+from pipeprof.pipelines.changes.edits import HandWritten, MoveFilter, MoveStage, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, kept_words, per_batch
-from pipeprof.profiles.advise.edits.overrides import moved_as_written
-from pipeprof.profiles.advise.edits.snippets import function_text, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold, trying
+from pipeprof.profiles.advise.text.in_words import moved_as_written
+from pipeprof.profiles.advise.text.snippets import function_text, stage_call
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 from pipeprof.profiles.wording import listed, milliseconds, percent, place_of, stage_name

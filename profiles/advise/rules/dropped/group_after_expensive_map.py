@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.changes.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import call_at, key_of_inputs, last_call
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, saving
-from pipeprof.profiles.advise.edits.snippets import function_text
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.snippets import function_text
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import of_interval, percent, place_of, stage_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import HandWritten, SetArgument
+from pipeprof.pipelines.changes.edits import HandWritten, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import per_batch
 from pipeprof.profiles.advise.rule import Rule, Threshold

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import ast
-import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import HandWritten, PipelineEdit
+from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.static.written_calls import call_at, call_text, key_of_inputs, parsed, same_lambdas
+from pipeprof.pipelines.static.written_calls import call_at, call_text
 from pipeprof.profiles.advise.batch_savings import interval_ms, kept_words, per_batch, saving
-from pipeprof.profiles.advise.edits.in_place import own_statement
-from pipeprof.profiles.advise.edits.snippets import function_name, stage_call
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.dropped.drop_after_expensive_map import moved_before_maps
 from pipeprof.profiles.advise.rules.dropped.filter_after_expensive_map import filter_before_maps
+from pipeprof.profiles.advise.text.snippets import function_name, stage_call
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -259,7 +257,7 @@ class _Shared:
         ids = tuple(copy.id for copy in self.copies)
         if self.resampled is not None:
             of = place_of(self.resampled.location)
-            code = self._resampled_first(view, maps, after) or [
+            code = [
                 f"{_written(view, self.resampled)}  # {of}, on what {stage_name(maps[0])} gets",
                 f".map(lambda _, element: element){after}{where}",
             ]
@@ -284,71 +282,6 @@ class _Shared:
             code = [f"# one branch after {stage_name(self.maps[0])}{where}: let each element pass it once"]
             text = f"Let each element pass {names} once, and branch after it; or branch the names of the files before."
         return HandWritten(ids, "", "\n".join(code), text.rstrip(".")), text
-
-    def _resampled_first(self, view: PipelineView, maps: Sequence[StageView], after: str) -> list[str]:
-        """The statements in which the maps come after the resampling; none where the file does not show them."""
-        resampled, ends = self.resampled, self.resampled_end(view)
-        drops = _only_reader(view, ends[0]) if len(ends) == 1 else None
-        behind = _only_reader(view, drops) if drops is not None else None
-        if resampled is None or drops is None or behind is None or not _drops_class(drops):
-            return []
-        call = _resampling(view, maps, resampled)
-        if call is None:
-            return []
-        written, changed = call
-        own = stage_call(drops, drops.arguments)
-        whole = own_statement(view.texts, [*maps, resampled, drops], f"{written}{own}{after}")
-        if whole is not None:
-            return [whole]
-        without = own_statement(view.texts, maps, "")
-        then = own_statement(view.texts, [behind], f"{after}{stage_call(behind, behind.arguments)}")
-        new = own_statement(view.texts, [resampled], written) if changed else ""
-        lines = [without, new, then]
-        places = [line.rpartition("  # ")[2] for line in lines if line]
-        if without is None or then is None or new is None or len({*places}) < len(places):
-            return []
-        return [line for line in lines if line]
-
-
-def _only_reader(view: PipelineView, stage: StageView) -> StageView | None:
-    readers = [one for one in view.readers(stage) if not one.injected]
-    return readers[0] if len(readers) == 1 else None
-
-
-def _drops_class(stage: StageView) -> bool:
-    """Whether a map only takes the class away that resampling puts before each element."""
-    tree = parsed(stage.given.text) if stage.given is not None and traits(stage.op).maps else None
-    match tree.body if tree is not None else []:
-        case [ast.Expr(value=ast.Lambda(args=ast.arguments(args=[_, one]), body=ast.Name(id=name)))]:
-            return name == one.arg
-    return False
-
-
-def _resampling(view: PipelineView, maps: Sequence[StageView], resampled: StageView) -> tuple[str, bool] | None:
-    """The call that resamples what the maps get, and whether it is another one; None where it needs what they make."""
-    place = resampled.location
-    text = view.texts.get(place.file, "") if place is not None else ""
-    call = call_at(text, place.line, place.column, _RESAMPLES) if place is not None else None
-    if call is None or any(isinstance(one, ast.Starred) for one in call.args):
-        return None
-    call = copy.deepcopy(call)
-    named = next((one for one in call.keywords if one.arg == "class_func"), None)
-    key = call.args[0] if call.args else named.value if named is not None else None
-    first = key
-    for stage in reversed(maps):
-        made = stage.given
-        found = key_of_inputs(made.definition or made.text, key, text) if made is not None and key is not None else None
-        if found is None:
-            return None
-        key = ast.parse(found, mode="eval").body
-    if first is None or key is None:
-        return None
-    if call.args:
-        call.args[0] = key
-    elif named is not None:
-        named.value = key
-    given = ", ".join([*map(ast.unparse, call.args), *map(ast.unparse, call.keywords)])
-    return f".{_RESAMPLES}({given})", not same_lambdas(first, key)
 
 
 def _joined(view: PipelineView, readers: Sequence[StageView]) -> StageView | None:

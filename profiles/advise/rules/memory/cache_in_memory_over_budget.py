@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import MoveStage, PipelineEdit, SetArgument
+from pipeprof.pipelines.changes.edits import MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import EarlierPlace, held, nothing_to_keep, owned, places_below, without

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pipeprof.pipelines.edits.edits import MoveStage
+from pipeprof.pipelines.changes.edits import MoveStage
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, EarlierPlace, nothing_to_keep, places_below, weigh
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from pipeprof.pipelines.edits.edits import NewStage, ReplaceStages
+from pipeprof.pipelines.changes.edits import NewStage, ReplaceStages
 from pipeprof.profiles.advise.batch_savings import saving
 from pipeprof.profiles.advise.byte_gate import in_function
 from pipeprof.profiles.advise.rule import Rule, Threshold

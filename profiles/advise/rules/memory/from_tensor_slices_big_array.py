@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.changes.edits import HandWritten
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.added_cost import Slower, slower
 from pipeprof.profiles.advise.batch_savings import per_batch
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, Weight, weigh
-from pipeprof.profiles.advise.edits.file_rows import records_instead
-from pipeprof.profiles.advise.edits.snippets import (
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.file_rows import records_instead
+from pipeprof.profiles.advise.text.snippets import (
     arguments_of,
     free_name,
     from_python,
@@ -21,7 +22,6 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     structure_of,
 )
-from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import (
     ARRAY_COPIES,
     BATCH_HAND_OVER_US,

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.changes.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.edits.snippets import structure_of
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.snippets import structure_of
 from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.texts import call_of
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import SetArgument
+from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import MEMORY_GATE, weigh
 from pipeprof.profiles.advise.rule import Rule, Threshold

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from pipeprof.pipelines.edits.edits import HandWritten, MoveStage, PipelineEdit, SetArgument
+from pipeprof.pipelines.changes.edits import HandWritten, MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.byte_gate import (
     BYTES,

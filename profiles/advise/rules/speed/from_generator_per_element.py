@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.changes.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.byte_gate import BYTES
-from pipeprof.profiles.advise.edits.snippets import (
+from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.snippets import (
     arguments_of,
     free_name,
     function_file,
@@ -22,7 +23,6 @@ from pipeprof.profiles.advise.edits.snippets import (
     stage_yaml,
     structure_of,
 )
-from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.constants import (
     BATCH_HAND_OVER_US,
     HAND_OVER_COMPONENT_US,

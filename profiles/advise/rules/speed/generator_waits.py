@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import HandWritten, SetOption
+from pipeprof.pipelines.changes.edits import HandWritten, SetOption
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import (
     BUSY_CORES,
@@ -16,7 +16,6 @@ from pipeprof.profiles.advise.cores import (
     starved,
     worker_cores,
 )
-from pipeprof.profiles.advise.edits.snippets import free_name, from_python, function_file, function_names, structure_of
 from pipeprof.profiles.advise.predicates import (
     OWNS_STEP,
     POOL_OPTION,
@@ -30,6 +29,7 @@ from pipeprof.profiles.advise.predicates import (
     worth,
 )
 from pipeprof.profiles.advise.rule import Rule, Threshold
+from pipeprof.profiles.advise.text.snippets import free_name, from_python, function_file, function_names, structure_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.thread_chains import Timing, timing
 from pipeprof.profiles.view.view import PipelineView, StageView

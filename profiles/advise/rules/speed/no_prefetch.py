@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import InsertStage
+from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from pipeprof.pipelines.edits.edits import InsertStage
+from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.profiles.advise import predict
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, spare_cores, worker_cores
 from pipeprof.profiles.advise.predicates import COMPUTING, SLOW_STAGE, python_bound, slow_sides

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import SetOption
+from pipeprof.pipelines.changes.edits import SetOption
 from pipeprof.profiles.advise.cores import BUSY_CORES, ONE_CORE, STARVED
 from pipeprof.profiles.advise.predicates import (
     OWNS_STEP,

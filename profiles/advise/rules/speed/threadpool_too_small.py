@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from pipeprof.pipelines.edits.edits import SetOption
+from pipeprof.pipelines.changes.edits import SetOption
 from pipeprof.profiles.advise.cores import worker_cores
 from pipeprof.profiles.advise.predicates import (
     POOL_MARKS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.changes.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.rule import Rule, Threshold

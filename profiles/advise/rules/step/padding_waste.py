@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeprof.pipelines.edits.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages
+from pipeprof.pipelines.changes.edits import HandWritten, NewStage, PipelineEdit, ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal

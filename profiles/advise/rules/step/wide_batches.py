@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from pipeprof.pipelines.edits.edits import HandWritten
+from pipeprof.pipelines.changes.edits import HandWritten
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.propose.proposal import Prediction, Proposal

@@ -1,0 +1,250 @@
+"""Edits of a pipeline as values: what changes, without a word of YAML or Python in them but where a user has to write.
+
+Addresses are those of stages as written (``stages.1``, ``source``), as the profile's ``stages[].id``. A new stage or
+source is one of a spec: its op and its arguments, named as TensorFlow names them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Final, Literal, TypeAlias
+
+from pipeprof.pipelines.tables import read_table
+
+TargetKind: TypeAlias = Literal["spec", "graph", "source"]
+
+
+@dataclass(frozen=True)
+class NewStage:
+    """A stage or a source as a spec has it."""
+
+    op: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PipelineEdit:
+    """A change of a pipeline."""
+
+    kinds: ClassVar[dict[str, type[PipelineEdit]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Register the kind, for documents."""
+        super().__init_subclass__()
+        PipelineEdit.kinds[cls.__name__] = cls
+
+
+@dataclass(frozen=True)
+class InsertStage(PipelineEdit):
+    """Put a new stage after another one or after the source; at the end of the pipeline if `after` is ``None``."""
+
+    op: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    after: str | None = None
+
+
+@dataclass(frozen=True)
+class SetArgument(PipelineEdit):
+    """Give an argument of a stage or source another value."""
+
+    stage: str
+    op: str
+    argument: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class MoveStage(PipelineEdit):
+    """Take a stage out and put it before another one of the same pipeline."""
+
+    stage: str
+    op: str
+    before: str
+
+
+@dataclass(frozen=True)
+class ReplaceStages(PipelineEdit):
+    """Put new stages in place of stages that follow each other; none remove them.
+
+    Attributes:
+        stages: Addresses of what goes, in the order of the data; the source is the first of them where it is replaced.
+        by: What comes instead; the first one is the source where that is replaced.
+        summary: The change in one line, with ``{stage}`` for the first stage's name; empty where its data show it.
+        flat: Whether the new stages get each element as the tuple of its components, and give as many: for a graph,
+            which does not tell how elements are structured.
+    """
+
+    stages: tuple[str, ...]
+    by: tuple[NewStage, ...] = ()
+    summary: str = ""
+    flat: bool = False
+
+
+@dataclass(frozen=True)
+class VectoriseMap(PipelineEdit):
+    """Apply the function of a map to whole batches: the map goes after the batch that follows it."""
+
+    stage: str
+    batch: str
+
+
+@dataclass(frozen=True)
+class MoveFilter(PipelineEdit):
+    """Move a filter before maps, with the part of their functions that its predicate reads."""
+
+    stage: str
+    before: str
+
+
+@dataclass(frozen=True)
+class SetOption(PipelineEdit):
+    """Set one of the options of tf.data, by its dotted path in ``tf.data.Options``."""
+
+    path: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class SetEnvironment(PipelineEdit):
+    """Set a variable in the environment of the process that runs the pipeline."""
+
+    variable: str
+    value: str
+
+
+@dataclass(frozen=True)
+class HandWritten(PipelineEdit):
+    """A change that needs code which only the user can write: no tool applies it."""
+
+    stages: tuple[str, ...]
+    yaml: str
+    python: str
+    summary: str = ""
+
+
+def to_document(edit: PipelineEdit) -> dict[str, Any]:
+    """Return an edit for the profile: its kind and its fields."""
+    return {"kind": type(edit).__name__, **asdict(edit)}
+
+
+def from_document(data: Mapping[str, Any]) -> PipelineEdit | None:
+    """Return the edit of a profile; ``None`` for a kind that this version does not know, or with other fields.
+
+    Example:
+        >>> from_document({"kind": "SetOption", "path": "autotune.enabled", "value": True})
+        SetOption(path='autotune.enabled', value=True)
+    """
+    kind = PipelineEdit.kinds.get(str(data.get("kind")))
+    if kind is None:
+        return None
+    known = {name.name for name in fields(kind)}
+    given = {key: value for key, value in data.items() if key in known}
+    try:
+        return kind(**{key: _read(key, value) for key, value in given.items()})
+    except TypeError:
+        return None
+
+
+def known_edits(documents: Iterable[Mapping[str, Any]]) -> list[PipelineEdit]:
+    """Return the edits of a profile that this version knows."""
+    return [edit for document in documents if (edit := from_document(document)) is not None]
+
+
+def _read(name: str, value: Any) -> Any:
+    if name == "value" or (name == "after" and value is None) or (name == "flat" and isinstance(value, bool)):
+        return value
+    if name == "arguments":
+        return _arguments(value)
+    if name == "stages":
+        return tuple(_text(address) for address in _items(value))
+    if name == "by":
+        return tuple(_new_stage(stage) for stage in _items(value))
+    return _text(value)
+
+
+def _new_stage(value: Any) -> NewStage:
+    found = {"op": value.op, "arguments": value.arguments} if isinstance(value, NewStage) else _arguments(value)
+    return NewStage(_text(found.get("op")), _arguments(found.get("arguments", {})))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _items(value: Any) -> Sequence[Any]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(value)
+    return value
+
+
+def _arguments(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise TypeError(value)
+    return value
+
+
+def stages_of(edits: Sequence[PipelineEdit]) -> frozenset[str]:
+    """Addresses of the stages that edits change or move."""
+    found: set[str] = set()
+    for edit in edits:
+        if isinstance(edit, SetArgument | MoveStage | MoveFilter):
+            found.add(edit.stage)
+        elif isinstance(edit, ReplaceStages | HandWritten):
+            found.update(edit.stages)
+        elif isinstance(edit, VectoriseMap):
+            found.update((edit.stage, edit.batch))
+    return frozenset(found)
+
+
+def new_ops(edits: Iterable[PipelineEdit]) -> list[str]:
+    """Ops of the stages that edits insert."""
+    return [edit.op for edit in edits if isinstance(edit, InsertStage)]
+
+
+def nested_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by their dotted paths as groups inside groups, as a spec has them.
+
+    Example:
+        >>> nested_options({"threading.max_intra_op_parallelism": 1, "deterministic": False})
+        {'threading': {'max_intra_op_parallelism': 1}, 'deterministic': False}
+    """
+    found: dict[str, Any] = {}
+    for path, value in options.items():
+        at = found
+        *groups, last = path.split(".")
+        for group in groups:
+            at = at.setdefault(group, {})
+        at[last] = value
+    return found
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether a tool makes an edit on a kind of target.
+
+    Attributes:
+        words: What it can and cannot do, in one sentence.
+    """
+
+    exists: bool
+    words: str
+
+
+SUPPORT: Final[dict[type[PipelineEdit], dict[TargetKind, Support]]] = {
+    PipelineEdit.kinds[kind]: {target: Support(*row) for target, row in rows.items()}
+    for kind, rows in read_table("pipeprof.pipelines.changes", "support").items()
+}
+
+
+def supports(edit: PipelineEdit | type[PipelineEdit], target: TargetKind) -> bool:
+    """Whether a tool makes an edit on a kind of target; whether it fits one pipeline shows when it is applied.
+
+    Example:
+        >>> supports(SetOption("deterministic", False), "spec"), supports(HandWritten, "spec")
+        (True, False)
+    """
+    kind = edit if isinstance(edit, type) else type(edit)
+    return SUPPORT[kind][target].exists

@@ -1,1 +1,0 @@
-"""Edits of a pipeline: values that say what changes."""

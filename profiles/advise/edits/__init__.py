@@ -1,1 +1,0 @@
-"""Edits that findings propose."""

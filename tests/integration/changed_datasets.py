@@ -1,0 +1,107 @@
+"""Datasets with changes, built again from the calls that made them, and what they give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import builder
+from pipeprof.pipelines.changes.edits import PipelineEdit
+from pipeprof.pipelines.changes.in_calls import apply_changes
+from pipeprof.pipelines.changes.recorded_calls import CallWatch
+from pipeprof.pipelines.changes.replay import Replay, Replayed, replay_stages
+from pipeprof.pipelines.graph.observe.reading import read_written, serialised
+from pipeprof.pipelines.graph.stages import StageGraph
+
+BUILDING = builder(BuildContext(base_dir=Path()))
+
+
+_WATCHES: list[CallWatch] = []
+
+
+@contextmanager
+def recording() -> Iterator[CallWatch]:
+    """Record the calls of the body, for `edited`."""
+    with CallWatch(own=lambda file: file.startswith(str(Path(__file__).parent))) as watch:
+        _WATCHES.append(watch)
+        try:
+            yield watch
+        finally:
+            _WATCHES.pop()
+    assert watch.note is None
+
+
+def edited(dataset: Any, *edits: PipelineEdit, **options: Any) -> Any:
+    """A dataset of the body with changes."""
+    if not options:
+        assert_addresses(dataset, _WATCHES[-1])
+    return apply_changes(dataset, [edits], _WATCHES[-1].calls, BUILDING, **options)
+
+
+def assert_addresses(dataset: Any, watch: CallWatch) -> None:
+    """The recorded stages are those of the graph."""
+    recorded = watch.calls.read(dataset).stages.values()
+    written = StageGraph.from_dict(read_written(dataset, in_memory=0)).stages()
+    assert [(stage.address, stage.op) for stage in recorded] == [(stage.address, stage.op) for stage in written]
+
+
+def replayed(dataset: Any, replay: Replay) -> Replayed:
+    """A dataset of the body in which a replay replaces stages."""
+    return replay_stages(dataset, replay, _WATCHES[-1].calls, BUILDING)
+
+
+def elements(dataset: Any) -> list[Any]:
+    """All elements with the shapes of their components."""
+    return [tf.nest.map_structure(lambda part: (part.shape, part.numpy().tolist()), one) for one in dataset]
+
+
+def assert_same(found: Any, dataset: Any) -> None:
+    """The elements are those of another dataset, and no function loops over rows."""
+    assert found.element_spec == dataset.element_spec
+    assert elements(found) == elements(dataset)
+    graph = serialised(found, in_memory=0)
+    ops = {node.op for function in graph.library.function for node in function.node_def}
+    assert not any("While" in op or "Map" in op for op in ops)
+
+
+class Recorded:
+    """A dataset that was seen being made.
+
+    Args:
+        make: Makes it, or several.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.watch = CallWatch(own=lambda file: file.startswith(str(Path(__file__).parent)))
+        with self.watch:
+            self.made = make()
+        assert self.watch.note is None
+
+    def changed(self, *changes: PipelineEdit, dataset: Any = None) -> Any:
+        """The dataset, or another one that was made with it, with changes."""
+        if dataset is None:
+            assert_addresses(self.made, self.watch)
+        with self.watch:
+            made = apply_changes(self.made if dataset is None else dataset, [changes], self.watch.calls, BUILDING)
+        assert self.watch.note is None
+        return made
+
+
+def changed(make: Callable[[], Any], *changes: PipelineEdit) -> Any:
+    """The dataset that a function makes, with changes."""
+    return Recorded(make).changed(*changes)
+
+
+def first(dataset: Any, count: int = 50) -> list[Any]:
+    """The first elements as plain data; ragged ones as dense tensors."""
+
+    def plain(part: Any) -> Any:
+        return np.asarray(part.to_tensor() if isinstance(part, tf.RaggedTensor) else part).tolist()
+
+    return [tf.nest.map_structure(plain, one) for one in dataset.take(count)]

@@ -1,0 +1,130 @@
+"""Edits in one line, and as a diff of the spec's text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from unit.advise.views import pipeline, stage
+
+from pipeprof.pipelines.changes.edits import (
+    HandWritten,
+    InsertStage,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetOption,
+)
+from pipeprof.pipelines.changes.in_spec import can_change
+from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, spec_diff
+from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.profiles.advise.text.in_words import describe_change, written_spec
+from pipeprof.profiles.view.attach_spec import with_written
+from pipeprof.profiles.view.from_spec import view_of_spec
+
+SPEC = """\
+version: 1
+source: {range: {stop: 100}}
+stages:
+  - map: {name: decode, ops: [{tf.cast: {dtype: float32}}], num_parallel_calls: 1}
+  - shuffle: {buffer_size: 200, seed: 7}
+  - map: {ops: [tf.square]}
+  - flat_map:
+      source: {range: {stop: 2}}
+      stages:
+        - repeat: {count: 2}
+  - batch: {batch_size: 32}
+options: {deterministic: true}
+"""
+PREFETCH = {"buffer_size": "AUTOTUNE"}
+
+
+@pytest.mark.parametrize(
+    ("edits", "change"),
+    [
+        pytest.param(
+            (SetArgument("stages.0", "map", "num_parallel_calls", 8),),
+            "num_parallel_calls: 1 → 8",
+            id="an argument of a named stage",
+        ),
+        pytest.param(
+            (SetArgument("stages.2", "map", "num_parallel_calls", 8),),
+            "num_parallel_calls: not set → 8",
+            id="an argument of one of two maps",
+        ),
+        pytest.param(
+            (
+                SetArgument("stages.0", "map", "num_parallel_calls", 8),
+                SetArgument("stages.4", "batch", "num_parallel_calls", 2),
+            ),
+            "decode: num_parallel_calls: 1 → 8, batch: num_parallel_calls: not set → 2",
+            id="arguments of two stages",
+        ),
+        pytest.param((MoveStage("stages.1", "shuffle", "stages.0"),), "move shuffle before decode", id="a move"),
+        pytest.param(
+            (
+                SetArgument("stages.4", "batch", "batch_size", 64),
+                MoveStage("stages.3", "flat_map", "stages.2"),
+                MoveStage("stages.4", "batch", "stages.2"),
+            ),
+            "batch_size: 32 → 64, move flat_map before map, move batch before map",
+            id="moves, one of them with another argument",
+        ),
+        pytest.param(
+            (InsertStage("prefetch", PREFETCH, after="stages.0"), InsertStage("prefetch", PREFETCH)),
+            "insert prefetch(buffer_size=AUTOTUNE) after decode, insert prefetch(buffer_size=AUTOTUNE) at the end",
+            id="insertions",
+        ),
+        pytest.param(
+            (InsertStage("prefetch", PREFETCH, after="source"),),
+            "insert prefetch(buffer_size=AUTOTUNE) after range (spec.yaml:2)",
+            id="after the source",
+        ),
+        pytest.param(
+            (InsertStage("prefetch", PREFETCH, after="stages.3.stages.0"),),
+            "insert prefetch(buffer_size=AUTOTUNE) after repeat",
+            id="in a function",
+        ),
+        pytest.param(
+            (SetOption("threading.private_threadpool_size", 16),),
+            "options.threading.private_threadpool_size: not set → 16",
+            id="an option",
+        ),
+        pytest.param((ReplaceStages(("stages.1",)),), "remove shuffle", id="a removal"),
+        pytest.param(
+            (
+                MoveStage("stages.4", "batch", "stages.2"),
+                ReplaceStages(("stages.2",), (NewStage("map", {"ops": ["tf.abs"]}),), summary="abs"),
+            ),
+            "move batch before map, abs",
+            id="a move and a replacement",
+        ),
+    ],
+)
+def test_a_change_has_a_line_and_a_diff(tmp_path: Path, edits: tuple[PipelineEdit, ...], change: str) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(SPEC, encoding="utf-8")
+    loaded = load_spec(path)
+    view = with_written(view_of_spec(loaded, cores=2), loaded)
+    assert (describe_change(view, edits) or "").replace(" (spec.yaml:6)", "") == change
+    assert can_change(written_spec(view), edits)
+    diff = (spec_diff(loaded, edits) or "").splitlines()
+    assert diff[0].startswith("--- a/")
+    assert {line[1:] for line in diff[2:] if line[0] == "+"} <= set(apply_to_spec(loaded, edits).splitlines())
+
+
+def test_a_pipeline_without_a_spec_has_the_line() -> None:
+    view = pipeline(stage("source", "range"), stage("stages.0", "map", arguments={"num_parallel_calls": 1}))
+    edits = (SetArgument("stages.0", "map", "num_parallel_calls", 8),)
+    assert describe_change(view, edits) == "num_parallel_calls: 1 → 8"
+
+
+def test_the_line_of_a_change_has_its_numbers() -> None:
+    view = pipeline(stage("source", "range"), stage("stages.0", "map", name="decode"), stage("stages.1", "shuffle"))
+    edits = (MoveStage("stages.1", "shuffle", "stages.0"),)
+    line = describe_change(view, edits, "200 × 0.3 KiB instead of 200 × 588 KiB")
+    assert line == "move shuffle before decode: 200 × 0.3 KiB instead of 200 × 588 KiB"
+    assert describe_change(view, (HandWritten(("stages.0",), "…", "…"),)) is None
+    assert describe_change(view, ()) is None

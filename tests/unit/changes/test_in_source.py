@@ -1,0 +1,391 @@
+"""Changes in the text of the user's Python: bytes at the recorded calls differ, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeprof.pipelines.changes.chain import CannotChangeError, ChainStage, apply, chain_of
+from pipeprof.pipelines.changes.edits import (
+    HandWritten,
+    InsertStage,
+    MoveFilter,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetEnvironment,
+    SetOption,
+    VectoriseMap,
+)
+from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, RecordedCall, change_source
+
+HEAD = "import tensorflow as tf\n\n\ndef parse(x):\n    return x\n\n\n"
+STATEMENTS = HEAD + (
+    'def make(path="é"):\n    ds = tf.data.Dataset.range(9)  # numbers\n    ds = ds.map(parse)  # é slow\n\n'
+    "    ds = ds.batch(4, drop_remainder=True)\n    return ds\n"
+)
+LINES = HEAD + (
+    "def make():\n    return (\n        tf.data.Dataset.range(9)  # numbers\n        .map(\n"
+    "            lambda x: x + 1,  # plus one\n        )\n        .batch(4)  # four\n    )\n"
+)
+JOINED = HEAD + (
+    "def make():\n    ds = tf.data.Dataset.range(9) \\\n        .map(parse) \\\n        .batch(4)\n    return ds\n"
+)
+INLINE = HEAD + "def make():\n    return tf.data.Dataset.range(9).map(parse).batch(4)\n"
+TEXTS = {"statements": STATEMENTS, "lines": LINES, "joined": JOINED, "inline": INLINE}
+PARALLEL = SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")
+AHEAD = InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.1")
+CACHE = InsertStage("cache", {}, "stages.0")
+FIRST = MoveStage("stages.1", "batch", "stages.0")
+ROWS = VectoriseMap("stages.0", "stages.1")
+POOL = SetOption("threading.private_threadpool_size", 4)
+
+
+def recorded(method: ast.Attribute, file: str) -> RecordedCall:
+    column = (method.end_col_offset or 0) - len(method.attr) + 1
+    return RecordedCall(file, method.end_lineno or 0, column, method.attr)
+
+
+def calls_in(text: str, *ops: str, file: str = "a.py") -> list[RecordedCall]:
+    """The calls of methods with these names, in the order of the data."""
+    found = [
+        (node.end_lineno, node.end_col_offset, recorded(node.func, file))
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ops
+    ]
+    return [one for *_, one in sorted(found, key=lambda one: one[:2])]
+
+
+def stages_in(text: str, *ops: str) -> dict[str, tuple[str, RecordedCall | None]]:
+    """A source and stages, in the order in which their calls stand in a text."""
+    calls = calls_in(text, *ops)
+    addresses = ("source", *(f"stages.{number}" for number in range(len(calls))))
+    return {address: (call.name, call) for address, call in zip(addresses, calls, strict=False)}
+
+
+def changed(text: str, *steps: Sequence[PipelineEdit], ops: str = "range map batch", **given: Any) -> list[str]:
+    """The lines that differ."""
+    after = change_source({"a.py": text}, stages_in(text, *ops.split()), steps, **given).texts["a.py"]
+    lines = difflib.unified_diff(text.splitlines(), after.splitlines(), n=0)
+    return [line for line in lines if line[:1] in "+-" and line[:3] not in {"+++", "---"}]
+
+
+@pytest.mark.parametrize(
+    ("style", "edits", "lines"),
+    [
+        (
+            "statements",
+            (PARALLEL, AHEAD),
+            [
+                "-    ds = ds.map(parse)  # é slow",
+                "+    ds = ds.map(parse, num_parallel_calls=tf.data.AUTOTUNE)  # é slow",
+                "+    ds = ds.prefetch(tf.data.AUTOTUNE)",
+            ],
+        ),
+        (
+            "lines",
+            (PARALLEL, AHEAD),
+            ["+            num_parallel_calls=tf.data.AUTOTUNE,", "+        .prefetch(tf.data.AUTOTUNE)"],
+        ),
+        (
+            "joined",
+            (AHEAD, CACHE),
+            [
+                "-        .map(parse) \\",
+                "-        .batch(4)",
+                "+        .map(parse).cache() \\",
+                "+        .batch(4).prefetch(tf.data.AUTOTUNE)",
+            ],
+        ),
+        (
+            "inline",
+            (CACHE, InsertStage("prefetch", {"buffer_size": 2})),
+            [
+                "-    return tf.data.Dataset.range(9).map(parse).batch(4)",
+                "+    return tf.data.Dataset.range(9).map(parse).cache().batch(4).prefetch(2)",
+            ],
+        ),
+        (
+            "statements",
+            (FIRST,),
+            ["+    ds = ds.batch(4, drop_remainder=True)", "-    ds = ds.batch(4, drop_remainder=True)"],
+        ),
+        (
+            "lines",
+            (ROWS,),
+            [
+                "+        .batch(4)  # four",
+                "-            lambda x: x + 1,  # plus one",
+                "+            lambda batch: tf.vectorized_map(lambda x: x + 1, batch),  # plus one",
+                "-        .batch(4)  # four",
+            ],
+        ),
+        ("statements", (ReplaceStages(("stages.0",)),), ["-    ds = ds.map(parse)  # é slow"]),
+        (
+            "statements",
+            (POOL,),
+            [
+                "+    options = tf.data.Options()",
+                "+    options.threading.private_threadpool_size = 4",
+                "+    ds = ds.with_options(options)",
+            ],
+        ),
+        (
+            "statements",
+            (
+                SetArgument("stages.1", "batch", "batch_size", 8),
+                SetArgument("stages.1", "batch", "drop_remainder", False),
+            ),
+            ["-    ds = ds.batch(4, drop_remainder=True)", "+    ds = ds.batch(8, drop_remainder=False)"],
+        ),
+    ],
+)
+def test_a_change_is_written_in_the_style_of_its_call(
+    style: str, edits: tuple[PipelineEdit, ...], lines: list[str]
+) -> None:
+    assert changed(TEXTS[style], edits) == lines
+
+
+def test_the_addresses_of_a_step_are_those_after_the_one_before_it() -> None:
+    steps = (
+        [CACHE],
+        [SetArgument("stages.1", "cache", "filename", "x"), SetArgument("stages.2", "batch", "batch_size", 5)],
+    )
+    assert changed(INLINE, *steps)[1].endswith(".map(parse).cache('x').batch(5)")
+
+
+def test_what_goes_takes_along_what_it_has_inside() -> None:
+    text = HEAD + "def make():\n    return names().interleave(lambda name: read(name).map(parse)).batch(4)\n"
+    inner, outer, batch = calls_in(text, "map", "interleave", "batch")
+    stages = {"source": ("range", None), "stages.0": ("interleave", outer), "stages.0.source": ("range", None)}
+    stages |= {"stages.0.stages.0": ("map", inner), "stages.1": ("batch", batch)}
+    gone, parallel = ReplaceStages(("stages.0",)), SetArgument("stages.1.stages.0", "map", "num_parallel_calls", 2)
+    assert "return names().batch(4)\n" in change_source({"a.py": text}, stages, [[gone]]).texts["a.py"]
+    steps = [[InsertStage("cache", {}, "source")], [parallel]]
+    found = change_source({"a.py": text}, stages, steps).texts["a.py"]
+    assert "names().cache().interleave(lambda name: read(name).map(parse, num_parallel_calls=2)).batch(4)" in found
+
+
+def test_options_that_the_file_has_get_another_value() -> None:
+    own = "    options.threading.private_threadpool_size = "
+    text = STATEMENTS.replace("    return ds\n", f"{own}2\n    return ds.with_options(options)\n")
+    assert changed(text, [POOL]) == [f"-{own}2", f"+{own}4"]
+
+
+def test_ends_of_lines_stay() -> None:
+    text = STATEMENTS.replace("\n", "\r\n")
+    after = change_source({"a.py": text}, stages_in(text, "range", "map", "batch"), [[AHEAD]]).texts["a.py"]
+    assert after.replace("\r\n", "").count("\n") == 0
+
+
+def test_a_helper_of_another_module_is_changed_where_it_is() -> None:
+    data = "import tensorflow as tf\n\ndef load(files):\n    return files.map(parse)\n"
+    train = "import data\n\nds = data.load(names()).batch(2)\nfit(ds)\n"
+    (mapped,), (batched,) = calls_in(data, "map", file="data.py"), calls_in(train, "batch", file="train.py")
+    stages = {"source": ("range", None), "stages.0": ("map", mapped), "stages.1": ("batch", batched)}
+    texts = {"data.py": data, "train.py": train}
+    found = change_source(texts, stages, [[PARALLEL, CACHE, InsertStage("prefetch", {"buffer_size": 1})]])
+    assert found.texts["data.py"].endswith(".map(parse, num_parallel_calls=tf.data.AUTOTUNE).cache()\n")
+    assert "ds = data.load(names()).batch(2).prefetch(1)\n" in found.texts["train.py"]
+    assert [line for line in found.diff.splitlines() if line.startswith("---")] == ["--- a/data.py", "--- a/train.py"]
+    with pytest.raises(CannotChangeSourceError, match=r"map in line 4 of data\.py is in another function"):
+        change_source(texts, stages, [[ROWS]])
+
+
+def test_a_line_is_found_again_after_the_change() -> None:
+    text = "ds = range(9).map(parse)\nds = ds.batch(2)\nfor x in ds.take(3):\n    step(x)\n"
+    stages = stages_in(text, "map", "batch", "take")
+    edits = [InsertStage("cache", {}, "stages.0"), InsertStage("prefetch", {"buffer_size": 1})]
+    found = change_source({"a.py": text}, stages, [edits])
+    assert [found.line("a.py", line) for line in (1, 2, 3, 4)] == [1, 2, 4, 5]
+
+
+LOOP = HEAD + "parts = []\nfor name in NAMES:\n    parts.append(tf.data.Dataset.range(9).map(parse).batch(4))\n"
+TWO = HEAD + "ds = tf.data.Dataset.range(9).map(parse)\ntrain = ds.batch(4)\ntest = ds.take(3)\n"
+TWICE = HEAD + "def make(n):\n    return tf.data.Dataset.range(n).map(parse).batch(4)\n\n\na, b = make(1), make(2)\n"
+
+
+@pytest.mark.parametrize("text", [LOOP, TWICE])
+def test_a_call_that_runs_again_gets_what_changes_no_element(text: str) -> None:
+    assert ".map(parse, num_parallel_calls=tf.data.AUTOTUNE).batch(4).prefetch(" in changed(text, [PARALLEL, AHEAD])[1]
+    for edit in (CACHE, FIRST, ROWS, SetArgument("stages.0", "map", "deterministic", False)):
+        with pytest.raises(
+            CannotChangeSourceError, match=r"(map|batch|range) in line \d+ of a\.py may be a part of an"
+        ):
+            changed(text, [edit])
+
+
+def test_what_another_dataset_is_made_of_is_left_as_it_is() -> None:
+    assert changed(TWO, [CACHE])[1] == "+train = ds.cache().batch(4)"
+    # Each part of a change where it does no harm.
+    assert changed(TWO, [CACHE, PARALLEL])[2:] == [
+        "+ds = tf.data.Dataset.range(9).map(parse, num_parallel_calls=tf.data.AUTOTUNE)",
+        "+train = ds.cache().batch(4)",
+    ]
+    with pytest.raises(
+        CannotChangeSourceError, match=r"map in line 8 of a\.py may be a part of another dataset as well"
+    ):
+        changed(TWO, [SetArgument("stages.0", "map", "deterministic", False)])
+
+
+def test_the_function_that_is_measured_may_make_other_datasets() -> None:
+    assert changed(TWICE, [CACHE], function="make")
+
+
+@pytest.mark.parametrize(
+    ("text", "edit", "why"),
+    [
+        (INLINE, SetEnvironment("A", "1"), "the changes are those of the environment alone"),
+        (INLINE, HandWritten(("stages.0",), "", ""), "HandWritten has to be written by hand"),
+        (INLINE, MoveFilter("stages.1", "stages.0"), "MoveFilter needs code that only you can write"),
+        (INLINE, ReplaceStages(("stages.0",), (NewStage("map"),)), "ReplaceStages needs code"),
+        (INLINE, SetArgument("stages.0", "batch", "n", 1), r"stages\.0: it is map, expected batch"),
+        (INLINE.replace("map(parse)", "map(*parse)"), PARALLEL, "map in line 9 of a.py are not written one by one"),
+        (INLINE.replace("map(parse)", "map(parse, 4)"), PARALLEL, "map in line 9 of a.py have no names"),
+        (INLINE.replace("as tf", "as t, numpy").replace("tensorflow", "jax"), PARALLEL, "does not import tensorflow"),
+        (INLINE, SetArgument("stages.1", "batch", "batch_size", [1]), r"the value \[1\] cannot be written"),
+        ("f = lambda: range(9).map(g).batch(4)\n", POOL, "line 1 of a.py has no place for options before it"),
+    ],
+)
+def test_what_has_no_place_is_said_in_one_sentence(text: str, edit: PipelineEdit, why: str) -> None:
+    with pytest.raises(CannotChangeSourceError, match=why):
+        changed(text, [edit], ops="map batch" if text.startswith("f = ") else "range map batch")
+
+
+def test_calls_that_the_text_does_not_show() -> None:
+    stages = stages_in(INLINE, "range", "map", "batch")
+    with pytest.raises(CannotChangeSourceError, match=r"line 9 of a\.py does not show the call of map"):
+        change_source({"a.py": INLINE.replace(".map(parse)", "")}, stages, [[PARALLEL]])
+    for texts in ({}, {"b.py": INLINE}):
+        with pytest.raises(CannotChangeSourceError, match=r"no call in your files makes stages\.0"):
+            change_source(texts, stages, [[PARALLEL]])
+    with pytest.raises(CannotChangeSourceError, match=r"a\.py cannot be read as Python"):
+        change_source({"a.py": "def"}, stages, [[PARALLEL]])
+
+
+def test_a_call_of_several_stages() -> None:
+    text = "def make():\n    return numbers().bucket_by_sequence_length(size, [9], [2, 2])\n"
+    (call,) = calls_in(text, "bucket_by_sequence_length")
+    made = {"source": ("range", None), "stages.0": ("group_by_window", call), "stages.0.source": ("range", call)}
+    found = change_source({"a.py": text}, made, [[CACHE]])
+    assert "[2, 2]).cache()" in found.texts["a.py"]
+    with pytest.raises(CannotChangeSourceError, match="group_by_window is made inside of bucket_by_sequence_length in"):
+        change_source({"a.py": text}, made, [[SetArgument("stages.0", "group_by_window", "window_size", 1)]])
+    row = {"source": ("range", None), "stages.0": ("map", call), "stages.1": ("group_by_window", call)}
+    with pytest.raises(
+        CannotChangeSourceError, match="a stage that changes is made inside of bucket_by_sequence_length"
+    ):
+        change_source({"a.py": text}, row, [[PARALLEL]])
+    sides = [f"source.inputs.{side}.stages.0" for side in (0, 1)]
+    zipped = {"source": ("zip", None), **dict.fromkeys(sides, ("map", calls_in(INLINE, "map")[0]))}
+    each = [SetArgument(side, "map", "num_parallel_calls", 2) for side in sides]
+    assert "num_parallel_calls=2" in change_source({"a.py": INLINE}, zipped, [each]).texts["a.py"]
+    with pytest.raises(CannotChangeSourceError, match=r"map in line 9 of a\.py makes several stages"):
+        change_source({"a.py": INLINE}, zipped, [each[:1]])
+
+
+class _Seen:
+    """A dataset that knows the calls that made it."""
+
+    def __init__(self, calls: tuple[Any, ...] = ()) -> None:
+        self.calls = calls
+
+    def __getattr__(self, op: str) -> Any:
+        return lambda *places, **names: _Seen((*self.calls, (op, places, names)))
+
+
+def made_by(text: str) -> tuple[Any, ...]:
+    """The calls that the function of a text makes."""
+    scope = {"tf": SimpleNamespace(data=SimpleNamespace(Dataset=_Seen(), AUTOTUNE=-1))}
+    exec(text.replace("import tensorflow as tf", ""), scope)
+    return scope["make"]().calls  # type: ignore[operator]
+
+
+def changed_calls(calls: Sequence[Any], edits: Sequence[PipelineEdit]) -> tuple[Any, ...]:
+    """The same edits on calls."""
+    addresses = ["source", *(f"stages.{number}" for number in range(len(calls) - 1))]
+    known = dict(zip(addresses, calls, strict=True))
+    chain = apply(chain_of((address, op) for address, (op, _, _) in known.items()), *edits)
+
+    def call_of(stage: ChainStage) -> Any:
+        if stage.address is None:
+            return stage.op, tuple(stage.arguments.values()), {}
+        op, places, names = known[stage.address]
+        return op, places, {**names, **stage.arguments}
+
+    return tuple(map(call_of, chain.calls))
+
+
+OPS = {"map": "'parse'", "batch": "4", "shuffle": "9, seed=3", "take": "2", "repeat": ""}
+
+
+def written(ops: Sequence[str], style: str) -> str:
+    calls = [f".{op}({OPS[op]})" for op in ops]
+    if style == "statements":
+        lines = [
+            "ds = tf.data.Dataset.range(9)",
+            *(f"ds = ds{call}  # é {at}" for at, call in enumerate(calls)),
+            "return ds",
+        ]
+    elif style == "inline":
+        lines = [f"return tf.data.Dataset.range(9){''.join(calls)}"]
+    else:
+        end, comment = (" \\", "") if style == "joined" else ("", "  # é")
+        first, last = (
+            ("return tf.data.Dataset.range(9)", "") if style == "joined" else ("return (tf.data.Dataset.range(9)", ")")
+        )
+        lines = [first, *(f"    {call}{comment}" for call in calls)]
+        lines = [f"{line}{end}" for line in lines[:-1]] + lines[-1:]
+        lines = [*lines, last] if last else lines
+    return HEAD + "def make():\n" + "".join(f"    {line}\n" for line in lines) + "\n\nmake()\n"
+
+
+@st.composite
+def edits_of(draw: st.DrawFn, ops: Sequence[str]) -> list[PipelineEdit]:
+    at = st.integers(0, len(ops) - 1)
+
+    def one() -> PipelineEdit:
+        place, other = draw(at), draw(at)
+        stage = f"stages.{place}"
+        match draw(st.sampled_from(("set", "insert", "first", "move", "remove"))):
+            case "set":
+                return SetArgument(stage, ops[place], "name", draw(st.sampled_from(("a", "b"))))
+            case "insert":
+                return InsertStage("prefetch", {"buffer_size": draw(st.integers(1, 3))}, stage)
+            case "first":
+                return InsertStage("cache", {}, "source")
+            case "move":
+                return MoveStage(stage, ops[place], f"stages.{other}")
+        return ReplaceStages((stage,))
+
+    return [one() for _ in range(draw(st.integers(1, 4)))]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.sampled_from(sorted(OPS)), min_size=1, max_size=5),
+    st.sampled_from(("statements", "lines", "joined", "inline")),
+    st.data(),
+)
+def test_what_is_written_makes_the_changed_calls(ops: list[str], style: str, data: st.DataObject) -> None:
+    text, edits = written(ops, style), data.draw(edits_of(ops))
+    try:
+        wanted = changed_calls(made_by(text), edits)
+    except CannotChangeError:
+        with pytest.raises(CannotChangeSourceError):
+            change_source({"a.py": text}, stages_in(text, "range", *OPS), [edits])
+        return
+    after = change_source({"a.py": text}, stages_in(text, "range", *OPS), [edits]).texts.get("a.py", text)
+    assert made_by(after) == wanted
+    # What is around the function stays byte for byte, and so does each call that is in no change.
+    assert after.startswith(HEAD + "def make():\n")
+    assert after.endswith("\n\nmake()\n")

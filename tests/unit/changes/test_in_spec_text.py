@@ -1,0 +1,453 @@
+"""A change in the text of a spec: the data that `apply_to_data` gives, and no line of another stage changed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+from unit.changes.styled import Writer, addresses, edit, op_at, spec
+
+from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
+from pipeprof.pipelines.changes.edits import (
+    InsertStage,
+    MoveFilter,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetOption,
+    VectoriseMap,
+)
+from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data, changed_spec, find, same, value_at
+from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, apply_to_text
+from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.yaml.reader import read
+
+RANDOM = st.integers(0, 1 << 32).map(Random)
+MANY = settings(deadline=None)
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def lines_of(text: str) -> list[str]:
+    return text.splitlines(keepends=True)
+
+
+def changed_lines(before: str, after: str) -> tuple[list[str], list[str]]:
+    """The lines that go and those that come."""
+    gone, come = [], []
+    matcher = difflib.SequenceMatcher(None, lines_of(before), lines_of(after), autojunk=False)
+    for tag, first, last, start, stop in matcher.get_opcodes():
+        if tag != "equal":
+            gone += lines_of(before)[first:last]
+            come += lines_of(after)[start:stop]
+    return gone, come
+
+
+def notes(text: str) -> Counter[str]:
+    return Counter(re.findall(r"# note \d+", text))
+
+
+@MANY
+@given(rng=RANDOM)
+def test_the_text_is_read_as_the_changed_data(rng: Random) -> None:
+    data = spec(rng)
+    text = Writer(rng).text(data)
+    edits = [edit(rng, data) for _ in range(rng.choice((1, 1, 2, 3)))]
+    try:
+        wanted = apply_to_data(data, edits)
+        result = apply_to_text(text, edits)
+    except EditError:
+        return
+    assert same(read(result).data, wanted), text
+
+
+def chain_in(data: Any) -> Chain:
+    """The chain of a spec, with what is no pipeline of the arguments."""
+    made = chain_of((address, op_at(data, address)) for address in addresses(data))
+    for address in addresses(data):
+        line, index = made.find(address)
+        given = value_at(data, (*find(data, address), op_at(data, address))) or {}
+        line.calls[index].arguments = {name: value for name, value in given.items() if name not in PIPELINES}
+    return made
+
+
+PIPELINES = {"source", "stages", "on", "map_func", "dataset", "datasets"}
+
+
+def assert_alike(wanted: Chain, found: Chain) -> None:
+    assert [call.op for call in found.calls] == [call.op for call in wanted.calls]
+    for one, other in zip(found.calls, wanted.calls, strict=True):
+        # These have other functions then.
+        assert other.over or other.whole_batches or same(one.arguments, other.arguments)
+        lines = ([line for line in call.inside.values() if line.stages or line.source.op] for call in (other, one))
+        for pair in zip(*lines, strict=True):
+            assert_alike(*pair)
+
+
+@settings(max_examples=150, deadline=None)
+@given(rng=RANDOM)
+def test_the_chain_of_the_changed_text_is_the_changed_chain(rng: Random) -> None:
+    data = spec(rng)
+    text = Writer(rng).text(data)
+    edits = [edit(rng, data) for _ in range(rng.choice((1, 1, 2, 3)))]
+    kind = type(edits[0]).__name__
+    try:
+        wanted = apply(chain_in(data), *edits)
+    except CannotChangeError:
+        event(f"{kind} refused")
+        with pytest.raises(EditError):
+            apply_to_text(text, edits)
+        return
+    try:
+        after = read(apply_to_text(text, edits)).data
+    except EditError:
+        event(f"{kind} refused by the spec")
+        # The functions of its maps are not taken apart.
+        assert any(isinstance(one, MoveFilter | VectoriseMap) for one in edits)
+        return
+    event(f"{kind} made")
+    assert_alike(wanted, chain_in(after))
+    for path, value in wanted.options.items():
+        assert value_at(after, ("options", *path.split("."))) == value
+
+
+@MANY
+@given(rng=RANDOM)
+def test_in_blocks_only_the_lines_of_a_change_differ(rng: Random) -> None:
+    data = spec(rng)
+    text = Writer(rng, flow_share=0.0).text(data)
+    one = edit(rng, data, kinds=(InsertStage, SetArgument, MoveStage, SetOption))
+    after = apply_to_text(text, [one])
+    gone, come = changed_lines(text, after)
+    if isinstance(one, MoveStage):
+        # The last line may be one without a line end, before and after.
+        assert sorted(re.split(r"\r?\n", text)) == sorted(re.split(r"\r?\n", after))
+    elif isinstance(one, InsertStage):
+        # A list that was not there, or was empty in brackets, is the one line that changes.
+        assert not gone or (len(gone) == 1 and ("[]" in gone[0] or not gone[0].endswith("\n"))), (gone, come)
+        assert notes(after) == notes(text)
+    elif isinstance(one, SetOption):
+        assert len(gone) <= 1
+        assert notes(after) == notes(text)
+    elif not isinstance(one.value, list):
+        assert len(gone) <= 1 or "ops" in gone[0] or "name" in gone[0], (gone, come)
+        # A chain of calls in a block goes with the comments in it.
+        assert one.argument == "ops" or notes(after) == notes(text)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_stages_of_the_examples(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    stages = read(text).data.get("stages") or []
+    last = f"stages.{len(stages) - 1}" if stages else "source"
+    more = apply_to_text(text, [InsertStage("cache", after=last)])
+    assert apply_to_text(more, [ReplaceStages((f"stages.{len(stages)}",))]) == text
+    if not stages:
+        return
+    moved = apply_to_text(text, [MoveStage(last, op_at(read(text).data, last), "stages.0")])
+    assert sorted(lines_of(moved)) == sorted(lines_of(text))
+    gone, come = changed_lines(text, apply_to_text(text, [ReplaceStages(("stages.0",))]))
+    assert not come
+    named = apply_to_text(text, [SetArgument(last, op_at(read(text).data, last), "x", 7)])
+    assert not set(changed_lines(text, named)[0]) & set(gone) or len(stages) == 1
+
+
+SPEC = """\
+version: 1
+# where the images are
+source:
+  list_files: {file_pattern: 'a-*.jpg'}   # quoted
+
+stages:
+  # decode: much of the time
+  - map:
+      name: decode
+      ops: [tf.io.read_file, tf.io.decode_jpeg]   # two calls
+      # ops: [tf.io.decode_png]
+
+  # order
+  - shuffle: {buffer_size: 100}
+  - interleave:
+      source: {TFRecordDataset: {}}
+      stages: [{repeat: {count: 2}}]
+  - batch:
+      batch_size: 32   # of the paper"""
+
+
+def diff(text: str, *edits: PipelineEdit) -> str:
+    """The changed lines, as `git diff -U0` shows them."""
+    lines = difflib.unified_diff(lines_of(text), lines_of(apply_to_text(text, edits)), n=0)
+    return "\n".join(line.rstrip("\n") for line in lines if not line.startswith(("---", "+++", "@@")))
+
+
+@pytest.mark.parametrize(
+    ("edit", "lines"),
+    [
+        pytest.param(
+            SetArgument("stages.3", "batch", "batch_size", 64),
+            "-      batch_size: 32   # of the paper\n+      batch_size: 64   # of the paper",
+            id="a number, its comment kept",
+        ),
+        pytest.param(
+            SetArgument("source", "list_files", "file_pattern", "b-*.jpg"),
+            "-  list_files: {file_pattern: 'a-*.jpg'}   # quoted\n+  list_files: {file_pattern: 'b-*.jpg'}   # quoted",
+            id="a text in its quotes",
+        ),
+        pytest.param(
+            SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE"),
+            "+      num_parallel_calls: AUTOTUNE",
+            id="a new argument in a block",
+        ),
+        pytest.param(
+            SetArgument("stages.1", "shuffle", "seed", 7),
+            "-  - shuffle: {buffer_size: 100}\n+  - shuffle: {buffer_size: 100, seed: 7}",
+            id="a new argument in braces",
+        ),
+        pytest.param(
+            InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, after="stages.0"),
+            "+  - prefetch: {buffer_size: AUTOTUNE}",
+            id="a stage",
+        ),
+        pytest.param(
+            InsertStage("take", {"count": 3}, after="stages.2.stages.0"),
+            "-      stages: [{repeat: {count: 2}}]\n+      stages: [{repeat: {count: 2}}, {take: {count: 3}}]",
+            id="a stage inside a function",
+        ),
+        pytest.param(
+            MoveStage("stages.1", "shuffle", "stages.0"),
+            "+\n+  # order\n+  - shuffle: {buffer_size: 100}\n-\n-  # order\n-  - shuffle: {buffer_size: 100}",
+            id="a stage moves with the lines before it",
+        ),
+        pytest.param(
+            ReplaceStages(("stages.1",)),
+            "-\n-  # order\n-  - shuffle: {buffer_size: 100}",
+            id="a stage goes with the lines before it",
+        ),
+        pytest.param(
+            ReplaceStages(("source", "stages.0"), (NewStage("range", {"stop": 9}), NewStage("map", {"python": "a:b"}))),
+            "-  list_files: {file_pattern: 'a-*.jpg'}   # quoted\n+  range: {stop: 9}\n"
+            "-      name: decode\n-      ops: [tf.io.read_file, tf.io.decode_jpeg]   # two calls\n"
+            '+      python: "a:b"',
+            id="a source and a stage",
+        ),
+        pytest.param(
+            SetOption("threading.private_threadpool_size", 16),
+            "-      batch_size: 32   # of the paper\n+      batch_size: 32   # of the paper\n"
+            "+options: {threading: {private_threadpool_size: 16}}",
+            id="an option after a last line without a line end",
+        ),
+    ],
+)
+def test_other_lines_stay(edit: PipelineEdit, lines: str) -> None:
+    assert diff(SPEC, edit) == lines
+
+
+@pytest.mark.parametrize("empty", ["stages: []", "stages: []\n", "stages:\n", "stages: null  # none yet\n"])
+def test_a_list_without_stages_stays_where_its_source_is_edited(empty: str) -> None:
+    text = "source:\n  range:\n    stop: 3\n\n"
+    after = apply_to_text(text + empty, [SetArgument("source", "range", "stop", 4)])
+    assert after == text.replace("3", "4") + empty
+
+
+LATE = """\
+source: {range: {stop: 9}}
+stages:
+  # of the paper
+  - map:
+      ops:  # floats
+        - tf.square
+        - to_tuple: [null, null]
+      num_parallel_calls: 2  # cores
+  - prefetch: {buffer_size: 1}
+  # the small ones
+  - filter:
+      name: small   # of the second part
+      ops:
+        - select: 1
+        - tf.math.less: {y: 30}
+  - batch: {batch_size: 3}
+"""
+
+
+def test_a_vectorised_map_goes_after_its_batch_and_keeps_the_comments_around_its_function() -> None:
+    text = LATE.replace("prefetch: {buffer_size: 1}", "batch: {batch_size: 2}")
+    assert apply_to_text(text, [VectoriseMap("stages.0", "stages.1")]).splitlines()[2:8] == [
+        "  - batch: {batch_size: 2}",
+        "  # of the paper",
+        "  - map:",
+        "      ops:  # floats",
+        "        - tf.vectorized_map: {fn: [tf.square, {to_tuple: [null, null]}]}",
+        "      num_parallel_calls: 2  # cores",
+    ]
+
+
+def test_a_filter_before_a_map_gets_the_calls_that_it_reads() -> None:
+    found = apply_to_text(LATE, [MoveFilter("stages.2", "stages.0")])
+    assert found.splitlines()[2:9] == [
+        "  # the small ones",
+        "  - filter:",
+        "      name: small   # of the second part",
+        "      ops:",
+        "        - tf.square",
+        "        - tf.math.less: {y: 30}",
+        "  # of the paper",
+    ]
+
+
+def test_a_filter_reads_what_the_map_calls_after_all_edits() -> None:
+    edits = [MoveFilter("stages.2", "stages.0"), SetArgument("stages.0", "map", "ops", ["tf.abs"])]
+    for order in (edits, edits[::-1]):
+        stages = apply_to_data(read(LATE.replace("        - select: 1\n", "")).data, order)["stages"]
+        assert stages[0]["filter"]["ops"] == ["tf.abs", {"tf.math.less": {"y": 30}}]
+
+
+LESS = {"tf.math.less": {"y": 3}}
+
+
+@pytest.mark.parametrize(
+    ("stages", "words"),
+    [
+        ([{"filter": {"ops": [LESS]}}, {"map": {"ops": ["tf.square"]}}], "stages.1: it is not a filter after stages.0"),
+        ([{"map": {"ops": ["tf.square"]}}, {"batch": {"batch_size": 2}}, {"filter": {"ops": [LESS]}}], "batch before"),
+        ([{"map": {"python": "f.py:fn"}}, {"filter": {"ops": [LESS]}}], "a function in Python is not taken apart"),
+        ([{"map": {"ops": ["tf.square"]}}, {"filter": {"python": "f.py:fn"}}], "a function in Python is not taken"),
+        (
+            [{"map": {"ops": [{"tf.random.uniform": {"shape": [], "on": []}}]}}, {"filter": {"ops": [LESS]}}],
+            r"stages\.1 cannot move before stages\.0: tf\.random\.uniform draws random numbers",
+        ),
+        ([{"map": {"ops": ["tf.sqare"]}}, {"filter": {"ops": [LESS]}}], "cannot move before stages.0: .*tf.sqare"),
+    ],
+)
+def test_a_filter_that_cannot_move_is_refused(stages: list[Any], words: str) -> None:
+    last = f"stages.{len(stages) - 1}"
+    with pytest.raises(EditError, match=words):
+        apply_to_data({"source": {"range": {"stop": 9}}, "stages": stages}, [MoveFilter(last, "stages.0")])
+
+
+def test_edits_name_stages_as_they_were_before_all_of_them() -> None:
+    data = read(SPEC).data
+    edits = [
+        MoveStage("stages.3", "batch", "stages.0"),
+        SetArgument("stages.3", "batch", "batch_size", 8),
+        InsertStage("cache", after="stages.1"),
+        ReplaceStages(("stages.0",), (NewStage("map", {"ops": ["tf.abs"]}),)),
+    ]
+    stages = apply_to_data(data, edits)["stages"]
+    assert [next(iter(stage)) for stage in stages] == ["batch", "map", "shuffle", "cache", "interleave"]
+    assert stages[:2] == [{"batch": {"batch_size": 8}}, {"map": {"ops": ["tf.abs"]}}]
+    assert read(apply_to_text(SPEC, edits)).data["stages"] == stages
+    assert same(data, read(SPEC).data)
+
+
+def test_a_source_that_is_not_written_is_left_so_or_written() -> None:
+    inside = {"flat_map": {"stages": [{"batch": {"batch_size": 2}}]}}
+    data = {"source": {"range": {"stop": 9}}, "stages": [inside]}
+    cached = apply_to_data(data, [InsertStage("cache", after="stages.0.source")])["stages"][0]["flat_map"]
+    assert cached == {"stages": [{"cache": {}}, {"batch": {"batch_size": 2}}]}
+    given = apply_to_data(data, [ReplaceStages(("stages.0.source",), (NewStage("range", {"stop": 2}),))])
+    assert given["stages"][0]["flat_map"] == {**inside["flat_map"], "source": {"range": {"stop": 2}}}
+
+
+def test_line_ends_and_the_mark_before_the_text_stay() -> None:
+    text = "\ufeffsource: {range: {stop: 9}}\r\nstages:\r\n- batch: {batch_size: 3}\r\n"
+    assert apply_to_text(text, [InsertStage("cache")]) == f"{text}- cache: {{}}\r\n"
+
+
+ALIASES = """\
+x-batch: &both {batch_size: 4}
+source: {range: {stop: 9}}
+stages:
+  - batch: &inner
+      <<: *both
+  - unbatch: {}
+  - batch: *inner
+  - batch: *both
+"""
+
+
+@pytest.mark.parametrize(
+    ("edit", "words"),
+    [
+        (SetArgument("stages.2", "batch", "batch_size", 3), r"alias \*inner \(line 7\)"),
+        (SetArgument("stages.0", "batch", "batch_size", 3), r"anchor &inner \(line 5\), and an alias uses it too"),
+        (SetArgument("stages.9", "batch", "batch_size", 3), "stages.9: the pipeline has no stage at this address"),
+        (SetArgument("stages.1", "batch", "batch_size", 3), "stages.1: it is unbatch, expected batch"),
+        (MoveStage("stages.2", "batch", "stages.0"), "alias"),
+        (MoveStage("stages.1", "unbatch", "source"), "stages.1: a stage cannot come before the source"),
+        (
+            ReplaceStages(("source",)),
+            "source: a pipeline without a source has no elements: it can be replaced, not removed",
+        ),
+        (ReplaceStages(("stages.0", "stages.2")), "do not follow each other"),
+    ],
+)
+def test_what_the_text_does_not_allow_is_refused(edit: PipelineEdit, words: str) -> None:
+    with pytest.raises(EditError, match=words):
+        apply_to_text(ALIASES, [edit])
+
+
+def test_other_stages_than_the_aliased_ones_may_change() -> None:
+    assert diff(ALIASES, InsertStage("cache", after="stages.1")) == "+  - cache: {}"
+    assert diff(ALIASES, ReplaceStages(("stages.3",))) == "-  - batch: *both"
+    merged = ALIASES.replace(" &inner", "").replace("*inner", "{}")
+    assert diff(merged, SetArgument("stages.0", "batch", "batch_size", 3)) == "+      batch_size: 3"
+
+
+FLAGGED = """\
+version: 1
+source: {range: {stop: 100}}
+stages:
+  - map: {name: double, ops: [tf.square]}
+  - shuffle: {buffer_size: 10}
+  # of this spec
+  - batch: {batch_size: 4}
+  - flat_map:
+      source: {range: {stop: 2}}
+      stages: [{repeat: {count: 2}}]
+"""
+SETS = ["stages.batch.batch_size=8", "stages.+={skip: {count: 1}}"]
+
+
+@pytest.mark.parametrize(
+    ("edit", "refused"),
+    [
+        (SetArgument("stages.1", "shuffle", "buffer_size", 8), False),
+        (SetArgument("stages.2", "batch", "drop_remainder", value=True), False),
+        (MoveStage("stages.3", "flat_map", "stages.1"), False),
+        (InsertStage("take", {"count": 3}, after="stages.3.stages.0"), False),
+        (SetOption("deterministic", value=False), False),
+        (SetArgument("stages.2", "batch", "batch_size", 16), True),
+        (InsertStage("prefetch", {"buffer_size": 2}), True),
+        (ReplaceStages(("stages.2",)), True),
+    ],
+)
+def test_with_flags_the_file_changes_where_they_leave_the_change_as_it_is(
+    tmp_path: Path, edit: PipelineEdit, refused: bool
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(FLAGGED, encoding="utf-8")
+    loaded = load_spec(path, SETS)
+    if refused:
+        with pytest.raises(EditError, match=r"--set changes the same: .*spec\.yaml"):
+            apply_to_spec(loaded, [edit])
+        return
+    path.write_text(apply_to_spec(loaded, [edit]), encoding="utf-8")
+    assert same(load_spec(path, SETS).data, changed_spec(loaded, [edit]).data)
+
+
+def test_a_changed_spec_has_the_lines_of_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(FLAGGED, encoding="utf-8")
+    edits = [InsertStage("cache", after="source"), SetArgument("stages.2", "batch", "batch_size", 5)]
+    found = changed_spec(load_spec(path), edits)
+    lines = [place.line for address in ("source", "stages.1", "stages.3") if (place := found.locate(address))]
+    assert lines == [2, 4, 7]
+    assert found.data["stages"][0] == {"cache": {}}
