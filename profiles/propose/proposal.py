@@ -70,6 +70,8 @@ class Proposal:
         by_hand: Whose Python to show, where that is other code than the edits'.
         change_detail: The change in numbers, for a line that the edits say.
         in_spec: It can be made in the data of the spec.
+        left: The share of a stage's work that is left with it, by address; what is not named stays as it is.
+        calls: The calls at a time that a stage has with it, by address.
         location: The user's line; of a rule, where that is not the stage's own.
     """
 
@@ -92,6 +94,8 @@ class Proposal:
     change_detail: str | None = None
     in_spec: bool = False
     location: Location | None = None
+    left: Mapping[str, float] = field(default_factory=dict)
+    calls: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def effect(self) -> Semantics:

@@ -1,0 +1,502 @@
+"""What takes much memory: buffers of large elements, caches that do not fit, arrays that are copied, growth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from pipeprof.pipelines.changes.edits import MoveStage, PipelineEdit, SetArgument
+from pipeprof.pipelines.ops.constants import INFINITE
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.byte_gate import (
+    BYTES,
+    SHARE_OF_LIMIT,
+    EarlierPlace,
+    Weight,
+    held,
+    nothing_to_keep,
+    owned,
+    places_below,
+    regrouped,
+    weigh,
+    without,
+)
+from pipeprof.profiles.advise.check import finding
+from pipeprof.profiles.constants import (
+    ARRAY_COPIES,
+    CACHE_OVERHEAD_BYTES,
+    CAPTURED_CONSTANT_COPIES,
+    NOT_REWRITTEN_COPIES,
+    RUNTIME_BYTES,
+    SOURCE_CONSTANT_COPIES,
+)
+from pipeprof.profiles.memory.growth.texts import ADVICE
+from pipeprof.profiles.memory.predict.execution import rewritten
+from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_overhead_bytes
+from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, small_bytes
+from pipeprof.profiles.memory.predict.shared_tensors import own_components
+from pipeprof.profiles.propose.disorder import describe_order
+from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
+from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
+from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
+from pipeprof.profiles.wording import listed, place_of, size
+
+SMALL_ELEMENT: Final = 64
+"""Bytes of an index or a label: there the cost is the overhead of 169 bytes per element."""
+SMALL_ELEMENTS: Final = 1_000_000
+"""Up to 180 MB buy a full shuffle of that many indices."""
+ENLARGEMENT: Final = 10
+"""Times that an element must be larger than earlier in the pipeline: less does not pay for a new order."""
+WORTHWHILE: Final = 0.75
+"""Of the buffer: one that would stay larger is not worth changing."""
+BATCHES_MIXED: Final = 10
+"""Batches in a buffer, below which batches from sorted data hold few classes."""
+CACHE_FITS: Final = 0.9
+"""Of the memory limit: Plumber's mark for a cache that still fits."""
+CONSTANT_BYTES: Final = 5_000_000
+"""Of a constant: at the peak it is 19 times that, about the 100 MB from which memory counts, and 0.5 s per iterator."""
+TENSOR_COPIES: Final = 3
+"""Peak with 10 to 41 MB as a captured tensor, array counted."""
+GRAPH_LIMIT: Final = 2**31
+MANY_BATCHES: Final = 16
+"""More than smooth out the steps of a pipeline."""
+ENOUGH_BATCHES: Final = 2
+"""What a prefetch at the end of a pipeline needs to hold, where its batches take about the same time."""
+_MOST_NAMED: Final = 3
+
+
+@dataclass(frozen=True)
+class _Buffer:
+    """What a shuffle holds, all `copies` of a nested one."""
+
+    stage: StageView
+    nbytes: float
+    elements: float
+    copies: int = 1
+
+    @property
+    def each(self) -> float:
+        return self.nbytes / (self.copies * self.elements)
+
+
+@finding("shuffle-buffer-bytes", "memory", "order")
+def shuffle_buffer_bytes(view: PipelineView) -> Iterator[Proposal]:
+    """A shuffle whose elements take much of the memory."""
+    for stage in view.stages:
+        buffer = _buffer(view, stage) if traits(stage.op).shuffles and not stage.injected else None
+        weight = weigh(buffer.nbytes, view) if buffer is not None else None
+        if buffer is None or weight is None or not weight.matters:
+            continue
+        compared = weight.words()
+        sentence = (
+            f"{stage.label} holds {buffer.copies * buffer.elements:,.0f} elements of {size(buffer.each)}, "
+            f"{size(buffer.nbytes)} in all{f': {compared}' if compared else ''}."
+        )
+        evidence = {
+            "buffer_bytes": round(buffer.nbytes),
+            "buffered_elements": buffer.copies * buffer.elements,
+            "bytes_per_element": buffer.each,
+            **weight.evidence(),
+        }
+        proposal = _shuffled_before(view, buffer) or _smaller_buffer(view, buffer)
+        if proposal is not None:
+            yield replace(proposal, stage=stage.id, sentence=sentence, evidence=evidence)
+
+
+def _buffer(view: PipelineView, stage: StageView) -> _Buffer | None:
+    """What a shuffle holds as measured, else as predicted; None where little, and where it is not known."""
+    row, below, entry = stage.measured, view.input_of(stage), held(view, stage, "shuffle")
+    buffer = _predicted_buffer(view, stage, entry)
+    if row is None or row.buffered_bytes is None or not row.buffered_elements or below is None:
+        return buffer if row is None or row.buffered_bytes is None else None
+    overhead = shuffle_overhead_bytes(
+        own_components(view, below), small_bytes(view, below), counted=counted(view, below)
+    )
+    if owned(view, stage, "shuffle"):
+        # The ledger's number counts more of an element than its values.
+        few = _are_few(row.buffered_bytes / row.buffered_elements - overhead, row.buffered_elements)
+        return None if few else _Buffer(stage, row.buffered_bytes, row.buffered_elements)
+    if _are_few(row.buffered_bytes / row.buffered_elements, row.buffered_elements):
+        return None
+    nbytes = row.buffered_bytes + overhead * row.buffered_elements
+    if buffer is not None and entry is not None and not entry.at_most and buffer.elements > row.buffered_elements:
+        # It was full before the first element came out, and was read while it emptied at the end of an epoch.
+        full = min(nbytes * buffer.elements / row.buffered_elements, buffer.nbytes)
+        if row.depth == 0 and full <= (weigh(full, view).peak_bytes or 0):
+            return _Buffer(stage, full, buffer.elements)
+    if entry is not None and below.element_bytes is not None:
+        # The model counts views of an array as if they were copies.
+        nbytes = min(nbytes, entry.bytes)
+    return _Buffer(stage, nbytes, row.buffered_elements)
+
+
+def _predicted_buffer(view: PipelineView, stage: StageView, entry: BufferPrediction | None) -> _Buffer | None:
+    below, given = view.input_of(stage), stage.arguments.get("buffer_size")
+    if entry is None or below is None or not isinstance(given, int):
+        return None
+    count = min(given, below.elements) if (below.elements or 0) > 0 else given
+    memory = view.profile.memory if view.profile is not None and not view.profile.errors else None
+    # Of an unknown number of elements, a whole run never had more than its peak.
+    beyond = entry.at_most and memory is not None and entry.bytes > (memory.peak_bytes or entry.bytes)
+    if count < 1 or beyond or _are_few(below.element_bytes, count):
+        return None
+    return _Buffer(stage, entry.bytes, count, max(1, round((entry.count or count) / count)))
+
+
+def _are_few(each: float | None, count: float) -> bool:
+    """Whether these are indices or labels, and not too many of them."""
+    return each is not None and each < SMALL_ELEMENT and count <= SMALL_ELEMENTS
+
+
+def _shuffled_before(view: PipelineView, buffer: _Buffer) -> Proposal | None:
+    """The shuffle where it holds least; before batches only if there is no other place."""
+    found = []
+    for place in places_below(view, buffer.stage, batches=not regrouped(view, buffer.stage)):
+        batch = next((one for one in place.crossed if traits(one.op).stacks), None)
+        each = place.element_bytes + shuffle_overhead_bytes(
+            own_components(view, place.below), small_bytes(view, place.below)
+        )
+        # As many single elements as there were batches would mix too little.
+        count = max(buffer.elements, BATCHES_MIXED * _rows(batch)) if batch is not None else buffer.elements
+        saves = buffer.copies * count * each <= WORTHWHILE * buffer.nbytes
+        if saves and (batch is not None or place.element_bytes * ENLARGEMENT < buffer.each):
+            found.append((batch is not None, buffer.copies * count * each, count, place))
+    if not found:
+        return None
+    _, nbytes, count, place = min(found, key=lambda one: one[:2])
+    edits: tuple[PipelineEdit, ...] = (MoveStage(buffer.stage.id, buffer.stage.op, before=place.before.id),)
+    if buffer.stage.op == "shuffle" and count != buffer.elements:
+        edits = (SetArgument(buffer.stage.id, buffer.stage.op, "buffer_size", round(count)), *edits)
+    through = listed([stage.label for stage in place.crossed])
+    return Proposal(
+        recommendation=f"Move it before {through}: it then holds {size(nbytes)}, and the first element comes sooner.",
+        edits=edits,
+        predicted=Prediction(
+            f"{size(nbytes)} instead of {size(buffer.nbytes)}", peak_rss_delta_bytes=round(nbytes - buffer.nbytes)
+        ),
+        semantics=place.semantics,
+        change_detail=f"{size(nbytes)} instead of {size(buffer.nbytes)}",
+    )
+
+
+def _smaller_buffer(view: PipelineView, buffer: _Buffer) -> Proposal | None:
+    """A buffer of fewer elements; words alone where it would mix too little, nothing where it is not large."""
+    stage, below = buffer.stage, view.input_of(buffer.stage)
+    if below is not None and traits(below.op).generates_numbers:
+        text = "Compute the order instead: tf.random.experimental.index_shuffle takes no buffer."
+        return Proposal(recommendation=text, semantics="randomness")
+    limit = view.memory_limit_bytes or math.inf
+    room = min(BYTES.value, SHARE_OF_LIMIT.value * limit)
+    batch = next((above for above in view.above(stage) if traits(above.op).stacks), None)
+    wanted = max(math.ceil(room / (buffer.copies * buffer.each)) - 1, BATCHES_MIXED * _rows(batch), 1)
+    large = min(LARGE_BYTES, LARGE_SHARE * limit)
+    if stage.op != "shuffle" or wanted > WORTHWHILE * buffer.elements or wanted * buffer.copies * buffer.each >= large:
+        if stage.op == "shuffle" and buffer.nbytes < large:
+            return None
+        return Proposal(recommendation="Shuffle something smaller, such as names or indices, and load it afterwards.")
+    count = below.elements if below is not None and (below.elements or 0) > 0 else None
+    saved = buffer.copies * (buffer.elements - wanted) * buffer.each
+    return Proposal(
+        recommendation=(
+            "Shuffle names or indices before the elements are loaded; or hold fewer elements, which mixes less: "
+            f"{describe_order(wanted, count)}."
+        ),
+        edits=(SetArgument(stage.id, stage.op, "buffer_size", wanted),),
+        predicted=Prediction(
+            f"{wanted:,} elements instead of {buffer.elements:,.0f}", peak_rss_delta_bytes=-round(saved)
+        ),
+        semantics="randomness",
+    )
+
+
+def _rows(batch: StageView | None) -> int:
+    rows = batch.arguments.get("batch_size") if batch is not None else None
+    return rows if isinstance(rows, int) and rows > 0 else 1
+
+
+@finding("cache-over-budget", "memory", "same")
+def cache_over_budget(view: PipelineView) -> Iterator[Proposal]:
+    """A cache in memory whose elements take more than there is."""
+    for stage in view.stages:
+        below = view.input_of(stage)
+        if stage.op != "cache" or stage.arguments.get("filename") or below is None:
+            continue
+        # Else how much is read decides how much is kept.
+        if view.ever_after(stage, "ends-early", lambda above: traits(above.op).ends_early):
+            continue
+        if below.elements == INFINITE:
+            yield _endless_cache(view, stage)
+        elif view.memory_limit_bytes:
+            yield from _too_large(view, stage, below, view.memory_limit_bytes)
+
+
+def _too_large(view: PipelineView, stage: StageView, below: StageView, limit: int) -> Iterator[Proposal]:
+    entry, row = held(view, stage, "cache"), stage.measured
+    nbytes: float = entry.bytes if entry is not None else 0
+    count: float | None = below.elements if below.elements is not None else below.counted
+    if (entry is None or entry.at_least) and row is not None and row.buffered_bytes and row.buffered_elements:
+        # How large an element is, or how many there are, is not known: what is there already counts.
+        overhead = 0 if owned(view, stage, "cache") else CACHE_OVERHEAD_BYTES
+        count = max(count or 0, row.buffered_elements)
+        nbytes = max(nbytes, (row.buffered_bytes / row.buffered_elements + overhead) * count)
+    room = max(0.0, min(CACHE_FITS * limit, limit - _runtime(view)))
+    if count is None or count < 1 or nbytes <= room:
+        return
+    edits: tuple[PipelineEdit, ...] = (SetArgument(stage.id, stage.op, "filename", "cache/elements"),)
+    advice, kept = "Cache on disk, with a filename, or cache smaller elements, before they are decoded.", 0.0
+    semantics: Semantics = "same"
+    for place in places_below(view, stage):
+        after = count * (place.element_bytes + CACHE_OVERHEAD_BYTES)
+        if after <= room and not nothing_to_keep(view, place.below):
+            edits, kept, semantics = (MoveStage(stage.id, stage.op, before=place.before.id),), after, _of_maps(place)
+            through = listed([one.label for one in place.crossed])
+            advice = f"Cache before {through}, where all elements take {size(after)}; or on disk, with a filename."
+            break
+    yield Proposal(
+        stage=stage.id,
+        sentence=(
+            f"{stage.label} keeps {count:,.0f} elements, {size(nbytes)} in all, of a memory limit of {size(limit)}: "
+            "the run is out of memory before the first epoch ends."
+        ),
+        recommendation=advice,
+        evidence={"cache_bytes": round(nbytes), "elements": count, "memory_limit_bytes": limit},
+        edits=edits,
+        predicted=Prediction(f"{size(kept)} instead of {size(nbytes)}", peak_rss_delta_bytes=-round(nbytes - kept)),
+        semantics=semantics,
+    )
+
+
+def _runtime(view: PipelineView) -> int:
+    memory = view.profile.memory if view.profile is not None else None
+    return (memory.baseline_bytes if memory is not None else None) or RUNTIME_BYTES
+
+
+def _of_maps(place: EarlierPlace) -> Semantics:
+    """Functions after the cache run in every epoch: ``same`` where none draws random numbers."""
+    functions = [stage.function for stage in place.crossed if traits(stage.op).maps]
+    return "same" if all(one is not None and one.random is False for one in functions) else "randomness"
+
+
+def _endless_cache(view: PipelineView, stage: StageView) -> Proposal:
+    repeat = next((one for one in view.below(stage) if traits(one.op).repeats and one.elements == INFINITE), None)
+    target = repeat
+    for one in view.below(repeat) if repeat is not None else ():
+        # Only what is the same in every epoch is worth keeping.
+        random = traits(one.op).maps and (one.function is None or one.function.random is not False)
+        target = one if random or traits(one.op).shuffles else target
+    below = view.input_of(target) if target is not None else None
+    movable = target is not None and below is not None and not nothing_to_keep(view, below)
+    return Proposal(
+        stage=stage.id,
+        sentence=f"{stage.label} caches a stream without an end: it never serves an element, and grows for as long as "
+        "the training runs.",
+        recommendation=f"Cache before {target.label}." if movable and target is not None else "Remove the cache.",
+        evidence={"endless": True},
+        edits=(MoveStage(stage.id, stage.op, before=target.id) if movable and target is not None else without(stage),),
+    )
+
+
+@finding("big-array", "memory", "same")
+def big_array(view: PipelineView) -> Iterator[Proposal]:
+    """A large array in memory as the source, of which TensorFlow makes copies."""
+    copies = ARRAY_COPIES - (0 if rewritten(view) else NOT_REWRITTEN_COPIES)
+    for stage in view.stages:
+        nbytes = stage.source_bytes
+        weight = weigh(nbytes, view) if traits(stage.op).slices and nbytes and not stage.constant else None
+        if weight is None or nbytes is None or not weight.matters:
+            continue
+        peak = min(copies * nbytes, _measured_most(weight), _own_part(view, stage, weight))
+        compared = weigh(peak, view).words()
+        wide = _float64_bytes(stage, nbytes)
+        half = f" As float32, its {size(wide)} of float64 would be half as large, with rounded values." if wide else ""
+        yield Proposal(
+            stage=stage.id,
+            sentence=(
+                f"{stage.label} slices {size(nbytes)} of arrays, and TensorFlow copies them: {size(peak)} at the peak"
+                f"{f', {compared}' if compared else ''}."
+            ),
+            recommendation=(
+                "Keep the rows in a file and read whole batches of them from a memory map: indices through the stages "
+                f"up to the batch, and a map after it.{half}"
+            ),
+            evidence={"source_bytes": nbytes, "peak_bytes": round(peak), **weight.evidence()},
+            predicted=Prediction(
+                f"{size(nbytes)} of a mapped file instead of {size(peak)}",
+                peak_rss_delta_bytes=-max(0, round(peak - nbytes)),
+            ),
+        )
+
+
+def _measured_most(weight: Weight) -> float:
+    """What a run took at the peak: where a program frees its array once the dataset is built, less than the copies."""
+    return math.inf if weight.predicted or weight.peak_bytes is None else weight.peak_bytes
+
+
+def _own_part(view: PipelineView, source: StageView, weight: Weight) -> float:
+    """The source's part of the peak by the ledger, as far as the peak falls with it: what other stages hold stays."""
+    memory = view.profile.memory if view.profile is not None else None
+    ledger = (memory.ledger if memory is not None else None) or ()
+    own = sum(entry.bytes for entry in ledger if entry.owner == "source" and entry.stage == source.id)
+    if not own or weight.predicted or weight.peak_bytes is None:
+        return math.inf
+    others = sum(prediction.bytes for prediction in memory_prediction(view).held if prediction.owner != "source")
+    return max(0.0, min(own, weight.peak_bytes - others))
+
+
+def _float64_bytes(stage: StageView, nbytes: int) -> int:
+    """Bytes of the arrays that are float64; 0 where a width is not known."""
+    known = [(component.dtype, component.nbytes or 0) for component in stage.element or ()]
+    total = sum(width for _, width in known)
+    if not total or any(not width for _, width in known):
+        return 0
+    return round(nbytes * sum(width for dtype, width in known if dtype == "float64") / total)
+
+
+@finding("graph-constant", "memory", "same")
+def graph_constant(view: PipelineView) -> Iterator[Proposal]:
+    """An array that became a constant of a graph, which is copied and rewritten as a whole for every iterator."""
+    inside: dict[str, int] = {}
+    for stage in view.stages:
+        nbytes = stage.source_bytes or 0
+        if traits(stage.op).in_memory and stage.constant and nbytes > CONSTANT_BYTES:
+            # Inside the function of a stage it is copied like a captured constant.
+            copies = SOURCE_CONSTANT_COPIES if stage.owner is None else CAPTURED_CONSTANT_COPIES
+            what = f"{stage.label} was built inside a function: its {size(nbytes)}"
+            text = f"Build the dataset outside of the function: there it takes {ARRAY_COPIES:g} times the array."
+            yield _constant(view, nbytes, (copies, ARRAY_COPIES), what, text, stage=stage)
+            if stage.owner is not None:
+                inside[stage.owner] = inside.get(stage.owner, 0) + nbytes
+    for stage in view.stages:
+        carried = (stage.function.constant_bytes if stage.function is not None else None) or 0
+        # The constants of a source inside the function are those of that source.
+        own = carried - inside.get(stage.id, 0)
+        if own > CONSTANT_BYTES:
+            arrays = [constant for constant in view.constants if constant.stage == stage.id]
+            yield _captured(view, own, f"The function of {stage.label}", arrays, stage)
+    if not any(stage.function is not None for stage in view.stages):
+        yield from _unplaced(view)
+
+
+def _unplaced(view: PipelineView) -> Iterator[Proposal]:
+    """Constants that were seen while the pipeline was built, where no graph has their stages."""
+    sources = [stage for stage in view.stages if stage.constant]
+    by_line: dict[tuple[str, int] | None, list[ConstantView]] = {}
+    for constant in view.constants:
+        place = constant.location
+        if not any(_is_of_source(constant, stage) for stage in sources):
+            by_line.setdefault((place.file, place.line) if place is not None else None, []).append(constant)
+    for arrays in by_line.values():
+        nbytes = sum(constant.nbytes for constant in arrays)
+        if nbytes > CONSTANT_BYTES:
+            yield _captured(view, nbytes, "A function of the pipeline", arrays, None)
+
+
+def _captured(
+    view: PipelineView, nbytes: int, who: str, arrays: Sequence[ConstantView], stage: StageView | None
+) -> Proposal:
+    largest = sorted(arrays, key=lambda one: -one.nbytes)[:_MOST_NAMED]
+    named = f" ({listed([_words(one) for one in largest])})" if largest else ""
+    text = "Convert the array once, outside of the function: array = tf.constant(array)."
+    copies = (CAPTURED_CONSTANT_COPIES, TENSOR_COPIES)
+    what = f"{who} carries {size(nbytes)}{named}, which"
+    place = stage.location if stage is not None and stage.location is not None else None
+    found = _constant(view, nbytes, copies, what, text, stage=stage)
+    return replace(found, location=place or (largest[0].location if largest else None))
+
+
+def _constant(
+    view: PipelineView, nbytes: int, copies: tuple[float, float], what: str, text: str, *, stage: StageView | None
+) -> Proposal:
+    """One finding.
+
+    Args:
+        copies: Times the array at the peak, as it is and with the advice.
+    """
+    weight = weigh(copies[0] * nbytes, view)
+    # At most all that was measured.
+    peak = min(copies[0] * nbytes, max(_measured_most(weight), _of_sources(view)))
+    compared = weight.words(peak)
+    limit = f" A graph of {size(GRAPH_LIMIT)} cannot be built at all." if nbytes > GRAPH_LIMIT / 2 else ""
+    return Proposal(
+        stage=stage.id if stage is not None else None,
+        sentence=(
+            f"{what} are constants of a graph. Every new iterator copies and rewrites it as a whole: {size(peak)} at "
+            f"the peak{f', {compared}' if compared else ''}.{limit}"
+        ),
+        recommendation=text,
+        evidence={"constant_bytes": nbytes, "peak_bytes": round(peak), **weight.evidence()},
+        predicted=Prediction(
+            f"{copies[1]:g} times the array instead of {size(peak)}",
+            peak_rss_delta_bytes=-max(0, round(peak - copies[1] * nbytes)),
+        ),
+    )
+
+
+def _of_sources(view: PipelineView) -> float:
+    """Bytes at the peak that the ledger gives to data of the program, copies included."""
+    memory = view.profile.memory if view.profile is not None else None
+    ledger = (memory.ledger if memory is not None else None) or ()
+    return float(sum(entry.bytes for entry in ledger if entry.owner == "source"))
+
+
+def _words(array: ConstantView) -> str:
+    kind = f"{array.dtype}[{','.join(map(str, array.shape))}]"
+    place = place_of(array.location)
+    inside = f" {kind}" if array.name is not None else ""
+    return f"{array.name or kind}{inside}{f', used in {place}' if place is not None else ''}"
+
+
+def _is_of_source(array: ConstantView, source: StageView) -> bool:
+    """Whether an array may be what a source in memory was made of, which is a finding of its own."""
+    return any(
+        component.dtype == array.dtype and component.shape in (array.shape, array.shape[1:])
+        for component in source.element or ()
+    )
+
+
+@finding("prefetch-of-batches", "memory", "same")
+def prefetch_of_batches(view: PipelineView) -> Iterator[Proposal]:
+    """A prefetch that counts batches as if they were elements."""
+    for stage in view.stages:
+        count, batch = stage.arguments.get("buffer_size"), view.input_of(stage)
+        if not traits(stage.op).prefetches or not isinstance(count, int) or count < MANY_BATCHES:
+            continue
+        while batch is not None and not traits(batch.op).batches and traits(batch.op).passes:
+            batch = view.input_of(batch)
+        if batch is None or not traits(batch.op).batches:
+            continue
+        rows, each = batch.arguments.get("batch_size"), stage.element_bytes or batch.element_bytes
+        if not isinstance(rows, int) or each is None or not 1 < rows <= count:
+            continue
+        # No more than there are in one pass over the data.
+        holds = min(count, stage.elements) if stage.elements is not None and stage.elements >= 0 else count
+        weight = weigh(holds * each, view)
+        if weight.matters and holds > ENOUGH_BATCHES:
+            saved = round((holds - ENOUGH_BATCHES) * each)
+            yield Proposal(
+                stage=stage.id,
+                sentence=f"{stage.label} comes after batch({rows}) and holds {holds:,} batches of {size(each)}: "
+                f"{size(holds * each)}, {weight.words()}.",
+                recommendation="Count in batches: prefetch(tf.data.AUTOTUNE), or 2.",
+                evidence={"buffer_size": count, "batch_size": rows, "buffer_bytes": holds * each, **weight.evidence()},
+                edits=(SetArgument(stage.id, stage.op, "buffer_size", ENOUGH_BATCHES),),
+                predicted=Prediction(f"{ENOUGH_BATCHES} batches instead of {holds:,}", peak_rss_delta_bytes=-saved),
+            )
+
+
+@finding("memory-grows", "memory", "same")
+def memory_grows(view: PipelineView) -> Iterator[Proposal]:
+    """Memory in use that grew for as long as a soak ran."""
+    soak = view.profile.memory.soak if view.profile is not None else None
+    if soak is not None and soak.state == "growth":
+        numbers = {"bytes_per_second": soak.bytes_per_second, "bytes_per_epoch": soak.bytes_per_epoch}
+        yield Proposal(
+            sentence=soak.sentence,
+            recommendation=ADVICE[soak.owner],
+            evidence={name: value for name, value in (("owner", soak.owner), *numbers.items()) if value},
+        )
+
+
+MEMORY: Final = (big_array, cache_over_budget, graph_constant, memory_grows, prefetch_of_batches, shuffle_buffer_bytes)

@@ -1,0 +1,562 @@
+"""Ideas: changes worth measuring. None of them is said before it was measured to help.
+
+Their conditions are wide, since a measurement decides: a stage with much of the work, and a change that fits it. What
+is known to gain nothing is left out, because each try takes seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from pipeprof.pipelines.addresses import pipeline_of
+from pipeprof.pipelines.changes.edits import (
+    InsertStage,
+    MoveStage,
+    NewStage,
+    PipelineEdit,
+    ReplaceStages,
+    SetArgument,
+    SetOption,
+    VectoriseMap,
+)
+from pipeprof.pipelines.ops.constants import AUTOTUNE
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, share_of_calls
+from pipeprof.profiles.advise.cache_places import (
+    CachePlace,
+    caches_before,
+    kept_after,
+    moved_into_cache,
+    moved_to_smaller,
+)
+from pipeprof.profiles.advise.check import idea
+from pipeprof.profiles.advise.cores import worker_cores
+from pipeprof.profiles.advise.earlier import filter_earlier, position_earlier, shuffle_earlier
+from pipeprof.profiles.advise.environment import (
+    ONE_THREAD,
+    allocator_settings,
+    environment_edits,
+    matters,
+    may_start_threads,
+    not_set,
+    slack_bytes,
+)
+from pipeprof.profiles.advise.in_batches import PARSES, batch_after, csv_by_lines, maps_in_a_row, moves_of_batch
+from pipeprof.profiles.advise.windows import cut_at_once, windows_of
+from pipeprof.profiles.advise.work import (
+    MUCH_WORK,
+    SOME_WORK,
+    after,
+    before,
+    busy,
+    inside,
+    is_random,
+    line_of,
+    parallelism,
+    runs_ahead,
+    runs_python,
+    share_of,
+    waits,
+    waits_for_gil,
+)
+from pipeprof.profiles.constants import BATCHED_PARSE_GAIN
+from pipeprof.profiles.lines import reader_of
+from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics, strongest
+from pipeprof.profiles.time.limits.cores import CPU_FROM
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import cores_text, listed, percent, significant, size, stage_name
+
+CALLS: Final = "num_parallel_calls"
+READS: Final = "num_parallel_reads"
+CYCLE: Final = "cycle_length"
+POOL: Final = "threading.private_threadpool_size"
+WAITING_CALLS: Final = 16
+"""Calls at a time of a stage that waits, each with a thread: 789 pictures of 20 ms per second instead of 48."""
+MORE_CALLS: Final = 4
+"""Times as many calls as now that a stage with a fixed number of them gets."""
+MOST_CALLS: Final = 64
+"""The largest number of calls, and of threads of a pool, that is tried."""
+TOO_MANY: Final = 4
+"""Calls or threads per core from which computing ones are tried with as many as there are cores."""
+WAITING_CORES: Final = 0.3
+"""Cores in use below which a stage with one call at a time waits instead of computing."""
+HARDLY_COMPUTES: Final = 0.8
+"""The same with several calls."""
+SMALL_RECORD: Final = 8192
+"""Bytes of a record below which handing it over between threads may cost more than reading it."""
+HANDED_OVER_US: Final = 5
+"""A record between threads: measured on TensorFlow 2.21, 2 cores."""
+CALLED_FROM: Final = 0.2
+"""Share of a stage's time that calling its Python takes, from which one call per batch is tried: strangers' pipelines
+with 64 % became 10 to 39 times as fast."""
+LEAST_BATCH: Final = 4
+"""Elements of a batch below which there are few calls to save."""
+FEWEST_KEPT: Final = 0.95
+"""Share of the elements that is kept, up to which dropping the others earlier may be worth a try."""
+WAITING_FOR_A_CORE: Final = 0.2
+"""Share of the time of threads from which more of them run than there are cores: with free cores, threads rarely
+wait."""
+OTHERS_CORES: Final = 0.2
+"""Share of the cores that other processes use, from which it is these that threads wait for."""
+_OPTIMIZATION: Final = "experimental_optimization."
+SWITCHES: Final = (
+    "autotune.enabled",
+    f"{_OPTIMIZATION}apply_default_optimizations",
+    f"{_OPTIMIZATION}map_parallelization",
+    f"{_OPTIMIZATION}map_and_batch_fusion",
+    f"{_OPTIMIZATION}inject_prefetch",
+    f"{_OPTIMIZATION}parallel_batch",
+)
+"""Options that are on unless a program turns them off (`tf.data.Options`, TensorFlow 2.21)."""
+CPU_BUDGET: Final = "autotune.cpu_budget"
+"""Cores that TensorFlow counts on when it chooses numbers of calls; 0 for all."""
+
+
+@idea("parallel-calls")
+def parallel_calls(view: PipelineView) -> Iterator[Proposal]:
+    """Several calls of what runs one at a time, and more of what has a few: 16 and a thread for each where they wait.
+
+    One of two slow stages made parallel alone leaves the other one's time, so all at once come first.
+    """
+    serial = [group for group in busy(view) if all(_can_be_parallel(view, stage) for stage in group)]
+    if len(serial) > 1:
+        every = [stage for group in serial for stage in group]
+        yield _in_parallel(view, every, f"Run {_names(every)} in parallel, all at once")
+    for group in serial:
+        yield _in_parallel(view, group, f"Run {_names(group)} in parallel")
+    for group in busy(view):
+        more = [_more_calls(view, stage) for stage in group]
+        calls = {stage.id: number for stage, number in zip(group, more, strict=True) if number is not None}
+        if calls:
+            edits = tuple(SetArgument(one.id, one.op, CALLS, calls[one.id]) for one in group if one.id in calls)
+            waiting = max(calls.values()) if waits(group[0]) or _hardly_computes(view) else 0
+            yield _about(
+                group,
+                f"Run more calls of {_names(group)} at a time",
+                f"runs {significant(parallelism(group[0]))} calls at a time",
+                (*edits, *_threads(view, waiting)),
+                calls=calls,
+            )
+
+
+def _in_parallel(view: PipelineView, stages: Sequence[StageView], title: str) -> Proposal:
+    used = worker_cores(view)
+    idle = used is not None and used < WAITING_CORES
+    waiting = [idle or waits(stage) for stage in stages]
+    calls = [WAITING_CALLS if waits_here else AUTOTUNE for waits_here in waiting]
+    edits = [SetArgument(one.id, one.op, CALLS, many) for one, many in zip(stages, calls, strict=True)]
+    threads = min(MOST_CALLS, WAITING_CALLS * sum(waiting))
+    why = "runs one call at a time, and waits" if waiting[0] else "runs one call at a time"
+    numbers = {
+        one.id: WAITING_CALLS if many else math.ceil(view.cores) for one, many in zip(stages, waiting, strict=True)
+    }
+    return _about(stages, title, why, (*edits, *_threads(view, threads)), calls=numbers)
+
+
+def _can_be_parallel(view: PipelineView, stage: StageView) -> bool:
+    row = traits(stage.op)
+    return row.parallel and not (row.opens or row.composed or waits_for_gil(view, stage)) and parallelism(stage) == 1
+
+
+def _more_calls(view: PipelineView, stage: StageView) -> int | None:
+    """Calls that a parallel map should have instead of its own number; None where that is enough.
+
+    A result that is ready counts as a call until all before it are taken, so as many calls as cores do not keep the
+    cores busy; and TensorFlow may stay at a low number, within its budget of memory and cores.
+    """
+    now, used = round(parallelism(stage)), worker_cores(view)
+    waiting = waits(stage) or _hardly_computes(view)
+    all_used = used is None or used >= CPU_FROM * view.cores
+    enough = MOST_CALLS if waiting else 0 if all_used else view.cores + 1
+    if not traits(stage.op).maps or not traits(stage.op).parallel or waits_for_gil(view, stage):
+        return None
+    if stage.measured is not None and stage.measured.tunable:
+        cores = math.floor(min(view.cores, enough))
+        return cores if not waiting and stage.measured.parallelism is not None and now < cores else None
+    return min(MOST_CALLS, MORE_CALLS * now) if 1 < now < enough else None
+
+
+def _hardly_computes(view: PipelineView) -> bool:
+    used = worker_cores(view)
+    return used is not None and used < HARDLY_COMPUTES
+
+
+def _threads(view: PipelineView, calls: int) -> tuple[SetOption, ...]:
+    """The edit that gives the pool a thread for each of so many calls; none where it has them."""
+    now = view.options.get(POOL)
+    few = now is None or isinstance(now, bool) or 0 < now < calls
+    return (SetOption(POOL, calls),) if calls and few else ()
+
+
+@idea("fewer-calls")
+def fewer_calls(view: PipelineView) -> Iterator[Proposal]:
+    """As many calls and threads as cores where they compute; one reader of small records that do not wait."""
+    pool, cores = view.options.get(POOL), math.ceil(view.cores)
+    threads = pool if isinstance(pool, int) and not isinstance(pool, bool) else 0
+    fixed = [stage for stage in view.stages if _has_fixed_calls(stage)]
+    many = max(sum(map(parallelism, fixed)), threads)
+    if many >= TOO_MANY * view.cores and not any(map(waits, view.stages)) and not _hardly_computes(view):
+        smaller = (SetOption(POOL, cores),) if threads >= TOO_MANY * view.cores else ()
+        tuned = tuple(SetArgument(stage.id, stage.op, CALLS, AUTOTUNE) for stage in fixed)
+        title = f"Run no more calls and threads than {cores_text(cores)} can"
+        about = fixed or list(view.stages[:1])
+        why = f"has a part in {significant(many)} calls or threads, on {cores_text(cores)}"
+        yield _about(about, title, why, (*tuned, *smaller), calls={stage.id: cores for stage in fixed})
+    interval = interval_ms(view)
+    for stage in view.stages:
+        each, records, argument = stage.element_bytes, per_batch(view, stage), _reads_small_parts(view, stage)
+        if argument is None or each is None or not records or interval is None or each > SMALL_RECORD or waits(stage):
+            continue
+        if records * HANDED_OVER_US / 1000 >= MUCH_WORK / 2 * interval:
+            yield _about(
+                [stage],
+                f"Read {stage_name(stage)} on one thread",
+                f"hands over {significant(records)} records of {size(each)} per batch from thread to thread",
+                (SetArgument(stage.id, stage.op, argument, None),),
+                "order" if argument == READS else "same",
+                calls={stage.id: 1},
+            )
+
+
+def _has_fixed_calls(stage: StageView) -> bool:
+    row = traits(stage.op)
+    fixed = stage.measured is not None and not stage.measured.tunable and not stage.injected
+    return row.parallel and not row.composed and fixed and parallelism(stage) > 1
+
+
+def _reads_small_parts(view: PipelineView, stage: StageView) -> str | None:
+    """The argument that makes a stage read several files at a time, and only read; None of any other stage."""
+    row, parts = traits(stage.op), view.inside(stage)
+    if not runs_ahead(stage) or stage.injected:
+        return None
+    if row.reads_examples and row.wrapped:
+        return READS
+    reads = any(traits(one.op).reads_examples for one in parts)
+    only = all(traits(one.op).function is None for one in parts)
+    return CALLS if row.interleaves and reads and only else None
+
+
+@idea("prefetch-between")
+def prefetch_between(view: PipelineView) -> Iterator[Proposal]:
+    """A prefetch after each slow stage that works on its reader's thread, and before it where much is done there.
+
+    At the end of the pipeline TensorFlow adds one by itself.
+    """
+    places: dict[str, StageView] = {}
+    slow = [stage for group in busy(view) for stage in group if not runs_ahead(stage) and not stage.injected]
+    for stage in slow:
+        line = line_of(view, stage)
+        later, earlier = after(line, stage), before(line, stage)
+        is_end = not later and not pipeline_of(stage.id)
+        if not (is_end or (later and runs_ahead(later[0]) and traits(later[0].op).prefetches)):
+            places[stage.id] = stage
+        if earlier and not runs_ahead(earlier[-1]) and _done_in_turn(earlier) >= MUCH_WORK / 2:
+            places[earlier[-1].id] = earlier[-1]
+    if places:
+        edits = tuple(InsertStage("prefetch", {"buffer_size": AUTOTUNE}, address) for address in places)
+        title = f"Prefetch after {_names(list(places.values()))}"
+        yield _about(slow, title, "works on the thread that waits for it", edits)
+
+
+def _done_in_turn(line: Sequence[StageView]) -> float:
+    """The work of the last stages of a line that run on one thread with what reads them."""
+    work = 0.0
+    for stage in reversed(line):
+        if runs_ahead(stage):
+            break
+        work += share_of(stage)
+    return work
+
+
+@idea("whole-batches")
+def whole_batches(view: PipelineView) -> Iterator[Proposal]:
+    """A map's function on whole batches: by TensorFlow's own vectorisation, or, of Python, called once as it is.
+
+    Whether a function means the same on a batch, the comparison of data decides.
+    """
+    for group in busy(view):
+        line = line_of(view, group[0])
+        row = maps_in_a_row(line, group[0])
+        if len(row) > 1 and len(group) == 1 and not any(PARSES & _ops(stage) for stage in row):
+            batch = batch_after(line, row[-1])
+            edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(row) if batch is not None)
+            yield _about(row, f"Apply {_names(row)} to whole batches", _CALLED, edits)
+        parts = [_on_batches(view, stage) for stage in group]
+        if all(parts) and not any(PARSES & _ops(stage) for stage in group):
+            random = any(is_random(stage) for stage in group)
+            rows = [stage.measured for stage in group if stage.measured is not None and runs_python(stage)]
+            left = {row.id: 1 - share_of_calls(row) for row in rows if row.ops is not None}
+            yield _about(
+                group,
+                f"Apply {_names(group)} to whole batches",
+                _CALLED,
+                tuple(edit for edits in parts for edit in edits),
+                "randomness" if random else "same",
+                left=left,
+            )
+
+
+_CALLED: Final = "is called for each element of a batch"
+
+
+def _on_batches(view: PipelineView, stage: StageView) -> tuple[PipelineEdit, ...]:
+    """The edits that put a map after the batch that follows it; none where it cannot go there."""
+    if runs_python(stage):
+        return moves_of_batch(view, stage, LEAST_BATCH) if _is_called(stage) and is_random(stage) is not True else ()
+    batch = batch_after(line_of(view, stage), stage)
+    return (VectoriseMap(stage.id, batch.id),) if batch is not None else ()
+
+
+def _is_called(stage: StageView) -> bool:
+    """Whether calling its Python takes a good part of its time, as far as a trace has shown it."""
+    row = stage.measured
+    return runs_python(stage) and row is not None and (row.ops is None or share_of_calls(row) >= CALLED_FROM)
+
+
+def _ops(stage: StageView) -> frozenset[str]:
+    return (stage.function.ops if stage.function is not None else None) or frozenset()
+
+
+@idea("parse-in-batches")
+def parse_in_batches(view: PipelineView) -> Iterator[Proposal]:
+    """Records and lines of CSV parsed by whole batches: 7 times as fast as one by one."""
+    for stage in view.stages:
+        if traits(stage.op).maps and PARSES & _ops(stage) and share_of(stage) >= SOME_WORK:
+            batch = batch_after(line_of(view, stage), stage)
+            if batch is not None:
+                yield _about(
+                    [stage],
+                    f"Parse whole batches in {stage_name(stage)}",
+                    "parses each record in a call of its own",
+                    (VectoriseMap(stage.id, batch.id),),
+                    left={stage.id: 1 / BATCHED_PARSE_GAIN},
+                )
+        lines = csv_by_lines(view, stage)
+        if lines is not None and share_of(*lines.stages) >= SOME_WORK:
+            yield _about(
+                lines.stages,
+                "Parse CSV lines in batches",
+                f"makes {lines.columns} tensors of each row",
+                lines.edits,
+                left=dict.fromkeys((one.id for one in lines.stages), 1 / lines.gain),
+            )
+
+
+@idea("windows-at-once")
+def windows_at_once(view: PipelineView) -> Iterator[Proposal]:
+    """Many windows cut out of one large one; windows that begin where the one before ends are batches."""
+    for stage in view.stages:
+        windows = windows_of(view, stage) if traits(stage.op).windows else None
+        if windows is None or share_of(*windows.stages) < SOME_WORK:
+            continue
+        cut = cut_at_once(view, windows)
+        if cut is not None:
+            title = "Replace windows with batches" if windows.are_batches else ""
+            why = "makes a dataset of each window, which is then batched by itself"
+            left = dict.fromkeys((one.id for one in windows.stages), cut.left)
+            yield _about(windows.stages, title, why, (cut.edit,), left=left)
+
+
+@idea("drop-earlier")
+def drop_earlier(view: PipelineView) -> Iterator[Proposal]:
+    """Shards, skips, filters and shuffles before the maps whose results they drop or hold."""
+    for stage in view.stages:
+        if stage.injected:
+            continue
+        moved = position_earlier(view, stage) or filter_earlier(view, stage)
+        if moved is not None and moved.kept <= FEWEST_KEPT and share_of(*moved.crossed) >= SOME_WORK:
+            yield _about(
+                [stage],
+                f"{stage.op.capitalize()} before {_names(moved.crossed)}",
+                f"drops {percent(1 - moved.kept)} of what {_names(moved.crossed)} made",
+                moved.edits,
+                moved.semantics,
+                left=dict.fromkeys((one.id for one in moved.crossed), moved.kept),
+            )
+        shuffled = shuffle_earlier(view, stage)
+        if shuffled is not None:
+            why = f"fills with what {_names(shuffled.crossed)} made before the first element comes out"
+            title = f"Shuffle before {_names(shuffled.crossed)}"
+            yield _about([stage], title, why, shuffled.edits, shuffled.semantics)
+
+
+@idea("cache")
+def cache(view: PipelineView) -> Iterator[Proposal]:
+    """What gives the same in each epoch, kept in memory: as late as it may stand, or where an element is smaller."""
+    joined: dict[str | None, dict[str, CachePlace]] = {}
+    for stage in (stage for group in busy(view) for stage in group):
+        place = kept_after(view, stage)
+        # Of the main line, what has most of the work; of datasets that one stage joins, each.
+        reader = reader_of(pipeline_of(place.stage.id)) if place is not None else None
+        if place is not None and (reader is not None or reader not in joined):
+            joined.setdefault(reader, {})[place.stage.id] = place
+    for places in joined.values():
+        kept = [place.stage for place in places.values()]
+        made = [one for stage in kept for one in (*before(line_of(view, stage), stage), stage)]
+        yield _about(
+            kept,
+            f"Cache the output of {_names(kept)}",
+            "gives the same elements in each epoch",
+            [edit for place in places.values() for edit in place.edits],
+            strongest(place.semantics for place in places.values()),
+            left={one.id: 0.0 for stage in made for one in inside(view, stage)},
+        )
+    for group in busy(view):
+        moved = moved_into_cache(view, group[0])
+        if moved:
+            edits = [MoveStage(one.id, one.op, kept.id) for one in moved for kept in caches_before(view, one)]
+            left = dict.fromkeys((stage.id for stage in moved), 0.0)
+            yield _about(moved, f"Do {_names(moved)} before the cache", "runs again in each epoch", edits, left=left)
+    for stage in view.stages:
+        smaller = moved_to_smaller(view, stage)
+        if smaller is not None:
+            yield replace(
+                _about([stage], f"Cache {size(smaller.nbytes)}, not {size(smaller.now)}", smaller.why, smaller.edits),
+                family="memory" if smaller.saves else "speed",
+                predicted=Prediction(smaller.why, peak_rss_delta_bytes=round(smaller.nbytes - smaller.now))
+                if smaller.saves
+                else None,
+                left={} if smaller.saves else {stage.id: SOME_WORK},
+            )
+
+
+@idea("default-options")
+def default_options(view: PipelineView) -> Iterator[Proposal]:
+    """What a program has turned off, on; and a thread of the pool for each core."""
+    edits = [SetOption(path, value=True) for path in SWITCHES if view.options.get(path) is False]
+    wanted = math.ceil(view.cores)
+    for path, value in ((POOL, wanted), (CPU_BUDGET, 0)):
+        now = view.options.get(path)
+        if isinstance(now, int) and not isinstance(now, bool) and 0 < now < wanted:
+            edits.append(SetOption(path, value))
+    if edits:
+        random: Semantics = "randomness" if any(map(is_random, view.stages)) else "same"
+        yield _about(view.stages[:1], "", "runs with options that hold TensorFlow back", edits, random)
+
+
+@idea("parallel-files")
+def parallel_files(view: PipelineView) -> Iterator[Proposal]:
+    """Several files at a time of a reader, or of what opens datasets: 16 and a thread for each where reading waits."""
+    seen: list[tuple[PipelineEdit, ...]] = []
+    for group in busy(view):
+        readers = [_opener(view, stage) for stage in group]
+        edits = tuple(edit for reader in readers if reader is not None for edit in _many_files(view, reader))
+        if edits and edits not in seen:
+            seen.append(edits)
+            about = [reader for reader in readers if reader is not None]
+            waiting = any(isinstance(edit, SetArgument) and edit.argument == CYCLE for edit in edits)
+            calls = WAITING_CALLS if waiting or any(isinstance(edit, ReplaceStages) for edit in edits) else 0
+            yield _about(
+                about,
+                f"Read several inputs of {_names(about)} at a time",
+                "reads one after the other, and waits" if waiting else "reads one after the other",
+                (*edits, *_threads(view, WAITING_CALLS if waiting else 0)),
+                "order",
+                calls={one.id: calls or math.ceil(view.cores) for one in about},
+            )
+
+
+def _opener(view: PipelineView, stage: StageView) -> StageView | None:
+    """The stage that opens what a stage reads: itself, or the one in whose function it is; None without."""
+    at: StageView | None = stage
+    while at is not None:
+        row = traits(at.op)
+        if row.opens or (row.reads_examples and row.wrapped and at.owner is None):
+            return at
+        at = view.by_id.get(at.owner or "")
+    return None
+
+
+def _many_files(view: PipelineView, stage: StageView) -> tuple[PipelineEdit, ...]:
+    row, waiting = traits(stage.op), any(map(waits, inside(view, stage)))
+    files, below = stage.arguments.get("filenames"), view.input_of(stage)
+    single = isinstance(files, str) or (isinstance(files, Sequence) and len(files) == 1)
+    if parallelism(stage) >= (WAITING_CALLS if waiting else 2) or (runs_ahead(stage) and not waiting) or single:
+        return ()
+    if below is not None and traits(below.op).windows:
+        return ()
+    if not row.opens:
+        return (SetArgument(stage.id, stage.op, READS, AUTOTUNE),)
+    values = {CYCLE: WAITING_CALLS, CALLS: WAITING_CALLS} if waiting else {CALLS: AUTOTUNE}
+    if stage.written is not None and not row.parallel:
+        # A spec's flat_map has no such arguments: it becomes an interleave.
+        return (ReplaceStages((stage.id,), (NewStage("interleave", {**stage.written, **values}),)),)
+    return tuple(SetArgument(stage.id, stage.op, name, value) for name, value in values.items())
+
+
+@idea("process-environment")
+def process_environment(view: PipelineView) -> Iterator[Proposal]:
+    """An allocator that returns freed memory, and one thread for the libraries of Python functions."""
+    for kind, wanted in allocator_settings(view).items():
+        nbytes = slack_bytes(view, kind)
+        if wanted and matters(view, nbytes):
+            where = "TensorFlow's pool" if kind == "pool" else "glibc's heap"
+            why = f"leaves {size(nbytes)} in {where} at the peak that nothing uses"
+            yield replace(
+                _about(view.stages[:1], "Let the allocator return freed memory", why, environment_edits(wanted)),
+                family="memory",
+                predicted=Prediction(f"at most -{size(nbytes)}", peak_rss_delta_bytes=-nbytes),
+            )
+    facts = view.facts
+    if facts is None or facts.runnable_wait_share is None or facts.others_cores is None:
+        return
+    python = [stage for group in busy(view) for stage in group if runs_python(stage) and may_start_threads(stage)]
+    wanted = not_set(view, ONE_THREAD)
+    own = facts.others_cores < OTHERS_CORES * view.cores and facts.runnable_wait_share >= WAITING_FOR_A_CORE
+    if python and wanted and own and not any(waits_for_gil(view, stage) for stage in python):
+        why = f"runs Python whose threads wait for a core {percent(facts.runnable_wait_share)} of the time"
+        title = "Give the libraries of Python functions one thread"
+        yield _about(python, title, why, environment_edits(wanted))
+
+
+IDEAS: Final = (
+    cache,
+    default_options,
+    drop_earlier,
+    fewer_calls,
+    parallel_calls,
+    parallel_files,
+    parse_in_batches,
+    prefetch_between,
+    process_environment,
+    whole_batches,
+    windows_at_once,
+)
+
+
+def _about(
+    stages: Sequence[StageView],
+    title: str,
+    why: str,
+    edits: Sequence[PipelineEdit],
+    semantics: Semantics | None = None,
+    *,
+    left: dict[str, float] | None = None,
+    calls: dict[str, int] | None = None,
+) -> Proposal:
+    """A change about stages, the first of which is named.
+
+    Args:
+        why: What the stage does, after its name.
+    """
+    draws = any(is_random(stage) for stage in stages) and bool(calls)
+    work = share_of(*stages)
+    much = f", {percent(work)} of the pipeline's work," if work else ""
+    return Proposal(
+        title,
+        edits=tuple(edits),
+        # Calls at the same time bring random numbers to other elements.
+        semantics=semantics if semantics not in (None, "same") else "randomness" if draws else "same",
+        stage=stages[0].id,
+        covers=tuple(stage.id for stage in stages),
+        sentence=f"{stages[0].label}{much} {why}.",
+        left=left or {},
+        calls=calls or {},
+    )
+
+
+def _names(stages: Sequence[StageView]) -> str:
+    return listed(list(dict.fromkeys(stage_name(stage) for stage in stages)))
