@@ -1,6 +1,6 @@
 """What went before the first release, and what does the same: each ends with a usage error that says so.
 
-Rules that went are in `profiles/advise/gone`: `explain` refuses their names, a spec that ignores one gets a warning.
+Rules that went are in `profiles/advise/names`: `explain` refuses their names, a spec that ignores one gets a warning.
 """
 
 from __future__ import annotations

@@ -192,39 +192,27 @@ def exit_codes() -> str:
 
 
 def rules() -> str:
-    """The rules: a list, the table of every threshold, and a section for each."""
-    from pipeprof.cli.pages.rules import IN_STEP, IN_TRAINING, ONLY_TRIED, bar_to_try, gate_words, value_words
+    """The findings and ideas: a list, and a section for each."""
+    from pipeprof.cli.pages.rules import KINDS
     from pipeprof.cli.report.finding import SEMANTICS
-    from pipeprof.profiles.advise.advise import GATE
-    from pipeprof.profiles.advise.rule import rules as all_rules
+    from pipeprof.profiles.advise.apply import CHECKS
+    from pipeprof.profiles.advise.check import sections
 
-    known = list(all_rules().values())
-    lines = ["| rule | family | semantics | |", "| --- | --- | --- | --- |"]
-    lines += [f"| [{one.name}](#{one.name}) | {one.family} | {one.semantics} | {cell(one.title)} |" for one in known]
-    lines += [
-        "",
-        "## Thresholds",
-        "",
-        "| rule | threshold | to report | to try | where it comes from |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    tables = [("every rule of the family speed", GATE), *((one.name, one.thresholds) for one in known)]
-    for owner, thresholds in tables:
-        for each in thresholds:
-            cells = (owner, f"`{each.name}`", value_words(each), bar_to_try(each) or "the same", each.source)
-            lines.append(f"| {' | '.join(map(cell, cells))} |")
-    for one in known:
-        lines += ["", f"## {one.name}", "", f"**{cell(one.title)}.** Family {one.family}; "]
-        lines[-1] += f"semantics `{one.semantics}`: {SEMANTICS[one.semantics]}."
-        reported = gate_words(GATE) if one.family == "speed" else ""
-        reported = reported if one.reports_untried else ONLY_TRIED
-        reported = IN_STEP if one.pays_in_step else reported
-        reported = IN_TRAINING if one.in_training else reported
-        lines[-1] += f" Reported {reported}." if reported else ""
-        for title, text in (("Seen", one.seen), ("Why", one.why), ("Fix", one.fix), ("Ignore when", one.ignore_when)):
-            first, *more = [" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n")]
-            lines += ["", f"*{title}*: {first}", *(line for paragraph in more for line in ("", paragraph))]
-    return "\n".join(lines)
+    lines = []
+    for kind, (title, note) in KINDS.items():
+        known = [(check, sections()[name]) for name, check in CHECKS.items() if check.kind == kind]
+        lines += ["", f"**{title}**: {note}.", "", "| name | family | semantics | |", "| --- | --- | --- | --- |"]
+        lines += [
+            f"| [{check.name}](#{check.name}) | {check.family} | {check.semantics} | {cell(section.title)} |"
+            for check, section in known
+        ]
+    for name, check in CHECKS.items():
+        section = sections()[name]
+        lines += ["", f"## {name}", "", f"**{cell(section.title)}.** {check.kind.capitalize()}, {check.family}; "]
+        lines[-1] += f"semantics `{check.semantics}`: {SEMANTICS[check.semantics]}."
+        for title, text in (("Why", section.why), ("Fix", section.fix), ("Ignore when", section.ignore_when)):
+            lines += ["", f"*{title}*: {text}"]
+    return "\n".join(lines).strip()
 
 
 def codes() -> str:

@@ -81,9 +81,6 @@ MOST_TRACE_SLOWDOWN = _constant(
     "elements of a microsecond",
 )
 MAP_CALL_US = _constant("MAP_CALL_US", 12, "µs", "A call of a map's function", "a map of one op over `range`")
-ROW_FUNCTION_US = _constant(
-    "ROW_FUNCTION_US", 60, "µs", "One row of an array through `numpy_function`", "measured on one row"
-)
 HAND_OVER_US = _constant(
     "HAND_OVER_US", 57, "µs", "An element from a Python generator to TensorFlow", "rows of 256 floats"
 )
@@ -111,19 +108,8 @@ SHORT_OP_US = _constant("SHORT_OP_US", 0.5, "µs", "An op of a function on a sma
 COPIED_BYTES_PER_US = _constant(
     "COPIED_BYTES_PER_US", 4000.0, "B/µs", "Bytes copied into a batch, or passed over by a simple op", "64 pictures"
 )
-UNBATCH_ROW_US = _constant("UNBATCH_ROW_US", 0.5, "µs", "A row through `unbatch` and `batch`", "rows of 64 floats")
-PARSE_EXAMPLE_US = _constant(
-    "PARSE_EXAMPLE_US", 39, "µs", "One call of `parse_single_example`", "21 features, batches of 128"
-)
 BATCHED_PARSE_GAIN = _constant(
     "BATCHED_PARSE_GAIN", 7.2, "×", "Parsing the same records by the batch", "21 features, batches of 128"
-)
-TUNED_BUFFER_BATCHES = _constant(
-    "TUNED_BUFFER_BATCHES",
-    512,
-    "batches",
-    "Batches that a tuned prefetch comes to hold without a step",
-    "measured without a step",
 )
 ELEMENT_BYTES = _constant(
     "ELEMENT_BYTES",

@@ -89,36 +89,36 @@ TWINS = {
         "of bursts: nothing is added with autotune off",
         "bursts.yaml",
         ("--set", "options.autotune.enabled=false"),
-        says=only("no-prefetch"),
-        may_say=only("serial-map-latency"),
+        says=only("default-options"),
+        may_say=only("parallel-calls"),
         bound="input",
     ),
     "waiting": Case(
         "a map that waits, one call at a time; P5: calls come with threads",
         "waiting.yaml",
-        says=only("serial-map-latency"),
+        says=only("parallel-calls"),
         bound="input",
         limit="latency",
-        patch={"serial-map-latency": "private_threadpool_size"},
+        patch={"parallel-calls": "private_threadpool_size"},
     ),
     "waiting_calls": Case(
         "the same with 16 calls: P5, the pool has a thread per core",
         "waiting.yaml",
         ("--set", "stages.fetch.num_parallel_calls=16"),
-        says=only("threadpool-caps-blocking-map"),
+        says=only("parallel-calls"),
         bound="input",
         limit="latency",
-        patch={"threadpool-caps-blocking-map": "private_threadpool_size"},
+        patch={"parallel-calls": "private_threadpool_size"},
     ),
-    "rows_drained": drained("of rows: without a step", "rows.yaml", says=only("from-generator-per-element")),
+    "rows_drained": drained("of rows: without a step", "rows.yaml", says=only("generator-per-element")),
     "serial": drained(
-        "of serial_one_core: on all cores", "serial.yaml", says=only("serial-map-cpu"), limit="serial-stage"
+        "of serial_one_core: on all cores", "serial.yaml", says=only("parallel-calls"), limit="serial-stage"
     ),
-    "numbers": drained("of noisy_numbers: nothing random", "numbers.yaml", says=only("map-before-batch-scalar")),
+    "numbers": drained("of noisy_numbers: nothing random", "numbers.yaml", says=only("whole-batches")),
     "zipped_in_turn": Case(
         "of zipped_sides: drawn one after the other",
         "zipped_in_turn.yaml",
-        says=only("no-prefetch-between"),
+        says=only("prefetch-between"),
         bound="input",
     ),
     "cache_after_random": Case(
@@ -129,11 +129,11 @@ TWINS = {
     "python_loop": drained(
         "of numpy_per_batch: a Python loop per element", "python_loop.yaml", says=only("py-function-gil"), limit="gil"
     ),
-    "records": drained("records parsed one by one", "records.yaml", says=only("parse-single-example")),
+    "records": drained("records parsed one by one", "records.yaml", says=only("parse-in-batches")),
     "big_table": Case(
         "of slices: 500 MB; memory is spoken of though the device never waits",
         "big_table.yaml",
-        says=only("from-tensor-slices-big-array"),
+        says=only("big-array"),
     ),
 }
 CASES = HEALTHY | TRAPS | TWINS

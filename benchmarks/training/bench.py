@@ -174,10 +174,10 @@ def soak_once(name: str, folder: Path) -> tuple[Json, Json]:
 
 def finding_once(name: str, folder: Path) -> tuple[Json, Json]:
     """Run a script and its twin to their ends once."""
-    from pipeprof.profiles.advise.rule import rules
+    from pipeprof.profiles.advise.findings.training import TRAINING
 
     ran, twin = (profiled(FINDINGS / f"{one}.py", folder, "--to-end", "--no-verify") for one in (name, f"{name}_twin"))
-    about = {rule for rule, one in rules().items() if one.in_training}
+    about = {check.name for check in TRAINING}
     figures, claims = judge_findings(name, ran.profile, twin.profile, about)
     return tell(name, figures, claims, twin if is_disturbed(twin.profile) else ran)
 

@@ -1,4 +1,4 @@
-"""``pipeprof explain``: one rule, or the code of a warning or an error, in full."""
+"""``pipeprof explain``: a finding, an idea, or the code of a warning or an error, in full."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import Json, RulesFormat
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.rule import Rule
+    from pipeprof.profiles.advise.check import Check
 
 EPILOG = epilog(
-    "pipeprof explain no-prefetch",
+    "pipeprof explain cache-after-augment",
     "pipeprof explain not-settled",
-    "pipeprof explain no-prefetch --json | jq .thresholds",
+    "pipeprof explain cache-after-augment --json | jq .fix",
 )
 
 
@@ -23,14 +23,15 @@ def explain(
     rule: Annotated[
         str,
         typer.Argument(
-            metavar="NAME", help="Name of a rule (`pipeprof rules` lists them), or the code of a warning or an error."
+            metavar="NAME",
+            help="Name of a finding or idea (`pipeprof rules` lists them), or the code of a warning or an error.",
         ),
     ],
     *,
     form: RulesFormat = None,
     json: Json = False,
 ) -> None:
-    """Explain a rule, a warning or an error.
+    """Explain a finding, an idea, a warning or an error.
 
     What it means, why it matters, and what to do. Loads no TensorFlow.
     """
@@ -45,7 +46,6 @@ def explain(
     from pipeprof.cli.streams import write_stdout
     from pipeprof.cli.text.paint import paint
     from pipeprof.cli.text.style import style_of
-    from pipeprof.profiles.advise.advise import GATE
 
     kind = report_format(form, json=json, command="rules")
     if rule in message_codes():
@@ -57,27 +57,27 @@ def explain(
     if kind == "json":
         write_stdout(encoder.dumps(as_dict(found), indent=2, ensure_ascii=False) + "\n", "json")
     else:
-        write_stdout(paint(describe_rule(found, GATE), style_of(sys.stdout, "auto")))
+        write_stdout(paint(describe_rule(found), style_of(sys.stdout, "auto")))
 
 
 _MOST_MEANT = 3
 
 
-def _find(name: str) -> Rule:
+def _find(name: str) -> Check:
     from pipeprof.cli.pages.codes import message_codes
     from pipeprof.pipelines.errors import UsageError
     from pipeprof.pipelines.suggest import suggest
-    from pipeprof.profiles.advise.gone import instead_of
-    from pipeprof.profiles.advise.rule import rules
+    from pipeprof.profiles.advise.apply import CHECKS
+    from pipeprof.profiles.advise.names import instead_of
 
-    known = rules()
+    known = CHECKS
     if name in known:
         return known[name]
-    if (instead := instead_of(name, known)) is not None:
+    if (instead := instead_of(name)) is not None:
         raise UsageError(f"the rule {name!r} {instead}")
     containing = sorted((other for other in known if name and name in other), key=lambda other: other.find(name))
     close = suggest(name, [*known, *message_codes()])
     meant = containing[:_MOST_MEANT] or ([close] if close is not None else [])
     shown = " or ".join(filter(None, [", ".join(meant[:-1]), *meant[-1:]]))
     hint = f" — did you mean {shown}?" if shown else "; `pipeprof rules` lists them"
-    raise UsageError(f"unknown rule or code {name!r}{hint}")
+    raise UsageError(f"unknown name {name!r}{hint}")

@@ -1,4 +1,4 @@
-"""``pipeprof rules``: the list of all rules."""
+"""``pipeprof rules``: the list of all findings and ideas."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pipeprof.cli.exit_codes import epilog
 from pipeprof.cli.options import Json, RulesFormat
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.advise.rule import Rule, Threshold
+    from pipeprof.profiles.advise.check import Check
 
 EPILOG = epilog("pipeprof rules", "pipeprof rules --json | jq '.rules[].name'")
 
 
 def rules(*, form: RulesFormat = None, json: Json = False) -> None:
-    """List all rules: what they detect, and what their fixes change.
+    """List all findings and ideas: what they are about, and what their fixes change.
 
-    Loads no TensorFlow. `pipeprof explain RULE` explains one rule.
+    Loads no TensorFlow. `pipeprof explain NAME` explains one.
     """
     import json as encoder
     import sys
@@ -26,30 +26,21 @@ def rules(*, form: RulesFormat = None, json: Json = False) -> None:
     from pipeprof.cli.streams import write_stdout
     from pipeprof.cli.text.paint import paint
     from pipeprof.cli.text.style import style_of
-    from pipeprof.profiles.advise.advise import GATE
-    from pipeprof.profiles.advise.rule import rules as all_rules
+    from pipeprof.profiles.advise.apply import CHECKS
 
-    known = list(all_rules().values())
+    known = list(CHECKS.values())
     if report_format(form, json=json, command="rules") == "json":
-        document = {"rules": list(map(as_dict, known)), "gate": list(map(threshold_dict, GATE))}
+        document = {"rules": list(map(as_dict, known))}
         write_stdout(encoder.dumps(document, indent=2, ensure_ascii=False) + "\n", "json")
     else:
-        write_stdout(paint(list_rules(known, GATE), style_of(sys.stdout, "auto")))
+        write_stdout(paint(list_rules(known), style_of(sys.stdout, "auto")))
 
 
-def as_dict(rule: Rule) -> dict[str, Any]:
-    """Return all published fields of a rule."""
-    names = ("name", "title", "family", "semantics", "seen", "why", "fix", "ignore_when")
-    thresholds = [threshold_dict(threshold) for threshold in rule.thresholds]
-    return {name: getattr(rule, name) for name in names} | {"thresholds": thresholds}
+def as_dict(check: Check) -> dict[str, Any]:
+    """Return all published fields of a finding or idea."""
+    from dataclasses import asdict
 
+    from pipeprof.profiles.advise.check import sections
 
-def threshold_dict(threshold: Threshold) -> dict[str, Any]:
-    """Return a threshold as JSON fields."""
-    return {
-        "name": threshold.name,
-        "value": threshold.to_report,
-        "to_try": threshold.to_try,
-        "unit": threshold.unit,
-        "source": threshold.source,
-    }
+    names = ("name", "kind", "family", "semantics")
+    return {name: getattr(check, name) for name in names} | asdict(sections()[check.name])

@@ -167,18 +167,18 @@ def _rule(finding: Finding, ident: str, rules: dict[str, str]) -> Iterator[Part]
     """Why it matters, and when not: once on the page, to which the other cards of the rule lead."""
     from markupsafe import Markup
 
-    from pipeprof.profiles.advise.rule import rule_named
+    from pipeprof.profiles.advise.check import sections
 
-    rule = rule_named(finding.rule) if finding.rule not in WITHOUT_RULE else None
-    if rule is None:
+    name, section = finding.rule, sections().get(finding.rule)
+    if section is None:
         return
-    if rule.name in rules:
+    if name in rules:
         line = Markup('<p class="note">Rule <a href="#{}">{}</a>: {}</p>')
-        yield Shown(line.format(rules[rule.name], rule.name, rule.title))
+        yield Shown(line.format(rules[name], name, section.title))
     else:
-        rules[rule.name] = f"{ident}-rule"
-        pairs = [("Why it matters", rule.why), ("Fix", rule.fix), ("Ignore when", rule.ignore_when)]
-        yield Fold(f"{ident}-rule", f"Rule {rule.name}", [Facts(pairs)], rule.title, printed=False)
+        rules[name] = f"{ident}-rule"
+        pairs = [("Why it matters", section.why), ("Fix", section.fix), ("Ignore when", section.ignore_when)]
+        yield Fold(f"{ident}-rule", f"Rule {name}", [Facts(pairs)], section.title, printed=False)
 
 
 def pairs_of(measured: Mapping[str, Any] | None, ident: str, title: str, *, half: bool = False) -> Iterator[Figure]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.pages.codes import message_codes
 from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.text.remarks import Level, Place, Remark
-from pipeprof.profiles.advise.rule import rule_named
+from pipeprof.profiles.advise.check import sections
 from pipeprof.profiles.gaps.wording import judged
 from pipeprof.profiles.judge.words import headline, sentence_of
 from pipeprof.profiles.wording import if_free, stage_name
@@ -67,9 +67,9 @@ def remarks_on(document: Profile | Result | GapsReport, checkout: Checkout) -> l
 
 def _about(code: str) -> tuple[str, str, str]:
     """Title, reason and advice of a rule or code."""
-    rule = rule_named(code)
-    if rule is not None:
-        return rule.title, rule.why, rule.fix
+    section = sections().get(code)
+    if section is not None:
+        return section.title, section.why, section.fix
     known = message_codes().get(code)
     if known is not None:
         return known.meaning, known.meaning, known.action

@@ -16,7 +16,6 @@ from pipeprof.pipelines.data.globbing import count_matches
 from pipeprof.pipelines.data.inspect.npy_header import read_header
 from pipeprof.pipelines.data.recipes.models import DataEntry, Npy
 from pipeprof.pipelines.data.recipes.recipe import Recipe
-from pipeprof.pipelines.inference.saved_rows import SavedRows, made_rows, saved_rows
 from pipeprof.pipelines.inference.tensor.shapes import Content, Tensor, array, literal
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.values.arrays import FilesArray, RaggedArray, SparseArray
@@ -78,13 +77,6 @@ class KnownFiles:
                     return _tensor_of(member)
         except (OSError, zipfile.BadZipFile, *_DAMAGE):
             return None
-
-    def rows(self, described: NpyArray) -> SavedRows | None:
-        """The rows of a saved array as records of its file; ``None`` where they are none, or it cannot be read."""
-        recipe = self.recipe(described.npy)
-        if recipe is not None:
-            return made_rows(recipe.dtype, tuple(recipe.shape)) if isinstance(recipe, Npy) else None
-        return saved_rows(self._base_dir / Path(described.npy).expanduser())
 
     def recipe(self, pattern: str) -> Recipe | None:
         """The recipe of a path such as ``data:NAME/…``."""

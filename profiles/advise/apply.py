@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.changes.edits import supports
 from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.profiles.advise.check import Check
+from pipeprof.profiles.advise.facts.work import pays, share_of
 from pipeprof.profiles.advise.findings.correctness import CORRECTNESS
 from pipeprof.profiles.advise.findings.memory import MEMORY
 from pipeprof.profiles.advise.findings.python import PYTHON
@@ -17,7 +18,6 @@ from pipeprof.profiles.advise.ideas import IDEAS
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.redrawn import as_redrawn
 from pipeprof.profiles.advise.text.in_words import describe_change
-from pipeprof.profiles.advise.work import pays, share_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.propose.proposal import Prediction, Proposal, different, effort, value_of
 from pipeprof.profiles.view.view import PipelineView
@@ -42,7 +42,7 @@ def findings_in(
     Args:
         ignore: Entries of the spec; one without a stage stands for every stage.
     """
-    speed = view.kind == "static" or pays(view)
+    speed = view.profile is None or pays(view)
     return _applied([check for check in checks if speed or not check.waits], view, ignore)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.changes.edits import MoveStage, VectoriseMap
+from pipeprof.pipelines.changes.edits import MoveStage
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.propose.proposal import Prediction
@@ -25,8 +25,6 @@ _MANY = 500
 """Elements that are counted, from which one or two more or less tell nothing."""
 _IN_FLIGHT = 1
 """Elements between two stages when their counts are read, at the begin or the end of the measuring."""
-_ROUND = 0.01
-"""Of each element by which a count in small numbers may be wrong."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +62,6 @@ def batching(view: PipelineView, stage: StageView) -> BatchSavings | None:
         if not traits(at.op).by_position or traits(at.op).stores:
             return None
         between.append(at)
-
-
-def on_batches(view: PipelineView, stage: StageView, batch: BatchSavings) -> Prediction | None:
-    """Predict that a map's function is called for whole batches; ``None`` where the model does not know the stages."""
-    # Of a run alone: a check does not load the model.
-    from pipeprof.profiles.advise.predict import expected
-
-    return expected(view, [VectoriseMap(stage.id, batch.stage.id)])
 
 
 def interval_ms(view: PipelineView) -> float | None:
@@ -226,17 +216,3 @@ def kept_but_in_flight(view: PipelineView, stage: StageView) -> float | None:
     if given is not None and left is not None and given >= _MANY and given - left <= _IN_FLIGHT:
         return 1.0
     return kept_share(view, stage)
-
-
-def kept_words(share: float) -> str:
-    """State how many of a few elements are dropped, in the smallest numbers that are about right.
-
-    Example:
-        >>> kept_words(0.25), kept_words(0.1), kept_words(1 / 19.7), kept_words(0.6)
-        ('3 of 4', '9 of 10', '19 of 20', '2 of 5')
-    """
-    whole = next((one for one in range(2, 11) if abs(share * one - round(share * one)) < _ROUND * one), None)
-    if whole is None or not 0 < round(share * whole) < whole:
-        whole = max(2, round(1 / share)) if share > 0 else 0
-        return f"{whole - 1} of {whole}" if whole else "all"
-    return f"{whole - round(share * whole)} of {whole}"

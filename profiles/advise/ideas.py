@@ -25,17 +25,17 @@ from pipeprof.pipelines.changes.edits import (
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, share_of_calls
-from pipeprof.profiles.advise.cache_places import (
+from pipeprof.profiles.advise.check import idea
+from pipeprof.profiles.advise.facts.cache_places import (
     CachePlace,
     caches_before,
     kept_after,
     moved_into_cache,
     moved_to_smaller,
 )
-from pipeprof.profiles.advise.check import idea
-from pipeprof.profiles.advise.cores import worker_cores
-from pipeprof.profiles.advise.earlier import filter_earlier, position_earlier, shuffle_earlier
-from pipeprof.profiles.advise.environment import (
+from pipeprof.profiles.advise.facts.cores import worker_cores
+from pipeprof.profiles.advise.facts.earlier import filter_earlier, position_earlier, shuffle_earlier
+from pipeprof.profiles.advise.facts.environment import (
     ONE_THREAD,
     allocator_settings,
     environment_edits,
@@ -44,9 +44,9 @@ from pipeprof.profiles.advise.environment import (
     not_set,
     slack_bytes,
 )
-from pipeprof.profiles.advise.in_batches import PARSES, batch_after, csv_by_lines, maps_in_a_row, moves_of_batch
-from pipeprof.profiles.advise.windows import cut_at_once, windows_of
-from pipeprof.profiles.advise.work import (
+from pipeprof.profiles.advise.facts.in_batches import PARSES, batch_after, csv_by_lines, maps_in_a_row, moves_of_batch
+from pipeprof.profiles.advise.facts.windows import cut_at_once, windows_of
+from pipeprof.profiles.advise.facts.work import (
     MUCH_WORK,
     SOME_WORK,
     after,
@@ -323,7 +323,7 @@ def _ops(stage: StageView) -> frozenset[str]:
 @idea("parse-in-batches")
 def parse_in_batches(view: PipelineView) -> Iterator[Proposal]:
     """Records and lines of CSV parsed by whole batches: 7 times as fast as one by one."""
-    for stage in view.stages:
+    for stage in (one for one in view.stages if not one.injected):
         if traits(stage.op).maps and PARSES & _ops(stage) and share_of(stage) >= SOME_WORK:
             batch = batch_after(line_of(view, stage), stage)
             if batch is not None:
@@ -396,22 +396,23 @@ def cache(view: PipelineView) -> Iterator[Proposal]:
     for places in joined.values():
         kept = [place.stage for place in places.values()]
         made = [one for stage in kept for one in (*before(line_of(view, stage), stage), stage)]
-        yield _about(
-            kept,
-            f"Cache the output of {_names(kept)}",
-            "gives the same elements in each epoch",
-            [edit for place in places.values() for edit in place.edits],
-            strongest(place.semantics for place in places.values()),
-            left={one.id: 0.0 for stage in made for one in inside(view, stage)},
+        parts = {one.id: one for stage in made for one in inside(view, stage)}
+        edits = [edit for place in places.values() for edit in place.edits]
+        effect = strongest(place.semantics for place in places.values())
+        left = dict.fromkeys(parts, 0.0)
+        work = percent(share_of(*parts.values()))
+        yield replace(
+            _about(kept, f"Cache the output of {_names(kept)}", "", edits, effect, left=left),
+            sentence=f"What {_names(kept)} gives is the same in each epoch, and takes {work} of the pipeline's work.",
         )
     for group in busy(view):
         moved = moved_into_cache(view, group[0])
         if moved:
-            edits = [MoveStage(one.id, one.op, kept.id) for one in moved for kept in caches_before(view, one)]
+            moves = [MoveStage(one.id, one.op, stored.id) for one in moved for stored in caches_before(view, one)]
             left = dict.fromkeys((stage.id for stage in moved), 0.0)
-            yield _about(moved, f"Do {_names(moved)} before the cache", "runs again in each epoch", edits, left=left)
+            yield _about(moved, f"Do {_names(moved)} before the cache", "runs again in each epoch", moves, left=left)
     for stage in view.stages:
-        smaller = moved_to_smaller(view, stage)
+        smaller = moved_to_smaller(view, stage) if not stage.injected else None
         if smaller is not None:
             yield replace(
                 _about([stage], f"Cache {size(smaller.nbytes)}, not {size(smaller.now)}", smaller.why, smaller.edits),
@@ -434,7 +435,9 @@ def default_options(view: PipelineView) -> Iterator[Proposal]:
             edits.append(SetOption(path, value))
     if edits:
         random: Semantics = "randomness" if any(map(is_random, view.stages)) else "same"
-        yield _about(view.stages[:1], "", "runs with options that hold TensorFlow back", edits, random)
+        paths = listed([edit.path for edit in edits])
+        sentence = f"The program sets {paths}, which holds TensorFlow back."
+        yield replace(_about(view.stages[:1], "", "", edits, random), sentence=sentence)
 
 
 @idea("parallel-files")
@@ -494,10 +497,10 @@ def process_environment(view: PipelineView) -> Iterator[Proposal]:
         nbytes = slack_bytes(view, kind)
         if wanted and matters(view, nbytes):
             where = "TensorFlow's pool" if kind == "pool" else "glibc's heap"
-            why = f"leaves {size(nbytes)} in {where} at the peak that nothing uses"
             yield replace(
-                _about(view.stages[:1], "Let the allocator return freed memory", why, environment_edits(wanted)),
+                _about(view.stages[:1], "Let the allocator return freed memory", "", environment_edits(wanted)),
                 family="memory",
+                sentence=f"At the peak, {where} held {size(nbytes)} that nothing used any more.",
                 predicted=Prediction(f"at most -{size(nbytes)}", peak_rss_delta_bytes=-nbytes),
             )
     facts = view.facts
@@ -544,7 +547,7 @@ def _about(
     """
     draws = any(is_random(stage) for stage in stages) and bool(calls)
     work = share_of(*stages)
-    much = f", {percent(work)} of the pipeline's work," if work else ""
+    much = f", {percent(work)} of the pipeline's work," if work >= SOME_WORK else ""
     return Proposal(
         title,
         edits=tuple(edits),

@@ -70,14 +70,3 @@ def _prediction(found: Estimate | None) -> Prediction | None:
 def prediction_of(found: Estimate) -> Prediction:
     """What the model expects, for a proposal."""
     return Prediction(found.formula, found.speedup, found.peak_bytes, found.wait_ms)
-
-
-def buffered(element_bytes: float | None, elements: int) -> int | None:
-    """Bytes that `elements` more elements in flight hold; ``None`` if their size is not known."""
-    return None if element_bytes is None else round(element_bytes * elements)
-
-
-def buffered_by(elements: Iterable[tuple[StageView, int]]) -> int | None:
-    """Bytes of that many more elements of each stage in flight; ``None`` if the size of one is not known."""
-    sizes = [buffered(stage.element_bytes, count) for stage, count in elements]
-    return None if None in sizes else sum(size for size in sizes if size is not None)

@@ -15,8 +15,8 @@ from typing import Final, Literal, NamedTuple
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, ReplaceStages, SetArgument
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.cache_places import pass_count
-from pipeprof.profiles.advise.work import line_of
+from pipeprof.profiles.advise.facts.cache_places import pass_count
+from pipeprof.profiles.advise.facts.work import line_of
 from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 

@@ -25,10 +25,10 @@ class StaticAdvice:
     """Advice without a run.
 
     Attributes:
-        findings: In the order in which they are shown; ``None`` if no rule could be applied.
+        findings: In the order in which they are shown; ``None`` if nothing could be judged.
         memory: Predicted bytes by owner; ``None`` if they could not be worked out.
         what_ifs: Largest shuffles and caches within the limit, if one is set.
-        messages: Warnings: rules that failed, findings that were ignored, what is not known.
+        messages: Warnings: findings that failed, findings that were ignored, what is not known.
     """
 
     findings: list[Finding] | None = None
@@ -41,7 +41,7 @@ class StaticAdvice:
 def static_advice(
     loaded: LoadedSpec, *, cores: float, memory_limit_bytes: int | None = None, what_if: bool = False
 ) -> StaticAdvice:
-    """Apply the static part of every rule to a spec. Never raises.
+    """Judge a spec without a run. Never raises.
 
     Args:
         what_if: Answer what the limit means for shuffles and caches.
@@ -56,7 +56,7 @@ def static_advice(
     if view is None:
         return StaticAdvice(messages=messages)
     memory = tried("its memory", lambda: memory_prediction(view), messages)
-    findings, more = tried("the rules", lambda: advise(view, ignore=loaded.spec.ignore), messages) or (None, [])
+    findings, more = tried("the findings", lambda: advise(view, ignore=loaded.spec.ignore), messages) or (None, [])
     if memory is None:
         return StaticAdvice(findings, messages=[*messages, *more])
     answers = []
@@ -68,7 +68,7 @@ def static_advice(
 
 
 def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int | None = None) -> StaticAdvice:
-    """Apply the rules to what the text of a function's file shows of its pipeline. Never raises.
+    """Judge what the text of a function's file shows of its pipeline. Never raises.
 
     The findings are None where the text shows nothing: the stages are unknown before a run.
     """
@@ -79,5 +79,5 @@ def source_advice(target: ParsedTarget, *, cores: float, memory_limit_bytes: int
     view = tried("the source", lambda: view_of_source(target, cores=cores, memory_limit_bytes=limit), messages)
     if view is None or not view.slips:
         return StaticAdvice(messages=messages)
-    findings, more = tried("the rules", lambda: advise(view), messages) or (None, [])
+    findings, more = tried("the findings", lambda: advise(view), messages) or (None, [])
     return StaticAdvice(findings or None, messages=[*messages, *more])

@@ -6,41 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.inference.known_files import KnownFiles
-from pipeprof.pipelines.ops.values.structures import NpyArray, Structure, walk
-from pipeprof.profiles.view.view import SavedComponent
-
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.view.view import PipelineView
 
 
 def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
-    """Return the view with what the spec says of each stage: its arguments as written, and the files of its arrays."""
-    placed_at = {placed.address: placed for placed in loaded.spec.placed()}
-    found = {address: _arguments_at(loaded.data, placed.place) for address, placed in placed_at.items()}
-    files = KnownFiles(loaded.base_dir, loaded.spec.data)
+    """Return the view with what the spec says of each stage: its arguments as written."""
+    found = {placed.address: _arguments_at(loaded.data, placed.place) for placed in loaded.spec.placed()}
     stages = tuple(
-        stage
-        if found.get(stage.id) is None or stage.injected
-        else replace(stage, written=found[stage.id], saved=_saved(placed_at[stage.id].op, files))
+        stage if found.get(stage.id) is None or stage.injected else replace(stage, written=found[stage.id])
         for stage in view.stages
     )
     return replace(view, stages=stages, loaded=loaded)
-
-
-def _saved(op: Any, files: KnownFiles) -> tuple[SavedComponent, ...] | None:
-    """Return the files of the arrays that a source slices; ``None`` where not all of them are in files of their own."""
-    tensors = getattr(op, "tensors", None)
-    if not isinstance(tensors, Structure):
-        return None
-    found = []
-    for place, leaf in walk(tensors):
-        rows = files.rows(leaf) if isinstance(leaf, NpyArray) else None
-        if rows is None or len(place) > 1:
-            return None
-        found.append(SavedComponent(place[0] if place else None, str(leaf.npy), rows))
-    return tuple(found)
 
 
 def with_counts(view: PipelineView, spec: PipelineView) -> PipelineView:

@@ -17,10 +17,8 @@ from pipeprof.profiles.constants import TEXT_BYTES
 from pipeprof.profiles.wording import label_of
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.inference.saved_rows import SavedRows
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.static.slips import Slip
-    from pipeprof.pipelines.static.written_calls import WrittenArguments, WrittenFunction
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Headspace, Stage
@@ -83,20 +81,6 @@ class FunctionView:
 
 
 @dataclass(frozen=True)
-class SavedComponent:
-    """A component of a source whose array is in a file.
-
-    Attributes:
-        key: Its name in a dict, its index in a tuple; ``None`` where the element is no structure.
-        path: Of the file, as the spec writes it.
-    """
-
-    key: str | int | None
-    path: str
-    rows: SavedRows
-
-
-@dataclass(frozen=True)
 class StageView:
     """One stage of the pipeline.
 
@@ -114,9 +98,6 @@ class StageView:
         executed_op: TensorFlow's executed op, e.g. ``ParallelMapDatasetV2``.
         made_parallel: Whether TensorFlow made it parallel by itself.
         written: The stage's arguments as the spec has them; ``None`` where there is no spec.
-        saved: The files of the arrays that a source slices; ``None`` where they are not known, or not all are files.
-        given: Its function as the user's file has it; ``None`` where the text is not known.
-        own: The arguments of its call as the user's file has them; ``None`` where it has no such call.
     """
 
     id: str
@@ -139,9 +120,6 @@ class StageView:
     injected: bool = False
     measured: Stage | None = None
     written: Mapping[str, Any] | None = None
-    saved: tuple[SavedComponent, ...] | None = None
-    given: WrittenFunction | None = None
-    own: WrittenArguments | None = None
 
     @property
     def label(self) -> str:
@@ -264,12 +242,6 @@ class PipelineView:
     def by_id(self) -> dict[str, StageView]:
         """Stages by id."""
         return {stage.id: stage for stage in self.stages}
-
-    @property
-    def shared_threads(self) -> float:
-        """Threads of TensorFlow's own pool: one for each core it may be scheduled on, whatever the quota."""
-        host = self.profile.host if self.profile is not None else None
-        return (host.schedulable_cores if host is not None else None) or self.cores
 
     @cached_property
     def _readers(self) -> dict[str, list[StageView]]:

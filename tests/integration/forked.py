@@ -242,10 +242,8 @@ def import_all() -> None:
     of_pipeprof = {found.name for found in pkgutil.walk_packages(pipeprof.__path__, "pipeprof.")} - _NOT_PRELOADED
     for name in (*_PRELOADED, *sorted(of_pipeprof)):
         importlib.import_module(name)
-    from pipeprof.profiles.advise.rule import rules
     from pipeprof.profiles.document.profile import Profile
 
-    rules()
     Profile.model_rebuild(force=True)
     gc.collect()
     gc.freeze()

@@ -105,11 +105,11 @@ def test_a_cache_without_end_of_memory_is_a_finding_of_the_run_that_died(tmp_pat
     line = line_of("return images.cache()")
     assert f"cache (targets.py:{line}) buffered" in ended.paragraph
     assert "MemoryCache" not in ended.paragraph
-    (finding,) = [one for one in ended.profile.findings or () if one.rule == "cache-in-memory-over-budget"]
+    (finding,) = [one for one in ended.profile.findings or () if one.rule == "cache-over-budget"]
     assert finding.evidence["elements"] == 2000
     assert 1.9e6 < finding.evidence["bytes_per_element"] < 2.4e6
     assert finding.location.line == line
-    assert "cache-in-memory-over-budget" in ended.report
+    assert "cache-over-budget" in ended.report
 
 
 def line_of(text: str) -> int:

@@ -89,7 +89,7 @@ COMMANDS = (
     ["check", "missing.yaml"],
     ["run", "missing.yaml"],
     ["rules"],
-    ["explain", "no-prefetch"],
+    ["explain", "prefetch-between"],
     ["schema"],
     ["schema", "spec"],
     ["schema", "profile"],

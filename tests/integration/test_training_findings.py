@@ -1,6 +1,6 @@
-"""What a run sees of the planted training scripts that rules judge: two runs of several scripts each.
+"""What a run sees of the planted training scripts that findings are about: two runs of several scripts each.
 
-Whether a rule then fires depends on times: `benchmarks/training` shows that, script by script, and of healthy twins.
+Whether there is one depends on times: `benchmarks/training` shows that, script by script, and of healthy twins.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from integration import forked
 
-from pipeprof.profiles.advise.rule import rules
+from pipeprof.profiles.advise.findings.training import TRAINING
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,7 +23,7 @@ else:
 
 PLANTED = Path(__file__).parents[2] / "benchmarks" / "training" / "findings"
 PAIRS = tomllib.loads((PLANTED / "pairs.toml").read_text(encoding="utf-8"))
-IN_TRAINING = {name for name, rule in rules().items() if rule.in_training}
+IN_TRAINING = {check.name for check in TRAINING}
 ONE_AFTER_THE_OTHER = """\
 import runpy
 
@@ -76,7 +76,7 @@ def traces(profile: dict[str, Any], script: str) -> list[int]:
 
 
 def reported(profile: dict[str, Any]) -> list[tuple[str, str, int]]:
-    """The rules about trainings that have a finding, each with its place."""
+    """The findings about the training, each with its place."""
     found = [finding for finding in profile["findings"] if finding["rule"] in IN_TRAINING]
     places = [(finding["rule"], finding["location"] or {}) for finding in found]
     return [(rule, Path(place.get("file", "")).name, place.get("line", 0)) for rule, place in places]

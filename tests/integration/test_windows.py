@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from integration.changed_datasets import edited
+from unit.advise.checks import only
 from unit.advise.views import tensor
-from unit.advise.window_views import hit, windows
+from unit.advise.window_views import windows
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
@@ -53,12 +54,13 @@ def one_by_one(rows: Any, window: Window, *, drop_first: bool) -> tf.data.Datase
 
 
 def proposal(window: Window, count: int, keys: tuple[str, ...] | None = None, *, spec: bool = False) -> Proposal:
-    """What the rule proposes, for so many components."""
+    """What is proposed, for so many components."""
     size, shift, stride = window
     arguments = {"size": size, "shift": shift, "stride": stride}
     element = tuple(tensor("float32", 3) for _ in range(count))
     written: dict[str, Any] | None = {} if spec else None
-    return hit(windows(element, arguments, {"batch_size": size}, keys, written, bytes_per_element=400_000.0))
+    view = windows(element, arguments, {"batch_size": size}, keys, written, bytes_per_element=400_000.0)
+    return only("windows-at-once", view)
 
 
 def plain(dataset: tf.data.Dataset) -> list[Any]:

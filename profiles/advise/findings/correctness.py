@@ -8,9 +8,9 @@ from typing import Final
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.slips import Slip
-from pipeprof.profiles.advise.byte_gate import in_function, nothing_to_keep, regrouped, upstream, without
-from pipeprof.profiles.advise.caches import freezes, frozen_by
 from pipeprof.profiles.advise.check import finding
+from pipeprof.profiles.advise.facts.byte_gate import in_function, nothing_to_keep, regrouped, upstream, without
+from pipeprof.profiles.advise.facts.caches import freezes, frozen_by
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.propose.disorder import describe_order
 from pipeprof.profiles.propose.proposal import Proposal, Semantics
@@ -23,7 +23,7 @@ BATCHES_IN_BUFFER: Final = 10
 """Batches of single elements that a shuffle should hold: with fewer, a batch of sorted data has less than half of the
 classes."""
 POLICY: Final = "experimental_distribute.auto_shard_policy"
-_LOADING: Final = ("ReadFile", "Decode", "Parse", "ExtractJpegShape")
+LOADING: Final = ("ReadFile", "Decode", "Parse", "ExtractJpegShape")
 """Beginnings of ops without whose results there is nothing to cache."""
 _DRAWS: Final = {
     "tf.random.uniform([])": ("rand", "random", "random_sample"),
@@ -121,7 +121,7 @@ def cache_after_augment(view: PipelineView) -> Iterator[Proposal]:
         edits: tuple[PipelineEdit, ...] = ()
         if any(in_function(view, stage) and stage.owner != cache.owner for stage in random):
             advice = f"Move the random part of {first.label} into a map of its own, after the cache."
-        elif any(op.startswith(_LOADING) for op in (first.function.ops if first.function else None) or ()):
+        elif any(op.startswith(LOADING) for op in (first.function.ops if first.function else None) or ()):
             advice = f"Split {first.label}: reading and decoding before the cache, the random part after it."
         elif below is not None and nothing_to_keep(view, below):
             edits = (without(cache),)
@@ -202,8 +202,12 @@ def _shuffled_after(
 ) -> tuple[tuple[PipelineEdit, ...], str, Semantics | None]:
     """The edits that put the shuffle after the cache, with the advice and their effect on the data."""
     between = _between(view, cache, shuffle)[::-1]
-    single_line = [one.id for one in between] == [one.id for one in path] and all(
-        len(view.readers(one)) == 1 for one in (shuffle, *between)
+    first_input = view.input_of(between[0] if between else cache)
+    single_line = (
+        first_input is not None
+        and first_input.id == shuffle.id
+        and [one.id for one in between] == [one.id for one in path]
+        and all(len(view.readers(one)) == 1 for one in (shuffle, *between))
     )
     if not single_line or not all(_commutes(stage) or traits(stage.op).stacks for stage in between):
         if any(traits(stage.op).batches for stage in path):

@@ -10,7 +10,8 @@ from typing import Final
 from pipeprof.pipelines.changes.edits import MoveStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.byte_gate import (
+from pipeprof.profiles.advise.check import finding
+from pipeprof.profiles.advise.facts.byte_gate import (
     BYTES,
     SHARE_OF_LIMIT,
     EarlierPlace,
@@ -23,7 +24,6 @@ from pipeprof.profiles.advise.byte_gate import (
     weigh,
     without,
 )
-from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.constants import (
     ARRAY_COPIES,
     CACHE_OVERHEAD_BYTES,
@@ -136,7 +136,7 @@ def _predicted_buffer(view: PipelineView, stage: StageView, entry: BufferPredict
     below, given = view.input_of(stage), stage.arguments.get("buffer_size")
     if entry is None or below is None or not isinstance(given, int):
         return None
-    count = min(given, below.elements) if (below.elements or 0) > 0 else given
+    count = min(given, below.elements) if below.elements is not None and below.elements > 0 else given
     memory = view.profile.memory if view.profile is not None and not view.profile.errors else None
     # Of an unknown number of elements, a whole run never had more than its peak.
     beyond = entry.at_most and memory is not None and entry.bytes > (memory.peak_bytes or entry.bytes)
@@ -188,7 +188,7 @@ def _smaller_buffer(view: PipelineView, buffer: _Buffer) -> Proposal | None:
         text = "Compute the order instead: tf.random.experimental.index_shuffle takes no buffer."
         return Proposal(recommendation=text, semantics="randomness")
     limit = view.memory_limit_bytes or math.inf
-    room = min(BYTES.value, SHARE_OF_LIMIT.value * limit)
+    room = min(BYTES, SHARE_OF_LIMIT * limit)
     batch = next((above for above in view.above(stage) if traits(above.op).stacks), None)
     wanted = max(math.ceil(room / (buffer.copies * buffer.each)) - 1, BATCHES_MIXED * _rows(batch), 1)
     large = min(LARGE_BYTES, LARGE_SHARE * limit)
@@ -261,7 +261,12 @@ def _too_large(view: PipelineView, stage: StageView, below: StageView, limit: in
             "the run is out of memory before the first epoch ends."
         ),
         recommendation=advice,
-        evidence={"cache_bytes": round(nbytes), "elements": count, "memory_limit_bytes": limit},
+        evidence={
+            "cache_bytes": round(nbytes),
+            "elements": count,
+            "bytes_per_element": nbytes / count,
+            "memory_limit_bytes": limit,
+        },
         edits=edits,
         predicted=Prediction(f"{size(kept)} instead of {size(nbytes)}", peak_rss_delta_bytes=-round(nbytes - kept)),
         semantics=semantics,

@@ -9,7 +9,7 @@ from typing import Final
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, calls_per_batch, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.check import finding
-from pipeprof.profiles.advise.cores import cores_at_work
+from pipeprof.profiles.advise.facts.cores import cores_at_work
 from pipeprof.profiles.advise.predict import in_parallel
 from pipeprof.profiles.advise.text.what_to_write import of_python
 from pipeprof.profiles.constants import BATCH_HAND_OVER_US, HAND_OVER_COMPONENT_US, HAND_OVER_MB_US, HAND_OVER_US

@@ -11,7 +11,15 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.check import finding
-from pipeprof.profiles.advise.observed import at, begins_each_step, location_of, main_of, share_of, share_text, without
+from pipeprof.profiles.advise.facts.observed import (
+    at,
+    begins_each_step,
+    location_of,
+    main_of,
+    share_of,
+    share_text,
+    without,
+)
 from pipeprof.profiles.advise.text.loops import reads_in_loop, unused_name
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.gaps.wording import ADVICE
@@ -52,7 +60,8 @@ def _training(view: PipelineView) -> Training | None:
 def iterator_made_anew(view: PipelineView) -> Iterator[Proposal]:
     """A dataset that is built, started or run more often than it is needed."""
     training = _training(view)
-    seen = {use.line for use in training.datasets if begins_each_step(use)} if training is not None else set()
+    uses = training.datasets if training is not None else []
+    seen = {use.line for use in uses if begins_each_step(use)}
     for slips in _by_function(slip for slip in view.slips if slip.kind == "first-again" and slip.line not in seen):
         texts = listed(list(dict.fromkeys(f"`{slip.text}`" for slip in slips)))
         yield Proposal(
@@ -60,8 +69,8 @@ def iterator_made_anew(view: PipelineView) -> Iterator[Proposal]:
             recommendation="Write `iterator = iter(dataset)` before the loop, and `next(iterator)` in it.",
             location=Location(file=as_typed(str(slips[0].path)), line=slips[0].line, column=slips[0].column),
         )
-    for use in training.datasets if training is not None else ():
-        proposals = (_rebuilt(use, training), _each_step(use, training), _together(use, training))
+    if training is not None:
+        proposals = (look(use, training) for use in uses for look in (_rebuilt, _each_step, _together))
         yield from (proposal for proposal in proposals if proposal is not None)
 
 

@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, SetArgument, SetOption
-from pipeprof.pipelines.changes.in_spec import SOURCE, STAGES, EditError, changed, find, plain, same, value_at
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.changes.in_words import in_words
 from pipeprof.profiles.view.view import PipelineView, StageView
-
-
-def written_spec(view: PipelineView) -> dict[str, Any] | None:
-    """The source and the stages of the spec that a view shows; ``None`` without one.
-
-    What an edit does not name may be left out: a nested pipeline stands in the arguments of its stage.
-    """
-    data: dict[str, Any] = {}
-    stages: dict[int, Any] = {}
-    for stage in view.stages:
-        if stage.written is None or stage.injected:
-            continue
-        value = plain({stage.op: stage.written})
-        if stage.id == SOURCE:
-            data[SOURCE] = value
-        elif re.fullmatch(r"stages\.\d+", stage.id):
-            stages[int(stage.id.rpartition(".")[2])] = value
-    if not (data or stages) or sorted(stages) != list(range(len(stages))):
-        # Indices would not be those of the spec.
-        return None
-    return {**data, STAGES: [stages[index] for index in range(len(stages))]}
-
-
-def moved_as_written(view: PipelineView, edit: MoveFilter) -> bool | None:
-    """Whether its function stays word for word; None where the pipeline has no spec, or a map of it is Python."""
-    data = written_spec(view)
-    if data is None:
-        return None
-    try:
-        after = changed(data, [edit])
-    except EditError:
-        return None
-    place = find(data, edit.stage)
-    moved = next(stage for stage in value_at(after.data, place[:-1]) if after.origin(stage) == place)
-    return same(moved, value_at(data, place))
 
 
 def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: str | None = None) -> str | None:

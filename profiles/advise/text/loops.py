@@ -1,9 +1,8 @@
-"""Loops of a training script, by their text: results that are read in each step, functions called, names never used."""
+"""Loops of a training script, by their text: results that are read in each step, and names never used."""
 
 from __future__ import annotations
 
 import ast
-import builtins
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -12,7 +11,6 @@ from pipeprof.pipelines.static.written_calls import parsed
 
 _READS = frozenset({"numpy", "item", "tolist"})
 _CASTS = frozenset({"float", "int", "bool"})
-_AROUND = frozenset({"enumerate", "iter", "tqdm"})
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _TRACED = ("function", "jit")
 """Ends of the names of decorators whose functions are a step or a part of one."""
@@ -52,64 +50,6 @@ def reads_in_loop(text: str, line: int, functions: Collection[str] = ()) -> list
         if value is not None and _is_result(value, results, steps):
             found.append(Read(ast.unparse(node), node.lineno))
     return found
-
-
-def calls_in_loop(text: str, line: int, *, now_and_then: bool = False) -> tuple[int, list[str]] | None:
-    r"""Return the line of the loop that iterates a dataset at `line`, and the file's own functions that it calls.
-
-    Args:
-        now_and_then: Return those that a condition guards, not those that every pass calls.
-
-    Example:
-        >>> calls_in_loop("def step(x): ...\nfor x in dataset:\n    step(x)\n", 2)
-        (2, ['step'])
-    """
-    tree = parsed(text)
-    loop = _loop_at(tree, line) if tree is not None else None
-    if tree is None or loop is None:
-        return None
-    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    guarded = (inner for node in ast.walk(loop) if isinstance(node, ast.If) for inner in ast.walk(node))
-    seen = guarded if now_and_then else _each_time(loop.body)
-    calls = [node.func for node in seen if isinstance(node, ast.Call)]
-    names = dict.fromkeys(name.id for name in calls if isinstance(name, ast.Name) and name.id in own)
-    return loop.lineno, list(names)
-
-
-def iterated_at(text: str, line: int) -> str:
-    r"""Return what `iter`, or the head of a loop, gets at a line, as written; empty where that is not seen.
-
-    Example:
-        >>> iterated_at("for _ in range(9):\n    x = next(iter(self.train_ds))\n", 2)
-        'self.train_ds'
-        >>> iterated_at("for step, x in enumerate(ds.take(9)):\n    train(x)\n", 1)
-        'ds.take(9)'
-    """
-    tree = parsed(text)
-    found = ""
-    for node in ast.walk(tree) if tree is not None else ():
-        match node:
-            case ast.Call(func=ast.Name(id="iter"), args=[one]) if line in _lines(node, node):
-                return _written(one)
-            case ast.For(iter=one) if line in _lines(node, one):
-                found = _written(one)
-    return found
-
-
-def _lines(first: ast.stmt | ast.expr, last: ast.expr) -> range:
-    return range(first.lineno, (last.end_lineno or last.lineno) + 1)
-
-
-def _written(given: ast.expr) -> str:
-    """Return an expression that a method can be called on; of a counted or shown one what is counted."""
-    match given:
-        case ast.Call(func=ast.Name(id=name), args=[one, *_]) if name in _AROUND:
-            return _written(one)
-        case ast.Call(func=ast.Name(id=name)) if hasattr(builtins, name):
-            return ""
-        case ast.Name() | ast.Attribute() | ast.Subscript() | ast.Call():
-            return ast.unparse(given)
-    return ""
 
 
 def unused_name(text: str, line: int, *, in_module: bool = True) -> str | None:

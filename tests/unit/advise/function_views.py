@@ -1,37 +1,15 @@
-"""Pipelines in which the rules about functions find something, and how to ask one rule."""
+"""Pipelines of functions that cost more than they need."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.rule import rules
-from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import FunctionView, PipelineView
 
 TEXT = tensor("string")
 FLOAT = tensor("float32")
-
-
-def found(name: str, view: PipelineView) -> list[Proposal]:
-    rule = rules()[name]
-    return list(rule.check(view) if view.kind == "static" else rule.diagnose(view))
-
-
-def only(name: str, view: PipelineView) -> Proposal:
-    drafts = found(name, view)
-    assert len(drafts) == 1
-    return drafts[0]
-
-
-def measured_again(view: PipelineView, interval_ms: float) -> PipelineView:
-    """The same stages under a step of another length."""
-    steps = view.profile.steps
-    longer = replace(steps.interval_ms, mean=interval_ms)
-    profile = view.profile.model_copy(update={"steps": replace(steps, interval_ms=longer)})
-    return replace(view, profile=profile)
 
 
 def python_map(

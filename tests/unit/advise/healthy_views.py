@@ -1,15 +1,13 @@
-"""Pipelines that deserve no advice on speed, and such as tempt to advice that does nothing or harm."""
+"""Pipelines that deserve no advice on speed."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from unit.advise.views import Built, function, measured, pipeline, stage, tensor
+from unit.advise.views import Built, function, pipeline, stage, tensor
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE
-from pipeprof.profiles.view.view import PipelineView
 
-MIB = 1024**2
 IMAGE = tensor("uint8", 224, 224, 3)
 TEXT = tensor("string")
 OPTIMAL: dict[str, Any] = {"wait_share": 0.01, "headspace": 0.01}
@@ -225,145 +223,4 @@ HEALTHY = {
     ),
     "habits that cost nothing": (habits_that_cost_nothing, OPTIMAL),
     "shards on a slow disk": (shards_on_a_slow_disk, {**HUNGRY, **ON_DISK}),
-}
-
-
-# Advice that looks right and does nothing, or harm: with the gate open, these rules stay silent.
-
-
-def bursts_behind_a_prefetch_of_tensorflows() -> PipelineView:
-    view = pipeline(
-        stage("source", "range"), stage("stages.0", "map", function=function("PyFunc"), ms=8.0), static=False
-    )
-    return measured(view, interval_ms=10.3, wait_share=0.06, headspace=0.06, worker_cores=0.2, python_share=0.8)
-
-
-def asynchronous_end(tf_op: str) -> PipelineView:
-    view = pipeline(
-        stage("source", "range"),
-        stage("stages.0", "map", function=function("MatMul"), ms=30.0, tf_op=tf_op, parallelism=2.0),
-        static=False,
-    )
-    return measured(view, worker_cores=1.8, cores=2.0, **HUNGRY)
-
-
-def trivial_serial_map() -> PipelineView:
-    view = pipeline(
-        stage("source", "range", element=(tensor("int64"),)),
-        stage("stages.0", "map", function=function("RandomUniform", "AddV2"), ms=32 * 0.008),
-        stage("stages.1", "batch", arguments={"batch_size": 32}),
-        static=False,
-    )
-    return measured(view, interval_ms=0.6, dispatch=None, worker_cores=1.0, **HUNGRY)
-
-
-def waiting_map_with_calls_but_no_threads() -> PipelineView:
-    view = pipeline(
-        stage("source", "list_files", element=(TEXT,)),
-        stage(
-            "stages.0",
-            "map",
-            arguments={"num_parallel_calls": 16},
-            function=function("ReadFile"),
-            tf_op="ParallelMapDatasetV2",
-            parallelism=16.0,
-            ms=80.0,
-        ),
-        stage("stages.1", "batch", arguments={"batch_size": 16}),
-        static=False,
-        cores=2.0,
-    )
-    return measured(view, interval_ms=40.0, worker_cores=0.1, blocked_share=1.0, **HUNGRY)
-
-
-def work_in_an_interleaves_function() -> PipelineView:
-    view = pipeline(
-        stage("source", "range"),
-        stage(
-            "stages.0",
-            "interleave",
-            arguments={"num_parallel_calls": 8, "cycle_length": 8},
-            function=function("ReadFile"),
-            tf_op="ParallelInterleaveDatasetV4",
-            parallelism=8.0,
-            ms=18.0,
-        ),
-        stage("stages.0.source", "range", ms=0.1),
-        stage("stages.1", "batch", arguments={"batch_size": 32}),
-        static=False,
-    )
-    return measured(view, worker_cores=0.1, **HUNGRY)
-
-
-def serial_map(cores: float, used: float, **run: Any) -> PipelineView:
-    view = pipeline(
-        stage("source", "range"),
-        stage("stages.0", "map", function=function("RandomUniform", "MatMul"), ms=18.0),
-        stage("stages.1", "batch", arguments={"batch_size": 32}),
-        static=False,
-        cores=cores,
-    )
-    return measured(view, worker_cores=used, **{**HUNGRY, **run})
-
-
-def zip_of_prefetched_sides() -> PipelineView:
-    view = pipeline(
-        stage("source", "zip", inputs=("source.inputs.0.stages.1", "source.inputs.1.stages.1")),
-        stage("source.inputs.0.source", "range"),
-        stage("source.inputs.0.stages.0", "map", function=function("PyFunc"), ms=4.0),
-        stage("source.inputs.0.stages.1", "prefetch", arguments={"buffer_size": 2}),
-        stage("source.inputs.1.source", "range"),
-        stage("source.inputs.1.stages.0", "map", function=function("PyFunc"), ms=4.0),
-        stage("source.inputs.1.stages.1", "prefetch", arguments={"buffer_size": 2}),
-        static=False,
-    )
-    return measured(view, interval_ms=4.5, worker_cores=0.1, **HUNGRY)
-
-
-def warm_files_read_one_after_the_other() -> PipelineView:
-    view = pipeline(
-        stage("source", "TFRecordDataset", element=(TEXT,), ms=2.0, bytes_per_element=200.0),
-        stage("stages.0", "batch", arguments={"batch_size": 256}, ms=0.2),
-        static=False,
-    )
-    return measured(view, interval_ms=2.4, dispatch=None, **HUNGRY)
-
-
-def constants_made_in_a_map() -> PipelineView:
-    body = function("Mul", "MatMul", elementwise=False, constant_bytes=2 * MIB)
-    view = pipeline(
-        stage("source", "range"),
-        stage("stages.0", "map", function=body, ms=6.0, tf_op="ParallelMapDatasetV2", parallelism=4.0),
-        stage("stages.1", "batch", arguments={"batch_size": 128}),
-        static=False,
-    )
-    return measured(view, interval_ms=2.0, worker_cores=3.9, **HUNGRY)
-
-
-def shuffle_that_fills_again() -> PipelineView:
-    view = pipeline(
-        stage("source", "range", elements=500),
-        stage("stages.0", "shuffle", arguments={"buffer_size": 500}, ms=0.5),
-        stage("stages.1", "batch", arguments={"batch_size": 32}),
-        static=False,
-    )
-    return measured(view, interval_ms=1.0, restart_share=0.4, dispatch=None, **HUNGRY)
-
-
-ALL = frozenset({"*"})
-TRAPS = {
-    "prefetch added by TensorFlow": (bursts_behind_a_prefetch_of_tensorflows, {"no-prefetch", "no-prefetch-between"}),
-    "a parallel map at the end runs ahead": (lambda: asynchronous_end("ParallelMapDatasetV2"), ALL),
-    "a fused batch at the end runs ahead": (lambda: asynchronous_end("MapAndBatchDataset"), ALL),
-    "parallel calls of trivial functions lose": (trivial_serial_map, ALL),
-    "more calls without threads": (waiting_map_with_calls_but_no_threads, {"serial-map-latency", "serial-map-cpu"}),
-    "calls of an interleave's function": (work_in_an_interleaves_function, ALL),
-    "a step that is slow itself": (lambda: serial_map(4, 1.0, headspace=0.02), ALL),
-    "a device that waits for something else": (lambda: serial_map(4, 1.0, wait_share=0.02), ALL),
-    "a single core": (lambda: serial_map(1, 1.0), {"serial-map-cpu"}),
-    "cores that are in use": (lambda: serial_map(4, 3.9), {"serial-map-cpu"}),
-    "prefetches inside of a zip": (zip_of_prefetched_sides, {"no-prefetch", "no-prefetch-between"}),
-    "files that are in memory": (warm_files_read_one_after_the_other, ALL),
-    "constants in a function": (constants_made_in_a_map, ALL),
-    "a buffer that fills again": (shuffle_that_fills_again, ALL),
 }

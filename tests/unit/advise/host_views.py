@@ -6,7 +6,7 @@ from typing import Any
 
 from unit.advise.views import Built, function, pipeline, stage
 
-from pipeprof.profiles.advise.rules.correctness.shuffle_before_shard_unseeded import POLICY
+from pipeprof.profiles.advise.findings.correctness import POLICY
 from pipeprof.profiles.view.view import StageView
 
 SHARD = {"num_shards": 4, "index": 1}

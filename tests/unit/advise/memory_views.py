@@ -5,67 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from unit.advise.views import Built, function, measured, pipeline, stage, tensor, unnamed
+from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.rule import Rule
-from pipeprof.profiles.advise.rules.correctness.batch_before_shuffle import BatchBeforeShuffle
-from pipeprof.profiles.advise.rules.correctness.cache_after_augment import CacheAfterAugment
-from pipeprof.profiles.advise.rules.correctness.cache_after_shuffle import CacheAfterShuffle
-from pipeprof.profiles.advise.rules.correctness.cache_never_complete import CacheNeverComplete
-from pipeprof.profiles.advise.rules.memory.cache_in_memory_over_budget import CacheInMemoryOverBudget
-from pipeprof.profiles.advise.rules.memory.cache_smaller_elements import CacheSmallerElements
-from pipeprof.profiles.advise.rules.memory.from_tensor_slices_big_array import FromTensorSlicesBigArray
-from pipeprof.profiles.advise.rules.memory.graph_constant import GraphConstant
-from pipeprof.profiles.advise.rules.memory.list_instead_of_array import ListInsteadOfArray
-from pipeprof.profiles.advise.rules.memory.shuffle_buffer_bytes import ShuffleBufferBytes
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.document.subject import Target
-from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
-RULES: dict[str, Rule] = {
-    rule.name: rule()
-    for rule in (
-        BatchBeforeShuffle,
-        CacheAfterAugment,
-        CacheAfterShuffle,
-        CacheInMemoryOverBudget,
-        CacheNeverComplete,
-        CacheSmallerElements,
-        FromTensorSlicesBigArray,
-        GraphConstant,
-        ListInsteadOfArray,
-        ShuffleBufferBytes,
-    )
-}
 MB, GB = 10**6, 10**9
 MACHINE = 24 * GB
 IMAGE = tensor("float32", 224, 224, 3)
-IMAGE_BYTES = 224 * 224 * 3 * 4
 INDEX = tensor("int64")
-
-
-def found(name: str, view: PipelineView) -> list[Proposal]:
-    rule = RULES[name]
-    drafts = list(rule.check(view) if view.kind == "static" else rule.diagnose(view))
-    # A rule that reads names would find something else without them.
-    bare = unnamed(view)
-    again = list(rule.check(bare) if view.kind == "static" else rule.diagnose(bare))
-    assert [(one.stage, one.evidence, one.edits) for one in again] == [
-        (one.stage, one.evidence, one.edits) for one in drafts
-    ]
-    for draft in drafts:
-        assert draft.stage in view.by_id
-        assert draft.sentence
-        assert draft.recommendation
-        assert all(isinstance(value, bool | float | int | str) for value in draft.evidence.values())
-    return drafts
-
-
-def only(name: str, view: PipelineView) -> Proposal:
-    drafts = found(name, view)
-    assert len(drafts) == 1
-    return drafts[0]
 
 
 def run(view: Built, *, peak: int = 4 * GB, runtime: int = 500 * MB) -> PipelineView:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +14,7 @@ from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
-from pipeprof.profiles.advise.rule import Rule
-from pipeprof.profiles.advise.rules.speed.library_threads import LibraryThreads
+from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, Headspace, Stage
@@ -42,20 +40,16 @@ def views(monkeypatch: pytest.MonkeyPatch) -> list[PipelineView]:
     """The views that the only rule is shown; it finds something about speed at each map."""
     seen: list[PipelineView] = []
 
-    class Looking(Rule):
-        name = "some-rule"
-        title = "Seen"
-        family = "speed"
-        semantics = "same"
-        why = fix = ignore_when = "…"
+    def look(view: PipelineView) -> list[Proposal]:
+        seen.append(view)
+        return [
+            Proposal("Seen", sentence="Seen.", recommendation="Do.", stage=one.id)
+            for one in view.stages
+            if one.op == "map"
+        ]
 
-        def check(self, view: PipelineView) -> Iterable[Proposal]:
-            seen.append(view)
-            return [
-                Proposal(sentence="Seen.", recommendation="Do.", stage=one.id) for one in view.stages if one.op == "map"
-            ]
-
-    monkeypatch.setattr(module, "all_rules", lambda: {"some-rule": Looking()})
+    monkeypatch.setattr(module, "FINDINGS", (finding("cache", "speed", "same", waits=True)(look),))
+    monkeypatch.setattr(module, "ideas_for", lambda *_, **__: ([], []))
     return seen
 
 
@@ -107,43 +101,30 @@ def test_little_headspace_in_the_profile_closes_the_gate(views: list[PipelineVie
     assert findings_for(
         profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"]), loaded=loaded
     ) == ([], [])
-    assert len(views) == 1
+    assert views == []
 
 
 @pytest.mark.usefixtures("views")
-def test_of_a_script_all_that_applies_is_a_suspicion(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_script_ideas_are_reported_untried(monkeypatch: pytest.MonkeyPatch) -> None:
     graphs, profile = recorded("map_batch")
     pair = StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
-    profile.headspace = None
-    assert findings_for(profile, *pair)[0] == []
     profile.target.kind = "script"
-    findings, messages = findings_for(profile, *pair)
-    assert [(one.stage, one.status, one.reason) for one in findings or ()] == [("stages.0", "unverified", "not tried")]
-    assert messages == []
-    # What only a measurement can decide about is one as well: none follows.
-    further = [one.model_copy(update={"rule": f"rule-{number}"}) for number in range(5) for one in findings or ()]
+    (one,), _ = findings_for(profile, *pair)
+    assert one is not None
+    # The most promising ideas are reported as well: no measurement follows.
+    further = [one.model_copy(update={"rule": f"idea-{number}"}) for number in range(5)]  # type: ignore[attr-defined]
     monkeypatch.setattr(module, "worth_a_try", lambda *_, **__: further)
     found, _ = findings_for(profile, *pair)
-    assert [one.rule for one in found or ()] == ["some-rule", "rule-0", "rule-1", "rule-2"]
-    assert [one.rule for one in profile.proposals] == ["rule-3", "rule-4"]
-    # What nothing in the run is a sign of is no finding unless it was tried.
-    known = module.all_rules()
-    monkeypatch.setattr(module, "all_rules", lambda: {**known, "library-threads": LibraryThreads()})
-    monkeypatch.setattr(LibraryThreads, "diagnose", lambda *_: [])
-    threads = further[0].model_copy(update={"rule": "library-threads"})
-    monkeypatch.setattr(module, "worth_a_try", lambda *_, **__: [threads, *further])
-    found, _ = findings_for(profile, *pair)
-    assert [one.rule for one in found or ()] == ["some-rule", "rule-0", "rule-1", "rule-2"]
-    assert [one.rule for one in profile.proposals] == ["library-threads", "rule-3", "rule-4"]
-    monkeypatch.setattr(module, "worth_a_try", lambda *_, **__: further)
-    # With `fix` the measurement follows.
+    assert [one.rule for one in found or ()] == ["cache", "idea-0", "idea-1", "idea-2"]
+    assert [one.rule for one in profile.proposals] == ["idea-3", "idea-4"]
+    # With `fix` it follows.
     found, _ = findings_for(profile, *pair, tries=True)
-    assert [one.rule for one in found or ()] == ["some-rule"]
-    assert [one.rule for one in profile.proposals] == [f"rule-{number}" for number in range(5)]
+    assert [one.rule for one in found or ()] == ["cache"]
+    assert [one.rule for one in profile.proposals] == [f"idea-{number}" for number in range(5)]
 
 
 def test_the_spec_s_ignore_holds(views: list[PipelineView], tmp_path: Path) -> None:
-    (tmp_path / "other.yaml").write_text(SPEC + "ignore: [{rule: some-rule, stage: 0, reason: known}]\n")
+    (tmp_path / "other.yaml").write_text(SPEC + "ignore: [{rule: cache, stage: 0, reason: known}]\n")
     graphs, profile = recorded("map_batch")
     other = load_spec(tmp_path / "other.yaml")
     findings, messages = findings_for(
@@ -173,7 +154,7 @@ def test_without_a_graph_the_spec_is_judged(views: list[PipelineView], loaded: L
     (view,) = views
     assert (view.kind, view.profile) == ("static", profile)
     assert [message.code for message in messages] == ["not-judged"]
-    assert messages[0].message.startswith("TensorFlow's graph was not read: only the rules that need no run")
+    assert messages[0].message.startswith("TensorFlow's graph was not read: only what needs no run")
 
 
 def test_a_graph_too_large_to_be_read_is_named(views: list[PipelineView], loaded: LoadedSpec) -> None:
@@ -191,7 +172,7 @@ def test_a_function_without_a_graph_has_no_findings_rather_than_none_found(views
     _, profile = recorded("map_batch")
     findings, messages = findings_for(profile)
     assert findings is None
-    assert [message.message for message in messages] == ["TensorFlow's graph was not read: no rule was applied"]
+    assert [message.message for message in messages] == ["TensorFlow's graph was not read: nothing was judged"]
     profile.errors = [Problem(code="raised", message="so")]
     assert findings_for(profile) == (None, [])
     assert views == []
@@ -214,9 +195,9 @@ def test_of_a_function_that_ended_early_the_memory_rules_see_what_its_stages_hel
 
     found, messages = findings_for(profile, sketch_view=seen)
 
-    assert [(one.rule, one.stage) for one in found or ()] == [("cache-in-memory-over-budget", "stages.0")]
+    assert [(one.rule, one.stage) for one in found or ()] == [("cache-over-budget", "stages.0")]
     (said,) = [one.message for one in messages if one.code == "not-judged"]
-    assert "only the memory rules were applied" in said
+    assert "only memory was judged" in said
 
 
 def test_a_run_that_ended_early_says_so(views: list[PipelineView], loaded: LoadedSpec) -> None:
@@ -224,9 +205,9 @@ def test_a_run_that_ended_early_says_so(views: list[PipelineView], loaded: Loade
     profile.errors, profile.steps = [Problem(code="out-of-memory", message="so")], None
     findings, messages = findings_for(profile, loaded=loaded)
     assert findings == []
-    assert [message.code for message in messages] == ["not-judged", "speed-not-judged"]
+    assert [message.code for message in messages] == ["not-judged"]
     assert "ended before" in messages[0].message
-    assert views
+    assert views == []
 
 
 def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,10 +226,10 @@ def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypat
         profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
     )
     assert (findings, len(messages)) == (None, 1)
-    monkeypatch.setattr(module, "all_rules", broken)
+    monkeypatch.setattr(module, "findings_in", broken)
     findings, messages = findings_for(profile, loaded=loaded)
     assert findings is None
-    assert messages[-1].message == "the rules could not be judged (IndexError)"
+    assert messages[-1].message == "the findings could not be judged (IndexError)"
 
 
 def test_every_recording_ends_in_findings_without_a_failing_rule() -> None:
@@ -271,7 +252,6 @@ def test_a_graph_that_was_not_read_is_one_warning(views: list[PipelineView], loa
     assert profile.warnings == []
     assert message.code == "stages-unread"
     assert message.message == (
-        "The stages could not be read: 2.3 GB in memory; only the rules that need no run were applied, to the spec as "
-        "written"
+        "The stages could not be read: 2.3 GB in memory; only what needs no run was looked for, in the spec as written"
     )
     assert views

@@ -41,8 +41,3 @@ def test_the_work_of_a_stage_in_calls_has_the_prediction_of_the_model() -> None:
     assert several.speedup == pytest.approx(8.0, rel=0.05)
     assert capped.speedup == pytest.approx(2.0, rel=0.05)
     assert predict.in_parallel(replace(view, profile=None), view.stages[0], 8, 8) is None
-
-
-def test_bytes_in_flight() -> None:
-    assert predict.buffered(100.0, 16) == 1600
-    assert predict.buffered(None, 16) is None

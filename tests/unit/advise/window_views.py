@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from unit.advise.function_views import found
 from unit.advise.views import function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.advise.rule import bar_to_try
-from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 ROW = (tensor("float32", 3),)
@@ -49,9 +46,3 @@ def windows(
         static=False,
     )
     return measured(view, interval_ms=2.0, headspace=0.9)
-
-
-def hit(view: PipelineView) -> Proposal:
-    with bar_to_try():
-        (only,) = found("windows-one-by-one", view)
-    return only

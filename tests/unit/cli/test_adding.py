@@ -33,8 +33,6 @@ from pipeprof.pipelines.spec.paths import leaves
 from pipeprof.pipelines.spec.schema.schema import spec_schema
 from pipeprof.pipelines.steps import kinds, registry
 from pipeprof.pipelines.steps.step import parse_step, step_model
-from pipeprof.profiles.advise import rule
-from pipeprof.profiles.advise import rules as advice_rules
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol import messages
@@ -58,20 +56,6 @@ class Pairs(Stage):
     '''Puts elements into pairs.'''
     op: ClassVar[str] = "pairs"
     distance: Positive = Field(default=1, description="How far apart.")
-"""
-RULE = """
-from pipeprof.profiles.advise.rule import Rule
-from pipeprof.profiles.propose.proposal import Proposal
-class NoPairs(Rule):
-    name = "no-pairs"
-    title = "Elements are put into pairs"
-    family = "correctness"
-    semantics = "values"
-    seen = why = fix = ignore_when = "Text."
-    def check(self, view):
-        for stage in view.stages:
-            if stage.op == "pairs":
-                yield Proposal(sentence="There are pairs.", recommendation="Take them apart.", stage=stage.id)
 """
 STEP = """
 from pipeprof.pipelines.errors import UsageError
@@ -99,7 +83,7 @@ class _Counter(StepKind):
 KIND = _Counter()
 """
 CACHES = (
-    *(base.stages, catalog.table, catalog.function, all_inference_rules, rule.rules, traits.traits),
+    *(base.stages, catalog.table, catalog.function, all_inference_rules, traits.traits),
     *(registry.step_kinds, step_model),
 )
 SPEC = """\
@@ -163,19 +147,16 @@ def test_unknown_things_are_refused(spec: Path, pipeprof: Pipeprof) -> None:
     assert "pairs" in result.out + result.err
 
 
-def test_a_function_is_a_line_an_op_and_a_rule_are_a_module_each(
+def test_a_function_is_a_line_and_an_op_is_a_module(
     spec: Path, add: Callable[[ModuleType, str], None], add_function: Callable[[], None], pipeprof: Pipeprof
 ) -> None:
     add_function()
     add(stages, OP)
-    add(advice_rules, RULE)
 
     result = pipeprof("check", spec)
 
     assert result.code == 0, result.err
     assert "pairs" in result.out
-    assert "Elements are put into pairs" in result.out
-    assert "no-pairs" in pipeprof("rules").out
 
 
 def test_what_comes_out_is_inferred_by_a_rule_and_a_function(

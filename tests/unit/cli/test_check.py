@@ -14,7 +14,7 @@ from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise import advise
-from pipeprof.profiles.advise.rule import Rule
+from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.profile import Profile
@@ -36,30 +36,24 @@ stages:
 """
 
 
-class Mixing(Rule):
-    name = "some-mixing"
-    title = "The buffer is large"
-    family = "memory"
-    semantics = "order"
-    seen = why = fix = ignore_when = "…"
-
-    def check(self, view: PipelineView) -> list[Proposal]:
-        return [
-            Proposal(
-                sentence=f"{stage.label} holds {stage.arguments['buffer_size']} elements.",
-                recommendation="Make it smaller.",
-                stage=stage.id,
-                edits=(SetArgument(stage.id, stage.op, "buffer_size", 100),),
-                predicted=Prediction("900 × 9.77 KiB", peak_rss_delta_bytes=-9_000_000),
-            )
-            for stage in view.stages
-            if stage.op == "shuffle"
-        ]
+def mixing(view: PipelineView) -> list[Proposal]:
+    return [
+        Proposal(
+            "The buffer is large",
+            sentence=f"{stage.label} holds {stage.arguments['buffer_size']} elements.",
+            recommendation="Make it smaller.",
+            stage=stage.id,
+            edits=(SetArgument(stage.id, stage.op, "buffer_size", 100),),
+            predicted=Prediction("900 × 9.77 KiB", peak_rss_delta_bytes=-9_000_000),
+        )
+        for stage in view.stages
+        if stage.op == "shuffle"
+    ]
 
 
 @pytest.fixture
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(advise, "all_rules", lambda: {"some-mixing": Mixing()})
+    monkeypatch.setattr(advise, "FINDINGS", (finding("shuffle-buffer-bytes", "memory", "order")(mixing),))
     path = tmp_path / "spec.yaml"
     path.write_text(SPEC)
     return path
@@ -107,7 +101,7 @@ def test_findings_follow_the_stages(spec: Path, pipeprof: Pipeprof) -> None:
     assert "mix (shuffle)" in stages
     assert "from_tensor_slices" in memory
     assert "mix (shuffle, spec.yaml:6)" in found
-    assert "pipeprof explain some-mixing" in found
+    assert "pipeprof explain shuffle-buffer-bytes" in found
 
 
 def test_without_findings_a_line_says_so(spec: Path, pipeprof: Pipeprof) -> None:
@@ -132,18 +126,18 @@ def test_fail_on_warning(form: str, spec: Path, pipeprof: Pipeprof) -> None:
 
 
 def test_ignored_findings_do_not_fail(spec: Path, pipeprof: Pipeprof) -> None:
-    spec.write_text(SPEC + "ignore: [{rule: some-mixing, stage: mix, reason: it fits}]\n")
+    spec.write_text(SPEC + "ignore: [{rule: shuffle-buffer-bytes, stage: mix, reason: it fits}]\n")
     result = pipeprof("check", spec.name, "--fail-on", "warning")
     assert result.code == 0
-    assert "! ignored: 1 finding is ignored, as the spec says: some-mixing at" in result.out
+    assert "! ignored: 1 finding is ignored, as the spec says: shuffle-buffer-bytes at" in result.out
     assert "(it fits)" in " ".join(result.out.split())
 
 
 def test_an_unknown_rule_to_ignore_is_a_warning(spec: Path, pipeprof: Pipeprof) -> None:
-    spec.write_text(SPEC + "ignore: [{rule: some-mixin, reason: it fits}]\n")
+    spec.write_text(SPEC + "ignore: [{rule: shuffle-buffer-byte, reason: it fits}]\n")
     result = pipeprof("check", spec.name)
     assert result.code == 0
-    assert "did you mean some-mixing?" in " ".join(result.out.split())
+    assert "did you mean shuffle-buffer-bytes?" in " ".join(result.out.split())
 
 
 def test_the_document_has_findings_and_memory(spec: Path, pipeprof: Pipeprof) -> None:
@@ -151,7 +145,7 @@ def test_the_document_has_findings_and_memory(spec: Path, pipeprof: Pipeprof) ->
     profile = Profile.model_validate_json(result.out)
     assert profile.findings is not None
     (found,) = profile.findings
-    assert (found.rule, found.stage, found.status) == ("some-mixing", "stages.0", "unverified")
+    assert (found.rule, found.stage, found.status) == ("shuffle-buffer-bytes", "stages.0", "unverified")
     assert found.location is not None
     assert found.location.line == 6
     assert (found.python, found.diff) == (None, None)
@@ -201,20 +195,20 @@ def test_a_limit_for_a_function_says_where_memory_is_predicted(pipeprof: Pipepro
 
 
 def test_a_rule_that_fails_is_a_warning(spec: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Mixing, "check", lambda _self, _view: 1 / 0)
+    monkeypatch.setattr(advise, "FINDINGS", (finding("shuffle-buffer-bytes", "memory", "order")(lambda _: 1 / 0),))
     result = pipeprof("check", spec.name, "--fail-on", "warning")
     assert result.code == 0
-    assert "! rule-failed: the rule some-mixing failed (ZeroDivisionError" in result.out
+    assert "! rule-failed: shuffle-buffer-bytes failed (ZeroDivisionError" in result.out
 
 
 def test_rules_that_cannot_be_applied_leave_the_rest(
     spec: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(advise, "all_rules", lambda: 1 / 0)
+    monkeypatch.setattr(advise, "findings_in", lambda *_, **__: 1 / 0)
     result = pipeprof("check", spec.name)
     assert result.code == 0
     assert "mix (shuffle)" in result.out
-    assert "! not-judged: the rules could not be judged (ZeroDivisionError" in result.out
+    assert "! not-judged: the findings could not be judged (ZeroDivisionError" in result.out
     assert "no findings" not in result.out
     assert json.loads(pipeprof("check", spec.name, "--json").out)["findings"] is None
     assert pipeprof("check", spec.name, "--fail-on", "warning").code == 1
@@ -259,10 +253,10 @@ def test_one_check_writes_several_files(spec: Path, pipeprof: Pipeprof) -> None:
     for _ in range(2):
         done = pipeprof("check", "spec.yaml", "--fail-on", "warning", "--out", "c.json", "--out", "c.sarif")
         assert done.code == 3, done.err
-    assert "some-mixing" in done.out
+    assert "shuffle-buffer-bytes" in done.out
     assert json.loads(Path("c.json").read_text())["exit_code"] == 3
     (found,) = json.loads(Path("c.sarif").read_text())["runs"][0]["results"]
-    assert found["ruleId"] == "some-mixing"
+    assert found["ruleId"] == "shuffle-buffer-bytes"
     assert pipeprof("check", "spec.yaml", "--json", "--out", "c.txt").out.startswith("{")
     assert "mix (shuffle)" in Path("c.txt").read_text()
     spec.write_text("version: 1\nsource: {rang: {}}\n")

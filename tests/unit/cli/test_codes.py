@@ -29,6 +29,6 @@ def test_explain_suggests_a_code(pipeprof: Pipeprof) -> None:
 
 
 def test_no_code_is_the_name_of_a_rule() -> None:
-    from pipeprof.profiles.advise.rule import rules
+    from pipeprof.profiles.advise.apply import CHECKS
 
-    assert not rules().keys() & message_codes().keys()
+    assert not CHECKS.keys() & message_codes().keys()

@@ -113,7 +113,7 @@ def test_what_a_notebook_or_a_call_has_measured_no_command_measures_again(
     profile.command = ["python", "ipykernel_launcher.py", "-f", "kernel.json"]
     profile.target = Target(kind="script", text=text)
     profile.training = Training(ended=ended)
-    profile.findings = [Finding(rule="serial-map-cpu", title="In parallel", patch="- map: {}", status="unverified")]
+    profile.findings = [Finding(rule="parallel-calls", title="In parallel", patch="- map: {}", status="unverified")]
     assert change_command(profile, 1) == command
     lines = [rerun(profile), change_command(profile, 1, "fix")]
     assert all((line is None) == (command is None) for line in lines), lines

@@ -19,9 +19,9 @@ from pipeprof.cli.text.blocks import without
 from pipeprof.cli.text.paint import paint
 from pipeprof.cli.text.style import Style, in_ascii
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
+from pipeprof.profiles.advise import check
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.order import ordered
-from pipeprof.profiles.advise.rule import Rule
 from pipeprof.profiles.document import findings as document
 from pipeprof.profiles.document.findings import (
     Edit,
@@ -48,63 +48,39 @@ Recorded = Callable[[str], Profile]
 COPIED = re.compile(r" *(Next|Saved|try|why|Try) ")
 
 
-class Waiting(Rule):
-    name = "serial-map-latency"
-    title = "One call at a time waits for files"
-    family = "speed"
-    semantics = "same"
-    seen = why = fix = ignore_when = "…"
-
-    def check(self, view: PipelineView) -> list[Proposal]:
-        del view
-        return [
-            Proposal(
-                sentence=(
-                    '"decode" (map, stages.0) took 83.4 ms of each batch, one call after the other, while the worker '
-                    "computed on 0.21 of 8 cores: it waits."
-                ),
-                recommendation="Let 16 calls wait at the same time, on a pool of their own.",
-                stage="stages.0",
-                evidence={"ms_per_batch": 83.4, "worker_cores": 0.21},
-                edits=(
-                    SetArgument("stages.0", "map", "num_parallel_calls", 16),
-                    SetOption("threading.private_threadpool_size", 16),
-                ),
-                predicted=Prediction("min(24.3 / 12.2 of the step, 16 calls) = 1.99", speedup=1.99),
-            )
-        ]
-
-
-class Large(Rule):
-    name = "shuffle-buffer-bytes"
-    title = "The shuffle's buffer holds decoded images"
-    family = "memory"
-    semantics = "order"
-    seen = why = fix = ignore_when = "…"
-
-    def check(self, view: PipelineView) -> list[Proposal]:
-        del view
-        return [
-            Proposal(
-                sentence="shuffle (stages.1) holds 500 elements of 588 KiB: 287 MiB of the peak's 841 MiB.",
-                recommendation="Shuffle the names of the files, before they are read.",
-                stage="stages.1",
-                edits=(InsertStage("shuffle", {"buffer_size": 600, "reshuffle_each_iteration": True}, "source"),),
-                predicted=Prediction("500 × 588 KiB − 600 × 177 B", peak_rss_delta_bytes=-300_800_000),
-            )
-        ]
-
-
-class Frozen(Rule):
-    name = "cache-after-augment"
-    title = "Random augmentation is cached"
-    family = "correctness"
-    semantics = "values"
-    seen = why = fix = ignore_when = "…"
-
-    def check(self, view: PipelineView) -> list[Proposal]:
-        del view
-        return [Proposal(sentence="Every epoch sees the same crops.", recommendation="Cache before the random map.")]
+WAITING = Proposal(
+    "One call at a time waits for files",
+    sentence=(
+        '"decode" (map, stages.0) took 83.4 ms of each batch, one call after the other, while the worker '
+        "computed on 0.21 of 8 cores: it waits."
+    ),
+    recommendation="Let 16 calls wait at the same time, on a pool of their own.",
+    stage="stages.0",
+    evidence={"ms_per_batch": 83.4, "worker_cores": 0.21},
+    edits=(
+        SetArgument("stages.0", "map", "num_parallel_calls", 16),
+        SetOption("threading.private_threadpool_size", 16),
+    ),
+    predicted=Prediction("min(24.3 / 12.2 of the step, 16 calls) = 1.99", speedup=1.99),
+)
+LARGE = Proposal(
+    "The shuffle's buffer holds decoded images",
+    sentence="shuffle (stages.1) holds 500 elements of 588 KiB: 287 MiB of the peak's 841 MiB.",
+    recommendation="Shuffle the names of the files, before they are read.",
+    stage="stages.1",
+    edits=(InsertStage("shuffle", {"buffer_size": 600, "reshuffle_each_iteration": True}, "source"),),
+    predicted=Prediction("500 × 588 KiB − 600 × 177 B", peak_rss_delta_bytes=-300_800_000),
+)
+FROZEN = Proposal(
+    "Random augmentation is cached",
+    sentence="Every epoch sees the same crops.",
+    recommendation="Cache before the random map.",
+)
+FAKES = (
+    check.finding("parallel-calls", "speed", "same")(lambda _: [WAITING]),
+    check.finding("shuffle-buffer-bytes", "memory", "order")(lambda _: [LARGE]),
+    check.finding("cache-after-augment", "correctness", "values")(lambda _: [FROZEN]),
+)
 
 
 @pytest.fixture
@@ -116,7 +92,7 @@ def found(recorded: Recorded) -> Profile:
         for stage in profile.stages or []
     )
     view = PipelineView("static", stages)
-    profile.findings, _ = advise(view, rules={rule.name: rule for rule in (Waiting(), Large(), Frozen())})
+    profile.findings, _ = advise(view, checks=FAKES)
     return profile
 
 
@@ -252,7 +228,7 @@ def test_numbers_are_those_of_the_list_and_of_show_finding(tried: Profile) -> No
 
 
 def waiting(found: Profile) -> tuple[int, Finding]:
-    return next((number, one) for number, one in enumerate(found.findings or (), 1) if one.rule == Waiting.name)
+    return next((number, one) for number, one in enumerate(found.findings or (), 1) if one.rule == "parallel-calls")
 
 
 def test_each_finding_has_its_command(found: Profile) -> None:
@@ -278,7 +254,7 @@ def test_a_change_of_a_profile_that_is_saved_elsewhere_names_its_file(found: Pro
 
 
 def test_the_fix_is_in_the_language_of_the_target(found: Profile) -> None:
-    number = next(n for n, one in enumerate(found.findings or [], 1) if one.rule == "serial-map-latency")
+    number = next(n for n, one in enumerate(found.findings or [], 1) if one.rule == "parallel-calls")
     one = (found.findings or [])[number - 1]
     one.patch, one.diff = "--- a/spec.yaml\n", "--- a/train.py\n"
     in_spec = report(found, Selection(finding=number))
@@ -292,7 +268,7 @@ def test_the_fix_is_in_the_language_of_the_target(found: Profile) -> None:
 def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:
     document = json.loads(encode(found))
     assert Profile.model_validate(document) == found
-    waiting = next(one for one in document["findings"] if one["rule"] == "serial-map-latency")
+    waiting = next(one for one in document["findings"] if one["rule"] == "parallel-calls")
     assert waiting["evidence"] == {"ms_per_batch": 83.4, "worker_cores": 0.21}
     assert waiting["edit"][0]["kind"] == "SetArgument"
     assert waiting["edit"][0]["value"] == 16

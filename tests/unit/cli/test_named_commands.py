@@ -212,7 +212,7 @@ def found_with(profile: Profile, edits: Sequence[PipelineEdit], in_spec: bool, s
     """A profile with one finding, and what was tried, if anything is in such a run."""
     found = Finding.model_validate(
         {
-            "rule": "serial-map-cpu",
+            "rule": "parallel-calls",
             "title": "Decode in parallel",
             "stage": "stages.1",
             "status": "unverified" if status == "unfinished" else status,

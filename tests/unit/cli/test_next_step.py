@@ -166,7 +166,7 @@ def with_flags(profile: Profile, flags: str = FLAGS) -> Profile:
 
 
 def finding(**fields: Any) -> Finding:
-    return Finding(rule="serial-map-cpu", title="Decode in parallel", status="unverified", **fields)
+    return Finding(rule="parallel-calls", title="Decode in parallel", status="unverified", **fields)
 
 
 def chosen(profile: Profile) -> NextCommand:

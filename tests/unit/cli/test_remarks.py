@@ -152,7 +152,7 @@ def stage(line: int = 7, file: str = "spec.yaml") -> Stage:
 
 
 def finding(status: str = "kept", **fields: Any) -> Finding:
-    given = {"rule": "no-prefetch", "title": "One call at a time", "stage": "stages.0", "status": status, **fields}
+    given = {"rule": "prefetch-between", "title": "One call at a time", "stage": "stages.0", "status": status, **fields}
     return Finding.model_validate(given)
 
 
@@ -208,7 +208,9 @@ def test_a_proven_finding_is_a_warning_and_a_suspicion_a_note(status: str, famil
     assert found["level"] == level
     assert words in found["message"]["text"]
     (line,) = annotations(document)
-    assert line.startswith(f"::{'notice' if level == 'note' else level} file=training/spec.yaml,line=7,col=5,title=no-")
+    assert line.startswith(
+        f"::{'notice' if level == 'note' else level} file=training/spec.yaml,line=7,col=5,title=prefetch-"
+    )
 
 
 def test_a_change_that_did_not_help_is_no_result() -> None:
@@ -222,9 +224,9 @@ def test_a_rule_has_its_texts_and_a_message_code_its_own() -> None:
     document = profile(stages=[stage()], findings=[finding()], errors=[broken], exit_code=2)
     run = made(document)["runs"][0]
     by_id = {rule["id"]: rule for rule in run["tool"]["driver"]["rules"]}
-    assert list(by_id) == ["unknown-argument", "no-prefetch"]
-    assert "pipeprof explain no-prefetch" in by_id["no-prefetch"]["help"]["text"]
-    assert "prefetch" in json.dumps(by_id["no-prefetch"])
+    assert list(by_id) == ["unknown-argument", "prefetch-between"]
+    assert "pipeprof explain prefetch-between" in by_id["prefetch-between"]["help"]["text"]
+    assert "prefetch" in json.dumps(by_id["prefetch-between"])
     assert run["invocations"][0] | {"commandLine": ""} == {
         "executionSuccessful": False,
         "commandLine": "",
@@ -281,13 +283,13 @@ def test_without_a_repository_no_absolute_path_is_shown() -> None:
     document = profile(stages=[stage(file="/srv/x/spec.yaml")], findings=[finding()])
     found = made(document, Checkout())
     assert found["runs"][0]["results"] == []
-    assert notifications(found) == [("no-prefetch", "warning")]
+    assert notifications(found) == [("prefetch-between", "warning")]
     assert "/srv" not in json.dumps(found["runs"][0]["invocations"])
 
 
 def test_fingerprints_stay_while_lines_move_and_differ_between_findings() -> None:
     def prints(line: int) -> list[str]:
-        document = profile(stages=[stage(line)], findings=[finding(), finding(), finding(rule="pool-slack")])
+        document = profile(stages=[stage(line)], findings=[finding(), finding(), finding(rule="process-environment")])
         return [found["partialFingerprints"]["pipeprof/v1"] for found in results(document)]
 
     assert prints(7) == prints(70)

@@ -74,7 +74,7 @@ def with_findings(recorded: Callable[[str], Profile], count: int) -> Path:
     profile = recorded("input-bound")
     profile.findings = [
         Finding(
-            rule="serial-map-cpu",
+            rule="parallel-calls",
             title=f"Title {number}",
             edit=Edit(kind="InsertStage", op="prefetch", arguments={"buffer_size": number}, after=None),  # type: ignore[call-arg]
             status="unverified",

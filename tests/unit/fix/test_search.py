@@ -38,7 +38,7 @@ def raced(value: float, peak: int = PEAK, base: int = PEAK) -> Raced:
 
 def finding(title: str, stage: str, **changes: object) -> Finding:
     edit = {"kind": "SetArgument", "stage": stage, "op": "map", "argument": "num_parallel_calls", "value": title}
-    data = {"rule": "serial-map-cpu", "title": title, "family": "speed", "stage": stage, "semantics": "same"}
+    data = {"rule": "parallel-calls", "title": title, "family": "speed", "stage": stage, "semantics": "same"}
     data["predicted"] = {"speedup": 10.0}  # type: ignore[assignment]
     return Finding.model_validate({**data, "edit": [edit], "status": "unverified", **changes})
 

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.advise.advise import _fetches_little
+from pipeprof.profiles.advise.facts.work import pays
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Quantiles
 from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.model.flow import Flow
 from pipeprof.profiles.model.read import flow_of
+from pipeprof.profiles.view.view import PipelineView
 
 Recorded = Callable[[str], Profile]
 EXECUTED = {
@@ -272,5 +273,5 @@ def test_a_gpu_that_waits_for_all_of_a_fetch_takes_turns_with_the_loop(
 
 
 def test_a_loop_that_barely_fetches_has_nothing_to_gain_by_a_faster_pipeline(recorded: Recorded) -> None:
-    seen = [_fetches_little(gpu_loop(recorded, fetch_ms, wait_ms=None)) for fetch_ms in (0.9, 1.1)]
-    assert [*seen, _fetches_little(gpu_loop(recorded, 0.9, wait_ms=0.1))] == [True, False, False]
+    profiles = [gpu_loop(recorded, fetch_ms, wait_ms=None) for fetch_ms in (0.9, 1.1)]
+    assert [pays(PipelineView("measured", (), profile=profile)) for profile in profiles] == [False, True]

@@ -205,7 +205,7 @@ def test_a_worker_that_cannot_be_started_costs_only_what_is_not_tried(
 
     profile = recorded("input-bound")
     edit = {"kind": "SetArgument", "stage": "stages.0", "op": "map", "argument": "num_parallel_calls", "value": 2}
-    data = {"rule": "serial-map-cpu", "title": "T", "status": "unverified", "family": "speed", "semantics": "same"}
+    data = {"rule": "parallel-calls", "title": "T", "status": "unverified", "family": "speed", "semantics": "same"}
     profile.target.sha256 = None
     finding = Finding.model_validate({**data, "stage": "stages.0", "edit": [edit]})
     profile.findings = [finding]
@@ -232,7 +232,7 @@ def test_what_a_replay_that_is_too_optimistic_shows_is_no_proof(
     assert profile.device is not None
     profile.device.too_optimistic = "the step may compute on the same cores"
     edit = {"kind": "SetArgument", "stage": "stages.0", "op": "map", "argument": "num_parallel_calls", "value": 2}
-    data = {"rule": "serial-map-cpu", "title": "T", "status": "unverified", "family": "speed", "semantics": "same"}
+    data = {"rule": "parallel-calls", "title": "T", "status": "unverified", "family": "speed", "semantics": "same"}
     profile.findings = [Finding.model_validate({**data, "stage": "stages.0", "edit": [edit]})]
     monkeypatch.setattr(module._Verification, "run", prove)
     monkeypatch.setattr(module, "guesses", lambda *_: [])

@@ -1,0 +1,189 @@
+"""Shared parts of the memory rules: when bytes matter, their share in words, and where a stage would hold fewer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from pipeprof.pipelines.changes.edits import ReplaceStages
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.document.base import Owner
+from pipeprof.profiles.memory.predict.element_size import element_size
+from pipeprof.profiles.memory.predict.model import BufferPrediction
+from pipeprof.profiles.memory.predict.predict import memory_prediction
+from pipeprof.profiles.memory.predict.shared_tensors import giver
+from pipeprof.profiles.propose.proposal import Semantics
+from pipeprof.profiles.view.thread_chains import owners
+from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import percent, size
+
+BYTES: Final = 100_000_000
+"""Below it no change is worth the trouble, whatever its share of a small process."""
+SHARE_OF_PEAK: Final = 0.10
+"""Of the worker's own peak above TensorFlow's runtime: what fresh processes tell apart. Bytes matter from both on."""
+SHARE_OF_LIMIT: Final = 0.05
+"""Of the memory limit: from here on alone, at any peak, since the limit is what ends a training."""
+_NEARLY_ALL = 0.95
+
+
+@dataclass(frozen=True)
+class Weight:
+    """Bytes compared with those of the whole pipeline.
+
+    Attributes:
+        nbytes: The bytes in question.
+        peak_bytes: The worker's peak above TensorFlow's runtime; in a static view the predicted one.
+        limit_bytes: Memory that the worker may use.
+        predicted: Whether the peak is predicted.
+    """
+
+    nbytes: float
+    peak_bytes: float | None
+    limit_bytes: int | None
+    predicted: bool
+
+    @property
+    def matters(self) -> bool:
+        """Whether they are worth a word."""
+        if self.limit_bytes and self.nbytes >= SHARE_OF_LIMIT * self.limit_bytes:
+            return True
+        if self.peak_bytes is None or self.nbytes < BYTES:
+            return False
+        return self.nbytes >= SHARE_OF_PEAK * self.peak_bytes
+
+    def words(self, nbytes: float | None = None) -> str:
+        """Their share, or that of other bytes, for a sentence; empty if there is nothing to compare with."""
+        shown = self.nbytes if nbytes is None else nbytes
+        # Bytes that matter only because of the limit are compared with the limit.
+        least = SHARE_OF_PEAK * self.peak_bytes if self.peak_bytes and self.limit_bytes else 0.0
+        if self.peak_bytes and least <= shown <= self.peak_bytes:
+            share = percent(shown / self.peak_bytes)
+            if self.predicted and shown > _NEARLY_ALL * self.peak_bytes:
+                return "nearly all that the pipeline is predicted to need"
+            if self.predicted:
+                return f"{share} of the {size(self.peak_bytes)} that the pipeline is predicted to need"
+            return f"{share} of the {size(self.peak_bytes)} that the worker took above TensorFlow itself"
+        if self.limit_bytes:
+            return f"{percent(shown / self.limit_bytes)} of the memory limit of {size(self.limit_bytes)}"
+        return ""
+
+    def evidence(self) -> dict[str, float | int | str | bool]:
+        """Reference values as evidence of a finding."""
+        found: dict[str, float | int | str | bool] = {}
+        if self.peak_bytes is not None:
+            name = "predicted_peak_bytes" if self.predicted else "peak_above_runtime_bytes"
+            found[name] = round(self.peak_bytes)
+        if self.limit_bytes is not None:
+            found["memory_limit_bytes"] = self.limit_bytes
+        return found
+
+
+def weigh(nbytes: float, view: PipelineView) -> Weight:
+    """Compare bytes with the measured peak; where no step was measured, with the predicted one."""
+    memory = view.profile.memory if view.profile is not None and view.profile.shows_memory else None
+    if memory is not None and memory.peak_bytes:
+        # Without a baseline the whole peak stands in for it: the share can only come out too small.
+        peak = memory.peak_bytes - (memory.baseline_bytes or 0)
+        return Weight(nbytes, max(peak, 0), view.memory_limit_bytes, predicted=False)
+    total = memory_prediction(view).peak_bytes
+    return Weight(nbytes, max(total, nbytes), view.memory_limit_bytes, predicted=True)
+
+
+def held(view: PipelineView, stage: StageView, owner: Owner) -> BufferPrediction | None:
+    """The predicted buffer of a stage as one owner; ``None`` if unknown."""
+    predicted = memory_prediction(view).by_stage.get(stage.id, ())
+    return next((prediction for prediction in predicted if prediction.owner == owner), None)
+
+
+def owned(view: PipelineView, stage: StageView, owner: Owner) -> bool:
+    """Whether the measured ledger of memory says what a stage held as one owner."""
+    memory = view.profile.memory if view.profile is not None else None
+    entries = memory.ledger if memory is not None else None
+    return any(entry.stage == stage.id and entry.owner == owner for entry in entries or ())
+
+
+def in_function(view: PipelineView, stage: StageView) -> bool:
+    """Whether a stage is rebuilt whenever a function runs; the side of a `zip` is not."""
+    return any(not traits(owner.op).combines for owner in owners(view, stage))
+
+
+def upstream(
+    view: PipelineView, stage: StageView, ends: Callable[[StageView], bool] = lambda _: False
+) -> list[StageView]:
+    """All stages that a stage's elements come through, nearest first, those inside functions after their owner.
+
+    Args:
+        stage: Start, not part of the result.
+        ends: Whether to go no further than a stage.
+    """
+    found: dict[str, StageView] = {}
+    for before in view.below(stage, ends):
+        found[before.id] = before
+        for inner in view.inside(before):
+            found.setdefault(inner.id, inner)
+    return list(found.values())
+
+
+def regrouped(view: PipelineView, stage: StageView) -> bool:
+    """Whether a later stage splits or regroups the elements, also in the pipeline around a nested one."""
+    # An owner itself only passes on the output of its function.
+    around = (stage, *owners(view, stage))
+    return any(view.ever_after(stage, "regroups", lambda above: traits(above.op).regroups) for stage in around)
+
+
+@dataclass(frozen=True)
+class EarlierPlace:
+    """An earlier place where a stage could be.
+
+    Attributes:
+        element_bytes: Bytes of one element there.
+        crossed: The stages it would move past, nearest first.
+    """
+
+    before: StageView
+    below: StageView
+    element_bytes: float
+    crossed: tuple[StageView, ...]
+
+    @property
+    def semantics(self) -> Semantics:
+        """Effect on the data of moving a reordering stage before the crossed ones."""
+        if any(traits(stage.op).stacks for stage in self.crossed):
+            return "values"
+        random = any(stage.function is not None and stage.function.random for stage in self.crossed)
+        return "randomness" if random else "order"
+
+
+def places_below(view: PipelineView, stage: StageView, *, batches: bool = False) -> Iterator[EarlierPlace]:
+    """Places that only maps and prefetches lie between, nearest first, where the size of an element is known.
+
+    Nothing else is crossed: a filter, a cache or a take would be given other elements.
+    """
+    crossed: list[StageView] = []
+    one = view.input_of(stage)
+    while one is not None and one not in crossed and _crosses(one, batches=batches):
+        crossed.append(one)
+        below = view.input_of(one)
+        if below is None:
+            return
+        size_there = element_size(view, below)
+        if one.op != "prefetch" and size_there is not None and not size_there.partial:
+            yield EarlierPlace(one, below, size_there.bytes, tuple(crossed))
+        one = below
+
+
+def nothing_to_keep(view: PipelineView, stage: StageView) -> bool:
+    """Whether a stage's output costs nothing to make again: indices, names, slices of an array."""
+    one = giver(view, stage)
+    return one is not None and traits(one.op).cheap
+
+
+def without(stage: StageView) -> ReplaceStages:
+    """The edit that removes a stage."""
+    return ReplaceStages((stage.id,))
+
+
+def _crosses(stage: StageView, *, batches: bool) -> bool:
+    row = traits(stage.op)
+    return row.maps or row.prefetches or (batches and row.stacks)

@@ -1,1 +1,0 @@
-"""Rules about work whose results are thrown away or made again."""

@@ -1,1 +1,0 @@
-"""Rules on what the batches cost in the step."""

@@ -1,1 +1,0 @@
-"""Rules about what only a training script shows: what it costs there was observed."""
