@@ -131,9 +131,7 @@ TWINS = {
     ),
     "records": drained("records parsed one by one", "records.yaml", says=only("parse-in-batches")),
     "big_table": Case(
-        "of slices: 500 MB; memory is spoken of though the device never waits",
-        "big_table.yaml",
-        says=only("big-array"),
+        "of slices: 500 MB; memory is spoken of though the device never waits", "big_table.yaml", says=only("big-array")
     ),
 }
 CASES = HEALTHY | TRAPS | TWINS
