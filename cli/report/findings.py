@@ -514,7 +514,7 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
             return False
     if profile.target.kind == "spec":
         return not edits or finding.in_spec
-    return all(supports(edit, "graph") for edit in edits)
+    return all(supports(edit, "calls") for edit in edits)
 
 
 def shell_variables(finding: Finding) -> list[str]:

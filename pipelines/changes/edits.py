@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pipeprof.pipelines.tables import read_table
 
-TargetKind: TypeAlias = Literal["spec", "graph", "source"]
+TargetKind: TypeAlias = Literal["spec", "calls", "source"]
 
 
 @dataclass(frozen=True)
