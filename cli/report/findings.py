@@ -379,7 +379,11 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     if finding.sentence and finding.rule not in WITHOUT_RULE and explains:
         yield _line(finding.sentence, 0 if about_data else 5)
     if shows_code(profile, finding):
-        yield _lines_to_write(finding, number, is_next=number == first_to_write(profile))
+        yield _lines_to_write(profile, finding, number)
+    elif finding.status == "kept" and profile.target.kind != "spec" and not is_in_diff(finding):
+        yield _line(
+            "its lines are in the report of the run alone: what a saved file has is not printed", 0, style="dim"
+        )
     # What is not finished goes on with a larger budget.
     command = try_command(profile, finding) if finding.unfinished is None else None
     if command is not None:
@@ -389,14 +393,15 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
 
 
-def _lines_to_write(finding: Finding, number: int | None, *, is_next: bool) -> Block:
-    """Build the code of a finding: a full screen says where a proven one has its lines, and keeps those of the next."""
+def _lines_to_write(profile: Profile, finding: Finding, number: int | None) -> Block:
+    """Build the code of a finding: a full screen names the command that writes it, and keeps what none writes."""
+    is_next = number == first_to_write(profile) or (finding.status == "kept" and not is_in_diff(finding))
     spare = 0 if is_next else 10 if finding.status in PROVEN else 9
     code = Code(finding.python or str(finding.diff).rstrip("\n"), indent=_DETAIL_INDENT, spare=spare)
     if is_next or finding.status != "kept" or number is None:
         return code
-    where = _line(f"its lines: pipeprof show --finding {number}", 0, style="dim")
-    return Alternatives([[code]], spare=spare, instead=(where,))
+    where = change_command(profile, number, "fix", out=[f"change-{number}.patch"])
+    return Alternatives([[code]], spare=spare, instead=(_line(f"its diff: {where}", 0, style="dim"),))
 
 
 def _line(text: str, spare: int, style: str = "") -> Prose:
@@ -419,9 +424,16 @@ def first_to_write(profile: Profile) -> int | None:
     return None
 
 
+def is_in_diff(finding: Finding) -> bool:
+    """Whether a diff of the user's file may have the change."""
+    from pipeprof.pipelines.changes.edits import supports
+
+    return all(supports(edit, "source") for edit in finding.edits)
+
+
 def _needs_code(edit: PipelineEdit) -> bool:
     """Whether only code can make a change in the source: no argument of a call does."""
-    return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
+    return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and bool(edit.by))
 
 
 def _reason(finding: Finding) -> str:

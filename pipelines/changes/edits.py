@@ -246,5 +246,7 @@ def supports(edit: PipelineEdit | type[PipelineEdit], target: TargetKind) -> boo
         >>> supports(SetOption("deterministic", False), "spec"), supports(HandWritten, "spec")
         (True, False)
     """
+    if target == "source" and isinstance(edit, ReplaceStages) and edit.by:
+        return False
     kind = edit if isinstance(edit, type) else type(edit)
     return SUPPORT[kind][target].exists
