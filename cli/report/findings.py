@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.command_line import can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
 from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
-from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
+from pipeprof.pipelines.changes.edits import (
+    HandWritten,
+    PipelineEdit,
+    ReplaceStages,
+    SetEnvironment,
+    VectoriseMap,
+    supports,
+)
 from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.document.findings import UNVERIFIED
@@ -111,8 +118,8 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
         yield Items(tried)
     elif not complete:
         yield from _tried("No gain", [*_rejected(profile), *map(_without_numbers, profile.verification.without_gain)])
-        undecided = [text.replace(": undecided: ", ": ", 1) for text in profile.verification.undecided]
-        yield from _tried("Undecided", undecided)
+        open_ones = profile.verification.undecided
+        yield from _tried("Undecided", [text.replace(": undecided: ", ": ", 1) for text in open_ones])
 
 
 def _rejected(profile: Profile) -> list[str]:
@@ -381,9 +388,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     if shows_code(profile, finding):
         yield _lines_to_write(profile, finding, number)
     elif finding.status == "kept" and profile.target.kind != "spec" and not is_in_diff(finding):
-        yield _line(
-            "its lines are in the report of the run alone: what a saved file has is not printed", 0, style="dim"
-        )
+        yield _line("its lines: in the report of the run alone, what a saved file has is not printed", 0, style="dim")
     # What is not finished goes on with a larger budget.
     command = try_command(profile, finding) if finding.unfinished is None else None
     if command is not None:
@@ -393,15 +398,11 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
 
 
-def _lines_to_write(profile: Profile, finding: Finding, number: int | None) -> Block:
-    """Build the code of a finding: a full screen names the command that writes it, and keeps what none writes."""
+def _lines_to_write(profile: Profile, finding: Finding, number: int | None) -> Code:
+    """Build the code of a finding: a full screen keeps what no command writes."""
     is_next = number == first_to_write(profile) or (finding.status == "kept" and not is_in_diff(finding))
-    spare = 0 if is_next else 10 if finding.status in PROVEN else 9
-    code = Code(finding.python or str(finding.diff).rstrip("\n"), indent=_DETAIL_INDENT, spare=spare)
-    if is_next or finding.status != "kept" or number is None:
-        return code
-    where = change_command(profile, number, "fix", out=[f"change-{number}.patch"])
-    return Alternatives([[code]], spare=spare, instead=(_line(f"its diff: {where}", 0, style="dim"),))
+    text = finding.python or str(finding.diff).rstrip("\n")
+    return Code(text, indent=_DETAIL_INDENT, spare=0 if is_next else 10 if finding.status in PROVEN else 9)
 
 
 def _line(text: str, spare: int, style: str = "") -> Prose:
@@ -425,10 +426,8 @@ def first_to_write(profile: Profile) -> int | None:
 
 
 def is_in_diff(finding: Finding) -> bool:
-    """Whether a diff of the user's file may have the change."""
-    from pipeprof.pipelines.changes.edits import supports
-
-    return all(supports(edit, "source") for edit in finding.edits)
+    """Whether a diff of the user's file may have the change, but for variables of the environment."""
+    return all(isinstance(edit, SetEnvironment) or supports(edit, "source") for edit in finding.edits)
 
 
 def _needs_code(edit: PipelineEdit) -> bool:
@@ -510,7 +509,6 @@ def _not_verified(profile: Profile) -> str:
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: it is safe to make, and the kind of target lets it be made."""
     from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
-    from pipeprof.pipelines.changes.edits import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
     if not documents or finding.status == "ceiling":
@@ -519,14 +517,13 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
         edits = checked_edits(documents)
     except RefusedEditError:
         return False
-    edits = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
     if profile.target.kind == "script":
         from pipeprof.profiles.harness.settings import main_place
 
         if main_place(profile) is None:
             return False
     if profile.target.kind == "spec":
-        return not edits or finding.in_spec
+        return finding.in_spec or all(isinstance(edit, SetEnvironment) for edit in edits)
     return all(supports(edit, "calls") for edit in edits)
 
 

@@ -95,8 +95,7 @@ def describe_kept(profile: Profile, kept: Kept | None, more_bytes: float = 0.0) 
         held = f"keeps at most {size(more_bytes)} in memory"
     elif kept.sample_bytes is not None and more_bytes > _MORE * kept.sample_bytes:
         # What a faster pipeline has in flight, and frees, is no part of the cache and does not grow with the data.
-        rest = size(more_bytes - kept.sample_bytes)
-        held += f" (the other {rest}: its own overhead, batches ahead, and memory that the allocator frees late)"
+        held += f" (the other {size(more_bytes - kept.sample_bytes)}: overhead, batches ahead, memory freed late)"
     if profile.data_size is not None:
         return f"{held}, of this sample; what the whole data set takes is not known: --dataset-size N elements"
     return f"{held} {if_it_fits(profile)} (if it is larger: --dataset-size)"
