@@ -118,9 +118,7 @@ def build_further(profile: Profile, *, complete: bool = False) -> Iterator[Block
         yield Items(tried)
     elif not complete:
         yield from _tried("No gain", [*_rejected(profile), *map(_without_numbers, profile.verification.without_gain)])
-        yield from _tried(
-            "Undecided", [one.replace(": undecided: ", ": ", 1) for one in profile.verification.undecided]
-        )
+        yield from _tried("Undecided", profile.verification.undecided)
 
 
 def _rejected(profile: Profile) -> list[str]:
