@@ -132,7 +132,7 @@ def _promised(finding: Finding) -> float:
 def _try_longer(profile: Profile) -> NextCommand | None:
     """Measure with a budget that holds what this one had no time for, where nothing is proven."""
     needed = _needed_seconds(profile)
-    return _command(rerun(profile, budget=str(needed)), "gives enough time to try a change") if needed else None
+    return _command(rerun(profile, budget=str(needed)), "gives time for what was not measured") if needed else None
 
 
 def _needed_seconds(profile: Profile) -> int | None:

@@ -537,7 +537,7 @@ def test_a_budget_that_holds_no_try_is_next(found: Profile) -> None:
     text = " ".join(report(made, width=100).split())
     assert "Not finished" in text
     assert "Next pipeprof run" in text
-    assert "--budget 130 gives enough time to try a change" in text
+    assert "--budget 130 gives time for what was not measured" in text
 
 
 def test_an_upper_bound_states_what_was_tried_and_what_the_machine_allows(found: Profile) -> None:
