@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.command_line import can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
 from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
-from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
+from pipeprof.pipelines.changes.edits import (
+    HandWritten,
+    PipelineEdit,
+    ReplaceStages,
+    SetEnvironment,
+    VectoriseMap,
+    supports,
+)
 from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.document.findings import UNVERIFIED
@@ -378,7 +385,9 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     if finding.sentence and finding.rule not in WITHOUT_RULE and explains:
         yield _line(finding.sentence, 0 if about_data else 5)
     if shows_code(profile, finding):
-        yield _lines_to_write(finding, number, is_next=number == first_to_write(profile))
+        yield _lines_to_write(profile, finding, number)
+    elif finding.status == "kept" and profile.target.kind != "spec" and not is_in_diff(finding):
+        yield _line("its lines: in the report of the run alone, what a saved file has is not printed", 0, style="dim")
     # What is not finished goes on with a larger budget.
     command = try_command(profile, finding) if finding.unfinished is None else None
     if command is not None:
@@ -388,14 +397,11 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
 
 
-def _lines_to_write(finding: Finding, number: int | None, *, is_next: bool) -> Block:
-    """Build the code of a finding: a full screen says where a proven one has its lines, and keeps those of the next."""
-    spare = 0 if is_next else 10 if finding.status in PROVEN else 9
-    code = Code(finding.python or str(finding.diff).rstrip("\n"), indent=_DETAIL_INDENT, spare=spare)
-    if is_next or finding.status != "kept" or number is None:
-        return code
-    where = _line(f"its lines: pipeprof show --finding {number}", 0, style="dim")
-    return Alternatives([[code]], spare=spare, instead=(where,))
+def _lines_to_write(profile: Profile, finding: Finding, number: int | None) -> Code:
+    """Build the code of a finding: a full screen keeps what no command writes."""
+    is_next = number == first_to_write(profile) or (finding.status == "kept" and not is_in_diff(finding))
+    text = finding.python or str(finding.diff).rstrip("\n")
+    return Code(text, indent=_DETAIL_INDENT, spare=0 if is_next else 10 if finding.status in PROVEN else 9)
 
 
 def _line(text: str, spare: int, style: str = "") -> Prose:
@@ -418,9 +424,14 @@ def first_to_write(profile: Profile) -> int | None:
     return None
 
 
+def is_in_diff(finding: Finding) -> bool:
+    """Whether a diff of the user's file may have the change, but for variables of the environment."""
+    return all(isinstance(edit, SetEnvironment) or supports(edit, "source") for edit in finding.edits)
+
+
 def _needs_code(edit: PipelineEdit) -> bool:
     """Whether only code can make a change in the source: no argument of a call does."""
-    return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
+    return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and bool(edit.by))
 
 
 def _reason(finding: Finding) -> str:
@@ -497,7 +508,6 @@ def _not_verified(profile: Profile) -> str:
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: it is safe to make, and the kind of target lets it be made."""
     from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
-    from pipeprof.pipelines.changes.edits import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
     if not documents or finding.status == "ceiling":
@@ -506,15 +516,14 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
         edits = checked_edits(documents)
     except RefusedEditError:
         return False
-    edits = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
     if profile.target.kind == "script":
         from pipeprof.profiles.harness.settings import main_place
 
         if main_place(profile) is None:
             return False
     if profile.target.kind == "spec":
-        return not edits or finding.in_spec
-    return all(supports(edit, "graph") for edit in edits)
+        return finding.in_spec or all(isinstance(edit, SetEnvironment) for edit in edits)
+    return all(supports(edit, "calls") for edit in edits)
 
 
 def shell_variables(finding: Finding) -> list[str]:

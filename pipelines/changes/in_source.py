@@ -344,9 +344,10 @@ class _Writer:
         inner = [one for number, one in enumerate(made) if _is_inside(one, made[number + 1 :], made)]
         if any(one.is_changed or one.followed_by for one in inner):
             raise CannotChangeSourceError(f"a stage that changes is made inside of {call}")
-        first, *others = [one for one in made if one not in inner]
-        if any((one.now, one.followed_by) != (first.now, first.followed_by) for one in others):
+        changes = [(one.is_changed and one.now, one.followed_by) for one in made if one not in inner]
+        if any(change != changes[0] for change in changes):
             raise CannotChangeSourceError(f"{call} makes several stages, of which only some change")
+        first = next(one for one in made if one not in inner)
         if first.is_changed:
             if call.name != first.op:
                 raise CannotChangeSourceError(f"{first.op} is made inside of {call}")

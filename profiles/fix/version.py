@@ -43,7 +43,7 @@ class Version:
             PipeprofError: The spec with it is wrong.
         """
         steps = (*self.steps, tuple(edits))
-        kind: TargetKind = "graph" if self.loaded is None else "spec"
+        kind: TargetKind = "calls" if self.loaded is None else "spec"
         lacking = next((edit for edit in edits if not supports(edit, kind)), None)
         if lacking is not None:
             raise CannotChangeError(f"{type(lacking).__name__} has to be made by hand")

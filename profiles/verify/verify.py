@@ -497,7 +497,8 @@ class _Verification:
             self.leave_out(finding, finding.reason)
             return
         words = self._without_gain if finding.status == "rejected" else self._undecided
-        words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
+        why = str(finding.reason).removeprefix("undecided: ")
+        words.append(f"{plans.which_change(self._profile, finding)}: {why}")
 
     def _seconds(self, finding: Finding, pairs: int = QUICK.pairs) -> float:
         """Seconds that a trial takes, with those in which a cache fills."""

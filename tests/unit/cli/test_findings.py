@@ -537,7 +537,7 @@ def test_a_budget_that_holds_no_try_is_next(found: Profile) -> None:
     text = " ".join(report(made, width=100).split())
     assert "Not finished" in text
     assert "Next pipeprof run" in text
-    assert "--budget 130 gives enough time to try a change" in text
+    assert "--budget 130 gives time for what was not measured" in text
 
 
 def test_an_upper_bound_states_what_was_tried_and_what_the_machine_allows(found: Profile) -> None:
@@ -693,10 +693,8 @@ def test_the_lines_that_next_speaks_of_stay_on_a_full_screen(found: Profile) -> 
     assert "the lines of finding 2" in str(next_command(found, None))
     text = fullest(found)
     assert "first = 1" in text
-    assert "second = 1" not in text
-    assert "its lines: pipeprof show --finding 3" in text
+    assert "second = 1" in text
     assert "third = 1" not in text
-    assert "second = 1" in report(found)
 
 
 @pytest.mark.parametrize("lines", [{"python": "x = 1"}, {"patch": "- map: f"}, {}])

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.pipelines.changes.edits import SetOption, to_document
+from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.verify.plan import OVER_BUDGET, WORKERS, cannot_try, cannot_verify, pace_of, too_long
 
@@ -101,6 +102,8 @@ def test_an_edit_that_does_not_fit_states_the_budget_that_it_needs(recorded: Rec
 
 def test_what_may_change_values_is_not_tried() -> None:
     finding = Finding(rule="a", title="a", status="unverified", semantics="values")
+    assert cannot_try(finding, has_edit=False) == "the change needs your code"
+    finding.edit = [Edit.model_validate(to_document(SetOption("deterministic", False)))]
     assert cannot_try(finding, has_edit=True) == "it may change values"
     finding.semantics = "order"
     assert cannot_try(finding, has_edit=True) is None
