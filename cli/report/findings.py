@@ -71,7 +71,7 @@ MOST_UNTRIED = 2
 MOST_TRIED = 3
 """Changes that were tried without a gain, or without an answer, that are named in the default report."""
 NEEDS_BUDGET = "--budget"
-_OUT_OF_BUDGET = "was used up"
+_OUT_OF_BUDGET = "has no time for it"
 """In the reason why a change was not tried."""
 NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
 """In the sentence on a stage that there was no time for."""
@@ -398,10 +398,9 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
 
 
 def _lines_to_write(profile: Profile, finding: Finding, number: int | None) -> Code:
-    """Build the code of a finding: a full screen keeps what no command writes."""
-    is_next = number == first_to_write(profile) or (finding.status == "kept" and not is_in_diff(finding))
-    text = finding.python or str(finding.diff).rstrip("\n")
-    return Code(text, indent=_DETAIL_INDENT, spare=0 if is_next else 10 if finding.status in PROVEN else 9)
+    """Build the code of a finding: a full screen keeps that of the next step."""
+    spare = 0 if number == first_to_write(profile) else 10 if finding.status in PROVEN else 9
+    return Code(finding.python or str(finding.diff).rstrip("\n"), indent=_DETAIL_INDENT, spare=spare)
 
 
 def _line(text: str, spare: int, style: str = "") -> Prose:
@@ -416,7 +415,8 @@ def shows_code(profile: Profile, finding: Finding) -> bool:
 
 def first_to_write(profile: Profile) -> int | None:
     """The first finding whose lines the user has to write, by its number, where no proven change can be taken."""
-    if any(one.status == "kept" and can_be_taken(profile, one) for one in profile.findings or ()):
+    proven = [one for one in profile.findings or () if one.status == "kept"]
+    if any(can_be_taken(profile, one) and is_in_diff(one) for one in proven):
         return None
     for number, finding in enumerate(profile.findings or (), 1):
         if shows_code(profile, finding) and finding.status != "rejected":
@@ -644,13 +644,13 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     elif done is not None and not _is_decided(done):
         yield Heading("Not finished", _why_not_finished(done))
     elif share is not None and profile.steps.dispatch is None:
-        yield Heading("No known fix", "whether this is fast enough depends on your step")
+        yield Heading("No change found", "whether this is fast enough depends on your step")
     elif share is not None:
         share = savable_share(profile) or 0.0
         # What the verdict says of restarts is one.
         advised = profile.verdict is not None and any(one.label == "restarts" for one in profile.verdict.details)
         words = f"up to {percent(share)} of the time could be saved, but {_why_none(done)}"
-        yield Heading(f"No {'other' if advised else 'known'} fix", words)
+        yield Heading("No other change found" if advised else "No change found", words)
     elif profile.target.kind == "script" and done is None:
         where = where_time_is(profile)
         yield (
@@ -659,7 +659,7 @@ def _build_none(profile: Profile) -> Iterator[Block]:
             else Heading("Nothing suspected", "no rule applies to what was measured, and no change was tried")
         )
     else:
-        yield Heading("No known fix", "no rule applies to what was measured")
+        yield Heading("No change found", "no rule applies to what was measured")
 
 
 def _is_decided(done: Verification) -> bool:

@@ -269,7 +269,7 @@ def too_long(pace: Pace, left: float, budget: float, *, first: bool, pairs: int,
         return None
     total = (pace.seconds_of(pairs, first=True) + further) / OVER_BUDGET
     if total <= budget:
-        return f"the budget of {budget:.0f} s was used up"
+        return f"the budget of {budget:.0f} s has no time for it"
     return f"does not fit into the budget of {budget:.0f} s: --budget {math.ceil(total)}"
 
 

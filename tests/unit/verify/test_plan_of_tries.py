@@ -97,7 +97,7 @@ def test_an_edit_that_does_not_fit_states_the_budget_that_it_needs(recorded: Rec
     assert reason.startswith("does not fit into the budget of 5 s: --budget ")
     needed = float(reason.rsplit(" ", 1)[1])
     assert too_long(pace, needed * OVER_BUDGET, needed, first=True, pairs=12) is None
-    assert too_long(pace, 1.0, 600.0, first=False, pairs=12) == "the budget of 600 s was used up"
+    assert too_long(pace, 1.0, 600.0, first=False, pairs=12) == "the budget of 600 s has no time for it"
 
 
 def test_what_may_change_values_is_not_tried() -> None:
