@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.command_line import can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
 from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
-from pipeprof.pipelines.changes.edits import (
-    HandWritten,
-    PipelineEdit,
-    ReplaceStages,
-    SetEnvironment,
-    VectoriseMap,
-    supports,
-)
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, supports
 from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.document.findings import UNVERIFIED
@@ -386,8 +379,6 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         yield _line(finding.sentence, 0 if about_data else 5)
     if shows_code(profile, finding):
         yield _lines_to_write(profile, finding, number)
-    elif finding.status == "kept" and profile.target.kind != "spec" and not is_in_diff(finding):
-        yield _line("its lines: in the report of the run alone, what a saved file has is not printed", 0, style="dim")
     # What is not finished goes on with a larger budget.
     command = try_command(profile, finding) if finding.unfinished is None else None
     if command is not None:
@@ -430,8 +421,8 @@ def is_in_diff(finding: Finding) -> bool:
 
 
 def _needs_code(edit: PipelineEdit) -> bool:
-    """Whether only code can make a change in the source: no argument of a call does."""
-    return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and bool(edit.by))
+    """Whether a change in the source takes more than a word: no argument of a call, no call in another place."""
+    return isinstance(edit, VectoriseMap) or not (isinstance(edit, SetEnvironment) or supports(edit, "source"))
 
 
 def _reason(finding: Finding) -> str:

@@ -237,13 +237,11 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, 
         return "it is about the data, not about speed or memory"
     if pays_in_step(finding) and (constant := _same_for_all_batches(step)) is not None:
         return f"it pays only in the step, and {constant}: give a step whose cost depends on the batch, {_PER_MB}"
-    if not (has_edit or finding.documents):
+    if not has_edit:
         return "the change needs your code"
     if finding.semantics not in TRIED:
         return "it may change values"
-    if cache is not None:
-        return cache
-    return None if has_edit else "the change needs your code"
+    return cache
 
 
 _PER_MB = "the real one or `simulate: {base: 4ms, per_mb: 1ms}`"

@@ -26,7 +26,8 @@ from pipeprof.pipelines.changes.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, RecordedCall, change_source
+from pipeprof.pipelines.changes.in_source import change_source
+from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
 
 HEAD = "import tensorflow as tf\n\n\ndef parse(x):\n    return x\n\n\n"
 STATEMENTS = HEAD + (
