@@ -9,15 +9,7 @@ from typing import Any, NamedTuple
 
 from pipeprof.cli.command_line import change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
-from pipeprof.cli.report.findings import (
-    can_be_taken,
-    first_to_write,
-    is_in_diff,
-    outlook,
-    shell_variables,
-    shows_code,
-    try_command,
-)
+from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
@@ -169,11 +161,8 @@ def _write_finding(profile: Profile) -> NextCommand | None:
             what, ways = "writes the diff of", {"out": [f"change-{number}.patch"]}
         elif profile.target.kind == "spec":
             what, ways = "writes", {} if profile.target.overrides else {"write": True}
-        elif is_in_diff(finding):
-            # A saved profile has no diff: it is made of the file as it is.
-            what, ways = "writes the diff of", {"out": [f"change-{number}.patch"]}
         else:
-            continue
+            return _try(profile, finding)
         return _command(change_command(profile, number, "fix", **ways), f"{what} change {number}")
     return None
 

@@ -29,7 +29,7 @@ def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:
     profile = saved.model_copy(deep=True)
     for finding in profile.findings or ():
         edits = _checked(finding.documents)
-        finding.diff = finding.python = None
+        finding.diff, finding.python = "" if finding.diff else None, None
         finding.patch = spec_diff(loaded, edits) if loaded is not None and edits else None
         finding.in_spec = loaded is not None and can_change(loaded.data, edits)
     if profile.verification is not None:

@@ -76,7 +76,7 @@ def test_a_saved_text_is_left_out(recorded: Recorded) -> None:
     profile = recorded("input-bound")
     save(profile, finding(CACHE, **CODE), finding(InsertStage("map", {"python": "a.py:f"}, None), **CODE))
     for one in remade(profile, None).findings or []:
-        assert (one.diff, one.python, one.patch, one.in_spec) == (None, None, None, False)
+        assert (one.diff, one.python, one.patch, one.in_spec) == ("", None, None, False)
     assert (profile.findings or [])[0].diff == DIFF
 
 
