@@ -1,0 +1,1 @@
+"""One race for `run` and `fix`: changes measured against a pipeline until it is known what they are."""
