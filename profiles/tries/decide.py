@@ -47,6 +47,8 @@ HOPELESS_FROM = 6
 """Rounds from which an entrant leaves that is so far less than the floor faster; one that is slower, at any look."""
 AGAIN_ROUNDS = 2
 """In which a second process of an entrant has to show its gain."""
+_NOTHING = 1e-20
+"""Sum of squares that rounding leaves of equal blocks."""
 
 
 def rates_of(rounds: Sequence[Mapping[str, TurnEnded]], names: Collection[str]) -> dict[str, list[float]]:
@@ -141,7 +143,9 @@ def _alike(rates: Rates) -> dict[str, Sequence[float]]:
         }
         widest = min(others, key=lambda name: others[name])
         own = (whole - others[widest]) / freedom
-        ratio = own * below / others[widest] if others[widest] > 0 else math.inf if own > 0 else 0.0
+        # Where the others' blocks are equal, any spread is beyond theirs.
+        unlike = math.inf if own > _NOTHING else 0.0
+        ratio = own * below / others[widest] if others[widest] > _NOTHING else unlike
         if f_tail(ratio, freedom, below) > TOO_WIDE:
             break
         del found[widest]

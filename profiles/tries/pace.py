@@ -44,6 +44,7 @@ class RacePace:
 
     Attributes:
         start_seconds: Until one worker has given its first batch, per core that starts them.
+        import_seconds: For TensorFlow, once: workers are copies of the process that has imported it.
         made_by: Cores that start workers.
         most: Changed pipelines that fit into memory beside both copies of the base; those of a race at most.
         alone: Why one process exists at a time, in words; None where all of a race take turns.
@@ -54,6 +55,7 @@ class RacePace:
     warm: TurnRequest
     start_seconds: float
     digest_seconds: float
+    import_seconds: float = IMPORT_SECONDS
     made_by: float = 1.0
     most: int = MOST_ENTRANTS
     alone: str | None = None
@@ -79,6 +81,10 @@ class RacePace:
         """Seconds that a second process of one entrant takes."""
         return self.ready_seconds(1) + AGAIN_ROUNDS * self.turn_seconds * (1 + len(BASELINES))
 
+    def measuring(self) -> RacePace:
+        """The same where starts of processes do not count."""
+        return replace(self, start_seconds=0.0, import_seconds=0.0)
+
     def ready_seconds(self, processes: int) -> float:
         """Seconds until so many workers are warm."""
         return processes * self.start_seconds / max(1.0, min(self.made_by, processes)) + processes * self.warm.seconds
@@ -91,9 +97,9 @@ class RacePace:
         """
         every = entrants + len(BASELINES)
         if self.alone is not None:
-            return IMPORT_SECONDS * fresh + self.passes * (self.ready_seconds(1) + self.turn_seconds) * every
+            return self.import_seconds * fresh + self.passes * (self.ready_seconds(1) + self.turn_seconds) * every
         ready = self.ready_seconds(every if fresh else entrants)
-        return IMPORT_SECONDS * fresh + ready + TRIES.early * self.turn_seconds * every + self.again_seconds
+        return self.import_seconds * fresh + ready + TRIES.early * self.turn_seconds * every + self.again_seconds
 
 
 def pace_of(profile: Profile, budget: float, limit_bytes: int | None) -> RacePace:

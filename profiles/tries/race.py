@@ -183,7 +183,7 @@ class Race:
 
     def _race(self, base: Callable[[], Mapping[str, Job]], entrants: Mapping[str, Entrant]) -> dict[str, RaceResult]:
         def measure() -> None:
-            self.found, self.so_far, self._again, self._looked = {}, {}, [], 0
+            self.found, self.so_far, self._built, self._again, self._looked = {}, {}, {}, [], 0
             self._entrants = entrants
             if self.pace.alone is None:
                 self._side_by_side(base)

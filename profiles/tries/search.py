@@ -7,9 +7,11 @@ Neither knows where its changes come from, nor how they are measured: both get p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
+from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
@@ -291,8 +293,11 @@ class ManyRaces:
         others = [one.proposal for one in tried if one is not best and self._counts(one)]
         if not self.best.steps or not others:
             return
-        pairs = on_top_of(best.proposal, others, self.track.most)
-        whole = [Contender(more, version=before.then(every.edits)) for more, every in pairs]
+        whole: list[Contender] = []
+        for more, every in on_top_of(best.proposal, others, self.track.most):
+            # What one of them replaces may be what another one changes.
+            with suppress(PipeprofError):
+                whole.append(Contender(more, version=before.then(every.edits)))
         if group := fitting(self.track, whole):
             self._take(self._race(group))
 
