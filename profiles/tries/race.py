@@ -36,6 +36,8 @@ Status: TypeAlias = Literal["kept", "no gain", "undecided", "other data", "faile
 
 WORTH = 1.3
 """Upper bound from which it is worth knowing: what could bring less is no advice."""
+FAIR_ROUNDS = 6
+"""After which a close answer leaves time for other changes: a gain of 1.2 is decided in half of all races by then."""
 MOST_LEFT_OUT = TRIES.most // 4
 """Rounds that something else disturbed, after which nothing more is measured."""
 MOST_AGAIN = 3 * AGAIN_ROUNDS
@@ -146,6 +148,7 @@ class Race:
         self._again: list[str] = []
         """Entrants that have a second process, or wait for it."""
         self._looked = 0
+        self._others = 0.0
 
     @property
     def is_fresh(self) -> bool:
@@ -162,17 +165,20 @@ class Race:
         self.team.end()
         self._base = {}
 
-    def run(self, base: Callable[[], Mapping[str, Job]], entrants: Mapping[str, Entrant]) -> dict[str, RaceResult]:
+    def run(
+        self, base: Callable[[], Mapping[str, Job]], entrants: Mapping[str, Entrant], others: float = 0.0
+    ) -> dict[str, RaceResult]:
         """Measure changed pipelines until each of them is decided, or the time is over.
 
         Args:
             base: Makes the jobs of the base, by the names in `BASELINES`.
+            others: Seconds that are left for other races, once these pipelines had a fair chance.
 
         Raises:
             BaseLostError: The base could not be measured.
             InterruptedVerificationError: The user wants an end; `results` has what is known.
         """
-        earlier = not self.is_fresh
+        earlier, self._others = not self.is_fresh, others
         found = self._race(base, entrants)
         wrong = {name: entrants[name] for name, one in found.items() if one.status in {"failed", "other data"}}
         if earlier and wrong:
@@ -251,7 +257,8 @@ class Race:
             own = Evidence(dict(self._built), _with(name, rounds), left_out=left_out, arm=(name,))
             data = self.so_far[name].data if name in self.so_far else None
             self.so_far[name] = RaceResult("undecided", "", compared.get(name), own, None, data)
-        late = self.left() < self.pace.turn_seconds * len(self._names()) + self.pace.again_seconds
+        needed = self.pace.turn_seconds * len(self._names()) + self.pace.again_seconds
+        late = self.left() < needed + (self._others if number >= FAIR_ROUNDS else 0.0)
         last = (late and number >= TRIES.early) or left_out >= MOST_LEFT_OUT
         last = last or number >= TRIES.most or len(turns) >= TRIES.most + MOST_LEFT_OUT
         self._decide({name: compared[name] for name in first if name in compared}, number, last=last)

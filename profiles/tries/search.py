@@ -54,11 +54,17 @@ class Track(Protocol):
         ...
 
     def race(
-        self, base: Version, contenders: Mapping[str, Contender], *, for_memory: bool = False
+        self,
+        base: Version,
+        contenders: Mapping[str, Contender],
+        waiting: Sequence[Contender] = (),
+        *,
+        for_memory: bool = False,
     ) -> dict[str, RaceResult]:
         """Measure contenders against a base.
 
         Args:
+            waiting: What may be raced next: a close answer leaves time for it.
             for_memory: Whether they are to save memory, whatever they were proposed for.
 
         Raises:
@@ -87,6 +93,12 @@ def fitting(track: Track, waiting: Iterable[Contender]) -> dict[str, Contender]:
         if len(group) < track.most and track.fits([*group, one]):
             group.append(one)
     return {f"C{number}": one for number, one in enumerate(group, 1)}
+
+
+def next_after(group: Mapping[str, Contender], waiting: Sequence[Contender]) -> list[Contender]:
+    """What may be raced after a group: one that waits, or what the group keeps, together."""
+    changes = [one for one in group.values() if not one.is_bound]
+    return [*waiting, *changes[1:]][:1]
 
 
 def _without(waiting: Iterable[Contender], gone: Iterable[Contender]) -> list[Contender]:
@@ -138,7 +150,7 @@ class OneRace:
             self.races += 1
             self.late = _without(self.late, group.values())
             try:
-                self._note(group, self.track.race(self.start, group))
+                self._note(group, self.track.race(self.start, group, next_after(group, self.late)))
             except InterruptedVerificationError:
                 self._note(group, self.track.so_far())
                 raise
@@ -257,7 +269,7 @@ class ManyRaces:
             if not group:
                 return NO_TIME if waiting else self._why_no_more()
             before = self.best
-            tried = self._race(group)
+            tried = self._race(group, next_after(group, _without(waiting, group.values())))
             best = self._take(tried)
             if best is None:
                 continue
@@ -278,10 +290,11 @@ class ManyRaces:
         over = self.limit_bytes is not None and self._peak is not None and self._peak > self.limit_bytes
         return over or self.short_of_memory
 
-    def _race(self, group: Mapping[str, Contender]) -> list[TriedChange]:
+    def _race(self, group: Mapping[str, Contender], waiting: Sequence[Contender] = ()) -> list[TriedChange]:
         self.races += 1
+        memory = self._aims_at_memory
         try:
-            results: Mapping[str, RaceResult] = self.track.race(self.best, group, for_memory=self._aims_at_memory)
+            results: Mapping[str, RaceResult] = self.track.race(self.best, group, waiting, for_memory=memory)
         except InterruptedVerificationError:
             for name, one in self.track.so_far().items():
                 self._note(TriedChange(group[name], one, self.races), "unclear")

@@ -124,17 +124,22 @@ class WorkerTrack:
     def seconds_of(self, contenders: Sequence[Contender]) -> float:
         """Seconds that a race of contenders takes, with what is kept back for a proof."""
         fills = [self._fill(one.proposal.edits) for one in contenders]
-        filled = sum(fill.trial_seconds for fill in fills)
         longer = max((2 * (fill.seconds - self._filling) for fill in fills), default=0.0) if self.proves else 0.0
-        return (
-            self._lengths.seconds_of(len(contenders), fresh=self.running.is_fresh)
-            + filled
-            + max(0.0, longer)
-            + (self.proof_seconds)
-        )
+        measuring = self._measuring_seconds(contenders, fresh=self.running.is_fresh)
+        return measuring + max(0.0, longer) + self.proof_seconds
+
+    def _measuring_seconds(self, contenders: Sequence[Contender], *, fresh: bool) -> float:
+        """Seconds that a race takes, with the epochs in which caches fill."""
+        filled = sum(self._fill(one.proposal.edits).trial_seconds for one in contenders)
+        return self._lengths.seconds_of(len(contenders), fresh=fresh) + filled
 
     def race(
-        self, base: Version, contenders: Mapping[str, Contender], *, for_memory: bool = False
+        self,
+        base: Version,
+        contenders: Mapping[str, Contender],
+        waiting: Sequence[Contender] = (),
+        *,
+        for_memory: bool = False,
     ) -> dict[str, RaceResult]:
         """Measure contenders against a base, as `Track.race`."""
         if base is not self._base:
@@ -150,8 +155,9 @@ class WorkerTrack:
             except PipeprofError as error:
                 first, *_ = str(error).strip().splitlines() or [type(error).__name__]
                 found[name] = RaceResult("refused", f"the edit does not apply ({first})")
+        others = self._measuring_seconds(waiting, fresh=False) if waiting else 0.0
         if entrants:
-            found.update(self.running.run(partial(self._base_jobs, base), entrants))
+            found.update(self.running.run(partial(self._base_jobs, base), entrants, others))
         self._check_files()
         return {name: found[name] for name in contenders}
 

@@ -74,6 +74,15 @@ def test_the_time_ends_a_race_after_three_rounds() -> None:
     assert len(workers.blocks_of("C1")) == 3
 
 
+def test_a_close_answer_leaves_time_for_others_after_six_rounds() -> None:
+    for others, rounds in ((0.0, 8), (100.0, 6)):
+        workers = Workers({**SLOW, "C1": [10.2, 11.5, 10.3, 11.6, 10.1, 11.5, 10.9]})
+        running = racing(workers, left=lambda: 50.0)
+        found = running.run(base, {"C1": Entrant(JOB, "same")}, others)["C1"]
+        assert len(workers.blocks_of("C1")) >= rounds
+        assert found.late == (others > 0)
+
+
 def test_at_the_end_of_the_time_a_gain_has_its_second_process() -> None:
     found = race(Workers({**SLOW, "C1": 15.0}), "C1", left=lambda: 0.0)["C1"]
     assert found.status == "kept"

@@ -66,6 +66,7 @@ class MadeUpTrack:
     raced: list[list[str]] = field(default_factory=list)
     bases: list[int] = field(default_factory=list)
     for_memory: list[bool] = field(default_factory=list)
+    waiting: list[list[str]] = field(default_factory=list)
     looks: list[Version] = field(default_factory=list)
     stops: Callable[[int], Exception | None] = lambda _number: None
     known: Mapping[str, RaceResult] = field(default_factory=dict)
@@ -74,8 +75,14 @@ class MadeUpTrack:
         return self.seconds >= 10 * len(contenders)
 
     def race(
-        self, base: Version, contenders: Mapping[str, Contender], *, for_memory: bool = False
+        self,
+        base: Version,
+        contenders: Mapping[str, Contender],
+        waiting: Sequence[Contender] = (),
+        *,
+        for_memory: bool = False,
     ) -> dict[str, RaceResult]:
+        self.waiting.append([one.proposal.title for one in waiting])
         names = {name: self._title(one.proposal) for name, one in contenders.items()}
         if (error := self.stops(len(self.raced))) is not None:
             raise error
@@ -113,6 +120,7 @@ def test_a_run_races_four_and_then_the_best_together_with_what_is_left() -> None
     found = raced_once(track, *map(change, "abcdef"))
     assert track.raced == [["a", "b", "c", "d"], ["a+b", "e", "f"]]
     assert track.bases == [0, 0]
+    assert track.waiting == [["e"], ["e"]], "a close answer leaves time for what waits, or for what is kept together"
     assert titles(found.single) == ["a", "b"]
     assert [one.proposal.change for one in found.joined] == ["a; b"]
     assert [one.race for one in found.tried] == [1, 1, 1, 1, 2, 2, 2]
