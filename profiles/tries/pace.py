@@ -43,6 +43,9 @@ class RacePace:
     """Lengths of what a race measures.
 
     Attributes:
+        block: A measured turn: at least so long, and so many steps. A faster pipeline does its steps in less than the
+            base, and where blocks are whole epochs, its blocks are.
+        block_seconds: That the base takes for one.
         start_seconds: Until one worker has given its first batch, per core that starts them.
         import_seconds: For TensorFlow, once: workers are copies of the process that has imported it.
         made_by: Cores that start workers.
@@ -53,6 +56,7 @@ class RacePace:
 
     block: TurnRequest
     warm: TurnRequest
+    block_seconds: float
     start_seconds: float
     digest_seconds: float
     import_seconds: float = IMPORT_SECONDS
@@ -63,18 +67,17 @@ class RacePace:
 
     def one_by_one(self, why: str) -> RacePace:
         """The same for one process at a time: it has one long block."""
-        block = self.block
-        if block.settle_seconds:
-            block = replace(block, seconds=max(PROCESS_SECONDS, block.seconds), steps=PROCESS_STEPS)
-        else:
-            times = math.ceil(PROCESS_SECONDS / block.seconds)
-            block = replace(block, seconds=times * block.seconds, steps=times * block.steps)
-        return replace(self, block=block, alone=why)
+        block, seconds = self.block, self.block_seconds
+        times = math.ceil(PROCESS_SECONDS / seconds)
+        # Of whole epochs there are several.
+        steps = max(PROCESS_STEPS, times * block.steps) if block.settle_seconds else times * block.steps
+        block = replace(block, seconds=PROCESS_SECONDS, steps=steps)
+        return replace(self, block=block, block_seconds=seconds * steps / self.block.steps, alone=why)
 
     @property
     def turn_seconds(self) -> float:
-        """Of one block."""
-        return self.block.seconds + self.block.settle_seconds
+        """Of one block, with its steps that do not count."""
+        return self.block_seconds + self.block.settle_seconds
 
     @property
     def again_seconds(self) -> float:
@@ -116,7 +119,8 @@ def pace_of(profile: Profile, budget: float, limit_bytes: int | None) -> RacePac
     steps, settle = TRIES.block_steps, max(TRIES.settle_seconds, interval)
     if steps * interval > LONG_BLOCK:
         steps = max(FEWEST_STEPS, int(LONG_BLOCK / interval))
-    seconds = max(min(TRIES.block_seconds, max(SHORT_BLOCK, SHORT_BLOCK_STEPS * interval)), steps * interval)
+    shortest = min(TRIES.block_seconds, max(SHORT_BLOCK, SHORT_BLOCK_STEPS * interval))
+    seconds = max(shortest, steps * interval)
     longest = max(LONGEST_WHOLE_EPOCH, WHOLE_EPOCH_SHARE * budget)
     if (epochs := whole_epochs(profile, seconds, longest)) is not None:
         # A restart in steps that are not counted would be missing.
@@ -124,8 +128,9 @@ def pace_of(profile: Profile, budget: float, limit_bytes: int | None) -> RacePac
     most, alone = room_for(profile, limit_bytes)
     warm = max(SHORTEST_WARM, min(TRIES.warm_seconds, TRIES.warm_share * budget), 3 * interval)
     pace = RacePace(
-        block=TurnRequest("block", seconds, steps, settle),
+        block=TurnRequest("block", shortest, steps, settle),
         warm=TurnRequest("warm", warm),
+        block_seconds=seconds,
         start_seconds=START_SECONDS + seconds_to_make(profile),
         digest_seconds=min(DIGEST_SECONDS, DIGEST_SHARE * budget),
         made_by=profile.host.cores or 1.0,

@@ -29,8 +29,9 @@ def profiled(recorded: Callable[[str], Profile], interval_ms: float) -> Profile:
 def test_short_steps_have_short_blocks_and_very_long_ones_few(
     recorded: Callable[[str], Profile], interval_ms: float, seconds: float, steps: int
 ) -> None:
-    block = pace_of(profiled(recorded, interval_ms), 60.0, None).block
-    assert (block.seconds, block.steps) == (pytest.approx(seconds), steps)
+    pace = pace_of(profiled(recorded, interval_ms), 60.0, None)
+    assert (pace.block_seconds, pace.block.steps) == (pytest.approx(seconds), steps)
+    assert pace.block.seconds == pytest.approx(min(seconds, 0.25)), "a faster pipeline has shorter blocks"
 
 
 def test_where_restarts_count_a_block_is_whole_epochs(recorded: Callable[[str], Profile]) -> None:
@@ -40,8 +41,8 @@ def test_where_restarts_count_a_block_is_whole_epochs(recorded: Callable[[str], 
     for stage in found.stages or ():
         stage.cardinality = 70
     pace = pace_of(found, 60.0, None)
-    assert (pace.block.seconds, pace.block.steps, pace.block.settle_seconds) == (pytest.approx(0.14), 140, 0.0)
-    assert pace.one_by_one("").block == TurnRequest("block", pytest.approx(2.1), 2100, 0.0)
+    assert (pace.block_seconds, pace.block.steps, pace.block.settle_seconds) == (pytest.approx(0.14), 140, 0.0)
+    assert pace.one_by_one("").block == TurnRequest("block", 2.0, 2100, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -58,14 +59,14 @@ def test_so_many_have_room_beside_both_copies_of_the_base(
 
 
 def test_one_process_at_a_time_has_one_long_block() -> None:
-    pace = RacePace(TurnRequest("block", 0.25, 4, 0.05), TurnRequest("warm", 1.0), 1.5, 1.0)
+    pace = RacePace(TurnRequest("block", 0.25, 4, 0.05), TurnRequest("warm", 1.0), 0.25, 1.5, 1.0)
     alone = pace.one_by_one("no room")
-    assert (alone.block.seconds, alone.block.steps) == (2.0, 24)
+    assert (alone.block.seconds, alone.block.steps) == (2.0, 32)
     assert alone.seconds_of(1) > pace.seconds_of(1)
 
 
 def test_what_a_race_takes_grows_with_its_entrants_and_a_living_base_saves_its_start() -> None:
-    pace = RacePace(TurnRequest("block", 0.25, 4, 0.05), TurnRequest("warm", 1.0), 1.5, 1.0, made_by=2.0)
+    pace = RacePace(TurnRequest("block", 0.25, 4, 0.05), TurnRequest("warm", 1.0), 0.25, 1.5, 1.0, made_by=2.0)
     assert pace.seconds_of(4) > pace.seconds_of(1) > pace.seconds_of(1, fresh=False) > 0
     measuring = replace(pace.measuring())
     # Six warm-ups, three rounds of six blocks, and a second process: a warm-up and two rounds of three blocks.

@@ -16,7 +16,7 @@ from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
 
 MB = 1_000_000
 JOB = Job(kind="function", target="a.py:b", user_files=["a.py"])
-PACE = RacePace(TurnRequest("block", 0.25, 4, 0.05), TurnRequest("warm", 1.0), 1.5, 1.0)
+PACE = RacePace(TurnRequest("block", 0.25, 4, 0.05), TurnRequest("warm", 1.0), 0.25, 1.5, 1.0)
 
 
 def built(data: str = "x", **more: Any) -> Built:
