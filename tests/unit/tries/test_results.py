@@ -41,6 +41,9 @@ def change(name: str, number: int = 8, **more: Any) -> Proposal:
     return Proposal(name, name, (SetArgument("stages.0", "map", "num_parallel_calls", number),), **more)
 
 
+OTHER = Proposal("b", "b", (SetArgument("stages.1", "map", "num_parallel_calls", 8),))
+
+
 def result(gain: float, status: Status = "kept", **more: Any) -> RaceResult:
     built = Built([], True, 100 * MB, 0.1, 0.1, more.pop("compared", 0), reordered=more.pop("reordered", False))
     block = TurnEnded(10, 1.0, None, 0.1, 1000 * MB)
@@ -128,7 +131,7 @@ def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings
         (change("b", 2), result(1.0, "no gain")),
         (change("c", 3), result(1.1, "undecided")),
         (change("d", 4), result(1.2, "undecided", late=True)),
-        (change("e", 5), RaceResult("refused", "writes files")),
+        (OTHER, RaceResult("refused", "writes files")),
     )
     writing.write(search, writing.pace)
     assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept"), ("d", "unverified")]
@@ -156,12 +159,11 @@ def test_the_finding_that_proposes_a_change_is_written_into(profile: Profile, se
 
 
 def test_several_together_are_reported_where_they_are_better(profile: Profile, settings: RunSettings) -> None:
-    other = Proposal("b", "b", (SetArgument("stages.1", "map", "num_parallel_calls", 8),))
-    whole = together([change("a"), other])
+    whole = together([change("a"), OTHER])
     for gain, titles in ((2.5, ["a", "b", whole.title]), (1.5, ["a", "b"])):
         profile.findings = []
         writing = results(profile, settings)
-        search = searched((change("a"), result(1.5)), (other, result(1.3)), (whole, result(gain)))
+        search = searched((change("a"), result(1.5)), (OTHER, result(1.3)), (whole, result(gain)))
         writing.write(search, writing.pace)
         assert [one.title for one in profile.findings or ()] == titles
 
