@@ -120,7 +120,7 @@ class FindBest:
         if (reason := plans.cannot_verify(profile) or self._prepare()) is not None:
             result.status, result.reason = "nothing", f"not tried: {reason}"
             return
-        with measuring(self.settings, self.progress, signals, self.machine, end_at=self.end_at) as team:
+        with measuring(self.settings, self.progress, signals, self.machine) as team:
             track = self._track(team)
             verdict = profile.verdict
             search = self.search = ManyRaces(
@@ -171,7 +171,7 @@ class FindBest:
             self.settings,
             self.progress,
             self.profile,
-            left=lambda: self.budget - self.spent - track.looked - team.measured,
+            left=lambda: min(self.budget - self.spent - track.looked - team.measured, self._to_end()),
             counts_starts=False,
             proves=True,
             rounding="values" in self.allowed,
@@ -179,6 +179,10 @@ class FindBest:
             save=self._save_so_far,
         )
         return track
+
+    def _to_end(self) -> float:
+        """Seconds until the time of the whole command is over."""
+        return math.inf if self.end_at is None else self.end_at - time.monotonic()
 
     def _possible(self, profile: Profile, version: Version) -> list[Proposal]:
         """The ideas that are allowed and can be made in the target."""

@@ -79,7 +79,7 @@ def try_changes(
         if contenders:
             progress.note(writing.announcement(len(contenders), until - began))
             server = early.take() if early is not None else None
-            with ending(stopped), measuring(settings, progress, signals, limit, server=server) as team:
+            with ending(stopped), measuring(settings, progress, signals, limit, server) as team:
                 track = WorkerTrack(
                     team, pace, jobs, settings, progress, profile, left=lambda: until - time.monotonic(), save=save
                 )

@@ -32,13 +32,7 @@ def memory_for(wanted: int | None) -> int | None:
 
 @contextlib.contextmanager
 def measuring(
-    settings: RunSettings,
-    progress: RunProgress,
-    signals: Signals,
-    limit: int | None,
-    *,
-    end_at: float | None = None,
-    server: ForkServer | None = None,
+    settings: RunSettings, progress: RunProgress, signals: Signals, limit: int | None, server: ForkServer | None = None
 ) -> Iterator[CountingTeam]:
     """Wait for other commands that measure; end all workers with the body.
 
@@ -54,7 +48,7 @@ def measuring(
         note_waiting(pid, seconds)
 
     lock = measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) if settings.lock else None
-    with lock or contextlib.nullcontext(), CountingTeam(signals, limit, end_at=end_at, server=server).closing() as team:
+    with lock or contextlib.nullcontext(), CountingTeam(signals, limit, server=server).closing() as team:
         yield team
 
 
