@@ -24,15 +24,15 @@ from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.propose.finding import finding_of, proposal_of
 from pipeprof.profiles.propose.optimistic import withhold_findings
 from pipeprof.profiles.propose.proposal import Proposal, different
-from pipeprof.profiles.tries.bounds import bound_finding, bounds_of, is_settled
-from pipeprof.profiles.tries.combine import Contender, TriedChange
+from pipeprof.profiles.tries.bounds import bound_finding, bounds_of, is_for_a_step_only, is_reached, open_bound
+from pipeprof.profiles.tries.combine import COMBINED, Contender, TriedChange
 from pipeprof.profiles.tries.pace import RacePace, pace_of
 from pipeprof.profiles.tries.result import unfinished_of, write_into
 from pipeprof.profiles.tries.search import OneRace
 from pipeprof.profiles.tries.session import ending, measuring, memory_for
 from pipeprof.profiles.tries.track import WorkerTrack
-from pipeprof.profiles.verify import ceiling, settle
 from pipeprof.profiles.verify import plan as plans
+from pipeprof.profiles.verify import settle
 from pipeprof.profiles.verify.guessing.caching import kept_by, why_no_cache
 from pipeprof.profiles.verify.price import too_dear
 
@@ -121,6 +121,8 @@ class RunResults:
         self._written = 0
         self._tried: list[Finding] = []
         self._bounds: list[str] = []
+        self._bounded: list[TriedChange] = []
+        self._kept: list[TriedChange] = []
         self._without_gain: list[str] = []
         self._undecided: list[str] = []
         self._not_tried: dict[str, list[Finding]] = {}
@@ -147,8 +149,7 @@ class RunResults:
                 found.append(idea)
             else:
                 self._not_tried.setdefault(why, []).append(finding)
-        findings = self.profile.findings or []
-        return [*map(Contender, different(found)), *bounds_of(self.profile, findings, self.limit)]
+        return [*map(Contender, different(found)), *bounds_of(self.profile, self.limit)]
 
     def why_not(self, finding: Finding) -> str | None:
         """Why a change cannot be tried on this pipeline, in words; None where it can."""
@@ -166,9 +167,9 @@ class RunResults:
         finding.cache = kept_by(self.profile, proposal.edits)
         return finding
 
-    def is_settled(self, bound: Contender, _kept: Sequence[TriedChange]) -> bool:
-        """Whether what is known by now makes an upper bound needless."""
-        return is_settled(self.profile, bound, self.profile.findings or [])
+    def is_settled(self, bound: Contender, kept: Sequence[TriedChange]) -> bool:
+        """Whether what was kept makes an upper bound needless."""
+        return is_reached(self.profile, bound.proposal.covers, kept)
 
     def announcement(self, count: int, left: float) -> str:
         """What comes, for the progress."""
@@ -178,11 +179,11 @@ class RunResults:
 
     def write(self, search: OneRace, pace: RacePace) -> None:
         """Write what has been tried since the last time."""
-        self.pace = pace
+        self.pace, self._kept = pace, search.single
         for tried in search.tried[self._written :]:
             if tried.contender.is_bound:
-                self._write_bound(tried)
-            elif tried.proposal.rule != "combined" or tried in search.joined:
+                self._bounded.append(tried)
+            elif tried.proposal.rule != COMBINED or tried in search.joined:
                 self._write_change(tried)
         self._written = len(search.tried)
         self.note()
@@ -207,14 +208,19 @@ class RunResults:
             words = self._without_gain if finding.status == "rejected" else self._undecided
             words.append(f"{plans.which_change(self.profile, finding)}: {finding.reason}")
 
-    def _write_bound(self, tried: TriedChange) -> None:
-        finding = bound_finding(self.profile, tried, self._tried, self.pace.block.settle_seconds)
-        if finding.measured is not None:
-            finding.measured["mode"] = self._mode
-        if finding.status == "ceiling" and not ceiling.is_for_a_step_only(self.profile, finding):
-            self.profile.findings = [*(self.profile.findings or ()), finding]
-        elif finding.reason is not None:
-            self._bounds.append(ceiling.describe_open_bound(self.profile, finding))
+    def _write_bounds(self) -> None:
+        """Write upper bounds, once all changes are known: what did not help is no advice, what helps leaves less."""
+        for tried in self._bounded:
+            finding = bound_finding(self.profile, tried, self._tried, self.pace.block.settle_seconds)
+            if finding.measured is not None:
+                finding.measured["mode"] = self._mode
+            most = (finding.measured or {}).get("speedup")
+            if finding.status == "ceiling" and is_reached(self.profile, tried.proposal.covers, self._kept, most):
+                continue
+            if finding.status == "ceiling" and not is_for_a_step_only(self.profile, finding):
+                self.profile.findings = [*(self.profile.findings or ()), finding]
+            elif finding.reason is not None:
+                self._bounds.append(open_bound(self.profile, finding))
 
     def write_late(self, search: OneRace) -> None:
         """Write what had no time, and why."""
@@ -272,8 +278,8 @@ class RunResults:
     def finish(self) -> None:
         """Make what was found agree with itself and with the verdict, at the end."""
         profile = self.profile
+        self._write_bounds()
         withhold_findings(profile)
-        ceiling.drop_needless(profile, self._tried, [])
         profile.findings = ordered(profile.findings or ())
         self.note()
         settle.settle(profile, self.given, [])

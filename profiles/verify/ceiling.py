@@ -22,7 +22,7 @@ from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
-from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.experiment.evidence import EDITED, Evidence
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.lines import (
     inside,
@@ -416,7 +416,7 @@ def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float, stages
         settle_seconds: Of each block, whose steps are not counted though their CPU time is.
         stages: That the replay has replaced.
     """
-    blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in evidence.arm]
+    blocks = [block for blocks in evidence.rounds for name, block in blocks.items() if name in EDITED]
     steps = sum(block.steps for block in blocks)
     seconds = sum(block.seconds for block in blocks)
     spent = sum(block.cpu_seconds for block in blocks)
@@ -432,7 +432,7 @@ def bound_of(profile: Profile, evidence: Evidence, settle_seconds: float, stages
         busy = steps_of_run.busy_ms.mean if steps_of_run.busy_ms is not None else 0.0
         step_ms = headspace.replayed_ms if headspace is not None and headspace.replayed_ms > 0 else busy
     needed = cpu_ms / step_ms if step_ms else None
-    others = [block for blocks in evidence.rounds for name, block in blocks.items() if name in evidence.base]
+    others = [block for blocks in evidence.rounds for name, block in blocks.items() if name not in EDITED]
     as_it_is = sum(block.seconds for block in others) / max(1, sum(block.steps for block in others))
     interval_ms = steps_of_run.interval_ms.mean if steps_of_run is not None else 0.0
     # Of the run's own interval: the trial's processes may be faster or slower than it.

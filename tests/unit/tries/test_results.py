@@ -174,21 +174,43 @@ def test_what_may_not_be_tried_is_no_contender(profile: Profile, settings: RunSe
     assert [one.proposal.title for one in contenders if not one.is_bound] == ["a"]
 
 
-def test_an_upper_bound_becomes_a_finding(profile: Profile, settings: RunSettings) -> None:
+def bounded(profile: Profile, settings: RunSettings, gain: float, *kept: float) -> Profile:
+    """A run with the upper bound of the costliest stage, and with changes of it that were kept."""
     writing = results(profile, settings)
-    stage = next(one for one in profile.stages or () if one.op == "map")
+    stage = next(one for one in profile.stages or () if one.id == "stages.0")
     replay = ReplayJob([stage.id], 3, 1.0, 1, 1, 1, None)
     bound = Contender(Proposal("decode", stage=stage.id, covers=(stage.id,)), replay)
-    search = searched()
-    search.tried = [TriedChange(bound, result(3.0), 1)]
+    search = searched(*((change("a"), result(one)) for one in kept))
+    search.tried.append(TriedChange(bound, result(gain, "kept" if gain > 1 else "no gain"), 1))
     writing.write(search, writing.pace)
-    (finding,) = profile.findings or ()
+    writing.finish()
+    return profile
+
+
+def test_an_upper_bound_becomes_a_finding(profile: Profile, settings: RunSettings) -> None:
+    (finding,) = bounded(profile, settings, 3.0).findings or ()
     assert finding.status == "ceiling"
     assert finding.measured is not None
-    assert finding.measured["replayed"] == [stage.id]
+    assert finding.measured["replayed"] == ["stages.0"]
     done = profile.verification
     assert done is not None
-    assert done.tried == 0
+    assert (done.tried, done.bounds) == (0, [])
+
+
+def test_an_upper_bound_that_a_change_reaches_is_no_finding(profile: Profile, settings: RunSettings) -> None:
+    assert [one.status for one in bounded(profile, settings, 3.0, 2.8).findings or ()] == ["kept"]
+
+
+def test_an_upper_bound_that_no_change_reaches_stays(profile: Profile, settings: RunSettings) -> None:
+    found = [one.status for one in bounded(profile, settings, 3.0, 1.5).findings or ()]
+    assert sorted(found) == ["ceiling", "kept"]
+
+
+def test_stages_that_cost_little_are_said_in_one_line(profile: Profile, settings: RunSettings) -> None:
+    assert bounded(profile, settings, 1.0).findings == []
+    done = profile.verification
+    assert done is not None
+    assert len(done.bounds) == 1
 
 
 def test_what_had_no_time_names_a_budget(profile: Profile, settings: RunSettings) -> None:
