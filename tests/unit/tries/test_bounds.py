@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument
-from pipeprof.profiles.document.measured import Headspace
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
