@@ -64,6 +64,11 @@ class Entrant:
         """Whether it hands out what stages gave, to show what they cost."""
         return self.semantics is None
 
+    @property
+    def for_speed(self) -> bool:
+        """Whether its gain is what decides about it, together with that of others."""
+        return not (self.for_memory or self.is_bound)
+
 
 @dataclass(frozen=True)
 class RaceResult:
@@ -240,7 +245,7 @@ class Race:
         for more in self._rounds.measure(self._names, self._block, len(before), self._lost):
             turns = [*before, *more]
             self._look(turns)
-            if not self._racing or any(second_of(name) not in self._built for name in self._again):
+            if not self._racing or self._due:
                 break
         return turns
 
@@ -272,16 +277,9 @@ class Race:
 
     def _decide(self, compared: Mapping[str, Comparison], rounds: int, *, last: bool) -> None:
         """Let entrants leave that are decided, or go on in a second process."""
-        for_speed = {
-            name: one
-            for name, one in compared.items()
-            if not (self._entrants[name].for_memory or self._entrants[name].is_bound)
-        }
-        others = sum(
-            one.change is not None and not (self._entrants[name].for_memory or self._entrants[name].is_bound)
-            for name, one in self.found.items()
-            if one.status != "kept"
-        )
+        for_speed = {name: one for name, one in compared.items() if self._entrants[name].for_speed}
+        ended = [one for name, one in self.found.items() if self._entrants[name].for_speed]
+        others = sum(one.status != "kept" and one.change is not None for one in ended)
         known = standings(for_speed, rounds, self._looked, others=others, last=last)
         is_due = TRIES.is_look(rounds, self._looked) or (last and rounds >= TRIES.early)
         self._looked = max(self._looked, rounds)
@@ -311,10 +309,15 @@ class Race:
         self._again.append(name)
         self.team.end(name)
 
+    @property
+    def _due(self) -> dict[str, str]:
+        """The second processes that wait to be started, each with its entrant."""
+        waiting = [name for name in self._again if name not in self.found]
+        return {second_of(name): name for name in waiting if second_of(name) not in self._built}
+
     def _begin_again(self) -> None:
         """Start the second processes that are due."""
-        due = {second_of(name): name for name in self._again if second_of(name) not in self._built}
-        due = {second: name for second, name in due.items() if name not in self.found}
+        due = self._due
         if not due:
             return
         jobs = {second: without_comparison(self._entrants[name].job) for second, name in due.items()}
