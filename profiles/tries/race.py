@@ -368,19 +368,17 @@ class Race:
         # Of processes that run alone, one may be as far off as the slowest of the base is from the fastest.
         floor = max(SPEED_FLOOR, max(base) - min(base)) if base else SPEED_FLOOR
         gains = holding({name: (one, floor) for name, one in compared.items()}, ERROR)
+        late = len(rounds) < self.pace.passes
         for name in racing:
-            evidence = Evidence(dict(self._built), _with(name, rounds[:1]), arm=(name,), alone=True)
-            again = Evidence(dict(self._built), _with(name, rounds[1:]), base=BASELINES[::-1], arm=(name,), alone=True)
-            self.so_far[name] = replace(
-                self.so_far[name], compared=compared.get(name), evidence=evidence, again=again if again.rounds else None
-            )
+            own = Evidence(dict(self._built), _with(name, rounds), arm=(name,), alone=True)
+            # A peak is that of the last round: each of both processes has its own.
+            first = None if late else replace(own, rounds=own.rounds[:1], base=BASELINES[::-1])
+            self.so_far[name] = replace(self.so_far[name], compared=compared.get(name), evidence=own, again=first)
             if self._entrants[name].for_memory:
-                kept, short = again.rounds and _saves(evidence) and _saves(again), not _saves(evidence)
+                kept, short = not late and _saves(own) and _saves(first), not _saves(own)
             else:
                 kept, short = name in gains, name in compared and compared[name].falls_short()
-            self._end(
-                name, "kept" if kept else "no gain" if short else "undecided", late=len(rounds) < self.pace.passes
-            )
+            self._end(name, "kept" if kept else "no gain" if short else "undecided", late=late)
 
     # Both
 

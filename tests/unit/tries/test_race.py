@@ -225,6 +225,8 @@ def test_where_memory_is_short_each_process_runs_alone_and_each_pipeline_twice()
     assert workers.blocks_of() == ["A1", "C1", "C2", "A2", "A2", "C2", "C1", "A1"]
     assert workers.ended == workers.blocks_of()
     assert (found["C1"].status, found["C2"].status) == ("kept", "no gain")
+    assert found["C1"].evidence is not None
+    assert len(found["C1"].evidence.ratios()) == 2
 
 
 def test_alone_a_gain_is_beyond_what_the_processes_of_the_base_differ_by() -> None:
