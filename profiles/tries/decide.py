@@ -17,10 +17,17 @@ entrant is follows `pipeprof.profiles.experiment.decision`; what is the race's o
   which no number of rounds averages out. So a second process of the entrant has two rounds in which it has to show the
   gain as well.
 
-Simulated with blocks that vary by 5 % and starts of processes that differ by 1.5 % (standard deviations), as
-`tests/unit/tries/simulated.py` prints it:
+Simulated with blocks that vary by 5 % and starts of processes that differ by 1.5 % (standard deviations), 20,000 races
+and more for each number, as `tests/unit/tries/simulated.py` prints it (one entrant has the gain, the others are equal):
 
-SIMULATED
+| entrants | 1.5× known after 3, 4, 6 rounds | 1.2× after 6, 12 | 1.1× after 12, 30 | equal ones kept | floor called |
+| --- | --- | --- | --- | --- | --- |
+| 1 | 70, 97, 100 % | 54, 95 % | 25, 69 % | 0.05 % | 0.4 % |
+| 2 | 83, 97, 100 % | 52, 94 % | 22, 67 % | 0.04 % | 0.4 % |
+| 4 | 93, 98, 100 % | 51, 92 % | 18, 65 % | 0.02 % | 0.3 % |
+
+The last column are races that call any of their entrants a gain where all have exactly the floor and starts are alike.
+Of an equal entrant whose blocks vary twice as much as the others', 0.04 % are kept.
 """
 
 from __future__ import annotations

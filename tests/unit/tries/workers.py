@@ -49,6 +49,7 @@ class Workers:
     jobs: dict[str, Job] = field(default_factory=dict)
     ended: list[str] = field(default_factory=list)
     alive: set[str] = field(default_factory=set)
+    measured: float = 0.0
 
     def __post_init__(self) -> None:
         self._draw = random.Random(3)
