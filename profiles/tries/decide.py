@@ -8,7 +8,7 @@ entrant is follows `pipeprof.profiles.experiment.decision`; what is the race's o
   interval is twice as long as that of ten degrees of freedom. So the spread is that of all blocks of those in the race,
   less what processes differ by (which is what is asked) and less what rounds differ by (the machine's own pace). An
   entrant that varies by more than the others, beyond the 1 % point of F, is judged by its own spread, and is no part of
-  theirs. Bounds on the ratio of two variances that hold after many rounds would leave out most entrants after three.
+  theirs. Fixed bounds on the ratio of both variances, 1/3 and 4/3, would leave out two of three after three rounds.
 - **The looks share one error**, 1 % on each side for all entrants together (Holm), which is spent early: half of it
   after three and four rounds. The levels of the looks are those at which simulated entrants of exactly the floor are
   called beyond it that often.
