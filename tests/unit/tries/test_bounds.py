@@ -64,7 +64,7 @@ def said(profile: Profile, found: RaceResult) -> Any:
         (result(1.2, "no gain"), "rejected"),
         (result(0.8, "no gain"), "unverified"),
         (result(1.5, "undecided", error=0.1), "unverified"),
-        (result(3.0, error=0.6), "unverified"),
+        (result(6.0, error=0.5), "unverified"),
         (RaceResult("refused", "writes files"), "unverified"),
     ],
 )

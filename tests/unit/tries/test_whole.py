@@ -40,7 +40,7 @@ A, B = change("a", "stages.0"), change("b", "stages.1")
 @pytest.fixture
 def profile(recorded: Callable[[str], Profile]) -> Profile:
     found = recorded("input-bound").model_copy(deep=True)
-    found.findings, found.proposals, found.target.sha256 = [], [], None
+    found.findings, found.target.sha256 = [], None
     found.host.memory_limit_bytes = None
     return found
 
