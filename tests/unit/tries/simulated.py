@@ -197,36 +197,43 @@ def _holding(found: Look, still: Flags, others: NDArray[np.int_], error: float) 
     return gain
 
 
-def levels(entrants: int, error: float, count: int, seed: int) -> list[float]:
+def levels(entrants: int, part: int, count: int, seed: int) -> tuple[list[float], float]:
     """The levels at which an entrant of exactly the floor is called beyond it as often as `SPENT` has it.
 
+    Copies of the base do not guard here, and none leaves.
+
     Args:
-        error: Of all looks together: a part of 1 % for each of several entrants.
+        part: That an entrant's share of the error of 1 % is (Holm).
+
+    Returns:
+        With them how often one is called at any look, at the levels of `TRIES`.
     """
     draw = np.random.default_rng(seed)
-    crossed = np.zeros((count, entrants), bool)
+    crossed, called = np.zeros((count, entrants), bool), np.zeros((count, entrants), bool)
     found: list[float] = []
     rates = BLOCKS * draw.standard_normal((count, BASE + entrants, TRIES.most))
     for rounds, spent in zip(TRIES.looks, SPENT, strict=True):
         look = look_at(rates[:, :, :rounds], np.ones((count, BASE + entrants), bool))
-        low, high, wanted = 1e-6, 0.02, spent * error / ERROR * crossed.size
+        low, high, wanted = 1e-6, 0.02, spent / part * crossed.size
         strength = look.mean / look.error
         for _ in range(18):
             middle = math.sqrt(low * high)
             first = (strength > quantiles(look.freedom, middle)) & ~crossed
             low, high = (middle, high) if first.sum() <= wanted else (low, middle)
         crossed |= strength > quantiles(look.freedom, low)
+        called |= strength > quantiles(look.freedom, TRIES.error_at(rounds) / part)
         found.append(low)
-    return found
+    return found, float(called.mean())
 
 
 def main(words: Sequence[str]) -> None:
     """Print the simulation, or the levels of the looks."""
     if words == ["levels"]:
         for entrants, part in ((1, 1), (2, 2), (4, 1), (4, 2), (4, 4)):
-            found = [levels(entrants, ERROR / part, 60_000 // entrants, seed) for seed in (1, 2)]
-            shares = [1e4 * part * float(np.mean(one)) for one in zip(*found, strict=True)]
-            print(f"{entrants} entrants, error 1 % / {part}: ", *(f"{one:5.1f}" for one in shares), flush=True)
+            found = [levels(entrants, part, 90_000 // entrants, seed) for seed in (1, 2)]
+            shares = [1e4 * part * float(np.mean(one)) for one in zip(*(one for one, _ in found), strict=True)]
+            called = 100 * part * float(np.mean([one for _, one in found]))
+            print(f"{entrants} entrants, error / {part}:", *(f"{one:5.1f}" for one in shares), f"called {called:.2f} %")
         return
     for entrants in (1, 2, 4):
         others = [1.0] * (entrants - 1)
