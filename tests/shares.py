@@ -53,7 +53,7 @@ LONGEST = (
     "test_layers",
     "test_targets_as_written",
     "test_stages",
-    "test_graph_edits",
+    "test_edits_of_calls",
     "test_profile_here",
     "test_libraries",
     "test_windows",

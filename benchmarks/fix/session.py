@@ -120,7 +120,7 @@ class Session:
         self._block = TurnRequest("block", seconds, LEAST_STEPS, max(SETTLE_SECONDS, interval))
 
     def _jobs(self, name: str, version: Version) -> dict[str, Job]:
-        steps = as_json(version.graph_steps) if version.loaded is None else []
+        steps = as_json(version.call_steps) if version.loaded is None else []
         return self._maker.workers([name], version.loaded, steps, version.environment)
 
     def _round(self, names: Sequence[str], number: int) -> dict[str, float]:

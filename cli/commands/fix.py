@@ -210,7 +210,7 @@ def _add_python_diff(profile: Profile, outputs: Outputs) -> None:
     if found is None or profile.target.kind == "spec" or not found.edits or found.status == "interrupted":
         return
     from pipeprof.cli import streams
-    from pipeprof.pipelines.changes.in_source import CannotChangeSourceError
+    from pipeprof.pipelines.static.python_text import CannotChangeSourceError
     from pipeprof.profiles.advise.text.source_diff import changed_source
     from pipeprof.profiles.document.findings import edits_in
 

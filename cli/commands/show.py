@@ -107,6 +107,7 @@ def _say_what_makes_the_diff(saved: Profile, shown: Profile, number: int) -> Non
 
 def _remade(saved: Profile, outputs: Outputs) -> Profile:
     """A saved profile with texts that are made from its edits; says why not, where the text of a spec is wanted."""
+    from pipeprof.cli.report.findings import is_in_diff
     from pipeprof.cli.streams import say
     from pipeprof.cli.targets.remade import remade, spec_as_measured, write_spec_again
     from pipeprof.pipelines.errors import PipeprofError
@@ -120,6 +121,8 @@ def _remade(saved: Profile, outputs: Outputs) -> Profile:
     except PipeprofError as error:
         if saved.fix is not None and {"yaml", "patch"} & {outputs.stdout, *(kind for _, kind in outputs.files)}:
             say(f"pipeprof: note: {error}")
+    if any(one.status == "kept" and one.python and not is_in_diff(one) for one in saved.findings or ()):
+        say("pipeprof: note: lines of code are in the report of the run alone: those of a saved file are not printed")
     return profile
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.cli.command_line import can_run_again, change_command, rerun
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
 from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
-from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit, ReplaceStages, SetEnvironment, VectoriseMap
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, supports
 from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.document.findings import UNVERIFIED
@@ -64,7 +64,7 @@ MOST_UNTRIED = 2
 MOST_TRIED = 3
 """Changes that were tried without a gain, or without an answer, that are named in the default report."""
 NEEDS_BUDGET = "--budget"
-_OUT_OF_BUDGET = "was used up"
+_OUT_OF_BUDGET = "has no time for it"
 """In the reason why a change was not tried."""
 NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
 """In the sentence on a stage that there was no time for."""
@@ -378,7 +378,7 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     if finding.sentence and finding.rule not in WITHOUT_RULE and explains:
         yield _line(finding.sentence, 0 if about_data else 5)
     if shows_code(profile, finding):
-        yield _lines_to_write(finding, number, is_next=number == first_to_write(profile))
+        yield _lines_to_write(profile, finding, number)
     # What is not finished goes on with a larger budget.
     command = try_command(profile, finding) if finding.unfinished is None else None
     if command is not None:
@@ -388,14 +388,10 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
         yield Command("why", f"pipeprof explain {finding.rule}", indent=_DETAIL_INDENT, width=_LABEL_WIDTH, spare=1)
 
 
-def _lines_to_write(finding: Finding, number: int | None, *, is_next: bool) -> Block:
-    """Build the code of a finding: a full screen says where a proven one has its lines, and keeps those of the next."""
-    spare = 0 if is_next else 10 if finding.status in PROVEN else 9
-    code = Code(finding.python or str(finding.diff).rstrip("\n"), indent=_DETAIL_INDENT, spare=spare)
-    if is_next or finding.status != "kept" or number is None:
-        return code
-    where = _line(f"its lines: pipeprof show --finding {number}", 0, style="dim")
-    return Alternatives([[code]], spare=spare, instead=(where,))
+def _lines_to_write(profile: Profile, finding: Finding, number: int | None) -> Code:
+    """Build the code of a finding: a full screen keeps that of the next step."""
+    spare = 0 if number == first_to_write(profile) else 10 if finding.status in PROVEN else 9
+    return Code(finding.python or str(finding.diff).rstrip("\n"), indent=_DETAIL_INDENT, spare=spare)
 
 
 def _line(text: str, spare: int, style: str = "") -> Prose:
@@ -410,7 +406,8 @@ def shows_code(profile: Profile, finding: Finding) -> bool:
 
 def first_to_write(profile: Profile) -> int | None:
     """The first finding whose lines the user has to write, by its number, where no proven change can be taken."""
-    if any(one.status == "kept" and can_be_taken(profile, one) for one in profile.findings or ()):
+    proven = [one for one in profile.findings or () if one.status == "kept"]
+    if any(can_be_taken(profile, one) and is_in_diff(one) for one in proven):
         return None
     for number, finding in enumerate(profile.findings or (), 1):
         if shows_code(profile, finding) and finding.status != "rejected":
@@ -418,9 +415,14 @@ def first_to_write(profile: Profile) -> int | None:
     return None
 
 
+def is_in_diff(finding: Finding) -> bool:
+    """Whether a diff of the user's file may have the change, but for variables of the environment."""
+    return all(isinstance(edit, SetEnvironment) or supports(edit, "source") for edit in finding.edits)
+
+
 def _needs_code(edit: PipelineEdit) -> bool:
-    """Whether only code can make a change in the source: no argument of a call does."""
-    return isinstance(edit, HandWritten | VectoriseMap) or (isinstance(edit, ReplaceStages) and edit.flat)
+    """Whether a change in the source takes more than a word: no argument of a call, no call in another place."""
+    return isinstance(edit, VectoriseMap) or not (isinstance(edit, SetEnvironment) or supports(edit, "source"))
 
 
 def _reason(finding: Finding) -> str:
@@ -497,7 +499,6 @@ def _not_verified(profile: Profile) -> str:
 def can_be_taken(profile: Profile, finding: Finding) -> bool:
     """Whether ``--change`` takes a finding's change: it is safe to make, and the kind of target lets it be made."""
     from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
-    from pipeprof.pipelines.changes.edits import supports
 
     documents = [edit.model_dump() for edit in finding.documents]
     if not documents or finding.status == "ceiling":
@@ -506,15 +507,14 @@ def can_be_taken(profile: Profile, finding: Finding) -> bool:
         edits = checked_edits(documents)
     except RefusedEditError:
         return False
-    edits = [edit for edit in edits if not isinstance(edit, SetEnvironment)]
     if profile.target.kind == "script":
         from pipeprof.profiles.harness.settings import main_place
 
         if main_place(profile) is None:
             return False
     if profile.target.kind == "spec":
-        return not edits or finding.in_spec
-    return all(supports(edit, "graph") for edit in edits)
+        return finding.in_spec or all(isinstance(edit, SetEnvironment) for edit in edits)
+    return all(supports(edit, "calls") for edit in edits)
 
 
 def shell_variables(finding: Finding) -> list[str]:
@@ -635,13 +635,13 @@ def _build_none(profile: Profile) -> Iterator[Block]:
     elif done is not None and not _is_decided(done):
         yield Heading("Not finished", _why_not_finished(done))
     elif share is not None and profile.steps.dispatch is None:
-        yield Heading("No known fix", "whether this is fast enough depends on your step")
+        yield Heading("No change found", "whether this is fast enough depends on your step")
     elif share is not None:
         share = savable_share(profile) or 0.0
         # What the verdict says of restarts is one.
         advised = profile.verdict is not None and any(one.label == "restarts" for one in profile.verdict.details)
         words = f"up to {percent(share)} of the time could be saved, but {_why_none(done)}"
-        yield Heading(f"No {'other' if advised else 'known'} fix", words)
+        yield Heading("No other change found" if advised else "No change found", words)
     elif profile.target.kind == "script" and done is None:
         where = where_time_is(profile)
         yield (
@@ -650,7 +650,7 @@ def _build_none(profile: Profile) -> Iterator[Block]:
             else Heading("Nothing suspected", "no rule applies to what was measured, and no change was tried")
         )
     else:
-        yield Heading("No known fix", "no rule applies to what was measured")
+        yield Heading("No change found", "no rule applies to what was measured")
 
 
 def _is_decided(done: Verification) -> bool:

@@ -11,7 +11,6 @@ from pipeprof.cli.command_line import change_command, check_limit, recover_optio
 from pipeprof.cli.options import duration
 from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
 from pipeprof.cli.text.units import seconds as in_words
-from pipeprof.pipelines.changes.edits import supports
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
@@ -125,7 +124,7 @@ def _promised(finding: Finding) -> float:
 def _try_longer(profile: Profile) -> NextCommand | None:
     """Measure with a budget that holds what this one had no time for, where nothing is proven."""
     needed = _needed_seconds(profile)
-    return _command(rerun(profile, budget=str(needed)), "gives enough time to try a change") if needed else None
+    return _command(rerun(profile, budget=str(needed)), "gives time for what was not measured") if needed else None
 
 
 def _needed_seconds(profile: Profile) -> int | None:
@@ -162,11 +161,8 @@ def _write_finding(profile: Profile) -> NextCommand | None:
             what, ways = "writes the diff of", {"out": [f"change-{number}.patch"]}
         elif profile.target.kind == "spec":
             what, ways = "writes", {} if profile.target.overrides else {"write": True}
-        elif all(supports(edit, "source") for edit in finding.edits):
-            # A saved profile has no diff: it is made of the file as it is.
-            what, ways = "writes the diff of", {"out": [f"change-{number}.patch"]}
         else:
-            continue
+            return _try(profile, finding)
         return _command(change_command(profile, number, "fix", **ways), f"{what} change {number}")
     return None
 

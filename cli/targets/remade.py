@@ -1,7 +1,7 @@
 """What a person may paste or write of a saved profile, made again from its edits: the file may be a stranger's.
 
-Diffs and lines of code in it are never printed as they are. Lines are made from edits that a search writes; the text of
-a spec from these and the spec as it is. What no edit makes is left out.
+Diffs and lines of code in it are never printed. The changes in words are made from edits that a search writes, the text
+of a spec from these and the spec as it is.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:
     profile = saved.model_copy(deep=True)
     for finding in profile.findings or ():
         edits = _checked(finding.documents)
-        finding.diff = finding.python = None
+        finding.diff, finding.python = "" if finding.diff else None, None
         finding.patch = spec_diff(loaded, edits) if loaded is not None and edits else None
         finding.in_spec = loaded is not None and can_change(loaded.data, edits)
     if profile.verification is not None:

@@ -62,7 +62,7 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
     """The settings of a measurement with a saved change; its variables are set for the processes that follow.
 
     Raises:
-        PipeprofError: An edit cannot be made in the spec, or in the graph of a Python target.
+        PipeprofError: An edit cannot be made in the spec, or in the calls of a Python target.
     """
     import json
     import os
@@ -78,7 +78,7 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
     if settings.loaded is not None:
         loaded = check_changed(settings.loaded, change.of_pipeline)
         return replace(settings, loaded=loaded, changed_by=documents)
-    if not all(supports(edit, "graph") for edit in change.of_pipeline):
+    if not all(supports(edit, "calls") for edit in change.of_pipeline):
         msg = f"change {change.number} has to be made by hand: pipeprof show {change.path} --finding {change.number}"
         raise ProfileError(msg)
     main = main_place(change.profile)

@@ -116,7 +116,9 @@ INSERTED: Final[Mapping[str, Check]] = {
     "cache": _object({}),
     "prefetch": _object({"buffer_size": _AHEAD}),
     "repeat": _object({}),
+    "shard": _object({"num_shards": _LENGTH, "index": _whole(1_000_000_000, 0)}),
     "shuffle": _object({"buffer_size": _SHUFFLED}),
+    **dict.fromkeys(("skip", "take"), _object({"count": _whole(1_000_000_000, 0)})),
 }
 """Arguments of a stage that `InsertStage` makes, by its op."""
 _SIDE: Final = _object({"on": _COMPONENT, "stages": _list(_object({"batch": _object({"batch_size": _LENGTH})}), 1)})

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from pipeprof.pipelines.tables import read_table
 
-TargetKind: TypeAlias = Literal["spec", "graph", "source"]
+TargetKind: TypeAlias = Literal["spec", "calls", "source"]
 
 
 @dataclass(frozen=True)
@@ -246,5 +246,7 @@ def supports(edit: PipelineEdit | type[PipelineEdit], target: TargetKind) -> boo
         >>> supports(SetOption("deterministic", False), "spec"), supports(HandWritten, "spec")
         (True, False)
     """
+    if target == "source" and isinstance(edit, ReplaceStages) and edit.by:
+        return False
     kind = edit if isinstance(edit, type) else type(edit)
     return SUPPORT[kind][target].exists

@@ -26,8 +26,6 @@ from pipeprof.pipelines.ops.stages.whole import WithOptions
 from pipeprof.pipelines.ops.traits import traits
 
 _KEPT_ALIVE: Final = "pipeprof_kept_alive"
-Replaced = Mapping[str, Callable[[Any], Any]]
-"""What is built in place of stages, by the address of the last one, from the dataset that the first one reads."""
 
 
 def apply_changes(

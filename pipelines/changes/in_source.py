@@ -7,7 +7,6 @@ text has no place for a change, one sentence names line and call.
 from __future__ import annotations
 
 import ast
-import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,42 +15,16 @@ from typing import Any, Final
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, apply, chain_of
 from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, ReplaceStages, SetEnvironment
 from pipeprof.pipelines.changes.in_words import unified
-from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import STAGES, traits
-from pipeprof.pipelines.static.written_calls import call_in, function_given
+from pipeprof.pipelines.static.python_text import CannotChangeSourceError, PythonText, RecordedCall, TextSplice
+from pipeprof.pipelines.static.written_calls import function_given
 
 _ALIKE: Final = frozenset({"prefetch"})
 """Stages that change neither the elements nor their order, for whatever else reads them."""
 _OPTIONS: Final = ("options", "pipeline_options", "dataset_options")
 _REPEATED: Final = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
-
-
-class CannotChangeSourceError(UsageError):
-    """A change has no place in the text; the message says why."""
-
-
-@dataclass(frozen=True)
-class RecordedCall:
-    """The call that made a stage: line and column of its name, from 1."""
-
-    file: str
-    line: int
-    column: int | None
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.name} in line {self.line} of {self.file}"
-
-
-@dataclass(frozen=True, order=True)
-class TextSplice:
-    """What comes in place of some bytes."""
-
-    start: int
-    end: int
-    text: bytes
 
 
 @dataclass(frozen=True)
@@ -122,7 +95,7 @@ def change_source(
     if all(isinstance(edit, SetEnvironment) for edit in edits):
         raise CannotChangeSourceError("the changes are those of the environment alone")
     calls = {address: call for address, (_, call) in stages.items() if call is not None and call.file in texts}
-    files = {name: _File(name, text) for name, text in texts.items()}
+    files = {name: PythonText(name, text) for name, text in texts.items()}
     _Writer(files, _made_stages(before, after, calls), after.options, function).write()
     found = {name: file.splices for name, file in files.items() if file.splices}
     changed = {name: files[name].spliced() for name in found}
@@ -198,124 +171,11 @@ def _keeps_elements(new: _Call) -> bool:
     return new.op in _ALIKE or (new.op == "with_options" and "deterministic" not in new.arguments)
 
 
-class _File:
-    """The text of a file as bytes, which Python's positions count."""
-
-    def __init__(self, name: str, text: str) -> None:
-        self.name = name
-        self.text = text
-        self.data = text.encode()
-        self.newline = b"\r\n" if b"\r\n" in self.data else b"\n"
-        self.splices: list[TextSplice] = []
-        self._starts = [0, *itertools.accumulate(len(line) + 1 for line in self.data.split(b"\n"))]
-        try:
-            self.tree = ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            raise CannotChangeSourceError(f"{name} cannot be read as Python: {error}") from None
-        self.parents = {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
-
-    def call(self, call: RecordedCall) -> ast.Call:
-        """The node of a recorded call."""
-        node = call_in(self.tree, call.line, call.column, call.name)
-        if node is None or not self.data[: self.end(node)].endswith(b")"):
-            raise CannotChangeSourceError(f"line {call.line} of {self.name} does not show the call of {call.name}")
-        return node
-
-    def start(self, node: ast.expr | ast.stmt) -> int:
-        """Offset of a node's start."""
-        return self._starts[node.lineno - 1] + node.col_offset
-
-    def end(self, node: ast.expr | ast.stmt) -> int:
-        """Offset of a node's end."""
-        return self._starts[(node.end_lineno or node.lineno) - 1] + (node.end_col_offset or 0)
-
-    def dot(self, node: ast.Call) -> int:
-        """Offset of the dot before a call's method."""
-        function = node.func
-        if not isinstance(function, ast.Attribute):
-            raise CannotChangeSourceError(f"line {node.lineno} of {self.name} calls no method of a dataset")
-        return self.data.rindex(b".", 0, self.end(function) - len(function.attr.encode()))
-
-    def line_start(self, place: int) -> int:
-        """Offset of the start of a place's line."""
-        return self.data.rfind(b"\n", 0, place) + 1
-
-    def line_end(self, place: int) -> int:
-        """Offset of the end of a place's line, without its line end."""
-        return place + len(re.match(rb"[^\r\n]*", self.data[place:])[0])  # type: ignore[index]
-
-    def next_line(self, place: int) -> int:
-        """Offset of the start of the line after a place's."""
-        return (self.data.find(b"\n", place) + 1) or len(self.data)
-
-    def indent(self, place: int) -> bytes:
-        """The blanks that the line of a place begins with."""
-        return re.match(rb"[ \t]*", self.data[self.line_start(place) :])[0]  # type: ignore[index]
-
-    def leads(self, place: int) -> bool:
-        """Whether only blanks stand before a place in its line."""
-        return not self.data[self.line_start(place) : place].strip()
-
-    def rest(self, place: int) -> bytes:
-        """What stands after a place in its line."""
-        return self.data[place : self.line_end(place)].strip()
-
-    def trails(self, place: int) -> bool:
-        """Whether only a comment stands after a place in its line."""
-        return not self.rest(place) or self.rest(place).startswith(b"#")
-
-    def own_row(self, node: ast.Call) -> bool:
-        """Whether a call of a chain in brackets has lines of its own."""
-        dot = self.dot(node)
-        joined = self.data[: self.line_start(dot)].rstrip().endswith(b"\\")
-        return self.leads(dot) and self.trails(self.end(node)) and not joined
-
-    def statement(self, node: ast.AST) -> ast.stmt:
-        """The innermost statement of an expression."""
-        while not isinstance(node, ast.stmt):
-            node = self.parents[node]
-        return node
-
-    def name_given(self, node: ast.AST) -> str | None:
-        """The name that a statement gives to all of an expression."""
-        match self.statement(node):
-            case ast.Assign(targets=[ast.Name(id=name)], value=value) if value is node:
-                return name
-        return None
-
-    def own_line(self, node: ast.Call) -> str | None:
-        """The dataset's name where a statement in a line of its own gives it to one call on a dataset or source."""
-        name, statement = self.name_given(node), self.statement(node)
-        chained = isinstance(node.func, ast.Attribute) and isinstance(node.func.value, ast.Call)
-        alone = self.leads(self.start(statement)) and self.trails(self.end(statement))
-        return name if alone and not chained else None
-
-    def scope(self, node: ast.AST) -> ast.AST:
-        """The function or file whose names an expression sees."""
-        while node in self.parents and not isinstance(node, (*_FUNCTIONS, ast.Lambda)):
-            node = self.parents[node]
-        return node
-
-    def spliced(self) -> str:
-        """The text with the splices."""
-        data, end = self.data, len(self.data) + 1
-        for splice in sorted(set(self.splices), reverse=True):
-            if splice.end > end:
-                raise CannotChangeSourceError(f"two changes of {self.name} are in one call")
-            data, end = data[: splice.start] + splice.text + data[splice.end :], splice.start
-        try:
-            ast.parse(data)
-        except SyntaxError as error:
-            where = f"line {error.lineno} of {self.name}"
-            raise CannotChangeSourceError(f"the change cannot be written in {where}") from None
-        return data.decode()
-
-
 class _Writer:
     """Writes what becomes of stages into the files."""
 
     def __init__(
-        self, files: Mapping[str, _File], made: Sequence[_Made], options: Mapping[str, Any], function: str | None
+        self, files: Mapping[str, PythonText], made: Sequence[_Made], options: Mapping[str, Any], function: str | None
     ) -> None:
         self._files = files
         self._made = made
@@ -344,9 +204,10 @@ class _Writer:
         inner = [one for number, one in enumerate(made) if _is_inside(one, made[number + 1 :], made)]
         if any(one.is_changed or one.followed_by for one in inner):
             raise CannotChangeSourceError(f"a stage that changes is made inside of {call}")
-        first, *others = [one for one in made if one not in inner]
-        if any((one.now, one.followed_by) != (first.now, first.followed_by) for one in others):
+        changes = [(one.is_changed and one.now, one.followed_by) for one in made if one not in inner]
+        if any(change != changes[0] for change in changes):
             raise CannotChangeSourceError(f"{call} makes several stages, of which only some change")
+        first = next(one for one in made if one not in inner)
         if first.is_changed:
             if call.name != first.op:
                 raise CannotChangeSourceError(f"{first.op} is made inside of {call}")
@@ -357,7 +218,7 @@ class _Writer:
             file.splices += [_taken_out(file, node)] if now is None else _argument_splices(file, node, now)
         self._put(first)
 
-    def _node(self, call: RecordedCall) -> tuple[_File, ast.Call]:
+    def _node(self, call: RecordedCall) -> tuple[PythonText, ast.Call]:
         file = self._files[call.file]
         return file, file.call(call)
 
@@ -381,7 +242,7 @@ class _Writer:
             place = file.end(node.func.value) if isinstance(node.func, ast.Attribute) else file.dot(node)
             file.splices.append(TextSplice(place, place, b"".join(text for text, _ in texts)))
 
-    def _text(self, file: _File, node: ast.Call, new: _Call) -> tuple[bytes, bytes]:
+    def _text(self, file: PythonText, node: ast.Call, new: _Call) -> tuple[bytes, bytes]:
         """A call from its dot on, and the comment that goes with it."""
         if new.op == "with_options":
             return self._options_before(file, node), b""
@@ -420,7 +281,7 @@ class _Writer:
             end = [one for one in self._made[0].line if one.now is not None][-1]
             end.followed_by.append(_Call("with_options", arguments=new))
 
-    def _options_before(self, file: _File, node: ast.Call) -> bytes:
+    def _options_before(self, file: PythonText, node: ast.Call) -> bytes:
         """Make the options before the statement of a call, and return the call that sets them."""
         statement = file.statement(node)
         start = file.start(statement)
@@ -446,7 +307,7 @@ class _Writer:
                 return True
         return False
 
-    def _runs_again(self, file: _File, node: ast.AST, seen: set[ast.AST]) -> bool:
+    def _runs_again(self, file: PythonText, node: ast.AST, seen: set[ast.AST]) -> bool:
         """Whether the files may evaluate an expression more than once, as far as they show it."""
         while node in file.parents:
             inner, node = node, file.parents[node]
@@ -488,7 +349,7 @@ def _is_inside(one: _Made, later: Sequence[_Made], made: Sequence[_Made]) -> boo
     return nested or (not named and any(other.line is one.line for other in later))
 
 
-def _after(file: _File, node: ast.Call, texts: Sequence[tuple[bytes, bytes]]) -> TextSplice:
+def _after(file: PythonText, node: ast.Call, texts: Sequence[tuple[bytes, bytes]]) -> TextSplice:
     """Put calls after another one: in lines of their own where that one has one."""
     end, name = file.end(node), file.own_line(node)
     if name is not None:
@@ -503,7 +364,7 @@ def _after(file: _File, node: ast.Call, texts: Sequence[tuple[bytes, bytes]]) ->
     return TextSplice(end, end, b"".join(start + text + comment for text, comment in texts))
 
 
-def _taken_out(file: _File, node: ast.Call) -> TextSplice:
+def _taken_out(file: PythonText, node: ast.Call) -> TextSplice:
     """Take a call out, with its lines where it has some of its own."""
     dot, end, statement = file.dot(node), file.end(node), file.statement(node)
     name = file.own_line(node)
@@ -514,7 +375,7 @@ def _taken_out(file: _File, node: ast.Call) -> TextSplice:
     )
 
 
-def _argument_splices(file: _File, node: ast.Call, now: _Call) -> list[TextSplice]:
+def _argument_splices(file: PythonText, node: ast.Call, now: _Call) -> list[TextSplice]:
     found = [_argument(file, node, now.op, name, _python(value, file)) for name, value in now.arguments.items()]
     if now.on_rows and now.call is not None:
         name = traits(now.op).function
@@ -529,7 +390,7 @@ def _argument_splices(file: _File, node: ast.Call, now: _Call) -> list[TextSplic
     return found
 
 
-def _argument(file: _File, node: ast.Call, op: str, name: str, value: str) -> TextSplice:
+def _argument(file: PythonText, node: ast.Call, op: str, name: str, value: str) -> TextSplice:
     """Give an argument of a call another value, or the call another argument."""
     where = f"{op} in line {node.lineno} of {file.name}"
     if any(isinstance(one, ast.Starred) for one in node.args) or any(one.arg is None for one in node.keywords):
@@ -553,7 +414,7 @@ def _argument(file: _File, node: ast.Call, op: str, name: str, value: str) -> Te
     return TextSplice(place, place, (b" " if comma else b", ") + new)
 
 
-def _last_argument(file: _File, node: ast.Call) -> tuple[int, bool]:
+def _last_argument(file: PythonText, node: ast.Call) -> tuple[int, bool]:
     """Return the end of a call's last argument, or of the comma after it, and whether there is one."""
     last = max(map(file.end, [*node.args, *(one.value for one in node.keywords)]))
     marks = re.finditer(rb"#[^\n]*|[),]", file.data[last : file.end(node) - 1])
@@ -561,7 +422,7 @@ def _last_argument(file: _File, node: ast.Call) -> tuple[int, bool]:
     return ends[-1]
 
 
-def _is_read_twice(file: _File, node: ast.Call) -> bool:
+def _is_read_twice(file: PythonText, node: ast.Call) -> bool:
     """Whether the name that a statement gives a dataset is read in several places until it gets another value."""
     name, end = file.name_given(node), file.end(node)
     if name is None:
@@ -586,13 +447,13 @@ def _uses(tree: ast.AST, name: str) -> Iterator[ast.AST]:
                 yield node
 
 
-def _around(file: _File, node: ast.AST, statement: ast.stmt) -> Iterator[ast.AST]:
+def _around(file: PythonText, node: ast.AST, statement: ast.stmt) -> Iterator[ast.AST]:
     while node is not statement:
         node = file.parents[node]
         yield node
 
 
-def _python(value: Any, file: _File) -> str:
+def _python(value: Any, file: PythonText) -> str:
     """A value as a file writes it."""
     if value == AUTOTUNE:
         return f"{_tensorflow(file)}.data.AUTOTUNE"
@@ -601,7 +462,7 @@ def _python(value: Any, file: _File) -> str:
     raise CannotChangeSourceError(f"the value {value!r} cannot be written in {file.name}")
 
 
-def _tensorflow(file: _File) -> str:
+def _tensorflow(file: PythonText) -> str:
     """What a file calls TensorFlow."""
     for node in ast.walk(file.tree):
         for alias in node.names if isinstance(node, ast.Import) else ():

@@ -266,7 +266,7 @@ class _Writer:
         arguments = self._values[str(call.address)][call.op] or {}
         holder = arguments.get(traits(call.op).function, arguments)
         if not isinstance(holder, dict) or not isinstance(holder.get("ops"), list):
-            reason = "a function in Python is not taken apart in a spec: edit its graph, or write it by hand"
+            reason = "a function in Python is not taken apart in a spec: write the change by hand"
             raise EditError(f"{call.address}: {reason}")
         return holder
 

@@ -138,9 +138,9 @@ def once_per_batch(function: str) -> str:
 
     Example:
         >>> once_per_batch("load()")
-        'call load() once per batch: .batch(…) before the map, and NumPy on whole arrays in the function'
+        'write load() for whole batches, where NumPy can take many elements at once: .batch(…) before the map'
     """
-    return f"call {function} once per batch: .batch(…) before the map, and NumPy on whole arrays in the function"
+    return f"write {function} for whole batches, where NumPy can take many elements at once: .batch(…) before the map"
 
 
 def alone(view: PipelineView, cost: float) -> float:

@@ -181,7 +181,7 @@ class Finding(Model):
     """Lines of Python that only the user can put into the code."""
     diff: str | None = None
     """The fix as a diff of Python files. `None` for a spec, whose `patch` is one, and where the text has no place for
-    it."""
+    it; empty in a report of a saved profile: `fix --change` makes it of the files as they are."""
     change: str | None = None
     """The change in one line, e.g. `num_parallel_calls: 1 → 8`."""
     in_spec: bool = False

@@ -151,7 +151,7 @@ class JobMaker:
             return Change(environment=environment)
         if self.is_spec and (finding.in_spec or not self.ops):
             return Change(finding.edits, environment=environment) if finding.in_spec else None
-        edits = graph_edits(finding)
+        edits = edits_of_calls(finding)
         return Change(edits=tuple(edits), environment=environment) if edits is not None else None
 
     def _job(self, loaded: LoadedSpec | None, turns: TurnsJob) -> Job:
@@ -210,9 +210,9 @@ def environment_of(finding: Finding) -> tuple[tuple[str, str], ...]:
     return tuple((edit.variable, edit.value) for edit in finding.edits if isinstance(edit, SetEnvironment))
 
 
-def graph_edits(finding: Finding) -> list[str] | None:
+def edits_of_calls(finding: Finding) -> list[str] | None:
     """The edits of a finding for recorded calls, as JSON; ``None`` where one of them needs the user's code."""
     edits = [edit for edit in finding.edits if not isinstance(edit, SetEnvironment)]
-    if not edits or not finding.is_known or not all(supports(edit, "graph") for edit in edits):
+    if not edits or not finding.is_known or not all(supports(edit, "calls") for edit in edits):
         return None
     return [json.dumps(to_document(edit)) for edit in edits]

@@ -169,7 +169,7 @@ class _Fixing:
                 self._start,
                 profile,
                 lab,
-                kind="spec" if self.settings.loaded is not None else "graph",
+                kind="spec" if self.settings.loaded is not None else "calls",
                 allowed=self.allowed,
                 limit_bytes=self.settings.memory_limit,
                 short_of_memory=profile.verdict is not None and profile.verdict.limit == "memory",

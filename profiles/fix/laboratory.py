@@ -10,7 +10,8 @@ from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, to_document
-from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, ChangedSource
+from pipeprof.pipelines.changes.in_source import ChangedSource
+from pipeprof.pipelines.static.python_text import CannotChangeSourceError
 from pipeprof.profiles.advise.text.source_diff import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
@@ -235,7 +236,7 @@ class Laboratory:
             lock=False,
             cold=False,
             memory_limit=None,
-            edits=as_json(version.graph_steps) if version.loaded is None else [],
+            edits=as_json(version.call_steps) if version.loaded is None else [],
         )
         profile = run_sample(settings, ProfileWriter(()), Silent())
         self._looks += measured_seconds(profile)
@@ -313,7 +314,7 @@ class Laboratory:
             raise ChangedFileError(f"{name} has changed while fix was measuring")
 
     def _workers(self, names: Sequence[str], version: Version, source: ChangedSource | None = None) -> dict[str, Job]:
-        steps = as_json(version.graph_steps) if version.loaded is None and source is None else []
+        steps = as_json(version.call_steps) if version.loaded is None and source is None else []
         fill = self._filling(version)
         return self.jobs.workers(
             names, version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source

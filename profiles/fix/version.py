@@ -6,14 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, TargetKind, supports
+from pipeprof.pipelines.changes.in_spec import EditError
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec
 from pipeprof.pipelines.check import check_changed
-from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec
-
-
-class CannotChangeError(UsageError):
-    """A step is not possible on this pipeline, for a reason that its text or the kind of its edits shows."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class Version:
         return {edit.variable: edit.value for edit in edits if isinstance(edit, SetEnvironment)}
 
     @property
-    def graph_steps(self) -> list[list[PipelineEdit]]:
+    def call_steps(self) -> list[list[PipelineEdit]]:
         """The steps without what only the process has; steps that are empty then are left out."""
         steps = [[edit for edit in step if not isinstance(edit, SetEnvironment)] for step in self.steps]
         return [step for step in steps if step]
@@ -39,17 +35,17 @@ class Version:
         """This pipeline with a further step.
 
         Raises:
-            CannotChangeError: The step is not possible, or changes nothing.
+            EditError: The step is not possible, or changes nothing.
             PipeprofError: The spec with it is wrong.
         """
         steps = (*self.steps, tuple(edits))
-        kind: TargetKind = "graph" if self.loaded is None else "spec"
+        kind: TargetKind = "calls" if self.loaded is None else "spec"
         lacking = next((edit for edit in edits if not supports(edit, kind)), None)
         if lacking is not None:
-            raise CannotChangeError(f"{type(lacking).__name__} has to be made by hand")
+            raise EditError(f"{type(lacking).__name__} has to be made by hand")
         if self.loaded is None:
             return Version(steps)
         text = apply_to_spec(self.loaded, edits)
         if text == self.loaded.text and all(not isinstance(edit, SetEnvironment) for edit in edits):
-            raise CannotChangeError("it changes nothing")
+            raise EditError("it changes nothing")
         return Version(steps, replace(check_changed(self.loaded, edits), text=text))

@@ -73,12 +73,8 @@ def _number(finding: Finding, name: str) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-_FAR_MORE = 2.0
-"""Times the bytes that a cache keeps, from which the measured peak is explained."""
 _MORE = 1.1
-"""Times the bytes that a cache keeps, from which the measured peak says better what it takes."""
-_SEEN = 50_000_000
-"""Bytes more than a cache keeps that are explained: less is noise."""
+"""Times the bytes that a cache keeps, from which the rest of the measured peak is explained."""
 
 
 def describe_kept(profile: Profile, kept: Kept | None, more_bytes: float = 0.0) -> str:
@@ -97,13 +93,9 @@ def describe_kept(profile: Profile, kept: Kept | None, more_bytes: float = 0.0) 
     held = f"keeps {size(kept.sample_bytes) if kept.sample_bytes is not None else unknown} in memory"
     if kept.sample_bytes is None and more_bytes > 0:
         held = f"keeps at most {size(more_bytes)} in memory"
-    elif kept.sample_bytes is not None and more_bytes >= max(_FAR_MORE * kept.sample_bytes, kept.sample_bytes + _SEEN):
-        # What a faster pipeline has in flight, and frees, is no part of the cache and does not grow with the data.
-        rest = size(more_bytes - kept.sample_bytes)
-        held += f" (the other {rest}: batches ahead, and memory that the allocator frees late)"
     elif kept.sample_bytes is not None and more_bytes > _MORE * kept.sample_bytes:
-        # The bytes of elements are those of their values: what the cache's shuffle holds of its own is in the peak.
-        held = f"keeps at most {size(more_bytes)} in memory"
+        # What a faster pipeline has in flight, and frees, is no part of the cache and does not grow with the data.
+        held += f" (the other {size(more_bytes - kept.sample_bytes)}: overhead, batches ahead, memory freed late)"
     if profile.data_size is not None:
         return f"{held}, of this sample; what the whole data set takes is not known: --dataset-size N elements"
     return f"{held} {if_it_fits(profile)} (if it is larger: --dataset-size)"

@@ -237,13 +237,11 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, 
         return "it is about the data, not about speed or memory"
     if pays_in_step(finding) and (constant := _same_for_all_batches(step)) is not None:
         return f"it pays only in the step, and {constant}: give a step whose cost depends on the batch, {_PER_MB}"
-    if finding.semantics not in TRIED:
-        return "it may change values"
-    if cache is not None:
-        return cache
     if not has_edit:
         return "the change needs your code"
-    return None
+    if finding.semantics not in TRIED:
+        return "it may change values"
+    return cache
 
 
 _PER_MB = "the real one or `simulate: {base: 4ms, per_mb: 1ms}`"
@@ -269,7 +267,7 @@ def too_long(pace: Pace, left: float, budget: float, *, first: bool, pairs: int,
         return None
     total = (pace.seconds_of(pairs, first=True) + further) / OVER_BUDGET
     if total <= budget:
-        return f"the budget of {budget:.0f} s was used up"
+        return f"the budget of {budget:.0f} s has no time for it"
     return f"does not fit into the budget of {budget:.0f} s: --budget {math.ceil(total)}"
 
 

@@ -497,7 +497,8 @@ class _Verification:
             self.leave_out(finding, finding.reason)
             return
         words = self._without_gain if finding.status == "rejected" else self._undecided
-        words.append(f"{plans.which_change(self._profile, finding)}: {finding.reason}")
+        why = str(finding.reason).removeprefix("undecided: ")
+        words.append(f"{plans.which_change(self._profile, finding)}: {why}")
 
     def _seconds(self, finding: Finding, pairs: int = QUICK.pairs) -> float:
         """Seconds that a trial takes, with those in which a cache fills."""
@@ -519,7 +520,7 @@ class _Verification:
         """Why a change has no time, and the budget that has it for one more, in words."""
         more = self.given + self._pace.seconds_of(self._pace.least_pairs(QUICK.pairs), first=False)
         self._lacking = self._lacking or 10 * math.ceil(more / 10)
-        return f"the budget of {self.given:.0f} s was used up: --budget {self._lacking}"
+        return f"the budget of {self.given:.0f} s has no time for it: --budget {self._lacking}"
 
     def _take(self, finding: Finding, parts: Sequence[Finding]) -> list[Finding]:
         """Report what was kept, unless one of its parts does as well."""

@@ -25,8 +25,7 @@ from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.load_function import look_like_a_script
 from pipeprof.profiles.worker.sample import JobRun
 from pipeprof.profiles.worker.script.import_guard import ImportGuard
-from pipeprof.profiles.worker.source.at_ref import enter
-from pipeprof.profiles.worker.source.other_text import read_instead
+from pipeprof.profiles.worker.users_files import enter_ref, read_instead
 
 
 def _raise_oom_score() -> None:
@@ -58,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _raise_oom_score()
     settle_temporary_folder()
     if job.at_ref is not None:
-        enter(job.at_ref)
+        enter_ref(job.at_ref)
     os.set_inheritable(stacks_fd, False)
     faulthandler.enable(stacks_fd)
     faulthandler.register(signal.SIGUSR1, stacks_fd, all_threads=True, chain=False)

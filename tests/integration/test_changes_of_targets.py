@@ -29,13 +29,14 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.changes.in_calls import apply_changes
-from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, RecordedCall, change_source
+from pipeprof.pipelines.changes.in_source import change_source
 from pipeprof.pipelines.changes.in_spec_text import apply_to_text
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
 from pipeprof.profiles.worker.load_function import call_target
 
 pytestmark = pytest.mark.usefixtures("without_autograph")

@@ -33,8 +33,11 @@ LIBRARY = "/usr/lib/x86_64-linux-gnu/libjemalloc.so.2"
 
 def edits() -> list[dict[str, Any]]:
     """One edit for each row of the table."""
-    inserted = {"prefetch": {"buffer_size": "AUTOTUNE"}, "shuffle": {"buffer_size": 1000}}
-    places = [{"after": None}, {"after": "stages.0"}, {"after": "source.inputs.1.stages.0"}, {}]
+    inserted = {
+        "prefetch": {"buffer_size": "AUTOTUNE"}, "shuffle": {"buffer_size": 1000}, "skip": {"count": 3},
+        "shard": {"num_shards": 4, "index": 0}, "take": {"count": 3},
+    }  # fmt: skip
+    places = [{"after": None}, {"after": "stages.0"}, {"after": "source.inputs.1.stages.0"}, *[{}] * 4]
     found: list[dict[str, Any]] = [
         {"kind": "InsertStage", "op": op, "arguments": inserted.get(op, {}), **places[number]}
         for number, op in enumerate(INSERTED)

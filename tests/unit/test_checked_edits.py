@@ -210,7 +210,6 @@ _NOT_MADE = {
     "zip",
     "FixedLengthRecordDataset",
     "TextLineDataset",
-    "skip",
     "filename",
     "drop_remainder",
     # For several hosts: the order in which a list of files is read, the same on all of them.

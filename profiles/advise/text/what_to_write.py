@@ -65,12 +65,11 @@ def of_python(stage: Stage) -> str:
     else:
         function = hot_function(stage) or "its Python"
         if is_mostly_called(stage):
-            return f"{once_per_batch(function)}; or write it as TensorFlow ops"
-        batch = ", or call it once per batch: batch first, then map"
+            return f"{once_per_batch(function)}; or as TensorFlow ops"
+        batch = ", or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"
         many = (stage.calls_per_batch or 0.0) > _ONE_CALL
         many = many and (not stage.ops or share_of_calls(stage) >= _CALLED_FROM)
-        text = f"write {function} as TensorFlow ops, called in the map itself"
-        text += batch if many else ""
+        text = f"write {function} as TensorFlow ops, called in the map itself{batch if many else ''}"
     return f"{at}: {text}" if at else text
 
 

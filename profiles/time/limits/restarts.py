@@ -77,7 +77,8 @@ def restart_clause(steps: Steps, stages: list[Stage] | None, idle: float = 1.0) 
     """
     share = min(steps.restart_share or 0.0, idle)
     costly = share >= RESTARTS_FROM and restarts_are_costly(steps, stages)
-    return f"; restarts of the dataset take {percent(share)} of the time" if costly else ""
+    rest = "take {} of the time" if share == steps.restart_share else "leave {} of the cores' time unused"
+    return f"; restarts of the dataset {rest.format(percent(share))}" if costly else ""
 
 
 def describe_restarts(

@@ -162,7 +162,7 @@ def guesses(
         if not hidden.isdisjoint(_named_by(edits)):
             continue
         if tuple(edits) in proposed or (
-            by_hand and (data is None or not all(supports(edit, "graph") for edit in edits))
+            by_hand and (data is None or not all(supports(edit, "calls") for edit in edits))
         ):
             continue
         at = guess.stage or ""

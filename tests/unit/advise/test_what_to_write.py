@@ -190,7 +190,7 @@ def test_a_generator_leaves_its_work_to_a_map(tmp_path: Path) -> None:
 def test_python_of_a_map_is_called_once_per_batch(tmp_path: Path) -> None:
     assert in_python(tmp_path, ("augment", 12, 0.8)) == (
         "line 12, `np.asarray(out)`, 80 % of the Python time: write augment() (input.py:12) as TensorFlow ops, called "
-        "in the map itself, or call it once per batch: batch first, then map"
+        "in the map itself, or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"
     )
     assert in_python(tmp_path, ("augment", 12, 0.1)).startswith("write augment() (input.py:12) as TensorFlow ops")
     assert of_python(a_map(python=[PythonCost(function="f", ms_per_batch=9.0, share=1.0)])) == (

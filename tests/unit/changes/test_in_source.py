@@ -26,7 +26,8 @@ from pipeprof.pipelines.changes.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, RecordedCall, change_source
+from pipeprof.pipelines.changes.in_source import change_source
+from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
 
 HEAD = "import tensorflow as tf\n\n\ndef parse(x):\n    return x\n\n\n"
 STATEMENTS = HEAD + (
@@ -270,6 +271,15 @@ def test_calls_that_the_text_does_not_show() -> None:
             change_source(texts, stages, [[PARALLEL]])
     with pytest.raises(CannotChangeSourceError, match=r"a\.py cannot be read as Python"):
         change_source({"a.py": "def"}, stages, [[PARALLEL]])
+
+
+def test_a_call_of_a_library_that_makes_several_stages_stays_beside_a_change() -> None:
+    text = "def make():\n    files = tf.data.Dataset.list_files('*')\n    return files.map(load).batch(4)\n"
+    listed, mapped = calls_in(text, "list_files", "map")
+    stages = {"source": ("list_files", listed), "stages.0": ("shuffle", listed), "stages.1": ("map", mapped)}
+    edit = SetArgument("stages.1", "map", "num_parallel_calls", 8)
+    after = change_source({"a.py": text}, stages, [[edit]]).texts["a.py"]
+    assert after == text.replace("map(load)", "map(load, num_parallel_calls=8)")
 
 
 def test_a_call_of_several_stages() -> None:

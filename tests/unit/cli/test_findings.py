@@ -304,8 +304,8 @@ def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:
     ("share", "expected"),
     [
         (0.012, "Nothing to change"),
-        (0.4, "No known fix  up to 40 % of the time could be saved, but no rule applies"),
-        (None, "No known fix  no rule applies to what was measured"),
+        (0.4, "No change found  up to 40 % of the time could be saved, but no rule applies"),
+        (None, "No change found  no rule applies to what was measured"),
     ],
 )
 def test_without_findings_one_line_says_so(share: float | None, expected: str, recorded: Recorded) -> None:
@@ -323,7 +323,7 @@ def test_without_findings_one_line_says_so(share: float | None, expected: str, r
 def test_a_run_that_did_not_end_well_is_not_declared_healthy(name: str, recorded: Recorded) -> None:
     profile = recorded(name)
     profile.findings = []
-    assert "No known fix" not in report(profile)
+    assert "No change found" not in report(profile)
     assert "Nothing to change" not in report(profile)
 
 
@@ -397,10 +397,15 @@ def test_edits_that_could_not_be_decided_are_not_said_to_be_no_help(found: Profi
     [
         (["a: no gain: 0.99×"], [], [], "nothing that was tried helps"),
         (["a: no gain: 0.99×"], [], ["even without decode no gain: 1.00×"], "nothing that was tried helps"),
-        ([], [], ["decode: no upper bound: the budget of 20 s was used up"], "no change could be tried"),
+        ([], [], ["decode: no upper bound: the budget of 20 s has no time for it"], "no change could be tried"),
         ([], ["a: cannot tell: 1.30×"], [], "the trials are undecided"),
         (["b: no gain"], ["a: cannot tell: 1.30×"], [], "some of the trials are undecided"),
-        (["b: no gain"], [], ["decode: no upper bound: the budget of 20 s was used up"], "some of the trials are"),
+        (
+            ["b: no gain"],
+            [],
+            ["decode: no upper bound: the budget of 20 s has no time for it"],
+            "some of the trials are",
+        ),
     ],
 )
 def test_only_what_was_decided_is_said_not_to_help(
@@ -433,7 +438,7 @@ def test_a_gain_that_lacks_pairs_is_not_finished_and_next_decides_about_it(found
     text = " ".join(report(found).split())
     assert "Not finished a larger budget decides" in text
     assert text.count("1.70× so far after 8 of 12 pairs") == 1
-    assert "No known fix" not in text
+    assert "No change found" not in text
     assert "Next pipeprof run spec.yaml" in text
     assert "--budget 40 decides about Cache decode's output" in text
     assert "not finished: 1.70× so far after 8 of 12 pairs" in full(found)
@@ -501,7 +506,7 @@ def test_what_was_not_tried_has_its_reason_and_its_number(found: Profile) -> Non
     made.verification.not_tried = [NotTried(reason="the pipeline writes files", changes=["a", "b", "c"])]
     text = report(made, width=100)
     assert "Not finished  no change could be tried" in text
-    assert "No known fix" not in text
+    assert "No change found" not in text
     # Their names are what a reader can make of it by hand.
     assert "Not tried: a; b (the pipeline writes files); 1 more change: pipeprof show -v" in text
     assert "3 changes could not be tried: the pipeline writes files" in full(made, width=100)
@@ -525,7 +530,7 @@ def test_a_bound_that_is_not_decided_decides_nothing(found: Profile) -> None:
     made.verification.not_tried = [NotTried(reason="no time", changes=["spec.yaml:9 num_parallel_calls: 1 → 8"])]
     text = report(made, width=100)
     assert "Not finished" in text
-    assert "No known fix" not in text
+    assert "No change found" not in text
     assert "Not tried: spec.yaml:9 num_parallel_calls: 1 → 8 (no time)" in text
 
 
@@ -537,7 +542,7 @@ def test_a_budget_that_holds_no_try_is_next(found: Profile) -> None:
     text = " ".join(report(made, width=100).split())
     assert "Not finished" in text
     assert "Next pipeprof run" in text
-    assert "--budget 130 gives enough time to try a change" in text
+    assert "--budget 130 gives time for what was not measured" in text
 
 
 def test_an_upper_bound_states_what_was_tried_and_what_the_machine_allows(found: Profile) -> None:
@@ -694,9 +699,7 @@ def test_the_lines_that_next_speaks_of_stay_on_a_full_screen(found: Profile) -> 
     text = fullest(found)
     assert "first = 1" in text
     assert "second = 1" not in text
-    assert "its lines: pipeprof show --finding 3" in text
     assert "third = 1" not in text
-    assert "second = 1" in report(found)
 
 
 @pytest.mark.parametrize("lines", [{"python": "x = 1"}, {"patch": "- map: f"}, {}])

@@ -11,7 +11,7 @@ import pytest
 from unit.cli.test_change_numbers import CACHE, SAVED, TEXT, finding, save
 
 from pipeprof.cli.targets.remade import remade
-from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnvironment, SetOption
+from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, SetArgument, SetEnvironment, SetOption
 from pipeprof.profiles.document.findings import Fix, Verification, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Tool
@@ -64,11 +64,19 @@ def test_show_names_what_makes_the_diff(pipeprof: Pipeprof, recorded: Recorded) 
     assert pipeprof("show", SAVED, "--finding", "2").err == ""
 
 
+@pytest.mark.parametrize(("edit", "says"), [(MoveFilter("stages.1", "stages.0"), True), (CACHE, False)])
+def test_show_says_where_lines_are_that_no_command_writes(
+    edit: Any, says: bool, pipeprof: Pipeprof, recorded: Recorded
+) -> None:
+    save(recorded("input-bound"), finding(edit, python="x = 1"), target="train.py:make")
+    assert ("pipeprof: note: " in pipeprof("show", SAVED).err) is says
+
+
 def test_a_saved_text_is_left_out(recorded: Recorded) -> None:
     profile = recorded("input-bound")
     save(profile, finding(CACHE, **CODE), finding(InsertStage("map", {"python": "a.py:f"}, None), **CODE))
     for one in remade(profile, None).findings or []:
-        assert (one.diff, one.python, one.patch, one.in_spec) == (None, None, None, False)
+        assert (one.diff, one.python, one.patch, one.in_spec) == ("", None, None, False)
     assert (profile.findings or [])[0].diff == DIFF
 
 

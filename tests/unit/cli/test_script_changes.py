@@ -140,6 +140,7 @@ def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
     (kept,) = profile.findings or []
     assert can_be_taken(profile, kept)
     assert try_command(profile, kept) == "pipeprof run train.py --change 1 -- loop"
+    kept.diff = "--- a/train.py\n"
     following = next_command(profile, SAVED)
     assert following is not None
     assert following.line == "pipeprof fix train.py --change 1 --out change-1.patch -- loop"

@@ -67,14 +67,14 @@ def test_what_tensorflow_tunes_is_not_given_autotune_once_more(profile: Profile)
     assert found is not None
     assert found.edits == (InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, "stages.1"),)
     set_ = [
-        edit for one in candidates(profile, "graph", {"same"}) for edit in one.edits if isinstance(edit, SetArgument)
+        edit for one in candidates(profile, "calls", {"same"}) for edit in one.edits if isinstance(edit, SetArgument)
     ]
     assert set_
     assert not [edit for edit in set_ if edit.value == "AUTOTUNE"]
 
 
 def test_stages_that_wait_get_a_thread_for_every_call(profile: Profile) -> None:
-    found = [candidate.edits for candidate in candidates(profile, "graph", {"same"})]
+    found = [candidate.edits for candidate in candidates(profile, "calls", {"same"})]
     sides = ("source.inputs.0.stages.0", "source.inputs.1.stages.0")
     assert (*(calls(side, 16) for side in sides), SetOption("threading.private_threadpool_size", 32)) in found
     assert any(edits == (calls(sides[0], "AUTOTUNE"),) for edits in found)
@@ -83,14 +83,14 @@ def test_stages_that_wait_get_a_thread_for_every_call(profile: Profile) -> None:
 def test_calls_at_the_same_time_where_numbers_are_drawn_are_another_class(profile: Profile) -> None:
     assert profile.stages is not None
     profile.stages[2].random = True
-    assert not [one for one in candidates(profile, "graph", {"same"}) if one.title == EVERYWHERE]
-    assert [one for one in candidates(profile, "graph", {"same", "randomness"}) if one.title == EVERYWHERE]
+    assert not [one for one in candidates(profile, "calls", {"same"}) if one.title == EVERYWHERE]
+    assert [one for one in candidates(profile, "calls", {"same", "randomness"}) if one.title == EVERYWHERE]
 
 
 def test_a_stage_that_computes_gets_several_calls_for_each_core_too(profile: Profile) -> None:
     def numbers(cores: int) -> set[object]:
         profile.host.cores = cores
-        edits = [edit for one in candidates(profile, "graph", {"same"}) for edit in one.edits if len(one.edits) == 1]
+        edits = [edit for one in candidates(profile, "calls", {"same"}) for edit in one.edits if len(one.edits) == 1]
         return {edit.value for edit in edits if isinstance(edit, SetArgument) and edit.stage == "stages.0"}
 
     assert numbers(4) == {"AUTOTUNE", 4, 32, 8, 2}
@@ -102,11 +102,11 @@ def test_a_pipeline_that_keeps_up_gets_nothing(profile: Profile) -> None:
     assert profile.verdict is not None
     profile.verdict.bound = "step"
     profile.headspace = None
-    assert candidates(profile, "graph", {"same"}) == []
+    assert candidates(profile, "calls", {"same"}) == []
 
 
 def test_the_most_promising_change_is_tried_with_a_prefetch_at_the_end_too(profile: Profile) -> None:
-    found = candidates(profile, "graph", {"same"})
+    found = candidates(profile, "calls", {"same"})
     place = next(number for number, one in enumerate(found) if one.title.endswith(", with a prefetch at the end"))
     best, both = found[place - 1], found[place]
     assert both.title == f"{best.title}, with a prefetch at the end"
@@ -114,7 +114,7 @@ def test_the_most_promising_change_is_tried_with_a_prefetch_at_the_end_too(profi
     assert best.speedup == max(one.speedup or 0.0 for one in found if one.title != EVERYWHERE and one is not both)
     assert profile.stages is not None
     profile.stages.append(Stage(id="stages.9", origin="written", op="prefetch"))
-    assert not [one for one in candidates(profile, "graph", {"same"}) if "with a prefetch" in one.title]
+    assert not [one for one in candidates(profile, "calls", {"same"}) if "with a prefetch" in one.title]
 
 
 @pytest.mark.parametrize(("replayed_ms", "tried"), [(98.0, False), (96.0, True)])
@@ -122,11 +122,11 @@ def test_a_free_pipeline_has_to_save_what_can_be_proven(profile: Profile, replay
     assert profile.verdict is not None
     profile.verdict.bound = "step"
     profile.headspace = Headspace.of(100.0, replayed_ms, batches=8)
-    assert bool(candidates(profile, "graph", {"same"})) == tried
+    assert bool(candidates(profile, "calls", {"same"})) == tried
 
 
 def test_what_the_model_predicts_to_help_most_comes_first(recorded: Callable[[str], Profile]) -> None:
-    found = [one for one in candidates(recorded("jpeg-folder"), "graph", {"same"}) if one.title != EVERYWHERE]
+    found = [one for one in candidates(recorded("jpeg-folder"), "calls", {"same"}) if one.title != EVERYWHERE]
     known = [one.speedup if one.speedup is not None else 1.1 for one in found if not one.for_memory]
     first = next((number for number, one in enumerate(found) if "together" not in one.title), 0)
     # Of like gains the simpler change comes first.

@@ -104,7 +104,7 @@ def profile(recorded: Callable[[str], Profile]) -> Profile:
 
 
 def search(profile: Profile, lab: FakeLab, **options: object) -> Search:
-    given = {"kind": "graph", "allowed": {"same"}, **options}
+    given = {"kind": "calls", "allowed": {"same"}, **options}
     return Search(Version(), profile, lab, **given)  # type: ignore[arg-type]
 
 

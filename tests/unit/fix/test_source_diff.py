@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
-from pipeprof.pipelines.changes.in_source import CannotChangeSourceError
+from pipeprof.pipelines.static.python_text import CannotChangeSourceError
 from pipeprof.profiles.advise.text.source_diff import add_diffs, changed_source
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding

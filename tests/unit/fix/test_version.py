@@ -72,7 +72,7 @@ def test_a_flag_stays_in_force_for_each_step(tmp_path: Path) -> None:
 def test_a_python_target_keeps_its_steps_and_its_environment() -> None:
     edits = [SetEnvironment("OMP_NUM_THREADS", "1")]
     found = Version().then(edits).then([InsertStage("cache")])
-    assert (found.environment, found.graph_steps) == ({"OMP_NUM_THREADS": "1"}, [[InsertStage("cache")]])
+    assert (found.environment, found.call_steps) == ({"OMP_NUM_THREADS": "1"}, [[InsertStage("cache")]])
 
 
 @pytest.mark.parametrize(

@@ -1005,7 +1005,9 @@ def test_cores_that_would_do_are_not_called_too_few() -> None:
     assert on_all_cores(0.5, used=1.5).headline.startswith("Input-bound: ")
 
 
-@pytest.mark.parametrize(("used", "clause"), [(1.92, ""), (1.86, "; restarts of the dataset take 7.0 % of the time")])
+@pytest.mark.parametrize(
+    ("used", "clause"), [(1.92, ""), (1.86, "; restarts of the dataset leave 7.0 % of the cores' time unused")]
+)
 @pytest.mark.parametrize("dispatch", [None, "sync"])
 def test_restarts_take_no_more_than_the_cores_were_idle_for(used: float, clause: str, dispatch: object) -> None:
     """The first batch of an epoch made the loop wait for 8.4 %; the cores did the work of later ones."""

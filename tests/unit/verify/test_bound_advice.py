@@ -217,7 +217,7 @@ def test_python_whose_calls_cost_most_is_called_once_per_batch(
     rows = stage("stages.0", "map", whole_ms / 100, name="rows", ops=ops, python=[own], calls_per_batch=calls)
     found = advice(profile, stage("source", "range"), rows, stage("stages.1", "batch"))
     assert found is not None
-    assert ("row() (pipe.py:3) once per batch" in found[1]) is once
+    assert ("row() (pipe.py:3) for whole batches" in found[1]) is once
 
 
 def test_draws_whose_calls_cost_most_are_no_work_for_the_step_alone(profile: Profile) -> None:

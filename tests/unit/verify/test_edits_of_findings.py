@@ -20,7 +20,7 @@ from pipeprof.pipelines.changes.edits import (
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.findings import Edit, Finding
-from pipeprof.profiles.experiment.jobs import Change, JobMaker, graph_edits
+from pipeprof.profiles.experiment.jobs import Change, JobMaker, edits_of_calls
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job, as_pairs
 
@@ -37,11 +37,11 @@ def finding(*edits: Any) -> Finding:
     ("edits", "known"), [((ARGUMENT,), True), ((MOVE, ARGUMENT), True), ((MOVE, CODE), False), ((), False)]
 )
 def test_what_needs_the_users_code_is_not_tried(edits: tuple[PipelineEdit, ...], known: bool) -> None:
-    assert (graph_edits(finding(*map(to_document, edits))) is not None) == known
+    assert (edits_of_calls(finding(*map(to_document, edits))) is not None) == known
 
 
 def test_a_kind_of_another_version_is_not_tried() -> None:
-    assert graph_edits(finding({"kind": "Rewrite", "stages": ["source"]})) is None
+    assert edits_of_calls(finding({"kind": "Rewrite", "stages": ["source"]})) is None
 
 
 ARENAS = SetEnvironment("MALLOC_ARENA_MAX", "2")

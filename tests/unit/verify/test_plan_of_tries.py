@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.pipelines.changes.edits import SetOption, to_document
+from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.verify.plan import OVER_BUDGET, WORKERS, cannot_try, cannot_verify, pace_of, too_long
 
@@ -96,11 +97,13 @@ def test_an_edit_that_does_not_fit_states_the_budget_that_it_needs(recorded: Rec
     assert reason.startswith("does not fit into the budget of 5 s: --budget ")
     needed = float(reason.rsplit(" ", 1)[1])
     assert too_long(pace, needed * OVER_BUDGET, needed, first=True, pairs=12) is None
-    assert too_long(pace, 1.0, 600.0, first=False, pairs=12) == "the budget of 600 s was used up"
+    assert too_long(pace, 1.0, 600.0, first=False, pairs=12) == "the budget of 600 s has no time for it"
 
 
 def test_what_may_change_values_is_not_tried() -> None:
     finding = Finding(rule="a", title="a", status="unverified", semantics="values")
+    assert cannot_try(finding, has_edit=False) == "the change needs your code"
+    finding.edit = [Edit.model_validate(to_document(SetOption("deterministic", False)))]
     assert cannot_try(finding, has_edit=True) == "it may change values"
     finding.semantics = "order"
     assert cannot_try(finding, has_edit=True) is None

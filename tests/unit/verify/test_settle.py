@@ -138,7 +138,7 @@ def test_one_report_names_one_budget(recorded: Recorded, least: float, budget: i
         mode="alternating",
         tried=1,
         bounds=["decode: was not measured: --budget 70"],
-        not_tried=[NotTried(reason="the budget of 30 s was used up: --budget 90", changes=["a"])],
+        not_tried=[NotTried(reason="the budget of 30 s has no time for it: --budget 90", changes=["a"])],
         needs_seconds=60,
         block_seconds=0.5,
     )

@@ -150,7 +150,7 @@ def test_what_is_refused_or_has_no_time_is_counted_by_its_reason(run: Any, profi
     assert profile.verification is not None
     assert [(one.reason, one.changes) for one in profile.verification.not_tried] == [
         ("the pipeline writes files", ["a", "b"]),
-        ("the budget of 60 s was used up: --budget 70", ["c", "d"]),
+        ("the budget of 60 s has no time for it: --budget 70", ["c", "d"]),
         (
             "a cache of the whole data set takes about 1,020 TiB, the memory limit is 1.00 GiB",
             ["cache, 1 B of this sample in memory"],
@@ -286,17 +286,19 @@ def test_a_report_has_no_change_twice_and_one_budget(run: Any, profile: Profile)
     late = late.model_copy(update={"edit": [one.model_copy(update={"stage": "stages.1"}) for one in late.documents]})
     profile.findings = [other, measured]
     for one in (untried, late):
-        run._without_time.append((one, "the budget of 60 s was used up: --budget 70"))
+        run._without_time.append((one, "the budget of 60 s has no time for it: --budget 70"))
         run.leave_out(*run._without_time[-1])
     run.finish()
     run.settle()
     assert [one.rule for one in profile.findings] == ["a"]
     assert profile.verification is not None
     (group,) = profile.verification.not_tried
-    assert (len(group.changes), group.reason) == (1, "the budget of 60 s was used up: --budget 70")
+    assert (len(group.changes), group.reason) == (1, "the budget of 60 s has no time for it: --budget 70")
     profile.findings = [other]
     run.finish()
     run.settle()
     # Twenty seconds for what is not finished, ten for what was not tried.
     assert other.reason == "too few pairs: --budget 90"
-    assert [one.reason for one in profile.verification.not_tried] == ["the budget of 60 s was used up: --budget 90"]
+    assert [one.reason for one in profile.verification.not_tried] == [
+        "the budget of 60 s has no time for it: --budget 90"
+    ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeprof.pipelines.changes.edits import HandWritten, PipelineEdit
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.static.written_calls import call_at, call_text
-from pipeprof.profiles.advise.batch_savings import interval_ms, kept_words, per_batch, saving
+from pipeprof.profiles.advise.batch_savings import alone, interval_ms, kept_words, per_batch, saving
 from pipeprof.profiles.advise.rule import Rule, Threshold
 from pipeprof.profiles.advise.rules.dropped.drop_after_expensive_map import moved_before_maps
 from pipeprof.profiles.advise.rules.dropped.filter_after_expensive_map import filter_before_maps
@@ -93,7 +93,7 @@ class ReadOncePerBranch(Rule):
             f"# an element has {count} rows then: a map that stacks the parts of the zip is not needed",
             text,
         )
-        each = wasted / max(1.0, min(view.cores, float(count)))
+        each = alone(view, wasted) / max(1.0, min(view.cores, float(count)))
         return Proposal(
             stage=joins.id,
             title=f"Batch {count} elements in place of the zip of {count} shards",
@@ -123,7 +123,7 @@ class ReadOncePerBranch(Rule):
         results = _results(view, readers)
         code = f"dataset = dataset.map(lambda *element: {results}, num_parallel_calls=tf.data.AUTOTUNE){where}"
         by_hand = HandWritten(tuple(one.id for one in readers), "", code, text.rstrip("."))
-        each = wasted / max(1.0, min(view.cores, float(len(readers))))
+        each = alone(view, wasted) / max(1.0, min(view.cores, float(len(readers))))
         return Proposal(
             stage=readers[0].id,
             title=f"Call {names} in one map",
@@ -147,7 +147,7 @@ class ReadOncePerBranch(Rule):
         edits = tuple(edit for move in moved if move is not None for edit in move[0]) if None not in moved else ()
         classes: list[Semantics] = [move[1] for move in moved if move is not None]
         by_hand, advice = shared.by_hand(view)
-        each = wasted / max(1.0, min(view.cores, float(count)))
+        each = alone(view, wasted) / max(1.0, min(view.cores, float(count)))
         return Proposal(
             stage=last.id,
             title=shared.title(view, names),
