@@ -119,7 +119,7 @@ def verdict_of(compared: Comparison, floor: float, error: float = ERROR) -> Verd
     return "not regressed" if compared.falls_short(floor) else "cannot tell"
 
 
-def holding(tests: Mapping[Key, Test], error: float = ERROR) -> set[Key]:
+def holding(tests: Mapping[Key, Test], error: float = ERROR, others: int = 0) -> set[Key]:
     """Those of several changes that are beyond their floors for certain, all together (Holm).
 
     The clearest one has to hold at the error over their number, the next one at the error over the number that is
@@ -127,13 +127,14 @@ def holding(tests: Mapping[Key, Test], error: float = ERROR) -> set[Key]:
 
     Args:
         error: Of all together, on each side.
+        others: Further ones that were judged together with them and do not hold.
     """
     found: set[Key] = set()
     for place, key in enumerate(sorted(tests, key=lambda key: -tests[key][0].strength(tests[key][1]))):
         compared, floor = tests[key]
         if not compared.exceeds(floor, error):
             continue
-        if not compared.exceeds(floor, error / (len(tests) - place)):
+        if not compared.exceeds(floor, error / (len(tests) + others - place)):
             break
         found.add(key)
     return found

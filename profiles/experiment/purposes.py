@@ -71,5 +71,20 @@ LARGE_GAIN = 2.0
 """A gain that a search takes without asking which of several large ones is the largest."""
 RACE = Purpose(0.25, 4, 0.05, 1.5, 0.025, early=3, pairs=4, looks=(8,))
 """What `fix` searches in: several changes at once, a pair is a round of blocks."""
+TRIES = Purpose(
+    0.25,
+    4,
+    0.05,
+    1.5,
+    0.025,
+    early=3,
+    pairs=4,
+    looks=(3, 4, 6, 8, 12, 20, 30),
+    errors=(0.0016, 0.0016, 0.0015, 0.0013, 0.001, 0.0009, 0.0009),
+)
+"""A race of several changes, in rounds of one block of each and of two copies of the base: a pair is a round.
+
+The looks share an error of 1 % on each side for all entrants together, much of it spent on the first two. These are the
+levels of Student's t that spend it, for the spread of a race (`tests/unit/tries/simulated.py levels`)."""
 GATE = Purpose(0.2, 3, 0.03, 0.5, 1.0, early=4, pairs=5, looks=(4, 6, 8, 11, 15))
 """`compare` and `gate`: a pair is one of fresh processes."""

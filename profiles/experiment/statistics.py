@@ -20,6 +20,8 @@ ERROR = 0.01
 ALIKE = (1 / 3, 4 / 3)
 """Variance of changes over that which copies of one pipeline let expect, between which both tell the same spread."""
 _MOST_EXPONENT = 700.0
+_BETA_STEPS = 60
+"""Of the continued fraction: with 1 to 150 degrees of freedom, 50 give 12 digits."""
 
 
 @dataclass(frozen=True)
@@ -156,3 +158,35 @@ def student_t(freedom: int, confidence: float = 1 - 2 * ERROR) -> float:
         (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
     )
     return float(sum(term / freedom**power for power, term in enumerate(terms)))
+
+
+def f_tail(ratio: float, freedom: int, freedom_below: int) -> float:
+    """The chance that a ratio of two variances with the same expectation is larger than this one (F distribution).
+
+    The incomplete beta function by its continued fraction (Abramowitz and Stegun, 26.5.8 and 26.6.2).
+
+    Example:
+        >>> [round(f_tail(*one), 4) for one in ((99.0, 2, 2), (8.65, 2, 8), (5.95, 3, 12), (1.0, 7, 7))]
+        [0.01, 0.01, 0.01, 0.5]
+    """
+    x, a, b = freedom_below / (freedom_below + freedom * ratio), freedom_below / 2, freedom / 2
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    # The fraction converges on one side of the mean only.
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _incomplete_beta(1 - x, b, a)
+    return _incomplete_beta(x, a, b)
+
+
+def _incomplete_beta(x: float, a: float, b: float) -> float:
+    front = math.exp(math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)) / a
+    fraction = 1.0
+    for step in range(_BETA_STEPS, 0, -1):
+        half, odd = divmod(step, 2)
+        term = (
+            -(a + half) * (a + b + half) * x / ((a + 2 * half) * (a + 2 * half + 1))
+            if odd
+            else half * (b - half) * x / ((a + 2 * half - 1) * (a + 2 * half))
+        )
+        fraction = 1 + term / fraction
+    return front / fraction

@@ -38,6 +38,11 @@ def kept_of(profile: Profile) -> list[Finding]:
 
 def are_alternatives(one: Finding, other: Finding) -> bool:
     """Whether the edits of two findings change the same thing."""
+    return are_alternative_edits(one.edits, other.edits)
+
+
+def are_alternative_edits(one: Sequence[PipelineEdit], other: Sequence[PipelineEdit]) -> bool:
+    """Whether edits change the same thing as others."""
     if not _changed(one).isdisjoint(_changed(other)):
         return True
     return not (_replaced(one).isdisjoint(_touched(other)) and _replaced(other).isdisjoint(_touched(one)))
@@ -135,19 +140,18 @@ def _inserted(finding: Finding) -> frozenset[tuple[str | None, str]]:
     return frozenset((edit.after, edit.op) for edit in inserts if len(inserts) == len(finding.edits))
 
 
-def _replaced(finding: Finding) -> frozenset[str]:
-    return frozenset(name for edit in finding.edits if isinstance(edit, ReplaceStages) for name in edit.stages)
+def _replaced(edits: Sequence[PipelineEdit]) -> frozenset[str]:
+    return frozenset(name for edit in edits if isinstance(edit, ReplaceStages) for name in edit.stages)
 
 
-def _touched(finding: Finding) -> frozenset[str]:
-    """The stages that a finding's edits change, or insert others after."""
-    edits = finding.edits
+def _touched(edits: Sequence[PipelineEdit]) -> frozenset[str]:
+    """The stages that edits change, or insert others after."""
     return stages_of(edits) | {edit.after for edit in edits if isinstance(edit, InsertStage) and edit.after is not None}
 
 
-def _changed(finding: Finding) -> frozenset[tuple[str, str]]:
-    """What a finding's edits change: a stage or ``""``, and its argument, its place, or an option."""
-    return frozenset(part for edit in finding.edits for part in _parts(edit))
+def _changed(edits: Sequence[PipelineEdit]) -> frozenset[tuple[str, str]]:
+    """What edits change: a stage or ``""``, and its argument, its place, or an option."""
+    return frozenset(part for edit in edits for part in _parts(edit))
 
 
 def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:

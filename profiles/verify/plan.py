@@ -160,7 +160,7 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     shortest = PROCESS_SECONDS if alone else QUICK.block_seconds
     seconds, settle = max(shortest, steps * interval), max(QUICK.settle_seconds, interval)
     longest = max(LONGEST_WHOLE_EPOCH, WHOLE_EPOCH_SHARE * budget)
-    if (epochs := _whole_epochs(profile, seconds, longest)) is not None:
+    if (epochs := whole_epochs(profile, seconds, longest)) is not None:
         # A restart in steps that are not counted would be missing.
         seconds, steps, settle = *epochs, 0.0
     warm = max(min(QUICK.warm_seconds, QUICK.warm_share * budget), 3 * interval)
@@ -178,7 +178,7 @@ def pace_of(profile: Profile, budget: float, cores: float, mode: Mode = "alterna
     )
 
 
-def _whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[float, int] | None:
+def whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[float, int] | None:
     """Seconds and steps of whole epochs, where short ones start with a pause that counts.
 
     Args:

@@ -92,6 +92,7 @@ ROWS = {
         {"experiment"},
         {"verify"},
         {"fix"},
+        {"tries"},
         {"judge"},
     ),
 }

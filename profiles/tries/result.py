@@ -1,0 +1,179 @@
+"""What a race has found, in the words and fields of the profile: pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pipeprof.profiles.constants import FLOOR
+from pipeprof.profiles.document.findings import Facts, Finding, FixStep, Unfinished, documents_of
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.experiment.decision import LEAST_GAIN
+from pipeprof.profiles.experiment.purposes import TRIES
+from pipeprof.profiles.experiment.schedule import Mode
+from pipeprof.profiles.experiment.statistics import Interval
+from pipeprof.profiles.propose.proposal import Semantics
+from pipeprof.profiles.tries.race import RaceResult
+from pipeprof.profiles.tries.search import SearchStep
+from pipeprof.profiles.verify.guessing.caching import kept_by
+from pipeprof.profiles.verify.judge_edit import Status as FindingStatus
+from pipeprof.profiles.verify.judge_edit import describe_change
+from pipeprof.profiles.wording import percent, ratio_text, significant, with_name
+
+SPARE = 1.1
+"""Times the seconds that rounds lack: a larger budget has longer warm-ups as well."""
+
+
+def status_of(result: RaceResult) -> FindingStatus:
+    """What the finding of an entrant is."""
+    if result.status in {"undecided", "refused"}:
+        return "unverified"
+    return "kept" if result.status == "kept" else "rejected"
+
+
+def in_words(change: Interval, *, alone: bool = False) -> str:
+    """A ratio with its interval and rounds.
+
+    Args:
+        alone: Whether each of them is a process of its own.
+
+    Example:
+        >>> in_words(Interval(0.5844, 0.0091, 15, 4)), in_words(Interval(0.4, 0.03, 2, 2), alone=True)
+        ('1.79× (1.75 to 1.84, 4 rounds)', '1.49× (1.21 to 1.84, 2 processes)')
+    """
+    if not change.freedom:
+        return ratio_text(change.value)
+    many = f"{change.pairs} {'processes' if alone else 'rounds'}"
+    return f"{ratio_text(change.value)} ({significant(change.low)} to {significant(change.high)}, {many})"
+
+
+def reason_of(result: RaceResult, *, for_memory: bool = False) -> str:
+    """Why an entrant is what it is."""
+    before = {"other data": "", "failed": "the edited pipeline ", "refused": "not tried: "}.get(result.status)
+    compared = result.compared
+    if before is not None or compared is None:
+        return f"{before or ''}{result.why or 'too few rounds to decide'}"
+    words = in_words(compared.change, alone=result.evidence is not None and result.evidence.alone)
+    if for_memory:
+        return _of_memory(result, words)
+    if result.status == "kept":
+        same = compared.same
+        twice = f"; the same pipeline twice: {ratio_text(same.value)}" if same is not None else ""
+        return f"{words} in two processes{twice}"
+    return f"no gain: {words}" if result.status == "no gain" else _undecided(result, words, compared.own_differences)
+
+
+def _undecided(result: RaceResult, words: str, own_differences: float) -> str:
+    why, differ = f"; {result.why}" if result.why else "", math.expm1(own_differences)
+    if differ > FLOOR:
+        return f"undecided: {words}, processes of this pipeline may differ by up to {percent(differ)}{why}"
+    return f"cannot tell: {words}{why}"
+
+
+def _of_memory(result: RaceResult, words: str) -> str:
+    if result.status == "kept":
+        return f"lower peak in two processes; speed {words}"
+    if not result.peaks:
+        return "the peak of memory is unknown"
+    if result.status == "undecided":
+        return f"the peak was lower in one of two processes{f'; {result.why}' if result.why else ''}"
+    return f"the peak is not lower: {describe_change(result.saved_bytes or 0)}"
+
+
+def measured_of(result: RaceResult, mode: Mode) -> Facts | None:
+    """The effect as a profile has it; None where nothing was measured."""
+    change, evidence = result.change, result.evidence
+    if change is None or evidence is None:
+        return None
+    found: Facts = {
+        "speedup": round(change.value, 4),
+        "low": round(change.low, 4),
+        "high": round(change.high, 4) if math.isfinite(change.high) else None,
+        "pairs": [round(one, 4) for one in evidence.ratios()],
+        "peak_rss_delta_bytes": -result.saved_bytes if result.saved_bytes is not None else None,
+        "data": result.data.words if result.data is not None else None,
+        "mode": mode,
+    }
+    if (restarts := evidence.restarts()) > 0:
+        found["restarts"] = restarts
+    return found
+
+
+def unfinished_of(result: RaceResult, budget: float, round_seconds: float) -> Unfinished | None:
+    """What an entrant that shows a gain lacks for a decision; None where its time is not what it lacks.
+
+    Args:
+        budget: Seconds in which it was measured.
+        round_seconds: Of a round.
+    """
+    change = result.change
+    needed = next((look for look in TRIES.looks if change is not None and look > change.pairs), None)
+    if not result.late or change is None or needed is None or change.value <= LEAST_GAIN:
+        return None
+    more = 10 * math.ceil((budget + SPARE * (needed - change.pairs) * round_seconds) / 10)
+    return Unfinished(pairs=change.pairs, needed=needed, budget_seconds=more)
+
+
+def write_into(finding: Finding, result: RaceResult, mode: Mode, unfinished: Unfinished | None = None) -> None:
+    """Write into a finding what its change is."""
+    finding.status = status_of(result)
+    finding.reason = reason_of(result, for_memory=finding.family == "memory")
+    finding.unfinished = unfinished
+    if unfinished is not None:
+        finding.reason = f"{finding.reason}: --budget {unfinished.budget_seconds}"
+    if result.data is not None and result.data.level == "rounding":
+        finding.semantics = "values"
+    finding.measured = measured_of(result, mode)
+    if finding.measured is None:
+        return
+    if result.built is not None and result.built.compared:
+        if result.built.reordered and finding.semantics == "same" and finding.redrawn is None:
+            # A cache keeps the order that the user's Python drew in the first epoch.
+            finding.semantics = "order"
+        order = "in another order" if result.built.reordered else "in one order"
+        elements = f"two epochs had the same {result.built.compared:,} elements, {order}"
+        finding.change = f"{finding.change}; {elements}"
+    if (restarts := finding.measured.get("restarts", 0)) > 0:
+        times = "once" if restarts == 1 else f"up to {restarts:,} times"
+        finding.reason = f"{finding.reason}; the data set ended and was repeated {times} in a process"
+
+
+def fix_step(profile: Profile, step: SearchStep, stages: Sequence[Stage]) -> FixStep:
+    """What a search has tried, as a profile has it.
+
+    Args:
+        stages: That its words may name.
+    """
+    tried, proposal, result = step.tried, step.tried.proposal, step.tried.result
+    change = result.change
+    reason = step.reason or reason_of(result, for_memory=proposal.for_memory)
+    if step.result == "behind":
+        reason = f"{reason}: another one was taken"
+    return FixStep(
+        round=tried.race,
+        title=proposal.title,
+        change=proposal.change,
+        rule=proposal.rule,
+        stage=proposal.stage,
+        semantics=proposal.effect,
+        redrawn=proposal.redrawn,
+        edit=documents_of(proposal.edits),
+        predicted=proposal.speedup,
+        cache=kept_by(profile, proposal.edits),
+        result=step.result,
+        reason=with_name(reason, stages),
+        speedup=change.value if change is not None else None,
+        low=change.low if change is not None else None,
+        high=change.high if change is not None and math.isfinite(change.high) else None,
+        ratios=[round(one, 4) for one in result.evidence.ratios()] if result.evidence is not None else [],
+        peak_bytes=result.peak_bytes,
+        peak_rss_delta_bytes=-result.saved_bytes if result.saved_bytes is not None else None,
+        data=result.data.words if result.data is not None else None,
+    )
+
+
+def effect_of(step: SearchStep) -> Semantics:
+    """What a change that was taken may change of the data: at least the last digits, where these differ."""
+    data = step.tried.result.data
+    return "values" if data is not None and data.level == "rounding" else step.tried.proposal.effect

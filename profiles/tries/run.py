@@ -1,0 +1,285 @@
+"""The tries of `run`: ideas and upper bounds raced once, and what was found written into the profile."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY, dataclass, field
+
+from pipeprof.pipelines.changes.in_spec_text import spec_diff
+from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.document.findings import Finding, Verification
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.schedule import Mode
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
+from pipeprof.profiles.harness.fork_server import EarlyServer
+from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.lines import written_ops
+from pipeprof.profiles.propose.finding import finding_of, proposal_of
+from pipeprof.profiles.propose.optimistic import withhold_findings
+from pipeprof.profiles.propose.proposal import Proposal, different
+from pipeprof.profiles.tries.bounds import bound_finding, bounds_of, is_for_a_step_only, is_reached, open_bound
+from pipeprof.profiles.tries.combine import COMBINED, Contender, TriedChange
+from pipeprof.profiles.tries.pace import RacePace, pace_of
+from pipeprof.profiles.tries.result import unfinished_of, write_into
+from pipeprof.profiles.tries.search import OneRace
+from pipeprof.profiles.tries.session import ending, measuring, memory_for
+from pipeprof.profiles.tries.track import WorkerTrack
+from pipeprof.profiles.verify import plan as plans
+from pipeprof.profiles.verify import settle
+from pipeprof.profiles.verify.guessing.caching import kept_by, why_no_cache
+from pipeprof.profiles.verify.price import too_dear
+
+
+def try_changes(
+    profile: Profile,
+    settings: RunSettings,
+    ideas: Sequence[Proposal],
+    budget: float,
+    progress: RunProgress,
+    *,
+    end_at: float | None = None,
+    save: Callable[[], object] = lambda: None,
+    spent: float = 0.0,
+    early: EarlyServer | None = None,
+) -> None:
+    """Race the changes of a profile's findings, and further ones, and write into the profile what they are.
+
+    Args:
+        profile: A complete one; its findings and exit code are changed.
+        ideas: Changes worth measuring, most promising first: what helps becomes a finding.
+        budget: Seconds that it may take, starts of processes included; what has begun ends before a quarter is over.
+        end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
+        save: Saves the profile, after each race.
+        spent: Seconds of what the user has given that were used before, and that the budget does not have.
+        early: Makes the copies, if it was begun.
+    """
+    began = time.monotonic()
+    until = min(began + budget * plans.OVER_BUDGET, math.inf if end_at is None else end_at)
+    limit = memory_for(settings.memory_limit)
+    pace = pace_of(profile, budget, limit)
+    jobs = JobMaker(
+        settings,
+        memory_limit=limit,
+        digest_seconds=pace.digest_seconds,
+        data_progress=progress.data,
+        sha256=profile.target.sha256,
+        ops=written_ops(profile),
+    )
+    writing = RunResults(profile, jobs, limit, pace, budget + spent, began)
+    contenders = writing.contenders(ideas)
+    stopped: list[Exception] = []
+    with Signals().installed() as signals:
+        if contenders:
+            progress.note(writing.announcement(len(contenders), until - began))
+            server = early.take() if early is not None else None
+            with ending(stopped), measuring(settings, progress, signals, limit, server) as team:
+                track = WorkerTrack(
+                    team, pace, jobs, settings, progress, profile, left=lambda: until - time.monotonic(), save=save
+                )
+                search = OneRace(track, Version((), settings.loaded), contenders, is_settled=writing.is_settled)
+                search.after = lambda: writing.write(search, track.running.pace)
+                try:
+                    search.run()
+                finally:
+                    writing.write(search, track.running.pace)
+                    writing.write_late(search)
+            progress.close()
+        for error in stopped:
+            writing.write_end(error, signals.exit_code)
+        if signals.exit_code is not None:
+            profile.exit_code = signals.exit_code
+    if contenders:
+        writing.finish()
+
+
+@dataclass
+class RunResults:
+    """Writes what the tries of a run have found into its profile.
+
+    Attributes:
+        given: Seconds that the user has given.
+        own: Findings of the profile whose change is tried, by its edits.
+    """
+
+    profile: Profile
+    jobs: JobMaker
+    limit: int | None
+    pace: RacePace
+    given: float
+    began: float
+    _: KW_ONLY
+    own: dict[str, Finding] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._written = 0
+        self._tried: list[Finding] = []
+        self._bounds: list[str] = []
+        self._bounded: list[TriedChange] = []
+        self._kept: list[TriedChange] = []
+        self._without_gain: list[str] = []
+        self._undecided: list[str] = []
+        self._not_tried: dict[str, list[Finding]] = {}
+        self._same: list[float] | None = None
+        self._needs: int | None = None
+
+    def contenders(self, ideas: Sequence[Proposal]) -> list[Contender]:
+        """What is raced: the changes of findings and ideas that can be tried, then upper bounds."""
+        if (reason := plans.cannot_verify(self.profile)) is not None:
+            for finding in self.profile.findings or ():
+                finding.reason = f"not tried: {reason}" if finding.status == "unverified" else finding.reason
+            return []
+        found: list[Proposal] = []
+        for finding in plans.to_try(self.profile):
+            finding.cache = kept_by(self.profile, finding.edits)
+            why = self.why_not(finding)
+            finding.reason = f"not tried: {why}" if why is not None else finding.reason
+            if why is None:
+                found.append(proposal_of(finding))
+                self.own[str(found[-1].edits)] = finding
+        for idea in ideas:
+            finding = self.finding_for(idea)
+            if (why := self.why_not(finding)) is None:
+                found.append(idea)
+            else:
+                self._not_tried.setdefault(why, []).append(finding)
+        return [*map(Contender, different(found)), *bounds_of(self.profile, self.limit)]
+
+    def why_not(self, finding: Finding) -> str | None:
+        """Why a change cannot be tried on this pipeline, in words; None where it can."""
+        cache = why_no_cache(self.profile, finding.edits, self.limit) if finding.cache is not None else None
+        has_edit = self.jobs.change_of(finding) is not None
+        return plans.cannot_try(finding, has_edit=has_edit, step=self.profile.device, cache=cache)
+
+    def finding_for(self, proposal: Proposal) -> Finding:
+        """The finding of a change: that of the profile which proposes it, or a new one."""
+        if (known := self.own.get(str(proposal.edits))) is not None:
+            return known
+        loaded = self.jobs.settings.loaded
+        patch = spec_diff(loaded, proposal.edits) if loaded is not None and proposal.edits else None
+        finding = finding_of(proposal, patch=patch)
+        finding.cache = kept_by(self.profile, proposal.edits)
+        return finding
+
+    def is_settled(self, bound: Contender, kept: Sequence[TriedChange]) -> bool:
+        """Whether what was kept makes an upper bound needless."""
+        return is_reached(self.profile, bound.proposal.covers, kept)
+
+    def announcement(self, count: int, left: float) -> str:
+        """What comes, for the progress."""
+        alone = f"; one process at a time: {self.pace.alone}" if self.pace.alone is not None else ""
+        many = f"racing up to {count} change{'s' if count > 1 else ''}, {left:.0f} s at most"
+        return f"{many}{alone} (Ctrl-C: report now; --no-verify skips this)"
+
+    def write(self, search: OneRace, pace: RacePace) -> None:
+        """Write what has been tried since the last time."""
+        self.pace, self._kept = pace, search.single
+        for tried in search.tried[self._written :]:
+            if tried.contender.is_bound:
+                self._bounded.append(tried)
+            elif tried.proposal.rule != COMBINED or tried in search.joined:
+                self._write_change(tried)
+        self._written = len(search.tried)
+        self.note()
+
+    def _write_change(self, tried: TriedChange) -> None:
+        finding, result = self.finding_for(tried.proposal), tried.result
+        seconds = self.pace.turn_seconds * 3
+        write_into(finding, result, self._mode, unfinished_of(result, self.given, seconds))
+        if (why := too_dear(finding, self.profile.memory.peak_bytes, self.limit)) is not None:
+            finding.status, finding.reason = "rejected", why
+        self._tried.append(finding)
+        same = result.compared.same if result.compared is not None else None
+        if same is not None and math.isfinite(same.high):
+            self._same = [same.value, same.low, same.high]
+        if self._is_reported(finding):
+            return
+        if finding.status == "kept" or finding.unfinished is not None:
+            self.profile.findings = [*(self.profile.findings or ()), finding]
+        elif result.status == "refused":
+            self._not_tried.setdefault(result.why, []).append(finding)
+        else:
+            words = self._without_gain if finding.status == "rejected" else self._undecided
+            words.append(f"{plans.which_change(self.profile, finding)}: {finding.reason}")
+
+    def _write_bounds(self) -> None:
+        """Write upper bounds, once all changes are known: what did not help is no advice, what helps leaves less."""
+        for tried in self._bounded:
+            finding = bound_finding(self.profile, tried, self._tried, self.pace.block.settle_seconds)
+            if finding.measured is not None:
+                finding.measured["mode"] = self._mode
+            most = (finding.measured or {}).get("speedup")
+            if finding.status == "ceiling" and is_reached(self.profile, tried.proposal.covers, self._kept, most):
+                continue
+            if finding.status == "ceiling" and not is_for_a_step_only(self.profile, finding):
+                self.profile.findings = [*(self.profile.findings or ()), finding]
+            elif finding.reason is not None:
+                self._bounds.append(open_bound(self.profile, finding))
+
+    def write_late(self, search: OneRace) -> None:
+        """Write what had no time, and why."""
+        if search.lost is not None:
+            why = f"the pipeline as it is {search.lost}"
+        else:
+            more = self.given + self.pace.seconds_of(1)
+            self._needs = 10 * math.ceil(more / 10) if search.late else None
+            why = f"the budget of {self.given:.0f} s was used up: --budget {self._needs}"
+        for one in search.late:
+            if one.is_bound:
+                continue
+            finding = self.finding_for(one.proposal)
+            if self._is_reported(finding):
+                finding.reason = f"not tried: {why}"
+            else:
+                self._not_tried.setdefault(why, []).append(finding)
+
+    def write_end(self, error: Exception, exit_code: int | None) -> None:
+        """Write what has ended the tries early."""
+        interrupted = isinstance(error, InterruptedVerificationError)
+        words = settle.INTERRUPTED if interrupted else settle.ENDED.format(error)
+        code = "verification-interrupted" if interrupted else "verification-ended"
+        self.profile.warnings.append(Message(code=code, message=words))
+        if interrupted:
+            self.profile.exit_code = exit_code or EXIT_CODES["interrupted"]
+        for finding in self.own.values():
+            if finding.measured is None and finding.status == "unverified":
+                finding.reason = f"not tried: {'interrupted' if interrupted else error}"
+
+    @property
+    def _mode(self) -> Mode:
+        return "alternating" if self.pace.alone is None else "sequential"
+
+    def _is_reported(self, finding: Finding) -> bool:
+        return any(finding is one for one in self.profile.findings or ())
+
+    def note(self) -> None:
+        """Write how changes were tried."""
+        self.profile.verification = Verification(
+            seconds=round(time.monotonic() - self.began, 2),
+            budget_seconds=self.given,
+            mode=self._mode,
+            mode_reason=self.pace.alone,
+            tried=len(self._tried),
+            without_gain=self._without_gain,
+            undecided=self._undecided,
+            bounds=self._bounds,
+            not_tried=plans.by_reason(settle.uncovered(self.profile, self._not_tried)),
+            needs_seconds=self._needs,
+            block_seconds=self.pace.block.seconds,
+            same=self._same,
+        )
+
+    def finish(self) -> None:
+        """Make what was found agree with itself and with the verdict, at the end."""
+        profile = self.profile
+        self._write_bounds()
+        withhold_findings(profile)
+        profile.findings = ordered(profile.findings or ())
+        self.note()
+        settle.settle(profile, self.given, [])

@@ -1,0 +1,376 @@
+"""What `run` and `fix` race: one race and the best of it together, or races until nothing helps.
+
+Neither knows where its changes come from, nor how they are measured: both get proposals, most promising first, and a
+`Track` that races them against one base. What needs another base is another race.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.propose.proposal import Proposal, different
+from pipeprof.profiles.tries.combine import (
+    COMBINED,
+    Contender,
+    TriedChange,
+    best_of,
+    combined,
+    is_better,
+    is_worth_a_try,
+    on_top_of,
+    together,
+)
+from pipeprof.profiles.tries.race import BaseLostError, RaceResult
+from pipeprof.profiles.wording import size
+
+Taken: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]
+"""`behind`: it helps, another one of the race helps more."""
+
+NO_TIME = "what is left of the budget is too short for another change and its proof"
+
+
+class TrackClosedError(Exception):
+    """Nothing more can be measured; the message is why, such as a file of the pipeline that has changed."""
+
+
+class Track(Protocol):
+    """Races contenders."""
+
+    @property
+    def most(self) -> int:
+        """Contenders of a race at most."""
+        ...
+
+    def fits(self, contenders: Sequence[Contender]) -> bool:
+        """Whether there is time for a race that decides about contenders."""
+        ...
+
+    def race(
+        self,
+        base: Version,
+        contenders: Mapping[str, Contender],
+        waiting: Sequence[Contender] = (),
+        *,
+        for_memory: bool = False,
+    ) -> dict[str, RaceResult]:
+        """Measure contenders against a base.
+
+        Args:
+            waiting: What may be raced next: a close answer leaves time for it.
+            for_memory: Whether they are to save memory, whatever they were proposed for.
+
+        Raises:
+            BaseLostError: The base cannot be run several times at once.
+            TrackClosedError: Nothing more can be measured.
+            InterruptedVerificationError: The user wants an end; `so_far` has what is known.
+        """
+        ...
+
+    def so_far(self) -> Mapping[str, RaceResult]:
+        """What is known of the contenders of the last race."""
+        ...
+
+    def look(self, version: Version) -> Profile | None:
+        """Measure a pipeline alone, for its stages; None where that is not possible."""
+        ...
+
+
+def fitting(track: Track, waiting: Iterable[Contender]) -> dict[str, Contender]:
+    """The first of what waits that the time left can decide about, by the names of their processes.
+
+    One that does not fit leaves its place to a later one, which may take less time: it has no cache to fill.
+    """
+    group: list[Contender] = []
+    for one in waiting:
+        if len(group) < track.most and track.fits([*group, one]):
+            group.append(one)
+    return {f"C{number}": one for number, one in enumerate(group, 1)}
+
+
+def next_after(group: Mapping[str, Contender], waiting: Sequence[Contender]) -> list[Contender]:
+    """What may be raced after a group: one that waits, or what the group keeps, together."""
+    changes = [one for one in group.values() if not one.is_bound]
+    return [*waiting, *changes[1:]][:1]
+
+
+def _without(waiting: Iterable[Contender], gone: Iterable[Contender]) -> list[Contender]:
+    known = {id(one) for one in gone}
+    return [one for one in waiting if id(one) not in known]
+
+
+def _lasting_first(waiting: Sequence[Contender]) -> list[Contender]:
+    """The same; the first one gains in each epoch, not from a cache."""
+    best = next((one for one in waiting if not (one.is_bound or one.proposal.caches)), None)
+    return list(waiting) if best is None else [best, *_without(waiting, [best])]
+
+
+@dataclass
+class OneRace:
+    """The search of `run`: one race, and another one of what it kept together if the time lasts.
+
+    Changes for which the first race had no room are in the second one, as far as the time lasts.
+
+    Attributes:
+        is_settled: Whether what was kept makes an upper bound needless.
+        after: Called after each race.
+        late: What waits; in the end what had no time.
+        needless: What a change that was kept has made needless.
+        lost: Why the pipeline as it is cannot be run several times at once, in words.
+    """
+
+    track: Track
+    start: Version
+    ideas: Sequence[Contender]
+    _: KW_ONLY
+    is_settled: Callable[[Contender, Sequence[TriedChange]], bool] = lambda _bound, _kept: False
+    after: Callable[[], object] = lambda: None
+    tried: list[TriedChange] = field(default_factory=list)
+    late: list[Contender] = field(default_factory=list)
+    needless: list[Contender] = field(default_factory=list)
+    lost: str | None = None
+    races: int = 0
+
+    def run(self) -> None:
+        """Race what there is time for.
+
+        Raises:
+            InterruptedVerificationError: The user wants an end; `tried` has what is known.
+            TrackClosedError: Nothing more can be measured.
+        """
+        self.late = list(self.ideas)
+        while group := self._next_group():
+            self.races += 1
+            self.late = _without(self.late, group.values())
+            try:
+                self._note(group, self.track.race(self.start, group, next_after(group, self.late)))
+            except InterruptedVerificationError:
+                self._note(group, self.track.so_far())
+                raise
+            except BaseLostError as error:
+                self.lost, self.late = str(error), [*group.values(), *self.late]
+                return
+
+    def _note(self, group: Mapping[str, Contender], results: Mapping[str, RaceResult]) -> None:
+        self.tried += [TriedChange(group[name], one, self.races) for name, one in results.items()]
+        self.after()
+
+    @property
+    def single(self) -> list[TriedChange]:
+        """Each change that helps by itself."""
+        return [one for one in self.tried if one.is_kept and one.proposal.rule != COMBINED]
+
+    @property
+    def joined(self) -> list[TriedChange]:
+        """Changes that help together, more than each of them alone for certain."""
+        every = [one for one in self.tried if one.is_kept and one.proposal.rule == COMBINED]
+        return [one for one in every if is_better(one.result, self._parts(one.proposal))]
+
+    def _parts(self, whole: Proposal) -> list[RaceResult]:
+        edits = set(map(str, whole.edits))
+        return [one.result for one in self.single if set(map(str, one.proposal.edits)) <= edits]
+
+    def _next_group(self) -> dict[str, Contender]:
+        """What is raced next: what was kept together, then what waits."""
+        done = [one.proposal.edits for one in self.tried]
+        whole = [Contender(one) for one, _ in combined(self.single) if one.edits not in done]
+        needless = [one for one in self.late if self._is_needless(one)]
+        self.needless += needless
+        self.late = _without(self.late, needless)
+        return fitting(self.track, [*whole, *_lasting_first(self.late)])
+
+    def _is_needless(self, contender: Contender) -> bool:
+        if contender.is_bound:
+            return self.is_settled(contender, self.single)
+        return not is_worth_a_try(contender.proposal, self.single)
+
+
+@dataclass(frozen=True)
+class SearchStep:
+    """What a search has made of a change that it tried."""
+
+    tried: TriedChange
+    result: Taken
+    reason: str = ""
+
+
+@dataclass
+class ManyRaces:
+    """The search of `fix`: races until nothing helps or the time is over.
+
+    What helps most is taken. What else helped in the same race is raced on top of it, all together and in parts; then
+    the pipeline is looked at alone, and the search goes on from there.
+
+    Attributes:
+        profile: Of the best pipeline so far.
+        ideas: Changes of a pipeline, most promising first.
+        limit_bytes: Memory that the user allows; None for any.
+        short_of_memory: Whether memory is what the pipeline has too little of.
+        steps: Everything that was tried, in order.
+        gain: Product of the factors of what was taken.
+        reason: Why the search has ended, in words.
+    """
+
+    track: Track
+    start: Version
+    profile: Profile
+    ideas: Callable[[Profile, Version], Sequence[Proposal]]
+    _: KW_ONLY
+    limit_bytes: int | None = None
+    short_of_memory: bool = False
+    taken: Callable[[TriedChange, float], object] = lambda _one, _gain: None
+    after: Callable[[], object] = lambda: None
+    steps: list[SearchStep] = field(default_factory=list)
+    gain: float = 1.0
+    reason: str = ""
+    races: int = 0
+
+    def __post_init__(self) -> None:
+        self.best = self.start
+        self.for_memory = False
+        """Only memory was gained."""
+        self._peak = self.profile.memory.peak_bytes
+        self._done: set[str] = set()
+        self._may_help_later: set[str] = set()
+
+    @property
+    def chosen(self) -> list[TriedChange]:
+        """What was taken, in order."""
+        return [step.tried for step in self.steps if step.result == "taken"]
+
+    @property
+    def proposal(self) -> Proposal:
+        """All that was taken as one change of the pipeline as it is."""
+        return together([one.proposal for one in self.chosen])
+
+    def run(self) -> None:
+        """Search.
+
+        Raises:
+            InterruptedVerificationError: The user wants an end; the best so far is known.
+            TrackClosedError: Nothing more can be measured; the best so far is known.
+        """
+        try:
+            self.reason = self._run()
+        except BaseLostError as error:
+            self.reason = f"no change can be tried: {error}"
+
+    def _run(self) -> str:
+        while True:
+            waiting = self._waiting()
+            group = fitting(self.track, waiting)
+            if not group:
+                return NO_TIME if waiting else self._why_no_more()
+            before = self.best
+            tried = self._race(group, next_after(group, _without(waiting, group.values())))
+            best = self._take(tried)
+            if best is None:
+                continue
+            self._race_on_top(before, best, tried)
+            if not self.track.fits([Contender(Proposal())]):
+                return NO_TIME
+            profile = self.track.look(self.best)
+            if profile is None:
+                return "the changed pipeline could not be measured alone"
+            self.profile = profile
+
+    def _waiting(self) -> list[Contender]:
+        proposals = [one for one in different(self.ideas(self.profile, self.best)) if one.key not in self._done]
+        return _lasting_first([Contender(one) for one in proposals])
+
+    @property
+    def _aims_at_memory(self) -> bool:
+        over = self.limit_bytes is not None and self._peak is not None and self._peak > self.limit_bytes
+        return over or self.short_of_memory
+
+    def _race(self, group: Mapping[str, Contender], waiting: Sequence[Contender] = ()) -> list[TriedChange]:
+        self.races += 1
+        memory = self._aims_at_memory
+        try:
+            results: Mapping[str, RaceResult] = self.track.race(self.best, group, waiting, for_memory=memory)
+        except InterruptedVerificationError:
+            for name, one in self.track.so_far().items():
+                self._note(TriedChange(group[name], one, self.races), "unclear")
+            raise
+        return [TriedChange(group[name], one, self.races) for name, one in results.items()]
+
+    def _race_on_top(self, before: Version, best: TriedChange, tried: Sequence[TriedChange]) -> None:
+        """Race what else has helped, with what was taken, against what was taken alone."""
+        others = [one.proposal for one in tried if one is not best and self._counts(one)]
+        if not self.best.steps or not others:
+            return
+        whole: list[Contender] = []
+        for more, every in on_top_of(best.proposal, others, self.track.most):
+            # What one of them replaces may be what another one changes.
+            with suppress(PipeprofError):
+                whole.append(Contender(more, version=before.then(every.edits)))
+        if group := fitting(self.track, whole):
+            self._take(self._race(group))
+
+    def _counts(self, one: TriedChange) -> bool:
+        """Whether a change helps, and needs no more memory than there may be."""
+        return one.is_kept and not self._is_over(one)
+
+    def _is_over(self, one: TriedChange) -> bool:
+        peak = one.result.peak_bytes
+        return (
+            self.limit_bytes is not None and peak is not None and peak > self.limit_bytes and not self._aims_at_memory
+        )
+
+    def _take(self, tried: Sequence[TriedChange]) -> TriedChange | None:
+        """Note what was tried, and take the best of it; None where nothing helps."""
+        best = best_of([one for one in tried if self._counts(one)], for_memory=self._aims_at_memory)
+        for one in tried:
+            if one is best:
+                self._note(one, "taken")
+            elif self._counts(one):
+                # On top of what was taken it may help once more.
+                self._note(one, "behind")
+                continue
+            elif self._is_over(one):
+                over = f"needs {size(one.result.peak_bytes or 0)}, the limit is {size(self.limit_bytes or 0)}"
+                self._note(one, "rejected", over)
+            else:
+                self._note(one, _RESULTS.get(one.result.status, "rejected"), one.result.why)
+                if one.result.change is not None and one.result.change.high >= 1:
+                    self._may_help_later.add(one.proposal.key)
+            self._done.add(one.proposal.key)
+        self.after()
+        if best is None:
+            return None
+        # The pipeline with the best step has another bottleneck: what brought nothing there may help now.
+        self._done -= self._may_help_later
+        self._may_help_later.clear()
+        saved = best.result.saved_bytes or 0
+        faster = not (best.proposal.for_memory or self._aims_at_memory)
+        self.for_memory = not faster and saved >= MEMORY_BYTES and (self.for_memory or not self.best.steps)
+        self.best = best.contender.on(self.best)
+        self.gain *= best.gain or 1.0
+        self._peak = best.result.peak_bytes if best.result.peak_bytes is not None else self._peak
+        self.short_of_memory = False
+        self.taken(best, self.gain)
+        return best
+
+    def _note(self, one: TriedChange, result: Taken, reason: str = "") -> None:
+        self.steps.append(SearchStep(one, result, reason))
+
+    def _why_no_more(self) -> str:
+        """Why nothing is left to try, in words."""
+        measured = [step for step in self.steps if step.tried.result.change is not None]
+        if self.best.steps:
+            return "nothing further helps"
+        if measured:
+            many = f"none of {len(measured)} changes that were measured helps"
+            return many if measured[1:] else "the change that was measured does not help"
+        bound = self.profile.verdict.bound if self.profile.verdict is not None else None
+        return "the step is the limit, not the pipeline" if bound == "step" else "no change fits this pipeline"
+
+
+_RESULTS: Mapping[str, Taken] = {"refused": "not-tried", "undecided": "unclear", "kept": "behind"}

@@ -1,0 +1,294 @@
+"""The track of a search: contenders as jobs of workers, the time that they take, and the race that measures them."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from functools import partial
+
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
+from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, ChangedSource
+from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.profiles.advise.text.source_diff import changed_source
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.experiment.evidence import BASELINES
+from pipeprof.profiles.experiment.jobs import Change, JobMaker
+from pipeprof.profiles.experiment.statistics import Interval
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
+from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.harness.event_loop import EXIT_CODES
+from pipeprof.profiles.harness.harness import run_sample
+from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
+from pipeprof.profiles.tries.combine import Contender
+from pipeprof.profiles.tries.pace import RacePace
+from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
+from pipeprof.profiles.tries.search import TrackClosedError
+from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
+
+LOOK_SECONDS = 2.0
+"""Length of the measurement of a changed pipeline alone."""
+_STOPPED = frozenset(EXIT_CODES.values())
+
+
+class CountingTeam(Team):
+    """Workers whose turns are counted.
+
+    Attributes:
+        measured: Seconds of all turns, without those in which TensorFlow freed iterators that had ended: these may be
+            longer than the epochs, and nothing is measured in them.
+    """
+
+    measured: float = 0.0
+
+    def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
+        """Give a worker a turn, as `Team.turn` does."""
+        began, freeing = time.monotonic(), 0.0
+        try:
+            ended = super().turn(name, request, seconds=seconds)
+            freeing = ended.freeing_seconds
+        finally:
+            self.measured += time.monotonic() - began - freeing
+        return ended
+
+
+@dataclass
+class WorkerTrack:
+    """Races contenders with real workers.
+
+    Attributes:
+        profile: Of the pipeline as it is.
+        left: Seconds that are left.
+        counts_starts: Whether starts of processes take from them.
+        proves: Whether time is kept back for a proof at the end.
+        rounding: Whether the last digits of numbers may be others.
+        in_calls: Whether what a spec has no form for is changed in its recorded calls.
+        save: Saves what was found until now, before each measurement.
+        looked: Seconds of measuring that looks at changed pipelines alone took.
+    """
+
+    team: Team
+    pace: RacePace
+    jobs: JobMaker
+    settings: RunSettings
+    progress: RunProgress
+    profile: Profile
+    _: KW_ONLY
+    left: Callable[[], float]
+    counts_starts: bool = True
+    proves: bool = False
+    rounding: bool = True
+    in_calls: bool = True
+    save: Callable[[], object] = lambda: None
+    looked: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._base: Version | None = None
+        self._filling = 0.0
+        """Seconds of the epoch in which a cache of what was raced fills: a proof has to fill it as well."""
+        self.running = Race(
+            self.team,
+            self.pace,
+            timeout=self.jobs.timeout,
+            left=lambda: self.left() - self.proof_seconds,
+            tell=self._tell,
+        )
+
+    def _left_for_races(self) -> float:
+        return self.left() - self.proof_seconds
+
+    @property
+    def most(self) -> int:
+        """Contenders of a race at most."""
+        return self.running.pace.most
+
+    @property
+    def proof_seconds(self) -> float:
+        """Seconds that are kept back for the proof at the end."""
+        return self._lengths.seconds_of(1) + 2 * self._filling if self.proves else 0.0
+
+    @property
+    def _lengths(self) -> RacePace:
+        return self.running.pace if self.counts_starts else self.running.pace.measuring()
+
+    def fits(self, contenders: Sequence[Contender]) -> bool:
+        """Whether there is time for a race that decides about contenders, and for the proof."""
+        return self.left() >= self.seconds_of(contenders)
+
+    def seconds_of(self, contenders: Sequence[Contender]) -> float:
+        """Seconds that a race of contenders takes, with what is kept back for a proof."""
+        fills = [self._fill(one.proposal.edits) for one in contenders]
+        longer = max((2 * (fill.seconds - self._filling) for fill in fills), default=0.0) if self.proves else 0.0
+        measuring = self._measuring_seconds(contenders, fresh=self.running.is_fresh)
+        return measuring + max(0.0, longer) + self.proof_seconds
+
+    def _measuring_seconds(self, contenders: Sequence[Contender], *, fresh: bool) -> float:
+        """Seconds that a race takes, with the epochs in which caches fill."""
+        filled = sum(self._fill(one.proposal.edits).trial_seconds for one in contenders)
+        return self._lengths.seconds_of(len(contenders), fresh=fresh) + filled
+
+    def race(
+        self,
+        base: Version,
+        contenders: Mapping[str, Contender],
+        waiting: Sequence[Contender] = (),
+        *,
+        for_memory: bool = False,
+    ) -> dict[str, RaceResult]:
+        """Measure contenders against a base, as `Track.race`."""
+        if base is not self._base:
+            self.running.rebase()
+            self._base = base
+        self._begin(_names_of(list(contenders.values())))
+        self._filling = max((self._fill(one.proposal.edits).seconds for one in contenders.values()), default=0.0)
+        entrants: dict[str, Entrant] = {}
+        found: dict[str, RaceResult] = {}
+        for name, one in contenders.items():
+            try:
+                entrants[name] = self._entrant(name, base, one, for_memory=for_memory)
+            except PipeprofError as error:
+                first, *_ = str(error).strip().splitlines() or [type(error).__name__]
+                found[name] = RaceResult("refused", f"the edit does not apply ({first})")
+        others = self._measuring_seconds(waiting, fresh=False) if waiting else 0.0
+        if entrants:
+            found.update(self.running.run(partial(self._base_jobs, base), entrants, others))
+        self._check_files()
+        return {name: found[name] for name in contenders}
+
+    def so_far(self) -> Mapping[str, RaceResult]:
+        """What is known of the contenders of the last race."""
+        return self.running.results
+
+    def look(self, version: Version) -> Profile | None:
+        """Measure a pipeline alone, for its stages; None where that is not possible."""
+        self.running.rebase()
+        self._base = None
+        self._begin("looking at the best so far")
+        filled = self._fill([edit for step in version.steps for edit in step]).seconds
+        settings = replace(
+            self.settings,
+            loaded=version.loaded,
+            warmup_seconds=BEYOND_EPOCH * filled if filled > LONGEST_EPOCH else None,
+            seconds=min(LOOK_SECONDS, self.settings.seconds or LOOK_SECONDS),
+            lock=False,
+            cold=False,
+            memory_limit=None,
+            edits=as_json(version.graph_steps) if version.loaded is None else [],
+        )
+        profile = run_sample(settings, ProfileWriter(()), Silent())
+        self.looked += sum(phase.seconds or 0.0 for phase in profile.phases if phase.name == "measure")
+        if profile.exit_code in _STOPPED:
+            raise InterruptedVerificationError(profile.exit_code)
+        return profile if profile.complete and not profile.exit_code else None
+
+    def prove(self, best: Contender, *, for_memory: bool) -> RaceResult:
+        """Measure the best pipeline against the one as it is, in processes of their own.
+
+        Args:
+            best: All that was taken, with its version.
+
+        Raises:
+            BaseLostError, InterruptedVerificationError, TrackClosedError: As `Track.race`.
+        """
+        version = best.version or Version()
+        self.running.rebase()
+        self._base, self.proves = None, False
+        self._begin("proving the best against the pipeline as it is")
+        job = self._job("C1", version, self._source(version))
+        entrant = Entrant(job, best.proposal.compared_as, for_memory, self.rounding)
+        found = self.running.run(self.jobs.as_it_is, {"C1": entrant})["C1"]
+        self._check_files()
+        return found
+
+    def _entrant(self, name: str, base: Version, one: Contender, *, for_memory: bool) -> Entrant:
+        """The job of a contender.
+
+        Raises:
+            PipeprofError: Its edits do not apply.
+        """
+        proposal, fill = one.proposal, self._fill(one.proposal.edits)
+        for_memory = for_memory or proposal.for_memory
+        if one.replay is not None:
+            return Entrant(next(iter(self.jobs.replayed(one.replay).values())), None)
+        try:
+            job = self._job(name, one.on(base))
+        except PipeprofError:
+            # A stage of a spec has no form for it: its recorded calls have.
+            if base.steps or not (self.in_calls and all(_is_in_calls(edit) for edit in proposal.edits)):
+                raise
+            pairs = [(edit.variable, edit.value) for edit in proposal.edits if isinstance(edit, SetEnvironment)]
+            change = Change(edits=tuple(_in_calls(proposal.edits)), environment=tuple(pairs))
+            job = next(iter(self.jobs.edited(change, fill.steps, compares=fill.compares).values()))
+        return Entrant(job, proposal.compared_as, for_memory, self.rounding)
+
+    def _job(self, name: str, version: Version, source: ChangedSource | None = None) -> Job:
+        steps = as_json(version.graph_steps) if version.loaded is None and source is None else []
+        fill = self._fill([edit for step in version.steps for edit in step])
+        return self.jobs.workers(
+            [name], version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source
+        )[name]
+
+    def _base_jobs(self, base: Version) -> dict[str, Job]:
+        if not base.steps:
+            return self.jobs.as_it_is()
+        job = self._job(BASELINES[0], base)
+        return dict.fromkeys(BASELINES, job)
+
+    def _source(self, version: Version) -> ChangedSource | None:
+        """The files of a Python target with the changes: what is proven is what the user gets to see."""
+        if version.loaded is not None:
+            return None
+        try:
+            return changed_source(self.profile.target, self.profile.stages or (), version.steps)
+        except CannotChangeSourceError:
+            return None
+
+    def _fill(self, edits: Sequence[PipelineEdit]) -> Filling:
+        """The epoch in which a cache fills."""
+        return filling(self.profile, edits)
+
+    def _begin(self, words: str) -> None:
+        """Begin a measurement; what was found until now is saved, whatever ends this process."""
+        self.save()
+        self.progress.ends_in(self.left())
+        self.progress.phase(words, None)
+        self._check_files()
+
+    def _tell(self, rounds: int, ahead: Interval | None) -> None:
+        """Tell how far a race is, and by how much its fastest pipeline is ahead of the base."""
+        if ahead is not None and not math.isinf(ahead.high):
+            self.progress.standing(ratio_so_far(ahead.value, ahead.low, ahead.high, ahead.pairs))
+        self.progress.tick(None, float(rounds), None)
+
+    def _check_files(self) -> None:
+        name = self.jobs.changed_file()
+        if name is not None:
+            raise TrackClosedError(f"{name} has changed since the run: measure again")
+
+
+def as_json(steps: Sequence[Sequence[PipelineEdit]]) -> list[list[str]]:
+    """Steps of edits for a job."""
+    return [[json.dumps(to_document(edit)) for edit in step] for step in steps]
+
+
+def _is_in_calls(edit: PipelineEdit) -> bool:
+    return isinstance(edit, SetEnvironment) or supports(edit, "graph")
+
+
+def _in_calls(edits: Sequence[PipelineEdit]) -> list[str]:
+    return [json.dumps(to_document(edit)) for edit in edits if not isinstance(edit, SetEnvironment)]
+
+
+def _names_of(contenders: Sequence[Contender]) -> str:
+    """What is raced, in words: the first one, and how many more."""
+    changes = [one for one in contenders if not one.is_bound]
+    if not changes:
+        return f"upper bound: the pipeline without {contenders[0].proposal.title}"
+    first, more = changes[0].proposal.title, len(contenders) - 1
+    return f"trying {first[:1].lower()}{first[1:]}" + (f" and {more} more side by side" if more else "")

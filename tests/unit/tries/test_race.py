@@ -1,0 +1,260 @@
+"""A race with made-up workers: the order of the turns, who leaves when, second processes, failures, little memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from unit.tries.workers import JOB, MB, PACE, Workers, base, built, race, racing
+
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
+from pipeprof.profiles.protocol.turns import TurnsJob
+from pipeprof.profiles.tries.race import BaseLostError, Entrant
+
+SLOW = {"A1": 10.0, "A2": 10.0}
+
+
+def test_rounds_begin_and_end_with_the_base_and_run_backwards_every_other_time() -> None:
+    workers = Workers({**SLOW, "C1": 20.0, "C2": 21.0})
+    race(workers, "C1", "C2")
+    assert workers.blocks_of()[:8] == ["A1", "C1", "C2", "A2", "A2", "C2", "C1", "A1"]
+    assert [name for name, _ in workers.turns[:4]] == ["A1", "A2", "C1", "C2"], "warm-ups, one by one"
+
+
+def test_a_clear_gain_is_kept_after_three_rounds_and_two_of_a_second_process() -> None:
+    workers = Workers({**SLOW, "C1": 15.0})
+    found = race(workers, "C1")["C1"]
+    assert found.status == "kept"
+    assert found.change is not None
+    assert found.change.value == pytest.approx(1.5, rel=0.02)
+    assert (found.change.pairs, found.change.freedom) == (3, 4)
+    assert workers.started == ["A1", "A2", "C1", "C1+"]
+    assert workers.blocks_of("C1", "C1+") == ["C1"] * 3 + ["C1+"] * 2
+    assert workers.ended[:2] == ["C1", "C1+"], "the first one does not wait for the second"
+
+
+def test_a_gain_that_a_second_process_does_not_show_is_none() -> None:
+    found = race(Workers({**SLOW, "C1": 15.0, "C1+": 10.1}), "C1")["C1"]
+    assert found.status == "undecided"
+    assert "second process" in found.why
+
+
+def test_what_is_slower_leaves_after_three_rounds_and_the_others_go_on() -> None:
+    workers = Workers({**SLOW, "C1": 8.0, "C2": [10.9, 11.1, 10.2, 11.6]}, noise=0.02)
+    found = race(workers, "C1", "C2")
+    assert found["C1"].status == "no gain"
+    assert workers.blocks_of("C1") == ["C1"] * 3
+    assert len(workers.blocks_of("C2")) > 3
+
+
+def test_what_seems_slower_leaves_undecided() -> None:
+    found = race(Workers({**SLOW, "C1": [8.0, 11.5, 9.0]}), "C1")["C1"]
+    assert found.status == "undecided"
+    assert found.change is not None
+    assert (found.change.pairs, found.change.value < 1) == (3, True)
+
+
+def test_each_entrant_is_decided_though_another_one_is_faster() -> None:
+    workers = Workers({**SLOW, "C1": 40.0, "C2": 13.0})
+    found = race(workers, "C1", "C2")
+    assert {one.status for one in found.values()} == {"kept"}
+
+
+def test_a_second_process_runs_in_the_rounds_of_those_that_are_open() -> None:
+    workers = Workers({**SLOW, "C1": 20.0, "C2": [10.2, 11.5, 10.3, 11.6, 10.1, 11.5]})
+    race(workers, "C1", "C2")
+    assert workers.blocks_of()[12:20] == ["A2", "C2", "C1+", "A1", "A1", "C1+", "C2", "A2"]
+
+
+def test_the_time_ends_a_race_after_three_rounds() -> None:
+    workers = Workers({**SLOW, "C1": [8.0, 14.0, 12.0]})
+    found = race(workers, "C1", left=lambda: 0.0)["C1"]
+    assert (found.status, found.late) == ("undecided", True)
+    assert len(workers.blocks_of("C1")) == 3
+
+
+def test_a_close_answer_leaves_time_for_others_after_six_rounds() -> None:
+    for others, rounds in ((0.0, 8), (100.0, 6)):
+        workers = Workers({**SLOW, "C1": [10.2, 11.5, 10.3, 11.6, 10.1, 11.5, 10.9]})
+        running = racing(workers, left=lambda: 50.0)
+        found = running.run(base, {"C1": Entrant(JOB, "same")}, others)["C1"]
+        assert len(workers.blocks_of("C1")) >= rounds
+        assert found.late == (others > 0)
+
+
+def test_at_the_end_of_the_time_a_gain_has_its_second_process() -> None:
+    found = race(Workers({**SLOW, "C1": 15.0}), "C1", left=lambda: 0.0)["C1"]
+    assert found.status == "kept"
+
+
+def test_rounds_that_something_else_disturbed_do_not_count() -> None:
+    workers = Workers({**SLOW, "C1": [15.0, 99.0, 15.1, 14.9]})
+    found = race(workers, "C1", disturbed=lambda number: number == 1)["C1"]
+    assert found.change is not None
+    assert found.change.value == pytest.approx(1.5, rel=0.02)
+    assert workers.blocks_of("C1") == ["C1"] * 4
+    assert found.evidence is not None
+    assert found.evidence.left_out == 1
+
+
+def test_after_seven_disturbed_rounds_nothing_more_is_measured() -> None:
+    workers = Workers({**SLOW, "C1": [10.0, 11.5]})
+    found = race(workers, "C1", disturbed=lambda number: number % 3 > 0)["C1"]
+    assert found.status == "undecided"
+    assert "disturbed" in found.why
+
+
+@pytest.mark.parametrize(
+    ("outcome", "status", "why"),
+    [
+        (MemberFailedError("C1", "raised: boom"), "failed", "raised: boom"),
+        (MemberFailedError("C1", "captures a tf.Variable", refused=True), "refused", "captures"),
+        (MemberFailedError("C1", "was killed", outside=True), "refused", "was killed"),
+        (built("other"), "other data", "it changes the data: batch 1 has different values than before"),
+    ],
+)
+def test_one_that_cannot_race_leaves_the_others(outcome: Any, status: str, why: str) -> None:
+    workers = Workers({**SLOW, "C2": 20.0}, {"C1": outcome})
+    found = race(workers, "C1", "C2")
+    assert found["C1"].status == status
+    assert found["C1"].why.startswith(why)
+    assert found["C2"].status == "kept"
+    assert "C1" not in workers.blocks_of()
+
+
+def test_one_that_fails_in_its_turn_leaves_the_race() -> None:
+    workers = Workers({**SLOW, "C1": 20.0, "C2": 20.0}, fails={"C1": MemberFailedError("C1", "raised: boom")})
+    found = race(workers, "C1", "C2")
+    assert (found["C1"].status, found["C2"].status) == ("failed", "kept")
+
+
+def test_a_second_process_that_cannot_start_leaves_it_undecided() -> None:
+    workers = Workers({**SLOW, "C1": 20.0}, {"C1+": MemberFailedError("C1+", "was killed", outside=True)})
+    assert race(workers, "C1")["C1"].status == "undecided"
+
+
+def test_the_data_of_a_second_process_count_as_well() -> None:
+    workers = Workers({**SLOW, "C1": 20.0}, {"C1+": built("other")})
+    assert race(workers, "C1")["C1"].status == "other data"
+
+
+def test_last_digits_are_other_data_where_they_may_not_differ() -> None:
+    digests = [replace(built().batches[0], data=name, sums=[(1.0, 1e-3)]) for name in ("x", "y")]
+    usual, other = (replace(built(), batches=[digest]) for digest in digests)
+    for rounding, status in ((True, "kept"), (False, "other data")):
+        workers = Workers({**SLOW, "C1": 20.0}, {"A1": usual, "A2": usual, "C1": other, "C1+": other})
+        found = racing(workers).run(base, {"C1": Entrant(JOB, "same", rounding=rounding)})["C1"]
+        assert found.status == status
+
+
+def test_a_base_that_cannot_run_several_times_ends_the_race() -> None:
+    failed = MemberFailedError("A2", "the pipeline writes files (cache)", refused=True)
+    with pytest.raises(BaseLostError, match="writes files"):
+        race(Workers({**SLOW, "C1": 20.0}, {"A2": failed}), "C1")
+
+
+def test_the_base_lives_on_until_there_is_another_one() -> None:
+    workers = Workers({**SLOW, "C1": 8.0, "C2": 8.0})
+    running = racing(workers)
+    running.run(base, {"C1": Entrant(JOB, "same")})
+    running.run(base, {"C2": Entrant(JOB, "same")})
+    assert workers.started == ["A1", "A2", "C1", "C2"]
+    assert not running.is_fresh
+    running.rebase()
+    assert running.is_fresh
+    assert workers.alive == set()
+
+
+def test_one_that_fails_beside_an_old_base_is_tried_once_more_beside_a_new_one() -> None:
+    workers = Workers({**SLOW, "C1": 8.0, "C2": 20.0, "C3": 8.0}, {"C2": built("other")})
+    running = racing(workers)
+    running.run(base, {"C1": Entrant(JOB, "same")})
+    found = running.run(base, {"C2": Entrant(JOB, "same"), "C3": Entrant(JOB, "same")})
+    assert workers.started == ["A1", "A2", "C1", "C2", "C3", "A1", "A2", "C2"]
+    assert (found["C2"].status, found["C3"].status) == ("other data", "no gain")
+
+
+def test_a_change_for_memory_is_kept_where_both_processes_need_less() -> None:
+    peaks = {"C1": 900 * MB, "C2": 900 * MB, "C2+": 1000 * MB, "C3": 990 * MB}
+    workers = Workers({**SLOW, "C1": 9.9, "C2": 9.9, "C3": 30.0}, peaks=peaks)
+    entrants = {name: Entrant(JOB, "same", for_memory=True) for name in ("C1", "C2", "C3")}
+    found = racing(workers).run(base, entrants)
+    assert {name: one.status for name, one in found.items()} == {"C1": "kept", "C2": "undecided", "C3": "no gain"}
+    assert (found["C1"].saved_bytes, found["C2"].saved_bytes) == (100 * MB, 0)
+    assert found["C1"].peak_bytes == 900 * MB
+
+
+def test_an_upper_bound_takes_few_rounds_and_no_second_process() -> None:
+    workers = Workers({**SLOW, "C1": 20.0, "C2": 11.0, "C3": [9.0, 16.0, 14.0]})
+    found = race(workers, "C1", "C2", "C3", bounds=("C1", "C2", "C3"))
+    assert {name: one.status for name, one in found.items()} == {"C1": "kept", "C2": "no gain", "C3": "undecided"}
+    assert max(len(workers.blocks_of(name)) for name in found) == 4
+    assert workers.started == ["A1", "A2", "C1", "C2", "C3"]
+
+
+def test_what_is_known_is_there_if_the_user_wants_an_end() -> None:
+    class Stopping(Workers):
+        def turn(self, name: str, request: Any, *, seconds: float) -> Any:
+            if len(self.blocks_of()) == 7:
+                raise InterruptedVerificationError
+            return super().turn(name, request, seconds=seconds)
+
+    running = racing(Stopping({**SLOW, "C1": 12.0}))
+    with pytest.raises(InterruptedVerificationError):
+        running.run(base, {"C1": Entrant(JOB, "same")})
+    known = running.results["C1"]
+    assert known.status == "undecided"
+    assert known.change is not None
+    assert known.change.pairs == 2
+
+
+def test_only_the_first_process_compares_epochs() -> None:
+    workers = Workers({**SLOW, "C1": 20.0})
+    racing(workers).run(base, {"C1": Entrant(replace(JOB, turns=TurnsJob(compare_epochs=True)), "same")})
+    turns = {name: job.turns for name, job in workers.jobs.items()}
+    assert [one.compare_epochs for name in ("C1", "C1+") if (one := turns[name]) is not None] == [True, False]
+
+
+ALONE = PACE.one_by_one("no room")
+
+
+def test_where_memory_is_short_each_process_runs_alone_and_each_pipeline_twice() -> None:
+    workers = Workers({**SLOW, "C1": 20.0, "C2": 10.0}, room=1)
+    found = race(workers, "C1", "C2", pace=ALONE)
+    assert workers.blocks_of() == ["A1", "C1", "C2", "A2", "A2", "C2", "C1", "A1"]
+    assert workers.ended == workers.blocks_of()
+    assert (found["C1"].status, found["C2"].status) == ("kept", "no gain")
+    assert found["C1"].evidence is not None
+    assert len(found["C1"].evidence.ratios()) == 2
+
+
+def test_alone_a_gain_is_beyond_what_the_processes_of_the_base_differ_by() -> None:
+    found = race(Workers({"A1": [10.0, 13.0], "A2": [11.0], "C1": 12.5}, room=1), "C1", pace=ALONE)["C1"]
+    assert found.status == "undecided"
+
+
+def test_alone_memory_is_saved_in_both_processes() -> None:
+    workers = Workers({**SLOW, "C1": 10.0}, peaks={"C1": 900 * MB}, room=1)
+    found = racing(workers, pace=ALONE).run(base, {"C1": Entrant(JOB, "same", for_memory=True)})["C1"]
+    assert (found.status, found.saved_bytes) == ("kept", 100 * MB)
+
+
+def test_alone_one_with_other_data_has_no_second_process() -> None:
+    workers = Workers({**SLOW, "C1": 10.0, "C2": 20.0}, {"C1": built("other")}, room=1)
+    found = race(workers, "C1", "C2", pace=ALONE)
+    assert found["C1"].status == "other data"
+    assert workers.blocks_of("C1") == ["C1"]
+
+
+def test_the_time_ends_what_runs_alone_after_one_pass() -> None:
+    found = race(Workers({**SLOW, "C1": 20.0}, room=1), "C1", pace=ALONE, left=lambda: 0.0)["C1"]
+    assert (found.status, found.late) == ("undecided", True)
+
+
+def test_processes_that_take_too_much_memory_together_run_one_by_one() -> None:
+    workers = Workers({**SLOW, "C1": 20.0}, room=2)
+    running = racing(workers)
+    found = running.run(base, {"C1": Entrant(JOB, "same")})["C1"]
+    assert running.pace.alone is not None
+    assert found.status == "kept"

@@ -1,0 +1,303 @@
+"""What the searches have found, in the fields of the profile."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.changes.edits import SetArgument
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.decision import Comparison
+from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.same_data import DataCheck
+from pipeprof.profiles.experiment.statistics import Interval
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
+from pipeprof.profiles.tries.combine import Contender, TriedChange, together
+from pipeprof.profiles.tries.fix import FindBest
+from pipeprof.profiles.tries.pace import pace_of
+from pipeprof.profiles.tries.race import RaceResult, Status
+from pipeprof.profiles.tries.result import status_of, unfinished_of, write_into
+from pipeprof.profiles.tries.run import RunResults
+from pipeprof.profiles.tries.search import ManyRaces, OneRace, SearchStep, TrackClosedError
+
+MB = 1_000_000
+NOT_THERE: Any = None
+
+
+def change(name: str, number: int = 8, **more: Any) -> Proposal:
+    return Proposal(name, name, (SetArgument("stages.0", "map", "num_parallel_calls", number),), **more)
+
+
+OTHER = Proposal("b", "b", (SetArgument("stages.1", "map", "num_parallel_calls", 8),))
+
+
+def result(gain: float, status: Status = "kept", **more: Any) -> RaceResult:
+    built = Built([], True, 100 * MB, 0.1, 0.1, more.pop("compared", 0), reordered=more.pop("reordered", False))
+    block = TurnEnded(10, 1.0, None, 0.1, 1000 * MB)
+    evidence = Evidence(
+        {"A1": built, "C1": built},
+        [{"A1": block, "A2": block, "C1": replace(block, steps=round(10 * gain))}],
+        arm=("C1",),
+    )
+    compared = Comparison(Interval(math.log(gain), 0.01, 10, more.pop("rounds", 3)), Interval(0.0, 0.01, 10, 3))
+    return RaceResult(status, more.pop("why", ""), compared, evidence, **more)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("kept", "kept"),
+        ("no gain", "rejected"),
+        ("other data", "rejected"),
+        ("failed", "rejected"),
+        ("undecided", "unverified"),
+        ("refused", "unverified"),
+    ],
+)
+def test_what_a_finding_is(status: Status, expected: str) -> None:
+    assert status_of(RaceResult(status)) == expected
+
+
+def test_a_finding_has_the_interval_of_the_race() -> None:
+    finding, found = finding_of(change("a")), result(1.5)
+    write_into(finding, found, "alternating")
+    assert finding.status == "kept"
+    assert finding.measured is not None
+    assert found.change is not None
+    ends = [finding.measured[name] for name in ("speedup", "low", "high")]
+    assert ends == pytest.approx([1.5, found.change.low, found.change.high], abs=1e-4)
+    assert finding.measured["pairs"] == [1.5]
+
+
+def test_other_last_digits_and_another_order_are_in_the_class_of_the_change() -> None:
+    digits, order = finding_of(change("a")), finding_of(change("b"))
+    write_into(digits, result(1.5, data=DataCheck("rounding", 8, True)), "alternating")
+    write_into(order, result(1.5, compared=100, reordered=True), "alternating")
+    assert (digits.semantics, order.semantics) == ("values", "order")
+
+
+def test_only_what_its_time_has_ended_is_unfinished() -> None:
+    late = result(1.2, "undecided", late=True, rounds=4)
+    found = unfinished_of(late, 30.0, 1.0)
+    assert found is not None
+    assert (found.pairs, found.needed, found.budget_seconds) == (4, 6, 40)
+    assert unfinished_of(replace(late, late=False), 30.0, 1.0) is None
+    assert unfinished_of(result(1.01, "undecided", late=True), 30.0, 1.0) is None
+    assert unfinished_of(RaceResult("undecided", late=True), 30.0, 1.0) is None
+
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    found = recorded("input-bound").model_copy(deep=True)
+    found.findings, found.target.sha256 = [], None
+    return found
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> RunSettings:
+    path = tmp_path / "input.py"
+    path.write_text("def make(): ...\n")
+    return RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
+
+
+def results(profile: Profile, settings: RunSettings) -> RunResults:
+    jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=Silent().data)
+    return RunResults(profile, jobs, None, pace_of(profile, 60.0, None), 60.0, 0.0)
+
+
+def searched(*tried: tuple[Proposal, RaceResult]) -> OneRace:
+    search = OneRace(NOT_THERE, Version(), ())
+    search.tried = [TriedChange(Contender(one), found, 1) for one, found in tried]
+    return search
+
+
+def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings: RunSettings) -> None:
+    writing = results(profile, settings)
+    search = searched(
+        (change("a"), result(1.5)),
+        (change("b", 2), result(1.0, "no gain")),
+        (change("c", 3), result(1.1, "undecided")),
+        (change("d", 4), result(1.2, "undecided", late=True)),
+        (OTHER, RaceResult("refused", "writes files")),
+    )
+    writing.write(search, writing.pace)
+    assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept"), ("d", "unverified")]
+    done = profile.verification
+    assert done is not None
+    assert (len(done.without_gain), len(done.undecided), done.tried) == (1, 1, 5)
+    assert [(one.reason, len(one.changes)) for one in done.not_tried] == [("writes files", 1)]
+
+
+def test_what_was_written_is_not_written_again(profile: Profile, settings: RunSettings) -> None:
+    writing, search = results(profile, settings), searched((change("a"), result(1.5)))
+    for _ in range(2):
+        writing.write(search, writing.pace)
+    assert len(profile.findings or ()) == 1
+
+
+def test_the_finding_that_proposes_a_change_is_written_into(profile: Profile, settings: RunSettings) -> None:
+    own = finding_of(replace(change("a"), rule="serial-map-cpu"))
+    profile.findings = [own]
+    writing = results(profile, settings)
+    assert [one.proposal.edits for one in writing.contenders([])][:1] == [own.edits]
+    writing.write(searched((change("a"), result(1.5))), writing.pace)
+    assert profile.findings == [own]
+    assert own.status == "kept"
+
+
+def test_several_together_are_reported_where_they_are_better(profile: Profile, settings: RunSettings) -> None:
+    whole = together([change("a"), OTHER])
+    for gain, titles in ((2.5, ["a", "b", whole.title]), (1.5, ["a", "b"])):
+        profile.findings = []
+        writing = results(profile, settings)
+        search = searched((change("a"), result(1.5)), (OTHER, result(1.3)), (whole, result(gain)))
+        writing.write(search, writing.pace)
+        assert [one.title for one in profile.findings or ()] == titles
+
+
+def test_what_may_not_be_tried_is_no_contender(profile: Profile, settings: RunSettings) -> None:
+    writing = results(profile, settings)
+    contenders = writing.contenders([change("a"), change("b", 2, semantics="values")])
+    assert [one.proposal.title for one in contenders if not one.is_bound] == ["a"]
+
+
+def bounded(profile: Profile, settings: RunSettings, gain: float, *kept: float) -> Profile:
+    """A run with the upper bound of the costliest stage, and with changes of it that were kept."""
+    writing = results(profile, settings)
+    stage = next(one for one in profile.stages or () if one.id == "stages.0")
+    replay = ReplayJob([stage.id], 3, 1.0, 1, 1, 1, None)
+    bound = Contender(Proposal("decode", stage=stage.id, covers=(stage.id,)), replay)
+    search = searched(*((change("a"), result(one)) for one in kept))
+    search.tried.append(TriedChange(bound, result(gain, "kept" if gain > 1 else "no gain"), 1))
+    writing.write(search, writing.pace)
+    writing.finish()
+    return profile
+
+
+def test_an_upper_bound_becomes_a_finding(profile: Profile, settings: RunSettings) -> None:
+    (finding,) = bounded(profile, settings, 3.0).findings or ()
+    assert finding.status == "ceiling"
+    assert finding.measured is not None
+    assert finding.measured["replayed"] == ["stages.0"]
+    done = profile.verification
+    assert done is not None
+    assert (done.tried, done.bounds) == (0, [])
+
+
+def test_an_upper_bound_that_a_change_reaches_is_no_finding(profile: Profile, settings: RunSettings) -> None:
+    assert [one.status for one in bounded(profile, settings, 3.0, 2.8).findings or ()] == ["kept"]
+
+
+def test_an_upper_bound_that_no_change_reaches_stays(profile: Profile, settings: RunSettings) -> None:
+    found = [one.status for one in bounded(profile, settings, 3.0, 1.5).findings or ()]
+    assert sorted(found) == ["ceiling", "kept"]
+
+
+def test_stages_that_cost_little_are_said_in_one_line(profile: Profile, settings: RunSettings) -> None:
+    assert bounded(profile, settings, 1.0).findings == []
+    done = profile.verification
+    assert done is not None
+    assert len(done.bounds) == 1
+
+
+def test_what_had_no_time_names_a_budget(profile: Profile, settings: RunSettings) -> None:
+    writing, search = results(profile, settings), searched()
+    search.late = [Contender(change("a"))]
+    writing.write_late(search)
+    writing.finish()
+    done = profile.verification
+    assert done is not None
+    assert done.needs_seconds is not None
+    assert done.needs_seconds > 60
+    assert len(done.not_tried) == 1
+
+
+def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings: RunSettings) -> None:
+    own = finding_of(replace(change("a"), rule="serial-map-cpu"))
+    profile.findings = [own]
+    writing = results(profile, settings)
+    writing.contenders([])
+    writing.write_end(InterruptedVerificationError(), 130)
+    assert profile.exit_code == 130
+    assert [one.code for one in profile.warnings][-1:] == ["verification-interrupted"]
+    assert own.reason is not None
+
+
+def found_best(profile: Profile, settings: RunSettings, *steps: SearchStep) -> FindBest:
+    finding = FindBest(
+        profile,
+        settings,
+        lambda _profile, _version: [change("z", 9, semantics="order")],
+        60.0,
+        Silent(),
+        allowed=frozenset({"same"}),
+        end_at=None,
+        save=lambda: None,
+    )
+    search = finding.search = ManyRaces(NOT_THERE, Version(), profile, finding.ideas, steps=list(steps))
+    for step in steps:
+        if step.result == "taken":
+            search.best = search.best.then(step.tried.proposal.edits)
+    return finding
+
+
+def step(name: str, taken: Any, found: RaceResult) -> SearchStep:
+    return SearchStep(TriedChange(Contender(change(name)), found, 1), taken)
+
+
+def test_what_the_proof_holds_is_fixed(profile: Profile, settings: RunSettings) -> None:
+    finding = found_best(
+        profile, settings, step("a", "taken", result(2.0)), step("b", "rejected", result(1.0, "no gain"))
+    )
+    finding.describe(result(1.9))
+    fixed = finding.result
+    assert fixed.status == "fixed"
+    assert [(one.title, one.result) for one in fixed.steps] == [("a", "taken"), ("b", "rejected")]
+    assert fixed.measured is not None
+    assert fixed.measured["speedup"] == pytest.approx(1.9)
+    assert len(fixed.edits) == 1
+    assert (fixed.peak_bytes, fixed.peak_before_bytes) == (1000 * MB, 1000 * MB)
+    assert [one.title for one in fixed.left_out] == ["z"]
+
+
+@pytest.mark.parametrize(
+    ("proof", "status"), [(result(1.0, "no gain"), "not-proven"), (result(1.2, "undecided", late=True), "not-proven")]
+)
+def test_what_the_proof_does_not_hold_is_not_written(
+    profile: Profile, settings: RunSettings, proof: RaceResult, status: str
+) -> None:
+    finding = found_best(profile, settings, step("a", "taken", result(2.0)))
+    finding.describe(proof)
+    assert (finding.result.status, finding.result.edits) == (status, [])
+    assert (finding.result.unfinished is not None) == proof.late
+
+
+def test_a_search_that_finds_nothing(profile: Profile, settings: RunSettings) -> None:
+    finding = found_best(profile, settings, step("a", "rejected", result(1.0, "no gain")))
+    finding.describe(None)
+    assert (finding.result.status, finding.result.edits) == ("nothing", [])
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(InterruptedVerificationError(), 130), (TrackClosedError("input.py has changed"), 1)]
+)
+def test_what_ends_a_search_keeps_its_steps(
+    profile: Profile, settings: RunSettings, error: Exception, code: int
+) -> None:
+    finding = found_best(profile, settings, step("a", "taken", result(2.0)))
+    finding.end(error, None)
+    assert (finding.result.status, len(finding.result.edits)) == ("interrupted", 1)
+    assert profile.exit_code == code

@@ -1,0 +1,292 @@
+"""The searches of `run` and `fix` on a track that is made up: what is raced when, what is taken, why it ends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.decision import Comparison
+from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.experiment.statistics import Interval
+from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
+from pipeprof.profiles.tries.combine import COMBINED, Contender
+from pipeprof.profiles.tries.race import BaseLostError, RaceResult, Status
+from pipeprof.profiles.tries.search import NO_TIME, ManyRaces, OneRace, TrackClosedError
+
+MB = 1_000_000
+START = Version()
+
+
+def change(name: str, stage: str | None = None, **more: Any) -> Proposal:
+    return Proposal(name, name, (SetArgument(stage or f"stages.{name}", "map", "num_parallel_calls", 8),), **more)
+
+
+def cache() -> Proposal:
+    return Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),))
+
+
+def bound(name: str) -> Contender:
+    return Contender(Proposal(name, stage=f"stages.{name}"), ReplayJob([f"stages.{name}"], 3, 1.0, 1, 1, 1, None))
+
+
+def result(gain: float, status: Status | None = None, peak: int = 1000 * MB, saved: int = 0) -> RaceResult:
+    """What was measured with that factor: kept from 1.1 on."""
+    evidence = Evidence(
+        {"A1": Built([], True, 100 * MB, 0.1, 0.1)},
+        [{"A1": TurnEnded(1, 1.0, None, 0.1, peak + saved), "C1": TurnEnded(1, 1.0, None, 0.1, peak)}],
+        arm=("C1",),
+    )
+    found = status or ("kept" if gain >= 1.1 else "no gain")
+    return RaceResult(found, "", Comparison(Interval(math.log(gain), 0.003, 10, 3)), evidence)
+
+
+@dataclass
+class MadeUpTrack:
+    """Races whose results are known: by the titles of changes, alone or joined with a `+`.
+
+    Attributes:
+        seconds: That are left; a contender takes ten.
+        raced: The titles of each race.
+        bases: Number of steps of each race's base.
+    """
+
+    gains: Mapping[str, float | RaceResult] = field(default_factory=dict)
+    seconds: float = 1000.0
+    most: int = 4
+    profile: Profile | None = None
+    raced: list[list[str]] = field(default_factory=list)
+    bases: list[int] = field(default_factory=list)
+    for_memory: list[bool] = field(default_factory=list)
+    waiting: list[list[str]] = field(default_factory=list)
+    looks: list[Version] = field(default_factory=list)
+    stops: Callable[[int], Exception | None] = lambda _number: None
+    known: Mapping[str, RaceResult] = field(default_factory=dict)
+
+    def fits(self, contenders: Sequence[Contender]) -> bool:
+        return self.seconds >= 10 * len(contenders)
+
+    def race(
+        self,
+        base: Version,
+        contenders: Mapping[str, Contender],
+        waiting: Sequence[Contender] = (),
+        *,
+        for_memory: bool = False,
+    ) -> dict[str, RaceResult]:
+        self.waiting.append([one.proposal.title for one in waiting])
+        names = {name: self._title(one.proposal) for name, one in contenders.items()}
+        if (error := self.stops(len(self.raced))) is not None:
+            raise error
+        self.raced.append(list(names.values()))
+        self.bases.append(len(base.steps))
+        self.for_memory.append(for_memory)
+        self.seconds -= 10 * len(contenders)
+        found = {name: self.gains.get(title, 1.0) for name, title in names.items()}
+        return {name: one if isinstance(one, RaceResult) else result(one) for name, one in found.items()}
+
+    def _title(self, one: Proposal) -> str:
+        return one.change.replace("; ", "+") if one.rule == COMBINED else one.title
+
+    def so_far(self) -> Mapping[str, RaceResult]:
+        return self.known
+
+    def look(self, version: Version) -> Profile | None:
+        self.looks.append(version)
+        return self.profile
+
+
+def raced_once(track: MadeUpTrack, *ideas: Proposal | Contender, **more: Any) -> OneRace:
+    every = [one if isinstance(one, Contender) else Contender(one) for one in ideas]
+    search = OneRace(track, START, every, **more)
+    search.run()
+    return search
+
+
+def titles(tried: Sequence[Any]) -> list[str]:
+    return [one.proposal.title for one in tried]
+
+
+def test_a_run_races_four_and_then_the_best_together_with_what_is_left() -> None:
+    track = MadeUpTrack({"a": 1.5, "b": 1.3, "a+b": 1.9})
+    found = raced_once(track, *map(change, "abcdef"))
+    assert track.raced == [["a", "b", "c", "d"], ["a+b", "e", "f"]]
+    assert track.bases == [0, 0]
+    assert track.waiting == [["e"], ["e"]], "a close answer leaves time for what waits, or for what is kept together"
+    assert titles(found.single) == ["a", "b"]
+    assert [one.proposal.change for one in found.joined] == ["a; b"]
+    assert [one.race for one in found.tried] == [1, 1, 1, 1, 2, 2, 2]
+
+
+def test_several_together_that_are_no_better_than_one_are_not_named() -> None:
+    found = raced_once(MadeUpTrack({"a": 1.5, "b": 1.3, "a+b": 1.51}), *map(change, "ab"))
+    assert len(found.tried) == 3
+    assert found.joined == []
+
+
+def test_what_was_raced_together_is_not_raced_again() -> None:
+    track = MadeUpTrack({"a": 1.5, "b": 1.3, "a+b": 1.9})
+    raced_once(track, *map(change, "ab"))
+    assert track.raced == [["a", "b"], ["a+b"]]
+
+
+def test_a_cache_does_not_come_first_and_is_put_together_with_the_others_apart() -> None:
+    track = MadeUpTrack({"a": 1.5, "b": 1.2, "cache": 9.0})
+    raced_once(track, cache(), change("a"), change("b"))
+    assert track.raced == [["a", "cache", "b"], ["a+b", "cache+a+b"]]
+
+
+def test_the_time_ends_it_and_what_had_none_is_known() -> None:
+    track = MadeUpTrack({"a": 1.5, "b": 1.5}, seconds=25.0)
+    found = raced_once(track, *map(change, "abc"))
+    assert track.raced == [["a", "b"]]
+    assert titles(found.late) == ["c"]
+
+
+def test_another_way_to_the_same_end_is_not_tried_once_one_helps() -> None:
+    track = MadeUpTrack({"a": 1.5}, most=1)
+    ideas = [change("a"), change("b", "stages.a"), change("c", "stages.a", predicted=Prediction("", 3.0))]
+    found = raced_once(track, *ideas)
+    assert track.raced == [["a"], ["c"]]
+    assert titles(found.needless) == ["b"]
+
+
+def test_an_upper_bound_is_raced_unless_a_change_settles_it() -> None:
+    track = MadeUpTrack({"a": 1.5, "x": result(2.0)}, most=2)
+    found = raced_once(track, *map(change, "ab"), bound("x"), bound("y"), is_settled=lambda one, _kept: one is not None)
+    assert track.raced == [["a", "b"]]
+    assert titles(found.needless) == ["x", "y"]
+    track = MadeUpTrack({"x": result(2.0)})
+    assert raced_once(track, change("a"), bound("x")).single == [], "no one can apply it"
+    assert track.raced == [["a", "x"]]
+
+
+def test_a_base_that_is_lost_leaves_all_untried() -> None:
+    found = raced_once(MadeUpTrack(stops=lambda _number: BaseLostError("writes files")), change("a"))
+    assert (found.lost, titles(found.late), found.tried) == ("writes files", ["a"], [])
+
+
+def test_an_interruption_keeps_what_is_known() -> None:
+    stops = {1: InterruptedVerificationError()}
+    track = MadeUpTrack({"a": 1.5}, most=1, stops=stops.get, known={"C1": result(1.2, "undecided")})
+    search = OneRace(track, START, [Contender(change("a")), Contender(change("b"))])
+    with pytest.raises(InterruptedVerificationError):
+        search.run()
+    assert [one.result.status for one in search.tried] == ["kept", "undecided"]
+
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    return recorded("input-bound")
+
+
+def searched(track: MadeUpTrack, profile: Profile, *ideas: Proposal, **more: Any) -> ManyRaces:
+    track = replace(track, profile=profile)
+    search = ManyRaces(track, START, profile, lambda _profile, _version: ideas, **more)
+    search.run()
+    return search
+
+
+def outcomes(search: ManyRaces) -> list[tuple[int, str, str]]:
+    return [(step.tried.race, step.tried.proposal.change, step.result) for step in search.steps]
+
+
+def test_a_fix_takes_the_best_races_the_others_on_top_and_looks_again(profile: Profile) -> None:
+    track = MadeUpTrack({"a": 2.0, "b": 1.5, "b;": 1.4})
+    search = searched(track, profile, *map(change, "abc"))
+    assert outcomes(search)[:5] == [
+        (1, "a", "taken"),
+        (1, "b", "behind"),
+        (1, "c", "rejected"),
+        (2, "b", "taken"),
+        (3, "c", "rejected"),
+    ]
+    assert search.best.steps == ((*change("a").edits, *change("b").edits),)
+    assert search.gain == pytest.approx(3.0)
+    assert search.reason == "nothing further helps"
+    assert search.proposal.edits == (*change("a").edits, *change("b").edits)
+
+
+def test_what_brings_nothing_on_top_is_not_taken(profile: Profile) -> None:
+    search = searched(MadeUpTrack({"a": 2.0, "b": 1.5, "c": 1.5, "b+c": 1.0}, most=3), profile, *map(change, "abc"))
+    assert (2, "b; c", "rejected") in outcomes(search)
+    assert search.chosen[0].proposal.title == "a"
+
+
+def test_what_brought_nothing_is_tried_again_on_the_changed_pipeline(profile: Profile) -> None:
+    gains: dict[str, float | RaceResult] = {"a": 2.0, "b": 1.0}
+    search = searched(MadeUpTrack(gains), profile, change("a"), change("b"))
+    assert [step for step in outcomes(search) if step[1] == "b"] == [(1, "b", "rejected"), (2, "b", "rejected")]
+
+
+def test_what_is_surely_slower_is_not_tried_again(profile: Profile) -> None:
+    search = searched(MadeUpTrack({"a": 2.0, "b": 0.7}), profile, change("a"), change("b"))
+    assert [step[1] for step in outcomes(search)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("gains", "names", "reason"),
+    [
+        ({}, "ab", "none of 2 changes that were measured helps"),
+        ({}, "a", "the change that was measured does not help"),
+        ({"a": RaceResult("refused", "a.csv")}, "a", "no change fits this pipeline"),
+        ({}, "", "no change fits this pipeline"),
+    ],
+)
+def test_why_it_ends(profile: Profile, gains: dict[str, Any], names: str, reason: str) -> None:
+    assert searched(MadeUpTrack(gains), profile, *map(change, names)).reason == reason
+
+
+def test_the_time_ends_a_fix(profile: Profile) -> None:
+    search = searched(MadeUpTrack(seconds=15.0, most=1), profile, *map(change, "ab"))
+    assert (search.reason, search.races) == (NO_TIME, 1)
+
+
+def test_a_base_that_is_lost_ends_a_fix(profile: Profile) -> None:
+    search = searched(MadeUpTrack(stops=lambda _number: BaseLostError("writes files")), profile, change("a"))
+    assert search.reason == "no change can be tried: writes files"
+
+
+def test_an_end_from_outside_keeps_the_best_so_far(profile: Profile) -> None:
+    for error in (InterruptedVerificationError(), TrackClosedError("a.py has changed")):
+        track = MadeUpTrack({"a": 2.0}, profile=profile, stops={1: error}.get)
+        search = ManyRaces(track, START, profile, lambda _profile, _version: [change("a"), change("b")])
+        with pytest.raises(type(error)):
+            search.run()
+        assert search.best.steps == (change("a").edits,)
+
+
+def test_what_needs_more_memory_than_the_limit_is_not_taken(profile: Profile) -> None:
+    profile.memory.peak_bytes = 900 * MB
+    gains: dict[str, Any] = {"a": result(2.0, peak=1200 * MB), "b": 1.2}
+    search = searched(MadeUpTrack(gains), profile, change("a"), change("b"), limit_bytes=1000 * MB)
+    assert outcomes(search)[:2] == [(1, "a", "rejected"), (1, "b", "taken")]
+    assert "limit" in search.steps[0].reason
+
+
+def test_over_its_limit_a_pipeline_has_to_save_memory_first(profile: Profile) -> None:
+    profile.memory.peak_bytes = 1300 * MB
+    gains: dict[str, Any] = {"a": result(1.0, "kept", 900 * MB, 400 * MB), "b": result(0.9, "kept", 1200 * MB, 90 * MB)}
+    track = replace(MadeUpTrack(gains), profile=profile)
+    search = ManyRaces(
+        track, START, profile, lambda _profile, _version: [change("a"), change("b")], limit_bytes=1000 * MB
+    )
+    search.run()
+    assert track.for_memory[:2] == [True, False]
+    assert search.chosen[0].proposal.title == "a"
+    assert search.for_memory
+
+
+def test_a_pipeline_that_cannot_be_looked_at_ends_the_search(profile: Profile) -> None:
+    track = MadeUpTrack({"a": 2.0})
+    search = ManyRaces(track, START, profile, lambda _profile, _version: [change("a")])
+    search.run()
+    assert search.reason == "the changed pipeline could not be measured alone"

@@ -1,0 +1,162 @@
+"""Contenders as jobs, the time that they take, and what ends a track."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from unit.tries.workers import PACE, Workers
+
+from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment, VectoriseMap
+from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.protocol.turns import ReplayJob
+from pipeprof.profiles.tries.combine import Contender
+from pipeprof.profiles.tries.search import TrackClosedError
+from pipeprof.profiles.tries.track import WorkerTrack
+from pipeprof.profiles.verify.guessing.caching import filling
+
+SLOW = {"A1": 10.0, "A2": 10.0}
+
+
+def calls(stage: str = "stages.0") -> Contender:
+    return Contender(Proposal("calls", "calls", (SetArgument(stage, "map", "num_parallel_calls", 8),)))
+
+
+CACHE = Contender(Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),)))
+PREFETCH = Contender(Proposal("prefetch", "prefetch", (InsertStage("prefetch", {"buffer_size": 1}, "stages.2"),)))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "input.py"
+    path.write_text("def make(): ...\n")
+    return path
+
+
+def track_of(workers: Workers, file: Path, profile: Profile, **more: Any) -> WorkerTrack:
+    settings = RunSettings(parse_target(f"{file}:make"), None, ["pipeprof"])
+    jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=Silent().data)
+    options = {"left": lambda: 1000.0, **more}
+    track = WorkerTrack(cast("Any", workers), PACE, jobs, settings, Silent(), profile, **options)
+    track.running.cores = None
+    return track
+
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    return recorded("input-bound")
+
+
+def test_a_function_gets_its_changes_in_its_recorded_calls(file: Path, profile: Profile) -> None:
+    workers = Workers({**SLOW, "C1": 20.0, "C2": 20.0})
+    environment = Contender(Proposal("a", "a", (SetEnvironment("A", "1"),)))
+    found = track_of(workers, file, profile).race(Version(), {"C1": calls(), "C2": environment})
+    assert [one.status for one in found.values()] == ["kept", "kept"]
+    assert [len(workers.jobs[name].edits) for name in ("A1", "C1", "C1+", "C2")] == [0, 1, 1, 0]
+    turns = workers.jobs["C2"].turns
+    assert turns is not None
+    assert turns.environment == [("A", "1")]
+
+
+def test_the_base_is_started_anew_where_it_is_another_pipeline(file: Path, profile: Profile) -> None:
+    workers = Workers({**SLOW, "C1": 9.0})
+    track, start = track_of(workers, file, profile), Version()
+    track.race(start, {"C1": calls()})
+    track.race(start, {"C1": PREFETCH})
+    track.race(start.then(calls().proposal.edits), {"C1": PREFETCH})
+    assert workers.started == ["A1", "A2", "C1", "C1", "A1", "A2", "C1"]
+    assert [len(workers.jobs[name].edits) for name in ("A1", "C1")] == [1, 2]
+
+
+def test_what_cannot_be_made_is_refused_and_the_others_race(file: Path, profile: Profile) -> None:
+    by_hand = Contender(Proposal("a", "a", (HandWritten("stages.0", "map", "x"),)))
+    found = track_of(Workers({**SLOW, "C2": 20.0}), file, profile).race(Version(), {"C1": by_hand, "C2": calls()})
+    assert [one.status for one in found.values()] == ["refused", "kept"]
+
+
+def test_an_upper_bound_hands_out_what_stages_gave(file: Path, profile: Profile) -> None:
+    workers = Workers({**SLOW, "C1": 20.0})
+    replay = ReplayJob(["stages.0"], 3, 1.0, 1, 1, 1, None)
+    track_of(workers, file, profile).race(Version(), {"C1": Contender(Proposal("x"), replay)})
+    turns = workers.jobs["C1"].turns
+    assert turns is not None
+    assert turns.replay == replay
+    assert workers.started == ["A1", "A2", "C1"]
+
+
+def test_a_cache_takes_the_epoch_in_which_it_fills(file: Path, profile: Profile) -> None:
+    track = track_of(Workers(SLOW), file, profile)
+    fill = filling(profile, CACHE.proposal.edits)
+    assert fill.seconds > 0
+    assert track.seconds_of([CACHE]) == pytest.approx(track.seconds_of([calls()]) + fill.trial_seconds)
+
+
+@pytest.mark.parametrize("proves", [False, True])
+def test_a_race_begins_where_it_can_be_decided_and_proven(file: Path, profile: Profile, *, proves: bool) -> None:
+    needed = PACE.seconds_of(1) + (PACE.seconds_of(1) if proves else 0.0)
+    for left, fits in ((needed + 0.1, True), (needed - 0.1, False)):
+        track = track_of(Workers(SLOW), file, profile, left=lambda left=left: left, proves=proves)
+        assert track.fits([calls()]) is fits
+
+
+def test_a_race_leaves_the_proof_its_time(file: Path, profile: Profile) -> None:
+    workers = Workers({**SLOW, "C1": [9.0, 13.0, 11.0]})
+    left = PACE.seconds_of(1) + PACE.again_seconds
+    track = track_of(workers, file, profile, left=lambda: left, proves=True)
+    assert track.race(Version(), {"C1": calls()})["C1"].late
+
+
+def test_the_proof_has_processes_of_its_own_and_all_the_time(file: Path, profile: Profile) -> None:
+    workers = Workers({**SLOW, "C1": 20.0})
+    track = track_of(workers, file, profile, proves=True)
+    best = Version().then(calls().proposal.edits)
+    track.race(Version(), {"C1": calls()})
+    found = track.prove(Contender(calls().proposal, version=best), for_memory=False)
+    assert found.status == "kept"
+    assert workers.started == ["A1", "A2", "C1", "C1+"] * 2
+    assert track.proof_seconds == 0
+
+
+def test_a_file_that_has_changed_closes_the_track(file: Path, profile: Profile) -> None:
+    track = track_of(Workers({**SLOW, "C1": 20.0}), file, profile)
+    file.write_text("def make(): return 1\n")
+    with pytest.raises(TrackClosedError, match="changed"):
+        track.race(Version(), {"C1": calls()})
+
+
+SPEC = """\
+version: 1
+source: {range: {stop: 100}}
+stages:
+  - map: {python: "input.py:make"}
+  - batch: {batch_size: 4}
+"""
+
+
+def test_a_spec_is_changed_in_its_data_and_where_these_have_no_form_in_its_recorded_calls(
+    file: Path, profile: Profile
+) -> None:
+    path = file.with_name("spec.yaml")
+    path.write_text(SPEC)
+    loaded = check_spec(path, ())
+    workers = Workers({**SLOW, "C1": 20.0, "C2": 20.0})
+    settings = RunSettings(parse_target(str(path)), loaded, ["pipeprof"])
+    ops = [("source", "range"), ("stages.0", "map"), ("stages.1", "batch")]
+    jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=Silent().data, ops=ops)
+    track = WorkerTrack(cast("Any", workers), PACE, jobs, settings, Silent(), profile, left=lambda: 1000.0)
+    track.running.cores = None
+    on_batches = Contender(Proposal("b", "b", (VectoriseMap("stages.0", "stages.1"),)))
+    track.race(Version((), loaded), {"C1": calls(), "C2": on_batches})
+    data = {name: str(workers.jobs[name].data) for name in ("A1", "C1", "C2")}
+    assert ("num_parallel_calls" in data["C1"], data["C2"] == data["A1"]) == (True, True)
+    turns = {name: workers.jobs[name].turns for name in ("C1", "C2")}
+    assert [len(one.edits) for one in turns.values() if one is not None] == [0, 1]

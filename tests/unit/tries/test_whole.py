@@ -1,0 +1,173 @@
+"""Both commands from their changes to the profile, with workers that are made up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.tries.workers import Workers
+
+from pipeprof.pipelines.changes.edits import SetArgument
+from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
+from pipeprof.profiles.fix.version import Version
+from pipeprof.profiles.harness.progress import Silent
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.tries import fix as fix_module
+from pipeprof.profiles.tries import run as run_module
+from pipeprof.profiles.tries import track as track_module
+from pipeprof.profiles.tries.fix import find_best
+from pipeprof.profiles.tries.race import Race
+from pipeprof.profiles.tries.run import try_changes
+
+SLOW = {"A1": 10.0, "A2": 10.0}
+
+
+def change(name: str, stage: str, **more: Any) -> Proposal:
+    return Proposal(name, name, (SetArgument(stage, "map", "num_parallel_calls", 8),), **more)
+
+
+A, B = change("a", "stages.0"), change("b", "stages.1")
+
+
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    found = recorded("input-bound").model_copy(deep=True)
+    found.findings, found.target.sha256 = [], None
+    found.host.memory_limit_bytes = None
+    return found
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> RunSettings:
+    path = tmp_path / "input.py"
+    path.write_text("def make(): ...\n")
+    return RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch, profile: Profile) -> Callable[[Workers], None]:
+    """Lets both commands have these workers."""
+    monkeypatch.setattr(track_module, "Race", partial(Race, cores=None))
+    monkeypatch.setattr(track_module, "run_sample", lambda *_: profile)
+    monkeypatch.setattr(run_module, "bounds_of", lambda *_: [])
+
+    def chosen(workers: Workers) -> None:
+        @contextmanager
+        def measuring(*_: object) -> Iterator[Workers]:
+            yield workers
+
+        for module in (run_module, fix_module):
+            monkeypatch.setattr(module, "measuring", measuring)
+            monkeypatch.setattr(module, "memory_for", lambda _wanted: None)
+
+    return chosen
+
+
+def tried(profile: Profile, settings: RunSettings, *ideas: Proposal, budget: float = 200.0) -> None:
+    try_changes(profile, settings, ideas, budget, Silent())
+
+
+def test_a_run_reports_what_helps(profile: Profile, settings: RunSettings, use: Any) -> None:
+    use(Workers({**SLOW, "C1": 20.0, "C2": 9.0}))
+    tried(profile, settings, A, B)
+    assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept")]
+    done = profile.verification
+    assert done is not None
+    assert (done.tried, len(done.without_gain), done.mode) == (2, 1, "alternating")
+    assert not profile.exit_code
+
+
+def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, settings: RunSettings, use: Any) -> None:
+    workers = Workers(SLOW)
+    use(workers)
+    tried(profile, settings, A, budget=0.1)
+    assert workers.started == []
+    done = profile.verification
+    assert done is not None
+    assert done.needs_seconds is not None
+
+
+def test_a_pipeline_that_writes_files_has_nothing_tried(profile: Profile, settings: RunSettings, use: Any) -> None:
+    use(Workers(SLOW, {"A1": MemberFailedError("A1", "the pipeline writes files", refused=True)}))
+    tried(profile, settings, A)
+    done = profile.verification
+    assert done is not None
+    assert (done.tried, len(done.not_tried)) == (0, 1)
+
+
+class Ending(Workers):
+    """Workers that raise an error in their twentieth turn."""
+
+    error: Exception = InterruptedVerificationError()
+
+    def turn(self, name: str, request: Any, *, seconds: float) -> Any:
+        if len(self.turns) == 20:
+            raise self.error
+        return super().turn(name, request, seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "warning"),
+    [
+        (InterruptedVerificationError(), 130, "verification-interrupted"),
+        (PipeprofError("another command measures"), None, "verification-ended"),
+    ],
+)
+def test_what_ends_a_run_early_keeps_what_is_known(
+    profile: Profile, settings: RunSettings, use: Any, error: Exception, code: int | None, warning: str
+) -> None:
+    workers = Ending({**SLOW, "C1": 20.0, "C2": 10.5})
+    workers.error = error
+    use(workers)
+    tried(profile, settings, A, B)
+    assert (profile.exit_code or None) == code
+    assert profile.warnings[-1].code == warning
+    done = profile.verification
+    assert done is not None
+    assert done.tried == (2 if code is not None else 0)
+
+
+def fixed(profile: Profile, settings: RunSettings, ideas: Sequence[Proposal], budget: float = 300.0) -> Any:
+    def proposed(_profile: Profile, version: Version) -> Sequence[Proposal]:
+        return [one for one in ideas if all(edits != one.edits for edits in version.steps)]
+
+    find_best(profile, settings, proposed, budget, Silent())
+    return profile.fix
+
+
+def test_a_fix_takes_what_helps_and_proves_it(profile: Profile, settings: RunSettings, use: Any) -> None:
+    workers = Workers({**SLOW, "C1": 20.0, "C2": 9.0})
+    use(workers)
+    found = fixed(profile, settings, [A, B, change("c", "stages.2", semantics="order")])
+    assert found.status == "fixed"
+    assert [one.result for one in found.steps][:2] == ["taken", "rejected"]
+    assert found.measured["speedup"] == pytest.approx(2.0, rel=0.02)
+    assert workers.started[-4:] == ["A1", "A2", "C1", "C1+"], "the proof"
+    assert [one.title for one in found.left_out] == ["c"]
+
+
+def test_a_fix_without_time_names_the_least_budget(profile: Profile, settings: RunSettings, use: Any) -> None:
+    use(Workers(SLOW))
+    spent = sum(phase.seconds or 0.0 for phase in profile.phases if phase.name == "measure")
+    found = fixed(profile, settings, [A], budget=spent + 1.0)
+    assert (found.status, found.needs_seconds > spent) == ("nothing", True)
+
+
+def test_what_ends_a_fix_early_keeps_its_steps(profile: Profile, settings: RunSettings, use: Any) -> None:
+    class Late(Workers):
+        def turn(self, name: str, request: Any, *, seconds: float) -> Any:
+            if self.started.count("A1") == 2:
+                raise InterruptedVerificationError
+            return super().turn(name, request, seconds=seconds)
+
+    use(Late({**SLOW, "C1": 20.0, "C2": 9.0}))
+    found = fixed(profile, settings, [A, B])
+    assert (found.status, len(found.edits), profile.exit_code) == ("interrupted", 1, 130)

@@ -1,0 +1,131 @@
+"""Workers that are made up: steady rates with a little noise, peaks of memory, and failures."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pipeprof.profiles.experiment.team import MemberFailedError
+from pipeprof.profiles.host.machine import CoresClock, Taken
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
+from pipeprof.profiles.tries.pace import RacePace
+from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
+
+MB = 1_000_000
+JOB = Job(kind="function", target="a.py:b", user_files=["a.py"])
+PACE = RacePace(TurnRequest("block", 0.25, 4, 0.05), TurnRequest("warm", 1.0), 0.25, 1.5, 1.0)
+
+
+def built(data: str = "x", **more: Any) -> Built:
+    return Built([BatchDigest(data, [data], "int64")], True, 100 * MB, 1.0, 0.1, **more)
+
+
+@dataclass
+class Workers:
+    """A team.
+
+    Attributes:
+        rates: Steps per second, by process; a list is one for each block. A second process has that of the first one
+            if it has none of its own.
+        starts: What a start gives, where it is not the usual.
+        peaks: Of memory, by process.
+        fails: What the first block of a process raises.
+        room: Processes that fit into memory.
+        turns: Every turn given.
+        ended: Processes that were ended.
+    """
+
+    rates: Mapping[str, float | Sequence[float]]
+    starts: dict[str, Built | MemberFailedError] = field(default_factory=dict)
+    peaks: Mapping[str, int] = field(default_factory=dict)
+    fails: Mapping[str, MemberFailedError] = field(default_factory=dict)
+    noise: float = 0.004
+    room: int = 8
+    turns: list[tuple[str, str]] = field(default_factory=list)
+    started: list[str] = field(default_factory=list)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    ended: list[str] = field(default_factory=list)
+    alive: set[str] = field(default_factory=set)
+    measured: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._draw = random.Random(3)
+
+    def start_each(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built | MemberFailedError]:
+        assert seconds >= 60.0
+        found: dict[str, Built | MemberFailedError] = {}
+        for name, job in jobs.items():
+            self.started.append(name)
+            self.alive.add(name)
+            self.jobs[name] = job
+            crowded = MemberFailedError(name, "reached the memory limit", crowded=True)
+            found[name] = self.starts.get(name, built()) if len(self.alive) <= self.room else crowded
+            if isinstance(found[name], MemberFailedError):
+                self.alive.discard(name)
+        return found
+
+    def start(self, jobs: Mapping[str, Job], *, seconds: float) -> dict[str, Built]:
+        found = self.start_each(jobs, seconds=seconds)
+        for one in found.values():
+            if isinstance(one, MemberFailedError):
+                raise one
+        return {name: one for name, one in found.items() if isinstance(one, Built)}
+
+    def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
+        assert name in self.alive
+        assert seconds >= 60.0
+        blocks = sum(one == (name, "block") for one in self.turns)
+        self.turns.append((name, request.kind))
+        if name in self.fails and request.kind == "block":
+            raise self.fails[name]
+        known = self.rates.get(name, self.rates.get(name.rstrip("+"), 0.0))
+        if isinstance(known, (int, float)):
+            rate = known * self._draw.gauss(1, self.noise)
+        else:
+            rate = known[blocks % len(known)]
+        peak = self.peaks.get(name, self.peaks.get(name.rstrip("+"), 1_000 * MB))
+        return TurnEnded(round(rate * 1000), 1000.0, None, 0.0, peak)
+
+    def end(self, *names: str) -> None:
+        self.ended += [name for name in names if name in self.alive]
+        self.alive -= set(names or self.alive)
+
+    def blocks_of(self, *names: str) -> list[str]:
+        """Whose blocks were measured, in their order; of some, if they are given."""
+        return [name for name, kind in self.turns if kind == "block" and (not names or name in names)]
+
+
+class Cores(CoresClock):
+    """The clock of a machine on which something else computes in some rounds, over all races."""
+
+    def __init__(self, disturbed: Callable[[int], bool]) -> None:
+        super().__init__(lambda: None)
+        self._disturbed = disturbed
+        self._round = -1
+
+    def taken(self, cpu_seconds: float) -> Taken:
+        assert cpu_seconds == 0.0
+        self._round += 1
+        return Taken(0.4 if self._disturbed(self._round) else 0.05)
+
+
+def racing(
+    workers: Workers,
+    left: Callable[[], float] = lambda: 1000.0,
+    pace: RacePace = PACE,
+    disturbed: Callable[[int], bool] = lambda _number: False,
+) -> Race:
+    clock = Cores(disturbed)
+    return Race(cast("Any", workers), pace, timeout=60.0, left=left, cores=lambda: clock)
+
+
+def base() -> dict[str, Job]:
+    return {"A1": JOB, "A2": JOB}
+
+
+def race(workers: Workers, *names: str, bounds: Collection[str] = (), **more: Any) -> dict[str, RaceResult]:
+    entrants = {name: Entrant(JOB, None if name in bounds else "same") for name in names}
+    return racing(workers, **more).run(base, entrants)
