@@ -19,8 +19,8 @@ from pipeprof.pipelines.steps import registry
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.steps.step import Step as ParsedStep
+    from pipeprof.profiles.advise.proposal import Semantics
     from pipeprof.profiles.document.subject import DataSize
-    from pipeprof.profiles.propose.proposal import Semantics
 
 T = TypeVar("T")
 

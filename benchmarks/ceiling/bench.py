@@ -72,7 +72,7 @@ def measured(name: str, _folder: Path) -> dict[str, Any]:
     from pipeprof.profiles.harness.event_loop import Signals
     from pipeprof.profiles.harness.progress import Silent
     from pipeprof.profiles.protocol.turns import ReplayJob, TurnRequest
-    from pipeprof.profiles.verify.plan import Pace
+    from pipeprof.profiles.tries.plan import Pace
     from pipeprof.profiles.verify.trials import Trials
 
     pace = Pace(

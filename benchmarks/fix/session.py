@@ -20,6 +20,7 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
     from_document,
 )
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
@@ -30,14 +31,12 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
-from pipeprof.profiles.fix.candidates import everywhere
-from pipeprof.profiles.fix.laboratory import as_json
-from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import Built, TurnRequest
+from pipeprof.profiles.tries.track import as_json
 
 WARM = TurnRequest("warm", 1.5)
 LEAST_STEPS, SETTLE_SECONDS = 6, 0.05
@@ -83,12 +82,23 @@ def grid(profile: Profile) -> dict[str, Steps]:
     return {name or AS_IT_IS: (*bodies[body], *ends[end]) for name, (body, end) in found.items() if body or end}
 
 
+def tuned_everywhere(profile: Profile) -> tuple[PipelineEdit, ...]:
+    """AUTOTUNE in every stage that takes it, and a prefetch at the end; empty where all have it."""
+    written = [stage for stage in profile.stages or () if stage.origin == "written"]
+    owners = tuple(f"{stage.id}." for stage in written if traits(stage.op).nests)
+    serial = [one for one in written if traits(one.op).parallel and not one.tunable and not one.id.startswith(owners)]
+    edits: list[PipelineEdit] = [SetArgument(one.id, one.op, "num_parallel_calls", AUTOTUNE) for one in serial]
+    line = main_line(profile)
+    if line and not traits(line[-1].op).prefetches:
+        edits.append(InsertStage("prefetch", {"buffer_size": AUTOTUNE}, line[-1].id))
+    return tuple(edits)
+
+
 def versions(start: Version, profile: Profile) -> dict[str, Version]:
     """All pipelines of a session but the one as it is; those that no edit can make are left out."""
     edits = grid(profile)
-    tuned = everywhere(profile)
-    if tuned is not None:
-        edits[EVERYWHERE] = (tuned.edits,)
+    if tuned := tuned_everywhere(profile):
+        edits[EVERYWHERE] = (tuned,)
     found = {}
     for name, steps in edits.items():
         try:

@@ -27,7 +27,7 @@ from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measur
 from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process
 from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough
 from pipeprof.profiles.judge.verdicts.result import Result, Side
-from pipeprof.profiles.verify.plan import DIGEST_SECONDS
+from pipeprof.profiles.tries.plan import DIGEST_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES, PUBLIC = ROOT / "examples", ROOT / "benchmarks" / "public"

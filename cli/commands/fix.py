@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pipeprof.cli.targets.saved import SavedChange
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
+    from pipeprof.profiles.advise.proposal import Semantics
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.settings import RunSettings
-    from pipeprof.profiles.propose.proposal import Semantics
 
 DEFAULT_BUDGET = 60.0
 """Seconds of measuring."""
@@ -110,8 +110,8 @@ def _take(given: FixOptions, change: SavedChange, chosen: RunSettings, *, report
 
     from pipeprof.cli import streams
     from pipeprof.cli.commands.run import make_writer
-    from pipeprof.profiles.fix.outcome import taken
-    from pipeprof.profiles.fix.version import Version
+    from pipeprof.pipelines.changes.version import Version
+    from pipeprof.profiles.tries.outcome import taken
 
     parsed, loaded = chosen.target, chosen.loaded
     start = Version((), loaded)
@@ -149,18 +149,21 @@ def _search(
     earlier: Profile | None,
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
-    from pipeprof.profiles.fix.fix import fix as search
+    from pipeprof.profiles.tries.earlier import proven_changes
+    from pipeprof.profiles.tries.fix import find_best
+    from pipeprof.profiles.tries.plan import proposed_by
 
+    known = proven_changes(earlier, profile) if earlier is not None else []
     try:
-        search(
+        find_best(
             profile,
             run.settings,
+            lambda measured, version: [*(() if version.steps else known), *proposed_by(measured)],
             budget,
             run.progress,
             allow=allow,
             end_at=run.end_at,
             save=lambda: run.writer.write(profile),
-            earlier=earlier,
         )
         _add_python_diff(profile, outputs)
     finally:

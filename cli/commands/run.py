@@ -71,7 +71,7 @@ def run(given: RunOptions) -> None:
     from pipeprof.cli.text.progress import progress_for
     from pipeprof.profiles.harness.fork_server import EarlyServer
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
-    from pipeprof.profiles.verify.ceiling import suspect_bottleneck
+    from pipeprof.profiles.tries.bounds import suspect_bottleneck
 
     options.choice("--color", given.color, options.COLORS)
     progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
@@ -119,7 +119,7 @@ def run(given: RunOptions) -> None:
                 report.tell(profile, writer.path, output.MEASURED)
             if chosen.tries and not profile.exit_code:
                 going = Measuring(chosen, writer, progress, end_at, seconds - left, early)
-                verify_findings(profile, going, left)
+                race_changes(profile, going, left)
             elif parsed.kind == "script" and not chosen.soak:
                 suspect_bottleneck(profile)
                 writer.write(profile, final=True)
@@ -234,15 +234,17 @@ def notes_on(settings: RunSettings, *, tries: bool) -> Sequence[object]:
     return [*(loaded.notes if loaded is not None else ()), *registrations(settings, again)]
 
 
-def verify_findings(profile: Profile, run: Measuring, seconds: float) -> None:
-    """Try what the findings propose."""
+def race_changes(profile: Profile, run: Measuring, seconds: float) -> None:
+    """Try the changes of the findings, and the ideas."""
+    from pipeprof.profiles.advise.as_finding import proposal_of
     from pipeprof.profiles.advise.text.source_diff import add_diffs
-    from pipeprof.profiles.verify.verify import verify
+    from pipeprof.profiles.tries.run import try_changes
 
     try:
-        verify(
+        try_changes(
             profile,
             run.settings,
+            [proposal_of(one) for one in profile.proposals],
             seconds,
             run.progress,
             end_at=run.end_at,

@@ -17,7 +17,6 @@ from pipeprof.cli.report.findings import (
     build_further,
     describe_gain,
     describe_measured,
-    describe_modes,
     effect_on_data,
     place_of_finding,
     try_command,
@@ -147,7 +146,7 @@ def _change(profile: Profile, finding: Finding, number: int, ident: str) -> Iter
 def _facts(profile: Profile, finding: Finding) -> Iterator[tuple[str, str]]:
     """What is known of a finding, as its report in text has it, without what the card shows elsewhere."""
     step = profile.steps is not None and profile.steps.dispatch is not None
-    notes = (describe_epoch(profile, finding), describe_modes(profile, finding), describe_price(profile, finding))
+    notes = (describe_epoch(profile, finding), describe_price(profile, finding))
     bounded, effects = profile.only_bounds(finding), list(filter(None, notes))
     blocks = describe_finding(finding, profile.stages or [], step=step, bounded=bounded, effects=effects)
     said = {finding.sentence, finding.change}

@@ -14,7 +14,6 @@ from pipeprof.cli.report.findings import (
     build_further,
     changes_digits,
     describe_measured,
-    describe_modes,
     describe_so_far,
     describe_speedup,
     has_advice,
@@ -37,10 +36,10 @@ from pipeprof.profiles.wording import (
 )
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.advise.proposal import Redrawn, Semantics
     from pipeprof.profiles.document.findings import Finding, Predicted
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.propose.proposal import Redrawn, Semantics
 
 Language = Literal["YAML", "Python"]
 
@@ -89,7 +88,6 @@ def build_finding(profile: Profile, number: int, *, complete: bool = False) -> I
     notes = (
         describe_kept(profile, finding.cache, (finding.measured or {}).get("peak_rss_delta_bytes") or 0),
         describe_epoch(profile, finding),
-        describe_modes(profile, finding),
         describe_price(profile, finding),
     )
     bounded = profile.only_bounds(finding)

@@ -32,10 +32,9 @@ from pipeprof.profiles.wording import (
 )
 
 if TYPE_CHECKING:
+    from pipeprof.profiles.advise.proposal import Redrawn, Semantics
     from pipeprof.profiles.document.findings import Finding, NotTried, Verification
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.shared import Dispatch
-    from pipeprof.profiles.propose.proposal import Redrawn, Semantics
 
 EFFECTS: dict[Semantics, tuple[str, str]] = {
     "same": ("same elements, same order", "same data"),
@@ -269,10 +268,8 @@ def outlook(finding: Finding) -> str:
 
 def describe_so_far(finding: Finding) -> str:
     """Present result of an unfinished measurement: ``1.70× so far after 8 of 12 pairs``."""
-    from pipeprof.profiles.verify.trials import so_far
-
-    speedup = (finding.measured or {}).get("speedup")
-    return so_far(speedup, finding.unfinished) if speedup and finding.unfinished is not None else ""
+    speedup, left = (finding.measured or {}).get("speedup"), finding.unfinished
+    return f"{ratio_text(speedup)} so far after {left.pairs} of {left.needed} rounds" if speedup and left else ""
 
 
 def _how_far(shown: Sequence[tuple[int, Finding]]) -> str:
@@ -361,7 +358,6 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     for note, spare in (
         (describe_kept(profile, finding.cache, measured.get("peak_rss_delta_bytes") or 0), 9),
         (describe_epoch(profile, finding) if first else "", 7),
-        (describe_modes(profile, finding), 6),
         (compared if NOT_REPRODUCIBLE in compared else "", 0),
         (describe_price(profile, finding), 7),
         (finding.reason if of_stages else "", 7),
@@ -430,41 +426,6 @@ def _reason(finding: Finding) -> str:
     if finding.unfinished is None or outlook(finding) != "decides":
         return str(finding.reason)
     return f"--budget {finding.unfinished.budget_seconds} decides it"
-
-
-def describe_modes(profile: Profile, finding: Finding) -> str | None:
-    """The gain of a change in both modes of dispatch; None where there is only one, or none to state."""
-    steps, device = profile.steps, profile.device
-    return describe_overlap(steps.dispatch if steps else None, finding, device.kind if device else "none")
-
-
-def describe_overlap(dispatch: Dispatch | None, finding: Finding, step: str = "none") -> str | None:
-    """The gain of a change in both modes of dispatch; None where there is only one, or none to state."""
-    measured = finding.measured or {}
-    other = measured.get("other_dispatch")
-    if measured.get("speedup") is None or dispatch is None:
-        return None
-    first = f"{ratio_text(measured['speedup'])} {dispatch_words(dispatch)}"
-    if other:
-        return f"{first}, {ratio_text(other['speedup'])} {dispatch_words(other['dispatch'])}"
-    if finding.status != "kept":
-        return None
-    from pipeprof.profiles.verify.overlap import is_about_overlap, other_dispatch
-
-    wanted = other_dispatch(dispatch, step) if is_about_overlap(finding) else None
-    return f"{first}; {dispatch_words(wanted)} it was not measured" if wanted is not None else None
-
-
-def dispatch_words(dispatch: Dispatch) -> str:
-    """Describe how far the loop runs ahead of the device.
-
-    Example:
-        >>> dispatch_words("sync"), dispatch_words(1), dispatch_words(2)
-        ('with dispatch sync', 'with one step in flight', 'with 2 steps in flight')
-    """
-    if dispatch == "sync":
-        return "with dispatch sync"
-    return "with one step in flight" if dispatch == 1 else f"with {dispatch} steps in flight"
 
 
 def try_command(profile: Profile, finding: Finding) -> str | None:

@@ -109,10 +109,10 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
     Raises:
         PipeprofError: They do not fit.
     """
+    from pipeprof.pipelines.changes.version import Version
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
-    from pipeprof.profiles.fix.outcome import write_best
-    from pipeprof.profiles.fix.version import Version
+    from pipeprof.profiles.tries.outcome import write_best
 
     if loaded.overrides or loaded.variables is not None:
         raise ProfileError("flags have changed the spec that was measured: pipeprof fix with the same ones writes it")

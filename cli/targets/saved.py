@@ -31,7 +31,7 @@ def latest_run(
     """
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import load_profile, slug
-    from pipeprof.profiles.fix.earlier import is_run_of
+    from pipeprof.profiles.tries.earlier import is_run_of
 
     for path in own_profiles(f"{slug(profile_name(parsed, loaded))}-*.json", cwd)[0]:
         try:

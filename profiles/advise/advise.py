@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, traits
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
+from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.findings.memory import MEMORY
 from pipeprof.profiles.advise.findings.training import TRAINING
 from pipeprof.profiles.advise.names import warn_of_unknown
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.propose.finding import finding_of
 from pipeprof.profiles.view.attach_spec import with_counts, with_written
 from pipeprof.profiles.view.texts import with_texts
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.spec.models import Ignore
     from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.advise.check import Check
+    from pipeprof.profiles.advise.proposal import Proposal
     from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.propose.proposal import Proposal
 
 MOST_UNTRIED = 3
 """Ideas that are reported of a script after which nothing is tried."""

@@ -16,10 +16,10 @@ from pipeprof.profiles.advise.findings.python import PYTHON
 from pipeprof.profiles.advise.findings.training import TRAINING
 from pipeprof.profiles.advise.ideas import IDEAS
 from pipeprof.profiles.advise.predict import expected
+from pipeprof.profiles.advise.proposal import Prediction, Proposal, different, effort, value_of
 from pipeprof.profiles.advise.redrawn import as_redrawn
 from pipeprof.profiles.advise.text.in_words import describe_change
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.propose.proposal import Prediction, Proposal, different, effort, value_of
 from pipeprof.profiles.view.view import PipelineView
 from pipeprof.profiles.wording import call_around, percent, ratio_text
 
@@ -62,7 +62,7 @@ def ideas_for(
         one
         for one in different(found)
         if (speed or one.for_memory)
-        and (one.in_spec or all(supports(edit, "graph") for edit in one.edits))
+        and (one.in_spec or all(supports(edit, "calls") for edit in one.edits))
         and not hidden & _named_in(one)
         and (one.for_memory or one.speedup is None or one.speedup >= _HOPELESS)
     ]

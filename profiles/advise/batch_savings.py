@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.changes.edits import MoveStage
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.propose.proposal import Prediction
+from pipeprof.profiles.advise.proposal import Prediction
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import change_text, milliseconds, stage_name

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Final, Literal, TypeAlias
 
-from pipeprof.profiles.propose.proposal import Family, Proposal, Semantics
+from pipeprof.profiles.advise.proposal import Family, Proposal, Semantics
 from pipeprof.profiles.view.view import PipelineView
 
 Look: TypeAlias = Callable[[PipelineView], Iterable[Proposal]]

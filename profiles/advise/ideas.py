@@ -62,9 +62,9 @@ from pipeprof.profiles.advise.facts.work import (
     waits,
     waits_for_gil,
 )
+from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics, strongest
 from pipeprof.profiles.constants import BATCHED_PARSE_GAIN
 from pipeprof.profiles.lines import reader_of
-from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics, strongest
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import cores_text, listed, percent, significant, size, stage_name

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Sequence
 from functools import partial
 
+from pipeprof.profiles.advise.as_finding import MEASURED
+from pipeprof.profiles.advise.proposal import SEMANTICS, effort, value_of
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Facts, Finding
-from pipeprof.profiles.propose.finding import MEASURED
-from pipeprof.profiles.propose.proposal import SEMANTICS, effort, value_of
 from pipeprof.profiles.view.view import PipelineView
 
 

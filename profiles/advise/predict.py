@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.changes.edits import PipelineEdit
-from pipeprof.profiles.propose.proposal import Prediction
+from pipeprof.profiles.advise.proposal import Prediction
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.model.flow import Flow
-    from pipeprof.profiles.model.predict import Estimate
+    from pipeprof.profiles.predict.flow import Flow
+    from pipeprof.profiles.predict.predict import Estimate
 
 
 def expected(view: PipelineView, edits: Sequence[PipelineEdit]) -> Prediction | None:
@@ -36,7 +36,7 @@ def in_parallel(view: PipelineView, stage: StageView, calls: int, threads: int) 
     model = _model(view)
     if model is None:
         return None
-    from pipeprof.profiles.model.predict import predicted_in_parallel
+    from pipeprof.profiles.predict.predict import predicted_in_parallel
 
     return _known(view, _prediction(predicted_in_parallel(model, stage.id, calls, threads)))
 
@@ -51,14 +51,14 @@ def _model(view: PipelineView) -> Flow | None:
     if view.profile is None:
         return None
     # `check` measures nothing, and starts without these.
-    from pipeprof.profiles.model.read import flow_of
+    from pipeprof.profiles.predict.read import flow_of
 
     profile = view.profile.model_copy(update={"headspace": view.headspace, "options": dict(view.options)})
     return flow_of(profile)
 
 
 def _predicted(model: Flow, edits: Sequence[PipelineEdit]) -> Prediction | None:
-    from pipeprof.profiles.model.predict import predicted_of
+    from pipeprof.profiles.predict.predict import predicted_of
 
     return _prediction(predicted_of(model, edits))
 

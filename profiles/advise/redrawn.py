@@ -17,7 +17,7 @@ from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.facts.cache_places import pass_count
 from pipeprof.profiles.advise.facts.work import line_of
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 _AT_A_TIME: Final = frozenset({"num_parallel_calls", "num_parallel_reads", "cycle_length"})

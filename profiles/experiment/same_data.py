@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeprof.profiles.propose.proposal import Compared
+from pipeprof.profiles.advise.proposal import Compared
 from pipeprof.profiles.protocol.turns import BatchDigest, Built
 from pipeprof.profiles.wording import LAST_DIGITS, NOT_REPRODUCIBLE
 

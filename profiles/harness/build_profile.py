@@ -10,6 +10,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
 from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.profiles.advise import optimistic
 from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
@@ -21,7 +22,6 @@ from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.harness.source_lines import locate, shorten
 from pipeprof.profiles.memory.growth.soak import soak_of
 from pipeprof.profiles.nvml.nvml import apart, joined
-from pipeprof.profiles.propose import optimistic
 from pipeprof.profiles.protocol.tensorflow_versions import NEWEST, as_text, is_newer
 from pipeprof.profiles.time.attribution.trace_work import traced_elements, work_by_stage
 from pipeprof.profiles.time.causes import bound_blocked, collect_causes

@@ -37,7 +37,7 @@ from pipeprof.profiles.judge.verdicts.result import PairValues, Result
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
 from pipeprof.profiles.judge.words import conclude, disturbance_of, main_metric, warnings_of
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.verify import plan as plans
+from pipeprof.profiles.tries.pace import DIGEST_SECONDS
 
 
 def standing_of(result: Result) -> str:
@@ -226,7 +226,7 @@ class _Comparison:
         return JobMaker(
             settings,
             memory_limit=self._limit,
-            digest_seconds=plans.DIGEST_SECONDS,
+            digest_seconds=DIGEST_SECONDS,
             data_progress=self.progress.data,
             sha256=self._profiles[name].target.sha256 if name in self._profiles else None,
         )

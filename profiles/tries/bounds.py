@@ -16,6 +16,18 @@ from itertools import pairwise, takewhile
 from pipeprof.pipelines.changes.available import ways_of, why_no_replay
 from pipeprof.pipelines.changes.edits import stages_of
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.as_finding import finding_of
+from pipeprof.profiles.advise.bound_advice import (
+    WORTH,
+    Advice,
+    add_save_lines,
+    advice_for,
+    advice_together,
+    name_together,
+)
+from pipeprof.profiles.advise.facts.stages import pays, runs_python
+from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.advise.proposal import Proposal, tunes_process
 from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
@@ -23,16 +35,12 @@ from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.lines import inside, line_of, lines_of, main_line, on_main_line, written_ops
-from pipeprof.profiles.propose.finding import finding_of
-from pipeprof.profiles.propose.proposal import Proposal
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnEnded
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, as_one, top_cpu_groups, unknown_stages
 from pipeprof.profiles.tries.combine import Contender, TriedChange
-from pipeprof.profiles.tries.race import WORTH, RaceResult
+from pipeprof.profiles.tries.race import RaceResult
 from pipeprof.profiles.tries.result import in_words, reason_of
-from pipeprof.profiles.verify.bound_advice import Advice, add_save_lines, advice_for, advice_together, name_together
-from pipeprof.profiles.verify.stages import pays, runs_python
 from pipeprof.profiles.wording import (
     AT_LEAST,
     called,
@@ -437,6 +445,21 @@ def _inside(stages: Sequence[Stage]) -> str:
     lines = [f"{called(one.function)} {milliseconds(one.ms_per_batch)}" for one in python if one.ms_per_batch > 0]
     text = [f"{listed(parts[:_INSIDE])} per batch"] if parts else []
     return ", ".join([*text, f"in Python {listed(lines)}"] if lines else text)
+
+
+def suspect_bottleneck(profile: Profile) -> None:
+    """Add to the findings what can be done about the stage that a loop waits for, where nothing is to be tried.
+
+    What a finding says about one of these stages says more, unless it is about memory or the process.
+    """
+    if profile.verdict is None or profile.verdict.bound != "input" or not profile.complete:
+        return
+    findings = list(profile.findings or ())
+    for bound in bounds_of(profile, None)[:1]:
+        own = _outside(bound.proposal.covers)
+        told = [one for one in findings if one.family != "memory" and not tunes_process(one.edits)]
+        if not any((one.python or one.recommendation) and own & _outside([one.stage or ""]) for one in told):
+            profile.findings = ordered([*findings, bottleneck_finding(profile, bound.proposal.covers, ())])
 
 
 def is_for_a_step_only(profile: Profile, finding: Finding) -> bool:

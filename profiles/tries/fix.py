@@ -9,31 +9,31 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import TypeAlias
 
 from pipeprof.pipelines.changes.edits import TargetKind, supports
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
+from pipeprof.profiles.advise.optimistic import withhold_fix
+from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, Semantics, different, most_redrawn
 from pipeprof.profiles.document.findings import Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.earlier import left_out
-from pipeprof.profiles.fix.outcome import forget_best, mark_rejected, write_best
-from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.lines import written_ops
-from pipeprof.profiles.propose.optimistic import withhold_fix
-from pipeprof.profiles.propose.proposal import SEMANTICS, Proposal, Semantics, different, most_redrawn
+from pipeprof.profiles.tries import plan as plans
+from pipeprof.profiles.tries.caching import why_no_cache
 from pipeprof.profiles.tries.combine import Contender, TriedChange
+from pipeprof.profiles.tries.earlier import left_out
+from pipeprof.profiles.tries.outcome import forget_best, mark_rejected, write_best
 from pipeprof.profiles.tries.pace import RacePace, pace_of
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
 from pipeprof.profiles.tries.result import effect_of, fix_step, measured_of, reason_of, unfinished_of
 from pipeprof.profiles.tries.search import ManyRaces
 from pipeprof.profiles.tries.session import ending, measuring, memory_for
 from pipeprof.profiles.tries.track import CountingTeam, WorkerTrack
-from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify.guessing.caching import why_no_cache
 from pipeprof.profiles.wording import ratio_text
 
 Ideas: TypeAlias = "Callable[[Profile, Version], Sequence[Proposal]]"
@@ -189,7 +189,7 @@ class FindBest:
         return [one for one in self._all(profile, version) if one.effect in self.allowed]
 
     def _all(self, profile: Profile, version: Version) -> list[Proposal]:
-        kind: TargetKind = "graph" if self.settings.loaded is None else "spec"
+        kind: TargetKind = "calls" if self.settings.loaded is None else "spec"
         limit = self.settings.memory_limit or profile.host.memory_limit_bytes
         return [
             one

@@ -5,27 +5,35 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.experiment.purposes import TRIES
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.tries.decide import AGAIN_ROUNDS
-from pipeprof.profiles.verify.plan import (
-    DIGEST_SECONDS,
-    DIGEST_SHARE,
-    FEWEST_STEPS,
-    IMPORT_SECONDS,
-    LONG_BLOCK,
-    LONGEST_WHOLE_EPOCH,
-    PROCESS_SECONDS,
-    PROCESS_STEPS,
-    START_SECONDS,
-    WHOLE_EPOCH_SHARE,
-    seconds_to_make,
-    uses_gpu,
-    whole_epochs,
-)
 
+LONG_BLOCK = 2.5
+"""Seconds from which a block has fewer steps."""
+FEWEST_STEPS = 3
+LONGEST_WHOLE_EPOCH = 1.5
+"""Seconds of an epoch up to which blocks are whole epochs."""
+WHOLE_EPOCH_SHARE = 1 / 30
+"""Of a large budget, for such an epoch: twelve pairs of blocks, and the starts, still fit."""
+RESTARTS_COUNT = 0.02
+"""Share of the time that restarts take from which blocks with one more or less of them differ by that alone."""
+LEAST_EPOCHS = 3
+"""In the measured run, from which on what an epoch takes is known where the graph does not tell."""
+DIGEST_SECONDS = 1.5
+DIGEST_SHARE = 0.02
+"""Of the budget that the description of the first batches takes at most, in each worker."""
+PROCESS_SECONDS = 2.0
+"""Of the one block of a process that is measured alone."""
+PROCESS_STEPS = 24
+IMPORT_SECONDS = 4.0
+"""For the import of TensorFlow, once: the workers are copies of the process that did it."""
+START_SECONDS = 1.5
+"""For a worker to start, per core."""
 MOST_ENTRANTS = 4
 """In a race: two more processes run the base."""
 GROWTH = 1.3
@@ -151,3 +159,33 @@ def room_for(profile: Profile, limit_bytes: int | None) -> tuple[int, str | None
         return most, None
     needed, limit = (1 + len(BASELINES)) * peak / 2**30, limit_bytes / 2**30
     return 0, f"{1 + len(BASELINES)} processes need {needed:.1f} GiB, the limit is {limit:.1f} GiB"
+
+
+def uses_gpu(profile: Profile) -> bool:
+    """Whether the step may use a GPU, which one process has to itself."""
+    device = profile.device.kind if profile.device is not None else "none"
+    return bool(profile.host.gpus) and not step_kind(device).shares_device
+
+
+def whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[float, int] | None:
+    """Seconds and steps of whole epochs, where short ones start with a pause that counts.
+
+    Args:
+        longest: Seconds of one, at most.
+    """
+    run = profile.steps
+    if run is None or run.epochs < LEAST_EPOCHS or (run.restart_share or 0.0) < RESTARTS_COUNT:
+        return None
+    known = main_line(profile)[-1].cardinality if main_line(profile) else None
+    epoch = known if known is not None and known > 0 else run.count / run.passes
+    epoch_seconds = epoch * (run.interval_ms.mean or 0.0) / 1e3
+    if not 0 < epoch_seconds <= longest:
+        return None
+    many = math.ceil(seconds / epoch_seconds)
+    return many * epoch_seconds, math.ceil(many * epoch)
+
+
+def seconds_to_make(profile: Profile) -> float:
+    """Seconds until the pipeline had given its first batch, TensorFlow's start not counted."""
+    phases = {phase.name: phase.seconds or 0.0 for phase in profile.phases}
+    return sum(phases.get(name, 0.0) for name in ("data", "build", "first_element"))

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Literal, TypeAlias
 
+from pipeprof.profiles.advise.bound_advice import WORTH
+from pipeprof.profiles.advise.proposal import Compared
 from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison, holding
 from pipeprof.profiles.experiment.evidence import BASELINES, Evidence, saves_memory
 from pipeprof.profiles.experiment.purposes import TRIES
@@ -25,7 +27,6 @@ from pipeprof.profiles.experiment.statistics import ERROR, Interval
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Turn, undisturbed
 from pipeprof.profiles.host.machine import CoresClock
-from pipeprof.profiles.propose.proposal import Compared
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import Built, TurnEnded, TurnRequest
 from pipeprof.profiles.tries.decide import AGAIN_ROUNDS, changes_of, comparisons, is_seen_again, rates_of, standings
@@ -34,8 +35,6 @@ from pipeprof.profiles.tries.pace import RacePace
 Status: TypeAlias = Literal["kept", "no gain", "undecided", "other data", "failed", "refused"]
 """`refused`: it is not possible on this pipeline, or was ended from outside, which says nothing against it."""
 
-WORTH = 1.3
-"""Upper bound from which it is worth knowing: what could bring less is no advice."""
 FAIR_ROUNDS = 6
 """After which a close answer leaves time for other changes: a gain of 1.2 is decided in half of all races by then."""
 MOST_LEFT_OUT = TRIES.most // 4

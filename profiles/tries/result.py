@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
+from pipeprof.profiles.advise.proposal import Semantics, tunes_process
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Facts, Finding, FixStep, Unfinished, documents_of
 from pipeprof.profiles.document.profile import Profile
@@ -13,19 +15,19 @@ from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.propose.proposal import Semantics
+from pipeprof.profiles.time.proven import SLOWER, knows_speed
+from pipeprof.profiles.tries.caching import kept_by
 from pipeprof.profiles.tries.race import RaceResult
 from pipeprof.profiles.tries.search import SearchStep
-from pipeprof.profiles.verify.guessing.caching import kept_by
-from pipeprof.profiles.verify.judge_edit import Status as FindingStatus
-from pipeprof.profiles.verify.judge_edit import describe_change
-from pipeprof.profiles.wording import percent, ratio_text, significant, with_name
+from pipeprof.profiles.wording import percent, ratio_text, significant, size, with_name
 
+NEAR_LIMIT = 0.5
+"""Share of the memory limit that the peak takes, from which memory is worth any speed."""
 SPARE = 1.1
 """Times the seconds that rounds lack: a larger budget has longer warm-ups as well."""
 
 
-def status_of(result: RaceResult) -> FindingStatus:
+def status_of(result: RaceResult) -> Literal["kept", "rejected", "unverified"]:
     """What the finding of an entrant is."""
     if result.status in {"undecided", "refused"}:
         return "unverified"
@@ -177,3 +179,38 @@ def effect_of(step: SearchStep) -> Semantics:
     """What a change that was taken may change of the data: at least the last digits, where these differ."""
     data = step.tried.result.data
     return "values" if data is not None and data.level == "rounding" else step.tried.proposal.effect
+
+
+def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | None:
+    """Return why a change that saves memory is no recommendation, in words; None where it is worth what it costs.
+
+    Speed and memory are on one scale, that of `worth`: half the speed is twice the peak. Near the limit, memory comes
+    first. A speed that is undecided and looks slower is no recommendation either, nor is a setting of the process whose
+    price in speed is not known.
+
+    Args:
+        peak: Memory at the peak of the run, in bytes; None where it is unknown.
+        limit: Memory limit in bytes; None for none.
+    """
+    measured = finding.measured or {}
+    saved, high = -(measured.get("peak_rss_delta_bytes") or 0), measured.get("high") or math.inf
+    seems_slower = 1 <= high < math.inf and measured["speedup"] < SLOWER
+    unknown = tunes_process(finding.edits) and not knows_speed(finding)
+    if finding.family != "memory" or finding.status != "kept" or not peak or not (high < 1 or seems_slower or unknown):
+        return None
+    if limit is not None and peak >= NEAR_LIMIT * limit:
+        return None
+    saves = f"it saves {size(saved)} of {size(peak)}"
+    if unknown and not (high < 1 or seems_slower):
+        return f"{saves}; too few rounds to tell what it costs"
+    if seems_slower:
+        between, rounds = f"{significant(measured['low'])} to {significant(high)}", len(measured["pairs"])
+        return f"{saves}, and seems slower: {ratio_text(measured['speedup'])} ({between}, {rounds} rounds)"
+    if saved >= peak or -math.log(high) <= -math.log(1 - saved / peak):
+        return None
+    return f"{saves}, and costs {percent(1 - measured['speedup'])} of the steps per second"
+
+
+def describe_change(saved: int) -> str:
+    """A change of the peak in words, with its sign."""
+    return f"−{size(saved)}" if saved > 0 else f"+{size(-saved)}"

@@ -8,33 +8,32 @@ from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
+from pipeprof.pipelines.changes.version import Version
+from pipeprof.profiles.advise.as_finding import finding_of, proposal_of
+from pipeprof.profiles.advise.optimistic import withhold_findings
 from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.advise.proposal import Proposal, different
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import EarlyServer
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.lines import written_ops
-from pipeprof.profiles.propose.finding import finding_of, proposal_of
-from pipeprof.profiles.propose.optimistic import withhold_findings
-from pipeprof.profiles.propose.proposal import Proposal, different
+from pipeprof.profiles.tries import plan as plans
+from pipeprof.profiles.tries import settle
 from pipeprof.profiles.tries.bounds import bound_finding, bounds_of, is_for_a_step_only, is_reached, open_bound
+from pipeprof.profiles.tries.caching import kept_by, why_no_cache
 from pipeprof.profiles.tries.combine import COMBINED, Contender, TriedChange
 from pipeprof.profiles.tries.pace import RacePace, pace_of
-from pipeprof.profiles.tries.result import unfinished_of, write_into
+from pipeprof.profiles.tries.result import too_dear, unfinished_of, write_into
 from pipeprof.profiles.tries.search import OneRace
 from pipeprof.profiles.tries.session import ending, measuring, memory_for
 from pipeprof.profiles.tries.track import WorkerTrack
-from pipeprof.profiles.verify import plan as plans
-from pipeprof.profiles.verify import settle
-from pipeprof.profiles.verify.guessing.caching import kept_by, why_no_cache
-from pipeprof.profiles.verify.price import too_dear
 
 
 def try_changes(

@@ -10,8 +10,10 @@ from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
-from pipeprof.pipelines.changes.in_source import CannotChangeSourceError, ChangedSource
+from pipeprof.pipelines.changes.in_source import ChangedSource
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.static.python_text import CannotChangeSourceError
 from pipeprof.profiles.advise.text.source_diff import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
@@ -19,18 +21,17 @@ from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.experiment.jobs import Change, JobMaker
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
-from pipeprof.profiles.fix.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES
 from pipeprof.profiles.harness.harness import run_sample
 from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
+from pipeprof.profiles.tries.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
 from pipeprof.profiles.tries.search import TrackClosedError
-from pipeprof.profiles.verify.guessing.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
 
 LOOK_SECONDS = 2.0
 """Length of the measurement of a changed pipeline alone."""
@@ -179,7 +180,7 @@ class WorkerTrack:
             lock=False,
             cold=False,
             memory_limit=None,
-            edits=as_json(version.graph_steps) if version.loaded is None else [],
+            edits=as_json(version.call_steps) if version.loaded is None else [],
         )
         profile = run_sample(settings, ProfileWriter(()), Silent())
         self.looked += sum(phase.seconds or 0.0 for phase in profile.phases if phase.name == "measure")
@@ -228,7 +229,7 @@ class WorkerTrack:
         return Entrant(job, proposal.compared_as, for_memory, self.rounding)
 
     def _job(self, name: str, version: Version, source: ChangedSource | None = None) -> Job:
-        steps = as_json(version.graph_steps) if version.loaded is None and source is None else []
+        steps = as_json(version.call_steps) if version.loaded is None and source is None else []
         fill = self._fill([edit for step in version.steps for edit in step])
         return self.jobs.workers(
             [name], version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source
@@ -278,7 +279,7 @@ def as_json(steps: Sequence[Sequence[PipelineEdit]]) -> list[list[str]]:
 
 
 def _is_in_calls(edit: PipelineEdit) -> bool:
-    return isinstance(edit, SetEnvironment) or supports(edit, "graph")
+    return isinstance(edit, SetEnvironment) or supports(edit, "calls")
 
 
 def _in_calls(edits: Sequence[PipelineEdit]) -> list[str]:

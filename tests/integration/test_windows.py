@@ -19,7 +19,7 @@ from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.advise.proposal import Proposal
 
 pytestmark = pytest.mark.usefixtures("without_autograph", "recording")
 

@@ -8,12 +8,12 @@ from typing import Final
 
 from pipeprof.pipelines.changes.edits import ReplaceStages
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.proposal import Semantics
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.predict.element_size import element_size
 from pipeprof.profiles.memory.predict.model import BufferPrediction
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.memory.predict.shared_tensors import giver
-from pipeprof.profiles.propose.proposal import Semantics
 from pipeprof.profiles.view.thread_chains import owners
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import percent, size

@@ -27,10 +27,10 @@ from pipeprof.profiles.advise.facts.work import (
     runs_python,
     share_of,
 )
+from pipeprof.profiles.advise.proposal import Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.memory.predict.model import cache_overhead_bytes
-from pipeprof.profiles.propose.proposal import Semantics
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 CACHE_SHARE: Final = 0.25

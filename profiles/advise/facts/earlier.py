@@ -10,8 +10,8 @@ from pipeprof.pipelines.changes.edits import InsertStage, MoveFilter, MoveStage,
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import kept_but_in_flight, kept_share, per_batch
 from pipeprof.profiles.advise.facts.work import MUCH_WORK, before, is_plain, is_random, line_of, share_of
+from pipeprof.profiles.advise.proposal import Semantics, strongest
 from pipeprof.profiles.lines import is_outside_functions
-from pipeprof.profiles.propose.proposal import Semantics, strongest
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
 

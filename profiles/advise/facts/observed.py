@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from pipeprof.profiles.advise.proposal import Prediction
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.propose.proposal import Prediction
 from pipeprof.profiles.wording import as_typed, milliseconds, percent, place_of, ratio_text, significant
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from pipeprof.pipelines.static.slips import Slip
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.byte_gate import in_function, nothing_to_keep, regrouped, upstream, without
 from pipeprof.profiles.advise.facts.caches import freezes, frozen_by
+from pipeprof.profiles.advise.facts.disorder import describe_order
+from pipeprof.profiles.advise.proposal import Proposal, Semantics
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.propose.disorder import describe_order
-from pipeprof.profiles.propose.proposal import Proposal, Semantics
 from pipeprof.profiles.view.shards import below_in_line, draws_order, own_shards, parts_of, reading_stage
 from pipeprof.profiles.view.thread_chains import owners
 from pipeprof.profiles.view.view import PipelineView, StageView

@@ -24,6 +24,8 @@ from pipeprof.profiles.advise.facts.byte_gate import (
     weigh,
     without,
 )
+from pipeprof.profiles.advise.facts.disorder import describe_order
+from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.constants import (
     ARRAY_COPIES,
     CACHE_OVERHEAD_BYTES,
@@ -37,8 +39,6 @@ from pipeprof.profiles.memory.predict.execution import rewritten
 from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, memory_prediction, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import own_components
-from pipeprof.profiles.propose.disorder import describe_order
-from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
 from pipeprof.profiles.wording import listed, place_of, size

@@ -11,9 +11,9 @@ from pipeprof.profiles.advise.batch_savings import alone, calls_per_batch, inter
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.cores import cores_at_work
 from pipeprof.profiles.advise.predict import in_parallel
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.advise.text.what_to_write import of_python
 from pipeprof.profiles.constants import BATCH_HAND_OVER_US, HAND_OVER_COMPONENT_US, HAND_OVER_MB_US, HAND_OVER_US
-from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.time.limits.gil import limited_by_gil
 from pipeprof.profiles.view.view import MeasuredFacts, PipelineView, StageView
 from pipeprof.profiles.wording import count, milliseconds, percent, ratio_text, significant

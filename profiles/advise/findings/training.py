@@ -20,10 +20,10 @@ from pipeprof.profiles.advise.facts.observed import (
     share_text,
     without,
 )
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.advise.text.loops import reads_in_loop, unused_name
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.gaps.wording import ADVICE
-from pipeprof.profiles.propose.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import CAUSE_WORDS, as_typed, listed, milliseconds, percent, significant
 

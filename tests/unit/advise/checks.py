@@ -8,7 +8,7 @@ from unit.advise.views import unnamed
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, to_document
 from pipeprof.profiles.advise.apply import CHECKS
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 

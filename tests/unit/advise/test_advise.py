@@ -16,7 +16,7 @@ from pipeprof.profiles.advise.check import Check, finding, sections
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Kept
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
-from pipeprof.profiles.propose.proposal import Family, Prediction, Proposal
+from pipeprof.profiles.advise.proposal import Family, Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 ROWS = pipeline(

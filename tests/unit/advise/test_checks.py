@@ -25,7 +25,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
 
 

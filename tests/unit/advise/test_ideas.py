@@ -23,7 +23,7 @@ from pipeprof.profiles.advise.check import idea
 from pipeprof.profiles.advise.ideas import POOL
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.stages import Shuffle
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 Make = Callable[[], PipelineView]

@@ -9,7 +9,7 @@ from unit.advise.test_findings import FOUND, TRAINED
 from unit.advise.test_ideas import FOR
 
 from pipeprof.profiles.advise.apply import CHECKS, findings_in, ideas_for
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 VIEWS: dict[str, Callable[[], PipelineView]] = {}

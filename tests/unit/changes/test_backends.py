@@ -32,8 +32,8 @@ from pipeprof.pipelines.changes.in_spec_text import apply_to_text
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.pipelines.spec.yaml.writer import block_lines
-from pipeprof.profiles.model.effects import apply
-from pipeprof.profiles.model.lines import fits
+from pipeprof.profiles.predict.effects import apply
+from pipeprof.profiles.predict.lines import fits
 
 Order: TypeAlias = "list[Any]"
 """Ops of a line, the source first; one with lines of its own is a pair of its op and these."""

@@ -20,7 +20,7 @@ from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
-from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 Pipeprof = Callable[..., Any]

@@ -38,7 +38,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.document.subject import DataSize
-from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.redaction.document import redact
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.view import PipelineView, StageView

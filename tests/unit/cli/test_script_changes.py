@@ -26,7 +26,7 @@ from pipeprof.profiles.fix.fix import _Fixing
 from pipeprof.profiles.harness.harness import target_of
 from pipeprof.profiles.harness.settings import RunSettings, again, main_place, plan
 from pipeprof.profiles.protocol.job import IteratedAt
-from pipeprof.profiles.verify.plan import cannot_replay
+from pipeprof.profiles.tries.plan import cannot_replay
 from pipeprof.profiles.worker.script.training_facts import ON_GPU
 
 Pipeprof = Callable[..., Any]

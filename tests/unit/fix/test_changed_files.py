@@ -15,10 +15,10 @@ from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.fix.laboratory import Laboratory
 from pipeprof.profiles.fix.race import ChangedFileError
-from pipeprof.profiles.fix.version import Version
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.verify import plan as plans
+from pipeprof.profiles.tries import plan as plans
 
 
 class Nobody(Team):

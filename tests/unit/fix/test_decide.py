@@ -10,7 +10,7 @@ from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.fix.candidates import EVERYWHERE
 from pipeprof.profiles.fix.race import Raced
 from pipeprof.profiles.fix.search import Aim, Decision, best_of
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.advise.proposal import Proposal
 from tests.unit.intervals import compared
 
 CALLS = SetArgument("stages.0", "map", "num_parallel_calls", 8)

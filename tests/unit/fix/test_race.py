@@ -12,10 +12,10 @@ from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.profiles.experiment.team import MemberFailedError
 from pipeprof.profiles.fix.race import BaseFailedError, Raced, Races, Rival
 from pipeprof.profiles.fix.search import Aim, Decision, best_of
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
-from pipeprof.profiles.verify.plan import Pace
+from pipeprof.profiles.tries.plan import Pace
 
 PACE = Pace(TurnRequest("block", 0.35, 8, 0.05), TurnRequest("warm", 2.4), 6.0, 1.2, 1.6, step_seconds=0.03)
 JOB = Job(kind="function", target="a.py:b", user_files=["a.py"])

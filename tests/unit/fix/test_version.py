@@ -11,7 +11,7 @@ from pipeprof.pipelines.changes.in_spec import EditError
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.fix.laboratory import rivals_that_fit
-from pipeprof.profiles.fix.version import Version
+from pipeprof.pipelines.changes.version import Version
 
 TEXT = """\
 # mine

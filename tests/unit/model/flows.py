@@ -6,8 +6,8 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from pipeprof.profiles.model.costs import Costs
-from pipeprof.profiles.model.flow import Flow, Part
+from pipeprof.profiles.predict.costs import Costs
+from pipeprof.profiles.predict.flow import Flow, Part
 
 FREE = Costs(
     epoch_us=0, call_us=0, hand_over_us=0, op_us=0, row_us=0, cached_us=0, bytes_per_us=math.inf,

@@ -20,9 +20,9 @@ from pipeprof.pipelines.changes.edits import (
     SetOption,
     VectoriseMap,
 )
-from pipeprof.profiles.model.costs import Costs
-from pipeprof.profiles.model.effects import apply
-from pipeprof.profiles.model.flow import Flow
+from pipeprof.profiles.predict.costs import Costs
+from pipeprof.profiles.predict.effects import apply
+from pipeprof.profiles.predict.flow import Flow
 
 from .flows import FREE, line, part
 

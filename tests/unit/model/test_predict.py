@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.model.flow import Flow
-from pipeprof.profiles.model.predict import predict, predicted_of
-from pipeprof.profiles.model.read import flow_of
+from pipeprof.profiles.predict.flow import Flow
+from pipeprof.profiles.predict.predict import predict, predicted_of
+from pipeprof.profiles.predict.read import flow_of
 
 from .flows import FREE, line, part
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.model.flow import burst_ms, empty_probability, wait_ms
+from pipeprof.profiles.predict.flow import burst_ms, empty_probability, wait_ms
 
 TIMES = st.floats(0.01, 1000)
 

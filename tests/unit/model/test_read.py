@@ -13,8 +13,8 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Quantiles
 from pipeprof.profiles.document.stages import Causes, OpCost, PythonCost, Stage
 from pipeprof.profiles.document.time import CpuAccount
-from pipeprof.profiles.model.flow import Flow
-from pipeprof.profiles.model.read import flow_of
+from pipeprof.profiles.predict.flow import Flow
+from pipeprof.profiles.predict.read import flow_of
 from pipeprof.profiles.view.view import PipelineView
 
 Recorded = Callable[[str], Profile]

@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from pipeprof.profiles.propose import disorder
-from pipeprof.profiles.propose.disorder import describe_order, order_entropy
+from pipeprof.profiles.advise.facts.disorder import describe_order, order_entropy
 
 
 def orders(buffer: list[int], rest: list[int], chance: float) -> Iterator[tuple[tuple[int, ...], float]]:

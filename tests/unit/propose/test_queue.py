@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument
-from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.propose.queue import UNKNOWN_GAIN, Tried, expected, in_order
 
 CALLS = SetArgument("stages.0", "map", "num_parallel_calls", 8)

@@ -8,7 +8,7 @@ from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgum
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.propose.proposal import Prediction, Proposal, Semantics
+from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.protocol.turns import Built, TurnEnded
 from pipeprof.profiles.tries.combine import (
     Contender,

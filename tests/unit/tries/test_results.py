@@ -19,11 +19,11 @@ from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import DataCheck
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.profiles.fix.version import Version
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.propose.finding import finding_of
-from pipeprof.profiles.propose.proposal import Proposal
+from pipeprof.profiles.advise.as_finding import finding_of
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
 from pipeprof.profiles.tries.combine import Contender, TriedChange, together
 from pipeprof.profiles.tries.fix import FindBest

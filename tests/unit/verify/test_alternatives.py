@@ -18,7 +18,7 @@ from pipeprof.pipelines.changes.edits import (
     to_document,
 )
 from pipeprof.profiles.document.findings import Edit, Finding, Predicted
-from pipeprof.profiles.verify.alternatives import (
+from pipeprof.profiles.advise.alternatives import (
     are_alternatives,
     builds_on,
     enough_alone,

@@ -14,7 +14,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, OpCost, Shuffle, Stage
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.time.proven import describe_kept
-from pipeprof.profiles.verify.guessing.caching import (
+from pipeprof.profiles.tries.caching import (
     CachePoint,
     Filling,
     cache_point,
@@ -24,7 +24,7 @@ from pipeprof.profiles.verify.guessing.caching import (
     maps_to_cache,
     why_no_cache,
 )
-from pipeprof.profiles.verify.plan import as_change
+from pipeprof.profiles.tries.plan import as_change
 
 Recorded = Callable[[str], Profile]
 

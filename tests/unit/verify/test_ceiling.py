@@ -25,7 +25,7 @@ from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Sta
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
-from pipeprof.profiles.verify.bound_advice import advice_for
+from pipeprof.profiles.advise.bound_advice import advice_for
 from pipeprof.profiles.verify.ceiling import (
     advise_again,
     bottleneck_finding,

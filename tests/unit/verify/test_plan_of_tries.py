@@ -9,7 +9,7 @@ import pytest
 from pipeprof.pipelines.changes.edits import SetOption, to_document
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.verify.plan import OVER_BUDGET, WORKERS, cannot_try, cannot_verify, pace_of, too_long
+from pipeprof.profiles.tries.plan import OVER_BUDGET, WORKERS, cannot_try, cannot_verify, pace_of, too_long
 
 Recorded = Callable[[str], Profile]
 

@@ -13,8 +13,8 @@ from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, PythonCost, Stage
-from pipeprof.profiles.model.predict import predict
-from pipeprof.profiles.propose.finding import finding_of
+from pipeprof.profiles.predict.predict import predict
+from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.verify.guessing import search
 
 Recorded = Callable[[str], Profile]

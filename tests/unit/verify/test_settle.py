@@ -14,7 +14,7 @@ from pipeprof.profiles.document.findings import Finding, NotTried, Unfinished, V
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.time.verdict import most_gain
-from pipeprof.profiles.verify.settle import cut_to_limit, is_covered, name_one_budget, progress_words, without_repeats
+from pipeprof.profiles.tries.settle import cut_to_limit, is_covered, name_one_budget, progress_words, without_repeats
 
 Recorded = Callable[[str], Profile]
 

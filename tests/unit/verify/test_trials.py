@@ -20,7 +20,7 @@ from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.verify import trials as trials_module
 from pipeprof.profiles.verify.judge_edit import Judgement, judge
-from pipeprof.profiles.verify.plan import (
+from pipeprof.profiles.tries.plan import (
     IMPORT_SECONDS,
     LONG_TO_MAKE,
     ChosenMode,

@@ -19,11 +19,11 @@ from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.propose.finding import finding_of
-from pipeprof.profiles.propose.proposal import Prediction, Proposal
+from pipeprof.profiles.advise.as_finding import finding_of
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.verify import verify as module
-from pipeprof.profiles.verify.plan import which_change
+from pipeprof.profiles.tries.plan import which_change
 from pipeprof.profiles.wording import stage_label, stage_name
 
 

@@ -9,7 +9,7 @@ from pipeprof.pipelines.changes.chain import CannotChangeError, apply, chain_of
 from pipeprof.pipelines.changes.edits import MoveFilter, PipelineEdit, VectoriseMap
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.model.flow import Flow, Part
+from pipeprof.profiles.predict.flow import Flow, Part
 
 
 def between(flow: Flow, first: str, last: str) -> list[Part]:

@@ -20,10 +20,10 @@ from pipeprof.pipelines.changes.edits import (
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH, CACHE_OVERHEAD_BYTES, COMPONENT_BYTES, ELEMENT_BYTES
-from pipeprof.profiles.model.costs import Costs
-from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part
-from pipeprof.profiles.model.lines import between, fits, not_repeated, put, with_passes_of_input, without
-from pipeprof.profiles.model.read import FUSE, INJECT, POOL_OPTION, SWITCHES
+from pipeprof.profiles.predict.costs import Costs
+from pipeprof.profiles.predict.flow import ONE_CALL, Flow, Part
+from pipeprof.profiles.predict.lines import between, fits, not_repeated, put, with_passes_of_input, without
+from pipeprof.profiles.predict.read import FUSE, INJECT, POOL_OPTION, SWITCHES
 
 
 def fewer(part: Part, share: float) -> Part:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.graph.read.function_facts import PARSING
 from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.lines import is_outside_functions, lines_of, reader_of, stages_around
-from pipeprof.profiles.model.flow import ONE_CALL, Flow, Part, Term, burst_ms
-from pipeprof.profiles.model.lines import takes_each_alone
+from pipeprof.profiles.predict.flow import ONE_CALL, Flow, Part, Term, burst_ms
+from pipeprof.profiles.predict.lines import takes_each_alone
 from pipeprof.profiles.time.limits.gil import gil_is_full
 from pipeprof.profiles.wording import stage_name
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetOption
-from pipeprof.profiles.model.costs import DEFAULT, Costs
-from pipeprof.profiles.model.effects import Changed, apply, with_calls
-from pipeprof.profiles.model.flow import Flow, Term
-from pipeprof.profiles.model.read import POOL_OPTION, flow_of
+from pipeprof.profiles.predict.costs import DEFAULT, Costs
+from pipeprof.profiles.predict.effects import Changed, apply, with_calls
+from pipeprof.profiles.predict.flow import Flow, Term
+from pipeprof.profiles.predict.read import POOL_OPTION, flow_of
 from pipeprof.profiles.wording import change_text, cores_text, count, listed, milliseconds
 
 if TYPE_CHECKING:

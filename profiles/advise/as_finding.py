@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.findings import Finding, Predicted, documents_of
-from pipeprof.profiles.propose.proposal import Prediction, Proposal
 
 MEASURED = "measured"
 """Name of the rule of findings that no rule made."""

@@ -10,12 +10,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
+from pipeprof.profiles.advise.as_finding import proposal_of
+from pipeprof.profiles.advise.proposal import Prediction, Proposal, different
+from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
-from pipeprof.profiles.fix.candidates import EVERYTHING, WORTH_IT, can_be_tried
-from pipeprof.profiles.propose.finding import proposal_of
-from pipeprof.profiles.propose.proposal import Prediction, Proposal, different
+from pipeprof.profiles.tries.plan import can_be_tried
 
 
 def is_run_of(saved: Profile, target: Target) -> bool:
@@ -66,14 +67,14 @@ def left_out(proposed: Iterable[Proposal], gain: float = 1.0) -> list[LeftOut]:
         proposed: They; of those with the same edits the first one counts.
         gain: Factor of the best pipeline that was found: what was measured to give no more is left out.
     """
-    worth = [one for one in different(proposed) if one.title != EVERYTHING and not _is_too_little(one, gain)]
+    worth = [one for one in different(proposed) if not _is_too_little(one, gain)]
     return [_described(one) for one in sorted(worth, key=lambda one: (one.measured is None, -_speedup(one)))]
 
 
 def _is_too_little(candidate: Proposal, gain: float) -> bool:
     if candidate.measured is not None:
-        return candidate.measured[0] < (1 + WORTH_IT) * gain
-    return candidate.speedup is not None and candidate.speedup < 1 + WORTH_IT
+        return candidate.measured[0] < (1 + FLOOR) * gain
+    return candidate.speedup is not None and candidate.speedup < 1 + FLOOR
 
 
 def _described(candidate: Proposal) -> LeftOut:

@@ -6,11 +6,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeprof.profiles.advise.alternatives import are_alternative_edits
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.verdict import most_gain
-from pipeprof.profiles.verify.alternatives import is_alternative
-from pipeprof.profiles.verify.plan import as_change
+from pipeprof.profiles.tries.plan import as_change
 from pipeprof.profiles.wording import ratio_text
 
 INTERRUPTED = "Interrupted while changes were tried; the measurement itself is complete."
@@ -32,11 +32,6 @@ def settle(profile: Profile, given: float, late: Iterable[tuple[Finding, float]]
     more = [seconds for one, seconds in late if not is_covered(one, profile.findings)]
     more += [one.unfinished.budget_seconds - given for one in profile.findings if one.unfinished is not None]
     name_one_budget(profile, given + sum(more))
-
-
-def progress_words(finding: Finding, number: int, count: int) -> str:
-    """Say which of so many changes is tried."""
-    return f"trying {number} of {max(count, number)}: {finding.title[:1].lower()}{finding.title[1:]}"
 
 
 def uncovered(profile: Profile, untried: Mapping[str, Sequence[Finding]]) -> dict[str, list[str]]:
@@ -67,7 +62,7 @@ def is_covered(finding: Finding, reported: Iterable[Finding]) -> bool:
     known = [one for one in reported if one.status != "rejected"]
     if any((one.stage, one.title) == (finding.stage, finding.title) for one in known):
         return True
-    return is_alternative(finding, [one for one in known if one.status == "kept"])
+    return any(one.status == "kept" and are_alternative_edits(finding.edits, one.edits) for one in known)
 
 
 def cut_to_limit(profile: Profile) -> None:

@@ -7,58 +7,10 @@ from collections.abc import Sequence
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
 from pipeprof.pipelines.changes.in_words import in_words, unified
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.document.findings import Finding, Fix, documents_of
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.purposes import QUICK
-from pipeprof.profiles.experiment.schedule import Mode
-from pipeprof.profiles.fix.search import Found
-from pipeprof.profiles.fix.version import Version
-from pipeprof.profiles.propose.proposal import SEMANTICS
-from pipeprof.profiles.verify.trials import Trial, measured_of, so_far, unfinished_of
-
-
-def describe(result: Fix, found: Found, trial: Trial | None, mode: Mode = "alternating") -> None:
-    """Write into the result what the search has found and what the proof, None where there was none, says."""
-    if not found.best.steps:
-        result.status = "interrupted" if found.interrupted or found.changed else "nothing"
-        result.reason = found.reason or "no change was taken until then"
-        return
-    result.semantics = max(found.semantics, key=SEMANTICS.index)
-    result.redrawn = found.redrawn
-    if trial is None or found.interrupted:
-        why = found.changed or "interrupted before the proof"
-        result.status, result.reason = "interrupted", f"{why}: only the steps were measured"
-        return
-    result.status = "fixed" if trial.status == "kept" else "not-proven"
-    result.reason = trial.reason
-    speedup = trial.judgement.speedup if trial.judgement is not None else None
-    result.unfinished = unfinished_of(trial, result.budget_seconds)
-    if result.unfinished is not None and speedup is not None:
-        result.reason = f"{so_far(speedup.value, result.unfinished)}: --budget {result.unfinished.budget_seconds}"
-    elif trial.status == "unverified" and trial.late and speedup is not None and speedup.pairs < QUICK.most:
-        result.reason = f"{trial.reason}; a larger --budget measures more"
-    if trial.status == "rejected" and found.promised:
-        result.status = "nothing"
-        result.reason = f"the best candidate does not hold: {trial.reason}"
-        for step in result.steps:
-            step.result = "rejected" if step.result == "taken" else step.result
-    elif trial.status == "unverified" and found.promised:
-        # Neither its race nor the proof could tell.
-        for step in result.steps:
-            step.result = "unclear" if step.result == "taken" else step.result
-    measured = measured_of(trial)
-    if measured is None or trial.evidence is None:
-        return
-    peaks = trial.evidence.peaks()
-    saved = trial.judgement.saved_bytes if trial.judgement is not None else None
-    if peaks and saved is not None:
-        # The largest peak that was seen, and the change that the report states: the smaller fall of the pairs.
-        result.peak_bytes = max(after for _, after, _ in peaks)
-        result.peak_before_bytes = result.peak_bytes + saved
-    result.measured = {**measured, "mode": mode}
-    if (restarts := trial.evidence.restarts()) > 0:
-        result.measured["restarts"] = restarts
 
 
 def write_best(result: Fix, best: Version, start: Version, mark: str = "") -> None:

@@ -10,10 +10,10 @@ from typing import Final
 
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.facts.stages import runs_python
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import inside, main_line
-from pipeprof.profiles.verify.stages import runs_python
 
 LEAST_SAVED: Final = 0.1
 """Share of the pipeline's work that loading has to save."""

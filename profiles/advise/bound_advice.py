@@ -14,13 +14,12 @@ from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import is_mostly_called
+from pipeprof.profiles.advise.facts.stages import runs_python
+from pipeprof.profiles.advise.saved_elements import can_be_saved
 from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US
 from pipeprof.profiles.lines import inside, line_of
 from pipeprof.profiles.time.top_stage import are_twins, as_one
-from pipeprof.profiles.verify.judge_edit import WORTH
-from pipeprof.profiles.verify.saved_elements import can_be_saved
-from pipeprof.profiles.verify.stages import runs_python
 from pipeprof.profiles.wording import size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
 
+WORTH = 1.3
+"""Upper bound from which it is worth knowing: what could bring less is no advice."""
 _SOURCE = "source"
 _MANY = 64
 """Elements per batch from which on passing them one at a time may be what takes the time."""

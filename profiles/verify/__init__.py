@@ -1,1 +1,0 @@
-"""Edits tried: what is tried, pairs of workers, and what is found about a stage."""

@@ -1,1 +1,0 @@
-"""What is tried although no rule has proposed it."""
