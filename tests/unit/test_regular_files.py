@@ -7,7 +7,6 @@ import pytest
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.inference.known_files import KnownFiles
-from pipeprof.pipelines.inference.saved_rows import saved_rows
 from pipeprof.pipelines.ops.values.structures import NpyArray, NpzArray
 from pipeprof.pipelines.regular_files import read_regular
 from pipeprof.pipelines.steps.recorded_step import read_step
@@ -25,7 +24,6 @@ def test_a_file_is_read_up_to_a_size_also_through_a_link(tmp_path: Path) -> None
 def test_what_a_spec_or_a_profile_names_may_be_a_pipe_or_a_device(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        assert saved_rows(path) is None
         assert file_text(str(path)) == ""
         for described in (NpyArray(npy=str(path)), NpzArray(npz=str(path), key="a")):
             assert KnownFiles(tmp_path, {}).array(described) is None

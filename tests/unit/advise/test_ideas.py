@@ -21,9 +21,9 @@ from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise.apply import CHECKS, ideas_for
 from pipeprof.profiles.advise.check import idea
 from pipeprof.profiles.advise.ideas import POOL
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.document.stages import Shuffle
-from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 Make = Callable[[], PipelineView]

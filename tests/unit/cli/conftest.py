@@ -1,4 +1,4 @@
-"""Recorded profiles, and the command line as a function."""
+"""The command line as a function."""
 
 from __future__ import annotations
 
@@ -8,23 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.store import load_profile
-
-RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
-
 
 @dataclass(frozen=True)
 class Result:
     code: int
     out: str
     err: str
-
-
-@pytest.fixture
-def recorded() -> Callable[[str], Profile]:
-    """A recorded profile by name, a new one each time."""
-    return lambda name: load_profile(RECORDED / f"{name}.json")
 
 
 @pytest.fixture

@@ -37,8 +37,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol import messages
 from pipeprof.profiles.protocol.job import Job, StepJob
-from pipeprof.profiles.verify.overlap import other_dispatch
-from pipeprof.profiles.tries.plan import uses_gpu
+from pipeprof.profiles.tries.pace import uses_gpu
 from pipeprof.profiles.worker.sample import JobRun
 
 Pipeprof = Callable[..., Any]
@@ -294,7 +293,6 @@ def test_a_kind_of_step_is_told_in_the_report_and_has_the_device_to_itself(
 
     assert "counted by a.py:fn" in _heading(profile)
     assert uses_gpu(profile)
-    assert other_dispatch("sync", "counted") is None
 
 
 def _heading(profile: Profile) -> str:

@@ -50,8 +50,8 @@ def measured(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile]
     (tmp_path / "train.py").write_text("def make():\n    return data()\n")
     (tmp_path / "pipeprof-out").mkdir()
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", run_sample)
-    monkeypatch.setattr("pipeprof.profiles.verify.verify.verify", lambda *_, **__: None)
-    monkeypatch.setattr("pipeprof.profiles.fix.fix.fix", lambda *_, **__: pytest.fail("a search was begun"))
+    monkeypatch.setattr("pipeprof.profiles.tries.run.try_changes", lambda *_, **__: None)
+    monkeypatch.setattr("pipeprof.profiles.tries.fix.find_best", lambda *_, **__: pytest.fail("a search was begun"))
     return found
 
 

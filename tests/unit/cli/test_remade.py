@@ -159,7 +159,7 @@ def test_a_change_is_measured_as_its_edits_make_it(
         return profile
 
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", run_sample)
-    monkeypatch.setattr("pipeprof.profiles.verify.verify.verify", lambda *_, **__: None)
+    monkeypatch.setattr("pipeprof.profiles.tries.run.try_changes", lambda *_, **__: None)
     save(recorded("input-bound"), finding(SetArgument("stages.0", "batch", "num_parallel_calls", 2), **CODE))
     assert pipeprof("run", "spec.yaml", "--change", "1", "--from", SAVED, "-q").code == 0
     (settings,) = measured

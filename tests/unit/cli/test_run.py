@@ -52,7 +52,9 @@ class Harness:
         writer.write(self.profile, final=True)
         return self.profile
 
-    def verify(self, profile: Profile, settings: RunSettings, budget: float, progress: Any, **options: Any) -> None:
+    def try_changes(
+        self, profile: Profile, settings: RunSettings, _ideas: object, budget: float, progress: Any, **options: Any
+    ) -> None:
         assert (profile, settings) == (self.profile, self.asked[-1])
         progress.close()
         self.budgets.append(budget)
@@ -67,7 +69,7 @@ def harness(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile],
     (tmp_path / "train.py").write_text("def make(): ...\n")
     fake = Harness(recorded("input-bound"))
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", fake)
-    monkeypatch.setattr("pipeprof.profiles.verify.verify.verify", fake.verify)
+    monkeypatch.setattr("pipeprof.profiles.tries.run.try_changes", fake.try_changes)
     return fake
 
 

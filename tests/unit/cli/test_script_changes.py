@@ -22,10 +22,10 @@ from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.fix.fix import _Fixing
 from pipeprof.profiles.harness.harness import target_of
 from pipeprof.profiles.harness.settings import RunSettings, again, main_place, plan
 from pipeprof.profiles.protocol.job import IteratedAt
+from pipeprof.profiles.tries.fix import FindBest
 from pipeprof.profiles.tries.plan import cannot_replay
 from pipeprof.profiles.worker.script.training_facts import ON_GPU
 
@@ -74,15 +74,17 @@ def calls(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile]) -
         return measured
 
     def tried(name: str) -> Callable[..., None]:
-        def call(profile: Profile, settings: RunSettings, budget: float, progress: Any, **options: Any) -> None:
-            del profile, progress
+        def call(
+            profile: Profile, settings: RunSettings, ideas: object, budget: float, progress: Any, **options: Any
+        ) -> None:
+            del profile, ideas, progress
             found.append((name, settings, {**options, "budget": budget}))
 
         return call
 
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", run_sample)
-    monkeypatch.setattr("pipeprof.profiles.verify.verify.verify", tried("verify"))
-    monkeypatch.setattr("pipeprof.profiles.fix.fix.fix", tried("fix"))
+    monkeypatch.setattr("pipeprof.profiles.tries.run.try_changes", tried("run"))
+    monkeypatch.setattr("pipeprof.profiles.tries.fix.find_best", tried("fix"))
     return found
 
 
@@ -192,7 +194,7 @@ def test_a_step_whose_length_is_not_known_is_not_replayed(profile: Profile) -> N
         again(RunSettings(parsed), profile)
     search = SimpleNamespace(settings=RunSettings(parsed), profile=profile)
     why = "how long a step of the training takes is not known, as on a GPU TensorFlow returns before a step has ended"
-    assert _Fixing._prepare(search) == why  # type: ignore[arg-type]
+    assert FindBest._prepare(search) == why  # type: ignore[arg-type]
 
 
 def test_the_report_of_a_search_says_what_its_gain_is_of(profile: Profile) -> None:

@@ -5,56 +5,230 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.changes.edits import InsertStage, SetArgument
+from pipeprof.pipelines.changes.available import why_no_replay
+from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnvironment, VectoriseMap
+from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Headspace
+from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.protocol.turns import Built, TurnEnded
-from pipeprof.profiles.tries.bounds import bound_finding, bounds_of, is_reached
+from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
+from pipeprof.profiles.tries.bounds import (
+    bottleneck_finding,
+    bound_finding,
+    bounds_of,
+    is_for_a_step_only,
+    is_reached,
+    open_bound,
+    suspect_bottleneck,
+)
 from pipeprof.profiles.tries.combine import Contender, TriedChange
 from pipeprof.profiles.tries.race import RaceResult, Status
-from pipeprof.profiles.verify import ceiling
-from pipeprof.profiles.advise.facts.stages import pays
 
-RECORDED = sorted(path.stem for path in (Path(__file__).parents[2] / "recorded" / "profiles").glob("*.json"))
 MB = 1_000_000
+ROWS = (
+    ("source", "range", 1501, 0.0),
+    ("stages.0", "map", 1500, 0.9),
+    ("stages.1", "filter", 1000, 0.05),
+    ("stages.2", "batch", 100, 0.05),
+    ("stages.3", "prefetch", 100, 0.0),
+)
 
 
-@pytest.mark.parametrize("name", RECORDED)
-def test_the_stages_are_those_that_a_trial_of_each_would_replace(recorded: Callable[[str], Profile], name: str) -> None:
-    profile = recorded(name)
-    wanted = {}
-    for stages in ceiling.further_bounds(profile, ()) if pays(profile) else ():
-        job = ceiling.replay_job(profile, ceiling.to_replay(profile, stages), 10**9)
-        if not isinstance(job, str):
-            wanted[stages] = job
-    assert {one.proposal.covers: one.replay for one in bounds_of(profile, 10**9)} == wanted
+@pytest.fixture
+def profile(recorded: Callable[[str], Profile]) -> Profile:
+    """A run of 100 steps: range, a slow map, a filter that keeps two of three, batch(10), prefetch."""
+    found = recorded("input-bound")
+    assert found.steps is not None
+    assert found.verdict is not None
+    found.target.kind = "function"
+    found.steps.count, found.steps.dispatch = 100, "sync"
+    found.host.cores, found.headspace, found.findings = 2.0, Headspace.of(20.0, 4.0, 4), []
+    found.stages = [
+        Stage(id=id_, op=op, origin="written", elements=count, share=share, name="decode" if op == "map" else None)
+        for id_, op, count, share in ROWS
+    ]
+    found.verdict.bound, found.verdict.stage = "input", "stages.0"
+    return found
 
 
-def result(gain: float, status: Status = "kept", own: float = 0.0, error: float = 0.005) -> RaceResult:
+def rows(profile: Profile) -> list[Stage]:
+    assert profile.stages is not None
+    return profile.stages
+
+
+def covered(profile: Profile) -> list[tuple[str, ...]]:
+    return [one.proposal.covers for one in bounds_of(profile, None)]
+
+
+def replayed(profile: Profile, limit: int | None = None) -> ReplayJob:
+    (one, *_) = bounds_of(profile, limit)
+    assert one.replay is not None
+    return one.replay
+
+
+@pytest.mark.parametrize(
+    ("ops", "stages", "possible"),
+    [
+        (("range", "map", "batch", "prefetch"), ["stages.0"], True),
+        (("range", "map", "batch", "prefetch"), ["stages.0", "stages.1"], True),
+        (("from_generator", "map", "batch"), ["source"], True),
+        (("TFRecordDataset", "interleave", "batch"), ["stages.0"], True),
+        (("range", "map", "shuffle", "repeat", "cache", "batch"), ["stages.0"], True),
+        (("range", "map", "group_by_window"), ["stages.0"], True),
+        (("range", "map", "bucket_by_sequence_length"), ["stages.0"], True),
+        (("range", "map", "prefetch", "map", "batch"), ["stages.0", "stages.1", "stages.2"], True),
+        (("range", "shuffle", "repeat", "map", "batch"), ["source", "stages.0", "stages.1", "stages.2"], True),
+        (("range", "map", "batch", "map"), ["stages.0", "stages.2"], True),
+        (("range", "map", "filter"), ["stages.0"], False),
+        (("range", "map", "unique"), ["stages.0"], False),
+        (("range", "map", "repeat", "map", "batch"), ["stages.0", "stages.1", "stages.2"], False),
+        (("range", "map", "prefetch"), ["stages.0", "stages.1"], False),
+        (("list_files", "interleave"), ["source"], False),
+        (("range", "shuffle"), ["stages.0"], False),
+        (("range", "map", "cache"), ["stages.1"], False),
+        (("range", "map", "repeat"), ["stages.1"], False),
+        (("range", "interleave"), ["stages.0.stages.0"], False),
+    ],
+)
+def test_where_a_replay_is_possible(ops: tuple[str, ...], stages: list[str], possible: bool) -> None:
+    line = [("source", ops[0]), *((f"stages.{index}", op) for index, op in enumerate(ops[1:]))]
+    assert (why_no_replay(line, stages) is None) is possible
+
+
+def test_what_chooses_by_a_value_or_is_inside_a_function_is_not_replayed() -> None:
+    written = [("source.choice_dataset.source", "range"), ("source.choice_dataset.stages.0", "map")]
+    reason = why_no_replay([*written, ("source", "choose_from_datasets")], ["source.choice_dataset.stages.0"])
+    assert reason == "choose_from_datasets after it depends on the values, which a replay repeats"
+    inside = [("source", "range"), ("stages.0", "interleave"), ("stages.0.source", "range")]
+    assert "inside a function" in (why_no_replay(inside, ["stages.0.source"]) or "")
+
+
+def test_the_bottleneck_and_costly_python_are_worth_a_bound(profile: Profile) -> None:
+    assert covered(profile) == [("stages.0",)]
+    rows(profile)[2].python = [PythonCost(function="keep", ms_per_batch=9.0, share=1.0)]
+    rows(profile)[2].share = 0.4
+    assert covered(profile) == [("stages.0",), ("stages.1",)]
+
+
+def test_a_stage_is_replaced_with_the_filters_that_drop_what_it_gives(profile: Profile) -> None:
+    """A filter keeps two of three; another one, after a map, passes all."""
+    stages = rows(profile)
+    assert replayed(profile, 1_000_000_000) == ReplayJob(["stages.0", "stages.1"], 3, 10.0, 3, 2, 100_000_000, None)
+    stages[2].elements = 1499
+    assert replayed(profile).stages == ["stages.0"]
+    stages[2].elements = 1000
+    stages[3] = stages[3].model_copy(update={"op": "map", "elements": 1000})
+    stages[4] = stages[4].model_copy(update={"op": "filter", "elements": 500})
+    assert replayed(profile).stages == ["stages.0", "stages.1", "stages.2", "stages.3"]
+    # What stacks elements of several inputs cannot be part of a replay.
+    stages[3].op = "zip"
+    assert covered(profile) == []
+    profile.target.kind = "spec"
+    stages[3].op, stages[2].elements = "batch", 1499
+    assert (replayed(profile).ops or [])[:2] == [("source", "range"), ("stages.0", "map")]
+
+
+def twins_of(profile: Profile, count: int = 4) -> tuple[str, ...]:
+    """A pipeline that concatenates parts, each with a map that one line makes; the costliest is named."""
+    place = Location(file="parts.py", line=7, column=4)
+
+    def row(id_: str, op: str, elements: int, share: float = 0.0) -> Stage:
+        located = {"name": "load", "location": place} if op == "map" else {}
+        return Stage(id=id_, op=op, origin="written", elements=elements, share=share, **located)
+
+    stages = [row("source", "range", 50), row("stages.0", "map", 50, 0.2)]
+    for number in range(1, count):
+        inner = f"stages.{number}.inputs.1"
+        stages += [
+            row(f"stages.{number}", "concatenate", 50 + 50 * number),
+            row(f"{inner}.source", "range", 50),
+            row(f"{inner}.stages.0", "map", 50, 0.2 + 0.01 * number),
+        ]
+    profile.stages = [*stages, row(f"stages.{count}", "batch", 20)]
+    assert profile.verdict is not None
+    assert profile.steps is not None
+    profile.verdict.stage, profile.steps.count = f"stages.{count - 1}.inputs.1.stages.0", 20
+    return tuple(stage.id for stage in stages if stage.op == "map")
+
+
+def test_stages_of_one_line_have_one_bound(profile: Profile) -> None:
+    twins = twins_of(profile)
+    assert covered(profile) == [twins]
+    job = replayed(profile)
+    assert (job.stages, job.per_batch, job.inputs, job.outputs) == ([*twins], 10.0, 1, 1)
+    finding = bottleneck_finding(profile, twins, [rejected(twins[1])])
+    assert finding.title == "Make the 4 stages of load cheaper"
+    assert finding.sentence == "1 change tried at the 4 stages of load, none helped"
+
+
+@pytest.mark.parametrize(("kept", "together"), [(200, True), (120, False)])
+def test_twins_before_a_filter_that_passes_all(profile: Profile, kept: int, together: bool) -> None:
+    twins = twins_of(profile)
+    rows(profile)[-1:] = [
+        Stage(id="stages.4", op="filter", origin="written", elements=kept),
+        Stage(id="stages.5", op="batch", origin="written", elements=20),
+    ]
+    assert any(set(twins) <= set(one.replay.stages) for one in bounds_of(profile, None) if one.replay) is together
+
+
+def test_a_bottleneck_in_one_of_several_inputs_has_a_bound_of_its_own(profile: Profile) -> None:
+    twins = twins_of(profile, 2)
+    rows(profile)[1].name = "other"
+    assert covered(profile) == [twins[1:]]
+
+
+def test_stages_of_one_line_with_little_of_the_work_have_a_bound_with_those_before_them(profile: Profile) -> None:
+    stages = [Stage(id="source", op="sample_from_datasets", origin="written")]
+    ops = [("normalize", "map", 0.09), ("tokenize", "map", 0.08), ("long", "filter", 0.02), ("chunk", "flat_map", 0.1)]
+    for side in ("source.inputs.0", "source.inputs.1"):
+        stages.append(Stage(id=f"{side}.source", op="TextLineDataset", origin="written", elements=90))
+        for at, (name, op, share) in enumerate(ops):
+            place = Location(file="texts.py", line=at + 1, column=9)
+            one = Stage(id=f"{side}.stages.{at}", op=op, origin="written", name=name, share=share, location=place)
+            stages.append(one.model_copy(update={"elements": 90}))
+    profile.stages = [*stages, Stage(id="stages.0", op="batch", origin="written", elements=9)]
+    assert profile.verdict is not None
+    profile.verdict.stage = "source.inputs.1.stages.3"
+    together = covered(profile)[0]
+    assert together == tuple(one.id for one in stages if one.name)
+    assert bottleneck_finding(profile, together, []).title == "Make the 4 stages from normalize to chunk cheaper"
+    for stage in profile.stages:
+        stage.share = 0.3 if stage.name == "chunk" else stage.share
+    assert covered(profile)[0] == tuple(one.id for one in stages if one.name == "chunk")
+
+
+def test_stages_that_could_not_be_read_have_one_bound(profile: Profile) -> None:
+    assert profile.verdict is not None
+    rows(profile)[1].share, rows(profile)[2].share, profile.verdict.stage = None, None, None
+    assert covered(profile) == [("stages.0", "stages.1")]
+    profile.verdict.stage = "stages.2"
+    assert ("stages.0", "stages.1") not in covered(profile)
+
+
+# What it says
+
+
+def result(
+    gain: float, status: Status = "kept", *, own: float = 0.0, error: float = 0.005, cpu: float = 0.1
+) -> RaceResult:
     block = TurnEnded(100, 1.0, None, 0.2, 1000 * MB)
-    free = TurnEnded(round(100 * gain), 1.0 - own, None, 0.1, 1000 * MB, own_seconds=own)
+    free = TurnEnded(round(100 * gain), 1.0 - own, None, cpu, 1000 * MB, own_seconds=own)
     built = dict.fromkeys(("A1", "A2", "C1"), Built([], True, 100 * MB, 0.1, 0.1))
     evidence = Evidence(built, [{"A1": block, "A2": block, "C1": free}] * 3, arm=("C1",))
     return RaceResult(status, "", Comparison(Interval(math.log(gain), error, 10, 3)), evidence)
 
 
-@pytest.fixture
-def profile(recorded: Callable[[str], Profile]) -> Profile:
-    return recorded("input-bound")
-
-
-def said(profile: Profile, found: RaceResult) -> Any:
-    (bound, *_) = bounds_of(profile, None)
-    return bound_finding(profile, TriedChange(bound, found, 1), [], 0.05)
+def said(profile: Profile, found: RaceResult, settle: float = 0.0) -> Any:
+    bound = Contender(Proposal("decode", stage="stages.0", covers=("stages.0",)), replayed(profile))
+    return bound_finding(profile, TriedChange(bound, found, 1), [], settle)
 
 
 @pytest.mark.parametrize(
@@ -69,23 +243,61 @@ def said(profile: Profile, found: RaceResult) -> Any:
     ],
 )
 def test_what_a_bound_is(profile: Profile, found: RaceResult, status: str) -> None:
-    assert said(profile, found).status == status
+    finding = said(profile, found)
+    assert finding.status == status
+    if finding.measured is not None:
+        assert finding.measured["replayed"] == ["stages.0", "stages.1"]
+        assert found.change is not None
+        assert finding.measured["speedup"] == pytest.approx(found.change.value, abs=1e-3)
 
 
-def test_a_bound_has_its_stages_and_the_cores_of_the_rest(profile: Profile) -> None:
-    measured = said(profile, result(3.0)).measured
-    (bound, *_) = bounds_of(profile, None)
-    assert bound.replay is not None
-    assert measured["replayed"] == bound.replay.stages
-    assert measured["speedup"] == pytest.approx(3.0)
-    assert measured["other_cpu_ms_per_batch"] > 0
-
-
-def test_where_handing_out_takes_most_of_the_time_it_counts(profile: Profile) -> None:
-    finding = said(profile, result(3.0, own=0.8))
-    assert finding.status == "ceiling"
-    assert finding.measured["at_least"]
+@pytest.mark.parametrize(("own", "least", "status"), [(0.4, False, "ceiling"), (0.8, True, "ceiling")])
+def test_where_handing_out_takes_most_of_the_time_it_counts(
+    profile: Profile, own: float, least: bool, status: str
+) -> None:
+    finding = said(profile, result(3.0, own=own))
+    assert (finding.status, "at_least" in finding.measured) == (status, least)
     assert finding.measured["speedup"] == pytest.approx(3.0)
+    assert said(profile, result(1.0, own=0.8)).measured is None
+
+
+def test_the_machine_has_an_upper_bound_of_its_own(profile: Profile) -> None:
+    """1.9 of 2 cores busy, 500 steps/s: 3.8 ms of CPU time per batch; the step takes 0.8 ms."""
+    profile.headspace = Headspace.of(20.0, 0.8, 4)
+    found = said(profile, result(5.0, cpu=1.9)).measured
+    assert found["other_cpu_ms_per_batch"] == pytest.approx(3.8)
+    assert found["cores_needed"] == pytest.approx(4.75)
+    assert "the rest needs 4.8 cores; this machine has 2" in found["conclusion"]
+    # CPU time of steps that do not count is left out.
+    assert said(profile, result(5.0, cpu=1.9), 1.0).measured["other_cpu_ms_per_batch"] == pytest.approx(1.9)
+    assert "conclusion" not in said(profile, result(5.0)).measured
+
+
+@pytest.mark.parametrize(("interval_ms", "rest"), [(10.0, True), (5.0, False)])
+def test_without_a_step_the_cores_have_a_rate(profile: Profile, interval_ms: float, rest: bool) -> None:
+    """Where the race's processes took twice as long as the run, no rest is stated that cores had no time for."""
+    assert profile.steps is not None
+    assert profile.steps.interval_ms is not None
+    profile.steps.dispatch = None
+    profile.steps.interval_ms = replace(profile.steps.interval_ms, mean=interval_ms)
+    found = said(profile, result(5.0, cpu=1.9)).measured
+    assert "cores_needed" not in found
+    assert ("the rest takes 3.80 ms of CPU per batch" in found["conclusion"]) is rest
+
+
+def test_the_cpu_time_of_a_replay_is_no_part_of_everything_else(profile: Profile) -> None:
+    """The replay kept 1.9 of 2 cores busy; of the run's own CPU time, the stage and what is inside took nearly all."""
+    assert profile.steps is not None
+    assert profile.cpu is not None
+    profile.steps.dispatch = None
+    stages = rows(profile)
+    stages[1].cpu_ms_per_batch = 12.0
+    stages.append(Stage(id="stages.0.stages.0", op="map", origin="written", cpu_ms_per_batch=7.0, depth=1))
+    for total, rest in ((20.0, 1.0), (24.0, 3.8)):
+        profile.cpu.total_ms = total
+        found = said(profile, result(5.0, cpu=1.9)).measured
+        assert found["other_cpu_ms_per_batch"] == pytest.approx(rest)
+        assert ("conclusion" in found) is (rest > 3)
 
 
 def kept(gain: float, stage: str, proposal: Proposal | None = None) -> TriedChange:
@@ -103,9 +315,88 @@ def test_a_change_of_the_stage_reaches_its_bound(profile: Profile) -> None:
 
 def test_before_it_is_measured_much_of_a_free_pipeline_is_enough(profile: Profile) -> None:
     assert profile.steps is not None
-    profile.steps.dispatch = "sync"
-    profile.headspace = Headspace.model_construct(speedup=4.0, share=0.75, replayed_ms=1.0)
-    assert is_reached(profile, ["stages.0"], [kept(2.5, "stages.0")])
-    assert not is_reached(profile, ["stages.0"], [kept(2.0, "stages.0")])
+    assert is_reached(profile, ["stages.0"], [kept(3.1, "stages.0")])
+    assert not is_reached(profile, ["stages.0"], [kept(2.9, "stages.0")])
     profile.steps.dispatch = None
-    assert is_reached(profile, ["stages.0"], [replace(kept(1.1, "stages.0"), race=2)])
+    assert is_reached(profile, ["stages.0"], [kept(1.1, "stages.0")])
+
+
+# What can be done there
+
+
+def rejected(stage: str, *edits: Any) -> Finding:
+    return Finding(rule="cache", title="a", status="rejected", stage=stage, edit=documents_of(edits) or None)
+
+
+def test_a_bottleneck_states_what_was_tried_and_what_is_inside(profile: Profile) -> None:
+    ops = {"Cast": 0.2, "EagerPyFunc": 30.0, "Add": 0.0}
+    rows(profile)[1].ops = [OpCost(op=op, ms_per_batch=ms) for op, ms in ops.items()]
+    rows(profile)[1].python = [PythonCost(function="crop", ms_per_batch=21.0, share=1.0)]
+    tried = [rejected("stages.0"), rejected("stages.0.stages.1"), rejected("stages.2")]
+    found = bottleneck_finding(profile, ["stages.0"], [*tried, Finding(rule="a", title="a", status="unverified")])
+    assert found.sentence == (
+        "2 changes tried at decode, none helped. Inside: EagerPyFunc 30.0 ms and Cast 0.200 ms per batch, in Python "
+        "crop() 21.0 ms"
+    )
+
+
+@pytest.mark.parametrize(("together", "last"), [(("stages.0",), "shuffle"), (("stages.0", "stages.1"), "filter")])
+def test_whole_batches_are_no_advice_where_they_did_not_help(
+    profile: Profile, together: tuple[str, ...], last: str
+) -> None:
+    rows(profile)[1].ops = [OpCost(op="AdjustHue", ms_per_batch=9.0)] if len(together) == 1 else None
+    rows(profile)[1].time_ms_per_batch, rows(profile)[2].op = 10.0, last
+    assert "batches" in str(bottleneck_finding(profile, together, []).change)
+    tried = rejected("stages.0", VectoriseMap("stages.0", "stages.2"))
+    assert "batches" not in str(bottleneck_finding(profile, together, [tried]).change)
+    if len(together) == 1:
+        # What a filter needs is not done after the batch.
+        rows(profile)[2].op = "filter"
+        assert "batches" not in str(bottleneck_finding(profile, together, []).change)
+
+
+def test_what_a_training_waits_for_is_suspected_where_nothing_else_is_known(profile: Profile) -> None:
+    told = Finding(rule="a", title="", status="unverified", family="speed", stage="stages.0", python="x = 1")
+    tuning = Finding(rule="b", title="", status="unverified", family="speed", stage="stages.0", recommendation="x")
+    tuning.edit = documents_of([SetEnvironment("OMP_NUM_THREADS", "1")])
+    for findings, suspected in (([told], False), ([], True), ([tuning], True)):
+        profile.findings = [*findings]
+        suspect_bottleneck(profile)
+        more = [one for one in profile.findings if one not in findings]
+        assert [(one.status, one.stage) for one in more] == [("unverified", "stages.0")] * suspected
+
+
+@pytest.mark.parametrize("bound", ["step", "balanced", None])
+def test_a_training_that_does_not_wait_has_no_suspicion(profile: Profile, bound: Any) -> None:
+    assert profile.verdict is not None
+    profile.verdict.bound = bound
+    suspect_bottleneck(profile)
+    assert profile.findings == []
+
+
+@pytest.mark.parametrize(("low", "advised"), [(0.24, False), (1.24, True), (None, True)])
+def test_a_stage_whose_bound_shows_no_gain_gets_no_advice(profile: Profile, low: float | None, advised: bool) -> None:
+    measured = {"speedup": 1.5, "low": low} if low is not None else None
+    finding = Finding(rule="a", title="a", status="unverified", stage="stages.0", reason="why", measured=measured)
+    finding.recommendation = "do this"
+    assert open_bound(profile, finding).endswith("   do this") is advised
+
+
+@pytest.mark.parametrize(
+    ("advice", "dispatch", "apart"),
+    [
+        ("RFFT 47 %: transform in the training step, on its device", None, True),
+        ("RFFT 47 %: transform in the training step, on its device", "sync", False),
+        ("RFFT 47 %: transform in the training step, on its device; ReadFile 20 %: put them into records", None, False),
+        ("", None, False),
+    ],
+)
+def test_work_for_a_device_is_no_finding_where_there_is_no_step(
+    profile: Profile, advice: str, dispatch: Any, apart: bool
+) -> None:
+    assert profile.steps is not None
+    profile.steps.dispatch = dispatch
+    finding = said(profile, result(4.0))
+    finding.change = finding.recommendation = advice
+    assert is_for_a_step_only(profile, finding) is apart
+    assert advice in open_bound(profile, finding)

@@ -8,10 +8,9 @@ import pytest
 
 from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
 from pipeprof.pipelines.changes.in_spec import EditError
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.fix.laboratory import rivals_that_fit
-from pipeprof.pipelines.changes.version import Version
 
 TEXT = """\
 # mine
@@ -73,10 +72,3 @@ def test_a_python_target_keeps_its_steps_and_its_environment() -> None:
     edits = [SetEnvironment("OMP_NUM_THREADS", "1")]
     found = Version().then(edits).then([InsertStage("cache")])
     assert (found.environment, found.call_steps) == ({"OMP_NUM_THREADS": "1"}, [[InsertStage("cache")]])
-
-
-@pytest.mark.parametrize(
-    ("peak", "limit", "most"), [(None, 100, 4), (10, 100, 4), (10, 50, 2), (10, 47, 2), (10, 45, 0)]
-)
-def test_only_as_many_processes_as_fit_into_memory(peak: int | None, limit: int, most: int) -> None:
-    assert rivals_that_fit(peak, limit) == most

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +9,6 @@ from itertools import count
 
 import pytest
 
-from pipeprof.profiles.propose import disorder
 from pipeprof.profiles.advise.facts.disorder import describe_order, order_entropy
 
 
@@ -46,7 +44,3 @@ def test_batches_that_are_shuffled_whole_keep_their_neighbours() -> None:
 def test_without_a_number_of_elements_only_the_distance_is_known() -> None:
     assert describe_order(100, None) == "an element moves ahead by at most 99 places"
     assert next(number for number in count(1) if describe_order(number, 5).startswith("a full shuffle")) == 5
-
-
-def test_examples() -> None:
-    assert doctest.testmod(disorder).failed == 0

@@ -1,4 +1,4 @@
-"""Recorded runs for tests of the model."""
+"""Recorded runs by their names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 
-RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
+RECORDED = Path(__file__).parents[1] / "recorded" / "profiles"
 
 
 @pytest.fixture

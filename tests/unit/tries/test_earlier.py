@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.fix.candidates import EVERYTHING
 from pipeprof.profiles.tries.earlier import is_run_of, left_out, proven_changes
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
 
 
 def kept(title: str, speedup: float, **changes: Any) -> Finding:
@@ -88,7 +87,7 @@ def candidate(title: str, predicted: float | None, measured: float | None = None
 
 
 def test_what_is_left_out_is_called_measured_or_predicted_and_names_its_flag() -> None:
-    proposed = [candidate("a", 9.0), candidate("b", 5.8, 5.8), candidate("c", None), candidate(EVERYTHING, 20.0)]
+    proposed = [candidate("a", 9.0), candidate("b", 5.8, 5.8), candidate("c", None), candidate("d", 1.01)]
     found = left_out(proposed)
     assert [(one.title, one.speedup, one.known_by, one.allow) for one in found] == [
         ("b", 5.8, "measured", "--allow order"),

@@ -14,7 +14,7 @@ from pipeprof.profiles.document.findings import Finding, NotTried, Unfinished, V
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.time.verdict import most_gain
-from pipeprof.profiles.tries.settle import cut_to_limit, is_covered, name_one_budget, progress_words, without_repeats
+from pipeprof.profiles.tries.settle import cut_to_limit, is_covered, name_one_budget, without_repeats
 
 Recorded = Callable[[str], Profile]
 
@@ -96,7 +96,7 @@ def test_no_measured_gain_is_above_what_the_verdict_calls_best(recorded: Recorde
     profile.verdict = None
     most = most_gain(profile)
     measured = {"speedup": 2.86, "low": 2.71, "high": 3.02, "pairs": [2.8, 2.92, 2.4] * 2, "data": "equal"}
-    reason = "2.86× (2.71 to 3.02, 6 pairs) in two pairs of processes"
+    reason = "2.86× (2.71 to 3.02, 6 rounds) in two processes"
     slower = {"speedup": 1.5, "low": 1.4, "high": 1.6}
     profile.findings = [
         finding(status=status, measured=dict(measured), reason=reason),
@@ -112,7 +112,7 @@ def test_no_measured_gain_is_above_what_the_verdict_calls_best(recorded: Recorde
         "uncut": {name: measured[name] for name in ("speedup", "low", "high", "pairs")},
     }
     assert describe_gain(first) == "as fast as the step allows"
-    assert first.reason == "as fast as the step allows in two pairs of processes"
+    assert first.reason == "as fast as the step allows in two processes"
     assert (second.measured, second.reason) == (slower, "1.50×")
 
 
@@ -128,7 +128,7 @@ def test_gains_are_as_measured_where_the_verdict_states_no_limit(recorded: Recor
 def test_one_report_names_one_budget(recorded: Recorded, least: float, budget: int) -> None:
     profile = recorded("jpeg-folder")
     profile.findings = [
-        finding(status="unverified", unfinished=unfinished(80), reason="too few pairs: --budget 80"),
+        finding(status="unverified", unfinished=unfinished(80), reason="too few rounds: --budget 80"),
         finding("Cheaper", status="unverified", reason="how fast it could get was not measured: --budget 60"),
         finding("Cache", reason="1.50×"),
     ]
@@ -147,9 +147,3 @@ def test_one_report_names_one_budget(recorded: Recorded, least: float, budget: i
     assert document.count(f"--budget {budget}") == document.count("--budget ") == 4
     assert profile.verification.needs_seconds == budget
     assert profile.findings[0].unfinished == unfinished(budget)
-
-
-def test_the_progress_says_which_of_how_many_is_tried() -> None:
-    assert progress_words(finding(), 2, 4) == "trying 2 of 4: run load in parallel"
-    # What helped is tried together as well.
-    assert progress_words(finding("B"), 5, 4) == "trying 5 of 5: b"

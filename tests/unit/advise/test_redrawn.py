@@ -1,0 +1,117 @@
+"""When a change of order or of random numbers is none: where each run, and every epoch, draws a new one anyway."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from unit.advise.views import measured, pipeline, stage
+
+from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
+from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.advise.redrawn import as_redrawn
+from pipeprof.profiles.document.stages import Shuffle
+from pipeprof.profiles.view.view import PipelineView
+
+
+def run_of(*ops: str, size: int | None = 300, seeded: bool | None = False, **facts: Any) -> PipelineView:
+    """A run of 1,000 elements in a line of ops, with shuffles that have these facts."""
+    found = Shuffle(buffer_size=size, seeded=seeded, **{"reshuffles": True, **facts})
+    rows = []
+    for number, op in enumerate(ops):
+        at = f"stages.{number - 1}" if number else "source"
+        one = stage(at, op, elements=1000, parallelism=4.0 if op == "interleave" else None)
+        assert one.measured is not None
+        if op in {"shuffle", "list_files"}:
+            one = replace(one, measured=one.measured.model_copy(update={"shuffle": found}))
+        rows.append(one)
+    return measured(pipeline(*rows, static=False))
+
+
+def cached(after: str, size: int | None, **arguments: Any) -> list[PipelineEdit]:
+    again = [InsertStage("shuffle", {"buffer_size": size, **arguments}, after)] if size is not None else []
+    return [InsertStage("cache", {}, after), *again]
+
+
+LINE = ("range", "shuffle", "map", "batch")
+FILES = ("list_files", "interleave", "batch")
+
+
+def calls(stage: str, op: str) -> list[PipelineEdit]:
+    return [SetArgument(stage, op, "num_parallel_calls", 8)]
+
+
+@pytest.mark.parametrize(
+    ("ops", "edits", "facts", "same"),
+    [
+        pytest.param(LINE, cached("stages.1", 300), {}, True, id="as many as before"),
+        pytest.param(LINE, cached("stages.1", 1000), {"size": 1000}, True, id="all of a pass"),
+        pytest.param(LINE, cached("stages.1", 1000), {}, False, id="more than before"),
+        pytest.param(LINE, cached("stages.1", 299), {}, False, id="fewer"),
+        pytest.param(LINE, cached("stages.1", 300), {"size": 1000}, False, id="no longer the whole pass"),
+        pytest.param(LINE, cached("stages.1", None), {}, False, id="a cache after the shuffle"),
+        pytest.param(LINE, cached("stages.1", 300), {"seeded": True}, False, id="a seed"),
+        pytest.param(LINE, cached("stages.1", 300), {"seeded": None}, False, id="seed unknown"),
+        pytest.param(LINE, cached("stages.1", 300, seed=1), {}, False, id="a seed of the new one"),
+        pytest.param(LINE, cached("stages.1", 300), {"reshuffles": False}, False, id="the same in each epoch"),
+        pytest.param(
+            LINE, cached("stages.1", 300, reshuffle_each_iteration=False), {}, False, id="the new one is the same"
+        ),
+        pytest.param(LINE, cached("stages.1", 300), {"size": None}, False, id="buffer unknown"),
+        pytest.param(("range", "map", "batch"), cached("stages.0", 1000), {}, False, id="no shuffle"),
+        pytest.param(FILES, calls("stages.0", "interleave"), {}, True, id="several files at a time"),
+        pytest.param(
+            ("range", "interleave", "shuffle"), calls("stages.0", "interleave"), {}, False, id="before the shuffle"
+        ),
+        pytest.param(
+            ("from_tensor_slices", "shuffle", "interleave", "map", "batch"),
+            cached("stages.2", 1000),
+            {"size": 1000},
+            False,
+            id="names were shuffled, not what the files hold",
+        ),
+        pytest.param(
+            ("list_files", "flat_map", "batch"), calls("stages.0", "flat_map"), {"size": 1000}, False, id="in turn"
+        ),
+        pytest.param(
+            ("range", "map", "shuffle", "batch"),
+            [MoveStage("stages.1", "shuffle", "stages.0")],
+            {},
+            True,
+            id="a shuffle before the map",
+        ),
+        pytest.param(LINE, [SetArgument("stages.1", "shuffle", "buffer_size", 2)], {}, False, id="another buffer"),
+        pytest.param(LINE, [SetOption("deterministic", False)], {}, False, id="an option of all stages"),
+    ],
+)
+def test_an_order(ops: tuple[str, ...], edits: list[PipelineEdit], facts: dict[str, Any], same: bool) -> None:
+    view, proposal = run_of(*ops, **facts), Proposal("", "", tuple(edits), "order")
+    found = as_redrawn(view, proposal)
+    assert (found.semantics, found.redrawn) == (("same", "order") if same else ("order", None))
+    # In two processes the order is another one, whatever the class: elements are compared in any order.
+    assert found.compared_as == "order"
+    assert view.profile is not None
+    view.profile.seed = 3
+    assert as_redrawn(view, proposal) == proposal
+
+
+@pytest.mark.parametrize(
+    ("op", "program", "shuffle", "same"),
+    [
+        (False, None, False, True),
+        (True, None, False, False),
+        (None, None, False, False),
+        (False, 3, False, False),
+        (False, None, True, False),
+    ],
+)
+def test_other_random_numbers(op: bool | None, program: int | None, shuffle: bool, same: bool) -> None:
+    view = run_of(*LINE, seeded=shuffle)
+    row = view.by_id["stages.1"].measured
+    assert row is not None
+    assert view.profile is not None
+    row.random, row.seeded, view.profile.seed = True, op, program
+    found = as_redrawn(view, Proposal("", "", tuple(calls("stages.1", "map")), "randomness"))
+    assert (found.effect, found.redrawn) == (("same", "randomness") if same else ("randomness", None))
+    assert found.compared_as == "randomness"
