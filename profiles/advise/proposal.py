@@ -204,6 +204,18 @@ def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, bool, float]:
     return tunes_process(edits), any(traits(op).retains for op in new), bool(new), len(edits)
 
 
+UNKNOWN_GAIN = 1.1
+"""Factor that a change is taken to give where no prediction knows it: what is predicted to help more comes before."""
+
+
+def expected_of(proposal: Proposal, peak: int | None = None) -> float:
+    """What a change is expected to gain, on the scale of `value_of`; a little where nothing is known of its speed."""
+    predicted = proposal.predicted
+    saved = -(predicted.peak_rss_delta_bytes or 0) if predicted is not None else 0
+    speedup = UNKNOWN_GAIN if proposal.speedup is None and not proposal.for_memory else proposal.speedup
+    return value_of(speedup, saved, peak)
+
+
 def value_of(speedup: float | None, saved: float, peak: float | None = None) -> float:
     """An effect on one scale for speed and memory: twice the speed equals half the peak.
 

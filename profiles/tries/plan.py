@@ -10,8 +10,7 @@ from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.as_finding import proposal_of
-from pipeprof.profiles.advise.order import worth
-from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.advise.proposal import Proposal, expected_of
 from pipeprof.profiles.document.findings import Finding, NotTried
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
@@ -19,8 +18,8 @@ from pipeprof.profiles.wording import size, stage_label, stage_name, stage_place
 
 _BUDGET: Final = ": --budget "
 """Comes before the budget that a change takes, at the end of a reason."""
-OVER_BUDGET = 1.22
-"""Times its budget in which verification begins what it measures: what has begun ends before a quarter is over."""
+OVER_BUDGET = 1.1
+"""Times its budget in which verification begins what it measures: what has begun ends soon after."""
 TRIED = frozenset({"same", "order", "randomness"})
 """What `run` tries; edits that change values are for the user to decide."""
 
@@ -79,7 +78,7 @@ def to_try(profile: Profile) -> list[Finding]:
 def proposed_by(profile: Profile) -> list[Proposal]:
     """The changes of a run's findings and ideas, those with the largest predicted gain first."""
     found = [one for one in (*(profile.findings or ()), *profile.proposals) if can_be_tried(one)]
-    return [proposal_of(one) for one in sorted(found, key=lambda one: -worth(one))]
+    return sorted(map(proposal_of, found), key=lambda one: -expected_of(one, profile.memory.peak_bytes))
 
 
 def can_be_tried(finding: Finding) -> bool:

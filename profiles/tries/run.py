@@ -12,7 +12,7 @@ from pipeprof.pipelines.changes.version import Version
 from pipeprof.profiles.advise.as_finding import finding_of, proposal_of
 from pipeprof.profiles.advise.optimistic import withhold_findings
 from pipeprof.profiles.advise.order import ordered
-from pipeprof.profiles.advise.proposal import Proposal, different
+from pipeprof.profiles.advise.proposal import Proposal, different, expected_of
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
@@ -24,6 +24,7 @@ from pipeprof.profiles.harness.fork_server import EarlyServer
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.lines import written_ops
+from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.tries import plan as plans
 from pipeprof.profiles.tries import settle
 from pipeprof.profiles.tries.bounds import bound_finding, bounds_of, is_for_a_step_only, is_reached, open_bound
@@ -82,7 +83,8 @@ def try_changes(
                 track = WorkerTrack(
                     team, pace, jobs, settings, progress, profile, left=lambda: until - time.monotonic(), save=save
                 )
-                search = OneRace(track, Version((), settings.loaded), contenders, is_settled=writing.is_settled)
+                start, most = Version((), settings.loaded), most_gain(profile)
+                search = OneRace(track, start, contenders, is_settled=writing.is_settled, most=most)
                 search.after = lambda: writing.write(search, track.running.pace)
                 try:
                     search.run()
@@ -148,6 +150,7 @@ class RunResults:
                 found.append(idea)
             else:
                 self._not_tried.setdefault(why, []).append(finding)
+        found.sort(key=lambda one: -expected_of(one, self.profile.memory.peak_bytes))
         return [*map(Contender, different(found)), *bounds_of(self.profile, self.limit)]
 
     def why_not(self, finding: Finding) -> str | None:

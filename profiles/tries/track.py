@@ -31,8 +31,11 @@ from pipeprof.profiles.tries.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
+from pipeprof.profiles.tries.result import in_words
 from pipeprof.profiles.tries.search import TrackClosedError
 
+RACE_SHARE = 0.5
+"""Of the time that is left, for a race of several: what is known early is said early."""
 LOOK_SECONDS = 2.0
 """Length of the measurement of a changed pipeline alone."""
 _STOPPED = frozenset(EXIT_CODES.values())
@@ -99,15 +102,17 @@ class WorkerTrack:
             timeout=self.jobs.timeout,
             left=lambda: self.left() - self.proof_seconds,
             tell=self._tell,
+            decided=self._decided,
         )
-
-    def _left_for_races(self) -> float:
-        return self.left() - self.proof_seconds
+        self._contenders: Mapping[str, Contender] = {}
 
     @property
     def most(self) -> int:
-        """Contenders of a race at most."""
-        return self.running.pace.most
+        """Contenders of a race at most: of a short time, the first result takes no more than a part."""
+        many, fresh = self.running.pace.most, self.running.is_fresh
+        while many > 1 and self._lengths.seconds_of(many, fresh=fresh) > RACE_SHARE * self.left():
+            many -= 1
+        return many
 
     @property
     def proof_seconds(self) -> float:
@@ -146,6 +151,7 @@ class WorkerTrack:
         if base is not self._base:
             self.running.rebase()
             self._base = base
+        self._contenders = contenders
         self._begin(_names_of(list(contenders.values())))
         self._filling = max((self._fill(one.proposal.edits).seconds for one in contenders.values()), default=0.0)
         entrants: dict[str, Entrant] = {}
@@ -199,7 +205,7 @@ class WorkerTrack:
         """
         version = best.version or Version()
         self.running.rebase()
-        self._base, self.proves = None, False
+        self._base, self.proves, self._contenders = None, False, {}
         self._begin("proving the best against the pipeline as it is")
         job = self._job("C1", version, self._source(version))
         entrant = Entrant(job, best.proposal.compared_as, for_memory, self.rounding)
@@ -266,6 +272,12 @@ class WorkerTrack:
         if ahead is not None and not math.isinf(ahead.high):
             self.progress.standing(ratio_so_far(ahead.value, ahead.low, ahead.high, ahead.pairs))
         self.progress.tick(None, float(rounds), None)
+
+    def _decided(self, name: str, result: RaceResult) -> None:
+        """Say at once what holds."""
+        one = self._contenders.get(name)
+        if one is not None and not one.is_bound and result.status == "kept" and result.change is not None:
+            self.progress.note(f"measured: {one.proposal.title}, {in_words(result.change)}")
 
     def _check_files(self) -> None:
         name = self.jobs.changed_file()
