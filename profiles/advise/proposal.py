@@ -21,6 +21,7 @@ from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
+    from pipeprof.profiles.document.findings import Kept
 
 Semantics = Literal["same", "order", "randomness", "values"]
 SEMANTICS: Final[tuple[Semantics, ...]] = get_args(Semantics)
@@ -72,6 +73,7 @@ class Proposal:
         in_spec: It can be made in the data of the spec.
         left: The share of a stage's work that is left with it, by address; what is not named stays as it is.
         calls: The calls at a time that a stage has with it, by address.
+        cache: What it keeps in memory for later epochs; None for nothing.
         location: The user's line; of a rule, where that is not the stage's own.
     """
 
@@ -96,6 +98,7 @@ class Proposal:
     location: Location | None = None
     left: Mapping[str, float] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
+    cache: Kept | None = None
 
     @property
     def effect(self) -> Semantics:

@@ -14,6 +14,7 @@ from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
+from pipeprof.profiles.advise.facts.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
 from pipeprof.profiles.advise.text.source_diff import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
@@ -27,7 +28,6 @@ from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
-from pipeprof.profiles.tries.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
