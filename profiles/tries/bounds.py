@@ -23,13 +23,14 @@ from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
-from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.experiment.evidence import BASELINES, Evidence
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.lines import inside, line_of, lines_of, main_line, on_main_line, written_ops
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnEnded
 from pipeprof.profiles.time.limits.cores import CPU_FROM
 from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
 from pipeprof.profiles.tries.combine import Contender, TriedChange
+from pipeprof.profiles.tries.decide import comparisons, rates_of
 from pipeprof.profiles.tries.race import RaceResult
 from pipeprof.profiles.tries.result import in_words, reason_of
 from pipeprof.profiles.wording import AT_LEAST, if_free, milliseconds, ratio_text, significant, stage_name, stage_place
@@ -283,8 +284,10 @@ def _write(
         _write_least(finding, evidence, name, stages)
         return
     words = in_words(change)
-    measured: Facts = {**(evidence.measured() or {}), "low": round(change.low, 4), "high": round(change.high, 4)}
-    finding.measured = {**measured, "replayed": list(stages), **_of_cores(profile, evidence, settle_seconds, stages)}
+    ends = {"speedup": change.value, "low": change.low, "high": change.high}
+    finding.measured = {name: round(value, 4) for name, value in ends.items()}
+    finding.measured |= {"pairs": [round(one, 4) for one in evidence.ratios()]}
+    finding.measured |= {"replayed": list(stages), **_of_cores(profile, evidence, settle_seconds, stages)}
     if change.low > 1 and change.high > WIDEST * change.low:
         within = f"{significant(change.low)}× and {significant(change.high)}×"
         finding.reason = f"no upper bound: without {name} it lies between {within}, too wide to say more"
@@ -305,8 +308,9 @@ def _write(
 
 def _write_least(finding: Finding, evidence: Evidence, name: str, stages: Sequence[str]) -> None:
     """The difference of two times that are nearly the same says nothing: what the replay takes itself counts then."""
-    whole = replace(evidence, rounds=[{key: _whole(one) for key, one in blocks.items()} for blocks in evidence.rounds])
-    least = whole.speedup()
+    whole = [{key: _whole(one) for key, one in blocks.items()} for blocks in evidence.rounds]
+    compared = comparisons(rates_of(whole, [*BASELINES, *evidence.arm])).values()
+    least = next((one.change for one in compared), None)
     if least is None or least.pairs < TRIES.early or least.low <= 1 or least.high > WIDEST * least.low:
         finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
         return

@@ -211,7 +211,7 @@ class Race:
             self.team.end(*entrants, *map(second_of, entrants))
         return {name: self.results.get(name, RaceResult("undecided", "no step was measured")) for name in entrants}
 
-    def _with_fewer(self, _mode: Mode) -> None:
+    def _with_fewer(self) -> None:
         self.pace = self.pace.one_by_one("more of them took more memory than there is")
         self.rebase()
 

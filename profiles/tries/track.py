@@ -158,7 +158,7 @@ class WorkerTrack:
         found: dict[str, RaceResult] = {}
         for name, one in contenders.items():
             try:
-                entrants[name] = self._entrant(name, base, one, for_memory=for_memory)
+                entrants[name] = self._entrant(base, one, for_memory=for_memory)
             except PipeprofError as error:
                 first, *_ = str(error).strip().splitlines() or [type(error).__name__]
                 found[name] = RaceResult("refused", f"the edit does not apply ({first})")
@@ -207,13 +207,13 @@ class WorkerTrack:
         self.running.rebase()
         self._base, self.proves, self._contenders = None, False, {}
         self._begin("proving the best against the pipeline as it is")
-        job = self._job("C1", version, self._source(version))
+        job = self._job(version, self._source(version))
         entrant = Entrant(job, best.proposal.compared_as, for_memory, self.rounding)
         found = self.running.run(self.jobs.as_it_is, {"C1": entrant})["C1"]
         self._check_files()
         return found
 
-    def _entrant(self, name: str, base: Version, one: Contender, *, for_memory: bool) -> Entrant:
+    def _entrant(self, base: Version, one: Contender, *, for_memory: bool) -> Entrant:
         """The job of a contender.
 
         Raises:
@@ -222,29 +222,29 @@ class WorkerTrack:
         proposal, fill = one.proposal, self._fill(one.proposal.edits)
         for_memory = for_memory or proposal.for_memory
         if one.replay is not None:
-            return Entrant(next(iter(self.jobs.replayed(one.replay).values())), None)
+            return Entrant(self.jobs.replayed(one.replay), None)
         try:
-            job = self._job(name, one.on(base))
+            job = self._job(one.on(base))
         except PipeprofError:
             # A stage of a spec has no form for it: its recorded calls have.
             if base.steps or not (self.in_calls and all(_is_in_calls(edit) for edit in proposal.edits)):
                 raise
             pairs = [(edit.variable, edit.value) for edit in proposal.edits if isinstance(edit, SetEnvironment)]
             change = Change(edits=tuple(_in_calls(proposal.edits)), environment=tuple(pairs))
-            job = next(iter(self.jobs.edited(change, fill.steps, compares=fill.compares).values()))
+            job = self.jobs.edited(change, fill.steps, compares=fill.compares)
         return Entrant(job, proposal.compared_as, for_memory, self.rounding)
 
-    def _job(self, name: str, version: Version, source: ChangedSource | None = None) -> Job:
+    def _job(self, version: Version, source: ChangedSource | None = None) -> Job:
         steps = as_json(version.call_steps) if version.loaded is None and source is None else []
         fill = self._fill([edit for step in version.steps for edit in step])
-        return self.jobs.workers(
-            [name], version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source
-        )[name]
+        return self.jobs.of_version(
+            version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source
+        )
 
     def _base_jobs(self, base: Version) -> dict[str, Job]:
         if not base.steps:
             return self.jobs.as_it_is()
-        job = self._job(BASELINES[0], base)
+        job = self._job(base)
         return dict.fromkeys(BASELINES, job)
 
     def _source(self, version: Version) -> ChangedSource | None:

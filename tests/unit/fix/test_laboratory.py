@@ -17,7 +17,7 @@ from pipeprof.profiles.fix import laboratory as laboratories
 from pipeprof.profiles.fix.laboratory import Laboratory, TimedTeam, pace_for
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
-from pipeprof.profiles.tries.caching import Filling
+from pipeprof.profiles.advise.facts.caching import Filling
 
 
 def laboratory(profile: Profile, budget: float, **options: bool) -> Laboratory:

@@ -22,7 +22,7 @@ from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.search import TrackClosedError
 from pipeprof.profiles.tries.track import WorkerTrack
-from pipeprof.profiles.tries.caching import filling
+from pipeprof.profiles.advise.facts.caching import filling
 
 SLOW = {"A1": 10.0, "A2": 10.0}
 

@@ -14,7 +14,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, OpCost, Shuffle, Stage
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.time.proven import describe_kept
-from pipeprof.profiles.tries.caching import (
+from pipeprof.profiles.advise.facts.caching import (
     CachePoint,
     Filling,
     cache_point,

@@ -16,7 +16,7 @@ from pipeprof.profiles.lines import joined_lines, main_line
 from pipeprof.profiles.memory.predict.model import cache_overhead_bytes
 from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.verify.guessing import search
-from pipeprof.profiles.tries.caching import BEYOND_EPOCH, filling
+from pipeprof.profiles.advise.facts.caching import BEYOND_EPOCH, filling
 from pipeprof.profiles.verify.guessing.search import cache_points
 
 Recorded = Callable[[str], Profile]
