@@ -131,7 +131,7 @@ class Session:
 
     def _jobs(self, name: str, version: Version) -> dict[str, Job]:
         steps = as_json(version.call_steps) if version.loaded is None else []
-        return self._maker.workers([name], version.loaded, steps, version.environment)
+        return {name: self._maker.of_version(version.loaded, steps, version.environment)}
 
     def _round(self, names: Sequence[str], number: int) -> dict[str, float]:
         rates = {}

@@ -44,6 +44,8 @@ WORTH = 1.3
 REACHED = 0.6
 MOST_PAIRS = 8
 MOST_LINES, WIDE, NARROW = 45, 100, 80
+BUDGET = 60
+"""Seconds for trying changes."""
 PATIENCE = 300
 KEPT = (
     "rule",
@@ -124,6 +126,7 @@ def judge(case: Stranger, code: int, profile: Json, pairs: list[float], reports:
         "by_hand": [round(one, 3) for one in interval(pairs)] if pairs else None,
         "counts": counts,
         "edit": case.edit,
+        "tried": (profile["verification"] or {}).get("tried"),
         "kept": kept,
         "ceiling": ceiling,
         "said": [said_of(finding) for finding in findings],
@@ -137,7 +140,7 @@ def run_case(folder: Path, copies: Copies, name: str) -> tuple[Json, Json]:
     case = CASES[name]
     pairs = pairs_of(case, folder, copies)
     step = ("--step", f"simulate:{case.step:g}ms") if case.step else ()
-    code, profile, out = profile_of(folder, case.target, *step, patience=PATIENCE)
+    code, profile, out = profile_of(folder, case.target, *step, "--budget", f"{BUDGET}", patience=PATIENCE)
     reports = {str(columns): report_of(folder, out, columns) if profile else [] for columns in (WIDE, NARROW)}
     found = judge(case, code, profile, pairs, reports)
     broken = [claim for claim, holds in found["claims"].items() if not holds]

@@ -261,9 +261,9 @@ def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
 
 def outlook(finding: Finding) -> str:
     """Whether more pairs decide about an unfinished change: not surely where as many as decide else have not."""
-    from pipeprof.profiles.experiment.purposes import QUICK
+    from pipeprof.profiles.experiment.purposes import TRIES
 
-    return "decides" if finding.unfinished is None or finding.unfinished.needed <= QUICK.looks[2] else "may decide"
+    return "decides" if finding.unfinished is None or finding.unfinished.needed <= TRIES.looks[4] else "may decide"
 
 
 def describe_so_far(finding: Finding) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.changes.edits import supports
 from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.profiles.advise.check import Check
+from pipeprof.profiles.advise.facts.cache_places import kept_by
 from pipeprof.profiles.advise.facts.work import pays, share_of
 from pipeprof.profiles.advise.findings.correctness import CORRECTNESS
 from pipeprof.profiles.advise.findings.memory import MEMORY
@@ -123,6 +124,7 @@ def _finished(view: PipelineView, proposal: Proposal) -> Proposal:
         recommendation=proposal.recommendation or change,
         location=proposal.location or (stage.location if stage is not None else None),
         in_spec=view.loaded is not None and can_change(view.loaded.data, proposal.edits),
+        cache=kept_by(view, proposal.edits),
     )
     if view.kind == "static" or not proposal.edits:
         return made

@@ -34,6 +34,7 @@ def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | No
         python=proposal.python or None,
         change=proposal.change or None,
         in_spec=proposal.in_spec,
+        cache=proposal.cache,
         predicted=proposal.predicted and Predicted(**vars(proposal.predicted)),
         status="unverified",
         reason=reason,
@@ -53,6 +54,7 @@ def proposal_of(finding: Finding) -> Proposal:
         stage=finding.stage,
         predicted=_read(finding.predicted) if finding.predicted is not None else None,
         in_spec=finding.in_spec,
+        cache=finding.cache,
     )
 
 

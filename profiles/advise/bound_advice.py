@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.batch_savings import is_mostly_called
 from pipeprof.profiles.advise.facts.stages import runs_python
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.advise.saved_elements import can_be_saved
 from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US
-from pipeprof.profiles.lines import inside, line_of
+from pipeprof.profiles.lines import inside, line_of, on_main_line
 from pipeprof.profiles.time.top_stage import are_twins, as_one
-from pipeprof.profiles.wording import size, stage_name, stages_in_a_row
+from pipeprof.profiles.wording import called, count, listed, milliseconds, size, stage_name, stages_in_a_row
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -38,6 +41,9 @@ _ABOUT_AS_COSTLY = 0.5
 """Of the work of the costliest side."""
 _COPIES_FROM = 0.25
 """Of the time of a batch, for copying its bytes: rows of few bytes cost by their number."""
+_OPS_NAMED = 3
+"""Ops and Python functions that are named as what is inside a stage."""
+_MUCH_OF_IT = 0.5
 _ONCE = "its work once, before the run"
 _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
@@ -222,3 +228,52 @@ def add_save_lines(profile: Profile, finding: Finding, stages: Sequence[str]) ->
             f"ds.save(path)  # once, after {stage_name(last)}\n"
             "ds = tf.data.Dataset.load(path)  # from then on, in place of the stages up to it"
         )
+
+
+def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequence[Finding]) -> Finding:
+    """The finding of stages whose upper bound is measured: what is inside, and what can be done about them."""
+    stages = [stage for stage in profile.stages or () if stage.id in addresses]
+    name, inner = name_together(stages), _inside([one for own in stages for one in (own, *inside(profile, own))])
+    advice = _advice(profile, stages, tried)
+    stage = (advice.stage if advice is not None else None) or stages[-1]
+    at = [{finding.stage, on_main_line(finding.stage)} for finding in tried if finding.status == "rejected"]
+    here = sum(not own.isdisjoint(addresses) for own in at)
+    what = f"{here} change{'s' if here != 1 else ''} tried at {name}, none helped" if here else ""
+    text = advice.text if advice is not None else ""
+    return finding_of(
+        Proposal(
+            advice.title if advice is not None else name,
+            text,
+            stage=stage.id,
+            location=stage.location,
+            sentence=". ".join(part for part in (what, f"Inside: {inner}" if inner else "") if part) or None,
+            recommendation=text,
+        )
+    )
+
+
+def _advice(profile: Profile, stages: Sequence[Stage], tried: Sequence[Finding]) -> Advice | None:
+    return advice_together(profile, stages, tried) if len(stages) > 1 else advice_for(profile, stages[0], tried)
+
+
+def _inside(stages: Sequence[Stage]) -> str:
+    """What takes the time inside stages, in words; empty where that is not known."""
+    found: dict[str, float] = defaultdict(float)
+    for stage in stages:
+        for op in stage.ops or ():
+            found[op.op] += op.ms_per_batch
+        if stages[1:] and not stage.ops and not stage.python:
+            # Its ops were not seen: all of it has its name.
+            found[stage_name(stage)] += stage.inside_ms or 0.0
+        elif stage.ops and stage.calling_ms_per_batch:
+            times = f" {count(stage.calls_per_batch)} times" if stage.calls_per_batch and not stages[1:] else ""
+            found[f"calling {'them' if stages[1:] else 'it'}{times}"] += stage.calling_ms_per_batch
+    python = sorted(as_one(stages).python or (), key=lambda one: -one.ms_per_batch)[:_OPS_NAMED]
+    work = sum(stage.inside_ms or 0.0 for stage in stages)
+    others = work - sum(found.values())
+    if not python and found and others > _MUCH_OF_IT * work:
+        found[f"{'a loop of' if any(stage.loops for stage in stages) else 'other'} small ops and copies"] = others
+    parts = [f"{name} {milliseconds(ms)}" for name, ms in sorted(found.items(), key=lambda one: -one[1]) if ms > 0]
+    lines = [f"{called(one.function)} {milliseconds(one.ms_per_batch)}" for one in python if one.ms_per_batch > 0]
+    text = [f"{listed(parts[:_OPS_NAMED])} per batch"] if parts else []
+    return ", ".join([*text, f"in Python {listed(lines)}"] if lines else text)

@@ -21,6 +21,7 @@ from pipeprof.pipelines.ops.traits import traits
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Location
+    from pipeprof.profiles.document.findings import Kept
 
 Semantics = Literal["same", "order", "randomness", "values"]
 SEMANTICS: Final[tuple[Semantics, ...]] = get_args(Semantics)
@@ -72,6 +73,7 @@ class Proposal:
         in_spec: It can be made in the data of the spec.
         left: The share of a stage's work that is left with it, by address; what is not named stays as it is.
         calls: The calls at a time that a stage has with it, by address.
+        cache: What it keeps in memory for later epochs; None for nothing.
         location: The user's line; of a rule, where that is not the stage's own.
     """
 
@@ -96,6 +98,7 @@ class Proposal:
     location: Location | None = None
     left: Mapping[str, float] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
+    cache: Kept | None = None
 
     @property
     def effect(self) -> Semantics:
@@ -202,6 +205,18 @@ def effort(edits: Sequence[PipelineEdit]) -> tuple[bool, bool, bool, float]:
     """
     new = new_ops(edits)
     return tunes_process(edits), any(traits(op).retains for op in new), bool(new), len(edits)
+
+
+UNKNOWN_GAIN = 1.1
+"""Factor that a change is taken to give where no prediction knows it: what is predicted to help more comes before."""
+
+
+def expected_of(proposal: Proposal, peak: int | None = None) -> float:
+    """What a change is expected to gain, on the scale of `value_of`; a little where nothing is known of its speed."""
+    predicted = proposal.predicted
+    saved = -(predicted.peak_rss_delta_bytes or 0) if predicted is not None else 0
+    speedup = UNKNOWN_GAIN if proposal.speedup is None and not proposal.for_memory else proposal.speedup
+    return value_of(speedup, saved, peak)
 
 
 def value_of(speedup: float | None, saved: float, peak: float | None = None) -> float:

@@ -214,6 +214,12 @@ class Finding(Model):
         """The edits that this version knows, in their order."""
         return edits_in(self.documents)
 
+    def name_budget(self, seconds: int) -> None:
+        """Say in which budget it is decided, where that is not known yet."""
+        if self.unfinished is not None:
+            self.unfinished = self.unfinished.model_copy(update={"budget_seconds": seconds})
+            self.reason = f"{self.reason}: --budget {seconds}"
+
     @property
     def is_known(self) -> bool:
         """Whether there are edits, and this version knows all of them."""

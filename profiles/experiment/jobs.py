@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
@@ -16,8 +14,7 @@ from pipeprof.pipelines.check import check_changed
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.shared import Dispatch
-from pipeprof.profiles.experiment.evidence import BASELINES, EDITED
+from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnsJob
@@ -65,11 +62,6 @@ class JobMaker:
         """Return the name of a file of the pipeline that is not what was measured; None where there is none."""
         return next((path.name for path, known in self._files.items() if _hash(path) != known), None)
 
-    def changed_since_run(self) -> str | None:
-        """State in words which file of the pipeline is not what was measured; None where all are."""
-        name = self.changed_file()
-        return f"{name} has changed since the run: measure again" if name is not None else None
-
     @property
     def is_spec(self) -> bool:
         """Whether edits are made in the data of a spec where these have a form for them; else in recorded calls."""
@@ -79,12 +71,6 @@ class JobMaker:
     def timeout(self) -> float:
         """Seconds without a step after which a pipeline is taken to hang."""
         return self.planned.timeout
-
-    def in_dispatch(self, dispatch: Dispatch) -> JobMaker:
-        """Return one whose jobs run that far ahead of the device."""
-        other = copy.copy(self)
-        other.planned = replace(self.planned, dispatch=dispatch)
-        return other
 
     def untouched(self, hold_bytes: int = 0, *, paced: bool = False, times_stages: bool = False) -> Job:
         """A worker of the pipeline as the user made it.
@@ -100,31 +86,33 @@ class JobMaker:
         """The two workers of the pipeline without a change."""
         return {name: self.untouched() for name in BASELINES}
 
-    def replayed(self, replay: ReplayJob) -> dict[str, Job]:
-        """The two workers of the pipeline in which a replay of their outputs replaces stages."""
-        return {name: self._job(self.settings.loaded, TurnsJob(replay=replay)) for name in EDITED}
+    def replayed(self, replay: ReplayJob) -> Job:
+        """A worker of the pipeline in which a replay of their outputs replaces stages."""
+        return self._job(self.settings.loaded, TurnsJob(replay=replay))
 
-    def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> dict[str, Job]:
-        """The two workers of the pipeline with a change.
+    def edited(self, change: Change, warm_steps: int = 0, *, compares: bool = False) -> Job:
+        """A worker of the pipeline with a change.
 
         Args:
             warm_steps: Steps of warm-up at least, in which a cache fills.
-            compares: One of them compares two epochs of what a cache would keep.
+            compares: It compares two epochs of what a cache would keep.
 
         Raises:
             PipeprofError: The change does not apply to the spec.
         """
-        loaded, turns = self.settings.loaded, TurnsJob(environment=list(change.environment), warm_steps=warm_steps)
+        loaded, turns = (
+            self.settings.loaded,
+            TurnsJob(environment=list(change.environment), warm_steps=warm_steps, compare_epochs=compares),
+        )
         if loaded is not None and change.in_spec:
             loaded = check_changed(loaded, change.in_spec)
         elif change.edits:
             ops = list(self.ops) if self.is_spec else None
             turns = replace(turns, edits=list(change.edits), ops=ops)
-        return _first_compares({name: self._job(loaded, turns) for name in EDITED}, compares=compares)
+        return self._job(loaded, turns)
 
-    def workers(
+    def of_version(
         self,
-        names: Sequence[str],
         loaded: LoadedSpec | None,
         steps: Sequence[Sequence[str]] = (),
         environment: Mapping[str, str] | None = None,
@@ -132,17 +120,16 @@ class JobMaker:
         *,
         compares: bool = False,
         source: ChangedSource | None = None,
-    ) -> dict[str, Job]:
-        """Workers of one pipeline.
+    ) -> Job:
+        """A worker of a version of the pipeline.
 
         Args:
             steps: Edits of a Python target's calls, as `Job.edits`.
             source: The same in the text of its files, in place of `steps`.
         """
-        turns = TurnsJob(environment=list((environment or {}).items()), warm_steps=warm_steps)
+        turns = TurnsJob(environment=list((environment or {}).items()), warm_steps=warm_steps, compare_epochs=compares)
         job = replace(self._job(loaded, turns), edits=[list(step) for step in steps])
-        job = with_source(job, source) if source is not None else job
-        return _first_compares(dict.fromkeys(names, job), compares=compares)
+        return with_source(job, source) if source is not None else job
 
     def change_of(self, finding: Finding) -> Change | None:
         """What a finding proposes; None where it can only be made by hand."""
@@ -172,20 +159,6 @@ def with_source(job: Job, source: ChangedSource) -> Job:
     if main is not None and main.file in paths:
         main = replace(main, line=source.line(paths[main.file], main.line))
     return replace(job, edits=[], texts={path: source.texts[name] for path, name in paths.items()}, main=main)
-
-
-def _first_compares(jobs: dict[str, Job], *, compares: bool) -> dict[str, Job]:
-    """The same jobs; the first one also compares epochs, if that is wanted."""
-    first = next(iter(jobs))
-    turns = jobs[first].turns
-    if turns is None or not compares:
-        return jobs
-    return {**jobs, first: replace(jobs[first], turns=replace(turns, compare_epochs=True))}
-
-
-def data_of(settings: RunSettings) -> Mapping[str, Any] | None:
-    """Return a spec's data; None for a Python function."""
-    return settings.loaded.data if settings.loaded is not None else None
 
 
 def _files_of(settings: RunSettings, sha256: str | None) -> dict[Path, str | None]:

@@ -44,7 +44,7 @@ class Purpose:
             before: The most pairs that there were until now: each look is taken once.
 
         Example:
-            >>> [QUICK.is_look(*pairs) for pairs in ((12, 10), (14, 10), (14, 12), (34, 28))]
+            >>> [TRIES.is_look(*pairs) for pairs in ((12, 10), (14, 10), (14, 12), (34, 28))]
             [True, True, False, True]
         """
         return any(before < look <= pairs for look in self.looks)
@@ -53,30 +53,19 @@ class Purpose:
         """The error of the look that so many pairs are due for; of the next one where its time ended it early.
 
         Example:
-            >>> [QUICK.error_at(pairs) for pairs in (6, 7, 30, 32)]
-            [0.003, 0.002, 0.002, 0.002]
+            >>> [TRIES.error_at(pairs) for pairs in (6, 7, 30, 32)]
+            [0.0015, 0.0013, 0.0009, 0.0009]
         """
         due = [error for look, error in zip(self.looks, self.errors, strict=True) if look >= pairs]
         return due[0] if due else self.errors[-1]
 
 
-QUICK = Purpose(
-    0.35, 8, 0.05, 3.0, 0.04, early=6, pairs=8, looks=(6, 8, 12, 20, 30), errors=(0.003, 0.002, 0.0015, 0.0015, 0.002)
-)
-"""One change that `run` tries, and the proof of `fix`: two processes of each side, a round is two pairs of blocks.
-
-The looks share an error of 1 % on each side, half of it spent on the first two (Lan and DeMets 1983, Biometrika 70): a
-gain of two is known after three or four rounds. docs/verification.md states the rule in words."""
-LARGE_GAIN = 2.0
-"""A gain that a search takes without asking which of several large ones is the largest."""
-RACE = Purpose(0.25, 4, 0.05, 1.5, 0.025, early=3, pairs=4, looks=(8,))
-"""What `fix` searches in: several changes at once, a pair is a round of blocks."""
 TRIES = Purpose(
     0.25,
     4,
     0.05,
     1.5,
-    0.025,
+    1 / 60,
     early=3,
     pairs=4,
     looks=(3, 4, 6, 8, 12, 20, 30),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TypeAlias, TypeVar
 
-from pipeprof.profiles.experiment.schedule import Mode, order_of, tighter
+from pipeprof.profiles.experiment.schedule import Mode, order_of
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Turn
 from pipeprof.profiles.host.machine import CoresClock
@@ -48,22 +48,20 @@ class Rounds:
     mode: Mode = "alternating"
     _: KW_ONLY
     timeout: float
-    in_pairs: bool = False
     start_seconds: float = 0.0
     cores: Callable[[], CoresClock] | None = CoresClock
 
-    def fitting(self, measure: Callable[[], _Result], fewer: Callable[[Mode], object] = lambda _mode: None) -> _Result:
-        """Measure, again with fewer processes (which `fewer` hears of) where they take more memory than there is."""
-        while True:
-            try:
-                return measure()
-            except MemberFailedError as error:
-                mode = tighter(self.mode, pairs=self.in_pairs) if error.crowded else None
-                if mode is None:
-                    raise
-                self.team.end()
-                self.mode = mode
-                fewer(mode)
+    def fitting(self, measure: Callable[[], _Result], fewer: Callable[[], object] = lambda: None) -> _Result:
+        """Measure, again one by one (which `fewer` hears of) where all together take more memory than there is."""
+        try:
+            return measure()
+        except MemberFailedError as error:
+            if not error.crowded or self.mode == "sequential":
+                raise
+            self.team.end()
+            self.mode = "sequential"
+            fewer()
+            return measure()
 
     def start(self, jobs: Mapping[str, Job], lost: Lost | None = None) -> dict[str, Built]:
         """Start workers and wait until their pipelines are built; `lost` takes those that fail.

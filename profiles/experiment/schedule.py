@@ -7,8 +7,8 @@ from typing import Literal
 
 from pipeprof.profiles.experiment.purposes import GATE
 
-Mode = Literal["alternating", "pairs", "sequential"]
-"""How many processes exist at a time: all of them, those of one pair, or one."""
+Mode = Literal["alternating", "sequential"]
+"""How many processes exist at a time: all of them, or one."""
 FEWEST_BLOCKS = 4
 """Of each process, where blocks are long; even, so that no process is always the first one."""
 MOST_BLOCKS = 14
@@ -29,13 +29,6 @@ def order_of(number: int, names: Sequence[str]) -> tuple[str, ...]:
         (('A', 'B'), ('B', 'A'))
     """
     return tuple(names) if number % 2 == 0 else tuple(names[::-1])
-
-
-def tighter(mode: Mode, *, pairs: bool = True) -> Mode | None:
-    """The mode with fewer processes at a time, where `pairs` of them can be made or not; None after the last one."""
-    if mode == "alternating" and pairs:
-        return "pairs"
-    return None if mode == "sequential" else "sequential"
 
 
 def blocks_of(interval: float) -> int:

@@ -59,11 +59,6 @@ class Interval:
         """The upper end as a ratio; infinite where one pair says nothing about the spread."""
         return _factor(self.mean + self.half())
 
-    @property
-    def half_width(self) -> float:
-        """Half the width as a share of the ratio."""
-        return (self.high - self.low) / 2 / self.value
-
     def mirrored(self) -> Interval:
         """The change in the other direction."""
         return replace(self, mean=-self.mean)

@@ -56,11 +56,6 @@ class MemberFailedError(Exception):
         self.outside = outside
         self.crowded = crowded
 
-    @property
-    def by_pipeline(self) -> bool:
-        """Whether the pipeline of the worker failed, not what is around it."""
-        return not (self.refused or self.outside or self.crowded)
-
 
 class InterruptedVerificationError(Exception):
     """The user wants an end; `exit_code` is the command's, where not this one's signals have to say it."""

@@ -103,7 +103,7 @@ class Pairs:
         def measure() -> MeasuredPair:
             return self._in_turns(number, jobs) if self.order == "turns" else self._one_by_one(number, jobs)
 
-        def with_fewer(_mode: Mode) -> None:
+        def with_fewer() -> None:
             self.order = "one by one"
 
         try:

@@ -7,7 +7,6 @@ change there brings at most; no change is known to reach it.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -16,15 +15,7 @@ from itertools import pairwise, takewhile
 from pipeprof.pipelines.changes.available import ways_of, why_no_replay
 from pipeprof.pipelines.changes.edits import stages_of
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.as_finding import finding_of
-from pipeprof.profiles.advise.bound_advice import (
-    WORTH,
-    Advice,
-    add_save_lines,
-    advice_for,
-    advice_together,
-    name_together,
-)
+from pipeprof.profiles.advise.bound_advice import WORTH, add_save_lines, advice_for, bottleneck_finding, name_together
 from pipeprof.profiles.advise.facts.stages import pays, runs_python
 from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.proposal import Proposal, tunes_process
@@ -32,27 +23,17 @@ from pipeprof.profiles.document.findings import Facts, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
-from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.experiment.evidence import BASELINES, Evidence
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.lines import inside, line_of, lines_of, main_line, on_main_line, written_ops
 from pipeprof.profiles.protocol.turns import ReplayJob, TurnEnded
 from pipeprof.profiles.time.limits.cores import CPU_FROM
-from pipeprof.profiles.time.top_stage import are_twins, as_one, top_cpu_groups, unknown_stages
+from pipeprof.profiles.time.top_stage import are_twins, top_cpu_groups, unknown_stages
 from pipeprof.profiles.tries.combine import Contender, TriedChange
+from pipeprof.profiles.tries.decide import comparisons, rates_of
 from pipeprof.profiles.tries.race import RaceResult
 from pipeprof.profiles.tries.result import in_words, reason_of
-from pipeprof.profiles.wording import (
-    AT_LEAST,
-    called,
-    count,
-    if_free,
-    listed,
-    milliseconds,
-    ratio_text,
-    significant,
-    stage_name,
-    stage_place,
-)
+from pipeprof.profiles.wording import AT_LEAST, if_free, milliseconds, ratio_text, significant, stage_name, stage_place
 
 BATCHES = 3
 """Batches for which a replay has elements."""
@@ -81,8 +62,6 @@ FITS = 1.1
 """Of the CPU time that all cores have in the time that a bound leaves: as much is written."""
 _IN_STEP = "its device"
 """In advice that leaves the work to the step."""
-_INSIDE = 3
-"""Ops that are named as what is inside a stage."""
 
 
 # Which stages
@@ -305,8 +284,10 @@ def _write(
         _write_least(finding, evidence, name, stages)
         return
     words = in_words(change)
-    measured: Facts = {**(evidence.measured() or {}), "low": round(change.low, 4), "high": round(change.high, 4)}
-    finding.measured = {**measured, "replayed": list(stages), **_of_cores(profile, evidence, settle_seconds, stages)}
+    ends = {"speedup": change.value, "low": change.low, "high": change.high}
+    finding.measured = {name: round(value, 4) for name, value in ends.items()}
+    finding.measured |= {"pairs": [round(one, 4) for one in evidence.ratios()]}
+    finding.measured |= {"replayed": list(stages), **_of_cores(profile, evidence, settle_seconds, stages)}
     if change.low > 1 and change.high > WIDEST * change.low:
         within = f"{significant(change.low)}× and {significant(change.high)}×"
         finding.reason = f"no upper bound: without {name} it lies between {within}, too wide to say more"
@@ -327,8 +308,9 @@ def _write(
 
 def _write_least(finding: Finding, evidence: Evidence, name: str, stages: Sequence[str]) -> None:
     """The difference of two times that are nearly the same says nothing: what the replay takes itself counts then."""
-    whole = replace(evidence, rounds=[{key: _whole(one) for key, one in blocks.items()} for blocks in evidence.rounds])
-    least = whole.speedup()
+    whole = [{key: _whole(one) for key, one in blocks.items()} for blocks in evidence.rounds]
+    compared = comparisons(rates_of(whole, [*BASELINES, *evidence.arm])).values()
+    least = next((one.change for one in compared), None)
     if least is None or least.pairs < TRIES.early or least.low <= 1 or least.high > WIDEST * least.low:
         finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
         return
@@ -396,55 +378,6 @@ def _rest_of_cpu(profile: Profile, stages: Sequence[str]) -> float | None:
     gone = {own.id: own.cpu_ms_per_batch for one in _stages(profile, stages) for own in (one, *inside(profile, one))}
     known = [cpu_ms for cpu_ms in gone.values() if cpu_ms is not None]
     return max(0.0, profile.cpu.total_ms - sum(known)) if profile.cpu is not None and known else None
-
-
-def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequence[Finding]) -> Finding:
-    """The finding of stages whose upper bound is measured: what is inside, and what can be done about them."""
-    stages = _stages(profile, addresses)
-    name, inner = name_together(stages), _inside([one for own in stages for one in (own, *inside(profile, own))])
-    advice = _advice(profile, stages, tried)
-    stage = (advice.stage if advice is not None else None) or stages[-1]
-    at = [{finding.stage, on_main_line(finding.stage)} for finding in tried if finding.status == "rejected"]
-    here = sum(not own.isdisjoint(addresses) for own in at)
-    what = f"{here} change{'s' if here != 1 else ''} tried at {name}, none helped" if here else ""
-    text = advice.text if advice is not None else ""
-    return finding_of(
-        Proposal(
-            advice.title if advice is not None else name,
-            text,
-            stage=stage.id,
-            location=stage.location,
-            sentence=". ".join(part for part in (what, f"Inside: {inner}" if inner else "") if part) or None,
-            recommendation=text,
-        )
-    )
-
-
-def _advice(profile: Profile, stages: Sequence[Stage], tried: Sequence[Finding]) -> Advice | None:
-    return advice_together(profile, stages, tried) if len(stages) > 1 else advice_for(profile, stages[0], tried)
-
-
-def _inside(stages: Sequence[Stage]) -> str:
-    """What takes the time inside stages, in words; empty where that is not known."""
-    found: dict[str, float] = defaultdict(float)
-    for stage in stages:
-        for op in stage.ops or ():
-            found[op.op] += op.ms_per_batch
-        if stages[1:] and not stage.ops and not stage.python:
-            # Its ops were not seen: all of it has its name.
-            found[stage_name(stage)] += stage.inside_ms or 0.0
-        elif stage.ops and stage.calling_ms_per_batch:
-            times = f" {count(stage.calls_per_batch)} times" if stage.calls_per_batch and not stages[1:] else ""
-            found[f"calling {'them' if stages[1:] else 'it'}{times}"] += stage.calling_ms_per_batch
-    python = sorted(as_one(stages).python or (), key=lambda one: -one.ms_per_batch)[:_INSIDE]
-    work = sum(stage.inside_ms or 0.0 for stage in stages)
-    others = work - sum(found.values())
-    if not python and found and others > WHOLE_SHARE * work:
-        found[f"{'a loop of' if any(stage.loops for stage in stages) else 'other'} small ops and copies"] = others
-    parts = [f"{name} {milliseconds(ms)}" for name, ms in sorted(found.items(), key=lambda one: -one[1]) if ms > 0]
-    lines = [f"{called(one.function)} {milliseconds(one.ms_per_batch)}" for one in python if one.ms_per_batch > 0]
-    text = [f"{listed(parts[:_INSIDE])} per batch"] if parts else []
-    return ", ".join([*text, f"in Python {listed(lines)}"] if lines else text)
 
 
 def suspect_bottleneck(profile: Profile) -> None:

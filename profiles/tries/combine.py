@@ -89,6 +89,7 @@ def together(proposals: Sequence[Proposal], title: str = TITLE) -> Proposal:
         family="speed" if any(one.family == "speed" for one in proposals) else "memory",
         rule=COMBINED,
         in_spec=all(one.in_spec for one in proposals),
+        cache=next((one.cache for one in proposals if one.cache is not None), None),
     )
 
 

@@ -12,6 +12,7 @@ from pipeprof.pipelines.changes.edits import TargetKind, supports
 from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
+from pipeprof.profiles.advise.facts.caching import why_no_cache
 from pipeprof.profiles.advise.optimistic import withhold_fix
 from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, Semantics, different, most_redrawn
 from pipeprof.profiles.document.findings import Fix
@@ -24,7 +25,6 @@ from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.tries import plan as plans
-from pipeprof.profiles.tries.caching import why_no_cache
 from pipeprof.profiles.tries.combine import Contender, TriedChange
 from pipeprof.profiles.tries.earlier import left_out
 from pipeprof.profiles.tries.outcome import forget_best, mark_rejected, write_best
@@ -194,7 +194,7 @@ class FindBest:
         return [
             one
             for one in different(self.ideas(profile, version))
-            if all(supports(edit, kind) for edit in one.edits) and why_no_cache(profile, one.edits, limit) is None
+            if all(supports(edit, kind) for edit in one.edits) and why_no_cache(profile, one, limit) is None
         ]
 
     def _tell(self, one: TriedChange, gain: float) -> None:
@@ -244,7 +244,7 @@ class FindBest:
         search, result, profile = self.search, self.result, self.profile
         if search is None:
             return
-        result.steps = [fix_step(profile, step, profile.stages or ()) for step in search.steps]
+        result.steps = [fix_step(step, profile.stages or ()) for step in search.steps]
         if ended is None:
             not_allowed = [one for one in self._all(profile, search.best) if one.effect not in self.allowed]
             result.left_out = left_out(not_allowed, search.gain)

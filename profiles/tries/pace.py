@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.profiles.advise.facts.caching import LEAST_EPOCHS
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.experiment.purposes import TRIES
@@ -22,8 +23,6 @@ WHOLE_EPOCH_SHARE = 1 / 30
 """Of a large budget, for such an epoch: twelve pairs of blocks, and the starts, still fit."""
 RESTARTS_COUNT = 0.02
 """Share of the time that restarts take from which blocks with one more or less of them differ by that alone."""
-LEAST_EPOCHS = 3
-"""In the measured run, from which on what an epoch takes is known where the graph does not tell."""
 DIGEST_SECONDS = 1.5
 DIGEST_SHARE = 0.02
 """Of the budget that the description of the first batches takes at most, in each worker."""

@@ -1,26 +1,20 @@
-"""What is tried, why not, and how changes are named: pure functions."""
+"""What is tried, and why not: pure functions."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping
 
 from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.advise import pays_in_step
 from pipeprof.profiles.advise.as_finding import proposal_of
-from pipeprof.profiles.advise.order import worth
-from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.document.findings import Finding, NotTried
+from pipeprof.profiles.advise.proposal import Proposal, expected_of
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.wording import size, stage_label, stage_name, stage_place
 
-_BUDGET: Final = ": --budget "
-"""Comes before the budget that a change takes, at the end of a reason."""
-OVER_BUDGET = 1.22
-"""Times its budget in which verification begins what it measures: what has begun ends before a quarter is over."""
+OVER_BUDGET = 1.1
+"""Times its budget in which verification begins what it measures: what has begun ends soon after."""
 TRIED = frozenset({"same", "order", "randomness"})
 """What `run` tries; edits that change values are for the user to decide."""
 
@@ -79,56 +73,9 @@ def to_try(profile: Profile) -> list[Finding]:
 def proposed_by(profile: Profile) -> list[Proposal]:
     """The changes of a run's findings and ideas, those with the largest predicted gain first."""
     found = [one for one in (*(profile.findings or ()), *profile.proposals) if can_be_tried(one)]
-    return [proposal_of(one) for one in sorted(found, key=lambda one: -worth(one))]
+    return sorted(map(proposal_of, found), key=lambda one: -expected_of(one, profile.memory.peak_bytes))
 
 
 def can_be_tried(finding: Finding) -> bool:
     """Whether known edits make the change of a finding, and no try has rejected it."""
     return finding.is_known and finding.family != "correctness" and finding.status != "rejected"
-
-
-def by_reason(found: Mapping[str, Sequence[str]]) -> list[NotTried]:
-    """Join changes that were not tried for one reason, with the largest of the budgets that their reasons name.
-
-    Args:
-        found: Titles of changes, by the reason.
-
-    Example:
-        >>> [(one.reason, one.changes) for one in by_reason({"no time: --budget 45": ["a"], "no time": ["b"]})]
-        [('no time: --budget 45', ['a', 'b'])]
-    """
-    joined: dict[str, tuple[int, list[str]]] = {}
-    for reason, titles in found.items():
-        words, _, budget = reason.partition(_BUDGET)
-        largest, others = joined.get(words, (0, []))
-        joined[words] = max(largest, int(budget or 0)), [*others, *titles]
-    return [
-        NotTried(reason=f"{words}{_BUDGET}{budget}" if budget else words, changes=titles)
-        for words, (budget, titles) in joined.items()
-    ]
-
-
-def as_change(profile: Profile, finding: Finding) -> str:
-    """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
-    stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
-    place = stage_place(stage) if stage is not None else None
-    kept = finding.cache
-    memory = f", {size(kept.sample_bytes)} of this sample in memory" if kept and kept.sample_bytes is not None else ""
-    if kept is not None and kept.bytes is not None:
-        memory = f", {size(kept.bytes)} in memory"
-    # What is left out of a short line comes after a semicolon.
-    first, semicolon, more = (finding.change or finding.title).partition(";")
-    return "   ".join(filter(None, (place, f"{first}{memory}{semicolon}{more}")))
-
-
-def which_change(profile: Profile, finding: Finding) -> str:
-    """A change with the stage that it is made at, where its words name none.
-
-    Example:
-        ``batch (input.py:24): num_parallel_calls: not set → AUTOTUNE``, ``insert prefetch(…) after decode``
-    """
-    words = finding.change or finding.title
-    stages = profile.stages or ()
-    stage = next((stage for stage in stages if stage.id == finding.stage), None)
-    named = any(re.search(rf"\b{re.escape(stage_name(one))}\b", words) for one in stages)
-    return words if stage is None or named else f"{stage_label(stage)}: {words}"

@@ -127,6 +127,7 @@ class Race:
     Attributes:
         left: Seconds that are left.
         tell: Receives the rounds that count, and the largest change so far.
+        decided: Receives what an entrant is, once that is known.
         found: What is known of the entrants of this race that are decided.
         so_far: The same of those that are not.
     """
@@ -137,6 +138,7 @@ class Race:
     timeout: float
     left: Callable[[], float]
     tell: Callable[[int, Interval | None], None] = lambda _rounds, _ahead: None
+    decided: Callable[[str, RaceResult], None] = lambda _name, _result: None
     cores: Callable[[], CoresClock] | None = CoresClock
     found: dict[str, RaceResult] = field(default_factory=dict)
     so_far: dict[str, RaceResult] = field(default_factory=dict)
@@ -209,7 +211,7 @@ class Race:
             self.team.end(*entrants, *map(second_of, entrants))
         return {name: self.results.get(name, RaceResult("undecided", "no step was measured")) for name in entrants}
 
-    def _with_fewer(self, _mode: Mode) -> None:
+    def _with_fewer(self) -> None:
         self.pace = self.pace.one_by_one("more of them took more memory than there is")
         self.rebase()
 
@@ -402,6 +404,7 @@ class Race:
         """Let an entrant leave."""
         known = self.so_far.get(name, RaceResult("undecided"))
         self.found[name] = replace(known, status=status, why=why, late=late)
+        self.decided(name, self.found[name])
         self.team.end(name, second_of(name))
 
     def _lost(self, error: MemberFailedError) -> None:

@@ -9,14 +9,12 @@ from typing import Literal
 from pipeprof.profiles.advise.proposal import Semantics, tunes_process
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Facts, Finding, FixStep, Unfinished, documents_of
-from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.time.proven import SLOWER, knows_speed
-from pipeprof.profiles.tries.caching import kept_by
 from pipeprof.profiles.tries.race import RaceResult
 from pipeprof.profiles.tries.search import SearchStep
 from pipeprof.profiles.wording import percent, ratio_text, significant, size, with_name
@@ -122,8 +120,6 @@ def write_into(finding: Finding, result: RaceResult, mode: Mode, unfinished: Unf
     finding.status = status_of(result)
     finding.reason = reason_of(result, for_memory=finding.family == "memory")
     finding.unfinished = unfinished
-    if unfinished is not None:
-        finding.reason = f"{finding.reason}: --budget {unfinished.budget_seconds}"
     if result.data is not None and result.data.level == "rounding":
         finding.semantics = "values"
     finding.measured = measured_of(result, mode)
@@ -141,7 +137,7 @@ def write_into(finding: Finding, result: RaceResult, mode: Mode, unfinished: Unf
         finding.reason = f"{finding.reason}; the data set ended and was repeated {times} in a process"
 
 
-def fix_step(profile: Profile, step: SearchStep, stages: Sequence[Stage]) -> FixStep:
+def fix_step(step: SearchStep, stages: Sequence[Stage]) -> FixStep:
     """What a search has tried, as a profile has it.
 
     Args:
@@ -162,7 +158,7 @@ def fix_step(profile: Profile, step: SearchStep, stages: Sequence[Stage]) -> Fix
         redrawn=proposal.redrawn,
         edit=documents_of(proposal.edits),
         predicted=proposal.speedup,
-        cache=kept_by(profile, proposal.edits),
+        cache=proposal.cache,
         result=step.result,
         reason=with_name(reason, stages),
         speedup=change.value if change is not None else None,

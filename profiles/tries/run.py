@@ -10,9 +10,10 @@ from dataclasses import KW_ONLY, dataclass, field
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
 from pipeprof.pipelines.changes.version import Version
 from pipeprof.profiles.advise.as_finding import finding_of, proposal_of
+from pipeprof.profiles.advise.facts.caching import why_no_cache
 from pipeprof.profiles.advise.optimistic import withhold_findings
 from pipeprof.profiles.advise.order import ordered
-from pipeprof.profiles.advise.proposal import Proposal, different
+from pipeprof.profiles.advise.proposal import Proposal, different, expected_of
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
@@ -24,10 +25,10 @@ from pipeprof.profiles.harness.fork_server import EarlyServer
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.lines import written_ops
+from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.tries import plan as plans
 from pipeprof.profiles.tries import settle
 from pipeprof.profiles.tries.bounds import bound_finding, bounds_of, is_for_a_step_only, is_reached, open_bound
-from pipeprof.profiles.tries.caching import kept_by, why_no_cache
 from pipeprof.profiles.tries.combine import COMBINED, Contender, TriedChange
 from pipeprof.profiles.tries.pace import RacePace, pace_of
 from pipeprof.profiles.tries.result import too_dear, unfinished_of, write_into
@@ -82,7 +83,8 @@ def try_changes(
                 track = WorkerTrack(
                     team, pace, jobs, settings, progress, profile, left=lambda: until - time.monotonic(), save=save
                 )
-                search = OneRace(track, Version((), settings.loaded), contenders, is_settled=writing.is_settled)
+                start, most = Version((), settings.loaded), most_gain(profile)
+                search = OneRace(track, start, contenders, is_settled=writing.is_settled, most=most)
                 search.after = lambda: writing.write(search, track.running.pace)
                 try:
                     search.run()
@@ -136,7 +138,6 @@ class RunResults:
             return []
         found: list[Proposal] = []
         for finding in plans.to_try(self.profile):
-            finding.cache = kept_by(self.profile, finding.edits)
             why = self.why_not(finding)
             finding.reason = f"not tried: {why}" if why is not None else finding.reason
             if why is None:
@@ -148,11 +149,12 @@ class RunResults:
                 found.append(idea)
             else:
                 self._not_tried.setdefault(why, []).append(finding)
+        found.sort(key=lambda one: -expected_of(one, self.profile.memory.peak_bytes))
         return [*map(Contender, different(found)), *bounds_of(self.profile, self.limit)]
 
     def why_not(self, finding: Finding) -> str | None:
         """Why a change cannot be tried on this pipeline, in words; None where it can."""
-        cache = why_no_cache(self.profile, finding.edits, self.limit) if finding.cache is not None else None
+        cache = why_no_cache(self.profile, finding, self.limit)
         has_edit = self.jobs.change_of(finding) is not None
         return plans.cannot_try(finding, has_edit=has_edit, step=self.profile.device, cache=cache)
 
@@ -162,9 +164,7 @@ class RunResults:
             return known
         loaded = self.jobs.settings.loaded
         patch = spec_diff(loaded, proposal.edits) if loaded is not None and proposal.edits else None
-        finding = finding_of(proposal, patch=patch)
-        finding.cache = kept_by(self.profile, proposal.edits)
-        return finding
+        return finding_of(proposal, patch=patch)
 
     def is_settled(self, bound: Contender, kept: Sequence[TriedChange]) -> bool:
         """Whether what was kept makes an upper bound needless."""
@@ -205,7 +205,7 @@ class RunResults:
             self._not_tried.setdefault(result.why, []).append(finding)
         else:
             words = self._without_gain if finding.status == "rejected" else self._undecided
-            words.append(f"{plans.which_change(self.profile, finding)}: {finding.reason}")
+            words.append(f"{settle.which_change(self.profile, finding)}: {finding.reason}")
 
     def _write_bounds(self) -> None:
         """Write upper bounds, once all changes are known: what did not help is no advice, what helps leaves less."""
@@ -226,8 +226,12 @@ class RunResults:
         if search.lost is not None:
             why = f"the pipeline as it is {search.lost}"
         else:
-            more = self.given + self.pace.seconds_of(1)
-            self._needs = 10 * math.ceil(more / 10) if search.late else None
+            unfinished = [one for one in self._tried if one.unfinished is not None]
+            more = [one.unfinished.budget_seconds for one in unfinished if one.unfinished is not None]
+            more += [10 * math.ceil((self.given + self.pace.seconds_of(1)) / 10)] if search.late else []
+            self._needs = max(more, default=None)
+            for finding in unfinished:
+                finding.name_budget(self._needs or 0)
             why = f"the budget of {self.given:.0f} s was used up: --budget {self._needs}"
         for one in search.late:
             if one.is_bound:
@@ -268,7 +272,7 @@ class RunResults:
             without_gain=self._without_gain,
             undecided=self._undecided,
             bounds=self._bounds,
-            not_tried=plans.by_reason(settle.uncovered(self.profile, self._not_tried)),
+            not_tried=settle.uncovered(self.profile, self._not_tried),
             needs_seconds=self._needs,
             block_seconds=self.pace.block.seconds,
             same=self._same,
@@ -280,5 +284,5 @@ class RunResults:
         self._write_bounds()
         withhold_findings(profile)
         profile.findings = ordered(profile.findings or ())
+        settle.cut_to_limit(profile)
         self.note()
-        settle.settle(profile, self.given, [])

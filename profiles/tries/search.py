@@ -6,6 +6,7 @@ Neither knows where its changes come from, nor how they are measured: both get p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
@@ -34,6 +35,8 @@ from pipeprof.profiles.wording import size
 Taken: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]
 """`behind`: it helps, another one of the race helps more."""
 
+NEARLY = 0.95
+"""Of the gain of a free pipeline, from which nothing is left to gain."""
 NO_TIME = "what is left of the budget is too short for another change and its proof"
 
 
@@ -107,8 +110,9 @@ def _without(waiting: Iterable[Contender], gone: Iterable[Contender]) -> list[Co
 
 
 def _lasting_first(waiting: Sequence[Contender]) -> list[Contender]:
-    """The same; the first one gains in each epoch, not from a cache."""
-    best = next((one for one in waiting if not (one.is_bound or one.proposal.caches)), None)
+    """The same; the first one gains speed in each epoch, not from a cache."""
+    lasting = [one for one in waiting if not (one.is_bound or one.proposal.caches or one.proposal.for_memory)]
+    best = next(iter(lasting), None)
     return list(waiting) if best is None else [best, *_without(waiting, [best])]
 
 
@@ -120,6 +124,7 @@ class OneRace:
 
     Attributes:
         is_settled: Whether what was kept makes an upper bound needless.
+        most: Gain of a pipeline that costs nothing.
         after: Called after each race.
         late: What waits; in the end what had no time.
         needless: What a change that was kept has made needless.
@@ -131,6 +136,7 @@ class OneRace:
     ideas: Sequence[Contender]
     _: KW_ONLY
     is_settled: Callable[[Contender, Sequence[TriedChange]], bool] = lambda _bound, _kept: False
+    most: float = math.inf
     after: Callable[[], object] = lambda: None
     tried: list[TriedChange] = field(default_factory=list)
     late: list[Contender] = field(default_factory=list)
@@ -180,7 +186,8 @@ class OneRace:
     def _next_group(self) -> dict[str, Contender]:
         """What is raced next: what was kept together, then what waits."""
         done = [one.proposal.edits for one in self.tried]
-        whole = [Contender(one) for one, _ in combined(self.single) if one.edits not in done]
+        wholes = [one for one, parts in combined(self.single) if not self._reaches_all(parts)]
+        whole = [Contender(one) for one in wholes if one.edits not in done]
         needless = [one for one in self.late if self._is_needless(one)]
         self.needless += needless
         self.late = _without(self.late, needless)
@@ -189,7 +196,13 @@ class OneRace:
     def _is_needless(self, contender: Contender) -> bool:
         if contender.is_bound:
             return self.is_settled(contender, self.single)
-        return not is_worth_a_try(contender.proposal, self.single)
+        lasting = [one for one in self.single if not one.proposal.caches]
+        is_reached = self._reaches_all(lasting) and not contender.proposal.for_memory
+        return is_reached or not is_worth_a_try(contender.proposal, self.single)
+
+    def _reaches_all(self, kept: Iterable[TriedChange]) -> bool:
+        """Whether one of the changes gives what a free pipeline would."""
+        return any(one.gain >= NEARLY * self.most for one in kept)
 
 
 @dataclass(frozen=True)

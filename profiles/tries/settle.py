@@ -1,60 +1,31 @@
-"""What makes the findings of a verification agree with each other and with the verdict: pure functions."""
+"""What was tried and what was not, in agreement with each other and with the verdict: pure functions."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeprof.profiles.advise.alternatives import are_alternative_edits
-from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.findings import Finding, NotTried
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.verdict import most_gain
-from pipeprof.profiles.tries.plan import as_change
-from pipeprof.profiles.wording import ratio_text
+from pipeprof.profiles.wording import ratio_text, size, stage_label, stage_name, stage_place
 
 INTERRUPTED = "Interrupted while changes were tried; the measurement itself is complete."
 ENDED = "Trying changes ended early, the measurement itself is complete: {}."
-_BUDGET = re.compile(r"(?<=--budget )\d+")
-_KNOWN = ("kept", "ceiling", "unverified", "rejected")
-"""Statuses, the one first that says most."""
 
 
-def settle(profile: Profile, given: float, late: Iterable[tuple[Finding, float]]) -> None:
-    """Make findings agree with each other and with the verdict, once nothing more is tried.
-
-    Args:
-        given: Seconds of the budget.
-        late: Changes that had no time, each with the seconds that it takes.
-    """
-    profile.findings = without_repeats(profile.findings or ())
-    cut_to_limit(profile)
-    more = [seconds for one, seconds in late if not is_covered(one, profile.findings)]
-    more += [one.unfinished.budget_seconds - given for one in profile.findings if one.unfinished is not None]
-    name_one_budget(profile, given + sum(more))
-
-
-def uncovered(profile: Profile, untried: Mapping[str, Sequence[Finding]]) -> dict[str, list[str]]:
+def uncovered(profile: Profile, untried: Mapping[str, Sequence[Finding]]) -> list[NotTried]:
     """Changes that were not tried, by the reason, unless a finding is the same."""
-    found: dict[str, list[str]] = {}
-    for reason, findings in untried.items():
-        if left := [one for one in findings if not is_covered(one, profile.findings or ())]:
-            found[reason] = list(dict.fromkeys(as_change(profile, one) for one in left))
-    return found
-
-
-def without_repeats(findings: Sequence[Finding]) -> list[Finding]:
-    """The findings, of those with one title at one stage the one that is known best, or gains most; in their order."""
-    best: dict[tuple[str | None, str], Finding] = {}
-    for finding in findings:
-        key = (finding.stage, finding.title)
-        best[key] = max(best.get(key, finding), finding, key=_is_known)
-    return [finding for finding in findings if finding is best[finding.stage, finding.title]]
-
-
-def _is_known(finding: Finding) -> tuple[int, bool, float]:
-    gain = (finding.measured or {}).get("speedup") or 0.0
-    return -_KNOWN.index(finding.status), finding.unfinished is not None, gain
+    left = {
+        reason: [one for one in every if not is_covered(one, profile.findings or ())]
+        for reason, every in untried.items()
+    }
+    return [
+        NotTried(reason=reason, changes=list(dict.fromkeys(as_change(profile, one) for one in every)))
+        for reason, every in left.items()
+        if every
+    ]
 
 
 def is_covered(finding: Finding, reported: Iterable[Finding]) -> bool:
@@ -85,27 +56,27 @@ def cut_to_limit(profile: Profile) -> None:
         finding.reason = re.sub(as_measured, words, finding.reason) if finding.reason is not None else None
 
 
-def name_one_budget(profile: Profile, least: float = 0.0) -> None:
-    """Write the same number wherever a budget is named that would decide more.
+def as_change(profile: Profile, finding: Finding) -> str:
+    """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
+    stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
+    place = stage_place(stage) if stage is not None else None
+    kept = finding.cache
+    memory = f", {size(kept.sample_bytes)} of this sample in memory" if kept and kept.sample_bytes is not None else ""
+    if kept is not None and kept.bytes is not None:
+        memory = f", {size(kept.bytes)} in memory"
+    # What is left out of a short line comes after a semicolon.
+    first, semicolon, more = (finding.change or finding.title).partition(";")
+    return "   ".join(filter(None, (place, f"{first}{memory}{semicolon}{more}")))
 
-    Args:
-        least: Seconds of the budget in which all has time that promises a gain.
+
+def which_change(profile: Profile, finding: Finding) -> str:
+    """A change with the stage that it is made at, where its words name none.
+
+    Example:
+        ``batch (input.py:24): num_parallel_calls: not set → AUTOTUNE``, ``insert prefetch(…) after decode``
     """
-    done, findings = profile.verification, profile.findings or []
-    if done is None:
-        return
-    texts = [*(one.reason or "" for one in findings), *done.bounds, *(one.reason for one in done.not_tried)]
-    named = [int(number) for text in texts for number in _BUDGET.findall(text)]
-    named += [one.unfinished.budget_seconds for one in findings if one.unfinished is not None]
-    named += [done.needs_seconds] if done.needs_seconds is not None else []
-    if not named:
-        return
-    number = max([10 * math.ceil(least / 10), *named])
-    for finding in findings:
-        finding.reason = _BUDGET.sub(str(number), finding.reason) if finding.reason is not None else None
-        if finding.unfinished is not None:
-            finding.unfinished = finding.unfinished.model_copy(update={"budget_seconds": number})
-    done.bounds = [_BUDGET.sub(str(number), text) for text in done.bounds]
-    for group in done.not_tried:
-        group.reason = _BUDGET.sub(str(number), group.reason)
-    done.needs_seconds = number if done.needs_seconds is not None else None
+    words = finding.change or finding.title
+    stages = profile.stages or ()
+    stage = next((stage for stage in stages if stage.id == finding.stage), None)
+    named = any(re.search(rf"\b{re.escape(stage_name(one))}\b", words) for one in stages)
+    return words if stage is None or named else f"{stage_label(stage)}: {words}"

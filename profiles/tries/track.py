@@ -14,6 +14,7 @@ from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
+from pipeprof.profiles.advise.facts.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
 from pipeprof.profiles.advise.text.source_diff import changed_source
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
@@ -27,12 +28,14 @@ from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
-from pipeprof.profiles.tries.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
+from pipeprof.profiles.tries.result import in_words
 from pipeprof.profiles.tries.search import TrackClosedError
 
+RACE_SHARE = 0.5
+"""Of the time that is left, for a race of several: what is known early is said early."""
 LOOK_SECONDS = 2.0
 """Length of the measurement of a changed pipeline alone."""
 _STOPPED = frozenset(EXIT_CODES.values())
@@ -99,15 +102,17 @@ class WorkerTrack:
             timeout=self.jobs.timeout,
             left=lambda: self.left() - self.proof_seconds,
             tell=self._tell,
+            decided=self._decided,
         )
-
-    def _left_for_races(self) -> float:
-        return self.left() - self.proof_seconds
+        self._contenders: Mapping[str, Contender] = {}
 
     @property
     def most(self) -> int:
-        """Contenders of a race at most."""
-        return self.running.pace.most
+        """Contenders of a race at most: of a short time, the first result takes no more than a part."""
+        many, fresh = self.running.pace.most, self.running.is_fresh
+        while many > 1 and self._lengths.seconds_of(many, fresh=fresh) > RACE_SHARE * self.left():
+            many -= 1
+        return many
 
     @property
     def proof_seconds(self) -> float:
@@ -146,13 +151,14 @@ class WorkerTrack:
         if base is not self._base:
             self.running.rebase()
             self._base = base
+        self._contenders = contenders
         self._begin(_names_of(list(contenders.values())))
         self._filling = max((self._fill(one.proposal.edits).seconds for one in contenders.values()), default=0.0)
         entrants: dict[str, Entrant] = {}
         found: dict[str, RaceResult] = {}
         for name, one in contenders.items():
             try:
-                entrants[name] = self._entrant(name, base, one, for_memory=for_memory)
+                entrants[name] = self._entrant(base, one, for_memory=for_memory)
             except PipeprofError as error:
                 first, *_ = str(error).strip().splitlines() or [type(error).__name__]
                 found[name] = RaceResult("refused", f"the edit does not apply ({first})")
@@ -199,15 +205,15 @@ class WorkerTrack:
         """
         version = best.version or Version()
         self.running.rebase()
-        self._base, self.proves = None, False
+        self._base, self.proves, self._contenders = None, False, {}
         self._begin("proving the best against the pipeline as it is")
-        job = self._job("C1", version, self._source(version))
+        job = self._job(version, self._source(version))
         entrant = Entrant(job, best.proposal.compared_as, for_memory, self.rounding)
         found = self.running.run(self.jobs.as_it_is, {"C1": entrant})["C1"]
         self._check_files()
         return found
 
-    def _entrant(self, name: str, base: Version, one: Contender, *, for_memory: bool) -> Entrant:
+    def _entrant(self, base: Version, one: Contender, *, for_memory: bool) -> Entrant:
         """The job of a contender.
 
         Raises:
@@ -216,29 +222,29 @@ class WorkerTrack:
         proposal, fill = one.proposal, self._fill(one.proposal.edits)
         for_memory = for_memory or proposal.for_memory
         if one.replay is not None:
-            return Entrant(next(iter(self.jobs.replayed(one.replay).values())), None)
+            return Entrant(self.jobs.replayed(one.replay), None)
         try:
-            job = self._job(name, one.on(base))
+            job = self._job(one.on(base))
         except PipeprofError:
             # A stage of a spec has no form for it: its recorded calls have.
             if base.steps or not (self.in_calls and all(_is_in_calls(edit) for edit in proposal.edits)):
                 raise
             pairs = [(edit.variable, edit.value) for edit in proposal.edits if isinstance(edit, SetEnvironment)]
             change = Change(edits=tuple(_in_calls(proposal.edits)), environment=tuple(pairs))
-            job = next(iter(self.jobs.edited(change, fill.steps, compares=fill.compares).values()))
+            job = self.jobs.edited(change, fill.steps, compares=fill.compares)
         return Entrant(job, proposal.compared_as, for_memory, self.rounding)
 
-    def _job(self, name: str, version: Version, source: ChangedSource | None = None) -> Job:
+    def _job(self, version: Version, source: ChangedSource | None = None) -> Job:
         steps = as_json(version.call_steps) if version.loaded is None and source is None else []
         fill = self._fill([edit for step in version.steps for edit in step])
-        return self.jobs.workers(
-            [name], version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source
-        )[name]
+        return self.jobs.of_version(
+            version.loaded, steps, version.environment, fill.steps, compares=fill.compares, source=source
+        )
 
     def _base_jobs(self, base: Version) -> dict[str, Job]:
         if not base.steps:
             return self.jobs.as_it_is()
-        job = self._job(BASELINES[0], base)
+        job = self._job(base)
         return dict.fromkeys(BASELINES, job)
 
     def _source(self, version: Version) -> ChangedSource | None:
@@ -266,6 +272,12 @@ class WorkerTrack:
         if ahead is not None and not math.isinf(ahead.high):
             self.progress.standing(ratio_so_far(ahead.value, ahead.low, ahead.high, ahead.pairs))
         self.progress.tick(None, float(rounds), None)
+
+    def _decided(self, name: str, result: RaceResult) -> None:
+        """Say at once what holds."""
+        one = self._contenders.get(name)
+        if one is not None and not one.is_bound and result.status == "kept" and result.change is not None:
+            self.progress.note(f"measured: {one.proposal.title}, {in_words(result.change)}")
 
     def _check_files(self) -> None:
         name = self.jobs.changed_file()

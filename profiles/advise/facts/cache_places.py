@@ -16,6 +16,7 @@ from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.ops.executed_ops import executed
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.facts.byte_gate import EarlierPlace, in_function, nothing_to_keep, places_below, weigh
+from pipeprof.profiles.advise.facts.caching import LEAST_EPOCHS
 from pipeprof.profiles.advise.facts.work import (
     MUCH_WORK,
     after,
@@ -29,16 +30,16 @@ from pipeprof.profiles.advise.facts.work import (
 )
 from pipeprof.profiles.advise.proposal import Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
+from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.lines import is_outside_functions
 from pipeprof.profiles.memory.predict.model import cache_overhead_bytes
+from pipeprof.profiles.time.whole import whole_batches
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 CACHE_SHARE: Final = 0.25
 """Of the memory limit that the caches of a trial may take, which leaves room for everything else."""
 MIXED_SHARE: Final = 0.5
 """Of the elements of an epoch that a later shuffle holds, from which no other one is needed after a cache."""
-LEAST_EPOCHS: Final = 3
-"""Epochs from which the elements of one are known by counting."""
 SMALLER: Final = 4
 """Times that a cached element is larger than before the maps before the cache: less saves little by running these."""
 ENCODED: Final = 0.15
@@ -241,6 +242,29 @@ def pass_count(view: PipelineView, line: Sequence[StageView], stage: StageView) 
 def _cardinality(stage: StageView) -> int | None:
     known = stage.measured.cardinality if stage.measured is not None else None
     return known if known is not None else stage.elements if stage.elements is not None else stage.counted
+
+
+def kept_by(view: PipelineView, edits: Sequence[PipelineEdit]) -> Kept | None:
+    """Return what edits keep in memory for later epochs; None where they keep nothing."""
+    caches = {stage.id for stage in view.stages if traits(stage.op).stores}
+    places = [edit.after for edit in edits if isinstance(edit, InsertStage) and traits(edit.op).stores]
+    places += [edit.stage for edit in edits if isinstance(edit, MoveStage) and edit.before in caches]
+    profile = view.profile
+    if not places or profile is None or profile.steps is None:
+        return None
+    sample, per_batch = 0.0, 0.0
+    for stage in (view.by_id.get(place or "") for place in places):
+        line = line_of(view, stage) if stage is not None else []
+        each = _kept_bytes(line, stage) if stage is not None else None
+        if stage is None or each is None:
+            return Kept()
+        elements = stage.measured.elements if stage.measured is not None else None
+        sample += each * (pass_count(view, line, stage) or math.nan)
+        per_batch += each * (elements or math.nan) / max(profile.steps.count, 1)
+    whole = per_batch * (whole_batches(profile) or math.nan)
+    return Kept(
+        sample_bytes=None if math.isnan(sample) else round(sample), bytes=None if math.isnan(whole) else round(whole)
+    )
 
 
 def caches_before(view: PipelineView, stage: StageView) -> list[StageView]:

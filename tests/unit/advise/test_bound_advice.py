@@ -20,7 +20,7 @@ def profile(recorded: Callable[[str], Profile]) -> Profile:
 
 
 def stage(address: str, op: str, share: float = 0.0, **given: Any) -> Stage:
-    return Stage(id=address, op=op, origin="written", share=share, cpu_ms_per_batch=100 * share, **given)
+    return Stage(id=address, op=op, origin="written", share=share, cpu_ms_per_batch=100 * share or None, **given)
 
 
 NUMBERS = stage("source", "range", 0.01)

@@ -5,67 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pipeprof.cli.report.findings import describe_gain
 from pipeprof.pipelines.changes.edits import SetArgument
-from pipeprof.profiles.document.findings import Finding, NotTried, Unfinished, Verification, documents_of
+from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.time.verdict import most_gain
-from pipeprof.profiles.tries.settle import cut_to_limit, is_covered, name_one_budget, without_repeats
+from pipeprof.profiles.tries.settle import cut_to_limit, is_covered
 
 Recorded = Callable[[str], Profile]
 
 
-def unfinished(budget: int) -> Unfinished:
-    return Unfinished(pairs=8, needed=12, budget_seconds=budget)
-
-
 def finding(title: str = "Run load in parallel", stage: str | None = "stages.0", **facts: object) -> Finding:
     return Finding(**{"rule": "measured", "title": title, "stage": stage, "status": "kept", **facts})
-
-
-def gain(one: Finding) -> float:
-    return float((one.measured or {}).get("speedup", 0.0))
-
-
-FINDINGS = st.lists(
-    st.builds(
-        lambda title, stage, status, speedup, late: finding(
-            title,
-            stage,
-            status=status,
-            measured={"speedup": speedup} if speedup is not None else None,
-            unfinished=unfinished(80) if late else None,
-        ),
-        st.sampled_from(["Run load in parallel", "Cache load"]),
-        st.sampled_from([None, "stages.0", "stages.1"]),
-        st.sampled_from(["kept", "ceiling", "unverified", "rejected"]),
-        st.none() | st.floats(0.5, 4.0),
-        st.booleans(),
-    )
-)
-
-
-@given(FINDINGS)
-def test_a_change_stands_once_as_it_is_known_best(findings: list[Finding]) -> None:
-    found = without_repeats(findings)
-    keys = [(one.stage, one.title) for one in found]
-    assert len(keys) == len(set(keys))
-    assert set(keys) == {(one.stage, one.title) for one in findings}
-    # In the order in which they came.
-    assert [one for one in findings if any(one is each for each in found)] == found
-    assert without_repeats(found) == found
-    for one in found:
-        others = [each for each in findings if (each.stage, each.title) == (one.stage, one.title)]
-        if any(each.status == "kept" for each in others):
-            assert one.status == "kept"
-        same = [each for each in others if (each.status, each.unfinished) == (one.status, one.unfinished)]
-        assert (one.measured or {}).get("speedup", 0.0) == max(
-            (each.measured or {}).get("speedup", 0.0) for each in same
-        )
 
 
 def calls(value: object, stage: str = "stages.0") -> dict[str, object]:
@@ -122,28 +75,3 @@ def test_gains_are_as_measured_where_the_verdict_states_no_limit(recorded: Recor
     profile.findings = [finding(measured={"speedup": 99.0})]
     cut_to_limit(profile)
     assert profile.findings[0].measured == {"speedup": 99.0}
-
-
-@pytest.mark.parametrize(("least", "budget"), [(30.0, 90), (91.0, 100)])
-def test_one_report_names_one_budget(recorded: Recorded, least: float, budget: int) -> None:
-    profile = recorded("jpeg-folder")
-    profile.findings = [
-        finding(status="unverified", unfinished=unfinished(80), reason="too few rounds: --budget 80"),
-        finding("Cheaper", status="unverified", reason="how fast it could get was not measured: --budget 60"),
-        finding("Cache", reason="1.50×"),
-    ]
-    profile.verification = Verification(
-        seconds=30.0,
-        budget_seconds=30.0,
-        mode="alternating",
-        tried=1,
-        bounds=["decode: was not measured: --budget 70"],
-        not_tried=[NotTried(reason="the budget of 30 s has no time for it: --budget 90", changes=["a"])],
-        needs_seconds=60,
-        block_seconds=0.5,
-    )
-    name_one_budget(profile, least)
-    document = profile.model_dump_json()
-    assert document.count(f"--budget {budget}") == document.count("--budget ") == 4
-    assert profile.verification.needs_seconds == budget
-    assert profile.findings[0].unfinished == unfinished(budget)

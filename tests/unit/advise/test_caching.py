@@ -7,14 +7,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from unit.advise.views import stage, tensor
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage
+from pipeprof.profiles.advise.facts.cache_places import kept_by
+from pipeprof.profiles.advise.facts.caching import BEYOND_EPOCH, Filling, filling, why_no_cache
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
 from pipeprof.profiles.document.findings import Kept
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Component, OpCost, Stage
+from pipeprof.profiles.document.stages import OpCost, Stage
 from pipeprof.profiles.document.subject import DataSize
-from pipeprof.profiles.tries.caching import BEYOND_EPOCH, Filling, filling, kept_by, why_no_cache
+from pipeprof.profiles.view.view import PipelineView
 
 Recorded = Callable[[str], Profile]
 CACHE = (InsertStage("cache", {}, "stages.0"),)
@@ -33,6 +37,15 @@ def run_of(recorded: Recorded, *ops: str, epochs: int = 20, **changes: dict[str,
         known = {"cardinality": 1000, "elements": 20_000, "bytes_per_element": 1000.0, **changes.get(name, {})}
         found.stages.append(Stage(id=address, origin="written", op=op, **known))
     return found
+
+
+def view_of(profile: Profile, **elements: Any) -> PipelineView:
+    """The view of a run, with elements of stages that have several components."""
+    rows = [
+        stage(one.id, one.op, measured=one, element=elements.get(one.id.replace("stages.", "stage")))
+        for one in profile.stages or ()
+    ]
+    return PipelineView("measured", tuple(rows), profile=profile)
 
 
 def test_a_cache_is_full_after_an_epoch_as_long_as_the_restarts_say(recorded: Recorded) -> None:
@@ -68,7 +81,7 @@ def test_a_cache_that_moves_or_gets_a_map_fills_anew(recorded: Recorded) -> None
     run = run_of(recorded, "range", "map", "cache", "map", "batch")
     for moved in (MoveStage("stages.1", "cache", "stages.0"), MoveStage("stages.2", "map", "stages.1")):
         assert filling(run, [moved]).steps == filling(run, CACHE).steps
-    assert kept_by(run, [MoveStage("stages.1", "cache", "stages.0")]) is None
+    assert kept_by(view_of(run), [MoveStage("stages.1", "cache", "stages.0")]) is None
 
 
 def test_what_python_makes_is_compared_in_two_more_epochs(recorded: Recorded) -> None:
@@ -84,19 +97,18 @@ def test_what_a_cache_keeps_is_one_epoch_of_what_was_seen(recorded: Recorded) ->
     run.steps.count = 51
     for epoch, elements in ((11.0, 352), (None, 544)):
         run.steps.epoch_steps = epoch
-        assert kept_by(run, CACHE) == Kept(sample_bytes=elements * EACH)
+        assert kept_by(view_of(run), CACHE) == Kept(sample_bytes=elements * EACH)
 
 
 @pytest.mark.parametrize(("between", "known"), [("shuffle", True), ("padded_batch", False)])
 def test_the_size_of_an_element_may_be_seen_at_a_later_stage(recorded: Recorded, between: str, known: bool) -> None:
-    kept = kept_by(run_of(recorded, "range", "map", between, stage0={"bytes_per_element": None}), CACHE)
+    kept = kept_by(view_of(run_of(recorded, "range", "map", between, stage0={"bytes_per_element": None})), CACHE)
     assert (kept != Kept()) is known
 
 
 def test_a_cache_of_many_small_tensors_takes_mostly_their_blocks(recorded: Recorded) -> None:
     """Measured: 6,000 rows of 40 numbers, 889 B each, took 56 MiB with the shuffle after them."""
-    spec = [Component(name=str(number), dtype="int64", shape=[]) for number in range(40)]
-    kept = kept_by(run_of(recorded, "range", "map", "batch", stage0={"element_spec": spec}), CACHE)
+    kept = kept_by(view_of(run_of(recorded, "range", "map", "batch"), stage0=(tensor("int64"),) * 40), CACHE)
     assert kept == Kept(sample_bytes=1000 * (1000 + 186 + 39 * 130))
 
 
@@ -126,7 +138,7 @@ def test_a_cache_says_what_it_takes_of_the_whole_data_set(
     recorded: Recorded, size: DataSize | None, source: float, elements: int | None
 ) -> None:
     whole = elements * EACH if elements is not None else None
-    assert kept_by(stored(recorded, size, source), CACHE) == Kept(sample_bytes=1000 * EACH, bytes=whole)
+    assert kept_by(view_of(stored(recorded, size, source)), CACHE) == Kept(sample_bytes=1000 * EACH, bytes=whole)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +154,9 @@ def test_a_cache_that_does_not_fit_is_no_recommendation(
     size: DataSize | None, source: float, fits: bool, recorded: Recorded
 ) -> None:
     run = stored(recorded, size, source)
-    assert (why_no_cache(run, CACHE, 8_000_000_000) is None) is fits
-    assert why_no_cache(run, CACHE, None) is None
+    cache = Proposal(edits=CACHE, cache=kept_by(view_of(run), CACHE))
+    assert (why_no_cache(run, cache, 8_000_000_000) is None) is fits
+    assert why_no_cache(run, cache, None) is None
     run.no_cache = True
-    assert why_no_cache(run, CACHE, None) == "--no-cache leaves caches out"
-    assert why_no_cache(run, AHEAD, 8_000_000_000) is None
+    assert why_no_cache(run, cache, None) == "--no-cache leaves caches out"
+    assert why_no_cache(run, Proposal(edits=AHEAD), 8_000_000_000) is None
