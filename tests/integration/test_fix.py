@@ -1,4 +1,4 @@
-"""`pipeprof fix` with real workers: a function that gets a plan, and a spec whose search is interrupted."""
+"""`pipeprof fix` with real workers: a function that gets a diff, and a spec whose search is interrupted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from integration import forked
 from pipeprof.pipelines.check import check_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.experiment.purposes import LARGE_GAIN
+from pipeprof.profiles.experiment.purposes import TRIES
 
 PATIENCE = 280
 TEMPORARY = "temporary"
@@ -55,16 +55,15 @@ import sys
 from pipeprof.cli.commands import fix
 from pipeprof.cli.main import main
 from pipeprof.profiles.experiment import purposes
-from pipeprof.profiles.fix import laboratory
 from pipeprof.profiles.harness import harness
+from pipeprof.profiles.tries import pace, track
 
 fix.FIRST_SECONDS = 1.0
 harness.run_undisturbed = lambda *given, budget, end_at: (harness.run_sample(*given), budget)
-vars(purposes.QUICK).update(warm_seconds=0.3, block_seconds=0.15)
-vars(purposes.RACE).update(warm_seconds=0.3, block_seconds=0.15)
-laboratory.LOOK_SECONDS, laboratory.MOST_RIVALS = 0.5, 2
+vars(purposes.TRIES).update(warm_seconds=0.3, block_seconds=0.15)
+pace.SHORTEST_WARM, pace.MOST_ENTRANTS, track.LOOK_SECONDS = 0.3, 2, 0.5
 if not sys.argv[2].endswith(".yaml"):
-    laboratory.Laboratory.fits = lambda lab, rivals: not lab._number or lab._base is not None
+    track.WorkerTrack.fits = lambda one, contenders: not one.looked
 main()
 """
 
@@ -137,8 +136,7 @@ def test_every_step_has_its_factor_and_what_is_written_was_proven(function: Ende
     assert fix is not None
     assert fix.status == "fixed", fix
     assert fix.measured is not None
-    # A gain is measured after 12 pairs, or after 6 whose interval lies above 2×.
-    assert len(fix.measured["pairs"]) >= (6 if fix.measured["low"] > LARGE_GAIN else 12)
+    assert len(fix.measured["pairs"]) >= TRIES.early
     raced = [step for step in fix.steps if step.result in {"taken", "behind", "rejected"}]
     assert raced
     assert all(step.ratios and step.peak_bytes for step in raced if step.speedup is not None)
