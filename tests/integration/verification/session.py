@@ -1,4 +1,4 @@
-"""Try made-up findings of a small spec, else its upper bound, and print what they are: ``FOLDER BUDGET [FINDING …]``."""
+"""Try made-up findings of a small spec, or its upper bound, and print what they are: ``FOLDER BUDGET [FINDING]…``."""
 
 from __future__ import annotations
 

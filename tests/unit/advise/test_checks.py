@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.advise.recorded import NAMES as RECORDED
 from unit.advise.recorded import recorded_view
-from unit.advise.views import measured, pipeline, recorded, stage
+from unit.advise.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import HandWritten, to_document
 from pipeprof.pipelines.ops.constants import AUTOTUNE
@@ -116,9 +116,9 @@ def test_an_empty_pipeline_has_nothing(view: PipelineView) -> None:
 def test_no_check_raises_on_what_was_recorded(name: str) -> None:
     for view in (
         recorded_view(name),
-        recorded(name, worker_cores=0.1, dispatch="sync", wait_share=0.5, interval_ms=20.0),
-        recorded(name, worker_cores=None, headspace=None, runnable_wait_share=None, peak_bytes=None),
-        _bare(recorded(name)),
+        recorded_view(name, dispatch="sync", wait_share=0.5, facts=MeasuredFacts(worker_cores=0.1)),
+        recorded_view(name, headspace=None, peak_bytes=None, facts=MeasuredFacts()),
+        _bare(recorded_view(name)),
     ):
         for found, messages in (findings_in(view), ideas_for(view)):
             assert messages == []

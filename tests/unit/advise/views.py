@@ -6,16 +6,11 @@ and all of it could be won.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
-from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.executed_ops import family
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.measured import Device, Throughput
@@ -24,13 +19,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Dispatch, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, OpCost, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.time.stage_table import explain_stages
-from pipeprof.profiles.view.from_graph import view_of_graphs
 from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
-
-GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
-RECORDED = sorted(path.stem for path in GRAPHS.glob("*.json") if path.stem != "errors")
-"""Names for `recorded`."""
 
 BATCHES = 100
 """Batches in the measured window of `measured`."""
@@ -268,46 +257,6 @@ def measured(
             python_lock_share=python_lock,
         ),
     )
-
-
-def recorded(name: str, *, cores: float = 2.0, **conditions: Any) -> PipelineView:
-    """The view of a pipeline in ``tests/recorded/graphs``, drained as when it was recorded.
-
-    Args:
-        name: Of the file.
-        cores: Cores of the machine.
-        **conditions: As for `measured`; by default no step, and the interval that was recorded.
-    """
-    data = json.loads((GRAPHS / f"{name}.json").read_text(encoding="utf-8"))
-    batches, seconds = data["batches"], data["seconds"]
-    rows, _ = explain_stages(
-        StageGraphs.of(data["written"], data["executed"], by_address=data["by_address"]),
-        segments=tuple(pairwise(data["snapshots"])),
-        batches=batches,
-        cores=cores,
-    )
-    given: dict[str, Any] = {
-        "interval_ms": 1000 * seconds / batches,
-        "dispatch": None,
-        "wait_share": 1.0,
-        "headspace": 0.99,
-    }
-    given |= {"python_share": None, "python_ms": None}
-    frame = measured(pipeline(cores=cores), **(given | conditions))
-    view = view_of_graphs(
-        StageGraph.from_dict(data["written"]),
-        StageGraph.from_dict(data["executed"]),
-        rows,
-        by_address=data["by_address"],
-        cores=cores,
-    )
-    profile = frame.profile
-    if profile is not None and profile.steps is not None:
-        steps = replace(profile.steps, count=batches)
-        profile = profile.model_copy(update={"steps": steps, "stages": rows})
-    # The states of threads were not recorded: whoever hardly computes was blocked.
-    blocked = conditions.get("blocked_share", 1.0 if (conditions.get("worker_cores") or 0.0) < 0.5 else 0.0)
-    return replace(frame, stages=tuple(_blocked(list(view.stages), blocked)), options=view.options, profile=profile)
 
 
 def unnamed(view: PipelineView) -> PipelineView:
