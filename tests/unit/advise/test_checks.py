@@ -165,17 +165,19 @@ OPS = [
 ]
 TF_OPS = [
     None,
-    "MapDataset",
-    "ParallelMapDatasetV2",
-    "MapAndBatchDataset",
-    "BatchDatasetV2",
-    "PrefetchDataset",
-    "InterleaveDataset",
-    "ParallelInterleaveDatasetV4",
-    "ZipDataset",
-    "FlatMapDataset",
-    "ShuffleDatasetV3",
-    "RepeatDataset",
+    *[
+        "MapDataset",
+        "ParallelMapDatasetV2",
+        "MapAndBatchDataset",
+        "BatchDatasetV2",
+        "PrefetchDataset",
+        "InterleaveDataset",
+        "ParallelInterleaveDatasetV4",
+        "ZipDataset",
+        "FlatMapDataset",
+        "ShuffleDatasetV3",
+        "RepeatDataset",
+    ],
 ]
 KERNELS = ["PyFunc", "EagerPyFunc", "ReadFile", "DecodeJpeg", "ParseSingleExample", "Cast", "RandomUniform", "MatMul"]
 KEYS = st.none() | st.frozensets(st.sampled_from(["0", "1", "image", "label"]))

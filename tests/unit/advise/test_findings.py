@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.advise import training_views
 from unit.advise.checks import found, only, short
 from unit.advise.function_views import generator, python_map
 from unit.advise.host_views import (
@@ -22,11 +21,11 @@ from unit.advise.host_views import (
 )
 from unit.advise.memory_views import GB, MB, batch, cache, indices, line, load, passing, run, shuffle, slices
 from unit.advise.step_views import idling, soaked, texts
+from unit.advise.training_views import CALLBACK_OF_KERAS, FLAWS, TWINS
 from unit.advise.views import Built, function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.static.slips import Slip
-from pipeprof.profiles.advise.names import NEW_NAMES
 from pipeprof.profiles.document.memory import LedgerEntry
 from pipeprof.profiles.view.view import ConstantView, PipelineView, StageView
 
@@ -273,20 +272,6 @@ FOUND: dict[str, tuple[str, Make, str | None, list[tuple[Any, ...]]]] = {
     "texts of any length": ("retraced-step", texts, "stages.1", []),
     "a device that idles": ("idle-device", idling, "stages.0", []),
 }
-TRAINING = {**{name: (name, make) for name, make in training_views.FLAWS.items()}, **training_views.OTHER_FLAWS}
-TRAINED = {
-    label: (NEW_NAMES.get(name, name), make)
-    for label, (name, make) in TRAINING.items()
-    if NEW_NAMES.get(name, name)
-    in {
-        "iterator-made-anew",
-        "retraced-step",
-        "training-stalls",
-        "unused-dataset",
-        "validation-again",
-        "waits-for-results",
-    }
-}
 SILENT: dict[str, list[Make]] = {
     "batch-before-shuffle": [
         mixed_before,
@@ -353,11 +338,6 @@ SILENT: dict[str, list[Make]] = {
         lambda: waiting_generator(worker_cores=0.9),
     ],
 }
-TWINS = [
-    (NEW_NAMES.get(name, name), make)
-    for name, make in training_views.TWINS
-    if NEW_NAMES.get(name, name) in {name for name, _ in TRAINED.values()}
-]
 
 
 @pytest.mark.parametrize("label", FOUND)
@@ -371,12 +351,12 @@ def test_what_is_wrong_is_found(label: str) -> None:
         assert [short(edit) for edit in proposal.edits] == edits
 
 
-@pytest.mark.parametrize("label", TRAINED)
+@pytest.mark.parametrize("label", FLAWS)
 def test_what_a_training_does_is_found(label: str) -> None:
-    name, make = TRAINED[label]
+    name, make = FLAWS[label]
     proposal = only(name, make())
     assert proposal.rule == name
-    assert proposal.location is not None or label == "callback-of-keras"
+    assert proposal.location is not None or label == CALLBACK_OF_KERAS
     assert proposal.edits == ()
 
 

@@ -78,11 +78,17 @@ def recorded(name: str) -> tuple[dict[str, Any], Profile]:
     return graphs, profile
 
 
+EMPTY = {"root": None, "reason": "2.3 GB in memory", "nodes": [], "options": {}, "keys": None}
+
+
+def judged(graphs: dict[str, Any], profile: Profile, **more: Any) -> Any:
+    pair = (StageGraph.from_dict(graphs[name]) for name in ("written", "executed"))
+    return findings_for(profile, *pair, **more)
+
+
 def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
-    findings, messages = findings_for(
-        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"]), loaded=loaded
-    )
+    findings, messages = judged(graphs, profile, loaded=loaded)
     assert messages == []
     assert findings is not None
     assert [found.stage for found in findings] == ["stages.0"]
@@ -98,27 +104,24 @@ def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView],
 def test_little_headspace_in_the_profile_closes_the_gate(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
     profile.headspace = Headspace.of(20.0, 19.9, 4)
-    assert findings_for(
-        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"]), loaded=loaded
-    ) == ([], [])
+    assert judged(graphs, profile, loaded=loaded) == ([], [])
     assert views == []
 
 
 @pytest.mark.usefixtures("views")
 def test_of_a_script_ideas_are_reported_untried(monkeypatch: pytest.MonkeyPatch) -> None:
     graphs, profile = recorded("map_batch")
-    pair = StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
     profile.target.kind = "script"
-    (one,), _ = findings_for(profile, *pair)
+    (one,), _ = judged(graphs, profile)
     assert one is not None
     # The most promising ideas are reported as well: no measurement follows.
     further = [one.model_copy(update={"rule": f"idea-{number}"}) for number in range(5)]  # type: ignore[attr-defined]
     monkeypatch.setattr(module, "worth_a_try", lambda *_, **__: further)
-    found, _ = findings_for(profile, *pair)
+    found, _ = judged(graphs, profile)
     assert [one.rule for one in found or ()] == ["cache", "idea-0", "idea-1", "idea-2"]
     assert [one.rule for one in profile.proposals] == ["idea-3", "idea-4"]
     # With `fix` it follows.
-    found, _ = findings_for(profile, *pair, tries=True)
+    found, _ = judged(graphs, profile, tries=True)
     assert [one.rule for one in found or ()] == ["cache"]
     assert [one.rule for one in profile.proposals] == [f"idea-{number}" for number in range(5)]
 
@@ -127,9 +130,7 @@ def test_the_spec_s_ignore_holds(views: list[PipelineView], tmp_path: Path) -> N
     (tmp_path / "other.yaml").write_text(SPEC + "ignore: [{rule: cache, stage: 0, reason: known}]\n")
     graphs, profile = recorded("map_batch")
     other = load_spec(tmp_path / "other.yaml")
-    findings, messages = findings_for(
-        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"]), loaded=other
-    )
+    findings, messages = judged(graphs, profile, loaded=other)
     assert (findings, [message.code for message in messages]) == ([], ["ignored"])
     assert views
 
@@ -137,9 +138,7 @@ def test_the_spec_s_ignore_holds(views: list[PipelineView], tmp_path: Path) -> N
 def test_without_a_model_it_says_what_could_not_be_judged(views: list[PipelineView]) -> None:
     graphs, profile = recorded("autotune_off")
     assert all(one.time_ms_per_batch is None for one in profile.stages or [])
-    findings, messages = findings_for(
-        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
-    )
+    findings, messages = judged(graphs, profile)
     assert findings
     assert views[0].options["autotune.enabled"] is False
     assert [message.code for message in messages] == ["not-judged"]
@@ -159,10 +158,7 @@ def test_without_a_graph_the_spec_is_judged(views: list[PipelineView], loaded: L
 
 def test_a_graph_too_large_to_be_read_is_named(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
-    empty = {"root": None, "reason": "2.3 GB in memory", "nodes": [], "options": {}, "keys": None}
-    findings, messages = findings_for(
-        profile, StageGraph.from_dict(empty), StageGraph.from_dict(graphs["executed"]), loaded=loaded
-    )
+    findings, messages = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
     assert findings
     assert "(2.3 GB in memory)" in messages[0].message
     assert views[0].kind == "static"
@@ -216,15 +212,11 @@ def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypat
 
     graphs, profile = recorded("map_batch")
     monkeypatch.setattr(view_graph, "view_of_graphs", broken)
-    findings, messages = findings_for(
-        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"]), loaded=loaded
-    )
+    findings, messages = judged(graphs, profile, loaded=loaded)
     assert findings
     assert views[0].kind == "static"
     assert [message.message for message in messages] == ["the graphs could not be judged (IndexError)"]
-    findings, messages = findings_for(
-        profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
-    )
+    findings, messages = judged(graphs, profile)
     assert (findings, len(messages)) == (None, 1)
     monkeypatch.setattr(module, "findings_in", broken)
     findings, messages = findings_for(profile, loaded=loaded)
@@ -235,20 +227,15 @@ def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypat
 def test_every_recording_ends_in_findings_without_a_failing_rule() -> None:
     for path in sorted(set(RECORDED.glob("*.json")) - {RECORDED / "errors.json"}):
         graphs, profile = recorded(path.stem)
-        findings, messages = findings_for(
-            profile, StageGraph.from_dict(graphs["written"]), StageGraph.from_dict(graphs["executed"])
-        )
+        findings, messages = judged(graphs, profile)
         assert findings is not None, path.stem
         assert [message for message in messages if message.code == "rule-failed"] == [], path.stem
 
 
 def test_a_graph_that_was_not_read_is_one_warning(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
-    empty = {"root": None, "reason": "2.3 GB in memory", "nodes": [], "options": {}, "keys": None}
     profile.warnings.append(Message(code="stages-unread", message="The stages could not be read: 2.3 GB in memory."))
-    _, (message,) = findings_for(
-        profile, StageGraph.from_dict(empty), StageGraph.from_dict(graphs["executed"]), loaded=loaded
-    )
+    _, (message,) = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
     assert profile.warnings == []
     assert message.code == "stages-unread"
     assert message.message == (

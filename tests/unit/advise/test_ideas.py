@@ -10,7 +10,6 @@ import pytest
 from unit.advise.checks import found, only, short
 from unit.advise.dropped_views import csv, dropped, readers, zipped
 from unit.advise.function_views import late_filter, python_map, records, small_map
-from unit.advise.healthy_views import HEALTHY
 from unit.advise.recorded import recorded_view
 from unit.advise.views import MeasuredFacts, function, measured, pipeline, stage, tensor
 from unit.advise.window_views import PAIR, windows
@@ -497,9 +496,8 @@ def test_the_most_promising_idea_comes_first_and_each_change_once() -> None:
 
 
 def test_nothing_is_proposed_where_nothing_could_be_won() -> None:
-    for build, run in HEALTHY.values():
-        if {"wait_share", "headspace"} <= set(run) and run["headspace"] < 0.05:
-            assert ideas_for(measured(build(), **run)) == ([], [])
+    assert ideas_for(serial())[0]
+    assert ideas_for(serial(wait_share=0.01, headspace=0.01)) == ([], [])
     static = pipeline(stage("source", "range"), stage("stages.0", "map", function=DECODES))
     assert ideas_for(static) == ([], [])
     assert ideas_for(serial(restart_share=0.48)) == ([], [])

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from unit.advise.test_findings import FOUND, TRAINED
+from unit.advise.test_findings import FOUND
 from unit.advise.test_ideas import FOR
+from unit.advise.training_views import FLAWS
 
 from pipeprof.profiles.advise.apply import CHECKS, findings_in, ideas_for
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 VIEWS: dict[str, Callable[[], PipelineView]] = {}
-for name, make in [*((one[0], one[1]) for one in (*FOUND.values(), *FOR.values())), *TRAINED.values()]:
+for name, make in [*((one[0], one[1]) for one in (*FOUND.values(), *FOR.values())), *FLAWS.values()]:
     VIEWS.setdefault(name, make)
 
 
