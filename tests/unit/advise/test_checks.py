@@ -140,45 +140,15 @@ COUNTS = st.none() | st.sampled_from([0, 1, 100, 100_000])
 SIZES = st.none() | st.sampled_from([0, 1, 10**6, 10**10])
 DEGREES = st.none() | st.sampled_from([0.0, 1.0, 2.0, 16.0, 64.0])
 OPS = [
-    "map",
-    "batch",
-    "padded_batch",
-    "prefetch",
-    "shuffle",
-    "cache",
-    "repeat",
-    "filter",
-    "interleave",
-    "flat_map",
-    "unbatch",
-    "zip",
-    "take",
-    "skip",
-    "from_generator",
-    "from_tensor_slices",
-    "from_tensors",
-    "range",
-    "TFRecordDataset",
-    "list_files",
-    "window",
-    "rebatch",
-]
+    "map", "batch", "padded_batch", "prefetch", "shuffle", "cache", "repeat", "filter", "interleave",
+    "flat_map", "unbatch", "zip", "take", "skip", "from_generator", "from_tensor_slices", "from_tensors",
+    "range", "TFRecordDataset", "list_files", "window", "rebatch",
+]  # fmt: skip
 TF_OPS = [
-    None,
-    *[
-        "MapDataset",
-        "ParallelMapDatasetV2",
-        "MapAndBatchDataset",
-        "BatchDatasetV2",
-        "PrefetchDataset",
-        "InterleaveDataset",
-        "ParallelInterleaveDatasetV4",
-        "ZipDataset",
-        "FlatMapDataset",
-        "ShuffleDatasetV3",
-        "RepeatDataset",
-    ],
-]
+    None, "MapDataset", "ParallelMapDatasetV2", "MapAndBatchDataset", "BatchDatasetV2", "PrefetchDataset",
+    "InterleaveDataset", "ParallelInterleaveDatasetV4", "ZipDataset", "FlatMapDataset", "ShuffleDatasetV3",
+    "RepeatDataset",
+]  # fmt: skip
 KERNELS = ["PyFunc", "EagerPyFunc", "ReadFile", "DecodeJpeg", "ParseSingleExample", "Cast", "RandomUniform", "MatMul"]
 KEYS = st.none() | st.frozensets(st.sampled_from(["0", "1", "image", "label"]))
 FUNCTIONS = st.none() | st.builds(
