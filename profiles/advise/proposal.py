@@ -72,6 +72,7 @@ class Proposal:
         in_spec: It can be made in the data of the spec.
         left: The share of a stage's work that is left with it, by address; what is not named stays as it is.
         calls: The calls at a time that a stage has with it, by address.
+        prefetched: Addresses of the stages that it puts a prefetch after.
         location: The user's line; of a rule, where that is not the stage's own.
     """
 
@@ -96,6 +97,7 @@ class Proposal:
     location: Location | None = None
     left: Mapping[str, float] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
+    prefetched: tuple[str, ...] = ()
 
     @property
     def effect(self) -> Semantics:
