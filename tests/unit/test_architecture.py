@@ -86,7 +86,7 @@ ROWS = {
         {"host", "nvml", "redaction"},
         {"git", "service"},
         {"doctor", "view", "time", "worker", "gaps"},
-        {"memory", "model", "propose"},
+        {"memory", "predict", "propose"},
         {"advise"},
         {"harness"},
         {"experiment"},

@@ -14,9 +14,9 @@ from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise.advise import advise, pays_in_step, worth_a_try
 from pipeprof.profiles.advise.check import Check, finding, sections
 from pipeprof.profiles.advise.order import ordered, worth
+from pipeprof.profiles.advise.proposal import Family, Prediction, Proposal
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Kept
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
-from pipeprof.profiles.advise.proposal import Family, Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 ROWS = pipeline(

@@ -20,12 +20,12 @@ from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_
 from pipeprof.profiles.advise.check import sections
 from pipeprof.profiles.advise.ideas import IDEAS
 from pipeprof.profiles.advise.names import GONE, NEW_NAMES, warn_of_unknown
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
-from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.view.view import ComponentView, FunctionView, MeasuredFacts, PipelineView, StageView
 
 

@@ -37,8 +37,8 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.protocol import messages
 from pipeprof.profiles.protocol.job import Job, StepJob
-from pipeprof.profiles.verify.overlap import other_dispatch
 from pipeprof.profiles.tries.plan import uses_gpu
+from pipeprof.profiles.verify.overlap import other_dispatch
 from pipeprof.profiles.worker.sample import JobRun
 
 Pipeprof = Callable[..., Any]

@@ -15,12 +15,12 @@ from pipeprof.cli.text.style import Style
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise import advise
 from pipeprof.profiles.advise.check import finding
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.view.view import PipelineView
 
 Pipeprof = Callable[..., Any]

@@ -22,6 +22,7 @@ from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
 from pipeprof.profiles.advise import check
 from pipeprof.profiles.advise.advise import advise
 from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document import findings as document
 from pipeprof.profiles.document.findings import (
     Edit,
@@ -38,7 +39,6 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.document.subject import DataSize
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.redaction.document import redact
 from pipeprof.profiles.time.verdict import conclude
 from pipeprof.profiles.view.view import PipelineView, StageView

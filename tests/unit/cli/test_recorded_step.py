@@ -17,11 +17,11 @@ from pipeprof.pipelines.steps.kind import StepContext
 from pipeprof.pipelines.steps.recorded_step import ResampledDuration, read_step, used_cores
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.steps.step import parse_step
+from pipeprof.profiles.advise.optimistic import CODE, withhold_findings, withhold_fix
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Quantiles
 from pipeprof.profiles.harness.settings import RunSettings, plan
-from pipeprof.profiles.advise.optimistic import CODE, withhold_findings, withhold_fix
 
 Recorded = Callable[[str], Profile]
 STEADY = ResampledDuration(mean_ms=12.0, p50_ms=12.0, p95_ms=12.0, p99_ms=12.0, max_ms=12.0)

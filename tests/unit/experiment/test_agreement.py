@@ -12,16 +12,16 @@ from typing import Any, cast
 
 import pytest
 
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.fix.race import Raced, Races, Rival
 from pipeprof.profiles.fix.search import Aim, decide_all
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.judge.verdicts.result import PairValues
 from pipeprof.profiles.judge.verdicts.tabulate import rows_of
-from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
-from pipeprof.profiles.verify.judge_edit import judge
 from pipeprof.profiles.tries.plan import Pace
+from pipeprof.profiles.verify.judge_edit import judge
 from pipeprof.profiles.verify.trials import Trials
 
 RECORDED = json.loads((Path(__file__).parents[2] / "recorded" / "blocks.json").read_text())

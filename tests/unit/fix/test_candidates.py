@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption, VectoriseMap
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, Stage
 from pipeprof.profiles.fix.candidates import EVERYWHERE, candidates, everywhere
-from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.propose.queue import LIKE
 
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.document.profile import Profile
@@ -15,7 +16,6 @@ from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.team import Team
 from pipeprof.profiles.fix.laboratory import Laboratory
 from pipeprof.profiles.fix.race import ChangedFileError
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.tries import plan as plans

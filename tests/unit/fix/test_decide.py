@@ -6,11 +6,11 @@ import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetOption, to_document
 from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.fix.candidates import EVERYWHERE
 from pipeprof.profiles.fix.race import Raced
 from pipeprof.profiles.fix.search import Aim, Decision, best_of
-from pipeprof.profiles.advise.proposal import Proposal
 from tests.unit.intervals import compared
 
 CALLS = SetArgument("stages.0", "map", "num_parallel_calls", 8)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.fix.candidates import EVERYTHING
 from pipeprof.profiles.tries.earlier import is_run_of, left_out, proven_changes
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
 
 
 def kept(title: str, speedup: float, **changes: Any) -> Finding:

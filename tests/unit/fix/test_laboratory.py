@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage
+from pipeprof.profiles.advise.facts.caching import Filling
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.purposes import QUICK
 from pipeprof.profiles.experiment.statistics import Interval
@@ -17,7 +18,6 @@ from pipeprof.profiles.fix import laboratory as laboratories
 from pipeprof.profiles.fix.laboratory import Laboratory, TimedTeam, pace_for
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
-from pipeprof.profiles.advise.facts.caching import Filling
 
 
 def laboratory(profile: Profile, budget: float, **options: bool) -> Laboratory:

@@ -9,13 +9,13 @@ from typing import Any, cast
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
 from pipeprof.pipelines.changes.in_words import unified
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.check import check_spec
 from pipeprof.profiles.document.findings import Finding, Fix, FixStep, Unfinished, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import Evidence
-from pipeprof.profiles.tries.outcome import describe, forget_best, mark_rejected, write_best
 from pipeprof.profiles.fix.search import Found
-from pipeprof.pipelines.changes.version import Version
+from pipeprof.profiles.tries.outcome import describe, forget_best, mark_rejected, write_best
 from pipeprof.profiles.verify.judge_edit import Judgement
 from pipeprof.profiles.verify.trials import Trial
 from tests.unit.intervals import interval

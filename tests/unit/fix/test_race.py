@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.experiment.team import MemberFailedError
 from pipeprof.profiles.fix.race import BaseFailedError, Raced, Races, Rival
 from pipeprof.profiles.fix.search import Aim, Decision, best_of
-from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.tries.plan import Pace

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument
+from pipeprof.pipelines.changes.version import Version
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.same_data import DataCheck
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.fix.candidates import EVERYTHING, EVERYWHERE
-from pipeprof.profiles.tries.outcome import describe
 from pipeprof.profiles.fix.race import BaseFailedError, ChangedFileError, Raced
 from pipeprof.profiles.fix.search import Search
-from pipeprof.pipelines.changes.version import Version
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
+from pipeprof.profiles.tries.outcome import describe
 from pipeprof.profiles.verify.trials import Trial
 from tests.unit.intervals import compared
 

@@ -8,10 +8,10 @@ import pytest
 
 from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
 from pipeprof.pipelines.changes.in_spec import EditError
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.fix.laboratory import rivals_that_fit
-from pipeprof.pipelines.changes.version import Version
 
 TEXT = """\
 # mine

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument
+from pipeprof.profiles.advise.facts.stages import pays
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.protocol.turns import Built, TurnEnded
 from pipeprof.profiles.tries.bounds import bound_finding, bounds_of, is_reached
 from pipeprof.profiles.tries.combine import Contender, TriedChange
 from pipeprof.profiles.tries.race import RaceResult, Status
 from pipeprof.profiles.verify import ceiling
-from pipeprof.profiles.advise.facts.stages import pays
 
 RECORDED = sorted(path.stem for path in (Path(__file__).parents[2] / "recorded" / "profiles").glob("*.json"))
 MB = 1_000_000

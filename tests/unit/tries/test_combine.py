@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument
+from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.protocol.turns import Built, TurnEnded
 from pipeprof.profiles.tries.combine import (
     Contender,

@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import SetArgument
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.advise.as_finding import finding_of
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
@@ -19,11 +22,8 @@ from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import DataCheck
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.advise.as_finding import finding_of
-from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
 from pipeprof.profiles.tries.combine import Contender, TriedChange, together
 from pipeprof.profiles.tries.fix import FindBest

@@ -12,14 +12,14 @@ import pytest
 from unit.tries.workers import Workers
 
 from pipeprof.pipelines.changes.edits import SetArgument
+from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.tries import fix as fix_module
 from pipeprof.profiles.tries import run as run_module
 from pipeprof.profiles.tries import track as track_module

@@ -17,7 +17,6 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
     to_document,
 )
-from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 from pipeprof.profiles.advise.alternatives import (
     are_alternatives,
     builds_on,
@@ -27,6 +26,7 @@ from pipeprof.profiles.advise.alternatives import (
     is_worth_a_try,
     without_alternatives,
 )
+from pipeprof.profiles.document.findings import Edit, Finding, Predicted
 
 EIGHT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
 TUNED = SetArgument("stages.0", "map", "num_parallel_calls", "AUTOTUNE")

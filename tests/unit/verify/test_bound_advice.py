@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import VectoriseMap
+from pipeprof.profiles.advise.bound_advice import add_save_lines, advice_for
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
-from pipeprof.profiles.advise.bound_advice import add_save_lines, advice_for
 from pipeprof.profiles.verify.ceiling import bottleneck_finding, further_bounds, is_for_a_step_only
 
 SAVED = (

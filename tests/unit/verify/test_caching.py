@@ -8,12 +8,6 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, ReplaceStages
-from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
-from pipeprof.profiles.document.findings import Finding, Kept
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Component, OpCost, Shuffle, Stage
-from pipeprof.profiles.document.subject import DataSize
-from pipeprof.profiles.time.proven import describe_kept
 from pipeprof.profiles.advise.facts.caching import (
     CachePoint,
     Filling,
@@ -24,6 +18,12 @@ from pipeprof.profiles.advise.facts.caching import (
     maps_to_cache,
     why_no_cache,
 )
+from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES
+from pipeprof.profiles.document.findings import Finding, Kept
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Component, OpCost, Shuffle, Stage
+from pipeprof.profiles.document.subject import DataSize
+from pipeprof.profiles.time.proven import describe_kept
 from pipeprof.profiles.tries.plan import as_change
 
 Recorded = Callable[[str], Profile]

@@ -18,6 +18,7 @@ from pipeprof.pipelines.changes.edits import (
     SetEnvironment,
     VectoriseMap,
 )
+from pipeprof.profiles.advise.bound_advice import advice_for
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted, documents_of
 from pipeprof.profiles.document.profile import Profile
@@ -25,7 +26,6 @@ from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Sta
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
-from pipeprof.profiles.advise.bound_advice import advice_for
 from pipeprof.profiles.verify.ceiling import (
     advise_again,
     bottleneck_finding,

@@ -15,13 +15,13 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
     to_document,
 )
+from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.document.findings import Edit, Finding, Kept, Predicted
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.advise.as_finding import finding_of
+from pipeprof.profiles.tries.plan import to_try
 from pipeprof.profiles.verify.expected import by_worth, in_trial_order
 from pipeprof.profiles.verify.guessing import search
-from pipeprof.profiles.tries.plan import to_try
 
 Recorded = Callable[[str], Profile]
 

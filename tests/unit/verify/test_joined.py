@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage
+from pipeprof.profiles.advise.as_finding import finding_of
+from pipeprof.profiles.advise.facts.caching import BEYOND_EPOCH, filling
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.lines import joined_lines, main_line
 from pipeprof.profiles.memory.predict.model import cache_overhead_bytes
-from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.verify.guessing import search
-from pipeprof.profiles.advise.facts.caching import BEYOND_EPOCH, filling
 from pipeprof.profiles.verify.guessing.search import cache_points
 
 Recorded = Callable[[str], Profile]

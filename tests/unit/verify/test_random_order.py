@@ -10,9 +10,9 @@ import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.graph.stages import Node
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.time.stage_table import _shuffle
 from pipeprof.profiles.verify.guessing.random_order import OrderPart, as_redrawn, order_is_drawn_anew, stays_random
 

@@ -9,12 +9,12 @@ import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption, from_document
 from pipeprof.pipelines.changes.in_spec import apply_to_data
+from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Causes, Headspace, OpCost, PythonCost, Stage
 from pipeprof.profiles.predict.predict import predict
-from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.verify.guessing import search
 
 Recorded = Callable[[str], Profile]

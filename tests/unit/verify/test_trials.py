@@ -18,8 +18,6 @@ from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
-from pipeprof.profiles.verify import trials as trials_module
-from pipeprof.profiles.verify.judge_edit import Judgement, judge
 from pipeprof.profiles.tries.plan import (
     IMPORT_SECONDS,
     LONG_TO_MAKE,
@@ -30,6 +28,8 @@ from pipeprof.profiles.tries.plan import (
     seconds_to_make,
     too_long,
 )
+from pipeprof.profiles.verify import trials as trials_module
+from pipeprof.profiles.verify.judge_edit import Judgement, judge
 from pipeprof.profiles.verify.trials import Trial, Trials, write_into
 
 Recorded = Callable[[str], Profile]

@@ -12,6 +12,8 @@ import pytest
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
+from pipeprof.profiles.advise.as_finding import finding_of
+from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.findings import Finding, Kept, Predicted, Unfinished, Verdict
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
@@ -19,11 +21,9 @@ from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.advise.as_finding import finding_of
-from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.protocol.turns import TurnRequest
-from pipeprof.profiles.verify import verify as module
 from pipeprof.profiles.tries.plan import which_change
+from pipeprof.profiles.verify import verify as module
 from pipeprof.profiles.wording import stage_label, stage_name
 
 
