@@ -80,7 +80,6 @@ MOST_TRACE_SLOWDOWN = _constant(
     "How much longer a stage may take while it is traced",
     "elements of a microsecond",
 )
-MAP_CALL_US = _constant("MAP_CALL_US", 12, "µs", "A call of a map's function", "a map of one op over `range`")
 HAND_OVER_US = _constant(
     "HAND_OVER_US", 57, "µs", "An element from a Python generator to TensorFlow", "rows of 256 floats"
 )
@@ -95,15 +94,11 @@ BATCH_HAND_OVER_US = _constant(
     "A whole batch from Python to TensorFlow",
     "rows of 256 floats; the same for one call in addition to slicing",
 )
-THREAD_HAND_OVER_MS = _constant("THREAD_HAND_OVER_MS", 0.005, "ms", "An element from thread to thread", "two threads")
 BATCH_ROW_US = _constant(
     "BATCH_ROW_US", 0.4, "µs", "An element put into a batch, its bytes excluded", "slices of 128 to 1024 B"
 )
 CACHED_ELEMENT_US = _constant("CACHED_ELEMENT_US", 0.5, "µs", "An element from a cache in memory", "a cache of numbers")
-FEW_CALLS_US = _constant("FEW_CALLS_US", 26.0, "µs", "CPU time of a call, as many calls as cores", "range, map, batch")
-MANY_CALLS_US = _constant("MANY_CALLS_US", 7.0, "µs", "The same, eight times as many calls", "range, map, batch")
 BATCHED_SHARE = _constant("BATCHED_SHARE", 0.25, "× its own time", "A function on a whole batch", "CSV and records")
-EPOCH_START_US = _constant("EPOCH_START_US", 1000.0, "µs", "A new iterator for an epoch", "a cache of 160 numbers")
 SHORT_OP_US = _constant("SHORT_OP_US", 0.5, "µs", "An op of a function on a small tensor", "maps of one op")
 COPIED_BYTES_PER_US = _constant(
     "COPIED_BYTES_PER_US", 4000.0, "B/µs", "Bytes copied into a batch, or passed over by a simple op", "64 pictures"

@@ -6,23 +6,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.changes.edits import supports
+from pipeprof.pipelines.changes.edits import SetOption, supports
 from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.profiles.advise.check import Check
 from pipeprof.profiles.advise.facts.cache_places import kept_by
-from pipeprof.profiles.advise.facts.work import pays, share_of
+from pipeprof.profiles.advise.facts.work import pays
 from pipeprof.profiles.advise.findings.correctness import CORRECTNESS
 from pipeprof.profiles.advise.findings.memory import MEMORY
 from pipeprof.profiles.advise.findings.python import PYTHON
 from pipeprof.profiles.advise.findings.training import TRAINING
-from pipeprof.profiles.advise.ideas import IDEAS
+from pipeprof.profiles.advise.ideas import IDEAS, POOL
 from pipeprof.profiles.advise.predict import expected
-from pipeprof.profiles.advise.proposal import Prediction, Proposal, different, effort, value_of
+from pipeprof.profiles.advise.proposal import Proposal, different, effort, value_of
 from pipeprof.profiles.advise.redrawn import as_redrawn
 from pipeprof.profiles.advise.text.in_words import describe_change
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.view.view import PipelineView
-from pipeprof.profiles.wording import call_around, percent, ratio_text
+from pipeprof.profiles.wording import call_around
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.models import Ignore
@@ -128,17 +128,9 @@ def _finished(view: PipelineView, proposal: Proposal) -> Proposal:
     )
     if view.kind == "static" or not proposal.edits:
         return made
-    predicted = made.predicted or expected(view, made.edits) or _by_work(view, made)
+    threads = next((edit.value for edit in made.edits if isinstance(edit, SetOption) and edit.path == POOL), None)
+    predicted = made.predicted or expected(view, made.left, made.calls, made.prefetched, threads)
     return replace(as_redrawn(view, made), predicted=predicted)
-
-
-def _by_work(view: PipelineView, proposal: Proposal) -> Prediction | None:
-    """At most what the work that is saved has of all; None where a proposal does not say what is left."""
-    saved = sum(share_of(view.by_id[address]) * (1 - left) for address, left in proposal.left.items())
-    if not saved:
-        return None
-    most = 1 / (1 - min(saved, 0.99))
-    return Prediction(f"at most {ratio_text(most)}: {percent(saved)} of the pipeline's work", most)
 
 
 def _inside_calls(view: PipelineView) -> frozenset[str]:

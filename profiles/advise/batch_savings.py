@@ -11,6 +11,7 @@ from pipeprof.pipelines.changes.edits import MoveStage
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.proposal import Prediction
+from pipeprof.profiles.constants import BATCH_ROW_US, BATCHED_SHARE, CACHED_ELEMENT_US, COPIED_BYTES_PER_US, SHORT_OP_US
 from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import change_text, milliseconds, stage_name
@@ -115,6 +116,27 @@ def share_of_calls(stage: Stage) -> float:
     python = sum(op.ms_per_batch for op in stage.ops or () if op.op in PYTHON)
     own = sum(cost.ms_per_batch for cost in stage.python or ())
     return (max(0.0, python - own) + (stage.calling_ms_per_batch or 0.0)) / (stage.active_ms or math.inf)
+
+
+def left_on_batches(stage: Stage) -> float:
+    """The part of a map's time that whole batches leave: what its ops do beyond being called for each element."""
+    fixed_ms = (stage.calls_per_batch or 0.0) * SHORT_OP_US / 1000
+    own = sum(max(0.0, op.ms_per_batch - fixed_ms) for op in stage.ops or () if op.op not in PYTHON)
+    own += sum(cost.ms_per_batch for cost in stage.python or ())
+    if not stage.ops or not stage.active_ms:
+        waiting = (stage.blocked_ms_per_batch or 0.0) / (stage.active_ms or math.inf)
+        return min(1.0, waiting + BATCHED_SHARE * max(0.0, 1 - waiting - share_of_calls(stage)))
+    return min(1.0, own / stage.active_ms)
+
+
+def copied_share(view: PipelineView, stage: StageView) -> float:
+    """The part of a stage's time that elements take whatever makes them: out of a cache, and into a batch with it."""
+    row, count = stage.measured, per_batch(view, stage)
+    if row is None or not row.active_ms or not count:
+        return 0.0
+    fills = any(one.measured is not None and one.measured.fused_with == stage.id for one in view.readers(stage))
+    copied_us = BATCH_ROW_US + (stage.element_bytes or 0.0) / COPIED_BYTES_PER_US if fills else 0.0
+    return min(1.0, count * (CACHED_ELEMENT_US + copied_us) / 1000 / row.active_ms)
 
 
 def most_called(profile: Profile) -> Stage | None:

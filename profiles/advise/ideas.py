@@ -24,7 +24,7 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.batch_savings import interval_ms, per_batch, share_of_calls
+from pipeprof.profiles.advise.batch_savings import copied_share, interval_ms, left_on_batches, per_batch, share_of_calls
 from pipeprof.profiles.advise.check import idea
 from pipeprof.profiles.advise.facts.cache_places import (
     CachePlace,
@@ -53,6 +53,7 @@ from pipeprof.profiles.advise.facts.work import (
     before,
     busy,
     inside,
+    is_plain,
     is_random,
     line_of,
     parallelism,
@@ -210,15 +211,19 @@ def fewer_calls(view: PipelineView) -> Iterator[Proposal]:
         each, records, argument = stage.element_bytes, per_batch(view, stage), _reads_small_parts(view, stage)
         if argument is None or each is None or not records or interval is None or each > SMALL_RECORD or waits(stage):
             continue
-        if records * HANDED_OVER_US / 1000 >= MUCH_WORK / 2 * interval:
+        if _handed_over_ms(view, stage) >= MUCH_WORK / 2 * interval:
             yield _about(
                 [stage],
                 f"Read {stage_name(stage)} on one thread",
                 f"hands over {significant(records)} records of {size(each)} per batch from thread to thread",
                 (SetArgument(stage.id, stage.op, argument, None),),
                 "order" if argument == READS else "same",
-                calls={stage.id: 1},
             )
+
+
+def _handed_over_ms(view: PipelineView, stage: StageView) -> float:
+    """What it takes per batch to hand the elements of a stage from thread to thread."""
+    return (per_batch(view, stage) or 0.0) * HANDED_OVER_US / 1000
 
 
 def _has_fixed_calls(stage: StageView) -> bool:
@@ -243,8 +248,9 @@ def _reads_small_parts(view: PipelineView, stage: StageView) -> str | None:
 def prefetch_between(view: PipelineView) -> Iterator[Proposal]:
     """A prefetch after each slow stage that works on its reader's thread, and before it where much is done there.
 
-    At the end of the pipeline TensorFlow adds one by itself.
+    At the end of the pipeline TensorFlow adds one by itself. Many small elements take longer to hand over.
     """
+    most_ms = MUCH_WORK * (interval_ms(view) or math.inf)
     places: dict[str, StageView] = {}
     slow = [stage for group in busy(view) for stage in group if not runs_ahead(stage) and not stage.injected]
     for stage in slow:
@@ -255,10 +261,11 @@ def prefetch_between(view: PipelineView) -> Iterator[Proposal]:
             places[stage.id] = stage
         if earlier and not runs_ahead(earlier[-1]) and _done_in_turn(earlier) >= MUCH_WORK / 2:
             places[earlier[-1].id] = earlier[-1]
+    places = {address: stage for address, stage in places.items() if _handed_over_ms(view, stage) < most_ms}
     if places:
         edits = tuple(InsertStage("prefetch", {"buffer_size": AUTOTUNE}, address) for address in places)
         title = f"Prefetch after {_names(list(places.values()))}"
-        yield _about(slow, title, "works on the thread that waits for it", edits)
+        yield _about(slow, title, "works on the thread that waits for it", edits, prefetched=tuple(places))
 
 
 def _done_in_turn(line: Sequence[StageView]) -> float:
@@ -283,23 +290,27 @@ def whole_batches(view: PipelineView) -> Iterator[Proposal]:
         if len(row) > 1 and len(group) == 1 and not any(PARSES & _ops(stage) for stage in row):
             batch = batch_after(line, row[-1])
             edits = tuple(VectoriseMap(stage.id, batch.id) for stage in reversed(row) if batch is not None)
-            yield _about(row, f"Apply {_names(row)} to whole batches", _CALLED, edits)
+            yield _about(row, f"Apply {_names(row)} to whole batches", _CALLED, edits, left=_left_on_batches(view, row))
         parts = [_on_batches(view, stage) for stage in group]
         if all(parts) and not any(PARSES & _ops(stage) for stage in group):
             random = any(is_random(stage) for stage in group)
-            rows = [stage.measured for stage in group if stage.measured is not None and runs_python(stage)]
-            left = {row.id: 1 - share_of_calls(row) for row in rows if row.ops is not None}
             yield _about(
                 group,
                 f"Apply {_names(group)} to whole batches",
                 _CALLED,
                 tuple(edit for edits in parts for edit in edits),
                 "randomness" if random else "same",
-                left=left,
+                left=_left_on_batches(view, group),
             )
 
 
 _CALLED: Final = "is called for each element of a batch"
+
+
+def _left_on_batches(view: PipelineView, stages: Sequence[StageView]) -> dict[str, float]:
+    """The shares of their work that are left where the calls of their functions, and of short ops, cost once."""
+    rows = [(stage, stage.measured) for stage in stages if stage.measured is not None]
+    return {row.id: max(left_on_batches(row), copied_share(view, stage)) for stage, row in rows}
 
 
 def _on_batches(view: PipelineView, stage: StageView) -> tuple[PipelineEdit, ...]:
@@ -399,7 +410,7 @@ def cache(view: PipelineView) -> Iterator[Proposal]:
         parts = {one.id: one for stage in made for one in inside(view, stage)}
         edits = [edit for place in places.values() for edit in place.edits]
         effect = strongest(place.semantics for place in places.values())
-        left = dict.fromkeys(parts, 0.0)
+        left = dict.fromkeys(parts, 0.0) | {one.id: copied_share(view, one) for one in kept}
         work = percent(share_of(*parts.values()))
         yield replace(
             _about(kept, f"Cache the output of {_names(kept)}", "", edits, effect, left=left),
@@ -437,7 +448,13 @@ def default_options(view: PipelineView) -> Iterator[Proposal]:
         random: Semantics = "randomness" if any(map(is_random, view.stages)) else "same"
         paths = listed([edit.path for edit in edits])
         sentence = f"The program sets {paths}, which holds TensorFlow back."
-        yield replace(_about(view.stages[:1], "", "", edits, random), sentence=sentence)
+        maps = [one for one in view.stages if traits(one.op).maps and is_plain(one) and _can_be_parallel(view, one)]
+        on = any(edit.value is True for edit in edits)
+        end = [one for one in view.stages if not pipeline_of(one.id)][-1:]
+        prefetched = tuple(one.id for one in end if on and not runs_ahead(one))
+        calls = {one.id: wanted for one in maps if on}
+        about = _about(view.stages[:1], "", "", edits, random, calls=calls, prefetched=prefetched)
+        yield replace(about, sentence=sentence)
 
 
 @idea("parallel-files")
@@ -458,8 +475,13 @@ def parallel_files(view: PipelineView) -> Iterator[Proposal]:
                 "reads one after the other, and waits" if waiting else "reads one after the other",
                 (*edits, *_threads(view, WAITING_CALLS if waiting else 0)),
                 "order",
-                calls={one.id: calls or math.ceil(view.cores) for one in about},
+                calls={one.id: calls or math.ceil(view.cores) for one in about if waiting or _is_large(view, one)},
             )
+
+
+def _is_large(view: PipelineView, stage: StageView) -> bool:
+    """Whether reading what a stage gives takes longer than handing it from thread to thread."""
+    return sum(one.ms_per_batch or 0.0 for one in inside(view, stage)) > 2 * _handed_over_ms(view, stage)
 
 
 def _opener(view: PipelineView, stage: StageView) -> StageView | None:
@@ -539,6 +561,7 @@ def _about(
     *,
     left: dict[str, float] | None = None,
     calls: dict[str, int] | None = None,
+    prefetched: tuple[str, ...] = (),
 ) -> Proposal:
     """A change about stages, the first of which is named.
 
@@ -558,6 +581,7 @@ def _about(
         sentence=f"{stages[0].label}{much} {why}.",
         left=left or {},
         calls=calls or {},
+        prefetched=prefetched,
     )
 
 

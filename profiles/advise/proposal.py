@@ -74,6 +74,7 @@ class Proposal:
         left: The share of a stage's work that is left with it, by address; what is not named stays as it is.
         calls: The calls at a time that a stage has with it, by address.
         cache: What it keeps in memory for later epochs; None for nothing.
+        prefetched: Addresses of the stages that it puts a prefetch after.
         location: The user's line; of a rule, where that is not the stage's own.
     """
 
@@ -99,6 +100,7 @@ class Proposal:
     left: Mapping[str, float] = field(default_factory=dict)
     calls: Mapping[str, int] = field(default_factory=dict)
     cache: Kept | None = None
+    prefetched: tuple[str, ...] = ()
 
     @property
     def effect(self) -> Semantics:

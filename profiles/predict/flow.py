@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -11,7 +11,7 @@ from typing import Literal
 Resource = Literal["serial", "calls", "pool", "cores", "lock", "step", "loop"]
 ONE_CALL = 1.0
 _EQUAL = 1e-9
-_TIMES = ("computing_ms", "waiting_ms", "starved_ms", "idle_ms", "cpu_ms", "calling_ms", "lock_ms", "parsing_ms")
+_TIMES = ("computing_ms", "waiting_ms", "starved_ms", "idle_ms", "cpu_ms", "lock_ms")
 
 
 @dataclass(frozen=True)
@@ -29,47 +29,28 @@ class Part:
         idle_ms: Per batch, for which its threads have nothing to do although it is waited for: with no more calls than
             threads, a thread whose result is not taken yet starts no other one.
         cpu_ms: CPU time per batch, with that of threads which are not its own.
-        calling_ms: Part of its computing: calling its functions, whatever they contain.
         lock_ms: Per batch, with the lock of Python's interpreter.
-        per_batch: Elements that it gives for a batch.
-        components: Tensors of what it gives.
-        passes: Elements of one pass; -1 without end, `None` where not known.
-        stateful: Whether TensorFlow leaves its function serial; `None` where not known.
-        op_ms: Per batch, of each op in its function but those that parse.
-        parsing_ms: Per batch, of ops that parse records or lines.
         pooled: Whether its function runs on the pool of threads.
         inside: What runs inside its functions: its own times contain theirs.
         fused: Id of the part that it is one dataset with, which has its time.
     """
 
     id: str
-    op: str
-    name: str = ""
+    name: str
     reads: tuple[str, ...] = ()
     ahead: bool = False
     calls: float = ONE_CALL
     tuned: bool = False
     buffer: float | None = None
-    held: float | None = None
     computing_ms: float = 0.0
     waiting_ms: float = 0.0
     starved_ms: float = 0.0
     idle_ms: float = 0.0
     cpu_ms: float = 0.0
-    calling_ms: float = 0.0
     lock_ms: float = 0.0
-    calls_per_batch: float | None = None
-    per_batch: float | None = None
-    element_bytes: float | None = None
-    components: int = 1
-    passes: int | None = None
-    stateful: bool | None = None
-    op_ms: tuple[float, ...] = ()
-    parsing_ms: float = 0.0
     pooled: bool = False
     inside: tuple[Part, ...] = ()
     fused: str | None = None
-    injected: bool = False
 
     @property
     def held_ms(self) -> float:
@@ -79,21 +60,7 @@ class Part:
     def scaled(self, by: float) -> Part:
         """Scale all its times by a factor."""
         times = {name: getattr(self, name) * by for name in _TIMES}
-        op_ms, inside = tuple(ms * by for ms in self.op_ms), tuple(part.scaled(by) for part in self.inside)
-        return replace(self, op_ms=op_ms, inside=inside, **times)
-
-    def reading(self, other: str, instead: str) -> Part:
-        """Copy that reads one part in place of another."""
-        return replace(self, reads=tuple(instead if name == other else name for name in self.reads))
-
-    def free(self) -> Part:
-        """Copy without any work."""
-        return replace(self.scaled(0.0), calls_per_batch=0.0)
-
-    def busier(self, ms: float) -> Part:
-        """Copy with so much more computing per batch."""
-        computing, cpu = max(0.0, self.computing_ms + ms), max(0.0, self.cpu_ms + ms)
-        return replace(self, computing_ms=computing, cpu_ms=cpu)
+        return replace(self, inside=tuple(part.scaled(by) for part in self.inside), **times)
 
 
 @dataclass(frozen=True)
@@ -124,11 +91,8 @@ class Flow:
         loop_ms: What a loop that goes on while its step computes does between two fetches; 0 for none.
         restart_ms: What the starts of epochs take per step.
         in_turn: Whether the loop requests a batch only after its step: ``sync``.
-        machine_cores: That its threads may run on, others there or not; 0 for the same.
         other_cpu_ms: CPU time per batch outside of the parts.
         bursts: Waiting over that of the queue formula: 0 for a steady producer, above 1 for times with long pauses.
-        injects: Whether TensorFlow adds a prefetch at a synchronous end.
-        fuses: Whether it makes one dataset of a map and a batch.
     """
 
     parts: tuple[Part, ...]
@@ -138,12 +102,9 @@ class Flow:
     restart_ms: float = 0.0
     in_turn: bool = False
     cores: float = 1.0
-    machine_cores: float = 0.0
     pool: float = 1.0
     other_cpu_ms: float = 0.0
     bursts: float = 0.0
-    injects: bool = True
-    fuses: bool = True
 
     @cached_property
     def by_id(self) -> Mapping[str, Part]:
@@ -157,22 +118,19 @@ class Flow:
         ends = [part for part in self.parts if part.id not in read]
         return ends[-1] if ends else None
 
-    def reader(self, part: Part) -> Part | None:
-        """Return the part that reads another one; ``None`` for the end."""
-        return next((other for other in self.parts if part.id in other.reads), None)
-
-    def upstream(self, part: Part) -> Iterator[Part]:
-        """Yield what a part draws from, through all inputs."""
-        todo = [part]
-        while todo:
-            inputs = [self.by_id[name] for name in todo.pop().reads if name in self.by_id]
-            yield from inputs
-            todo += inputs
-
     def changed(self, *parts: Part) -> Flow:
         """Copy with other parts in place of those of the same ids."""
         new = {part.id: part for part in parts}
         return replace(self, parts=tuple(new.get(part.id, part) for part in self.parts))
+
+    def prefetched(self, name: str) -> Flow:
+        """Copy with a prefetch after a part, as large as helps."""
+        new = Part(f"{name}.prefetched", "a prefetch", reads=(name,), ahead=True, buffer=math.inf)
+        read = (
+            replace(part, reads=tuple(new.id if other == name else other for other in part.reads))
+            for part in self.parts
+        )
+        return replace(self, parts=(*read, new))
 
     def drawn(self, part: Part) -> list[Part]:
         """Return the parts whose times add up when an element is drawn from one; stops at what runs ahead."""
@@ -195,8 +153,8 @@ class Flow:
                 continue
             # With one call at a time the drawing of an input waits for the call before.
             own = [part] if part.buffer is None and part.calls <= ONE_CALL else []
-            rows = [self.drawn(self.by_id[name]) for name in part.reads if name in self.by_id] or [[]]
-            found += [self._row([*row, *own]) for row in rows]
+            inputs = [one for name in part.reads if name in self.by_id for one in self.drawn(self.by_id[name])]
+            found.append(self._row([*inputs, *own]))
             if part.buffer is None and part.calls > ONE_CALL:
                 at_a_time = max(ONE_CALL, min(part.calls, self.pool))
                 idle = part.idle_ms if part.calls <= self.pool else 0.0
@@ -216,6 +174,10 @@ class Flow:
             found.append(Term(self.loop_ms, "loop"))
         return sorted(found, key=lambda term: -term.ms)
 
+    def made_ms(self) -> float:
+        """Return the time per batch that the pipeline needs by itself, whatever the step does."""
+        return max(term.ms - term.fixed_ms for term in self.terms() if term.resource not in ("step", "loop"))
+
     def interval_ms(self) -> float:
         """From one step to the next: the longest term, what an uneven producer adds to it, and the restarts."""
         terms = self.terms()
@@ -231,9 +193,7 @@ class Flow:
     @staticmethod
     def batches_ahead(end: Part) -> float:
         """Return how many batches the end may hold ready."""
-        if end.buffer is not None:
-            return end.buffer
-        return max(1.0, end.calls / (end.calls_per_batch or 1.0))
+        return end.buffer if end.buffer is not None else end.calls
 
     @staticmethod
     def _row(row: Sequence[Part], fixed_ms: float = 0.0) -> Term:

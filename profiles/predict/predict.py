@@ -1,20 +1,12 @@
-"""Predictions for edits, from one profile: steps per second, waiting, peak memory, and why."""
+"""What a change of a running pipeline gives: steps per second, waiting, and why."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
-from pipeprof.pipelines.changes.edits import PipelineEdit, SetOption
-from pipeprof.profiles.predict.costs import DEFAULT, Costs
-from pipeprof.profiles.predict.effects import Changed, apply, with_calls
-from pipeprof.profiles.predict.flow import Flow, Term
-from pipeprof.profiles.predict.read import POOL_OPTION, flow_of
+from pipeprof.profiles.predict.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.wording import change_text, cores_text, count, listed, milliseconds
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
 
 _NAMED = 3
 """Stages that a formula names at most."""
@@ -22,55 +14,71 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Estimate:
-    """Prediction for edits.
+    """Prediction for a change.
 
     Attributes:
         speedup: Steps per second with them over without.
         wait_ms: Of the step per batch, afterwards; without a step the whole interval.
-        peak_bytes: Change of the peak of memory; `None` where sizes are not known.
     """
 
     speedup: float
     wait_ms: float
-    peak_bytes: int | None
     formula: str
 
 
-def predict(profile: Profile, edits: Sequence[PipelineEdit], costs: Costs = DEFAULT) -> Estimate | None:
-    """Predict what edits would give together; ``None`` where the model does not know what one of them does."""
-    flow = flow_of(profile)
-    return predicted_of(flow, edits, costs) if flow is not None and edits else None
+def predicted(
+    flow: Flow,
+    left: Mapping[str, float],
+    calls: Mapping[str, float],
+    prefetched: Collection[str] = (),
+    threads: float | None = None,
+) -> Estimate | None:
+    """Predict what a change gives; ``None`` where it is about nothing that the pipeline has.
 
-
-def predicted_of(flow: Flow, edits: Sequence[PipelineEdit], costs: Costs = DEFAULT) -> Estimate | None:
-    """Predict for a pipeline that has been read."""
-    changed = Changed(flow)
-    for edit in edits:
-        after = apply(changed.flow, edit, costs)
-        if after is None:
-            return None
-        changed = changed.then(after)
-    return _estimate(flow, changed)
-
-
-def predicted_in_parallel(flow: Flow, stage: str, calls: int, pool: int, costs: Costs = DEFAULT) -> Estimate | None:
-    """Predict that the work of a stage is done by so many calls at a time, whatever is to be written for that."""
-    part = flow.by_id.get(stage)
-    changed = with_calls(flow, part, calls, costs) if part is not None else None
-    after = apply(changed.flow, SetOption(POOL_OPTION, pool), costs) if changed is not None else None
-    return _estimate(flow, changed.then(after)) if changed is not None and after is not None else None
-
-
-def _estimate(flow: Flow, changed: Changed) -> Estimate | None:
-    before_ms, after_ms = flow.interval_ms(), changed.flow.interval_ms()
-    if not before_ms > 0 or not after_ms > 0:
+    Args:
+        left: The share of a stage's work that is left, by address; what is not named stays as it is.
+        calls: The calls at a time that a stage has, by address.
+        prefetched: Addresses of stages with a prefetch after them.
+        threads: Of the pool; `None` for as many as now.
+    """
+    known = {one.id for part in flow.parts for one in (part, *part.inside)}
+    if threads is None and known.isdisjoint((*left, *calls)) and flow.by_id.keys().isdisjoint(prefetched):
         return None
-    return Estimate(
-        speedup=before_ms / after_ms,
-        wait_ms=max(0.0, after_ms - changed.flow.step_ms),
-        peak_bytes=round(changed.bytes) if changed.bytes is not None else None,
-        formula=change_text(before_ms, after_ms, _reason(changed.flow)),
-    )
+    # Where TensorFlow chooses, as many calls run as there are threads.
+    tuned = [part.id for part in flow.parts if threads and part.tuned and part.ahead and part.buffer is None]
+    calls = {**dict.fromkeys(tuned, threads or ONE_CALL), **calls}
+    pool = threads or flow.pool
+    after = replace(flow, parts=tuple(_changed(part, left, calls, pool) for part in flow.parts), pool=pool)
+    for name in prefetched:
+        after = after.prefetched(name) if name in flow.by_id else after
+    # A pass starts with the making of its first batch.
+    now, made = flow.made_ms(), after.made_ms()
+    after = replace(after, restart_ms=flow.restart_ms * min(1.0, made / now)) if now > 0 else after
+    before_ms, after_ms = flow.interval_ms(), after.interval_ms()
+    if not after_ms > 0:
+        return None
+    formula = change_text(before_ms, after_ms, _reason(after))
+    return Estimate(before_ms / after_ms, max(0.0, after_ms - after.step_ms), formula)
+
+
+def _changed(part: Part, left: Mapping[str, float], calls: Mapping[str, float], pool: float) -> Part:
+    """A part with its share of work, and with its calls."""
+    new = part.scaled(_share(part, left))
+    # Calls inside of a function leave the thread of the stage that calls it.
+    threads = {one.id: min(one.calls, pool) for one in part.inside}
+    shorter = {name: now / max(now, min(calls[name], pool)) for name, now in threads.items() if name in calls}
+    if shorter:
+        by = _share(part, shorter)
+        new = replace(new, computing_ms=new.computing_ms * by, waiting_ms=new.waiting_ms * by)
+    return replace(new, ahead=True, calls=max(ONE_CALL, calls[part.id])) if part.id in calls else new
+
+
+def _share(part: Part, left: Mapping[str, float]) -> float:
+    """The share of a part's time that is left, with the parts inside it."""
+    inside = sum(one.held_ms for one in part.inside)
+    rows = [(part.id, max(0.0, part.held_ms - inside)), *((one.id, one.held_ms) for one in part.inside)]
+    total = sum(ms for _, ms in rows)
+    return sum(ms * left.get(name, 1.0) for name, ms in rows) / total if total > 0 else left.get(part.id, 1.0)
 
 
 def _reason(flow: Flow) -> str:
@@ -87,7 +95,7 @@ def _reason(flow: Flow) -> str:
 def _words(flow: Flow, term: Term) -> str:
     ms = milliseconds(term.ms)
     parts = sorted((flow.by_id[name] for name in term.parts), key=lambda part: -part.held_ms)
-    names = [part.name or part.op for part in parts]
+    names = [part.name for part in parts]
     who = listed(names[:_NAMED]) if names else "the pipeline"
     match term.resource:
         case "serial":

@@ -8,11 +8,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pipeprof.pipelines.graph.read.function_facts import PARSING
 from pipeprof.pipelines.ops.traits import runs_ahead, traits
 from pipeprof.profiles.lines import is_outside_functions, lines_of, reader_of, stages_around
-from pipeprof.profiles.predict.flow import ONE_CALL, Flow, Part, Term, burst_ms
-from pipeprof.profiles.predict.lines import takes_each_alone
+from pipeprof.profiles.predict.flow import ONE_CALL, Flow, Part, Term
 from pipeprof.profiles.time.limits.gil import gil_is_full
 from pipeprof.profiles.wording import stage_name
 
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import Stage
 
 POOL_OPTION = "threading.private_threadpool_size"
-SWITCHES = ("autotune.enabled", "experimental_optimization.apply_default_optimizations")
-INJECT = "experimental_optimization.inject_prefetch"
-FUSE = "experimental_optimization.map_and_batch_fusion"
 _BACKGROUND_CORES = 0.06
 """CPU time per second of TensorFlow's own threads, however fast the pipeline is."""
 _FULL_FROM = 0.85
@@ -38,8 +33,6 @@ _RARELY = 0.5
 """Median over mean of the waits of steps below which most of the waiting is done by less than half of them."""
 _NEARLY = 1e-6
 _ROUNDS = 20
-_EPOCHS_SEEN = 3
-"""From which the elements of a pass are known well enough."""
 
 
 def flow_of(profile: Profile) -> Flow | None:
@@ -54,15 +47,10 @@ def flow_of(profile: Profile) -> Flow | None:
         return None
     running = steps.interval_ms.mean - steps.restart_ms
     lock_share = (profile.causes.python_lock_share if profile.causes is not None else None) or 0.0
-    parts = _with_passes_of_others(
-        [_with_passes_seen(_with_calls_seen(part, running), steps) for part in _parts(stages, steps.count, lock_share)]
-    )
-    if not parts:
-        return None
-    options = profile.options or {}
-    pool = options.get(POOL_OPTION)
-    default = all(options.get(path) is not False for path in SWITCHES)
+    parts = tuple(_with_calls_seen(part, running) for part in _parts(stages, lock_share))
+    threads = (profile.options or {}).get(POOL_OPTION)
     busy = steps.busy_ms.mean if steps.busy_ms is not None else 0.0
+    cores = _cores(profile)
     flow = Flow(
         parts=_with_runtime(parts, _runtime_cpu_ms(profile, steps.interval_ms.mean)),
         step_ms=min(busy, running),
@@ -70,12 +58,9 @@ def flow_of(profile: Profile) -> Flow | None:
         restart_ms=steps.restart_ms,
         loop_ms=min(profile.loop_ms, running),
         in_turn=profile.takes_turns,
-        cores=_cores(profile),
-        machine_cores=float(profile.host.schedulable_cores or profile.host.cores),
-        pool=float(pool) if pool else float(profile.host.schedulable_cores or profile.host.cores),
-        other_cpu_ms=(profile.cpu.loop_ms if profile.cpu is not None else None) or 0.0,
-        injects=default and options.get(INJECT) is not False,
-        fuses=default and options.get(FUSE) is not False,
+        cores=cores,
+        pool=float(threads or profile.host.schedulable_cores or profile.host.cores),
+        other_cpu_ms=min((profile.cpu.loop_ms if profile.cpu is not None else None) or 0.0, running * cores),
     )
     end = flow.end
     if end is None:
@@ -85,15 +70,13 @@ def flow_of(profile: Profile) -> Flow | None:
             return None
         # On one thread it does not matter which stage the time belongs to.
         flow = flow.changed(replace(end, waiting_ms=running))
-    if not end.ahead:
-        flow = replace(flow, injects=False)
     flow = _without_lock_waits(flow, running, full=profile.causes is not None and gil_is_full(profile.causes))
     flow = _fitted(flow, running, uneven=_waits_now_and_then(steps))
     alternate = flow.in_turn and flow.end is not None and not flow.end.ahead
     return replace(flow, bursts=_unevenness(profile)) if alternate else flow
 
 
-def _parts(stages: Sequence[Stage], batches: int, lock_share: float) -> Iterator[Part]:
+def _parts(stages: Sequence[Stage], lock_share: float) -> Iterator[Part]:
     """Yield the parts: stages outside of functions, with the times of those inside added."""
     lines = lines_of(stages)
     reads: dict[str, list[str]] = {}
@@ -111,30 +94,23 @@ def _parts(stages: Sequence[Stage], batches: int, lock_share: float) -> Iterator
             inside.setdefault(owner, []).append(stage)
     for stage in stages:
         if stage.id in outside:
-            yield _part(stage, inside.get(stage.id, []), reads, batches, lock_share)
-    main = lines.get("", [])
-    for stage in stages if main else ():
-        if stage.origin == "injected" and stage.depth == 0 and traits(stage.op).prefetches:
-            yield _part(stage, [], {stage.id: [main[-1].id]}, batches)
-            return
+            yield _part(stage, inside.get(stage.id, []), reads, lock_share)
+    added = (one for one in stages if one.origin == "injected" and one.depth == 0 and traits(one.op).prefetches)
+    end = next(added, None)
+    if end is not None and "" in lines:
+        yield _part(end, [], {end.id: [lines[""][-1].id]})
 
 
-def _part(
-    stage: Stage, inside: Sequence[Stage], reads: Mapping[str, Sequence[str]], batches: int, lock_share: float = 0.0
-) -> Part:
+def _part(stage: Stage, inside: Sequence[Stage], reads: Mapping[str, Sequence[str]], lock_share: float = 0.0) -> Part:
     whole = (stage, *inside)
     prefetches, ahead = traits(stage.tf_op or "").prefetches, runs_ahead(stage.tf_op)
-    times = [(one.active_ms or 0.0) - (one.intra_op_ms_per_batch or 0.0) for one in whole]
-    waiting = sum(one.blocked_ms_per_batch or 0.0 for one in whole)
-    held = max(0.0, sum(times))
-    waiting = min(held, waiting)
+    held = max(0.0, sum((one.active_ms or 0.0) - (one.intra_op_ms_per_batch or 0.0) for one in whole))
+    waiting = min(held, sum(one.blocked_ms_per_batch or 0.0 for one in whole))
     starved = sum(max(0.0, (one.inside_ms or 0.0) - (one.active_ms or 0.0)) for one in whole)
     cpu = sum(_cpu_ms(one) for one in whole)
     python = sum(cost.ms_per_batch for one in whole for cost in one.python or ())
-    each = stage.elements / batches if stage.elements is not None and batches else None
     return Part(
         id=stage.id,
-        op=stage.op,
         name=stage_name(stage),
         reads=tuple(reads.get(stage.id, ())),
         ahead=ahead,
@@ -145,60 +121,14 @@ def _part(
         tuned=bool(stage.tunable),
         # One that is tuned grows as far as it helps.
         buffer=(math.inf if stage.tunable else stage.buffer_size or math.inf) if prefetches else None,
-        held=stage.buffered_elements,
         computing_ms=held - waiting,
-        calling_ms=sum(one.calling_ms_per_batch or 0.0 for one in whole),
         waiting_ms=waiting,
         starved_ms=starved,
         cpu_ms=cpu,
         lock_ms=_lock_ms(held, cpu, python, lock_share),
-        calls_per_batch=stage.calls_per_batch
-        if stage.calls_per_batch is not None or not traits(stage.op).maps
-        else each,
-        per_batch=each,
-        element_bytes=stage.bytes_per_element,
-        components=len(stage.element_spec or ()) or 1,
-        passes=stage.cardinality if stage.cardinality is not None else stage.pass_elements,
-        stateful=_stateful(stage, ahead=ahead),
-        op_ms=tuple(one.ms_per_batch for one in stage.ops or () if one.op not in PARSING),
-        parsing_ms=sum(one.ms_per_batch for one in stage.ops or () if one.op in PARSING),
-        inside=tuple(_part(one, [], reads, batches) for one in inside),
+        inside=tuple(_part(one, [], reads) for one in inside),
         pooled=traits(stage.op).computes or bool(stage.python),
         fused=stage.fused_with,
-        injected=stage.origin == "injected",
-    )
-
-
-def _with_passes_seen(part: Part, steps: Steps) -> Part:
-    """The part with the number of its elements in a pass as it was seen, where the graph does not have it."""
-    if part.passes is not None or part.per_batch is None or steps.epochs < _EPOCHS_SEEN:
-        return part
-    return replace(part, passes=max(1, round(part.per_batch * steps.count / steps.passes)))
-
-
-def _with_passes_of_others(parts: Sequence[Part]) -> tuple[Part, ...]:
-    """The parts with the number of elements in a pass that that of another one gives, as many as they were seen to be.
-
-    A filter has it of what it reads; what a repeated part reads has it of that.
-    """
-    known: dict[str, Part] = {}
-    for part in parts:
-        before = known.get(part.reads[0]) if len(part.reads) == 1 and takes_each_alone(part) else None
-        known[part.id] = _in_step(part, before)
-    for part in reversed(parts):
-        for name in part.reads:
-            if name in known and not traits(part.op).repeats and (known[part.id].passes or 0) > 0:
-                known[name] = _in_step(known[name], known[part.id])
-    return tuple(known.values())
-
-
-def _in_step(part: Part, other: Part | None) -> Part:
-    """A part with the passes of another one, where they are not known."""
-    if part.passes is not None or other is None or not other.passes or not part.per_batch or not other.per_batch:
-        return part
-    endless = other.passes < 0
-    return replace(
-        part, passes=other.passes if endless else max(1, round(other.passes * part.per_batch / other.per_batch))
     )
 
 
@@ -214,15 +144,6 @@ def _cpu_ms(stage: Stage) -> float:
         return stage.cpu_ms_per_batch
     known = stage.blocked_ms_per_batch
     return max(0.0, (stage.active_ms or 0.0) - known) if known is not None else 0.0
-
-
-def _stateful(stage: Stage, *, ahead: bool) -> bool | None:
-    """Whether TensorFlow leaves the function serial; what runs one call at a time and is not tuned, it has left."""
-    if not traits(stage.op).maps:
-        return None
-    if stage.python or not ahead or (stage.parallelism == ONE_CALL and not stage.tunable):
-        return True
-    return None
 
 
 def _lock_ms(held_ms: float, cpu_ms: float, python_ms: float, share: float) -> float:
@@ -302,15 +223,14 @@ def _fitted(flow: Flow, running_ms: float, *, uneven: bool) -> Flow:
         if term.ms <= running_ms * (1 + _NEARLY) or not term.parts or own <= 0:
             break
         left = max(0.0, running_ms - term.fixed_ms)
-        if left <= 0:
-            # The rest of the process takes all of it already.
-            flow = replace(flow, other_cpu_ms=running_ms * flow.cores) if term.resource == "cores" else flow
         flow = flow.scaled(term.parts, left / own)
     terms = flow.terms()
     if terms[0].resource not in ("step", "loop"):
         return _slowed(flow, _slowest(terms, running_ms), running_ms)
     missing = running_ms - terms[0].ms
-    bursts = _bursts(flow, missing) if flow.end is not None and flow.end.ahead and flow.in_turn else math.inf
+    # The part of the formula's wait that was seen; above 1 there is another reason.
+    formula = replace(flow, bursts=1.0).burst_ms(terms)
+    bursts = missing / formula if formula > 0 else math.inf
     if bursts <= 1 or (uneven and math.isfinite(bursts)):
         return replace(flow, bursts=bursts)
     threads = next((term for term in terms if term.parts and term.resource in _ON_THREADS), None)
@@ -350,13 +270,6 @@ def _slowed(flow: Flow, term: Term, running_ms: float) -> Flow:
     rest = missing - share * starved
     flow = flow.changed(*parts)
     return flow.changed(replace(first, waiting_ms=first.waiting_ms + rest)) if rest > 0 else flow
-
-
-def _bursts(flow: Flow, missing_ms: float) -> float:
-    """The part of the formula's wait that was seen, where the step is the slowest; above 1 there is another reason."""
-    made = next((term.ms for term in flow.terms() if term.resource != "step"), 0.0)
-    formula = burst_ms(flow.step_ms, made, flow.batches_ahead(flow.end)) if flow.end is not None else 0.0
-    return missing_ms / formula if formula > 0 else math.inf
 
 
 def _unevenness(profile: Profile) -> float:

@@ -10,7 +10,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.batch_savings import alone, calls_per_batch, interval_ms, microseconds, per_batch, saving
 from pipeprof.profiles.advise.check import finding
 from pipeprof.profiles.advise.facts.cores import cores_at_work
-from pipeprof.profiles.advise.predict import in_parallel
+from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.advise.text.what_to_write import of_python
 from pipeprof.profiles.constants import BATCH_HAND_OVER_US, HAND_OVER_COMPONENT_US, HAND_OVER_MB_US, HAND_OVER_US
@@ -101,7 +101,7 @@ def _waits(view: PipelineView, stage: StageView) -> Proposal | None:
         return None
     if blocked < WAITS_FROM * interval or used >= WAITING_CORES or each < 1000 * WAITS_EACH_MS:
         return None
-    predicted = in_parallel(view, stage, WAITING_CALLS, WAITING_CALLS)
+    predicted = expected(view, {}, {stage.id: WAITING_CALLS}, threads=WAITING_CALLS)
     if predicted is None or (predicted.speedup or 0.0) < LEAST_GAIN:
         return None
     return Proposal(

@@ -377,7 +377,11 @@ NOT_FOR: dict[str, list[Make]] = {
         lambda: readers(tf_op="TFRecordDatasetV2"),
         lambda: readers(blocked_ms=1.9),
     ],
-    "prefetch-between": [lambda: recorded_view("zip_prefetched"), lambda: parallel(4.0)],
+    "prefetch-between": [
+        lambda: recorded_view("zip_prefetched"),
+        lambda: parallel(4.0),
+        lambda: recorded_view("readers"),
+    ],
     "whole-batches": [
         lambda: serial(body=function("StringSplitV2")),
         lambda: serial(body=function("RandomUniform")),
@@ -422,7 +426,8 @@ def test_a_pipeline_gets_the_idea_that_is_for_it(label: str) -> None:
     assert edits in [[short(edit) for edit in one.edits] for one in proposals]
     proposal = next(one for one in proposals if [short(edit) for edit in one.edits] == edits)
     assert (proposal.rule, proposal.stage) == (name, stage_)
-    assert set(proposal.left) | set(proposal.calls) | set(proposal.covers) <= set(view.by_id)
+    named = {*proposal.left, *proposal.calls, *proposal.covers, *proposal.prefetched}
+    assert named <= set(view.by_id)
     assert all(0 <= share <= 1 for share in proposal.left.values())
 
 

@@ -8,9 +8,7 @@ from typing import Any, TypeAlias
 import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
-from unit.model import flows
 
-from pipeprof.pipelines.addresses import pipeline_of
 from pipeprof.pipelines.changes import chain as changes
 from pipeprof.pipelines.changes.edits import (
     HandWritten,
@@ -32,8 +30,6 @@ from pipeprof.pipelines.changes.in_spec_text import apply_to_text
 from pipeprof.pipelines.spec.yaml.reader import read
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.pipelines.spec.yaml.writer import block_lines
-from pipeprof.profiles.predict.effects import apply
-from pipeprof.profiles.predict.lines import fits
 
 Order: TypeAlias = "list[Any]"
 """Ops of a line, the source first; one with lines of its own is a pair of its op and these."""
@@ -270,16 +266,3 @@ def test_all_refuse_with_one_sentence(case: tuple[list[list[str]], Edits], reaso
 def test_what_fits_gives_the_order(line: list[str], edits: Edits, order: Order) -> None:
     ops = ops_of([line])
     assert of_chain(ops, edits) == of_spec([line], edits) == of_text([line], edits) == order
-
-
-@settings(max_examples=100, deadline=None)
-@given(LINE, st.data())
-@example(["map", "filter", "batch"], None)
-def test_the_model_of_gains_refuses_what_does_not_fit(stages: list[str], data: st.DataObject | None) -> None:
-    ops = ops_of([stages])
-    edit = ACROSS_A_FILTER[1][0] if data is None else data.draw(an_edit(ops))
-    main = [address for address in ops if not pipeline_of(address)]
-    flow = flows.line(*(flows.part(address, ops[address]) for address in main))
-    if isinstance(edit, VectoriseMap | MoveFilter):
-        assert fits(flow, edit) == (of_chain(ops, (edit,)) is not None)
-        assert fits(flow, edit) or apply(flow, edit, flows.FREE) is None

@@ -1,0 +1,76 @@
+"""The time that each resource of a running pipeline needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from .flows import line, part, prefetch
+
+
+def test_stages_on_one_thread_add_up() -> None:
+    flow = line(part("source", 2.0), part("map", 3.0))
+    assert (flow.terms()[0].resource, flow.terms()[0].ms) == ("serial", 5.0)
+
+
+def test_a_step_in_turn_comes_to_what_its_thread_does() -> None:
+    flow = line(part("map", 3.0), step_ms=4.0, in_turn=True)
+    assert flow.interval_ms() == 7.0
+    assert line(part("map", 3.0), step_ms=4.0).interval_ms() == 4.0
+
+
+@pytest.mark.parametrize(("facts", "resource"), [({"floor_ms": 4.0}, "step"), ({"loop_ms": 4.0}, "loop")])
+def test_nothing_is_faster_than_the_step_and_its_loop(facts: dict[str, float], resource: str) -> None:
+    flow = line(part("map", 3.0), prefetch("ahead"), **facts)
+    assert (flow.terms()[0].resource, flow.interval_ms()) == (resource, 4.0)
+    assert flow.made_ms() == 3.0
+
+
+def test_a_prefetch_gives_both_sides_a_thread() -> None:
+    assert line(part("source", 2.0), prefetch("ahead"), part("map", 3.0)).interval_ms() == 3.0
+    assert line(part("source", 2.0), part("map", 3.0)).prefetched("source").interval_ms() == 3.0
+
+
+def test_the_sides_of_a_stage_that_joins_them_take_turns_until_they_are_prefetched() -> None:
+    both = part("zip", 1.0, reads=("left", "right"))
+    flow = line(part("left", 2.0), replace(part("right", 3.0), reads=("nothing",)), both)
+    assert flow.interval_ms() == 6.0
+    assert flow.prefetched("zip").interval_ms() == 6.0
+    assert flow.prefetched("left").prefetched("right").interval_ms() == 3.0
+
+
+@pytest.mark.parametrize(
+    ("calls", "pool", "ms"), [(1.0, 4.0, 12.0), (2.0, 4.0, 6.0), (8.0, 4.0, 3.0), (8.0, 16.0, 1.5)]
+)
+def test_calls_that_wait_share_the_pool(calls: float, pool: float, ms: float) -> None:
+    flow = line(part("source"), part("map", 12.0, waits=True, ahead=True, calls=calls), pool=pool)
+    assert flow.interval_ms() == ms
+
+
+def test_functions_of_several_stages_share_the_pool() -> None:
+    first, second = (part(name, 8.0, waits=True, ahead=True, calls=8.0, pooled=True) for name in ("first", "second"))
+    assert line(first, second).terms()[0].resource == "pool"
+    assert line(first, second).interval_ms() == 4.0
+
+
+def test_computing_needs_cores() -> None:
+    flow = line(part("map", 12.0, ahead=True, calls=8.0), pool=8.0, cores=2.0, other_cpu_ms=2.0)
+    assert (flow.terms()[0].resource, flow.interval_ms()) == ("cores", 7.0)
+
+
+def test_the_lock_of_python_lets_one_call_run() -> None:
+    flow = line(part("map", 12.0, ahead=True, calls=8.0, lock_ms=12.0))
+    assert (flow.terms()[0].resource, flow.interval_ms()) == ("lock", 12.0)
+
+
+def test_an_uneven_producer_makes_the_step_wait_although_it_is_fast_enough() -> None:
+    steady = line(part("map", 8.0), prefetch("ahead"), step_ms=10.0, in_turn=True)
+    assert steady.interval_ms() == 10.0
+    assert replace(steady, bursts=1.0).interval_ms() == pytest.approx(12.1, abs=0.01)
+
+
+def test_threads_that_wait_for_their_results_to_be_taken_are_free_with_more_calls_than_threads() -> None:
+    few = part("map", 8.0, ahead=True, calls=4.0, idle_ms=8.0)
+    assert line(part("source"), few).interval_ms() == 4.0
+    assert line(part("source"), replace(few, calls=16.0)).interval_ms() == 2.0
