@@ -92,14 +92,8 @@ def test_what_python_makes_is_compared_in_two_more_epochs(recorded: Recorded) ->
 
 def test_what_a_cache_keeps_is_one_epoch_of_what_was_seen(recorded: Recorded) -> None:
     """A filter leaves 1,632 elements in 51 batches; an epoch has 11 of them."""
-    run = run_of(
-        recorded,
-        "range",
-        "filter",
-        epochs=4,
-        source={"cardinality": None},
-        stage0={"cardinality": None, "elements": 1632},
-    )
+    unknown: dict[str, Any] = {"cardinality": None}
+    run = run_of(recorded, "range", "filter", epochs=4, source=unknown, stage0={**unknown, "elements": 1632})
     assert run.steps is not None
     run.steps.count = 51
     for epoch, elements in ((11.0, 352), (None, 544)):
