@@ -251,7 +251,7 @@ class RunResults:
         if interrupted:
             self.profile.exit_code = exit_code or EXIT_CODES["interrupted"]
         for finding in self.own.values():
-            if finding.measured is None and finding.status == "unverified":
+            if not any(finding is one for one in self._tried):
                 finding.reason = f"not tried: {'interrupted' if interrupted else error}"
 
     @property

@@ -233,7 +233,17 @@ def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings
     writing.write_end(InterruptedVerificationError(), 130)
     assert profile.exit_code == 130
     assert [one.code for one in profile.warnings][-1:] == ["verification-interrupted"]
-    assert own.reason is not None
+    assert own.reason == "not tried: interrupted"
+
+
+def test_what_was_refused_before_an_interruption_keeps_its_reason(profile: Profile, settings: RunSettings) -> None:
+    own = finding_of(replace(change("a"), rule="parallel-calls"))
+    profile.findings = [own]
+    writing = results(profile, settings)
+    writing.contenders([])
+    writing.write(searched((change("a"), RaceResult("refused", "a.csv"))), writing.pace)
+    writing.write_end(InterruptedVerificationError(), 130)
+    assert own.reason == "not tried: a.csv"
 
 
 def found_best(profile: Profile, settings: RunSettings, *steps: SearchStep) -> FindBest:
