@@ -10,7 +10,6 @@ from itertools import count
 import pytest
 
 from pipeprof.profiles.advise.facts.disorder import describe_order, order_entropy
-from pipeprof.profiles.propose import disorder
 
 
 def orders(buffer: list[int], rest: list[int], chance: float) -> Iterator[tuple[tuple[int, ...], float]]:
