@@ -126,7 +126,7 @@ def judge(case: Stranger, code: int, profile: Json, pairs: list[float], reports:
         "by_hand": [round(one, 3) for one in interval(pairs)] if pairs else None,
         "counts": counts,
         "edit": case.edit,
-        "tried": (profile["verification"] or {}).get("tried"),
+        "tried": (profile.get("verification") or {}).get("tried"),
         "kept": kept,
         "ceiling": ceiling,
         "said": [said_of(finding) for finding in findings],

@@ -31,8 +31,10 @@ FINDINGS: tuple[Check, ...] = (*CORRECTNESS, *MEMORY, *PYTHON, *TRAINING)
 CHECKS = {check.name: check for check in sorted((*FINDINGS, *IDEAS), key=lambda check: check.name)}
 """All findings and ideas, by name."""
 _LONGEST_ERROR = 200
-_HOPELESS = 0.95
-"""Predicted times as fast below which an idea is not worth its try: the model is off by 1 %, seldom by more."""
+OF_STARTS = frozenset({"cache", "drop-earlier"})
+"""Ideas that make starts of epochs shorter: what these make and drop is made once, or not at all."""
+_HOPELESS = 0.5
+"""Predicted times as fast below which an idea is not worth its try: the model is off by 1.5, seldom by 2."""
 
 
 def findings_in(
@@ -58,11 +60,11 @@ def ideas_for(
     if view.kind == "static":
         return [], []
     found, messages = _applied(checks, view, ignore)
-    speed, hidden = pays(view), _inside_calls(view)
+    speed, starts, hidden = pays(view), pays(view, restarts=True), _inside_calls(view)
     kept = [
         one
         for one in different(found)
-        if (speed or one.for_memory)
+        if (speed or one.for_memory or (starts and one.rule in OF_STARTS))
         and (one.in_spec or all(supports(edit, "calls") for edit in one.edits))
         and not hidden & _named_in(one)
         and (one.for_memory or one.speedup is None or one.speedup >= _HOPELESS)

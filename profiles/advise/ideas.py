@@ -175,8 +175,9 @@ def _more_calls(view: PipelineView, stage: StageView) -> int | None:
     if not traits(stage.op).maps or not traits(stage.op).parallel or waits_for_gil(view, stage):
         return None
     if stage.measured is not None and stage.measured.tunable:
-        cores = math.floor(min(view.cores, enough))
-        return cores if not waiting and stage.measured.parallelism is not None and now < cores else None
+        # TensorFlow gives a call to each core at most: more of them have to be asked for where they wait.
+        wanted = WAITING_CALLS if waiting else math.floor(min(view.cores, enough))
+        return wanted if stage.measured.parallelism is not None and now < wanted else None
     return min(MOST_CALLS, MORE_CALLS * now) if 1 < now < enough else None
 
 

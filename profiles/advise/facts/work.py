@@ -18,17 +18,21 @@ SOME_WORK = 0.05
 """Share from which work counts at all, as the headspace: less is within the noise of a run."""
 
 
-def pays(view: PipelineView) -> bool:
+def pays(view: PipelineView, *, restarts: bool = False) -> bool:
     """Whether a faster pipeline makes the steps faster: they wait for it, and not for starts of epochs alone.
 
     Where the headspace is not known, as in a script, measuring decides.
+
+    Args:
+        restarts: Starts of epochs count too: what they make and drop may be less.
     """
     steps = view.profile.steps if view.profile is not None else None
     if steps is None:
         return False
     # Without a step the pipeline itself is all there is to wait for.
     wait = 1.0 if steps.dispatch is None else steps.wait_share
-    if wait is not None and wait - (steps.restart_share or 0.0) < STEP_BOUND_BELOW:
+    of_restarts = 0.0 if restarts else steps.restart_share or 0.0
+    if wait is not None and wait - of_restarts < STEP_BOUND_BELOW:
         return False
     if view.profile is not None and view.profile.gains_are_bounds and view.profile.loop_ms:
         # Of a loop whose wait is not known, no step waits longer than it is in `next()`.
