@@ -63,7 +63,8 @@ harness.run_undisturbed = lambda *given, budget, end_at: (harness.run_sample(*gi
 vars(purposes.TRIES).update(warm_seconds=0.3, block_seconds=0.15)
 pace.SHORTEST_WARM, pace.MOST_ENTRANTS, track.LOOK_SECONDS = 0.3, 2, 0.5
 if not sys.argv[2].endswith(".yaml"):
-    track.WorkerTrack.fits = lambda one, contenders: not one.looked
+    fits = track.WorkerTrack.fits
+    track.WorkerTrack.fits = lambda one, contenders: not one.looked and fits(one, contenders)
 main()
 """
 
@@ -94,7 +95,7 @@ def searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Pat
     """A search on a function, and one on a spec: at the same time, for both wait mostly."""
     other = tmp_path_factory.mktemp("interrupted")
     return {
-        folder: start(folder, "slow.py:make", "--out", "fast.patch"),
+        folder: start(folder, "slow.py:make", "--budget", "20", "--out", "fast.patch"),
         other: start(other, "spec.yaml", "--write", "--out", "new.yaml"),
     }
 

@@ -47,7 +47,7 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         ("other-batches", "rejected", "batch 1 has 4 elements instead of 8"),
         ("raises", "rejected", "the dataset is empty"),
         ("other-values", "unverified", "not tried: it may change values"),
-        ("no-such-stage", "unverified", "not tried: the edit does not apply ("),
+        ("no-such-stage", "unverified", "not tried: stages.9: "),
         ("parallel", "unverified", ""),
     ],
 )

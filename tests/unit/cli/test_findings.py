@@ -396,7 +396,7 @@ def test_only_what_was_decided_is_said_not_to_help(
     assert ("nothing that was tried helps" in text) == (words == "nothing that was tried helps")
 
 
-def test_a_gain_that_lacks_pairs_is_not_finished_and_next_decides_about_it(found: Profile) -> None:
+def test_a_gain_that_lacks_rounds_is_not_finished_and_next_decides_about_it(found: Profile) -> None:
     without_gain(found)
     measured = {"speedup": 1.7, "low": 1.61, "high": 1.78, "pairs": [1.7] * 8}
     found.findings = [
@@ -407,17 +407,17 @@ def test_a_gain_that_lacks_pairs_is_not_finished_and_next_decides_about_it(found
             status="unverified",
             measured=measured,
             in_spec=True,
-            reason="too few pairs: 1.70× (1.61 to 1.78, 8 pairs): --budget 40",
+            reason="too few rounds: 1.70× (1.61 to 1.78, 8 rounds): --budget 40",
             unfinished=Unfinished(pairs=8, needed=12, budget_seconds=40),
         )
     ]
     text = " ".join(report(found).split())
     assert "Not finished a larger budget decides" in text
-    assert text.count("1.70× so far after 8 of 12 pairs") == 1
+    assert text.count("1.70× so far after 8 of 12 rounds") == 1
     assert "No change found" not in text
     assert "Next pipeprof run spec.yaml" in text
     assert "--budget 40 decides about Cache decode's output" in text
-    assert "not finished: 1.70× so far after 8 of 12 pairs" in full(found)
+    assert "not finished: 1.70× so far after 8 of 12 rounds" in full(found)
     found.findings[0].status, found.findings[0].unfinished = "kept", None
     assert "--budget 40 decides" not in " ".join(report(found).split())
 
@@ -502,7 +502,7 @@ def test_a_bound_that_is_not_decided_decides_nothing(found: Profile) -> None:
     assert "Not finished" not in report(made, width=100)
     made.verification.bounds = ["decode: no upper bound: of the time without decode, most is that of its replay"]
     assert "Not finished  no change could be tried" in report(made, width=100)
-    made.verification.bounds = ["unknown upper bound of decode: too few pairs: 3.08× in 4 pairs"]
+    made.verification.bounds = ["unknown upper bound of decode: too few rounds: 3.08× in 4 rounds"]
     made.verification.not_tried = [NotTried(reason="no time", changes=["spec.yaml:9 num_parallel_calls: 1 → 8"])]
     text = report(made, width=100)
     assert "Not finished" in text
@@ -564,7 +564,7 @@ def test_other_last_digits_are_named_as_that() -> None:
 def test_advice_below_a_bound_outlives_the_table_of_the_steps(found: Profile, python: bool, alone: bool) -> None:
     made = without_gain(found)
     assert made.verification is not None
-    advice = "unknown upper bound of decode: too few pairs\nwrite decode as TensorFlow ops"
+    advice = "unknown upper bound of decode: too few rounds\nwrite decode as TensorFlow ops"
     made.verification.bounds = [f"{advice}\ndataset = dataset.map(other)" if python else advice]
     if not alone:
         made.findings = [Finding(rule="measured", title="Make it cheaper", status="ceiling")]

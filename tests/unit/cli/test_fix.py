@@ -14,7 +14,8 @@ import pytest
 from pipeprof.pipelines.changes.edits import SetArgument, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.changes.in_words import unified
-from pipeprof.profiles.document.findings import Edit, Fix, FixStep, LeftOut, Unfinished
+from pipeprof.pipelines.changes.version import Version
+from pipeprof.profiles.document.findings import Edit, Finding, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.harness.settings import RunSettings
@@ -68,6 +69,7 @@ class Session:
         meanwhile: Called while it measures.
         asked: Settings of the search.
         options: Of the search.
+        first: Changes that it gets first, as an earlier run has proven them.
     """
 
     profile: Profile
@@ -75,6 +77,7 @@ class Session:
     meanwhile: Callable[[], object] = lambda: None
     asked: list[RunSettings] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    first: list[str] = field(default_factory=list)
 
     def run_sample(self, settings: RunSettings, writer: ProfileWriter, progress: Any, *_: object) -> Profile:
         progress.phase("measure", 4.0)
@@ -84,11 +87,12 @@ class Session:
         return self.profile
 
     def search(
-        self, profile: Profile, settings: RunSettings, _ideas: object, budget: float, progress: Any, **options: Any
+        self, profile: Profile, settings: RunSettings, ideas: Any, budget: float, progress: Any, **options: Any
     ) -> None:
         progress.note("searching")
         self.asked.append(settings)
         self.options = {**options, "budget": budget}
+        self.first = [one.title for one in ideas(profile, Version()) if one.measured is not None]
         profile.fix = self.result
         self.meanwhile()
         if self.result.status == "interrupted":
@@ -408,6 +412,8 @@ def test_the_search_begins_with_what_the_latest_run_of_the_same_files_has_proven
     parsed, loaded = load_target("spec.yaml", Changes(), no_python=False)
     saved = recorded("input-bound")
     saved.target, saved.command = target_of(RunSettings(parsed, loaded)), ["pipeprof", "run", "spec.yaml"]
+    edit = [Edit.model_validate(to_document(EDIT))]
+    saved.findings = [Finding(rule="cache", title="proven", status="kept", edit=edit, measured={"speedup": 2.0})]
     Path("pipeprof-out").mkdir()
     Path("pipeprof-out/spec-20260101T000000Z.json").write_text(saved.model_dump_json())
     if edited:
@@ -415,9 +421,7 @@ def test_the_search_begins_with_what_the_latest_run_of_the_same_files_has_proven
     session.profile.target = target_of(RunSettings(*load_target("spec.yaml", Changes(), no_python=False)))
     session.profile.command = ["pipeprof", "fix", "spec.yaml"]
     assert pipeprof("fix", "spec.yaml").code == 0
-    earlier = session.options["earlier"]
-    assert (earlier is not None) == known
-    assert earlier is None or earlier.command[1] == "run"
+    assert session.first == (["proven"] if known else [])
 
 
 def test_what_is_not_finished_says_how_far_it_is_and_the_command_that_decides(
@@ -425,11 +429,11 @@ def test_what_is_not_finished_says_how_far_it_is_and_the_command_that_decides(
 ) -> None:
     unfinished = Unfinished(pairs=8, needed=12, budget_seconds=70)
     session.result = result("not-proven", edits=[], unfinished=unfinished)
-    session.result.reason = "1.70× so far after 8 of 12 pairs: --budget 70"
+    session.result.reason = "1.70× so far after 8 of 12 rounds: --budget 70"
     session.profile.command = ["pipeprof", "fix", session.profile.target.text, "--allow", "order", "--out", "a.json"]
     session.profile.target.overrides = []
     found = pipeprof("fix", "spec.yaml", "--out", "run.json").out
-    assert found.startswith("Not finished: 1.70× so far after 8 of 12 pairs: --budget 70\n")
+    assert found.startswith("Not finished: 1.70× so far after 8 of 12 rounds: --budget 70\n")
     line = next(line for line in found.splitlines() if line.startswith("Next")).split()
     assert line[1:] == ["pipeprof", "fix", session.profile.target.text, "--allow", "order", "--budget", "70", "decides"]
     assert json.loads(Path("run.json").read_text())["fix"]["unfinished"]["needed"] == 12

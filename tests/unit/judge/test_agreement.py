@@ -20,7 +20,7 @@ from pipeprof.profiles.tries.race import Entrant, Race
 RECORDED = json.loads((Path(__file__).parents[2] / "recorded" / "blocks.json").read_text())
 PAIRS: list[dict[str, list[float]]] = RECORDED["pairs"]
 CHANGES: dict[str, str] = RECORDED["changes"]
-CLEAR = {"two calls": "faster", "four calls": "faster", "slower": "no gain"}
+CLEAR = {"two calls", "four calls"}
 WORDS = {"faster": "faster", "slower": "no gain", "no difference": "no gain", "cannot tell": "cannot tell"}
 RACED = {"kept": "faster", "no gain": "no gain", "undecided": "cannot tell"}
 
@@ -65,5 +65,6 @@ def test_no_command_contradicts_another_wherever_it_stops(together: bool) -> Non
     for letter, name in CHANGES.items():
         verdicts = {found[letter], of_compare(letter)}
         assert not {"faster", "no gain"} <= verdicts
-        if (expected := CLEAR.get(name)) is not None:
-            assert verdicts == {expected}
+        # What is slower so far leaves a race before that is certain.
+        assert name not in CLEAR or verdicts == {"faster"}
+        assert name != "slower" or "faster" not in verdicts
