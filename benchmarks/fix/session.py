@@ -20,7 +20,6 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
     from_document,
 )
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.ops.constants import AUTOTUNE
@@ -31,6 +30,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.lines import main_line

@@ -110,7 +110,7 @@ def _take(given: FixOptions, change: SavedChange, chosen: RunSettings, *, report
 
     from pipeprof.cli import streams
     from pipeprof.cli.commands.run import make_writer
-    from pipeprof.pipelines.changes.version import Version
+    from pipeprof.profiles.experiment.version import Version
     from pipeprof.profiles.tries.outcome import taken
 
     parsed, loaded = chosen.target, chosen.loaded
@@ -149,7 +149,7 @@ def _search(
     earlier: Profile | None,
 ) -> None:
     """Search for the best version of a measured pipeline; the profile is saved after each step."""
-    from pipeprof.profiles.tries.earlier import proven_changes
+    from pipeprof.profiles.advise.as_finding import proven_changes
     from pipeprof.profiles.tries.fix import find_best
     from pipeprof.profiles.tries.plan import proposed_by
 

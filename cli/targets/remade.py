@@ -109,9 +109,9 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
     Raises:
         PipeprofError: They do not fit.
     """
-    from pipeprof.pipelines.changes.version import Version
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
+    from pipeprof.profiles.experiment.version import Version
     from pipeprof.profiles.tries.outcome import write_best
 
     if loaded.overrides or loaded.variables is not None:

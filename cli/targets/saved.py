@@ -29,9 +29,9 @@ def latest_run(
     Returns:
         Its file, and the profile; None where there is none.
     """
+    from pipeprof.cli.targets.saved import is_run_of
     from pipeprof.pipelines.errors import ProfileError
     from pipeprof.profiles.document.store import load_profile, slug
-    from pipeprof.profiles.tries.earlier import is_run_of
 
     for path in own_profiles(f"{slug(profile_name(parsed, loaded))}-*.json", cwd)[0]:
         try:
@@ -166,3 +166,9 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
     except RefusedEditError as error:
         msg = f"change {number} of {path} cannot be made: {error}; pipeprof show {path} --finding {number} has its fix"
         raise ProfileError(msg) from None
+
+
+def is_run_of(saved: Profile, target: Target) -> bool:
+    """Whether a saved profile is that of a complete run of a pipeline, and its files are those that were measured."""
+    searches = saved.fix is not None or saved.command[1:2] == ["fix"] or saved.tries_one_change
+    return saved.complete and not saved.exit_code and not searches and saved.target == target

@@ -250,3 +250,50 @@ def supports(edit: PipelineEdit | type[PipelineEdit], target: TargetKind) -> boo
         return False
     kind = edit if isinstance(edit, type) else type(edit)
     return SUPPORT[kind][target].exists
+
+
+_PLACE = "place"
+
+
+def are_alternatives(one: Sequence[PipelineEdit], other: Sequence[PipelineEdit]) -> bool:
+    """Whether edits are another way to do what others do: once one of both helps, the other one is no further gain.
+
+    They set the same argument or option, or put the same stage in another place; what an edit replaces is not there for
+    another one.
+    """
+    if not _changed(one).isdisjoint(_changed(other)):
+        return True
+    return not (_replaced(one).isdisjoint(_touched(other)) and _replaced(other).isdisjoint(_touched(one)))
+
+
+def _replaced(edits: Sequence[PipelineEdit]) -> frozenset[str]:
+    return frozenset(name for edit in edits if isinstance(edit, ReplaceStages) for name in edit.stages)
+
+
+def _touched(edits: Sequence[PipelineEdit]) -> frozenset[str]:
+    """The stages that edits change, or insert others after."""
+    return stages_of(edits) | {edit.after for edit in edits if isinstance(edit, InsertStage) and edit.after is not None}
+
+
+def _changed(edits: Sequence[PipelineEdit]) -> frozenset[tuple[str, str]]:
+    """What edits change: a stage or ``""``, and its argument, its place, or an option."""
+    return frozenset(part for edit in edits for part in _parts(edit))
+
+
+def _parts(edit: PipelineEdit) -> Iterable[tuple[str, str]]:
+    match edit:
+        case SetArgument(stage=stage, argument=name):
+            found = [(stage, name)]
+        case SetOption(path=name) | SetEnvironment(variable=name):
+            found = [("", name)]
+        case InsertStage(after=stage, op=name):
+            found = [(stage or "", name)]
+        case MoveStage(stage=stage) | MoveFilter(stage=stage):
+            found = [(stage, _PLACE)]
+        case VectoriseMap(stage=stage, batch=batch):
+            found = [(stage, _PLACE), (batch, _PLACE)]
+        case ReplaceStages(stages=stages):
+            found = [(stage, _PLACE) for stage in stages]
+        case _:
+            found = []
+    return found

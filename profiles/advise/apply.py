@@ -10,6 +10,7 @@ from pipeprof.pipelines.changes.edits import SetOption, supports
 from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.profiles.advise.check import Check
 from pipeprof.profiles.advise.facts.cache_places import kept_by
+from pipeprof.profiles.advise.facts.redrawn import as_redrawn
 from pipeprof.profiles.advise.facts.work import pays
 from pipeprof.profiles.advise.findings.correctness import CORRECTNESS
 from pipeprof.profiles.advise.findings.memory import MEMORY
@@ -17,8 +18,7 @@ from pipeprof.profiles.advise.findings.python import PYTHON
 from pipeprof.profiles.advise.findings.training import TRAINING
 from pipeprof.profiles.advise.ideas import IDEAS, POOL
 from pipeprof.profiles.advise.predict import expected
-from pipeprof.profiles.advise.proposal import Proposal, different, effort, value_of
-from pipeprof.profiles.advise.redrawn import as_redrawn
+from pipeprof.profiles.advise.proposal import Proposal, different, effort, expected_of
 from pipeprof.profiles.advise.text.in_words import describe_change
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.view.view import PipelineView
@@ -70,12 +70,7 @@ def ideas_for(
         and (one.for_memory or one.speedup is None or one.speedup >= _HOPELESS)
     ]
     peak = view.profile.memory.peak_bytes if view.profile is not None and view.profile.shows_memory else None
-    return sorted(kept, key=lambda one: (-_value(one, peak), effort(one.edits))), messages
-
-
-def _value(proposal: Proposal, peak: int | None) -> float:
-    saved = -((proposal.predicted.peak_rss_delta_bytes if proposal.predicted is not None else None) or 0)
-    return value_of(proposal.speedup, saved, peak)
+    return sorted(kept, key=lambda one: (-expected_of(one, peak), effort(one.edits))), messages
 
 
 def _applied(

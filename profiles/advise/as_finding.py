@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.findings import Finding, Predicted, documents_of
+from pipeprof.profiles.document.profile import Profile
 
 MEASURED = "measured"
 """Name of the rule of findings that no rule made."""
@@ -60,3 +64,39 @@ def proposal_of(finding: Finding) -> Proposal:
 
 def _read(known: Predicted) -> Prediction:
     return Prediction(known.formula or "", known.speedup, known.peak_rss_delta_bytes, known.wait_ms)
+
+
+def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]:
+    """The changes that a run has kept, fastest first.
+
+    Args:
+        now: Of the pipeline as it was measured for this search: with another step, what the run measured says nothing
+            about how much they gain.
+    """
+    found = []
+    holds = now is None or _step(saved) == _step(now)
+    for finding in saved.findings or ():
+        speedup = (finding.measured or {}).get("speedup")
+        if finding.status != "kept" or not can_be_tried(finding) or not speedup:
+            continue
+        try:
+            edits = checked_edits([edit.model_dump() for edit in finding.documents])
+        except RefusedEditError:
+            continue
+        measured = finding.measured or {}
+        interval = (float(speedup), float(measured.get("low") or 0.0), measured.get("high"))
+        proposal = replace(proposal_of(finding), edits=tuple(edits))
+        known = replace(proposal, predicted=Prediction("measured before", float(speedup)), measured=interval)
+        found.append(known if holds else proposal)
+    return sorted(found, key=lambda one: -(one.speedup or 0.0))
+
+
+def _step(profile: Profile) -> tuple[object, ...]:
+    """How batches were taken: what one run says of a gain holds for another one with the same."""
+    device, steps = profile.device, profile.steps
+    return (device.kind, device.text) if device else (), steps.dispatch if steps else None
+
+
+def can_be_tried(finding: Finding) -> bool:
+    """Whether known edits make the change of a finding, and no try has rejected it."""
+    return finding.is_known and finding.family != "correctness" and finding.status != "rejected"

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.changes.edits import MoveStage
 from pipeprof.pipelines.graph.read.function_facts import PYTHON
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.proposal import Prediction
 from pipeprof.profiles.constants import BATCH_ROW_US, BATCHED_SHARE, CACHED_ELEMENT_US, COPIED_BYTES_PER_US, SHORT_OP_US
-from pipeprof.profiles.view.thread_chains import timing
 from pipeprof.profiles.view.view import PipelineView, StageView
-from pipeprof.profiles.wording import change_text, milliseconds, stage_name
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.profile import Profile
@@ -159,57 +155,6 @@ def alone(view: PipelineView, cost: float) -> float:
     """A measured cost as it would be if no thread had waited for a core: times inside stages count that waiting."""
     waiting = view.facts.runnable_wait_share if view.facts is not None else None
     return cost * (1 - waiting) if waiting is not None and 0 <= waiting < 1 else cost
-
-
-def wall_ms(view: PipelineView, stage: StageView) -> float | None:
-    """The least time per batch that `stage` can take: its time over the threads that may be inside it."""
-    if stage.measured is None or stage.ms_per_batch is None:
-        return None
-    if stage.measured.ceiling_batches_per_second:
-        return 1000 / stage.measured.ceiling_batches_per_second
-    return stage.ms_per_batch / max(1.0, min(stage.measured.parallelism or 1.0, view.cores))
-
-
-def saving(
-    view: PipelineView, text: str, saved_ms: float, changed: Collection[str], *, restarts: bool = True
-) -> Prediction | None:
-    """Predict the effect of `saved_ms` less per interval; no other stage becomes faster.
-
-    Args:
-        saved_ms: Milliseconds per batch, on the clock.
-        restarts: Whether starts of epochs stay as long as they are.
-
-    Returns:
-        A speed-up of at least 1; ``None`` without a measured interval.
-    """
-    interval = interval_ms(view)
-    if interval is None:
-        return None
-    least, why = _bound(view, changed)
-    at = timing(view)
-    if restarts and at is not None and at.restart_ms > 0:
-        least, why = least + at.restart_ms, f"{why}, and {milliseconds(at.restart_ms)} of restarts stay"
-    after = max(interval - saved_ms, least)
-    if after <= 0:
-        return None
-    gain = max(1.0, interval / after)
-    held = f"; {why}" if after == least else ""
-    return Prediction(
-        change_text(interval, interval / gain, f"{text} = {milliseconds(saved_ms)} less{held}"), speedup=gain
-    )
-
-
-def _bound(view: PipelineView, changed: Collection[str]) -> tuple[float, str]:
-    """The least interval whatever happens to the stages in `changed`, and its reason."""
-    bounds = [
-        (wall_ms(view, stage) or 0.0, f"{stage_name(stage)} alone takes {milliseconds(wall_ms(view, stage) or 0.0)}")
-        for stage in view.stages
-        if stage.id not in changed and (stage.measured is None or stage.measured.fused_with not in changed)
-    ]
-    if view.headspace is not None:
-        replayed = view.headspace.replayed_ms
-        bounds.append((replayed, f"with preloaded batches a step takes {milliseconds(replayed)}"))
-    return max(bounds, default=(0.0, ""))
 
 
 def kept_share(view: PipelineView, stage: StageView) -> float | None:

@@ -33,7 +33,6 @@ from pipeprof.profiles.advise.facts.cache_places import (
     moved_into_cache,
     moved_to_smaller,
 )
-from pipeprof.profiles.advise.facts.cores import worker_cores
 from pipeprof.profiles.advise.facts.earlier import filter_earlier, position_earlier, shuffle_earlier
 from pipeprof.profiles.advise.facts.environment import (
     ONE_THREAD,
@@ -62,6 +61,7 @@ from pipeprof.profiles.advise.facts.work import (
     share_of,
     waits,
     waits_for_gil,
+    worker_cores,
 )
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics, strongest
 from pipeprof.profiles.constants import BATCHED_PARSE_GAIN

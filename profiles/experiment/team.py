@@ -16,6 +16,7 @@ from pipeprof.profiles.harness.fork_server import ForkServer, ForkServers
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.host import limits, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
+from pipeprof.profiles.host.machine import machine_memory
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.protocol.messages import Graphs, Raised
 from pipeprof.profiles.protocol.services import SERVICE_FAILED
@@ -281,3 +282,34 @@ class Team:
             reason = f"reached the memory limit: {took} {used / 2**20:,.0f} MiB"
             raise MemberFailedError(name, reason, crowded=crowded)
         return late if late > SUSPENDED_SECONDS else 0.0
+
+
+class CountingTeam(Team):
+    """Workers whose turns are counted.
+
+    Attributes:
+        measured: Seconds of all turns, without those in which TensorFlow freed iterators that had ended: these may be
+            longer than the epochs, and nothing is measured in them.
+    """
+
+    measured: float = 0.0
+
+    def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
+        """Give a worker a turn, as `Team.turn` does."""
+        began, freeing = time.monotonic(), 0.0
+        try:
+            ended = super().turn(name, request, seconds=seconds)
+            freeing = ended.freeing_seconds
+        finally:
+            self.measured += time.monotonic() - began - freeing
+        return ended
+
+
+def memory_for(wanted: int | None) -> int | None:
+    """Bytes that all processes may use together.
+
+    Args:
+        wanted: What the user allows; None for all that there is.
+    """
+    found = limits.memory_limit(wanted, limits.cgroup_memory(Cgroup()), machine_memory())
+    return found.bytes if found is not None else None

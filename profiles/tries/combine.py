@@ -7,17 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from pipeprof.pipelines.changes.version import Version
-from pipeprof.profiles.advise.alternatives import are_alternative_edits
+from pipeprof.pipelines.changes.edits import are_alternatives
 from pipeprof.profiles.advise.proposal import Proposal, effort, most_redrawn, strongest
 from pipeprof.profiles.experiment.decision import LEAST_GAIN, SPEED_FLOOR
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.race import RaceResult
 
 COMBINED = "combined"
 """The rule of several changes together."""
-TITLE = "All of them together"
 CLEARLY_MORE = 1.2
 """Predicted over measured speed, from which another way to the same end is tried as well."""
 
@@ -78,7 +77,7 @@ class TriedChange:
         return self.result.change.value if self.result.change is not None else 0.0
 
 
-def together(proposals: Sequence[Proposal], title: str = TITLE) -> Proposal:
+def together(proposals: Sequence[Proposal], title: str = "All of them together") -> Proposal:
     """Several changes as one."""
     return Proposal(
         title,
@@ -93,16 +92,11 @@ def together(proposals: Sequence[Proposal], title: str = TITLE) -> Proposal:
     )
 
 
-def are_alternatives(one: Proposal, other: Proposal) -> bool:
-    """Whether two changes are two ways to the same end."""
-    return are_alternative_edits(one.edits, other.edits)
-
-
 def that_go_together(kept: Iterable[TriedChange]) -> list[TriedChange]:
     """The changes that can be made together, the fastest of each group of alternatives first."""
     chosen: list[TriedChange] = []
     for one in sorted(kept, key=lambda one: -one.gain):
-        if not any(are_alternatives(one.proposal, other.proposal) for other in chosen):
+        if not any(are_alternatives(one.proposal.edits, other.proposal.edits) for other in chosen):
             chosen.append(one)
     return chosen
 
@@ -122,11 +116,11 @@ def on_top_of(best: Proposal, others: Sequence[Proposal], most: int) -> list[tup
     Returns:
         What is added, and the whole; so many at most.
     """
-    others = [one for one in others if not are_alternatives(one, best)]
+    others = [one for one in others if not are_alternatives(one.edits, best.edits)]
     found = []
     for many in range(len(others), 0, -1):
         for parts in combinations(others, many):
-            if not any(are_alternatives(one, other) for one, other in combinations(parts, 2)):
+            if not any(are_alternatives(one.edits, other.edits) for one, other in combinations(parts, 2)):
                 found.append((together(parts) if many > 1 else parts[0], together([best, *parts])))
     return found[:most]
 
@@ -169,5 +163,5 @@ def _saves_more(one: RaceResult, other: RaceResult) -> bool:
 
 def is_worth_a_try(proposal: Proposal, kept: Iterable[TriedChange]) -> bool:
     """Whether nothing that was kept changes the same, or the change is expected to give clearly more than that."""
-    others = [one.gain for one in kept if are_alternatives(proposal, one.proposal)]
+    others = [one.gain for one in kept if are_alternatives(proposal.edits, one.proposal.edits)]
     return all((proposal.speedup or 0.0) > CLEARLY_MORE * gain for gain in others)

@@ -9,7 +9,6 @@ from dataclasses import KW_ONLY, dataclass, replace
 from typing import TypeAlias
 
 from pipeprof.pipelines.changes.edits import TargetKind, supports
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.advise.facts.caching import why_no_cache
@@ -18,22 +17,20 @@ from pipeprof.profiles.advise.proposal import SEMANTICS, Proposal, Semantics, di
 from pipeprof.profiles.document.findings import Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
-from pipeprof.profiles.experiment.schedule import Mode
-from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.experiment.team import CountingTeam, InterruptedVerificationError, memory_for
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import RunSettings, again
 from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.tries import plan as plans
 from pipeprof.profiles.tries.combine import Contender, TriedChange
-from pipeprof.profiles.tries.earlier import left_out
 from pipeprof.profiles.tries.outcome import forget_best, mark_rejected, write_best
-from pipeprof.profiles.tries.pace import RacePace, pace_of
+from pipeprof.profiles.tries.pace import pace_of
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
-from pipeprof.profiles.tries.result import effect_of, fix_step, measured_of, reason_of, unfinished_of
+from pipeprof.profiles.tries.result import effect_of, fix_step, left_out, measured_of, reason_of, unfinished_of
 from pipeprof.profiles.tries.search import ManyRaces
-from pipeprof.profiles.tries.session import ending, measuring, memory_for
-from pipeprof.profiles.tries.track import CountingTeam, WorkerTrack
+from pipeprof.profiles.tries.track import WorkerTrack, ending, measuring
 from pipeprof.profiles.wording import ratio_text
 
 Ideas: TypeAlias = "Callable[[Profile, Version], Sequence[Proposal]]"
@@ -268,18 +265,14 @@ class FindBest:
         mark_rejected(profile, result)
 
     def _describe_proof(self, proof: RaceResult, *, for_memory: bool) -> None:
-        result, mode = self.result, _mode_of(self.pace)
+        result = self.result
         result.status = "fixed" if proof.status == "kept" else "not-proven"
         result.reason = reason_of(proof, for_memory=for_memory)
         result.unfinished = unfinished_of(proof, self.budget, 3 * self.pace.turn_seconds)
         if result.unfinished is not None:
             result.reason = f"{result.reason}: --budget {result.unfinished.budget_seconds}"
-        result.measured = measured_of(proof, mode)
+        result.measured = measured_of(proof)
         if proof.peak_bytes is not None and proof.saved_bytes is not None:
             # The largest peak that was seen, and the change that the report states: the smaller fall of two processes.
             result.peak_bytes = proof.peak_bytes
             result.peak_before_bytes = proof.peak_bytes + proof.saved_bytes
-
-
-def _mode_of(pace: RacePace) -> Mode:
-    return "alternating" if pace.alone is None else "sequential"

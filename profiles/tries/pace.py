@@ -10,6 +10,7 @@ from pipeprof.profiles.advise.facts.caching import LEAST_EPOCHS
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.experiment.purposes import TRIES
+from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.protocol.turns import TurnRequest
 from pipeprof.profiles.tries.decide import AGAIN_ROUNDS
@@ -80,6 +81,11 @@ class RacePace:
         steps = max(PROCESS_STEPS, times * block.steps) if block.settle_seconds else times * block.steps
         block = replace(block, seconds=PROCESS_SECONDS, steps=steps)
         return replace(self, block=block, block_seconds=seconds * steps / self.block.steps, alone=why)
+
+    @property
+    def mode(self) -> Mode:
+        """How many processes exist at a time."""
+        return "alternating" if self.alone is None else "sequential"
 
     @property
     def turn_seconds(self) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.advise import pays_in_step
-from pipeprof.profiles.advise.as_finding import proposal_of
+from pipeprof.profiles.advise.as_finding import can_be_tried, proposal_of
 from pipeprof.profiles.advise.proposal import Proposal, expected_of
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.measured import Device
@@ -74,8 +74,3 @@ def proposed_by(profile: Profile) -> list[Proposal]:
     """The changes of a run's findings and ideas, those with the largest predicted gain first."""
     found = [one for one in (*(profile.findings or ()), *profile.proposals) if can_be_tried(one)]
     return sorted(map(proposal_of, found), key=lambda one: -expected_of(one, profile.memory.peak_bytes))
-
-
-def can_be_tried(finding: Finding) -> bool:
-    """Whether known edits make the change of a finding, and no try has rejected it."""
-    return finding.is_known and finding.family != "correctness" and finding.status != "rejected"

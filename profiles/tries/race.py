@@ -15,14 +15,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from pipeprof.profiles.advise.bound_advice import WORTH
 from pipeprof.profiles.advise.proposal import Compared
+from pipeprof.profiles.advise.text.bound_advice import WORTH
 from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison, holding
 from pipeprof.profiles.experiment.evidence import BASELINES, Evidence, saves_memory
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.experiment.rounds import Rounds
 from pipeprof.profiles.experiment.same_data import DataCheck, check_data
-from pipeprof.profiles.experiment.schedule import Mode, order_of
+from pipeprof.profiles.experiment.schedule import order_of
 from pipeprof.profiles.experiment.statistics import ERROR, Interval
 from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Turn, undisturbed
@@ -144,9 +144,8 @@ class Race:
     so_far: dict[str, RaceResult] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        mode: Mode = "alternating" if self.pace.alone is None else "sequential"
         self._rounds = Rounds(
-            self.team, mode, timeout=self.timeout, start_seconds=self.pace.ready_seconds(6), cores=self.cores
+            self.team, self.pace.mode, timeout=self.timeout, start_seconds=self.pace.ready_seconds(6), cores=self.cores
         )
         self._base: dict[str, Built] = {}
         self._built: dict[str, Built] = {}

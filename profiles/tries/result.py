@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from pipeprof.profiles.advise.proposal import Semantics, tunes_process
+from pipeprof.profiles.advise.proposal import Proposal, Semantics, different
 from pipeprof.profiles.constants import FLOOR
-from pipeprof.profiles.document.findings import Facts, Finding, FixStep, Unfinished, documents_of
+from pipeprof.profiles.document.findings import Facts, Finding, FixStep, LeftOut, Unfinished, documents_of
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.decision import LEAST_GAIN
 from pipeprof.profiles.experiment.purposes import TRIES
-from pipeprof.profiles.experiment.schedule import Mode
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.time.proven import SLOWER, knows_speed
 from pipeprof.profiles.tries.race import RaceResult
 from pipeprof.profiles.tries.search import SearchStep
 from pipeprof.profiles.wording import percent, ratio_text, significant, size, with_name
 
-NEAR_LIMIT = 0.5
-"""Share of the memory limit that the peak takes, from which memory is worth any speed."""
 SPARE = 1.1
 """Times the seconds that rounds lack: a larger budget has longer warm-ups as well."""
 
@@ -78,10 +74,11 @@ def _of_memory(result: RaceResult, words: str) -> str:
         return "the peak of memory is unknown"
     if result.status == "undecided":
         return f"the peak was lower in one of two processes{f'; {result.why}' if result.why else ''}"
-    return f"the peak is not lower: {describe_change(result.saved_bytes or 0)}"
+    saved = result.saved_bytes or 0
+    return f"the peak is not lower: {'−' if saved > 0 else '+'}{size(abs(saved))}"
 
 
-def measured_of(result: RaceResult, mode: Mode) -> Facts | None:
+def measured_of(result: RaceResult) -> Facts | None:
     """The effect as a profile has it; None where nothing was measured."""
     change, evidence = result.change, result.evidence
     if change is None or evidence is None:
@@ -93,7 +90,7 @@ def measured_of(result: RaceResult, mode: Mode) -> Facts | None:
         "pairs": [round(one, 4) for one in evidence.ratios()],
         "peak_rss_delta_bytes": -result.saved_bytes if result.saved_bytes is not None else None,
         "data": result.data.words if result.data is not None else None,
-        "mode": mode,
+        "mode": "sequential" if evidence.alone else "alternating",
     }
     if (restarts := evidence.restarts()) > 0:
         found["restarts"] = restarts
@@ -115,14 +112,14 @@ def unfinished_of(result: RaceResult, budget: float, round_seconds: float) -> Un
     return Unfinished(pairs=change.pairs, needed=needed, budget_seconds=more)
 
 
-def write_into(finding: Finding, result: RaceResult, mode: Mode, unfinished: Unfinished | None = None) -> None:
+def write_into(finding: Finding, result: RaceResult, unfinished: Unfinished | None = None) -> None:
     """Write into a finding what its change is."""
     finding.status = status_of(result)
     finding.reason = reason_of(result, for_memory=finding.family == "memory")
     finding.unfinished = unfinished
     if result.data is not None and result.data.level == "rounding":
         finding.semantics = "values"
-    finding.measured = measured_of(result, mode)
+    finding.measured = measured_of(result)
     if finding.measured is None:
         return
     if result.built is not None and result.built.compared:
@@ -177,36 +174,33 @@ def effect_of(step: SearchStep) -> Semantics:
     return "values" if data is not None and data.level == "rounding" else step.tried.proposal.effect
 
 
-def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | None:
-    """Return why a change that saves memory is no recommendation, in words; None where it is worth what it costs.
-
-    Speed and memory are on one scale, that of `worth`: half the speed is twice the peak. Near the limit, memory comes
-    first. A speed that is undecided and looks slower is no recommendation either, nor is a setting of the process whose
-    price in speed is not known.
+def left_out(proposed: Iterable[Proposal], gain: float = 1.0) -> list[LeftOut]:
+    """Describe changes that are not allowed, what was measured first, then by their factor.
 
     Args:
-        peak: Memory at the peak of the run, in bytes; None where it is unknown.
-        limit: Memory limit in bytes; None for none.
+        proposed: They; of those with the same edits the first one counts.
+        gain: Factor of the best pipeline that was found: what was measured to give no more is left out.
     """
-    measured = finding.measured or {}
-    saved, high = -(measured.get("peak_rss_delta_bytes") or 0), measured.get("high") or math.inf
-    seems_slower = 1 <= high < math.inf and measured["speedup"] < SLOWER
-    unknown = tunes_process(finding.edits) and not knows_speed(finding)
-    if finding.family != "memory" or finding.status != "kept" or not peak or not (high < 1 or seems_slower or unknown):
-        return None
-    if limit is not None and peak >= NEAR_LIMIT * limit:
-        return None
-    saves = f"it saves {size(saved)} of {size(peak)}"
-    if unknown and not (high < 1 or seems_slower):
-        return f"{saves}; too few rounds to tell what it costs"
-    if seems_slower:
-        between, rounds = f"{significant(measured['low'])} to {significant(high)}", len(measured["pairs"])
-        return f"{saves}, and seems slower: {ratio_text(measured['speedup'])} ({between}, {rounds} rounds)"
-    if saved >= peak or -math.log(high) <= -math.log(1 - saved / peak):
-        return None
-    return f"{saves}, and costs {percent(1 - measured['speedup'])} of the steps per second"
+    worth = [one for one in different(proposed) if not _is_too_little(one, gain)]
+    return [_described(one) for one in sorted(worth, key=lambda one: (one.measured is None, -(one.speedup or 0.0)))]
 
 
-def describe_change(saved: int) -> str:
-    """A change of the peak in words, with its sign."""
-    return f"−{size(saved)}" if saved > 0 else f"+{size(-saved)}"
+def _is_too_little(candidate: Proposal, gain: float) -> bool:
+    if candidate.measured is not None:
+        return candidate.measured[0] < (1 + FLOOR) * gain
+    return candidate.speedup is not None and candidate.speedup < 1 + FLOOR
+
+
+def _described(candidate: Proposal) -> LeftOut:
+    value, low, high = candidate.measured or (candidate.speedup, None, None)
+    known = "measured" if candidate.measured is not None else "predicted" if value is not None else None
+    return LeftOut(
+        title=candidate.title,
+        change=candidate.change,
+        semantics=candidate.effect,
+        speedup=value,
+        low=low,
+        high=high if high is not None and math.isfinite(high) else None,
+        known_by=known,
+        allow=f"--allow {candidate.effect}",
+    )

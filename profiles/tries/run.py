@@ -6,20 +6,22 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import starmap
 
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.profiles.advise.as_finding import finding_of, proposal_of
 from pipeprof.profiles.advise.facts.caching import why_no_cache
 from pipeprof.profiles.advise.optimistic import withhold_findings
-from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.advise.order import cut_to_limit, ordered, too_dear
 from pipeprof.profiles.advise.proposal import Proposal, different, expected_of
+from pipeprof.profiles.advise.text.in_words import which_change
+from pipeprof.profiles.advise.upper_bounds import upper_bounds
 from pipeprof.profiles.document.findings import Finding, Verification
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
-from pipeprof.profiles.experiment.schedule import Mode
-from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.experiment.team import InterruptedVerificationError, memory_for
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
 from pipeprof.profiles.harness.fork_server import EarlyServer
 from pipeprof.profiles.harness.progress import RunProgress
@@ -28,13 +30,12 @@ from pipeprof.profiles.lines import written_ops
 from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.tries import plan as plans
 from pipeprof.profiles.tries import settle
-from pipeprof.profiles.tries.bounds import bound_finding, bounds_of, is_for_a_step_only, is_reached, open_bound
+from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is_reached, open_bound
 from pipeprof.profiles.tries.combine import COMBINED, Contender, TriedChange
 from pipeprof.profiles.tries.pace import RacePace, pace_of
-from pipeprof.profiles.tries.result import too_dear, unfinished_of, write_into
+from pipeprof.profiles.tries.result import unfinished_of, write_into
 from pipeprof.profiles.tries.search import OneRace
-from pipeprof.profiles.tries.session import ending, measuring, memory_for
-from pipeprof.profiles.tries.track import WorkerTrack
+from pipeprof.profiles.tries.track import WorkerTrack, ending, measuring
 
 
 def try_changes(
@@ -150,7 +151,7 @@ class RunResults:
             else:
                 self._not_tried.setdefault(why, []).append(finding)
         found.sort(key=lambda one: -expected_of(one, self.profile.memory.peak_bytes))
-        return [*map(Contender, different(found)), *bounds_of(self.profile, self.limit)]
+        return [*map(Contender, different(found)), *starmap(Contender, upper_bounds(self.profile, self.limit))]
 
     def why_not(self, finding: Finding) -> str | None:
         """Why a change cannot be tried on this pipeline, in words; None where it can."""
@@ -190,7 +191,7 @@ class RunResults:
     def _write_change(self, tried: TriedChange) -> None:
         finding, result = self.finding_for(tried.proposal), tried.result
         seconds = self.pace.turn_seconds * 3
-        write_into(finding, result, self._mode, unfinished_of(result, self.given, seconds))
+        write_into(finding, result, unfinished_of(result, self.given, seconds))
         if (why := too_dear(finding, self.profile.memory.peak_bytes, self.limit)) is not None:
             finding.status, finding.reason = "rejected", why
         self._tried.append(finding)
@@ -205,14 +206,14 @@ class RunResults:
             self._not_tried.setdefault(result.why, []).append(finding)
         else:
             words = self._without_gain if finding.status == "rejected" else self._undecided
-            words.append(f"{settle.which_change(self.profile, finding)}: {finding.reason}")
+            words.append(f"{which_change(self.profile, finding)}: {finding.reason}")
 
     def _write_bounds(self) -> None:
         """Write upper bounds, once all changes are known: what did not help is no advice, what helps leaves less."""
         for tried in self._bounded:
             finding = bound_finding(self.profile, tried, self._tried, self.pace.block.settle_seconds)
             if finding.measured is not None:
-                finding.measured["mode"] = self._mode
+                finding.measured["mode"] = self.pace.mode
             most = (finding.measured or {}).get("speedup")
             if finding.status == "ceiling" and is_reached(self.profile, tried.proposal.covers, self._kept, most):
                 continue
@@ -254,10 +255,6 @@ class RunResults:
             if not any(finding is one for one in self._tried):
                 finding.reason = f"not tried: {'interrupted' if interrupted else error}"
 
-    @property
-    def _mode(self) -> Mode:
-        return "alternating" if self.pace.alone is None else "sequential"
-
     def _is_reported(self, finding: Finding) -> bool:
         return any(finding is one for one in self.profile.findings or ())
 
@@ -266,7 +263,7 @@ class RunResults:
         self.profile.verification = Verification(
             seconds=round(time.monotonic() - self.began, 2),
             budget_seconds=self.given,
-            mode=self._mode,
+            mode=self.pace.mode,
             mode_reason=self.pace.alone,
             tried=len(self._tried),
             without_gain=self._without_gain,
@@ -284,5 +281,5 @@ class RunResults:
         self._write_bounds()
         withhold_findings(profile)
         profile.findings = ordered(profile.findings or ())
-        settle.cut_to_limit(profile)
+        cut_to_limit(profile)
         self.note()

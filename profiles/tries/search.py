@@ -12,12 +12,12 @@ from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.proposal import Proposal, different
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.tries.combine import (
     COMBINED,
     Contender,

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError
 from pipeprof.profiles.advise.facts.caching import BEYOND_EPOCH, LONGEST_EPOCH, Filling, filling
@@ -21,13 +20,16 @@ from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.experiment.jobs import Change, JobMaker
 from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.experiment.team import InterruptedVerificationError, Team
-from pipeprof.profiles.harness.event_loop import EXIT_CODES
+from pipeprof.profiles.experiment.team import CountingTeam, InterruptedVerificationError, Team
+from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.harness.event_loop import EXIT_CODES, Signals
+from pipeprof.profiles.harness.fork_server import ForkServer
 from pipeprof.profiles.harness.harness import run_sample
+from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.progress import RunProgress, Silent, ratio_so_far
 from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.protocol.job import Job
-from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
 from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
@@ -39,27 +41,6 @@ RACE_SHARE = 0.5
 LOOK_SECONDS = 2.0
 """Length of the measurement of a changed pipeline alone."""
 _STOPPED = frozenset(EXIT_CODES.values())
-
-
-class CountingTeam(Team):
-    """Workers whose turns are counted.
-
-    Attributes:
-        measured: Seconds of all turns, without those in which TensorFlow freed iterators that had ended: these may be
-            longer than the epochs, and nothing is measured in them.
-    """
-
-    measured: float = 0.0
-
-    def turn(self, name: str, request: TurnRequest, *, seconds: float) -> TurnEnded:
-        """Give a worker a turn, as `Team.turn` does."""
-        began, freeing = time.monotonic(), 0.0
-        try:
-            ended = super().turn(name, request, seconds=seconds)
-            freeing = ended.freeing_seconds
-        finally:
-            self.measured += time.monotonic() - began - freeing
-        return ended
 
 
 @dataclass
@@ -305,3 +286,36 @@ def _names_of(contenders: Sequence[Contender]) -> str:
         return f"upper bound: the pipeline without {contenders[0].proposal.title}"
     first, more = changes[0].proposal.title, len(contenders) - 1
     return f"trying {first[:1].lower()}{first[1:]}" + (f" and {more} more side by side" if more else "")
+
+
+@contextlib.contextmanager
+def measuring(
+    settings: RunSettings, progress: RunProgress, signals: Signals, limit: int | None, server: ForkServer | None = None
+) -> Iterator[CountingTeam]:
+    """Wait for other commands that measure; end all workers with the body.
+
+    Raises:
+        InterruptedVerificationError: The user wants an end.
+        PipeprofError: Another command measures for too long.
+    """
+    note_waiting = waiting_note(progress.note, settings.lock_patience)
+
+    def waiting(pid: int | None, seconds: float) -> None:
+        if signals.asked is not None:
+            raise InterruptedVerificationError
+        note_waiting(pid, seconds)
+
+    lock = measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) if settings.lock else None
+    with lock or contextlib.nullcontext(), CountingTeam(signals, limit, server=server).closing() as team:
+        yield team
+
+
+@contextlib.contextmanager
+def ending(found: list[Exception]) -> Iterator[None]:
+    """Take what ends races early: the user, a changed file, another command that measures, a fault of the system."""
+    try:
+        yield
+    except (InterruptedVerificationError, TrackClosedError) as error:
+        found.append(error)
+    except (PipeprofError, OSError) as error:
+        found.append(system_fault(error) or error)

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Final
 
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.profiles.advise.batch_savings import alone, calls_per_batch, interval_ms, microseconds, per_batch, saving
+from pipeprof.profiles.advise.batch_savings import alone, calls_per_batch, interval_ms, microseconds, per_batch
 from pipeprof.profiles.advise.check import finding
-from pipeprof.profiles.advise.facts.cores import cores_at_work
+from pipeprof.profiles.advise.facts.work import cores_at_work
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.advise.text.what_to_write import of_python
@@ -132,7 +132,8 @@ def _transfers(view: PipelineView, stage: StageView) -> Proposal | None:
     rows = batch.arguments.get("batch_size")
     chunk = rows if isinstance(rows, int) and rows > 0 else USUAL_BATCH
     saved = (given * min(cost, floor) - given / chunk * (BATCH_HAND_OVER_US + components)) / 1000
-    predicted = saving(view, f"{count(given)} transfers less {count(given / chunk)}", max(0.0, saved), {stage.id})
+    left = 1 - max(0.0, saved) / stage.ms_per_batch if stage.ms_per_batch else 1.0
+    predicted = expected(view, {stage.id: left}, {})
     if predicted is None or (predicted.speedup or 0.0) < LEAST_GAIN:
         return None
     return Proposal(

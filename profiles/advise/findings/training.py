@@ -8,10 +8,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final
 
 from pipeprof.pipelines.ops.traits import traits
+from pipeprof.pipelines.static.loops import reads_in_loop, unused_name
 from pipeprof.pipelines.static.slips import Slip
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.advise.check import finding
-from pipeprof.profiles.advise.facts.observed import (
+from pipeprof.profiles.advise.findings.observed import (
     at,
     begins_each_step,
     location_of,
@@ -21,7 +22,6 @@ from pipeprof.profiles.advise.facts.observed import (
     without,
 )
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
-from pipeprof.profiles.advise.text.loops import reads_in_loop, unused_name
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.gaps.wording import ADVICE
 from pipeprof.profiles.view.view import PipelineView, StageView

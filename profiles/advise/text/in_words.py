@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.changes.in_words import in_words
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.view.view import PipelineView, StageView
+from pipeprof.profiles.wording import size, stage_label, stage_name, stage_place
 
 
 def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: str | None = None) -> str | None:
@@ -51,3 +55,29 @@ def _stage_words(view: PipelineView, address: str) -> str:
 
 def _name(stage: StageView) -> str:
     return stage.name or stage.op
+
+
+def as_change(profile: Profile, finding: Finding) -> str:
+    """A change that somebody can make by hand: ``train.py:12 num_parallel_calls: 1 → 8``; its title without one."""
+    stage = next((stage for stage in profile.stages or () if stage.id == finding.stage), None)
+    place = stage_place(stage) if stage is not None else None
+    kept = finding.cache
+    memory = f", {size(kept.sample_bytes)} of this sample in memory" if kept and kept.sample_bytes is not None else ""
+    if kept is not None and kept.bytes is not None:
+        memory = f", {size(kept.bytes)} in memory"
+    # What is left out of a short line comes after a semicolon.
+    first, semicolon, more = (finding.change or finding.title).partition(";")
+    return "   ".join(filter(None, (place, f"{first}{memory}{semicolon}{more}")))
+
+
+def which_change(profile: Profile, finding: Finding) -> str:
+    """A change with the stage that it is made at, where its words name none.
+
+    Example:
+        ``batch (input.py:24): num_parallel_calls: not set → AUTOTUNE``, ``insert prefetch(…) after decode``
+    """
+    words = finding.change or finding.title
+    stages = profile.stages or ()
+    stage = next((stage for stage in stages if stage.id == finding.stage), None)
+    named = any(re.search(rf"\b{re.escape(stage_name(one))}\b", words) for one in stages)
+    return words if stage is None or named else f"{stage_label(stage)}: {words}"

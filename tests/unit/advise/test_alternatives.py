@@ -12,8 +12,8 @@ from pipeprof.pipelines.changes.edits import (
     SetArgument,
     SetOption,
     VectoriseMap,
+    are_alternatives,
 )
-from pipeprof.profiles.advise.alternatives import are_alternative_edits
 
 EIGHT = SetArgument("stages.0", "map", "num_parallel_calls", 8)
 ELSEWHERE = SetArgument("stages.2", "map", "num_parallel_calls", 8)
@@ -40,5 +40,5 @@ GONE = ReplaceStages(("stages.0",))
     ],
 )
 def test_alternatives_change_the_same_thing(one: PipelineEdit, other: PipelineEdit, same: bool) -> None:
-    assert are_alternative_edits([one], [other]) is same
-    assert are_alternative_edits([SetOption("deterministic", False), other], [one]) is same
+    assert are_alternatives([one], [other]) is same
+    assert are_alternatives([SetOption("deterministic", False), other], [one]) is same

@@ -9,8 +9,8 @@ import pytest
 from unit.advise.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
+from pipeprof.profiles.advise.facts.redrawn import as_redrawn
 from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.advise.redrawn import as_redrawn
 from pipeprof.profiles.document.stages import Shuffle
 from pipeprof.profiles.view.view import PipelineView
 

@@ -8,9 +8,9 @@ import pytest
 
 from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
 from pipeprof.pipelines.changes.in_spec import EditError
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.profiles.experiment.version import Version
 
 TEXT = """\
 # mine

@@ -14,10 +14,10 @@ import pytest
 from pipeprof.pipelines.changes.edits import SetArgument, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.changes.in_words import unified
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.profiles.document.findings import Edit, Finding, Fix, FixStep, LeftOut, Unfinished
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.settings import RunSettings
 
 Pipeprof = Callable[..., Any]

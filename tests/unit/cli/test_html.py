@@ -603,7 +603,8 @@ def with_findings(count: int) -> Profile:
     """A profile with so many changes, each measured in twelve pairs."""
     profile = proven()
     models = [finding.model_copy(deep=True) for finding in profile.findings or ()]
-    for model in models:
+    for model, name in zip(models, ("parallel-calls", "cache"), strict=True):
+        model.rule = name
         model.status, model.measured = "kept", {"speedup": 1.8, "low": 1.7, "high": 1.9, "pairs": [1.7, 1.8, 1.9] * 4}
     profile.findings = [models[number % len(models)].model_copy() for number in range(count)]
     return profile
@@ -642,7 +643,7 @@ def test_of_many_changes_each_has_a_card_and_each_rule_one_text() -> None:
     assert re.findall(r'id="finding-(\d+)"', source) == [str(number) for number in range(1, 501)]
     assert re.findall(r'id="finding-(\d+)-rule"', source) == ["1", "2"]
     assert [source.count(f'<a href="#finding-{number}-rule">') for number in (1, 2)] == [249, 249]
-    assert source.count("A serial map uses one core.") == 1
+    assert source.count("A map without num_parallel_calls runs one call at a time.") == 1
     # The pairs of the first ones are drawn, those of the others are in their facts.
     assert re.findall(r'id="finding-(\d+)-pairs"', source) == [str(number) for number in range(1, 11)]
     assert source.count("<dt>Pairs</dt><dd>1.70×, 1.80×, 1.90×, 1.70×") == 490

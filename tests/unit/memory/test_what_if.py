@@ -59,7 +59,7 @@ def test_golden(golden: Callable[[str, str], None]) -> None:
         "prefetch": (generated(), above("prefetch", buffer_size=2000)),
     }
     lines = [f"{name}: {one.sentence}\n" for name, stages in asked.items() for one in answers(1001 * MB, *stages)]
-    golden("advice/what-ifs.txt", "".join(lines))
+    golden("memory/what-ifs.txt", "".join(lines))
 
 
 def test_how_large_a_shuffle_may_be() -> None:

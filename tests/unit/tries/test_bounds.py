@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import starmap
 from typing import Any
 
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnvironment, VectoriseMap
-from pipeprof.profiles.advise.bound_advice import bottleneck_finding
 from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.advise.text.bound_advice import bottleneck_finding
+from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck, upper_bounds
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
@@ -20,14 +22,7 @@ from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
-from pipeprof.profiles.tries.bounds import (
-    bound_finding,
-    bounds_of,
-    is_for_a_step_only,
-    is_reached,
-    open_bound,
-    suspect_bottleneck,
-)
+from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is_reached, open_bound
 from pipeprof.profiles.tries.combine import Contender, TriedChange
 from pipeprof.profiles.tries.race import RaceResult, Status
 
@@ -64,11 +59,11 @@ def rows(profile: Profile) -> list[Stage]:
 
 
 def covered(profile: Profile) -> list[tuple[str, ...]]:
-    return [one.proposal.covers for one in bounds_of(profile, None)]
+    return [proposal.covers for proposal, _ in upper_bounds(profile, None)]
 
 
 def replayed(profile: Profile, limit: int | None = None) -> ReplayJob:
-    (one, *_) = bounds_of(profile, limit)
+    (one, *_) = starmap(Contender, upper_bounds(profile, limit))
     assert one.replay is not None
     return one.replay
 
@@ -138,7 +133,7 @@ def test_twins_before_a_filter_that_passes_all(profile: Profile, kept: int, toge
         Stage(id="stages.4", op="filter", origin="written", elements=kept),
         Stage(id="stages.5", op="batch", origin="written", elements=20),
     ]
-    assert any(set(twins) <= set(one.replay.stages) for one in bounds_of(profile, None) if one.replay) is together
+    assert any(set(twins) <= set(replay.stages) for _, replay in upper_bounds(profile, None)) is together
 
 
 def test_a_bottleneck_in_one_of_several_inputs_has_a_bound_of_its_own(profile: Profile) -> None:

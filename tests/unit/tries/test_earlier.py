@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from pipeprof.cli.targets.saved import is_run_of
+from pipeprof.profiles.advise.as_finding import proven_changes
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.tries.earlier import is_run_of, left_out, proven_changes
+from pipeprof.profiles.tries.result import left_out
 
 
 def kept(title: str, speedup: float, **changes: Any) -> Finding:

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import SetEnvironment
+from pipeprof.profiles.advise.order import too_dear
+from pipeprof.profiles.advise.text.in_words import as_change, which_change
 from pipeprof.profiles.document.findings import Finding, Kept, documents_of
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.tries.plan import cannot_try, cannot_verify
-from pipeprof.profiles.tries.result import too_dear
-from pipeprof.profiles.tries.settle import as_change, which_change
 from pipeprof.profiles.wording import stage_label, stage_name
 
 MIB = 1 << 20

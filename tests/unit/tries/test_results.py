@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import SetArgument
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.proposal import Proposal
@@ -22,6 +21,7 @@ from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import DataCheck
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
 from pipeprof.profiles.tries.combine import COMBINED, Contender
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult, Status

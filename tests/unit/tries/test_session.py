@@ -13,7 +13,7 @@ from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.progress import Silent
-from pipeprof.profiles.tries import session
+from pipeprof.profiles.tries import track as session
 from pipeprof.profiles.tries.search import TrackClosedError
 
 

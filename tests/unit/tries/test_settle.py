@@ -8,11 +8,12 @@ import pytest
 
 from pipeprof.cli.report.findings import describe_gain
 from pipeprof.pipelines.changes.edits import SetArgument
+from pipeprof.profiles.advise.order import cut_to_limit
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
 from pipeprof.profiles.time.verdict import most_gain
-from pipeprof.profiles.tries.settle import cut_to_limit, is_covered
+from pipeprof.profiles.tries.settle import is_covered
 
 Recorded = Callable[[str], Profile]
 

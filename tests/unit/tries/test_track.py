@@ -10,13 +10,13 @@ import pytest
 from unit.tries.workers import PACE, Workers
 
 from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment, VectoriseMap
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.facts.caching import filling
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.protocol.turns import ReplayJob

@@ -12,12 +12,12 @@ import pytest
 from unit.tries.workers import Workers
 
 from pipeprof.pipelines.changes.edits import SetArgument
-from pipeprof.pipelines.changes.version import Version
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
+from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.tries import fix as fix_module
@@ -57,7 +57,7 @@ def use(monkeypatch: pytest.MonkeyPatch, profile: Profile) -> Callable[[Workers]
     """Lets both commands have these workers."""
     monkeypatch.setattr(track_module, "Race", partial(Race, cores=None))
     monkeypatch.setattr(track_module, "run_sample", lambda *_: profile)
-    monkeypatch.setattr(run_module, "bounds_of", lambda *_: [])
+    monkeypatch.setattr(run_module, "upper_bounds", lambda *_: [])
 
     def chosen(workers: Workers) -> None:
         @contextmanager

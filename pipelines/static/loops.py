@@ -17,14 +17,14 @@ _TRACED = ("function", "jit")
 
 
 @dataclass(frozen=True)
-class Read:
+class ReadResult:
     """A call that reads a result of the step: its text and its line."""
 
     text: str
     line: int
 
 
-def reads_in_loop(text: str, line: int, functions: Collection[str] = ()) -> list[Read]:
+def reads_in_loop(text: str, line: int, functions: Collection[str] = ()) -> list[ReadResult]:
     r"""Find what reads a result of the step in every pass of a loop; nothing that a condition guards.
 
     Args:
@@ -33,7 +33,7 @@ def reads_in_loop(text: str, line: int, functions: Collection[str] = ()) -> list
 
     Example:
         >>> reads_in_loop("for batch in dataset:\n    losses.append(float(step(batch)))\n", 1, {"step"})
-        [Read(text='float(step(batch))', line=2)]
+        [ReadResult(text='float(step(batch))', line=2)]
         >>> reads_in_loop("for x in dataset:\n    loss = step(x)\n    if log:\n        loss.numpy()\n", 1, {"step"})
         []
     """
@@ -48,7 +48,7 @@ def reads_in_loop(text: str, line: int, functions: Collection[str] = ()) -> list
     for node in statements:
         value = _read_value(node)
         if value is not None and _is_result(value, results, steps):
-            found.append(Read(ast.unparse(node), node.lineno))
+            found.append(ReadResult(ast.unparse(node), node.lineno))
     return found
 
 

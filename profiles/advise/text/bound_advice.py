@@ -16,9 +16,9 @@ from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.batch_savings import is_mostly_called
+from pipeprof.profiles.advise.facts.saved_elements import can_be_saved
 from pipeprof.profiles.advise.facts.stages import runs_python
 from pipeprof.profiles.advise.proposal import Proposal
-from pipeprof.profiles.advise.saved_elements import can_be_saved
 from pipeprof.profiles.advise.text.what_to_write import of_ops, of_python
 from pipeprof.profiles.constants import COPIED_BYTES_PER_US
 from pipeprof.profiles.lines import inside, line_of, on_main_line
