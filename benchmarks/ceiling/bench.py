@@ -1,9 +1,9 @@
 """Upper bounds of stages: 1.0× for cheap stages after a slow source, the known gain for a slow Python function.
 
 Usage: ``python benchmarks/ceiling/bench.py --out FILE [--case NAME …]``. Each stage is replaced by a replay of its
-outputs as a run does it, with the same workers, turns and statistics (pipelines.py), which end as soon as the interval
-decides. Replaying the outputs without what is before them would credit a map, a batch and a filter after a slow source
-with all of the source's time, 900×, 15× and 14× in a run.
+outputs as a run does it, as entrants of the same race (pipelines.py), which ends as soon as the interval decides.
+Replaying the outputs without what is before them would credit a map, a batch and a filter after a slow source with all
+of the source's time, 900×, 15× and 14× in a run.
 
 Holds if a run would reject all three and their speed-up is at most 1.03, and if the Python function, replaced, reaches
 at least 60 % of the gain of the same function written in TensorFlow, and no more than 1.25 times the speed of that.
@@ -26,13 +26,13 @@ from run import Benchmark, main
 
 if TYPE_CHECKING:
     from pipeprof.profiles.experiment.jobs import JobMaker
-    from pipeprof.profiles.verify.trials import Trial
+    from pipeprof.profiles.tries.race import RaceResult
 
 NO_GAIN = 1.03
 REACHED = 0.60
 NOT_ABOVE = 1.25
 SECONDS = 60.0
-"""Of measuring at most, for each stage."""
+"""Of measuring at most, for each entrant."""
 CHEAP = {"filter": (0, 16.0, 3, 2), "map": (1, 16.0, 1, 1), "batch": (2, 1.0, 16, 1)}
 """Of each stage after the slow source: its place, elements a batch, and elements taken and given by a call."""
 BYTES = 256_000_000
@@ -49,55 +49,46 @@ def jobs_of(function: str) -> JobMaker:
     return JobMaker(settings, memory_limit=None, digest_seconds=0.2, data_progress=lambda *_: None)
 
 
-def figures_of(name: str, trial: Trial) -> dict[str, Any]:
-    """What a trial found."""
-    if trial.evidence is None or trial.judgement is None or trial.judgement.speedup is None:
-        msg = f"{name}: {trial.reason}"
+def figures_of(name: str, result: RaceResult) -> dict[str, Any]:
+    """What a race found of an entrant."""
+    compared, evidence = result.compared, result.evidence
+    if compared is None or evidence is None:
+        msg = f"{name}: {result.why}"
         raise RuntimeError(msg)
-    speedup, same = trial.judgement.speedup, trial.evidence.same()
+    change, same = compared.change, compared.same
     return {
-        "ratio": round(speedup.value, 4),
-        "low": round(speedup.low, 4),
-        "high": round(speedup.high, 4),
+        "ratio": round(change.value, 4),
+        "low": round(change.low, 4),
+        "high": round(change.high, 4),
         "same": round(same.value, 4) if same is not None else 1.0,
-        "status": trial.status,
-        "ratios": trial.evidence.ratios(),
+        "status": result.status,
+        "ratios": evidence.ratios(),
     }
 
 
 def measured(name: str, _folder: Path) -> dict[str, Any]:
-    """The cheap stages, or the Python function."""
-    from pipeprof.profiles.experiment.evidence import EDITED
+    """The cheap stages, or the Python function beside the same in TensorFlow."""
     from pipeprof.profiles.experiment.team import Team
     from pipeprof.profiles.harness.event_loop import Signals
-    from pipeprof.profiles.harness.progress import Silent
     from pipeprof.profiles.protocol.turns import ReplayJob, TurnRequest
-    from pipeprof.profiles.tries.plan import Pace
-    from pipeprof.profiles.verify.trials import Trials
+    from pipeprof.profiles.tries.pace import RacePace
+    from pipeprof.profiles.tries.race import Entrant, Race
 
-    pace = Pace(
-        block=TurnRequest("block", 0.35, 8, 0.05),
-        warm=TurnRequest("warm", 1.5),
-        start_seconds=20.0,
-        digest_seconds=0.2,
-        round_seconds=1.6,
-    )
+    pace = RacePace(TurnRequest("block", 0.35, 8, 0.05), TurnRequest("warm", 1.5), 0.35, 3.0, digest_seconds=0.2)
 
     def replay(place: int, per_batch: float, taken: int, given: int) -> ReplayJob:
         return ReplayJob([f"stages.{place}"], 3, per_batch, taken, given, BYTES, None)
 
-    found: dict[str, Any] = {}
     maker = jobs_of("after_slow_source" if name == SLOW_SOURCE else "in_python")
     stages = CHEAP if name == SLOW_SOURCE else {"python": CHEAP["map"]}
+    entrants = {stage: Entrant(maker.replayed(replay(*job)), None) for stage, job in stages.items()}
+    if name != SLOW_SOURCE:
+        entrants["known"] = Entrant(jobs_of("in_tensorflow").untouched(), None)
     with Signals().installed() as signals, Team(signals, None).closing() as team:
-        until = time.monotonic() + SECONDS * 5
-        trials = Trials(team, pace, maker.as_it_is, until=until, timeout=60.0, progress=Silent())
-        if name != SLOW_SOURCE:
-            twin = jobs_of("in_tensorflow").workers(EDITED, None)
-            found["known"] = figures_of("known", trials.measure(twin, None, for_memory=False))
-        for stage, job in stages.items():
-            trial = trials.measure(maker.replayed(replay(*job)), None, for_memory=False)
-            found[stage] = figures_of(stage, trial)
+        until = time.monotonic() + SECONDS * len(entrants)
+        race = Race(team, pace, timeout=60.0, left=lambda: until - time.monotonic())
+        results = race.run(maker.as_it_is, entrants)
+    found = {entrant: figures_of(entrant, result) for entrant, result in results.items()}
     outcome = judge(name, found)
     print(", ".join(f"{stage} {one['ratio']:.2f}×" for stage, one in found.items()) + f"; {outcome}")
     raw = {stage: one.pop("ratios") for stage, one in found.items()}
@@ -108,7 +99,7 @@ def judge(name: str, found: dict[str, Any]) -> str:
     """Whether the claim holds of one case: pure."""
     if name == SLOW_SOURCE:
         statuses = {one["status"] for one in found.values()}
-        small = statuses == {"rejected"} and all(one["ratio"] <= NO_GAIN for one in found.values())
+        small = statuses == {"no gain"} and all(one["ratio"] <= NO_GAIN for one in found.values())
         return "does not hold" if "kept" in statuses else "holds" if small else "cannot tell"
     known, python = found["known"], found["python"]
     python["share_of_gain"] = round((python["ratio"] - 1) / (known["ratio"] - 1), 4)
