@@ -40,7 +40,7 @@ _NEXT = re.compile(r", (?=[\w. ()-]+: [^→]+→)")
 """Between the changes of two values."""
 _TONES = {"kept": "good", "ceiling": "", "unverified": "unclear", "rejected": ""}
 MOST_DRAWN = 10
-"""Changes whose pairs of measurements are drawn; of later ones they are in figures, which take a tenth of the bytes."""
+"""Changes whose rounds are drawn; of later ones they are in figures, which take a tenth of the bytes."""
 _ELSEWHERE = frozenset({"Stage", "Place", "Measured", "Rule", "Status"})
 """Labels of facts that a card has in other places."""
 
@@ -90,7 +90,7 @@ def _card(
     drawn = list(pairs_of(finding.measured, f"{ident}-pairs", _shorter(finding.title), half=True))
     facts = list(_facts(profile, finding))
     if drawn and number > MOST_DRAWN:
-        facts.append(("Pairs", ", ".join(value for figure in drawn if figure.table for _, value in figure.table.rows)))
+        facts.append(("Rounds", ", ".join(value for figure in drawn if figure.table for _, value in figure.table.rows)))
         drawn = []
     if facts:
         behind.append(Facts(facts))
@@ -181,7 +181,7 @@ def _rule(finding: Finding, ident: str, rules: dict[str, str]) -> Iterator[Part]
 
 
 def pairs_of(measured: Mapping[str, Any] | None, ident: str, title: str, *, half: bool = False) -> Iterator[Figure]:
-    """The pairs of a measured factor as dots, with its interval and the floor."""
+    """The rounds of a measured factor as dots, with its interval and the floor."""
     known = measured or {}
     pairs, speedup = known.get("pairs"), known.get("speedup")
     if not pairs or not speedup:
@@ -190,13 +190,13 @@ def pairs_of(measured: Mapping[str, Any] | None, ident: str, title: str, *, half
     words = f"{ratio_text(speedup)}"
     if known.get("low") and known.get("high"):
         words += f" ({span_text(known['low'], known['high'])})"
-    row = Strip("all pairs", speedup, known.get("low"), known.get("high"), pairs, words)
+    row = Strip("all rounds", speedup, known.get("low"), known.get("high"), pairs, words)
     yield Figure(
         ident,
-        "Pairs of measurements",
+        "Rounds",
         partial(draw_factors, rows=[row]),
-        f"{title}: {len(pairs)} pairs from {ratio_text(min(pairs))} to {ratio_text(max(pairs))}; together {words}.",
-        f"{len(pairs)} pairs, steps per second with the change over without; the grey band is the floor of "
+        f"{title}: {len(pairs)} rounds from {ratio_text(min(pairs))} to {ratio_text(max(pairs))}; together {words}.",
+        f"{len(pairs)} rounds, steps per second with the change over without; the grey band is the floor of "
         f"{percent(floor)}, too little to count.",
         table=Rows(
             ("pair", "steps per second, with over without"),

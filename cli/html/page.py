@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pipeprof.cli.html.parts import Page
 
 _PACKAGE = "pipeprof.cli.html"
-_NUMBER, _UNIT = r"\d(?:[\d.,]{0,12}\d)?", r" (?:%|pairs\b|[µm]?s\b|[KMGT]?i?B\b)"
+_NUMBER, _UNIT = r"\d(?:[\d.,]{0,12}\d)?", r" (?:%|pairs\b|rounds\b|[µm]?s\b|[KMGT]?i?B\b)"
 _WHOLE = re.compile(rf"({_NUMBER}[×%]?–{_NUMBER}(?:{_UNIT})?|{_NUMBER}{_UNIT}|(?<![\w-])--[a-z][\w-]{{0,20}})")
 """A number with its unit, an interval, or an option."""
 

@@ -136,7 +136,7 @@ def _interval(measured: dict[str, object]) -> str:
     if measured.get("at_limit"):
         return str(measured["at_limit"])
     low, high, pairs = (measured.get(name) for name in ("low", "high", "pairs"))
-    many = f", {len(pairs)} pairs" if isinstance(pairs, list) else ""
+    many = f", {len(pairs)} rounds" if isinstance(pairs, list) else ""
     if isinstance(low, float) and isinstance(high, float):
         return f"{span_text(low, high)}{many}"
     return many.removeprefix(", ")

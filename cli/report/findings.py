@@ -52,7 +52,7 @@ _BOUNDED = "at most, and nothing where the step sets the pace"
 """How much is gained where it is not known how long a step takes."""
 _RUN_FUNCTION = "pipeprof run FILE.py:FUNCTION"
 """Measures changes of a dataset that a notebook, or a call in a script, has measured as it is."""
-FEW_PAIRS = 6
+FEW_ROUNDS = 3
 """Fewer measurements have no meaningful interval."""
 WITHOUT_RULE = frozenset({"measured", "combined"})
 """Names in place of a rule for findings made by a measurement alone."""
@@ -260,14 +260,14 @@ def _unfinished(shown: Sequence[tuple[int, Finding]]) -> str:
 
 
 def outlook(finding: Finding) -> str:
-    """Whether more pairs decide about an unfinished change: not surely where as many as decide else have not."""
+    """Whether more rounds decide about an unfinished change: not surely where as many as decide else have not."""
     from pipeprof.profiles.experiment.purposes import TRIES
 
     return "decides" if finding.unfinished is None or finding.unfinished.needed <= TRIES.looks[4] else "may decide"
 
 
 def describe_so_far(finding: Finding) -> str:
-    """Present result of an unfinished measurement: ``1.70× so far after 8 of 12 pairs``."""
+    """Present result of an unfinished measurement: ``1.70× so far after 8 of 12 rounds``."""
     speedup, left = (finding.measured or {}).get("speedup"), finding.unfinished
     return f"{ratio_text(speedup)} so far after {left.pairs} of {left.needed} rounds" if speedup and left else ""
 
@@ -550,13 +550,13 @@ def describe_speedup(speedup: float, digits: int = 3) -> str:
 
 
 def describe_measured(measured: dict[str, Any]) -> str:
-    """A measured effect: the speed-up with its interval and its pairs of runs, and the change of the peak.
+    """A measured effect: the speed-up with its interval and its rounds, and the change of the peak.
 
     Example:
         >>> describe_measured({"speedup": 1.43, "low": 1.38, "high": 1.49, "peak_rss_delta_bytes": -1048576})
         '1.43× (1.38–1.49), −1.00 MiB'
         >>> describe_measured({"speedup": 2.0, "low": 1.5, "high": 2.7, "pairs": [2.0, 2.0], "mode": "sequential"})
-        '2.00× (1.50–2.70, 2 pairs of processes)'
+        '2.00× (1.50–2.70, 2 processes)'
         >>> describe_measured({"speedup": 2.6, "at_limit": "as fast as the step allows"})
         'as fast as the step allows'
     """
@@ -567,8 +567,8 @@ def describe_measured(measured: dict[str, Any]) -> str:
         text = ratio_text(measured["speedup"])
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
         alone = measured.get("mode") == "sequential" and len(pairs or ()) > 1
-        if low and high is not None and (alone or not (pairs and len(pairs) < FEW_PAIRS)):
-            many = f", {len(pairs)} pairs{' of processes' if alone else ''}" if pairs else ""
+        if low and high is not None and (alone or not (pairs and len(pairs) < FEW_ROUNDS)):
+            many = f", {len(pairs)} {'processes' if alone else 'rounds'}" if pairs else ""
             text += f" ({span_text(low, high)}{many})"
         parts.append(text)
     if measured.get("peak_rss_delta_bytes") is not None:

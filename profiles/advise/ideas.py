@@ -399,12 +399,14 @@ def drop_earlier(view: PipelineView) -> Iterator[Proposal]:
 def cache(view: PipelineView) -> Iterator[Proposal]:
     """What gives the same in each epoch, kept in memory: as late as it may stand, or where an element is smaller."""
     joined: dict[str | None, dict[str, CachePlace]] = {}
-    for stage in (stage for group in busy(view) for stage in group):
-        place = kept_after(view, stage)
-        # Of the main line, what has most of the work; of datasets that one stage joins, each.
-        reader = reader_of(pipeline_of(place.stage.id)) if place is not None else None
-        if place is not None and (reader is not None or reader not in joined):
-            joined.setdefault(reader, {})[place.stage.id] = place
+    for group in busy(view):
+        for place in filter(None, (kept_after(view, stage) for stage in group)):
+            # Of the main line, what has most of the work; of datasets that one stage joins, each; and all that one line
+            # of the program makes.
+            reader = reader_of(pipeline_of(place.stage.id))
+            key = group[0].id if reader is not None and len(group) > 1 else reader
+            if reader is not None or reader not in joined:
+                joined.setdefault(key, {})[place.stage.id] = place
     for places in joined.values():
         kept = [place.stage for place in places.values()]
         made = [one for stage in kept for one in (*before(line_of(view, stage), stage), stage)]

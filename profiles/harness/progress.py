@@ -58,14 +58,14 @@ class Silent:
         """Do nothing."""
 
 
-def ratio_so_far(value: float, low: float | None, high: float | None, pairs: int) -> str:
-    """A ratio with its interval while more pairs are measured; few pairs have no interval.
+def ratio_so_far(value: float, low: float | None, high: float | None, many: int, of: str = "pair") -> str:
+    """A ratio with its interval while more of them are measured; few have no interval.
 
     Example:
         >>> ratio_so_far(1.42, 1.35, 1.5, 6), ratio_so_far(1.4, None, None, 1)
         ('1.42× (1.35–1.50, 6 pairs)', '1.40× (1 pair)')
     """
-    many = f"{pairs} pair{'' if pairs == 1 else 's'}"
+    count = f"{many} {of}{'' if many == 1 else 's'}"
     # One pair says nothing about the spread: its interval has no ends, or none that is a number.
     spread = f"{span_text(low, high)}, " if low and high and not math.isinf(high) else ""
-    return f"{ratio_text(value)} ({spread}{many})"
+    return f"{ratio_text(value)} ({spread}{count})"

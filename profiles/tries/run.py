@@ -206,7 +206,8 @@ class RunResults:
             self._not_tried.setdefault(result.why, []).append(finding)
         else:
             words = self._without_gain if finding.status == "rejected" else self._undecided
-            words.append(f"{which_change(self.profile, finding)}: {finding.reason}")
+            reason = str(finding.reason).removeprefix("undecided: ").removeprefix("no gain: ")
+            words.append(f"{which_change(self.profile, finding)}: {reason}")
 
     def _write_bounds(self) -> None:
         """Write upper bounds, once all changes are known: what did not help is no advice, what helps leaves less."""

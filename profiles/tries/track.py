@@ -251,7 +251,7 @@ class WorkerTrack:
     def _tell(self, rounds: int, ahead: Interval | None) -> None:
         """Tell how far a race is, and by how much its fastest pipeline is ahead of the base."""
         if ahead is not None and not math.isinf(ahead.high):
-            self.progress.standing(ratio_so_far(ahead.value, ahead.low, ahead.high, ahead.pairs))
+            self.progress.standing(ratio_so_far(ahead.value, ahead.low, ahead.high, ahead.pairs, "round"))
         self.progress.tick(None, float(rounds), None)
 
     def _decided(self, name: str, result: RaceResult) -> None:

@@ -646,7 +646,7 @@ def test_of_many_changes_each_has_a_card_and_each_rule_one_text() -> None:
     assert source.count("A map without num_parallel_calls runs one call at a time.") == 1
     # The pairs of the first ones are drawn, those of the others are in their facts.
     assert re.findall(r'id="finding-(\d+)-pairs"', source) == [str(number) for number in range(1, 11)]
-    assert source.count("<dt>Pairs</dt><dd>1.70×, 1.80×, 1.90×, 1.70×") == 490
+    assert source.count("<dt>Rounds</dt><dd>1.70×, 1.80×, 1.90×, 1.70×") == 490
 
 
 def test_of_many_stages_those_with_little_work_share_a_sentence() -> None:
