@@ -11,6 +11,7 @@ from itertools import starmap
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
 from pipeprof.profiles.advise.as_finding import finding_of, proposal_of
 from pipeprof.profiles.advise.facts.caching import why_no_cache
+from pipeprof.profiles.advise.facts.stages import runs_python
 from pipeprof.profiles.advise.optimistic import withhold_findings
 from pipeprof.profiles.advise.order import cut_to_limit, ordered, too_dear
 from pipeprof.profiles.advise.proposal import Proposal, different, expected_of
@@ -175,6 +176,8 @@ class RunResults:
         """What comes, for the progress."""
         alone = f"; one process at a time: {self.pace.alone}" if self.pace.alone is not None else ""
         many = f"racing up to {count} change{'s' if count > 1 else ''}, {left:.0f} s at most"
+        if not self.jobs.is_spec or any(map(runs_python, self.profile.stages or ())):
+            many += "; each process runs your Python, with what it writes or sends"
         return f"{many}{alone} (Ctrl-C: report now; --no-verify skips this)"
 
     def write(self, search: OneRace, pace: RacePace) -> None:
