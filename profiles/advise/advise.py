@@ -73,17 +73,6 @@ def _documented(view: PipelineView, proposal: Proposal) -> Finding:
     return found
 
 
-def pays_in_step(finding: Finding) -> bool:
-    """Whether a finding's fix makes the step faster, not the pipeline."""
-    check = CHECKS.get(finding.rule)
-    return check is not None and check.family == "speed" and not check.waits
-
-
-def has_costs(view: PipelineView) -> bool:
-    """Whether the time inside a stage is known for any of them."""
-    return any(stage.ms_per_batch is not None for stage in view.stages)
-
-
 def _one_line(error: Exception) -> str:
     text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
     return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
@@ -144,7 +133,7 @@ def findings_for(
         missing = missing and f"{missing}: nothing was judged"
     elif missing:
         missing = f"{missing}: only the sources in memory and the constants of graphs were judged"
-    elif profile.steps is not None and not has_costs(view):
+    elif profile.steps is not None and all(stage.ms_per_batch is None for stage in view.stages):
         missing = (
             "TensorFlow keeps no counters of this pipeline, as with autotune off, so the cost of each stage is "
             "unknown: what compares costs was not judged"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pipeprof.pipelines.steps.kinds.recorded import KIND as replay
 from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.profiles.advise.advise import pays_in_step
+from pipeprof.profiles.advise.apply import CHECKS
 from pipeprof.profiles.advise.as_finding import can_be_tried, proposal_of
 from pipeprof.profiles.advise.proposal import Proposal, expected_of
 from pipeprof.profiles.document.findings import Finding
@@ -48,7 +48,9 @@ def cannot_try(finding: Finding, *, has_edit: bool, step: Device | None = None, 
     """
     if finding.family == "correctness":
         return "it is about the data, not about speed or memory"
-    if pays_in_step(finding) and (constant := _same_for_all_batches(step)) is not None:
+    check = CHECKS.get(finding.rule)
+    in_step = check is not None and check.family == "speed" and not check.waits
+    if in_step and (constant := _same_for_all_batches(step)) is not None:
         return f"it pays only in the step, and {constant}: give a step whose cost depends on the batch, {_PER_MB}"
     if not has_edit:
         return "the change needs your code"

@@ -193,8 +193,7 @@ class RunResults:
 
     def _write_change(self, tried: TriedChange) -> None:
         finding, result = self.finding_for(tried.proposal), tried.result
-        seconds = self.pace.turn_seconds * 3
-        write_into(finding, result, unfinished_of(result, self.given, seconds))
+        write_into(finding, result, unfinished_of(result, self.given, 3 * self.pace.turn_seconds))
         if (why := too_dear(finding, self.profile.memory.peak_bytes, self.limit)) is not None:
             finding.status, finding.reason = "rejected", why
         self._tried.append(finding)
