@@ -11,7 +11,7 @@ from unit.advise.views import measured, pipeline, stage
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.models import Ignore
-from pipeprof.profiles.advise.advise import advise, pays_in_step, worth_a_try
+from pipeprof.profiles.advise.advise import advise, worth_a_try
 from pipeprof.profiles.advise.check import Check, finding, sections
 from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.proposal import Family, Prediction, Proposal
@@ -114,19 +114,6 @@ def test_ideas_are_findings_to_try_but_for_what_is_found_already() -> None:
     assert "parallel-calls" in {one.rule for one in ideas}
     known = [one.model_copy(update={"rule": "big-array"}) for one in ideas if one.rule == "parallel-calls"]
     assert "parallel-calls" not in {one.rule for one in worth_a_try(view, known)}
-
-
-def test_which_findings_are_about_the_step() -> None:
-    def about(name: str) -> bool:
-        return pays_in_step(Finding(rule=name, title="", status="unverified"))
-
-    assert [about(name) for name in ("idle-device", "retraced-step", "py-function-gil", "cache", "measured")] == [
-        True,
-        True,
-        False,
-        False,
-        False,
-    ]
 
 
 def test_by_worth_then_by_place() -> None:
