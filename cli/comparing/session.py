@@ -117,7 +117,7 @@ def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:
     """Warn where sides have different steps, so that their intervals do not compare, or one that proves nothing."""
     from pipeprof.pipelines.steps.kinds.recorded import KIND as RECORDED
     from pipeprof.pipelines.steps.registry import step_kind
-    from pipeprof.profiles.advise.optimistic import warning
+    from pipeprof.profiles.advise.claims import warning
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.harness.settings import plan
 

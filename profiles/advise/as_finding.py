@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.findings import Finding, Predicted, documents_of
-from pipeprof.profiles.document.profile import Profile
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
 
 MEASURED = "measured"
 """Name of the rule of findings that no rule made."""
@@ -47,6 +50,7 @@ def finding_of(proposal: Proposal, *, patch: str | None = None, reason: str | No
 
 def proposal_of(finding: Finding) -> Proposal:
     """Read what a finding proposes."""
+    known = finding.predicted
     return Proposal(
         title=finding.title,
         change=finding.change or finding.title,
@@ -56,14 +60,10 @@ def proposal_of(finding: Finding) -> Proposal:
         family=finding.family or "speed",
         rule=finding.rule,
         stage=finding.stage,
-        predicted=_read(finding.predicted) if finding.predicted is not None else None,
+        predicted=Prediction(**known.model_dump() | {"formula": known.formula or ""}) if known is not None else None,
         in_spec=finding.in_spec,
         cache=finding.cache,
     )
-
-
-def _read(known: Predicted) -> Prediction:
-    return Prediction(known.formula or "", known.speedup, known.peak_rss_delta_bytes, known.wait_ms)
 
 
 def proven_changes(saved: Profile, now: Profile | None = None) -> list[Proposal]:

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 from pipeprof.profiles.advise.as_finding import MEASURED
-from pipeprof.profiles.advise.proposal import SEMANTICS, effort, tunes_process, value_of
+from pipeprof.profiles.advise.proposal import SEMANTICS, effort, value_of
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.findings import Facts, Finding
-from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.time.proven import SLOWER, knows_speed
-from pipeprof.profiles.time.verdict import most_gain
 from pipeprof.profiles.view.view import PipelineView
-from pipeprof.profiles.wording import percent, ratio_text, significant, size
-
-NEAR_LIMIT = 0.5
-"""Share of the memory limit that the peak takes, from which memory is worth any speed."""
 
 
 def ordered(findings: Iterable[Finding], view: PipelineView | None = None) -> list[Finding]:
@@ -116,53 +108,3 @@ def _group(finding: Finding) -> int:
     if finding.status == "kept":
         return 0 if finding.cache is None else 3
     return 1
-
-
-def too_dear(finding: Finding, peak: int | None, limit: int | None) -> str | None:
-    """Return why a change that saves memory is no recommendation, in words; None where it is worth what it costs.
-
-    Speed and memory are on one scale, that of `worth`: half the speed is twice the peak. Near the limit, memory comes
-    first. A speed that is undecided and looks slower is no recommendation either, nor is a setting of the process whose
-    price in speed is not known.
-
-    Args:
-        peak: Memory at the peak of the run, in bytes; None where it is unknown.
-        limit: Memory limit in bytes; None for none.
-    """
-    measured = finding.measured or {}
-    saved, high = -(measured.get("peak_rss_delta_bytes") or 0), measured.get("high") or math.inf
-    seems_slower = 1 <= high < math.inf and measured["speedup"] < SLOWER
-    unknown = tunes_process(finding.edits) and not knows_speed(finding)
-    if finding.family != "memory" or finding.status != "kept" or not peak or not (high < 1 or seems_slower or unknown):
-        return None
-    if limit is not None and peak >= NEAR_LIMIT * limit:
-        return None
-    saves = f"it saves {size(saved)} of {size(peak)}"
-    if unknown and not (high < 1 or seems_slower):
-        return f"{saves}; too few rounds to tell what it costs"
-    if seems_slower:
-        between, rounds = f"{significant(measured['low'])} to {significant(high)}", len(measured["pairs"])
-        return f"{saves}, and seems slower: {ratio_text(measured['speedup'])} ({between}, {rounds} rounds)"
-    if saved >= peak or -math.log(high) <= -math.log(1 - saved / peak):
-        return None
-    return f"{saves}, and costs {percent(1 - measured['speedup'])} of the steps per second"
-
-
-def cut_to_limit(profile: Profile) -> None:
-    """Cut measured gains to that of a pipeline that costs nothing, which the verdict states; keep what was measured.
-
-    The verdict's is from one process and the gains from others, where the pipeline as it is may be slower.
-    """
-    most, steps = most_gain(profile), profile.steps
-    has_step = steps is not None and steps.dispatch is not None
-    words = "as fast as the step allows" if has_step else "as fast as an empty loop"
-    for finding in profile.findings or ():
-        known = finding.measured or {}
-        if not (known.get("speedup") or 0.0) > most:
-            continue
-        numbers = {name: known[name] for name in ("speedup", "low", "high", "pairs") if known.get(name)}
-        cut = {name: min(value, most) for name, value in numbers.items() if name != "pairs"}
-        pairs = {"pairs": [min(pair, most) for pair in numbers["pairs"]]} if "pairs" in numbers else {}
-        finding.measured = {**known, **cut, **pairs, "at_limit": words, "uncut": numbers}
-        as_measured = rf"{re.escape(ratio_text(known['speedup']))}(?: \([^()]*\)| in \d+ pairs?)?"
-        finding.reason = re.sub(as_measured, words, finding.reason) if finding.reason is not None else None

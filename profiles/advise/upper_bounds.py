@@ -6,7 +6,7 @@ out what stages gave proves that they are the cause.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise, takewhile
 
@@ -68,10 +68,9 @@ def upper_bounds(profile: Profile, limit: int | None) -> list[tuple[Proposal, Re
     ]
 
 
-def stages_at(profile: Profile, addresses: Iterable[str]) -> list[Stage]:
+def stages_at(profile: Profile, addresses: Collection[str]) -> list[Stage]:
     """The stages with these addresses, in the order of the data."""
-    known = set(addresses)
-    return [stage for stage in profile.stages or () if stage.id in known]
+    return [stage for stage in profile.stages or () if stage.id in addresses]
 
 
 def _of_one_line(profile: Profile) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.kinds import returned
 from pipeprof.pipelines.steps.kinds.script import KIND as SCRIPT
 from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.profiles.advise import optimistic
+from pipeprof.profiles.advise import claims
 from pipeprof.profiles.document.measured import Device, Disk, Overhead, Series, Throughput
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.messages import Message, Problem
@@ -140,7 +140,7 @@ def assemble(
     )
     profile.warnings += [_apart_warning(gpu) for gpu in (profile.device.gpus if profile.device else ()) if apart(gpu)]
     if profile.device is not None and profile.device.too_optimistic is not None:
-        profile.warnings.append(optimistic.warning(profile.device.too_optimistic))
+        profile.warnings.append(claims.warning(profile.device.too_optimistic))
     profile.memory = _memory(profile.phases, sampler, growing=problem is not None and problem.code == "out-of-memory")
     if observed.soak is not None:
         last = sampler.last.used_bytes if sampler is not None and sampler.last is not None else None

@@ -10,10 +10,10 @@ from itertools import starmap
 
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
 from pipeprof.profiles.advise.as_finding import finding_of, proposal_of
+from pipeprof.profiles.advise.claims import cut_to_limit, too_dear, withhold_findings
 from pipeprof.profiles.advise.facts.caching import why_no_cache
 from pipeprof.profiles.advise.facts.stages import runs_python
-from pipeprof.profiles.advise.optimistic import withhold_findings
-from pipeprof.profiles.advise.order import cut_to_limit, ordered, too_dear
+from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.proposal import Proposal, different, expected_of
 from pipeprof.profiles.advise.text.in_words import which_change
 from pipeprof.profiles.advise.upper_bounds import upper_bounds
@@ -208,8 +208,7 @@ class RunResults:
             self._not_tried.setdefault(result.why, []).append(finding)
         else:
             words = self._without_gain if finding.status == "rejected" else self._undecided
-            reason = str(finding.reason).removeprefix("undecided: ").removeprefix("no gain: ")
-            words.append(f"{which_change(self.profile, finding)}: {reason}")
+            words.append(f"{which_change(self.profile, finding)}: {str(finding.reason).removeprefix('undecided: ')}")
 
     def _write_bounds(self) -> None:
         """Write upper bounds, once all changes are known: what did not help is no advice, what helps leaves less."""

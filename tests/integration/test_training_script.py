@@ -198,7 +198,7 @@ def measure_taken(script: Path) -> dict[str, Any]:
     settings = RunSettings(target=target, script_args=("1000",), main=main, replayed=step)
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=20, data_progress=lambda *_: None)
     edit = json.dumps(to_document(SetArgument("stages.0", "map", "num_parallel_calls", 8)))
-    several = {"own": jobs.untouched(), "changed": jobs.edited(Change(edits=(edit,)))["B1"]}
+    several = {"own": jobs.untouched(), "changed": jobs.edited(Change(edits=(edit,)))}
     turns: dict[str, Any] = {}
     with Signals().installed() as signals, Team(signals, None).closing() as team:
         built = team.start(several, seconds=200)

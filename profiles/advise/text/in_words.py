@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetOption
 from pipeprof.pipelines.changes.in_words import in_words
 from pipeprof.profiles.document.findings import Finding
-from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size, stage_label, stage_name, stage_place
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
 
 
 def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: str | None = None) -> str | None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.changes.in_source import ChangedSource, change_source
 from pipeprof.pipelines.regular_files import read_regular
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
-from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.view.view import StageView
+
+if TYPE_CHECKING:
+    from pipeprof.profiles.document.profile import Profile
 
 MadeStage: TypeAlias = Stage | StageView
 _LARGEST = 5_000_000

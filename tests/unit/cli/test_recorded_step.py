@@ -17,7 +17,7 @@ from pipeprof.pipelines.steps.kind import StepContext
 from pipeprof.pipelines.steps.recorded_step import ResampledDuration, read_step, used_cores
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.steps.step import parse_step
-from pipeprof.profiles.advise.optimistic import CODE, withhold_findings, withhold_fix
+from pipeprof.profiles.advise.claims import CODE, withhold_findings, withhold_fix
 from pipeprof.profiles.document.findings import Finding, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Quantiles

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.changes.edits import SetEnvironment
-from pipeprof.profiles.advise.order import too_dear
+from pipeprof.profiles.advise.claims import too_dear
 from pipeprof.profiles.advise.text.in_words import as_change, which_change
 from pipeprof.profiles.document.findings import Finding, Kept, documents_of
 from pipeprof.profiles.document.measured import Device

@@ -8,7 +8,7 @@ import pytest
 
 from pipeprof.cli.report.findings import describe_gain
 from pipeprof.pipelines.changes.edits import SetArgument
-from pipeprof.profiles.advise.order import cut_to_limit
+from pipeprof.profiles.advise.claims import cut_to_limit
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace
