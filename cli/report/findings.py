@@ -63,7 +63,7 @@ MOST_UNTRIED = 2
 MOST_TRIED = 3
 """Changes that were tried without a gain, or without an answer, that are named in the default report."""
 NEEDS_BUDGET = "--budget"
-_OUT_OF_BUDGET = "has no time for it"
+_OUT_OF_BUDGET = "was used up"
 """In the reason why a change was not tried."""
 NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
 """In the sentence on a stage that there was no time for."""
@@ -608,10 +608,10 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         yield (
             Heading("Nothing was tried", where)
             if where
-            else Heading("Nothing suspected", "no rule applies to what was measured, and no change was tried")
+            else Heading("Nothing suspected", "no finding fits what was measured, and no change was tried")
         )
     else:
-        yield Heading("No change found", "no rule applies to what was measured")
+        yield Heading("No change found", "no finding and no idea fits what was measured")
 
 
 def _is_decided(done: Verification) -> bool:
@@ -638,7 +638,7 @@ def _why_not_finished(done: Verification) -> str:
 def _why_none(done: Verification | None) -> str:
     """Why there is no finding: only what was decided does not help."""
     if done is None or not (done.without_gain or done.undecided or done.bounds or done.not_tried):
-        return "no rule applies"
+        return "no finding and no idea fits"
     open_bound = any(map(_is_open, done.bounds))
     if done.undecided or done.not_tried or (done.without_gain and open_bound):
         return "some of the trials are undecided" if done.undecided or open_bound else "nothing that was tried helps"

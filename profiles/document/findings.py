@@ -243,9 +243,8 @@ class Verification(Model):
     budget_seconds: float
     """That was given: `--budget`."""
     mode: Literal["alternating", "pairs", "sequential"]
-    """`alternating`: two processes of the pipeline and two of the edited one take turns, block by block. `pairs`: one
-    of each takes turns, then the other two. `sequential`: one process exists at a time, and a pair is one of processes.
-    """
+    """`alternating`: two processes of the pipeline and one of each change take turns, block by block, in rounds.
+    `sequential`: one process exists at a time, and a round is one process of each. `pairs`: of earlier versions."""
     mode_reason: str | None = None
     """Why not all processes existed at once; else `None`."""
     tried: int

@@ -48,7 +48,7 @@ def describe_price(profile: Profile, finding: Finding) -> str | None:
     if high >= 1 and 0 < speedup < SLOWER:
         return f"{saves}, and seems slower: {ratio_text(speedup)} ({span_text(low, high)})"
     if not (knows_speed(finding) or low > _FROM or 0 < high < 1):
-        return f"{saves}; too few pairs to tell whether it changes the speed. {_what_matters(profile)}"
+        return f"{saves}; too few rounds to tell whether it changes the speed. {_what_matters(profile)}"
     if low > _FROM:
         return f"{saves}, and is {ratio_text(speedup)} faster"
     if high >= 1:

@@ -280,8 +280,8 @@ def test_everything_is_in_the_json_and_comes_back(found: Profile) -> None:
     ("share", "expected"),
     [
         (0.012, "Nothing to change"),
-        (0.4, "No change found  up to 40 % of the time could be saved, but no rule applies"),
-        (None, "No change found  no rule applies to what was measured"),
+        (0.4, "No change found  up to 40 % of the time could be saved, but no finding and no idea fits"),
+        (None, "No change found  no finding and no idea fits what was measured"),
     ],
 )
 def test_without_findings_one_line_says_so(share: float | None, expected: str, recorded: Recorded) -> None:
@@ -685,8 +685,8 @@ def test_a_bound_with_lines_to_write_has_a_known_edit(found: Profile, lines: dic
     ("family", "predicted", "gain", "stated"),
     [
         ("speed", Predicted(speedup=4.48), "predicted 4.5× faster", True),
-        ("speed", Predicted(speedup=150.0), "110× (93.9–128, 6 pairs)", False),
-        ("speed", None, "110× (93.9–128, 6 pairs)", False),
+        ("speed", Predicted(speedup=150.0), "110× (93.9–128, 6 rounds)", False),
+        ("speed", None, "110× (93.9–128, 6 rounds)", False),
         ("memory", Predicted(peak_rss_delta_bytes=-(1 << 20)), "predicted up to −1.00 MiB", False),
     ],
 )
@@ -694,7 +694,7 @@ def test_the_upper_bound_of_a_stage_is_not_what_a_change_of_a_part_of_it_gains(
     found: Profile, family: str, predicted: Predicted | None, gain: str, stated: bool
 ) -> None:
     measured = {"speedup": 110.0, "low": 93.9, "high": 128.0, "pairs": [110.0] * 6, "conclusion": "the cores"}
-    reason = "110× (93.9 to 128, 6 pairs) if decode cost nothing"
+    reason = "110× (93.9 to 128, 6 rounds) if decode cost nothing"
     change = Finding(rule="a", title="Build it once", status="ceiling", python="x = 1", reason=reason)
     change.family, change.predicted, change.measured = family, predicted, measured  # type: ignore[assignment]
     found.findings = [change]
