@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pipeprof.profiles.advise.facts.in_batches import NO_FORM, PARSES
+from pipeprof.profiles.advise.facts.in_batches import PARSES
 from pipeprof.profiles.advise.findings.correctness import LOADING
 from pipeprof.profiles.memory.ledger.held import _TAKEN_OVER
 from pipeprof.profiles.view.from_spec import _STATEFUL
 
-_NAMED = {*_STATEFUL, *PARSES, *NO_FORM, *_TAKEN_OVER}
+_NAMED = {*_STATEFUL, *PARSES, *_TAKEN_OVER}
 _BEGINS = (*LOADING, "HashTable", "LookupTable")
 
 

@@ -119,15 +119,6 @@ def test_iterators_in_turn(loops: dict[str, Any]) -> None:
     assert [use["together"] for use in uses(loops, "two_consumers")] == [2]
 
 
-def test_sources(fits: dict[str, Any]) -> None:
-    training = fits["training"]
-    assert (training["source_kind"], training["source"]["name"], training["source"]["line"]) == (
-        "PyDataset",
-        "Rows",
-        14,
-    )
-
-
 def test_validation(fits: dict[str, Any]) -> None:
     assert [use["cached"] for use in uses(fits, "validation_uncached", "validation")] == [False]
     assert fits["training"]["validations"] > 0
