@@ -103,8 +103,8 @@ def measured(name: str, folder: Path) -> dict[str, Any]:
 
 BENCHMARK = Benchmark(
     claim=f"the JPEG example: the first sentence within {MEASURE_SECONDS:g} s + {IMPORTS} imports of TensorFlow, the "
-    f"first change that helps {FIRST_CHANGE:g} s later, the prompt within {PROMPT:g} s (medians of {SOON}); {MOST_ALIKE} of "
-    f"{ALIKE} runs with --budget 40 name the same first change",
+    f"first change that helps {FIRST_CHANGE:g} s later, the prompt within {PROMPT:g} s (medians of {SOON}); "
+    f"{MOST_ALIKE} of {ALIKE} runs with --budget 40 name the same first change",
     cases=("soon", "alike"),
     measure=measured,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
 from pipeprof.pipelines.static.dataset_names import FUNCTIONS, own_nodes
@@ -22,7 +22,7 @@ class HotCall:
     """A call in the user's file.
 
     Attributes:
-        text: As written, in one line.
+        text: As written, in one line; empty where its line makes other calls beside it, which may have the time.
         function: That it stands in.
         line: From 1.
         share: Of the time inside Python functions that passes in it, 0 to 1.
@@ -60,7 +60,7 @@ def hot_call(text: str, functions: Collection[str], shares: Mapping[int, float])
     seen = {scope: list(own_nodes(scope)) for scope in scopes}
     calls = [(scope, node) for scope, own in seen.items() for node in own if isinstance(node, ast.Call)]
     names = [call.func.id if isinstance(call.func, ast.Name) else "" for _, call in calls]
-    found: list[tuple[float, int, int, HotCall]] = []
+    found: list[tuple[float, int, int, HotCall, ast.Call]] = []
     for (scope, call), name in zip(calls, names, strict=True):
         own = {one.arg for one in ast.walk(scope.args) if isinstance(one, ast.arg)}
         own |= {node.id for node in seen[scope] if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
@@ -77,9 +77,19 @@ def hot_call(text: str, functions: Collection[str], shares: Mapping[int, float])
         text = ast.unparse(call)
         made_here = HotCall(text, getattr(scope, "name", "<lambda>"), call.lineno, share, kind)
         # What a function calls is in the call of it, and what a line calls in the longest call of it.
-        found.append((share, outer + (kind != "other"), len(text), made_here))
+        found.append((share, outer + (kind != "other"), len(text), made_here, call))
     best = max(found, key=lambda one: one[:3], default=None)
-    return best[3] if best is not None and best[0] > 0 else None
+    if best is None or best[0] <= 0:
+        return None
+    *_, hot, call = best
+    beside = [
+        other for _, other in calls if other.lineno == call.lineno and not (_has(call, other) or _has(other, call))
+    ]
+    return replace(hot, text="") if beside and hot.kind == "other" else hot
+
+
+def _has(outer: ast.AST, inner: ast.AST) -> bool:
+    return any(node is inner for node in ast.walk(outer))
 
 
 def _gives_at_once(made: ast.AST) -> bool:

@@ -92,7 +92,7 @@ def _hot_call(stage: Stage) -> tuple[str, HotCall | None]:
 def _place(stage: Stage, file: str, hot: HotCall) -> str:
     here = stage.location is not None and as_typed(stage.location.file) == as_typed(file)
     text = hot.text if len(hot.text) <= _LONGEST else f"{hot.text.partition('(')[0]}(…)"
-    return f"line {hot.line}{'' if here else f' of {PurePath(file).name}'}, `{text}`"
+    return f"line {hot.line}{'' if here else f' of {PurePath(file).name}'}{f', `{text}`' if text else ''}"
 
 
 def of_ops(stage: Stage, *, batches: bool = True, opener: Stage | None = None) -> str:

@@ -70,6 +70,13 @@ def test_the_call_with_most_of_the_time(
     assert (found.text, found.line, found.kind) == (text, line, kind)
 
 
+def test_of_a_line_with_several_calls_none_has_its_time() -> None:
+    code = "def scaled(x):\n    return (x - x.mean(axis=(0, 1))) / x.std()\n"
+    found = hot_call(code, {"scaled"}, {2: 0.7})
+    assert found is not None
+    assert (found.text, found.line, found.share) == ("", 2, 0.7)
+
+
 def test_a_pipeline_that_passes_a_function_on_is_no_call_of_it() -> None:
     assert hot_call(CODE, {"<lambda>"}, {36: 1.0}).text == "tf.py_function(element, [one], tf.int64)"  # type: ignore[union-attr]
     assert hot_call(CODE, {"element"}, {36: 1.0}) is None
