@@ -507,7 +507,8 @@ def describe_gain(finding: Finding, *, short: bool = False, bounded: bool = Fals
         text = describe_measured({**finding.measured, "speedup": None} if unknown else finding.measured)
         if finding.status == "ceiling":
             # Not what the change gains: that may leave a part of the work, or save more than the stage.
-            return f"{'at least ' if finding.measured.get(AT_LEAST) else ''}{text}"
+            least = finding.measured.get(AT_LEAST) and not finding.measured.get("at_limit")
+            return f"at least {ratio_text(finding.measured['low'])}" if least else text
         if short or predicted is None or predicted.speedup is None:
             return text
         return f"{text}, predicted {ratio_text(predicted.speedup)}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,21 @@ def in_words(
         case SetEnvironment():
             words = f"{edit.variable}={edit.value} in the environment"
     return words
+
+
+def in_their_order(edits: Sequence[PipelineEdit], words: Sequence[str | None]) -> list[str | None]:
+    """Words of edits; of stages that are inserted after the same one, the second comes after the first.
+
+    Example:
+        >>> edits = [InsertStage("cache", {}, "stages.0"), InsertStage("shuffle", {"buffer_size": 9}, "stages.0")]
+        >>> in_their_order(edits, [in_words(edit) for edit in edits])
+        ['insert cache() after stages.0', 'then shuffle(buffer_size=9)']
+    """
+    found = list(words)
+    for number, (one, other) in enumerate(pairwise(edits), 1):
+        if isinstance(one, InsertStage) and isinstance(other, InsertStage) and one.after == other.after:
+            found[number] = f"then {_call(other.op, other.arguments)}"
+    return found
 
 
 def _call(op: str, arguments: Mapping[str, Any]) -> str:

@@ -92,7 +92,8 @@ def cut_to_limit(profile: Profile) -> None:
     has_step = steps is not None and steps.dispatch is not None
     words = "as fast as the step allows" if has_step else "as fast as an empty loop"
     for finding in profile.findings or ():
-        known = finding.measured or {}
+        # What sets the pace then is the step, or the loop: not what was concluded.
+        known = {name: value for name, value in (finding.measured or {}).items() if name != "conclusion"}
         if not (known.get("speedup") or 0.0) > most:
             continue
         numbers = {name: known[name] for name in ("speedup", "low", "high", "pairs") if known.get(name)}

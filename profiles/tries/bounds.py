@@ -122,7 +122,7 @@ def _write_least(finding: Finding, evidence: Evidence, name: str, stages: Sequen
     finding.measured = {key: round(value, 4) for key, value in ends.items()}
     finding.measured |= {AT_LEAST: True, "replayed": list(stages)}
     finding.status = "ceiling"
-    finding.reason = f"{if_free(in_words(least), finding.measured, name)}, what it gives handed out"
+    finding.reason = if_free(ratio_text(least.low), finding.measured, name)
 
 
 def _share_of_replay(evidence: Evidence) -> float:

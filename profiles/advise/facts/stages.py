@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 def pays(profile: Profile) -> bool:
     """Whether a faster pipeline would make the steps faster."""
     verdict, headspace = profile.verdict, profile.headspace
-    if verdict is None or verdict.bound not in ("input", "balanced"):
-        return False
-    return headspace is None or headspace.share >= 0.05
+    is_bound = verdict is not None and verdict.bound in {"input", "balanced"}
+    return is_bound and (headspace is None or headspace.share >= 0.05)
 
 
 def runs_python(stage: Stage) -> bool:

@@ -144,6 +144,7 @@ def _many_at_a_time(windows: SingleWindows, many: int) -> ReplaceStages:
             NewStage("map", {"ops": calls}),
             NewStage("unbatch"),
         ),
-        f"make {{stage}} {piece} elements long, cut {many} out of each with tf.signal.frame",
+        f"make {{stage}} {piece} elements long with a shift of {many * windows.shift}, batch each whole, "
+        f"cut {many} windows out of it with tf.signal.frame, then unbatch",
         flat=not of_spec,
     )

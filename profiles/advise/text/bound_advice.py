@@ -63,9 +63,9 @@ class Advice:
 
 
 def _may_be_on_batches(addresses: Collection[str], tried: Iterable[Finding]) -> bool:
-    """Whether whole batches may still help at any of these stages: not where they were measured without a gain."""
+    """Whether whole batches may still help at any of these stages: not where they were measured."""
     return not any(
-        _is_no_gain(one) and isinstance(edit, VectoriseMap) and edit.stage in addresses
+        (one.status == "kept" or _is_no_gain(one)) and isinstance(edit, VectoriseMap) and edit.stage in addresses
         for one in tried
         for edit in one.edits
     )

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetArgument, SetOption
-from pipeprof.pipelines.changes.in_words import in_words
+from pipeprof.pipelines.changes.in_words import in_their_order, in_words
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import size, stage_label, stage_name, stage_place
@@ -33,7 +33,7 @@ def describe_change(view: PipelineView, edits: Sequence[PipelineEdit], detail: s
     parts = [in_words(edit, partial(_stage_words, view), _now(view, edit), named=several) for edit in edits]
     if not parts or None in parts:
         return None
-    line = ", ".join(dict.fromkeys(filter(None, parts)))
+    line = ", ".join(dict.fromkeys(filter(None, in_their_order(edits, parts))))
     return f"{line}: {detail}" if detail else line
 
 

@@ -175,8 +175,8 @@ def _steady(stage: Stage, whole: float) -> list[str]:
     if sum(op.ms_per_batch for op in steady) < _STEADY_FROM * whole:
         return []
     return [
-        f"{_named(steady, whole)}: not dependent on the random numbers of {stage_name(stage)}, so do it in "
-        "a map of its own, with a cache after it, before any shuffle, if what that gives of all fits into memory"
+        f"{_named(steady, whole)}: not dependent on the random numbers of {stage_name(stage)}, so do it in a map of "
+        "its own, with a cache after it, before any repeat or shuffle, if what that gives of all fits into memory"
     ]
 
 

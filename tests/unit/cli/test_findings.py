@@ -533,7 +533,7 @@ def test_an_upper_bound_states_what_was_tried_and_what_the_machine_allows(found:
     assert conclusion in text
     assert "What to change" not in text
     found.findings[0].measured = {**measured, "at_least": True}
-    assert "1 Make decode cheaper at least 4.00×" in " ".join(report(found, width=120).split())
+    assert "1 Make decode cheaper at least 3.90×" in " ".join(report(found, width=120).split())
     # The ops of the stage are below the table of stages.
     assert "Inside" not in text
     assert sentence in " ".join(full(found, width=120).split())
