@@ -14,5 +14,6 @@ _BEGINS = (*LOADING, "HashTable", "LookupTable")
 
 
 def answers(types: Collection[str]) -> frozenset[str]:
-    """Those of the op types that are looked for by name."""
-    return frozenset(op for op in types if op in _NAMED or "Random" in op or op.startswith(_BEGINS))
+    """What is looked for by name, or by how a name begins."""
+    named = {op for op in types if op in _NAMED or "Random" in op}
+    return frozenset(named | {begin for op in types for begin in _BEGINS if op.startswith(begin)})

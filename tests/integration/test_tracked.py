@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.cli.conftest import RECORDED
 from unit.cli.test_change_numbers import CACHE, SAVED, finding, save
+from unit.conftest import RECORDED
 from unit.judge.pairs import pairs
 
 from pipeprof.cli.main import invoke

@@ -100,7 +100,7 @@ def test_fix_writes_it_without_a_search(
     save(recorded("input-bound"), finding(CACHE))
     found = pipeprof("fix", "spec.yaml", "--change", "1")
     assert (found.code, measured, Path("spec.yaml").read_text()) == (0, [], TEXT)
-    assert found.out.startswith("Taken: 5.83× (5.44–6.24, 12 pairs) steps per second in an earlier run; nothing\n")
+    assert found.out.startswith("Taken: 5.83× (5.44–6.24, 12 rounds) steps per second in an earlier run; nothing\n")
     assert "+- cache: {}" in found.out
     assert "of measuring" not in found.out
     found = pipeprof("fix", "spec.yaml", "--change", "1", "--write", "--out", "new.yaml")

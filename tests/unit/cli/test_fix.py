@@ -116,7 +116,7 @@ def test_the_report_has_the_factor_every_step_and_the_diff(
 ) -> None:
     found = pipeprof("fix", "spec.yaml", "-q")
     assert found.code == 0
-    assert found.out.startswith("Fixed: 1.79× (1.71–1.86, 12 pairs) steps per second\n")
+    assert found.out.startswith("Fixed: 1.79× (1.71–1.86, 12 rounds) steps per second\n")
     lines = [line.split() for line in found.out.splitlines()]
     assert any("AUTOTUNE" in line and "0.900×" in line for line in lines)
     assert "     1  Run decode in parallel  1.80× (1.70–1.90)  +4.77 MiB  taken" in found.out

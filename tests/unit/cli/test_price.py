@@ -43,7 +43,7 @@ def bound(recorded: Recorded, name: str, dispatch: str | None = "sync") -> Profi
         (memory(0.88, 0.86, 0.9), "saves 300 MiB, costs 12 % of the steps per second. Both matter here"),
         (memory(1.0, 0.99, 1.02), "saves 300 MiB at the same speed, within what was measured"),
         (memory(1.2, 1.18, 1.22), "saves 300 MiB, and is 1.20× faster"),
-        (memory(1.19, 0.01, 99.0), "saves 300 MiB; too few pairs to tell whether it changes the speed. Both matter"),
+        (memory(1.19, 0.01, 99.0), "saves 300 MiB; too few rounds to tell whether it changes the speed. Both matter"),
         (memory(0.74, 0.2, 2.78), "saves 300 MiB, and seems slower: 0.740× (0.200–2.78)"),
         (memory(0.5, 0.2, 0.8), "saves 300 MiB, costs 50 % of the steps per second."),
     ],
@@ -76,7 +76,7 @@ def test_only_kept_memory_has_a_price(recorded: Recorded) -> None:
 
 def test_a_speed_that_was_not_seen_is_not_stated() -> None:
     assert describe_gain(memory(1.19, 0.01, 99.0)) == "−300 MiB"
-    assert describe_gain(memory(1.19, 1.15, 1.23)) == "1.19× (1.15–1.23, 6 pairs), −300 MiB"
+    assert describe_gain(memory(1.19, 1.15, 1.23)) == "1.19× (1.15–1.23, 6 rounds), −300 MiB"
 
 
 def test_beside_an_undecided_measurement_a_prediction_is_called_one() -> None:
