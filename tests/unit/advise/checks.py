@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unit.advise.views import unnamed
+from unit.view.views import unnamed
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, to_document
 from pipeprof.profiles.advise.apply import CHECKS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unit.advise.views import function, measured, pipeline, stage, tensor
+from unit.view.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unit.advise.views import Built, function, pipeline, stage
+from unit.view.views import Built, function, pipeline, stage
 
 from pipeprof.profiles.advise.findings.correctness import POLICY
 from pipeprof.profiles.view.view import StageView

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from unit.advise.views import Built, function, measured, pipeline, stage, tensor
+from unit.view.views import Built, function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.document.subject import Target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from unit.advise.views import measured, pipeline, stage, tensor
+from unit.view.views import measured, pipeline, stage, tensor
 
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.memory import Soak, SoakEnd, SoakSeries

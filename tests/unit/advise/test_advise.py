@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from unit.advise.views import measured, pipeline, stage
+from unit.view.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
 from pipeprof.pipelines.ops.constants import AUTOTUNE

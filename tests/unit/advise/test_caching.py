@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from unit.advise.views import stage, tensor
+from unit.view.views import stage, tensor
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage
 from pipeprof.profiles.advise.facts.cache_places import kept_by

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from unit.advise.recorded import NAMES as RECORDED
-from unit.advise.recorded import recorded_view
-from unit.advise.views import measured, pipeline, stage
+from unit.view.recorded import NAMES as RECORDED
+from unit.view.recorded import recorded_view
+from unit.view.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import HandWritten, to_document
 from pipeprof.pipelines.ops.constants import AUTOTUNE

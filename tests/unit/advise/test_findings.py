@@ -22,7 +22,7 @@ from unit.advise.host_views import (
 from unit.advise.memory_views import GB, MB, batch, cache, indices, line, load, passing, run, shuffle, slices
 from unit.advise.step_views import idling, soaked, texts
 from unit.advise.training_views import CALLBACK_OF_KERAS, FLAWS, TWINS
-from unit.advise.views import Built, function, measured, pipeline, stage, tensor
+from unit.view.views import Built, function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.pipelines.static.slips import Slip

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.advise.views import measured, pipeline, stage, tensor
+from unit.view.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph

@@ -10,9 +10,9 @@ import pytest
 from unit.advise.checks import found, only, short
 from unit.advise.dropped_views import csv, dropped, readers, zipped
 from unit.advise.function_views import late_filter, python_map, records, small_map
-from unit.advise.recorded import recorded_view
-from unit.advise.views import MeasuredFacts, function, measured, pipeline, stage, tensor
 from unit.advise.window_views import PAIR, windows
+from unit.view.recorded import recorded_view
+from unit.view.views import MeasuredFacts, function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.changes.edits import SetArgument, VectoriseMap
 from pipeprof.pipelines.ops.constants import AUTOTUNE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit.advise.views import pipeline, stage
+from unit.view.views import pipeline, stage
 
 from pipeprof.pipelines.changes.edits import (
     HandWritten,

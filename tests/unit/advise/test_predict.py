@@ -6,15 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from unit.view.recorded import recorded_view
+from unit.view.views import measured, pipeline, stage
 
 from pipeprof.profiles.advise.apply import ideas_for
 from pipeprof.profiles.advise.batch_savings import copied_share, left_on_batches
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 from pipeprof.profiles.view.view import PipelineView
-
-from .recorded import recorded_view
-from .views import measured, pipeline, stage
 
 
 def run(ms: float = 8.0, **facts: Any) -> PipelineView:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.advise.views import measured, pipeline, stage
+from unit.view.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.profiles.advise.facts.redrawn import as_redrawn

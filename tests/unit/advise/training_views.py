@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from unit.advise.views import function, measured, pipeline, stage
+from unit.view.views import function, measured, pipeline, stage
 
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
 from pipeprof.profiles.document.subject import Target
