@@ -15,7 +15,6 @@ from unit.view.recorded import recorded_view
 from unit.view.views import MeasuredFacts, function, measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.changes.edits import SetArgument, VectoriseMap
-from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise.apply import CHECKS, OF_STARTS, ideas_for
 from pipeprof.profiles.advise.check import idea
@@ -27,7 +26,6 @@ from pipeprof.profiles.view.view import PipelineView, StageView
 
 Make = Callable[[], PipelineView]
 MB = 1_000_000
-AT_ONCE = {"num_parallel_calls": AUTOTUNE}
 DECODES = function("ReadFile", "DecodeJpeg", elementwise=False)
 
 
@@ -159,272 +157,118 @@ def second(op: str = "Slice") -> StageView:
     return stage("stages.1", "map", name="crop", function=function(op), ms=18.0)
 
 
-SERIAL = ("SetArgument", "stages.0", "num_parallel_calls", AUTOTUNE)
-FOR: dict[str, tuple[str, Make, str, list[tuple[Any, ...]]]] = {
-    "one call at a time": ("parallel-calls", serial, "stages.0", [SERIAL]),
-    "one call that waits": (
-        "parallel-calls",
-        lambda: serial(blocked=17.0),
-        "stages.0",
-        [("SetArgument", "stages.0", "num_parallel_calls", 16), ("SetOption", POOL, 16)],
-    ),
-    "one call of a process that hardly computes": (
-        "parallel-calls",
-        lambda: recorded_view("waiting_serial"),
-        "stages.0",
-        [("SetArgument", "stages.0", "num_parallel_calls", 16), ("SetOption", POOL, 16)],
-    ),
-    "eight calls that wait": (
-        "parallel-calls",
-        lambda: parallel(8.0, blocked=17.0),
-        "stages.0",
-        [("SetArgument", "stages.0", "num_parallel_calls", 32), ("SetOption", POOL, 32)],
-    ),
-    "as many calls as cores, which idle": (
-        "parallel-calls",
-        lambda: parallel(2.0),
-        "stages.0",
-        [("SetArgument", "stages.0", "num_parallel_calls", 8)],
-    ),
-    "a number that TensorFlow left low": (
-        "parallel-calls",
-        lambda: parallel(2.0, tunable=True, used=2.1, cores=16.0),
-        "stages.0",
-        [("SetArgument", "stages.0", "num_parallel_calls", 16)],
-    ),
-    "too many calls": ("fewer-calls", lambda: parallel(64.0, used=1.9), "stages.0", [SERIAL]),
-    "too many threads": (
-        "fewer-calls",
-        lambda: parallel(1.0, used=1.9, options={POOL: 128}),
-        "source",
-        [("SetOption", POOL, 2)],
-    ),
-    "readers of small records": (
-        "fewer-calls",
-        readers,
-        "source",
-        [("SetArgument", "source", "num_parallel_reads", None)],
-    ),
-    "two slow stages on one thread": (
-        "prefetch-between",
-        lambda: recorded_view("serial_after_serial"),
-        "stages.0",
-        [("InsertStage", {"buffer_size": AUTOTUNE}, "stages.0")],
-    ),
-    "two sides of a zip": (
-        "prefetch-between",
-        lambda: recorded_view("zip_serial"),
-        "source.inputs.0.stages.0",
-        [("InsertStage", {"buffer_size": AUTOTUNE}, f"source.inputs.{side}.stages.0") for side in (0, 1)],
-    ),
-    "a map before a batch": (
-        "whole-batches",
-        lambda: recorded_view("map_batch"),
-        "stages.0",
-        [("VectoriseMap", "stages.0", "stages.1")],
-    ),
-    "Python that is called for each element": (
-        "whole-batches",
-        python_map,
-        "stages.0",
-        [("MoveStage", "stages.1", "stages.0")],
-    ),
-    "records that are parsed one by one": (
-        "parse-in-batches",
-        lambda: recorded_view("parse_before_batch"),
-        "stages.1",
-        [("VectoriseMap", "stages.1", "stages.2")],
-    ),
-    "windows that are batches": (
-        "windows-at-once",
-        lambda: windows(window={"shift": 26}),
-        "stages.1",
-        [
-            (
-                "ReplaceStages",
-                ("stages.0", "stages.1"),
-                ({"op": "batch", "arguments": {"batch_size": 26, "drop_remainder": True}},),
-            )
-        ],
-    ),
-    "a skip after a map": ("drop-earlier", dropped, "stages.1", [("MoveStage", "stages.1", "stages.0")]),
-    "a shard after a zip": (
-        "drop-earlier",
-        zipped,
-        "stages.0",
-        [
-            ("InsertStage", {"num_shards": 4, "index": 0}, "source.inputs.0.source"),
-            ("InsertStage", {"num_shards": 4, "index": 0}, "source.inputs.1.source"),
-            ("ReplaceStages", ("stages.0",), ()),
-        ],
-    ),
-    "a filter that reads what no map changes": (
-        "drop-earlier",
-        late_filter,
-        "stages.1",
-        [("MoveStage", "stages.1", "stages.0")],
-    ),
-    "a filter that reads a part of a map": (
-        "drop-earlier",
-        lambda: recorded_view("filter_on_input"),
-        "stages.2",
-        [("MoveFilter", "stages.2", "stages.1")],
-    ),
-    "a shuffle of what a map makes": (
-        "drop-earlier",
-        lambda: recorded_view("shuffle_after_decode"),
-        "stages.2",
-        [("MoveStage", "stages.2", "stages.1")],
-    ),
-    "what each epoch makes again": ("cache", cached, "stages.1", [("InsertStage", {}, "stages.1")]),
-    "what is shuffled before": (
-        "cache",
-        lambda: cached(shuffled()),
-        "stages.1",
-        [("InsertStage", {}, "stages.1"), ("InsertStage", {"buffer_size": 300}, "stages.1")],
-    ),
-    "what is repeated before": (
-        "cache",
-        lambda: cached(stage("stages.0", "repeat", elements=-1)),
-        "stages.1",
-        [("MoveStage", "stages.0", "stages.2"), ("InsertStage", {}, "stages.1")],
-    ),
-    "both sides of a zip in each epoch": (
-        "cache",
-        lambda: recorded_view("zip_serial"),
-        "source.inputs.0.stages.0",
-        [("InsertStage", {}, f"source.inputs.{side}.stages.0") for side in (0, 1)],
-    ),
-    "a map behind a cache": ("cache", after_cache, "stages.1", [("MoveStage", "stages.1", "stages.0")]),
-    "a cache in files that fits": (
-        "cache",
-        in_files,
-        "stages.1",
-        [("ReplaceStages", ("stages.1",), ({"op": "cache", "arguments": {}},))],
-    ),
-    "autotune is off": (
-        "default-options",
-        lambda: recorded_view("autotune_off"),
-        "source",
-        [("SetOption", "autotune.enabled", True)],
-    ),
-    "a pool smaller than the cores": (
-        "default-options",
-        lambda: serial(options={POOL: 2, "autotune.cpu_budget": 1}),
-        "source",
-        [("SetOption", POOL, 4), ("SetOption", "autotune.cpu_budget", 0)],
-    ),
-    "file after file": ("parallel-files", files, "stages.0", [SERIAL]),
-    "file after file, and waiting": (
-        "parallel-files",
-        lambda: files("interleave", blocked=14.0),
-        "stages.0",
-        [
-            ("SetArgument", "stages.0", "cycle_length", 16),
-            ("SetArgument", "stages.0", "num_parallel_calls", 16),
-            ("SetOption", POOL, 16),
-        ],
-    ),
-    "a flat_map of a spec": (
-        "parallel-files",
-        lambda: files(written={"source": "x"}),
-        "stages.0",
-        [("ReplaceStages", ("stages.0",), ({"op": "interleave", "arguments": {"source": "x", **AT_ONCE}},))],
-    ),
-    "one reader of files": (
-        "parallel-files",
-        lambda: recorded_view("readers"),
-        "source",
-        [("SetArgument", "source", "num_parallel_reads", AUTOTUNE)],
-    ),
-    "a pool that keeps memory": (
-        "process-environment",
-        lambda: keeping("TensorFlow's pool"),
-        "source",
-        [("SetEnvironment", "TF_ONEDNN_USE_SYSTEM_ALLOCATOR", "true")],
-    ),
-    "a heap that keeps memory": (
-        "process-environment",
-        lambda: keeping("glibc's heap"),
-        "source",
-        [("SetEnvironment", "MALLOC_ARENA_MAX", "2"), ("SetEnvironment", "MALLOC_TRIM_THRESHOLD_", "131072")],
-    ),
-    "another allocator is there": (
-        "process-environment",
-        lambda: keeping("glibc's heap", allocator="/usr/lib/libjemalloc.so.2"),
-        "source",
-        [("SetEnvironment", "LD_PRELOAD", "/usr/lib/libjemalloc.so.2")],
-    ),
-    "threads of libraries": (
-        "process-environment",
-        crowded,
-        "stages.0",
-        [("SetEnvironment", f"{name}_NUM_THREADS", "1") for name in ("MKL", "OMP", "OPENBLAS")],
-    ),
-}
+FOR: dict[str, tuple[str, Make, str, str]] = {
+    "one call at a time": ("parallel-calls", serial, "stages.0", "SetArgument stages.0 num_parallel_calls AUTOTUNE"),
+    "one call that waits": ("parallel-calls", lambda: serial(blocked=17.0), "stages.0",
+        "SetArgument stages.0 num_parallel_calls 16; SetOption threading.private_threadpool_size 16"),
+    "one call of a process that hardly computes": ("parallel-calls", lambda: recorded_view("waiting_serial"),
+        "stages.0", "SetArgument stages.0 num_parallel_calls 16; SetOption threading.private_threadpool_size 16"),
+    "eight calls that wait": ("parallel-calls", lambda: parallel(8.0, blocked=17.0), "stages.0",
+        "SetArgument stages.0 num_parallel_calls 32; SetOption threading.private_threadpool_size 32"),
+    "as many calls as cores, which idle": ("parallel-calls", lambda: parallel(2.0), "stages.0",
+        "SetArgument stages.0 num_parallel_calls 8"),
+    "a number that TensorFlow left low": ("parallel-calls",
+        lambda: parallel(2.0, tunable=True, used=2.1, cores=16.0), "stages.0",
+        "SetArgument stages.0 num_parallel_calls 16"),
+    "too many calls": ("fewer-calls", lambda: parallel(64.0, used=1.9), "stages.0",
+        "SetArgument stages.0 num_parallel_calls AUTOTUNE"),
+    "too many threads": ("fewer-calls", lambda: parallel(1.0, used=1.9, options={POOL: 128}), "source",
+        "SetOption threading.private_threadpool_size 2"),
+    "readers of small records": ("fewer-calls", readers, "source", "SetArgument source num_parallel_reads None"),
+    "two slow stages on one thread": ("prefetch-between", lambda: recorded_view("serial_after_serial"), "stages.0",
+        "InsertStage buffer_size=AUTOTUNE stages.0"),
+    "two sides of a zip": ("prefetch-between", lambda: recorded_view("zip_serial"), "source.inputs.0.stages.0",
+        "InsertStage buffer_size=AUTOTUNE source.inputs.0.stages.0; "
+        "InsertStage buffer_size=AUTOTUNE source.inputs.1.stages.0"),
+    "a map before a batch": ("whole-batches", lambda: recorded_view("map_batch"), "stages.0",
+        "VectoriseMap stages.0 stages.1"),
+    "Python that is called for each element": ("whole-batches", python_map, "stages.0",
+        "MoveStage stages.1 stages.0"),
+    "records that are parsed one by one": ("parse-in-batches", lambda: recorded_view("parse_before_batch"),
+        "stages.1", "VectoriseMap stages.1 stages.2"),
+    "windows that are batches": ("windows-at-once", lambda: windows(window={"shift": 26}), "stages.1",
+        "ReplaceStages stages.0,stages.1 op=batch arguments=batch_size=26 drop_remainder=True"),
+    "a skip after a map": ("drop-earlier", dropped, "stages.1", "MoveStage stages.1 stages.0"),
+    "a shard after a zip": ("drop-earlier", zipped, "stages.0",
+        "InsertStage num_shards=4 index=0 source.inputs.0.source; "
+        "InsertStage num_shards=4 index=0 source.inputs.1.source; ReplaceStages stages.0"),
+    "a filter that reads what no map changes": ("drop-earlier", late_filter, "stages.1",
+        "MoveStage stages.1 stages.0"),
+    "a filter that reads a part of a map": ("drop-earlier", lambda: recorded_view("filter_on_input"), "stages.2",
+        "MoveFilter stages.2 stages.1"),
+    "a shuffle of what a map makes": ("drop-earlier", lambda: recorded_view("shuffle_after_decode"), "stages.2",
+        "MoveStage stages.2 stages.1"),
+    "what each epoch makes again": ("cache", cached, "stages.1", "InsertStage stages.1"),
+    "what is shuffled before": ("cache", lambda: cached(shuffled()), "stages.1",
+        "InsertStage stages.1; InsertStage buffer_size=300 stages.1"),
+    "what is repeated before": ("cache", lambda: cached(stage("stages.0", "repeat", elements=-1)), "stages.1",
+        "MoveStage stages.0 stages.2; InsertStage stages.1"),
+    "both sides of a zip in each epoch": ("cache", lambda: recorded_view("zip_serial"), "source.inputs.0.stages.0",
+        "InsertStage source.inputs.0.stages.0; InsertStage source.inputs.1.stages.0"),
+    "a map behind a cache": ("cache", after_cache, "stages.1", "MoveStage stages.1 stages.0"),
+    "a cache in files that fits": ("cache", in_files, "stages.1", "ReplaceStages stages.1 op=cache arguments="),
+    "autotune is off": ("default-options", lambda: recorded_view("autotune_off"), "source",
+        "SetOption autotune.enabled True"),
+    "a pool smaller than the cores": ("default-options", lambda: serial(options={POOL: 2, "autotune.cpu_budget": 1}),
+        "source", "SetOption threading.private_threadpool_size 4; SetOption autotune.cpu_budget 0"),
+    "file after file": ("parallel-files", files, "stages.0", "SetArgument stages.0 num_parallel_calls AUTOTUNE"),
+    "file after file, and waiting": ("parallel-files", lambda: files("interleave", blocked=14.0), "stages.0",
+        "SetArgument stages.0 cycle_length 16; SetArgument stages.0 num_parallel_calls 16; "
+        "SetOption threading.private_threadpool_size 16"),
+    "a flat_map of a spec": ("parallel-files", lambda: files(written={"source": "x"}), "stages.0",
+        "ReplaceStages stages.0 op=interleave arguments=source=x num_parallel_calls=AUTOTUNE"),
+    "one reader of files": ("parallel-files", lambda: recorded_view("readers"), "source",
+        "SetArgument source num_parallel_reads AUTOTUNE"),
+    "a pool that keeps memory": ("process-environment", lambda: keeping("TensorFlow's pool"), "source",
+        "SetEnvironment TF_ONEDNN_USE_SYSTEM_ALLOCATOR true"),
+    "a heap that keeps memory": ("process-environment", lambda: keeping("glibc's heap"), "source",
+        "SetEnvironment MALLOC_ARENA_MAX 2; SetEnvironment MALLOC_TRIM_THRESHOLD_ 131072"),
+    "another allocator is there": ("process-environment",
+        lambda: keeping("glibc's heap", allocator="/usr/lib/libjemalloc.so.2"), "source",
+        "SetEnvironment LD_PRELOAD /usr/lib/libjemalloc.so.2"),
+    "threads of libraries": ("process-environment", crowded, "stages.0",
+        "SetEnvironment MKL_NUM_THREADS 1; SetEnvironment OMP_NUM_THREADS 1; SetEnvironment OPENBLAS_NUM_THREADS 1"),
+}  # fmt: skip
 NOT_FOR: dict[str, list[Make]] = {
     "parallel-calls": [
-        lambda: parallel(2.0, used=1.95),
-        lambda: parallel(64.0, blocked=17.0),
-        lambda: parallel(16.0, tunable=True, cores=16.0),
-        lambda: python_map(python_lock=0.9),
-        lambda: python_map(python_lock=0.9, parallelism=8.0),
-    ],
+        lambda: parallel(2.0, used=1.95), lambda: parallel(64.0, blocked=17.0),
+        lambda: parallel(16.0, tunable=True, cores=16.0), lambda: python_map(python_lock=0.9),
+        lambda: python_map(python_lock=0.9, parallelism=8.0)],
     "fewer-calls": [
-        lambda: parallel(4.0, used=1.9),
-        lambda: parallel(64.0, used=1.9, blocked=17.0),
-        lambda: readers(size=60_000.0),
-        lambda: readers(tf_op="TFRecordDatasetV2"),
-        lambda: readers(blocked_ms=1.9),
-    ],
+        lambda: parallel(4.0, used=1.9), lambda: parallel(64.0, used=1.9, blocked=17.0),
+        lambda: readers(size=60_000.0), lambda: readers(tf_op="TFRecordDatasetV2"), lambda: readers(blocked_ms=1.9)],
     "prefetch-between": [
-        lambda: recorded_view("zip_prefetched"),
-        lambda: parallel(4.0),
-        lambda: recorded_view("readers"),
-    ],
+        lambda: recorded_view("zip_prefetched"), lambda: parallel(4.0), lambda: recorded_view("readers")],
     "whole-batches": [
-        lambda: serial(body=function("StringSplitV2")),
-        lambda: serial(body=function("RandomUniform")),
-        lambda: serial(body=function("PyFunc", random=True)),
-        lambda: measured(records()),
-    ],
+        lambda: serial(body=function("StringSplitV2")), lambda: serial(body=function("RandomUniform")),
+        lambda: serial(body=function("PyFunc", random=True)), lambda: measured(records())],
     "parse-in-batches": [lambda: csv(columns=2), lambda: recorded_view("parse_after_batch")],
     "windows-at-once": [lambda: windows(bytes_per_element=4e6), lambda: windows(function=function("Cast"))],
     "drop-earlier": [
-        lambda: dropped(op="take", arguments={"count": 120}),
-        lambda: dropped(elements=1190),
-        lambda: late_filter(kept=0.97),
-        lambda: late_filter(predicate=function("PyFunc")),
-        lambda: recorded_view("filter_first"),
-    ],
+        lambda: dropped(op="take", arguments={"count": 120}), lambda: dropped(elements=1190),
+        lambda: late_filter(kept=0.97), lambda: late_filter(predicate=function("PyFunc")),
+        lambda: recorded_view("filter_first")],
     "cache": [
         lambda: cached(stage("stages.0", "map", function=function("RandomUniform"))),
-        lambda: cached(stage("stages.0", "take", arguments={"count": 5}), shuffled()),
-        lambda: cached(limit=10 * MB),
-        lambda: cached(elements=-1),
-        lambda: in_files(limit=MB),
-        lambda: serial(body=function("RandomUniform")),
-    ],
+        lambda: cached(stage("stages.0", "take", arguments={"count": 5}), shuffled()), lambda: cached(limit=10 * MB),
+        lambda: cached(elements=-1), lambda: in_files(limit=MB), lambda: serial(body=function("RandomUniform"))],
     "default-options": [serial, lambda: serial(options={POOL: 4, "autotune.cpu_budget": 0})],
     "parallel-files": [lambda: recorded_view("parallel_interleave"), windows],
     "process-environment": [
-        lambda: keeping("glibc's heap", 20 * MB),
-        lambda: keeping("glibc's heap", environment={"LD_PRELOAD": "x"}),
+        lambda: keeping("glibc's heap", 20 * MB), lambda: keeping("glibc's heap", environment={"LD_PRELOAD": "x"}),
         lambda: keeping("TensorFlow's pool", environment={"TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1"}),
-        lambda: crowded(others_cores=3.0),
-        lambda: crowded(runnable_wait_share=0.1),
-        lambda: crowded(python_lock_share=0.9),
-    ],
-}
+        lambda: crowded(others_cores=3.0), lambda: crowded(runnable_wait_share=0.1),
+        lambda: crowded(python_lock_share=0.9)],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("label", FOR)
 def test_a_pipeline_gets_the_idea_that_is_for_it(label: str) -> None:
     name, make, stage_, edits = FOR[label]
     view = make()
-    proposals = found(name, view)
-    assert edits in [[short(edit) for edit in one.edits] for one in proposals]
-    proposal = next(one for one in proposals if [short(edit) for edit in one.edits] == edits)
+    proposals = {short(one.edits): one for one in found(name, view)}
+    assert edits in proposals
+    proposal = proposals[edits]
     assert (proposal.rule, proposal.stage) == (name, stage_)
     named = {*proposal.left, *proposal.calls, *proposal.covers, *proposal.prefetched}
     assert named <= set(view.by_id)
@@ -484,7 +328,7 @@ def test_a_cache_of_smaller_elements_saves_memory() -> None:
         static=False,
     )
     proposal = only("cache", measured(view, peak_bytes=2000 * MB))
-    assert [short(edit) for edit in proposal.edits] == [("MoveStage", "stages.2", "stages.1")]
+    assert short(proposal.edits) == "MoveStage stages.2 stages.1"
     assert proposal.for_memory
     assert proposal.predicted is not None
     assert proposal.predicted.peak_rss_delta_bytes == pytest.approx(-700 * MB, rel=0.01)

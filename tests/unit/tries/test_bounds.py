@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import starmap
 from typing import Any
 
 import pytest
+from unit.tries.workers import result
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnvironment, VectoriseMap
 from pipeprof.profiles.advise.proposal import Proposal
@@ -18,15 +18,11 @@ from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
-from pipeprof.profiles.experiment.decision import Comparison
-from pipeprof.profiles.experiment.evidence import Evidence
-from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
+from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is_reached, open_bound
 from pipeprof.profiles.tries.combine import Contender, TriedChange
-from pipeprof.profiles.tries.race import RaceResult, Status
+from pipeprof.profiles.tries.race import RaceResult
 
-MB = 1_000_000
 ROWS = (
     ("source", "range", 1501, 0.0),
     ("stages.0", "map", 1500, 0.9),
@@ -173,14 +169,11 @@ def test_stages_that_could_not_be_read_have_one_bound(profile: Profile) -> None:
 # What it says
 
 
-def result(
-    gain: float, status: Status = "kept", *, own: float = 0.0, error: float = 0.005, cpu: float = 0.1
-) -> RaceResult:
-    block = TurnEnded(100, 1.0, None, 0.2, 1000 * MB)
-    free = TurnEnded(round(100 * gain), 1.0 - own, None, cpu, 1000 * MB, own_seconds=own)
-    built = dict.fromkeys(("A1", "A2", "C1"), Built([], True, 100 * MB, 0.1, 0.1))
-    evidence = Evidence(built, [{"A1": block, "A2": block, "C1": free}] * 3, arm=("C1",))
-    return RaceResult(status, "", Comparison(Interval(math.log(gain), error, 10, 3)), evidence)
+BUSY, IDLE = {"cpu_seconds": 1.9}, {"cpu_seconds": 0.1}
+
+
+def replayed_at(gain: float, own: float) -> RaceResult:
+    return result(gain, turn={"seconds": 1.0 - own, "own_seconds": own})
 
 
 def said(profile: Profile, found: RaceResult, settle: float = 0.0) -> Any:
@@ -211,21 +204,21 @@ def test_what_a_bound_is(profile: Profile, found: RaceResult, status: str) -> No
 @pytest.mark.parametrize(("own", "least"), [(0.4, False), (0.8, True)])
 def test_where_handing_out_takes_most_of_the_time_it_counts(profile: Profile, own: float, least: bool) -> None:
     """Of 1 s of steps, so much is that of the replay: without it, 3.0 times as many."""
-    finding = said(profile, result(3.0, own=own))
+    finding = said(profile, replayed_at(3.0, own))
     assert (finding.status, "at_least" in finding.measured) == ("ceiling", least)
-    assert said(profile, result(1.0, own=0.8)).measured is None
+    assert said(profile, replayed_at(1.0, 0.8)).measured is None
 
 
 def test_the_machine_has_an_upper_bound_of_its_own(profile: Profile) -> None:
     """1.9 of 2 cores busy, 500 steps/s: 3.8 ms of CPU time per batch; the step takes 0.8 ms."""
     profile.headspace = Headspace.of(20.0, 0.8, 4)
-    found = said(profile, result(5.0, cpu=1.9)).measured
+    found = said(profile, result(5.0, turn=BUSY)).measured
     assert found["other_cpu_ms_per_batch"] == pytest.approx(3.8)
     assert found["cores_needed"] == pytest.approx(4.75)
     assert "the rest needs 4.7 cores; this machine has 2" in found["conclusion"]
     # CPU time of steps that do not count is left out.
-    assert said(profile, result(5.0, cpu=1.9), 1.0).measured["other_cpu_ms_per_batch"] == pytest.approx(1.9)
-    assert "conclusion" not in said(profile, result(5.0)).measured
+    assert said(profile, result(5.0, turn=BUSY), 1.0).measured["other_cpu_ms_per_batch"] == pytest.approx(1.9)
+    assert "conclusion" not in said(profile, result(5.0, turn=IDLE)).measured
 
 
 @pytest.mark.parametrize(("interval_ms", "rest"), [(10.0, True), (5.0, False)])
@@ -235,7 +228,7 @@ def test_without_a_step_the_cores_have_a_rate(profile: Profile, interval_ms: flo
     assert profile.steps.interval_ms is not None
     profile.steps.dispatch = None
     profile.steps.interval_ms = replace(profile.steps.interval_ms, mean=interval_ms)
-    found = said(profile, result(5.0, cpu=1.9)).measured
+    found = said(profile, result(5.0, turn=BUSY)).measured
     assert "cores_needed" not in found
     assert ("the rest takes 3.80 ms of CPU per batch" in found["conclusion"]) is rest
 
@@ -250,7 +243,7 @@ def test_the_cpu_time_of_a_replay_is_no_part_of_everything_else(profile: Profile
     stages.append(Stage(id="stages.0.stages.0", op="map", origin="written", cpu_ms_per_batch=7.0, depth=1))
     for total, rest in ((20.0, 1.0), (24.0, 3.8)):
         profile.cpu.total_ms = total
-        found = said(profile, result(5.0, cpu=1.9)).measured
+        found = said(profile, result(5.0, turn=BUSY)).measured
         assert found["other_cpu_ms_per_batch"] == pytest.approx(rest)
         assert ("conclusion" in found) is (rest > 3)
 

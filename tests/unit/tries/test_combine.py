@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
+from unit.tries.workers import MB, result
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
-from pipeprof.profiles.experiment.decision import Comparison
-from pipeprof.profiles.experiment.evidence import Evidence
-from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.protocol.turns import Built, TurnEnded
 from pipeprof.profiles.tries.combine import (
     Contender,
     TriedChange,
@@ -20,9 +16,6 @@ from pipeprof.profiles.tries.combine import (
     on_top_of,
     together,
 )
-from pipeprof.profiles.tries.race import RaceResult
-
-MB = 1_000_000
 
 
 def calls(stage: str = "stages.0", number: int = 8, **more: object) -> Proposal:
@@ -37,17 +30,8 @@ def prefetch(semantics: Semantics = "same") -> Proposal:
 CACHE = Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),))
 
 
-def result(gain: float, error: float = 0.005, saved: int = 0) -> RaceResult:
-    evidence = Evidence(
-        {"A1": Built([], True, 100 * MB, 0.1, 0.1)},
-        [{"A1": TurnEnded(1, 1.0, None, 0.1, 1000 * MB), "C1": TurnEnded(1, 1.0, None, 0.1, 1000 * MB - saved)}],
-        arm=("C1",),
-    )
-    return RaceResult("kept", "", Comparison(Interval(math.log(gain), error, 10, 3)), evidence)
-
-
 def kept(proposal: Proposal, gain: float = 1.5, **more: object) -> TriedChange:
-    return TriedChange(Contender(proposal), result(gain, **more), 1)  # type: ignore[arg-type]
+    return TriedChange(Contender(proposal), result(gain, "kept", **more), 1)  # type: ignore[arg-type]
 
 
 def test_several_changes_are_one() -> None:

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.tries.workers import MB, result
 
 from pipeprof.pipelines.changes.edits import SetArgument
-from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.decision import Comparison
-from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import DataCheck
-from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
+from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.combine import Contender, TriedChange, together
 from pipeprof.profiles.tries.fix import FindBest
 from pipeprof.profiles.tries.pace import pace_of
@@ -33,7 +27,6 @@ from pipeprof.profiles.tries.result import status_of, unfinished_of, write_into
 from pipeprof.profiles.tries.run import RunResults
 from pipeprof.profiles.tries.search import ManyRaces, OneRace, SearchStep, TrackClosedError
 
-MB = 1_000_000
 NOT_THERE: Any = None
 
 
@@ -42,18 +35,6 @@ def change(name: str, number: int = 8, **more: Any) -> Proposal:
 
 
 OTHER = Proposal("b", "b", (SetArgument("stages.1", "map", "num_parallel_calls", 8),))
-
-
-def result(gain: float, status: Status = "kept", **more: Any) -> RaceResult:
-    built = Built([], True, 100 * MB, 0.1, 0.1, more.pop("compared", 0), reordered=more.pop("reordered", False))
-    block = TurnEnded(10, 1.0, None, 0.1, 1000 * MB)
-    evidence = Evidence(
-        {"A1": built, "C1": built},
-        [{"A1": block, "A2": block, "C1": replace(block, steps=round(10 * gain))}],
-        arm=("C1",),
-    )
-    compared = Comparison(Interval(math.log(gain), 0.01, 10, more.pop("rounds", 3)), Interval(0.0, 0.01, 10, 3))
-    return RaceResult(status, more.pop("why", ""), compared, evidence, **more)
 
 
 @pytest.mark.parametrize(
@@ -79,13 +60,13 @@ def test_a_finding_has_the_interval_of_the_race() -> None:
     assert found.change is not None
     ends = [finding.measured[name] for name in ("speedup", "low", "high")]
     assert ends == pytest.approx([1.5, found.change.low, found.change.high], abs=1e-4)
-    assert finding.measured["pairs"] == [1.5]
+    assert finding.measured["pairs"] == [1.5] * 3
 
 
 def test_other_last_digits_and_another_order_are_in_the_class_of_the_change() -> None:
     digits, order = finding_of(change("a")), finding_of(change("b"))
     write_into(digits, result(1.5, data=DataCheck("rounding", 8, True)), "alternating")
-    write_into(order, result(1.5, compared=100, reordered=True), "alternating")
+    write_into(order, result(1.5, start={"compared": 100, "reordered": True}), "alternating")
     assert (digits.semantics, order.semantics) == ("values", "order")
 
 
@@ -97,20 +78,6 @@ def test_only_what_its_time_has_ended_is_unfinished() -> None:
     assert unfinished_of(replace(late, late=False), 30.0, 1.0) is None
     assert unfinished_of(result(1.01, "undecided", late=True), 30.0, 1.0) is None
     assert unfinished_of(RaceResult("undecided", late=True), 30.0, 1.0) is None
-
-
-@pytest.fixture
-def profile(recorded: Callable[[str], Profile]) -> Profile:
-    found = recorded("input-bound").model_copy(deep=True)
-    found.findings, found.target.sha256 = [], None
-    return found
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> RunSettings:
-    path = tmp_path / "input.py"
-    path.write_text("def make(): ...\n")
-    return RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
 
 
 def results(profile: Profile, settings: RunSettings) -> RunResults:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from unit.tries.workers import MB, result
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.decision import Comparison
-from pipeprof.profiles.experiment.evidence import Evidence
-from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.experiment.version import Version
-from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
+from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.combine import COMBINED, Contender
-from pipeprof.profiles.tries.race import BaseLostError, RaceResult, Status
+from pipeprof.profiles.tries.race import BaseLostError, RaceResult
 from pipeprof.profiles.tries.search import NO_TIME, ManyRaces, OneRace, TrackClosedError
 
-MB = 1_000_000
 START = Version()
 
 
@@ -36,17 +32,6 @@ def cache() -> Proposal:
 
 def bound(name: str) -> Contender:
     return Contender(Proposal(name, stage=f"stages.{name}"), ReplayJob([f"stages.{name}"], 3, 1.0, 1, 1, 1, None))
-
-
-def result(gain: float, status: Status | None = None, peak: int = 1000 * MB, saved: int = 0) -> RaceResult:
-    """What was measured with that factor: kept from 1.1 on."""
-    evidence = Evidence(
-        {"A1": Built([], True, 100 * MB, 0.1, 0.1)},
-        [{"A1": TurnEnded(1, 1.0, None, 0.1, peak + saved), "C1": TurnEnded(1, 1.0, None, 0.1, peak)}],
-        arm=("C1",),
-    )
-    found = status or ("kept" if gain >= 1.1 else "no gain")
-    return RaceResult(found, "", Comparison(Interval(math.log(gain), 0.003, 10, 3)), evidence)
 
 
 @dataclass
@@ -183,11 +168,6 @@ def test_an_interruption_keeps_what_is_known() -> None:
     assert [one.result.status for one in search.tried] == ["kept", "undecided"]
 
 
-@pytest.fixture
-def profile(recorded: Callable[[str], Profile]) -> Profile:
-    return recorded("input-bound")
-
-
 def searched(track: MadeUpTrack, profile: Profile, *ideas: Proposal, **more: Any) -> ManyRaces:
     track = replace(track, profile=profile)
     search = ManyRaces(track, START, profile, lambda _profile, _version: ideas, **more)
@@ -274,7 +254,10 @@ def test_what_needs_more_memory_than_the_limit_is_not_taken(profile: Profile) ->
 
 def test_over_its_limit_a_pipeline_has_to_save_memory_first(profile: Profile) -> None:
     profile.memory.peak_bytes = 1300 * MB
-    gains: dict[str, Any] = {"a": result(1.0, "kept", 900 * MB, 400 * MB), "b": result(0.9, "kept", 1200 * MB, 90 * MB)}
+    gains: dict[str, Any] = {
+        "a": result(1.0, "kept", peak=900 * MB, saved=400 * MB),
+        "b": result(0.9, "kept", peak=1200 * MB, saved=90 * MB),
+    }
     track = replace(MadeUpTrack(gains), profile=profile)
     search = ManyRaces(
         track, START, profile, lambda _profile, _version: [change("a"), change("b")], limit_bytes=1000 * MB

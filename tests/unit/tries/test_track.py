@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,13 +34,6 @@ CACHE = Contender(Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1
 PREFETCH = Contender(Proposal("prefetch", "prefetch", (InsertStage("prefetch", {"buffer_size": 1}, "stages.2"),)))
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "input.py"
-    path.write_text("def make(): ...\n")
-    return path
-
-
 def track_of(workers: Workers, file: Path, profile: Profile, **more: Any) -> WorkerTrack:
     settings = RunSettings(parse_target(f"{file}:make"), None, ["pipeprof"])
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=Silent().data)
@@ -49,11 +41,6 @@ def track_of(workers: Workers, file: Path, profile: Profile, **more: Any) -> Wor
     track = WorkerTrack(cast("Any", workers), PACE, jobs, settings, Silent(), profile, **options)
     track.running.cores = None
     return track
-
-
-@pytest.fixture
-def profile(recorded: Callable[[str], Profile]) -> Profile:
-    return recorded("input-bound")
 
 
 def test_a_function_gets_its_changes_in_its_recorded_calls(file: Path, profile: Profile) -> None:

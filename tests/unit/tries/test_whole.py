@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from unit.tries.workers import Workers
 
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
@@ -35,21 +33,6 @@ def change(name: str, stage: str, **more: Any) -> Proposal:
 
 
 A, B = change("a", "stages.0"), change("b", "stages.1")
-
-
-@pytest.fixture
-def profile(recorded: Callable[[str], Profile]) -> Profile:
-    found = recorded("input-bound").model_copy(deep=True)
-    found.findings, found.target.sha256 = [], None
-    found.host.memory_limit_bytes = None
-    return found
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> RunSettings:
-    path = tmp_path / "input.py"
-    path.write_text("def make(): ...\n")
-    return RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
 
 
 @pytest.fixture
