@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unit.view.views import Built, function, pipeline, stage
+from unit.view.views import Built, pipeline, stage
 
 from pipeprof.profiles.advise.findings.correctness import POLICY
 from pipeprof.profiles.view.view import StageView
@@ -35,12 +35,6 @@ def read_then_sharded(*, files: int = 8, source: StageView | None = None, parts:
 
 def sharded_then_read(*, files: int | None = 8, parts: int = 4, source: StageView | None = None) -> Built:
     return pipeline(source or names(elements=files), shard(0, parts), *reader(1), _batch(2))
-
-
-def mapped_then_sharded() -> Built:
-    """Files that a map reads."""
-    body = function("ReadFile")
-    return pipeline(names(), stage("stages.0", "map", function=body, line=4), shard(1), _batch(2))
 
 
 def direct_then_sharded() -> Built:

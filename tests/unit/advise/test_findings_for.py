@@ -101,13 +101,6 @@ def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView],
     assert (view.facts.worker_cores, view.facts.python_share, view.facts.disk_bytes_per_second) == (1.5, 0.25, 7.0)
 
 
-def test_little_headspace_in_the_profile_closes_the_gate(views: list[PipelineView], loaded: LoadedSpec) -> None:
-    graphs, profile = recorded("map_batch")
-    profile.headspace = Headspace.of(20.0, 19.9, 4)
-    assert judged(graphs, profile, loaded=loaded) == ([], [])
-    assert views == []
-
-
 @pytest.mark.usefixtures("views")
 def test_of_a_script_ideas_are_reported_untried(monkeypatch: pytest.MonkeyPatch) -> None:
     graphs, profile = recorded("map_batch")
@@ -154,14 +147,6 @@ def test_without_a_graph_the_spec_is_judged(views: list[PipelineView], loaded: L
     assert (view.kind, view.profile) == ("static", profile)
     assert [message.code for message in messages] == ["not-judged"]
     assert messages[0].message.startswith("TensorFlow's graph was not read: only what needs no run")
-
-
-def test_a_graph_too_large_to_be_read_is_named(views: list[PipelineView], loaded: LoadedSpec) -> None:
-    graphs, profile = recorded("map_batch")
-    findings, messages = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
-    assert findings
-    assert "(2.3 GB in memory)" in messages[0].message
-    assert views[0].kind == "static"
 
 
 def test_a_function_without_a_graph_has_no_findings_rather_than_none_found(views: list[PipelineView]) -> None:
@@ -224,21 +209,11 @@ def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypat
     assert messages[-1].message == "the findings could not be judged (IndexError)"
 
 
-def test_every_recording_ends_in_findings_without_a_failing_rule() -> None:
-    for path in sorted(set(RECORDED.glob("*.json")) - {RECORDED / "errors.json"}):
-        graphs, profile = recorded(path.stem)
-        findings, messages = judged(graphs, profile)
-        assert findings is not None, path.stem
-        assert [message for message in messages if message.code == "rule-failed"] == [], path.stem
-
-
 def test_a_graph_that_was_not_read_is_one_warning(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
     profile.warnings.append(Message(code="stages-unread", message="The stages could not be read: 2.3 GB in memory."))
     _, (message,) = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
-    assert profile.warnings == []
-    assert message.code == "stages-unread"
+    assert (profile.warnings, message.code, views[0].kind) == ([], "stages-unread", "static")
     assert message.message == (
         "The stages could not be read: 2.3 GB in memory; only what needs no run was looked for, in the spec as written"
     )
-    assert views

@@ -86,11 +86,6 @@ def test_a_change_has_a_line_and_a_diff(tmp_path: Path, edits: tuple[PipelineEdi
     assert {line[1:] for line in diff[2:] if line[0] == "+"} <= set(apply_to_spec(loaded, edits).splitlines())
 
 
-def test_a_pipeline_without_a_spec_has_the_line() -> None:
-    view = pipeline(stage("source", "range"), stage("stages.0", "map", arguments={"num_parallel_calls": 1}))
-    assert describe_change(view, (CALLS,)) == "num_parallel_calls: 1 → 8"
-
-
 def test_the_line_of_a_change_has_its_numbers() -> None:
     view = pipeline(stage("source", "range"), stage("stages.0", "map", name="decode"), stage("stages.1", "shuffle"))
     edits = (MoveStage("stages.1", "shuffle", "stages.0"),)

@@ -100,19 +100,13 @@ def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings
         (change("d", 4), result(1.2, "undecided", late=True)),
         (OTHER, RaceResult("refused", "writes files")),
     )
-    writing.write(search, writing.pace)
+    for _ in range(2):
+        writing.write(search, writing.pace)
     assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept"), ("d", "unverified")]
     done = profile.verification
     assert done is not None
     assert (len(done.without_gain), len(done.undecided), done.tried) == (1, 1, 5)
     assert [(one.reason, len(one.changes)) for one in done.not_tried] == [("writes files", 1)]
-
-
-def test_what_was_written_is_not_written_again(profile: Profile, settings: RunSettings) -> None:
-    writing, search = results(profile, settings), searched((change("a"), result(1.5)))
-    for _ in range(2):
-        writing.write(search, writing.pace)
-    assert len(profile.findings or ()) == 1
 
 
 def test_the_finding_that_proposes_a_change_is_written_into(profile: Profile, settings: RunSettings) -> None:
@@ -154,30 +148,21 @@ def bounded(profile: Profile, settings: RunSettings, gain: float, *kept: float) 
     return profile
 
 
-def test_an_upper_bound_becomes_a_finding(profile: Profile, settings: RunSettings) -> None:
-    (finding,) = bounded(profile, settings, 3.0).findings or ()
-    assert finding.status == "ceiling"
-    assert finding.measured is not None
-    assert finding.measured["replayed"] == ["stages.0"]
-    done = profile.verification
+@pytest.mark.parametrize(
+    ("gain", "kept", "statuses", "lines"),
+    [(3.0, (), ["ceiling"], 0), (3.0, (2.8,), ["kept"], 0), (3.0, (1.5,), ["ceiling", "kept"], 0), (1.0, (), [], 1)],
+    ids=["a finding", "reached by a change", "reached by none", "of stages that cost little a line"],
+)
+def test_what_becomes_of_an_upper_bound(
+    profile: Profile, settings: RunSettings, gain: float, kept: tuple[float, ...], statuses: list[str], lines: int
+) -> None:
+    found = bounded(profile, settings, gain, *kept)
+    assert sorted(one.status for one in found.findings or ()) == statuses
+    for one in found.findings or ():
+        assert one.status == "kept" or (one.measured or {})["replayed"] == ["stages.0"]
+    done = found.verification
     assert done is not None
-    assert (done.tried, done.bounds) == (0, [])
-
-
-def test_an_upper_bound_that_a_change_reaches_is_no_finding(profile: Profile, settings: RunSettings) -> None:
-    assert [one.status for one in bounded(profile, settings, 3.0, 2.8).findings or ()] == ["kept"]
-
-
-def test_an_upper_bound_that_no_change_reaches_stays(profile: Profile, settings: RunSettings) -> None:
-    found = [one.status for one in bounded(profile, settings, 3.0, 1.5).findings or ()]
-    assert sorted(found) == ["ceiling", "kept"]
-
-
-def test_stages_that_cost_little_are_said_in_one_line(profile: Profile, settings: RunSettings) -> None:
-    assert bounded(profile, settings, 1.0).findings == []
-    done = profile.verification
-    assert done is not None
-    assert len(done.bounds) == 1
+    assert (done.tried, len(done.bounds)) == (len(kept), lines)
 
 
 def test_what_had_no_time_names_a_budget(profile: Profile, settings: RunSettings) -> None:
@@ -193,24 +178,15 @@ def test_what_had_no_time_names_a_budget(profile: Profile, settings: RunSettings
 
 
 def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings: RunSettings) -> None:
-    own = finding_of(replace(change("a"), rule="serial-map-cpu"))
-    profile.findings = [own]
-    writing = results(profile, settings)
-    writing.contenders([])
-    writing.write_end(InterruptedVerificationError(), 130)
-    assert profile.exit_code == 130
-    assert [one.code for one in profile.warnings][-1:] == ["verification-interrupted"]
-    assert own.reason == "not tried: interrupted"
-
-
-def test_what_was_refused_before_an_interruption_keeps_its_reason(profile: Profile, settings: RunSettings) -> None:
-    own = finding_of(replace(change("a"), rule="parallel-calls"))
-    profile.findings = [own]
+    refused, own = (finding_of(replace(change(name, number), rule="cache")) for name, number in (("a", 8), ("b", 2)))
+    profile.findings = [refused, own]
     writing = results(profile, settings)
     writing.contenders([])
     writing.write(searched((change("a"), RaceResult("refused", "a.csv"))), writing.pace)
     writing.write_end(InterruptedVerificationError(), 130)
-    assert own.reason == "not tried: a.csv"
+    assert profile.exit_code == 130
+    assert [one.code for one in profile.warnings][-1:] == ["verification-interrupted"]
+    assert [refused.reason, own.reason] == ["not tried: a.csv", "not tried: interrupted"]
 
 
 def found_best(profile: Profile, settings: RunSettings, *steps: SearchStep) -> FindBest:
@@ -251,30 +227,23 @@ def test_what_the_proof_holds_is_fixed(profile: Profile, settings: RunSettings) 
 
 
 @pytest.mark.parametrize(
-    ("proof", "status"), [(result(1.0, "no gain"), "not-proven"), (result(1.2, "undecided", late=True), "not-proven")]
+    ("taken", "proof", "status"),
+    [
+        ("taken", result(1.0), "not-proven"),
+        ("taken", result(1.2, "undecided", late=True), "not-proven"),
+        ("rejected", None, "nothing"),
+    ],
 )
 def test_what_the_proof_does_not_hold_is_not_written(
-    profile: Profile, settings: RunSettings, proof: RaceResult, status: str
+    profile: Profile, settings: RunSettings, taken: str, proof: RaceResult | None, status: str
 ) -> None:
-    finding = found_best(profile, settings, step("a", "taken", result(2.0)))
+    finding = found_best(profile, settings, step("a", taken, result(2.0)))
     finding.describe(proof)
     assert (finding.result.status, finding.result.edits) == (status, [])
-    assert (finding.result.unfinished is not None) == proof.late
+    assert (finding.result.unfinished is not None) == (proof is not None and proof.late)
 
 
-def test_a_search_that_finds_nothing(profile: Profile, settings: RunSettings) -> None:
-    finding = found_best(profile, settings, step("a", "rejected", result(1.0, "no gain")))
-    finding.describe(None)
-    assert (finding.result.status, finding.result.edits) == ("nothing", [])
-
-
-@pytest.mark.parametrize(
-    ("error", "code"), [(InterruptedVerificationError(), 130), (TrackClosedError("input.py has changed"), 1)]
-)
-def test_what_ends_a_search_keeps_its_steps(
-    profile: Profile, settings: RunSettings, error: Exception, code: int
-) -> None:
+def test_what_ends_a_search_keeps_its_steps(profile: Profile, settings: RunSettings) -> None:
     finding = found_best(profile, settings, step("a", "taken", result(2.0)))
-    finding.end(error, None)
-    assert (finding.result.status, len(finding.result.edits)) == ("interrupted", 1)
-    assert profile.exit_code == code
+    finding.end(TrackClosedError("input.py has changed"), None)
+    assert (finding.result.status, len(finding.result.edits), profile.exit_code) == ("interrupted", 1, 1)

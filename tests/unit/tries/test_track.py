@@ -102,17 +102,6 @@ def test_a_race_leaves_the_proof_its_time(file: Path, profile: Profile) -> None:
     assert track.race(Version(), {"C1": calls()})["C1"].late
 
 
-def test_the_proof_has_processes_of_its_own_and_all_the_time(file: Path, profile: Profile) -> None:
-    workers = Workers({**SLOW, "C1": 20.0})
-    track = track_of(workers, file, profile, proves=True)
-    best = Version().then(calls().proposal.edits)
-    track.race(Version(), {"C1": calls()})
-    found = track.prove(Contender(calls().proposal, version=best), for_memory=False)
-    assert found.status == "kept"
-    assert workers.started == ["A1", "A2", "C1", "C1+"] * 2
-    assert track.proof_seconds == 0
-
-
 def test_a_file_that_has_changed_closes_the_track(file: Path, profile: Profile) -> None:
     track = track_of(Workers({**SLOW, "C1": 20.0}), file, profile)
     file.write_text("def make(): return 1\n")
