@@ -9,13 +9,11 @@ from unit.view.views import Built, pipeline, stage
 from pipeprof.profiles.advise.findings.correctness import POLICY
 from pipeprof.profiles.view.view import StageView
 
-SHARD = {"num_shards": 4, "index": 1}
 
-
-def names(**facts: Any) -> StageView:
-    """A list of eight files in its order."""
-    given = {"elements": 8, "arguments": {"file_pattern": "data/*.tfrecord", "shuffle": False}}
-    return stage("source", "list_files", line=2, **(given | facts))
+def names(files: int = 8, **arguments: Any) -> StageView:
+    """A list of files in its order, unless told otherwise."""
+    given = arguments or {"file_pattern": "data/*.tfrecord", "shuffle": False}
+    return stage("source", "list_files", line=2, elements=files, arguments=given)
 
 
 def reader(at: int = 0) -> tuple[StageView, StageView]:
@@ -29,12 +27,16 @@ def shard(at: int, parts: int = 4) -> StageView:
     return stage(f"stages.{at}", "shard", arguments={"num_shards": parts, "index": 1}, line=9)
 
 
-def read_then_sharded(*, files: int = 8, source: StageView | None = None, parts: int = 4) -> Built:
-    return pipeline(source or names(elements=files), *reader(), shard(1, parts), _batch(2))
+def _batch(at: int) -> StageView:
+    return stage(f"stages.{at}", "batch", arguments={"batch_size": 32}, line=10)
 
 
-def sharded_then_read(*, files: int | None = 8, parts: int = 4, source: StageView | None = None) -> Built:
-    return pipeline(source or names(elements=files), shard(0, parts), *reader(1), _batch(2))
+def read_then_sharded(*, files: int = 8, parts: int = 4) -> Built:
+    return pipeline(names(files), *reader(), shard(1, parts), _batch(2))
+
+
+def sharded_then_read(source: StageView | None = None) -> Built:
+    return pipeline(source or names(), shard(0), *reader(1), _batch(2))
 
 
 def direct_then_sharded() -> Built:
@@ -43,15 +45,10 @@ def direct_then_sharded() -> Built:
     return pipeline(source, shard(0), _batch(1))
 
 
-def _batch(at: int) -> StageView:
-    return stage(f"stages.{at}", "batch", arguments={"batch_size": 32}, line=10)
-
-
-def divided(policy: str | None = None, *above: StageView, source: StageView | None = None) -> Built:
+def divided(policy: str | None = None, source: StageView | None = None) -> Built:
     """Files whose division is left to a strategy."""
-    options = {} if policy is None else {POLICY: policy}
-    return pipeline(source or names(), *reader(), *above, _batch(1 + len(above)), options=options)
+    return pipeline(source or names(), *reader(), _batch(1), options={} if policy is None else {POLICY: policy})
 
 
 def shuffled_names() -> Built:
-    return sharded_then_read(source=names(arguments={"file_pattern": "data/*.tfrecord"}))
+    return sharded_then_read(names(file_pattern="data/*.tfrecord"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from unit.view.views import measured, pipeline, stage, tensor
 
 from pipeprof.profiles.document.measured import Device
@@ -15,45 +13,37 @@ EMPTY = SoakSeries(seconds=[], epoch=[], steps=[], rss_bytes=[], in_use_bytes=[]
 ROWS = pipeline(stage("source", "range"), stage("stages.0", "batch", arguments={"batch_size": 8}))
 
 
-def texts(
-    *, slow: float = 130.0, kind: str = "python", length: int | None = None, count: int = 400, end: str = "prefetch"
-) -> PipelineView:
+def texts() -> PipelineView:
     """Texts padded to the longest of their batch, and a real step."""
     view = measured(
         pipeline(
             stage("source", "TFRecordDataset"),
             stage("stages.0", "map", element=(tensor("int32", None),)),
-            stage("stages.1", "padded_batch", arguments={"batch_size": 64}, element=(tensor("int32", 64, length),)),
-            stage("stages.2", end),
+            stage("stages.1", "padded_batch", arguments={"batch_size": 64}, element=(tensor("int32", 64, None),)),
+            stage("stages.2", "prefetch"),
         )
     )
     assert view.profile is not None
     assert view.profile.steps is not None
-    profile = view.profile.model_copy(deep=True)
-    assert profile.steps is not None
-    profile.device = Device(kind=kind, text=None)
-    profile.steps.count = count
-    profile.steps.busy_ms = Quantiles(mean=14.0, p50=12.0, p95=13.0, p99=slow)
-    return replace(view, profile=profile)
+    view.profile.device = Device(kind="python", text=None)
+    view.profile.steps.count = 400
+    view.profile.steps.busy_ms = Quantiles(mean=14.0, p50=12.0, p95=13.0, p99=130.0)
+    return view
 
 
-def idling(
-    *, unknown: str | None = None, seconds: float | None = 2.0, end: str = "batch", **by_cause: float
-) -> PipelineView:
+def idling() -> PipelineView:
     """A step on a GPU whose trace says why it idles."""
-    view = measured(pipeline(stage("source", "range"), stage("stages.0", end, ms=2.0)))
+    view = measured(pipeline(stage("source", "range"), stage("stages.0", "batch", ms=2.0)))
     assert view.profile is not None
-    profile = view.profile.model_copy(deep=True)
-    spent = {name.replace("_", "-"): time for name, time in (by_cause or {"sync": 0.8, "copy": 0.4}).items()}
-    gaps = Gaps(count=40, by_cause=spent, seconds=seconds)  # type: ignore[arg-type]
-    profile.device = Device(kind="jax", on="gpu", idle_share=0.6, gaps=gaps, gaps_unknown=unknown)
-    return replace(view, profile=profile)
+    gaps = Gaps(count=40, by_cause={"sync": 0.8, "copy": 0.4}, seconds=2.0)
+    view.profile.device = Device(kind="jax", on="gpu", idle_share=0.6, gaps=gaps, gaps_unknown=None)
+    return view
 
 
-def soaked(**changes: object) -> PipelineView:
+def soaked() -> PipelineView:
     view = measured(ROWS, baseline_bytes=400_000_000, peak_bytes=500_000_000)
     assert view.profile is not None
-    soak = Soak(
+    view.profile.memory.soak = Soak(
         seconds=1200.0,
         state="growth",
         sentence="Memory grows by 977 KiB in each epoch: Python's heap grows.",
@@ -65,5 +55,4 @@ def soaked(**changes: object) -> PipelineView:
         ends=SoakEnd(seconds=12_030.0, low=11_300.0, high=12_800.0, limit_bytes=20_000_000_000),
         series=EMPTY,
     )
-    view.profile.memory.soak = soak.model_copy(update=changes)
     return view

@@ -171,7 +171,7 @@ FOUND: dict[str, tuple[str, Make, str | None, str]] = {
     "names in an order of each host's": ("shuffle-before-shard-unseeded", shuffled_names, "source",
         "SetArgument source shuffle False"),
     "a strategy divides what each host shuffles": ("shuffle-before-shard-unseeded",
-        lambda: divided("DATA", source=names(arguments={"file_pattern": "*"})), "source", "SetArgument source seed 1"),
+        lambda: divided("DATA", names(file_pattern="*")), "source", "SetArgument source seed 1"),
     "images in a shuffle": ("shuffle-buffer-bytes", shuffled_images, "stages.1", "MoveStage stages.1 stages.0"),
     "half a gigabyte": ("big-array", lambda: slices(500 * MB), "source", ""),
     "a cache that does not fit": ("cache-over-budget", lambda: whole_cache(20_000), "stages.1",

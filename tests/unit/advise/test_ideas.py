@@ -43,18 +43,10 @@ def serial(
 
 
 def parallel(calls: float, *, tunable: bool = False, used: float = 1.2, cores: float = 2.0, **run: Any) -> PipelineView:
+    runs = {"tf_op": "ParallelMapDatasetV2", "parallelism": calls, "tunable": tunable, "ms": 18.0}
     view = pipeline(
         stage("source", "range"),
-        stage(
-            "stages.0",
-            "map",
-            function=DECODES,
-            tf_op="ParallelMapDatasetV2",
-            parallelism=calls,
-            tunable=tunable,
-            ms=18.0,
-            blocked_ms=run.pop("blocked", 0.0),
-        ),
+        stage("stages.0", "map", function=DECODES, blocked_ms=run.pop("blocked", 0.0), **runs),
         stage("stages.1", "batch", arguments={"batch_size": 32}),
         options=run.pop("options", None),
         cores=cores,
@@ -63,24 +55,17 @@ def parallel(calls: float, *, tunable: bool = False, used: float = 1.2, cores: f
     return measured(view, worker_cores=used, **run)
 
 
-def cached(*above: StageView, epochs: int = 4, limit: int | None = None, **source: Any) -> PipelineView:
+def cached(*above: StageView, epochs: int = 4, limit: int | None = None, elements: int = 1000) -> PipelineView:
     """1,000 names, loaded; with a shuffle or a repeat before the map where `above` says so."""
-    names = {"elements": 1000, "element": (tensor("string"),), "arguments": {"shuffle": False}, **source}
+    names = {"elements": elements, "element": (tensor("string"),), "arguments": {"shuffle": False}}
+    loaded = {"function": DECODES, "ms": 18.0, "element": (tensor("uint8", 32, 32, 3),)}
+    counted = None if any(one.op == "repeat" for one in above) else elements
+    batches = {"arguments": {"batch_size": 32}, "element": (tensor("uint8", 32, 32, 32, 3),)}
     view = pipeline(
         stage("source", "list_files", tf_op="TensorSliceDataset", **names),
         *above,
-        stage(
-            f"stages.{len(above)}",
-            "map",
-            name="load",
-            function=DECODES,
-            ms=18.0,
-            element=(tensor("uint8", 32, 32, 3),),
-            elements=None if any(one.op == "repeat" for one in above) else source.get("elements", 1000),
-        ),
-        stage(
-            f"stages.{1 + len(above)}", "batch", arguments={"batch_size": 32}, element=(tensor("uint8", 32, 32, 32, 3),)
-        ),
+        stage(f"stages.{len(above)}", "map", name="load", elements=counted, **loaded),
+        stage(f"stages.{1 + len(above)}", "batch", **batches),
         memory_limit_bytes=limit,
         static=False,
     )
@@ -122,12 +107,11 @@ def files(op: str = "flat_map", *, blocked: float = 0.0, written: dict[str, Any]
 
 
 def in_files(limit: int = 24_000 * MB) -> PipelineView:
+    rows = {"element": (tensor("uint8", 999),), "elements": 700}
     view = pipeline(
         stage("source", "range", elements=700),
-        stage("stages.0", "map", element=(tensor("uint8", 999),), elements=700, ms=1.0),
-        stage(
-            "stages.1", "cache", element=(tensor("uint8", 999),), elements=700, ms=8.0, arguments={"filename": "no/x"}
-        ),
+        stage("stages.0", "map", ms=1.0, **rows),
+        stage("stages.1", "cache", ms=8.0, arguments={"filename": "no/x"}, **rows),
         stage("stages.2", "batch", arguments={"batch_size": 32}, ms=1.0),
         memory_limit_bytes=limit,
         static=False,
@@ -239,7 +223,7 @@ NOT_FOR: dict[str, list[Make]] = {
         lambda: recorded_view("zip_prefetched"), lambda: parallel(4.0), lambda: recorded_view("readers")],
     "whole-batches": [
         lambda: serial(body=function("StringSplitV2")), lambda: serial(body=function("RandomUniform")),
-        lambda: serial(body=function("PyFunc", random=True)), lambda: measured(records())],
+        lambda: serial(body=function("PyFunc", random=True)), records],
     "parse-in-batches": [lambda: csv(columns=2), lambda: recorded_view("parse_after_batch")],
     "windows-at-once": [lambda: windows(bytes_per_element=4e6), lambda: windows(function=function("Cast"))],
     "drop-earlier": [

@@ -32,68 +32,56 @@ def a_map(address: str = "stages.1", **given: Any) -> Stage:
     )
 
 
-def test_the_costliest_ops_have_what_could_replace_them() -> None:
-    text = of_ops(a_map(steady_ops=None))
-    assert text.startswith(
-        "DecodePng 60 %: store the pictures as JPEG, which changes the values; ResizeBilinear 20 %: "
-    )
-    assert "do less in it" not in text
-
-
-def test_the_share_of_ops_is_that_of_those_that_are_named() -> None:
-    ops = {"SelectV2": 4.0, "Sub": 2.0, "AddV2": 2.0, "Mul": 1.0, "Cast": 0.2}
-    text = of_ops(a_map(ops=ops, steady_ops=None, random=False))
-    assert text.startswith("SelectV2, Sub and AddV2 80 %: ")
-
-
-def test_what_does_not_depend_on_random_numbers_is_a_map_of_its_own() -> None:
-    assert of_ops(a_map()).startswith("DecodePng and ResizeBilinear 80 %: not dependent on the random numbers of")
-    for given in ({"steady_ops": []}, {"steady_ops": None}, {"ops": {"DecodePng": 0.1, "RandomUniform": 9.0}}):
-        assert "not dependent" not in of_ops(a_map(**given))
-    python = [PythonCost(function="f", ms_per_batch=5.0, share=1.0)]
-    assert "not dependent" not in of_ops(a_map(python=python))
-
-
-def test_many_small_ops_are_called_once_per_batch() -> None:
-    text = of_ops(a_map(ops={"Mul": 0.2}, steady_ops=None, random=False))
-    assert text == "small ops 98 %: each costs a call, so call prepare once per batch, after .batch(…)"
-    text = of_ops(a_map(ops={"Select": 2.0, "Mul": 0.05}, steady_ops=None, random=False))
-    assert text.startswith("Select 20 %: "), "what takes next to nothing is no reason"
-    assert of_ops(a_map(ops={}, steady_ops=None)) == ""
-    # No op decodes a batch of pictures.
-    text = of_ops(a_map(ops={"DecodeJpeg": 0.2, "ReadFile": 0.1}, steady_ops=None, random=False))
-    assert text.endswith("so do what comes after DecodeJpeg and ReadFile once per batch, in a map after .batch(…)")
+UNKNOWN: dict[str, Any] = {"steady_ops": None, "random": False}
+IN_PYTHON = [PythonCost(function="f", ms_per_batch=5.0, share=1.0)]
+CROP = {"ops": {"DecodeAndCropJpeg": 5.0, "ResizeBilinear": 4.0}}
+HUE = {"ops": {"AdjustHue": 8.0, "DecodeJpeg": 1.0}}
+SHARED = {"ops": {"DecodeJpeg": 8.0, "CropAndResize": 1.0}, "steady_ops": None, "shared_ops": ["DecodeJpeg"]}
+CROPS = Stage(id="stages.0", op="flat_map", origin="written", name="crops")
+SMALL, AT_ONCE = {"ops": {"Mul": 0.2}, "steady_ops": None}, "call prepare once per batch, after .batch(…)"
+SAID: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    # The costliest have what could replace them, with the share of those that are named.
+    ({"steady_ops": None}, {},
+        "DecodePng 60 %: store the pictures as JPEG, which changes the values; ResizeBilinear 20 %: "),
+    ({**UNKNOWN, "ops": {"SelectV2": 4.0, "Sub": 2.0, "AddV2": 2.0, "Mul": 1.0, "Cast": 0.2}}, {},
+        "SelectV2, Sub and AddV2 80 %: "),
+    # What does not depend on random numbers is a map of its own.
+    ({}, {}, "DecodePng and ResizeBilinear 80 %: not dependent on the random numbers of"),
+    # Many small ops cost a call each; what takes next to nothing is no reason; no op decodes a batch of pictures.
+    ({**SMALL, "random": False}, {}, f"small ops 98 %: each costs a call, so {AT_ONCE}"),
+    ({**UNKNOWN, "ops": {"Select": 2.0, "Mul": 0.05}}, {}, "Select 20 %: "),
+    ({**UNKNOWN, "ops": {"DecodeJpeg": 0.2, "ReadFile": 0.1}}, {},
+        "so do what comes after DecodeJpeg and ReadFile once per batch"),
+    ({**SMALL, "draws_by_number": True}, {}, "with tf.vectorized_map, where each row draws its own numbers"),
+    # What is drawn anew is not to be stored.
+    ({**CROP, "steady_ops": ["ParseExampleV2"]}, {}, "DecodeAndCropJpeg 50 %: start from smaller pictures"),
+    ({**CROP, **UNKNOWN}, {}, "store the pictures at the size"),
+    # What is done for each element that is made of one is done before them.
+    (SHARED, {"opener": CROPS}, "DecodeJpeg 80 %: the same for all elements that crops makes of one, so do it once"),
+    # Batches are no advice where they were measured without a gain.
+    ({**HUE, "steady_ops": None}, {"batches": False}, "AdjustHue 80 %: adjust colours in the training step"),
+    ({**HUE, "steady_ops": ["DecodeJpeg"]}, {}, "adjust colours in the training step"),
+]  # fmt: skip
+NOT_SAID: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"steady_ops": None}, {}, "do less in it"),
+    *(({**given}, {}, "not dependent") for given in ({"steady_ops": []}, {"steady_ops": None}, {"python": IN_PYTHON})),
+    ({"ops": {"DecodePng": 0.1, "RandomUniform": 9.0}}, {}, "not dependent"),
     # What draws once in a call draws the same for a whole batch.
-    assert of_ops(a_map(ops={"Mul": 0.2}, steady_ops=None, random=True)) == ""
-    text = of_ops(a_map(ops={"Mul": 0.2}, steady_ops=None, random=True, draws_by_number=True))
-    assert text.endswith("after .batch(…) with tf.vectorized_map, where each row draws its own numbers")
+    (SMALL, {}, "once per batch"),
+    ({**CROP, "steady_ops": ["ParseExampleV2"]}, {}, "store"),
+    (SHARED, {}, "the same for all"),
+    ({**SHARED, "shared_ops": ["CropAndResize"], "time_ms_per_batch": 20.0}, {"opener": CROPS}, "the same for all"),
+]
 
 
-def test_what_is_drawn_anew_is_not_to_be_stored() -> None:
-    ops = {"DecodeAndCropJpeg": 5.0, "ResizeBilinear": 4.0}
-    text = of_ops(a_map(ops=ops, steady_ops=["ParseExampleV2"]))
-    assert "DecodeAndCropJpeg 50 %: start from smaller pictures" in text
-    assert "store" not in text
-    assert "store the pictures at the size" in of_ops(a_map(ops=ops, random=False, steady_ops=None))
+@pytest.mark.parametrize(("given", "more", "text"), SAID)
+def test_what_could_replace_the_costliest_ops(given: dict[str, Any], more: dict[str, Any], text: str) -> None:
+    assert text in of_ops(a_map(**given), **more)
 
 
-def test_what_is_done_for_each_element_that_is_made_of_one_is_done_before_them() -> None:
-    stage = a_map(ops={"DecodeJpeg": 8.0, "CropAndResize": 1.0}, steady_ops=None, shared_ops=["DecodeJpeg"])
-    opener = Stage(id="stages.0", op="flat_map", origin="written", name="crops")
-    text = of_ops(stage, opener=opener)
-    assert text.startswith("DecodeJpeg 80 %: the same for all elements that crops makes of one, so do it once for each")
-    assert "the same for all" not in of_ops(stage)
-    few = stage.model_copy(update={"shared_ops": ["CropAndResize"], "time_ms_per_batch": 20.0})
-    assert "the same for all" not in of_ops(few, opener=opener)
-
-
-def test_no_batches_where_they_were_measured_without_a_gain() -> None:
-    stage = a_map(ops={"AdjustHue": 8.0, "DecodeJpeg": 1.0}, steady_ops=None)
-    assert "AdjustHue" in of_ops(stage)
-    assert "AdjustHue 80 %: adjust colours in the training step" in of_ops(stage, batches=False)
-    drawn = stage.model_copy(update={"steady_ops": ["DecodeJpeg"]})
-    assert "adjust colours in the training step" in of_ops(drawn)
-    assert "DecodeJpeg" in of_ops(stage, batches=False)
+@pytest.mark.parametrize(("given", "more", "text"), NOT_SAID)
+def test_what_could_not(given: dict[str, Any], more: dict[str, Any], text: str) -> None:
+    assert text not in of_ops(a_map(**given), **more)
 
 
 @pytest.mark.parametrize(

@@ -253,20 +253,26 @@ def kept(gain: float, stage: str, proposal: Proposal | None = None) -> TriedChan
     return TriedChange(Contender(proposal or Proposal("a", "a", edits)), result(gain), 1)
 
 
-def test_a_change_of_the_stage_reaches_its_bound(profile: Profile) -> None:
-    assert is_reached(profile, ["stages.0"], [kept(2.5, "stages.0")], 3.0)
-    assert not is_reached(profile, ["stages.0"], [kept(2.0, "stages.0")], 3.0)
-    assert not is_reached(profile, ["stages.0"], [kept(2.9, "stages.1")], 3.0)
-    cache = Proposal("c", "c", (InsertStage("cache", {}, "stages.0"),), stage="stages.0")
-    assert not is_reached(profile, ["stages.0"], [kept(2.9, "stages.0", cache)], 3.0)
-
-
-def test_before_it_is_measured_much_of_a_free_pipeline_is_enough(profile: Profile) -> None:
+@pytest.mark.parametrize(
+    ("gain", "at", "bound", "dispatch", "reached"),
+    [
+        (2.5, "stages.0", 3.0, "sync", True),
+        (2.0, "stages.0", 3.0, "sync", False),
+        (2.9, "stages.1", 3.0, "sync", False),
+        # Before it is measured, much of a free pipeline is enough.
+        (3.1, "stages.0", None, "sync", True),
+        (2.9, "stages.0", None, "sync", False),
+        (1.1, "stages.0", None, None, True),
+    ],
+)
+def test_a_change_of_the_stage_reaches_its_bound(
+    profile: Profile, gain: float, at: str, bound: float | None, dispatch: Any, reached: bool
+) -> None:
     assert profile.steps is not None
-    assert is_reached(profile, ["stages.0"], [kept(3.1, "stages.0")])
-    assert not is_reached(profile, ["stages.0"], [kept(2.9, "stages.0")])
-    profile.steps.dispatch = None
-    assert is_reached(profile, ["stages.0"], [kept(1.1, "stages.0")])
+    profile.steps.dispatch = dispatch
+    assert is_reached(profile, ["stages.0"], [kept(gain, at)], *([bound] if bound else [])) is reached
+    cache = Proposal("c", "c", (InsertStage("cache", {}, "stages.0"),), stage="stages.0")
+    assert not is_reached(profile, ["stages.0"], [kept(gain, at, cache)], 3.0)
 
 
 # What can be done there
@@ -305,21 +311,17 @@ def test_whole_batches_are_no_advice_where_they_did_not_help(
 
 def test_what_a_training_waits_for_is_suspected_where_nothing_else_is_known(profile: Profile) -> None:
     told = Finding(rule="a", title="", status="unverified", family="speed", stage="stages.0", python="x = 1")
-    tuning = Finding(rule="b", title="", status="unverified", family="speed", stage="stages.0", recommendation="x")
+    tuning = told.model_copy(update={"python": None, "recommendation": "x"})
     tuning.edit = documents_of([SetEnvironment("OMP_NUM_THREADS", "1")])
-    for findings, suspected in (([told], False), ([], True), ([tuning], True)):
-        profile.findings = [*findings]
+    assert profile.verdict is not None
+    for findings, bound, suspected in (
+        ([told], "input", False), ([], "input", True), ([tuning], "input", True), ([], "step", False),
+        ([], "balanced", False), ([], None, False),
+    ):  # fmt: skip
+        profile.findings, profile.verdict.bound = [*findings], bound  # type: ignore[assignment]
         suspect_bottleneck(profile)
         more = [one for one in profile.findings if one not in findings]
         assert [(one.status, one.stage) for one in more] == [("unverified", "stages.0")] * suspected
-
-
-@pytest.mark.parametrize("bound", ["step", "balanced", None])
-def test_a_training_that_does_not_wait_has_no_suspicion(profile: Profile, bound: Any) -> None:
-    assert profile.verdict is not None
-    profile.verdict.bound = bound
-    suspect_bottleneck(profile)
-    assert profile.findings == []
 
 
 @pytest.mark.parametrize(("low", "advised"), [(0.24, False), (1.24, True), (None, True)])

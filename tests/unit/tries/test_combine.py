@@ -47,12 +47,6 @@ def test_of_two_ways_to_the_same_end_the_faster_one_is_made_with_the_others() ->
     assert list(combined([kept(calls(number=4)), kept(calls(number=8))])) == []
 
 
-def test_caches_are_put_with_the_others_apart() -> None:
-    found = [whole.edits for whole, _ in combined([kept(calls()), kept(CACHE, 9.0), kept(prefetch(), 1.2)])]
-    assert found[0] == (*calls().edits, *prefetch().edits)
-    assert set(map(str, found[1])) == set(map(str, (*calls().edits, *CACHE.edits, *prefetch().edits)))
-
-
 def test_on_top_of_what_was_taken_all_others_come_first() -> None:
     found = on_top_of(calls(), [prefetch(), calls("stages.1"), calls(number=2)], 4)
     assert [len(more.edits) for more, _ in found] == [2, 1, 1]

@@ -112,7 +112,7 @@ CHANGED = "it changes the data: batch 1 has different values than before"
         ("start", KILLED, "refused", "was killed"),
         ("start", built("other"), "other data", CHANGED),
         ("turn", BOOM, "failed", "raised: boom"),
-        ("second start", KILLED, "undecided", ""),
+        ("second start", MemberFailedError("C1+", "was killed", outside=True), "undecided", ""),
         ("second start", built("other"), "other data", CHANGED),
     ],
 )

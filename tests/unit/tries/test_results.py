@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.tries.workers import MB, result
+from unit.tries.workers import result
 
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise.as_finding import finding_of
@@ -165,18 +165,6 @@ def test_what_becomes_of_an_upper_bound(
     assert (done.tried, len(done.bounds)) == (len(kept), lines)
 
 
-def test_what_had_no_time_names_a_budget(profile: Profile, settings: RunSettings) -> None:
-    writing, search = results(profile, settings), searched()
-    search.late = [Contender(change("a"))]
-    writing.write_late(search)
-    writing.finish()
-    done = profile.verification
-    assert done is not None
-    assert done.needs_seconds is not None
-    assert done.needs_seconds > 60
-    assert len(done.not_tried) == 1
-
-
 def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings: RunSettings) -> None:
     refused, own = (finding_of(replace(change(name, number), rule="cache")) for name, number in (("a", 8), ("b", 2)))
     profile.findings = [refused, own]
@@ -209,21 +197,6 @@ def found_best(profile: Profile, settings: RunSettings, *steps: SearchStep) -> F
 
 def step(name: str, taken: Any, found: RaceResult) -> SearchStep:
     return SearchStep(TriedChange(Contender(change(name)), found, 1), taken)
-
-
-def test_what_the_proof_holds_is_fixed(profile: Profile, settings: RunSettings) -> None:
-    finding = found_best(
-        profile, settings, step("a", "taken", result(2.0)), step("b", "rejected", result(1.0, "no gain"))
-    )
-    finding.describe(result(1.9))
-    fixed = finding.result
-    assert fixed.status == "fixed"
-    assert [(one.title, one.result) for one in fixed.steps] == [("a", "taken"), ("b", "rejected")]
-    assert fixed.measured is not None
-    assert fixed.measured["speedup"] == pytest.approx(1.9)
-    assert len(fixed.edits) == 1
-    assert (fixed.peak_bytes, fixed.peak_before_bytes) == (1000 * MB, 1000 * MB)
-    assert [one.title for one in fixed.left_out] == ["z"]
 
 
 @pytest.mark.parametrize(

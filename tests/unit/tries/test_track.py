@@ -8,8 +8,7 @@ from typing import Any, cast
 import pytest
 from unit.tries.workers import PACE, Workers
 
-from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment, VectoriseMap
-from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.facts.caching import filling
 from pipeprof.profiles.advise.proposal import Proposal
@@ -107,32 +106,3 @@ def test_a_file_that_has_changed_closes_the_track(file: Path, profile: Profile) 
     file.write_text("def make(): return 1\n")
     with pytest.raises(TrackClosedError, match="changed"):
         track.race(Version(), {"C1": calls()})
-
-
-SPEC = """\
-version: 1
-source: {range: {stop: 100}}
-stages:
-  - map: {python: "input.py:make"}
-  - batch: {batch_size: 4}
-"""
-
-
-def test_a_spec_is_changed_in_its_data_and_where_these_have_no_form_in_its_recorded_calls(
-    file: Path, profile: Profile
-) -> None:
-    path = file.with_name("spec.yaml")
-    path.write_text(SPEC)
-    loaded = check_spec(path, ())
-    workers = Workers({**SLOW, "C1": 20.0, "C2": 20.0})
-    settings = RunSettings(parse_target(str(path)), loaded, ["pipeprof"])
-    ops = [("source", "range"), ("stages.0", "map"), ("stages.1", "batch")]
-    jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=Silent().data, ops=ops)
-    track = WorkerTrack(cast("Any", workers), PACE, jobs, settings, Silent(), profile, left=lambda: 1000.0)
-    track.running.cores = None
-    on_batches = Contender(Proposal("b", "b", (VectoriseMap("stages.0", "stages.1"),)))
-    track.race(Version((), loaded), {"C1": calls(), "C2": on_batches})
-    data = {name: str(workers.jobs[name].data) for name in ("A1", "C1", "C2")}
-    assert ("num_parallel_calls" in data["C1"], data["C2"] == data["A1"]) == (True, True)
-    turns = {name: workers.jobs[name].turns for name in ("C1", "C2")}
-    assert [len(one.edits) for one in turns.values() if one is not None] == [0, 1]

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from unit.tries.workers import Workers
+from unit.tries.workers import MB, Workers
 
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.pipelines.errors import PipeprofError
@@ -76,6 +76,7 @@ def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, s
     done = profile.verification
     assert done is not None
     assert done.needs_seconds is not None
+    assert (len(done.not_tried), done.needs_seconds > 0.1) == (1, True)
 
 
 def test_a_pipeline_that_writes_files_has_nothing_tried(profile: Profile, settings: RunSettings, use: Any) -> None:
@@ -135,6 +136,7 @@ def test_a_fix_takes_what_helps_and_proves_it(profile: Profile, settings: RunSet
     assert found.measured["speedup"] == pytest.approx(2.0, rel=0.02)
     assert workers.started[-4:] == ["A1", "A2", "C1", "C1+"], "the proof"
     assert [one.title for one in found.left_out] == ["c"]
+    assert (len(found.edits), found.peak_bytes, found.peak_before_bytes) == (1, 1000 * MB, 1000 * MB)
 
 
 def test_a_fix_without_time_names_the_least_budget(profile: Profile, settings: RunSettings, use: Any) -> None:
