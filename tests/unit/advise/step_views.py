@@ -23,8 +23,6 @@ def texts() -> PipelineView:
             stage("stages.2", "prefetch"),
         )
     )
-    assert view.profile is not None
-    assert view.profile.steps is not None
     view.profile.device = Device(kind="python", text=None)
     view.profile.steps.count = 400
     view.profile.steps.busy_ms = Quantiles(mean=14.0, p50=12.0, p95=13.0, p99=130.0)
@@ -34,7 +32,6 @@ def texts() -> PipelineView:
 def idling() -> PipelineView:
     """A step on a GPU whose trace says why it idles."""
     view = measured(pipeline(stage("source", "range"), stage("stages.0", "batch", ms=2.0)))
-    assert view.profile is not None
     gaps = Gaps(count=40, by_cause={"sync": 0.8, "copy": 0.4}, seconds=2.0)
     view.profile.device = Device(kind="jax", on="gpu", idle_share=0.6, gaps=gaps, gaps_unknown=None)
     return view
@@ -42,7 +39,6 @@ def idling() -> PipelineView:
 
 def soaked() -> PipelineView:
     view = measured(ROWS, baseline_bytes=400_000_000, peak_bytes=500_000_000)
-    assert view.profile is not None
     view.profile.memory.soak = Soak(
         seconds=1200.0,
         state="growth",

@@ -62,7 +62,6 @@ def test_a_finding_has_everything_that_a_proposal_says() -> None:
     assert single.model_dump()["edit"]["op"] == "prefetch"
     assert single.title == sections()["big-array"].title
     assert (found.rule, found.title, found.family, found.stage) == ("cache", "Title", "speed", "stages.0")
-    assert found.location is not None
     assert (found.location.file, found.location.line) == ("spec.yaml", 5)
     assert (found.sentence, found.recommendation, found.evidence) == ("Seen.", "Do.", {"some_bytes": 3})
     assert found.semantics == "randomness"

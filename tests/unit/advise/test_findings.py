@@ -271,11 +271,9 @@ def test_a_measured_buffer_counts_as_it_was_when_full() -> None:
 
 def test_of_an_array_only_its_own_part_of_the_peak_is_saved() -> None:
     view = run(slices(500 * MB), peak=4 * GB)
-    assert view.profile is not None
     entry = LedgerEntry(owner="source", stage="source", bytes=900 * MB, how="measured")
     view.profile.memory.ledger = [entry]
     predicted = only("big-array", view).predicted
-    assert predicted is not None
     assert predicted.peak_rss_delta_bytes == -400 * MB
 
 
@@ -301,7 +299,6 @@ def test_the_op_that_draws_the_same_is_named(call: str, op: str) -> None:
 
 def test_a_seed_of_the_program_gives_all_hosts_one_order() -> None:
     view = run(shuffled_names())
-    assert view.profile is not None
     assert found("shuffle-before-shard-unseeded", view)
     view.profile.seed = 7
     assert found("shuffle-before-shard-unseeded", view) == []

@@ -71,7 +71,6 @@ def recorded(name: str) -> tuple[dict[str, Any], Profile]:
         cores=2.0,
     )
     profile = measured(pipeline(stage("source", "range"))).profile
-    assert profile is not None
     profile.stages = stages
     profile.headspace = Headspace(interval_ms=20.0, replayed_ms=10.0, share=0.5, speedup=2.0, batches=4)
     profile.causes = Causes(worker_cores=1.5, python_share=0.25, disk_bytes_per_second=7.0)
@@ -95,9 +94,7 @@ def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView],
     (view,) = views
     assert (view.kind, view.profile) == ("measured", profile)
     assert (view.cores, view.memory_limit_bytes) == (profile.host.cores, profile.host.memory_limit_bytes)
-    assert view.headspace is not None
     assert view.headspace.share == 0.5
-    assert view.facts is not None
     assert (view.facts.worker_cores, view.facts.python_share, view.facts.disk_bytes_per_second) == (1.5, 0.25, 7.0)
 
 
@@ -106,7 +103,6 @@ def test_of_a_script_ideas_are_reported_untried(monkeypatch: pytest.MonkeyPatch)
     graphs, profile = recorded("map_batch")
     profile.target.kind = "script"
     (one,), _ = judged(graphs, profile)
-    assert one is not None
     # The most promising ideas are reported as well: no measurement follows.
     further = [one.model_copy(update={"rule": f"idea-{number}"}) for number in range(5)]  # type: ignore[attr-defined]
     monkeypatch.setattr(module, "worth_a_try", lambda *_, **__: further)
@@ -169,7 +165,6 @@ def test_of_a_function_that_ended_early_the_memory_rules_see_what_its_stages_hel
         memory_limit_bytes=10**9,
     )
     profile = measured(pipeline(stage("source", "range"))).profile
-    assert profile is not None
     profile.complete, profile.errors = False, [Problem(code="out-of-memory", message="…")]
     row = Stage(id="stages.0", op="cache", origin="written", buffered_bytes=400_000_000, buffered_elements=1000)
     profile.stages = [row]

@@ -70,15 +70,12 @@ def cached(*above: StageView, epochs: int = 4, limit: int | None = None, element
         static=False,
     )
     run = measured(view)
-    assert run.profile is not None
-    assert run.profile.steps is not None
     run.profile.steps.epochs = epochs
     return run
 
 
 def shuffled(buffer: int = 300) -> StageView:
     mixed = stage("stages.0", "shuffle", arguments={"buffer_size": buffer}, elements=1000)
-    assert mixed.measured is not None
     facts = Shuffle(buffer_size=buffer, seeded=False, reshuffles=True)
     return replace(mixed, measured=mixed.measured.model_copy(update={"shuffle": facts}))
 
@@ -123,7 +120,6 @@ def keeping(what: str, nbytes: int = 300 * MB, **facts: Any) -> PipelineView:
     """A run whose allocator keeps so many bytes of a peak of 1 GB above TensorFlow's runtime."""
     rows = pipeline(stage("source", "range"), stage("stages.0", "batch", arguments={"batch_size": 8}))
     view = measured(rows, baseline_bytes=400 * MB, peak_bytes=1400 * MB)
-    assert view.profile is not None
     assert view.facts is not None
     view.profile.memory.ledger = [LedgerEntry(owner="slack", bytes=nbytes, how="measured", what=what)]
     return replace(view, facts=replace(view.facts, **facts))
@@ -308,7 +304,6 @@ def test_a_cache_of_smaller_elements_saves_memory() -> None:
     )
     proposal = only("cache", measured(view, peak_bytes=2000 * MB))
     assert (short(proposal.edits), proposal.for_memory) == ("MoveStage stages.2 stages.1", True)
-    assert proposal.predicted is not None
     assert proposal.predicted.peak_rss_delta_bytes == pytest.approx(-700 * MB, rel=0.01)
 
 
@@ -332,8 +327,6 @@ def test_nothing_is_proposed_where_nothing_could_be_won() -> None:
 
 def test_memory_is_worth_a_try_whatever_the_step_waits_for() -> None:
     view = keeping("glibc's heap")
-    assert view.profile is not None
-    assert view.profile.steps is not None
     view.profile.steps.wait_share = 0.0
     assert [one.rule for one in ideas_for(view)[0]] == ["process-environment"]
 

@@ -22,7 +22,6 @@ def run_of(*ops: str, size: int | None = 300, seeded: bool | None = False, **fac
     for number, op in enumerate(ops):
         at = f"stages.{number - 1}" if number else "source"
         one = stage(at, op, elements=1000, parallelism=4.0 if op == "interleave" else None)
-        assert one.measured is not None
         if op in {"shuffle", "list_files"}:
             one = replace(one, measured=one.measured.model_copy(update={"shuffle": found}))
         rows.append(one)
@@ -76,7 +75,6 @@ def test_an_order(ops: tuple[str, ...], edits: list[PipelineEdit], facts: dict[s
     assert (found.semantics, found.redrawn) == (("same", "order") if same else ("order", None))
     # In two processes the order is another one, whatever the class: elements are compared in any order.
     assert found.compared_as == "order"
-    assert view.profile is not None
     view.profile.seed = 3
     assert as_redrawn(view, proposal) == proposal
 
@@ -94,8 +92,6 @@ def test_an_order(ops: tuple[str, ...], edits: list[PipelineEdit], facts: dict[s
 def test_other_random_numbers(op: bool | None, program: int | None, shuffle: bool, same: bool) -> None:
     view = run_of(*LINE, seeded=shuffle)
     row = view.by_id["stages.1"].measured
-    assert row is not None
-    assert view.profile is not None
     row.random, row.seeded, view.profile.seed = True, op, program
     found = as_redrawn(view, Proposal("", "", tuple(calls("stages.1", "map")), "randomness"))
     assert (found.effect, found.redrawn) == (("same", "randomness") if same else ("randomness", None))

@@ -43,7 +43,6 @@ def trained(
         ),
         interval_ms=10.0,
     )
-    assert view.profile is not None
     known = {"consumer": "loop", "fetch": "exact", "epochs": 4, "seconds": 10.0, **facts}
     target = Target(kind="script", text="train.py")
     profile = view.profile.model_copy(

@@ -36,8 +36,6 @@ ROWS = (
 def profile(recorded: Callable[[str], Profile]) -> Profile:
     """A run of 100 steps: range, a slow map, a filter that keeps two of three, batch(10), prefetch."""
     found = recorded("input-bound")
-    assert found.steps is not None
-    assert found.verdict is not None
     found.target.kind = "function"
     found.steps.count, found.steps.dispatch = 100, "sync"
     found.host.cores, found.headspace, found.findings = 2.0, Headspace.of(20.0, 4.0, 4), []
@@ -106,8 +104,6 @@ def twins_of(profile: Profile, count: int = 4) -> tuple[str, ...]:
             row(f"{inner}.stages.0", "map", 50, 0.2 + 0.01 * number),
         ]
     profile.stages = [*stages, row(f"stages.{count}", "batch", 20)]
-    assert profile.verdict is not None
-    assert profile.steps is not None
     profile.verdict.stage, profile.steps.count = f"stages.{count - 1}.inputs.1.stages.0", 20
     return tuple(stage.id for stage in stages if stage.op == "map")
 
@@ -148,7 +144,6 @@ def test_stages_of_one_line_with_little_of_the_work_have_a_bound_with_those_befo
             one = Stage(id=f"{side}.stages.{at}", op=op, origin="written", name=name, share=share, location=place)
             stages.append(one.model_copy(update={"elements": 90}))
     profile.stages = [*stages, Stage(id="stages.0", op="batch", origin="written", elements=9)]
-    assert profile.verdict is not None
     profile.verdict.stage = "source.inputs.1.stages.3"
     together = covered(profile)[0]
     assert together == tuple(one.id for one in stages if one.name)
@@ -159,7 +154,6 @@ def test_stages_of_one_line_with_little_of_the_work_have_a_bound_with_those_befo
 
 
 def test_stages_that_could_not_be_read_have_one_bound(profile: Profile) -> None:
-    assert profile.verdict is not None
     rows(profile)[1].share, rows(profile)[2].share, profile.verdict.stage = None, None, None
     assert covered(profile) == [("stages.0", "stages.1")]
     profile.verdict.stage = "stages.2"
@@ -197,7 +191,6 @@ def test_what_a_bound_is(profile: Profile, found: RaceResult, status: str) -> No
     assert finding.status == status
     if finding.measured is not None:
         assert finding.measured["replayed"] == ["stages.0", "stages.1"]
-        assert found.change is not None
         assert finding.measured["speedup"] == pytest.approx(found.change.value, abs=1e-3)
 
 
@@ -224,7 +217,6 @@ def test_the_machine_has_an_upper_bound_of_its_own(profile: Profile) -> None:
 @pytest.mark.parametrize(("interval_ms", "rest"), [(10.0, True), (5.0, False)])
 def test_without_a_step_the_cores_have_a_rate(profile: Profile, interval_ms: float, rest: bool) -> None:
     """Where the race's processes took twice as long as the run, no rest is stated that cores had no time for."""
-    assert profile.steps is not None
     assert profile.steps.interval_ms is not None
     profile.steps.dispatch = None
     profile.steps.interval_ms = replace(profile.steps.interval_ms, mean=interval_ms)
@@ -235,8 +227,6 @@ def test_without_a_step_the_cores_have_a_rate(profile: Profile, interval_ms: flo
 
 def test_the_cpu_time_of_a_replay_is_no_part_of_everything_else(profile: Profile) -> None:
     """The replay kept 1.9 of 2 cores busy; of the run's own CPU time, the stage and what is inside took nearly all."""
-    assert profile.steps is not None
-    assert profile.cpu is not None
     profile.steps.dispatch = None
     stages = rows(profile)
     stages[1].cpu_ms_per_batch = 12.0
@@ -268,7 +258,6 @@ def kept(gain: float, stage: str, proposal: Proposal | None = None) -> TriedChan
 def test_a_change_of_the_stage_reaches_its_bound(
     profile: Profile, gain: float, at: str, bound: float | None, dispatch: Any, reached: bool
 ) -> None:
-    assert profile.steps is not None
     profile.steps.dispatch = dispatch
     assert is_reached(profile, ["stages.0"], [kept(gain, at)], *([bound] if bound else [])) is reached
     cache = Proposal("c", "c", (InsertStage("cache", {}, "stages.0"),), stage="stages.0")
@@ -313,7 +302,6 @@ def test_what_a_training_waits_for_is_suspected_where_nothing_else_is_known(prof
     told = Finding(rule="a", title="", status="unverified", family="speed", stage="stages.0", python="x = 1")
     tuning = told.model_copy(update={"python": None, "recommendation": "x"})
     tuning.edit = documents_of([SetEnvironment("OMP_NUM_THREADS", "1")])
-    assert profile.verdict is not None
     for findings, bound, suspected in (
         ([told], "input", False), ([], "input", True), ([tuning], "input", True), ([], "step", False),
         ([], "balanced", False), ([], None, False),
@@ -344,7 +332,6 @@ def test_a_stage_whose_bound_shows_no_gain_gets_no_advice(profile: Profile, low:
 def test_work_for_a_device_is_no_finding_where_there_is_no_step(
     profile: Profile, advice: str, dispatch: Any, apart: bool
 ) -> None:
-    assert profile.steps is not None
     profile.steps.dispatch = dispatch
     finding = said(profile, result(4.0))
     finding.change = finding.recommendation = advice

@@ -26,7 +26,6 @@ def test_a_clear_gain_is_kept_after_three_rounds_and_two_of_a_second_process() -
     workers = Workers({**SLOW, "C1": 15.0})
     found = race(workers, "C1")["C1"]
     assert found.status == "kept"
-    assert found.change is not None
     assert found.change.value == pytest.approx(1.5, rel=0.02)
     assert (found.change.pairs, found.change.freedom) == (3, 4)
     assert workers.started == ["A1", "A2", "C1", "C1+"]
@@ -51,7 +50,6 @@ def test_what_is_slower_leaves_after_three_rounds_and_the_others_go_on() -> None
 def test_what_seems_slower_leaves_undecided() -> None:
     found = race(Workers({**SLOW, "C1": [8.0, 11.5, 9.0]}), "C1")["C1"]
     assert found.status == "undecided"
-    assert found.change is not None
     assert (found.change.pairs, found.change.value < 1) == (3, True)
 
 
@@ -85,10 +83,8 @@ def test_at_the_end_of_the_time_a_gain_has_its_second_process() -> None:
 def test_rounds_that_something_else_disturbed_do_not_count() -> None:
     workers = Workers({**SLOW, "C1": [15.0, 99.0, 15.1, 14.9]})
     found = race(workers, "C1", disturbed=lambda number: number == 1)["C1"]
-    assert found.change is not None
     assert found.change.value == pytest.approx(1.5, rel=0.02)
     assert workers.blocks_of("C1") == ["C1"] * 4
-    assert found.evidence is not None
     assert found.evidence.left_out == 1
 
 
@@ -191,7 +187,6 @@ def test_what_is_known_is_there_if_the_user_wants_an_end() -> None:
         running.run(base, {"C1": Entrant(JOB, "same")})
     known = running.results["C1"]
     assert known.status == "undecided"
-    assert known.change is not None
     assert known.change.pairs == 2
 
 
@@ -212,7 +207,6 @@ def test_where_memory_is_short_each_process_runs_alone_and_each_pipeline_twice()
     assert workers.blocks_of() == ["A1", "C1", "C2", "C3", "A2", "A2", "C2", "C1", "A1"]
     assert workers.ended == workers.blocks_of()
     assert {name: one.status for name, one in found.items()} == {"C1": "kept", "C2": "no gain", "C3": "other data"}
-    assert found["C1"].evidence is not None
     assert len(found["C1"].evidence.ratios()) == 2
 
 

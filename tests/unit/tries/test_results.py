@@ -56,8 +56,6 @@ def test_a_finding_has_the_interval_of_the_race() -> None:
     finding, found = finding_of(change("a")), result(1.5)
     write_into(finding, found, "alternating")
     assert finding.status == "kept"
-    assert finding.measured is not None
-    assert found.change is not None
     ends = [finding.measured[name] for name in ("speedup", "low", "high")]
     assert ends == pytest.approx([1.5, found.change.low, found.change.high], abs=1e-4)
     assert finding.measured["pairs"] == [1.5] * 3
@@ -73,7 +71,6 @@ def test_other_last_digits_and_another_order_are_in_the_class_of_the_change() ->
 def test_only_what_its_time_has_ended_is_unfinished() -> None:
     late = result(1.2, "undecided", late=True, rounds=4)
     found = unfinished_of(late, 30.0, 1.0)
-    assert found is not None
     assert (found.pairs, found.needed, found.budget_seconds) == (4, 6, 40)
     assert unfinished_of(replace(late, late=False), 30.0, 1.0) is None
     assert unfinished_of(result(1.01, "undecided", late=True), 30.0, 1.0) is None
@@ -104,7 +101,6 @@ def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings
         writing.write(search, writing.pace)
     assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept"), ("d", "unverified")]
     done = profile.verification
-    assert done is not None
     assert (len(done.without_gain), len(done.undecided), done.tried) == (1, 1, 5)
     assert [(one.reason, len(one.changes)) for one in done.not_tried] == [("writes files", 1)]
 
@@ -161,7 +157,6 @@ def test_what_becomes_of_an_upper_bound(
     for one in found.findings or ():
         assert one.status == "kept" or (one.measured or {})["replayed"] == ["stages.0"]
     done = found.verification
-    assert done is not None
     assert (done.tried, len(done.bounds)) == (len(kept), lines)
 
 

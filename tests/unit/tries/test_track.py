@@ -49,7 +49,6 @@ def test_a_function_gets_its_changes_in_its_recorded_calls(file: Path, profile: 
     assert [one.status for one in found.values()] == ["kept", "kept"]
     assert [len(workers.jobs[name].edits) for name in ("A1", "C1", "C1+", "C2")] == [0, 1, 1, 0]
     turns = workers.jobs["C2"].turns
-    assert turns is not None
     assert turns.environment == [("A", "1")]
 
 
@@ -74,7 +73,6 @@ def test_an_upper_bound_hands_out_what_stages_gave(file: Path, profile: Profile)
     replay = ReplayJob(["stages.0"], 3, 1.0, 1, 1, 1, None)
     track_of(workers, file, profile).race(Version(), {"C1": Contender(Proposal("x"), replay)})
     turns = workers.jobs["C1"].turns
-    assert turns is not None
     assert turns.replay == replay
     assert workers.started == ["A1", "A2", "C1"]
 

@@ -63,7 +63,6 @@ def test_a_run_reports_what_helps(profile: Profile, settings: RunSettings, use: 
     tried(profile, settings, A, B)
     assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept")]
     done = profile.verification
-    assert done is not None
     assert (done.tried, len(done.without_gain), done.mode) == (2, 1, "alternating")
     assert not profile.exit_code
 
@@ -74,7 +73,6 @@ def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, s
     tried(profile, settings, A, budget=0.1)
     assert workers.started == []
     done = profile.verification
-    assert done is not None
     assert done.needs_seconds is not None
     assert (len(done.not_tried), done.needs_seconds > 0.1) == (1, True)
 
@@ -83,7 +81,6 @@ def test_a_pipeline_that_writes_files_has_nothing_tried(profile: Profile, settin
     use(Workers(SLOW, {"A1": MemberFailedError("A1", "the pipeline writes files", refused=True)}))
     tried(profile, settings, A)
     done = profile.verification
-    assert done is not None
     assert (done.tried, len(done.not_tried)) == (0, 1)
 
 
@@ -115,7 +112,6 @@ def test_what_ends_a_run_early_keeps_what_is_known(
     assert (profile.exit_code or None) == code
     assert profile.warnings[-1].code == warning
     done = profile.verification
-    assert done is not None
     assert done.tried == (2 if code is not None else 0)
 
 
