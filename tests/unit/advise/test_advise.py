@@ -83,19 +83,21 @@ OTHERS = (check("big-array", draft()), check("idle-device", draft(), family="spe
 
 
 @pytest.mark.parametrize(
-    ("wait", "headspace", "heard"),
-    [(0.05, 0.05, True), (0.049, 0.5, False), (0.5, 0.049, False), (0.9, 0.9, True), (0.0, None, False)],
+    ("wait", "headspace", "dispatch", "heard"),
+    [
+        *((0.05, 0.05, "sync", True), (0.049, 0.5, "sync", False), (0.5, 0.049, "sync", False)),
+        *((0.9, 0.9, "sync", True), (0.0, None, "sync", False)),
+        # Without a step the pipeline is all there is to wait for.
+        *((0.0, 0.5, None, True), (1.0, 0.01, None, False)),
+    ],
 )
-def test_speed_is_heard_only_where_there_is_something_to_win(wait: float, headspace: float, heard: bool) -> None:
-    view = measured(ROWS, wait_share=wait, headspace=headspace, interval_ms=100.0)
+def test_speed_is_heard_only_where_there_is_something_to_win(
+    wait: float, headspace: float, dispatch: Any, heard: bool
+) -> None:
+    view = measured(ROWS, wait_share=wait, headspace=headspace, dispatch=dispatch, interval_ms=100.0)
     findings, messages = advised(view, SPEED, *OTHERS)
     assert {found.rule for found in findings} == {"big-array", "idle-device"} | ({"cache"} if heard else set())
     assert messages == []
-
-
-def test_without_a_step_the_pipeline_is_all_there_is_to_wait_for() -> None:
-    assert advised(measured(ROWS, wait_share=0.0, dispatch=None), SPEED)[0] != []
-    assert advised(measured(ROWS, wait_share=1.0, headspace=0.01, dispatch=None), SPEED)[0] == []
 
 
 def test_ideas_are_findings_to_try_but_for_what_is_found_already() -> None:

@@ -9,17 +9,20 @@ from typing import Any
 
 import pytest
 from unit.advise.checks import found, only, short
-from unit.advise.function_views import generator, python_map
-from unit.advise.host_views import (
+from unit.advise.made_up import (
     direct_then_sharded,
     divided,
+    generator,
+    idling,
     names,
+    python_map,
     read_then_sharded,
     sharded_then_read,
     shuffled_names,
+    soaked,
+    texts,
 )
 from unit.advise.memory_views import GB, MB, batch, cache, indices, line, load, passing, run, shuffle, slices
-from unit.advise.step_views import idling, soaked, texts
 from unit.advise.training_views import CALLBACK_OF_KERAS, FLAWS, TWINS
 from unit.view.views import Built, function, measured, pipeline, stage, tensor
 

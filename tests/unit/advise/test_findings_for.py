@@ -145,13 +145,18 @@ def test_without_a_graph_the_spec_is_judged(views: list[PipelineView], loaded: L
     assert messages[0].message.startswith("TensorFlow's graph was not read: only what needs no run")
 
 
-def test_a_function_without_a_graph_has_no_findings_rather_than_none_found(views: list[PipelineView]) -> None:
+def test_what_could_not_be_judged_has_no_findings_rather_than_none_found(
+    views: list[PipelineView], loaded: LoadedSpec
+) -> None:
     _, profile = recorded("map_batch")
     findings, messages = findings_for(profile)
     assert findings is None
     assert [message.message for message in messages] == ["TensorFlow's graph was not read: nothing was judged"]
     profile.errors = [Problem(code="raised", message="so")]
     assert findings_for(profile) == (None, [])
+    profile.errors, profile.steps = [Problem(code="out-of-memory", message="so")], None
+    findings, (message,) = findings_for(profile, loaded=loaded)
+    assert (findings, message.code, "ended before" in message.message) == ([], "not-judged", True)
     assert views == []
 
 
@@ -174,16 +179,6 @@ def test_of_a_function_that_ended_early_the_memory_rules_see_what_its_stages_hel
     assert [(one.rule, one.stage) for one in found or ()] == [("cache-over-budget", "stages.0")]
     (said,) = [one.message for one in messages if one.code == "not-judged"]
     assert "only memory was judged" in said
-
-
-def test_a_run_that_ended_early_says_so(views: list[PipelineView], loaded: LoadedSpec) -> None:
-    _, profile = recorded("map_batch")
-    profile.errors, profile.steps = [Problem(code="out-of-memory", message="so")], None
-    findings, messages = findings_for(profile, loaded=loaded)
-    assert findings == []
-    assert [message.code for message in messages] == ["not-judged"]
-    assert "ended before" in messages[0].message
-    assert views == []
 
 
 def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 from unit.advise.checks import found, only, short
-from unit.advise.dropped_views import csv, dropped, readers, zipped
-from unit.advise.function_views import late_filter, python_map, records
-from unit.advise.window_views import PAIR, windows
+from unit.advise.made_up import PAIR, csv, dropped, late_filter, python_map, readers, records, windows, zipped
 from unit.view.recorded import recorded_view
 from unit.view.views import MeasuredFacts, function, measured, pipeline, stage, tensor
 
