@@ -18,8 +18,8 @@ entrant is follows `pipeprof.profiles.experiment.decision`; what is the race's o
   which no number of rounds averages out. So a second process of the entrant has two rounds in which it has to show the
   gain as well.
 
-Simulated with blocks that vary by 5 % and starts of processes that differ by 1.5 % (standard deviations, normal), 20,000
-races and more for each number (one entrant has the gain, the others are equal):
+Simulated with blocks that vary by 5 % and starts of processes that differ by 1.5 % (standard deviations), 20,000 races
+and more for each number (one entrant has the gain, the others are equal):
 
 | entrants | 1.5× known after 3, 4, 6 rounds | 1.2× after 6, 12 | 1.1× after 12, 30 | equal ones kept | floor called |
 | --- | --- | --- | --- | --- | --- |

@@ -161,7 +161,9 @@ def test_what_becomes_of_an_upper_bound(
 
 
 def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings: RunSettings) -> None:
-    refused, own = (finding_of(replace(change(name, number), rule="cache")) for name, number in (("a", 8), ("b", 2)))
+    refused, own = (
+        finding_of(replace(change(name, number), rule="parallel-calls")) for name, number in (("a", 8), ("b", 2))
+    )
     profile.findings = [refused, own]
     writing = results(profile, settings)
     writing.contenders([])
