@@ -16,20 +16,10 @@ STEADY = ["DecodePng", "ReadFile", "ResizeBilinear"]
 
 
 def a_map(address: str = "stages.1", **given: Any) -> Stage:
-    ops = given.pop("ops", OPS)
-    return Stage(
-        id=address,
-        op="map",
-        origin="written",
-        name="prepare",
-        share=0.9,
-        elements=1000,
-        cardinality=100,
-        bytes_per_element=200_000.0,
-        time_ms_per_batch=10.0,
-        ops=[OpCost(op=op, ms_per_batch=ms) for op, ms in ops.items()],
-        **{"random": True, "steady_ops": STEADY, **given},
-    )
+    ops = [OpCost(op=op, ms_per_batch=ms) for op, ms in given.pop("ops", OPS).items()]
+    seen = {"share": 0.9, "elements": 1000, "cardinality": 100, "bytes_per_element": 2e5, "time_ms_per_batch": 10.0}
+    facts = {**seen, "random": True, "steady_ops": STEADY, **given}
+    return Stage(id=address, op="map", origin="written", name="prepare", ops=ops, **facts)
 
 
 UNKNOWN: dict[str, Any] = {"steady_ops": None, "random": False}
@@ -147,40 +137,36 @@ def in_python(
     return of_python(one)
 
 
-def test_what_needs_nothing_of_an_element_is_made_once(tmp_path: Path) -> None:
-    assert in_python(tmp_path, ("transforms", 7, 0.64), ("augment", 11, 0.1), ("augment", 12, 0.26)) == (
+GENERATOR = {"op": "from_generator"}
+AS_OPS = "write augment() (input.py:12) as TensorFlow ops"
+OF_PYTHON: list[tuple[list[tuple[str, int, float]], dict[str, Any], str]] = [
+    # What needs nothing of an element is made once.
+    ([("transforms", 7, 0.64), ("augment", 11, 0.1), ("augment", 12, 0.26)], {},
         "line 11, `transforms()`, 64 % of the Python time: it takes nothing of an element, so make it once, outside of "
-        "augment()"
-    )
-
-
-def test_a_line_of_another_file_has_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert in_python(tmp_path, ("rows", 22, 0.8), at="input.py").startswith("line 22, `np.load")
-    assert in_python(tmp_path, ("rows", 22, 0.8), at="main.py").startswith("line 22 of input.py, `np.load")
-
-
-def test_elements_from_other_processes_are_made_in_a_map(tmp_path: Path) -> None:
-    text = in_python(tmp_path, ("pictures", 17, 0.9), op="from_generator")
-    assert text.startswith("line 17, `pool.imap(augment, NAMES)`, 90 % of the Python time: each element crosses a pipe")
-
-
-def test_a_generator_leaves_its_work_to_a_map(tmp_path: Path) -> None:
-    text = in_python(tmp_path, ("rows", 22, 0.8), op="from_generator")
-    assert text == (
+        "augment()"),
+    ([("rows", 22, 0.8)], {"at": "input.py"}, "line 22, `np.load"),
+    ([("rows", 22, 0.8)], {"at": "main.py"}, "line 22 of input.py, `np.load"),
+    # Elements from other processes are made in a map; a generator leaves its work to one.
+    ([("pictures", 17, 0.9)], GENERATOR,
+        "line 17, `pool.imap(augment, NAMES)`, 90 % of the Python time: each element crosses a pipe"),
+    ([("rows", 22, 0.8)], {**GENERATOR, "lock_share": 0.43},
         "line 22, `np.load(name)`, 80 % of the Python time: let load give only names or numbers, and make its elements "
-        "in a map with parallel calls"
-    )
-    held = in_python(tmp_path, ("rows", 22, 0.8), op="from_generator", lock_share=0.43)
-    assert held == f"{text}, with TensorFlow's ops: it holds the GIL 43 % of the time"
+        "in a map with parallel calls, with TensorFlow's ops: it holds the GIL 43 % of the time"),
+    # Python of a map is called once per batch.
+    ([("augment", 12, 0.8)], {}, f"line 12, `np.asarray(out)`, 80 % of the Python time: {AS_OPS}, called in the map "
+        "itself, or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"),
+    ([("augment", 12, 0.1)], {}, AS_OPS),
+]  # fmt: skip
 
 
-def test_python_of_a_map_is_called_once_per_batch(tmp_path: Path) -> None:
-    assert in_python(tmp_path, ("augment", 12, 0.8)) == (
-        "line 12, `np.asarray(out)`, 80 % of the Python time: write augment() (input.py:12) as TensorFlow ops, called "
-        "in the map itself, or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"
-    )
-    assert in_python(tmp_path, ("augment", 12, 0.1)).startswith("write augment() (input.py:12) as TensorFlow ops")
-    assert of_python(a_map(python=[PythonCost(function="f", ms_per_batch=9.0, share=1.0)])) == (
-        "write its Python as TensorFlow ops, called in the map itself"
-    )
+@pytest.mark.parametrize(("lines", "given", "text"), OF_PYTHON)
+def test_what_python_does_has_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[tuple[str, int, float]], given: Any, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert in_python(tmp_path, *lines, **given).startswith(text)
+
+
+def test_python_whose_code_is_unknown_has_it_too() -> None:
+    text = "write its Python as TensorFlow ops, called in the map itself"
+    assert of_python(a_map(python=[PythonCost(function="f", ms_per_batch=9.0, share=1.0)])) == text
