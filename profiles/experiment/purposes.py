@@ -74,6 +74,6 @@ TRIES = Purpose(
 """A race of several changes, in rounds of one block of each and of two copies of the base: a pair is a round.
 
 The looks share an error of 1 % on each side for all entrants together, much of it spent on the first two. These are the
-levels of Student's t that spend it, for the spread of a race (`tests/unit/tries/simulated.py levels`)."""
+levels of Student's t that spend it, for the spread of a race, as simulated."""
 GATE = Purpose(0.2, 3, 0.03, 0.5, 1.0, early=4, pairs=5, looks=(4, 6, 8, 11, 15))
 """`compare` and `gate`: a pair is one of fresh processes."""

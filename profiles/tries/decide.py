@@ -19,7 +19,7 @@ entrant is follows `pipeprof.profiles.experiment.decision`; what is the race's o
   gain as well.
 
 Simulated with blocks that vary by 5 % and starts of processes that differ by 1.5 % (standard deviations), 20,000 races
-and more for each number, as `tests/unit/tries/simulated.py` prints it (one entrant has the gain, the others are equal):
+and more for each number (one entrant has the gain, the others are equal):
 
 | entrants | 1.5× known after 3, 4, 6 rounds | 1.2× after 6, 12 | 1.1× after 12, 30 | equal ones kept | floor called |
 | --- | --- | --- | --- | --- | --- |

@@ -126,7 +126,6 @@ def test_an_interrupted_search_of_a_spec_ends_with_the_best_so_far(searches: dic
     for kept in ("# mine\nversion: 1\n", "  # waits\n", "   # one at a time\n", "  - batch:\n", "step: none\n"):
         assert kept in new
     fix = load_profile(tmp_path / "run.json").fix
-    assert fix is not None
     assert (fix.status, fix.text) == ("interrupted", new)
     assert list((tmp_path / TEMPORARY).iterdir()) == []
 
@@ -134,9 +133,7 @@ def test_an_interrupted_search_of_a_spec_ends_with_the_best_so_far(searches: dic
 def test_every_step_has_its_factor_and_what_is_written_was_proven(function: Ended) -> None:
     assert function.code == 0, function.err
     fix = function.profile.fix
-    assert fix is not None
     assert fix.status == "fixed", fix
-    assert fix.measured is not None
     assert len(fix.measured["pairs"]) >= TRIES.early
     raced = [step for step in fix.steps if step.result in {"taken", "behind", "rejected"}]
     assert raced

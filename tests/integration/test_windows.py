@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 from integration.changed_datasets import edited
 from unit.advise.checks import only
-from unit.advise.views import tensor
 from unit.advise.window_views import windows
+from unit.view.views import tensor
 
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays

@@ -15,6 +15,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import ProfileWriter
 from pipeprof.profiles.experiment.purposes import TRIES
+from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.tries import pace
 from pipeprof.profiles.tries.run import try_changes
@@ -40,7 +41,7 @@ FINDINGS = {
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles" / "input-bound.json"
 
 
-class Progress:
+class Progress(Silent):
     """Notes go to stderr."""
 
     def note(self, text: str) -> None:
@@ -48,19 +49,11 @@ class Progress:
 
     def tick(self, rate: float | None, done: float, total: float | None) -> None:
         del rate, total
-        print("tick", done, file=sys.stderr, flush=True)
+        self.note(f"tick {done}")
 
     def phase(self, name: str, seconds: float | None) -> None:
         del seconds
         self.note(name)
-
-    def standing(self, words: str) -> None: ...
-
-    def ends_in(self, seconds: float | None, what: str = "") -> None: ...
-
-    def data(self, name: str, done: int, total: int) -> None: ...
-
-    def close(self) -> None: ...
 
 
 def main() -> None:
@@ -71,8 +64,6 @@ def main() -> None:
     path = Path(folder, "spec.yaml")
     path.write_text(SPEC)
     profile = Profile.model_validate_json(RECORDED.read_text())
-    assert profile.steps is not None
-    assert profile.verdict is not None
     profile.steps.interval_ms.mean = 1.0
     profile.memory.peak_bytes = 600 << 20
     # With findings, nothing else than these is tried.

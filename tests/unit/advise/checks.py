@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from unit.advise.views import unnamed
+from unit.view.views import unnamed
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, to_document
 from pipeprof.profiles.advise.apply import CHECKS
@@ -25,8 +26,16 @@ def only(name: str, view: PipelineView) -> Proposal:
     return proposal
 
 
-def short(edit: PipelineEdit) -> tuple[Any, ...]:
-    """An edit without what its kind says: ``("MoveStage", "stages.2", "stages.0")``."""
-    document = to_document(edit)
-    kind = document.pop("kind")
-    return (kind, *(value for name, value in document.items() if name not in ("op", "summary", "flat")))
+def short(edits: Iterable[PipelineEdit]) -> str:
+    """Edits without what their kinds say: ``"MoveStage stages.2 stages.0; SetOption deterministic False"``."""
+    return "; ".join(" ".join(filter(None, map(_words, _told(edit)))) for edit in edits)
+
+
+def _told(edit: PipelineEdit) -> list[Any]:
+    return [value for name, value in to_document(edit).items() if name not in ("op", "summary", "flat")]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(f"{name}={_words(one)}" for name, one in value.items())
+    return ",".join(map(_words, value)) if isinstance(value, list | tuple) else str(value)

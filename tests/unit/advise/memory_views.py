@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from unit.advise.views import Built, function, measured, pipeline, stage, tensor
+from unit.view.views import Built, function, measured, pipeline, stage, tensor
 
-from pipeprof.profiles.document.shared import Phase
-from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.view.view import FunctionView, PipelineView, StageView
 
 MB, GB = 10**6, 10**9
@@ -85,13 +83,3 @@ def cache(id: str, below: StageView, filename: str = "", **facts: Any) -> StageV
 def passing(id: str, op: str, below: StageView, count: int | None = None, **arguments: Any) -> StageView:
     elements = below.elements if count is None else count
     return stage(id, op, arguments=arguments, element=below.element, elements=elements)
-
-
-def built(view: Built, seconds: float, *, growth: int | None = None, kind: str = "function") -> PipelineView:
-    """The pipeline measured, with a phase `build` of so many seconds."""
-    ran = run(view)
-    assert ran.profile is not None
-    runtime = ran.profile.memory.baseline_bytes or 0
-    phase = Phase(name="build", seconds=seconds, peak_rss_bytes=None if growth is None else runtime + growth)
-    target = Target(kind="function" if kind == "function" else "spec", text="file.py:fn")
-    return replace(ran, profile=ran.profile.model_copy(update={"phases": [phase], "target": target}))

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
-from unit.advise.views import measured, pipeline, stage
+from unit.view.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetOption
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise.advise import advise, worth_a_try
 from pipeprof.profiles.advise.check import Check, finding, sections
-from pipeprof.profiles.advise.order import ordered, worth
+from pipeprof.profiles.advise.order import ordered
 from pipeprof.profiles.advise.proposal import Family, Prediction, Proposal
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Kept
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
@@ -54,31 +54,21 @@ def test_a_finding_has_everything_that_a_proposal_says() -> None:
         predicted=Prediction("2 / 1", speedup=2.0, peak_rss_delta_bytes=5),
         semantics="randomness",
     )
-    (found,), messages = advised(ROWS, check("cache", made, family="speed"))
-    assert messages == []
+    one = draft(None, title="", edits=(InsertStage("prefetch", {"buffer_size": 2}),))
+    (found, none, single), messages = advised(
+        ROWS, check("cache", made, family="speed"), check("big-array", one), check("idle-device", draft())
+    )
+    assert (messages, none.edit, single.location) == ([], None, None)
+    assert single.model_dump()["edit"]["op"] == "prefetch"
+    assert single.title == sections()["big-array"].title
     assert (found.rule, found.title, found.family, found.stage) == ("cache", "Title", "speed", "stages.0")
-    assert found.location is not None
     assert (found.location.file, found.location.line) == ("spec.yaml", 5)
     assert (found.sentence, found.recommendation, found.evidence) == ("Seen.", "Do.", {"some_bytes": 3})
     assert found.semantics == "randomness"
-    assert (found.patch, found.python, found.diff) == (None, None, None)
     assert isinstance(found.edit, list)
     assert [edit.kind for edit in found.edit] == ["SetArgument", "SetOption"]
     assert found.predicted == PredictedEffect(speedup=2.0, peak_rss_delta_bytes=5, formula="2 / 1")
     assert (found.status, found.reason, found.measured) == ("unverified", UNVERIFIED, None)
-
-
-def test_one_edit_stands_alone_and_none_is_null() -> None:
-    one = check("cache", draft(edits=(InsertStage("prefetch", {"buffer_size": 2}),)))
-    (found, nothing), _ = advised(ROWS, one, check("whole-batches", draft(None)))
-    assert not isinstance(found.edit, list)
-    assert found.model_dump()["edit"]["op"] == "prefetch"
-    assert (nothing.edit, nothing.patch, nothing.python, nothing.location) == (None, None, None, None)
-
-
-def test_a_check_without_a_title_has_that_of_its_section() -> None:
-    (found,), _ = advised(ROWS, check("cache", draft(title="")))
-    assert found.title == sections()["cache"].title
 
 
 def test_a_check_that_raises_is_a_warning_and_costs_nothing_else() -> None:
@@ -93,19 +83,21 @@ OTHERS = (check("big-array", draft()), check("idle-device", draft(), family="spe
 
 
 @pytest.mark.parametrize(
-    ("wait", "headspace", "heard"),
-    [(0.05, 0.05, True), (0.049, 0.5, False), (0.5, 0.049, False), (0.9, 0.9, True), (0.0, None, False)],
+    ("wait", "headspace", "dispatch", "heard"),
+    [
+        *((0.05, 0.05, "sync", True), (0.049, 0.5, "sync", False), (0.5, 0.049, "sync", False)),
+        *((0.9, 0.9, "sync", True), (0.0, None, "sync", False)),
+        # Without a step the pipeline is all there is to wait for.
+        *((0.0, 0.5, None, True), (1.0, 0.01, None, False)),
+    ],
 )
-def test_speed_is_heard_only_where_there_is_something_to_win(wait: float, headspace: float, heard: bool) -> None:
-    view = measured(ROWS, wait_share=wait, headspace=headspace, interval_ms=100.0)
+def test_speed_is_heard_only_where_there_is_something_to_win(
+    wait: float, headspace: float, dispatch: Any, heard: bool
+) -> None:
+    view = measured(ROWS, wait_share=wait, headspace=headspace, dispatch=dispatch, interval_ms=100.0)
     findings, messages = advised(view, SPEED, *OTHERS)
     assert {found.rule for found in findings} == {"big-array", "idle-device"} | ({"cache"} if heard else set())
     assert messages == []
-
-
-def test_without_a_step_the_pipeline_is_all_there_is_to_wait_for() -> None:
-    assert advised(measured(ROWS, wait_share=0.0, dispatch=None), SPEED)[0] != []
-    assert advised(measured(ROWS, wait_share=1.0, headspace=0.01, dispatch=None), SPEED)[0] == []
 
 
 def test_ideas_are_findings_to_try_but_for_what_is_found_already() -> None:
@@ -138,17 +130,6 @@ def test_by_worth_then_by_place() -> None:
     ]
 
 
-def test_twice_the_speed_is_worth_half_the_peak() -> None:
-    view = measured(ROWS, peak_bytes=1000)
-    twice = Finding(rule="a", title="", status="unverified", predicted=PredictedEffect(speedup=2.0))
-    half = twice.model_copy(update={"predicted": PredictedEffect(peak_rss_delta_bytes=-500)})
-    assert worth(twice, view) == pytest.approx(worth(half, view))
-    assert worth(half) > 0
-    unknown = PredictedEffect.model_construct(peak_rss_delta_bytes=500, speedup=float("nan"))
-    more = twice.model_copy(update={"predicted": unknown})
-    assert worth(more, view) == 0.0
-
-
 def test_status_before_worth() -> None:
     def made(status: str, family: str, times: float) -> Finding:
         facts = {"rule": f"{status}-{family}-{times:g}", "title": "", "status": status, "family": family}
@@ -178,29 +159,26 @@ def test_lines_to_write_come_before_caches() -> None:
     assert ordered([cache, lines]) == [lines, cache]
 
 
-def test_of_equally_fast_changes_the_one_that_changes_less_comes_first() -> None:
-    def made(semantics: str, low: float, times: float, status: str = "kept") -> Finding:
-        facts = {"rule": f"{semantics}-{times:g}", "title": "", "status": status, "family": "speed"}
-        return Finding.model_validate(facts | {"semantics": semantics, "measured": {"speedup": times, "low": low}})
-
-    close = made("order", 2.2, 2.4), made("randomness", 2.0, 2.3), made("same", 2.1, 2.25)
-    assert [found.rule for found in ordered(close)] == ["same-2.25", "order-2.4", "randomness-2.3"]
-    apart = made("order", 2.3, 2.4), made("same", 2.1, 2.25)
-    assert [found.rule for found in ordered(apart)] == ["order-2.4", "same-2.25"]
-    untried = made("order", 2.2, 2.4, "rejected"), made("same", 2.1, 2.25, "rejected")
-    assert [found.rule for found in ordered(untried)] == ["order-2.4", "same-2.25"]
+def kept(name: str, times: float, low: float, semantics: str = "same", edits: int = 1, status: str = "kept") -> Finding:
+    edit = [{"kind": "SetOption", "path": "deterministic", "value": False}] * edits
+    facts = {"rule": name, "title": "", "status": status, "family": "speed", "semantics": semantics, "edit": edit}
+    return Finding.model_validate(facts | {"measured": {"speedup": times, "low": low}})
 
 
-def test_of_equally_fast_changes_the_one_with_fewer_edits_comes_first() -> None:
-    def made(edits: int, times: float, semantics: str = "same") -> Finding:
-        facts = {"rule": f"{edits}-{times:g}", "title": "", "status": "kept", "family": "speed", "semantics": semantics}
-        edit = [{"kind": "set-option", "option": "deterministic", "value": False}] * edits
-        return Finding.model_validate(facts | {"edit": edit, "measured": {"speedup": times, "low": times - 0.5}})
-
-    assert [found.rule for found in ordered([made(3, 8.31), made(1, 8.2)])] == ["1-8.2", "3-8.31"]
-    assert [found.rule for found in ordered([made(3, 8.31), made(1, 8.0)])] == ["3-8.31", "1-8"]
-    gentler = made(3, 8.2), made(1, 8.31, "order")
-    assert [found.rule for found in ordered(gentler)] == ["3-8.2", "1-8.31"]
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        (kept("same", 2.25, 2.1), kept("order", 2.4, 2.2, "order"), kept("random", 2.3, 2.0, "randomness")),
+        (kept("faster", 2.4, 2.3, "order"), kept("same", 2.25, 2.1)),
+        (kept("no gain", 2.4, 2.2, "order", status="rejected"), kept("same", 2.25, 2.1, status="rejected")),
+        (kept("one edit", 8.2, 7.7), kept("three", 8.31, 7.8, edits=3)),
+        (kept("three edits", 8.31, 7.8, edits=3), kept("one", 8.0, 7.5)),
+        (kept("gentler", 8.2, 7.7, edits=3), kept("order", 8.31, 7.8, "order")),
+    ],
+    ids=lambda wanted: wanted[0].rule,
+)
+def test_of_equally_fast_changes_the_one_that_changes_less_comes_first(wanted: tuple[Finding, ...]) -> None:
+    assert ordered(wanted) == ordered(wanted[::-1]) == [*wanted]
 
 
 @pytest.mark.parametrize(("at", "gone"), [(None, 2), ("first", 1), (0, 1), ("stages.0", 1), (1, 1), ("source", 0)])
@@ -217,11 +195,6 @@ def test_ignored_findings_are_listed_with_their_reasons(at: str | int | None, go
         assert "(we know that)" in messages[0]
     else:
         assert messages == []
-
-
-def test_an_entry_for_a_stage_does_not_hide_a_finding_on_the_whole() -> None:
-    entry = Ignore(rule="cache", stage=0, reason="so")
-    assert len(advised(ROWS, check("cache", draft(None)), ignore=[entry])[0]) == 1
 
 
 def test_ignoring_what_does_not_exist_hides_nothing() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from unit.advise.views import stage, tensor
+from unit.view.views import stage, tensor
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage
 from pipeprof.profiles.advise.facts.cache_places import kept_by
@@ -29,7 +29,6 @@ AHEAD = (InsertStage("prefetch", {}, "stages.0"),)
 def run_of(recorded: Recorded, *ops: str, epochs: int = 20, **changes: dict[str, Any]) -> Profile:
     """A run of 1,000 steps of 10 ms over 1,000 elements of 1 kB; changes are of `source`, `stage0`, …"""
     found = recorded("input-bound")
-    assert found.steps is not None
     found.steps.epochs, found.steps.count, found.steps.interval_ms.mean = epochs, 1000, 10.0
     found.stages = []
     for number, op in enumerate(ops):
@@ -50,7 +49,6 @@ def view_of(profile: Profile, **elements: Any) -> PipelineView:
 
 def test_a_cache_is_full_after_an_epoch_as_long_as_the_restarts_say(recorded: Recorded) -> None:
     run = run_of(recorded, "range", "map", "batch", epochs=7)
-    assert run.steps is not None
     assert filling(run, CACHE).steps == 158
     run.steps.epoch_steps = 160.0
     assert filling(run, CACHE).steps == 176
@@ -94,7 +92,6 @@ def test_what_a_cache_keeps_is_one_epoch_of_what_was_seen(recorded: Recorded) ->
     """A filter leaves 1,632 elements in 51 batches; an epoch has 11 of them."""
     unknown: dict[str, Any] = {"cardinality": None}
     run = run_of(recorded, "range", "filter", epochs=4, source=unknown, stage0={**unknown, "elements": 1632})
-    assert run.steps is not None
     run.steps.count = 51
     for epoch, elements in ((11.0, 352), (None, 544)):
         run.steps.epoch_steps = epoch
@@ -117,7 +114,6 @@ def stored(recorded: Recorded, size: DataSize | None, source: float = 20_000.0) 
     """Batches of 20 elements; the source gives as many bytes as the map unless told otherwise."""
     given = {"source": {"bytes_out_per_batch": source}, "stage0": {"bytes_out_per_batch": 20_000.0}}
     found = run_of(recorded, "TFRecordDataset", "map", "batch", **given)
-    assert found.throughput is not None
     found.throughput.batches_per_second, found.throughput.elements_per_second = 100.0, 2000.0
     found.data_size, found.memory.peak_bytes = size, 600_000_000
     return found

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.advise.views import measured, pipeline, stage, tensor
+from unit.view.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
@@ -71,7 +71,6 @@ def recorded(name: str) -> tuple[dict[str, Any], Profile]:
         cores=2.0,
     )
     profile = measured(pipeline(stage("source", "range"))).profile
-    assert profile is not None
     profile.stages = stages
     profile.headspace = Headspace(interval_ms=20.0, replayed_ms=10.0, share=0.5, speedup=2.0, batches=4)
     profile.causes = Causes(worker_cores=1.5, python_share=0.25, disk_bytes_per_second=7.0)
@@ -95,17 +94,8 @@ def test_the_graphs_are_judged_with_what_was_measured(views: list[PipelineView],
     (view,) = views
     assert (view.kind, view.profile) == ("measured", profile)
     assert (view.cores, view.memory_limit_bytes) == (profile.host.cores, profile.host.memory_limit_bytes)
-    assert view.headspace is not None
     assert view.headspace.share == 0.5
-    assert view.facts is not None
     assert (view.facts.worker_cores, view.facts.python_share, view.facts.disk_bytes_per_second) == (1.5, 0.25, 7.0)
-
-
-def test_little_headspace_in_the_profile_closes_the_gate(views: list[PipelineView], loaded: LoadedSpec) -> None:
-    graphs, profile = recorded("map_batch")
-    profile.headspace = Headspace.of(20.0, 19.9, 4)
-    assert judged(graphs, profile, loaded=loaded) == ([], [])
-    assert views == []
 
 
 @pytest.mark.usefixtures("views")
@@ -113,7 +103,6 @@ def test_of_a_script_ideas_are_reported_untried(monkeypatch: pytest.MonkeyPatch)
     graphs, profile = recorded("map_batch")
     profile.target.kind = "script"
     (one,), _ = judged(graphs, profile)
-    assert one is not None
     # The most promising ideas are reported as well: no measurement follows.
     further = [one.model_copy(update={"rule": f"idea-{number}"}) for number in range(5)]  # type: ignore[attr-defined]
     monkeypatch.setattr(module, "worth_a_try", lambda *_, **__: further)
@@ -156,21 +145,18 @@ def test_without_a_graph_the_spec_is_judged(views: list[PipelineView], loaded: L
     assert messages[0].message.startswith("TensorFlow's graph was not read: only what needs no run")
 
 
-def test_a_graph_too_large_to_be_read_is_named(views: list[PipelineView], loaded: LoadedSpec) -> None:
-    graphs, profile = recorded("map_batch")
-    findings, messages = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
-    assert findings
-    assert "(2.3 GB in memory)" in messages[0].message
-    assert views[0].kind == "static"
-
-
-def test_a_function_without_a_graph_has_no_findings_rather_than_none_found(views: list[PipelineView]) -> None:
+def test_what_could_not_be_judged_has_no_findings_rather_than_none_found(
+    views: list[PipelineView], loaded: LoadedSpec
+) -> None:
     _, profile = recorded("map_batch")
     findings, messages = findings_for(profile)
     assert findings is None
     assert [message.message for message in messages] == ["TensorFlow's graph was not read: nothing was judged"]
     profile.errors = [Problem(code="raised", message="so")]
     assert findings_for(profile) == (None, [])
+    profile.errors, profile.steps = [Problem(code="out-of-memory", message="so")], None
+    findings, (message,) = findings_for(profile, loaded=loaded)
+    assert (findings, message.code, "ended before" in message.message) == ([], "not-judged", True)
     assert views == []
 
 
@@ -184,7 +170,6 @@ def test_of_a_function_that_ended_early_the_memory_rules_see_what_its_stages_hel
         memory_limit_bytes=10**9,
     )
     profile = measured(pipeline(stage("source", "range"))).profile
-    assert profile is not None
     profile.complete, profile.errors = False, [Problem(code="out-of-memory", message="…")]
     row = Stage(id="stages.0", op="cache", origin="written", buffered_bytes=400_000_000, buffered_elements=1000)
     profile.stages = [row]
@@ -194,16 +179,6 @@ def test_of_a_function_that_ended_early_the_memory_rules_see_what_its_stages_hel
     assert [(one.rule, one.stage) for one in found or ()] == [("cache-over-budget", "stages.0")]
     (said,) = [one.message for one in messages if one.code == "not-judged"]
     assert "only memory was judged" in said
-
-
-def test_a_run_that_ended_early_says_so(views: list[PipelineView], loaded: LoadedSpec) -> None:
-    _, profile = recorded("map_batch")
-    profile.errors, profile.steps = [Problem(code="out-of-memory", message="so")], None
-    findings, messages = findings_for(profile, loaded=loaded)
-    assert findings == []
-    assert [message.code for message in messages] == ["not-judged"]
-    assert "ended before" in messages[0].message
-    assert views == []
 
 
 def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,21 +199,11 @@ def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypat
     assert messages[-1].message == "the findings could not be judged (IndexError)"
 
 
-def test_every_recording_ends_in_findings_without_a_failing_rule() -> None:
-    for path in sorted(set(RECORDED.glob("*.json")) - {RECORDED / "errors.json"}):
-        graphs, profile = recorded(path.stem)
-        findings, messages = judged(graphs, profile)
-        assert findings is not None, path.stem
-        assert [message for message in messages if message.code == "rule-failed"] == [], path.stem
-
-
 def test_a_graph_that_was_not_read_is_one_warning(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
     profile.warnings.append(Message(code="stages-unread", message="The stages could not be read: 2.3 GB in memory."))
     _, (message,) = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
-    assert profile.warnings == []
-    assert message.code == "stages-unread"
+    assert (profile.warnings, message.code, views[0].kind) == ([], "stages-unread", "static")
     assert message.message == (
         "The stages could not be read: 2.3 GB in memory; only what needs no run was looked for, in the spec as written"
     )
-    assert views

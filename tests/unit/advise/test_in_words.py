@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from unit.advise.views import pipeline, stage
+from unit.view.views import pipeline, stage
 
 from pipeprof.pipelines.changes.edits import (
     HandWritten,
@@ -38,69 +38,40 @@ stages:
   - batch: {batch_size: 32}
 options: {deterministic: true}
 """
-PREFETCH = {"buffer_size": "AUTOTUNE"}
+
+
+CALLS = SetArgument("stages.0", "map", "num_parallel_calls", 8)
+WIDER = SetArgument("stages.4", "batch", "num_parallel_calls", 2)
+LARGER = SetArgument("stages.4", "batch", "batch_size", 64)
+EARLY = MoveStage("stages.4", "batch", "stages.2")
+ABS = ReplaceStages(("stages.2",), (NewStage("map", {"ops": ["tf.abs"]}),), summary="abs")
+INSERTED = "insert prefetch(buffer_size=AUTOTUNE)"
+
+
+def prefetch(after: str | None = None) -> InsertStage:
+    return InsertStage("prefetch", {"buffer_size": "AUTOTUNE"}, after)
 
 
 @pytest.mark.parametrize(
     ("edits", "change"),
     [
-        pytest.param(
-            (SetArgument("stages.0", "map", "num_parallel_calls", 8),),
-            "num_parallel_calls: 1 → 8",
-            id="an argument of a named stage",
-        ),
-        pytest.param(
-            (SetArgument("stages.2", "map", "num_parallel_calls", 8),),
-            "num_parallel_calls: not set → 8",
-            id="an argument of one of two maps",
-        ),
-        pytest.param(
-            (
-                SetArgument("stages.0", "map", "num_parallel_calls", 8),
-                SetArgument("stages.4", "batch", "num_parallel_calls", 2),
-            ),
-            "decode: num_parallel_calls: 1 → 8, batch: num_parallel_calls: not set → 2",
-            id="arguments of two stages",
-        ),
-        pytest.param((MoveStage("stages.1", "shuffle", "stages.0"),), "move shuffle before decode", id="a move"),
-        pytest.param(
-            (
-                SetArgument("stages.4", "batch", "batch_size", 64),
-                MoveStage("stages.3", "flat_map", "stages.2"),
-                MoveStage("stages.4", "batch", "stages.2"),
-            ),
+        ((CALLS,), "num_parallel_calls: 1 → 8"),
+        ((SetArgument("stages.2", "map", "num_parallel_calls", 8),), "num_parallel_calls: not set → 8"),
+        ((CALLS, WIDER), "decode: num_parallel_calls: 1 → 8, batch: num_parallel_calls: not set → 2"),
+        ((MoveStage("stages.1", "shuffle", "stages.0"),), "move shuffle before decode"),
+        (
+            (LARGER, MoveStage("stages.3", "flat_map", "stages.2"), EARLY),
             "batch_size: 32 → 64, move flat_map before map, move batch before map",
-            id="moves, one of them with another argument",
         ),
-        pytest.param(
-            (InsertStage("prefetch", PREFETCH, after="stages.0"), InsertStage("prefetch", PREFETCH)),
-            "insert prefetch(buffer_size=AUTOTUNE) after decode, insert prefetch(buffer_size=AUTOTUNE) at the end",
-            id="insertions",
-        ),
-        pytest.param(
-            (InsertStage("prefetch", PREFETCH, after="source"),),
-            "insert prefetch(buffer_size=AUTOTUNE) after range (spec.yaml:2)",
-            id="after the source",
-        ),
-        pytest.param(
-            (InsertStage("prefetch", PREFETCH, after="stages.3.stages.0"),),
-            "insert prefetch(buffer_size=AUTOTUNE) after repeat",
-            id="in a function",
-        ),
-        pytest.param(
+        ((prefetch("stages.0"), prefetch()), f"{INSERTED} after decode, {INSERTED} at the end"),
+        ((prefetch("source"),), f"{INSERTED} after range (spec.yaml:2)"),
+        ((prefetch("stages.3.stages.0"),), f"{INSERTED} after repeat"),
+        (
             (SetOption("threading.private_threadpool_size", 16),),
             "options.threading.private_threadpool_size: not set → 16",
-            id="an option",
         ),
-        pytest.param((ReplaceStages(("stages.1",)),), "remove shuffle", id="a removal"),
-        pytest.param(
-            (
-                MoveStage("stages.4", "batch", "stages.2"),
-                ReplaceStages(("stages.2",), (NewStage("map", {"ops": ["tf.abs"]}),), summary="abs"),
-            ),
-            "move batch before map, abs",
-            id="a move and a replacement",
-        ),
+        ((ReplaceStages(("stages.1",)),), "remove shuffle"),
+        ((EARLY, ABS), "move batch before map, abs"),
     ],
 )
 def test_a_change_has_a_line_and_a_diff(tmp_path: Path, edits: tuple[PipelineEdit, ...], change: str) -> None:
@@ -113,12 +84,6 @@ def test_a_change_has_a_line_and_a_diff(tmp_path: Path, edits: tuple[PipelineEdi
     diff = (spec_diff(loaded, edits) or "").splitlines()
     assert diff[0].startswith("--- a/")
     assert {line[1:] for line in diff[2:] if line[0] == "+"} <= set(apply_to_spec(loaded, edits).splitlines())
-
-
-def test_a_pipeline_without_a_spec_has_the_line() -> None:
-    view = pipeline(stage("source", "range"), stage("stages.0", "map", arguments={"num_parallel_calls": 1}))
-    edits = (SetArgument("stages.0", "map", "num_parallel_calls", 8),)
-    assert describe_change(view, edits) == "num_parallel_calls: 1 → 8"
 
 
 def test_the_line_of_a_change_has_its_numbers() -> None:

@@ -6,15 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from unit.view.recorded import recorded_view
+from unit.view.views import measured, pipeline, stage
 
 from pipeprof.profiles.advise.apply import ideas_for
 from pipeprof.profiles.advise.batch_savings import copied_share, left_on_batches
 from pipeprof.profiles.advise.predict import expected
 from pipeprof.profiles.document.stages import OpCost, PythonCost, Stage
 from pipeprof.profiles.view.view import PipelineView
-
-from .recorded import recorded_view
-from .views import measured, pipeline, stage
 
 
 def run(ms: float = 8.0, **facts: Any) -> PipelineView:
@@ -25,7 +24,6 @@ def run(ms: float = 8.0, **facts: Any) -> PipelineView:
 
 def test_a_change_has_the_prediction_of_the_model() -> None:
     found = expected(run(), {}, {}, ["source"])
-    assert found is not None
     assert found.speedup == pytest.approx(2.0, rel=0.01)
     assert found.formula.startswith("16.0 → 8.0")
     assert expected(run(), {}, {}) is None
@@ -39,7 +37,6 @@ def test_calls_at_a_time_need_threads(threads: int | None, speedup: float) -> No
         interval_ms=16.0, dispatch=None, worker_cores=0.1, headspace=0.99,
     )  # fmt: skip
     found = expected(view, {}, {"source": 8}, threads=threads)
-    assert found is not None
     assert found.speedup == pytest.approx(speedup, rel=0.05)
 
 

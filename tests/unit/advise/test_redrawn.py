@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.advise.views import measured, pipeline, stage
+from unit.view.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import InsertStage, MoveStage, PipelineEdit, SetArgument, SetOption
 from pipeprof.profiles.advise.facts.redrawn import as_redrawn
@@ -22,7 +22,6 @@ def run_of(*ops: str, size: int | None = 300, seeded: bool | None = False, **fac
     for number, op in enumerate(ops):
         at = f"stages.{number - 1}" if number else "source"
         one = stage(at, op, elements=1000, parallelism=4.0 if op == "interleave" else None)
-        assert one.measured is not None
         if op in {"shuffle", "list_files"}:
             one = replace(one, measured=one.measured.model_copy(update={"shuffle": found}))
         rows.append(one)
@@ -42,56 +41,40 @@ def calls(stage: str, op: str) -> list[PipelineEdit]:
     return [SetArgument(stage, op, "num_parallel_calls", 8)]
 
 
-@pytest.mark.parametrize(
-    ("ops", "edits", "facts", "same"),
-    [
-        pytest.param(LINE, cached("stages.1", 300), {}, True, id="as many as before"),
-        pytest.param(LINE, cached("stages.1", 1000), {"size": 1000}, True, id="all of a pass"),
-        pytest.param(LINE, cached("stages.1", 1000), {}, False, id="more than before"),
-        pytest.param(LINE, cached("stages.1", 299), {}, False, id="fewer"),
-        pytest.param(LINE, cached("stages.1", 300), {"size": 1000}, False, id="no longer the whole pass"),
-        pytest.param(LINE, cached("stages.1", None), {}, False, id="a cache after the shuffle"),
-        pytest.param(LINE, cached("stages.1", 300), {"seeded": True}, False, id="a seed"),
-        pytest.param(LINE, cached("stages.1", 300), {"seeded": None}, False, id="seed unknown"),
-        pytest.param(LINE, cached("stages.1", 300, seed=1), {}, False, id="a seed of the new one"),
-        pytest.param(LINE, cached("stages.1", 300), {"reshuffles": False}, False, id="the same in each epoch"),
-        pytest.param(
-            LINE, cached("stages.1", 300, reshuffle_each_iteration=False), {}, False, id="the new one is the same"
-        ),
-        pytest.param(LINE, cached("stages.1", 300), {"size": None}, False, id="buffer unknown"),
-        pytest.param(("range", "map", "batch"), cached("stages.0", 1000), {}, False, id="no shuffle"),
-        pytest.param(FILES, calls("stages.0", "interleave"), {}, True, id="several files at a time"),
-        pytest.param(
-            ("range", "interleave", "shuffle"), calls("stages.0", "interleave"), {}, False, id="before the shuffle"
-        ),
-        pytest.param(
-            ("from_tensor_slices", "shuffle", "interleave", "map", "batch"),
-            cached("stages.2", 1000),
-            {"size": 1000},
-            False,
-            id="names were shuffled, not what the files hold",
-        ),
-        pytest.param(
-            ("list_files", "flat_map", "batch"), calls("stages.0", "flat_map"), {"size": 1000}, False, id="in turn"
-        ),
-        pytest.param(
-            ("range", "map", "shuffle", "batch"),
-            [MoveStage("stages.1", "shuffle", "stages.0")],
-            {},
-            True,
-            id="a shuffle before the map",
-        ),
-        pytest.param(LINE, [SetArgument("stages.1", "shuffle", "buffer_size", 2)], {}, False, id="another buffer"),
-        pytest.param(LINE, [SetOption("deterministic", False)], {}, False, id="an option of all stages"),
-    ],
-)
+INTERLEAVE = calls("stages.0", "interleave")
+OF_NAMES = ("from_tensor_slices", "shuffle", "interleave", "map", "batch")
+EARLIER = [MoveStage("stages.1", "shuffle", "stages.0")]
+ORDERS: dict[str, tuple[tuple[str, ...], list[PipelineEdit], dict[str, Any], bool]] = {
+    "as many as before": (LINE, cached("stages.1", 300), {}, True),
+    "all of a pass": (LINE, cached("stages.1", 1000), {"size": 1000}, True),
+    "more than before": (LINE, cached("stages.1", 1000), {}, False),
+    "fewer": (LINE, cached("stages.1", 299), {}, False),
+    "no longer the whole pass": (LINE, cached("stages.1", 300), {"size": 1000}, False),
+    "a cache after the shuffle": (LINE, cached("stages.1", None), {}, False),
+    "a seed": (LINE, cached("stages.1", 300), {"seeded": True}, False),
+    "seed unknown": (LINE, cached("stages.1", 300), {"seeded": None}, False),
+    "a seed of the new one": (LINE, cached("stages.1", 300, seed=1), {}, False),
+    "the same in each epoch": (LINE, cached("stages.1", 300), {"reshuffles": False}, False),
+    "the new one is the same": (LINE, cached("stages.1", 300, reshuffle_each_iteration=False), {}, False),
+    "buffer unknown": (LINE, cached("stages.1", 300), {"size": None}, False),
+    "no shuffle": (("range", "map", "batch"), cached("stages.0", 1000), {}, False),
+    "several files at a time": (FILES, INTERLEAVE, {}, True),
+    "before the shuffle": (("range", "interleave", "shuffle"), INTERLEAVE, {}, False),
+    "names were shuffled, not what the files hold": (OF_NAMES, cached("stages.2", 1000), {"size": 1000}, False),
+    "in turn": (("list_files", "flat_map", "batch"), calls("stages.0", "flat_map"), {"size": 1000}, False),
+    "a shuffle before the map": (("range", "map", "shuffle", "batch"), [*EARLIER], {}, True),
+    "another buffer": (LINE, [SetArgument("stages.1", "shuffle", "buffer_size", 2)], {}, False),
+    "an option of all stages": (LINE, [SetOption("deterministic", False)], {}, False),
+}
+
+
+@pytest.mark.parametrize(("ops", "edits", "facts", "same"), ORDERS.values(), ids=ORDERS)
 def test_an_order(ops: tuple[str, ...], edits: list[PipelineEdit], facts: dict[str, Any], same: bool) -> None:
     view, proposal = run_of(*ops, **facts), Proposal("", "", tuple(edits), "order")
     found = as_redrawn(view, proposal)
     assert (found.semantics, found.redrawn) == (("same", "order") if same else ("order", None))
     # In two processes the order is another one, whatever the class: elements are compared in any order.
     assert found.compared_as == "order"
-    assert view.profile is not None
     view.profile.seed = 3
     assert as_redrawn(view, proposal) == proposal
 
@@ -109,8 +92,6 @@ def test_an_order(ops: tuple[str, ...], edits: list[PipelineEdit], facts: dict[s
 def test_other_random_numbers(op: bool | None, program: int | None, shuffle: bool, same: bool) -> None:
     view = run_of(*LINE, seeded=shuffle)
     row = view.by_id["stages.1"].measured
-    assert row is not None
-    assert view.profile is not None
     row.random, row.seeded, view.profile.seed = True, op, program
     found = as_redrawn(view, Proposal("", "", tuple(calls("stages.1", "map")), "randomness"))
     assert (found.effect, found.redrawn) == (("same", "randomness") if same else ("randomness", None))

@@ -16,84 +16,62 @@ STEADY = ["DecodePng", "ReadFile", "ResizeBilinear"]
 
 
 def a_map(address: str = "stages.1", **given: Any) -> Stage:
-    ops = given.pop("ops", OPS)
-    return Stage(
-        id=address,
-        op="map",
-        origin="written",
-        name="prepare",
-        share=0.9,
-        elements=1000,
-        cardinality=100,
-        bytes_per_element=200_000.0,
-        time_ms_per_batch=10.0,
-        ops=[OpCost(op=op, ms_per_batch=ms) for op, ms in ops.items()],
-        **{"random": True, "steady_ops": STEADY, **given},
-    )
+    ops = [OpCost(op=op, ms_per_batch=ms) for op, ms in given.pop("ops", OPS).items()]
+    seen = {"share": 0.9, "elements": 1000, "cardinality": 100, "bytes_per_element": 2e5, "time_ms_per_batch": 10.0}
+    facts = {**seen, "random": True, "steady_ops": STEADY, **given}
+    return Stage(id=address, op="map", origin="written", name="prepare", ops=ops, **facts)
 
 
-def test_the_costliest_ops_have_what_could_replace_them() -> None:
-    text = of_ops(a_map(steady_ops=None))
-    assert text.startswith(
-        "DecodePng 60 %: store the pictures as JPEG, which changes the values; ResizeBilinear 20 %: "
-    )
-    assert "do less in it" not in text
-
-
-def test_the_share_of_ops_is_that_of_those_that_are_named() -> None:
-    ops = {"SelectV2": 4.0, "Sub": 2.0, "AddV2": 2.0, "Mul": 1.0, "Cast": 0.2}
-    text = of_ops(a_map(ops=ops, steady_ops=None, random=False))
-    assert text.startswith("SelectV2, Sub and AddV2 80 %: ")
-
-
-def test_what_does_not_depend_on_random_numbers_is_a_map_of_its_own() -> None:
-    assert of_ops(a_map()).startswith("DecodePng and ResizeBilinear 80 %: not dependent on the random numbers of")
-    for given in ({"steady_ops": []}, {"steady_ops": None}, {"ops": {"DecodePng": 0.1, "RandomUniform": 9.0}}):
-        assert "not dependent" not in of_ops(a_map(**given))
-    python = [PythonCost(function="f", ms_per_batch=5.0, share=1.0)]
-    assert "not dependent" not in of_ops(a_map(python=python))
-
-
-def test_many_small_ops_are_called_once_per_batch() -> None:
-    text = of_ops(a_map(ops={"Mul": 0.2}, steady_ops=None, random=False))
-    assert text == "small ops 98 %: each costs a call, so call prepare once per batch, after .batch(…)"
-    text = of_ops(a_map(ops={"Select": 2.0, "Mul": 0.05}, steady_ops=None, random=False))
-    assert text.startswith("Select 20 %: "), "what takes next to nothing is no reason"
-    assert of_ops(a_map(ops={}, steady_ops=None)) == ""
-    # No op decodes a batch of pictures.
-    text = of_ops(a_map(ops={"DecodeJpeg": 0.2, "ReadFile": 0.1}, steady_ops=None, random=False))
-    assert text.endswith("so do what comes after DecodeJpeg and ReadFile once per batch, in a map after .batch(…)")
+UNKNOWN: dict[str, Any] = {"steady_ops": None, "random": False}
+IN_PYTHON = [PythonCost(function="f", ms_per_batch=5.0, share=1.0)]
+CROP = {"ops": {"DecodeAndCropJpeg": 5.0, "ResizeBilinear": 4.0}}
+HUE = {"ops": {"AdjustHue": 8.0, "DecodeJpeg": 1.0}}
+SHARED = {"ops": {"DecodeJpeg": 8.0, "CropAndResize": 1.0}, "steady_ops": None, "shared_ops": ["DecodeJpeg"]}
+CROPS = Stage(id="stages.0", op="flat_map", origin="written", name="crops")
+SMALL, AT_ONCE = {"ops": {"Mul": 0.2}, "steady_ops": None}, "call prepare once per batch, after .batch(…)"
+SAID: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    # The costliest have what could replace them, with the share of those that are named.
+    ({"steady_ops": None}, {},
+        "DecodePng 60 %: store the pictures as JPEG, which changes the values; ResizeBilinear 20 %: "),
+    ({**UNKNOWN, "ops": {"SelectV2": 4.0, "Sub": 2.0, "AddV2": 2.0, "Mul": 1.0, "Cast": 0.2}}, {},
+        "SelectV2, Sub and AddV2 80 %: "),
+    # What does not depend on random numbers is a map of its own.
+    ({}, {}, "DecodePng and ResizeBilinear 80 %: not dependent on the random numbers of"),
+    # Many small ops cost a call each; what takes next to nothing is no reason; no op decodes a batch of pictures.
+    ({**SMALL, "random": False}, {}, f"small ops 98 %: each costs a call, so {AT_ONCE}"),
+    ({**UNKNOWN, "ops": {"Select": 2.0, "Mul": 0.05}}, {}, "Select 20 %: "),
+    ({**UNKNOWN, "ops": {"DecodeJpeg": 0.2, "ReadFile": 0.1}}, {},
+        "so do what comes after DecodeJpeg and ReadFile once per batch"),
+    ({**SMALL, "draws_by_number": True}, {}, "with tf.vectorized_map, where each row draws its own numbers"),
+    # What is drawn anew is not to be stored.
+    ({**CROP, "steady_ops": ["ParseExampleV2"]}, {}, "DecodeAndCropJpeg 50 %: start from smaller pictures"),
+    ({**CROP, **UNKNOWN}, {}, "store the pictures at the size"),
+    # What is done for each element that is made of one is done before them.
+    (SHARED, {"opener": CROPS}, "DecodeJpeg 80 %: the same for all elements that crops makes of one, so do it once"),
+    # Batches are no advice where they were measured without a gain.
+    ({**HUE, "steady_ops": None}, {"batches": False}, "AdjustHue 80 %: adjust colours in the training step"),
+    ({**HUE, "steady_ops": ["DecodeJpeg"]}, {}, "adjust colours in the training step"),
+]  # fmt: skip
+NOT_SAID: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    ({"steady_ops": None}, {}, "do less in it"),
+    *(({**given}, {}, "not dependent") for given in ({"steady_ops": []}, {"steady_ops": None}, {"python": IN_PYTHON})),
+    ({"ops": {"DecodePng": 0.1, "RandomUniform": 9.0}}, {}, "not dependent"),
     # What draws once in a call draws the same for a whole batch.
-    assert of_ops(a_map(ops={"Mul": 0.2}, steady_ops=None, random=True)) == ""
-    text = of_ops(a_map(ops={"Mul": 0.2}, steady_ops=None, random=True, draws_by_number=True))
-    assert text.endswith("after .batch(…) with tf.vectorized_map, where each row draws its own numbers")
+    (SMALL, {}, "once per batch"),
+    ({**CROP, "steady_ops": ["ParseExampleV2"]}, {}, "store"),
+    (SHARED, {}, "the same for all"),
+    ({**SHARED, "shared_ops": ["CropAndResize"], "time_ms_per_batch": 20.0}, {"opener": CROPS}, "the same for all"),
+]
 
 
-def test_what_is_drawn_anew_is_not_to_be_stored() -> None:
-    ops = {"DecodeAndCropJpeg": 5.0, "ResizeBilinear": 4.0}
-    text = of_ops(a_map(ops=ops, steady_ops=["ParseExampleV2"]))
-    assert "DecodeAndCropJpeg 50 %: start from smaller pictures" in text
-    assert "store" not in text
-    assert "store the pictures at the size" in of_ops(a_map(ops=ops, random=False, steady_ops=None))
+@pytest.mark.parametrize(("given", "more", "text"), SAID)
+def test_what_could_replace_the_costliest_ops(given: dict[str, Any], more: dict[str, Any], text: str) -> None:
+    assert text in of_ops(a_map(**given), **more)
 
 
-def test_what_is_done_for_each_element_that_is_made_of_one_is_done_before_them() -> None:
-    stage = a_map(ops={"DecodeJpeg": 8.0, "CropAndResize": 1.0}, steady_ops=None, shared_ops=["DecodeJpeg"])
-    opener = Stage(id="stages.0", op="flat_map", origin="written", name="crops")
-    text = of_ops(stage, opener=opener)
-    assert text.startswith("DecodeJpeg 80 %: the same for all elements that crops makes of one, so do it once for each")
-    assert "the same for all" not in of_ops(stage)
-    few = stage.model_copy(update={"shared_ops": ["CropAndResize"], "time_ms_per_batch": 20.0})
-    assert "the same for all" not in of_ops(few, opener=opener)
-
-
-def test_no_batches_where_they_were_measured_without_a_gain() -> None:
-    stage = a_map(ops={"AdjustHue": 8.0, "DecodeJpeg": 1.0}, steady_ops=None)
-    assert "AdjustHue" in of_ops(stage)
-    assert "AdjustHue 80 %: adjust colours in the training step" in of_ops(stage, batches=False)
-    drawn = stage.model_copy(update={"steady_ops": ["DecodeJpeg"]})
-    assert "adjust colours in the training step" in of_ops(drawn)
-    assert "DecodeJpeg" in of_ops(stage, batches=False)
+@pytest.mark.parametrize(("given", "more", "text"), NOT_SAID)
+def test_what_could_not(given: dict[str, Any], more: dict[str, Any], text: str) -> None:
+    assert text not in of_ops(a_map(**given), **more)
 
 
 @pytest.mark.parametrize(
@@ -159,40 +137,36 @@ def in_python(
     return of_python(one)
 
 
-def test_what_needs_nothing_of_an_element_is_made_once(tmp_path: Path) -> None:
-    assert in_python(tmp_path, ("transforms", 7, 0.64), ("augment", 11, 0.1), ("augment", 12, 0.26)) == (
+GENERATOR = {"op": "from_generator"}
+AS_OPS = "write augment() (input.py:12) as TensorFlow ops"
+OF_PYTHON: list[tuple[list[tuple[str, int, float]], dict[str, Any], str]] = [
+    # What needs nothing of an element is made once.
+    ([("transforms", 7, 0.64), ("augment", 11, 0.1), ("augment", 12, 0.26)], {},
         "line 11, `transforms()`, 64 % of the Python time: it takes nothing of an element, so make it once, outside of "
-        "augment()"
-    )
-
-
-def test_a_line_of_another_file_has_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert in_python(tmp_path, ("rows", 22, 0.8), at="input.py").startswith("line 22, `np.load")
-    assert in_python(tmp_path, ("rows", 22, 0.8), at="main.py").startswith("line 22 of input.py, `np.load")
-
-
-def test_elements_from_other_processes_are_made_in_a_map(tmp_path: Path) -> None:
-    text = in_python(tmp_path, ("pictures", 17, 0.9), op="from_generator")
-    assert text.startswith("line 17, `pool.imap(augment, NAMES)`, 90 % of the Python time: each element crosses a pipe")
-
-
-def test_a_generator_leaves_its_work_to_a_map(tmp_path: Path) -> None:
-    text = in_python(tmp_path, ("rows", 22, 0.8), op="from_generator")
-    assert text == (
+        "augment()"),
+    ([("rows", 22, 0.8)], {"at": "input.py"}, "line 22, `np.load"),
+    ([("rows", 22, 0.8)], {"at": "main.py"}, "line 22 of input.py, `np.load"),
+    # Elements from other processes are made in a map; a generator leaves its work to one.
+    ([("pictures", 17, 0.9)], GENERATOR,
+        "line 17, `pool.imap(augment, NAMES)`, 90 % of the Python time: each element crosses a pipe"),
+    ([("rows", 22, 0.8)], {**GENERATOR, "lock_share": 0.43},
         "line 22, `np.load(name)`, 80 % of the Python time: let load give only names or numbers, and make its elements "
-        "in a map with parallel calls"
-    )
-    held = in_python(tmp_path, ("rows", 22, 0.8), op="from_generator", lock_share=0.43)
-    assert held == f"{text}, with TensorFlow's ops: it holds the GIL 43 % of the time"
+        "in a map with parallel calls, with TensorFlow's ops: it holds the GIL 43 % of the time"),
+    # Python of a map is called once per batch.
+    ([("augment", 12, 0.8)], {}, f"line 12, `np.asarray(out)`, 80 % of the Python time: {AS_OPS}, called in the map "
+        "itself, or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"),
+    ([("augment", 12, 0.1)], {}, AS_OPS),
+]  # fmt: skip
 
 
-def test_python_of_a_map_is_called_once_per_batch(tmp_path: Path) -> None:
-    assert in_python(tmp_path, ("augment", 12, 0.8)) == (
-        "line 12, `np.asarray(out)`, 80 % of the Python time: write augment() (input.py:12) as TensorFlow ops, called "
-        "in the map itself, or, where NumPy can take many elements at once, for whole batches: .batch(…) before the map"
-    )
-    assert in_python(tmp_path, ("augment", 12, 0.1)).startswith("write augment() (input.py:12) as TensorFlow ops")
-    assert of_python(a_map(python=[PythonCost(function="f", ms_per_batch=9.0, share=1.0)])) == (
-        "write its Python as TensorFlow ops, called in the map itself"
-    )
+@pytest.mark.parametrize(("lines", "given", "text"), OF_PYTHON)
+def test_what_python_does_has_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[tuple[str, int, float]], given: Any, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert in_python(tmp_path, *lines, **given).startswith(text)
+
+
+def test_python_whose_code_is_unknown_has_it_too() -> None:
+    text = "write its Python as TensorFlow ops, called in the map itself"
+    assert of_python(a_map(python=[PythonCost(function="f", ms_per_batch=9.0, share=1.0)])) == text

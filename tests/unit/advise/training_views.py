@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from unit.advise.views import function, measured, pipeline, stage
+from unit.view.views import function, measured, pipeline, stage
 
 from pipeprof.profiles.document.shared import CodePlace, DatasetUse, FunctionUse, Training
 from pipeprof.profiles.document.subject import Target
@@ -43,7 +43,6 @@ def trained(
         ),
         interval_ms=10.0,
     )
-    assert view.profile is not None
     known = {"consumer": "loop", "fetch": "exact", "epochs": 4, "seconds": 10.0, **facts}
     target = Target(kind="script", text="train.py")
     profile = view.profile.model_copy(
@@ -88,42 +87,32 @@ SAVED = {"saves": 10, "save_seconds": 2.0, "saver": place("tensorflow.train.Chec
 FLAWS: dict[str, tuple[str, Make]] = {
     "dataset made anew": ("iterator-made-anew", lambda: trained(REBUILT)),
     "with a cache": ("iterator-made-anew", lambda: trained({**REBUILT, "build_seconds": None, **IN_MEMORY})),
-    "an iterator each step": (
-        "iterator-made-anew",
-        lambda: trained({"iterators": 100, "first_seconds": 0.05, "epochs": 100}),
-    ),
+    "an iterator each step": ("iterator-made-anew",
+        lambda: trained({"iterators": 100, "first_seconds": 0.05, "epochs": 100})),
     "two iterators": ("iterator-made-anew", lambda: trained({"together": 2})),
     "unused": ("unused-dataset", lambda: trained(unread=[place("MapDataset", 7)])),
     "traced often": ("retraced-step", lambda: trained(functions=[traced(traces=40, trace_seconds=3.0)])),
     "made anew": ("retraced-step", lambda: trained(functions=[traced(traces=40, objects=40, trace_seconds=3.0)])),
-    "compiled by JAX": (
-        "retraced-step",
-        lambda: trained(functions=[traced(traces=40, trace_seconds=3.0, compiler="JAX", calls=0)]),
-    ),
+    "compiled by JAX": ("retraced-step",
+        lambda: trained(functions=[traced(traces=40, trace_seconds=3.0, compiler="JAX", calls=0)])),
     "saves": ("training-stalls", lambda: trained(**SAVED)),
     "ends of epochs": ("training-stalls", lambda: in_fit(epoch_end_seconds=3.0)),
     "validated": ("validation-again", lambda: in_fit(None, validated(), **VALIDATED)),
-    "validation made anew": (
-        "validation-again",
-        lambda: in_fit(None, validated(datasets=4, equal=True, cached=True), **VALIDATED),
-    ),
+    "validation made anew": ("validation-again",
+        lambda: in_fit(None, validated(datasets=4, equal=True, cached=True), **VALIDATED)),
     "a callback": ("waits-for-results", lambda: in_fit(callbacks=[place("LossHistory")], call_ms=9.0, apart_ms=1.0)),
-    CALLBACK_OF_KERAS: (
-        "waits-for-results",
-        lambda: trained(None, consumer="fit", callbacks=[place("ModelCheckpoint", None)], call_ms=5.0, apart_ms=5.0),
-    ),
+    CALLBACK_OF_KERAS: ("waits-for-results",
+        lambda: trained(None, consumer="fit", callbacks=[place("ModelCheckpoint", None)], call_ms=5.0, apart_ms=5.0)),
     "a loss that is read": ("waits-for-results", lambda: with_read(trained(functions=[traced(traces=1)]))),
-}
+}  # fmt: skip
 TWINS: list[tuple[str, Make]] = [
     ("iterator-made-anew", lambda: trained({**REBUILT, "equal": False})),
     ("iterator-made-anew", lambda: trained({**REBUILT, "equal": None})),
     ("iterator-made-anew", lambda: trained({**REBUILT, "build_seconds": None, **IN_MEMORY, "caches_again": False})),
     ("iterator-made-anew", lambda: trained({**REBUILT, "build_seconds": 0.01})),
     ("iterator-made-anew", lambda: trained({**REBUILT, "build_seconds": None})),
-    (
-        "iterator-made-anew",
-        lambda: trained({**REBUILT, "build_seconds": 0.01, "cached": True, "cached_in_memory": False}),
-    ),
+    ("iterator-made-anew",
+        lambda: trained({**REBUILT, "build_seconds": 0.01, "cached": True, "cached_in_memory": False})),
     ("iterator-made-anew", lambda: trained({"iterators": 5, "first_seconds": 0.05})),
     ("iterator-made-anew", lambda: trained({"iterators": 100, "first_seconds": 0.001})),
     ("iterator-made-anew", lambda: in_fit({"iterators": 100, "first_seconds": 0.05, "batches": 200, "epochs": 100})),
@@ -142,4 +131,4 @@ TWINS: list[tuple[str, Make]] = [
     ("validation-again", lambda: in_fit(None, validated(), validations=4, validation_seconds=1.0)),
     ("waits-for-results", lambda: in_fit(callbacks=[place("ModelCheckpoint", None)], call_ms=9.0, apart_ms=0.5)),
     ("waits-for-results", lambda: with_read(trained(consumer="graph", functions=[traced(traces=1)]))),
-]
+]  # fmt: skip

@@ -70,7 +70,6 @@ def test_what_the_data_of_a_spec_cannot_say_is_made_in_its_calls(tmp_path: Path)
     assert of_spec(tmp_path).change_of(masks) is None
     jobs = of_spec(tmp_path, ("source", "range"))
     change = jobs.change_of(masks)
-    assert change is not None
     turns = turns_of(jobs, change)
     assert (turns.edits, turns.ops) == (list(change.edits), [("source", "range")])
     by_data = finding(SetArgument("source", "range", "stop", 9), in_spec=True)
@@ -86,7 +85,6 @@ def test_variables_change_the_process_and_leave_the_calls_alone(maker: JobMaker)
     turns = turns_of(maker, change)
     assert (turns.environment, turns.edits) == ([("MALLOC_ARENA_MAX", "2")], [])
     both = maker.change_of(finding(ARENAS, ARGUMENT))
-    assert both is not None
     assert (len(both.edits), both.environment) == (1, change.environment)
     assert maker.change_of(finding(ARENAS, CODE)) is None
 
@@ -95,7 +93,6 @@ def test_only_what_has_to_fill_warms_up_for_longer(maker: JobMaker) -> None:
     assert [turns_of(maker, Change(), steps).warm_steps for steps in (0, 300)] == [0, 300]
     assert [job.turns.warm_steps for job in maker.as_it_is().values() if job.turns is not None] == [0, 0]
     filled = maker.of_version(None, [["{}"]], None, 300, compares=True).turns
-    assert filled is not None
     assert (filled.warm_steps, filled.compare_epochs) == (300, True)
 
 

@@ -103,12 +103,6 @@ def test_no_worker_is_waited_for_when_the_time_of_the_command_is_over(made: Team
         made.start(jobs(B1=BUILT), seconds=5.0)
 
 
-def test_one_that_refuses_says_nothing_against_the_edit(made: Team) -> None:
-    with pytest.raises(MemberFailedError, match="writes files") as caught:
-        made.start(jobs(A1=EditRefused("writes files")), seconds=5.0)
-    assert (caught.value.name, caught.value.refused, caught.value.crowded) == ("A1", True, False)
-
-
 def test_one_that_fails_is_ended_and_the_others_go_on(made: Team) -> None:
     raised = Raised("build", "raised", "ValueError: no\nmore of it")
     found = made.start_each(jobs(A1=BUILT, C1=raised, C2=EditRefused("writes files")), seconds=5.0)

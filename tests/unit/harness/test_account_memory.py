@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
-from unit.advise.views import pipeline, stage, tensor
+from unit.view.views import pipeline, stage, tensor
 from unit.worker.fakes import facts, observed
 
 from pipeprof.profiles.document.measured import Series

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.advise.views import pipeline, stage
+from unit.view.views import pipeline, stage
 from unit.worker.fakes import (
     GIB,
     MIB,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from unit.advise.views import function, measured, pipeline, stage, tensor
+from unit.view.views import function, measured, pipeline, stage, tensor
 
 from pipeprof.profiles.constants import VIEW_BYTES
 from pipeprof.profiles.document.memory import LedgerEntry, Memory

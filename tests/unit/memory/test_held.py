@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from unit.advise.views import function, pipeline, stage, tensor
+from unit.view.views import function, pipeline, stage, tensor
 
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.memory.ledger.buffers import Buffered, Look

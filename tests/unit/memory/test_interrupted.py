@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.advise.views import pipeline, stage, tensor
+from unit.view.views import pipeline, stage, tensor
 
 from pipeprof.profiles.memory.ledger.facts import Ledger
 from pipeprof.profiles.memory.ledger.interrupted import LastLook, ledger_at, placed

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from unit.advise.views import measured, pipeline, stage, tensor
 from unit.memory.test_account import MB, report
+from unit.view.views import measured, pipeline, stage, tensor
 
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile

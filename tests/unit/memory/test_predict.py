@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.advise.views import function, pipeline, stage, tensor
+from unit.view.views import function, pipeline, stage, tensor
 
 from pipeprof.pipelines.ops.constants import INFINITE
 from pipeprof.profiles.constants import ARRAY_COPIES, CAPTURED_CONSTANT_COPIES, SOURCE_CONSTANT_COPIES

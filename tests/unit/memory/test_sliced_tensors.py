@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from unit.advise.views import pipeline, stage, tensor
+from unit.view.views import pipeline, stage, tensor
 
 from pipeprof.profiles.memory.predict.element_size import bytes_kept_by_slices, harmonic
 from pipeprof.profiles.memory.predict.predict import memory_prediction

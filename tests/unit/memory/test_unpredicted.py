@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.advise.views import pipeline, stage, tensor
+from unit.view.views import pipeline, stage, tensor
 
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
 from pipeprof.profiles.memory.predict.autotuned_buffers import not_predicted

@@ -33,7 +33,6 @@ def flows(draw: st.DrawFn) -> Flow:
 
 
 def after(flow: Flow, found: Estimate | None) -> float:
-    assert found is not None
     assert found.wait_ms >= 0
     interval = flow.interval_ms() / found.speedup
     assert interval >= max(flow.step_ms, flow.floor_ms) - 1e-6, "faster than preloaded batches"
@@ -87,7 +86,6 @@ def test_work_inside_a_function_is_a_part_of_its_stage() -> None:
     found = [predicted(flow, {"inner": 0.5}, {}), predicted(flow, {"inner": 0.0, "map": 0.0}, {})]
     assert [one.speedup if one is not None else None for one in found] == [pytest.approx(10 / 7), pytest.approx(5.0)]
     calls = predicted(flow, {}, {"inner": 6})
-    assert calls is not None
     # Of the thread, 6 of 10 ms take one; the cores need 8.
     assert calls.speedup == pytest.approx(10 / 8)
 
@@ -101,6 +99,5 @@ def test_a_larger_pool_lets_more_calls_run_also_where_tensorflow_chooses_them() 
 
 def test_a_pass_starts_sooner_where_its_first_batch_is_made_sooner() -> None:
     found = predicted(line(part("map", 8.0), restart_ms=2.0), {"map": 0.25}, {})
-    assert found is not None
     assert found.speedup == pytest.approx(4.0)
     assert found.formula.endswith("0.500 ms of restarts stay")

@@ -43,7 +43,6 @@ def parallel(ms: float, calls: float, **facts: Any) -> Stage:
 def read(recorded: Recorded, *stages: Stage, **facts: Any) -> Flow:
     """A run without a step on four cores, 10 ms a batch."""
     profile = recorded("step-none").model_copy(deep=True)
-    assert profile.steps is not None
     profile.steps.interval_ms.mean = 10.0
     profile.host.cores, profile.host.schedulable_cores = 4.0, 4
     given = {"stages": list(stages), "headspace": None, "cpu": None, "contention": None, **facts}
@@ -97,8 +96,6 @@ def test_times_fit_into_a_step(recorded: Recorded, name: str) -> None:
 def test_a_profile_is_read_as_long_as_it_was_measured(recorded: Recorded, name: str) -> None:
     profile = recorded(name)
     flow = flow_of(profile)
-    assert flow is not None
-    assert profile.steps is not None
     assert flow.interval_ms() == pytest.approx(profile.steps.interval_ms.mean, rel=0.02)
     profile.steps = None
     assert flow_of(profile) is None
@@ -157,7 +154,6 @@ def test_waits_longer_than_the_formula_are_uneven_where_most_steps_do_not_wait(
     recorded: Recorded, median_ms: float, resource: str
 ) -> None:
     steps = recorded("step-none").steps
-    assert steps is not None
     steps.dispatch = "sync"
     steps.interval_ms.mean = 10.0
     steps.busy_ms = Quantiles(mean=6.0, p50=6.0, p95=6.0, p99=6.0)
@@ -172,8 +168,6 @@ def test_waits_longer_than_the_formula_are_uneven_where_most_steps_do_not_wait(
 def gpu_loop(recorded: Recorded, fetch_ms: float, *, wait_ms: float | None) -> Profile:
     """A loop of 20 ms on a GPU that is at work when the next batch is requested; its own clock may have been read."""
     profile = recorded("script-loop").model_copy(deep=True)
-    assert profile.steps is not None
-    assert profile.training is not None
     fetch = Quantiles(mean=fetch_ms, p50=fetch_ms, p95=fetch_ms, p99=fetch_ms)
     profile.steps.interval_ms.mean, profile.steps.fetch_ms, profile.steps.restart_share = 20.0, fetch, None
     profile.stages, profile.cpu, profile.contention = [stage("source", "range", fetch_ms)], None, None
@@ -194,7 +188,6 @@ def test_a_loop_gets_no_faster_than_its_step_or_than_without_its_fetch(
 ) -> None:
     profile = gpu_loop(recorded, 8.0, wait_ms=wait_ms)
     flow = flow_of(profile)
-    assert flow is not None
     assert (profile.takes_turns, flow.in_turn, profile.gains_are_bounds) == (turns, turns, wait_ms is None)
     assert flow.interval_ms() == pytest.approx(20.0)
     assert flow.scaled(["source"], 0.0).interval_ms() == pytest.approx(20.0 - (wait_ms or 8.0))

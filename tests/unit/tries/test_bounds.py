@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import starmap
 from typing import Any
 
 import pytest
+from unit.tries.workers import result
 
 from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnvironment, VectoriseMap
 from pipeprof.profiles.advise.proposal import Proposal
@@ -18,15 +18,11 @@ from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Headspace, OpCost, PythonCost, Stage
-from pipeprof.profiles.experiment.decision import Comparison
-from pipeprof.profiles.experiment.evidence import Evidence
-from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
+from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is_reached, open_bound
 from pipeprof.profiles.tries.combine import Contender, TriedChange
-from pipeprof.profiles.tries.race import RaceResult, Status
+from pipeprof.profiles.tries.race import RaceResult
 
-MB = 1_000_000
 ROWS = (
     ("source", "range", 1501, 0.0),
     ("stages.0", "map", 1500, 0.9),
@@ -40,8 +36,6 @@ ROWS = (
 def profile(recorded: Callable[[str], Profile]) -> Profile:
     """A run of 100 steps: range, a slow map, a filter that keeps two of three, batch(10), prefetch."""
     found = recorded("input-bound")
-    assert found.steps is not None
-    assert found.verdict is not None
     found.target.kind = "function"
     found.steps.count, found.steps.dispatch = 100, "sync"
     found.host.cores, found.headspace, found.findings = 2.0, Headspace.of(20.0, 4.0, 4), []
@@ -110,8 +104,6 @@ def twins_of(profile: Profile, count: int = 4) -> tuple[str, ...]:
             row(f"{inner}.stages.0", "map", 50, 0.2 + 0.01 * number),
         ]
     profile.stages = [*stages, row(f"stages.{count}", "batch", 20)]
-    assert profile.verdict is not None
-    assert profile.steps is not None
     profile.verdict.stage, profile.steps.count = f"stages.{count - 1}.inputs.1.stages.0", 20
     return tuple(stage.id for stage in stages if stage.op == "map")
 
@@ -152,7 +144,6 @@ def test_stages_of_one_line_with_little_of_the_work_have_a_bound_with_those_befo
             one = Stage(id=f"{side}.stages.{at}", op=op, origin="written", name=name, share=share, location=place)
             stages.append(one.model_copy(update={"elements": 90}))
     profile.stages = [*stages, Stage(id="stages.0", op="batch", origin="written", elements=9)]
-    assert profile.verdict is not None
     profile.verdict.stage = "source.inputs.1.stages.3"
     together = covered(profile)[0]
     assert together == tuple(one.id for one in stages if one.name)
@@ -163,7 +154,6 @@ def test_stages_of_one_line_with_little_of_the_work_have_a_bound_with_those_befo
 
 
 def test_stages_that_could_not_be_read_have_one_bound(profile: Profile) -> None:
-    assert profile.verdict is not None
     rows(profile)[1].share, rows(profile)[2].share, profile.verdict.stage = None, None, None
     assert covered(profile) == [("stages.0", "stages.1")]
     profile.verdict.stage = "stages.2"
@@ -173,14 +163,11 @@ def test_stages_that_could_not_be_read_have_one_bound(profile: Profile) -> None:
 # What it says
 
 
-def result(
-    gain: float, status: Status = "kept", *, own: float = 0.0, error: float = 0.005, cpu: float = 0.1
-) -> RaceResult:
-    block = TurnEnded(100, 1.0, None, 0.2, 1000 * MB)
-    free = TurnEnded(round(100 * gain), 1.0 - own, None, cpu, 1000 * MB, own_seconds=own)
-    built = dict.fromkeys(("A1", "A2", "C1"), Built([], True, 100 * MB, 0.1, 0.1))
-    evidence = Evidence(built, [{"A1": block, "A2": block, "C1": free}] * 3, arm=("C1",))
-    return RaceResult(status, "", Comparison(Interval(math.log(gain), error, 10, 3)), evidence)
+BUSY, IDLE = {"cpu_seconds": 1.9}, {"cpu_seconds": 0.1}
+
+
+def replayed_at(gain: float, own: float) -> RaceResult:
+    return result(gain, turn={"seconds": 1.0 - own, "own_seconds": own})
 
 
 def said(profile: Profile, found: RaceResult, settle: float = 0.0) -> Any:
@@ -204,53 +191,49 @@ def test_what_a_bound_is(profile: Profile, found: RaceResult, status: str) -> No
     assert finding.status == status
     if finding.measured is not None:
         assert finding.measured["replayed"] == ["stages.0", "stages.1"]
-        assert found.change is not None
         assert finding.measured["speedup"] == pytest.approx(found.change.value, abs=1e-3)
 
 
 @pytest.mark.parametrize(("own", "least"), [(0.4, False), (0.8, True)])
 def test_where_handing_out_takes_most_of_the_time_it_counts(profile: Profile, own: float, least: bool) -> None:
     """Of 1 s of steps, so much is that of the replay: without it, 3.0 times as many."""
-    finding = said(profile, result(3.0, own=own))
+    finding = said(profile, replayed_at(3.0, own))
     assert (finding.status, "at_least" in finding.measured) == ("ceiling", least)
-    assert said(profile, result(1.0, own=0.8)).measured is None
+    assert said(profile, replayed_at(1.0, 0.8)).measured is None
 
 
 def test_the_machine_has_an_upper_bound_of_its_own(profile: Profile) -> None:
     """1.9 of 2 cores busy, 500 steps/s: 3.8 ms of CPU time per batch; the step takes 0.8 ms."""
     profile.headspace = Headspace.of(20.0, 0.8, 4)
-    found = said(profile, result(5.0, cpu=1.9)).measured
+    found = said(profile, result(5.0, turn=BUSY)).measured
     assert found["other_cpu_ms_per_batch"] == pytest.approx(3.8)
     assert found["cores_needed"] == pytest.approx(4.75)
     assert "the rest needs 4.7 cores; this machine has 2" in found["conclusion"]
     # CPU time of steps that do not count is left out.
-    assert said(profile, result(5.0, cpu=1.9), 1.0).measured["other_cpu_ms_per_batch"] == pytest.approx(1.9)
-    assert "conclusion" not in said(profile, result(5.0)).measured
+    assert said(profile, result(5.0, turn=BUSY), 1.0).measured["other_cpu_ms_per_batch"] == pytest.approx(1.9)
+    assert "conclusion" not in said(profile, result(5.0, turn=IDLE)).measured
 
 
 @pytest.mark.parametrize(("interval_ms", "rest"), [(10.0, True), (5.0, False)])
 def test_without_a_step_the_cores_have_a_rate(profile: Profile, interval_ms: float, rest: bool) -> None:
     """Where the race's processes took twice as long as the run, no rest is stated that cores had no time for."""
-    assert profile.steps is not None
     assert profile.steps.interval_ms is not None
     profile.steps.dispatch = None
     profile.steps.interval_ms = replace(profile.steps.interval_ms, mean=interval_ms)
-    found = said(profile, result(5.0, cpu=1.9)).measured
+    found = said(profile, result(5.0, turn=BUSY)).measured
     assert "cores_needed" not in found
     assert ("the rest takes 3.80 ms of CPU per batch" in found["conclusion"]) is rest
 
 
 def test_the_cpu_time_of_a_replay_is_no_part_of_everything_else(profile: Profile) -> None:
     """The replay kept 1.9 of 2 cores busy; of the run's own CPU time, the stage and what is inside took nearly all."""
-    assert profile.steps is not None
-    assert profile.cpu is not None
     profile.steps.dispatch = None
     stages = rows(profile)
     stages[1].cpu_ms_per_batch = 12.0
     stages.append(Stage(id="stages.0.stages.0", op="map", origin="written", cpu_ms_per_batch=7.0, depth=1))
     for total, rest in ((20.0, 1.0), (24.0, 3.8)):
         profile.cpu.total_ms = total
-        found = said(profile, result(5.0, cpu=1.9)).measured
+        found = said(profile, result(5.0, turn=BUSY)).measured
         assert found["other_cpu_ms_per_batch"] == pytest.approx(rest)
         assert ("conclusion" in found) is (rest > 3)
 
@@ -260,20 +243,25 @@ def kept(gain: float, stage: str, proposal: Proposal | None = None) -> TriedChan
     return TriedChange(Contender(proposal or Proposal("a", "a", edits)), result(gain), 1)
 
 
-def test_a_change_of_the_stage_reaches_its_bound(profile: Profile) -> None:
-    assert is_reached(profile, ["stages.0"], [kept(2.5, "stages.0")], 3.0)
-    assert not is_reached(profile, ["stages.0"], [kept(2.0, "stages.0")], 3.0)
-    assert not is_reached(profile, ["stages.0"], [kept(2.9, "stages.1")], 3.0)
+@pytest.mark.parametrize(
+    ("gain", "at", "bound", "dispatch", "reached"),
+    [
+        (2.5, "stages.0", 3.0, "sync", True),
+        (2.0, "stages.0", 3.0, "sync", False),
+        (2.9, "stages.1", 3.0, "sync", False),
+        # Before it is measured, much of a free pipeline is enough.
+        (3.1, "stages.0", None, "sync", True),
+        (2.9, "stages.0", None, "sync", False),
+        (1.1, "stages.0", None, None, True),
+    ],
+)
+def test_a_change_of_the_stage_reaches_its_bound(
+    profile: Profile, gain: float, at: str, bound: float | None, dispatch: Any, reached: bool
+) -> None:
+    profile.steps.dispatch = dispatch
+    assert is_reached(profile, ["stages.0"], [kept(gain, at)], *([bound] if bound else [])) is reached
     cache = Proposal("c", "c", (InsertStage("cache", {}, "stages.0"),), stage="stages.0")
-    assert not is_reached(profile, ["stages.0"], [kept(2.9, "stages.0", cache)], 3.0)
-
-
-def test_before_it_is_measured_much_of_a_free_pipeline_is_enough(profile: Profile) -> None:
-    assert profile.steps is not None
-    assert is_reached(profile, ["stages.0"], [kept(3.1, "stages.0")])
-    assert not is_reached(profile, ["stages.0"], [kept(2.9, "stages.0")])
-    profile.steps.dispatch = None
-    assert is_reached(profile, ["stages.0"], [kept(1.1, "stages.0")])
+    assert not is_reached(profile, ["stages.0"], [kept(gain, at, cache)], 3.0)
 
 
 # What can be done there
@@ -312,21 +300,16 @@ def test_whole_batches_are_no_advice_where_they_did_not_help(
 
 def test_what_a_training_waits_for_is_suspected_where_nothing_else_is_known(profile: Profile) -> None:
     told = Finding(rule="a", title="", status="unverified", family="speed", stage="stages.0", python="x = 1")
-    tuning = Finding(rule="b", title="", status="unverified", family="speed", stage="stages.0", recommendation="x")
+    tuning = told.model_copy(update={"python": None, "recommendation": "x"})
     tuning.edit = documents_of([SetEnvironment("OMP_NUM_THREADS", "1")])
-    for findings, suspected in (([told], False), ([], True), ([tuning], True)):
-        profile.findings = [*findings]
+    for findings, bound, suspected in (
+        ([told], "input", False), ([], "input", True), ([tuning], "input", True), ([], "step", False),
+        ([], "balanced", False), ([], None, False),
+    ):  # fmt: skip
+        profile.findings, profile.verdict.bound = [*findings], bound  # type: ignore[assignment]
         suspect_bottleneck(profile)
         more = [one for one in profile.findings if one not in findings]
         assert [(one.status, one.stage) for one in more] == [("unverified", "stages.0")] * suspected
-
-
-@pytest.mark.parametrize("bound", ["step", "balanced", None])
-def test_a_training_that_does_not_wait_has_no_suspicion(profile: Profile, bound: Any) -> None:
-    assert profile.verdict is not None
-    profile.verdict.bound = bound
-    suspect_bottleneck(profile)
-    assert profile.findings == []
 
 
 @pytest.mark.parametrize(("low", "advised"), [(0.24, False), (1.24, True), (None, True)])
@@ -349,7 +332,6 @@ def test_a_stage_whose_bound_shows_no_gain_gets_no_advice(profile: Profile, low:
 def test_work_for_a_device_is_no_finding_where_there_is_no_step(
     profile: Profile, advice: str, dispatch: Any, apart: bool
 ) -> None:
-    assert profile.steps is not None
     profile.steps.dispatch = dispatch
     finding = said(profile, result(4.0))
     finding.change = finding.recommendation = advice

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import math
+from unit.tries.workers import MB, result
 
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
-from pipeprof.profiles.experiment.decision import Comparison
-from pipeprof.profiles.experiment.evidence import Evidence
-from pipeprof.profiles.experiment.statistics import Interval
-from pipeprof.profiles.protocol.turns import Built, TurnEnded
 from pipeprof.profiles.tries.combine import (
     Contender,
     TriedChange,
@@ -20,9 +16,6 @@ from pipeprof.profiles.tries.combine import (
     on_top_of,
     together,
 )
-from pipeprof.profiles.tries.race import RaceResult
-
-MB = 1_000_000
 
 
 def calls(stage: str = "stages.0", number: int = 8, **more: object) -> Proposal:
@@ -37,17 +30,8 @@ def prefetch(semantics: Semantics = "same") -> Proposal:
 CACHE = Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),))
 
 
-def result(gain: float, error: float = 0.005, saved: int = 0) -> RaceResult:
-    evidence = Evidence(
-        {"A1": Built([], True, 100 * MB, 0.1, 0.1)},
-        [{"A1": TurnEnded(1, 1.0, None, 0.1, 1000 * MB), "C1": TurnEnded(1, 1.0, None, 0.1, 1000 * MB - saved)}],
-        arm=("C1",),
-    )
-    return RaceResult("kept", "", Comparison(Interval(math.log(gain), error, 10, 3)), evidence)
-
-
 def kept(proposal: Proposal, gain: float = 1.5, **more: object) -> TriedChange:
-    return TriedChange(Contender(proposal), result(gain, **more), 1)  # type: ignore[arg-type]
+    return TriedChange(Contender(proposal), result(gain, "kept", **more), 1)  # type: ignore[arg-type]
 
 
 def test_several_changes_are_one() -> None:
@@ -61,12 +45,6 @@ def test_of_two_ways_to_the_same_end_the_faster_one_is_made_with_the_others() ->
     assert [one.proposal.title for one in parts] == ["calls stages.0 8", "prefetch"]
     assert whole.edits == (*calls(number=8).edits, *prefetch().edits)
     assert list(combined([kept(calls(number=4)), kept(calls(number=8))])) == []
-
-
-def test_caches_are_put_with_the_others_apart() -> None:
-    found = [whole.edits for whole, _ in combined([kept(calls()), kept(CACHE, 9.0), kept(prefetch(), 1.2)])]
-    assert found[0] == (*calls().edits, *prefetch().edits)
-    assert set(map(str, found[1])) == set(map(str, (*calls().edits, *CACHE.edits, *prefetch().edits)))
 
 
 def test_on_top_of_what_was_taken_all_others_come_first() -> None:
@@ -91,7 +69,6 @@ def test_a_cache_is_taken_where_nothing_else_is_faster() -> None:
 def test_where_memory_is_the_aim_what_saves_most_is_taken() -> None:
     every = [kept(calls(), 2.0, saved=MB), kept(prefetch(), 1.0, saved=90 * MB)]
     best = best_of(every, for_memory=True)
-    assert best is not None
     assert best.proposal == prefetch()
 
 

@@ -13,7 +13,7 @@ from pipeprof.profiles.experiment.decision import SPEED_FLOOR, Comparison
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.experiment.statistics import ERROR, Interval, f_tail
 from pipeprof.profiles.protocol.turns import TurnEnded
-from pipeprof.profiles.tries.decide import comparisons, is_seen_again, rates_of, standings
+from pipeprof.profiles.tries.decide import comparisons, rates_of, standings
 
 GAIN, NONE = math.log(1.5), 0.0
 
@@ -46,7 +46,6 @@ def test_all_entrants_tell_one_spread() -> None:
     assert alone.change.freedom == 4
     assert {one.change.freedom for one in four.values()} == {10}
     assert len({one.change.error for one in four.values()}) == 1
-    assert four["C1"].same is not None
     assert four["C1"].same.error == pytest.approx(four["C1"].change.error * math.sqrt(2 / 1.5))
 
 
@@ -105,18 +104,6 @@ def test_those_that_left_count_for_the_error_of_all_together() -> None:
     compared = {"C1": Comparison(Interval(mean - 0.01, 0.01, 10, 3))}
     assert standings(compared, 3) == {"C1": "gain"}
     assert standings(compared, 3, others=3) == {"C1": "open"}
-
-
-def test_copies_of_the_base_that_differ_raise_the_floor() -> None:
-    apart = Interval(0.2, 0.02, 10, 3)
-    compared = {"C1": Comparison(Interval(0.2, 0.005, 10, 3), apart, one_start=True)}
-    assert standings(compared, 3) == {"C1": "open"}
-
-
-def test_a_second_process_shows_the_gain_in_two_rounds() -> None:
-    assert is_seen_again([0.3, 0.4])
-    assert not is_seen_again([0.3])
-    assert not is_seen_again([0.03, 0.02])
 
 
 def test_the_looks_spend_their_error_early() -> None:

@@ -66,18 +66,15 @@ def test_of_a_profile_of_somebody_else_only_edits_that_a_plan_may_hold_are_tried
     assert proven_changes(profile) == []
 
 
-def test_a_profile_counts_only_for_the_same_target_and_files(profile: Profile) -> None:
+@pytest.mark.parametrize(
+    "other",
+    [{"sha256": "0"}, {"text": "b.yaml"}, {"overrides": ["a=1"]}, {"arguments": {"a": "3"}}, {"resolved_sha256": "0"}],
+)
+def test_a_profile_counts_only_for_the_same_target_and_files(profile: Profile, other: dict[str, Any]) -> None:
     profile.command = ["pipeprof", "run", "spec.yaml"]
     target = profile.target.model_copy(deep=True)
     assert is_run_of(profile, target)
-    for name, value in (
-        ("sha256", "0"),
-        ("text", "other.yaml"),
-        ("overrides", ["a=1"]),
-        ("arguments", {"size": "3"}),
-        ("resolved_sha256", "0"),
-    ):
-        assert not is_run_of(profile, target.model_copy(update={name: value})), name
+    assert not is_run_of(profile, target.model_copy(update=other))
     assert not is_run_of(profile.model_copy(update={"complete": False}), target)
     assert not is_run_of(profile.model_copy(update={"command": ["pipeprof", "fix", "spec.yaml"]}), target)
 

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.tries.workers import result
 
 from pipeprof.pipelines.changes.edits import SetArgument
-from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.experiment.decision import Comparison
-from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import DataCheck
-from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.protocol.turns import Built, ReplayJob, TurnEnded
+from pipeprof.profiles.protocol.turns import ReplayJob
 from pipeprof.profiles.tries.combine import Contender, TriedChange, together
 from pipeprof.profiles.tries.fix import FindBest
 from pipeprof.profiles.tries.pace import pace_of
@@ -33,7 +27,6 @@ from pipeprof.profiles.tries.result import status_of, unfinished_of, write_into
 from pipeprof.profiles.tries.run import RunResults
 from pipeprof.profiles.tries.search import ManyRaces, OneRace, SearchStep, TrackClosedError
 
-MB = 1_000_000
 NOT_THERE: Any = None
 
 
@@ -42,18 +35,6 @@ def change(name: str, number: int = 8, **more: Any) -> Proposal:
 
 
 OTHER = Proposal("b", "b", (SetArgument("stages.1", "map", "num_parallel_calls", 8),))
-
-
-def result(gain: float, status: Status = "kept", **more: Any) -> RaceResult:
-    built = Built([], True, 100 * MB, 0.1, 0.1, more.pop("compared", 0), reordered=more.pop("reordered", False))
-    block = TurnEnded(10, 1.0, None, 0.1, 1000 * MB)
-    evidence = Evidence(
-        {"A1": built, "C1": built},
-        [{"A1": block, "A2": block, "C1": replace(block, steps=round(10 * gain))}],
-        arm=("C1",),
-    )
-    compared = Comparison(Interval(math.log(gain), 0.01, 10, more.pop("rounds", 3)), Interval(0.0, 0.01, 10, 3))
-    return RaceResult(status, more.pop("why", ""), compared, evidence, **more)
 
 
 @pytest.mark.parametrize(
@@ -75,42 +56,25 @@ def test_a_finding_has_the_interval_of_the_race() -> None:
     finding, found = finding_of(change("a")), result(1.5)
     write_into(finding, found, "alternating")
     assert finding.status == "kept"
-    assert finding.measured is not None
-    assert found.change is not None
     ends = [finding.measured[name] for name in ("speedup", "low", "high")]
     assert ends == pytest.approx([1.5, found.change.low, found.change.high], abs=1e-4)
-    assert finding.measured["pairs"] == [1.5]
+    assert finding.measured["pairs"] == [1.5] * 3
 
 
 def test_other_last_digits_and_another_order_are_in_the_class_of_the_change() -> None:
     digits, order = finding_of(change("a")), finding_of(change("b"))
     write_into(digits, result(1.5, data=DataCheck("rounding", 8, True)), "alternating")
-    write_into(order, result(1.5, compared=100, reordered=True), "alternating")
+    write_into(order, result(1.5, start={"compared": 100, "reordered": True}), "alternating")
     assert (digits.semantics, order.semantics) == ("values", "order")
 
 
 def test_only_what_its_time_has_ended_is_unfinished() -> None:
     late = result(1.2, "undecided", late=True, rounds=4)
     found = unfinished_of(late, 30.0, 1.0)
-    assert found is not None
     assert (found.pairs, found.needed, found.budget_seconds) == (4, 6, 40)
     assert unfinished_of(replace(late, late=False), 30.0, 1.0) is None
     assert unfinished_of(result(1.01, "undecided", late=True), 30.0, 1.0) is None
     assert unfinished_of(RaceResult("undecided", late=True), 30.0, 1.0) is None
-
-
-@pytest.fixture
-def profile(recorded: Callable[[str], Profile]) -> Profile:
-    found = recorded("input-bound").model_copy(deep=True)
-    found.findings, found.target.sha256 = [], None
-    return found
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> RunSettings:
-    path = tmp_path / "input.py"
-    path.write_text("def make(): ...\n")
-    return RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
 
 
 def results(profile: Profile, settings: RunSettings) -> RunResults:
@@ -133,19 +97,12 @@ def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings
         (change("d", 4), result(1.2, "undecided", late=True)),
         (OTHER, RaceResult("refused", "writes files")),
     )
-    writing.write(search, writing.pace)
-    assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept"), ("d", "unverified")]
-    done = profile.verification
-    assert done is not None
-    assert (len(done.without_gain), len(done.undecided), done.tried) == (1, 1, 5)
-    assert [(one.reason, len(one.changes)) for one in done.not_tried] == [("writes files", 1)]
-
-
-def test_what_was_written_is_not_written_again(profile: Profile, settings: RunSettings) -> None:
-    writing, search = results(profile, settings), searched((change("a"), result(1.5)))
     for _ in range(2):
         writing.write(search, writing.pace)
-    assert len(profile.findings or ()) == 1
+    assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept"), ("d", "unverified")]
+    done = profile.verification
+    assert (len(done.without_gain), len(done.undecided), done.tried) == (1, 1, 5)
+    assert [(one.reason, len(one.changes)) for one in done.not_tried] == [("writes files", 1)]
 
 
 def test_the_finding_that_proposes_a_change_is_written_into(profile: Profile, settings: RunSettings) -> None:
@@ -187,63 +144,34 @@ def bounded(profile: Profile, settings: RunSettings, gain: float, *kept: float) 
     return profile
 
 
-def test_an_upper_bound_becomes_a_finding(profile: Profile, settings: RunSettings) -> None:
-    (finding,) = bounded(profile, settings, 3.0).findings or ()
-    assert finding.status == "ceiling"
-    assert finding.measured is not None
-    assert finding.measured["replayed"] == ["stages.0"]
-    done = profile.verification
-    assert done is not None
-    assert (done.tried, done.bounds) == (0, [])
-
-
-def test_an_upper_bound_that_a_change_reaches_is_no_finding(profile: Profile, settings: RunSettings) -> None:
-    assert [one.status for one in bounded(profile, settings, 3.0, 2.8).findings or ()] == ["kept"]
-
-
-def test_an_upper_bound_that_no_change_reaches_stays(profile: Profile, settings: RunSettings) -> None:
-    found = [one.status for one in bounded(profile, settings, 3.0, 1.5).findings or ()]
-    assert sorted(found) == ["ceiling", "kept"]
-
-
-def test_stages_that_cost_little_are_said_in_one_line(profile: Profile, settings: RunSettings) -> None:
-    assert bounded(profile, settings, 1.0).findings == []
-    done = profile.verification
-    assert done is not None
-    assert len(done.bounds) == 1
-
-
-def test_what_had_no_time_names_a_budget(profile: Profile, settings: RunSettings) -> None:
-    writing, search = results(profile, settings), searched()
-    search.late = [Contender(change("a"))]
-    writing.write_late(search)
-    writing.finish()
-    done = profile.verification
-    assert done is not None
-    assert done.needs_seconds is not None
-    assert done.needs_seconds > 60
-    assert len(done.not_tried) == 1
+@pytest.mark.parametrize(
+    ("gain", "kept", "statuses", "lines"),
+    [(3.0, (), ["ceiling"], 0), (3.0, (2.8,), ["kept"], 0), (3.0, (1.5,), ["ceiling", "kept"], 0), (1.0, (), [], 1)],
+    ids=["a finding", "reached by a change", "reached by none", "of stages that cost little a line"],
+)
+def test_what_becomes_of_an_upper_bound(
+    profile: Profile, settings: RunSettings, gain: float, kept: tuple[float, ...], statuses: list[str], lines: int
+) -> None:
+    found = bounded(profile, settings, gain, *kept)
+    assert sorted(one.status for one in found.findings or ()) == statuses
+    for one in found.findings or ():
+        assert one.status == "kept" or (one.measured or {})["replayed"] == ["stages.0"]
+    done = found.verification
+    assert (done.tried, len(done.bounds)) == (len(kept), lines)
 
 
 def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings: RunSettings) -> None:
-    own = finding_of(replace(change("a"), rule="serial-map-cpu"))
-    profile.findings = [own]
-    writing = results(profile, settings)
-    writing.contenders([])
-    writing.write_end(InterruptedVerificationError(), 130)
-    assert profile.exit_code == 130
-    assert [one.code for one in profile.warnings][-1:] == ["verification-interrupted"]
-    assert own.reason == "not tried: interrupted"
-
-
-def test_what_was_refused_before_an_interruption_keeps_its_reason(profile: Profile, settings: RunSettings) -> None:
-    own = finding_of(replace(change("a"), rule="parallel-calls"))
-    profile.findings = [own]
+    refused, own = (
+        finding_of(replace(change(name, number), rule="parallel-calls")) for name, number in (("a", 8), ("b", 2))
+    )
+    profile.findings = [refused, own]
     writing = results(profile, settings)
     writing.contenders([])
     writing.write(searched((change("a"), RaceResult("refused", "a.csv"))), writing.pace)
     writing.write_end(InterruptedVerificationError(), 130)
-    assert own.reason == "not tried: a.csv"
+    assert profile.exit_code == 130
+    assert [one.code for one in profile.warnings][-1:] == ["verification-interrupted"]
+    assert [refused.reason, own.reason] == ["not tried: a.csv", "not tried: interrupted"]
 
 
 def found_best(profile: Profile, settings: RunSettings, *steps: SearchStep) -> FindBest:
@@ -268,46 +196,24 @@ def step(name: str, taken: Any, found: RaceResult) -> SearchStep:
     return SearchStep(TriedChange(Contender(change(name)), found, 1), taken)
 
 
-def test_what_the_proof_holds_is_fixed(profile: Profile, settings: RunSettings) -> None:
-    finding = found_best(
-        profile, settings, step("a", "taken", result(2.0)), step("b", "rejected", result(1.0, "no gain"))
-    )
-    finding.describe(result(1.9))
-    fixed = finding.result
-    assert fixed.status == "fixed"
-    assert [(one.title, one.result) for one in fixed.steps] == [("a", "taken"), ("b", "rejected")]
-    assert fixed.measured is not None
-    assert fixed.measured["speedup"] == pytest.approx(1.9)
-    assert len(fixed.edits) == 1
-    assert (fixed.peak_bytes, fixed.peak_before_bytes) == (1000 * MB, 1000 * MB)
-    assert [one.title for one in fixed.left_out] == ["z"]
-
-
 @pytest.mark.parametrize(
-    ("proof", "status"), [(result(1.0, "no gain"), "not-proven"), (result(1.2, "undecided", late=True), "not-proven")]
+    ("taken", "proof", "status"),
+    [
+        ("taken", result(1.0), "not-proven"),
+        ("taken", result(1.2, "undecided", late=True), "not-proven"),
+        ("rejected", None, "nothing"),
+    ],
 )
 def test_what_the_proof_does_not_hold_is_not_written(
-    profile: Profile, settings: RunSettings, proof: RaceResult, status: str
+    profile: Profile, settings: RunSettings, taken: str, proof: RaceResult | None, status: str
 ) -> None:
-    finding = found_best(profile, settings, step("a", "taken", result(2.0)))
+    finding = found_best(profile, settings, step("a", taken, result(2.0)))
     finding.describe(proof)
     assert (finding.result.status, finding.result.edits) == (status, [])
-    assert (finding.result.unfinished is not None) == proof.late
+    assert (finding.result.unfinished is not None) == (proof is not None and proof.late)
 
 
-def test_a_search_that_finds_nothing(profile: Profile, settings: RunSettings) -> None:
-    finding = found_best(profile, settings, step("a", "rejected", result(1.0, "no gain")))
-    finding.describe(None)
-    assert (finding.result.status, finding.result.edits) == ("nothing", [])
-
-
-@pytest.mark.parametrize(
-    ("error", "code"), [(InterruptedVerificationError(), 130), (TrackClosedError("input.py has changed"), 1)]
-)
-def test_what_ends_a_search_keeps_its_steps(
-    profile: Profile, settings: RunSettings, error: Exception, code: int
-) -> None:
+def test_what_ends_a_search_keeps_its_steps(profile: Profile, settings: RunSettings) -> None:
     finding = found_best(profile, settings, step("a", "taken", result(2.0)))
-    finding.end(error, None)
-    assert (finding.result.status, len(finding.result.edits)) == ("interrupted", 1)
-    assert profile.exit_code == code
+    finding.end(TrackClosedError("input.py has changed"), None)
+    assert (finding.result.status, len(finding.result.edits), profile.exit_code) == ("interrupted", 1, 1)

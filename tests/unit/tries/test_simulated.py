@@ -1,60 +1,59 @@
-"""How often the decision of a race is wrong, and how soon it comes; the arrays decide as the race does."""
+"""Simulated races: how often the decision is wrong, and how soon it comes."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
+from random import Random
 
-import numpy as np
 import pytest
-from unit.tries.simulated import BASE, Races, look_at
 
 from pipeprof.profiles.experiment.decision import SPEED_FLOOR
 from pipeprof.profiles.experiment.purposes import TRIES
-from pipeprof.profiles.tries.decide import comparisons, standings
+from pipeprof.profiles.tries.decide import AGAIN_ROUNDS, changes_of, comparisons, is_seen_again, standings
+
+BASE = {"A1": 0.0, "A2": 0.0}
+BLOCKS = 0.05
+"""Standard deviation of blocks; processes of one pipeline differ by `starts` in all of their blocks."""
 
 
-@pytest.mark.parametrize("wider", [(), (4.0, 1.0, 1.0)])
-def test_the_arrays_decide_as_the_race_does(wider: tuple[float, ...]) -> None:
-    races = Races([1.0, 1.2, 1.5], 60, seed=5, wider=wider)
-    names = ["A1", "A2", "C1", "C2", "C3"]
-    excluded = 0
-    for number in range(races.count):
-        going, left, ended = list(names[BASE:]), 0, {}
-        for before, rounds in zip((0, *TRIES.looks), TRIES.looks, strict=False):
-            rates = {name: list(races.rates[number, names.index(name), :rounds]) for name in (*names[:BASE], *going)}
-            compared = comparisons(rates)
-            excluded += any(one.change.freedom == rounds - 1 for one in compared.values())
-            for name, standing in standings(compared, rounds, before, others=left).items():
-                if standing != "open":
-                    going.remove(name)
-                    left += standing != "gain"
-                    ended[name] = (standing == "gain", rounds)
-        for place, name in enumerate(names[BASE:]):
-            own = ended.get(name, (False, 0))
-            assert own == (races.called[number, place], races.rounds[number, place])
-    assert excluded >= (10 if wider else 0)
+def race(draw: Random, gains: Sequence[float], starts: float) -> dict[str, tuple[int, bool]]:
+    """After how many rounds entrants with these gains are called so, and whether a second process shows it."""
+
+    def blocks(level: float, rounds: int) -> list[float]:
+        return [draw.gauss(level, BLOCKS) for _ in range(rounds)]
+
+    levels = {**BASE, **{f"C{number}": math.log(gain) for number, gain in enumerate(gains)}}
+    own = {name: draw.gauss(level, starts) for name, level in levels.items()}
+    rates = {name: blocks(level, TRIES.most) for name, level in own.items()}
+    found, left = {}, 0
+    for before, rounds in pairwise((0, *TRIES.looks)):
+        compared = comparisons({name: values[:rounds] for name, values in rates.items()})
+        for name, standing in standings(compared, rounds, before, others=left).items():
+            if standing == "gain":
+                again = {name: own[name] for name in BASE} | {name: draw.gauss(levels[name], starts)}
+                seen = changes_of({one: blocks(level, AGAIN_ROUNDS) for one, level in again.items()}, name)
+                found[name] = (rounds, is_seen_again(seen))
+            if standing != "open":
+                del rates[name]
+                left += standing != "gain"
+        if rates.keys() == BASE.keys():
+            break
+    return found
 
 
-def test_one_that_varies_more_is_left_out_of_the_spread_in_arrays_too() -> None:
-    rates = np.zeros((1, 4, 6)) + 0.01 * np.sin(np.arange(24)).reshape(4, 6)
-    rates[0, 3] += 0.5 * (-1.0) ** np.arange(6)
-    found = look_at(rates, np.ones((1, 4), bool))
-    assert found.freedom.tolist() == [[10, 5]]
+def races(count: int, *gains: float, starts: float = 0.015) -> list[dict[str, tuple[int, bool]]]:
+    draw = Random(1)
+    return [race(draw, gains, starts) for _ in range(count)]
 
 
-def test_of_equal_entrants_one_of_two_hundred_is_kept_at_most() -> None:
-    for entrants in (1, 4):
-        assert Races([1.0] * entrants, 6_000 // entrants).kept.mean() <= 0.005
-
-
-def test_of_entrants_of_exactly_the_floor_one_of_a_hundred_races_calls_any() -> None:
-    for entrants in (1, 4):
-        floor = Races([math.exp(SPEED_FLOOR)] * entrants, 4_000, starts=0.0)
-        assert floor.called.any(axis=1).mean() <= 0.01
-
-
-def test_a_gain_of_a_half_is_known_after_four_rounds_or_six() -> None:
-    for entrants in (1, 2, 4):
-        half = Races([1.5] + [1.0] * (entrants - 1), 1_000)
-        assert half.share_kept(0, within=4) >= 0.85
-        assert half.share_kept(0, within=6) >= 0.95
+@pytest.mark.parametrize("entrants", [1, 4])
+def test_decisions_are_seldom_wrong_and_soon_there(entrants: int) -> None:
+    equal = races(800 // entrants, *[1.0] * entrants)
+    assert sum(kept for found in equal for _, kept in found.values()) <= 0.005 * 800
+    floor = races(500, *[math.exp(SPEED_FLOOR)] * entrants, starts=0.0)
+    assert sum(bool(found) for found in floor) <= 0.01 * 500
+    half = [found.get("C0", (99, False)) for found in races(200, 1.5, *[1.0] * (entrants - 1))]
+    for rounds, share in ((4, 0.85), (6, 0.95)):
+        assert sum(kept and after <= rounds for after, kept in half) >= share * 200

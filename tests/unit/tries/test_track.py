@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from unit.tries.workers import PACE, Workers
 
-from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment, VectoriseMap
-from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.facts.caching import filling
 from pipeprof.profiles.advise.proposal import Proposal
@@ -35,13 +33,6 @@ CACHE = Contender(Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1
 PREFETCH = Contender(Proposal("prefetch", "prefetch", (InsertStage("prefetch", {"buffer_size": 1}, "stages.2"),)))
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "input.py"
-    path.write_text("def make(): ...\n")
-    return path
-
-
 def track_of(workers: Workers, file: Path, profile: Profile, **more: Any) -> WorkerTrack:
     settings = RunSettings(parse_target(f"{file}:make"), None, ["pipeprof"])
     jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=Silent().data)
@@ -51,11 +42,6 @@ def track_of(workers: Workers, file: Path, profile: Profile, **more: Any) -> Wor
     return track
 
 
-@pytest.fixture
-def profile(recorded: Callable[[str], Profile]) -> Profile:
-    return recorded("input-bound")
-
-
 def test_a_function_gets_its_changes_in_its_recorded_calls(file: Path, profile: Profile) -> None:
     workers = Workers({**SLOW, "C1": 20.0, "C2": 20.0})
     environment = Contender(Proposal("a", "a", (SetEnvironment("A", "1"),)))
@@ -63,7 +49,6 @@ def test_a_function_gets_its_changes_in_its_recorded_calls(file: Path, profile: 
     assert [one.status for one in found.values()] == ["kept", "kept"]
     assert [len(workers.jobs[name].edits) for name in ("A1", "C1", "C1+", "C2")] == [0, 1, 1, 0]
     turns = workers.jobs["C2"].turns
-    assert turns is not None
     assert turns.environment == [("A", "1")]
 
 
@@ -88,7 +73,6 @@ def test_an_upper_bound_hands_out_what_stages_gave(file: Path, profile: Profile)
     replay = ReplayJob(["stages.0"], 3, 1.0, 1, 1, 1, None)
     track_of(workers, file, profile).race(Version(), {"C1": Contender(Proposal("x"), replay)})
     turns = workers.jobs["C1"].turns
-    assert turns is not None
     assert turns.replay == replay
     assert workers.started == ["A1", "A2", "C1"]
 
@@ -115,48 +99,8 @@ def test_a_race_leaves_the_proof_its_time(file: Path, profile: Profile) -> None:
     assert track.race(Version(), {"C1": calls()})["C1"].late
 
 
-def test_the_proof_has_processes_of_its_own_and_all_the_time(file: Path, profile: Profile) -> None:
-    workers = Workers({**SLOW, "C1": 20.0})
-    track = track_of(workers, file, profile, proves=True)
-    best = Version().then(calls().proposal.edits)
-    track.race(Version(), {"C1": calls()})
-    found = track.prove(Contender(calls().proposal, version=best), for_memory=False)
-    assert found.status == "kept"
-    assert workers.started == ["A1", "A2", "C1", "C1+"] * 2
-    assert track.proof_seconds == 0
-
-
 def test_a_file_that_has_changed_closes_the_track(file: Path, profile: Profile) -> None:
     track = track_of(Workers({**SLOW, "C1": 20.0}), file, profile)
     file.write_text("def make(): return 1\n")
     with pytest.raises(TrackClosedError, match="changed"):
         track.race(Version(), {"C1": calls()})
-
-
-SPEC = """\
-version: 1
-source: {range: {stop: 100}}
-stages:
-  - map: {python: "input.py:make"}
-  - batch: {batch_size: 4}
-"""
-
-
-def test_a_spec_is_changed_in_its_data_and_where_these_have_no_form_in_its_recorded_calls(
-    file: Path, profile: Profile
-) -> None:
-    path = file.with_name("spec.yaml")
-    path.write_text(SPEC)
-    loaded = check_spec(path, ())
-    workers = Workers({**SLOW, "C1": 20.0, "C2": 20.0})
-    settings = RunSettings(parse_target(str(path)), loaded, ["pipeprof"])
-    ops = [("source", "range"), ("stages.0", "map"), ("stages.1", "batch")]
-    jobs = JobMaker(settings, memory_limit=None, digest_seconds=1.0, data_progress=Silent().data, ops=ops)
-    track = WorkerTrack(cast("Any", workers), PACE, jobs, settings, Silent(), profile, left=lambda: 1000.0)
-    track.running.cores = None
-    on_batches = Contender(Proposal("b", "b", (VectoriseMap("stages.0", "stages.1"),)))
-    track.race(Version((), loaded), {"C1": calls(), "C2": on_batches})
-    data = {name: str(workers.jobs[name].data) for name in ("A1", "C1", "C2")}
-    assert ("num_parallel_calls" in data["C1"], data["C2"] == data["A1"]) == (True, True)
-    turns = {name: workers.jobs[name].turns for name in ("C1", "C2")}
-    assert [len(one.edits) for one in turns.values() if one is not None] == [0, 1]

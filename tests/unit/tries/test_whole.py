@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.tries.workers import Workers
+from unit.tries.workers import MB, Workers
 
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
@@ -35,21 +33,6 @@ def change(name: str, stage: str, **more: Any) -> Proposal:
 
 
 A, B = change("a", "stages.0"), change("b", "stages.1")
-
-
-@pytest.fixture
-def profile(recorded: Callable[[str], Profile]) -> Profile:
-    found = recorded("input-bound").model_copy(deep=True)
-    found.findings, found.target.sha256 = [], None
-    found.host.memory_limit_bytes = None
-    return found
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> RunSettings:
-    path = tmp_path / "input.py"
-    path.write_text("def make(): ...\n")
-    return RunSettings(parse_target(f"{path}:make"), None, ["pipeprof"])
 
 
 @pytest.fixture
@@ -80,7 +63,6 @@ def test_a_run_reports_what_helps(profile: Profile, settings: RunSettings, use: 
     tried(profile, settings, A, B)
     assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept")]
     done = profile.verification
-    assert done is not None
     assert (done.tried, len(done.without_gain), done.mode) == (2, 1, "alternating")
     assert not profile.exit_code
 
@@ -91,15 +73,14 @@ def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, s
     tried(profile, settings, A, budget=0.1)
     assert workers.started == []
     done = profile.verification
-    assert done is not None
     assert done.needs_seconds is not None
+    assert (len(done.not_tried), done.needs_seconds > 0.1) == (1, True)
 
 
 def test_a_pipeline_that_writes_files_has_nothing_tried(profile: Profile, settings: RunSettings, use: Any) -> None:
     use(Workers(SLOW, {"A1": MemberFailedError("A1", "the pipeline writes files", refused=True)}))
     tried(profile, settings, A)
     done = profile.verification
-    assert done is not None
     assert (done.tried, len(done.not_tried)) == (0, 1)
 
 
@@ -131,7 +112,6 @@ def test_what_ends_a_run_early_keeps_what_is_known(
     assert (profile.exit_code or None) == code
     assert profile.warnings[-1].code == warning
     done = profile.verification
-    assert done is not None
     assert done.tried == (2 if code is not None else 0)
 
 
@@ -152,6 +132,7 @@ def test_a_fix_takes_what_helps_and_proves_it(profile: Profile, settings: RunSet
     assert found.measured["speedup"] == pytest.approx(2.0, rel=0.02)
     assert workers.started[-4:] == ["A1", "A2", "C1", "C1+"], "the proof"
     assert [one.title for one in found.left_out] == ["c"]
+    assert (len(found.edits), found.peak_bytes, found.peak_before_bytes) == (1, 1000 * MB, 1000 * MB)
 
 
 def test_a_fix_without_time_names_the_least_budget(profile: Profile, settings: RunSettings, use: Any) -> None:

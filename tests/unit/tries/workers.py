@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from pipeprof.profiles.experiment.decision import Comparison
+from pipeprof.profiles.experiment.evidence import Evidence
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import MemberFailedError
 from pipeprof.profiles.host.machine import CoresClock, Taken
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 from pipeprof.profiles.tries.pace import RacePace
-from pipeprof.profiles.tries.race import Entrant, Race, RaceResult
+from pipeprof.profiles.tries.race import Entrant, Race, RaceResult, Status
 
 MB = 1_000_000
 JOB = Job(kind="function", target="a.py:b", user_files=["a.py"])
@@ -129,3 +133,25 @@ def base() -> dict[str, Job]:
 def race(workers: Workers, *names: str, bounds: Collection[str] = (), **more: Any) -> dict[str, RaceResult]:
     entrants = {name: Entrant(JOB, None if name in bounds else "same") for name in names}
     return racing(workers, **more).run(base, entrants)
+
+
+def result(
+    gain: float,
+    status: Status | None = None,
+    *,
+    error: float = 0.005,
+    rounds: int = 3,
+    peak: int = 1000 * MB,
+    saved: int = 0,
+    start: Mapping[str, Any] | None = None,
+    turn: Mapping[str, Any] | None = None,
+    **more: Any,
+) -> RaceResult:
+    """What was measured with that factor: kept from 1.1 on; `start` and `turn` say what is special of an entrant's."""
+    block = TurnEnded(100, 1.0, None, 0.2, peak + saved)
+    free = replace(block, **{"steps": round(100 * gain), "peak_bytes": peak, **(turn or {})})
+    began = Built([], True, 100 * MB, 0.1, 0.1, **(start or {}))
+    turns = [{"A1": block, "A2": block, "C1": free}] * rounds
+    evidence = Evidence(dict.fromkeys(("A1", "A2", "C1"), began), turns, arm=("C1",))
+    compared = Comparison(Interval(math.log(gain), error, 10, rounds))
+    return RaceResult(status or ("kept" if gain >= 1.1 else "no gain"), compared=compared, evidence=evidence, **more)

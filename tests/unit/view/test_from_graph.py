@@ -5,7 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from unit.advise.recorded import GRAPHS, NAMES, recorded_view
+from unit.view.recorded import GRAPHS, NAMES, recorded_view
 
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.constants import AUTOTUNE, INFINITE
