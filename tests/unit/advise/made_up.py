@@ -239,6 +239,11 @@ def sharded_then_read(source: StageView | None = None) -> Built:
     return pipeline(source or names(), shard(0), *reader(1), _batch(2))
 
 
+def mapped_then_sharded() -> Built:
+    """Files that a map reads."""
+    return pipeline(names(), stage("stages.0", "map", function=function("ReadFile"), line=4), shard(1), _batch(2))
+
+
 def direct_then_sharded() -> Built:
     """Files that the source reads."""
     source = stage("source", "TFRecordDataset", arguments={"filenames": ["a", "b", "c", "d"]}, line=2)

@@ -13,7 +13,7 @@ from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise.advise import advise, worth_a_try
 from pipeprof.profiles.advise.check import Check, finding, sections
-from pipeprof.profiles.advise.order import ordered
+from pipeprof.profiles.advise.order import ordered, worth
 from pipeprof.profiles.advise.proposal import Family, Prediction, Proposal
 from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Kept
 from pipeprof.profiles.document.findings import Predicted as PredictedEffect
@@ -130,6 +130,16 @@ def test_by_worth_then_by_place() -> None:
     ]
 
 
+def test_twice_the_speed_is_worth_half_the_peak_and_what_is_no_number_nothing() -> None:
+    view = measured(ROWS, peak_bytes=1000)
+    one = Finding(rule="a", title="", status="unverified")
+    effects = PredictedEffect(speedup=2.0), PredictedEffect(peak_rss_delta_bytes=-500)
+    unknown = PredictedEffect.model_construct(peak_rss_delta_bytes=500, speedup=float("nan"))
+    twice, half, none = (worth(one.model_copy(update={"predicted": each}), view) for each in (*effects, unknown))
+    assert (twice, none) == (pytest.approx(half), 0.0)
+    assert twice > 0
+
+
 def test_status_before_worth() -> None:
     def made(status: str, family: str, times: float) -> Finding:
         facts = {"rule": f"{status}-{family}-{times:g}", "title": "", "status": status, "family": family}
@@ -195,6 +205,11 @@ def test_ignored_findings_are_listed_with_their_reasons(at: str | int | None, go
         assert "(we know that)" in messages[0]
     else:
         assert messages == []
+
+
+def test_an_entry_for_a_stage_does_not_hide_a_finding_on_the_whole() -> None:
+    entry = Ignore(rule="cache", stage=0, reason="so")
+    assert len(advised(ROWS, check("cache", draft(None)), ignore=[entry])[0]) == 1
 
 
 def test_ignoring_what_does_not_exist_hides_nothing() -> None:

@@ -199,6 +199,12 @@ def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypat
     assert messages[-1].message == "the findings could not be judged (IndexError)"
 
 
+def test_a_graph_too_large_to_be_read_is_named(views: list[PipelineView], loaded: LoadedSpec) -> None:
+    graphs, profile = recorded("map_batch")
+    _, messages = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
+    assert ("(2.3 GB in memory)" in messages[0].message, views[0].kind) == (True, "static")
+
+
 def test_a_graph_that_was_not_read_is_one_warning(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
     profile.warnings.append(Message(code="stages-unread", message="The stages could not be read: 2.3 GB in memory."))
