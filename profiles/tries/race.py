@@ -302,7 +302,7 @@ class Race:
             self._end(name, "no gain")
         elif compared.exceeds():
             self._end(name, "kept")
-        elif rounds >= TRIES.pairs:
+        elif rounds >= FAIR_ROUNDS:
             self._end(name, "undecided")
 
     def _go_on(self, name: str) -> None:
