@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from integration.changed_datasets import edited
+from integration.window_views import windows
 from unit.advise.checks import only
-from unit.advise.window_views import windows
 from unit.view.views import tensor
 
 from pipeprof.pipelines.build.context import BuildContext
