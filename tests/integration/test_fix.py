@@ -95,7 +95,7 @@ def searches(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[Pat
     """A search on a function, and one on a spec: at the same time, for both wait mostly."""
     other = tmp_path_factory.mktemp("interrupted")
     return {
-        folder: start(folder, "slow.py:make", "--budget", "20", "--out", "fast.patch"),
+        folder: start(folder, "slow.py:make", "--budget", "30", "--out", "fast.patch"),
         other: start(other, "spec.yaml", "--write", "--out", "new.yaml"),
     }
 
