@@ -100,5 +100,5 @@ def cut_to_limit(profile: Profile) -> None:
         cut = {name: min(value, most) for name, value in numbers.items() if name != "pairs"}
         pairs = {"pairs": [min(pair, most) for pair in numbers["pairs"]]} if "pairs" in numbers else {}
         finding.measured = {**known, **cut, **pairs, "at_limit": words, "uncut": numbers}
-        as_measured = rf"{re.escape(ratio_text(known['speedup']))}(?: \([^()]*\)| in \d+ pairs?)?"
+        as_measured = rf"{re.escape(ratio_text(known['speedup']))}(?: \([^()]*\))?"
         finding.reason = re.sub(as_measured, words, finding.reason) if finding.reason is not None else None

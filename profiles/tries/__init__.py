@@ -1,7 +1,5 @@
 """One race for `run` and `fix`: changes measured side by side until it is known what they are.
 
-It stands beside `verify` and `fix`, which the commands use, and does what both do in one way:
-
 - `decide` says when an entrant is decided: one spread for all, looks after 3 to 30 rounds, a second process.
 - `pace` has the lengths of blocks and warm-ups, and how many pipelines have room; `race` measures one race.
 - `combine` says what goes together, and what of several is taken; `search` has what `run` and `fix` race, and in which

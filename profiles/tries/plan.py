@@ -14,7 +14,7 @@ from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 
 OVER_BUDGET = 1.1
-"""Times its budget in which verification begins what it measures: what has begun ends soon after."""
+"""Times its budget in which a run begins what it measures: what has begun ends soon after."""
 TRIED = frozenset({"same", "order", "randomness"})
 """What `run` tries; edits that change values are for the user to decide."""
 

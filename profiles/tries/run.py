@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from functools import partial
 from itertools import starmap
 
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
@@ -56,7 +57,7 @@ def try_changes(
     Args:
         profile: A complete one; its findings and exit code are changed.
         ideas: Changes worth measuring, most promising first: what helps becomes a finding.
-        budget: Seconds that it may take, starts of processes included; what has begun ends before a quarter is over.
+        budget: Seconds that it may take, starts of processes included; what has begun ends soon after.
         end_at: When the time of the whole command is over, in seconds of `time.monotonic`; None for never.
         save: Saves the profile, after each race.
         spent: Seconds of what the user has given that were used before, and that the budget does not have.
@@ -85,8 +86,8 @@ def try_changes(
                 track = WorkerTrack(
                     team, pace, jobs, settings, progress, profile, left=lambda: until - time.monotonic(), save=save
                 )
-                start, most = Version((), settings.loaded), most_gain(profile)
-                search = OneRace(track, start, contenders, is_settled=writing.is_settled, most=most)
+                start, reached = Version((), settings.loaded), partial(is_reached, profile)
+                search = OneRace(track, start, contenders, is_reached=reached, most=most_gain(profile))
                 search.after = lambda: writing.write(search, track.running.pace)
                 try:
                     search.run()
@@ -167,10 +168,6 @@ class RunResults:
         loaded = self.jobs.settings.loaded
         patch = spec_diff(loaded, proposal.edits) if loaded is not None and proposal.edits else None
         return finding_of(proposal, patch=patch)
-
-    def is_settled(self, bound: Contender, kept: Sequence[TriedChange]) -> bool:
-        """Whether what was kept makes an upper bound needless."""
-        return is_reached(self.profile, bound.proposal.covers, kept)
 
     def announcement(self, count: int, left: float) -> str:
         """What comes, for the progress."""

@@ -18,6 +18,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.evidence import MEMORY_BYTES
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.time.proven import SLOWER
 from pipeprof.profiles.tries.combine import (
     COMBINED,
     Contender,
@@ -30,7 +31,7 @@ from pipeprof.profiles.tries.combine import (
     together,
 )
 from pipeprof.profiles.tries.race import BaseLostError, RaceResult
-from pipeprof.profiles.wording import size
+from pipeprof.profiles.wording import ratio_text, size
 
 Taken: TypeAlias = Literal["taken", "behind", "rejected", "unclear", "not-tried"]
 """`behind`: it helps, another one of the race helps more."""
@@ -123,7 +124,7 @@ class OneRace:
     Changes for which the first race had no room are in the second one, as far as the time lasts.
 
     Attributes:
-        is_settled: Whether what was kept makes an upper bound needless.
+        is_reached: Whether what was kept gives what is left to gain at stages: their upper bound is needless.
         most: Gain of a pipeline that costs nothing.
         after: Called after each race.
         late: What waits; in the end what had no time.
@@ -135,7 +136,7 @@ class OneRace:
     start: Version
     ideas: Sequence[Contender]
     _: KW_ONLY
-    is_settled: Callable[[Contender, Sequence[TriedChange]], bool] = lambda _bound, _kept: False
+    is_reached: Callable[[Sequence[str], Sequence[TriedChange]], bool] = lambda _stages, _kept: False
     most: float = math.inf
     after: Callable[[], object] = lambda: None
     tried: list[TriedChange] = field(default_factory=list)
@@ -195,7 +196,7 @@ class OneRace:
 
     def _is_needless(self, contender: Contender) -> bool:
         if contender.is_bound:
-            return self.is_settled(contender, self.single)
+            return self.is_reached(contender.proposal.covers, self.single)
         lasting = [one for one in self.single if not one.proposal.caches]
         is_reached = self._reaches_all(lasting) and not contender.proposal.for_memory
         return is_reached or not is_worth_a_try(contender.proposal, self.single)
@@ -328,14 +329,19 @@ class ManyRaces:
             self._take(self._race(group))
 
     def _counts(self, one: TriedChange) -> bool:
-        """Whether a change helps, and needs no more memory than there may be."""
-        return one.is_kept and not self._is_over(one)
+        """Whether a change helps, and costs nothing that there is too little of."""
+        return one.is_kept and self._price(one) is None
 
-    def _is_over(self, one: TriedChange) -> bool:
-        peak = one.result.peak_bytes
-        return (
-            self.limit_bytes is not None and peak is not None and peak > self.limit_bytes and not self._aims_at_memory
-        )
+    def _price(self, one: TriedChange) -> str | None:
+        """What a change that helps costs too much of, in words: memory, or speed where there is memory enough."""
+        peak, change = one.result.peak_bytes, one.result.change
+        if self._aims_at_memory:
+            return None
+        if self.limit_bytes is not None and peak is not None and peak > self.limit_bytes:
+            return f"needs {size(peak)}, the limit is {size(self.limit_bytes)}"
+        if one.is_kept and one.proposal.for_memory and change is not None and min(change.high, change.value) < SLOWER:
+            return f"saves memory, and is slower: {ratio_text(change.value)}"
+        return None
 
     def _take(self, tried: Sequence[TriedChange]) -> TriedChange | None:
         """Note what was tried, and take the best of it; None where nothing helps."""
@@ -347,9 +353,8 @@ class ManyRaces:
                 # On top of what was taken it may help once more.
                 self._note(one, "behind")
                 continue
-            elif self._is_over(one):
-                over = f"needs {size(one.result.peak_bytes or 0)}, the limit is {size(self.limit_bytes or 0)}"
-                self._note(one, "rejected", over)
+            elif (price := self._price(one)) is not None:
+                self._note(one, "rejected", price)
             else:
                 self._note(one, _RESULTS.get(one.result.status, "rejected"), one.result.why)
                 if one.result.change is not None and one.result.change.high >= 1:

@@ -15,15 +15,11 @@ ENDED = "Trying changes ended early, the measurement itself is complete: {}."
 
 def uncovered(profile: Profile, untried: Mapping[str, Sequence[Finding]]) -> list[NotTried]:
     """Changes that were not tried, by the reason, unless a finding is the same."""
-    left = {
-        reason: [one for one in every if not is_covered(one, profile.findings or ())]
-        for reason, every in untried.items()
-    }
-    return [
-        NotTried(reason=reason, changes=list(dict.fromkeys(as_change(profile, one) for one in every)))
-        for reason, every in left.items()
-        if every
-    ]
+    found = []
+    for reason, every in untried.items():
+        left = [as_change(profile, one) for one in every if not is_covered(one, profile.findings or ())]
+        found += [NotTried(reason=reason, changes=list(dict.fromkeys(left)))] if left else []
+    return found
 
 
 def is_covered(finding: Finding, reported: Iterable[Finding]) -> bool:

@@ -256,9 +256,9 @@ class WorkerTrack:
 
     def _decided(self, name: str, result: RaceResult) -> None:
         """Say at once what holds."""
-        one = self._contenders.get(name)
-        if one is not None and not one.is_bound and result.status == "kept" and result.change is not None:
-            self.progress.note(f"measured: {one.proposal.title}, {in_words(result.change)}")
+        one, change = self._contenders.get(name), result.change
+        if one is not None and not one.is_bound and result.status == "kept" and change is not None and change.low > 1:
+            self.progress.note(f"measured: {one.proposal.title}, {in_words(change)}")
 
     def _check_files(self) -> None:
         name = self.jobs.changed_file()

@@ -132,7 +132,7 @@ def test_another_way_to_the_same_end_is_not_tried_once_one_helps() -> None:
 
 def test_an_upper_bound_is_raced_unless_a_change_settles_it() -> None:
     track = MadeUpTrack({"a": 1.5, "x": result(2.0)}, most=2)
-    found = raced_once(track, *map(change, "ab"), bound("x"), bound("y"), is_settled=lambda one, _kept: one is not None)
+    found = raced_once(track, *map(change, "ab"), bound("x"), bound("y"), is_reached=lambda _stages, _kept: True)
     assert track.raced == [["a", "b"]]
     assert titles(found.needless) == ["x", "y"]
     track = MadeUpTrack({"x": result(2.0)})
@@ -209,6 +209,14 @@ def test_what_needs_more_memory_than_the_limit_is_not_taken(profile: Profile) ->
     search = searched(MadeUpTrack(gains), profile, change("a"), change("b"), limit_bytes=1000 * MB)
     assert outcomes(search)[:2] == [(1, "a", "rejected"), (1, "b", "taken")]
     assert "limit" in search.steps[0].reason
+
+
+def test_memory_is_not_bought_with_speed_where_there_is_enough(profile: Profile) -> None:
+    profile.memory.peak_bytes = 900 * MB
+    slower = result(0.8, "kept", peak=700 * MB, saved=200 * MB)
+    search = searched(MadeUpTrack({"a": slower}), profile, replace(change("a"), family="memory"))
+    assert outcomes(search)[:1] == [(1, "a", "rejected")]
+    assert "slower" in search.steps[0].reason
 
 
 def test_over_its_limit_a_pipeline_has_to_save_memory_first(profile: Profile) -> None:
