@@ -5,22 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from pipeprof.cli.formats.registry import Format, Output
+from pipeprof.cli.report.blocks import Block, Card, Chart, Code, Heading, Line, Pairs, Table, Text
 from pipeprof.cli.streams import visible
-from pipeprof.cli.text.blocks import (
-    Alternatives,
-    Blank,
-    Block,
-    Code,
-    Command,
-    Heading,
-    Items,
-    KeyValue,
-    Legend,
-    Line,
-    Prose,
-    Table,
-)
 
 OWN = "<!-- pipeprof -->"
 """Ends a file, so that the next report may replace it; no reader sees it."""
@@ -47,24 +33,22 @@ def _parts(block: Block) -> Iterator[str]:
             yield f"### {_plain(block.title)}"
             if block.rest:
                 yield _plain(block.rest)
-        case Prose():
+        case Text():
             yield _line(block.text)
-        case Items():
-            yield "\n".join(f"- {_plain(text).strip()}" for text in block.texts)
-        case KeyValue():
-            yield f"**{_plain(block.key)}** {_plain(block.value)}"
-        case Command():
-            note = f" ({_plain(block.note)})" if block.note else ""
-            yield f"**{_plain(block.key)}** {_code(block.value)}{note}"
+        case Pairs():
+            yield "\n".join(f"- **{_plain(label)}** {_plain(text)}" for label, text in block.rows)
         case Code():
-            yield _fenced(block.text)
+            if block.label and "\n" not in block.text:
+                yield f"**{_plain(block.label)}** {_code(block.text)}{f' ({_plain(block.note)})' if block.note else ''}"
+            else:
+                yield _fenced(block.text)
         case Table():
             yield from _table(block)
-        case Legend():
-            yield " · ".join(_plain(note) for _, note in block.notes)
-        case Alternatives():
-            yield from (part for inner in block.versions[0] for part in _parts(inner))
-        case Blank():
+        case Card():
+            number = f"{block.number}. " if block.number is not None else ""
+            yield f"**{number}{_plain(block.title)}**{f': {_plain(block.gain)}' if block.gain else ''}"
+            yield from (part for inner in block.blocks for part in _parts(inner))
+        case Chart():
             return
 
 
@@ -120,14 +104,3 @@ def _table(table: Table) -> Iterator[str]:
         *("| " + " | ".join(row) + " |" for row in rows),
     ]
     yield "\n".join(lines)
-    for blocks in table.below.values():
-        yield from (part for block in blocks for part in _parts(block))
-
-
-def _render(output: Output) -> str:
-    return f"{markdown(output.blocks())}\n{OWN}\n"
-
-
-FORMAT = Format(
-    "md", (".md",), frozenset({"run", "show", "fix", "compare", "gate", "gaps"}), _render, order=4, redacted=True
-)

@@ -1,0 +1,163 @@
+"""Blocks as text for a terminal, a log or a file."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text as Painted
+
+from pipeprof.cli.render.style import Style, in_ascii
+from pipeprof.cli.report.blocks import Block, Card, Chart, Code, Column, Heading, Line, Pairs, Table, Text
+from pipeprof.cli.streams import visible
+
+GAP = 2
+_LEAST = 10
+"""Cells that a column keeps whose cells are broken into lines."""
+_CARD = 3
+"""Indent of what belongs to a card, below its title."""
+_GLUE = "\ue000"
+_NUMBER_AND_UNIT = re.compile(
+    r"(?<=\d) (?=(?:%|[mµu]?s|min|h|[kKMGT]?i?B(?:/s)?|batches/s|elements/s|cores?|steps?|gaps?)(?![\w/]))"
+)
+"""A space at which no line is broken."""
+_TRAILING = re.compile(r"[ \t]+((?:\x1b\[[\d;]*m)*)$", re.MULTILINE)
+_Part: TypeAlias = tuple[RenderableType, bool]
+"""What is printed, and whether its lines stay as long as they are."""
+
+
+def paint(blocks: Iterable[Block], style: Style, *, goes_on: bool = False) -> str:
+    """Write blocks as text.
+
+    Args:
+        blocks: Their texts may be of any origin: control characters are spelled out.
+        goes_on: Whether a text comes before them, from which a heading stands apart.
+
+    Returns:
+        Lines that end with a newline, without an ESC byte unless ``style.color``.
+    """
+    out = io.StringIO()
+    console = Console(
+        file=out,
+        width=style.width,
+        force_terminal=style.color,
+        color_system="standard" if style.color else None,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ={},
+    )
+    painter, indented = _Painter(style), False
+    for block in blocks:
+        # What stands at the margin is apart from what is indented before it.
+        at_margin = not getattr(block, "indent", 2)
+        if (isinstance(block, Heading) and (goes_on or out.tell())) or (at_margin and indented):
+            console.print()
+        indented = not at_margin and not isinstance(block, Chart)
+        for part, is_long in painter.parts(block):
+            console.print(part, soft_wrap=is_long)
+    return _TRAILING.sub(r"\1", out.getvalue()).replace(_GLUE, " ")
+
+
+class _Painter:
+    def __init__(self, style: Style) -> None:
+        self._style = style
+
+    def parts(self, block: Block, indent: int = 0) -> Iterator[_Part]:
+        """What a block consists of, `indent` cells further right."""
+        match block:
+            case Heading():
+                line = Painted(self._clean(block.title), style="bold")
+                yield line.append(f"  {self._clean(block.rest)}" if block.rest else "", style="not bold"), False
+            case Text():
+                yield Padding(self._line(block.text, block.style), (0, 0, 0, indent + block.indent)), False
+            case Pairs():
+                grid = Grid.grid(padding=(0, GAP, 0, 0))
+                grid.add_column(style="dim", no_wrap=True)
+                grid.add_column(overflow="fold")
+                for label, text in block.rows:
+                    grid.add_row(self._line(label), self._line(text))
+                yield Padding(grid, (0, 0, 0, indent + block.indent), expand=False), False
+            case Code():
+                yield from self._code(block, indent + block.indent)
+            case Table():
+                if (grid := self._table(block, indent)) is not None:
+                    yield Padding(grid, (0, 0, 0, indent + block.indent), expand=False), False
+            case Card():
+                yield from self._card(block, indent)
+            case Chart():
+                return
+
+    def _clean(self, text: str) -> str:
+        """Text of any origin as it may be shown: no control characters, and only those that the receiver knows."""
+        return visible(text) if self._style.unicode else in_ascii(visible(text))
+
+    def _line(self, line: Line, style: str = "") -> Painted:
+        spans = ((line, style),) if isinstance(line, str) else line
+        painted = Painted()
+        for text, look in spans:
+            painted.append(_NUMBER_AND_UNIT.sub(_GLUE, self._clean(text)), style=look or None)
+        return painted
+
+    def _code(self, block: Code, indent: int) -> Iterator[_Part]:
+        start = f"{self._clean(block.label)}  " if block.label else ""
+        for number, raw in enumerate(block.text.splitlines()):
+            line = Painted(" " * indent).append(start if not number else " " * cell_len(start), style="dim")
+            line.append(self._clean(raw.expandtabs(4)) if raw.strip() else "", style="bold" if start else None)
+            if block.cut:
+                line.truncate(self._style.width, overflow="ellipsis" if self._style.unicode else "crop")
+            note = self._clean(block.note)
+            if note and line.cell_len + len(note) + 2 * GAP > self._style.width:
+                yield line, True
+                yield Padding(Painted(note, style="dim"), (0, 0, 0, min(indent + cell_len(start), 12))), False
+            else:
+                yield line.append(f"{' ' * 2 * GAP}{note}" if note else "", style="dim"), True
+
+    def _card(self, card: Card, indent: int) -> Iterator[_Part]:
+        title = Painted(self._clean(card.title), style="bold")
+        if card.gain:
+            title.append(": ", style="not bold").append_text(self._line(card.gain, "not bold"))
+        grid = Grid.grid(padding=(0, GAP, 0, 0))
+        grid.add_row(str(card.number) if card.number is not None else "-", title)
+        yield Padding(grid, (0, 0, 0, indent + 2), expand=False), False
+        for block in card.blocks:
+            yield from self.parts(block, indent + _CARD)
+
+    def _table(self, table: Table, indent: int) -> Grid | None:
+        """The columns that fit: those with the smallest `keep` are dropped first."""
+        columns = [column for column in table.columns if any(column.cells)]
+        room = self._style.width - indent - table.indent
+        while _least(columns) > room and (going := [one for one in columns if one.keep is not None]):
+            columns.remove(min(going, key=lambda one: one.keep or 0))
+        if not columns:
+            return None
+        titles = [self._clean(column.title) for column in columns]
+        grid = Grid(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=any(titles), header_style="dim")
+        for column, title in zip(columns, titles, strict=True):
+            grid.add_column(
+                title,
+                justify="right" if column.right else "left",
+                style=column.style,
+                no_wrap=not column.wrap,
+                overflow="fold" if column.wrap else "ellipsis",
+            )
+        for cells in zip(*(column.cells for column in columns), strict=True):
+            grid.add_row(*(Painted(self._clean(cell)) for cell in cells))
+        return grid
+
+
+def _least(columns: Iterable[Column]) -> int:
+    """Cells that columns need side by side, where those that wrap are as narrow as they may be."""
+    return sum(_width(column) + GAP for column in columns) - GAP
+
+
+def _width(column: Column) -> int:
+    widest = max(map(cell_len, (column.title, *column.cells)))
+    return min(widest, _LEAST) if column.wrap else widest

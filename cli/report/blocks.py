@@ -1,0 +1,176 @@
+"""What the sections of a report consist of; `cli.render` writes them for a terminal, as Markdown and as a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+
+class Span(NamedTuple):
+    """A part of a line with one look.
+
+    Attributes:
+        text: Of any origin; whoever shows it makes it harmless.
+        style: ``bold``, ``dim``, a colour, or several of them with spaces between; empty for plain text.
+    """
+
+    text: str
+    style: str = ""
+
+
+Line: TypeAlias = str | tuple[Span, ...]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A section's title, and its summary on the same line."""
+
+    title: str
+    rest: str = ""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph, wrapped at words.
+
+    Attributes:
+        indent: Cells of a terminal before each line.
+        style: Look of a `text` without spans.
+    """
+
+    text: Line
+    indent: int = 2
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Labels with their texts, which stand in one column right of the labels."""
+
+    rows: Sequence[tuple[str, str]]
+    indent: int = 2
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines as they are, to be copied: never wrapped.
+
+    Attributes:
+        label: Stands before the first line.
+        note: What a command is for; follows the line where it fits, else stands below it.
+        cut: Long lines are cut: they are output, to be looked at.
+    """
+
+    text: str
+    label: str = ""
+    note: str = ""
+    indent: int = 2
+    cut: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        title: Its head, the unit included.
+        cells: One text a row.
+        keep: Where there is no room, columns with the smallest number go first; ``None`` is never dropped.
+        wrap: Its cells may be broken into lines before others are dropped.
+    """
+
+    title: str
+    cells: Sequence[str]
+    right: bool = True
+    keep: int | None = None
+    wrap: bool = False
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length side by side; empty ones are left out."""
+
+    columns: Sequence[Column]
+    indent: int = 2
+
+
+@dataclass(frozen=True)
+class Card:
+    """A change, or something that is wrong: a title with what it gains, and what belongs to it.
+
+    Attributes:
+        gain: Follows the title.
+        status: How it is known: ``kept``, ``ceiling``, ``unverified`` or ``rejected``.
+    """
+
+    title: str
+    gain: str = ""
+    blocks: Sequence[Block] = ()
+    number: int | None = None
+    status: str = "unverified"
+
+
+class Layer(NamedTuple):
+    """One part of a stack over time.
+
+    Attributes:
+        values: One for each stretch between two edges.
+        tone: Name of a colour of the page: ``main``, ``wait``, ``rest``, ``step`` or ``soft``.
+    """
+
+    name: str
+    values: Sequence[float]
+    tone: str = "main"
+
+
+class Bar(NamedTuple):
+    """One row of bars.
+
+    Attributes:
+        parts: Name, length and tone of each.
+        text: Stands at its end.
+    """
+
+    name: str
+    parts: Sequence[tuple[str, float, str]]
+    text: str
+
+
+class Interval(NamedTuple):
+    """An estimate with its interval and the single values behind it."""
+
+    name: str
+    value: float | None
+    low: float | None
+    high: float | None
+    text: str
+    dots: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A picture on a page; a terminal and Markdown have none, so all that it shows is said elsewhere too.
+
+    Attributes:
+        kind: ``time`` is a stack of `layers` over `edges` in seconds; ``bars`` and ``intervals`` have a row for each of
+            their `rows`.
+        text: The same in words, for a screen reader.
+        unit: Of the values: ``ms``, ``bytes``, ``ratio`` or ``number``.
+        floor: Of intervals: the band in which a change does not count.
+        marks: Of a time: moments in seconds with their names, and lines across it by their values.
+    """
+
+    kind: Literal["time", "bars", "intervals"]
+    title: str
+    text: str
+    unit: str = "ms"
+    edges: Sequence[float] = ()
+    layers: Sequence[Layer] = ()
+    rows: Sequence[Bar] | Sequence[Interval] = ()
+    floor: tuple[float, float] | None = None
+    marks: Sequence[tuple[float, str]] = ()
+
+
+Block: TypeAlias = Heading | Text | Pairs | Code | Table | Card | Chart
