@@ -19,8 +19,8 @@ from pipeprof.cli.report.findings import (
     has_advice,
     try_command,
 )
-from pipeprof.cli.text.blocks import Block, Code, Command, Heading, Prose, TextSpan
-from pipeprof.cli.text.units import describe_predicted_delta, seconds
+from pipeprof.cli.report.blocks import Block, Code, Command, Heading, Prose, TextSpan
+from pipeprof.cli.report.units import describe_predicted_delta, seconds
 from pipeprof.profiles.document.findings import UNVERIFIED
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
 from pipeprof.profiles.wording import (

@@ -7,8 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.cli.command_line import can_run_again, change_command, rerun
-from pipeprof.cli.text.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
-from pipeprof.cli.text.units import describe_delta, describe_predicted_delta
+from pipeprof.cli.report.blocks import Alternatives, Block, Code, Column, Command, Heading, Items, Prose, Table, TextSpan
+from pipeprof.cli.report.units import describe_delta, describe_predicted_delta
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, supports
 from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.advise.batch_savings import most_called

@@ -12,7 +12,7 @@ from typing import cast
 from pipeprof.cli.command_line import parse_command, rerun
 from pipeprof.cli.options import FixOptions
 from pipeprof.cli.report.findings import describe_measured, effect_on_data
-from pipeprof.cli.text.blocks import (
+from pipeprof.cli.report.blocks import (
     Alternatives,
     Blank,
     Block,
@@ -25,7 +25,7 @@ from pipeprof.cli.text.blocks import (
     Table,
     TextSpan,
 )
-from pipeprof.cli.text.units import describe_delta, seconds
+from pipeprof.cli.report.units import describe_delta, seconds
 from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pipeprof.cli.command_line import change_command, check_limit, recover_options, rerun
 from pipeprof.cli.options import duration
 from pipeprof.cli.report.findings import can_be_taken, first_to_write, outlook, shell_variables, shows_code, try_command
-from pipeprof.cli.text.units import seconds as in_words
+from pipeprof.cli.report.units import seconds as in_words
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding

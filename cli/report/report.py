@@ -28,7 +28,7 @@ from pipeprof.cli.report.problems import (
 from pipeprof.cli.report.stages import build_stages
 from pipeprof.cli.report.steps import build_all_steps, build_gaps, build_steps
 from pipeprof.cli.report.time import build_time
-from pipeprof.cli.text.blocks import Block, KeyValue, Prose, TextSpan, list_spare, with_texts, without
+from pipeprof.cli.report.blocks import Block, KeyValue, Prose, TextSpan, list_spare, with_texts, without
 from pipeprof.profiles.document.profile import Profile
 
 _COLORS = {"input": "yellow", "step": "green", "balanced": "cyan"}
