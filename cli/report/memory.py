@@ -140,7 +140,9 @@ def _phases(profile: Profile) -> Iterator[Block]:
     memory, phases = profile.memory, profile.phases
     if not phases:
         return
-    whole = f"{size(memory.peak_bytes)} at the peak{_owners(profile)}" if profile.shows_memory else "no step was measured"
+    whole = (
+        f"{size(memory.peak_bytes)} at the peak{_owners(profile)}" if profile.shows_memory else "no step was measured"
+    )
     yield Heading("Memory", whole)
     above = [_above(phase, memory.baseline_bytes) for phase in phases]
     scale = byte_scale([phase.peak_rss_bytes for phase in phases])
@@ -178,7 +180,9 @@ def _peak(phase: Phase, text: str) -> str:
 def _grew(profile: Profile) -> list[str]:
     """The stage whose buffer grew most in each phase."""
     names = name_rows(profile.stages)
-    grew = {grew.phase: f"{names.get(grew.stage, grew.stage)} +{size(grew.bytes)}" for grew in profile.memory.grew or ()}
+    grew = {
+        grew.phase: f"{names.get(grew.stage, grew.stage)} +{size(grew.bytes)}" for grew in profile.memory.grew or ()
+    }
     return [grew.get(phase.name, "") for phase in profile.phases]
 
 
@@ -196,7 +200,9 @@ def _ledger(profile: Profile) -> Iterator[Block]:
     yield Table(
         [
             Column("owner", [*map(name_owner, rows), NOT_ATTRIBUTED], right=False, wrap=True),
-            Column("stage", [*(names.get(one.stage or "", one.stage or "") for one in rows), ""], right=False, wrap=True),
+            Column(
+                "stage", [*(names.get(one.stage or "", one.stage or "") for one in rows), ""], right=False, wrap=True
+            ),
             Column(scale.unit, [*("0" if one.how == "alias" else scale.text(one.bytes) for one in rows), left]),
             Column("predicted", [*(scale.text(entry.predicted_bytes) for entry in rows), ""], keep=1),
             Column("how", [*(HOW[entry.how] for entry in rows), ""], right=False, keep=2),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import groupby
 
 from pipeprof.cli.report.blocks import Block, Code, Heading, Text
@@ -22,7 +22,7 @@ _SAID = frozenset({"disturbed", "leak", "not-settled"})
 
 
 def build_errors(profile: Profile, *, full: bool) -> Iterator[Block]:
-    """Build each error with its place and the user's own frames, in full with the whole traceback, and the last output."""
+    """Build each error with its place and the user's own frames, in full the whole traceback, and the last output."""
     for problem in profile.errors:
         if problem.code in _IN_THE_VERDICT:
             continue

@@ -317,7 +317,8 @@ def _table(rows: list[_Row]) -> Table:
     scale = time_scale(row.mean for row in rows)
     columns = [Column(scale.unit, [row.name for row in rows], right=False)]
     for name in ("mean", "p50", "p95", "p99", "max"):
-        values = [getattr(row.quantiles, name) if row.quantiles else row.mean if name == "mean" else None for row in rows]
+        means = [row.mean if name == "mean" else None for row in rows]
+        values = [getattr(row.quantiles, name, mean) for row, mean in zip(rows, means, strict=True)]
         columns.append(Column(name, [*map(scale.text, values)], keep=_KEEP.get(name)))
     return Table([*columns, Column("", [row.note for row in rows], right=False, keep=0, style="dim")])
 

@@ -72,22 +72,20 @@ def _costly(profile: Profile, stages: Sequence[Stage]) -> Iterator[Block]:
     known = {id(row) for row in busiest if (row.stage.share or 0.0) >= _SMALL or named in row.ids}
     shown = [row for row in rows if id(row) in known]
     others = [row for row in rows if id(row) not in known]
-    total = Stage(
-        id="",
-        op="",
-        inside_ms=sum(row.stage.inside_ms or 0.0 for row in others),
-        share=sum(row.stage.share or 0.0 for row in others),
-    )
-    lines = [*(row.stage for row in shown), *([total] if others else [])]
-    scale = time_scale(stage.inside_ms for stage in lines)
-    rest = f"{sum(len(row.ids) for row in others)} other{'s' if len(others) > 1 else ''}"
+    stages_shown = [row.stage for row in shown]
+    lines = [(stage.inside_ms, stage.share) for stage in stages_shown]
+    if others:
+        lines.append((sum(one.stage.inside_ms or 0.0 for one in others), sum(one.stage.share or 0.0 for one in others)))
+    number = sum(len(row.ids) for row in others)
+    rest = [f"{number} other{'s' if number > 1 else ''}"] if others else []
+    scale = time_scale(ms for ms, _ in lines)
     yield Heading("Time per batch", _note(stages))
     yield Table(
         [
-            Column("", [*map(_label, shown), *([rest] if others else [])], right=False, wrap=True),
-            Column(scale.unit, [scale.text(stage.inside_ms) for stage in lines]),
-            Column("", [write_share(stage.share) for stage in lines]),
-            Column("", [_short_inside(stage) for stage in lines], right=False, keep=0),
+            Column("", [*map(_label, shown), *rest], right=False, wrap=True),
+            Column("", [f"{scale.text(ms)} {scale.unit}" if ms is not None else "" for ms, _ in lines]),
+            Column("", [write_share(share) for _, share in lines]),
+            Column("", [*map(_short_inside, stages_shown), *([""] if others else [])], right=False, keep=0),
         ]
     )
 
@@ -104,7 +102,7 @@ def _note(stages: Sequence[Stage]) -> str:
 
 
 def _short_inside(stage: Stage) -> str:
-    """The two largest parts of a costly stage, ``DecodeJpeg 62 %, ResizeBilinear 21 %``; empty if they explain little."""
+    """The two largest parts of a costly stage, ``DecodeJpeg 62 %, ReadFile 21 %``; empty if they explain little."""
     whole = stage.active_ms
     if not whole or (stage.share or 0.0) < _INSIDE_FROM or not explains_stage(stage):
         return ""
@@ -323,9 +321,8 @@ def _cpu(profile: Profile) -> Iterator[Block]:
         # Of what the stages' threads did: the kernel's own sum is mostly the time until a thread wakes up.
         if (cpu.waiting_ms or 0.0) >= 0.01 * cpu.total_ms:
             more.append(f"plus {milliseconds(cpu.waiting_ms or 0.0)} waiting for a core")
-        elif cpu.waiting_ms is None and cpu.waiting_share is not None:
-            if not cores_were_free(profile.contention, scheduled_on(profile.host)):
-                more.append(f"waiting for a core {percent(cpu.waiting_share)} of the threads' time")
+        elif cpu.waiting_ms is None and not cores_were_free(profile.contention, scheduled_on(profile.host)):
+            more.append(f"waiting for a core {percent(cpu.waiting_share or 0.0)} of the threads' time")
         if cpu.throttled_share:
             more.append(f"throttled by the CPU quota {percent(cpu.throttled_share)} of the time")
         yield Text("; ".join([f"On CPU {milliseconds(cpu.total_ms)} per batch: {', '.join(parts)}", *more]))
