@@ -59,7 +59,7 @@ _OF_CLUSTERS = re.compile(rf"{PREFIX}(\w+_)?(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d
 
 
 def defaults(
-    command: str, parameters: Collection[Any], words: Sequence[str], commands: Mapping[str, Any]
+    command: str, parameters: Collection[Any], words: Sequence[str], commands: Mapping[str, type[Any]]
 ) -> dict[str, Any]:
     """The values that a checkout's file gives to options of a command, by the names of the parameters; says them.
 
@@ -136,7 +136,7 @@ def _table(path: Path) -> Mapping[str, Any]:
     return table
 
 
-def _read(path: Path, command: str, commands: Mapping[str, Any]) -> dict[str, Any]:
+def _read(path: Path, command: str, commands: Mapping[str, type[Any]]) -> dict[str, Any]:
     """The values of a file for a command: those of all commands, then those of its own table.
 
     What is wrong for another command is an error too: else it would show on the day of that command.
@@ -156,8 +156,8 @@ def _read(path: Path, command: str, commands: Mapping[str, Any]) -> dict[str, An
     return shared | own
 
 
-def _names(entry: Any) -> set[str]:
-    return {field.name.rstrip("_").replace("_", "-") for field in fields(entry.options)}
+def _names(kind: type[Any]) -> set[str]:
+    return {field.name.rstrip("_").replace("_", "-") for field in fields(kind)}
 
 
 def _check(where: str, key: str, value: Any, known: Collection[str]) -> None:
@@ -177,7 +177,9 @@ def _check(where: str, key: str, value: Any, known: Collection[str]) -> None:
         raise UsageError(f"{where} {key}: got {value!r}, expected a text, a number, true or false")
     allowed, words = _LIMITED.get(key, (lambda _value: True, ""))
     if not allowed(value):
-        raise UsageError(f"{where} {key}: got {_shown(value)}; in a file of a checkout: {words}. Type --{key} for others")
+        raise UsageError(
+            f"{where} {key}: got {_shown(value)}; in a file of a checkout: {words}. Type --{key} for others"
+        )
 
 
 def check_variables(command: str, names: Collection[str], commands: Collection[str]) -> None:

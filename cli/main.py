@@ -48,15 +48,7 @@ def _version(wanted: bool) -> None:
 def root(
     context: typer.Context,
     version: Annotated[
-        bool,
-        typer.Option(
-            "-V",
-            "--version",
-            callback=_version,
-            is_eager=True,
-            allow_from_autoenv=False,
-            help="Show the version and exit.",
-        ),
+        bool, typer.Option("-V", "--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """Find out why a tf.data input pipeline is slow or uses too much memory."""
@@ -80,7 +72,11 @@ def make_parser() -> Any:
         },
     )
     app.callback(invoke_without_command=True)(root)
-    return typer.main.get_command(app)
+    parser = typer.main.get_command(app)
+    for parameter in parser.params:
+        # No variable installs a completion.
+        vars(parameter).update(show_envvar=False, allow_from_autoenv=False)
+    return parser
 
 
 def main() -> None:

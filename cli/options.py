@@ -10,20 +10,21 @@ from typing import Annotated, Any
 
 import typer
 
-WHAT, LENGTH, CHANGES, SAFETY, OUTPUT = "What to measure", "How long", "What to change", "Safety", "Output"
-HEADINGS = (WHAT, LENGTH, CHANGES, SAFETY, OUTPUT)
+WHAT, SPECS, LENGTH = "What to measure", "Specs", "How long"
+CHANGES, SAFETY, OUTPUT = "What to change", "Safety", "Output"
+HEADINGS = (WHAT, SPECS, LENGTH, CHANGES, SAFETY, OUTPUT)
 """What options stand under in a help text, in this order."""
 SPEC_OR_FUNCTION = "spec.yaml, file.py:function or package.module:function"
 
 
 def option(heading: str, metavar: str, text: str, *names: str) -> Any:
     """An option with a value; without names it has that of its field."""
-    return typer.Option(*names, metavar=metavar, help=text, rich_help_panel=heading)
+    return typer.Option(*names, metavar=metavar, help=text, rich_help_panel=heading, show_envvar=False)
 
 
 def flag(heading: str, text: str, *names: str) -> Any:
     """An option without a value."""
-    return typer.Option(*names, help=text, rich_help_panel=heading)
+    return typer.Option(*names, help=text, rich_help_panel=heading, show_envvar=False)
 
 
 def argument(metavar: str, text: str) -> Any:
@@ -35,18 +36,16 @@ Text = str | None
 Texts = list[str] | None
 
 Set = Annotated[
-    Texts, option(WHAT, "PATH=VALUE", "Change a value of the spec, e.g. stages.0.batch_size=64. Repeatable.")
+    Texts, option(SPECS, "PATH=VALUE", "Change a value of the spec, e.g. stages.0.batch_size=64. Repeatable.")
 ]
-Env = Annotated[bool, flag(WHAT, "Replace ${VAR} and ${VAR:-default} in the spec.")]
+Env = Annotated[bool, flag(SPECS, "Replace ${VAR} and ${VAR:-default} in the spec.", "--env")]
 Arg = Annotated[Texts, option(WHAT, "NAME=VALUE", "An argument of the function. Repeatable.")]
-NoPython = Annotated[bool, flag(SAFETY, "Refuse targets that run Python code.")]
-Force = Annotated[bool, flag(SAFETY, "Let --out overwrite files that pipeprof did not write.")]
-Json = Annotated[bool, flag(OUTPUT, "Same as --format json.")]
+NoPython = Annotated[bool, flag(SAFETY, "Refuse targets that run Python code.", "--no-python")]
+Force = Annotated[bool, flag(SAFETY, "Let --out overwrite files that pipeprof did not write.", "--force")]
+Json = Annotated[bool, flag(OUTPUT, "Same as --format json.", "--json")]
 Redact = Annotated[
     bool | None,
-    flag(
-        SAFETY, "Remove paths, names and secrets.  [default: in html, md, junit, github, sarif]", "--redact/--no-redact"
-    ),
+    flag(SAFETY, "Remove paths, names, secrets.  [default: in html, md and for CI]", "--redact/--no-redact"),
 ]
 
 
@@ -56,7 +55,7 @@ class ReportOptions:
 
     force: Force = False
     redact: Redact = None
-    out: Annotated[Texts, option(OUTPUT, "FILE", "Also write the report to FILE ({files}). Repeatable.")] = None
+    out: Annotated[Texts, option(OUTPUT, "FILE", "Also write FILE: {files}.")] = None
     format: Annotated[Text, option(OUTPUT, "FORMAT", "Format on stdout: {formats}.")] = None
     json: Json = False
 
@@ -66,14 +65,14 @@ class MeasuringOptions(ReportOptions):
     """Options of every command that measures."""
 
     step: Annotated[
-        Text, option(WHAT, "STEP", "The training step, e.g. simulate:12ms or keras:train.py:model.  [default: none]")
+        Text, option(WHAT, "STEP", "Training step, e.g. simulate:12ms.  [default: the spec's, else none]")
     ] = None
     set: Set = None
     env: Env = False
     arg: Arg = None
-    timeout: Annotated[
-        Text, option(LENGTH, "SECONDS", "Give up when no step ends for this long.  [default: 120]")
-    ] = None
+    timeout: Annotated[Text, option(LENGTH, "SECONDS", "Give up when no step ends for this long.  [default: 120]")] = (
+        None
+    )
     max_time: Annotated[Text, option(LENGTH, "SECONDS", "Time limit of the whole command.")] = None
     memory_limit: Annotated[
         Text, option(SAFETY, "SIZE", "Memory of all processes together, e.g. 8GiB.  [default: all available]")
@@ -93,61 +92,89 @@ class TrialOptions(MeasuringOptions):
         str,
         argument(
             "TARGET",
-            f"{SPEC_OR_FUNCTION}, or script.py: a training, run as it is. `file.py:` lists the functions of a file.",
+            "spec.yaml, file.py:function, package.module:function, or script.py: a training, run as it is."
+            " `file.py:` lists the functions of a file.",
         ),
     ]
     script_args: Annotated[Texts, argument("[-- ARGS]", "Arguments of the training script.")] = None
     dataset_size: Annotated[
-        Text, option(WHAT, "SIZE", "Size of all data if the target reads a sample, e.g. 1.2TB or 500000 elements.")
+        Text, option(CHANGES, "SIZE", "Size of all data, e.g. 1.2TB or 500000, if this is a sample: for caches.")
     ] = None
-    no_cache: Annotated[bool, flag(CHANGES, "Leave out changes that add a cache.")] = False
+    no_cache: Annotated[bool, flag(CHANGES, "Leave out changes that add a cache.", "--no-cache")] = False
     memory_limit: Annotated[
         Text, option(SAFETY, "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
     ] = None
-    allow_writes: Annotated[bool, flag(SAFETY, "Let a training script overwrite and delete files that exist.")] = False
+    allow_writes: Annotated[
+        bool, flag(SAFETY, "Let a training script overwrite and delete files that exist.", "--allow-writes")
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(TrialOptions):
-    """The profile is always saved, to --out FILE.json, else in pipeprof-out/. Progress goes to stderr."""
+    """Measure a pipeline and say what limits it.
 
-    workers: Annotated[
-        Text, option(WHAT, "N", "Workers of the tf.data service that is started for `service: local` or {service}.")
-    ] = None
+    The profile is always saved, to --out FILE.json, else in pipeprof-out/. Progress goes to stderr.
+
+    Examples:
+      pipeprof run spec.yaml --set stages.0.num_parallel_calls=4
+      pipeprof run train.py:make_dataset --arg split=train --step simulate:12ms
+      pipeprof run train.py -- --epochs 3
+    """
+
+    workers: Annotated[Text, option(SPECS, "N", "Workers of the tf.data service of `service: local` or {service}.")] = (
+        None
+    )
     seconds: Annotated[
         Text, option(LENGTH, "SECONDS", "Measure for this long.  [default: as the spec says, else 10]")
     ] = None
     soak: Annotated[
         Text, option(LENGTH, "DURATION", "Watch memory for this long, e.g. 20m: does it grow, and what owns it?")
     ] = None
-    to_end: Annotated[bool, flag(LENGTH, "Let a training script come to its own end.")] = False
+    to_end: Annotated[bool, flag(LENGTH, "Let a training script come to its own end.", "--to-end")] = False
     budget: Annotated[Text, option(LENGTH, "SECONDS", "Time for trying the proposed changes.  [default: 30]")] = None
     change: Annotated[
-        Text, option(CHANGES, "N", "Measure with change N of the latest report, or FILE.json:N of a saved one.")
+        Text, option(CHANGES, "N", "Measure with change N of the latest report, or FILE.json:N of another.")
     ] = None
-    no_verify: Annotated[bool, flag(CHANGES, "Propose changes without trying them.")] = False
+    no_verify: Annotated[bool, flag(CHANGES, "Propose changes without trying them.", "--no-verify")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class FixOptions(TrialOptions):
-    """The best of the changes tried side by side is taken, and so on. Without --write, no file of yours changes."""
+    """Find the fastest version of a pipeline and prove it.
+
+    Changes are tried side by side, and the best is taken, again and again. Only --write edits a file.
+
+    Examples:
+      pipeprof fix spec.yaml --write
+      pipeprof fix train.py:make_dataset --step simulate:12ms --out fast.patch
+      pipeprof fix train.py --out fast.patch -- --epochs 3
+    """
 
     budget: Annotated[
         Text, option(LENGTH, "SECONDS", "How long to measure; starts and builds come on top.  [default: 60]")
     ] = None
     allow: Annotated[
-        Texts,
-        option(CHANGES, "CLASS,...", "What may happen to the data: order, randomness, values.  [default: nothing]"),
+        Texts, option(CHANGES, "CLASS,...", "What may happen to data: order, randomness, values.  [default: none]")
     ] = None
     change: Annotated[
         Text, option(CHANGES, "N", "Take change N of the latest `run`, or FILE.json:N, without a new search.")
     ] = None
-    write: Annotated[bool, flag(CHANGES, "Edit the spec in place; untouched lines stay as they are.")] = False
+    write: Annotated[bool, flag(CHANGES, "Edit the spec in place; untouched lines stay as they are.", "--write")] = (
+        False
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompareOptions(MeasuringOptions):
-    """Each pair is fresh processes of all sides, measured in turns; each side is compared with the first."""
+    """Measure two or more pipelines side by side.
+
+    Each pair is fresh processes of all sides, in turns; each side is compared with the first.
+
+    Examples:
+      pipeprof compare spec.yaml faster.yaml
+      pipeprof compare train.py:make_dataset git:main --step simulate:12ms
+      pipeprof compare before.json after.json
+    """
 
     a: Annotated[str, argument("A", "spec.yaml, file.py:function, git:REF[:PATH] or a saved profile.")]
     others: Annotated[
@@ -158,7 +185,15 @@ class CompareOptions(MeasuringOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class GateOptions(MeasuringOptions):
-    """Measures pairs of fresh processes until the answer is clear: exit code 0 passed, 3 failed, 4 cannot tell."""
+    """Fail if a pipeline got slower, or takes more memory.
+
+    Measures pairs of fresh processes until it is clear: exit code 0 passed, 3 failed, 4 cannot tell.
+
+    Examples:
+      pipeprof gate spec.yaml --against git:main
+      pipeprof gate train.py:make --against git:main --max-time 300 --limit peak_bytes=2GiB
+      pipeprof gate spec.yaml --self-test
+    """
 
     target: Annotated[str, argument("TARGET", f"{SPEC_OR_FUNCTION}.")]
     against: Annotated[
@@ -166,25 +201,36 @@ class GateOptions(MeasuringOptions):
         option(
             WHAT,
             "OTHER",
-            "git:REF (TARGET at that ref), git:REF:PATH, or a target.  [default: where the merge request began]",
+            "What TARGET must not be worse than: git:REF (TARGET there), git:REF:PATH or a target."
+            "  [default: in a merge request, where its branch began]",
         ),
     ] = None
-    self_test: Annotated[bool, flag(WHAT, "Test the gate: it must pass TARGET and fail a slowed copy.")] = False
-    measure: Annotated[bool, flag(WHAT, "Measure even where both sides are the same pipeline.")] = False
+    self_test: Annotated[
+        bool, flag(WHAT, "Test the gate: it must pass TARGET and fail a slowed copy.", "--self-test")
+    ] = False
+    measure: Annotated[bool, flag(WHAT, "Measure even where both sides are the same pipeline.", "--measure")] = False
     max_pairs: Annotated[Text, option(LENGTH, "N", "Pairs after which it gives up.  [default: 15]")] = None
     limit: Annotated[
         Texts,
         option(
             WHAT,
             "NAME=BUDGET",
-            "step_ms=5%, peak_bytes=2GiB, stage:decode=10%, or =warn, =off; the first two are 3% else. Repeatable.",
+            "Budgets as a spec has them: step_ms=5%, peak_bytes=2GiB, stage:decode=10%; =warn or =off. Repeatable.",
         ),
     ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions(ReportOptions):
-    """Predicts the memory and applies the rules that need no measurement; loads no TensorFlow, runs no function."""
+    """Check specs and functions without running them: errors, memory, rules.
+
+    Predicts memory and applies the rules that need no measurement. Loads no TensorFlow.
+
+    Examples:
+      pipeprof check spec.yaml --memory-limit 8GiB
+      pipeprof check . --fail-on warning --format github
+      pipeprof check spec.yaml --json | jq .errors
+    """
 
     targets: Annotated[list[str], argument("TARGET...", f"{SPEC_OR_FUNCTION}; of a folder, all specs below it.")]
     set: Set = None
@@ -199,18 +245,33 @@ class CheckOptions(ReportOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class ShowOptions(ReportOptions):
-    """With several profiles, JSON is a list."""
+    """Print the report of saved profiles.
+
+    With several profiles, JSON is a list.
+
+    Examples:
+      pipeprof show
+      pipeprof show profile.json --out report.html
+      pipeprof show profile.json --json | jq .steps.wait_ms
+    """
 
     profiles: Annotated[
-        Texts,
-        argument("PROFILE...", "Files that `pipeprof run` saved.  [default: the latest in pipeprof-out/]"),
+        Texts, argument("[PROFILE]...", "Files that `pipeprof run` saved.  [default: the latest in pipeprof-out/]")
     ] = None
     verbose: Annotated[bool, flag(OUTPUT, "Print all numbers.", "-v", "--verbose")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class GapsOptions(ReportOptions):
-    """Divides the time in which the device has no work by what the host did until it launched the next work."""
+    """Find out why a device idles, from a trace of TensorFlow, JAX or PyTorch.
+
+    Divides the time without work by what the host did until it launched the next work.
+
+    Examples:
+      pipeprof gaps logs/plugins/profile/2026_11_27_08_00_00
+      pipeprof gaps before.pt.trace.json.gz after.pt.trace.json.gz
+      pipeprof gaps host.xplane.pb --fail-on idle=20% --out gaps.xml
+    """
 
     traces: Annotated[
         list[str],
@@ -225,56 +286,88 @@ class GapsOptions(ReportOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RulesOptions:
-    """What it means, why it matters, and what to do. Loads no TensorFlow."""
+    """List all findings and ideas, or explain one, or the code of a warning or an error.
+
+    What it means, why it matters, and what to do. Loads no TensorFlow.
+
+    Examples:
+      pipeprof rules
+      pipeprof rules cache-after-augment
+      pipeprof rules not-settled --json | jq .action
+    """
 
     name: Annotated[Text, argument("[NAME]", "A finding, an idea, or the code of a warning or an error.")] = None
-    json: Annotated[bool, flag(OUTPUT, "Print JSON.")] = False
+    json: Annotated[bool, flag(OUTPUT, "Print JSON.", "--json")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaOptions:
-    """A result is one of compare or gate; gaps is what `gaps --json` prints."""
+    """Print the JSON Schema of specs, profiles, results or gaps.
 
-    document: Annotated[str, argument("spec|profile|result|gaps", "Kind of document.  [default: spec]")] = "spec"
+    A result is one of compare or gate; gaps is what `gaps --json` prints.
+
+    Examples:
+      pipeprof schema spec > pipeprof.schema.json
+      pipeprof schema profile | jq .properties.steps
+    """
+
+    document: Annotated[str, argument("spec|profile|result|gaps", "Kind of document.")] = "spec"
 
 
 @dataclass(frozen=True, kw_only=True)
 class InitOptions:
-    """Without --from, the spec generates its own photos, so that it runs at once."""
+    """Write a first spec for your data.
+
+    Without --from, the spec generates its own photos, so that it runs at once.
+
+    Examples:
+      pipeprof init
+      pipeprof init --from photos/
+      pipeprof init --from 'shards/*.tfrecord' --out shards.yaml
+    """
 
     from_: Annotated[
         Text,
         option(WHAT, "WHAT", "Data to read: images, TFRecord, CSV, .npy or .npz (a file, folder or glob).", "--from"),
     ] = None
-    out: Annotated[
-        str, option(OUTPUT, "FILE", "File to write; - is stdout.  [default: pipeprof.yaml]", "-o", "--out")
-    ] = "pipeprof.yaml"
+    out: Annotated[str, option(OUTPUT, "FILE", "File to write; - is stdout.", "-o", "--out")] = "pipeprof.yaml"
     schema: Annotated[
         Text, option(OUTPUT, "FILE", "Also write the JSON Schema's reference, so that editors complete the spec.")
     ] = None
-    force: Annotated[bool, flag(SAFETY, "Overwrite existing files.")] = False
+    force: Annotated[bool, flag(SAFETY, "Overwrite existing files.", "--force")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class DoctorOptions:
-    """Prints the facts that a bug report needs. Loads no TensorFlow and writes nothing."""
+    """Check the installation and the machine.
 
-    json: Annotated[bool, flag(OUTPUT, "Print JSON.")] = False
+    Prints the facts that a bug report needs. Loads no TensorFlow and writes nothing.
+
+    Examples:
+      pipeprof doctor
+      pipeprof doctor --json | jq '.faults[].message'
+    """
+
+    json: Annotated[bool, flag(OUTPUT, "Print JSON.", "--json")] = False
     redact: Annotated[
         bool | None,
-        flag(
-            SAFETY,
-            "Remove paths, names and secrets.  [default: in the block for a bug report]",
-            "--redact/--no-redact",
-        ),
+        flag(SAFETY, "Remove paths, names, secrets.  [default: in the block for a report]", "--redact/--no-redact"),
     ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataOptions:
-    """Inputs under `data:` of a spec are generated again when it needs them."""
+    """List or remove generated inputs (`data:` in specs).
 
-    action: Annotated[str, argument("list|rm", "What to do.  [default: list]")] = "list"
+    Inputs under `data:` of a spec are generated again when it needs them.
+
+    Examples:
+      pipeprof data list
+      pipeprof data rm photos
+      pipeprof data rm --all
+    """
+
+    action: Annotated[str, argument("list|rm", "What to do.")] = "list"
     names: Annotated[Texts, argument("[NAME]...", "What to remove: names of the list, or their beginnings.")] = None
-    all: Annotated[bool, flag(WHAT, "Remove all of them.")] = False
-    json: Annotated[bool, flag(OUTPUT, "Print JSON.")] = False
+    all: Annotated[bool, flag(CHANGES, "Remove all of them.", "--all")] = False
+    json: Annotated[bool, flag(OUTPUT, "Print JSON.", "--json")] = False

@@ -119,7 +119,9 @@ def byte_size(flag: str, text: str | None) -> int | None:
         >>> byte_size("--memory-limit", "8GiB")
         8589934592
     """
-    size = _parse(flag, text, lambda value: parse_size(int(value) if value.isdecimal() else value))
+    if text is None:
+        return None
+    size = parsed(flag, text, lambda value: parse_size(int(value) if value.isdecimal() else value))
     if size == 0:
         raise UsageError(f"{flag}: got {text!r}, expected a size above 0 such as 8GiB")
     if (meant := meant_size(text)) is not None:
@@ -128,14 +130,15 @@ def byte_size(flag: str, text: str | None) -> int | None:
 
 
 def step(text: str | None) -> Step | None:
-    """Parse ``none``, or a kind of the registry with its value, such as ``simulate:12ms`` or ``simulate:12ms,dispatch=2``.
+    """Parse ``none``, or a kind of the registry with its value: ``simulate:12ms``, ``simulate:12ms,dispatch=2``.
 
     Raises:
         UsageError: The text is none of them.
     """
     if text is None:
         return None
-    written, ahead = found.groups() if (found := _DISPATCH.fullmatch(text)) else (text, None)
+    with_dispatch = _DISPATCH.fullmatch(text)
+    written, ahead = with_dispatch.groups() if with_dispatch else (text, None)
     kind, colon, value = written.partition(":")
     known = [one.name for one in registry.written_kinds()]
     if kind != "none" and not (colon and kind in known):
@@ -145,19 +148,22 @@ def step(text: str | None) -> Step | None:
         if re.fullmatch(r"\d[\d.]*\s*[a-z]*", kind):
             other = f" — did you mean simulate:{suggest_value(kind, 'duration') or kind}?"
         raise UsageError(f"--step: got {text!r}, expected {registry.words()}{other}")
-    parsed = _parse("--step", written, parse_step)
-    if parsed is None or ahead is None:
-        return parsed
-    if registry.step_kind(parsed.kind).dispatch == "none":
+    chosen = parsed("--step", written, parse_step)
+    if ahead is None:
+        return chosen
+    if registry.step_kind(chosen.kind).dispatch == "none":
         raise UsageError(f"--step: got {text!r}: without a step, dispatch has no effect")
     if ahead == "sync" or (ahead.isdecimal() and int(ahead) > 0):
-        return parsed.model_copy(update={"dispatch": ahead if ahead == "sync" else int(ahead)})
+        return chosen.model_copy(update={"dispatch": ahead if ahead == "sync" else int(ahead)})
     raise UsageError(f"--step: got dispatch={ahead}, expected sync or a number of steps in flight such as 1")
 
 
-def _parse(flag: str, text: str | None, read: Callable[[str], T]) -> T | None:
-    if text is None:
-        return None
+def parsed(flag: str, text: str, read: Callable[[str], T]) -> T:
+    """Read a value, with the option's name before what is wrong with it.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
     try:
         return read(text)
     except ValidationError as error:
