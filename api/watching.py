@@ -13,9 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.cli.files import check_file, file_path
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.profiles.document.store import is_own_file
 
 if TYPE_CHECKING:
     from pipeprof.recording import Recording
@@ -149,6 +147,10 @@ def checked_file(text: str, caller: str = "pipeprof.watch") -> Path:
     Raises:
         UsageError: It cannot be, or is another program's.
     """
+    # Under `pipeprof run`, this module is loaded in the process whose memory is measured.
+    from pipeprof.cli.files import check_file, file_path
+    from pipeprof.profiles.document.store import is_own_file
+
     path = file_path(f"{caller}:", text)
     taken = "the file exists and is not a profile of pipeprof; use another name"
     check_file(f"{caller}:", path, force=False, own=is_own_file, taken=taken)
