@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeprof.cli.pages.codes import message_codes
+from pipeprof.cli.report.changes import describe_measured
 from pipeprof.cli.report.comparison import headline_of
-from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.report.metric import clause_of
 from pipeprof.profiles.advise.check import sections
 from pipeprof.profiles.document.base import Location
