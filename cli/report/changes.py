@@ -86,7 +86,7 @@ def build_changes(profile: Profile, *, full: bool, next_line: str = "") -> Itera
     sections = (
         ("What to change", "measured", by_status["kept"]),
         ("Suspected", _how_far(profile, by_status["unverified"]), by_status["unverified"]),
-        ("If the stage cost nothing", "measured: no change gains more there", by_status["ceiling"]),
+        ("If a stage cost nothing", "measured by a replay of what it gives", by_status["ceiling"]),
     )
     for title, rest, shown in sections:
         if shown:

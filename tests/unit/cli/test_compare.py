@@ -11,7 +11,7 @@ import pytest
 from pipeprof.profiles.document.subject import Host
 from pipeprof.profiles.git import dirty
 from pipeprof.profiles.judge import live
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result
+from pipeprof.profiles.judge.result import PairValues, Result
 from tests.unit.cli.test_main import Pipeprof
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"

@@ -11,7 +11,7 @@ from unit.judge.pairs import pairs
 
 from pipeprof.profiles.git import dirty
 from pipeprof.profiles.judge import live
-from pipeprof.profiles.judge.verdicts.result import Result
+from pipeprof.profiles.judge.result import Result
 from tests.unit.cli.test_main import Pipeprof
 
 SPEC = "version: 1\nsource: {range: {stop: 1000}}\nstages: [{batch: {batch_size: 8}}]\n"

@@ -47,7 +47,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import StepCourse
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import load_profile
-from pipeprof.profiles.judge.verdicts.result import Result
+from pipeprof.profiles.judge.result import Result
 from pipeprof.profiles.wording import size
 from tests.unit.cli.test_fix import FASTER, TEXT, unified
 from tests.unit.cli.test_fix import result as fixed

@@ -27,7 +27,7 @@ from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.document.subject import Tool
-from pipeprof.profiles.judge.verdicts.result import Metric, Result, Side
+from pipeprof.profiles.judge.result import Metric, Result, Side
 from tests.unit.cli.test_main import Pipeprof
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
