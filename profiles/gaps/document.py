@@ -70,7 +70,15 @@ class DeviceGaps(Model):
     """Share of the idle time before work whose launch the trace does not have: the main thread stands for it."""
     why_no_idle: list[str] = Field(default_factory=list)
     why_no_causes: list[str] = Field(default_factory=list)
+    reasons: list[str] = Field(default_factory=list)
+    """A word for each sentence of `why_no_causes`, which has those of `why_no_idle`, too."""
     verdict: Verdict = "cannot say"
+
+    def cause_share(self, cause: str) -> float | None:
+        """The share of the window that it idles for a cause; None where causes cannot be given."""
+        if self.gaps is None or self.why_no_causes:
+            return None
+        return next((time for one, time in self.gaps.by_cause.items() if one == cause), 0.0) / self.window_seconds
 
 
 class TraceGaps(Model):
@@ -91,6 +99,10 @@ class TraceGaps(Model):
     """Of all devices that compute, together."""
     by_cause: dict[GapCause, float] = Field(default_factory=dict)
     """Idle seconds of all devices that compute."""
+    copy_only_share: float | None = None
+    """Mean share of the time in which these devices copy and compute nothing."""
+    stage: str | None = None
+    """The stage or loader that was late for the first of them that has one."""
     straggler: str | None = None
     """A device that works while the others wait."""
 
