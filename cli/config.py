@@ -27,7 +27,7 @@ _MOST_BYTES = 1 << 24
 _OF_A_FILE = frozenset(
     {
         "budget", "dataset-size", "fail-on", "format", "json", "max-time", "memory-limit", "no-cache", "no-python",
-        "no-verify", "pairs", "quiet", "redact", "seconds", "soak", "step", "timeout", "verbose",
+        "no-verify", "pairs", "quiet", "redact", "seconds", "soak", "step", "steps", "timeout", "verbose",
     }
 )  # fmt: skip
 """Options that a file may set: with any value, none of them runs code, writes, weakens a refusal, or judges, but for
@@ -41,9 +41,10 @@ _LIMITED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 """Values that a file may give, and how to say so."""
 _NOT_WITH = {
-    "--soak": ("seconds", "budget"),
-    "--to-end": ("seconds", "soak"),
+    "--soak": ("seconds", "steps", "budget"),
+    "--to-end": ("seconds", "steps", "soak"),
     "--seconds": ("soak",),
+    "--steps": ("soak",),
     "--no-verify": ("budget",),
     "--budget": ("no-verify", "soak"),
     "--json": ("format",),

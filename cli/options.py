@@ -127,6 +127,7 @@ class RunOptions(TrialOptions):
     seconds: Annotated[
         Text, option(LENGTH, "SECONDS", "Measure for this long.  [default: as the spec says, else 10]")
     ] = None
+    steps: Annotated[Text, option(LENGTH, "N", "Measure at most this many steps.")] = None
     soak: Annotated[
         Text, option(LENGTH, "DURATION", "Watch memory for this long, e.g. 20m: does it grow, and what owns it?")
     ] = None
@@ -311,7 +312,7 @@ class SchemaOptions:
       pipeprof schema profile | jq .properties.steps
     """
 
-    document: Annotated[str, argument("spec|profile|result|gaps", "Kind of document.")] = "spec"
+    document: Annotated[str, argument("spec|profile|result|gaps", "Kind of document.  [default: spec]")] = "spec"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,7 +331,7 @@ class InitOptions:
         Text,
         option(WHAT, "WHAT", "Data to read: images, TFRecord, CSV, .npy or .npz (a file, folder or glob).", "--from"),
     ] = None
-    out: Annotated[str, option(OUTPUT, "FILE", "File to write; - is stdout.", "-o", "--out")] = "pipeprof.yaml"
+    out: Annotated[str, option(OUTPUT, "FILE", "File to write; - is stdout.  [default: pipeprof.yaml]", "-o", "--out")] = "pipeprof.yaml"
     schema: Annotated[
         Text, option(OUTPUT, "FILE", "Also write the JSON Schema's reference, so that editors complete the spec.")
     ] = None
@@ -367,7 +368,7 @@ class DataOptions:
       pipeprof data rm --all
     """
 
-    action: Annotated[str, argument("list|rm", "What to do.")] = "list"
+    action: Annotated[str, argument("list|rm", "What to do.  [default: list]")] = "list"
     names: Annotated[Texts, argument("[NAME]...", "What to remove: names of the list, or their beginnings.")] = None
     all: Annotated[bool, flag(CHANGES, "Remove all of them.", "--all")] = False
     json: Annotated[bool, flag(OUTPUT, "Print JSON.", "--json")] = False

@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from pipeprof.cli import options
 from pipeprof.cli.config import check_variables, defaults
 from pipeprof.cli.exit_codes import EXIT_CODES
+from pipeprof.cli.render.formats import extensions_of, names_of
 
 _HELP = {"-h", "--help"}
 
@@ -61,10 +62,10 @@ class Command(TyperCommand):
         headings: dict[str, list[tuple[str, str]]] = {"Arguments": [], **{name: [] for name in options.HEADINGS}}
         for parameter in self.get_params(ctx):
             if parameter.param_type_name == "argument":
-                headings["Arguments"].append((str(parameter.metavar), _filled(parameter.help, str(self.name))))
+                headings["Arguments"].append((str(parameter.metavar), help_text(parameter, str(self.name))))
             elif (record := parameter.get_help_record(ctx)) is not None:
                 heading = getattr(parameter, "rich_help_panel", None) or options.OUTPUT
-                headings[heading].append((record[0], _filled(record[1], str(self.name))))
+                headings[heading].append((record[0], help_text(parameter, str(self.name))))
         width = max(len(name) for rows in headings.values() for name, _ in rows)
         # Those that have a letter are about the output of any command.
         headings[options.OUTPUT].sort(key=lambda row: not row[0].startswith("--"))
@@ -106,6 +107,7 @@ class Commands(TyperGroup):
 def make_parser(name: str) -> Command:
     """Make the parser of a command, which calls the function of its module."""
     kind = COMMANDS[name]
+    about, examples = help_of(name)
 
     def call(**given: Any) -> Any:
         function = getattr(import_module(f"pipeprof.cli.commands.{name}"), name)
@@ -115,8 +117,9 @@ def make_parser(name: str) -> Command:
     call.__signature__ = Signature(list(_parameters(kind, hints)))  # type: ignore[attr-defined]
     call.__annotations__ = hints
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    # Lines after the character \b are not rewrapped.
-    app.command(name, cls=Command, help=cleandoc(kind.__doc__ or "").replace("Examples:", "\b\nExamples:"))(call)
+    # A paragraph behind the character \b is not wrapped.
+    shown = "\n".join(["\b", "Examples:", *(f"  {example}" for example in examples)])
+    app.command(name, cls=Command, help=f"{about}\n\n{shown}")(call)
     return typer.main.get_command(app)  # type: ignore[return-value]
 
 
@@ -136,11 +139,15 @@ def parse(name: str, words: Sequence[str]) -> Any:
     return COMMANDS[name](**given)
 
 
-def _filled(text: str | None, command: str) -> str:
-    """A help text with the formats of a command's reports."""
-    from pipeprof.cli.render.formats import extensions_of, names_of
+def help_of(name: str) -> tuple[str, list[str]]:
+    """What a command is for, and its examples."""
+    about, _, examples = cleandoc(COMMANDS[name].__doc__ or "").partition("\n\nExamples:\n")
+    return about, [line.strip() for line in examples.splitlines()]
 
-    text = text or ""
+
+def help_text(parameter: Any, command: str) -> str:
+    """What an argument or option is for, with the formats of the command's reports."""
+    text = parameter.help or ""
     for word, known in (("{files}", extensions_of), ("{formats}", names_of)):
         if word in text:
             *others, last = known(command)

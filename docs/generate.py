@@ -140,47 +140,25 @@ def spec() -> str:
 
 
 def commands() -> str:
-    """Every command: what it does, its arguments and options, its examples."""
-    import typer
-
-    from pipeprof.cli.main import make_app
+    """Every command: what it does, its examples, its arguments and options."""
+    from pipeprof.cli.parser import COMMANDS, help_of, make_parser
 
     lines: list[str] = []
-    app = typer.main.get_command(make_app())
-    for name, command in _commands(app, ""):
-        lines += [f"## {name}", "", _paragraphs(command.help or ""), ""]
-        rows = [_option(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
-        if rows:
-            lines += ["| argument or option | |", "| --- | --- |", *rows, ""]
-        examples = (command.epilog or "").partition("Examples:\n")[2].partition("\n\n")[0]
-        lines += ["```", *(line.strip() for line in examples.splitlines()), "```", ""] if examples else []
+    for name in COMMANDS:
+        about, examples = help_of(name)
+        lines += [f"## {name}", "", about, "", "```", *examples, "```", "", "| argument or option | |", "| --- | --- |"]
+        lines += [_option(name, parameter) for parameter in make_parser(name).params] + [""]
     return "\n".join(lines).strip()
 
 
-def _commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
-    for part, command in group.commands.items():
-        words = f"{name} {part}".strip()
-        if hasattr(command, "commands"):
-            yield from _commands(command, words)
-        else:
-            yield words, command
-
-
-def _paragraphs(text: str) -> str:
-    return "\n\n".join(" ".join(part.split()) for part in re.sub(r"[\b\f]", "", text).strip().split("\n\n"))
-
-
-def _option(parameter: Any) -> str:
+def _option(command: str, parameter: Any) -> str:
     """The row of an argument or option; a value is named as the help names it."""
-    if parameter.param_type_name == "argument":
-        written, default = f"`{parameter.metavar or parameter.human_readable_name.upper()}`", ""
-    else:
-        value = "" if parameter.is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
-        names = [*parameter.opts, *parameter.secondary_opts]
-        written = ", ".join(f"`{one}{value}`" for one in names)
-        plain = isinstance(parameter.default, str | int | float) and not isinstance(parameter.default, bool)
-        default = f" [default: {parameter.default}]" if plain and parameter.default != "" else ""
-    return f"| {cell(written)} | {cell((parameter.help or '') + default)} |"
+    from pipeprof.cli.parser import help_text
+
+    value = "" if parameter.param_type_name == "argument" or parameter.is_flag else f" {parameter.metavar}"
+    names = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else []
+    written = ", ".join(f"`{one}{value}`" for one in names or [parameter.metavar])
+    return f"| {cell(written)} | {cell(help_text(parameter, command))} |"
 
 
 def exit_codes() -> str:
@@ -274,10 +252,9 @@ def as_json(value: Any, depth: int = 0) -> str:
 
 def schemas() -> dict[str, Schema]:
     """The published schemas, by the name of their file."""
-    from pipeprof.cli.commands.schema import gaps_schema, profile_schema, result_schema
-    from pipeprof.pipelines.spec.schema.schema import spec_schema
+    from pipeprof.cli.commands.schema import DOCUMENTS, schema_of
 
-    return {"pipeprof": spec_schema(), "profile": profile_schema(), "result": result_schema(), "gaps": gaps_schema()}
+    return {"pipeprof" if kind == "spec" else kind: schema_of(kind) for kind in DOCUMENTS}
 
 
 PAGES: dict[str, tuple[str, str, Callable[[], str]]] = {
@@ -289,7 +266,7 @@ PAGES: dict[str, tuple[str, str, Callable[[], str]]] = {
         lambda: reference(schemas()["profile"]),
     ),
     "rules": ("Rules", "What a finding says, where it comes from and when to ignore it.", rules),
-    "codes": ("Codes", "Codes of warnings and errors: `pipeprof explain CODE` prints one.", codes),
+    "codes": ("Codes", "Codes of warnings and errors: `pipeprof rules CODE` explains one.", codes),
     "exit-codes": ("Exit codes", "What a command's exit code says; [outputs](../outputs.md) has the rest.", exit_codes),
     "results": ("Results", "Measured by `make verify`; the raw values are in `benchmarks/results`.", results),
 }

@@ -62,6 +62,7 @@ def run(given: RunOptions) -> int:
     parse = settings_for(
         given,
         seconds=_seconds(given),
+        steps=whole("--steps", given.steps),
         soak=given.soak is not None,
         to_end=given.to_end,
         workers=whole("--workers", given.workers),
@@ -150,8 +151,8 @@ def _seconds(given: RunOptions) -> float | None:
     """
     if given.soak is None:
         return duration("--seconds", given.seconds)
-    if given.seconds is not None or given.to_end:
-        raise UsageError("--soak says how long it takes: remove --seconds and --to-end, or --soak")
+    if given.seconds is not None or given.steps is not None or given.to_end:
+        raise UsageError("--soak says how long it takes: remove --seconds, --steps and --to-end, or --soak")
     if given.budget is not None:
         raise UsageError("--budget is for trying changes, which a run with --soak does not: remove one of them")
     return duration("--soak", given.soak)
@@ -168,8 +169,8 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
     check_script_options(given, script=parsed.kind == "script")
     if parsed.kind == "script" and given.budget:
         raise UsageError(f"--budget is for trying changes: pipeprof fix {given.target} tries those of a script")
-    if given.to_end and given.seconds is not None:
-        raise UsageError("--to-end lets the script end by itself: remove --seconds, or --to-end")
+    if given.to_end and (given.steps is not None or given.seconds is not None):
+        raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
 
 
 def begin(settings: RunSettings, outputs: Outputs, given: TrialOptions) -> Measuring:
