@@ -1,20 +1,23 @@
-"""Writes `docs/reference/`, which is built and not committed: ``make docs``.
+"""Writes `docs/reference/`, which is made and not committed: ``make docs``, and each build of the site.
 
-`spec.md` and `profile.md` come from the schemas, `commands.md` from the commands and their options, `rules.md` from the
-rules, `codes.md` from the table of codes, `exit-codes.md` from the commands' own table, `results.md` from the last
-results of the benchmarks; the schemas stand beside them. Nothing here needs TensorFlow.
+The pages come from the commands' help texts, the schemas, the table of codes, the last results of the benchmarks and
+what the rooms say of themselves; the schemas stand beside them. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-REFERENCE = Path(__file__).resolve().parent / "reference"
-RESULTS = REFERENCE.parents[1] / "benchmarks" / "results"
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+RESULTS = ROOT / "benchmarks" / "results"
 WIDTH = 120
 
 Schema = dict[str, Any]
@@ -140,62 +143,25 @@ def spec() -> str:
 
 
 def commands() -> str:
-    """Every command: what it does, its examples, its arguments and options."""
-    from pipeprof.cli.parser import COMMANDS, help_of, make_parser
+    """The help texts of all commands."""
+    from pipeprof.cli.main import COMMANDS
 
-    lines: list[str] = []
-    for name in COMMANDS:
-        about, examples = help_of(name)
-        lines += [f"## {name}", "", about, "", "```", *examples, "```", "", "| argument or option | |", "| --- | --- |"]
-        lines += [_option(name, parameter) for parameter in make_parser(name).params] + [""]
-    return "\n".join(lines).strip()
+    texts = [_help(), *(f"## {name}\n\n{_help(name)}" for name in COMMANDS)]
+    return "\n\n".join(texts)
 
 
-def _option(command: str, parameter: Any) -> str:
-    """The row of an argument or option; a value is named as the help names it."""
-    from pipeprof.cli.parser import help_text
+def _help(*command: str) -> str:
+    from pipeprof.cli.main import invoke
 
-    value = "" if parameter.param_type_name == "argument" or parameter.is_flag else f" {parameter.metavar}"
-    names = [*parameter.opts, *parameter.secondary_opts] if parameter.param_type_name == "option" else []
-    written = ", ".join(f"`{one}{value}`" for one in names or [parameter.metavar])
-    return f"| {cell(written)} | {cell(help_text(parameter, command))} |"
-
-
-def exit_codes() -> str:
-    """The table of exit codes."""
-    from pipeprof.cli.exit_codes import EXIT_CODES
-
-    rows = [f"| {entry.code} | {cell(entry.meaning)} |" for entry in EXIT_CODES]
-    return "\n".join(["| code | meaning |", "| --- | --- |", *rows])
-
-
-def rules() -> str:
-    """The findings and ideas: a list, and a section for each."""
-    from pipeprof.cli.pages.rules import KINDS
-    from pipeprof.cli.report.finding import SEMANTICS
-    from pipeprof.profiles.advise.apply import CHECKS
-    from pipeprof.profiles.advise.check import sections
-
-    lines = []
-    for kind, (title, note) in KINDS.items():
-        known = [(check, sections()[name]) for name, check in CHECKS.items() if check.kind == kind]
-        lines += ["", f"**{title}**: {note}.", "", "| name | family | semantics | |", "| --- | --- | --- | --- |"]
-        lines += [
-            f"| [{check.name}](#{check.name}) | {check.family} | {check.semantics} | {cell(section.title)} |"
-            for check, section in known
-        ]
-    for name, check in CHECKS.items():
-        section = sections()[name]
-        lines += ["", f"## {name}", "", f"**{cell(section.title)}.** {check.kind.capitalize()}, {check.family}; "]
-        lines[-1] += f"semantics `{check.semantics}`: {SEMANTICS[check.semantics]}."
-        for title, text in (("Why", section.why), ("Fix", section.fix), ("Ignore when", section.ignore_when)):
-            lines += ["", f"*{title}*: {text}"]
-    return "\n".join(lines).strip()
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        invoke([*command, "--help"])
+    return f"```\n{text.getvalue().strip()}\n```"
 
 
 def codes() -> str:
     """The codes of warnings and errors, a table for each kind."""
-    from pipeprof.cli.pages.codes import message_codes
+    from pipeprof.cli.report.rules import message_codes
 
     lines: list[str] = []
     for kind, title in (
@@ -213,7 +179,18 @@ def codes() -> str:
     return "\n".join(lines).strip()
 
 
-def results() -> str:
+def rooms() -> str:
+    """The rooms with what their `__init__.py` says of them."""
+    lines = ["| room | subject |", "| --- | --- |"]
+    for folder in ("api", "cli", "profiles", "pipelines"):
+        for path in sorted((ROOT / folder).rglob("__init__.py")):
+            about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            name = path.parent.relative_to(ROOT).as_posix()
+            lines.append(f"| `{name}/` | {cell(about.partition(chr(10) * 2)[0])} |")
+    return "\n".join(lines)
+
+
+def benchmarks() -> str:
     """What each benchmark claims, and what became of its cases when last measured."""
     lines = ["| benchmark | claim | outcome | cases that hold | the others | measured | at commit | machine |"]
     lines.append("| --- | --- | --- | ---: | --- | --- | --- | --- |")
@@ -254,21 +231,20 @@ def schemas() -> dict[str, Schema]:
     """The published schemas, by the name of their file."""
     from pipeprof.cli.commands.schema import DOCUMENTS, schema_of
 
-    return {"pipeprof" if kind == "spec" else kind: schema_of(kind) for kind in DOCUMENTS}
+    return {("pipeprof" if name == "spec" else name): schema_of(name) for name in DOCUMENTS}
 
 
 PAGES: dict[str, tuple[str, str, Callable[[], str]]] = {
-    "spec": ("The spec language", "Every part of a spec; [the language](../spec.md) explains it.", spec),
-    "commands": ("Commands", "Every command with its options, as `--help` has them.", commands),
+    "commands": ("Commands", "What `--help` prints.", commands),
+    "spec": ("The spec", "Every part of a spec; [the language](../spec.md) explains it.", spec),
     "profile": (
         "The profile",
         "Every field of a saved profile; unavailable values are `null`, never 0.",
         lambda: reference(schemas()["profile"]),
     ),
-    "rules": ("Rules", "What a finding says, where it comes from and when to ignore it.", rules),
-    "codes": ("Codes", "Codes of warnings and errors: `pipeprof rules CODE` explains one.", codes),
-    "exit-codes": ("Exit codes", "What a command's exit code says; [outputs](../outputs.md) has the rest.", exit_codes),
-    "results": ("Results", "Measured by `make verify`; the raw values are in `benchmarks/results`.", results),
+    "codes": ("Codes", "Codes of warnings and errors: `pipeprof rules CODE` prints one.", codes),
+    "benchmarks": ("All benchmarks", "Measured by `make verify`; raw values are in `benchmarks/results`.", benchmarks),
+    "rooms": ("Rooms", "The subpackages; [Inside](../inside.md) says how they fit together.", rooms),
 }
 
 
