@@ -186,7 +186,7 @@ def _usage_message(error: Any, command: str, arguments: Sequence[str]) -> str:
     """One sentence, with at most one suggestion; for an option of tools that attach, what to do instead."""
     option, name = getattr(error, "option_name", ""), command.removeprefix("pipeprof ")
     message = " ".join(str(error.format_message()).split())
-    if not option:
+    if not hasattr(error, "possibilities"):
         first = next(iter(arguments), "")
         near = difflib.get_close_matches(first, COMMANDS, n=1) if command == "pipeprof" else []
         return command_gone(first) or f"{message}{f' Did you mean {near[0]!r}?' if near else ''}"
@@ -198,7 +198,7 @@ def _usage_message(error: Any, command: str, arguments: Sequence[str]) -> str:
     if f".{option[2:]}" in extensions_of(name):
         return f"{refused}. A report has the format of its file's name: --out report.{option[2:]}"
     for_script = _with_dashes(option, command, arguments)
-    meant = getattr(error, "possibilities", None) or _long_forms(error, option)
+    meant = error.possibilities or _long_forms(error, option)
     near = difflib.get_close_matches(option, meant, n=1, cutoff=_TYPING_ERROR if for_script else 0)
     if near:
         return f"{refused}. Did you mean {near[0]}?"

@@ -83,8 +83,10 @@ class ReportOnStdout:
             raise self._lost
         shown, path = prepare(profile, saved, hidden=is_redacted("text", self._outputs.redact))
         built = build_parts(shown, path, full=self._outputs.verbose, again=_shown_again(saved, path))
-        blocks = [block for part in built[self.parts : parts] for block in part]
-        return without_commands(paint(blocks, style, goes_on=any(built[: self.parts])))
+        earlier = [block for part in built[: self.parts] for block in part]
+        new = [block for part in built[self.parts : parts] for block in part]
+        # How far blocks stand apart depends on those before them.
+        return without_commands(paint([*earlier, *new], style)[len(paint(earlier, style)) :])
 
 
 def _shown_again(saved: Path | None, path: str | None) -> str:

@@ -107,7 +107,7 @@ def session(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile],
     (tmp_path / "train.py").write_text("def make():\n    return data()\n")
     found = Session(recorded("input-bound"), result(text=FASTER, diff=unified(TEXT, FASTER, "spec.yaml")))
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", found.run_sample)
-    monkeypatch.setattr("pipeprof.profiles.tries.fix.find_best", found.search)
+    monkeypatch.setattr("pipeprof.cli.commands.fix.find_best", found.search)
     return found
 
 
@@ -191,7 +191,7 @@ def test_the_diff_of_a_function_is_applied_next(
     session.result = result()
     session.profile.target.kind = "function"
     changed = ChangedSource({"train.py": "def make(): …"}, {"train.py": "def make(): …, 2"}, {})
-    monkeypatch.setattr("pipeprof.profiles.advise.text.source_diff.changed_source", lambda *_: changed)
+    monkeypatch.setattr("pipeprof.cli.commands.fix.changed_source", lambda *_: changed)
     session.profile.command = ["pipeprof", "fix", "train.py:make", *(["--out", written] if written else [])]
     found = pipeprof("fix", "train.py:make", "--out", "run.json", *(["--out", written] if written else []))
     shown = [line.split(maxsplit=1)[1] for line in found.out.splitlines() if line.startswith(("Next", "then"))]

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from unit.judge.pairs import pairs
 
-from pipeprof.profiles.git import dirty
 from pipeprof.profiles.judge import live
 from pipeprof.profiles.judge.result import Result
+from tests.unit.cli.patches import set_dirty, set_measure
 from tests.unit.cli.test_main import Pipeprof
 
 SPEC = "version: 1\nsource: {range: {stop: 1000}}\nstages: [{batch: {batch_size: 8}}]\n"
@@ -24,7 +24,7 @@ TIGHT = "budgets: {step_ms: 5%, first_batch_s: {limit: 2s}, stages: {batch: {tim
 def _slower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each gate measures that B takes 1.5 times as long."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dirty, "is_dirty", lambda *_: None)
+    set_dirty(monkeypatch)
 
     def measure(_sides: object, result: Result, plan: live.SessionPlan, _progress: object, save: Any) -> None:
         result.step = "none"
@@ -32,7 +32,7 @@ def _slower(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         result.metrics = plan.rows(result.pairs)
         save()
 
-    monkeypatch.setattr(live, "measure", measure)
+    set_measure(monkeypatch, measure)
 
 
 def gated(pipeprof: Pipeprof, base: str, judged: str, *more: str) -> tuple[int, dict[str, Any], str]:
@@ -65,7 +65,7 @@ def test_the_budgets_are_those_of_the_base(base: str, code: int, pipeprof: Pipep
 
 
 def test_the_command_line_comes_before_both(pipeprof: Pipeprof) -> None:
-    limits = ("--max-step-ms", "900%", "--max-peak-bytes", "off")
+    limits = ("--limit", "step_ms=900%", "--limit", "peak_bytes=off")
     code, document, _ = gated(pipeprof, "budgets: {step_ms: 1%}\n", OFF, *limits)
     assert (code, document["warnings"], document["budgets"]) == (0, [], [])
 

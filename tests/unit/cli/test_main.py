@@ -16,7 +16,6 @@ import pytest
 
 from pipeprof.cli import exit_codes
 from pipeprof.cli.commands.schema import DOCUMENTS
-from pipeprof.cli.main import invoke
 from pipeprof.cli.parser import COMMANDS, make_parser
 from pipeprof.pipelines import errors
 from pipeprof.profiles.document.store import ProfileNotSavedError
@@ -140,16 +139,11 @@ def test_wrong_options_end_before_anything_starts(option: str, spec: Path, pipep
     assert os.listdir(spec.parent) == ["spec.yaml"]  # noqa: PTH208 - names are what is compared
 
 
-@pytest.mark.usefixtures("spec")
-def test_a_missing_target(pipeprof: Pipeprof) -> None:
-    for command in ("run", "check"):
-        result = pipeprof(command, "spce.yaml")
-        assert result.code == 2
-        assert "did you mean spec.yaml" in result.err
-
-
 @pytest.mark.parametrize("command", ["check", "run"])
-def test_no_python(command: str, pipeprof: Pipeprof, tmp_path: Path, spec: Path) -> None:
+def test_a_missing_target_and_python_that_is_refused(
+    command: str, pipeprof: Pipeprof, tmp_path: Path, spec: Path
+) -> None:
+    assert "did you mean spec.yaml" in pipeprof(command, "spce.yaml").err
     (tmp_path / "train.py").write_text("def make(x=None): ...\n")
     spec.write_text(SPEC.replace("stages:", 'stages:\n  - map: {python: "train.py:make"}'))
     for target in ("train.py:make", "spec.yaml"):
@@ -164,15 +158,6 @@ def test_schemas(kind: str, pipeprof: Pipeprof) -> None:
     schema = json.loads(pipeprof("schema", kind).out)
     jsonschema.validators.validator_for(schema, default=None).check_schema(schema)
     assert "did you mean" in pipeprof("schema", kind[:-1]).err
-
-
-def test_the_schema_of_a_profile_is_that_of_profiles(pipeprof: Pipeprof) -> None:
-    schema = json.loads(pipeprof("schema", "profile").out)
-    validator = jsonschema.validators.validator_for(schema)(schema)
-    document = json.loads(INPUT_BOUND.read_text())
-    validator.validate(document)
-    document["steps"] = "fast"
-    assert not validator.is_valid(document)
 
 
 @pytest.mark.parametrize(
@@ -314,10 +299,6 @@ def test_signals(name: str, code: int) -> None:
         [sys.executable, "-c", TERMINATED.format(name=name), "show", "a.json"], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
-
-
-def test_invoke_gives_the_code() -> None:
-    assert invoke(["run"]) == 2
 
 
 @pytest.mark.parametrize(

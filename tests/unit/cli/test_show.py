@@ -1,4 +1,4 @@
-"""``pipeprof show``: the latest profile, single findings and sections."""
+"""``pipeprof show``: the latest profile or those that are named, and what is said of a file that is none."""
 
 import json
 import os
@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from pipeprof.cli.command_line import change_command
-from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.store import encode
+from pipeprof.profiles.document.store import encode, load_profile
 
 Pipeprof = Callable[..., Any]
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
@@ -61,83 +60,48 @@ def test_json_holds_nothing_that_a_terminal_obeys(pipeprof: Pipeprof, recorded: 
     assert json.loads(result.out)["stages"][1]["name"] == profile.stages[1].name
 
 
-def test_a_speedup_of_nothing_is_no_valid_profile(pipeprof: Pipeprof, recorded: Callable[[str], Profile]) -> None:
-    document = json.loads(encode(recorded("input-bound")))
-    document["findings"] = [{"rule": "a", "title": "b", "status": "unverified", "predicted": {"speedup": 0}}]
-    Path("profile.json").write_text(json.dumps(document))
-    result = pipeprof("show", "profile.json")
-    assert result.code == 6
-    assert "findings.0.predicted.speedup" in result.err
+INPUT_BOUND = RECORDED / "input-bound.json"
 
 
-def with_findings(recorded: Callable[[str], Profile], count: int) -> Path:
-    profile = recorded("input-bound")
-    profile.findings = [
-        Finding(
-            rule="parallel-calls",
-            title=f"Title {number}",
-            edit=Edit(kind="InsertStage", op="prefetch", arguments={"buffer_size": number}, after=None),  # type: ignore[call-arg]
-            status="unverified",
-        )
-        for number in range(1, count + 1)
-    ]
-    path = Path("profile.json")
-    path.write_bytes(encode(profile))
-    return path
+def test_several_profiles(pipeprof: Pipeprof) -> None:
+    both = (INPUT_BOUND, RECORDED / "step-none.json")
+    text = pipeprof("show", *both).out
+    assert text.index("Input-bound") < text.index("Pipeline alone")
+    listed = json.loads(pipeprof("show", *both, "--format", "json").out)
+    assert [one["target"]["text"] for one in listed] == ["spec.yaml", "examples/array/spec.yaml"]
+    assert pipeprof("show", *both, "--out", "a.txt").code == 2
 
 
-def test_one_finding_in_full(pipeprof: Pipeprof, recorded: Callable[[str], Profile]) -> None:
-    result = pipeprof("show", with_findings(recorded, 3), "--finding", "2")
+def test_files_are_written_named_and_written_over(pipeprof: Pipeprof) -> None:
+    for _ in range(2):
+        result = pipeprof("show", INPUT_BOUND, "--json", "--out", "a.txt", "--out", "b.json", "--out", "c.md")
+        assert (result.code, result.err) == (0, "pipeprof: wrote a.txt, b.json and c.md\n")
+        assert result.out == INPUT_BOUND.read_text()
+    assert load_profile(Path("b.json")) == load_profile(INPUT_BOUND)
+    assert "pipeprof show" in Path("a.txt").read_text()
+
+
+def test_a_partial_profile_and_a_redacted_one(pipeprof: Pipeprof) -> None:
+    result = pipeprof("show", RECORDED / "interrupted.json")
     assert result.code == 0
-    assert "Title 2" in result.out
-    assert "Title 1" not in result.out
-    assert "Title 3" not in result.out
+    assert result.out.startswith("Interrupted")
+    assert "lab-7" in pipeprof("show", INPUT_BOUND, "-v").out
+    assert "lab-7" not in pipeprof("show", INPUT_BOUND, "-v", "--redact").out
 
 
-@pytest.mark.parametrize(
-    ("count", "number", "message"),
-    [
-        (3, "4", "--finding: got 4, but this profile has findings 1 to 3"),
-        (1, "2", "--finding: got 2, but this profile has only finding 1"),
-        (0, "1", "--finding: got 1, but this profile has no findings"),
-        (2, "0", "--finding: got 0, but this profile has findings 1 to 2"),
-    ],
-)
-def test_a_finding_that_is_not_there(
-    count: int, number: str, message: str, pipeprof: Pipeprof, recorded: Callable[[str], Profile]
-) -> None:
-    result = pipeprof("show", with_findings(recorded, count), "--finding", number)
-    assert (result.code, result.out) == (2, "")
-    assert message in result.err
+@pytest.mark.parametrize("name", ["missing.json", "spec.yaml"])
+def test_what_is_no_profile(name: str, pipeprof: Pipeprof) -> None:
+    Path("spec.yaml").write_text("version: 1\n")
+    result = pipeprof("show", INPUT_BOUND, name)
+    assert (result.code, result.out) == (6, "")
+    assert result.err.count("\n") == 1
+    assert name in result.err
 
 
-def test_sections(pipeprof: Pipeprof) -> None:
-    path = RECORDED / "input-bound.json"
-    steps, memory = (pipeprof("show", path, "--section", name).out for name in ("steps", "memory"))
-    assert steps.startswith("Steps ")
-    assert memory.startswith("Memory ")
-    for flags in (["--section", "steps,memory"], ["--section", "memory", "--section", " steps"]):
-        assert pipeprof("show", path, *flags).out == f"{steps}\n{memory}"
-
-
-@pytest.mark.parametrize(
-    ("flags", "message"),
-    [
-        (["--section", "step"], "did you mean steps?"),
-        (["--section", "steps", "--json"], "--section selects a part of the text report"),
-        (["--finding", "1", "--format", "json"], "--finding selects a part of the text report"),
-        (["--finding", "1", "--section", "steps"], "contradict each other"),
-    ],
-)
-def test_parts_that_cannot_be_selected(flags: list[str], message: str, pipeprof: Pipeprof) -> None:
-    result = pipeprof("show", RECORDED / "input-bound.json", *flags)
-    assert (result.code, result.out) == (2, "")
-    assert message in result.err
-
-
-def test_one_finding_of_one_profile(pipeprof: Pipeprof) -> None:
-    both = (RECORDED / "input-bound.json", RECORDED / "step-bound.json")
-    assert "--finding takes one profile, got 2" in pipeprof("show", *both, "--finding", "1").err
+@pytest.mark.parametrize(("variable", "expected"), [("FORCE_COLOR", True), ("NO_COLOR", False), ("TERM", False)])
+def test_colour_in_a_pipe(variable: str, expected: bool, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, "1")
+    assert ("\x1b" in pipeprof("show", INPUT_BOUND).out) is expected
 
 
 def test_what_shows_more_names_the_file_unless_it_is_the_latest(pipeprof: Pipeprof) -> None:
@@ -152,21 +116,6 @@ def test_what_shows_more_names_the_file_unless_it_is_the_latest(pipeprof: Pipepr
     assert "pipeprof show -v" not in shown
 
 
-def test_a_report_that_names_its_profile_is_one_that_may_be_overwritten(pipeprof: Pipeprof) -> None:
-    shutil.copy(RECORDED / "input-bound.json", "profile.json")
-    for _ in range(2):
-        assert pipeprof("show", "profile.json", "--out", "report.txt").code == 0
-    assert "pipeprof show profile.json -v" in Path("report.txt").read_text()
-
-
-def test_files_that_were_written_are_named(pipeprof: Pipeprof) -> None:
-    shutil.copy(RECORDED / "input-bound.json", "profile.json")
-    result = pipeprof("show", "profile.json", "--json", "--out", "a.html", "--out", "b.md", "--out", "c.txt")
-    assert (result.code, result.err) == (0, "pipeprof: wrote a.html, b.md and c.txt\n")
-    json.loads(result.out)
-    assert "wrote" not in pipeprof("show", "profile.json").err
-
-
 def test_a_command_that_takes_a_change_names_the_file_unless_it_is_the_latest_of_its_target(
     monkeypatch: pytest.MonkeyPatch, pipeprof: Pipeprof
 ) -> None:
@@ -176,13 +125,9 @@ def test_a_command_that_takes_a_change_names_the_file_unless_it_is_the_latest_of
     elsewhere = Path("moved.json")
     shutil.copy(latest, elsewhere)
     read: list[Profile] = []
-    monkeypatch.setattr("pipeprof.cli.output.write_reports", lambda profile, *_: read.append(profile))
+    monkeypatch.setattr("pipeprof.cli.commands.show.write_reports", lambda profile, *_: read.append(profile))
     for path in (older, latest, elsewhere):
         assert pipeprof("show", path).code == 0
     assert [profile.read_from for profile in read] == [str(older), None, str(elsewhere)]
     commands = [change_command(profile, 1) for profile in read]
-    assert [f"--from {path}" in str(line) for path, line in zip((older, latest, elsewhere), commands, strict=True)] == [
-        True,
-        False,
-        True,
-    ]
+    assert [str(line).partition("--change ")[2] for line in commands] == [f"{older}:1", "1", f"{elsewhere}:1"]

@@ -6,12 +6,12 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from pipeprof.cli.commands.schema import profile_schema
+from pipeprof.cli.commands.schema import schema_of
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.document.store import load_profile, load_saved
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles" / "input-bound.json"
-VALIDATOR = jsonschema.Draft202012Validator(profile_schema())
+VALIDATOR = jsonschema.Draft202012Validator(schema_of("profile"))
 
 
 def changed(tmp_path, place, value):
@@ -33,25 +33,16 @@ def changed(tmp_path, place, value):
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("steps", "count"), "5"),
-        (("steps", "count"), True),
-        (("steps", "count"), 5.5),
-        (("steps", "count"), -1),
-        (("steps", "seconds"), "1"),
-        (("steps", "seconds"), None),
-        (("steps", "interval_ms", "mean"), ...),
+        *((("steps", "count"), value) for value in ("5", True, 5.5, -1)),
+        *((("steps", "seconds"), value) for value in ("1", None)),
+        *((("complete",), value) for value in (1, "true")),
+        *((("schema_version",), value) for value in ("1", True, 0)),
+        *((("stages", 0, "depth"), value) for value in (10**30, -1)),
+        *(((*place, name), ...) for *place, name in (("steps", "interval_ms", "mean"), ("host", "cores"))),
         (("steps", "dispatch"), 0),
-        (("complete",), 1),
-        (("complete",), "true"),
-        (("schema_version",), "1"),
-        (("schema_version",), True),
-        (("schema_version",), 0),
         (("target", "kind"), "file"),
-        (("host", "cores"), ...),
         (("command",), "pipeprof"),
         (("warnings",), {}),
-        (("stages", 0, "depth"), 10**30),
-        (("stages", 0, "depth"), -1),
         (("stages", 0, "id"), 5),
         (("series", "phase"), ["unknown"]),
         (("memory", "peak_bytes"), -1),
@@ -92,18 +83,7 @@ def test_a_number_that_json_does_not_have_is_refused(number, tmp_path):
         load_profile(path)
 
 
-@pytest.mark.parametrize(
-    "place",
-    [
-        ("new",),
-        ("steps", "new"),
-        ("steps", "interval_ms", "new"),
-        ("stages", 1, "new"),
-        ("stages", 0, "location", "new"),
-        ("memory", "new"),
-        ("target", "new"),
-    ],
-)
+@pytest.mark.parametrize("place", [("new",), ("steps", "interval_ms", "new"), ("stages", 0, "location", "new")])
 def test_a_field_of_a_newer_version_is_left_out(place, tmp_path, pipeprof):
     path, document = changed(tmp_path, place, {"anything": [1]})
     assert VALIDATOR.is_valid(document)
@@ -113,7 +93,7 @@ def test_a_field_of_a_newer_version_is_left_out(place, tmp_path, pipeprof):
     result = pipeprof("show", path)
     assert result.code == 0
     name = ".".join(map(str, place))
-    assert result.err.endswith(f"has a field that this version does not know; left out: {name}\n")
+    assert result.err.endswith(f"left out: {name}\n")
 
 
 def test_many_new_fields_are_counted_in_one_note(tmp_path, pipeprof):
