@@ -148,7 +148,7 @@ def checked_file(text: str, caller: str = "pipeprof.watch") -> Path:
         UsageError: It cannot be, or is another program's.
     """
     # Under `pipeprof run`, this module is loaded in the process whose memory is measured.
-    from pipeprof.cli.files import check_file, file_path
+    from pipeprof.cli.output import check_file, file_path
     from pipeprof.profiles.document.store import is_own_file
 
     path = file_path(f"{caller}:", text)

@@ -26,7 +26,8 @@ import typer  # noqa: E402
 from pipeprof import __version__  # noqa: E402
 from pipeprof.cli import exit_codes  # noqa: E402
 from pipeprof.cli.gone import command_gone, option_gone  # noqa: E402
-from pipeprof.cli.parser import COMMANDS, Commands  # noqa: E402
+from pipeprof.cli.help import Commands  # noqa: E402
+from pipeprof.cli.parser import COMMANDS  # noqa: E402
 from pipeprof.cli.private import SPEC_ENVIRONMENT, hide_here  # noqa: E402
 from pipeprof.cli.render.diagnostics import say_error  # noqa: E402
 from pipeprof.cli.render.formats import extensions_of  # noqa: E402

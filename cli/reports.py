@@ -9,8 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from pipeprof.cli.files import same_file, shown_path
-from pipeprof.cli.output import Outputs, write_texts
+from pipeprof.cli.output import Outputs, same_file, shown_path, write_texts
 from pipeprof.cli.private import hide_here, place_in_repository, redact_here
 from pipeprof.cli.render.formats import Output, is_redacted, lack_of, render
 from pipeprof.cli.render.style import Style, style_of

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pipeprof import __version__
 from pipeprof.cli.exit_codes import OK
-from pipeprof.cli.files import check_file, file_path, same_file
 from pipeprof.cli.options import InitOptions
+from pipeprof.cli.output import check_file, file_path, same_file
 from pipeprof.cli.streams import OutputError, say, write_stdout
 from pipeprof.pipelines.data.folders import locate
 from pipeprof.pipelines.data.inspect.look import look

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.files import check_file
+from pipeprof.cli.output import check_file
 from pipeprof.pipelines.data.folders import locate
 from pipeprof.pipelines.data.inspect.look import look
 from pipeprof.pipelines.errors import ProfileError, UsageError

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.cli import files, output, values
+from pipeprof.cli import output, values
 from pipeprof.cli.commands import gate
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.output import Outputs, plan_outputs
@@ -204,12 +204,12 @@ def test_out_does_not_replace_a_pipe_or_a_link_to_a_device(name: str, force: boo
 
 def test_shown_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert files.shown_path(Path("a/b.json")) == files.shown_path(tmp_path / "a" / "b.json") == "a/b.json"
-    assert files.shown_path(tmp_path.parent / "b.json") == str(tmp_path.parent / "b.json")
-    assert files.shown_path(None) is None
+    assert output.shown_path(Path("a/b.json")) == output.shown_path(tmp_path / "a" / "b.json") == "a/b.json"
+    assert output.shown_path(tmp_path.parent / "b.json") == str(tmp_path.parent / "b.json")
+    assert output.shown_path(None) is None
 
 
-@pytest.mark.parametrize("module", [values, output, files, gate])
+@pytest.mark.parametrize("module", [values, output, gate])
 def test_examples_in_the_docstrings(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0
