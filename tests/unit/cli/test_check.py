@@ -156,7 +156,6 @@ def test_what_is_not_known_is_a_warning(spec: Path, pipeprof: Pipeprof, monkeypa
     assert pipeprof("check", spec.name, "--fail-on", "warning").code == 1
 
 
-@pytest.mark.usefixtures("spec")
 def test_of_a_function_its_source_is_looked_at(pipeprof: Pipeprof) -> None:
     Path("a b.py").write_text(SLIP)
     (found,) = document(pipeprof, "a b.py:train").findings or ()
