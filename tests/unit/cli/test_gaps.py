@@ -81,14 +81,14 @@ def test_the_reports(before: str, tmp_path: Path, golden: Callable[[str, str], N
     commands: Sequence[tuple[bool, list[str]]] = (
         (False, [before]),
         (True, [before]),
-        (False, [before, after(tmp_path / "after"), "--fail-on", "idle=35%"]),
+        (False, [before, after(Path("after")), "--fail-on", "idle=35%"]),
         (False, ["logs"]),
     )
     texts = []
     for full, words in commands:
         report = document(pipeprof, *words)
-        text = paint(build_gaps(report.model_copy(update={"tool": Tool(version="0.1.0")}), full=full), Style(100))
-        texts.append(f"$ pipeprof gaps {' '.join(words)}{' -v' if full else ''}\n{text}")
+        report.tool, report.command = Tool(version="0.1.0"), ["pipeprof", "gaps", *words]
+        texts.append(paint(build_gaps(report, full=full), Style(100)))
     golden("gaps/reports.txt", "\n".join(texts))
 
 
@@ -148,7 +148,7 @@ def test_what_cannot_be_said_does_not_pass_a_gate(silent: str, pipeprof: Pipepro
 
 
 def test_two_traces_are_before_and_after(before: str, tmp_path: Path, pipeprof: Pipeprof) -> None:
-    report = document(pipeprof, before, after(tmp_path / "after"))
+    report = document(pipeprof, before, after(Path("after")))
     found = {row[0]: row[1:] for row in rows(report, "Before and after")}
     assert found["waits for data"] == ("30 %", "0 %", "−29.5 points")
     assert found["idle"] == ("30 %", "40 %", "+10.0 points")
