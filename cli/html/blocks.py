@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pipeprof.cli.streams import visible
-from pipeprof.cli.text.blocks import (
+from pipeprof.cli.report.blocks import (
     Alternatives,
     Block,
     Code,

@@ -21,7 +21,7 @@ from pipeprof.cli.report.findings import (
     place_of_finding,
     try_command,
 )
-from pipeprof.cli.text.blocks import Prose
+from pipeprof.cli.report.blocks import Prose
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
 from pipeprof.profiles.wording import percent, ratio_text, span_text

@@ -14,8 +14,8 @@ from pipeprof.cli.html.parts import Facts, Figure, Headline, Part, Rows, Shown, 
 from pipeprof.cli.html.steps import before_and_after
 from pipeprof.cli.report.findings import describe_measured
 from pipeprof.cli.report.fix import RESULTS, build_facts, build_headline, build_search_on, titles_of
-from pipeprof.cli.text.blocks import Command, KeyValue, Prose
-from pipeprof.cli.text.units import describe_delta
+from pipeprof.cli.report.blocks import Command, KeyValue, Prose
+from pipeprof.cli.report.units import describe_delta
 from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.wording import ratio_text
 

@@ -14,7 +14,7 @@ from pipeprof.cli.html.parts import Facts, Figure, Headline, Idents, Page, Part,
 from pipeprof.cli.html.result import report_in_folds
 from pipeprof.cli.html.run import json_of
 from pipeprof.cli.pages.gaps import advice_of, share_of_time, verdict_words
-from pipeprof.cli.text.blocks import Block
+from pipeprof.cli.report.blocks import Block
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.gaps.document import DeviceGaps, GapsReport, TraceGaps
 from pipeprof.profiles.gaps.names import CAUSES

@@ -14,8 +14,8 @@ from pipeprof.cli.html.parts import Figure, Rows
 from pipeprof.cli.html.steps import MOST_STRETCHES, bands_of
 from pipeprof.cli.report.ledger import group_owners
 from pipeprof.cli.report.memory import APART, trace_is_above_peak
-from pipeprof.cli.text.names import name_rows
-from pipeprof.cli.text.units import seconds
+from pipeprof.cli.report.names import name_rows
+from pipeprof.cli.report.units import seconds
 from pipeprof.profiles.wording import size, size_in_unit_of
 
 if TYPE_CHECKING:

@@ -26,8 +26,8 @@ from pipeprof.cli.html.parts import (
     Snippet,
 )
 from pipeprof.cli.html.run import json_of
-from pipeprof.cli.text.blocks import Block, Command, Heading, KeyValue
-from pipeprof.cli.text.units import seconds
+from pipeprof.cli.report.blocks import Block, Command, Heading, KeyValue
+from pipeprof.cli.report.units import seconds
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.judge.clauses import (
     both_values,

@@ -18,8 +18,8 @@ from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import list_warnings, select_warnings
 from pipeprof.cli.report.report import SECTIONS, build_verdict
 from pipeprof.cli.report.steps import rate_over_time
-from pipeprof.cli.text.blocks import Block, Heading, KeyValue, Prose, with_texts
-from pipeprof.cli.text.units import seconds
+from pipeprof.cli.report.blocks import Block, Heading, KeyValue, Prose, with_texts
+from pipeprof.cli.report.units import seconds
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.wording import ratio_text, significant, span_text
 

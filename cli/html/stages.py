@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.html.parts import Idents, StageGraph, StageRow
 from pipeprof.cli.report.ledger import stages_of_views
 from pipeprof.cli.report.time import describe_inside, explains_stage
-from pipeprof.cli.text.names import number_of, write_share
-from pipeprof.cli.text.rows import Row, rows_per_line, write_inputs
-from pipeprof.cli.text.units import time_scale
+from pipeprof.cli.report.names import number_of, write_share
+from pipeprof.cli.report.rows import Row, rows_per_line, write_inputs
+from pipeprof.cli.report.units import time_scale
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.lines import joined_lines, main_line, within
 from pipeprof.profiles.wording import size, stage_name, stage_place

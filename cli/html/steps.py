@@ -13,7 +13,7 @@ from pipeprof.cli.charts.lanes import Lane, draw_lanes
 from pipeprof.cli.charts.svg import Sheet
 from pipeprof.cli.html.parts import Figure, Rows
 from pipeprof.cli.report.findings import describe_measured
-from pipeprof.cli.text.units import seconds
+from pipeprof.cli.report.units import seconds
 from pipeprof.profiles.wording import CAUSE_WORDS, milliseconds, percent, ratio_text, significant
 
 if TYPE_CHECKING:
