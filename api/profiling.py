@@ -76,7 +76,7 @@ class DatasetProfile:
 
     def _rendered(self, kind: str) -> str:
         from pipeprof.cli.output import as_text
-        from pipeprof.cli.text.style import Style
+        from pipeprof.cli.render.style import Style
 
         return as_text(self.document, kind, Style(), self.path)
 

@@ -303,7 +303,7 @@ class Recording:
             return
         if (show := _notebook()) is not None:
             from pipeprof.cli.output import as_text
-            from pipeprof.cli.text.style import Style
+            from pipeprof.cli.render.style import Style
 
             show(as_text(profile, "text", Style(), writer.path))
             return

@@ -218,7 +218,7 @@ def _depth_fault(error: Exception) -> PipeprofError | None:
 
 
 def _report(error: Exception, arguments: Sequence[str]) -> int:
-    from pipeprof.cli.text.diagnostics import say_error
+    from pipeprof.cli.render.diagnostics import say_error
     from pipeprof.pipelines.errors import PipeprofError
     from pipeprof.profiles.host.system_faults import has_current_folder, system_fault
 

@@ -18,8 +18,8 @@ from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
     from pipeprof.cli.report.report import Selection
-    from pipeprof.cli.text.remarks import Remark
-    from pipeprof.cli.text.style import Style
+    from pipeprof.cli.render.remarks import Remark
+    from pipeprof.cli.render.style import Style
     from pipeprof.profiles.document.base import Model
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.store import ProfileWriter
@@ -244,7 +244,7 @@ class ReportOnStdout:
 
     def tell(self, profile: Profile, saved: Path | None, parts: int) -> None:
         """Write what follows up to a part; a broken stdout is an error at the end, when the profile is saved."""
-        from pipeprof.cli.text.style import style_of
+        from pipeprof.cli.render.style import style_of
 
         if self._outputs.stdout != "text":
             return
@@ -261,7 +261,7 @@ class ReportOnStdout:
             OSError: What came before could not be written.
         """
         from pipeprof.cli.report.report import build_parts
-        from pipeprof.cli.text.paint import paint
+        from pipeprof.cli.render.terminal import paint
 
         if self._lost is not None:
             raise self._lost
@@ -417,7 +417,7 @@ def write_texts(text: _Texts, outputs: Outputs, color: str, saved: Path | None) 
     Raises:
         OutputError: Stdout or a file could not be written; everything else was.
     """
-    from pipeprof.cli.text.style import Style, style_of
+    from pipeprof.cli.render.style import Style, style_of
     from pipeprof.profiles.document.store import reason, write_atomically
     from pipeprof.profiles.wording import listed
 

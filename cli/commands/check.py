@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from pipeprof.cli.output import Outputs
     from pipeprof.cli.targets.load import Changes
-    from pipeprof.cli.text.style import Style
+    from pipeprof.cli.render.style import Style
     from pipeprof.pipelines.errors import PipeprofError
     from pipeprof.pipelines.spec.errors.diagnostics import SpecError
     from pipeprof.pipelines.spec.loader import LoadedSpec
@@ -287,7 +287,7 @@ def _write(outputs: Outputs, color: str, text: Callable[[Style, Hide], str], doc
 
 def _list_errors(error: SpecError, style: Style, hide: Hide) -> str:
     """List every error with its place, then their number."""
-    from pipeprof.cli.text.diagnostics import color_errors
+    from pipeprof.cli.render.diagnostics import color_errors
     from pipeprof.pipelines.errors import escape
 
     count = len(error.diagnostics) + error.hidden
@@ -454,8 +454,8 @@ def _as_text(
     import shlex
 
     from pipeprof.cli.pages.check import describe_check
-    from pipeprof.cli.text.blocks import with_texts
-    from pipeprof.cli.text.paint import paint
+    from pipeprof.cli.report.blocks import with_texts
+    from pipeprof.cli.render.terminal import paint
 
     words = ["pipeprof", "run", text, *(word for one in arguments for word in ("--arg", one))]
     blocks = describe_check(

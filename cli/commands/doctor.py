@@ -34,9 +34,9 @@ def doctor(*, json: Json = False, redact: BlockRedact = None) -> None:
     from pipeprof.cli.pages.doctor import doctor_document, doctor_report, hide_texts, terminal_of
     from pipeprof.cli.private import hider_here
     from pipeprof.cli.streams import write_stdout
-    from pipeprof.cli.text.blocks import with_texts
-    from pipeprof.cli.text.paint import paint
-    from pipeprof.cli.text.style import style_of
+    from pipeprof.cli.report.blocks import with_texts
+    from pipeprof.cli.render.terminal import paint
+    from pipeprof.cli.render.style import style_of
     from pipeprof.profiles.doctor.facts import gather
     from pipeprof.profiles.doctor.faults import faults_of
 

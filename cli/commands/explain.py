@@ -44,8 +44,8 @@ def explain(
     from pipeprof.cli.pages.codes import describe_code, message_codes
     from pipeprof.cli.pages.rules import describe_rule
     from pipeprof.cli.streams import write_stdout
-    from pipeprof.cli.text.paint import paint
-    from pipeprof.cli.text.style import style_of
+    from pipeprof.cli.render.terminal import paint
+    from pipeprof.cli.render.style import style_of
 
     kind = report_format(form, json=json, command="rules")
     if rule in message_codes():

@@ -54,7 +54,7 @@ def fix(given: FixOptions) -> None:
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.commands.run import Measuring, make_writer, notes_on, read_target, refuse, settings_for
     from pipeprof.cli.targets.saved import latest_run, saved_change
-    from pipeprof.cli.text.progress import progress_for
+    from pipeprof.cli.render.progress import progress_for
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of
 
     options.choice("--color", given.color, options.COLORS)

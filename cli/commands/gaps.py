@@ -55,7 +55,7 @@ def gaps(
 
     from pipeprof.cli import output
     from pipeprof.cli.options import COLORS, choice
-    from pipeprof.cli.text.progress import progress_if_long
+    from pipeprof.cli.render.progress import progress_if_long
     from pipeprof.profiles.document.subject import Tool
     from pipeprof.profiles.gaps.document import GapsReport
     from pipeprof.profiles.gaps.reading import find_traces
@@ -180,7 +180,7 @@ def _write(report: GapsReport, outputs: Outputs, color: str) -> None:
     from pipeprof.cli.html.gaps import gaps_page
     from pipeprof.cli.html.page import render_page
     from pipeprof.cli.pages.gaps import gaps_report
-    from pipeprof.cli.text.style import Style
+    from pipeprof.cli.render.style import Style
 
     def text(kind: str, style: Style, *, to_file: bool) -> str:
         shown, _ = output.prepare(report, None, hidden=is_redacted(kind, outputs.redact))

@@ -24,8 +24,8 @@ def rules(*, form: RulesFormat = None, json: Json = False) -> None:
     from pipeprof.cli.options import report_format
     from pipeprof.cli.pages.rules import list_rules
     from pipeprof.cli.streams import write_stdout
-    from pipeprof.cli.text.paint import paint
-    from pipeprof.cli.text.style import style_of
+    from pipeprof.cli.render.terminal import paint
+    from pipeprof.cli.render.style import style_of
     from pipeprof.profiles.advise.apply import CHECKS
 
     known = list(CHECKS.values())

@@ -68,7 +68,7 @@ def run(given: RunOptions) -> None:
     from pipeprof.cli import options, output, streams
     from pipeprof.cli.targets.saved import saved_change
     from pipeprof.cli.targets.settings import settings_with
-    from pipeprof.cli.text.progress import progress_for
+    from pipeprof.cli.render.progress import progress_for
     from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck
     from pipeprof.profiles.harness.fork_server import EarlyServer
     from pipeprof.profiles.harness.harness import run_undisturbed, target_of

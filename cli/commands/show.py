@@ -54,7 +54,7 @@ def show(
 
     from pipeprof.cli import output, streams
     from pipeprof.cli.options import COLORS, choice, whole
-    from pipeprof.cli.text.style import style_of
+    from pipeprof.cli.render.style import style_of
     from pipeprof.profiles.document.store import is_latest, load_saved
     from pipeprof.profiles.judge.saved import kind_of_result
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from pipeprof.cli.options import duration
-from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
+from pipeprof.cli.report.blocks import Blank, Block, Column, Command, Heading, KeyValue, Legend, Prose, Table, TextSpan
 from pipeprof.profiles.judge.clauses import (
     CHANGED,
     argument_of,

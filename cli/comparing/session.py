@@ -19,8 +19,8 @@ from pipeprof.cli.private import redact_here
 from pipeprof.cli.streams import say
 from pipeprof.cli.targets.settings import registrations
 from pipeprof.cli.targets.sides import GivenSide
-from pipeprof.cli.text.progress import progress_for
-from pipeprof.cli.text.style import Style
+from pipeprof.cli.render.progress import progress_for
+from pipeprof.cli.render.style import Style
 from pipeprof.profiles.document.store import ProfileWriter, places
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.harness.progress import RunProgress

@@ -13,7 +13,7 @@ from pipeprof.pipelines.log_commands import spell_brackets, spell_commands
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pipeprof.cli.text.remarks import Remark
+    from pipeprof.cli.render.remarks import Remark
 
 _MESSAGE = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_MESSAGE, ":": "%3A", ",": "%2C"}

@@ -14,9 +14,9 @@ from pipeprof.cli.streams import without_commands
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pipeprof.cli.text.blocks import Block
-    from pipeprof.cli.text.remarks import Remark
-    from pipeprof.cli.text.style import Style
+    from pipeprof.cli.report.blocks import Block
+    from pipeprof.cli.render.remarks import Remark
+    from pipeprof.cli.render.style import Style
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.gaps.document import GapsReport
     from pipeprof.profiles.judge.verdicts.result import Result

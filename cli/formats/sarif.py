@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from pipeprof.cli.formats.registry import Format, Output
 from pipeprof.cli.streams import visible
-from pipeprof.cli.text.remarks import Remark, numbered
+from pipeprof.cli.render.remarks import Remark, numbered
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 _ROOT = "%SRCROOT%"

@@ -6,7 +6,7 @@ from pipeprof.cli.formats.registry import Format, Output
 
 
 def _render(output: Output) -> str:
-    from pipeprof.cli.text.paint import paint
+    from pipeprof.cli.render.terminal import paint
 
     return paint(output.blocks(), output.style)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from pipeprof.cli.report.finding import describe_finding
 from pipeprof.cli.report.ledger import HOW
 from pipeprof.cli.report.problems import list_warnings
-from pipeprof.cli.text.blocks import Blank, Block, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
-from pipeprof.cli.text.names import name_row, name_rows, number_of
-from pipeprof.cli.text.units import byte_scale
+from pipeprof.cli.report.blocks import Blank, Block, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
+from pipeprof.cli.report.names import name_row, name_rows, number_of
+from pipeprof.cli.report.units import byte_scale
 from pipeprof.profiles.memory.ledger.texts import OWNERS
 from pipeprof.profiles.wording import size
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from pipeprof.cli.text.blocks import Block, Heading, Prose, TextSpan
+from pipeprof.cli.report.blocks import Block, Heading, Prose, TextSpan
 from pipeprof.pipelines.tables import read_table
 
 Kind = Literal["warning of a run", "error of a run", "error in a spec"]

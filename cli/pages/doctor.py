@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Prose, TextSpan
+from pipeprof.cli.report.blocks import Blank, Block, Command, Heading, KeyValue, Prose, TextSpan
 from pipeprof.profiles.doctor.facts import Facts
 from pipeprof.profiles.doctor.faults import Fault
 from pipeprof.profiles.protocol.wrapped import WRAPPED

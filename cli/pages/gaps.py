@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pipeprof.cli.text.blocks import Blank, Block, Column, Heading, KeyValue, Prose, Table, TextSpan
+from pipeprof.cli.report.blocks import Blank, Block, Column, Heading, KeyValue, Prose, Table, TextSpan
 from pipeprof.profiles.document.shared import GapCause
 from pipeprof.profiles.gaps.document import DeviceGaps, GapsReport, TraceGaps
 from pipeprof.profiles.gaps.names import CAUSES

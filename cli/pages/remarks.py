@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pipeprof.cli.pages.codes import message_codes
 from pipeprof.cli.report.findings import describe_measured
-from pipeprof.cli.text.remarks import Level, Place, Remark
+from pipeprof.cli.render.remarks import Level, Place, Remark
 from pipeprof.profiles.advise.check import sections
 from pipeprof.profiles.gaps.wording import judged
 from pipeprof.profiles.judge.words import headline, sentence_of

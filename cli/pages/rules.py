@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeprof.cli.report.finding import SEMANTICS
-from pipeprof.cli.text.blocks import Blank, Block, Code, Heading, Prose, TextSpan
+from pipeprof.cli.report.blocks import Blank, Block, Code, Heading, Prose, TextSpan
 from pipeprof.profiles.advise.check import Check, sections
 
 _SEMANTICS_WIDTH = 10

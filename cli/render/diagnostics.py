@@ -7,8 +7,8 @@ import os
 import re
 import sys
 
+from pipeprof.cli.render.style import wants_color
 from pipeprof.cli.streams import visible, write_stream
-from pipeprof.cli.text.style import wants_color
 from pipeprof.pipelines.log_commands import spell_commands
 
 _HEAD = re.compile(r"^(?P<place>\S.*?): (?P<code>error(?:\[[a-z-]+\])?:)(?= )", re.MULTILINE)

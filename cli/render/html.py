@@ -19,7 +19,7 @@ from pipeprof.cli.render.charts import draw, legend_of
 from pipeprof.cli.report.blocks import Block, Chart, Column, Heading, Line, Table
 from pipeprof.cli.streams import visible
 
-_MOST_ROWS = 100
+_MOST_ROWS = 60
 """Of a table: the saved document has the others."""
 _STATUS = {"kept": "measured", "ceiling": "upper bound", "unverified": "not proven", "rejected": "no gain"}
 _CODE = re.compile(r"`(?! )([^`\n]+)(?<! )`")

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
+from pipeprof.cli.render.style import in_ascii, speaks_unicode
+from pipeprof.cli.report.units import seconds
 from pipeprof.cli.streams import visible, write_stream
-from pipeprof.cli.text.style import in_ascii, speaks_unicode
-from pipeprof.cli.text.units import seconds
 from pipeprof.pipelines.log_commands import spell_brackets
 from pipeprof.profiles.harness.progress import RunProgress, Silent
 from pipeprof.profiles.wording import significant

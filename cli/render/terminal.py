@@ -18,7 +18,7 @@ from pipeprof.cli.report.blocks import Block, Card, Chart, Code, Column, Heading
 from pipeprof.cli.streams import visible
 
 GAP = 2
-_LEAST = 10
+_LEAST = 16
 """Cells that a column keeps whose cells are broken into lines."""
 _CARD = 3
 """Indent of what belongs to a card, below its title."""

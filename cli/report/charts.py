@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 from pipeprof.cli.report.blocks import Bar, Chart, Interval, Layer
-from pipeprof.cli.report.names import name_alone, name_rows, write_share
+from pipeprof.cli.report.memory import group_owners
+from pipeprof.cli.report.names import name_rows, write_share
 from pipeprof.cli.report.rows import rows_per_line
 from pipeprof.cli.report.units import seconds
-from pipeprof.pipelines.ops.traits import STAGE_OWNERS
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.memory.ledger.texts import owner_text
 from pipeprof.profiles.wording import milliseconds, percent, phase_words, ratio_text, size, span_text
 
 _MOST_STRETCHES = 150
@@ -35,22 +34,27 @@ _TENSORFLOW = "TensorFlow itself"
 def steps_over_time(profile: Profile) -> Iterator[Chart]:
     """What the steps took from the first measured one to the last: the step itself, waiting for data, the rest."""
     steps, course = profile.steps, profile.series.steps
-    if steps is None or course is None or len(course.seconds) < 2:
+    if steps is None or course is None:
         return
-    edges = [0.0, *_thinned(course.seconds, lambda ends: ends[-1])]
-    whole = _thinned(course.interval_ms, _mean)
-    name = "batch to batch" if steps.dispatch is None else "step to step"
-    layers = [Layer(name, whole, "main", milliseconds(steps.interval_ms.mean))]
-    if course.wait_ms is not None and course.busy_ms is not None and steps.wait_ms is not None:
-        waits = _thinned(course.wait_ms, _mean)
+    known = course.wait_ms is not None and course.busy_ms is not None and steps.wait_ms is not None
+    waits, works = course.wait_ms or repeat(0.0), course.busy_ms or repeat(0.0)
+    # A file that was damaged may lack some of either.
+    rows = list(zip(course.seconds, course.interval_ms, waits, works, strict=False))
+    if len(rows) < 2:
+        return
+    length = -(-len(rows) // _MOST_STRETCHES)
+    parts = [rows[start : start + length] for start in range(0, len(rows), length)]
+    edges = [0.0, *(part[-1][0] for part in parts)]
+    whole, waits, works = ([_mean([row[at] for row in part]) for part in parts] for at in (1, 2, 3))
+    layers = [Layer("batch to batch" if steps.dispatch is None else "step to step", whole)]
+    if known:
         # With steps in flight the device may be at work while the loop waits: both together are no longer than a step.
-        works = _thinned(course.busy_ms, _mean)
         works = [min(work, max(step - wait, 0.0)) for step, wait, work in zip(whole, waits, works, strict=True)]
         others = [max(step - wait - work, 0.0) for step, wait, work in zip(whole, waits, works, strict=True)]
         layers = [Layer("the step", works, "main", milliseconds(_mean(works)))]
         if sum(others) >= _WORTH * sum(whole):
             layers.append(Layer("other causes", others, "rest", milliseconds(_mean(others))))
-        layers.append(Layer("waits for data", waits, "wait", milliseconds(steps.wait_ms.mean)))
+        layers.append(Layer("waits for data", waits, "wait", milliseconds(_mean(waits))))
     times = steps.interval_ms
     yield Chart(
         "time",
@@ -61,12 +65,6 @@ def steps_over_time(profile: Profile) -> Iterator[Chart]:
         edges=edges,
         layers=layers,
     )
-
-
-def _thinned(values: Sequence[float], together: Callable[[Sequence[float]], float]) -> list[float]:
-    """At most so many values as a chart has stretches, each made of equally many neighbours."""
-    length = -(-len(values) // _MOST_STRETCHES)
-    return [together(values[start : start + length]) for start in range(0, len(values), length)]
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -180,31 +178,15 @@ def memory_by_owner(profile: Profile) -> Iterator[Chart]:
     memory = profile.memory
     if memory.peak_bytes is None or not memory.ledger or not profile.shows_memory:
         return
-    owners = {name: nbytes for name, nbytes in _owners(profile).most_common() if nbytes > 0}
-    whole = sum(owners.values())
-    shown = {name: nbytes for name, nbytes in owners.items() if nbytes >= _SMALL * whole}
-    if rest := whole - sum(shown.values()):
-        shown["others"] = rest
-    rows = [
-        Bar(name, [("", nbytes, "soft" if name == _TENSORFLOW else "main")], size(nbytes))
-        for name, nbytes in shown.items()
-    ]
+    owners = [(name, nbytes, "main") for name, nbytes in group_owners(profile) if nbytes > 0]
+    runtime = sum(entry.bytes for entry in memory.ledger if entry.owner == "runtime")
+    whole = runtime + sum(nbytes for _, nbytes, _ in owners)
+    shown = [owner for owner in owners if owner[1] >= _SMALL * whole]
+    rest = whole - runtime - sum(nbytes for _, nbytes, _ in shown)
+    shown = [(_TENSORFLOW, runtime, "soft"), *shown, ("others", rest, "rest")]
+    rows = [Bar(name, [("", nbytes, tone)], size(nbytes)) for name, nbytes, tone in shown if nbytes]
     when = "At the peak" if memory.ledger_at is None else f"After {seconds(memory.ledger_at.seconds)}"
     yield Chart("bars", "Memory by owner", f"{when}: {size(whole)}.", unit="bytes", rows=rows)
-
-
-def _owners(profile: Profile) -> Counter[str]:
-    """Bytes of the peak by owner; buffers have the names of their stages."""
-    stages = {stage.id: stage for stage in profile.stages or ()}
-    owners: Counter[str] = Counter()
-    for entry in profile.memory.ledger or ():
-        stage = stages.get(entry.stage or "")
-        of_stage = stage is not None and entry.owner in STAGE_OWNERS
-        owners[name_alone(stage) if stage is not None and of_stage else owner_text(entry)] += (
-            0 if entry.how == "alias" else entry.bytes
-        )
-    owners["not attributed"] = max(profile.memory.unexplained_bytes or 0, 0)
-    return owners
 
 
 def changes(profile: Profile) -> Iterator[Chart]:

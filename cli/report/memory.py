@@ -1,121 +1,125 @@
-"""Memory: the peak with its owners in three lines, and the phases with their peaks."""
+"""Memory: the peak with its owners in one line; in full the phases, the ledger, and what was predicted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 
-from pipeprof.cli.report.ledger import describe_leak, describe_ram_budget, group_owners
-from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
-from pipeprof.cli.text.names import name_rows
-from pipeprof.cli.text.units import Scale, byte_scale, rate, seconds
-from pipeprof.profiles.document.memory import Memory
+from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
+from pipeprof.cli.report.names import name_alone, name_rows
+from pipeprof.cli.report.units import byte_scale, rate, seconds
+from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, STAGE_OWNERS
+from pipeprof.profiles.constants import AUTOTUNED_PREFETCH
+from pipeprof.profiles.document.base import How
+from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase
-from pipeprof.profiles.wording import phase_words, size, size_in_unit_of
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, kept_text, leak_text, owner_text
+from pipeprof.profiles.wording import percent, phase_words, size, size_in_unit_of
 
-APART = "the memory of the trace is not part of the peak"
-_OWNERS = 4
-_LARGE = 256 * 1024**2
-"""Of the pipeline's own memory: from it on a reader wants to know whose it is."""
-_WORTH = 0.1
-"""Share of the peak below which it matters little whose the pipeline's part is."""
-_LEAST_SHARE = 0.03
-"""Share of the pipeline's memory below which an owner is listed as other."""
-_WHOLE, _LARGER = Scale("MiB", 1024**2, 0), Scale("GiB", 1024**3, 2)
+HOW: Mapping[How, str] = {
+    "measured": "measured",
+    "model": "tf.data's counters",
+    "predicted": "predicted",
+    "alias": "shared, no extra memory",
+}
+"""Origin of an owner's bytes."""
+NOT_ATTRIBUTED = "not attributed"
+_IN_FLIGHT = STAGE_OWNERS - RETAINING_OWNERS
+_LARGE_BUFFER = 0.25
+"""Share of the pipeline's memory from which a prefetch is named for itself."""
+_OWNERS = 3
+_LEAST_SHARE = 0.05
+"""Share of the peak below which an owner is listed as other."""
+_SMALL = 1 << 20
+"""Bytes below which an owner has no row."""
+_OTHER = 1.02
+_LARGE, _LARGE_SHARE = 100_000_000, 0.10
+"""Bytes, and the part of the pipeline's memory, from which a tuned prefetch is worth a sentence."""
+_RESIDUE = "residue"
+"""In `what` of memory that a source's construction left to the allocator."""
 
 
-def build_memory(profile: Profile, *, brief: bool = False) -> Iterator[Block]:
-    """Build the peak, TensorFlow's own part and the pipeline's, and who owns the pipeline's part.
-
-    Args:
-        brief: Only the peak, unless memory is large or grows, or was asked about: then it has owners in any case.
-    """
+def build_memory(profile: Profile, *, full: bool) -> Iterator[Block]:
+    """Build one line on the peak and its owners, and a sentence on what grows; in full every phase and owner."""
+    if full:
+        yield from _phases(profile)
+        yield from _ledger(profile)
+        return
     memory = profile.memory
     if memory.peak_bytes is None or not profile.shows_memory:
         return
-    write, above = _scale(memory.peak_bytes).text, memory.peak_bytes - (memory.baseline_bytes or 0)
-    text = f"peak {size(memory.peak_bytes)}{_whose(memory, write)}"
-    wanted = not brief or above >= _LARGE or _is_wanted(profile)
-    lines = (describe_leak(profile), describe_ram_budget(memory), _growth_to_limit(profile)) if wanted else ()
-    yield Heading("Memory", text, spare=0 if any(lines) else 9)
-    if not wanted:
-        return
-    owners = _owners(profile, write)
-    if owners and (above >= _WORTH * memory.peak_bytes or _is_wanted(profile)):
-        yield Prose(owners, spare=2 if above < _LARGE else 7)
-    for line in lines:
+    yield Heading("Memory", f"{size(memory.peak_bytes)} at the peak{_owners(profile)}")
+    for line in (describe_leak(profile), describe_ram_budget(memory), _growth_to_limit(profile)):
         if line:
-            yield Prose(line, hang=2)
+            yield Text(line)
 
 
-def _scale(peak: int) -> Scale:
-    """The unit of the line of the peak and of the line of its owners."""
-    return _WHOLE if peak < _LARGER.factor else _LARGER
-
-
-def _whose(memory: Memory, write: Callable[[float], str]) -> str:
-    """What of the peak is TensorFlow's and what the pipeline's, in the unit of the peak; empty if unknown."""
-    if memory.peak_bytes is None or memory.baseline_bytes is None:
+def _owners(profile: Profile) -> str:
+    """The largest owners of the peak, ``: TensorFlow itself 549 MiB, shuffle 114 MiB``; empty where none is known."""
+    memory = profile.memory
+    if memory.baseline_bytes is None or memory.peak_bytes is None:
         return ""
-    more = max(memory.peak_bytes - memory.baseline_bytes, 0)
-    return f": TensorFlow itself {write(memory.baseline_bytes)}, your pipeline {write(more)}"
+    write = size_in_unit_of(memory.peak_bytes)
+    pipeline = max(memory.peak_bytes - memory.baseline_bytes, 0)
+    groups = [(name, nbytes) for name, nbytes in group_owners(profile) if nbytes >= _LEAST_SHARE * memory.peak_bytes]
+    # The ledger is that of another moment where the peak was in the build.
+    if not groups or sum(nbytes for _, nbytes in groups) > pipeline:
+        groups = [("your pipeline", pipeline)] if pipeline >= _LEAST_SHARE * memory.peak_bytes else []
+    shown = [("TensorFlow itself", memory.baseline_bytes), *groups[:_OWNERS]]
+    rest = memory.peak_bytes - sum(nbytes for _, nbytes in shown)
+    parts = [f"{name} {write(nbytes)}" for name, nbytes in shown]
+    parts += [f"{write(rest)} other"] if rest >= _SMALL else []
+    return f": {', '.join(parts)}"
 
 
-def _is_wanted(profile: Profile) -> bool:
-    """Whether the memory was asked about, or grows."""
-    return profile.host.memory_limit_source == "option" or bool(describe_leak(profile) or _growth_to_limit(profile))
+def group_owners(profile: Profile) -> list[tuple[str, int]]:
+    """The owners of the pipeline's part of the peak with their bytes, the largest first.
+
+    Buffers have the names of their stages; batches on their way through the pipeline are one group.
+    """
+    memory = profile.memory
+    entries = [entry for entry in memory.ledger or () if entry.owner != "runtime"]
+    stages = {stage.id: stage for stage in profile.stages or ()}
+    whole = sum(max(entry.bytes, 0) for entry in entries)
+    groups: dict[str, int] = {}
+    for entry in entries:
+        stage = stages.get(entry.stage or "")
+        alone = entry.owner == "prefetch" and entry.bytes >= _LARGE_BUFFER * whole
+        if entry.owner in _IN_FLIGHT and not alone:
+            name = OWNERS["batch"]
+        elif stage is not None and entry.owner in STAGE_OWNERS:
+            name = name_alone(stage)
+        else:
+            name = name_owner(entry) + (f" ({_place(entry)})" if entry.location is not None else "")
+        groups[name] = groups.get(name, 0) + (0 if entry.how == "alias" else entry.bytes)
+    if memory.unexplained_bytes is not None and memory.unexplained_bytes > 0:
+        groups[NOT_ATTRIBUTED] = memory.unexplained_bytes
+    return sorted(groups.items(), key=lambda item: -item[1])
 
 
-def _owners(profile: Profile, write: Callable[[float], str]) -> str:
-    """The owners of the pipeline's part, the largest first, written as in the line before."""
-    groups = [(name, nbytes) for name, nbytes in group_owners(profile) if nbytes > 0]
-    whole = sum(nbytes for _, nbytes in groups)
-    least = max(_LEAST_SHARE * whole, _WHOLE.factor / 2)
-    shown = [(name, nbytes) for name, nbytes in groups if nbytes >= least][:_OWNERS]
-    rest = whole - sum(nbytes for _, nbytes in shown)
-    parts = [f"{write(nbytes)} {name}" for name, nbytes in shown]
-    if shown and rest >= _WHOLE.factor / 2:
-        parts.append(f"{write(rest)} other")
-    moment = profile.memory.ledger_at
-    when = f" (at the last reading, after {seconds(moment.seconds)})" if moment is not None and parts else ""
-    return " · ".join(parts) + when
+def name_owner(entry: LedgerEntry) -> str:
+    """Name the owner of an entry; what building a source has freed is the allocator's."""
+    return OWNERS["slack"] if entry.owner == "source" and _RESIDUE in (entry.what or "") else owner_text(entry)
 
 
-def build_phases(profile: Profile) -> Iterator[Block]:
-    """Build one row a phase: how long it took, its peak of resident memory, and that above TensorFlow itself."""
-    if not profile.phases:
-        return
-    memory, phases = profile.memory, profile.phases
-    yield Heading("Memory", _summary(profile))
-    above = [_above(phase, memory.baseline_bytes) for phase in phases]
-    scale = byte_scale([phase.peak_rss_bytes for phase in phases])
-    yield Table(
-        [
-            Column("phase", [phase_words(phase.name) for phase in phases], right=False),
-            Column("seconds", [_duration(phase) for phase in phases]),
-            Column(f"peak {scale.unit}", [_peak(phase, scale.text(phase.peak_rss_bytes)) for phase in phases]),
-            Column("above TensorFlow itself", [f"+{scale.text(value)}" if value else "" for value in above], keep=0),
-            *_grew(profile),
-        ]
+def describe_leak(profile: Profile) -> str:
+    """What a soak has shown, else the leak in one sentence; empty where memory in use does not grow."""
+    soak = profile.memory.soak
+    return soak.sentence if soak is not None else leak_text(profile.memory)
+
+
+def describe_ram_budget(memory: Memory) -> str:
+    """The sentence that AUTOTUNE's budget does not fit into the limit; empty where it does."""
+    autotune = memory.autotune
+    if autotune is None or not autotune.exceeds_limit:
+        return ""
+    return (
+        f"AUTOTUNE may fill its buffers up to {size(autotune.budget_bytes)} and does not count "
+        f"{size(autotune.uncounted_bytes)} of TensorFlow, sources, shuffle, cache and Python: together more than the "
+        f"limit of {size(autotune.limit_bytes)}. Set options.autotune.ram_budget."
     )
-    if trace_is_above_peak(profile):
-        yield Prose(APART, style="dim")
-    if any(phase.how == "sampled" for phase in phases):
-        yield Prose("~ largest of the samples taken from outside; a short peak may have been higher", style="dim")
-    for phase in phases:
-        # What ended the measurement itself stands in the heading of the steps.
-        if phase.note and phase.name != "measure":
-            yield Prose(f"{phase_words(phase.name)}: {phase.note}", hang=2)
-    growing = _growth_to_limit(profile)
-    if growing:
-        yield Prose(growing)
-
-
-def trace_is_above_peak(profile: Profile) -> bool:
-    """Whether the trace, which is pipeprof's own, took more memory than the peak, as both are written."""
-    peak = profile.memory.peak_bytes
-    traced = next((phase.peak_rss_bytes or 0 for phase in profile.phases if phase.name == "trace"), 0)
-    return peak is not None and traced > peak and size(traced) != size(peak)
 
 
 def _growth_to_limit(profile: Profile) -> str:
@@ -131,31 +135,36 @@ def _growth_to_limit(profile: Profile) -> str:
     )
 
 
-def _grew(profile: Profile) -> list[Column]:
-    """The stage whose buffer grew most in each phase; no column where none did."""
-    names = name_rows(profile.stages)
-    grew = {grew.phase: grew for grew in profile.memory.grew or ()}
-    if not grew:
-        return []
-    cells = [
-        f"{names.get(grew[phase.name].stage, grew[phase.name].stage)} +{size(grew[phase.name].bytes)}"
-        if phase.name in grew
-        else ""
-        for phase in profile.phases
-    ]
-    return [Column("buffer that grew most", cells, right=False, keep=1)]
-
-
-def _summary(profile: Profile) -> str:
-    memory = profile.memory
-    if memory.peak_bytes is None:
-        return ""
-    if not profile.shows_memory:
-        return "by phase, until the run ended; no step was measured"
-    text = f"peak {size(memory.peak_bytes)}"
-    if memory.peak_phase:
-        text += f" in phase {phase_words(memory.peak_phase)}"
-    return f"{text}{_whose(memory, size_in_unit_of(memory.peak_bytes))}"
+def _phases(profile: Profile) -> Iterator[Block]:
+    """One row a phase: how long it took, its peak of resident memory, and that above TensorFlow itself."""
+    memory, phases = profile.memory, profile.phases
+    if not phases:
+        return
+    whole = (
+        f"{size(memory.peak_bytes)} at the peak{_owners(profile)}" if profile.shows_memory else "no step was measured"
+    )
+    yield Heading("Memory", whole)
+    above = [_above(phase, memory.baseline_bytes) for phase in phases]
+    scale = byte_scale([phase.peak_rss_bytes for phase in phases])
+    yield Table(
+        [
+            Column("phase", [phase_words(phase.name) for phase in phases], right=False),
+            Column("seconds", ["not ended" if one.seconds is None else f"{one.seconds:,.2f}" for one in phases]),
+            Column(f"peak {scale.unit}", [_peak(phase, scale.text(phase.peak_rss_bytes)) for phase in phases]),
+            Column("above TensorFlow itself", [f"+{scale.text(value)}" if value else "" for value in above], keep=0),
+            Column("buffer that grew most", _grew(profile), right=False, keep=1),
+        ]
+    )
+    traced = next((phase.peak_rss_bytes or 0 for phase in phases if phase.name == "trace"), 0)
+    if memory.peak_bytes is not None and traced > memory.peak_bytes:
+        yield Text("the memory of the trace is not part of the peak", style="dim")
+    if any(phase.how == "sampled" for phase in phases):
+        yield Text("~ largest of the samples taken from outside; a short peak may have been higher", style="dim")
+    for phase in phases:
+        if phase.note:
+            yield Text(f"{phase_words(phase.name)}: {phase.note}")
+    if growing := _growth_to_limit(profile):
+        yield Text(growing)
 
 
 def _above(phase: Phase, baseline: int | None) -> int | None:
@@ -164,9 +173,126 @@ def _above(phase: Phase, baseline: int | None) -> int | None:
     return max(phase.peak_rss_bytes - baseline, 0)
 
 
-def _duration(phase: Phase) -> str:
-    return "not ended" if phase.seconds is None else f"{phase.seconds:,.2f}"
-
-
 def _peak(phase: Phase, text: str) -> str:
     return f"~{text}" if text and phase.how == "sampled" else text
+
+
+def _grew(profile: Profile) -> list[str]:
+    """The stage whose buffer grew most in each phase."""
+    names = name_rows(profile.stages)
+    grew = {
+        grew.phase: f"{names.get(grew.stage, grew.stage)} +{size(grew.bytes)}" for grew in profile.memory.grew or ()
+    }
+    return [grew.get(phase.name, "") for phase in profile.phases]
+
+
+def _ledger(profile: Profile) -> Iterator[Block]:
+    """One row an owner at a stage, then the prediction, growth, epochs and AUTOTUNE's budget."""
+    memory = profile.memory
+    if memory.ledger is None or memory.peak_bytes is None or memory.unexplained_bytes is None:
+        return
+    names = name_rows(profile.stages)
+    rows = [entry for entry in memory.ledger if _shown(entry)]
+    rest = memory.unexplained_bytes
+    scale = byte_scale([entry.bytes for entry in rows] + [abs(rest)])
+    left = f"{'−' if rest < 0 else ''}{scale.text(abs(rest))}"
+    yield Heading("Owners of memory", "at the peak" if memory.ledger_at is None else "at the last reading")
+    yield Table(
+        [
+            Column("owner", [*map(name_owner, rows), NOT_ATTRIBUTED], right=False, wrap=True),
+            Column(
+                "stage", [*(names.get(one.stage or "", one.stage or "") for one in rows), ""], right=False, wrap=True
+            ),
+            Column(scale.unit, [*("0" if one.how == "alias" else scale.text(one.bytes) for one in rows), left]),
+            Column("predicted", [*(scale.text(entry.predicted_bytes) for entry in rows), ""], keep=1),
+            Column("how", [*(HOW[entry.how] for entry in rows), ""], right=False, keep=2),
+            Column("", [*map(_detail, rows), ""], right=False, keep=0, wrap=True, style="dim"),
+        ]
+    )
+    growth = growth_text(memory, lambda stage: names.get(stage, stage))
+    for line in (*_predicted(profile), *_epochs(memory), kept_text(memory), growth, describe_ram_budget(memory)):
+        if line:
+            yield Text(line)
+
+
+def _shown(entry: LedgerEntry) -> bool:
+    return abs(entry.bytes) >= _SMALL or (entry.predicted_bytes or 0) >= _SMALL
+
+
+def _detail(entry: LedgerEntry) -> str:
+    """Describe the bytes, unless the owner does so already."""
+    what, owner = entry.what or "", name_owner(entry)
+    shown = "" if owner in what or what in owner else what
+    if entry.location is None:
+        return shown
+    function = f"in {entry.function}" if entry.function else ""
+    return ", ".join(part for part in (shown, f"most at {_place(entry)}", function) if part)
+
+
+def _place(entry: LedgerEntry) -> str:
+    place = entry.location
+    return f"{PurePath(place.file).name}:{place.line}" if place is not None else ""
+
+
+def _predicted(profile: Profile) -> Iterator[str]:
+    """Predicted and measured bytes of the pipeline, and tuned prefetches that are much of them."""
+    memory, moment = profile.memory, profile.memory.ledger_at
+    whole = (memory.peak_bytes or 0) if moment is None else moment.rss_bytes
+    above, rest = max(whole - (memory.baseline_bytes or 0), 0), memory.unexplained_bytes or 0
+    if moment is not None:
+        phase = phase_words(moment.phase)
+        yield f"Last reading before the end: {size(whole)} after {seconds(moment.seconds)}, in phase {phase}."
+    if above:
+        yield (
+            f"Your pipeline: {_in_advance(profile, above)}, {size(above)} measured; "
+            f"{NOT_ATTRIBUTED}: {'−' if rest < 0 else ''}{size(abs(rest))} ({percent(abs(rest) / above)})."
+        )
+    names = name_rows(profile.stages)
+    for entry, stage in _tuned(profile):
+        if entry.bytes >= max(_LARGE, _LARGE_SHARE * above):
+            held = f"{round(stage.buffered_elements):,} elements, " if stage.buffered_elements else ""
+            yield (
+                f"{names[stage.id]} held {held}{size(entry.bytes)}: AUTOTUNE chose how many. buffer_size: 2, or "
+                "options.autotune.ram_budget, bounds it; the effect of either on speed was not measured."
+            )
+
+
+def _in_advance(profile: Profile, above: int) -> str:
+    """Predicted memory of the pipeline; "not predicted" if only a small part of it is known."""
+    memory = profile.memory
+    known = {(one.owner, one.stage) for one in memory.ledger or () if one.predicted_bytes is not None}
+    large = [
+        one
+        for one in memory.ledger or ()
+        if one.owner in STAGE_OWNERS and one.stage and one.bytes >= _LARGE_SHARE * above
+    ]
+    lacks = any((one.owner, one.stage) not in known for one in large)
+    if memory.predicted_bytes is None or (lacks and memory.predicted_bytes < _SMALL):
+        return "not predicted"
+    assumed = any(entry.predicted_bytes for entry, _ in _tuned(profile))
+    taken = f" with {AUTOTUNED_PREFETCH} elements in a tuned prefetch" if assumed else ""
+    return f"{'at least ' if lacks else ''}{size(memory.predicted_bytes)} predicted{taken}"
+
+
+def _tuned(profile: Profile) -> list[tuple[LedgerEntry, Stage]]:
+    """Prefetches whose length AUTOTUNE chose, with what they held at the peak."""
+    stages = {stage.id: stage for stage in profile.stages or () if stage.tunable}
+    entries = [entry for entry in profile.memory.ledger or () if _shown(entry)]
+    return [(entry, stages[entry.stage]) for entry in entries if entry.owner == "prefetch" and entry.stage in stages]
+
+
+def _epochs(memory: Memory) -> Iterator[str]:
+    epochs = memory.epochs
+    if epochs is not None and not 1 / _OTHER <= epochs.later_peak_bytes / epochs.first_peak_bytes <= _OTHER:
+        yield f"Peak of the first epoch {size(epochs.first_peak_bytes)}, of later ones {size(epochs.later_peak_bytes)}."
+
+
+def stages_of_views(profile: Profile) -> frozenset[str]:
+    """The stages whose buffers hold views of another one's tensors, and no bytes of their own."""
+    ledger = profile.memory.ledger or ()
+    own = {entry.stage for entry in ledger if entry.bytes > 0}
+    shared = {entry.stage for entry in ledger if entry.how == "alias" and entry.stage}
+    # The peak may have been before there were buffers.
+    held = {stage.id for stage in profile.stages or () if stage.buffered_bytes}
+    shared |= {name for note in profile.warnings if note.code == "stages-alias" for name in note.stages if name in held}
+    return frozenset(shared - own)

@@ -10,8 +10,6 @@ from pipeprof.profiles.wording import stage_name
 if TYPE_CHECKING:
     from pipeprof.profiles.document.stages import Stage
 
-BAR_CELLS = 8
-
 
 def number_of(stage_id: str) -> str:
     """A stage's address as short as it stays unambiguous: ``stages.1.stages.0`` is ``1.0``, ``source`` stays.
@@ -45,28 +43,6 @@ def name_rows(stages: Sequence[Stage] | None) -> dict[str, str]:
         stage.id: f"{name}, {number_of(stage.id)}" if names.count(name) > 1 and stage.id != "source" else name
         for stage, name in zip(stages or (), names, strict=True)
     }
-
-
-def list_library_lines(stages: Sequence[Stage]) -> list[str]:
-    """List the lines of the libraries that made stages, one text for each file.
-
-    Example:
-        ``via seqio/preprocessors.py: line 88 (1 tokenize), 120 (2 map)``
-    """
-    found: dict[str, list[str]] = {}
-    for stage in stages:
-        if stage.library is not None:
-            text = f"{stage.library.line} ({number_of(stage.id)} {name_alone(stage)})"
-            found.setdefault(stage.library.file, []).append(text)
-    return [f"via {file}: line {', '.join(lines)}" for file, lines in found.items()]
-
-
-def draw_bar(share: float | None) -> str:
-    """Draw a share between 0 and 1 as up to eight blocks, rounded to half a block."""
-    if not share or not 0 < share <= 1.001:
-        return ""
-    halves = round(min(share, 1.0) * BAR_CELLS * 2)
-    return "█" * (halves // 2) + "▌" * (halves % 2)
 
 
 def write_share(share: float | None) -> str:

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import groupby
-from typing import TYPE_CHECKING
 
-from pipeprof.cli.text.blocks import Alternatives, Blank, Block, Code, Heading, Prose
-from pipeprof.profiles.document.messages import NOTES
+from pipeprof.cli.report.blocks import Block, Code, Heading, Text
+from pipeprof.profiles.document.messages import NOTES, Message, Problem
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.wording import stage_label
 
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.messages import NOTES, Message, Problem
-    from pipeprof.profiles.document.profile import Profile
-
-FRAMES_SHOWN = 3
-"""Of a long traceback on a full screen, those next to the error."""
 OUTPUT_LINES = 8
 SCRIPT_LINES = 4
 """A training prints a log of its own, to be read in the profile."""
@@ -27,30 +21,20 @@ _SAID = frozenset({"disturbed", "leak", "not-settled"})
 """Codes of warnings whose content the default report has elsewhere: in the verdict, in Memory and in Caution."""
 
 
-def build_errors(profile: Profile) -> Iterator[Block]:
-    """Build each error with its place and the user's own frames, and the end of the pipeline's output."""
-    yield from _errors(profile, complete=False)
-
-
-def build_all_errors(profile: Profile) -> Iterator[Block]:
-    """Build each error with its complete traceback."""
-    yield from _errors(profile, complete=True)
-
-
-def _errors(profile: Profile, *, complete: bool) -> Iterator[Block]:
+def build_errors(profile: Profile, *, full: bool) -> Iterator[Block]:
+    """Build each error with its place and the user's own frames, in full the whole traceback, and the last output."""
     for problem in profile.errors:
         if problem.code in _IN_THE_VERDICT:
             continue
-        said = "" if complete or profile.verdict is None else profile.verdict.sentence
+        said = "" if full or profile.verdict is None else profile.verdict.sentence
         yield Heading("Error", _head(problem, profile, said))
-        yield Prose(_WHERE.sub("", problem.message) if problem.frames and not complete else problem.message)
-        yield from _traceback(problem, complete=complete)
+        yield Text(_WHERE.sub("", problem.message) if problem.frames and not full else problem.message)
+        yield from _traceback(problem, full=full)
     if profile.errors and profile.output and profile.output.strip():
-        yield Prose(f"The {_whose(profile)}'s last output:", style="dim")
+        yield Text(f"The {_whose(profile)}'s last output:", style="dim")
         yield Code("\n".join(count_repeats(profile.output).splitlines()[-OUTPUT_LINES:]), indent=4, cut=True)
     if not profile.complete and profile.errors and profile.steps:
-        yield Blank()
-        yield Prose("The rest of this report is what was measured until then.", indent=0)
+        yield Text("The rest of this report is what was measured until then.", indent=0)
 
 
 def last_place(profile: Profile) -> str:
@@ -66,57 +50,46 @@ def _whose(profile: Profile) -> str:
     return "script" if profile.target.kind == "script" else "pipeline"
 
 
-def _traceback(problem: Problem, *, complete: bool) -> Iterator[Block]:
+def _traceback(problem: Problem, *, full: bool) -> Iterator[Block]:
     """The user's own frames, the innermost last, each with its line of source; in full also the complete traceback."""
     if problem.frames:
-        yield Prose("In your code, the most recent call last:", style="dim")
-        for left, frame in zip(range(len(problem.frames), 0, -1), problem.frames, strict=True):
-            where, spare = f" in {frame.function}" if frame.function else "", 7 if left > FRAMES_SHOWN else 0
-            yield Code(f"{frame.file}:{frame.line}{where}", indent=4, spare=spare)
+        yield Text("In your code, the most recent call last:", style="dim")
+        for frame in problem.frames:
+            where = f" in {frame.function}" if frame.function else ""
+            yield Code(f"{frame.file}:{frame.line}{where}", indent=4)
             if frame.source:
-                yield Code(frame.source, indent=6, cut=True, spare=spare)
-    if complete and problem.traceback:
-        yield Prose("The complete traceback:", style="dim")
-        lines = [line.expandtabs(4).rstrip() for line in problem.traceback.splitlines()]
-        yield Code("\n".join(line for line in lines if line), indent=4)
+                yield Code(frame.source, indent=6, cut=True)
+    if full and problem.traceback:
+        yield Text("The complete traceback:", style="dim")
+        lines = [line.rstrip() for line in problem.traceback.splitlines()]
+        yield Code("\n".join(filter(None, lines)), indent=4)
 
 
-def build_output(profile: Profile) -> Iterator[Block]:
-    """Build what the user's code printed, logged or warned of, apart from everything that pipeprof reports."""
+def build_output(profile: Profile, *, full: bool) -> Iterator[Block]:
+    """Build what the user's code printed, logged or warned of: in short how many lines there are of it."""
     if profile.errors or not profile.output or not profile.output.strip():
         return
     lines = count_repeats(profile.output).splitlines()
-    count = f"{len(lines):,} lines" if len(lines) != 1 else "1 line"
-    title = f"Printed by the {_whose(profile)}"
-    heading = Heading(title, f"to stdout and stderr, {count} without TensorFlow's own log")
-    most = SCRIPT_LINES if profile.target.kind == "script" else OUTPUT_LINES
+    many = f"{len(lines):,} line{'' if len(lines) == 1 else 's'}"
+    yield Heading(f"Printed by the {_whose(profile)}", f"{many} without TensorFlow's own log")
+    most = len(lines) if full else SCRIPT_LINES
     if len(lines) > most:
-        half = most // 2
-        rest = len(lines) - 2 * half
-        left_out = f"… {rest:,} line{'' if rest == 1 else 's'}, in the profile"
-        lines = [*lines[:half], left_out, *lines[-half:]]
-    instead = [Heading(title, f"{count}: pipeprof show -v", spare=9)]
-    yield Alternatives([[heading, Code("\n".join(lines), indent=4, cut=True)]], spare=7, instead=instead)
+        yield Text(f"{len(lines) - most:,} more before: pipeprof show -v", indent=4, style="dim")
+    yield Code("\n".join(lines[-most:]), indent=4, cut=True)
 
 
-def build_warnings(profile: Profile) -> Iterator[Block]:
-    """Build the warnings that matter for what the default report concludes."""
-    yield from list_warnings(select_warnings(profile))
+def build_warnings(profile: Profile, *, full: bool) -> Iterator[Block]:
+    """Build one paragraph a warning, its code first: in short those that matter for what the report concludes."""
+    warnings = profile.warnings if full else select_warnings(profile)
+    if warnings:
+        yield Heading("Warnings", "what to do: pipeprof rules CODE")
+        yield from (Text(f"{warning.code}: {warning.message}") for warning in warnings)
 
 
 def select_warnings(profile: Profile) -> list[Message]:
     """The warnings that matter for what the default report concludes."""
     elsewhere = _SAID if profile.steps else frozenset()
     return [warning for warning in profile.warnings if warning.code not in NOTES | elsewhere]
-
-
-def list_warnings(warnings: Sequence[Message]) -> Iterator[Block]:
-    """Build one paragraph a warning, its code first."""
-    if not warnings:
-        return
-    yield Heading("Warnings", "what to do: pipeprof explain CODE")
-    for warning in warnings:
-        yield Prose(f"! {warning.code}: {warning.message}", hang=2)
 
 
 def count_repeats(text: str) -> str:

@@ -105,14 +105,6 @@ def write_inputs(stage: Stage) -> str:
     return f"{about}{_short(each)}:1" if each > 1 else f"{about}1:{_short(1 / each)}"
 
 
-TRACED = "~ estimate from the trace, which adds to each op: the stage had finished before it could be read"
-
-
-def marked(mark: str, text: str) -> str:
-    """A number with its mark; none before nothing, and before what is less than can be written."""
-    return f"{mark}{text}" if text and not text.startswith("<") else text
-
-
 def note_inputs(stages: Iterable[Stage]) -> str:
     """Explain the column of `write_inputs`, and its mark where a stage has one; empty without a number there."""
     shown = [text for stage in stages if (text := write_inputs(stage))]

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from itertools import accumulate, pairwise
-from pathlib import Path
+from pathlib import PurePath
 from typing import NamedTuple
 
-from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
-from pipeprof.cli.text.names import name_rows
-from pipeprof.cli.text.units import dotted, rate, seconds, time_scale
+from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
+from pipeprof.cli.report.names import name_rows
+from pipeprof.cli.report.units import dotted, rate, seconds, time_scale
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
@@ -53,64 +52,46 @@ class _Row(NamedTuple):
     note: str = ""
 
 
-def build_steps(profile: Profile) -> Iterator[Block]:
-    """Build the table of a step's interval and what the device did in it, with the rates in the heading."""
-    steps = profile.steps
+def build_steps(profile: Profile, *, full: bool) -> Iterator[Block]:
+    """Build all quantiles of the steps, the rates and the baseline of `next()`; in short what a device idles for."""
+    steps, training = profile.steps, profile.training
     if steps is None or not steps.count:
         return
-    yield Heading("Steps", " · ".join(part for part in _summary(profile, steps) if part), spare=9)
-    rows = _script_rows(profile, _rows(steps, profile.device, script=profile.training is not None))
-    yield replace(_table(rows, ("mean", "p50", "p95", "max")), spare=4)
-    yield from _step_of(profile.device)
-    yield from _traced(profile.device)
-    yield from _rhythm(steps)
-    yield from build_training(profile)
-
-
-def _rhythm(steps: Steps) -> Iterator[Block]:
-    """The steps that take long again and again, where they are a part of the time that counts."""
-    usual = steps.interval_ms.p50
-    longer = (steps.slow_ms - usual) / steps.slow_every if steps.slow_ms and steps.slow_every else 0.0
-    if longer > max(0.0, _OTHER_FROM * steps.interval_ms.mean):
-        slow = milliseconds(steps.slow_ms or 0.0)
-        yield Prose(f"Every {steps.slow_every:,} steps one takes {slow}; the median is {milliseconds(usual)}.", spare=6)
-
-
-def build_all_steps(profile: Profile) -> Iterator[Block]:
-    """Build everything about the steps: all quantiles, fetch, baseline of `next()` and idle shares."""
-    steps = profile.steps
-    if steps is None or not steps.count:
+    if not full:
+        yield from _traced(profile.device, full=False)
+        if training is not None and training.wait is None and training.unknown is not None:
+            yield Text(f"How long the training waits for data is not known: {training.unknown}.", indent=0)
         return
-    words = describe_dispatch(profile, steps)
-    yield Heading("Steps", " · ".join(part for part in (*_summary(profile, steps)[:2], words) if part))
-    rows = _rows(steps, profile.device, script=profile.training is not None)
-    if profile.training is None or profile.training.fetch is not None:
+    facts = (f"{steps.count:,} in {seconds(steps.seconds)}", _step(profile, steps), describe_dispatch(profile, steps))
+    yield Heading("Steps", " · ".join(filter(None, facts)))
+    rows = _rows(steps, profile.device, script=training is not None)
+    if training is None or training.fetch is not None:
         rows.append(_Row("fetch", steps.fetch_ms.mean, steps.fetch_ms, "loop blocked in next()"))
-    yield _table(_script_rows(profile, rows), ("mean", "p50", "p95", "p99", "max"))
-    yield Prose(_rates(profile, steps))
+    yield _table(_script_rows(profile, rows))
+    yield Text(_rates(profile, steps))
     yield from _step_of(profile.device)
-    yield from _traced(profile.device)
-    yield from _rhythm(steps)
-    floor = steps.floor_ms
-    if floor is not None:
-        taken = "" if steps.dispatch is None else ", subtracted from the wait"
+    yield from _traced(profile.device, full=True)
+    usual, slow = steps.interval_ms.p50, steps.slow_ms
+    if slow and steps.slow_every and slow - usual > _OTHER_FROM * steps.interval_ms.mean * steps.slow_every:
+        every = f"Every {steps.slow_every:,} steps one takes {milliseconds(slow)}"
+        yield Text(f"{every}; the median is {milliseconds(usual)}.")
+    if (floor := steps.floor_ms) is not None:
         values = (("p50", floor.p50), ("mean", floor.mean), ("p99", floor.p99), ("max", floor.max))
-        scale = time_scale(value for _, value in values)
-        latency = ", ".join(
-            f"{name} {significant(value / scale.factor)}" for name, value in values if value is not None
-        )
-        yield Prose(f"Baseline latency of next() in {scale.unit}: {latency}{taken}.")
+        latency = ", ".join(f"{name} {milliseconds(value)}" for name, value in values if value is not None)
+        taken = "" if steps.dispatch is None else ", subtracted from the wait"
+        yield Text(f"Baseline latency of next(): {latency}{taken}.")
     if steps.epochs:
         # A script need not come to its end before.
-        begun = "ended and restarted" if profile.training is None else "restarted"
+        begun = "ended and restarted" if training is None else "restarted"
         times = "once" if steps.epochs == 1 else f"{steps.epochs:,} times"
         took = f", which took {percent(steps.restart_share)} of the time" if steps.restart_share else ""
-        yield Prose(f"The dataset {begun} {times}{took}.")
-    yield from build_training(profile)
+        yield Text(f"The dataset {begun} {times}{took}.")
+    yield from _training(profile)
+    yield from _gaps(profile)
 
 
-def build_gaps(profile: Profile) -> Iterator[Block]:
-    """Build the five longest gaps with cause and stage; the heading has the time of each cause."""
+def _gaps(profile: Profile) -> Iterator[Block]:
+    """The five longest gaps with cause and stage; the heading has the time of each cause."""
     gaps = profile.device.gaps if profile.device else None
     if gaps is None or not gaps.longest:
         return
@@ -125,17 +106,17 @@ def build_gaps(profile: Profile) -> Iterator[Block]:
         [
             Column("at s", [f"{gap.start_s:,.2f}" for gap in longest]),
             Column(scale.unit, [scale.text(gap.ms) for gap in longest]),
-            Column("cause", [CAUSE_WORDS.get(gap.cause, gap.cause) for gap in longest], right=False, shrink_to=10),
-            Column("stage", [names.get(gap.stage or "", gap.stage or "") for gap in longest], right=False, shrink_to=8),
+            Column("cause", [CAUSE_WORDS.get(gap.cause, gap.cause) for gap in longest], right=False),
+            Column("stage", [names.get(gap.stage or "", gap.stage or "") for gap in longest], right=False, wrap=True),
         ]
     )
 
 
-def _traced(device: Device | None) -> Iterator[Block]:
+def _traced(device: Device | None, *, full: bool) -> Iterator[Block]:
     """The device's idle time by its own trace."""
     if device is None:
         return
-    gaps = device.gaps
+    gaps, indent = device.gaps, 2 if full else 0
     if gaps is not None and gaps.seconds and device.idle_share is not None and device.gaps_unknown is None:
         causes = sorted(gaps.by_cause.items(), key=lambda item: -item[1])
         parts = [
@@ -144,36 +125,31 @@ def _traced(device: Device | None) -> Iterator[Block]:
             if spent >= _OTHER_FROM * sum(gaps.by_cause.values())
         ]
         named = f": {', '.join(parts)}" if parts else ""
-        text = (
-            f"By its trace of {seconds(gaps.seconds)} the device idles {percent(device.idle_share)} of the time{named}."
-        )
-        yield Prose(text, spare=6)
+        idles = f"the device idles {percent(device.idle_share)} of the time{named}"
+        yield Text(f"By its trace of {seconds(gaps.seconds)} {idles}.", indent=indent)
     if device.gaps_unknown is not None:
-        yield Prose(f"The device's trace: {device.gaps_unknown}.", spare=6)
-    if len(device.gpus) > 1 or any(gpu.utilisation is not None for gpu in device.gpus):
-        yield from _gpu_rows(device.gpus)
+        yield Text(f"The device's trace: {device.gaps_unknown}.", indent=indent)
+    if full and (len(device.gpus) > 1 or any(gpu.utilisation is not None for gpu in device.gpus)):
+        yield _gpu_rows(device.gpus)
 
 
-def _gpu_rows(gpus: Sequence[GpuUse]) -> Iterator[Block]:
+def _gpu_rows(gpus: Sequence[GpuUse]) -> Table:
     """A row for each GPU: by its trace, and by NVML, whose use is no share of a step."""
 
     def each(name: str, write: Callable[[float], str]) -> list[str]:
         values = [getattr(gpu, name) for gpu in gpus]
         return [write(value) if value is not None else "n/a" for value in values]
 
-    yield Table(
+    return Table(
         [
-            Column(
-                "", [f"{gpu.name}{f', {gpu.model}' if gpu.model else ''}" for gpu in gpus], right=False, shrink_to=5
-            ),
+            Column("", [f"{gpu.name}{f', {gpu.model}' if gpu.model else ''}" for gpu in gpus], right=False, wrap=True),
             Column("idle", each("idle_share", percent)),
             Column("NVML: at work", each("utilisation", percent), keep=2),
             Column("MHz", each("mhz", "{:.0f}".format), keep=1),
             Column("memory", each("memory_bytes", size), keep=1),
             Column("PCIe in", each("received_bytes_per_second", rate), keep=0),
             Column("out", each("sent_bytes_per_second", rate), keep=0),
-        ],
-        spare=6,
+        ]
     )
 
 
@@ -190,38 +166,18 @@ def describe_dispatch(profile: Profile, steps: Steps) -> str:
     return f"{steps.dispatch} step{'' if steps.dispatch == 1 else 's'} in flight"
 
 
-_LINE = 93
-"""Characters after the heading in a report of 100 columns."""
-
-
-def _summary(profile: Profile, steps: Steps) -> list[str]:
-    """Count, step, steps in flight where there are any, batches and elements per second."""
-    flow = profile.throughput
-    parts = [f"{steps.count:,} in {seconds(steps.seconds)}", _describe_step(profile, steps)]
-    parts.append("" if steps.dispatch == "sync" else describe_dispatch(profile, steps))
-    if flow and flow.batches_per_second is not None:
-        parts.append(f"{significant(flow.batches_per_second)} batches/s{rate_over_time(profile)}")
-    # Without batches the two rates are one number.
-    if flow and flow.elements_per_second not in (None, flow.batches_per_second):
-        elements = f"{significant(flow.elements_per_second or 0.0)} elements/s"
-        # A second line would cost the report one of the table below it; `show -v` has both rates.
-        parts += [elements] if len(" · ".join([part for part in (*parts, elements) if part])) <= _LINE else []
-    return parts
-
-
-def rate_over_time(profile: Profile, *, explained: bool = False) -> str:
+def _rate_over_time(profile: Profile) -> str:
     """Say within what the rate was most of the time; empty where too few stretches of steps were kept.
 
     Example:
-        `` (36.9–40.1 over time)``
+        `` (36.9–40.1 in 18 of 20 parts of the time, 0.5 s each)``
     """
     rates = rates_over_time(profile)
     if rates is None:
         return ""
     inside = f"{significant(rates[0])}–{significant(rates[1])}"
     part = (profile.series.steps.seconds[-1] if profile.series.steps is not None else 0.0) / _PARTS
-    when = f"in {_PARTS - 2} of {_PARTS} parts of the time, {seconds(part)} each" if explained else "over time"
-    return f" ({inside} {when})"
+    return f" ({inside} in {_PARTS - 2} of {_PARTS} parts of the time, {seconds(part)} each)"
 
 
 def rates_over_time(profile: Profile) -> tuple[float, float] | None:
@@ -246,7 +202,7 @@ def _at(times: Sequence[float], values: Sequence[float], moment: float) -> float
     return values[index - 1] + share * (values[index] - values[index - 1])
 
 
-def _describe_step(profile: Profile, steps: Steps) -> str:
+def _step(profile: Profile, steps: Steps) -> str:
     if steps.dispatch is None:
         return "no training step"
     device = profile.device.text or profile.device.kind if profile.device else ""
@@ -259,14 +215,14 @@ def _step_of(device: Device | None) -> Iterator[Block]:
         return
     where = {"cpu": "on the pipeline's cores", "gpu": "on the GPU", "tpu": "on the TPU"}.get(device.on or "", "")
     if device.computes is not None:
-        yield Prose(f"The step computes {device.computes}{', ' if where else ''}{where}.", spare=6)
+        yield Text(f"The step computes {device.computes}{', ' if where else ''}{where}.")
     parts = [
         f"{milliseconds(ms)} {words}"
         for ms, words in ((device.numpy_ms, "to NumPy"), (device.copy_ms, "to copy"))
         if ms is not None
     ]
     if parts:
-        yield Prose(f"Handing a batch over takes {' and '.join(parts)}, not counted in the step.", spare=6)
+        yield Text(f"Handing a batch over takes {' and '.join(parts)}, not counted in the step.")
 
 
 def _rows(steps: Steps, device: Device | None, *, script: bool = False) -> list[_Row]:
@@ -300,8 +256,8 @@ def _script_rows(profile: Profile, rows: list[_Row]) -> list[_Row]:
     return [row._replace(quantiles=None, note="mean only") if row.name in means else row for row in rows]
 
 
-def build_training(profile: Profile) -> Iterator[Block]:
-    """Build the lines that only a script has: who takes the batches, its epochs, its other datasets."""
+def _training(profile: Profile) -> Iterator[Block]:
+    """The lines that only a script has: who takes the batches, its epochs, its other datasets."""
     training = profile.training
     if training is None:
         return
@@ -314,7 +270,7 @@ def build_training(profile: Profile) -> Iterator[Block]:
         parts.append(f"the wait is that of {training.window.count:,} more steps, by the GPU's clock")
         if training.window.busy_share is not None:
             parts.append(f"the GPU was at work {percent(training.window.busy_share)} of their time")
-    yield Prose("; ".join(part for part in parts if part) + ".", spare=6)
+    yield Text("; ".join(part for part in parts if part) + ".")
     facts = [f"{training.epochs:,} epochs started" if training.epochs > 1 else ""]
     if training.validations:
         facts.append(
@@ -327,11 +283,11 @@ def build_training(profile: Profile) -> Iterator[Block]:
         between = (training.between_seconds or 0.0) / (training.epochs - 1)
         facts.append(f"{seconds(between)} between {'two ' if training.epochs > 2 else ''}epochs, not counted above")
     if any(facts):
-        yield Prose(f"{', '.join(fact for fact in facts if fact)}.", spare=7)
+        yield Text(f"{', '.join(fact for fact in facts if fact)}.")
     for use in [use for use in training.datasets if not use.main][:_USES_SHOWN]:
-        yield Prose(_describe_use(use), spare=6)
+        yield Text(_describe_use(use))
     if training.written:
-        yield Prose(_describe_written(training.written), spare=7)
+        yield Text(_describe_written(training.written))
 
 
 def _describe_written(files: Sequence[WrittenFile]) -> str:
@@ -349,25 +305,22 @@ def _each(total: float | None, count: int) -> str:
 
 def _describe_use(use: DatasetUse) -> str:
     """One line on another dataset of the script."""
-    where = f" ({Path(use.file).name}:{use.line})" if use.file is not None else ""
+    where = f" ({PurePath(use.file).name}:{use.line})" if use.file is not None else ""
     if use.batches:
         fetch = f", {seconds(use.fetch_seconds)} for fetching" if use.fetch_seconds is not None else ""
         return f"Also {_ROLES[use.role]}{where}: {use.batches:,} batches{fetch}."
     return f"Also {_ROLES[use.role]}{where}: {use.iterators:,} iterator{'s' if use.iterators != 1 else ''}."
 
 
-def _table(rows: list[_Row], names: tuple[str, ...]) -> Table:
+def _table(rows: list[_Row]) -> Table:
     # The means choose unit and decimals: a single long step must not round the usual ones away.
     scale = time_scale(row.mean for row in rows)
     columns = [Column(scale.unit, [row.name for row in rows], right=False)]
-    for name in names:
-        cells = [
-            scale.text(getattr(row.quantiles, name) if row.quantiles else row.mean if name == "mean" else None)
-            for row in rows
-        ]
-        columns.append(Column(name, cells, keep=_KEEP.get(name)))
-    columns.append(Column("", [row.note for row in rows], right=False, keep=0, style="dim"))
-    return Table(columns)
+    for name in ("mean", "p50", "p95", "p99", "max"):
+        means = [row.mean if name == "mean" else None for row in rows]
+        values = [getattr(row.quantiles, name, mean) for row, mean in zip(rows, means, strict=True)]
+        columns.append(Column(name, [*map(scale.text, values)], keep=_KEEP.get(name)))
+    return Table([*columns, Column("", [row.note for row in rows], right=False, keep=0, style="dim")])
 
 
 def _rates(profile: Profile, steps: Steps) -> str:
@@ -380,7 +333,7 @@ def _rates(profile: Profile, steps: Steps) -> str:
         (device.idle_share if device and has_step else None, lambda share: f"device idle {percent(share)}"),
         (
             flow.batches_per_second if flow else None,
-            lambda speed: f"{significant(speed)} batches/s{rate_over_time(profile, explained=True)}",
+            lambda speed: f"{significant(speed)} batches/s{_rate_over_time(profile)}",
         ),
         (flow.elements_per_second if flow else None, lambda speed: f"{significant(speed)} elements/s"),
         (flow.bytes_per_second if flow else None, rate),

@@ -1,4 +1,4 @@
-"""Use of the time: inside the costly stages, by user of the CPU, the upper bounds, and reading files by itself."""
+"""Where the time goes: the costly stages; in full every stage, what is inside of it, and who uses the CPU."""
 
 from __future__ import annotations
 
@@ -6,21 +6,37 @@ from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
-from pipeprof.cli.text.blocks import Block, Column, Heading, Legend, Prose, Table
-from pipeprof.cli.text.names import name_rows, number_of
-from pipeprof.cli.text.units import time_scale
+from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
+from pipeprof.cli.report.memory import stages_of_views
+from pipeprof.cli.report.names import name_row, name_rows, number_of, write_share
+from pipeprof.cli.report.rows import Row, note_inputs, rows_per_line, write_inputs
+from pipeprof.cli.report.units import Scale, byte_scale, time_scale
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import PythonCost, Stage
 from pipeprof.profiles.document.time import CeilingTerm
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
-from pipeprof.profiles.wording import called, count, milliseconds, percent, significant, stage_name
+from pipeprof.profiles.wording import (
+    called,
+    count,
+    library_text,
+    milliseconds,
+    percent,
+    significant,
+    stage_label,
+    stage_name,
+)
 
 SHOWN_FROM = 0.05
 """Share of the work from which a stage is looked into."""
 EACH = 3
 """Ops, and Python functions, that are listed of a stage."""
+_SMALL = 0.01
+"""Share of the work below which a stage has no row of its own in the short table."""
+_MOST_ROWS = 8
 _LEAST = 0.02
+_INSIDE_FROM = 0.25
+"""Share of the work from which a stage's ops are listed in the short table."""
 _EXPLAINS = 0.1
 """Share of a stage's time from which a part of it is worth a line of its own."""
 _CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStateless"})
@@ -30,6 +46,71 @@ _CALLING = "calling it"
 OTHER_OPS = "other ops, copies and waiting"
 _AROUND_PYTHON = "waiting and copies"
 """The rest of a generator, which has no other ops."""
+_NO_COST = "No cost per stage: TensorFlow gave no model of this pipeline."
+
+
+def build_time(profile: Profile, *, full: bool) -> Iterator[Block]:
+    """Build a row for each stage with much of the work; in full, all that is known of every stage."""
+    stages = profile.stages
+    if not stages:
+        return
+    if full:
+        yield from _all_stages(profile, stages)
+        yield from _inside(profile)
+        yield from _cpu(profile)
+    elif any(stage.inside_ms is not None for stage in stages):
+        yield from _costly(profile, stages)
+    elif profile.steps:
+        yield Heading("Time per batch", _NO_COST)
+
+
+def _costly(profile: Profile, stages: Sequence[Stage]) -> Iterator[Block]:
+    """The stages with a hundredth of the work and more in the order of the pipeline, and one row for the others."""
+    rows = rows_per_line(stages)
+    named = profile.verdict.stage if profile.verdict is not None else None
+    busiest = sorted(rows, key=lambda row: -(row.stage.share or 0.0))[:_MOST_ROWS]
+    known = {id(row) for row in busiest if (row.stage.share or 0.0) >= _SMALL or named in row.ids}
+    shown = [row for row in rows if id(row) in known]
+    others = [row for row in rows if id(row) not in known]
+    stages_shown = [row.stage for row in shown]
+    lines = [(stage.inside_ms, stage.share) for stage in stages_shown]
+    if others:
+        lines.append((sum(one.stage.inside_ms or 0.0 for one in others), sum(one.stage.share or 0.0 for one in others)))
+    number = sum(len(row.ids) for row in others)
+    rest = [f"{number} other{'s' if number > 1 else ''}"] if others else []
+    scale = time_scale(ms for ms, _ in lines)
+    yield Heading("Time per batch", _note(stages))
+    yield Table(
+        [
+            Column("", [*map(_label, shown), *rest], right=False, wrap=True),
+            Column("", [f"{scale.text(ms)} {scale.unit}" if ms is not None else "" for ms, _ in lines]),
+            Column("", [write_share(share) for _, share in lines]),
+            Column("", [*map(_short_inside, stages_shown), *([""] if others else [])], right=False, keep=0),
+        ]
+    )
+
+
+def _label(row: Row) -> str:
+    return f"{stage_label(row.stage)}{f' ×{row.times}' if row.times > 1 else ''}"
+
+
+def _note(stages: Sequence[Stage]) -> str:
+    traced = any(stage.timed_by == "trace" for stage in stages)
+    if traced and not any(stage.timed_by == "model" for stage in stages):
+        return "all threads together, while traced, which takes longer"
+    return "all threads together"
+
+
+def _short_inside(stage: Stage) -> str:
+    """The two largest parts of a costly stage, ``DecodeJpeg 62 %, ReadFile 21 %``; empty if they explain little."""
+    whole = stage.active_ms
+    if not whole or (stage.share or 0.0) < _INSIDE_FROM or not explains_stage(stage):
+        return ""
+    parts = [inner for part in split_stage(stage) for inner in (part.inside or (part,)) if inner.name != OTHER_OPS]
+    largest = sorted(parts, key=lambda part: -part.ms)[:2]
+    return ", ".join(f"{part.name} {part.ms / whole:.0%}" for part in largest if part.ms >= _EXPLAINS * whole).replace(
+        "%", " %"
+    )
 
 
 class Part(NamedTuple):
@@ -63,12 +144,12 @@ def split_stage(stage: Stage) -> list[Part]:
         parts += python
     if stage.calling_ms_per_batch and stage.calls_per_batch:
         times = count(stage.calls_per_batch)
-        word = f"{_CALLING} {'once' if times == '1' else f'{times} times'}"
-        parts.append(Part(word, stage.calling_ms_per_batch))
+        parts.append(Part(f"{_CALLING} {'once' if times == '1' else f'{times} times'}", stage.calling_ms_per_batch))
     whole = stage.active_ms
     if whole is not None and parts:
         parts = _fit(parts, whole)
-        parts.append(Part(OTHER_OPS, whole - sum(part.ms for part in parts)))
+        others = _AROUND_PYTHON if traits(stage.op).python_iterator else OTHER_OPS
+        parts.append(Part(others, whole - sum(part.ms for part in parts)))
     return sorted(parts, key=lambda part: -part.ms)
 
 
@@ -80,140 +161,110 @@ def _fit(parts: Sequence[Part], whole: float) -> list[Part]:
 
 
 def _scale(part: Part, factor: float) -> Part:
-    return part._replace(ms=part.ms * factor, inside=tuple(_scale(pair, factor) for pair in part.inside))
-
-
-def describe_inside(stage: Stage) -> str:
-    """The parts of a stage with their shares of its time, largest first: ``DecodeJpeg 64 % · ReadFile 5 %``."""
-    whole = stage.active_ms
-    if not whole:
-        return ""
-    words = []
-    others = _AROUND_PYTHON if traits(stage.op).python_iterator else OTHER_OPS
-    for part in _largest(split_stage(stage), others):
-        if part.ms < _LEAST * whole:
-            continue
-        inside = [f"{name} {ms / whole:.0%}" for name, ms in _functions_in(part) if ms >= _LEAST * whole][:EACH]
-        left = part.ms - sum(pair.ms for pair in part.inside)
-        if inside and left >= _MOSTLY_CALLS * part.ms:
-            inside.append(f"calling Python and waiting for the GIL {left / whole:.0%}")
-        nested = f" ({', '.join(inside)})" if inside else ""
-        name = _CALLING if part.name.startswith(_CALLING) else part.name
-        words.append(f"{name} {part.ms / whole:.0%}{nested}")
-    return " · ".join(words).replace("%", " %")
-
-
-def _largest(parts: Sequence[Part], others: str) -> list[Part]:
-    """The largest ops, calls and all the rest, largest first."""
-    calling = [part for part in parts if part.name.startswith(_CALLING)]
-    shown = [*[part for part in parts if part not in calling and part.name != OTHER_OPS][:EACH], *calling]
-    rest = sum(part.ms for part in parts) - sum(part.ms for part in shown)
-    return sorted([*shown, Part(others, rest)], key=lambda part: -part.ms)
-
-
-def _functions_in(part: Part) -> list[tuple[str, float]]:
-    """The Python functions in a part, one that was seen in two places once, largest first."""
-    found: dict[str, float] = {}
-    for pair in part.inside:
-        found[pair.name] = found.get(pair.name, 0.0) + pair.ms
-    return sorted(found.items(), key=lambda one: -one[1])
+    return part._replace(ms=part.ms * factor, inside=tuple(_scale(one, factor) for one in part.inside))
 
 
 def explains_stage(stage: Stage) -> bool:
     """Whether the parts of a stage name more of its time than that it runs, or that its one function does."""
     whole, parts = stage.active_ms or 0.0, split_stage(stage)
-    own = {called(stage.name or ""), OTHER_OPS, *_CALLS_PYTHON}
+    own = {called(stage.name or ""), OTHER_OPS, _AROUND_PYTHON, *_CALLS_PYTHON}
     # Calls are what a stage does; they explain it where nothing in it takes longer.
     own |= {part.name for part in parts[1:] if part.name.startswith(_CALLING)}
     inner = [one for part in parts for one in (part.inside or (part,))]
     return any(part.ms >= _EXPLAINS * whole > 0 and part.name not in own for part in inner)
 
 
-def describe_limits(profile: Profile) -> str:
-    """The upper bounds on the rate of the pipeline as it is that it has not reached, lowest first."""
-    mean = profile.steps.interval_ms.mean if profile.steps is not None else 0.0
-    reached = 1e3 / mean if mean > 0 else 0.0
-    terms = [term for term in profile.ceiling.terms if term.batches_per_second > reached] if profile.ceiling else []
-    if not terms or {term.resource for term in terms} == {"step"}:
-        return ""
-    first, *others = (f"{significant(term.batches_per_second)}@{_resource(term, profile)}" for term in terms)
-    return " · ".join([first.replace("@", " batches/s "), *(other.replace("@", " ") for other in others)])
-
-
-def _resource(term: CeilingTerm, profile: Profile) -> str:
-    stages = profile.stages or []
-    named = [stage for stage in stages if stage.id == term.stage or stage.id in term.stages]
-    where = f" ({', '.join(_which(stage, stages) for stage in named)})" if named else ""
-    cores = profile.host.cores
-    words = {
-        "cores": f"with {'both cores' if cores == 2 else 'one core' if cores == 1 else f'all {cores:g} cores'} busy",
-        "serial": "in turn on one thread" if term.stages else "with one call at a time",
-        "disk": "from the disk",
-        "step": "by the step alone",
-        "threads": f"with {count(term.threads or 1.0)} threads in the pool",
-    }
-    return f"{words[term.resource]}{where}"
-
-
-def _which(stage: Stage, stages: Sequence[Stage]) -> str:
-    """The name of a stage, with its number in the table where others share the name.
-
-    Example:
-        ``decode``, ``batch 4``
-    """
-    name, number = stage_name(stage), number_of(stage.id)
-    others = [one for one in stages if one.id != stage.id and stage_name(one) == name and one.origin == "written"]
-    # Of the copies of one line, each is the same.
-    return f"{name} {number}" if others and "/" not in number else name
-
-
-def build_time(profile: Profile) -> Iterator[Block]:
-    """Build the account of the CPU, the upper bounds and what is inside the costly stages."""
-    limits = describe_limits(profile)
-    blocks = [
-        *(Prose(text, hang=2) for text in (_cpu(profile), f"Upper bounds: {limits}" if limits else "") if text),
-        *_build_inside(profile),
+def _all_stages(profile: Profile, stages: Sequence[Stage]) -> Iterator[Block]:
+    """One row a stage with everything that is known of it; those inside a function are indented."""
+    written = "as TensorFlow runs it: the graph of what was written was not read"
+    if not stages[0].id.startswith("running."):
+        known = any(stage.executed or stage.tf_op for stage in stages)
+        written = "as written" + (", and as TensorFlow runs it" if known else ": the graph that it runs was not read")
+    yield Heading("Stages", written)
+    views = stages_of_views(profile)
+    per_batch = time_scale(stage.inside_ms for stage in stages)
+    used = time_scale(stage.active_ms_per_element for stage in stages)
+    sizes = byte_scale(stage.buffered_bytes for stage in stages if stage.id not in views)
+    each = byte_scale(stage.bytes_per_element for stage in stages)
+    columns = [
+        Column("#", [number_of(stage.id) for stage in stages], right=False, style="dim"),
+        Column("written", [_written(stage) for stage in stages], right=False, wrap=True),
+        Column("place", [_place(stage) for stage in stages], right=False, keep=5),
+        Column("as TensorFlow runs it", [_executed(stage, stages) for stage in stages], right=False, wrap=True),
+        Column(per_batch.unit, [per_batch.text(stage.inside_ms) for stage in stages]),
+        Column("on CPU", [per_batch.text(stage.cpu_ms_per_batch) for stage in stages], keep=3),
+        Column("share", [write_share(stage.share) for stage in stages], keep=5),
+        Column("calls", [_calls(stage) for stage in stages], keep=2),
+        Column(f"holds {sizes.unit}", [_held(sizes, stage, stage.id in views) for stage in stages], keep=4),
+        Column(f"{each.unit}/element", [_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
+        Column("in:out", [*map(write_inputs, stages)], keep=4),
+        Column(f"{used.unit}/used", [used.text(stage.active_ms_per_element) for stage in stages], keep=1),
+        Column("elements", ["" if one.elements is None else f"{one.elements:,}" for one in stages], keep=-1),
+        Column("an element", [_element(stage) for stage in stages], right=False, keep=-2),
     ]
-    if blocks:
-        yield Heading("Time", "inside the stages, and who uses the CPU")
-        yield from blocks
+    yield Table(columns)
+    notes = [
+        f"{per_batch.unit}: per batch, {_note(stages)}",
+        "+ added by TensorFlow" if any(stage.origin == "injected" for stage in stages) else "",
+        "* chosen by TensorFlow" if any(stage.tunable for stage in stages) else "",
+        note_inputs(stages),
+    ]
+    if any(stage.active_ms_per_element for stage in stages):
+        notes.append(f"{used.unit}/used: on a core or blocked, for each element that reaches the step")
+    yield Text(" · ".join(filter(None, notes)), style="dim")
+    if profile.options:
+        options = (f"{name} = {str(value).lower()}" for name, value in profile.options.items())
+        yield Text(f"Options: {', '.join(options)}")
+    if profile.steps and not any(stage.inside_ms is not None for stage in stages):
+        yield Text(_NO_COST)
 
 
-def _cpu(profile: Profile) -> str:
-    cpu = profile.cpu
-    if cpu is None or cpu.total_ms <= 0:
-        return ""
-    blocked = sum(stage.blocked_ms_per_batch or 0.0 for stage in profile.stages or [])
-    intra = sum(stage.intra_op_ms_per_batch or 0.0 for stage in profile.stages or [])
-    stages = f"stages {percent(cpu.stages_ms / cpu.total_ms)}"
-    if intra >= 0.01 * cpu.total_ms:
-        stages += f" ({percent(intra / cpu.total_ms)} on more threads of single ops)"
-    parts = [stages]
-    for word, ms in (
-        ("not attributed", cpu.unattributed_ms or None),
-        ("Python loop", cpu.loop_ms),
-        ("pipeprof", cpu.pipeprof_ms),
-        ("TensorFlow's runtime", cpu.runtime_ms or (None if cpu.unattributed_ms else 0.0)),
-    ):
-        if ms is not None:
-            parts.append(f"{word} {percent(ms / cpu.total_ms)}")
-    text = f"On CPU {milliseconds(cpu.total_ms)} per batch: {', '.join(parts)}"
-    more = []
-    if blocked >= 0.01 * cpu.total_ms:
-        more.append(f"plus {milliseconds(blocked)} blocked")
-    throttled = f"throttled by the CPU quota {percent(cpu.throttled_share)} of the time" if cpu.throttled_share else ""
-    if cpu.waiting_ms is not None:
-        # Of what the stages' threads did: the kernel's own sum is mostly the time until a thread wakes up.
-        if cpu.waiting_ms >= 0.01 * cpu.total_ms:
-            more.append(f"plus {milliseconds(cpu.waiting_ms)} waiting for a core")
-    elif cpu.waiting_share is not None and not cores_were_free(profile.contention, scheduled_on(profile.host)):
-        more.append(f"waiting for a core {percent(cpu.waiting_share)} of the threads' time")
-    return "; ".join([text, *more, *([throttled] if throttled else [])])
+def _written(stage: Stage) -> str:
+    return f"{'  ' * stage.depth}{f'({stage.op})' if stage.origin == 'injected' else name_row(stage)}"
 
 
-def _build_inside(profile: Profile) -> Iterator[Block]:
+def _place(stage: Stage) -> str:
+    place = stage.location
+    own = f"{PurePath(place.file).name}:{place.line}" if place is not None else ""
+    return " ".join(filter(None, (own, library_text(stage, short=True))))
+
+
+def _executed(stage: Stage, stages: Sequence[Stage]) -> str:
+    if stage.fused_with:
+        other = next((one for one in stages if one.id == stage.fused_with), None)
+        return f"fused into {stage_name(other) if other is not None else number_of(stage.fused_with)}"
+    # Without an op of TensorFlow's the graph was not read, and what runs is unknown.
+    return stage.executed or ("as written" if stage.tf_op and not stage.id.startswith("running.") else "")
+
+
+def _calls(stage: Stage) -> str:
+    return "" if stage.parallelism is None else f"{stage.parallelism:.3g}{'*' if stage.tunable else ' '}"
+
+
+def _held(scale: Scale, stage: Stage, has_views: bool) -> str:
+    """Bytes in a stage's buffer; ``n/a`` if it held elements of unknown size, ``views`` if they are another one's."""
+    if has_views:
+        return "views"
+    return "n/a" if stage.buffered_bytes is None and stage.buffered_elements else _bytes(scale, stage.buffered_bytes)
+
+
+def _bytes(scale: Scale, value: float | None) -> str:
+    return "0" if value == 0 else scale.text(value)
+
+
+def _element(stage: Stage) -> str:
+    """Components of an element: ``image uint8[224,224,3], label int64``."""
+    return ", ".join(
+        ("" if component.name.isdigit() else f"{component.name} ")
+        + component.dtype
+        + ("[…]" if component.shape is None else f"[{','.join('?' if n is None else str(n) for n in component.shape)}]")
+        for component in stage.element_spec or []
+    ).replace("[]", "")
+
+
+def _inside(profile: Profile) -> Iterator[Block]:
     names = name_rows(profile.stages)
-    rows: list[tuple[str, str, float, float, Part]] = []
+    rows: list[tuple[str, str, float, Part]] = []
     for stage in profile.stages or []:
         whole = stage.active_ms or 0.0
         if (stage.share or 0.0) < SHOWN_FROM or not whole:
@@ -222,25 +273,22 @@ def _build_inside(profile: Profile) -> Iterator[Block]:
         for part in split_stage(stage):
             for one, indent in ((part, ""), *((inner, "  ") for inner in part.inside[:EACH])):
                 if one.ms >= _LEAST * whole:
-                    rows.append((label, f"{indent}{one.name}", one.ms, one.ms / whole, one))
+                    rows.append((label, f"{indent}{one.name}", one.ms / whole, one))
                     label = ""
     if not rows:
         return
-    scale = time_scale(ms for _, _, ms, _, _ in rows)
+    scale = time_scale(part.ms for *_, part in rows)
+    yield Heading("Inside the stages", "on a core or blocked, per batch")
     yield Table(
         [
-            Column("inside", [stage for stage, *_ in rows], right=False, shrink_to=12),
-            Column("op or Python function", [what for _, what, *_ in rows], right=False, shrink_to=20),
-            Column(scale.unit, [scale.text(ms) for _, _, ms, _, _ in rows]),
+            Column("stage", [stage for stage, *_ in rows], right=False, wrap=True),
+            Column("op or Python function", [what for _, what, *_ in rows], right=False),
+            Column(scale.unit, [scale.text(part.ms) for *_, part in rows]),
             Column("of stage", [f"{share * 100:.0f} %" for *_, share, _ in rows], keep=4),
-            Column("lock", [_lock(part) for *_, part in rows], keep=2),
-            Column("", [_where(part) for *_, part in rows], right=False, keep=3, shrink_to=16, style="dim"),
+            Column("holds the GIL", [_lock(part) for *_, part in rows], keep=2),
+            Column("", [_where(part) for *_, part in rows], right=False, keep=3, style="dim"),
         ]
     )
-    legend = [(scale.unit, f"{scale.unit}: on a core or blocked, per batch")]
-    if any(_lock(part) for *_, part in rows):
-        legend.append(("lock", "lock: share of the function's time with the GIL held"))
-    yield Legend(legend)
 
 
 def _lock(part: Part) -> str:
@@ -252,5 +300,56 @@ def _where(part: Part) -> str:
     function = part.function
     if function is None or function.file is None:
         return ""
-    line = f":{function.line}" if function.line is not None else ""
-    return f"{PurePath(function.file).name}{line}"
+    return PurePath(function.file).name + (f":{function.line}" if function.line is not None else "")
+
+
+def _cpu(profile: Profile) -> Iterator[Block]:
+    """The CPU time by its user, and the upper bounds of the rate."""
+    cpu, limits = profile.cpu, describe_limits(profile)
+    if cpu is not None and cpu.total_ms > 0:
+        parts = [f"stages {percent(cpu.stages_ms / cpu.total_ms)}"]
+        for word, ms in (
+            ("not attributed", cpu.unattributed_ms or None),
+            ("Python loop", cpu.loop_ms),
+            ("pipeprof", cpu.pipeprof_ms),
+            ("TensorFlow's runtime", cpu.runtime_ms or None),
+        ):
+            if ms is not None:
+                parts.append(f"{word} {percent(ms / cpu.total_ms)}")
+        blocked = sum(stage.blocked_ms_per_batch or 0.0 for stage in profile.stages or [])
+        more = [f"plus {milliseconds(blocked)} blocked"] if blocked >= 0.01 * cpu.total_ms else []
+        # Of what the stages' threads did: the kernel's own sum is mostly the time until a thread wakes up.
+        if (cpu.waiting_ms or 0.0) >= 0.01 * cpu.total_ms:
+            more.append(f"plus {milliseconds(cpu.waiting_ms or 0.0)} waiting for a core")
+        elif cpu.waiting_ms is None and not cores_were_free(profile.contention, scheduled_on(profile.host)):
+            more.append(f"waiting for a core {percent(cpu.waiting_share or 0.0)} of the threads' time")
+        if cpu.throttled_share:
+            more.append(f"throttled by the CPU quota {percent(cpu.throttled_share)} of the time")
+        yield Text("; ".join([f"On CPU {milliseconds(cpu.total_ms)} per batch: {', '.join(parts)}", *more]))
+    if limits:
+        yield Text(f"Upper bounds: {limits}")
+
+
+def describe_limits(profile: Profile) -> str:
+    """The upper bounds on the rate of the pipeline as it is that it has not reached, lowest first."""
+    mean = profile.steps.interval_ms.mean if profile.steps is not None else 0.0
+    reached = 1e3 / mean if mean > 0 else 0.0
+    terms = [term for term in profile.ceiling.terms if term.batches_per_second > reached] if profile.ceiling else []
+    if not terms or {term.resource for term in terms} == {"step"}:
+        return ""
+    return " · ".join(f"{significant(term.batches_per_second)} batches/s {_resource(term, profile)}" for term in terms)
+
+
+def _resource(term: CeilingTerm, profile: Profile) -> str:
+    stages = profile.stages or []
+    named = [stage for stage in stages if stage.id == term.stage or stage.id in term.stages]
+    where = f" ({', '.join(map(stage_name, named))})" if named else ""
+    cores = profile.host.cores
+    words = {
+        "cores": f"with {'both cores' if cores == 2 else 'one core' if cores == 1 else f'all {cores:g} cores'} busy",
+        "serial": "in turn on one thread" if term.stages else "with one call at a time",
+        "disk": "from the disk",
+        "step": "by the step alone",
+        "threads": f"with {count(term.threads or 1.0)} threads in the pool",
+    }
+    return f"{words[term.resource]}{where}"

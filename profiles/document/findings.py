@@ -19,7 +19,7 @@ class VerdictDetail(Model):
     """One line below the verdict's headline."""
 
     label: str
-    """`bottleneck`, `at best`, `memory`, …"""
+    """`because`, `limit`, `memory`, …; `bottleneck` and `at best` in documents of earlier versions."""
     text: str
     """What stands after the label."""
 

@@ -209,10 +209,7 @@ def conclude(profile: Profile, printed: str = "") -> Verdict:
         details = [detail for detail in details if detail.label != "memory"]
     details = [*_speed_details(profile, steps, bound, bottleneck), *details]
     if ended:
-        # Of "CPU-bound", nothing is made small.
-        first = headline[0] if headline[1].isupper() else headline[0].lower()
-        until_then = f"{first}{headline[1:]}".replace(": ", "; ", 1)
-        label, text = ("ended", ended) if printed else ("until then", until_then)
+        label, text = ("ended", ended) if printed else ("until then", f"{headline[0].lower()}{headline[1:]}")
         details = [VerdictDetail(label=label, text=text.rstrip(".")), *details]
     return _verdict(
         printed or ended or headline,
@@ -294,10 +291,9 @@ def _headline(profile: Profile, steps: Steps, bound: Bound | None, bottleneck: B
         return f"{text}{restart_clause(steps, profile.stages, _idle_cores(profile, bottleneck))}."
     text = _bound_by(profile, steps, bound)
     if steps.dispatch is not None:
-        word, colon, rest = text.partition(":")
         # What rests on preloaded batches was measured later, when more or less may have been disturbed.
         certain = bound == "step" and wait_within_epochs(steps) < STEP_BOUND_BELOW
-        text = f"{word} even so{colon}{rest}" if certain else f"Perhaps {word.lower()}{colon}{rest}"
+        text = f"{'Even so' if certain else 'Perhaps'} {text[0].lower()}{text[1:]}"
     return f"Disturbed: {disturbance.who}. {text}{restart_clause(steps, profile.stages)}."
 
 
@@ -306,7 +302,7 @@ def _unknown_bound(profile: Profile, steps: Steps) -> str:
     why = profile.training.unknown if profile.training is not None else None
     mean = ", a mean" if profile.training is not None and profile.training.interval == "mean" else ""
     rate = f"{milliseconds(steps.interval_ms.mean)} from step to step{mean}"
-    return f"Bound unknown: {rate}; the wait for data is n/a{f' ({why})' if why else ''}."
+    return f"How long the training waits for data is not known{f' ({why})' if why else ''}: {rate}."
 
 
 def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
@@ -318,34 +314,30 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
     work = work_behind_strategy(profile)
     if work is not None:
         waits = f"{waits}, most of it in the strategy's iterator: the pipeline alone takes {milliseconds(work)} a batch"
-    if bound == "balanced":
-        return f"Balanced: {waits}"
-    if bound == "input":
-        return f"Input-bound: {waits}"
+    if bound != "step":
+        return waits
     if work is not None or max(steps.wait_share or 0.0, wait_within_epochs(steps)) < STEP_BOUND_BELOW:
-        return f"Step-bound: {waits}"
+        return f"The pipeline keeps up: {waits[0].lower()}{waits[1:]}"
     if _nothing_to_gain(profile):
-        return f"Step-bound: {waits}, and barely less with preloaded batches"
+        return f"{waits}, and barely less with preloaded batches"
     within, share = percent(wait_within_epochs(steps)), percent(steps.wait_share or 0.0)
-    who = f"{_given_step(profile)}{_waiting(profile)}"
-    return f"Step-bound: within an epoch {who} waits for data {within} of the time ({share} with the restarts)"
+    who = f"{_waiting(profile)} waits for data {within} of the time"
+    return f"The pipeline keeps up: within an epoch {who}, {share} with the restarts{_given_step(profile)}"
 
 
 def _waits(profile: Profile, steps: Steps) -> str:
     of_every = part_of(steps.known_wait_ms, steps.interval_ms.mean)
     means = {"mean": ", means", "clock": ", by the GPU's clock"}.get(_wait_known(profile) or "", "")
-    who, share = f"{_given_step(profile)}{_waiting(profile)}", percent(steps.wait_share or 0.0)
-    return f"{who} waits for data {share} of the time ({of_every}{means})"
+    who, share = _waiting(profile), percent(steps.wait_share or 0.0)
+    return f"{who[0].upper()}{who[1:]} waits for data {share} of the time: {of_every}{means}{_given_step(profile)}"
 
 
 def _given_step(profile: Profile) -> str:
-    """Begin a sentence about a device that only simulates a step; empty where the step is real."""
+    """Name the step of a device that only simulates one; empty where the step is real."""
     if profile.device is None or profile.device.kind != "simulate":
         return ""
     step = step_kind("simulate").sentence(profile.device.text or "")
-    if not _takes_steps_from_spec(profile):
-        return f"with a {step} "
-    return f"with a {step.removeprefix('simulated ')}, as in the spec, "
+    return f" ({step}{', as in the spec' if _takes_steps_from_spec(profile) else ''})"
 
 
 def _wait_known(profile: Profile) -> str | None:
@@ -360,7 +352,7 @@ def _waiting(profile: Profile) -> str:
 
 def _for_steps_below(steps: Steps) -> str:
     """State for which steps the verdict is input-bound: those that leave as much of a batch's time as a wait."""
-    return f"input-bound for every step below {milliseconds((1 - INPUT_BOUND_FROM) * steps.interval_ms.mean)}"
+    return f"every step below {milliseconds((1 - INPUT_BOUND_FROM) * steps.interval_ms.mean)} would wait for it"
 
 
 def _rate(profile: Profile, steps: Steps) -> str:
@@ -383,12 +375,12 @@ def _cpu_bound(profile: Profile, steps: Steps, bottleneck: Bottleneck | None) ->
         return None
     if steps.dispatch is None:
         busy = f"{_rate(profile, steps)} with {used:.1f} of {cores_text(cores)} busy"
-        return f"CPU-bound: {busy} (no training step given{_empty_loop(profile)}); {_for_steps_below(steps)}"
+        return f"Pipeline alone: {busy} (no training step given{_empty_loop(profile)}); {_for_steps_below(steps)}"
     needed = cores_needed(profile)
     if needed is None or needed * (1 - STEP_BOUND_BELOW) < cores:
         return None
-    waits = _waits(profile, steps)
-    return f"CPU-bound: keeping up takes {cores_text(float(significant(needed, 2)))}, there are {cores:g}; {waits}"
+    needs = f"keeping up takes {cores_text(float(significant(needed, 2)))}, there are {cores:g}"
+    return f"{_waits(profile, steps)}; {needs}"
 
 
 def _speed_details(
@@ -396,7 +388,7 @@ def _speed_details(
 ) -> list[VerdictDetail]:
     found = []
     if bottleneck is not None:
-        found.append(("bottleneck", bottleneck.text))
+        found.append(("because", bottleneck.text))
         unknown = _unknown_costs(profile, steps.epochs)
         told = bottleneck.limit in {None, "memory"} or unknown in bottleneck.text
         if bottleneck.stage is None and not told:
@@ -415,7 +407,7 @@ def _speed_details(
     found.append(("device", _idle_elsewhere(profile)))
     found.append(("restarts", _restarts(profile, steps, bound, _idle_cores(profile, bottleneck))))
     if profile.headspace is not None and (bound != "step" or _nothing_to_gain(profile)):
-        label = "speed" if _nothing_to_gain(profile) else "at best"
+        label = "speed" if _nothing_to_gain(profile) else "limit"
         found.append((label, _at_best(profile, profile.headspace, steps)))
     elif bound == "step":
         found.append(("pipeline", _keeps_up(profile, steps)))

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from pipeprof.cli.render.html import render_page
+from pipeprof.cli.report.report import build_page
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from tests.pages.browser import Browser
-from tests.unit.cli.test_html import DIFF, blocks_of, every_kind, with_course
+from tests.unit.cli.test_html import DIFF, every_kind, with_course
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
@@ -43,7 +44,7 @@ def source_of(kind: str) -> str:
     """The page of a run, of one that failed, and of texts longer than any place has room for."""
     if kind == "long":
         return render_page(every_kind("a_name_without_a_break_" * 8), "long")
-    return render_page(blocks_of(with_course(recorded("jpeg-folder" if kind == "run" else "raised"))), kind)
+    return render_page(build_page(with_course(recorded("jpeg-folder" if kind == "run" else "raised"))), kind)
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +108,10 @@ def test_copy_takes_the_whole_text(browser: Browser, page: Callable[[str], Path]
     browser.evaluate(
         "Object.defineProperty(navigator, 'clipboard', {value: {writeText: text => { window.copied = text; }}})"
     )
-    browser.evaluate("document.querySelector('.copy button').click()")
+    diff = "[...document.querySelectorAll('.copy')].find(one => one.textContent.includes('@@'))"
+    browser.evaluate(f"{diff}.querySelector('button').click()")
     assert browser.evaluate("window.copied") == DIFF.rstrip("\n")
-    assert browser.evaluate("document.querySelector('.copy button').textContent") == "Copied"
+    assert browser.evaluate(f"{diff}.querySelector('button').textContent") == "Copied"
 
 
 def test_the_documentation_has_its_picture(browser: Browser, page: Callable[[str], Path]) -> None:

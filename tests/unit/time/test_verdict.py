@@ -79,7 +79,7 @@ def test_input_bound_names_the_stage_with_most_work() -> None:
         stage("stages.1", 0.2, op="batch"),
     ]
     found = conclude(profile(steps=steps(0.5), stages=stages))
-    assert found.headline == "Input-bound: the device waits for data 50 % of the time (12 of every 24 ms)."
+    assert found.headline == "The device waits for data 50 % of the time: 12 of every 24 ms."
     assert [(detail.label, detail.text) for detail in found.details] == [
         ("most work", "decode (map), 70 % of the pipeline's work")
     ]
@@ -168,9 +168,9 @@ def test_no_stage_is_named_without_a_model(stages: list[Stage] | None) -> None:
 @pytest.mark.parametrize(
     ("share", "words"),
     [
-        (0.01, "Step-bound: the device waits for data 1.0 % of the time (0.24 of every 24 ms)."),
-        (0.1, "Balanced: the device waits for data 10 % of the time (2.4 of every 24 ms)."),
-        (0.5, "Input-bound: the device waits for data 50 % of the time (12 of every 24 ms)."),
+        (0.01, "The pipeline keeps up: the device waits for data 1.0 % of the time: 0.24 of every 24 ms."),
+        (0.1, "The device waits for data 10 % of the time: 2.4 of every 24 ms."),
+        (0.5, "The device waits for data 50 % of the time: 12 of every 24 ms."),
     ],
 )
 @pytest.mark.parametrize("dispatch", ["sync", 1, 2])
@@ -245,7 +245,7 @@ def test_a_shuffle_of_what_is_left_over_is_no_advice_to_shuffle_sooner(op: str) 
     assert "results of" not in details(phases=phases, steps=steps(), stages=[*line, mixed]).get("start-up", "")
 
 
-BELOW = "input-bound for every step below 19.4 ms"
+BELOW = "every step below 19.4 ms would wait for it"
 
 
 def test_a_simulated_step_of_a_spec_says_for_which_steps_the_verdict_holds() -> None:
@@ -280,7 +280,7 @@ def test_what_a_free_pipeline_saves_leaves_the_time_in_which_the_step_is_busy() 
     measured = replace(steps(0.75, "sync", 1270.0), busy_ms=same(314.0))
     made = profile(steps=measured, headspace=worth(0.995))
     assert savable_share(made) == pytest.approx(0.753, abs=0.001)
-    assert details(steps=measured, headspace=worth(0.995))["at best"].startswith("4.0× faster")
+    assert details(steps=measured, headspace=worth(0.995))["limit"].startswith("4.0× faster")
     assert savable_share(profile(steps=steps(1.0, None), headspace=worth(0.99))) == 0.99
 
 
@@ -413,7 +413,7 @@ def test_no_step_has_its_own_headline() -> None:
     assert (
         found.sentence
         == found.headline
-        == ("Pipeline alone: 812 batches/s (no training step given); input-bound for every step below 0.986 ms.")
+        == ("Pipeline alone: 812 batches/s (no training step given); every step below 0.986 ms would wait for it.")
     )
 
 
@@ -424,12 +424,12 @@ def test_ended_by_a_signal(code: int, word: str) -> None:
     assert found.bound == "input"
     assert found.headline == f"{word} in phase measure after 412 steps."
     assert found.sentence == (
-        f"{word} in phase measure after 412 steps. Until then: input-bound; the device waits for data 50 % of the time "
-        "(12 of every 24 ms)."
+        f"{word} in phase measure after 412 steps. Until then: the device waits for data 50 % of the time: "
+        "12 of every 24 ms."
     )
     full = {"causes": Causes(worker_cores=1.9), "stages": [stage("stages.0", 0.9)], "headspace": worth(0.5)}
     until_then = conclude(profile(steps=steps(0.5), **full, **parts)).details[0].text
-    assert until_then.startswith("CPU-bound; keeping up takes ")
+    assert until_then.endswith("; keeping up takes 9.2 cores, there are 2")
 
 
 def test_a_headline_that_was_told_stays_whatever_comes_later() -> None:
@@ -594,7 +594,7 @@ def test_restarts_are_stated_where_they_are_most_of_the_waiting() -> None:
     found = conclude(with_restarts(0.49, 0.47))
     assert found.bound == "input"
     assert found.headline == (
-        "Input-bound: the device waits for data 49 % of the time (12 of every 24 ms); restarts of the dataset take "
+        "The device waits for data 49 % of the time: 12 of every 24 ms; restarts of the dataset take "
         "47 % of the time."
     )
     assert [(detail.label, detail.text) for detail in found.details] == [
@@ -610,7 +610,7 @@ def test_a_little_waiting_for_a_new_epoch_is_not_held_against_the_pipeline() -> 
     found = conclude(with_restarts(0.06, 0.04))
     assert found.bound == "step"
     assert found.headline == (
-        "Step-bound: within an epoch the device waits for data 2.1 % of the time (6.0 % with the restarts)."
+        "The pipeline keeps up: within an epoch the device waits for data 2.1 % of the time, 6.0 % with the restarts."
     )
     assert [detail.label for detail in found.details] == ["pipeline"]
 
@@ -622,7 +622,7 @@ def test_restarts_without_a_step(restart_share: float, stated: bool) -> None:
     stages = [stage("stages.0", 0.2, op="batch")]
     found = conclude(profile(steps=measured, stages=stages))
     clause = "; restarts of the dataset take 28 % of the time" if stated else ""
-    alone = "Pipeline alone: 24.3 ms per batch (no training step given); input-bound for every step below 19.4 ms"
+    alone = "Pipeline alone: 24.3 ms per batch (no training step given); every step below 19.4 ms would wait for it"
     assert found.headline == f"{alone}{clause}."
     fix = (
         "measure more data or, if training has no more, add `repeat()` before `batch` and give `fit` "
@@ -638,7 +638,7 @@ def worth(share: float) -> Headspace:
 
 def at_best(share: float, wait_share: float = 0.5, dispatch: object = "sync", **more: object) -> str | None:
     found = details(steps=steps(wait_share, dispatch), headspace=worth(share), **more)
-    return found.get("at best", found.get("speed"))
+    return found.get("limit", found.get("speed"))
 
 
 def test_headspace_is_what_a_free_pipeline_would_bring() -> None:
@@ -706,8 +706,7 @@ def test_where_preloaded_batches_come_no_faster_there_is_one_answer(wait_share: 
     parts = {"headspace": worth(0.02), "stages": [stage("stages.0", 0.9)], "causes": Causes(worker_cores=1.9)}
     found = conclude(profile(steps=steps(wait_share), **parts))
     assert (found.bound, found.limit, found.stage) == ("step", "step", None)
-    assert found.headline.startswith("Step-bound: the device waits for data ")
-    assert found.headline.endswith(" ms), and barely less with preloaded batches.")
+    assert found.headline.endswith(", and barely less with preloaded batches.")
     assert [detail.label for detail in found.details] == ["speed"]
 
 
@@ -753,7 +752,7 @@ def test_stages_that_take_as_much_are_named_together() -> None:
             Stage(id=f"stages.{place}", origin="written", op="map", name=name, share=share, cpu_ms_per_batch=20 * share)
             for place, (name, share) in enumerate(zip("ab", shares, strict=True))
         ]
-        return details(steps=steps(), stages=stages, causes=Causes(**causes))["bottleneck"]
+        return details(steps=steps(), stages=stages, causes=Causes(**causes))["because"]
 
     waiting = {"worker_cores": 0.1, "demanded_cores": 0.1, "blocked_share": 0.9, "disk_bytes_per_second": 0.0}
     together = "; most work: a (map) and b (map), 50 % and 45 % of the pipeline's work"
@@ -781,7 +780,7 @@ def memory_detail(**parts: object) -> str | None:
         **parts,
     }
     headline = conclude(profile(**whole)).headline or ""
-    first = headline.removeprefix("Memory: ").partition(". Step-bound")[0] if headline.startswith("Memory: ") else None
+    first = headline.removeprefix("Memory: ").partition(". The pipeline keeps up")[0] if headline.startswith("Memory: ") else None
     return details(**whole).get("memory", first)
 
 
@@ -822,16 +821,16 @@ def test_a_leak_is_named() -> None:
 @pytest.mark.parametrize(
     ("command", "given"),
     [
-        (["pipeprof", "run", "spec.yaml"], "with a step of 12 ms, as in the spec, "),
-        (["pipeprof", "run", "spec.yaml", "--step", "simulate:12ms"], "with a simulated step of 12 ms "),
-        (["pipeprof", "run", "spec.yaml", "--step=simulate:12ms"], "with a simulated step of 12 ms "),
+        (["pipeprof", "run", "spec.yaml"], " (simulated step of 12 ms, as in the spec)"),
+        (["pipeprof", "run", "spec.yaml", "--step", "simulate:12ms"], " (simulated step of 12 ms)"),
+        (["pipeprof", "run", "spec.yaml", "--step=simulate:12ms"], " (simulated step of 12 ms)"),
     ],
 )
 def test_a_headline_about_a_device_that_is_simulated_says_so(command: list[str], given: str) -> None:
     found = conclude(profile(steps=steps(0.5), device=Device(kind="simulate", text="simulate: 12ms"), command=command))
-    assert found.headline == f"Input-bound: {given}the device waits for data 50 % of the time (12 of every 24 ms)."
+    assert found.headline == f"The device waits for data 50 % of the time: 12 of every 24 ms{given}."
     real = conclude(profile(steps=steps(0.5), device=Device(kind="keras", text="keras: a.py:model"), command=command))
-    assert real.headline.startswith("Input-bound: the device waits")
+    assert real.headline.endswith("12 of every 24 ms.")
 
 
 def test_a_step_that_init_has_made_up_is_named_with_its_line() -> None:
@@ -839,7 +838,7 @@ def test_a_step_that_init_has_made_up_is_named_with_its_line() -> None:
     found = conclude(profile(steps=steps(0.5), device=invented, command=["pipeprof", "run", "spec.yaml"]))
     (text,) = [detail.text for detail in found.details if detail.label == "step"]
     assert text.startswith(
-        "simulated step of 20 ms from init: put your own in spec.yaml:21; input-bound for every step"
+        "simulated step of 20 ms from init: put your own in spec.yaml:21; every step below"
     )
 
 
@@ -852,19 +851,19 @@ def test_the_headline_speaks_of_memory_first_where_memory_is_the_problem() -> No
     leaking = Memory(baseline_bytes=300 << 20, peak_bytes=400 << 20, growth=growth)
     found = memory_first(leaking, wait_share=0.5)
     assert found.headline == (
-        "Memory: 400 MiB at the peak; memory grows. Input-bound: the device waits for data 50 % of the time "
-        "(12 of every 24 ms)."
+        "Memory: 400 MiB at the peak; memory grows. The device waits for data 50 % of the time: "
+        "12 of every 24 ms."
     )
     assert not [detail for detail in found.details if detail.label == "memory"]
     large = Memory(baseline_bytes=300 << 20, peak_bytes=2000 << 20)
     assert memory_first(large, wait_share=0.01).headline.startswith("Memory: 1.95 GiB at the peak; ")
     assert memory_first(large, wait_share=0.0, dispatch=None).headline.startswith("Memory: 1.95 GiB")
     # A device that waits comes first, unless the limit is near.
-    assert memory_first(large, wait_share=0.5).headline.startswith("Input-bound")
+    assert memory_first(large, wait_share=0.5).headline.startswith("The device waits")
     near = Host(system="L", machine="m", cores=2, memory_limit_bytes=2200 << 20)
     assert memory_first(large, wait_share=0.5, host=near).headline.startswith("Memory: ")
     small = Memory(baseline_bytes=300 << 20, peak_bytes=400 << 20)
-    assert memory_first(small, wait_share=0.01).headline.startswith("Step-bound")
+    assert memory_first(small, wait_share=0.01).headline.startswith("The pipeline keeps up")
 
 
 def beside_others(wait_share: float, dispatch: object = "sync", **more: object) -> Verdict:
@@ -879,12 +878,12 @@ def test_a_disturbed_measurement_is_told_first_and_qualifies_the_verdict() -> No
     found = beside_others(0.5)
     assert found.disturbed is True
     assert found.headline == (
-        "Disturbed: other processes used 1.4 of 2 cores. Perhaps input-bound: the device waits for data 50 % of the "
-        "time (12 of every 24 ms)."
+        "Disturbed: other processes used 1.4 of 2 cores. Perhaps the device waits for data 50 % of the "
+        "time: 12 of every 24 ms."
     )
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
-            "bottleneck",
+            "because",
             "CPU: other programs use it; the worker's threads wait for a core 70 % of the time; most work: decode "
             "(map), 90 % of the pipeline's work",
         )
@@ -896,7 +895,7 @@ def test_no_gain_is_stated_that_may_be_the_end_of_a_disturbance() -> None:
 
     def at_best(wait_share: float) -> str | None:
         found = beside_others(wait_share, 1, headspace=Headspace.of(24.0, 20.0, 4))
-        return next((detail.text for detail in found.details if detail.label == "at best"), None)
+        return next((detail.text for detail in found.details if detail.label == "limit"), None)
 
     assert at_best(0.075) is None
     assert (at_best(0.2) or "").startswith("1.2× faster")
@@ -905,8 +904,8 @@ def test_no_gain_is_stated_that_may_be_the_end_of_a_disturbance() -> None:
 @pytest.mark.parametrize(
     ("wait_share", "dispatch", "words"),
     [
-        (0.01, "sync", "Step-bound even so: the device waits for data 1.0 % of the time (0.24 of every 24 ms)."),
-        (0.1, "sync", "Perhaps balanced: the device waits for data 10 % of the time (2.4 of every 24 ms)."),
+        (0.01, "sync", "Even so the pipeline keeps up: the device waits for data 1.0 % of the time: 0.24 of every 24 ms."),
+        (0.1, "sync", "Perhaps the device waits for data 10 % of the time: 2.4 of every 24 ms."),
         (1.0, None, f"Pipeline alone: 24.3 ms per batch (no training step given); {BELOW}."),
     ],
 )
@@ -948,13 +947,13 @@ def on_all_cores(
 def test_where_the_cores_are_the_limit_the_verdict_says_how_many_the_step_would_need() -> None:
     found = on_all_cores(0.4)
     assert found.headline == (
-        "CPU-bound: keeping up takes 3.2 cores, there are 2; the device waits for data 40 % of the time "
-        "(9.7 of every 24 ms)."
+        "The device waits for data 40 % of the time: "
+        "9.7 of every 24 ms; keeping up takes 3.2 cores, there are 2."
     )
     assert (found.bound, found.limit, found.stage) == ("input", "cpu", "stages.0")
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
-            "bottleneck",
+            "because",
             "CPU: 1.9 of 2 cores in use; decode (map) takes 30 of every 46 ms of CPU; less work there would help",
         )
     ]
@@ -964,7 +963,7 @@ def test_cpu_time_outside_of_all_stages_is_stated_where_it_is_much() -> None:
     cpu = CpuAccount(total_ms=40.0, stages_ms=31.0, runtime_ms=9.0)
     stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0})]
     found = details(steps=steps(0.5), stages=stages, cpu=cpu, causes=Causes(worker_cores=1.9))
-    assert "decode (map) takes 30 of every 40 ms of CPU, threads of no stage 9.00 ms;" in found["bottleneck"]
+    assert "decode (map) takes 30 of every 40 ms of CPU, threads of no stage 9.00 ms;" in found["because"]
 
 
 def test_cpu_time_of_a_pipeline_that_starts_processes_is_that_of_its_own_process() -> None:
@@ -973,14 +972,14 @@ def test_cpu_time_of_a_pipeline_that_starts_processes_is_that_of_its_own_process
     children = LedgerEntry(owner="python", stage=None, bytes=10**6, how="measured", what="child processes")
     parts = {"steps": steps(0.5), "stages": stages, "cpu": cpu, "causes": Causes(worker_cores=1.9)}
     found = details(**parts, memory=Memory(ledger=[children]))
-    assert "decode (map) takes 30 of every 40 ms of CPU in the pipeline's own process" in found["bottleneck"]
+    assert "decode (map) takes 30 of every 40 ms of CPU in the pipeline's own process" in found["because"]
 
 
 def test_no_stage_stands_out_where_none_takes_a_quarter_of_the_cpu_time() -> None:
     cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
     stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 8.0, "parallelism": 4.0})]
     found = details(steps=steps(0.5), stages=stages, cpu=cpu, causes=Causes(worker_cores=1.9))
-    assert found["bottleneck"] == (
+    assert found["because"] == (
         "CPU: 1.9 of 2 cores in use; no stage stands out: decode (map) takes 8.0 of every 46 ms of CPU; less work "
         "would help"
     )
@@ -992,7 +991,7 @@ def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_t
     )
     cpu = CpuAccount(total_ms=46.2, stages_ms=42.0, runtime_ms=4.2)
     found = details(steps=steps(0.5), stages=[serial], cpu=cpu, causes=Causes(worker_cores=1.9))
-    assert found["bottleneck"].endswith("decode (map) takes 40 of every 46 ms of CPU; less work there would help")
+    assert found["because"].endswith("decode (map) takes 40 of every 46 ms of CPU; less work there would help")
     # Threads to which its elements pass fill a part of the other core: it is not full.
     measured = profile(steps=steps(0.5), stages=[serial], cpu=cpu, causes=Causes(worker_cores=1.7))
     found = conclude(measured)
@@ -1001,8 +1000,8 @@ def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_t
 
 
 def test_cores_that_would_do_are_not_called_too_few() -> None:
-    assert on_all_cores(0.1, used=1.7).headline.startswith("Balanced: ")
-    assert on_all_cores(0.5, used=1.5).headline.startswith("Input-bound: ")
+    assert on_all_cores(0.1, used=1.7).headline.startswith("The device waits")
+    assert on_all_cores(0.5, used=1.5).headline.startswith("The device waits")
 
 
 @pytest.mark.parametrize(
@@ -1013,7 +1012,7 @@ def test_restarts_take_no_more_than_the_cores_were_idle_for(used: float, clause:
     """The first batch of an epoch made the loop wait for 8.4 %; the cores did the work of later ones."""
     given = {"throughput": Throughput(batches_per_second=41.1)} if dispatch is None else {}
     found = on_all_cores(1.0 if dispatch is None else 0.4, dispatch, used=used, restarts=0.084, **given)
-    assert found.headline.startswith("CPU-bound: ")
+    assert found.headline.startswith("Pipeline alone: " if dispatch is None else "The device waits")
     assert found.headline.endswith(f"{clause}.")
     assert ("restarts" in found.headline) == bool(clause)
 
@@ -1026,7 +1025,7 @@ def test_restarts_that_cost_less_than_a_tenth_of_full_cores_get_no_advice(used: 
 
 def test_without_a_step_it_says_how_many_cores_are_busy() -> None:
     found = on_all_cores(1.0, None, throughput=Throughput(batches_per_second=41.1))
-    busy = "CPU-bound: 41.1 batches/s with 1.9 of 2 cores busy (no training step given)"
+    busy = "Pipeline alone: 41.1 batches/s with 1.9 of 2 cores busy (no training step given)"
     assert found.headline == f"{busy}; {BELOW}."
 
 
@@ -1045,7 +1044,7 @@ def test_stages_in_turn_on_one_thread_are_named_with_their_sum() -> None:
     assert (found.limit, found.stage) == ("serial-stage", "stages.0")
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
-            "bottleneck",
+            "because",
             "decode (map), augment (map) and batch run one after another on one thread: 12 + 8.0 + 3.9 of the 24.3 ms "
             "between two steps",
         )
@@ -1125,5 +1124,5 @@ def test_what_a_strategys_iterator_takes_is_no_wait_for_the_pipeline(
         )
     )
     assert found.bound == bound
-    word = {"step": "Step-bound", "balanced": "Balanced", "input": "Input-bound"}[bound]
-    assert found.headline == f"{word}: the training waits for data 27 % of the time (5.4 of every 20 ms){rest}"
+    first = "The pipeline keeps up: the" if bound == "step" else "The"
+    assert found.headline == f"{first} training waits for data 27 % of the time: 5.4 of every 20 ms{rest}"

@@ -1,13 +1,12 @@
-"""The end of the report: whether the numbers can be trusted, where the profile is, and what to do next."""
+"""Whether the numbers can be trusted, what they were measured on, and the lines that end a report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pipeprof.cli.report.blocks import Block, Code, Heading, Pairs
 from pipeprof.cli.report.next_step import next_command
-from pipeprof.cli.report.problems import select_warnings
-from pipeprof.cli.text.blocks import Blank, Block, Command, Heading, KeyValue, Prose
-from pipeprof.cli.text.units import dotted, seconds
+from pipeprof.cli.report.units import dotted, seconds
 from pipeprof.profiles.document.messages import NOTES
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
@@ -20,7 +19,6 @@ MARK_IN_FULL = "Report by"
 
 SHORTEST_SECONDS = 0.25
 """Interval between looks at the loop: a shorter window is seen only once, at its end."""
-_KEY = 10
 _TOO_MUCH_OVERHEAD = 0.05
 _TOO_MANY_OTHERS = 0.05
 """Share of the cores from which other processes make times longer."""
@@ -28,31 +26,37 @@ _TOO_MUCH_STEAL = 0.01
 _TOO_FEW_STEPS = 20
 
 
-def build_footer(profile: Profile, saved: str | None, *, complete: bool = False) -> Iterator[Block]:
-    """Build one line on trust, the path of the saved profile and the next command.
+def build_reliability(profile: Profile, *, full: bool) -> Iterator[Block]:
+    """Build one line on what makes the numbers doubtful; in full what the measurement ran on and with."""
+    doubts = list(_doubts(profile)) if profile.steps is not None else []
+    if doubts:
+        yield Heading("Caution", " · ".join(doubts))
+    if full:
+        rows = (
+            ("Target", _target(profile)),
+            ("Overhead", _overhead(profile)),
+            ("Contention", _contention(profile)),
+            ("Disk", _disk(profile)),
+            ("Host", _host(profile)),
+            (MARK_IN_FULL, _versions(profile)),
+        )
+        yield Heading("Conditions")
+        yield Pairs([row for row in rows if row[1]])
+
+
+def build_footer(profile: Profile, saved: str | None, *, full: bool = False) -> Iterator[Block]:
+    """Build the path of the saved profile and the next command, next to the prompt.
 
     Args:
         saved: Its path as the user would type it, if there is one.
     """
-    yield Blank()
-    if profile.steps is not None:
-        doubts = list(_doubts(profile))
-        assurances = [] if select_warnings(profile) else list(_assurances(profile))
-        if doubts or assurances:
-            # The headline of a disturbed run says it as well.
-            disturbed = len(doubts) == 1 and profile.verdict is not None and profile.verdict.disturbed
-            spare = 2 if disturbed else 0 if doubts else 9
-            key = "Caution" if doubts else "Reliable"
-            yield KeyValue(key, " · ".join(doubts or assurances), width=_KEY, spare=spare)
     notes = len([message for message in profile.warnings if message.code in NOTES])
     more = f" and {notes} note{'' if notes == 1 else 's'}" if notes else ""
     if saved:
-        yield Command("Saved", saved, width=_KEY, note="" if complete else MARK.replace("numbers", f"numbers{more}"))
-    command = next_command(profile, saved)
-    if command is not None:
-        yield Command("Next", command.line, width=_KEY)
-        if not command.is_listed:
-            yield Prose(command.purpose, indent=_KEY, style="dim")
+        note = "" if full else MARK.replace("numbers", f"numbers{more}")
+        yield Code(saved, label="Saved", note=note, indent=0)
+    if (command := next_command(profile, saved)) is not None:
+        yield Code(command.line, label="Next ", note=command.purpose, indent=0)
 
 
 def _doubts(profile: Profile) -> Iterator[str]:
@@ -83,38 +87,12 @@ def _doubts(profile: Profile) -> Iterator[str]:
             yield f"the simulated step ended late, {percent(late)} of the time in all"
 
 
-def _assurances(profile: Profile) -> Iterator[str]:
-    warmup = next((phase for phase in profile.phases if phase.name == "warmup"), None)
-    if warmup is not None and warmup.note and warmup.note.startswith("settled"):
-        yield warmup.note.partition(":")[0]
-    if profile.contention is not None and profile.contention.others_cores is not None:
-        yield "nothing else used the cores"
-    share = _overhead_share(profile)
-    if share is not None:
-        yield f"pipeprof itself {percent(share)}"
-
-
 def _overhead_share(profile: Profile) -> float | None:
     """Overhead as a share of the measured time; unknown for a window that was seen only once."""
     overhead, steps = profile.overhead, profile.steps
     if overhead is None or steps is None or steps.seconds < SHORTEST_SECONDS or overhead.loop_share is None:
         return None
     return overhead.loop_share + (overhead.wake_share or 0.0)
-
-
-def build_conditions(profile: Profile) -> Iterator[Block]:
-    """Build what the measurement ran on and with: target, overhead, contention, disk, host and versions."""
-    yield Heading("Conditions")
-    for key, value in (
-        ("Target", _target(profile)),
-        ("Overhead", _overhead(profile)),
-        ("Contention", _contention(profile)),
-        ("Disk", _disk(profile)),
-        ("Host", _host(profile)),
-        (MARK_IN_FULL, _versions(profile)),
-    ):
-        if value:
-            yield KeyValue(key, value)
 
 
 def _target(profile: Profile) -> str:

@@ -1,0 +1,538 @@
+"""What to change: what was measured and holds, upper bounds, what is suspected, and what was tried in vain."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pipeprof.cli.command_line import can_run_again, change_command, rerun
+from pipeprof.cli.report.blocks import Block, Card, Code, Heading, Pairs, Text
+from pipeprof.cli.report.units import describe_delta, describe_predicted_delta, seconds
+from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, supports
+from pipeprof.pipelines.changes.environment import assignment
+from pipeprof.profiles.advise.batch_savings import most_called
+from pipeprof.profiles.advise.proposal import Redrawn, Semantics
+from pipeprof.profiles.document.findings import UNVERIFIED, Finding, NotTried, Predicted, Verification
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.experiment.purposes import TRIES
+from pipeprof.profiles.harness.settings import main_place
+from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
+from pipeprof.profiles.time.thresholds import HEADSPACE_FROM
+from pipeprof.profiles.time.top_stage import where_time_is
+from pipeprof.profiles.time.verdict import savable_share
+from pipeprof.profiles.wording import (
+    AT_LEAST,
+    LAST_DIGITS,
+    NOT_REPRODUCIBLE,
+    if_free,
+    listed,
+    milliseconds,
+    percent,
+    place_of,
+    ratio_text,
+    significant,
+    size,
+    span_text,
+    stage_label,
+    stage_name,
+    stage_place,
+)
+
+EFFECTS: Mapping[Semantics, str] = {
+    "same": "same data",
+    "order": "same elements in a new order",
+    "randomness": "same elements, new random draws",
+    "values": "elements may differ: check them",
+}
+"""Effect of a change on the data, by semantics class."""
+_REDRAWN: Mapping[Redrawn, str] = {
+    "order": "same elements, order random as before",
+    "randomness": "same elements, draws random as before",
+}
+PROVEN = ("kept", "ceiling")
+"""Statuses of findings that were tried and hold."""
+WITHOUT_RULE = frozenset({"measured", "combined"})
+"""Names in place of a rule for findings made by a measurement alone."""
+FEW_ROUNDS = 3
+"""Fewer measurements have no meaningful interval."""
+_MOST = 3
+"""Upper bounds, changes tried in vain, and changes not tried, that are named in the short report."""
+_RUN_FUNCTION = "pipeprof run FILE.py:FUNCTION"
+"""Measures changes of a dataset that a notebook, or a call in a script, has measured as it is."""
+NEEDS_BUDGET = "--budget"
+_UNKNOWN_BOUND = "unknown upper bound"
+_NO_BOUND = ": no upper bound: "
+_OPEN_BOUNDS = (_NO_BOUND, _UNKNOWN_BOUND, ", undecided", f"was not measured: {NEEDS_BUDGET}")
+"""In the sentence on a stage whose upper bound is not known."""
+
+
+def build_changes(profile: Profile, *, full: bool, next_line: str = "") -> Iterator[Block]:
+    """Build a card for each finding, or the sentence that says why there is none; then what was tried in vain.
+
+    Args:
+        next_line: The command that ends the report: no card repeats it.
+    """
+    if profile.findings is None:
+        return
+    numbered = list(enumerate(profile.findings, 1))
+    by_status = {
+        status: [(number, one) for number, one in numbered if one.status == status]
+        for status in ("kept", "ceiling", "unverified")
+    }
+    bounds = profile.verification.bounds if profile.verification is not None else []
+    sections = (
+        ("What to change", "measured", by_status["kept"]),
+        ("Suspected", _how_far(profile, by_status["unverified"]), by_status["unverified"]),
+        ("If a stage cost nothing", "measured by a replay of what it gives", by_status["ceiling"]),
+    )
+    for title, rest, shown in sections:
+        if shown:
+            yield Heading(title, rest)
+        for place, (number, finding) in enumerate(shown):
+            yield run_card(profile, finding, number, full=full, first=not place, hidden=next_line)
+    if not any(shown for *_, shown in sections):
+        yield from _none(profile)
+    yield from _bounds(bounds if full else bounds[:_MOST], full=full)
+    yield from _in_vain(profile, full=full)
+
+
+def run_card(
+    profile: Profile, finding: Finding, number: int, *, full: bool, first: bool = False, hidden: str = ""
+) -> Card:
+    """A finding of a run, with what its measurement means for the run and the command that takes it.
+
+    Args:
+        first: Whether it is the first one of its section, which also says how long an epoch is with it.
+        hidden: A command that is shown elsewhere.
+    """
+    measured = finding.measured or {}
+    bound = finding.status == "ceiling" and finding.family != "memory"
+    notes = [
+        describe_kept(profile, finding.cache, measured.get("peak_rss_delta_bytes") or 0),
+        describe_epoch(profile, finding) if first else "",
+        describe_price(profile, finding),
+        str(measured.get("conclusion") or "") if bound else "",
+    ]
+    card = finding_card(
+        finding,
+        profile.stages or (),
+        number,
+        notes=[note for note in notes if note],
+        code=full or shows_code(profile, finding),
+        bounded=profile.only_bounds(finding),
+        full=full,
+    )
+    command = take_command(profile, finding, number)
+    last: list[Block] = [Code(command)] if command and command != hidden else []
+    if not command and finding.rule not in WITHOUT_RULE:
+        last = [Code(f"pipeprof rules {finding.rule}", label="why")]
+    return Card(card.title, card.gain, (*card.blocks, *last), number, finding.status)
+
+
+def finding_card(
+    finding: Finding,
+    stages: Sequence[Stage],
+    number: int | None = None,
+    *,
+    notes: Sequence[str] = (),
+    code: bool = True,
+    bounded: bool = False,
+    full: bool = True,
+) -> Card:
+    """A finding: its title with its gain, where it is and what to write.
+
+    Args:
+        notes: What follows from its measurement, a sentence each.
+        code: With the lines to write.
+        bounded: The predicted gain is the most that there can be.
+        full: With the numbers behind it.
+    """
+    place, change = place_of_finding(finding, stages), finding.change or finding.recommendation
+    blocks: list[Block] = []
+    if place or change:
+        blocks.append(Text("   ".join(filter(None, (place, change)))))
+    if finding.sentence and finding.rule not in WITHOUT_RULE and (full or finding.status != "kept"):
+        blocks.append(Text(finding.sentence))
+    compared = str((finding.measured or {}).get("data") or "")
+    blocks += [Text(note) for note in (*notes, compared if NOT_REPRODUCIBLE in compared else "") if note]
+    if finding.status == "unverified" and finding.reason not in (None, UNVERIFIED):
+        blocks.append(Text(_reason(finding), style="dim"))
+    if full:
+        blocks.append(Pairs(facts_of(finding, stages, bounded=bounded)))
+    text = finding.diff or finding.python or (finding.patch if full else None)
+    if code and text:
+        blocks.append(Code(_statements(text), indent=0 if text.startswith("--- ") else 2))
+    effect = effect_on_data(finding.semantics, finding.measured, redrawn=finding.redrawn)
+    gain = ", ".join(filter(None, (describe_gain(finding, bounded=bounded), effect)))
+    return Card(finding.title, gain, blocks, number, finding.status)
+
+
+def facts_of(finding: Finding, stages: Sequence[Stage], *, bounded: bool = False) -> list[tuple[str, str]]:
+    """All that is known of a finding beside its change, as labels and texts in their order."""
+    stage = next((stage for stage in stages if stage.id == finding.stage), None)
+    measured = finding.measured or {}
+    text = describe_measured(measured, rounds=True) if measured else ""
+    rows = (
+        ("stage", stage_label(stage) if stage is not None else finding.stage or ""),
+        ("advice", finding.recommendation if finding.recommendation != finding.change else ""),
+        ("predicted", _predicted(finding.predicted, bounded=bounded) if finding.predicted is not None else ""),
+        ("measured", if_free(text, measured) if text and finding.status == "ceiling" else text),
+        ("data", str(measured.get("data") or "")),
+        ("evidence", _evidence(finding.evidence, stages)),
+        ("status", finding.reason if finding.status != "unverified" else ""),
+        ("rule", f"pipeprof rules {finding.rule}" if finding.rule not in WITHOUT_RULE else ""),
+    )
+    return [(label, text) for label, text in rows if text]
+
+
+def _statements(text: str) -> str:
+    """Code with one statement a line."""
+    if text.startswith("--- "):
+        return text.rstrip("\n")
+    lines = re.sub(r"; (?=options\.|dataset = )", "\n", text).splitlines()
+    return "\n".join(line for line in lines if line.strip())
+
+
+def _predicted(predicted: Predicted, *, bounded: bool) -> str:
+    effects = []
+    if predicted.speedup is not None and (text := describe_speedup(predicted.speedup)):
+        effects.append(f"at most {text}, and nothing where the step sets the pace" if bounded else text)
+    if predicted.peak_rss_delta_bytes is not None:
+        effects.append(describe_predicted_delta(predicted.peak_rss_delta_bytes))
+    return ": ".join(filter(None, (", ".join(effects), predicted.formula or ""))) or "unknown"
+
+
+def _evidence(evidence: Mapping[str, Any], stages: Sequence[Stage]) -> str:
+    names = {stage.id: stage_name(stage) for stage in stages}
+    facts = []
+    for name, value in evidence.items():
+        known = [names.get(word) for word in str(value).split(", ")] if isinstance(value, str) else []
+        facts.append(describe_number(name, listed([one for one in known if one]) if known and all(known) else value))
+    return ", ".join(facts)
+
+
+def describe_number(name: str, value: Any) -> str:
+    """A number of the evidence in words, by the unit in its name.
+
+    Example:
+        >>> describe_number("buffer_bytes", 120_472_000), describe_number("python_share", 0.974)
+        ('buffer 115 MiB', 'python share 97 %')
+        >>> describe_number("stage_ms_per_batch", 39.5), describe_number("measured", True)
+        ('stage 39.5 ms per batch', 'measured yes')
+    """
+    words = name.split("_")
+    if isinstance(value, bool):
+        return f"{' '.join(words)} {'yes' if value else 'no'}"
+    if not isinstance(value, int | float):
+        return f"{' '.join(words)} {value}"
+    for unit, write in {"bytes": size, "ms": milliseconds, "seconds": seconds, "s": seconds}.items():
+        if unit in words:
+            at = words.index(unit)
+            return " ".join(filter(None, (" ".join(words[:at]), write(value), " ".join(words[at + 1 :]))))
+    whole = isinstance(value, int) or value.is_integer()
+    text = percent(value) if words[-1] == "share" else f"{value:,.0f}" if whole else significant(value)
+    return f"{' '.join(words)} {text}"
+
+
+def effect_on_data(
+    semantics: Semantics | None, measured: Mapping[str, Any] | None, *, redrawn: Redrawn | None = None
+) -> str:
+    """Effect of a change on the data; empty where it is unknown.
+
+    Args:
+        measured: Result of its try, which may show that the first batches differ by rounding only.
+        redrawn: What it changes of what each run draws anew anyway.
+    """
+    if semantics == "same" and redrawn is not None:
+        return _REDRAWN[redrawn]
+    if semantics == "values" and LAST_DIGITS in str((measured or {}).get("data") or ""):
+        return "same elements, other last digits"
+    return EFFECTS[semantics] if semantics else ""
+
+
+def describe_gain(finding: Finding, *, bounded: bool = False) -> str:
+    """Effect of a change: ``1.83× faster (1.79–1.88), +5 MiB``; what was not measured is called predicted.
+
+    Args:
+        bounded: The prediction is the most that it can gain.
+    """
+    measured, predicted = finding.measured or {}, finding.predicted
+    if measured and finding.status == "kept":
+        unknown = finding.family == "memory" and not knows_speed(finding)
+        later = "from the second epoch on " if finding.cache is not None and not measured.get("at_limit") else ""
+        return f"{later}{describe_measured({**measured, 'speedup': None} if unknown else measured)}"
+    if measured and finding.status == "ceiling" and not is_of_stages(finding):
+        # Not what the change gains: that may leave a part of the work, or save more than the stage.
+        least = measured.get(AT_LEAST) and not measured.get("at_limit")
+        return f"at least {ratio_text(measured['low'])}" if least else describe_measured(measured)
+    if finding.unfinished is not None:
+        return describe_so_far(finding)
+    if predicted is None:
+        return ""
+    faster = describe_speedup(predicted.speedup or 1.0, 2)
+    delta = predicted.peak_rss_delta_bytes
+    text = ", ".join(filter(None, (faster, describe_predicted_delta(delta) if delta else "")))
+    most = "at most " if bounded and (predicted.speedup or 1.0) > 1 else "predicted " if text else ""
+    return f"{most}{text}"
+
+
+def is_of_stages(finding: Finding) -> bool:
+    """Whether an upper bound is that of the stages alone: their change is predicted to gain less, or memory."""
+    predicted = finding.predicted.speedup if finding.predicted is not None else None
+    less = predicted is not None and predicted <= ((finding.measured or {}).get("speedup") or 0.0)
+    return finding.status == "ceiling" and (finding.family == "memory" or less)
+
+
+def describe_speedup(speedup: float, digits: int = 3) -> str:
+    """A predicted speed-up in words; empty where there is none.
+
+    Example:
+        >>> describe_speedup(1.834), describe_speedup(0.61), describe_speedup(1.0)
+        ('1.83× faster', '1.64× slower', '')
+    """
+    if significant(speedup, digits) == significant(1.0, digits):
+        return ""
+    return f"{significant(speedup, digits)}× faster" if speedup > 1 else f"{significant(1 / speedup, digits)}× slower"
+
+
+def describe_measured(measured: Mapping[str, Any], *, rounds: bool = False) -> str:
+    """A measured effect: the speed-up with its interval, and the change of the peak.
+
+    Args:
+        rounds: Say how many rounds it is from.
+
+    Example:
+        >>> describe_measured({"speedup": 1.43, "low": 1.38, "high": 1.49, "peak_rss_delta_bytes": -1048576})
+        '1.43× (1.38–1.49), −1.00 MiB'
+        >>> describe_measured({"speedup": 2.0, "low": 1.5, "high": 2.7, "pairs": [2.0] * 4}, rounds=True)
+        '2.00× (1.50–2.70, 4 rounds)'
+        >>> describe_measured({"speedup": 2.6, "at_limit": "as fast as the step allows"})
+        'as fast as the step allows'
+    """
+    parts = []
+    if measured.get("speedup") is not None:
+        low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
+        alone = measured.get("mode") == "sequential" and len(pairs or ()) > 1
+        text = str(measured.get("at_limit") or ratio_text(measured["speedup"]))
+        if not measured.get("at_limit") and low and high is not None and (alone or len(pairs or [0] * 9) >= FEW_ROUNDS):
+            many = f", {len(pairs)} {'processes' if alone else 'rounds'}" if pairs and rounds else ""
+            text += f" ({span_text(low, high)}{many})"
+        parts.append(text)
+    if measured.get("peak_rss_delta_bytes") is not None:
+        parts.append(describe_delta(measured["peak_rss_delta_bytes"]))
+    return ", ".join(parts)
+
+
+def outlook(finding: Finding) -> str:
+    """Whether more rounds decide about an unfinished change: not surely where as many as decide else have not."""
+    return "decides" if finding.unfinished is None or finding.unfinished.needed <= TRIES.looks[4] else "may decide"
+
+
+def describe_so_far(finding: Finding) -> str:
+    """Present result of an unfinished measurement: ``1.70× so far after 8 of 12 rounds``."""
+    speedup, left = (finding.measured or {}).get("speedup"), finding.unfinished
+    return f"{ratio_text(speedup)} so far after {left.pairs} of {left.needed} rounds" if speedup and left else ""
+
+
+def _reason(finding: Finding) -> str:
+    """Why a finding is not decided; how far it came stands with its title."""
+    if finding.unfinished is None or outlook(finding) != "decides":
+        return str(finding.reason)
+    return f"--budget {finding.unfinished.budget_seconds} decides it"
+
+
+def _how_far(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> str:
+    """State of findings that are neither proven nor rejected."""
+    if profile.target.kind == "script" and profile.verification is None:
+        tries = "pipeprof fix" if can_run_again(profile) else _RUN_FUNCTION
+        return f"not measured: {tries} tries changes"
+    measured = [bool(finding.measured) for _, finding in shown]
+    return "not decided" if all(measured) else "not measured" if not any(measured) else "not measured, or not decided"
+
+
+def place_of_finding(finding: Finding, stages: Sequence[Stage]) -> str:
+    """The place of a finding's stage, ``spec.yaml:12``; its name where the place is not known."""
+    stage = next((stage for stage in stages if stage.id == finding.stage), None)
+    if stage is None or (finding.family == "correctness" and finding.location is not None):
+        return place_of(finding.location) or ""
+    return stage_place(stage) or stage_name(stage)
+
+
+def shows_code(profile: Profile, finding: Finding) -> bool:
+    """Whether the report has the lines of a finding: not of a spec, nor where its change states the call."""
+    shown = bool(finding.python or finding.diff)
+    return shown and profile.target.kind != "spec" and any(map(_needs_code, finding.edits))
+
+
+def _needs_code(edit: PipelineEdit) -> bool:
+    """Whether a change in the source takes more than a word: no argument of a call, no call in another place."""
+    return isinstance(edit, VectoriseMap) or not (isinstance(edit, SetEnvironment) or supports(edit, "source"))
+
+
+def is_in_diff(finding: Finding) -> bool:
+    """Whether a diff of the user's file may have the change, but for variables of the environment."""
+    return all(isinstance(edit, SetEnvironment) or supports(edit, "source") for edit in finding.edits)
+
+
+def can_be_taken(profile: Profile, finding: Finding) -> bool:
+    """Whether ``--change`` takes a finding's change: it is safe to make, and the kind of target lets it be made."""
+    documents = [edit.model_dump() for edit in finding.documents]
+    if not documents or finding.status == "ceiling":
+        return False
+    try:
+        edits = checked_edits(documents)
+    except RefusedEditError:
+        return False
+    if profile.target.kind == "script" and main_place(profile) is None:
+        return False
+    if profile.target.kind == "spec":
+        return finding.in_spec or all(isinstance(edit, SetEnvironment) for edit in edits)
+    return all(supports(edit, "calls") for edit in edits)
+
+
+def shell_variables(finding: Finding) -> list[str]:
+    """Assignments before the command, ``OMP_NUM_THREADS=1``; empty if any of the edits is of another kind."""
+    found = [assignment(edit.variable, edit.value) for edit in finding.edits if isinstance(edit, SetEnvironment)]
+    return found if finding.in_spec or len(found) == len(finding.documents) else []
+
+
+def try_command(profile: Profile, finding: Finding, number: int) -> str | None:
+    """The line for the shell that runs the pipeline with a finding's change; None where no command makes it.
+
+    The change is named by its number, else by the variables that make it.
+    """
+    command = change_command(profile, number) if can_be_taken(profile, finding) else None
+    variables = shell_variables(finding)
+    if command is not None or finding.in_spec or not variables:
+        return command
+    command = rerun(profile)
+    return " ".join([*variables, command]) if command is not None else None
+
+
+def take_command(profile: Profile, finding: Finding, number: int) -> str | None:
+    """The command that writes a proven change into the spec or a patch, and measures one that is not proven."""
+    if finding.unfinished is not None:
+        return None
+    in_file = profile.target.kind == "script" or finding.in_spec or not shell_variables(finding)
+    if finding.status == "kept" and in_file and can_be_taken(profile, finding):
+        command = None
+        if finding.diff is not None:
+            command = change_command(profile, number, "fix", out=[f"change-{number}.patch"])
+        elif profile.target.kind == "spec":
+            command = change_command(profile, number, "fix", **({} if profile.target.overrides else {"write": True}))
+        if command is not None:
+            return command
+    return try_command(profile, finding, number)
+
+
+def first_to_write(profile: Profile) -> int | None:
+    """The first finding whose lines the user has to write, by its number, where no proven change can be taken."""
+    if any(one.status == "kept" and can_be_taken(profile, one) and is_in_diff(one) for one in profile.findings or ()):
+        return None
+    for number, finding in enumerate(profile.findings or (), 1):
+        if shows_code(profile, finding) and finding.status != "rejected":
+            return number
+    return None
+
+
+def _bounds(bounds: Sequence[str], *, full: bool) -> Iterator[Block]:
+    """A line for each stage without which the pipeline was measured to be no faster, or could not be measured."""
+    for text in bounds:
+        sentence, *advice = text.split("\n")
+        # That a bound is not known says nothing; what to do there does.
+        if full or not (sentence.startswith(_UNKNOWN_BOUND) or _NO_BOUND in sentence):
+            yield Text(f"{sentence[0].upper()}{sentence[1:]}" if sentence.startswith("even ") else sentence)
+        elif advice:
+            yield Text(sentence.removeprefix(f"{_UNKNOWN_BOUND} of ").partition(":")[0])
+        yield from (Text(line, indent=4) for line in advice[:1])
+        if advice[1:]:
+            yield Code("\n".join(advice[1:]), indent=4)
+
+
+def _in_vain(profile: Profile, *, full: bool) -> Iterator[Block]:
+    """What was tried without a gain or without an answer, and what was not tried, a line each."""
+    done = profile.verification
+    rejected = [one for one in profile.findings or () if one.status == "rejected"]
+    no_gain = [f"{one.title}: {one.reason}" if one.reason else one.title for one in rejected]
+    no_gain += done.without_gain if done is not None else []
+    lines = [("No gain", no_gain), ("Undecided", done.undecided if done is not None else [])]
+    if full:
+        lines += [(f"Not tried, {group.reason}", group.changes) for group in done.not_tried] if done is not None else []
+    elif done is not None and (group := _worth_a_word(profile, done.not_tried)) is not None:
+        changes = list(dict.fromkeys(" ".join(change.partition(";")[0].split()) for change in group.changes))
+        lines.append((f"Not tried, {group.reason}", changes))
+    for label, texts in lines:
+        # That it was not faster goes without saying.
+        shown = texts if full else [text.partition(": no gain")[0] for text in texts[:_MOST]]
+        more = f"; {len(texts) - len(shown)} more: pipeprof show -v" if len(texts) > len(shown) else ""
+        if shown:
+            yield Text(f"{label}: {'; '.join(shown)}{more}", style="dim")
+
+
+def _worth_a_word(profile: Profile, groups: Sequence[NotTried]) -> NotTried | None:
+    """The changes that a larger budget can try, else those that could not be tried where no change is proven."""
+    proven = any(finding.status == "kept" for finding in profile.findings or ())
+    open_ones = [group for group in groups if NEEDS_BUDGET in group.reason or not proven]
+    return max(open_ones, key=lambda one: (NEEDS_BUDGET in one.reason, len(one.changes)), default=None)
+
+
+def _none(profile: Profile) -> Iterator[Block]:
+    """State that nothing has to change, or that no change is known."""
+    done = profile.verification
+    if not profile.complete or profile.exit_code or profile.steps is None:
+        return
+    details = profile.verdict.details if profile.verdict is not None else []
+    if any(detail.label == "pipeline" for detail in details):
+        return  # It keeps up with the step.
+    share = profile.verdict.headspace_share if profile.verdict else None
+    if (called := most_called(profile)) is not None and (share is None or share >= HEADSPACE_FROM):
+        text = f"calling {stage_name(called)} for each element costs most: one call per batch, after .batch(…)"
+        yield Heading("Not tried", text)
+    elif profile.verdict is not None and profile.verdict.disturbed:
+        yield Heading("Nothing found", "the run was disturbed: measure again")
+    elif share is not None and share < HEADSPACE_FROM:
+        if not any(one.label == "memory" for one in details):
+            # The verdict says why.
+            yield Heading("Nothing to change")
+    elif done is not None and not _is_decided(done):
+        yield Heading("Not finished", _why_not_finished(done))
+    elif share is not None and profile.steps.dispatch is None:
+        yield Heading("No change found", "whether this is fast enough depends on your step")
+    elif share is not None:
+        words = f"up to {percent(savable_share(profile) or 0.0)} of the time could be saved, but {_why_none(done)}"
+        # What the verdict says of restarts is one.
+        advised = any(one.label == "restarts" for one in details)
+        yield Heading("No other change found" if advised else "No change found", words)
+    elif profile.target.kind == "script" and done is None and (where := where_time_is(profile)):
+        yield Heading("Nothing was tried", where)
+    else:
+        yield Heading("No change found", "no finding and no idea fits what was measured")
+
+
+def _is_decided(done: Verification) -> bool:
+    """Whether something was decided, or nothing was there to decide about."""
+    bounded = not all(map(_is_open, done.bounds))
+    open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
+    return bool(done.without_gain) or bounded or not (open_ones or done.bounds)
+
+
+def _is_open(bound: str) -> bool:
+    return any(words in bound for words in _OPEN_BOUNDS)
+
+
+def _why_not_finished(done: Verification) -> str:
+    if done.undecided:
+        return "the trials are undecided"
+    return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known"
+
+
+def _why_none(done: Verification | None) -> str:
+    """Why there is no finding: only what was decided does not help."""
+    if done is None or not (done.without_gain or done.undecided or done.bounds or done.not_tried):
+        return "no finding and no idea fits"
+    if done.undecided or any(map(_is_open, done.bounds)):
+        return "some of the trials are undecided"
+    return "nothing that was tried helps" if done.tried or done.without_gain else "no change could be tried"
