@@ -1,26 +1,22 @@
-"""The page of ``pipeprof check``: a target's stages, its predicted memory and findings."""
+"""What ``pipeprof check`` prints of a target: its stages, its predicted memory and its findings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from pipeprof.cli.report.finding import describe_finding
-from pipeprof.cli.report.ledger import HOW
-from pipeprof.cli.report.problems import list_warnings
-from pipeprof.cli.report.blocks import Blank, Block, Column, Command, Heading, KeyValue, Prose, Table, TextSpan
+from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Table, Text
+from pipeprof.cli.report.changes import finding_card
+from pipeprof.cli.report.memory import HOW
 from pipeprof.cli.report.names import name_row, name_rows, number_of
 from pipeprof.cli.report.units import byte_scale
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.ledger.texts import OWNERS
+from pipeprof.profiles.memory.predict.execution import ADDED
+from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
 from pipeprof.profiles.wording import size
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pipeprof.profiles.document.findings import Finding
-    from pipeprof.profiles.document.messages import Message
-    from pipeprof.profiles.document.stages import Stage
-    from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
 
 _SMALL = 1 << 20
 """Bytes below which owners are not listed."""
@@ -45,49 +41,36 @@ def describe_check(
         findings: ``None`` if no rule could be applied.
         run: The command that looks at what is not looked at here.
     """
-    yield Prose(f"{target}: no errors", indent=0)
-    if stages:
-        yield Table(
-            [
-                Column("", [number_of(stage.id) for stage in stages], right=False, style="dim"),
-                Column("", ["  " * stage.depth + name_row(stage) for stage in stages], right=False),
-                Column(
-                    "",
-                    [f"line {stage.location.line}" if stage.location else "" for stage in stages],
-                    right=False,
-                    keep=0,
-                    style="dim",
-                ),
-            ]
-        )
-    for key, value in facts:
-        yield KeyValue(f"  {key}", value)
-    if findings is not None and not findings:
-        yield KeyValue("  rules", "no findings without running it")
+    yield Text(f"{target}: no errors", indent=0)
+    places = [f"line {stage.location.line}" if stage.location else "" for stage in stages]
+    yield Table(
+        [
+            Column("", [number_of(stage.id) for stage in stages], right=False, style="dim"),
+            Column("", ["  " * stage.depth + name_row(stage) for stage in stages], right=False),
+            Column("", places, right=False, keep=0, style="dim"),
+        ]
+    )
+    yield Pairs([*facts, *([("rules", "no findings without running it")] if findings == [] else [])])
     if memory is not None:
         yield from _memory(memory, stages)
-    for text in uncounted:
-        yield Prose(f"not predicted: {text}", hang=2)
-    for text in what_ifs:
-        yield Prose(text, hang=2)
+    yield from (Text(f"not predicted: {text}") for text in uncounted)
+    yield from (Text(text) for text in what_ifs)
     if findings:
         yield Heading("What to change", "found without running it: not measured")
-        for number, finding in enumerate(findings, 1):
-            if number > 1:
-                yield Blank()
-            yield Prose((TextSpan(f"  {number}  "), TextSpan(finding.title, "bold")), indent=0, hang=5)
-            yield from describe_finding(finding, stages)
-    yield from list_warnings(warnings)
+    for number, finding in enumerate(findings or (), 1):
+        card = finding_card(finding, stages, number, full=False)
+        yield replace(card, blocks=(*card.blocks, Code(f"pipeprof rules {finding.rule}", label="why")))
+    if warnings:
+        yield Heading("Warnings", "what to do: pipeprof rules CODE")
+        yield from (Text(f"{warning.code}: {warning.message}") for warning in warnings)
     if run is not None:
-        yield Command("Next", run, width=6)
+        yield Code(run, label="Next", indent=0)
 
 
 def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:
     """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
     if not memory.held and not memory.unknown:
         return
-    from pipeprof.profiles.memory.predict.execution import ADDED
-
     names, held = name_rows(stages) | {ADDED: "prefetch, added by TensorFlow"}, memory.held
     yield Heading("Memory predicted", _total(memory))
     if memory.total_bytes >= _SMALL:
@@ -95,24 +78,24 @@ def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block
         yield Table(
             [
                 Column("owner", [OWNERS[one.owner] for one in held], right=False),
-                Column("stage", [names.get(one.stage, one.stage) for one in held], right=False, shrink_to=28),
+                Column("stage", [names.get(one.stage, one.stage) for one in held], right=False, wrap=True),
                 Column(scale.unit, [_bytes(one, scale.text(one.bytes)) for one in held]),
                 Column("how", [HOW[one.how] for one in held], right=False, keep=2),
-                Column("", [one.formula for one in held], right=False, keep=3, shrink_to=20, style="dim"),
+                Column("", [one.formula for one in held], right=False, wrap=True, style="dim"),
             ]
         )
     for reason, members in unknown_by_reason(memory).items():
-        listed = ", ".join(dict.fromkeys(names.get(size.stage, size.stage) for size in members))
-        yield Prose(f"unknown: {listed}: {reason}", hang=2)
+        listed = ", ".join(dict.fromkeys(names.get(one.stage, one.stage) for one in members))
+        yield Text(f"unknown: {listed}: {reason}")
 
 
 def _total(memory: MemoryPrediction) -> str:
     if not memory.held:
         return ""
     more = ", plus what is unknown" if memory.unknown else ""
-    if memory.total_bytes < _SMALL and not any(prediction.at_least for prediction in memory.held):
+    least, most = any(one.at_least for one in memory.held), any(one.at_most for one in memory.held)
+    if memory.total_bytes < _SMALL and not least:
         return f"less than {size(_SMALL)} above TensorFlow itself{more}"
-    least, most = any(entry.at_least for entry in memory.held), any(entry.at_most for entry in memory.held)
     bound = "about " if least and most else "at least " if least else "at most " if most else ""
     return f"{bound}{size(memory.peak_bytes)} above TensorFlow itself{more}"
 
@@ -120,8 +103,8 @@ def _total(memory: MemoryPrediction) -> str:
 def unknown_by_reason(memory: MemoryPrediction) -> dict[str, list[UnknownSize]]:
     """The stages whose bytes are not known, by the reason."""
     found: dict[str, list[UnknownSize]] = {}
-    for other_size in memory.unknown:
-        found.setdefault(other_size.reason, []).append(other_size)
+    for one in memory.unknown:
+        found.setdefault(one.reason, []).append(one)
     return found
 
 

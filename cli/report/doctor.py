@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeprof.cli.report.blocks import Blank, Block, Command, Heading, KeyValue, Prose, TextSpan
+from pipeprof.cli.report.blocks import Block, Card, Code, Heading, Pairs, Text
 from pipeprof.profiles.doctor.facts import Facts
 from pipeprof.profiles.doctor.faults import Fault
 from pipeprof.profiles.protocol.wrapped import WRAPPED
-from pipeprof.profiles.wording import cores_text, size
+from pipeprof.profiles.wording import cores_text, listed, size
 
-_WIDTH = 13
-_INDENT = 3
 FENCE = "```"
+_STEADY = "performance"
+"""The governor that is not worth a line."""
 
 
 @dataclass(frozen=True)
@@ -46,32 +46,23 @@ def doctor_report(
     """
     yield Heading(_summary(faults))
     for number, fault in enumerate(faults, 1):
-        yield Blank()
-        title = TextSpan(f"{number}  {fault.level}", "bold red" if fault.level == "fault" else "bold")
-        yield Prose((title, TextSpan(f": {fault.message}")), indent=0, hang=_INDENT)
-        yield KeyValue("fix", fault.mend, indent=_INDENT, width=6)
-        if fault.command:
-            yield Command("try", fault.command, indent=_INDENT, width=6)
-    yield Blank()
-    yield Prose(f"For a bug report, copy from {FENCE} to {FENCE}.", indent=0, style="dim")
-    yield Blank()
-    yield Prose(f"{FENCE}text", indent=0)
-    for key, value in rows(facts, terminal, faults):
-        yield KeyValue(key, hide(value).replace("`", "'"), width=_WIDTH)
-    yield Prose(FENCE, indent=0)
+        blocks = [Text(fault.mend), *([Code(fault.command)] if fault.command else [])]
+        yield Card(f"{fault.level}: {fault.message}", blocks=blocks, number=number)
+    yield Heading("For a bug report", f"copy from {FENCE} to {FENCE}")
+    yield Text(f"{FENCE}text", indent=0)
+    yield Pairs([(key, hide(value).replace("`", "'")) for key, value in _rows(facts, terminal, faults)], indent=0)
+    yield Text(FENCE, indent=0)
 
 
 def _summary(faults: Sequence[Fault]) -> str:
-    counts = [
-        f"{count} {level}{'s' if count > 1 else ''}"
-        for level in ("fault", "note")
-        if (count := sum(fault.level == level for fault in faults))
-    ]
-    return ", ".join(counts) if counts else "Nothing to fix"
+    counts = [(level, sum(fault.level == level for fault in faults)) for level in ("fault", "note")]
+    return ", ".join(f"{count} {level}{'s' if count > 1 else ''}" for level, count in counts if count) or (
+        "Nothing to fix"
+    )
 
 
-def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
-    """Return labels and values of the block for a bug report."""
+def _rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
+    """Labels and values of the block for a bug report."""
     versions = dict(facts.versions)
     yield "pipeprof", versions.pop("pipeprof", None) or "not installed as a package"
     yield "Python", f"{versions.pop('python', None) or 'n/a'}, {facts.executable or 'n/a'}"
@@ -86,21 +77,15 @@ def rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[
         yield folder.use, f"{free}{'' if folder.writable else ', not writable'}, {folder.path or 'none'}"
     devices = facts.devices
     yield "device", f"{', '.join(devices.names)} ({devices.source})" if devices.names else "none seen"
-    yield "governor", ", ".join(f"{name} ({count} cores)" for name, count in facts.governors.items()) or "n/a"
+    if set(facts.governors) - {_STEADY}:
+        yield "governor", ", ".join(f"{name} ({count} cores)" for name, count in facts.governors.items())
     yield "git", facts.git or "not installed"
-    yield "hooks", _hooks()
+    modules = listed(list(dict.fromkeys(row.module.partition(".")[0] for row in WRAPPED)))
+    yield "hooks", f"{len(WRAPPED)} methods of {modules} while `run script.py` runs; --json lists them"
     where = f"{terminal.columns} columns" if terminal.is_terminal else f"none, {terminal.columns} columns"
     yield "terminal", ", ".join(part for part in (where, terminal.encoding, terminal.term, terminal.locale) if part)
     for fault in faults:
         yield fault.level, fault.message
-
-
-def _hooks() -> str:
-    methods: dict[str, list[str]] = {}
-    for row in WRAPPED:
-        methods.setdefault(f"{row.module}.{row.owner}".removesuffix("."), []).append(row.method)
-    listed = "; ".join(f"{owner}: {', '.join(names)}" for owner, names in methods.items())
-    return f"in the process of `run script.py` only, public methods that call the real ones: {listed}"
 
 
 def _tensorflow(facts: Facts) -> str:
@@ -124,13 +109,15 @@ def _cores(facts: Facts) -> str:
 
 def _memory(facts: Facts) -> str:
     memory = facts.memory
-    parts = [f"{size(memory.total_bytes)} in the machine", f"{size(memory.available_bytes)} available"]
-    if memory.cgroup_bytes is not None:
-        held = f" ({size(memory.cgroup_held_bytes)} in use)" if memory.cgroup_held_bytes is not None else ""
-        parts.append(f"cgroup limit {size(memory.cgroup_bytes)}{held}")
-    parts.append(f"limit of a run {size(memory.run_bytes)}")
-    parts += [f"limit of addresses {size(memory.address_bytes)}"] if memory.address_bytes is not None else []
-    return ", ".join(parts)
+    sizes = {
+        "{} in the machine": memory.total_bytes,
+        "{} available": memory.available_bytes,
+        "cgroup limit {}": memory.cgroup_bytes,
+        "{} of that in use": memory.cgroup_held_bytes,
+        "limit of a run {}": memory.run_bytes,
+        "limit of addresses {}": memory.address_bytes,
+    }
+    return ", ".join(text.format(size(nbytes)) for text, nbytes in sizes.items() if nbytes is not None) or "n/a"
 
 
 def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> dict[str, Any]:
