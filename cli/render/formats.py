@@ -126,7 +126,7 @@ def render(name: str, output: Output, *, to_file: bool = False) -> str:
 
 
 def _written(name: str, output: Output) -> str:
-    from pipeprof.cli.render.github import annotations
+    from pipeprof.cli.render.github import annotate
     from pipeprof.cli.render.junit import junit
     from pipeprof.cli.render.markdown import OWN, markdown
     from pipeprof.cli.render.sarif import sarif
@@ -139,7 +139,7 @@ def _written(name: str, output: Output) -> str:
     writers: dict[str, Callable[[], str]] = {
         "text": lambda: paint(output.blocks(), output.style),
         "json": lambda: _OBEYED.sub(lambda found: f"\\u{ord(found.group()):04x}", encode(document).decode()),
-        "github": lambda: annotations(document, output.remarks()),
+        "github": lambda: annotate(document, output.remarks()),
         "md": lambda: f"{markdown(output.blocks())}\n{OWN}\n",
         "html": output.page,
         "junit": lambda: junit(document),
