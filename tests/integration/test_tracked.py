@@ -22,7 +22,7 @@ from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.judge import live
-from pipeprof.profiles.judge.verdicts.result import Result
+from pipeprof.profiles.judge.result import Result
 
 TEXT = "version: 1\nsource: {range: {stop: 9}}\nstages:\n- batch: {batch_size: 3}\n"
 WITH_DATA = """version: 1

@@ -13,10 +13,13 @@ from pipeprof.profiles.document.base import Location, Model
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.experiment.decision import Verdict
-from pipeprof.profiles.judge.verdicts.metrics import Words
 
 SCHEMA_VERSION: Final = 1
 Level = Literal["off", "warn", "error"]
+Scale = Literal["ratio", "difference"]
+"""How two values are compared: B over A, or B less A where 0 is a usual value."""
+Direction = Literal["slower", "faster", "more", "less"]
+Words = Literal["slower", "faster", "more", "less", "no difference", "cannot tell"]
 
 
 class Side(Model):
@@ -65,7 +68,7 @@ class Metric(Model):
     """Largest less smallest value of A's processes."""
     b_spread: float | None = None
     """Largest less smallest value of B's processes."""
-    scale: Literal["ratio", "difference"] = "ratio"
+    scale: Scale = "ratio"
     """Whether `change` and its ends are B over A, or B less A."""
     change: float | None = None
     """B over A, or B less A (`scale`): the mean over pairs."""
@@ -75,7 +78,7 @@ class Metric(Model):
     """Upper end of the interval."""
     pairs: int = 0
     """Pairs that count."""
-    floor: float
+    floor: float = Field(ge=0)
     """Smallest change that counts: a share for a ratio, in the unit for a difference; 0 for a limit."""
     level: Level = "error"
     """What a regression means for the gate; `off` is shown and not judged."""
@@ -89,7 +92,7 @@ class Metric(Model):
     """`regressed` and `not regressed` where the whole interval is on one side of the floor."""
     words: Words = "cannot tell"
     """What B is, compared with A."""
-    rules_out: Literal["slower", "faster", "more", "less"] | None = None
+    rules_out: Direction | None = None
     """What B is not, for certain, where `words` cannot tell what it is."""
     resolution: float | None = None
     """The smallest change that this session finds in 99 of 100 cases, as `floor` is given."""
