@@ -20,7 +20,7 @@ from pipeprof.profiles.experiment.evidence import BASELINES, Evidence
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.lines import inside
 from pipeprof.profiles.protocol.turns import TurnEnded
-from pipeprof.profiles.time.limits.cores import CPU_FROM
+from pipeprof.profiles.time.limits.cores import CPU_FROM, step_alone_ms
 from pipeprof.profiles.tries.combine import TriedChange
 from pipeprof.profiles.tries.decide import comparisons, rates_of
 from pipeprof.profiles.tries.race import RaceResult
@@ -156,11 +156,7 @@ def _of_cores(profile: Profile, evidence: Evidence, settle_seconds: float, stage
     rest_ms = _rest_of_cpu(profile, stages)
     cpu_ms = replay_ms if rest_ms is None else min(replay_ms, rest_ms)
     found: Facts = {"other_cpu_ms_per_batch": round(cpu_ms, 4)}
-    run, headspace = profile.steps, profile.headspace
-    step_ms: float | None = None
-    if run is not None and run.dispatch is not None:
-        busy = run.busy_ms.mean if run.busy_ms is not None else 0.0
-        step_ms = headspace.replayed_ms if headspace is not None and headspace.replayed_ms > 0 else busy
+    run, step_ms = profile.steps, step_alone_ms(profile)
     needed = cpu_ms / step_ms if step_ms else None
     if needed is not None:
         found["cores_needed"] = round(needed, 3)
