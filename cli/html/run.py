@@ -17,7 +17,7 @@ from pipeprof.cli.report.findings import is_of_stages
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.problems import list_warnings, select_warnings
 from pipeprof.cli.report.report import SECTIONS, build_verdict
-from pipeprof.cli.report.steps import rate_over_time
+from pipeprof.cli.report.steps import elements_rate, rate_over_time
 from pipeprof.cli.text.blocks import Block, Heading, KeyValue, Prose, with_texts
 from pipeprof.cli.text.units import seconds
 from pipeprof.profiles.document.store import encode
@@ -161,7 +161,7 @@ def _rates(profile: Profile) -> str:
     if flow is not None and flow.batches_per_second is not None:
         parts.append(f"{significant(flow.batches_per_second)} batches/s{rate_over_time(profile)}")
     if flow is not None and flow.elements_per_second not in (None, flow.batches_per_second):
-        parts.append(f"{significant(flow.elements_per_second or 0.0)} elements/s")
+        parts.append(elements_rate(profile, flow.elements_per_second or 0.0))
     return " · ".join(parts)
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import accumulate, pairwise
+from itertools import accumulate, dropwhile, pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from pipeprof.cli.text.blocks import Block, Column, Heading, Prose, Table
 from pipeprof.cli.text.names import name_rows
 from pipeprof.cli.text.units import dotted, rate, seconds, time_scale
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import DatasetUse, GpuUse, Quantiles, Steps, WrittenFile
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.wording import CAUSE_WORDS, milliseconds, percent, significant, size
 
 GAPS_SHOWN = 5
@@ -203,10 +205,17 @@ def _summary(profile: Profile, steps: Steps) -> list[str]:
         parts.append(f"{significant(flow.batches_per_second)} batches/s{rate_over_time(profile)}")
     # Without batches the two rates are one number.
     if flow and flow.elements_per_second not in (None, flow.batches_per_second):
-        elements = f"{significant(flow.elements_per_second or 0.0)} elements/s"
+        elements = elements_rate(profile, flow.elements_per_second or 0.0)
         # A second line would cost the report one of the table below it; `show -v` has both rates.
         parts += [elements] if len(" · ".join([part for part in (*parts, elements) if part])) <= _LINE else []
     return parts
+
+
+def elements_rate(profile: Profile, speed: float) -> str:
+    """Elements per second; about so many where the last batch of an epoch may be shorter than those that were seen."""
+    from_batch = dropwhile(lambda stage: not traits(stage.op).stacks, main_line(profile))
+    ends = (profile.steps is not None and profile.steps.epochs) or any(stage.op == "repeat" for stage in from_batch)
+    return f"{'about ' if ends else ''}{significant(speed)} elements/s"
 
 
 def rate_over_time(profile: Profile, *, explained: bool = False) -> str:
@@ -382,6 +391,6 @@ def _rates(profile: Profile, steps: Steps) -> str:
             flow.batches_per_second if flow else None,
             lambda speed: f"{significant(speed)} batches/s{rate_over_time(profile, explained=True)}",
         ),
-        (flow.elements_per_second if flow else None, lambda speed: f"{significant(speed)} elements/s"),
+        (flow.elements_per_second if flow else None, lambda speed: elements_rate(profile, speed)),
         (flow.bytes_per_second if flow else None, rate),
     )
