@@ -72,6 +72,8 @@ def bound_finding(profile: Profile, tried: TriedChange, others: Sequence[Finding
     proposal, result = tried.proposal, tried.result
     finding = bottleneck_finding(profile, proposal.covers, others)
     replayed = tuple(tried.contender.replay.stages) if tried.contender.replay is not None else proposal.covers
+    if len(replayed) > len(proposal.covers):
+        finding.title = f"Make {proposal.title} cheaper"
     _write(profile, finding, result, (proposal.title, replayed), settle_seconds)
     add_save_lines(profile, finding, replayed)
     return finding
