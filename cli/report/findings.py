@@ -62,16 +62,11 @@ MOST_UNTRIED = 2
 """Changes that were not tried, of one reason, that are named in the default report."""
 MOST_TRIED = 3
 """Changes that were tried without a gain, or without an answer, that are named in the default report."""
-NEEDS_BUDGET = "--budget"
-_OUT_OF_BUDGET = "was used up"
-"""In the reason why a change was not tried."""
-NOT_MEASURED = f"was not measured: {NEEDS_BUDGET}"
-"""In the sentence on a stage that there was no time for."""
 _AFTER_TABLES = 5
 """Goes from a long report after the table of the steps."""
 _UNKNOWN_BOUND = "unknown upper bound"
-_NO_BOUND = ": no upper bound: "
-_OPEN_BOUNDS = (_NO_BOUND, _UNKNOWN_BOUND, ", undecided", NOT_MEASURED)
+_NO_BOUND = "no upper bound: "
+_OPEN_BOUNDS = (_NO_BOUND, _UNKNOWN_BOUND, ", undecided")
 """In the sentence on a stage whose upper bound is not known."""
 _DETAIL_INDENT = 7
 _LABEL_WIDTH = 6
@@ -141,13 +136,11 @@ def _not_tried(profile: Profile, groups: Sequence[NotTried]) -> str:
     names = {stage_name(stage) for stage in profile.stages or ()} if profile.findings else set()
     proven = any(finding.status == "kept" for finding in profile.findings or ())
     open_ones = [
-        group
-        for group in groups
-        if NEEDS_BUDGET in group.reason or not (proven or group.reason.partition(": ")[0] in names)
+        group for group in groups if group.out_of_budget or not (proven or group.reason.partition(": ")[0] in names)
     ]
     if not open_ones:
         return ""
-    shown = max(open_ones, key=lambda group: (NEEDS_BUDGET in group.reason, len(group.changes)))
+    shown = max(open_ones, key=lambda group: (group.out_of_budget, len(group.changes)))
     changes = list(dict.fromkeys(" ".join(change.partition(";")[0].split()) for change in shown.changes))
     others = sum(len(group.changes) for group in groups if group is not shown)
     left = others + len(changes[MOST_UNTRIED:])
@@ -184,19 +177,16 @@ def _build_bounds(bounds: Sequence[str], *, alone: bool, complete: bool) -> Iter
 def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
     """Build three lines for each finding: its title with its gain, the change with its place, and a command."""
     numbered = list(enumerate(findings, 1))
-    by_status = {
-        status: [(number, finding) for number, finding in numbered if finding.status == status]
-        for status in ("kept", "ceiling", "unverified")
-    }
-    proven = [one for one in by_status["kept"] if one[1].cache is None]
-    cached = [(number, finding) for number, finding in by_status["kept"] if finding.cache is not None]
-    bounds, open_ones = by_status["ceiling"], by_status["unverified"]
+    statuses = ("kept", "ceiling", "unverified")
+    kept, bounds, open_ones = ([one for one in numbered if one[1].status == status] for status in statuses)
+    proven = [one for one in kept if one[1].cache is None]
+    cached = [one for one in kept if one[1].cache is not None]
     if proven:
         yield Heading("What to change", "measured")
         yield from _tables(profile, proven)
     if bounds:
         about = {finding.stage for _, finding in bounds} - {None}
-        same = [one for _, one in (*by_status["kept"], *open_ones) if one.stage in about]
+        same = [one for _, one in (*kept, *open_ones) if one.stage in about]
         known = any(map(has_advice, [*(one for _, one in bounds), *same]))
         unknown = "" if known else ", no edit is known"
         yield Heading("If the stage cost nothing", f"measured{unknown}")
@@ -206,30 +196,28 @@ def _list(profile: Profile, findings: Sequence[Finding]) -> Iterator[Block]:
         unfinished = [(number, finding) for number, finding in open_ones if number < cached[0][0]]
         open_ones = [(number, finding) for number, finding in open_ones if number > cached[0][0]]
         if unfinished:
-            words = _unfinished(unfinished)
-            yield Heading("Not finished", words) if words else Heading("Not verified", _how_far(unfinished))
+            yield _open_heading(unfinished)
             yield from _tables(profile, unfinished)
         words = _others_than_caches(profile.verification, open_ones)
         without = "" if proven or bounds or unfinished else f"; without a cache {words}"
         yield Heading("From the second epoch on", f"measured{without}")
         yield from _tables(profile, cached)
     if open_ones:
-        tried = bool(by_status["kept"] or bounds) or profile.verification is not None
+        tried = bool(kept or bounds) or profile.verification is not None
         bounded = [] if tried else [one for one in open_ones if profile.only_bounds(one[1])]
         open_ones = [one for one in open_ones if one not in bounded]
-        if words := _unfinished(open_ones) if open_ones else "":
-            yield Heading("Not finished", words)
-        elif open_ones:
-            yield (
-                Heading("Not verified", _how_far(open_ones))
-                if tried
-                else Heading("What to change", _not_verified(profile))
-            )
+        if open_ones:
+            yield _open_heading(open_ones) if tried else Heading("What to change", _not_verified(profile))
         for about_data, shown in groupby(open_ones, key=lambda one: _is_about_data(one[1])):
             yield from _tables(profile, list(shown), spare=10 if (proven or bounds) and not about_data else 0)
         if bounded:
             yield Heading("Worth a try", _BOUNDED)
             yield from _tables(profile, bounded)
+
+
+def _open_heading(shown: Sequence[tuple[int, Finding]]) -> Heading:
+    words = _unfinished(shown)
+    return Heading("Not finished", words) if words else Heading("Not verified", _how_far(shown))
 
 
 def _others_than_caches(done: Verification | None, open_ones: Sequence[object]) -> str:
@@ -346,11 +334,9 @@ def _details(profile: Profile, finding: Finding, *, first: bool = True) -> Itera
     """
     change, number = finding.change or finding.recommendation, number_of(profile, finding)
     place = place_of_finding(profile, finding)
-    if place or change:
-        text = "   ".join(part for part in (place, change) if part)
-        wanted = (
-            number == 1 or _is_about_data(finding) or (finding.status == "kept" and not shows_code(profile, finding))
-        )
+    if text := "   ".join(filter(None, (place, change))):
+        wanted = number == 1 or _is_about_data(finding)
+        wanted = wanted or (finding.status == "kept" and not shows_code(profile, finding))
         yield _line(text, 0 if wanted else 7 if finding.status == "ceiling" else 8)
     measured, of_stages = finding.measured or {}, is_of_stages(finding) and finding.family != "memory"
     compared = str(measured.get("data") or "")
@@ -605,12 +591,8 @@ def _build_none(profile: Profile) -> Iterator[Block]:
         words = f"up to {percent(share)} of the time could be saved, but {_why_none(done)}"
         yield Heading("No other change found" if advised else "No change found", words)
     elif profile.target.kind == "script" and done is None:
-        where = where_time_is(profile)
-        yield (
-            Heading("Nothing was tried", where)
-            if where
-            else Heading("Nothing suspected", "no finding fits what was measured, and no change was tried")
-        )
+        where, nothing = where_time_is(profile), "no finding fits what was measured, and no change was tried"
+        yield Heading("Nothing was tried", where) if where else Heading("Nothing suspected", nothing)
     else:
         yield Heading("No change found", "no finding and no idea fits what was measured")
 
@@ -619,9 +601,8 @@ def _is_decided(done: Verification) -> bool:
     """Whether something was decided, or nothing was there to decide about."""
     bounded = not all(map(_is_open, done.bounds))
     open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
-    if any(_OUT_OF_BUDGET in group.reason for group in done.not_tried):
-        return False
-    return bool(done.without_gain) or bounded or not (open_ones or done.bounds)
+    late = any(group.out_of_budget for group in done.not_tried)
+    return not late and (bool(done.without_gain) or bounded or not (open_ones or done.bounds))
 
 
 def _is_open(bound: str) -> bool:
@@ -629,7 +610,7 @@ def _is_open(bound: str) -> bool:
 
 
 def _why_not_finished(done: Verification) -> str:
-    if any(_OUT_OF_BUDGET in group.reason for group in done.not_tried):
+    if any(group.out_of_budget for group in done.not_tried):
         return "there was no time for every change"
     if done.undecided:
         return "the trials are undecided"

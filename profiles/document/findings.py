@@ -233,6 +233,8 @@ class NotTried(Model):
     """In words."""
     changes: list[str]
     """Each with its place, or its title where it takes more than one line."""
+    out_of_budget: bool = False
+    """Whether it is the budget that had no time for them."""
 
 
 class Verification(Model):

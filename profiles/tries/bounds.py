@@ -199,7 +199,7 @@ def open_bound(profile: Profile, finding: Finding) -> str:
     if finding.status == "ceiling":
         advice = str(finding.recommendation)
         return f"{finding.reason}. {advice[:1].upper()}{advice[1:]}. A run with --step tells whether that pays"
-    reason = str(finding.reason) if finding.measured is not None else f"{name}: {finding.reason}"
+    reason = f"{name}: {finding.reason}" if str(finding.reason).startswith("no upper bound") else str(finding.reason)
     shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
     if finding.status != "unverified" or not finding.recommendation or shows_none:
         return reason

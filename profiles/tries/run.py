@@ -133,6 +133,7 @@ class RunResults:
         self._same: list[float] | None = None
         self._needs: int | None = None
 
+        self._late, self._apart = "", 1.0
     def contenders(self, ideas: Sequence[Proposal]) -> list[Contender]:
         """What is raced: the changes of findings and ideas that can be tried, then upper bounds."""
         if (reason := plans.cannot_verify(self.profile)) is not None:
@@ -232,7 +233,7 @@ class RunResults:
             self._needs = max(more, default=None)
             for finding in unfinished:
                 finding.name_budget(self._needs or 0)
-            why = f"the budget of {self.given:.0f} s was used up: --budget {self._needs}"
+            why = self._late = f"the budget of {self.given:.0f} s was used up: --budget {self._needs}"
         for one in search.late:
             if one.is_bound:
                 continue
@@ -268,7 +269,7 @@ class RunResults:
             without_gain=self._without_gain,
             undecided=self._undecided,
             bounds=self._bounds,
-            not_tried=settle.uncovered(self.profile, self._not_tried),
+            not_tried=settle.uncovered(self.profile, self._not_tried, self._late),
             needs_seconds=self._needs,
             block_seconds=self.pace.block.seconds,
             same=self._same,

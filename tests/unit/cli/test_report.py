@@ -568,7 +568,7 @@ def test_a_report_of_any_length_fits_and_keeps_what_matters(
     profile.verification = Verification(
         seconds=1.0, budget_seconds=60.0, mode="pairs", tried=3, block_seconds=0.3, without_gain=["a"],
         bounds=[f"unknown upper bound of decode: {WORDS}\n{WORDS * 3}"] * 2,
-        not_tried=[NotTried(reason="the budget has no time for it: --budget 90", changes=[WORDS, WORDS])],
+        not_tried=[NotTried(reason="the budget has no time for it", changes=[WORDS, WORDS], out_of_budget=True)],
         needs_seconds=90,
     )  # fmt: skip
     profile.warnings = [Message(code="errors-ignored", message=f"Loses data {number}.") for number in range(warnings)]
