@@ -267,6 +267,9 @@ class Verification(Model):
     """Length of a block; a pair is two of them."""
     same: list[float] | None = None
     """The pipeline in one process over the same in another: ratio, low, high at 98 %."""
+    apart: float | None = None
+    """The faster of two processes of one pipeline over the slower one, as it is or with a change: the most that was
+    measured."""
 
 
 class FixStep(Model):

@@ -24,7 +24,7 @@ from pipeprof.profiles.time.limits.cores import CPU_FROM, step_alone_ms
 from pipeprof.profiles.tries.combine import TriedChange
 from pipeprof.profiles.tries.decide import comparisons, rates_of
 from pipeprof.profiles.tries.race import RaceResult
-from pipeprof.profiles.tries.result import in_words, reason_of
+from pipeprof.profiles.tries.result import ends_of, in_words, reason_of
 from pipeprof.profiles.wording import AT_LEAST, if_free, milliseconds, ratio_text, significant, stage_name, stage_place
 
 MUCH = 0.6
@@ -90,9 +90,7 @@ def _write(
         _write_least(finding, evidence, name, stages)
         return
     words = in_words(change)
-    ends = {"speedup": change.value, "low": change.low, "high": change.high}
-    finding.measured = {name: round(value, 4) for name, value in ends.items()}
-    finding.measured |= {"pairs": [round(one, 4) for one in evidence.ratios()]}
+    finding.measured = {**ends_of(change), "pairs": [round(one, 4) for one in evidence.ratios()]}
     finding.measured |= {"replayed": list(stages), **_of_cores(profile, evidence, settle_seconds, stages)}
     if change.low > 1 and change.high > WIDEST * change.low:
         within = f"{significant(change.low)}× and {significant(change.high)}×"
@@ -120,9 +118,7 @@ def _write_least(finding: Finding, evidence: Evidence, name: str, stages: Sequen
     if least is None or least.pairs < TRIES.early or least.low <= 1 or least.high > WIDEST * least.low:
         finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
         return
-    ends = {"speedup": least.value, "low": least.low, "high": least.high}
-    finding.measured = {key: round(value, 4) for key, value in ends.items()}
-    finding.measured |= {AT_LEAST: True, "replayed": list(stages)}
+    finding.measured = {**ends_of(least), AT_LEAST: True, "replayed": list(stages)}
     finding.status = "ceiling"
     finding.reason = if_free(ratio_text(least.low), finding.measured, name)
 

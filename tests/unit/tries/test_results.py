@@ -11,9 +11,11 @@ from unit.tries.workers import result
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import DataCheck
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
@@ -26,6 +28,7 @@ from pipeprof.profiles.tries.race import RaceResult, Status
 from pipeprof.profiles.tries.result import status_of, unfinished_of, write_into
 from pipeprof.profiles.tries.run import RunResults
 from pipeprof.profiles.tries.search import ManyRaces, OneRace, SearchStep, TrackClosedError
+from pipeprof.profiles.wording import stage_name
 
 NOT_THERE: Any = None
 
@@ -95,14 +98,35 @@ def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings
         (change("b", 2), result(1.0, "no gain")),
         (change("c", 3), result(1.1, "undecided")),
         (change("d", 4), result(1.2, "undecided", late=True)),
-        (OTHER, RaceResult("refused", "writes files")),
+        (OTHER, RaceResult("refused", "stages.0: writes files")),
     )
     for _ in range(2):
         writing.write(search, writing.pace)
     assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept"), ("d", "unverified")]
     done = profile.verification
     assert (len(done.without_gain), len(done.undecided), done.tried) == (1, 1, 5)
-    assert [(one.reason, len(one.changes)) for one in done.not_tried] == [("writes files", 1)]
+    name = stage_name(next(one for one in profile.stages or () if one.id == "stages.0"))
+    assert [(one.reason, len(one.changes)) for one in done.not_tried] == [(f"{name}: writes files", 1)]
+
+
+def test_a_run_says_how_far_processes_of_one_pipeline_were_apart(profile: Profile, settings: RunSettings) -> None:
+    one, other = result(1.5), result(1.9)
+    again = replace(one, again=result(1.2).evidence)
+    copies = replace(other, compared=replace(other.compared, same=Interval(-0.5, 0.1, 4, 3)))
+    for found, apart in ((one, 1.0), (again, 1.25), (copies, 1.6487)):
+        writing = results(profile, settings)
+        writing.write(searched((change("a"), found)), writing.pace)
+        assert profile.verification.apart == apart
+
+
+def test_what_a_bound_advises_is_said_once(profile: Profile, settings: RunSettings) -> None:
+    bound = (bounded(profile, settings, 3.0).findings or [])[0]
+    said = Finding(rule="a", title="b", status="unverified", stage="stages.0")
+    said.recommendation = f"{str(bound.recommendation).capitalize()}."
+    for update, kept in (({}, 0), ({"stage": "stages.1"}, 1), ({"recommendation": "Read less."}, 1)):
+        profile.findings = [said.model_copy(update=update)]
+        bounded(profile, settings, 3.0)
+        assert sum(one.rule == "a" for one in profile.findings or ()) == kept
 
 
 def test_the_finding_that_proposes_a_change_is_written_into(profile: Profile, settings: RunSettings) -> None:
