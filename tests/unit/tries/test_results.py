@@ -6,9 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.tries.workers import result
+from unit.tries.workers import change, result
 
-from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.findings import Finding
@@ -33,26 +32,15 @@ from pipeprof.profiles.wording import stage_name
 NOT_THERE: Any = None
 
 
-def change(name: str, number: int = 8, **more: Any) -> Proposal:
-    return Proposal(name, name, (SetArgument("stages.0", "map", "num_parallel_calls", number),), **more)
+OTHER = change("b", "stages.1")
+STATUSES: dict[Status, str] = {
+    **{"kept": "kept", "no gain": "rejected", "other data": "rejected", "failed": "rejected"},
+    **{"undecided": "unverified", "refused": "unverified"},
+}
 
 
-OTHER = Proposal("b", "b", (SetArgument("stages.1", "map", "num_parallel_calls", 8),))
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        ("kept", "kept"),
-        ("no gain", "rejected"),
-        ("other data", "rejected"),
-        ("failed", "rejected"),
-        ("undecided", "unverified"),
-        ("refused", "unverified"),
-    ],
-)
-def test_what_a_finding_is(status: Status, expected: str) -> None:
-    assert status_of(RaceResult(status)) == expected
+def test_what_a_finding_is() -> None:
+    assert {one: status_of(RaceResult(one)) for one in STATUSES} == STATUSES
 
 
 def test_a_finding_has_the_interval_of_the_race() -> None:
@@ -95,9 +83,9 @@ def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings
     writing = results(profile, settings)
     search = searched(
         (change("a"), result(1.5)),
-        (change("b", 2), result(1.0, "no gain")),
-        (change("c", 3), result(1.1, "undecided")),
-        (change("d", 4), result(1.2, "undecided", late=True)),
+        (change("b", number=2), result(1.0, "no gain")),
+        (change("c", number=3), result(1.1, "undecided")),
+        (change("d", number=4), result(1.2, "undecided", late=True)),
         (OTHER, RaceResult("refused", "stages.0: writes files")),
     )
     for _ in range(2):
@@ -151,7 +139,7 @@ def test_several_together_are_reported_where_they_are_better(profile: Profile, s
 
 def test_what_may_not_be_tried_is_no_contender(profile: Profile, settings: RunSettings) -> None:
     writing = results(profile, settings)
-    contenders = writing.contenders([change("a"), change("b", 2, semantics="values")])
+    contenders = writing.contenders([change("a"), change("b", number=2, semantics="values")])
     assert [one.proposal.title for one in contenders if not one.is_bound] == ["a"]
 
 
@@ -186,7 +174,7 @@ def test_what_becomes_of_an_upper_bound(
 
 def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings: RunSettings) -> None:
     refused, own = (
-        finding_of(replace(change(name, number), rule="parallel-calls")) for name, number in (("a", 8), ("b", 2))
+        finding_of(change(name, number=number, rule="parallel-calls")) for name, number in (("a", 8), ("b", 2))
     )
     profile.findings = [refused, own]
     writing = results(profile, settings)
@@ -202,12 +190,10 @@ def found_best(profile: Profile, settings: RunSettings, *steps: SearchStep) -> F
     finding = FindBest(
         profile,
         settings,
-        lambda _profile, _version: [change("z", 9, semantics="order")],
+        lambda _profile, _version: [change("z", number=9, semantics="order")],
         60.0,
         Silent(),
-        allowed=frozenset({"same"}),
-        end_at=None,
-        save=lambda: None,
+        **{"allowed": frozenset({"same"}), "end_at": None, "save": lambda: None},
     )
     search = finding.search = ManyRaces(NOT_THERE, Version(), profile, finding.ideas, steps=list(steps))
     for step in steps:

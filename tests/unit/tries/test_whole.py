@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from unit.tries.workers import MB, Workers
+from unit.tries.workers import MB, SLOW, Workers, change
 
-from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
@@ -24,13 +23,6 @@ from pipeprof.profiles.tries import track as track_module
 from pipeprof.profiles.tries.fix import find_best
 from pipeprof.profiles.tries.race import Race
 from pipeprof.profiles.tries.run import try_changes
-
-SLOW = {"A1": 10.0, "A2": 10.0}
-
-
-def change(name: str, stage: str, **more: Any) -> Proposal:
-    return Proposal(name, name, (SetArgument(stage, "map", "num_parallel_calls", 8),), **more)
-
 
 A, B = change("a", "stages.0"), change("b", "stages.1")
 
