@@ -67,19 +67,13 @@ def test_names_of_earlier_rules_lead_to_what_there_is() -> None:
     assert not set(CHECKS) & (set(NEW_NAMES) | set(GONE))
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("serial-map-cpu", "is parallel-calls now"),
-        ("wide-batches", "is gone: "),
-        ("whole-batch", "did you mean whole-batches?"),
-        ("zzz", "`pipeprof rules` lists them"),
-    ],
-)
-def test_an_old_or_unknown_name_in_ignore_is_a_warning(name: str, text: str) -> None:
-    (message,) = warn_of_unknown([Ignore(rule=name, reason="x"), Ignore(rule="cache", reason="x")], CHECKS)
-    assert message.code == "unknown-rule"
-    assert text in message.message
+def test_an_old_or_unknown_name_in_ignore_is_a_warning() -> None:
+    for name, text in (
+        *(("serial-map-cpu", "is parallel-calls now"), ("wide-batches", "is gone: ")),
+        *(("whole-batch", "did you mean whole-batches?"), ("zzz", "`pipeprof rules` lists them")),
+    ):
+        (message,) = warn_of_unknown([Ignore(rule=name, reason="x"), Ignore(rule="cache", reason="x")], CHECKS)
+        assert (message.code, text in message.message) == ("unknown-rule", True)
 
 
 def _bare(view: PipelineView) -> PipelineView:

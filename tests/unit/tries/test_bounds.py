@@ -8,9 +8,9 @@ from itertools import starmap
 from typing import Any
 
 import pytest
-from unit.tries.workers import result
+from unit.tries.workers import change, result
 
-from pipeprof.pipelines.changes.edits import InsertStage, SetArgument, SetEnvironment, VectoriseMap
+from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment, VectoriseMap
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.advise.text.bound_advice import bottleneck_finding
 from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck, upper_bounds
@@ -240,19 +240,16 @@ def test_the_cpu_time_of_a_replay_is_no_part_of_everything_else(profile: Profile
 
 
 def kept(gain: float, stage: str, proposal: Proposal | None = None) -> TriedChange:
-    edits = (SetArgument(stage, "map", "num_parallel_calls", 8),)
-    return TriedChange(Contender(proposal or Proposal("a", "a", edits)), result(gain), 1)
+    return TriedChange(Contender(proposal or change("a", stage)), result(gain), 1)
 
 
 @pytest.mark.parametrize(
     ("gain", "at", "bound", "dispatch", "reached"),
     [
-        (2.5, "stages.0", 3.0, "sync", True),
-        (2.0, "stages.0", 3.0, "sync", False),
+        *((2.5, "stages.0", 3.0, "sync", True), (2.0, "stages.0", 3.0, "sync", False)),
         (2.9, "stages.1", 3.0, "sync", False),
         # Before it is measured, much of a free pipeline is enough.
-        (3.1, "stages.0", None, "sync", True),
-        (2.9, "stages.0", None, "sync", False),
+        *((3.1, "stages.0", None, "sync", True), (2.9, "stages.0", None, "sync", False)),
         (1.1, "stages.0", None, None, True),
     ],
 )

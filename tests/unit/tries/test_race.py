@@ -134,13 +134,11 @@ def test_a_base_that_cannot_run_several_times_ends_the_race() -> None:
 def test_the_base_lives_on_until_there_is_another_one() -> None:
     workers = Workers({**SLOW, "C1": 8.0, "C2": 8.0})
     running = racing(workers)
-    running.run(base, {"C1": Entrant(JOB, "same")})
-    running.run(base, {"C2": Entrant(JOB, "same")})
-    assert workers.started == ["A1", "A2", "C1", "C2"]
-    assert not running.is_fresh
+    for name in ("C1", "C2"):
+        running.run(base, {name: Entrant(JOB, "same")})
+    assert (workers.started, running.is_fresh) == (["A1", "A2", "C1", "C2"], False)
     running.rebase()
-    assert running.is_fresh
-    assert workers.alive == set()
+    assert (workers.alive, running.is_fresh) == (set(), True)
 
 
 def test_one_that_fails_beside_an_old_base_is_tried_once_more_beside_a_new_one() -> None:
@@ -180,9 +178,7 @@ def test_what_is_known_is_there_if_the_user_wants_an_end() -> None:
     running = racing(Stopping({**SLOW, "C1": 12.0}))
     with pytest.raises(InterruptedVerificationError):
         running.run(base, {"C1": Entrant(JOB, "same")})
-    known = running.results["C1"]
-    assert known.status == "undecided"
-    assert known.change.pairs == 2
+    assert (running.results["C1"].status, running.results["C1"].change.pairs) == ("undecided", 2)
 
 
 def test_only_the_first_process_compares_epochs() -> None:
