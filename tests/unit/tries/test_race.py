@@ -42,8 +42,8 @@ def test_a_clear_gain_is_kept_after_three_rounds_and_two_of_a_second_process() -
         pytest.param({"C1": 15.0}, {"left": lambda: 0.0}, "kept", False, "", id="a gain has its second process"),
         pytest.param({"C1": [10.0, 11.5]}, {"disturbed": lambda number: number % 3 > 0}, "undecided", False,
             "other processes disturbed", id="seven rounds that are disturbed"),
-        pytest.param({"A1": [10.0, 13.0], "A2": [11.0], "C1": 12.5}, {"pace": ALONE}, "undecided", False, "",
-            id="alone, a gain is beyond what the processes of the base differ by"),
+        pytest.param({"A1": [10.0, 13.0], "A2": [10.1, 13.0], "C1": [11.7, 15.3]}, {"pace": ALONE}, "undecided", False,
+            "", id="alone, a gain is beyond what the processes of the base differ by"),
         pytest.param({"C1": 20.0}, {"pace": ALONE, "left": lambda: 0.0}, "undecided", True, "", id="one pass alone"),
     ],
 )  # fmt: skip
