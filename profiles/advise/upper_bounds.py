@@ -43,10 +43,7 @@ def upper_bounds(profile: Profile, limit: int | None) -> list[tuple[Proposal, Re
     """The upper bounds that are worth knowing: of the bottleneck, and of stages with much work in Python.
 
     A stage that only passes on what others make has none. Stages with the same work in one line, or made by one line of
-    the program, are replaced together.
-
-    Args:
-        limit: Memory limit in bytes; None for none.
+    the program, are replaced together. `limit` is that of memory, in bytes.
     """
     if not pays(profile):
         return []

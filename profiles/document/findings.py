@@ -268,8 +268,7 @@ class Verification(Model):
     same: list[float] | None = None
     """The pipeline in one process over the same in another: ratio, low, high at 98 %."""
     apart: float | None = None
-    """The faster of two processes of one pipeline over the slower one, as it is or with a change: the most that was
-    measured."""
+    """The most that two processes of one pipeline, as it is or with a change, were apart: a ratio from 1 on."""
 
 
 class FixStep(Model):

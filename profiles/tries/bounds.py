@@ -1,8 +1,6 @@
-"""Upper bounds: how fast the pipeline would be if stages cost nothing. Pure functions.
+"""Upper bounds: how fast the pipeline would be if stages cost nothing, measured in the race of the changes.
 
-Where no change can be made, a Python function to be rewritten or records to be stored otherwise, a pipeline that hands
-out what stages gave proves that they are the cause: it is an entrant of the same race as changes. The bound is what a
-change there brings at most; no change is known to reach it.
+The bound is what a change there brings at most; no change is known to reach it. Pure functions.
 """
 
 from __future__ import annotations

@@ -119,12 +119,7 @@ def repeats(finding: Finding, bound: Finding) -> bool:
 
 
 def unfinished_of(result: RaceResult, budget: float, round_seconds: float) -> Unfinished | None:
-    """What an entrant that shows a gain lacks for a decision; None where its time is not what it lacks.
-
-    Args:
-        budget: Seconds in which it was measured.
-        round_seconds: Of a round.
-    """
+    """What an entrant that shows a gain lacks for a decision, given its budget; None where that is not time."""
     change = result.change
     needed = next((look for look in TRIES.looks if change is not None and look > change.pairs), None)
     if not result.late or change is None or needed is None or change.value <= LEAST_GAIN:
@@ -156,11 +151,7 @@ def write_into(finding: Finding, result: RaceResult, unfinished: Unfinished | No
 
 
 def fix_step(step: SearchStep, stages: Sequence[Stage]) -> FixStep:
-    """What a search has tried, as a profile has it.
-
-    Args:
-        stages: That its words may name.
-    """
+    """What a search has tried, as a profile has it; its words may name stages."""
     tried, proposal, result = step.tried, step.tried.proposal, step.tried.result
     reason = step.reason or reason_of(result, for_memory=proposal.for_memory)
     if step.result == "behind":

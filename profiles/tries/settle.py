@@ -14,11 +14,7 @@ ENDED = "Trying changes ended early, the measurement itself is complete: {}."
 
 
 def uncovered(profile: Profile, untried: Mapping[str, Sequence[Finding]], late: str = "") -> list[NotTried]:
-    """Changes that were not tried, by the reason, unless a finding is the same.
-
-    Args:
-        late: The reason that the budget had no time for them.
-    """
+    """Changes that were not tried, by the reason (`late` is that of the budget), unless a finding is the same."""
     found = []
     for reason, every in untried.items():
         left = [as_change(profile, one) for one in every if not is_covered(one, profile.findings or ())]
