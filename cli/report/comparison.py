@@ -275,7 +275,8 @@ def _each_pair(found: Mapping[str, Sequence[Metric]], pairs: Sequence[PairValues
             drawn.append(Interval(title, row.change, low, high, change_of(facts_of(row)), dots))
         title = f"B / A{note}; a change of less than {percent(floor)} does not count"
         said = "; ".join(f"{row.name} {row.text}" for row in drawn)
-        yield Chart("intervals", title, said, "ratio", rows=drawn, floor=(1 / (1 + floor), 1 + floor))
+        band, ends = (1 / (1 + floor), 1 + floor), ("less than A", "more than A")
+        yield Chart("intervals", title, said, "ratio", rows=drawn, floor=band, ends=ends)
     if pairs:
         judged = [(title, ratios) for row, title, ratios in rows if row.level != "off"]
         yield Heading("Pairs", f"B / A in each{note}")
