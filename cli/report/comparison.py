@@ -39,7 +39,7 @@ _SPARE = 1.2
 MOST_PAIRS = 60
 """More are not worth the wait: half a minute for each."""
 _OF_ONE_GATE = frozenset({"--against", "--out", "--format", "--max-pairs", "--limit"})
-_SWITCHES = frozenset({"--json", "--force"})
+_SWITCHES = frozenset({"--json", "--force", "--quiet", "-q", "--verbose", "-v"})
 
 
 class Headline(NamedTuple):
@@ -231,7 +231,7 @@ def _table(result: Result, rows: Mapping[str, Sequence[Metric]], *, full: bool) 
             column("change", "/ A" if several else "B / A"),
             column("98 % interval", "98 % interval", keep=3),
             column("B is", f"{'is' if several else 'B is'}{so_far}", wrap=True),
-            *([column("limit", "limit"), column("verdict", "verdict")] if result.kind != "compare" else []),
+            *([column("limit", "limit", keep=1), column("verdict", "verdict")] if result.kind != "compare" else []),
         ]
     )
 
@@ -275,7 +275,8 @@ def _each_pair(found: Mapping[str, Sequence[Metric]], pairs: Sequence[PairValues
             drawn.append(Interval(title, row.change, low, high, change_of(facts_of(row)), dots))
         title = f"B / A{note}; a change of less than {percent(floor)} does not count"
         said = "; ".join(f"{row.name} {row.text}" for row in drawn)
-        yield Chart("intervals", title, said, "ratio", rows=drawn, floor=(1 / (1 + floor), 1 + floor))
+        band, ends = (1 / (1 + floor), 1 + floor), ("less than A", "more than A")
+        yield Chart("intervals", title, said, "ratio", rows=drawn, floor=band, ends=ends)
     if pairs:
         judged = [(title, ratios) for row, title, ratios in rows if row.level != "off"]
         yield Heading("Pairs", f"B / A in each{note}")
