@@ -81,7 +81,7 @@ def _rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator
         yield "governor", ", ".join(f"{name} ({count} cores)" for name, count in facts.governors.items())
     yield "git", facts.git or "not installed"
     modules = listed(list(dict.fromkeys(row.module.partition(".")[0] for row in WRAPPED)))
-    yield "hooks", f"{len(WRAPPED)} methods of {modules} while `run script.py` runs; --json lists them"
+    yield "hooks", f"{len(WRAPPED)} methods of {modules} are wrapped while `run script.py` runs: see --json"
     where = f"{terminal.columns} columns" if terminal.is_terminal else f"none, {terminal.columns} columns"
     yield "terminal", ", ".join(part for part in (where, terminal.encoding, terminal.term, terminal.locale) if part)
     for fault in faults:

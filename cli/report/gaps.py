@@ -63,7 +63,9 @@ def describe_judged(one: JudgedDevice, limit: GapsLimit | None) -> str:
 def _limit(report: GapsReport, *, full: bool) -> Iterator[Block]:
     if (limit := report.limit) is not None:
         judged = sorted(judge(report), key=lambda one: one.verdict == "within")
-        rows = [(one.device or one.trace.short_name, describe_judged(one, limit)) for one in judged]
+        several = len(report.traces) > 1
+        names = [f"{one.trace.short_name} {one.device}" if several else one.device for one in judged]
+        rows = [(name, describe_judged(one, limit)) for name, one in zip(names, judged, strict=True)]
         yield Heading("Limit", f"{limit.name} {percent(limit.share)}")
         yield from _pairs(*_first(rows, _NOTES, full=full))
 
@@ -250,4 +252,4 @@ def _pairs(rows: Sequence[tuple[str, str]], more: str = "") -> Iterator[Block]:
 def _first(rows: Sequence[_Row], most: int, *, full: bool) -> tuple[list[_Row], str]:
     """The first rows, all in full, and how many more there are."""
     left = 0 if full else max(len(rows) - most, 0)
-    return list(rows[: len(rows) - left]), f"; {left:,} more in --json" if left else ""
+    return list(rows[: len(rows) - left]), f"; {left:,} more with -v" if left else ""
