@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pipeprof.cli.command_line import change_command, check_limit, recover_options, rerun
-from pipeprof.cli.options import duration
 from pipeprof.cli.report.changes import first_to_write, outlook, shows_code, take_command, try_command
 from pipeprof.cli.report.units import seconds as in_words
+from pipeprof.cli.values import duration
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
