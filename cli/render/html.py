@@ -23,6 +23,7 @@ _MOST_ROWS = 60
 """Of a table: the saved document has the others."""
 _STATUS = {"kept": "measured", "ceiling": "upper bound", "unverified": "not proven", "rejected": "no gain"}
 _CODE = re.compile(r"`(?! )([^`\n]+)(?<! )`")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][\w-]{1,20}")
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=%|[µA-Za-z]{1,3}\b)")
 """The space between a number and its unit, at which no line is broken."""
 
@@ -105,11 +106,17 @@ def _prose(line: Line) -> Markup:
 
 def _span(text: str, style: str) -> Markup:
     parts = [
-        Markup("<code>{}</code>").format(part) if number % 2 else escape(_BEFORE_UNIT.sub("\u00a0", part))
+        Markup("<code>{}</code>").format(part) if number % 2 else _unbroken(part)
         for number, part in enumerate(_CODE.split(visible(text)))
     ]
     inner = Markup("").join(parts)
     return Markup('<span class="{}">{}</span>').format(style, inner) if style else inner
+
+
+def _unbroken(text: str) -> Markup:
+    """A text whose lines break neither before a unit nor in an option."""
+    escaped = str(escape(_BEFORE_UNIT.sub("\u00a0", text)))
+    return Markup(_OPTION.sub(r'<span class="whole">\g<0></span>', escaped))  # noqa: S704 - it is escaped
 
 
 def _lines(text: str) -> list[tuple[str, Markup]]:

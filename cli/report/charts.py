@@ -191,16 +191,16 @@ def memory_by_owner(profile: Profile) -> Iterator[Chart]:
 
 def changes(profile: Profile) -> Iterator[Chart]:
     """The changes that were measured, each with its rounds."""
-    rows = [row for one in profile.findings or () if (row := _measured(one.title, one.measured or {})) is not None]
-    if profile.fix is not None:
-        proof = _measured("All changes together", profile.fix.measured or {})
-        tried = [
-            _measured(step.title, {**step.model_dump(include={"speedup", "low", "high"}), "pairs": step.ratios})
-            for step in profile.fix.steps
-        ]
-        rows = [row for row in (proof, *tried) if row is not None]
+    found = [_measured(one.title, one.measured or {}) for one in profile.findings or ()]
+    over = "the pipeline as it is"
+    if profile.fix is not None and profile.fix.steps:
+        found = [_measured("All changes together", profile.fix.measured or {})]
+        for step in profile.fix.steps:
+            effect = {"speedup": step.speedup, "low": step.low, "high": step.high, "pairs": step.ratios}
+            found.append(_measured(step.title, effect))
+        over = "the best pipeline before it"
+    rows = [row for row in found if row is not None]
     if rows:
-        over = "the best pipeline before it" if profile.fix is not None else "the pipeline as it is"
         yield Chart(
             "intervals",
             "Changes that were measured",

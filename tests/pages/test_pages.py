@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -9,18 +10,23 @@ from pathlib import Path
 
 import pytest
 
+from pipeprof.cli.main import invoke
 from pipeprof.cli.render.html import render_page
+from pipeprof.cli.report.comparison import build_result
 from pipeprof.cli.report.report import build_page
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from tests.pages.browser import Browser
+from tests.unit.cli.results import STAGES, result_of
 from tests.unit.cli.test_html import DIFF, every_kind, with_course
 
 ROOT = Path(__file__).parents[2]
 AXE = ROOT / ".venv" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+TRACE = ROOT / "tests" / "recorded" / "traces" / "h200_jax_loop.xplane.pb.gz"
+"""Of a loop in JAX on a GPU that waits for its batches."""
 PICTURE = ROOT / "docs" / "pages" / "run.webp"
 WIDTHS = (390, 600, 768, 1000, 1280, 1600)
-KINDS = ("run", "failed", "long")
+KINDS = ("run", "failed", "compare", "gaps", "long")
 MOST_BYTES = 150_000
 UNFOCUSED = """[...document.querySelectorAll('*')].filter(one => one.scrollWidth > one.clientWidth + 1
   && one.tabIndex < 0 && ['auto', 'scroll'].includes(getComputedStyle(one).overflowX)).length"""
@@ -41,9 +47,11 @@ def recorded(name: str) -> Profile:
 
 
 def source_of(kind: str) -> str:
-    """The page of a run, of one that failed, and of texts longer than any place has room for."""
+    """The page of a run, of one that failed, of a gate, and of texts that are longer than any place for them."""
     if kind == "long":
         return render_page(every_kind("a_name_without_a_break_" * 8), "long")
+    if kind == "compare":
+        return render_page(list(build_result(result_of("gate", stages=STAGES), None, full=True)), kind)
     return render_page(build_page(with_course(recorded("jpeg-folder" if kind == "run" else "raised"))), kind)
 
 
@@ -59,7 +67,11 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def made(kind: str) -> Path:
         file = folder / f"{kind}.html"
-        if not file.exists():
+        if kind == "gaps" and not file.exists():
+            trace = folder / "loop.xplane.pb"
+            trace.write_bytes(gzip.decompress(TRACE.read_bytes()))
+            assert invoke(["gaps", str(trace), "--out", str(file)]) == 0
+        elif not file.exists():
             file.write_text(source_of(kind), encoding="utf-8")
         return file
 
@@ -97,7 +109,7 @@ def test_a_page_fits_every_width(browser: Browser, page: Callable[[str], Path], 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_no_texts_of_a_chart_lie_on_each_other(browser: Browser, page: Callable[[str], Path], width: int) -> None:
     browser.frame(width, "light")
-    for kind in ("run", "long"):
+    for kind in ("run", "compare", "gaps", "long"):
         browser.show(page(kind))
         assert browser.evaluate(OVERLAPS) == []
 
