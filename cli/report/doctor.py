@@ -46,7 +46,7 @@ def doctor_report(
     """
     yield Heading(_summary(faults))
     for number, fault in enumerate(faults, 1):
-        blocks = [Text(fault.mend), *([Code(fault.command)] if fault.command else [])]
+        blocks: list[Block] = [Text(fault.mend), *([Code(fault.command)] if fault.command else [])]
         yield Card(f"{fault.level}: {fault.message}", blocks=blocks, number=number)
     yield Heading("For a bug report", f"copy from {FENCE} to {FENCE}")
     yield Text(f"{FENCE}text", indent=0)

@@ -16,7 +16,7 @@ from pipeprof.pipelines.data.folders import locate
 from pipeprof.pipelines.data.inspect.look import look
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.store import ProfileWriter, places
-from pipeprof.profiles.judge.verdicts.result import Result
+from pipeprof.profiles.judge.result import Result
 
 Pipeprof = Callable[..., Any]
 SPEC = "version: 1\nsource: {range: {stop: 100}}\n"

@@ -483,6 +483,14 @@ def test_what_was_not_tried_has_its_reason_and_its_number(found: Profile) -> Non
     text = report(made, width=100)
     assert "Not finished  no change could be tried" in text
     assert "No change found" not in text
+    late = NotTried(reason="the budget was too short", changes=["d"], out_of_budget=True)
+    made.verification.not_tried.append(late)
+    # What a larger budget can try comes first.
+    assert "Not tried: d (the budget was too short); 3 more changes: pipeprof show -v" in report(made, width=100)
+    made.verification.without_gain = ["e: no gain"]
+    assert "Not finished  there was no time for every change" in report(made, width=100)
+    made.verification.not_tried.pop()
+    made.verification.without_gain = []
     # Their names are what a reader can make of it by hand.
     assert "Not tried: a; b (the pipeline writes files); 1 more change: pipeprof show -v" in text
     assert "3 changes could not be tried: the pipeline writes files" in full(made, width=100)
@@ -582,6 +590,9 @@ def test_advice_below_a_bound_outlives_the_table_of_the_steps(found: Profile, py
 def test_why_a_bound_is_not_known_is_no_sentence_above_its_advice(found: Profile) -> None:
     made = without_gain(found)
     assert made.verification is not None
+    for why in ("filter after it depends on the values", "decode costs less than a replay of it, 0.587×"):
+        made.verification.bounds = [f"no upper bound: {why}"]
+        assert "upper bound" not in report(made, width=120)
     made.verification.bounds = ["decode: no upper bound: filter after it depends on the values\nstore what it makes"]
     assert "no upper bound" not in report(made, width=120)
     assert "\n  decode   store what it makes" in report(made, width=120)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.comparing.session import warn_of_steps
+from pipeprof.cli.commands.compare import warn_of_steps
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.pipelines.steps.kind import StepContext

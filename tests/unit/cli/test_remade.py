@@ -16,7 +16,7 @@ from pipeprof.profiles.document.findings import Fix, Verification, documents_of
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.judge.verdicts.result import Result, Side
+from pipeprof.profiles.judge.result import Result, Side
 
 Pipeprof = Callable[..., Any]
 Recorded = Callable[[str], Profile]

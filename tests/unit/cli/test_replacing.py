@@ -20,8 +20,8 @@ from pipeprof.profiles.document.store import holds_something, load_profile
 from pipeprof.profiles.git import dirty
 from pipeprof.profiles.harness.lock import LockTimeoutError
 from pipeprof.profiles.judge import live
+from pipeprof.profiles.judge.result import PairValues, Result
 from pipeprof.profiles.judge.saved import load_result
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result
 from tests.unit.cli.test_compare import SPEC, measured
 from tests.unit.cli.test_main import Pipeprof
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from pipeprof.cli.report.report import (
     build_report,
     build_verdict,
 )
+from pipeprof.cli.report.steps import elements_rate
 from pipeprof.cli.report.time import describe_inside
 from pipeprof.cli.text.blocks import Alternatives, Block, Code, Prose, Table, TextSpan, without
 from pipeprof.cli.text.paint import paint
@@ -288,6 +289,40 @@ def test_nothing_to_change(recorded: Recorded) -> None:
     assert "Nothing to change" not in report(profile, width=100)
 
 
+@pytest.mark.parametrize(
+    ("ops", "epochs", "about"),
+    [
+        (("range", "repeat", "batch"), 0, False),
+        (("range", "batch", "repeat"), 0, True),
+        (("range", "batch"), 0, False),
+        (("range", "batch"), 2, True),
+    ],
+)
+def test_elements_of_batches_that_may_be_shorter_are_about_so_many(
+    recorded: Recorded, ops: Sequence[str], epochs: int, about: bool
+) -> None:
+    profile = recorded("jpeg-folder")
+    assert profile.steps is not None
+    profile.steps.epochs = epochs
+    profile.stages = [
+        Stage(id=f"stages.{place}" if place >= 0 else "source", op=op, origin="written")
+        for place, op in enumerate(ops, -1)
+    ]
+    assert elements_rate(profile, 100.0) == ("about " if about else "") + "100 elements/s"
+
+
+def test_processes_of_one_pipeline_that_differ_are_a_caution(recorded: Recorded) -> None:
+    profile = recorded("jpeg-folder")
+    profile.warnings = []
+    for apart, doubted in ((1.09, False), (1.22, True)):
+        profile.verification = Verification(
+            seconds=1.0, budget_seconds=60.0, mode="alternating", tried=1, block_seconds=0.3, apart=apart
+        )
+        text = " ".join(report(profile, width=120).split())
+        assert ("differed by 22 % while changes were tried" in text) is doubted
+        assert ("Reliable" in text) is not doubted
+
+
 def test_trust_is_one_line_or_a_caution(recorded: Recorded) -> None:
     profile = recorded("jpeg-folder")
     profile.warnings = []
@@ -533,7 +568,7 @@ def test_a_report_of_any_length_fits_and_keeps_what_matters(
     profile.verification = Verification(
         seconds=1.0, budget_seconds=60.0, mode="pairs", tried=3, block_seconds=0.3, without_gain=["a"],
         bounds=[f"unknown upper bound of decode: {WORDS}\n{WORDS * 3}"] * 2,
-        not_tried=[NotTried(reason="the budget has no time for it: --budget 90", changes=[WORDS, WORDS])],
+        not_tried=[NotTried(reason="the budget has no time for it", changes=[WORDS, WORDS], out_of_budget=True)],
         needs_seconds=90,
     )  # fmt: skip
     profile.warnings = [Message(code="errors-ignored", message=f"Loses data {number}.") for number in range(warnings)]
