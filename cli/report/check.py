@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Table, Text
-from pipeprof.cli.report.changes import finding_card
 from pipeprof.cli.report.memory import HOW
 from pipeprof.cli.report.names import name_row, name_rows, number_of
 from pipeprof.cli.report.units import byte_scale
@@ -56,10 +55,13 @@ def describe_check(
     yield from (Text(f"not predicted: {text}") for text in uncounted)
     yield from (Text(text) for text in what_ifs)
     if findings:
+        # It takes a tenth of the time of a whole check to import.
+        from pipeprof.cli.report.changes import finding_card
+
         yield Heading("What to change", "found without running it: not measured")
-    for number, finding in enumerate(findings or (), 1):
-        card = finding_card(finding, stages, number, full=False)
-        yield replace(card, blocks=(*card.blocks, Code(f"pipeprof rules {finding.rule}", label="why")))
+        for number, finding in enumerate(findings, 1):
+            card = finding_card(finding, stages, number, full=False)
+            yield replace(card, blocks=(*card.blocks, Code(f"pipeprof rules {finding.rule}", label="why")))
     if warnings:
         yield Heading("Warnings", "what to do: pipeprof rules CODE")
         yield from (Text(f"{warning.code}: {warning.message}") for warning in warnings)
