@@ -331,7 +331,9 @@ class InitOptions:
         Text,
         option(WHAT, "WHAT", "Data to read: images, TFRecord, CSV, .npy or .npz (a file, folder or glob).", "--from"),
     ] = None
-    out: Annotated[str, option(OUTPUT, "FILE", "File to write; - is stdout.  [default: pipeprof.yaml]", "-o", "--out")] = "pipeprof.yaml"
+    out: Annotated[
+        str, option(OUTPUT, "FILE", "File to write; - is stdout.  [default: pipeprof.yaml]", "-o", "--out")
+    ] = "pipeprof.yaml"
     schema: Annotated[
         Text, option(OUTPUT, "FILE", "Also write the JSON Schema's reference, so that editors complete the spec.")
     ] = None

@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from pipeprof.cli import options
 from pipeprof.cli.config import check_variables, defaults
 from pipeprof.cli.exit_codes import EXIT_CODES
-from pipeprof.cli.render.formats import extensions_of, names_of
+from pipeprof.cli.formats import extensions_of, names_of
 
 _HELP = {"-h", "--help"}
 

@@ -102,14 +102,14 @@ class Card:
 
     Attributes:
         gain: Follows the title.
-        status: How it is known: ``kept``, ``ceiling``, ``unverified`` or ``rejected``.
+        status: Of a change, how it is known: ``kept``, ``ceiling``, ``unverified`` or ``rejected``.
     """
 
     title: str
     gain: str = ""
     blocks: Sequence[Block] = ()
     number: int | None = None
-    status: str = "unverified"
+    status: str = ""
 
 
 class Layer(NamedTuple):

@@ -9,8 +9,7 @@ from typing import Any
 
 from pipeprof.cli.report.blocks import Bar, Chart, Interval, Layer
 from pipeprof.cli.report.memory import group_owners
-from pipeprof.cli.report.names import name_rows, write_share
-from pipeprof.cli.report.rows import rows_per_line
+from pipeprof.cli.report.rows import name_rows, rows_per_line, write_share
 from pipeprof.cli.report.units import seconds
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.profile import Profile

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Table, Text
 from pipeprof.cli.report.memory import HOW
-from pipeprof.cli.report.names import name_row, name_rows, number_of
+from pipeprof.cli.report.rows import name_row, name_rows, number_of
 from pipeprof.cli.report.units import byte_scale
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message

@@ -274,7 +274,7 @@ def _each_pair(found: Mapping[str, Sequence[Metric]], pairs: Sequence[PairValues
             dots = [one for one, pair in zip(ratios, pairs, strict=True) if one and pair.counts]
             drawn.append(Interval(title, row.change, low, high, change_of(facts_of(row)), dots))
         title = f"B / A{note}; a change of less than {percent(floor)} does not count"
-        said = "; ".join(f"{row.name} {row.text}" for row in drawn)
+        said = "A dot is a pair of processes, the line the interval (98 %), the band what does not count."
         band, ends = (1 / (1 + floor), 1 + floor), ("less than A", "more than A")
         yield Chart("intervals", title, said, "ratio", rows=drawn, floor=band, ends=ends)
     if pairs:

@@ -135,8 +135,8 @@ def _causes(subject: Subject, *, full: bool) -> Iterator[Block]:
             Column("name", [cause for cause, _ in rows], right=False, keep=2, style="dim"),
         ]
     )
-    said = "; ".join(f"{bar.name}: {bar.text}" for bar in bars)
-    yield Chart("bars", "Idle time by cause, % of the time", said, unit="number", rows=bars)
+    title = "Idle time by cause, % of the time"
+    yield Chart("bars", title, "The table of causes has the same numbers.", unit="number", rows=bars)
 
 
 def _traces(traces: Sequence[TraceGaps], *, full: bool) -> Iterator[Block]:

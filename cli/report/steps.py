@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import NamedTuple
 
 from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
-from pipeprof.cli.report.names import name_rows
+from pipeprof.cli.report.rows import name_rows
 from pipeprof.cli.report.units import dotted, rate, seconds, time_scale
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind

@@ -153,7 +153,7 @@ class Finding(Model):
     """Something seen, with its evidence and its status."""
 
     rule: str
-    """Name of the rule; `pipeprof rules NAME` describes it."""
+    """Name of the rule; `pipeprof rules NAME` explains it."""
     title: str
     """The change in a few words."""
     family: Literal["memory", "speed", "correctness"] | None = None

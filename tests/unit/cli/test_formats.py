@@ -12,7 +12,8 @@ from urllib.parse import unquote
 import pytest
 from unit.cli.results import GATE, of_four, result_of
 
-from pipeprof.cli.render.formats import Output, extensions_of, is_redacted, lack_of, names_of, render
+from pipeprof.cli.formats import extensions_of, is_redacted, names_of
+from pipeprof.cli.render.formats import Output, lack_of, render
 from pipeprof.cli.render.html import render_page
 from pipeprof.cli.render.markdown import markdown
 from pipeprof.cli.render.style import Style

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.cli.report.findings import describe_gain
+from pipeprof.cli.report.changes import describe_gain
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise.claims import cut_to_limit
 from pipeprof.profiles.document.findings import Finding, documents_of
