@@ -157,7 +157,7 @@ def _line(command: str, same: Mapping[str, Any], changes: Mapping[str, Any]) -> 
 
 def _write_words(given: Mapping[str, Any], command: str) -> Iterator[str]:
     """Write options as words of a command line: those that differ from their defaults, the target first."""
-    for parameter in make_parser(command).params:
+    for parameter in sorted(make_parser(command).params, key=lambda one: one.param_type_name):
         value = given.get(str(parameter.name))
         if parameter.name == "script_args" or value is None or (value is False and not parameter.secondary_opts):
             continue

@@ -138,8 +138,8 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
         return error.exit_code
     # typer's errors of usage have no public base class that all supported versions share.
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):
-        context = getattr(error, "ctx", None)
-        command = str(context.command_path) if context is not None else "pipeprof"
+        context, first = getattr(error, "ctx", None), next(iter(arguments), "")
+        command = context.command_path if context else f"pipeprof {first}" if first in COMMANDS else "pipeprof"
         say_error(f"pipeprof: error: {_usage_message(error, command, arguments)}\nTry '{command} --help'.")
         return int(error.exit_code)
     fault = _fault(error)

@@ -223,9 +223,9 @@ class GateOptions(MeasuringOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class CheckOptions(ReportOptions):
-    """Check specs and functions without running them: errors, memory, rules.
+    """Check specs and functions without running them.
 
-    Predicts memory and applies the rules that need no measurement. Loads no TensorFlow.
+    Finds errors, predicts memory, applies rules that need no measurement. Loads no TensorFlow.
 
     Examples:
       pipeprof check spec.yaml --memory-limit 8GiB
@@ -264,9 +264,9 @@ class ShowOptions(ReportOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class GapsOptions(ReportOptions):
-    """Find out why a device idles, from a trace of TensorFlow, JAX or PyTorch.
+    """Find out why a device idles, from a profiler's trace.
 
-    Divides the time without work by what the host did until it launched the next work.
+    Divides the time without work by what the host did until the next work: TensorFlow, JAX, PyTorch.
 
     Examples:
       pipeprof gaps logs/plugins/profile/2026_11_27_08_00_00
@@ -287,7 +287,7 @@ class GapsOptions(ReportOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class RulesOptions:
-    """List all findings and ideas, or explain one, or the code of a warning or an error.
+    """List findings and ideas, or explain one, a warning or an error.
 
     What it means, why it matters, and what to do. Loads no TensorFlow.
 
