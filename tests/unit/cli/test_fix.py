@@ -1,4 +1,4 @@
-"""The report of a search, and ``pipeprof fix`` around it, for which a recorded profile and a written result stand in."""
+"""The report of a search, and ``pipeprof fix`` around it, with a recorded profile and a written result."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_many_tried_changes_are_named_up_to_a_number_and_all_in_full(profile: Pr
     names = [[row[1] for row in rows(of(Table, blocks)[0])] for blocks in (short, full)]
     assert [len(one) for one in names] == [12, 22]
     assert "Run decode in parallel" in names[0], "what was taken is always there"
-    assert [heading.rest for heading in of(Heading, short)][0].startswith("10 more")
+    assert next(heading.rest for heading in of(Heading, short)).startswith("10 more")
     assert any(str(text.text).startswith("1 change rejected") for text in of(Text, short))
 
 
@@ -133,7 +133,11 @@ def test_many_tried_changes_are_named_up_to_a_number_and_all_in_full(profile: Pr
         ("fix train.py:make", {}, "pipeprof show run.json --out fast.patch"),
         ("fix train.py:make --out 'a b.patch'", {}, "git apply 'a b.patch'"),
         ("fix train.py:make", {"diff": None}, None),
-        ("fix spec.yaml --allow order", {**FAR, "status": "not-proven"}, "pipeprof fix spec.yaml --allow order --budget 70"),
+        (
+            "fix spec.yaml --allow order",
+            {**FAR, "status": "not-proven"},
+            "pipeprof fix spec.yaml --allow order --budget 70",
+        ),
         ("fix spec.yaml", {**NONE, "status": "nothing", "needs_seconds": 90}, "pipeprof fix spec.yaml --budget 90"),
         ("fix spec.yaml", {**NONE, "status": "nothing", "left_out": [CACHE]}, "pipeprof fix spec.yaml --allow order"),
         ("fix spec.yaml", {**NONE, "status": "nothing"}, None),
