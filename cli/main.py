@@ -25,12 +25,11 @@ import typer  # noqa: E402
 
 from pipeprof import __version__  # noqa: E402
 from pipeprof.cli import exit_codes  # noqa: E402
+from pipeprof.cli.formats import extensions_of  # noqa: E402
 from pipeprof.cli.gone import command_gone, option_gone  # noqa: E402
-from pipeprof.cli.help import Commands  # noqa: E402
-from pipeprof.cli.parser import COMMANDS  # noqa: E402
+from pipeprof.cli.parser import COMMANDS, Commands  # noqa: E402
 from pipeprof.cli.private import SPEC_ENVIRONMENT, hide_here  # noqa: E402
 from pipeprof.cli.render.diagnostics import say_error  # noqa: E402
-from pipeprof.cli.render.formats import extensions_of  # noqa: E402
 from pipeprof.cli.streams import no_stdout, open_closed, say, silence, write_stdout  # noqa: E402
 from pipeprof.pipelines.errors import PipeprofError, UsageError  # noqa: E402
 from pipeprof.profiles.host.system_faults import has_current_folder, system_fault  # noqa: E402

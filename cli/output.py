@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
+from pipeprof.cli.formats import extensions_of, names_of
 from pipeprof.cli.gone import format_gone
 from pipeprof.cli.options import ReportOptions
-from pipeprof.cli.render.formats import extensions_of, names_of
 from pipeprof.cli.render.style import Style, style_of
 from pipeprof.cli.streams import OutputError, say, why, write_stream
 from pipeprof.cli.values import choice

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from pipeprof.cli.formats import is_redacted
 from pipeprof.cli.output import Outputs, same_file, shown_path, write_texts
 from pipeprof.cli.private import hide_here, place_in_repository, redact_here
-from pipeprof.cli.render.formats import Output, is_redacted, lack_of, render
+from pipeprof.cli.render.formats import Output, lack_of, render
 from pipeprof.cli.render.style import Style, style_of
 from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Block

@@ -144,7 +144,7 @@ def spec() -> str:
 
 def commands() -> str:
     """The help texts of all commands."""
-    from pipeprof.cli.main import COMMANDS
+    from pipeprof.cli.parser import COMMANDS
 
     texts = [_help(), *(f"## {name}\n\n{_help(name)}" for name in COMMANDS)]
     return "\n\n".join(texts)

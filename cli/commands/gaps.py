@@ -8,9 +8,10 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeprof.cli.exit_codes import GATE, INCONCLUSIVE, OK, UNUSABLE
+from pipeprof.cli.formats import is_redacted
 from pipeprof.cli.options import GapsOptions
 from pipeprof.cli.output import Outputs, plan_outputs, shown_path, write_texts
-from pipeprof.cli.render.formats import Output, is_redacted, render
+from pipeprof.cli.render.formats import Output, render
 from pipeprof.cli.render.progress import progress_if_long
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.report.gaps import build_gaps

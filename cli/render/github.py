@@ -20,7 +20,7 @@ _PROPERTY = {**_MESSAGE, ":": "%3A", ",": "%2C"}
 _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 
 
-def annotations(document: Profile | Result | GapsReport, remarks: Sequence[Remark]) -> str:
+def annotate(document: Profile | Result | GapsReport, remarks: Sequence[Remark]) -> str:
     """All annotations; one line says so where there are none."""
     if remarks:
         lines = [_annotation(remark) for remark in remarks]

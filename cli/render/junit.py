@@ -7,11 +7,12 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from pipeprof.cli.report.comparison import headline_of
+from pipeprof.cli.report.gaps import describe_judged
 from pipeprof.cli.report.metric import clause_of, facts_of
 from pipeprof.cli.streams import visible
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.gaps.document import GapsReport
-from pipeprof.profiles.gaps.wording import judged
+from pipeprof.profiles.gaps.limit import judge
 from pipeprof.profiles.judge.result import Result
 
 
@@ -65,6 +66,7 @@ def _of_result(result: Result) -> Iterator[_Case]:
 
 def _of_traces(report: GapsReport) -> Iterator[_Case]:
     name = report.limit.name if report.limit is not None else "idle"
-    for one in judged(report):
+    for one in judge(report):
         tag = {"above": "failure", "cannot say": "skipped"}.get(one.verdict, "system-out")
-        yield _Case(one.trace.file, f"{one.device or 'no device'}: {name}", tag, one.sentence, one.trace.sentence)
+        said = describe_judged(one, report.limit)
+        yield _Case(one.trace.file, f"{one.device or 'no device'}: {name}", tag, said, one.trace.sentence)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from rich.cells import cell_len
@@ -18,8 +19,9 @@ from pipeprof.cli.report.blocks import Block, Card, Chart, Code, Column, Heading
 from pipeprof.cli.streams import visible
 
 GAP = 2
-_LEAST = 16
-"""Cells that a column keeps whose cells are broken into lines."""
+_LEAST, _MOST = 16, 30
+"""Cells that a column keeps whose cells are broken into lines, and those of a word that is not broken."""
+_WORD = re.compile(r"^\s*\S+|\S+")
 _CARD = 3
 """Indent of what belongs to a card, below its title."""
 _GLUE = "\ue000"
@@ -56,11 +58,12 @@ def paint(blocks: Iterable[Block], style: Style, *, goes_on: bool = False) -> st
     )
     painter, indented = _Painter(style), False
     for block in blocks:
-        # What stands at the margin is apart from what is indented before it.
+        # What stands at the margin is apart from what is indented before it, and from lines to be copied.
         at_margin = not getattr(block, "indent", 2)
         if (isinstance(block, Heading) and (goes_on or out.tell())) or (at_margin and indented):
             console.print()
-        indented = not at_margin and not isinstance(block, Chart)
+        is_code = isinstance(block, Code) and not block.label
+        indented = is_code or not (at_margin or isinstance(block, Heading | Chart))
         for part, is_long in painter.parts(block):
             console.print(part, soft_wrap=is_long)
     return _TRAILING.sub(r"\1", out.getvalue()).replace(_GLUE, " ")
@@ -88,8 +91,8 @@ class _Painter:
             case Code():
                 yield from self._code(block, indent + block.indent)
             case Table():
-                if (grid := self._table(block, indent)) is not None:
-                    yield Padding(grid, (0, 0, 0, indent + block.indent), expand=False), False
+                if (table := self._table(block, indent)) is not None:
+                    yield Padding(table, (0, 0, 0, indent + block.indent), expand=False), False
             case Card():
                 yield from self._card(block, indent)
             case Chart():
@@ -97,13 +100,14 @@ class _Painter:
 
     def _clean(self, text: str) -> str:
         """Text of any origin as it may be shown: no control characters, and only those that the receiver knows."""
-        return visible(text) if self._style.unicode else in_ascii(visible(text))
+        shown = visible(text) if self._style.unicode else in_ascii(visible(text))
+        return _NUMBER_AND_UNIT.sub(_GLUE, shown)
 
     def _line(self, line: Line, style: str = "") -> Painted:
         spans = ((line, style),) if isinstance(line, str) else line
         painted = Painted()
         for text, look in spans:
-            painted.append(_NUMBER_AND_UNIT.sub(_GLUE, self._clean(text)), style=look or None)
+            painted.append(self._clean(text), style=look or None)
         return painted
 
     def _code(self, block: Code, indent: int) -> Iterator[_Part]:
@@ -114,7 +118,7 @@ class _Painter:
             if block.cut:
                 line.truncate(self._style.width, overflow="ellipsis" if self._style.unicode else "crop")
             note = self._clean(block.note)
-            if note and line.cell_len + len(note) + 2 * GAP > self._style.width:
+            if note and line.cell_len + cell_len(note) + 2 * GAP > self._style.width:
                 yield line, True
                 yield Padding(Painted(note, style="dim"), (0, 0, 0, min(indent + cell_len(start), 12))), False
             else:
@@ -125,6 +129,8 @@ class _Painter:
         if card.gain:
             title.append(": ", style="not bold").append_text(self._line(card.gain, "not bold"))
         grid = Grid.grid(padding=(0, GAP, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
         grid.add_row(str(card.number) if card.number is not None else "-", title)
         yield Padding(grid, (0, 0, 0, indent + 2), expand=False), False
         for block in card.blocks:
@@ -132,32 +138,56 @@ class _Painter:
 
     def _table(self, table: Table, indent: int) -> Grid | None:
         """The columns that fit: those with the smallest `keep` are dropped first."""
-        columns = [column for column in table.columns if any(column.cells)]
+        columns = [
+            replace(column, title=self._clean(column.title), cells=[*map(self._clean, column.cells)])
+            for column in table.columns
+            if any(column.cells)
+        ]
         room = self._style.width - indent - table.indent
         while _least(columns) > room and (going := [one for one in columns if one.keep is not None]):
             columns.remove(min(going, key=lambda one: one.keep or 0))
         if not columns:
             return None
-        titles = [self._clean(column.title) for column in columns]
-        grid = Grid(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=any(titles), header_style="dim")
-        for column, title in zip(columns, titles, strict=True):
+        has_title, widths = any(column.title for column in columns), _widths(columns, room)
+        grid = Grid(box=None, pad_edge=False, padding=(0, GAP, 0, 0), show_header=has_title, header_style="dim")
+        for column, width in zip(columns, widths, strict=True):
             grid.add_column(
-                title,
+                Painted(column.title),
                 justify="right" if column.right else "left",
                 style=column.style,
-                no_wrap=not column.wrap,
-                overflow="fold" if column.wrap else "ellipsis",
+                width=width,
+                overflow="fold",
             )
         for cells in zip(*(column.cells for column in columns), strict=True):
-            grid.add_row(*(Painted(self._clean(cell)) for cell in cells))
+            grid.add_row(*map(Painted, cells))
         return grid
 
 
-def _least(columns: Iterable[Column]) -> int:
+def _least(columns: Sequence[Column]) -> int:
     """Cells that columns need side by side, where those that wrap are as narrow as they may be."""
-    return sum(_width(column) + GAP for column in columns) - GAP
+    return sum(map(_narrowest, columns)) + GAP * (len(columns) - 1)
 
 
-def _width(column: Column) -> int:
-    widest = max(map(cell_len, (column.title, *column.cells)))
-    return min(widest, _LEAST) if column.wrap else widest
+def _widths(columns: Sequence[Column], room: int) -> list[int | None]:
+    """Cells of each column, those that need few more than the least first; None where rich has to break all of them."""
+    widths, spare = [*map(_narrowest, columns)], room - _least(columns)
+    if spare < 0:
+        return [None] * len(columns)
+    needs = {place: _widest(column) - widths[place] for place, column in enumerate(columns)}
+    for number, place in enumerate(sorted(needs, key=needs.__getitem__)):
+        more = min(needs[place], spare // (len(columns) - number))
+        widths[place], spare = widths[place] + more, spare - more
+    return [*widths]
+
+
+def _widest(column: Column) -> int:
+    return max(map(cell_len, (column.title, *column.cells)))
+
+
+def _narrowest(column: Column) -> int:
+    """Cells that a column needs; one that wraps breaks no word that is not very long."""
+    if not column.wrap:
+        return _widest(column)
+    words = (word for text in (column.title, *column.cells) for word in _WORD.findall(text))
+    longest = max(map(cell_len, words), default=0)
+    return min(_widest(column), max(_LEAST, min(longest, _MOST)))

@@ -45,7 +45,7 @@ EFFECTS: Mapping[Semantics, str] = {
     "same": "same data",
     "order": "same elements in a new order",
     "randomness": "same elements, new random draws",
-    "values": "elements may differ: check them",
+    "values": "elements may differ (check them)",
 }
 """Effect of a change on the data, by semantics class."""
 _REDRAWN: Mapping[Redrawn, str] = {
@@ -62,10 +62,12 @@ _MOST = 3
 """Upper bounds, changes tried in vain, and changes not tried, that are named in the short report."""
 _RUN_FUNCTION = "pipeprof run FILE.py:FUNCTION"
 """Measures changes of a dataset that a notebook, or a call in a script, has measured as it is."""
-NEEDS_BUDGET = "--budget"
+_WITHOUT_GAIN = ": no gain: "
 _UNKNOWN_BOUND = "unknown upper bound"
-_NO_BOUND = ": no upper bound: "
-_OPEN_BOUNDS = (_NO_BOUND, _UNKNOWN_BOUND, ", undecided", f"was not measured: {NEEDS_BUDGET}")
+_NO_BOUND = "no upper bound: "
+_IN_WORDS = ("even ", "without ", _UNKNOWN_BOUND)
+"""Beginnings of sentences on a bound; others begin with the name of a stage."""
+_OPEN_BOUNDS = (_NO_BOUND, _UNKNOWN_BOUND, ", undecided")
 """In the sentence on a stage whose upper bound is not known."""
 
 
@@ -122,12 +124,13 @@ def run_card(
         number,
         notes=[note for note in notes if note],
         code=full or shows_code(profile, finding),
+        spec=profile.target.kind == "spec",
         bounded=profile.only_bounds(finding),
         full=full,
     )
     command = take_command(profile, finding, number)
     last: list[Block] = [Code(command)] if command and command != hidden else []
-    if not command and finding.rule not in WITHOUT_RULE:
+    if not command and not full and finding.rule not in WITHOUT_RULE:
         last = [Code(f"pipeprof rules {finding.rule}", label="why")]
     return Card(card.title, card.gain, (*card.blocks, *last), number, finding.status)
 
@@ -139,6 +142,7 @@ def finding_card(
     *,
     notes: Sequence[str] = (),
     code: bool = True,
+    spec: bool = False,
     bounded: bool = False,
     full: bool = True,
 ) -> Card:
@@ -147,6 +151,7 @@ def finding_card(
     Args:
         notes: What follows from its measurement, a sentence each.
         code: With the lines to write.
+        spec: They are written into a spec.
         bounded: The predicted gain is the most that there can be.
         full: With the numbers behind it.
     """
@@ -162,7 +167,8 @@ def finding_card(
         blocks.append(Text(_reason(finding), style="dim"))
     if full:
         blocks.append(Pairs(facts_of(finding, stages, bounded=bounded)))
-    text = finding.diff or finding.python or (finding.patch if full else None)
+    in_python = finding.diff or finding.python
+    text = finding.patch or in_python if spec else in_python or (finding.patch if full else None)
     if code and text:
         blocks.append(Code(_statements(text), indent=0 if text.startswith("--- ") else 2))
     effect = effect_on_data(finding.semantics, finding.measured, redrawn=finding.redrawn)
@@ -177,12 +183,12 @@ def facts_of(finding: Finding, stages: Sequence[Stage], *, bounded: bool = False
     text = describe_measured(measured, rounds=True) if measured else ""
     rows = (
         ("stage", stage_label(stage) if stage is not None else finding.stage or ""),
-        ("advice", finding.recommendation if finding.recommendation != finding.change else ""),
+        ("advice", finding.recommendation if finding.change not in {None, finding.recommendation} else ""),
         ("predicted", _predicted(finding.predicted, bounded=bounded) if finding.predicted is not None else ""),
         ("measured", if_free(text, measured) if text and finding.status == "ceiling" else text),
         ("data", str(measured.get("data") or "")),
         ("evidence", _evidence(finding.evidence, stages)),
-        ("status", finding.reason if finding.status != "unverified" else ""),
+        ("status", finding.reason if finding.status not in {"unverified", "ceiling"} else ""),
         ("rule", f"pipeprof rules {finding.rule}" if finding.rule not in WITHOUT_RULE else ""),
     )
     return [(label, text) for label, text in rows if text]
@@ -442,12 +448,13 @@ def _bounds(bounds: Sequence[str], *, full: bool) -> Iterator[Block]:
     """A line for each stage without which the pipeline was measured to be no faster, or could not be measured."""
     for text in bounds:
         sentence, *advice = text.split("\n")
-        # That a bound is not known says nothing; what to do there does.
         if full or not (sentence.startswith(_UNKNOWN_BOUND) or _NO_BOUND in sentence):
-            yield Text(f"{sentence[0].upper()}{sentence[1:]}" if sentence.startswith("even ") else sentence)
+            yield Text(f"{sentence[0].upper()}{sentence[1:]}" if sentence.startswith(_IN_WORDS) else sentence)
+            yield from (Text(line, indent=4) for line in advice[:1])
         elif advice:
-            yield Text(sentence.removeprefix(f"{_UNKNOWN_BOUND} of ").partition(":")[0])
-        yield from (Text(line, indent=4) for line in advice[:1])
+            # That a bound is not known says nothing; what to do there does.
+            stage = sentence.removeprefix(f"{_UNKNOWN_BOUND} of ").partition(":")[0]
+            yield Text(f"{stage}: {advice[0]}")
         if advice[1:]:
             yield Code("\n".join(advice[1:]), indent=4)
 
@@ -460,13 +467,16 @@ def _in_vain(profile: Profile, *, full: bool) -> Iterator[Block]:
     no_gain += done.without_gain if done is not None else []
     lines = [("No gain", no_gain), ("Undecided", done.undecided if done is not None else [])]
     if full:
-        lines += [(f"Not tried, {group.reason}", group.changes) for group in done.not_tried] if done is not None else []
+        lines += (
+            [(f"Not tried ({group.reason})", group.changes) for group in done.not_tried] if done is not None else []
+        )
     elif done is not None and (group := _worth_a_word(profile, done.not_tried)) is not None:
         changes = list(dict.fromkeys(" ".join(change.partition(";")[0].split()) for change in group.changes))
-        lines.append((f"Not tried, {group.reason}", changes))
+        lines.append((f"Not tried ({group.reason})", changes))
     for label, texts in lines:
         # That it was not faster goes without saying.
-        shown = texts if full else [text.partition(": no gain")[0] for text in texts[:_MOST]]
+        shown = [text.replace(_WITHOUT_GAIN, ": ") if full else text.partition(_WITHOUT_GAIN)[0] for text in texts]
+        shown = shown if full else shown[:_MOST]
         more = f"; {len(texts) - len(shown)} more: pipeprof show -v" if len(texts) > len(shown) else ""
         if shown:
             yield Text(f"{label}: {'; '.join(shown)}{more}", style="dim")
@@ -475,8 +485,8 @@ def _in_vain(profile: Profile, *, full: bool) -> Iterator[Block]:
 def _worth_a_word(profile: Profile, groups: Sequence[NotTried]) -> NotTried | None:
     """The changes that a larger budget can try, else those that could not be tried where no change is proven."""
     proven = any(finding.status == "kept" for finding in profile.findings or ())
-    open_ones = [group for group in groups if NEEDS_BUDGET in group.reason or not proven]
-    return max(open_ones, key=lambda one: (NEEDS_BUDGET in one.reason, len(one.changes)), default=None)
+    open_ones = [group for group in groups if group.out_of_budget or not proven]
+    return max(open_ones, key=lambda one: (one.out_of_budget, len(one.changes)), default=None)
 
 
 def _none(profile: Profile) -> Iterator[Block]:
@@ -516,7 +526,8 @@ def _is_decided(done: Verification) -> bool:
     """Whether something was decided, or nothing was there to decide about."""
     bounded = not all(map(_is_open, done.bounds))
     open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
-    return bool(done.without_gain) or bounded or not (open_ones or done.bounds)
+    late = any(group.out_of_budget for group in done.not_tried)
+    return not late and (bool(done.without_gain) or bounded or not (open_ones or done.bounds))
 
 
 def _is_open(bound: str) -> bool:
@@ -524,6 +535,8 @@ def _is_open(bound: str) -> bool:
 
 
 def _why_not_finished(done: Verification) -> str:
+    if any(group.out_of_budget for group in done.not_tried):
+        return "there was no time for every change"
     if done.undecided:
         return "the trials are undecided"
     return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from pipeprof.cli.report.blocks import Block, Chart, Code, Column, Heading, Interval, Pairs, Span, Table, Text
 from pipeprof.cli.report.metric import change_of, clause_of, facts_of, is_worse_when_higher, short_clause_of
 from pipeprof.profiles.judge.messages import CHANGED
-from pipeprof.profiles.judge.metrics import kind_of, middle
+from pipeprof.profiles.judge.metrics import kind_of
 from pipeprof.profiles.judge.result import Arm, Metric, PairValues, Result, SelfTest, Side, StageChange
 from pipeprof.profiles.judge.verdict import (
     counted,
@@ -39,7 +39,7 @@ _SPARE = 1.2
 MOST_PAIRS = 60
 """More are not worth the wait: half a minute for each."""
 _OF_ONE_GATE = frozenset({"--against", "--out", "--format", "--max-pairs", "--limit"})
-_SWITCHES = frozenset({"--json", "--force"})
+_SWITCHES = frozenset({"--json", "--force", "--quiet", "-q", "--verbose", "-v"})
 
 
 class Headline(NamedTuple):
@@ -78,7 +78,8 @@ def build_result(result: Result, saved: str | None, *, full: bool = False) -> It
             yield Heading("Changes", f"from A to {name.upper()}")
             yield from map(Text, unsaid)
     if full:
-        yield from _charts(result)
+        yield from _each_pair(result.rows(), result.pairs)
+        yield from _each_pair({"b": worse.metrics}, worse.pairs, ", with faults") if worse is not None else ()
     if saved:
         yield Code(saved, label="Saved", indent=0)
     if (following := next_command(result)) is not None:
@@ -230,7 +231,7 @@ def _table(result: Result, rows: Mapping[str, Sequence[Metric]], *, full: bool) 
             column("change", "/ A" if several else "B / A"),
             column("98 % interval", "98 % interval", keep=3),
             column("B is", f"{'is' if several else 'B is'}{so_far}", wrap=True),
-            *([column("limit", "limit"), column("verdict", "verdict")] if result.kind != "compare" else []),
+            *([column("limit", "limit", keep=1), column("verdict", "verdict")] if result.kind != "compare" else []),
         ]
     )
 
@@ -258,11 +259,11 @@ def _has_changed(stage: StageChange) -> bool:
     return stage.status != "same" or (works and max(a, b) > _GROWN * min(a, b))
 
 
-def _charts(result: Result) -> Iterator[Block]:
+def _each_pair(found: Mapping[str, Sequence[Metric]], pairs: Sequence[PairValues], note: str = "") -> Iterator[Block]:
     """The ratios in each pair, drawn and as numbers; those with another smallest change have a band of their own."""
     rows = [
-        (row, f"{row.title}, {name.upper()}" if result.further else row.title, _ratios(row, name, result.pairs))
-        for name, metrics in result.rows().items()
+        (row, f"{row.title}, {name.upper()}" if len(found) > 1 else row.title, _ratios(row, name, pairs))
+        for name, metrics in found.items()
         for row in metrics
         if row.scale == "ratio" and row.limit is None and row.change
     ]
@@ -270,29 +271,30 @@ def _charts(result: Result) -> Iterator[Block]:
         drawn = []
         for row, title, ratios in of_floor:
             low, high = (row.low, row.high) if has_interval(row) else (None, None)
-            dots = [one for one, pair in zip(ratios, result.pairs, strict=True) if one and pair.counts]
+            dots = [one for one, pair in zip(ratios, pairs, strict=True) if one and pair.counts]
             drawn.append(Interval(title, row.change, low, high, change_of(facts_of(row)), dots))
-        title = f"B / A; a change of less than {percent(floor)} does not count"
-        said = "; ".join(f"{row.name} {row.text}" for row in drawn)
-        yield Chart("intervals", title, said, "ratio", rows=drawn, floor=(1 / (1 + floor), 1 + floor))
-    if result.pairs:
+        title = f"B / A{note}; a change of less than {percent(floor)} does not count"
+        said = "A dot is a pair of processes, the line the interval (98 %), the band what does not count."
+        band, ends = (1 / (1 + floor), 1 + floor), ("less than A", "more than A")
+        yield Chart("intervals", title, said, "ratio", rows=drawn, floor=band, ends=ends)
+    if pairs:
         judged = [(title, ratios) for row, title, ratios in rows if row.level != "off"]
-        yield Heading("Pairs", "B / A in each")
+        yield Heading("Pairs", f"B / A in each{note}")
         yield Table(
             [
                 *(Column(title, [ratio_text(one) if one else "" for one in ratios]) for title, ratios in judged),
-                Column("", ["" if pair.counts else "left out" for pair in result.pairs], right=False),
+                Column("", ["" if pair.counts else "left out" for pair in pairs], right=False),
             ]
         )
 
 
 def _ratios(metric: Metric, arm: str, pairs: Sequence[PairValues]) -> list[float | None]:
-    """B over A in each pair; None where a process lacks the metric."""
+    """B over the mean of both processes of A in each pair; None where one lacks the metric."""
     found: list[float | None] = []
     for pair in pairs:
         sides = pair.a, pair.again or pair.a, pair.b if arm == "b" else pair.further.get(arm, {})
-        a, again, other = (values.get(metric.name) for values in sides)
-        found.append(other / middle("ratio", a, again) if a and again and other else None)
+        a, again, other = (values.get(metric.name, 0.0) for values in sides)
+        found.append(math.sqrt(other / a * (other / again)) if min(a, again, other) > 0 else None)
     return found
 
 

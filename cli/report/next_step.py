@@ -84,12 +84,13 @@ def _larger_budget(words: str) -> Row:
     """Measure with a budget that decides about the first change that shows a gain, where none is proven."""
 
     def row(profile: Profile) -> tuple[str | None, str] | None:
-        first = next((one for one in profile.findings or () if one.unfinished is not None), None)
-        if first is None or first.unfinished is None or outlook(first) != words:
-            return None
         if any(one.family != "memory" for _, one in _proven(profile)):
             return None
-        return rerun(profile, budget=str(first.unfinished.budget_seconds)), f"{words} about {first.title}"
+        for number, one in enumerate(profile.findings or (), 1):
+            if (left := one.unfinished) is not None:
+                line = rerun(profile, budget=str(left.budget_seconds)) if outlook(one) == words else None
+                return line, f"{words} about change {number}"
+        return None
 
     return row
 
@@ -118,7 +119,7 @@ def _write_lines(profile: Profile) -> tuple[str | None, str] | None:
     line = try_command(profile, (profile.findings or [])[number - 1], number)
     if line is not None:
         return line, f"measures change {number}"
-    return rerun(profile), f"once you have written the lines of {number}; pipeprof compare OLD NEW then shows the gain"
+    return rerun(profile), f"once you have written change {number}; pipeprof compare OLD NEW then shows the gain"
 
 
 def _soak(profile: Profile) -> tuple[str | None, str] | None:
@@ -141,7 +142,7 @@ def _try_open(profile: Profile) -> tuple[str | None, str] | None:
 def _mended_data(profile: Profile) -> tuple[str | None, str] | None:
     for number, finding in enumerate(profile.findings or (), 1):
         if finding.family == "correctness" and finding.status != "rejected":
-            return rerun(profile), f"once {number} is fixed"
+            return rerun(profile), f"measure again once change {number} is made"
     return None
 
 
@@ -169,7 +170,8 @@ def _longer(profile: Profile) -> tuple[str | None, str] | None:
     if not unsettled and steps.count >= FEW_STEPS and steps.seconds >= SHORT_SECONDS:
         return None
     few = f"only {steps.count:,} step{'' if steps.count == 1 else 's'} in {in_words(steps.seconds)}"
-    longest = max(steps.seconds, duration("--seconds", recover_options(profile).seconds) or 0.0)
+    given = getattr(recover_options(profile), "seconds", None)
+    longest = max(steps.seconds, duration("--seconds", given) or 0.0)
     length = _write_duration(max(30, math.ceil(_LONGER * longest)))
     why = "the warm-up had not settled" if unsettled else few
     return rerun(profile, seconds=length, steps=None), f"measure longer: {why}"

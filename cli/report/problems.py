@@ -106,5 +106,5 @@ def _head(problem: Problem, profile: Profile, said: str) -> str:
         parts.append(f"at {stage_label(stage) if stage else problem.stage}")
     if problem.file:
         place = [problem.file, *(str(number) for number in (problem.line, problem.column) if number is not None)]
-        parts.append(":".join(place))
+        parts += [] if ":".join(place[:2]) in said else [":".join(place)]
     return ", ".join([problem.code, *(part for part in parts if part not in said)])

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeprof.cli.pages.codes import message_codes
 from pipeprof.cli.report.changes import describe_measured
 from pipeprof.cli.report.comparison import headline_of
+from pipeprof.cli.report.gaps import describe_judged
 from pipeprof.cli.report.metric import clause_of
+from pipeprof.cli.report.rules import message_codes
 from pipeprof.profiles.advise.check import sections
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Finding
@@ -18,7 +19,7 @@ from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.gaps.document import GapsReport
-from pipeprof.profiles.gaps.wording import judged
+from pipeprof.profiles.gaps.limit import judge
 from pipeprof.profiles.judge.result import Result
 from pipeprof.profiles.wording import if_free, stage_name
 
@@ -210,13 +211,14 @@ def _of_side(result: Result, checkout: Checkout) -> Place | None:
 
 
 def _on_traces(report: GapsReport, checkout: Checkout) -> Iterator[Remark]:
-    code = f"{GAPS}{report.limit.name if report.limit is not None else 'idle'}"
-    for one in judged(report):
-        if one.verdict == "within" and report.limit is not None:
+    limit = report.limit
+    code = f"{GAPS}{limit.name if limit is not None else 'idle'}"
+    for one in judge(report):
+        if one.verdict == "within" and limit is not None:
             continue
         name, place = one.device or "no device", checkout.place(one.trace.file)
         level: Level = "error" if one.verdict == "above" else "warning" if one.verdict == "cannot say" else "note"
-        text, what = (one.sentence, one.verdict) if report.limit is not None else (one.trace.sentence, "idle time")
-        yield Remark(code, level, text, place, name, f"{name}: {what}")
+        text = describe_judged(one, limit) if limit is not None else one.trace.sentence
+        yield Remark(code, level, text, place, name, f"{name}: {one.verdict if limit is not None else 'idle time'}")
     for note in (note for trace in report.traces for note in trace.notes):
         yield Remark(f"{GAPS}damage", "warning", note, title="not all of the trace is read", on_run=True)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
 from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
 from pipeprof.cli.report.memory import stages_of_views
-from pipeprof.cli.report.names import name_row, name_rows, number_of, write_share
-from pipeprof.cli.report.rows import Row, note_inputs, rows_per_line, write_inputs
+from pipeprof.cli.report.rows import (
+    Row,
+    name_row,
+    name_rows,
+    note_inputs,
+    number_of,
+    rows_per_line,
+    write_inputs,
+    write_share,
+)
 from pipeprof.cli.report.units import Scale, byte_scale, time_scale
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
@@ -43,6 +52,7 @@ _CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStat
 _MOSTLY_CALLS = 0.5
 """Share of an op that calls Python, outside of the user's functions, from which it needs an explanation."""
 _CALLING = "calling it"
+_AROUND_CALLS = "calling Python and waiting for the GIL"
 OTHER_OPS = "other ops, copies and waiting"
 _AROUND_PYTHON = "waiting and copies"
 """The rest of a generator, which has no other ops."""
@@ -60,7 +70,7 @@ def build_time(profile: Profile, *, full: bool) -> Iterator[Block]:
         yield from _cpu(profile)
     elif any(stage.inside_ms is not None for stage in stages):
         yield from _costly(profile, stages)
-    elif profile.steps:
+    elif profile.steps and not any(warning.code == "no-model" for warning in profile.warnings):
         yield Heading("Time per batch", _NO_COST)
 
 
@@ -69,7 +79,8 @@ def _costly(profile: Profile, stages: Sequence[Stage]) -> Iterator[Block]:
     rows = rows_per_line(stages)
     named = profile.verdict.stage if profile.verdict is not None else None
     busiest = sorted(rows, key=lambda row: -(row.stage.share or 0.0))[:_MOST_ROWS]
-    known = {id(row) for row in busiest if (row.stage.share or 0.0) >= _SMALL or named in row.ids}
+    known = {id(row) for row in busiest if (row.stage.share or 0.0) >= _SMALL}
+    known |= {id(row) for row in rows if named in row.ids}
     shown = [row for row in rows if id(row) in known]
     others = [row for row in rows if id(row) not in known]
     stages_shown = [row.stage for row in shown]
@@ -106,11 +117,12 @@ def _short_inside(stage: Stage) -> str:
     whole = stage.active_ms
     if not whole or (stage.share or 0.0) < _INSIDE_FROM or not explains_stage(stage):
         return ""
-    parts = [inner for part in split_stage(stage) for inner in (part.inside or (part,)) if inner.name != OTHER_OPS]
-    largest = sorted(parts, key=lambda part: -part.ms)[:2]
-    return ", ".join(f"{part.name} {part.ms / whole:.0%}" for part in largest if part.ms >= _EXPLAINS * whole).replace(
-        "%", " %"
-    )
+    spent: Counter[str] = Counter()
+    for part in split_stage(stage):
+        for inner in part.inside or (part,):
+            spent[inner.name] += inner.ms  # type: ignore[assignment]
+    del spent[OTHER_OPS]
+    return ", ".join(f"{name} {ms / whole * 100:.0f} %" for name, ms in spent.most_common(2) if ms >= _EXPLAINS * whole)
 
 
 class Part(NamedTuple):
@@ -137,7 +149,7 @@ def split_stage(stage: Stage) -> list[Part]:
     calls = {op.op: op.ms_per_batch for op in stage.ops or [] if op.op in _CALLS_PYTHON}
     caller = max(calls, key=lambda op: calls[op], default="")
     parts = [
-        Part(op.op, op.ms_per_batch, tuple(_fit(python, op.ms_per_batch)) if op.op == caller else ())
+        Part(op.op, op.ms_per_batch, _inside_call(python, op.ms_per_batch) if op.op == caller else ())
         for op in stage.ops or []
     ]
     if not calls:
@@ -151,6 +163,15 @@ def split_stage(stage: Stage) -> list[Part]:
         others = _AROUND_PYTHON if traits(stage.op).python_iterator else OTHER_OPS
         parts.append(Part(others, whole - sum(part.ms for part in parts)))
     return sorted(parts, key=lambda part: -part.ms)
+
+
+def _inside_call(functions: Sequence[Part], whole: float) -> tuple[Part, ...]:
+    """The functions inside of an op that calls them, and what is in none of them where that is most of it."""
+    parts = _fit(functions, whole)
+    rest = whole - sum(part.ms for part in parts)
+    if parts and rest >= _MOSTLY_CALLS * whole:
+        parts.append(Part(_AROUND_CALLS, rest))
+    return tuple(sorted(parts, key=lambda part: -part.ms))
 
 
 def _fit(parts: Sequence[Part], whole: float) -> list[Part]:
@@ -204,14 +225,15 @@ def _all_stages(profile: Profile, stages: Sequence[Stage]) -> Iterator[Block]:
     ]
     yield Table(columns)
     notes = [
-        f"{per_batch.unit}: per batch, {_note(stages)}",
+        f"{per_batch.unit}: per batch, {_note(stages)}" if any(one.inside_ms is not None for one in stages) else "",
         "+ added by TensorFlow" if any(stage.origin == "injected" for stage in stages) else "",
-        "* chosen by TensorFlow" if any(stage.tunable for stage in stages) else "",
+        "* chosen by TensorFlow" if any(stage.tunable and stage.parallelism for stage in stages) else "",
         note_inputs(stages),
     ]
     if any(stage.active_ms_per_element for stage in stages):
         notes.append(f"{used.unit}/used: on a core or blocked, for each element that reaches the step")
-    yield Text(" · ".join(filter(None, notes)), style="dim")
+    if any(notes):
+        yield Text(" · ".join(filter(None, notes)), style="dim")
     if profile.options:
         options = (f"{name} = {str(value).lower()}" for name, value in profile.options.items())
         yield Text(f"Options: {', '.join(options)}")
@@ -282,7 +304,7 @@ def _inside(profile: Profile) -> Iterator[Block]:
     yield Table(
         [
             Column("stage", [stage for stage, *_ in rows], right=False, wrap=True),
-            Column("op or Python function", [what for _, what, *_ in rows], right=False),
+            Column("op or Python function", [what for _, what, *_ in rows], right=False, wrap=True),
             Column(scale.unit, [scale.text(part.ms) for *_, part in rows]),
             Column("of stage", [f"{share * 100:.0f} %" for *_, share, _ in rows], keep=4),
             Column("holds the GIL", [_lock(part) for *_, part in rows], keep=2),

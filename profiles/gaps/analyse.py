@@ -14,7 +14,7 @@ from pipeprof.profiles.gaps.document import DeviceGaps, HostAction, TraceGaps, V
 from pipeprof.profiles.gaps.guards import Withheld, guard_device, guard_trace
 from pipeprof.profiles.gaps.intervals import clip, complement, covered, length, overlap, union
 from pipeprof.profiles.gaps.names import CAUSES, OP, PIPELINE, STAGE, TURN, loader_of
-from pipeprof.profiles.gaps.sentences import file_name, notes_of_folder, reason, sentence_of, sentence_of_folder
+from pipeprof.profiles.gaps.sentences import notes_of_folder, reason, sentence_of, sentence_of_folder
 from pipeprof.profiles.gaps.trace import COPY, KERNEL
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def analyse_folder(name: str, members: Sequence[tuple[TraceGaps, Sequence[Device
         format=next((trace.format for trace, _ in members if trace.readable), ""),
         steps=max((trace.steps for trace, _ in members), default=0),
     )
-    computing = [(f"{one.name} of {file_name(trace)}", one) for trace, its in members for one in its if one.computes]
+    computing = [(f"{one.name} of {trace.short_name}", one) for trace, its in members for one in its if one.computes]
     known = [(name, one) for name, one in computing if one.idle_share is not None]
     if known:
         _add_up(found, known, explained=any(not one.why_no_causes for _, one in known))

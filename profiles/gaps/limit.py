@@ -39,7 +39,8 @@ def _judge(report: GapsReport, trace: TraceGaps, device: DeviceGaps) -> JudgedDe
     limit = report.limit
     share = device.idle_share
     if share is not None and limit is not None and limit.name != "idle":
-        share = device.cause_share(limit.name)
+        shares = dict[str, float](device.shares())
+        share = shares.get(limit.name, 0.0) if not device.why_no_causes else None
     if share is not None:
         above = limit is not None and share > limit.share
         return JudgedDevice(trace, device.name, share, None, "above" if above else "within")

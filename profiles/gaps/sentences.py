@@ -30,7 +30,8 @@ SAID_FROM: Final = 0.1
 MOST_SAID: Final = 3
 COPIES_FROM: Final = 0.05
 """Share of its time that a device only copies, from which that is said: as with idle time, less is none."""
-_NEXT_TO_NOTHING = 0.005
+_NEXT_TO_NOTHING = 0.001
+"""Share of all time below which no cause is said."""
 _LAID_OVER = "traces of several hosts, or with different clocks, seem to be laid over each other"
 _REASONS: Final[Mapping[str, str]] = {
     # Why the idle time, or its causes, cannot be said.
@@ -128,9 +129,8 @@ def sentence_of_folder(found: TraceGaps, members: Sequence[tuple[TraceGaps, Sequ
 def _known(idles: str, found: TraceGaps, devices: Sequence[DeviceGaps]) -> str:
     """The verdict where the idle time is known: its causes, or why they are not."""
     sentence = f"{idles} {percent(found.idle_share or 0.0)} of the time"
-    if found.by_cause:
-        named = [f"{cause_words(cause, found.stage)} {percent(share)}" for cause, share in main_causes(found)]
-        sentence += f": {', '.join(named)}" if named else ""
+    named = [f"{cause_words(cause, found.stage)} {percent(share)}" for cause, share in main_causes(found)]
+    sentence += f": {', '.join(named)}" if named else ""
     if (found.copy_only_share or 0.0) >= COPIES_FROM:
         only = "it only copies" if len(devices) == 1 else "they only copy"
         sentence += f"; for another {percent(found.copy_only_share or 0.0)} {only}"
@@ -140,11 +140,8 @@ def _known(idles: str, found: TraceGaps, devices: Sequence[DeviceGaps]) -> str:
 
 def main_causes(found: TraceGaps) -> list[tuple[GapCause, float]]:
     """Return the causes that are worth a word, each with its share of all time, the largest first."""
-    total, idle = sum(found.by_cause.values()), found.idle_share or 0.0
-    if idle < _NEXT_TO_NOTHING:
-        return []
-    rows = sorted(found.by_cause.items(), key=lambda item: -item[1])[:MOST_SAID]
-    return [(cause, idle * seconds / total) for cause, seconds in rows if seconds >= SAID_FROM * total]
+    least = max(SAID_FROM * (found.idle_share or 0.0), _NEXT_TO_NOTHING)
+    return [(cause, share) for cause, share in found.shares() if share >= least][:MOST_SAID]
 
 
 def cause_words(cause: GapCause, stage: str | None) -> str:
@@ -155,9 +152,9 @@ def cause_words(cause: GapCause, stage: str | None) -> str:
 
     Example:
         >>> cause_words("pipeline", "map"), cause_words("sync", "map")
-        ('waits for data from map', 'waits for results')
+        ('waits for data (map)', 'waits for results')
     """
-    late = f" from {stage.partition(' (')[0]}" if cause == "pipeline" and stage is not None else ""
+    late = f" ({stage.partition(' (')[0]})" if cause == "pipeline" and stage is not None else ""
     return f"{CAUSE_WORDS[cause]}{late}"
 
 
@@ -174,20 +171,6 @@ def notes_of_folder(members: Sequence[tuple[TraceGaps, Sequence[DeviceGaps]]]) -
         if trace.notes:
             groups.setdefault("have notes", []).append((trace, trace.notes[0]))
     return [
-        f"{len(some):,} of {len(members):,} traces {what}; the first: {file_name(some[0][0])}, {some[0][1]}"
+        f"{len(some):,} of {len(members):,} traces {what}; the first: {some[0][0].short_name}, {some[0][1]}"
         for what, some in groups.items()
     ]
-
-
-def file_name(trace: TraceGaps) -> str:
-    """Return what tells a trace from the others of its folder.
-
-    Example:
-        >>> from pipeprof.profiles.gaps.document import TraceGaps
-        >>> file_name(TraceGaps(file="logs/2026_11_27_08_00_00/host07.xplane.pb", format="XPlane"))
-        'host07'
-    """
-    name = trace.file.rpartition("/")[2]
-    for ending in (".gz", ".json", ".trace", ".pt", ".xplane.pb"):
-        name = name.removesuffix(ending)
-    return name or trace.file

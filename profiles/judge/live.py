@@ -277,8 +277,8 @@ class _Comparison:
         mark(result.pairs)
         for name, arm in result.arms().items() if result.data is None else ():
             # The two processes of A show what A itself reproduces.
-            built = (processes[key].built for key in (A, AGAIN, name.upper()))
-            arm.data = messages.data_of(name, check_data(*built, "same"))
+            one, again, other = (processes[key].built for key in (A, AGAIN, name.upper()))
+            arm.data = messages.data_of(name, check_data(one, again, other, "same"))
         if further:
             for name, rows in rows_of_arms(counted(result.pairs), ["b", *further]).items():
                 result.arms()[name].metrics = rows

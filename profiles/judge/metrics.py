@@ -247,15 +247,15 @@ def _values(kind: MetricKind, pairs: Sequence[PairValues], arm: str) -> Columns 
     return found if all(value > lowest for column in found for value in column) else None
 
 
-def middle(scale: Scale, one: float, other: float) -> float:
+def _middle(kind: MetricKind, one: float, other: float) -> float:
     """The value of A in a pair: the mean of its two processes on the scale of the decision."""
-    return fmean((one, other)) if scale == "difference" else math.sqrt(one * other)
+    return fmean((one, other)) if kind.scale == "difference" else math.sqrt(one * other)
 
 
 def _compare(kind: MetricKind, columns: Columns) -> Comparison:
     """B against the mean of the processes of A, and these against each other; there is a pair."""
     if columns.again:
-        base = [middle(kind.scale, *both) for both in zip(columns.a, columns.again, strict=True)]
+        base = [_middle(kind, *both) for both in zip(columns.a, columns.again, strict=True)]
         own = kind.changes(columns.a, columns.again)
     else:
         base, own = columns.a, []

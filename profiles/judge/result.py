@@ -78,7 +78,7 @@ class Metric(Model):
     """Upper end of the interval."""
     pairs: int = 0
     """Pairs that count."""
-    floor: float
+    floor: float = Field(ge=0)
     """Smallest change that counts: a share for a ratio, in the unit for a difference; 0 for a limit."""
     level: Level = "error"
     """What a regression means for the gate; `off` is shown and not judged."""

@@ -214,7 +214,7 @@ def medians_agree(metric: Metric) -> bool:
         seen = b - a
         opposed = seen * change < 0 and abs(seen) > metric.floor
         return not opposed and abs(seen - change) <= max(metric.floor, _AGREE_SHARE * abs(change))
-    if not (a and b and change):
+    if min(a, b, change) <= 0:
         return True
     seen, change = math.log(b / a), math.log(change)
     opposed = seen * change < 0 and abs(seen) > _SEEN

@@ -322,7 +322,7 @@ def test_what_cannot_be_installed_fails(job: Job) -> None:
 
 def test_every_input_and_output_is_documented() -> None:
     document = yaml.safe_load((ROOT / ACTION / "action.yml").read_text())
-    text = (ROOT / "docs" / "how-to" / "ci.md").read_text()
+    text = (ROOT / "docs" / "ci.md").read_text()
     for table, names in (("input", document["inputs"]), ("output", document["outputs"])):
         (rows,) = re.findall(rf"^\| {table} \|.*\n\| ---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
         assert {name for row in rows.splitlines() for name in re.findall(r"`([\w-]+)`", row.split("|")[1])} == set(

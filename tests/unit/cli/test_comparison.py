@@ -89,7 +89,7 @@ def test_forty_columns_are_enough_for_the_metrics(found: Result) -> None:
 
 
 def test_the_full_form_has_the_pairs_and_draws_what_counts() -> None:
-    *_, pairs, chart = (
+    *_, chart, pairs = (
         block for block in build_result(left_out(), None, full=True) if isinstance(block, Table | Chart)
     )
     assert isinstance(pairs, Table)
@@ -183,6 +183,17 @@ def test_an_interrupted_session_has_no_verdict_and_says_what_it_has_found(kind: 
     assert "Interrupted; " not in paint(build_result(found, None), Style(100))
     found.pairs, found.metrics = [], []
     assert headline_of(found).text == found.errors[0].message
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, 1e308, 5e-324])
+def test_a_file_of_a_stranger_may_have_any_numbers(value: float) -> None:
+    found = of_four()
+    for row in (row for rows in found.rows().values() for row in rows):
+        row.a = row.b = row.change = row.low = row.high = row.resolution = value
+    for pair in found.pairs:
+        pair.a = pair.b = pair.again = {"step_ms": value, "peak_bytes": value}
+    found = Result.model_validate_json(found.model_dump_json())
+    assert paint(build_result(found, None, full=True), Style(100))
 
 
 GATE = "pipeprof gate spec.yaml --against git:main"

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from unit.gaps.made_traces import Called, Made, as_json, block, stalled, write
+from unit.gaps.made_traces import Called, Made, as_json, stalled, write
+from unit.worker.encoded_trace import chunk
 
 from pipeprof.profiles.gaps.analyse import analyse
 from pipeprof.profiles.gaps.document import DeviceGaps, TraceGaps
@@ -36,7 +37,7 @@ def found_in_json(document: Any, folder: Path) -> tuple[TraceGaps, list[DeviceGa
 def found_in_planes(folder: Path, *planes: bytes, more: bytes = b"") -> tuple[TraceGaps, list[DeviceGaps]]:
     """Of a file of planes."""
     path = folder / "host.xplane.pb"
-    path.write_bytes(b"".join(block(1, one) for one in planes) + more)
+    path.write_bytes(b"".join(chunk(1, one) for one in planes) + more)
     return analysed(path)
 
 

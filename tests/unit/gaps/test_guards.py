@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from unit.gaps.analysed import OP, document, found_in, found_in_json, found_in_planes, said
-from unit.gaps.made_traces import FORMATS, US, Called, Did, Made, block, device_planes, host_plane, stalled
+from unit.gaps.made_traces import FORMATS, US, Called, Did, Made, device_planes, host_plane, stalled
+from unit.worker.encoded_trace import chunk
 
 from pipeprof.profiles.gaps.document import DeviceGaps, TraceGaps
 
@@ -191,6 +192,6 @@ def test_what_the_profiler_says_counts_where_events_are_missing(
     field: int, text: str, idle: bool, note: bool, tmp_path: Path
 ) -> None:
     made = stalled("xplane", OP)
-    found, [device] = found_in_planes(tmp_path, *device_planes(made), host_plane(made), more=block(field, text))
+    found, [device] = found_in_planes(tmp_path, *device_planes(made), host_plane(made), more=chunk(field, text))
     assert (device.idle_share is not None, bool(found.notes)) == (idle, note)
     assert said("profiler-says", text) in f"{found.sentence} {found.notes}"

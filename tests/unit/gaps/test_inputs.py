@@ -20,13 +20,13 @@ from unit.gaps.made_traces import (
     Made,
     as_json,
     as_xplane,
-    block,
     device_planes,
     host_plane,
     plane,
     stalled,
     write,
 )
+from unit.worker.encoded_trace import chunk
 
 from pipeprof.profiles.gaps import chrome, reading, trace
 from pipeprof.profiles.gaps.reading import find_traces, read_trace
@@ -156,7 +156,7 @@ def test_what_follows_the_packed_file_is_not_of_it(form: str, behind: bytes, tmp
 
 
 def test_a_packed_xplane_that_ends_early_says_so(tmp_path: Path) -> None:
-    planes = [block(1, one) for one in device_planes(stalled("xplane", OP))]
+    planes = [chunk(1, one) for one in device_planes(stalled("xplane", OP))]
     path = tmp_path / "host.xplane.pb.gz"
     # All of the planes, but not the end of the packed file: others may have followed.
     path.write_bytes(gzip.compress(b"".join(planes))[:-6])
@@ -169,11 +169,11 @@ def test_a_plane_before_a_damage_is_kept_and_the_damage_is_named(tmp_path: Path)
     made = stalled("xplane", OP)
     planes = [*device_planes(made), host_plane(made)]
     path = tmp_path / "cut.xplane.pb"
-    whole = b"".join(block(1, one) for one in planes)
+    whole = b"".join(chunk(1, one) for one in planes)
     path.write_bytes(whole[:-100])
     found, [device] = analysed(path)
     assert (device.idle_share, device.reasons) == (IDLE, ["no-host"])
-    at = len(block(1, planes[0]))
+    at = len(chunk(1, planes[0]))
     assert found.notes == [said("plane-cut", 2, ', "/host:CPU",', at, len(whole) - 100)]
     # What is behind the host's plane spoils nothing.
     found, [device] = found_in_planes(tmp_path, *planes, more=b"\x0a\xff\xff")

@@ -17,14 +17,6 @@ from pipeprof.profiles.judge.result import PairValues
 STEP = BY_NAME["step_ms"]
 VALUES = st.floats(0.01, 1e6)
 PAIRS = st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=15)
-OPPOSITE = {
-    "slower": "faster",
-    "faster": "slower",
-    "more": "less",
-    "less": "more",
-    "no difference": "no difference",
-    "cannot tell": "cannot tell",
-}
 
 
 def words_of(metric, compared, floor):
@@ -37,15 +29,6 @@ def judged(metric, a, b):
 
 def pair(a: float, b: float, again: float) -> PairValues:
     return PairValues(order=[], a={"step_ms": a}, b={"step_ms": b}, again={"step_ms": again})
-
-
-@given(PAIRS)
-def test_swapping_the_sides_mirrors_the_words(pairs):
-    a, b = zip(*pairs, strict=True)
-    for metric in METRICS:
-        one, floor = judged(metric, a, b)
-        other, _ = judged(metric, b, a)
-        assert words_of(metric, other, floor) == OPPOSITE[words_of(metric, one, floor)]
 
 
 # Powers of two: their products are exact.
@@ -173,4 +156,5 @@ def test_the_outcome_is_mirrored_whatever_the_copies_of_the_base_do(pairs, same)
     one, other = (Comparison(estimate(STEP.changes(*sides)), own) for sides in ((a, b), (b, a)))
     assert one.mirrored().mirrored() == one
     assert other.outcome() == one.mirrored().outcome()
-    assert one.outcome() == {"above": "below", "below": "above"}.get(other.outcome(), other.outcome())
+    opposite = {"above": "below", "below": "above"}
+    assert one.outcome() == opposite.get(other.outcome(), other.outcome())

@@ -15,9 +15,10 @@ from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DatasetUse, Gaps, Phase, Quantiles, Steps, Training
-from pipeprof.profiles.document.stages import Caller, Causes, Headspace, OpCost, Shuffle, Stage
+from pipeprof.profiles.document.stages import Caller, Causes, Headspace, OpCost, PythonCost, Shuffle, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.time.limits.cores import cores_needed
 from pipeprof.profiles.time.limits.restarts import describe_restarts, restart_advice, restart_clause
 from pipeprof.profiles.time.thresholds import classify_wait
 from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude, savable_share
@@ -779,12 +780,8 @@ def memory_detail(**parts: object) -> str | None:
         **parts,
     }
     headline = conclude(profile(**whole)).headline or ""
-    first = (
-        headline.removeprefix("Memory: ").partition(". The pipeline keeps up")[0]
-        if headline.startswith("Memory: ")
-        else None
-    )
-    return details(**whole).get("memory", first)
+    _, memory, rest = headline.partition("Memory: ")
+    return details(**whole).get("memory", rest.partition(". The pipeline keeps up")[0] if memory else None)
 
 
 def test_memory_is_named_where_a_finding_is_about_it() -> None:
@@ -1000,6 +997,23 @@ def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_t
     found = conclude(measured)
     assert found.limit == "serial-stage"
     assert found.details[0].text == "decode (map) runs one call at a time"
+
+
+@pytest.mark.parametrize(
+    ("op", "lock", "ms", "known"),
+    [
+        ("from_generator", 0.1, 20.0, False),
+        ("map", 0.9, 20.0, False),
+        ("map", 0.1, 20.0, True),
+        ("map", 0.9, 9.0, True),
+    ],
+)
+def test_no_number_of_cores_makes_python_on_one_thread_keep_up(op: str, lock: float, ms: float, known: bool) -> None:
+    python = [PythonCost(function="load", ms_per_batch=ms, share=1.0)]
+    one = stage("source", 0.9, "load", op).model_copy(update={"python": python})
+    causes = Causes(worker_cores=1.9, python_lock_share=lock)
+    measured = profile(steps=replace(steps(0.4), busy_ms=same(14.6)), stages=[one], causes=causes)
+    assert (cores_needed(measured) is not None) is known
 
 
 def test_cores_that_would_do_are_not_called_too_few() -> None:

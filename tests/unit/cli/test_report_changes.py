@@ -1,0 +1,254 @@
+"""What to change: which findings are shown where, what their cards have, and what is said where there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pipeprof.cli.report import changes
+from pipeprof.cli.report.blocks import Card, Heading, Pairs
+from pipeprof.cli.report.changes import build_changes, describe_gain, describe_measured, effect_on_data, run_card
+from pipeprof.cli.report.next_step import next_command
+from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
+from pipeprof.profiles.document.findings import Finding, Kept, NotTried, Predicted, Unfinished, Verdict, VerdictDetail
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.subject import DataSize
+from pipeprof.profiles.wording import NOT_REPRODUCIBLE
+from tests.unit.cli import reports
+from tests.unit.cli.reports import MIB, Golden, Recorded, as_function, by_hand, codes, finding, measured, of, titles
+
+CACHE, VARIABLE = InsertStage("cache", {}, "stages.1"), SetEnvironment("OMP_NUM_THREADS", "1; id")
+LEFT, BOTH = Unfinished(pairs=8, needed=12, budget_seconds=40), (False, True)
+
+
+@pytest.fixture
+def profile(recorded: Recorded) -> Profile:
+    """Of a spec, with findings of each status in the order in which they are shown."""
+    found = recorded("jpeg-folder")
+    found.data_size = DataSize(elements=3_200_000)
+    found.findings = [
+        finding("kept", measured=measured(1.83, peak_rss_delta_bytes=5 * MIB, data="equal")),
+        finding("kept", CACHE, title="Cache decode's output", change="insert cache after decode", rule="measured",
+                cache=Kept(sample_bytes=435 * MIB), measured=measured(2.3, at_limit="as fast as the step allows")),
+        finding("kept", title="Shuffle file names", change="move shuffle before decode", family="memory",
+                semantics="order", measured=measured(1.0, peak_rss_delta_bytes=-115 * MIB)),
+        finding("ceiling", None, title="Make decode cheaper", rule="measured", change=None, semantics=None,
+                recommendation="Store the pictures at the size that is used.", reason="4.00× if decode cost nothing",
+                measured=measured(4.0, conclusion="then the cores are the limit")),
+        finding(title="Parse whole batches", measured=measured(1.7, pairs=8), predicted=Predicted(speedup=2.0),
+                unfinished=LEFT, reason="too few rounds: --budget 40"),
+        by_hand(title="Random augmentation is cached", family="correctness", semantics="values", reason=None,
+                sentence="Every epoch sees the same crops.", change="cache before the random map"),
+        finding("unverified", VARIABLE, title="Use one thread an op", in_spec=False, reason="not tried",
+                predicted=Predicted(speedup=1.25, peak_rss_delta_bytes=-MIB), change="OMP_NUM_THREADS=1"),
+        finding("rejected", title="Move batch up", measured=measured(0.99), reason="no gain: 0.99×"),
+    ]  # fmt: skip
+    found.verification = reports.verified(
+        without_gain=[f"insert prefetch after stage {number}: no gain: 0.99×" for number in range(3)],
+        undecided=["num_parallel_calls: 1 → 2: cannot tell: 1.30×"],
+        bounds=["even without batch no gain: 1.00×", "unknown upper bound of shuffle: few rounds\nshuffle names",
+                "decode: no upper bound: filter\nstore it\ndataset = dataset.map(other)", "x: no upper bound: y"],
+        not_tried=[NotTried(reason="no time: --budget 90", changes=["spec.yaml:9 prefetch; more", "b"])],
+    )  # fmt: skip
+    return found
+
+
+def texts(profile: Profile, *, full: bool = False) -> list[str]:
+    return reports.texts(build_changes(profile, full=full))
+
+
+@pytest.mark.parametrize("full", BOTH)
+def test_findings_stand_under_what_is_known_of_them_with_their_numbers(
+    full: bool, profile: Profile, golden: Golden
+) -> None:
+    following = next_command(profile, None)
+    blocks = list(build_changes(profile, full=full, next_line=following.line if following is not None else ""))
+    golden(f"report/changes{'-full' if full else ''}.txt", reports.shown(blocks))
+    assert titles(blocks) == ["What to change", "Suspected", "If a stage cost nothing"]
+    assert [(card.number, card.status) for card in of(Card, blocks)] == [
+        *((number, "kept") for number in (1, 2, 3)), *((number, "unverified") for number in (5, 6, 7)), (4, "ceiling"),
+    ]  # fmt: skip
+    assert any("Move batch up" in text for text in reports.texts(blocks))
+    assert bool(of(Pairs, blocks)) == full
+    profile.findings = None
+    assert list(build_changes(profile, full=full)) == []
+
+
+def test_what_is_not_measured_is_not_said_to_be(profile: Profile) -> None:
+    said, some = set(), (profile.findings or [])[4:7]
+    for effects in ((1.7, None, None), (1.7, 1.1, 1.1), (None, None, None)):
+        effect = [{"measured": measured(speedup) if speedup is not None else None} for speedup in effects]
+        profile.findings = [one.model_copy(update=new) for one, new in zip(some, effect, strict=True)]
+        said.add(of(Heading, build_changes(profile, full=False))[0].rest)
+    assert len(said) == 3
+    profile.target.kind, profile.target.text, profile.verification = "script", "train.py", None
+    assert "pipeprof fix" in of(Heading, build_changes(profile, full=False))[0].rest
+
+
+@pytest.mark.parametrize(
+    ("one", "kind", "takes"),
+    [
+        (finding("kept"), "spec", "fix SPEC --change 1 --write"),
+        (finding("kept", diff="--- a/train.py\n"), "function", "fix train.py:make --change 1 --out change-1.patch"),
+        (finding("kept"), "function", "run train.py:make --change 1"),
+        (finding("unverified"), "spec", "run SPEC --seconds 5 --change 1"),
+        (finding("unverified", diff="--- a/train.py\n"), "function", "run train.py:make --change 1"),
+        (finding("ceiling"), "spec", None),
+        (finding("kept", None), "function", None),
+        (finding("unverified", unfinished=LEFT), "spec", None),
+    ],
+)
+def test_a_card_has_the_command_that_takes_its_change(
+    one: Finding, kind: str, takes: str | None, recorded: Recorded
+) -> None:
+    profile, one.in_spec = recorded("jpeg-folder"), kind == "spec"
+    if kind == "function":
+        as_function(profile)
+    line = f"pipeprof {takes.replace('SPEC', profile.target.text)}" if takes is not None else ""
+    assert (changes.take_command(profile, one, 1) or "") == line
+    forms = ((False, ""), (False, line), (True, ""))
+    cards = [run_card(profile, one, 1, full=full, hidden=hidden) for full, hidden in forms]
+    own = [[code for code in codes([card]) if code.startswith("pipeprof ")] for card in cards]
+    # What ends the report is said once; where no command takes it, there is the reason.
+    assert own == ([[line], [], [line]] if line else [["pipeprof rules serial-map-cpu"]] * 2 + [[]])
+
+
+def test_a_variable_of_the_environment_stands_before_the_command(recorded: Recorded) -> None:
+    profile = as_function(recorded("jpeg-folder"))
+    profile.command += ["--change", "3"]
+    line = changes.try_command(profile, finding("kept", VARIABLE, in_spec=False), 1)
+    assert line == "OMP_NUM_THREADS='1; id' pipeprof run train.py:make --change 3"
+
+
+def test_lines_are_those_of_the_target_and_shown_where_only_the_user_can_write_them(recorded: Recorded) -> None:
+    def lines() -> list[list[str]]:
+        cards = [run_card(profile, one, 1, full=full) for full in BOTH]
+        return [[code for code in codes([card]) if "pipeprof" not in code] for card in cards]
+
+    profile, one = recorded("jpeg-folder"), by_hand("kept", patch="--- a/spec.yaml\n- x\n")
+    assert lines() == [[], ["--- a/spec.yaml\n- x"]]
+    as_function(profile)
+    assert lines() == [["x = 1"]] * 2
+    one.diff = "--- a/train.py\n+++ b/train.py\n@@ -1,2 +1,3 @@\n a\n \n+b; dataset = 2\n"
+    assert lines() == [[one.diff.rstrip("\n")]] * 2
+    one.diff, one.edit = None, finding().edit
+    assert lines() == [[], ["x = 1"]], "its change states the call"
+
+
+def test_the_first_lines_to_write_are_those_that_no_command_makes(recorded: Recorded) -> None:
+    profile = as_function(recorded("jpeg-folder"))
+    some = [finding(), by_hand("rejected"), by_hand("ceiling"), by_hand()]
+    for profile.findings, number in ((some, 3), ([*some, finding("kept")], None), (some[:2], None)):
+        assert changes.first_to_write(profile) == number
+
+
+@pytest.mark.parametrize(
+    ("one", "gain"),
+    [
+        (finding("kept", measured=measured(1.83, peak_rss_delta_bytes=5 * MIB)), "1.83× (1.74–1.92), +5.00 MiB"),
+        (finding("kept", measured=measured(9.0), cache=Kept()), "from the second epoch on 9.00× (8.55–9.45)"),
+        (finding("kept", measured=measured(9.0, at_limit="as the step"), cache=Kept()), "as the step"),
+        # A speed that was not seen is not stated.
+        (finding("kept", measured=measured(1.19, 0.9, peak_rss_delta_bytes=-MIB), family="memory"), "−1.00 MiB"),
+        (finding("kept", measured=measured(1.2, 0.01), family="memory"), "1.20× (1.19–1.21)"),
+        (finding("ceiling", measured=measured(4.0)), "4.00× (3.80–4.20)"),
+        (finding("ceiling", measured=measured(4.0, at_least=True)), "at least 3.80×"),
+        (finding("ceiling", measured=measured(4.0, at_least=True, at_limit="as the step")), "as the step"),
+        # That of a stage is not what a change of a part of it gains.
+        (finding("ceiling", measured=measured(9.0), predicted=Predicted(speedup=4.48)), "predicted 4.5× faster"),
+        (finding("ceiling", measured=measured(9.0), predicted=Predicted(speedup=15.0)), "9.00× (8.55–9.45)"),
+        (finding("ceiling", measured=measured(9.0), family="memory", predicted=Predicted(peak_rss_delta_bytes=-MIB)),
+         "predicted up to −1.00 MiB"),
+        (finding(measured=measured(1.7), unfinished=LEFT), "1.70× so far after 8 of 12 rounds"),
+        (finding(measured=measured(0.99), predicted=Predicted(speedup=1.8)), "predicted 1.8× faster"),
+        (finding(predicted=Predicted(speedup=1.001)), ""),
+    ],
+)  # fmt: skip
+def test_a_gain_is_stated_as_far_as_it_is_known(one: Finding, gain: str) -> None:
+    assert describe_gain(one) == gain
+
+
+def test_a_gain_in_a_step_of_unknown_length_is_a_bound_and_an_interval_needs_rounds() -> None:
+    assert describe_gain(finding(predicted=Predicted(speedup=1.7)), bounded=True) == "at most 1.7× faster"
+    assert describe_gain(finding(predicted=Predicted(peak_rss_delta_bytes=MIB)), bounded=True) == "predicted +1.00 MiB"
+    two = measured(2.0, pairs=2)
+    assert describe_measured(two) == "2.00×"
+    assert describe_measured({**two, "mode": "sequential"}, rounds=True) == "2.00× (1.90–2.10, 2 processes)"
+    assert describe_measured({**two, "pairs": [2.0] * 4}, rounds=True) == "2.00× (1.90–2.10, 4 rounds)"
+
+
+def test_the_effect_on_the_data_is_what_was_seen_of_it() -> None:
+    effects, rounded = changes.EFFECTS, {"data": "equal but for the last digits of floating-point numbers"}
+    assert effect_on_data("values", rounded) != effect_on_data("values", {"data": "same types"}) == effects["values"]
+    assert (effect_on_data("order", rounded), effect_on_data(None, rounded)) == (effects["order"], "")
+    assert len({effect_on_data("same", None, redrawn=what) for what in (None, "order", "randomness")}) == 3
+
+
+def test_a_card_has_what_its_measurement_means_for_the_run(profile: Profile) -> None:
+    found = {card.number: " ".join(reports.texts([card])) for card in of(Card, build_changes(profile, full=False))}
+    assert ["an epoch takes" in found[number] for number in (1, 2, 4)] == [True, False, True], "the first of a section"
+    words = {2: "keeps 435 MiB", 3: "saves 115 MiB", 4: "cores are the limit", 5: "--budget 40", 6: "the same crops"}
+    assert [number for number, text in words.items() if text not in found[number]] == []
+    (profile.findings or [])[0].measured = measured(2.0, data=f"the first batch differs: {NOT_REPRODUCIBLE}")
+    assert any(NOT_REPRODUCIBLE in text for text in texts(profile))
+
+
+def test_what_was_tried_in_vain_is_named_and_all_of_it_in_full(profile: Profile) -> None:
+    short, complete = (next(one for one in texts(profile, full=full) if "No gain" in one) for full in BOTH)
+    assert (short.count("insert prefetch"), complete.count("insert prefetch")) == (2, 3)
+    assert ("1 more: pipeprof show -v" in short, "more" in complete) == (True, False)
+    assert any("Undecided" in one for one in texts(profile))
+    assert any("(no time: --budget 90): spec.yaml:9 prefetch; b" in one for one in texts(profile))
+    assert profile.verification is not None
+    profile.verification.not_tried = [NotTried(reason="it writes files", changes=["a"])]
+    for profile.findings, said in (([finding("kept")], False), ([], True)):
+        assert any("it writes files" in one for one in texts(profile)) == said
+
+
+def test_of_a_stage_whose_bound_is_not_known_there_is_the_advice_alone(profile: Profile) -> None:
+    assert {"Even without batch no gain: 1.00×", "shuffle: shuffle names", "decode: store it"} <= set(texts(profile))
+    assert "dataset = dataset.map(other)" in codes(build_changes(profile, full=False))
+    open_ones = {"Unknown upper bound of shuffle: few rounds", "x: no upper bound: y"}
+    assert (open_ones & set(texts(profile)), open_ones - set(texts(profile, full=True))) == (set(), set())
+
+
+OPEN, NONE = ["decode: no upper bound: the budget has no time for it"], "No change found"
+
+
+@pytest.mark.parametrize(
+    ("share", "done", "title", "rest"),
+    [
+        (0.012, None, "Nothing to change", ""),
+        (0.4, None, NONE, "no finding and no idea fits"),
+        (None, None, NONE, "no finding and no idea fits what was measured"),
+        (0.5, {"bounds": ["without decode at most 1.02×"]}, NONE, "nothing that was tried helps"),
+        (0.5, {"without_gain": ["b"], "undecided": ["a"]}, NONE, "some of the trials are undecided"),
+        (0.5, {"without_gain": ["b"], "bounds": OPEN}, NONE, "some of the trials are undecided"),
+        (0.5, {"undecided": ["a: cannot tell"]}, "Not finished", "the trials are undecided"),
+        (0.5, {"bounds": OPEN, "tried": 0}, "Not finished", "no change could be tried"),
+        (0.5, {"not_tried": [{"reason": "no time", "changes": ["a"]}], "tried": 0}, "Not finished", "no change could"),
+        (0.5, {"needs_seconds": 130, "tried": 0}, "Not finished", "no change could be tried"),
+    ],
+)
+def test_without_findings_only_what_was_decided_is_said_not_to_help(
+    share: float | None, done: dict[str, Any] | None, title: str, rest: str, recorded: Recorded
+) -> None:
+    profile = recorded("step-bound")
+    profile.findings, profile.verification = [], reports.verified(**done) if done is not None else None
+    profile.verdict = Verdict(sentence="A.", headspace_share=share)
+    (heading,) = of(Heading, build_changes(profile, full=False))
+    assert (heading.title, rest in heading.rest) == (title, True)
+    profile.verdict.disturbed = True
+    assert titles(build_changes(profile, full=False)) == ["Nothing found"]
+
+
+def test_nothing_is_declared_healthy_that_is_not(recorded: Recorded) -> None:
+    for name, label, title in (
+        ("out-of-memory", "", []), ("interrupted", "", []), ("step-bound", "pipeline", []), ("step-none", "", [NONE]),
+        ("jpeg-folder", "restarts", ["No other change found"]), ("script-loop", "", ["Nothing was tried"]),
+    ):  # fmt: skip
+        (profile := recorded(name)).findings = []
+        assert profile.verdict is not None
+        profile.verdict.details = [VerdictDetail(label=label, text="x")]
+        assert titles(build_changes(profile, full=False)) == title
