@@ -100,7 +100,8 @@ def test_colour() -> None:
         ("auto", True, "", True), ("auto", False, "", False), ("auto", True, "NO_COLOR=1", False),
         ("auto", True, "NO_COLOR=", True), ("auto", False, "FORCE_COLOR=1", True),
         ("auto", True, "FORCE_COLOR=0", True), ("auto", True, "FORCE_COLOR=1 NO_COLOR=1", False),
-        ("auto", True, "TERM=dumb", False), ("always", False, "NO_COLOR=1", True), ("never", True, "FORCE_COLOR=1", False),
+        ("auto", True, "TERM=dumb", False), ("always", False, "NO_COLOR=1", True),
+        ("never", True, "FORCE_COLOR=1", False),
     ):  # fmt: skip
         variables = dict(item.split("=") for item in environ.split())
         assert wants_color(choice, is_terminal=terminal, environ=variables) is expected
