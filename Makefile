@@ -120,7 +120,7 @@ docs: $(STAMP)/installed $(STAMP)/dev ## write docs/reference, the pages and sch
 	@$(BIN)/python docs/generate.py
 
 .PHONY: docs-site
-docs-site: docs $(STAMP)/site ## build the documentation as a site into .venv/site
+docs-site: $(STAMP)/installed $(STAMP)/dev $(STAMP)/site ## build the documentation as a site into .venv/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --site-dir $(VENV)/site
 	@echo "$(VENV)/site/index.html"
 

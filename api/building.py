@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import os
+from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.dataset import build, load_arrays
+from pipeprof.pipelines.data.cache import ensure
+from pipeprof.pipelines.spec.loader import load_spec
 
 
 def dataset(spec: str | os.PathLike[str]) -> Any:
@@ -22,11 +25,6 @@ def dataset(spec: str | os.PathLike[str]) -> Any:
         DataError: Its inputs could not be made.
         BuildError: TensorFlow refuses a stage, or a Python function of the spec raises.
     """
-    from pipeprof.pipelines.build.context import BuildContext
-    from pipeprof.pipelines.build.dataset import build, load_arrays
-    from pipeprof.pipelines.data.cache import ensure
-    from pipeprof.pipelines.spec.loader import load_spec
-
     loaded = load_spec(Path(spec))
     context = BuildContext(loaded.base_dir, ensure(loaded.spec.data, progress=lambda *_: None))
     load_arrays(loaded.spec, context)

@@ -6,15 +6,14 @@ Importing this module imports Keras.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
-from pipeprof.recording import end_with_cell
-from pipeprof.watching import BLOCK, begin, checked_file, current, is_worker
+from pipeprof.recording import Recording, end_with_cell
+from pipeprof.watching import BLOCK, begin, checked_file, checked_steps, current, is_worker
 
-if TYPE_CHECKING:
-    from pipeprof.recording import Recording
+_NAME = "pipeprof.keras.Profile"
 
 
 class Profile(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -40,10 +39,8 @@ class Profile(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no t
 
     def __init__(self, steps: int | None = None, out: str | os.PathLike[str] | None = None) -> None:
         super().__init__()
-        if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
-            raise ValueError(f"pipeprof.keras.Profile: steps is {steps!r}; expected a whole number above 0, or None")
-        self._steps = steps
-        self._out = checked_file(os.fspath(out), "pipeprof.keras.Profile") if out is not None else None
+        self._steps = checked_steps(steps, _NAME)
+        self._out = checked_file(os.fspath(out), _NAME) if out is not None else None
         self._recording: Recording | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
-from pipeprof.profiles.harness.event_loop import Ended
-from pipeprof.profiles.harness.failure import Circumstances, diagnose
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import ProfileWriter
+from pipeprof.profiles.harness.event_loop import Ended, Reason
+from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.harness import Run
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.received import Observed
@@ -17,14 +18,8 @@ from pipeprof.profiles.host.cgroup import CgroupWatch
 from pipeprof.profiles.host.host import ContentionProbe
 from pipeprof.profiles.host.process_readers import system_reader
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.store import ProfileWriter
-    from pipeprof.profiles.harness.event_loop import Reason
-    from pipeprof.profiles.harness.failure import Failure
-    from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.protocol.messages import WorkerMessage
+from pipeprof.profiles.protocol.job import Job
+from pipeprof.profiles.protocol.messages import WorkerMessage
 
 SAMPLE_SECONDS = 0.5
 """Between two samples: one takes 0.3 ms of a core, with Python's lock."""

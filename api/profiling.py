@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
 import weakref
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from html import escape
+from pathlib import Path
+from typing import Any
 
 from pipeprof.pipelines.errors import PipelineFailedError, UsageError
+from pipeprof.pipelines.steps.bind_step import fitted
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.profile import Profile as Document
+from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.wording import NOTEBOOK_CELL
 from pipeprof.profiles.wording import PROFILE_CALL as MODULE
-from pipeprof.watching import BLOCK, begin, checked_file, current, is_worker
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from pipeprof.profiles.document.findings import Finding
-    from pipeprof.profiles.document.profile import Profile as Document
-    from pipeprof.profiles.document.stages import Stage
+from pipeprof.watching import BLOCK, begin, checked_file, checked_steps, current, is_worker
 
 DEFAULT_SECONDS = 10.0
 MAGIC = "%%pipeprof"
@@ -65,8 +65,6 @@ class DatasetProfile:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the page in a frame of its own, so that neither changes the looks of the other."""
-        from html import escape
-
         page = escape(self.to_html(), quote=True)
         frame = 'style="width: 100%; height: 40em; border: 0" sandbox="allow-scripts"'
         return f'<iframe {frame} title="pipeprof" srcdoc="{page}"></iframe>'
@@ -75,10 +73,10 @@ class DatasetProfile:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
 
     def _rendered(self, kind: str) -> str:
-        from pipeprof.cli.output import as_text
-        from pipeprof.cli.render.style import Style
+        # What writes reports is not in memory while steps are measured.
+        from pipeprof.cli.reports import rendered
 
-        return as_text(self.document, kind, Style(), self.path)
+        return rendered(self.document, kind, self.path)
 
 
 def profile(
@@ -116,8 +114,7 @@ def profile(
         raise TypeError(f"{MODULE} takes a tf.data.Dataset, not a {type(dataset).__name__}")
     if not seconds > 0:
         raise ValueError(f"{MODULE}: seconds is {seconds!r}; expected a number above 0")
-    if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
-        raise ValueError(f"{MODULE}: steps is {steps!r}; expected a whole number above 0, or None")
+    checked_steps(steps, MODULE)
     _refuse_another(MODULE)
     path = checked_file(os.fspath(out), MODULE) if out is not None else None
     call = _called(dataset, step)
@@ -164,16 +161,12 @@ def _collect_garbage() -> None:
 
     In a notebook that takes 0.4 s.
     """
-    import gc
-
     gc.collect()
 
 
 def _called(dataset: Any, step: Callable[..., object] | None) -> Callable[[Any], object]:
     if step is None:
         return lambda _batch: None
-    from pipeprof.pipelines.steps.bind_step import fitted
-
     return fitted(step, dataset.element_spec, f"the step {getattr(step, '__qualname__', step)}")
 
 

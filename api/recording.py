@@ -7,35 +7,31 @@ channel between processes. Whatever fails here is a line on stderr and no except
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from pipeprof.cli.streams import say
 from pipeprof.local_run import LocalRun
 from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter, places, slug
+from pipeprof.profiles.harness.event_loop import Reason
 from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.local_channel import LocalEnd
 from pipeprof.profiles.protocol.messages import Done
 from pipeprof.profiles.wording import PROFILE_CALL, as_typed
 from pipeprof.profiles.worker.error_report import describe_error
 from pipeprof.profiles.worker.memory.memory_log import MemoryLog
-from pipeprof.profiles.worker.script.consumers import MOST_LOOKS
+from pipeprof.profiles.worker.script.consumers import MOST_LOOKS, Consumer, Pass
 from pipeprof.profiles.worker.script.run_script import ScriptRun
-from pipeprof.profiles.worker.steps.loop import NeverIteratedError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.harness.event_loop import Reason
-    from pipeprof.profiles.protocol.job import Job
-    from pipeprof.profiles.worker.script.consumers import Consumer, Pass
-    from pipeprof.profiles.worker.steps.loop import Feed
+from pipeprof.profiles.worker.steps.loop import Feed, NeverIteratedError
 
 
 class WatchRun(ScriptRun):
@@ -302,26 +298,20 @@ class Recording:
         if writer.path is None or self._quiet:
             return
         if (show := _notebook()) is not None:
-            from pipeprof.cli.output import as_text
-            from pipeprof.cli.render.style import Style
+            # What writes reports is not in memory while steps are measured.
+            from pipeprof.cli.reports import rendered
 
-            show(as_text(profile, "text", Style(), writer.path))
+            show(rendered(profile, "text", writer.path))
             return
         for problem in profile.errors:
             if problem.code == "never-iterated":
                 say(f"pipeprof: warning: {problem.message}")
         path = as_typed(str(writer.path))
-        say(f"pipeprof: the profile is {path}: pipeprof show {_quoted(path)}")
+        say(f"pipeprof: the profile is {path}: pipeprof show {shlex.quote(path)}")
 
 
 def _is_regular(error: BaseException | None) -> bool:
     return error is None or (isinstance(error, SystemExit) and error.code in (None, 0))
-
-
-def _quoted(path: str) -> str:
-    import shlex
-
-    return shlex.quote(path)
 
 
 def _main_file() -> str:

@@ -7,16 +7,15 @@ import os
 import sys
 import threading
 import weakref
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from types import TracebackType
-
     from pipeprof.recording import Recording
 
 
@@ -148,6 +147,7 @@ def checked_file(text: str, caller: str = "pipeprof.watch") -> Path:
     Raises:
         UsageError: It cannot be, or is another program's.
     """
+    # Under `pipeprof run`, this module is loaded in the process whose memory is measured.
     from pipeprof.cli.output import check_file, file_path
     from pipeprof.profiles.document.store import is_own_file
 
@@ -155,6 +155,17 @@ def checked_file(text: str, caller: str = "pipeprof.watch") -> Path:
     taken = "the file exists and is not a profile of pipeprof; use another name"
     check_file(f"{caller}:", path, force=False, own=is_own_file, taken=taken)
     return path
+
+
+def checked_steps(steps: Any, caller: str) -> int | None:
+    """Return a number of steps to measure; None for no end.
+
+    Raises:
+        ValueError: It is no positive whole number.
+    """
+    if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
+        raise ValueError(f"{caller}: steps is {steps!r}; expected a whole number above 0, or None")
+    return steps
 
 
 def _register(dataset: Any) -> None:

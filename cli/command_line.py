@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
-from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict, fields, replace
+from functools import lru_cache
+from typing import Any
 
-from pipeprof.cli.options import FixOptions, RunOptions, SharedOptions, typed_command
+from pipeprof.cli.options import FixOptions, RunOptions
+from pipeprof.cli.parser import COMMANDS, make_parser, parse
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.wording import NOTEBOOK_CELL, PROFILE_CALL
 
-if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
-
-COMMANDS: Mapping[str, type[RunOptions] | type[FixOptions]] = {"run": RunOptions, "fix": FixOptions}
-"""Options of the commands that measure one pipeline."""
-OUTPUTS = frozenset({"section", "out", "form", "json", "force", "color", "quiet", "verbose"})
-"""Options for where a report goes and how it looks; a repeated run must not overwrite the files of the first."""
+OUTPUTS: Mapping[str, Any] = {
+    "out": None, "format": None, "json": False, "force": False, "quiet": False, "verbose": False,
+}  # fmt: skip
+"""Options for where a report goes and how it looks, unset: a repeated run must not overwrite the files of the first."""
 
 
 def rerun(profile: Profile, *, command: str = "run", **changes: Any) -> str | None:
@@ -33,14 +33,13 @@ def rerun(profile: Profile, *, command: str = "run", **changes: Any) -> str | No
     """
     if not can_run_again(profile):
         return None
-    options = asdict(recover_options(profile))
+    given = asdict(recover_options(profile))
     if command != _command_of(profile):
         # A budget of one is not that of the other.
         names = {field.name for field in fields(COMMANDS[command])} - {"budget"}
-        options = {name: value for name, value in options.items() if name in names}
-    same = {**options, **dict.fromkeys(changes)}
-    words = (*_write_words(same, command), *_write_words(changes, command), *_tail(options))
-    return shlex.join(["pipeprof", command, *words])
+        given = {name: value for name, value in given.items() if name in names}
+    same = {name: value for name, value in given.items() if name not in changes}
+    return _line(command, same, changes)
 
 
 def can_run_again(profile: Profile) -> bool:
@@ -49,11 +48,6 @@ def can_run_again(profile: Profile) -> bool:
     if target.kind != "script":
         return True
     return target.text.endswith(".py") and (training is None or training.ended not in {PROFILE_CALL, NOTEBOOK_CELL})
-
-
-def _tail(options: Mapping[str, Any]) -> list[str]:
-    """The arguments of a script, which come last."""
-    return ["--", *options["script_args"]] if options.get("script_args") else []
 
 
 def change_command(profile: Profile, number: int, command: str = "run", **ways: Any) -> str | None:
@@ -66,25 +60,22 @@ def change_command(profile: Profile, number: int, command: str = "run", **ways: 
     Returns:
         ``None`` where a number would mean another change: of a run that had one already; and as `rerun` has it.
     """
-    if not can_run_again(profile):
+    if not can_run_again(profile) or _command_of(profile) != "run":
         return None
-    if _command_of(profile) != "run" or profile.target.edits or profile.fix is not None or profile.tries_one_change:
+    if profile.target.edits or profile.fix is not None or profile.tries_one_change:
         return None
     saved = _saved_elsewhere(profile)
-    changes: dict[str, Any] = {"change": str(number), **({"from_profile": saved} if saved is not None else {})}
+    change = f"{saved}:{number}" if saved is not None else str(number)
     if command == "run":
         # A change of a script is not looked at for as long as its memory was.
-        once: dict[str, Any] = {"soak": None} if profile.target.kind == "script" else {}
-        return rerun(profile, **changes, **once)
+        return rerun(profile, change=change, **({"soak": None} if profile.target.kind == "script" else {}))
     given = asdict(recover_options(profile))
-    kept = {name: given[name] for name in ("target", "sets", "env", "args", "no_python")}
-    return shlex.join(["pipeprof", "fix", *_write_words({**kept, **changes, **ways}, "fix"), *_tail(given)])
+    kept = {name: given[name] for name in ("target", "set", "env", "arg", "no_python", "script_args")}
+    return _line("fix", kept, {"change": change, **ways})
 
 
 def _saved_elsewhere(profile: Profile) -> str | None:
     """The file that has the profile; None where it is the latest one in the folder of all profiles."""
-    from pipeprof.pipelines.errors import UsageError
-
     if profile.read_from is not None:
         return profile.read_from
     try:
@@ -94,10 +85,6 @@ def _saved_elsewhere(profile: Profile) -> str | None:
     return next((name for name in given.out or () if name.endswith(".json")), None)
 
 
-def _command_of(profile: Profile) -> str:
-    return "fix" if profile.command[1:2] == ["fix"] else "run"
-
-
 def check_limit(profile: Profile, memory_limit: str) -> str:
     """Write the command line that shows which buffers of a run's spec fit into a memory limit.
 
@@ -105,9 +92,9 @@ def check_limit(profile: Profile, memory_limit: str) -> str:
         profile: The profile of a run of a spec.
         memory_limit: The limit as typed, such as ``8GiB``.
     """
-    given = asdict(recover_options(profile))
-    kept = {name: given[name] for name in ("target", "sets", "env", "no_python")}
-    return shlex.join(["pipeprof", "check", *_write_words(kept), *_write_words({"memory_limit": memory_limit})])
+    given = recover_options(profile)
+    kept = {"targets": [given.target], "set": given.set, "env": given.env, "no_python": given.no_python}
+    return _line("check", kept, {"memory_limit": memory_limit})
 
 
 def recover_options(profile: Profile) -> RunOptions | FixOptions:
@@ -115,50 +102,37 @@ def recover_options(profile: Profile) -> RunOptions | FixOptions:
 
     They come from its command line; where that is missing or contradicts the document, from the document.
     """
-    from pipeprof.pipelines.errors import UsageError
-
     target, command = profile.target, _command_of(profile)
-    kind = COMMANDS[command]
-    named = kind(
+    named = COMMANDS[command](
         target=target.text,
-        sets=list(target.overrides) or None,
+        set=list(target.overrides) or None,
         env=target.variables is not None,
-        args=[f"{name}={value}" for name, value in (target.arguments or {}).items()] or None,
+        arg=[f"{name}={value}" for name, value in (target.arguments or {}).items()] or None,
         script_args=target.script_arguments or None,
     )
-    if profile.command[1:2] != [command]:
-        return named
     try:
-        given = parse_command(command, profile.command[2:])
+        given = parse_command(command, profile.command[2:]) if profile.command[1:2] == [command] else None
     except UsageError:
-        return named
-    if (given.target, given.sets) != (named.target, named.sets):
-        return named
-    default = {field.name: field.default for field in fields(kind) if field.name in OUTPUTS}
-    return kind(**{**asdict(given), **default})
+        given = None
+    if given is None or (given.target, given.set) != (named.target, named.set):
+        return named  # type: ignore[no-any-return]
+    return replace(given, **OUTPUTS)
 
 
-def parse_run(words: Sequence[str]) -> RunOptions:
-    """Parse the words after ``pipeprof run`` with the command's own parser; nothing runs.
+def _command_of(profile: Profile) -> str:
+    return "fix" if profile.command[1:2] == ["fix"] else "run"
+
+
+def parse_command(name: str, words: Sequence[str]) -> Any:
+    """Parse the words after a command with its own parser; nothing runs.
 
     Raises:
         UsageError: The parser refuses them.
 
     Example:
-        >>> parse_run(["spec.yaml", "--seconds", "5"]).seconds
+        >>> parse_command("run", ["spec.yaml", "--seconds", "5"]).seconds
         '5'
     """
-    return cast("RunOptions", parse_command("run", words))
-
-
-def parse_command(name: str, words: Sequence[str]) -> RunOptions | FixOptions:
-    """Parse the words after a command that measures one pipeline, as `parse_run` does.
-
-    Raises:
-        UsageError: The parser refuses them.
-    """
-    from pipeprof.pipelines.errors import UsageError
-
     try:
         return _parsed(name, tuple(words))
     except Exception as error:
@@ -168,47 +142,30 @@ def parse_command(name: str, words: Sequence[str]) -> RunOptions | FixOptions:
 
 
 @lru_cache(maxsize=8)
-def _parsed(name: str, words: tuple[str, ...]) -> RunOptions | FixOptions:
-    """Parse a command line, which takes milliseconds: each finding of a report needs that of its profile."""
-    context = build_parser(name).make_context(name, list(words))
-    given: dict[str, Any] = {
-        name: list(value) or None if isinstance(value, tuple) else value for name, value in context.params.items()
-    }
-    return COMMANDS[name](**given)
+def _parsed(name: str, words: tuple[str, ...]) -> Any:
+    """Parse a command line, which takes milliseconds: each change of a report needs that of its profile."""
+    return parse(name, words)
 
 
-@cache
-def build_parser(name: str = "run") -> Any:
-    """Build the parser of a command that measures one pipeline, without the command's body."""
-    import typer
-
-    app = typer.Typer(add_completion=False)
-    app.command(name)(typed_command(_nothing, COMMANDS[name]))
-    return typer.main.get_command(app)
+def _line(command: str, same: Mapping[str, Any], changes: Mapping[str, Any]) -> str:
+    """A command line, quoted for a shell, with the changes behind all else but the arguments of a script."""
+    words = [*_write_words(same, command), *_write_words(changes, command)]
+    if script_args := same.get("script_args"):
+        words += ["--", *script_args]
+    return shlex.join(["pipeprof", command, *words])
 
 
-def _nothing(options: SharedOptions) -> None:
-    """Do nothing."""
-
-
-def _write_words(options: Mapping[str, Any], command: str = "run") -> Iterator[str]:
-    """Write options as words of a command line: those that differ from their defaults, the target first.
-
-    The arguments of a script, which come last, are left out.
-    """
-    for parameter in build_parser(command).params:
-        value = options.get(parameter.name) if parameter.name != "script_args" else None
+def _write_words(given: Mapping[str, Any], command: str) -> Iterator[str]:
+    """Write options as words of a command line: those that differ from their defaults, the target first."""
+    for parameter in sorted(make_parser(command).params, key=lambda one: one.param_type_name):
+        value = given.get(str(parameter.name))
+        if parameter.name == "script_args" or value is None or (value is False and not parameter.secondary_opts):
+            continue
+        values = value if isinstance(value, list) else [value]
         if parameter.param_type_name == "argument":
-            if value is not None:
-                yield str(value)
-            continue
-        if value is False and parameter.secondary_opts:
-            yield parameter.secondary_opts[0]
-            continue
-        if value is None or value is False or value == parameter.default:
-            continue
-        flag = max(parameter.opts, key=len)
-        for one in value if isinstance(value, (list, tuple)) else [value]:
-            yield flag
-            if one is not True:
-                yield str(one)
+            yield from map(str, values)
+        elif isinstance(value, bool):
+            yield max(parameter.opts, key=len) if value else parameter.secondary_opts[0]
+        elif value != parameter.default:
+            for one in values:
+                yield from (max(parameter.opts, key=len), str(one))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -41,21 +40,3 @@ EXIT_CODES = (
     ExitCode(INTERRUPTED, "interrupted (Ctrl-C); the profile holds the steps measured so far"),
     ExitCode(TERMINATED, "terminated (SIGTERM); the profile holds the steps measured so far"),
 )
-
-
-def epilog(*examples: str, codes: Collection[int] | None = None) -> str:
-    r"""The end of a help text: commands that can be typed as they are, and the exit codes.
-
-    Args:
-        codes: Those that the command can end with; None for all.
-
-    Example:
-        >>> "pipeprof show a.json" in epilog("pipeprof show a.json")
-        True
-    """
-    # A paragraph that starts with the character \b is not rewrapped.
-    shown = "\n".join(f"  {example}" for example in examples)
-    listed = "\n".join(
-        f"  {entry.code:>3}  {entry.meaning}" for entry in EXIT_CODES if codes is None or entry.code in codes
-    )
-    return f"\b\nExamples:\n{shown}\n\n\b\nExit codes:\n{listed}"

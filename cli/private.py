@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import getpass
 import os
-from collections.abc import Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from pipeprof.cli.report.blocks import Span
 from pipeprof.profiles.git.repository import repository_root
+from pipeprof.profiles.redaction.hider import Hider, Private, secrets_of
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.base import Model
-    from pipeprof.profiles.redaction.hider import Hider, Private
 
 _Document = TypeVar("_Document", bound="Model")
+_NO_TEXTS = frozenset({"style", "status"})
+"""Fields of blocks that say how they look."""
 
 
 class SpecEnvironment(Mapping[str, str]):
@@ -64,8 +70,6 @@ def private_of(
         environment: Process environment, searched for secrets by name and for passwords in URLs.
         used: The variables that specs took from it, whatever their names.
     """
-    from pipeprof.profiles.redaction.hider import Private, secrets_of
-
     root = repository_root(folder) or folder
     if home is not None and home.is_relative_to(root):
         # A home folder that is a work tree is private all the same.
@@ -81,9 +85,6 @@ def private_of(
 
 def private_here() -> Private:
     """Private parts of this machine and its user."""
-    import getpass
-    import socket
-
     try:
         folder = Path.cwd()
     except OSError:
@@ -102,6 +103,7 @@ def private_here() -> Private:
 
 def redact_here(document: _Document) -> _Document:
     """A copy of a profile or a result without what tells about this machine and its user."""
+    # A help text waits for the models of no document.
     from pipeprof.profiles.redaction.document import redact
 
     return redact(document, private_here())
@@ -109,14 +111,26 @@ def redact_here(document: _Document) -> _Document:
 
 def hider_here() -> Hider:
     """Hider of everything private on this machine."""
-    from pipeprof.profiles.redaction.hider import Hider
-
     return Hider(private_here())
 
 
 def hide_here(text: str) -> str:
     """A text, such as the path of a saved profile, without it."""
     return hider_here().text(text)
+
+
+def hide_in(value: Any, hide: Callable[[str], str]) -> Any:
+    """Blocks of a report with other texts: before lines are broken, which takes texts apart."""
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, Span):
+        return value._replace(text=hide(value.text))
+    if isinstance(value, list | tuple):
+        return type(value)([hide_in(one, hide) for one in value])
+    if is_dataclass(value) and not isinstance(value, type):
+        texts = {one.name: getattr(value, one.name) for one in fields(value) if one.name not in _NO_TEXTS}
+        return replace(value, **{name: hide_in(text, hide) for name, text in texts.items()})
+    return value
 
 
 def place_in_repository() -> tuple[str, str]:

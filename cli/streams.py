@@ -60,6 +60,7 @@ def no_stdout(error: OSError) -> OutputError:
 
 def why(error: OSError) -> str:
     """Message of the operating system about a stream."""
+    # A help text waits for the models of no document.
     from pipeprof.profiles.document.store import reason
 
     return "it is closed" if error.errno == errno.EBADF else reason(error)

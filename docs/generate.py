@@ -1,20 +1,23 @@
-"""Writes `docs/reference/`, which is built and not committed: ``make docs``.
+"""Writes `docs/reference/`, which is made and not committed: ``make docs``, and each build of the site.
 
-`spec.md` and `profile.md` come from the schemas, `commands.md` from the commands and their options, `rules.md` from the
-rules, `codes.md` from the table of codes, `exit-codes.md` from the commands' own table, `results.md` from the last
-results of the benchmarks; the schemas stand beside them. Nothing here needs TensorFlow.
+The pages come from the commands' help texts, the schemas, the table of codes, the last results of the benchmarks and
+what the rooms say of themselves; the schemas stand beside them. Nothing here needs TensorFlow.
 """
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import io
 import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-REFERENCE = Path(__file__).resolve().parent / "reference"
-RESULTS = REFERENCE.parents[1] / "benchmarks" / "results"
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "docs" / "reference"
+RESULTS = ROOT / "benchmarks" / "results"
 WIDTH = 120
 
 Schema = dict[str, Any]
@@ -140,84 +143,25 @@ def spec() -> str:
 
 
 def commands() -> str:
-    """Every command: what it does, its arguments and options, its examples."""
-    import typer
+    """The help texts of all commands."""
+    from pipeprof.cli.parser import COMMANDS
 
-    from pipeprof.cli.main import make_app
-
-    lines: list[str] = []
-    app = typer.main.get_command(make_app())
-    for name, command in _commands(app, ""):
-        lines += [f"## {name}", "", _paragraphs(command.help or ""), ""]
-        rows = [_option(parameter) for parameter in command.params if not getattr(parameter, "hidden", False)]
-        if rows:
-            lines += ["| argument or option | |", "| --- | --- |", *rows, ""]
-        examples = (command.epilog or "").partition("Examples:\n")[2].partition("\n\n")[0]
-        lines += ["```", *(line.strip() for line in examples.splitlines()), "```", ""] if examples else []
-    return "\n".join(lines).strip()
+    texts = [_help(), *(f"## {name}\n\n{_help(name)}" for name in COMMANDS)]
+    return "\n\n".join(texts)
 
 
-def _commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
-    for part, command in group.commands.items():
-        words = f"{name} {part}".strip()
-        if hasattr(command, "commands"):
-            yield from _commands(command, words)
-        else:
-            yield words, command
+def _help(*command: str) -> str:
+    from pipeprof.cli.main import invoke
 
-
-def _paragraphs(text: str) -> str:
-    return "\n\n".join(" ".join(part.split()) for part in re.sub(r"[\b\f]", "", text).strip().split("\n\n"))
-
-
-def _option(parameter: Any) -> str:
-    """The row of an argument or option; a value is named as the help names it."""
-    if parameter.param_type_name == "argument":
-        written, default = f"`{parameter.metavar or parameter.human_readable_name.upper()}`", ""
-    else:
-        value = "" if parameter.is_flag else f" {parameter.metavar or parameter.type.name.upper()}"
-        names = [*parameter.opts, *parameter.secondary_opts]
-        written = ", ".join(f"`{one}{value}`" for one in names)
-        plain = isinstance(parameter.default, str | int | float) and not isinstance(parameter.default, bool)
-        default = f" [default: {parameter.default}]" if plain and parameter.default != "" else ""
-    return f"| {cell(written)} | {cell((parameter.help or '') + default)} |"
-
-
-def exit_codes() -> str:
-    """The table of exit codes."""
-    from pipeprof.cli.exit_codes import EXIT_CODES
-
-    rows = [f"| {entry.code} | {cell(entry.meaning)} |" for entry in EXIT_CODES]
-    return "\n".join(["| code | meaning |", "| --- | --- |", *rows])
-
-
-def rules() -> str:
-    """The findings and ideas: a list, and a section for each."""
-    from pipeprof.cli.pages.rules import KINDS
-    from pipeprof.cli.report.finding import SEMANTICS
-    from pipeprof.profiles.advise.apply import CHECKS
-    from pipeprof.profiles.advise.check import sections
-
-    lines = []
-    for kind, (title, note) in KINDS.items():
-        known = [(check, sections()[name]) for name, check in CHECKS.items() if check.kind == kind]
-        lines += ["", f"**{title}**: {note}.", "", "| name | family | semantics | |", "| --- | --- | --- | --- |"]
-        lines += [
-            f"| [{check.name}](#{check.name}) | {check.family} | {check.semantics} | {cell(section.title)} |"
-            for check, section in known
-        ]
-    for name, check in CHECKS.items():
-        section = sections()[name]
-        lines += ["", f"## {name}", "", f"**{cell(section.title)}.** {check.kind.capitalize()}, {check.family}; "]
-        lines[-1] += f"semantics `{check.semantics}`: {SEMANTICS[check.semantics]}."
-        for title, text in (("Why", section.why), ("Fix", section.fix), ("Ignore when", section.ignore_when)):
-            lines += ["", f"*{title}*: {text}"]
-    return "\n".join(lines).strip()
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        invoke([*command, "--help"])
+    return f"```\n{text.getvalue().strip()}\n```"
 
 
 def codes() -> str:
     """The codes of warnings and errors, a table for each kind."""
-    from pipeprof.cli.pages.codes import message_codes
+    from pipeprof.cli.report.rules import message_codes
 
     lines: list[str] = []
     for kind, title in (
@@ -235,7 +179,18 @@ def codes() -> str:
     return "\n".join(lines).strip()
 
 
-def results() -> str:
+def rooms() -> str:
+    """The rooms with what their `__init__.py` says of them."""
+    lines = ["| room | subject |", "| --- | --- |"]
+    for folder in ("api", "cli", "profiles", "pipelines"):
+        for path in sorted((ROOT / folder).rglob("__init__.py")):
+            about = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+            name = path.parent.relative_to(ROOT).as_posix()
+            lines.append(f"| `{name}/` | {cell(about.partition(chr(10) * 2)[0])} |")
+    return "\n".join(lines)
+
+
+def benchmarks() -> str:
     """What each benchmark claims, and what became of its cases when last measured."""
     lines = ["| benchmark | claim | outcome | cases that hold | the others | measured | at commit | machine |"]
     lines.append("| --- | --- | --- | ---: | --- | --- | --- | --- |")
@@ -274,24 +229,22 @@ def as_json(value: Any, depth: int = 0) -> str:
 
 def schemas() -> dict[str, Schema]:
     """The published schemas, by the name of their file."""
-    from pipeprof.cli.commands.schema import gaps_schema, profile_schema, result_schema
-    from pipeprof.pipelines.spec.schema.schema import spec_schema
+    from pipeprof.cli.commands.schema import DOCUMENTS, schema_of
 
-    return {"pipeprof": spec_schema(), "profile": profile_schema(), "result": result_schema(), "gaps": gaps_schema()}
+    return {("pipeprof" if name == "spec" else name): schema_of(name) for name in DOCUMENTS}
 
 
 PAGES: dict[str, tuple[str, str, Callable[[], str]]] = {
-    "spec": ("The spec language", "Every part of a spec; [the language](../spec.md) explains it.", spec),
-    "commands": ("Commands", "Every command with its options, as `--help` has them.", commands),
+    "commands": ("Commands", "What `--help` prints.", commands),
+    "spec": ("The spec", "Every part of a spec; [the language](../spec.md) explains it.", spec),
     "profile": (
         "The profile",
         "Every field of a saved profile; unavailable values are `null`, never 0.",
         lambda: reference(schemas()["profile"]),
     ),
-    "rules": ("Rules", "What a finding says, where it comes from and when to ignore it.", rules),
-    "codes": ("Codes", "Codes of warnings and errors: `pipeprof explain CODE` prints one.", codes),
-    "exit-codes": ("Exit codes", "What a command's exit code says; [outputs](../outputs.md) has the rest.", exit_codes),
-    "results": ("Results", "Measured by `make verify`; the raw values are in `benchmarks/results`.", results),
+    "codes": ("Codes", "Codes of warnings and errors: `pipeprof rules CODE` prints one.", codes),
+    "benchmarks": ("All benchmarks", "Measured by `make verify`; raw values are in `benchmarks/results`.", benchmarks),
+    "rooms": ("Rooms", "The subpackages; [Inside](../inside.md) says how they fit together.", rooms),
 }
 
 

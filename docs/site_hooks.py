@@ -1,14 +1,15 @@
 """Hooks of MkDocs for the documentation as a site (`mkdocs.yml`).
 
-Pages of the repository outside of `docs/`, such as the examples' stories, are pages of the site; links are written as
-the repository has them, and a link to a file that is no page becomes text. A built page that would load anything from
-another host fails the build.
+The reference is made first (`generate.py`). Pages of the repository outside of `docs/`, such as the examples' stories,
+are pages of the site; links are written as the repository has them, and a link to a file that is no page becomes text.
+A built page that would load anything from another host fails the build.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+import runpy
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -20,7 +21,14 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-OUTSIDE = ("CONTRIBUTING.md", "RELEASE.md", "SECURITY.md", "benchmarks/README.md", "examples/**/README.md")
+OUTSIDE = (
+    "CONTRIBUTING.md",
+    "RELEASE.md",
+    "SECURITY.md",
+    "benchmarks/README.md",
+    "examples/**/README.md",
+    "profiles/advise/rules.md",
+)
 """Pages of the repository that are pages of the site, under the same path."""
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _LOADED = {"src", "srcset", "poster", "data", "action", "formaction"}
@@ -34,8 +42,10 @@ def outside() -> list[str]:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Read lists as GitHub does: what continues an item is indented by two spaces."""
+    """Make the reference, and read lists as GitHub does: what continues an item is indented by two spaces."""
     from markdown import Extension
+
+    runpy.run_path(str(ROOT / "docs" / "generate.py"), run_name="__main__")
 
     class TwoSpaces(Extension):
         def extendMarkdown(self, md: Any) -> None:

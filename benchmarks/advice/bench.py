@@ -106,8 +106,8 @@ def profile_of(name: str, kind: str, folder: Path, step: str | None) -> tuple[in
     """Run pipeprof with its defaults: the exit code and the profile."""
     target = f"{HERE / name}.yaml" if kind == "yaml" else f"{HERE / 'flawed.py'}:{name}"
     out = folder / f"{name}-{kind}.json"
-    run = ["run", target, "--seconds", "5", "--no-lock", "--quiet", "--out", str(out), "--force"]
-    run += ["--step", step, "--dispatch", "sync"] if step is not None else []
+    run = ["run", target, "--seconds", "5", "--quiet", "--out", str(out), "--force"]
+    run += ["--step", f"{step},dispatch=sync"] if step is not None else []
     program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()", *run]
     done = subprocess.run(program, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     if done.returncode:

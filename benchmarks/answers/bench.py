@@ -47,7 +47,7 @@ def run(folder: Path, *options: str) -> dict[str, Any]:
     """One run: when something was first printed, when a change was first said to help, the end, and what is first."""
     out = folder / "run.json"
     program = [sys.executable, "-c", "from pipeprof.cli.main import main; main()"]
-    command = [*program, "run", str(SPEC), "--out", str(out), "--force", "--no-lock", *options]
+    command = [*program, "run", str(SPEC), "--out", str(out), "--force", *options]
     begun = time.perf_counter()
     seen: dict[str, float] = {}
 

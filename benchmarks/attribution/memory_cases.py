@@ -125,7 +125,7 @@ def profile(name: str, case: Case) -> dict[str, Any]:
     step = f"simulate:{case.step_ms}ms" if case.step_ms else "none"
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "profile.json")
-        options = ["--step", step, "--seconds", str(SECONDS), "--no-lock", "--no-verify", "--quiet", "--out", str(out)]
+        options = ["--step", step, "--seconds", str(SECONDS), "--no-verify", "--quiet", "--out", str(out)]
         done = _run([*PIPEPROF, "run", f"{PIPELINES}:{name}", *options], folder)
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)

@@ -47,7 +47,7 @@ PATIENCE = 600
 
 def fixed(case: Case, out: Path, folder: Path) -> dict[str, Any]:
     """Run `pipeprof fix`: its exit code, and how long it took."""
-    words = ["fix", case.target, "--step", case.step, "--out", str(out), "--force", "--quiet", "--no-lock"]
+    words = ["fix", case.target, "--step", case.step, "--out", str(out), "--force", "--quiet"]
     words += ["--budget", f"{BUDGET:g}", *(["--allow", ",".join(case.allow)] if case.allow else [])]
     began = time.monotonic()
     done = subprocess.run(

@@ -84,11 +84,11 @@ def one(number: int, good: list[bytes], every: list[bytes]) -> dict[str, Any]:
 
 def work(first: int, count: int, step: int, seconds: float) -> dict[str, Any]:
     """Run every ``step``-th case, as far as the time lasts, and sum up."""
-    from unit.spec.mutations import GOOD, beside, corpus
+    from unit.spec.mutations import beside, corpus
 
     os.environ.update({"PIPEPROF_DEBUG": "1", "_TYPER_FORCE_DISABLE_TERMINAL": "1", "COLUMNS": "80"})
     signal.signal(signal.SIGALRM, _stop)
-    good, every = corpus(GOOD), corpus()
+    good, every = corpus()
     codes: dict[str, int] = {}
     until = time.monotonic() + seconds
     failed, slowest = [], {"case": -1, "seconds": 0.0}

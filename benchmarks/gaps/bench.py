@@ -199,7 +199,7 @@ def attempt(case: Case, steps: int, copies: Copies) -> tuple[list[dict[str, Any]
     plain = [str(HERE / "plain.py"), str(steps), f"{STEP_MS:g}"]
     environment = os.environ | {"BENCHMARK_CASE": json.dumps(asdict(case))}
     target = f"{HERE / 'pipelines.py'}:planted"
-    options = f"--step simulate:{STEP_MS:g}ms --dispatch {case.dispatch} --steps {steps} --no-verify --json --quiet"
+    options = f"--step simulate:{STEP_MS:g}ms,dispatch={case.dispatch} --steps {steps} --no-verify --json --quiet"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         before = copies.run(plain, folder, environment)

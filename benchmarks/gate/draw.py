@@ -16,9 +16,9 @@ from rules import RULES
 
 from pipeprof.profiles.experiment.decision import Verdict
 from pipeprof.profiles.experiment.purposes import GATE
-from pipeprof.profiles.judge.verdicts.gating import looks_within
-from pipeprof.profiles.judge.verdicts.result import PairValues
-from pipeprof.profiles.judge.verdicts.tabulate import rows_of
+from pipeprof.profiles.judge.metrics import rows_of
+from pipeprof.profiles.judge.result import PairValues
+from pipeprof.profiles.judge.verdict import looks_within
 
 Recorded = Mapping[str, Any]
 NAMES = ("step_ms", "peak_bytes")

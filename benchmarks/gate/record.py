@@ -25,8 +25,8 @@ from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge.live import LiveSide, SessionPlan, SideName, measure
 from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process
-from pipeprof.profiles.judge.verdicts.gating import conclude_gate, has_seen_enough
-from pipeprof.profiles.judge.verdicts.result import Result, Side
+from pipeprof.profiles.judge.result import Result, Side
+from pipeprof.profiles.judge.verdict import conclude_gate, has_seen_enough
 from pipeprof.profiles.tries.plan import DIGEST_SECONDS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -134,8 +134,8 @@ def photos() -> str:
 def run(case: Case, job: dict[str, Any]) -> tuple[list[list[float]], list[list[float]], dict[str, Any]]:
     """One run of pipeprof: the pairs that count, the others, and the profile's own account of what it cost."""
     target = f"{HERE / 'pipelines.py'}:{case.pipeline}"
-    ahead = "" if case.step == "none" else f"--dispatch {case.dispatch}"
-    options = f"--step {case.step} {ahead} --seconds {SECONDS} --no-verify --quiet"
+    ahead = "" if case.step == "none" else f",dispatch={case.dispatch}"
+    options = f"--step {case.step}{ahead} --seconds {SECONDS} --no-verify --quiet"
     dispatch = case.dispatch if case.dispatch == "sync" else int(case.dispatch)
     with tempfile.TemporaryDirectory() as folder:
         raw, profile = Path(folder, "raw.json"), Path(folder, "profile.json")

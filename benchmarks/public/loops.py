@@ -59,6 +59,6 @@ def profile_of(folder: Path, target: str, *options: str, patience: float) -> tup
     module, name = target.split(":")
     file = next(place / f"{module}.py" for place in PLACES if (place / f"{module}.py").exists())
     out = folder / f"{module}-{name}.json"
-    run = ["run", f"{file}:{name}", "--seconds", str(SECONDS), "--no-lock", "--quiet", "--force", "--out", str(out)]
+    run = ["run", f"{file}:{name}", "--seconds", str(SECONDS), "--quiet", "--force", "--out", str(out)]
     code = pipeprof(folder, *run, *options, patience=patience).returncode
     return code, json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}, out

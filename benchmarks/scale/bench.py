@@ -97,7 +97,7 @@ class Chains:
         spec, profile = self.folder / "spec.yaml", self.folder / "profile.json"
         spec.write_text(chain(kind, count), encoding="utf-8")
         profile.unlink(missing_ok=True)
-        options = ["--seconds", "2", "--no-lock", "--no-verify", "--quiet", "--out", str(profile), "--force"]
+        options = ["--seconds", "2", "--no-verify", "--quiet", "--out", str(profile), "--force"]
         name = f"{count} × {kind}"
         found = {
             "run": self._seconds(f"run of {name}", timed(self.folder, "run", str(spec), *options)),

@@ -55,7 +55,7 @@ KEPT = ("verdict", "steps", "headspace", "causes", "contention", "findings", "wa
 def measure(case: Case) -> tuple[int, dict[str, Any]]:
     """One run: the exit code and the profile, empty if there is none."""
     program = [sys.executable, "-c", PIPEPROF.format(cores=case.cores)]
-    run = ["run", str(HERE / case.target), *case.options, "--seconds", str(SECONDS), "--no-lock", "--quiet"]
+    run = ["run", str(HERE / case.target), *case.options, "--seconds", str(SECONDS), "--quiet"]
     through = shlex.split(os.environ.get("BENCHMARK_THROUGH", ""))
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "profile.json")

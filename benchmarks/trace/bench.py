@@ -62,7 +62,6 @@ def run(folder: Path, target: str, *options: str) -> dict[str, Any]:
         "run",
         target,
         *options,
-        "--no-lock",
         "--no-verify",
         "--out",
         str(out),

@@ -85,7 +85,7 @@ def run(command: list[str], folder: Path) -> Ran:
 def profiled(script: Path, folder: Path, *options: str, arguments: tuple[str, ...] = ()) -> Ran:
     """Run ``pipeprof run`` on a script."""
     after = ["--", *arguments] if arguments else []
-    flags = ["--no-lock", "--quiet", "--force", "--out", "out.json"]
+    flags = ["--quiet", "--force", "--out", "out.json"]
     return run([*PIPEPROF, "run", str(script), *flags, *options, *after], folder)
 
 

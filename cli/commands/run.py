@@ -2,147 +2,121 @@
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import typer
-
-from pipeprof.cli.exit_codes import HUNG_UP, epilog
-from pipeprof.cli.options import FixOptions, RunOptions
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pipeprof.cli.output import Outputs, ReportOnStdout
-    from pipeprof.cli.report.report import Selection
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.target.target import ParsedTarget
-    from pipeprof.profiles.document.profile import Profile
-    from pipeprof.profiles.document.store import ProfileWriter
-    from pipeprof.profiles.harness.fork_server import EarlyServer
-    from pipeprof.profiles.harness.progress import RunProgress
-    from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.cli.exit_codes import HUNG_UP, OK, USAGE
+from pipeprof.cli.options import RunOptions, TrialOptions
+from pipeprof.cli.output import Outputs, plan_outputs, settle
+from pipeprof.cli.private import redact_here
+from pipeprof.cli.render.progress import progress_for
+from pipeprof.cli.reports import HEADLINE, MEASURED, ReportOnStdout, write_reports
+from pipeprof.cli.streams import OutputError, say
+from pipeprof.cli.targets.load import Changes, list_functions, load_target
+from pipeprof.cli.targets.saved import profile_name, saved_change
+from pipeprof.cli.targets.scripts import check_script_options, what_a_script_does
+from pipeprof.cli.targets.settings import dataset_size, registrations, settings_of, settings_with
+from pipeprof.cli.values import duration, step, whole
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.target.target import STDIN, ParsedTarget
+from pipeprof.profiles.advise.as_finding import proposal_of
+from pipeprof.profiles.advise.text.source_diff import add_diffs
+from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import ProfileWriter, places
+from pipeprof.profiles.harness.fork_server import EarlyServer
+from pipeprof.profiles.harness.harness import run_undisturbed, target_of
+from pipeprof.profiles.harness.progress import RunProgress
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.tries.run import try_changes
 
 DEFAULT_BUDGET = 30.0
 """Seconds of verification."""
 
-EPILOG = epilog(
-    "pipeprof run spec.yaml",
-    "pipeprof run spec.yaml --step simulate:12ms --dispatch 1",
-    "pipeprof run spec.yaml --set stages.0.num_parallel_calls=4 --out a.json",
-    "pipeprof run spec.yaml --set measure.seconds=5",
-    "pipeprof run train.py:make_dataset --arg split=train --arg batch_size=64",
-    "pipeprof run train.py:make_dataset --json | jq .verdict.sentence",
-    "pipeprof run train.py --steps 200 -- --epochs 3",
-)
-
 
 @dataclass(frozen=True)
 class Measuring:
-    """A measurement that goes on.
+    """A measurement of one target.
 
     Attributes:
-        spent: Seconds of the budget that were used already.
-        early: Begun beside the measured worker.
+        end_at: When all of it has to be over, by the monotonic clock.
     """
 
     settings: RunSettings
+    outputs: Outputs
     writer: ProfileWriter
     progress: RunProgress
     end_at: float | None
-    spent: float = 0.0
-    early: EarlyServer | None = None
 
 
-def run(given: RunOptions) -> None:
-    """Measure a pipeline and report its bottleneck.
-
-    The report goes to stdout as it becomes known, progress to stderr. The profile is always saved: to --out FILE.json,
-    else in pipeprof-out/.
-    """
-    import sys
-    import time
-    from contextlib import ExitStack, closing
-
-    from pipeprof.cli import options, output, streams
-    from pipeprof.cli.targets.saved import saved_change
-    from pipeprof.cli.targets.settings import settings_with
-    from pipeprof.cli.render.progress import progress_for
-    from pipeprof.profiles.advise.upper_bounds import suspect_bottleneck
-    from pipeprof.profiles.harness.fork_server import EarlyServer
-    from pipeprof.profiles.harness.harness import run_undisturbed, target_of
-
-    options.choice("--color", given.color, options.COLORS)
-    progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
-    budget = options.duration("--budget", given.budget)
-    settings = settings_for(
+def run(given: RunOptions) -> int:
+    """Measure a pipeline and report what limits it."""
+    outputs, budget = plan_outputs(given, "run"), duration("--budget", given.budget)
+    parse = settings_for(
         given,
         seconds=_seconds(given),
+        steps=whole("--steps", given.steps),
         soak=given.soak is not None,
         to_end=given.to_end,
-        workers=options.whole("--workers", given.workers),
+        cold=True if given.cold else None,
+        workers=whole("--workers", given.workers),
     )
-    outputs = output.plan_outputs(given.out, given.form, json=given.json, force=given.force, redact=given.redact)
-    selection = output.select(outputs, verbose=given.verbose, sections=given.section)
     if (read := read_target(given, outputs, "run")) is None:
-        return
+        return OK
     parsed, loaded = read
     _check_options(given, parsed)
-    chosen = settings(target=parsed, loaded=loaded)
-    change = saved_change(given, parsed, loaded, target_of(chosen))
-    if change is not None:
-        chosen = settings_with(chosen, change)
-        loaded = chosen.loaded
-    chosen = replace(chosen, tries=_tries(given, chosen))
-    for note in notes_on(chosen, tries=chosen.tries):
-        streams.say(f"pipeprof: note: {note}")
+    settings = parse(target=parsed, loaded=loaded)
+    if (change := saved_change(given, parsed, loaded, target_of(settings))) is not None:
+        settings = settings_with(settings, change)
+    # A script trains for real, once; edits of a function's graph would have to be made on top of those of the change.
+    tries = not (parsed.kind == "script" or given.no_verify or settings.edits or settings.soak)
+    going = begin(replace(settings, tries=tries), outputs, given)
+    budget = (budget or DEFAULT_BUDGET) if tries else 0.0
 
-    writer, report = make_writer(parsed, loaded, outputs), output.ReportOnStdout(outputs, selection, given.color)
-    end_at = time.monotonic() + chosen.max_time if chosen.max_time is not None else None
+    report = ReportOnStdout(outputs)
     with ExitStack() as ending:
-        early = ending.enter_context(closing(EarlyServer())) if chosen.tries else None
+        early = ending.enter_context(closing(EarlyServer())) if tries else None
         try:
-            seconds = budget or DEFAULT_BUDGET if chosen.tries else 0.0
             profile, left = run_undisturbed(
-                chosen,
-                writer,
-                progress,
-                budget=seconds,
-                end_at=end_at,
-                tell=lambda profile: report.tell(profile, writer.path, output.HEADLINE),
+                going.settings,
+                going.writer,
+                going.progress,
+                budget=budget,
+                end_at=going.end_at,
+                tell=lambda profile: report.tell(profile, going.writer.path, HEADLINE),
                 early=early,
             )
             # What was measured is reported, whatever ends what follows.
-            ending.callback(finish, profile, writer, outputs, selection, color=given.color, begun=report)
+            ending.callback(finish, profile, going, begun=report)
             if not profile.exit_code:
-                report.tell(profile, writer.path, output.MEASURED)
-            if chosen.tries and not profile.exit_code:
-                going = Measuring(chosen, writer, progress, end_at, seconds - left, early)
-                race_changes(profile, going, left)
-            elif parsed.kind == "script" and not chosen.soak:
+                report.tell(profile, going.writer.path, MEASURED)
+            if tries and not profile.exit_code:
+                _try_changes(profile, going, left, spent=budget - left, early=early)
+            elif parsed.kind == "script" and not settings.soak:
                 suspect_bottleneck(profile)
-                writer.write(profile, final=True)
+                going.writer.write(profile, final=True)
         finally:
-            progress.close()
-    refuse(profile, loaded)
-    raise typer.Exit(profile.exit_code or 0)
+            going.progress.close()
+    refuse(profile, going.settings.loaded)
+    return profile.exit_code or OK
 
 
-def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSettings]:
+def settings_for(given: TrialOptions, **more: Any) -> partial[RunSettings]:
     """Parse the options of a measurement of one target, which is left to be given.
 
     Raises:
         UsageError: A value is wrong.
     """
-    from pipeprof.cli import options
-    from pipeprof.cli.targets.settings import settings_of
-
     return partial(
         settings_of(given),
-        steps=options.whole("--steps", given.steps),
-        cold=True if given.cold else None,
-        data_size=options.dataset_size(given.dataset_size),
+        data_size=dataset_size(given.dataset_size),
         no_cache=given.no_cache,
         script_args=given.script_args or (),
         allow_writes=given.allow_writes,
@@ -150,33 +124,24 @@ def settings_for(given: RunOptions | FixOptions, **more: Any) -> partial[RunSett
     )
 
 
-def read_target(
-    given: RunOptions | FixOptions, outputs: Outputs, command: str
-) -> tuple[ParsedTarget, LoadedSpec | None] | None:
+def read_target(given: TrialOptions, outputs: Outputs, command: str) -> tuple[ParsedTarget, LoadedSpec | None] | None:
     """Read the target with the changes of the command line; None where the functions of its file are listed instead.
 
     Raises:
         UsageError: It cannot be read, or it is standard input.
     """
-    from pipeprof.cli import options
-    from pipeprof.cli.targets.load import Changes, list_functions, load_target
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.target.target import STDIN
-
     if list_functions(given.target, plain=outputs.stdout == "text" and not given.out, scripts=True):
         return None
     if given.target == STDIN:
         raise UsageError(f"{command} needs a file: `-` (standard input) is for `pipeprof check -`")
-    changes, step = Changes(given.sets or [], given.env), options.step(given.step)
-    arguments = given.args or []
-    return load_target(given.target, changes, no_python=given.no_python, step=step, arguments=arguments, scripts=True)
-
-
-def _tries(given: RunOptions, settings: RunSettings) -> bool:
-    """Whether changes are tried; a script trains for real, once."""
-    # Edits of a function's graph would have to be made on top of those of the change.
-    as_it_is = not settings.edits and not settings.soak
-    return settings.target.kind != "script" and not given.no_verify and as_it_is
+    return load_target(
+        given.target,
+        Changes(given.set or [], given.env),
+        no_python=given.no_python,
+        step=step(given.step),
+        arguments=given.arg or [],
+        scripts=True,
+    )
 
 
 def _seconds(given: RunOptions) -> float | None:
@@ -185,16 +150,13 @@ def _seconds(given: RunOptions) -> float | None:
     Raises:
         UsageError: A value is wrong, or both were given, or another end.
     """
-    from pipeprof.cli import options
-    from pipeprof.pipelines.errors import UsageError
-
     if given.soak is None:
-        return options.duration("--seconds", given.seconds)
+        return duration("--seconds", given.seconds)
     if given.seconds is not None or given.steps is not None or given.to_end:
         raise UsageError("--soak says how long it takes: remove --seconds, --steps and --to-end, or --soak")
     if given.budget is not None:
         raise UsageError("--budget is for trying changes, which a run with --soak does not: remove one of them")
-    return options.duration("--soak", given.soak)
+    return duration("--soak", given.soak)
 
 
 def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
@@ -203,100 +165,75 @@ def _check_options(given: RunOptions, parsed: ParsedTarget) -> None:
     Raises:
         UsageError: Some do not.
     """
-    from pipeprof.cli.targets.scripts import check_script_options
-    from pipeprof.pipelines.errors import UsageError
-
     if given.budget is not None and given.no_verify:
         raise UsageError("--budget limits the verification that --no-verify switches off: give one of them")
     check_script_options(given, script=parsed.kind == "script")
-    if parsed.kind != "script":
-        return
-    if given.budget:
+    if parsed.kind == "script" and given.budget:
         raise UsageError(f"--budget is for trying changes: pipeprof fix {given.target} tries those of a script")
     if given.to_end and (given.steps is not None or given.seconds is not None):
         raise UsageError("--to-end lets the script end by itself: remove --steps and --seconds, or --to-end")
 
 
-def notes_on(settings: RunSettings, *, tries: bool) -> Sequence[object]:
-    """What is to be said before anything runs.
+def begin(settings: RunSettings, outputs: Outputs, given: TrialOptions) -> Measuring:
+    """Say what is to be known before anything runs, and make what a measurement writes to."""
+    for note in _notes(settings):
+        say(f"pipeprof: note: {note}")
+    end_at = time.monotonic() + settings.max_time if settings.max_time is not None else None
+    progress = progress_for(sys.stderr, quiet=given.quiet, verbose=given.verbose)
+    return Measuring(settings, outputs, make_writer(settings, outputs), progress, end_at)
 
-    Args:
-        tries: Whether changes are tried.
-    """
+
+def _notes(settings: RunSettings) -> Sequence[object]:
     if settings.target.kind == "script":
-        from pipeprof.cli.targets.scripts import what_a_script_does
-
-        return (what_a_script_does(settings, tries=tries),)
-    from pipeprof.cli.targets.settings import registrations
-
-    loaded = settings.loaded
-    again = "so does each process that tries a change" if tries else ""
-    return [*(loaded.notes if loaded is not None else ()), *registrations(settings, again)]
+        return [what_a_script_does(settings, tries=settings.tries)]
+    again = "so does each process that tries a change" if settings.tries else ""
+    return [*(settings.loaded.notes if settings.loaded is not None else ()), *registrations(settings, again)]
 
 
-def race_changes(profile: Profile, run: Measuring, seconds: float) -> None:
-    """Try the changes of the findings, and the ideas."""
-    from pipeprof.profiles.advise.as_finding import proposal_of
-    from pipeprof.profiles.advise.text.source_diff import add_diffs
-    from pipeprof.profiles.tries.run import try_changes
+def make_writer(settings: RunSettings, outputs: Outputs) -> ProfileWriter:
+    """Make the writer of a profile."""
+    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+    found = places(profile_name(settings.target, settings.loaded), stamp, outputs.profile)
+    return ProfileWriter(found, redact_here if outputs.redact else None)
 
+
+def _try_changes(
+    profile: Profile, going: Measuring, seconds: float, *, spent: float, early: EarlyServer | None
+) -> None:
+    """Try the proposed changes; the profile is saved after each."""
     try:
         try_changes(
             profile,
-            run.settings,
+            going.settings,
             [proposal_of(one) for one in profile.proposals],
             seconds,
-            run.progress,
-            end_at=run.end_at,
-            spent=run.spent,
-            early=run.early,
-            save=lambda: run.writer.write(profile),
+            going.progress,
+            end_at=going.end_at,
+            spent=spent,
+            early=early,
+            save=lambda: going.writer.write(profile),
         )
         if not profile.exit_code:
             add_diffs(profile)
     finally:
-        run.writer.write(profile, final=True)
+        going.writer.write(profile, final=True)
 
 
-def make_writer(parsed: ParsedTarget, loaded: LoadedSpec | None, outputs: Outputs) -> ProfileWriter:
-    """Make the writer of a run's profile."""
-    from datetime import datetime, timezone
-
-    from pipeprof.cli.private import redact_here
-    from pipeprof.cli.targets.saved import profile_name
-    from pipeprof.profiles.document.store import ProfileWriter, places
-
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    return ProfileWriter(
-        places(profile_name(parsed, loaded), stamp, outputs.profile), redact_here if outputs.redact else None
-    )
-
-
-def finish(
-    profile: Profile,
-    writer: ProfileWriter,
-    outputs: Outputs,
-    selection: Selection,
-    *,
-    color: str,
-    begun: ReportOnStdout | None = None,
-) -> None:
+def finish(profile: Profile, going: Measuring, *, begun: ReportOnStdout | None = None) -> None:
     """Print and write everything, then raise if the profile could not be saved.
 
     Args:
         begun: The report, a part of it on stdout already.
     """
-    from pipeprof.cli import output, streams
-    from pipeprof.cli.exit_codes import USAGE
-
+    outputs, writer = going.outputs, going.writer
     if profile.exit_code == USAGE and outputs.stdout == "text":
         outputs = replace(outputs, stdout=None)
-    outputs = output.settle(outputs, writer, profile, complete=profile.complete and not profile.exit_code)
+    outputs = settle(outputs, writer, profile, complete=profile.complete and not profile.exit_code)
     for warning in writer.warnings:
-        streams.say(f"pipeprof: warning: {warning}")
+        say(f"pipeprof: warning: {warning}")
     try:
-        output.write_reports(profile, outputs, color, writer.path, selection, begun=begun)
-    except streams.OutputError:
+        write_reports(profile, outputs, writer.path, begun=begun)
+    except OutputError:
         # A closed terminal shows no report.
         if profile.exit_code != HUNG_UP:
             raise
@@ -305,9 +242,6 @@ def finish(
 
 def refuse(profile: Profile, loaded: LoadedSpec | None) -> None:
     """Raise an error that only TensorFlow could find in a spec, with its line and a caret."""
-    from pipeprof.cli.exit_codes import USAGE
-    from pipeprof.pipelines.errors import UsageError
-
     if profile.exit_code != USAGE:
         return
     if not profile.errors:

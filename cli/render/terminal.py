@@ -91,8 +91,8 @@ class _Painter:
             case Code():
                 yield from self._code(block, indent + block.indent)
             case Table():
-                if (grid := self._table(block, indent)) is not None:
-                    yield Padding(grid, (0, 0, 0, indent + block.indent), expand=False), False
+                if (table := self._table(block, indent)) is not None:
+                    yield Padding(table, (0, 0, 0, indent + block.indent), expand=False), False
             case Card():
                 yield from self._card(block, indent)
             case Chart():

@@ -102,14 +102,14 @@ class Card:
 
     Attributes:
         gain: Follows the title.
-        status: How it is known: ``kept``, ``ceiling``, ``unverified`` or ``rejected``.
+        status: Of a change, how it is known: ``kept``, ``ceiling``, ``unverified`` or ``rejected``.
     """
 
     title: str
     gain: str = ""
     blocks: Sequence[Block] = ()
     number: int | None = None
-    status: str = "unverified"
+    status: str = ""
 
 
 class Layer(NamedTuple):
@@ -117,12 +117,14 @@ class Layer(NamedTuple):
 
     Attributes:
         values: One for each stretch between two edges.
-        tone: Name of a colour of the page: ``main``, ``wait``, ``rest``, ``step`` or ``soft``.
+        tone: Name of a colour of the page: ``main``, ``wait``, ``third``, ``rest`` or ``soft``.
+        text: Stands with its name.
     """
 
     name: str
     values: Sequence[float]
     tone: str = "main"
+    text: str = ""
 
 
 class Bar(NamedTuple):
@@ -156,21 +158,26 @@ class Chart:
     Attributes:
         kind: ``time`` is a stack of `layers` over `edges` in seconds; ``bars`` and ``intervals`` have a row for each of
             their `rows`.
-        text: The same in words, for a screen reader.
-        unit: Of the values: ``ms``, ``bytes``, ``ratio`` or ``number``.
+        text: What it shows in words; stands below it, and is what a screen reader reads.
+        unit: Of the values: ``ms``, ``bytes``, ``ratio`` or ``number``. Intervals of a ratio are drawn around 1 on a
+            logarithmic scale, others around 0.
+        marks: Of a time: moments in seconds, each with the name of what begins there.
+        levels: Of a time: values, each with the name of the line that is drawn there.
         floor: Of intervals: the band in which a change does not count.
-        marks: Of a time: moments in seconds with their names, and lines across it by their values.
+        ends: Of intervals: what it means to lie left and right of no change.
     """
 
     kind: Literal["time", "bars", "intervals"]
     title: str
     text: str
-    unit: str = "ms"
+    unit: Literal["ms", "bytes", "ratio", "number"] = "ms"
     edges: Sequence[float] = ()
     layers: Sequence[Layer] = ()
     rows: Sequence[Bar] | Sequence[Interval] = ()
-    floor: tuple[float, float] | None = None
     marks: Sequence[tuple[float, str]] = ()
+    levels: Sequence[tuple[float, str]] = ()
+    floor: tuple[float, float] | None = None
+    ends: tuple[str, str] = ("", "")
 
 
 Block: TypeAlias = Heading | Text | Pairs | Code | Table | Card | Chart

@@ -62,13 +62,12 @@ _MOST = 3
 """Upper bounds, changes tried in vain, and changes not tried, that are named in the short report."""
 _RUN_FUNCTION = "pipeprof run FILE.py:FUNCTION"
 """Measures changes of a dataset that a notebook, or a call in a script, has measured as it is."""
-NEEDS_BUDGET = "--budget"
 _WITHOUT_GAIN = ": no gain: "
 _UNKNOWN_BOUND = "unknown upper bound"
-_NO_BOUND = ": no upper bound: "
+_NO_BOUND = "no upper bound: "
 _IN_WORDS = ("even ", "without ", _UNKNOWN_BOUND)
 """Beginnings of sentences on a bound; others begin with the name of a stage."""
-_OPEN_BOUNDS = (_NO_BOUND, _UNKNOWN_BOUND, ", undecided", f"was not measured: {NEEDS_BUDGET}")
+_OPEN_BOUNDS = (_NO_BOUND, _UNKNOWN_BOUND, ", undecided")
 """In the sentence on a stage whose upper bound is not known."""
 
 
@@ -489,8 +488,8 @@ def _in_vain(profile: Profile, *, full: bool) -> Iterator[Block]:
 def _worth_a_word(profile: Profile, groups: Sequence[NotTried]) -> NotTried | None:
     """The changes that a larger budget can try, else those that could not be tried where no change is proven."""
     proven = any(finding.status == "kept" for finding in profile.findings or ())
-    open_ones = [group for group in groups if NEEDS_BUDGET in group.reason or not proven]
-    return max(open_ones, key=lambda one: (NEEDS_BUDGET in one.reason, len(one.changes)), default=None)
+    open_ones = [group for group in groups if group.out_of_budget or not proven]
+    return max(open_ones, key=lambda one: (one.out_of_budget, len(one.changes)), default=None)
 
 
 def _none(profile: Profile) -> Iterator[Block]:
@@ -530,7 +529,8 @@ def _is_decided(done: Verification) -> bool:
     """Whether something was decided, or nothing was there to decide about."""
     bounded = not all(map(_is_open, done.bounds))
     open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
-    return bool(done.without_gain) or bounded or not (open_ones or done.bounds)
+    late = any(group.out_of_budget for group in done.not_tried)
+    return not late and (bool(done.without_gain) or bounded or not (open_ones or done.bounds))
 
 
 def _is_open(bound: str) -> bool:
@@ -538,6 +538,8 @@ def _is_open(bound: str) -> bool:
 
 
 def _why_not_finished(done: Verification) -> str:
+    if any(group.out_of_budget for group in done.not_tried):
+        return "there was no time for every change"
     if done.undecided:
         return "the trials are undecided"
     return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known"

@@ -136,7 +136,8 @@ def describe_left_out(change: LeftOut) -> str:
 
 def _facts(profile: Profile, fix: Fix) -> Iterator[tuple[str, str]]:
     """Result of the proof, and cost of the search."""
-    in_headline, best = _headline_left_out(fix), {}
+    in_headline = _headline_left_out(fix)
+    best: dict[str, LeftOut] = {}
     for change in fix.left_out:
         if change.speedup is not None:
             best.setdefault(change.semantics, change)
@@ -153,8 +154,8 @@ def _facts(profile: Profile, fix: Fix) -> Iterator[tuple[str, str]]:
     if epoch := epoch_text(whole_epoch_seconds(profile), speedup, later=later):
         yield "epoch", epoch
     if fix.peak_bytes is not None and fix.peak_before_bytes is not None:
-        change = describe_delta(fix.peak_bytes - fix.peak_before_bytes)
-        yield "memory", f"peak {size(fix.peak_before_bytes)} → {size(fix.peak_bytes)} in the proof ({change})"
+        delta = describe_delta(fix.peak_bytes - fix.peak_before_bytes)
+        yield "memory", f"peak {size(fix.peak_before_bytes)} → {size(fix.peak_bytes)} in the proof ({delta})"
     data, many = (fix.measured or {}).get("data"), (fix.measured or {}).get("restarts")
     if data and fix.semantics is not None:
         effect = effect_on_data(fix.semantics, fix.measured, redrawn=fix.redrawn)

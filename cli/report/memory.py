@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePath
 
 from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
-from pipeprof.cli.report.names import name_alone, name_rows
+from pipeprof.cli.report.rows import name_alone, name_rows
 from pipeprof.cli.report.units import byte_scale, rate, seconds
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, STAGE_OWNERS
 from pipeprof.profiles.constants import AUTOTUNED_PREFETCH

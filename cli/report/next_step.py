@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pipeprof.cli.command_line import change_command, check_limit, recover_options, rerun
-from pipeprof.cli.options import duration
 from pipeprof.cli.report.changes import first_to_write, outlook, shows_code, take_command, try_command
 from pipeprof.cli.report.units import seconds as in_words
+from pipeprof.cli.values import duration
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
@@ -170,7 +170,8 @@ def _longer(profile: Profile) -> tuple[str | None, str] | None:
     if not unsettled and steps.count >= FEW_STEPS and steps.seconds >= SHORT_SECONDS:
         return None
     few = f"only {steps.count:,} step{'' if steps.count == 1 else 's'} in {in_words(steps.seconds)}"
-    longest = max(steps.seconds, duration("--seconds", recover_options(profile).seconds) or 0.0)
+    given = getattr(recover_options(profile), "seconds", None)
+    longest = max(steps.seconds, duration("--seconds", given) or 0.0)
     length = _write_duration(max(30, math.ceil(_LONGER * longest)))
     why = "the warm-up had not settled" if unsettled else few
     return rerun(profile, seconds=length, steps=None), f"measure longer: {why}"

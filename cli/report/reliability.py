@@ -24,6 +24,8 @@ _TOO_MANY_OTHERS = 0.05
 """Share of the cores from which other processes make times longer."""
 _TOO_MUCH_STEAL = 0.01
 _TOO_FEW_STEPS = 20
+_TOO_FAR_APART = 0.10
+"""By which one of two processes of the same pipeline is faster, from which that is named."""
 
 
 def build_reliability(profile: Profile, *, full: bool) -> Iterator[Block]:
@@ -66,6 +68,9 @@ def _doubts(profile: Profile) -> Iterator[str]:
         yield "the warm-up had not settled: the step time may still be changing"
     if steps is not None and steps.count < _TOO_FEW_STEPS:
         yield f"only {steps.count:,} step{'' if steps.count == 1 else 's'}"
+    apart = ((profile.verification and profile.verification.apart) or 1.0) - 1
+    if apart > _TOO_FAR_APART:
+        yield f"two processes of the same pipeline differed by {percent(apart)} while changes were tried"
     cores = scheduled_on(profile.host)
     crowded = False
     if contention is not None:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, islice
 
 from pipeprof.cli.report import charts
-from pipeprof.cli.report.blocks import Block, Card, Code, Heading, Pairs, Span, Text
+from pipeprof.cli.report.blocks import Block, Card, Chart, Code, Heading, Pairs, Span, Text
 from pipeprof.cli.report.changes import build_changes
 from pipeprof.cli.report.fix import build_ending, build_fix
 from pipeprof.cli.report.memory import build_memory
@@ -106,12 +107,18 @@ def build_page(profile: Profile, saved: str | None = None) -> list[Block]:
     found = [*build_verdict(profile, full=True), *build_errors(profile, full=True)]
     if profile.fix is not None:
         found += [*build_fix(profile, profile.fix, full=True), *build_ending(profile, profile.fix, saved)]
-    found += [*build_changes(profile, full=True), *charts.changes(profile)]
-    found += [*build_steps(profile, full=True), *charts.steps_over_time(profile), *charts.step_times(profile)]
-    found += [*charts.stage_times(profile), *build_time(profile, full=True)]
-    found += [*charts.memory_over_time(profile), *charts.memory_by_owner(profile), *build_memory(profile, full=True)]
+    found += _drawn(build_changes(profile, full=True), charts.changes(profile))
+    found += _drawn(build_steps(profile, full=True), charts.steps_over_time(profile), charts.step_times(profile))
+    found += _drawn(build_time(profile, full=True), charts.stage_times(profile))
+    found += _drawn(build_memory(profile, full=True), charts.memory_over_time(profile), charts.memory_by_owner(profile))
     found += [*build_reliability(profile, full=True), *build_warnings(profile, full=True)]
     return [*found, *build_output(profile, full=True), *(build_footer(profile, saved) if profile.fix is None else ())]
+
+
+def _drawn(section: Iterator[Block], *pictures: Iterator[Chart]) -> list[Block]:
+    """A section with its pictures below its heading."""
+    heading, rest = list(islice(section, 1)), list(section)
+    return [*heading, *chain(*pictures), *rest]
 
 
 def _with_command(block: Block, again: str) -> Block:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate, dropwhile, pairwise
 from pathlib import PurePath
 from typing import NamedTuple
 
 from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
-from pipeprof.cli.report.names import name_rows
+from pipeprof.cli.report.rows import name_rows
 from pipeprof.cli.report.units import dotted, rate, seconds, time_scale
+from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import DatasetUse, GpuUse, Quantiles, Steps, WrittenFile
+from pipeprof.profiles.lines import main_line
 from pipeprof.profiles.wording import CAUSE_WORDS, milliseconds, percent, significant, size
 
 GAPS_SHOWN = 5
@@ -164,6 +166,13 @@ def describe_dispatch(profile: Profile, steps: Steps) -> str:
             return "steps in flight: the next batch is requested while the GPU computes"
         return "dispatch sync (the loop waits for every step)"
     return f"{steps.dispatch} step{'' if steps.dispatch == 1 else 's'} in flight"
+
+
+def _elements_rate(profile: Profile, speed: float) -> str:
+    """Elements per second; about so many where the last batch of an epoch may be shorter than those that were seen."""
+    from_batch = dropwhile(lambda stage: not traits(stage.op).stacks, main_line(profile))
+    ends = (profile.steps is not None and profile.steps.epochs) or any(stage.op == "repeat" for stage in from_batch)
+    return f"{'about ' if ends else ''}{significant(speed)} elements/s"
 
 
 def _rate_over_time(profile: Profile) -> str:
@@ -335,6 +344,6 @@ def _rates(profile: Profile, steps: Steps) -> str:
             flow.batches_per_second if flow else None,
             lambda speed: f"{significant(speed)} batches/s{_rate_over_time(profile)}",
         ),
-        (flow.elements_per_second if flow else None, lambda speed: f"{significant(speed)} elements/s"),
+        (flow.elements_per_second if flow else None, lambda speed: _elements_rate(profile, speed)),
         (flow.bytes_per_second if flow else None, rate),
     )

@@ -9,8 +9,16 @@ from typing import NamedTuple
 
 from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
 from pipeprof.cli.report.memory import stages_of_views
-from pipeprof.cli.report.names import name_row, name_rows, number_of, write_share
-from pipeprof.cli.report.rows import Row, note_inputs, rows_per_line, write_inputs
+from pipeprof.cli.report.rows import (
+    Row,
+    name_row,
+    name_rows,
+    note_inputs,
+    number_of,
+    rows_per_line,
+    write_inputs,
+    write_share,
+)
 from pipeprof.cli.report.units import Scale, byte_scale, time_scale
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile

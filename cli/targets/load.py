@@ -1,17 +1,22 @@
-"""Targets of ``run`` and ``check``: find the target, read the spec, refuse Python under ``--no-python``."""
+"""Targets of commands: find the target, read the spec, refuse Python under ``--no-python``."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
-
-    from pipeprof.pipelines.spec.loader import LoadedSpec
-    from pipeprof.pipelines.steps.step import Step
-    from pipeprof.pipelines.target.target import ParsedTarget
+from pipeprof.cli.private import SPEC_ENVIRONMENT
+from pipeprof.cli.streams import write_stdout
+from pipeprof.pipelines.check import check_spec
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.step import Step
+from pipeprof.pipelines.target.arguments import check_arguments, parse_arguments
+from pipeprof.pipelines.target.listing import describe, listed_functions
+from pipeprof.pipelines.target.target import ParsedTarget, listed_file, parse_target
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,7 @@ class Changes:
         env: Whether ``--env`` was given.
     """
 
-    sets: Sequence[str] = field(default=())
+    sets: Sequence[str] = ()
     env: bool = False
 
     @property
@@ -43,20 +48,13 @@ def list_functions(text: str, *, plain: bool, scripts: bool = False) -> bool:
     Raises:
         UsageError: There is no such file, or the output format is not text.
     """
-    from pipeprof.pipelines.target.target import listed_file
-
     path = listed_file(text, scripts=scripts)
     if path is None:
         return False
-    from pipeprof.cli.streams import write_stdout
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.target.listing import describe, listed_functions
-
+    name = text.removesuffix(":")
     if not plain:
-        raise UsageError(
-            f"{text} lists functions, as text on stdout only; name one to measure it: {text.removesuffix(':')}:function"
-        )
-    write_stdout(describe(text.removesuffix(":"), listed_functions(path)))
+        raise UsageError(f"{text} lists functions, as text on stdout only; name one to measure it: {name}:function")
+    write_stdout(describe(name, listed_functions(path)))
     return True
 
 
@@ -84,34 +82,19 @@ def load_target(
         UsageError: There is no such target, the changes do not apply to it, or it names Python that is refused.
         SpecError: The spec is wrong.
     """
-    from dataclasses import replace
-
-    from pipeprof.cli.private import SPEC_ENVIRONMENT
-    from pipeprof.pipelines.check import check_spec
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.spec.python_files import python_files
-    from pipeprof.pipelines.steps.registry import step_kind
-    from pipeprof.pipelines.target.target import parse_target
-
-    given: tuple[tuple[str, str], ...] = ()
-    if arguments:
-        from pipeprof.pipelines.target.arguments import parse_arguments
-
-        given = parse_arguments(arguments)
+    given = parse_arguments(arguments)
     target = parse_target(text, scripts=scripts)
     if no_python and (target.kind != "spec" or (step is not None and step_kind(step.kind).own_code)):
         what = f"the step {step.value}" if target.kind == "spec" and step is not None else text
         raise UsageError(f"--no-python: {what} is Python code; use a spec with TensorFlow ops, or remove --no-python")
     if step is not None:
         step_kind(step.kind).check(step.value)
-    if target.kind != "spec":
-        if changes.flag:
-            what = "a training script" if target.kind == "script" else "a Python function"
-            raise UsageError(f"{changes.flag} changes a spec, but {text} is {what}; remove {changes.flag}")
-        if target.kind == "script":
-            return target, None
-        from pipeprof.pipelines.target.arguments import check_arguments
-
+    if target.kind != "spec" and changes.flag:
+        what = "a training script" if target.kind == "script" else "a Python function"
+        raise UsageError(f"{changes.flag} changes a spec, but {text} is {what}; remove {changes.flag}")
+    if target.kind == "script":
+        return target, None
+    if target.kind == "function":
         target = replace(target, arguments=given)
         check_arguments(target)
         return target, None
@@ -119,8 +102,7 @@ def load_target(
         raise UsageError(f"--arg passes arguments to a Python function, but {text} is a spec; use --set")
     environment = SPEC_ENVIRONMENT if changes.env else None
     loaded = check_spec(target.path, changes.sets, environment=environment, may_read=may_read)
-    files = python_files(loaded)
-    if no_python and files:
+    if no_python and (files := python_files(loaded)):
         names = ", ".join(sorted({path.name for path in files}))
         raise UsageError(f"--no-python: {text} runs Python code ({names}); use `ops:` instead, or remove --no-python")
     return target, loaded

@@ -7,13 +7,25 @@ of a spec from these and the spec as it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path, PurePath
 
+from pipeprof.cli.targets.load import Changes, load_target
+from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
+from pipeprof.pipelines.changes.in_spec import can_change
+from pipeprof.pipelines.changes.in_spec_text import spec_diff
+from pipeprof.pipelines.changes.in_words import in_words
+from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.python_files import python_files
+from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
+from pipeprof.profiles.experiment.version import Version
+from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.tries.outcome import write_best
 
 
 def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:
@@ -22,10 +34,6 @@ def remade(saved: Profile, loaded: LoadedSpec | None) -> Profile:
     Args:
         loaded: The spec that it is about, if that is as it was measured.
     """
-    from pipeprof.pipelines.changes.in_spec import can_change
-    from pipeprof.pipelines.changes.in_spec_text import spec_diff
-    from pipeprof.pipelines.changes.in_words import in_words
-
     profile = saved.model_copy(deep=True)
     for finding in profile.findings or ():
         edits = _checked(finding.documents)
@@ -48,10 +56,8 @@ def spec_as_measured(profile: Profile) -> LoadedSpec:
     Raises:
         PipeprofError: It is about no spec below the current folder, or that is another one by now.
     """
-    from pipeprof.cli.targets.load import Changes, load_target
-    from pipeprof.pipelines.errors import ProfileError
+    # Of other targets, nothing of what measures is needed, which takes longer to import than a report to show.
     from pipeprof.profiles.harness.harness import target_of
-    from pipeprof.profiles.harness.settings import RunSettings
 
     target = profile.target
     if target.kind != "spec":
@@ -89,10 +95,6 @@ def why_other(profile: Profile, target: Target, loaded: LoadedSpec | None) -> st
 
 def edited_since(profile: Profile, loaded: LoadedSpec | None) -> list[str]:
     """Names of the Python files of a spec that were written after a run began: a profile has no hashes of them."""
-    from datetime import datetime
-
-    from pipeprof.pipelines.spec.python_files import python_files
-
     files: Sequence[Path] = sorted(python_files(loaded)) if loaded is not None else ()
     if not files:
         return []
@@ -109,11 +111,6 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
     Raises:
         PipeprofError: They do not fit.
     """
-    from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
-    from pipeprof.profiles.experiment.version import Version
-    from pipeprof.profiles.tries.outcome import write_best
-
     if loaded.overrides or loaded.variables is not None:
         raise ProfileError("flags have changed the spec that was measured: pipeprof fix with the same ones writes it")
 
@@ -125,8 +122,6 @@ def write_spec_again(fix: Fix, loaded: LoadedSpec) -> None:
 
 def _checked(documents: Sequence[Edit]) -> list[PipelineEdit]:
     """Edits that a search writes; none where one of them is another."""
-    from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
-
     try:
         return checked_edits([edit.model_dump() for edit in documents])
     except RefusedEditError:

@@ -7,12 +7,17 @@ from pathlib import Path
 
 from pipeprof.cli.options import FixOptions, RunOptions
 from pipeprof.cli.targets.remade import edited_since, remade, why_other
-from pipeprof.pipelines.changes.edits import PipelineEdit
+from pipeprof.cli.values import whole
+from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
+from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
+from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import FOLDER, is_own_file, load_profile, slug
 from pipeprof.profiles.document.subject import Target
+from pipeprof.profiles.git.tracked import came_with_checkout
 
 MOST_READ = 20
 """Saved profiles of a target that are read, the latest first."""
@@ -29,10 +34,6 @@ def latest_run(
     Returns:
         Its file, and the profile; None where there is none.
     """
-    from pipeprof.cli.targets.saved import is_run_of
-    from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.document.store import load_profile, slug
-
     for path in own_profiles(f"{slug(profile_name(parsed, loaded))}-*.json", cwd)[0]:
         try:
             profile = load_profile(path)
@@ -50,11 +51,6 @@ def profile_name(parsed: ParsedTarget, loaded: LoadedSpec | None) -> str:
 
 def own_profiles(pattern: str = "*.json", cwd: Path | None = None) -> tuple[list[Path], dict[Path, str]]:
     """Saved profiles below the current folder, the latest first, and those that a checkout may hold, with a reason."""
-    from pathlib import Path
-
-    from pipeprof.profiles.document.store import FOLDER, is_own_file
-    from pipeprof.profiles.git.tracked import came_with_checkout
-
     found = []
     for path in ((cwd or Path()) / FOLDER).glob(pattern):
         try:
@@ -83,43 +79,32 @@ class SavedChange:
     @property
     def environment(self) -> dict[str, str]:
         """Variables that it sets in the environment of the process."""
-        from pipeprof.pipelines.changes.edits import SetEnvironment
-
         return {edit.variable: edit.value for edit in self.edits if isinstance(edit, SetEnvironment)}
 
     @property
     def of_pipeline(self) -> list[PipelineEdit]:
         """Its edits without those of the environment."""
-        from pipeprof.pipelines.changes.edits import SetEnvironment
-
         return [edit for edit in self.edits if not isinstance(edit, SetEnvironment)]
 
 
 def saved_change(
     given: RunOptions | FixOptions, parsed: ParsedTarget, loaded: LoadedSpec | None, target: Target
 ) -> SavedChange | None:
-    """Find the change that ``--change`` names, in the latest run of the target or the profile of ``--from``.
+    """Find the change that ``--change`` names, in the profile of ``FILE:N`` or else the latest run of the target.
 
     Returns:
         The change; None without ``--change``.
 
     Raises:
-        UsageError: The options do not fit.
+        UsageError: There is no change of this number.
         ProfileError: There is no such profile, it is about other files, or its change cannot be made.
     """
-    from pathlib import Path
-
-    from pipeprof.cli.options import whole
-    from pipeprof.pipelines.errors import ProfileError, UsageError
-    from pipeprof.profiles.document.store import load_profile, slug
-
-    number = whole("--change", given.change)
-    if number is None:
-        if given.from_profile is not None:
-            raise UsageError("--from names the profile of --change N: give both, or none")
+    if given.change is None:
         return None
-    if given.from_profile is not None:
-        path = Path(given.from_profile)
+    file, _, text = given.change.rpartition(":")
+    number = whole("--change", text) or 0
+    if file:
+        path = Path(file)
         profile = load_profile(path)
         if (why := why_other(profile, target, loaded)) is not None:
             raise ProfileError(f"--change cannot be taken from {path}: {why}")
@@ -131,7 +116,7 @@ def saved_change(
             more = "".join(f"; {why}" for why in list(others.values())[:1])
             raise ProfileError(
                 f"--change {number}: pipeprof-out/ has no complete run of {target.text} with {what}: measure it "
-                f"with `pipeprof run`, or name its profile with --from{more}"
+                f"with `pipeprof run`, or name its profile, --change FILE.json:{number}{more}"
             )
         path, profile = found
     profile = remade(profile, loaded)
@@ -145,18 +130,14 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
         UsageError: The profile has no such finding.
         ProfileError: Its change has to be made by hand, or may not be safe to make.
     """
-    from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
-    from pipeprof.pipelines.errors import ProfileError, UsageError
-
     count = len(profile.findings or ())
-    if not 1 <= number <= count:
+    if number > count:
         numbers = f"has changes 1 to {count}" if count > 1 else "has only change 1" if count else "has no changes"
         raise UsageError(f"--change: got {number}, but {path} {numbers}")
     finding = (profile.findings or [])[number - 1]
     documents = [edit.model_dump() for edit in finding.documents]
     if not documents:
-        msg = f"change {number} has no edit that can be made without you: pipeprof show {path} --finding {number}"
-        raise ProfileError(msg)
+        raise ProfileError(f"change {number} has no edit that can be made without you: pipeprof show {path} -v")
     if any(set(document) == {"kind"} for document in documents):
         # Redaction leaves the kind alone of an edit that has something to hide.
         msg = f"change {number} of {path} cannot be made: the profile is redacted; name the one saved with --no-redact"
@@ -164,7 +145,7 @@ def _numbered(path: Path, profile: Profile, number: int) -> tuple[Finding, list[
     try:
         return finding, checked_edits(documents)
     except RefusedEditError as error:
-        msg = f"change {number} of {path} cannot be made: {error}; pipeprof show {path} --finding {number} has its fix"
+        msg = f"change {number} of {path} cannot be made: {error}; pipeprof show {path} -v has its fix"
         raise ProfileError(msg) from None
 
 

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from pipeprof.cli.options import FixOptions, RunOptions
-
-if TYPE_CHECKING:
-    from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.cli.options import TrialOptions
+from pipeprof.pipelines.errors import UsageError
+from pipeprof.profiles.harness.settings import RunSettings, plan
 
 NOT_OF_SCRIPTS: Mapping[str, str] = {
     "step": "--step replaces a step, but a script has its own",
-    "dispatch": "--dispatch is for a simulated step, but a script has its own",
-    "cold": "--cold is for a spec",
-    "args": "--arg is for a function: a script's own arguments follow --",
-    "seed": "--seed is for a spec or a function: a script sets its own",
+    "arg": "--arg is for a function: a script's own arguments follow --",
     "dataset_size": "--dataset-size is for a spec or a function",
 }
-
 OF_SCRIPTS = {"to_end": "--to-end", "allow_writes": "--allow-writes"}
 
 
-def check_script_options(given: RunOptions | FixOptions, *, script: bool) -> None:
+def check_script_options(given: TrialOptions, *, script: bool) -> None:
     """Refuse options that do not fit the kind of target.
 
     Args:
@@ -31,8 +25,6 @@ def check_script_options(given: RunOptions | FixOptions, *, script: bool) -> Non
     Raises:
         UsageError: One does not.
     """
-    from pipeprof.pipelines.errors import UsageError
-
     if script:
         for name, why in NOT_OF_SCRIPTS.items():
             if getattr(given, name, None):
@@ -48,8 +40,6 @@ def check_script_options(given: RunOptions | FixOptions, *, script: bool) -> Non
 
 def what_a_script_does(settings: RunSettings, *, tries: bool) -> str:
     """State, before it runs, that the script trains for real, when it ends, and whether changes are tried then."""
-    from pipeprof.profiles.harness.settings import plan
-
     length = plan(settings).length
     if settings.soak:
         end = f"while its memory is watched for {length}"

@@ -2,35 +2,65 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from dataclasses import replace
 from functools import partial
 
-from pipeprof.cli.options import SharedOptions
+from pipeprof.cli.options import MeasuringOptions
 from pipeprof.cli.targets.saved import SavedChange
-from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.cli.values import byte_size, duration, step, whole
+from pipeprof.pipelines.changes.edits import supports, to_document
+from pipeprof.pipelines.check import check_changed
+from pipeprof.pipelines.data.folders import locate
+from pipeprof.pipelines.errors import ProfileError, UsageError
+from pipeprof.profiles.document.subject import DataSize
+from pipeprof.profiles.git.calls import git_calls
+from pipeprof.profiles.git.repository import repository_root
+from pipeprof.profiles.git.tracked import tracked_files
+from pipeprof.profiles.harness.settings import RunSettings, main_place
+from pipeprof.profiles.protocol.job import SERVICE
+from pipeprof.profiles.service.plan import what_is_registered
 
 
-def settings_of(given: SharedOptions) -> partial[RunSettings]:
+def settings_of(given: MeasuringOptions) -> partial[RunSettings]:
     """Parse the options; the target, and what only one command has, are left to be given.
 
     Raises:
         UsageError: A value is wrong.
     """
-    from pipeprof.cli import options
-    from pipeprof.profiles.harness.settings import RunSettings
-
     refuse_tracked_cache()
     return partial(
         RunSettings,
         command=["pipeprof", *sys.argv[1:]],
-        step=options.step(given.step),
-        dispatch=options.dispatch(given.dispatch),
-        seed=options.whole("--seed", given.seed, 0),
-        timeout=options.duration("--timeout", given.timeout),
-        max_time=options.duration("--max-time", given.max_time),
-        memory_limit=options.byte_size("--memory-limit", given.memory_limit),
-        lock=not given.no_lock,
+        step=step(given.step),
+        timeout=duration("--timeout", given.timeout),
+        max_time=duration("--max-time", given.max_time),
+        memory_limit=byte_size("--memory-limit", given.memory_limit),
     )
+
+
+def dataset_size(text: str | None) -> DataSize | None:
+    """Parse bytes with a unit (``1.2TB``), or elements (``500000``, ``500000 elements``).
+
+    Raises:
+        UsageError: The text is neither.
+
+    Example:
+        >>> dataset_size("1.2TB").bytes, dataset_size("500,000 elements").elements
+        (1200000000000, 500000)
+    """
+    if text is None:
+        return None
+    number = text.lower().removesuffix("elements").strip().replace(",", "").replace("_", "")
+    if number.isdecimal():
+        return DataSize(elements=whole("--dataset-size", number))
+    try:
+        return DataSize(bytes=byte_size("--dataset-size", text))
+    except UsageError:
+        expected = "a size such as 1.2TB, or a number of elements such as 500000"
+        raise UsageError(f"--dataset-size: got {text!r}, expected {expected}") from None
 
 
 def refuse_tracked_cache() -> None:
@@ -39,12 +69,6 @@ def refuse_tracked_cache() -> None:
     Raises:
         UsageError: The cache lies in a work tree, and git tracks files in it, or does not tell.
     """
-    from pipeprof.pipelines.data.folders import locate
-    from pipeprof.pipelines.errors import ProfileError, UsageError
-    from pipeprof.profiles.git.calls import git_calls
-    from pipeprof.profiles.git.repository import repository_root
-    from pipeprof.profiles.git.tracked import tracked_files
-
     for folder in locate().readable:
         if repository_root(folder.resolve()) is None:
             continue
@@ -64,35 +88,21 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
     Raises:
         PipeprofError: An edit cannot be made in the spec, or in the calls of a Python target.
     """
-    import json
-    import os
-    from dataclasses import replace
-
-    from pipeprof.pipelines.changes.edits import supports, to_document
-    from pipeprof.pipelines.check import check_changed
-    from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.harness.settings import main_place
-
     documents = [to_document(edit) for edit in change.edits]
     os.environ.update(change.environment)
     if settings.loaded is not None:
-        loaded = check_changed(settings.loaded, change.of_pipeline)
-        return replace(settings, loaded=loaded, changed_by=documents)
+        return replace(settings, loaded=check_changed(settings.loaded, change.of_pipeline), changed_by=documents)
     if not all(supports(edit, "calls") for edit in change.of_pipeline):
-        msg = f"change {change.number} has to be made by hand: pipeprof show {change.path} --finding {change.number}"
-        raise ProfileError(msg)
+        raise ProfileError(f"change {change.number} has to be made by hand: pipeprof show {change.path} -v")
     main = main_place(change.profile)
     if settings.target.kind == "script" and main is None:
         raise ProfileError(f"{change.path} does not say where the script iterates its main dataset: measure it again")
-    step = [json.dumps(to_document(edit)) for edit in change.of_pipeline]
-    return replace(settings, edits=[step] if step else [], changed_by=documents, main=main)
+    steps = [json.dumps(to_document(edit)) for edit in change.of_pipeline]
+    return replace(settings, edits=[steps] if steps else [], changed_by=documents, main=main)
 
 
 def registrations(settings: RunSettings, again: str) -> list[str]:
     """What a build does to tf.data services that were not started for it; `again` says which processes do the same."""
-    from pipeprof.profiles.protocol.job import SERVICE
-    from pipeprof.profiles.service.plan import what_is_registered
-
     if any(SERVICE in value for _, value in settings.target.arguments):
         return []
     registered = what_is_registered(settings.loaded, settings.target.path, again=again)

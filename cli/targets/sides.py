@@ -7,16 +7,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeprof.cli.options import SharedOptions
+from pipeprof.cli.options import MeasuringOptions
+from pipeprof.cli.targets.load import Changes, load_target
+from pipeprof.cli.targets.settings import settings_of
+from pipeprof.cli.values import step
+from pipeprof.pipelines.errors import ProfileError, UsageError
+from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.paths import written_files
+from pipeprof.pipelines.target.bindings import bindings_of
+from pipeprof.pipelines.target.modules import is_module_name
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.git.calls import GitCalls
-from pipeprof.profiles.git.refs import RefTarget
-from pipeprof.profiles.git.tree import RefTree
+from pipeprof.profiles.git.dirty import is_dirty
+from pipeprof.profiles.git.refs import RefTarget, parse_ref
+from pipeprof.profiles.git.tree import RefTree, check_out, lacking
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.judge.verdicts.result import Side
+from pipeprof.profiles.judge.metrics import impossible
+from pipeprof.profiles.judge.result import Side
+from pipeprof.profiles.judge.saved import is_result, values_of
+from pipeprof.profiles.protocol.job import RefPlace
 
 _REF = re.compile(r"[\w/~^-]+")
 """What a branch, a tag or a commit is called, and no target is."""
@@ -51,7 +64,7 @@ class GivenSide:
         return "-".join(filter(None, (target.path.stem, target.function)))
 
 
-def read_sides(given: SharedOptions, texts: Sequence[str], calls: GitCalls) -> list[GivenSide]:
+def read_sides(given: MeasuringOptions, texts: Sequence[str], calls: GitCalls) -> list[GivenSide]:
     """Read two or more sides of a comparison; nothing runs.
 
     Args:
@@ -62,8 +75,6 @@ def read_sides(given: SharedOptions, texts: Sequence[str], calls: GitCalls) -> l
         SpecError: A spec is wrong.
         ProfileError: A saved profile or a git ref cannot be read.
     """
-    from pipeprof.profiles.git.refs import parse_ref
-
     names = [chr(ord("a") + number) for number in range(len(texts))]
     # A bare ref means the target of the first side; that of A, the target of the second one.
     others = dict(zip(names, [texts[1], *[texts[0]] * (len(texts) - 1)], strict=True))
@@ -83,9 +94,6 @@ def _refuse_files(name: str, side: GivenSide) -> None:
     Raises:
         UsageError: The spec writes files.
     """
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.spec.paths import written_files
-
     loaded = side.settings.loaded if side.settings is not None else None
     leaf = next(iter(written_files(loaded.spec)), None) if loaded is not None else None
     if loaded is None or leaf is None:
@@ -103,27 +111,18 @@ def _refuse_files(name: str, side: GivenSide) -> None:
 
 
 def _is_spec(text: str, other: str) -> bool:
-    from pipeprof.profiles.git.refs import parse_ref
-
     ref = parse_ref(text)
     if ref is not None:
         return _is_spec(ref.path or other, "") if ref.path or parse_ref(other) is None else False
     return text.endswith((".yaml", ".yml"))
 
 
-def _read(given: SharedOptions, text: str, other: str, calls: GitCalls, *, side: str) -> GivenSide:
+def _read(given: MeasuringOptions, text: str, other: str, calls: GitCalls, *, side: str) -> GivenSide:
     """Read one side.
 
     Args:
         other: The other one, whose target a bare ``git:REF`` means.
     """
-    from pipeprof.cli.targets.settings import settings_of
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.profiles.git.dirty import is_dirty
-    from pipeprof.profiles.git.refs import parse_ref
-    from pipeprof.profiles.judge.verdicts.result import Side
-    from pipeprof.profiles.protocol.job import RefPlace
-
     ref = parse_ref(text)
     if ref is None and text.endswith(".json"):
         return _saved(text)
@@ -145,7 +144,7 @@ def _read(given: SharedOptions, text: str, other: str, calls: GitCalls, *, side:
 
 
 def _load_at_ref(
-    given: SharedOptions, file: str, other: str, *, text: str, tree: RefTree
+    given: MeasuringOptions, file: str, other: str, *, text: str, tree: RefTree
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target in the tree of a ref.
 
@@ -154,9 +153,6 @@ def _load_at_ref(
         SpecError: The spec is wrong.
         ProfileError: The target needs a file that is not in the tree, or that must not be read.
     """
-    from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-    from pipeprof.profiles.git.tree import lacking
 
     def may_read(path: Path) -> None:
         if (reason := tree.refusal(path, data=False)) is not None:
@@ -179,9 +175,6 @@ def _load_at_ref(
 
 def _where(target: ParsedTarget, loaded: LoadedSpec | None) -> Location | None:
     """The line where a pipeline is written: the first stage of a spec, the definition of a function."""
-    from pipeprof.pipelines.target.bindings import bindings_of
-    from pipeprof.profiles.document.base import Location
-
     if loaded is not None:
         at = loaded.locate("stages.0" if loaded.spec.stages else "source")
         return Location(file=at.file, line=at.line, column=at.column) if at is not None and at.line else None
@@ -196,10 +189,6 @@ def _at_ref(ref: RefTarget, text: str, other: str, calls: GitCalls, side: str) -
 
     A path is relative to the current folder, as other targets are; where that is not in a work tree, to the root.
     """
-    from pipeprof.pipelines.errors import ProfileError, UsageError
-    from pipeprof.profiles.git.refs import parse_ref
-    from pipeprof.profiles.git.tree import check_out
-
     path = ref.path or (other if parse_ref(other) is None and not other.endswith(".json") else None)
     if path is None:
         raise UsageError(f"{text} names no file, and the other side is not in the work tree: use {text}:PATH")
@@ -242,9 +231,6 @@ def _at_work_tree(text: str, tree: RefTree) -> str:
 
 def _refuse_module(text: str, path: str) -> None:
     """Refuse ``package.module:function`` at a ref: Python would import it from the work tree."""
-    from pipeprof.pipelines.errors import UsageError
-    from pipeprof.pipelines.target.modules import is_module_name
-
     module, _, function = path.rpartition(":")
     if module and not module.endswith(".py") and is_module_name(module):
         file = f"{module.replace('.', '/')}.py:{function}"
@@ -254,20 +240,17 @@ def _refuse_module(text: str, path: str) -> None:
 
 
 def _load(
-    given: SharedOptions, file: str, other: str, may_read: Callable[[Path], None] | None = None
+    given: MeasuringOptions, file: str, other: str, may_read: Callable[[Path], None] | None = None
 ) -> tuple[ParsedTarget, LoadedSpec | None]:
     """Read a target; what changes a spec is not for a function that is compared with one, and the other way round."""
-    from pipeprof.cli import options
-    from pipeprof.cli.targets.load import Changes, load_target
-
     is_spec, with_spec = _is_spec(file, ""), _is_spec(other, file)
-    changes = Changes(given.sets or [], given.env)
+    changes = Changes(given.set or [], given.env)
     return load_target(
         file,
         changes if is_spec or not with_spec else Changes(),
         no_python=given.no_python,
-        step=options.step(given.step),
-        arguments=(given.args or []) if not is_spec or with_spec else [],
+        step=step(given.step),
+        arguments=(given.arg or []) if not is_spec or with_spec else [],
         may_read=may_read,
     )
 
@@ -278,12 +261,6 @@ def _saved(text: str) -> GivenSide:
     Raises:
         ProfileError: The file cannot be read, nothing was measured, or a value in it is impossible.
     """
-    from pipeprof.pipelines.errors import ProfileError
-    from pipeprof.profiles.document.store import load_profile
-    from pipeprof.profiles.judge.saved import is_result, values_of
-    from pipeprof.profiles.judge.verdicts.metrics import impossible
-    from pipeprof.profiles.judge.verdicts.result import Side
-
     if is_result(Path(text)):
         raise ProfileError(f"{text} is a result of compare or gate, not a profile: pipeprof show {text}")
     profile = load_profile(Path(text))

@@ -76,7 +76,7 @@ def parse_limit(value: Any, unit: str) -> float:
 
 
 def parse_budget(value: Any, unit: str, *, zero: bool = False) -> Budget:
-    """Read a budget as it is written in a spec or after ``--max-METRIC``.
+    """Read a budget as it is written in a spec or after ``--limit NAME=``.
 
     Args:
         zero: The metric may be 0, and so may a limit; else values are compared by their ratio.

@@ -43,10 +43,7 @@ def upper_bounds(profile: Profile, limit: int | None) -> list[tuple[Proposal, Re
     """The upper bounds that are worth knowing: of the bottleneck, and of stages with much work in Python.
 
     A stage that only passes on what others make has none. Stages with the same work in one line, or made by one line of
-    the program, are replaced together.
-
-    Args:
-        limit: Memory limit in bytes; None for none.
+    the program, are replaced together. `limit` is that of memory, in bytes.
     """
     if not pays(profile):
         return []
@@ -62,7 +59,7 @@ def upper_bounds(profile: Profile, limit: int | None) -> list[tuple[Proposal, Re
     found = [(stages, _replayed(profile, stages)) for stages in groups]
     jobs = [(stages, _job(profile, replayed, limit)) for stages, replayed in found]
     return [
-        (Proposal(name_together(stages_at(profile, stages)), stage=stages[0], covers=stages), job)
+        (Proposal(name_together(stages_at(profile, job.stages)), stage=stages[0], covers=stages), job)
         for stages, job in jobs
         if job is not None
     ]
@@ -213,10 +210,11 @@ def suspect_bottleneck(profile: Profile) -> None:
         return
     findings = list(profile.findings or ())
     for proposal, _ in upper_bounds(profile, None)[:1]:
-        own = outside_of(proposal.covers)
+        own, finding = outside_of(proposal.covers), bottleneck_finding(profile, proposal.covers, ())
         told = [one for one in findings if one.family != "memory" and not tunes_process(one.edits)]
-        if not any((one.python or one.recommendation) and own & outside_of([one.stage or ""]) for one in told):
-            profile.findings = ordered([*findings, bottleneck_finding(profile, proposal.covers, ())])
+        more = any((one.python or one.recommendation) and own & outside_of([one.stage or ""]) for one in told)
+        if finding.recommendation and not more:
+            profile.findings = ordered([*findings, finding])
 
 
 def outside_of(addresses: Iterable[str]) -> set[str | None]:

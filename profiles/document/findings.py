@@ -153,7 +153,7 @@ class Finding(Model):
     """Something seen, with its evidence and its status."""
 
     rule: str
-    """Name of the rule; `pipeprof explain NAME` explains it."""
+    """Name of the rule; `pipeprof rules NAME` explains it."""
     title: str
     """The change in a few words."""
     family: Literal["memory", "speed", "correctness"] | None = None
@@ -233,6 +233,8 @@ class NotTried(Model):
     """In words."""
     changes: list[str]
     """Each with its place, or its title where it takes more than one line."""
+    out_of_budget: bool = False
+    """Whether it is the budget that had no time for them."""
 
 
 class Verification(Model):
@@ -265,6 +267,8 @@ class Verification(Model):
     """Length of a block; a pair is two of them."""
     same: list[float] | None = None
     """The pipeline in one process over the same in another: ratio, low, high at 98 %."""
+    apart: float | None = None
+    """The most that two processes of one pipeline, as it is or with a change, were apart: a ratio from 1 on."""
 
 
 class FixStep(Model):

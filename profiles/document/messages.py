@@ -18,7 +18,7 @@ class Message(Model):
     """A warning with a stable code."""
 
     code: str
-    """Stable name; `pipeprof explain CODE` describes it."""
+    """Stable name; `pipeprof rules CODE` describes it."""
     message: str
     """One sentence with this run's numbers."""
     stages: list[str] = Field(default_factory=list)
@@ -39,7 +39,7 @@ class Problem(Model):
     flag: str | None = None
     """The flag that is wrong, as typed (`--set stages.1.x=2`); the column is then in it."""
     code: str
-    """Stable name; `pipeprof explain CODE` describes it."""
+    """Stable name; `pipeprof rules CODE` describes it."""
     message: str
     """The fault, what was expected and the fix."""
     stage: str | None = None

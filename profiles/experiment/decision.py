@@ -13,7 +13,8 @@ change counts only beyond the half-width of what the copies of the base differ b
 not. Simulated with processes that differ by 3 %, of equal pipelines 0.3 % are called faster so, 1.6 % without it.
 
 Of several changes that are judged together, metrics or arms, Holm's procedure bounds the error of all together (Holm
-1979, Scandinavian Journal of Statistics 6). docs/compare.md has what simulations and recorded processes give.
+1979, Scandinavian Journal of Statistics 6). docs/deciding.md has what simulations give, docs/results.md what recorded
+processes do.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ from pipeprof.profiles.gaps.document import DeviceGaps, HostAction, TraceGaps, V
 from pipeprof.profiles.gaps.guards import Withheld, guard_device, guard_trace
 from pipeprof.profiles.gaps.intervals import clip, complement, covered, length, overlap, union
 from pipeprof.profiles.gaps.names import CAUSES, OP, PIPELINE, STAGE, TURN, loader_of
+from pipeprof.profiles.gaps.sentences import notes_of_folder, reason, sentence_of, sentence_of_folder
 from pipeprof.profiles.gaps.trace import COPY, KERNEL
-from pipeprof.profiles.gaps.wording import file_name, notes_of_folder, sentence_of, sentence_of_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,7 +47,7 @@ def analyse(trace: DeviceTrace, file: str, number: int) -> tuple[TraceGaps, list
         file: For people.
         number: Index of the trace in the report.
     """
-    return _analyse(trace, (file, number), None)[:2]
+    return _analyse(trace, file, number, None)[:2]
 
 
 @dataclass(frozen=True)
@@ -62,14 +62,13 @@ class StepTimes:
     busy: NDArray[np.float64]
 
 
-def analyse_steps(trace: DeviceTrace, file: str, steps: Times) -> tuple[TraceGaps, list[DeviceGaps], StepTimes]:
+def analyse_steps(trace: DeviceTrace, steps: Times) -> tuple[TraceGaps, list[DeviceGaps], StepTimes]:
     """Find the same in some steps alone, and how much of it is in each.
 
     Args:
-        file: For people.
         steps: Begins and ends, shape (steps, 2), in order: they are the window, and what lies between them is not.
     """
-    found, results, devices = _analyse(trace, (file, 0), steps)
+    found, results, devices = _analyse(trace, "", 0, steps)
     computing = [device for device in devices if device.computes]
     none = [np.zeros(len(steps))]
     waits = [covered(*device.waits, *steps.T) / 1e9 for device in computing]
@@ -78,20 +77,21 @@ def analyse_steps(trace: DeviceTrace, file: str, steps: Times) -> tuple[TraceGap
 
 
 def _analyse(
-    trace: DeviceTrace, place: tuple[str, int], steps: Times | None
+    trace: DeviceTrace, file: str, number: int, steps: Times | None
 ) -> tuple[TraceGaps, list[DeviceGaps], list[_Device]]:
     attribution = Attribution(trace)
     general = guard_trace(trace, attribution)
-    devices = [
-        _Device(trace, attribution, general, device, steps)
-        for device in range(len(trace.devices))
-        if (trace.work.device == device).any()
-    ]
-    file, number = place
+    devices = [_Device(trace, attribution, general, int(device), steps) for device in np.unique(trace.work.device)]
     results = [device.result(number) for device in devices]
-    count = len(trace.steps) if steps is None else len(steps)
-    found = TraceGaps(file=file, format=trace.origin, steps=count, notes=list(trace.damage))
-    _sum_up(found, results)
+    found = TraceGaps(
+        file=file,
+        format=trace.origin,
+        steps=len(trace.steps if steps is None else steps),
+        notes=[note.text for note in trace.damage],
+    )
+    computing = [(one.name, one) for one in results if one.computes]
+    if computing and all(one.idle_share is not None for _, one in computing):
+        _add_up(found, computing, explained=not any(one.why_no_causes for _, one in computing))
     found.sentence = sentence_of(found, results)
     return found, results, devices
 
@@ -103,14 +103,13 @@ def analyse_folder(name: str, members: Sequence[tuple[TraceGaps, Sequence[Device
         name: The folder's, for people.
         members: Each trace with its devices.
     """
-    traces = [trace for trace, _ in members]
     found = TraceGaps(
         file=name,
-        format=next((trace.format for trace in traces if trace.readable), ""),
-        steps=max((trace.steps for trace in traces), default=0),
+        format=next((trace.format for trace, _ in members if trace.readable), ""),
+        steps=max((trace.steps for trace, _ in members), default=0),
     )
-    devices = [(f"{one.name} of {file_name(trace)}", one) for trace, its in members for one in its if one.computes]
-    known = [(name, one) for name, one in devices if one.idle_share is not None]
+    computing = [(f"{one.name} of {trace.short_name}", one) for trace, its in members for one in its if one.computes]
+    known = [(name, one) for name, one in computing if one.idle_share is not None]
     if known:
         _add_up(found, known, explained=any(not one.why_no_causes for _, one in known))
     found.sentence = sentence_of_folder(found, members)
@@ -118,23 +117,19 @@ def analyse_folder(name: str, members: Sequence[tuple[TraceGaps, Sequence[Device
     return found
 
 
-def _sum_up(found: TraceGaps, devices: list[DeviceGaps]) -> None:
-    """Fill in what the devices that compute say together."""
-    known = [(one.name, one) for one in devices if one.computes and one.idle_share is not None]
-    if known and len(known) == sum(one.computes for one in devices):
-        _add_up(found, known, explained=not any(one.why_no_causes for _, one in known))
-
-
 def _add_up(found: TraceGaps, known: Sequence[tuple[str, DeviceGaps]], *, explained: bool) -> None:
     """Fill in what devices, each with its name, say together."""
-    total = sum(one.window_seconds for _, one in known)
-    found.idle_share = sum((one.idle_share or 0.0) * one.window_seconds for _, one in known) / total if total else 0.0
-    for _, one in known:
+    devices = [one for _, one in known]
+    total = sum(one.window_seconds for one in devices)
+    found.idle_share = sum((one.idle_share or 0.0) * one.window_seconds for one in devices) / total if total else 0.0
+    found.copy_only_share = sum(one.copy_only_share or 0.0 for one in devices) / len(devices)
+    found.stage = next((one.stage for one in devices if one.stage is not None), None)
+    for one in devices:
         for cause, seconds in (one.gaps.by_cause if one.gaps is not None else {}).items():
             found.by_cause[cause] = found.by_cause.get(cause, 0.0) + seconds
     found.verdict = verdict_of(found.idle_share, found.by_cause, explained=explained)
     if len(known) > 1:
-        busy = [1.0 - (one.idle_share or 0.0) for _, one in known]
+        busy = [1.0 - (one.idle_share or 0.0) for one in devices]
         most = int(np.argmax(busy))
         others = float(np.median(busy[:most] + busy[most + 1 :]))
         found.straggler = known[most][0] if busy[most] - others >= _STRAGGLES else None
@@ -172,33 +167,33 @@ class _Device:
     ) -> None:
         self._trace, self._attribution, self._device = trace, attribution, device
         own = guard_device(trace, device)
-        self._why_no_idle = general.idle + own.idle
-        self._why_no_bound = own.work
+        self._why_no_idle = [*own.work, *general.idle]
+        self._has_bound = not own.work
         self._why_no_causes = list(general.causes)
         work = trace.work
-        self._mine = np.flatnonzero(work.device == device)
-        self._begin, self._end = work.begin[self._mine], work.end[self._mine]
-        self._kind = work.kind[self._mine]
-        self._launch = attribution.launches_of(work.correlation[self._mine])
+        mine = np.flatnonzero(work.device == device)
+        self._begin, self._end, self._kind = work.begin[mine], work.end[mine], work.kind[mine]
+        self._launch = attribution.launches_of(work.correlation[mine])
         self.computes = bool((self._kind == KERNEL).any())
         self.busy = union(self._begin, self._end)
-        none = np.zeros(0, np.int64)
-        self.waits = (none, none)
+        self.waits = union(self._begin[:0], self._end[:0])
         self._only = only if only is not None and len(only) and self.computes else None
 
     def result(self, number: int) -> DeviceGaps:
         """Return what is known of the device."""
-        low, high, steps, outside = self._window()
-        busy = self.busy
-        copying = self._kind == COPY
-        computing = union(self._begin[~copying], self._end[~copying])
-        window = max(high - low - length(*outside), 1)
+        begins, ends, steps = self._window()
+        low, high = int(begins[0]), int(ends[-1])
+        window = max(length(begins, ends), 1)
         # What lies between the steps of the window is no gap.
-        taken, computed = (_both(part, outside) for part in (busy, computing))
+        outside = complement(begins, ends, low, high)
+        computes = self._kind != COPY
+        taken = _both(self.busy, outside)
+        computed = _both((self._begin[computes], self._end[computes]), outside)
         idle, no_kernel = (high - low - length(*clip(*part, low, high)) for part in (taken, computed))
-        first, last = int(self._begin.min()), int(self._end.max())
-        span = max(last - first, 1)
+        span = max(int(self._end.max()) - int(self._begin.min()), 1)
         share = idle / window
+        why_no_idle = list(dict.fromkeys(self._why_no_idle))
+        why_no_causes = list(dict.fromkeys(self._why_no_causes + why_no_idle))
         found = DeviceGaps(
             trace=number,
             name=self._trace.devices[self._device],
@@ -206,50 +201,47 @@ class _Device:
             window="steps" if steps else "events",
             window_seconds=window / 1e9,
             steps=steps,
-            events=len(self._mine),
-            why_no_idle=list(dict.fromkeys(self._why_no_bound + self._why_no_idle)),
+            events=len(self._begin),
+            why_no_idle=[why.text for why in why_no_idle],
+            why_no_causes=[why.text for why in why_no_causes],
+            reasons=[why.code for why in why_no_causes],
         )
-        found.why_no_causes = list(dict.fromkeys(self._why_no_causes + found.why_no_idle))
-        if found.why_no_idle:
-            found.idle_at_most = None if self._why_no_bound else share
+        if why_no_idle:
+            found.idle_at_most = share if self._has_bound else None
             return found
         found.idle_share = share
-        found.span_idle_share = (span - length(*busy)) / span
+        found.span_idle_share = (span - length(*self.busy)) / span
         found.copy_only_share = (no_kernel - idle) / window
         self._divide(found, taken, low, high)
         by_cause = found.gaps.by_cause if found.gaps is not None else {}
         if self.computes:
-            found.verdict = verdict_of(share, by_cause, explained=not found.why_no_causes)
+            found.verdict = verdict_of(share, by_cause, explained=not why_no_causes)
         return found
 
-    def _window(self) -> tuple[int, int, int | None, tuple[Times, Times]]:
-        """Return begin and end of the window, its whole steps, and what in between is no part of it."""
-        none = np.zeros(0, np.int64)
+    def _window(self) -> tuple[Times, Times, int | None]:
+        """Return the times that are the window, and how many whole steps they are."""
         if self._only is not None and len(steps := self._complete(self._only, longest=False)):
-            begin, end = union(*steps.T)
-            return int(begin[0]), int(end[-1]), len(steps), (end[:-1], begin[1:])
-        return *self._marked_window(), (none, none)
+            return *union(*steps.T), len(steps)
+        low, high, count = self._marked_window()
+        return np.array([low]), np.array([high]), count
 
     def _marked_window(self) -> tuple[int, int, int | None]:
-        first, last = int(self._begin.min()), int(self._end.max())
-        own = self._trace.own_steps.get(self._device)
-        steps = own if own is not None and len(own) else self._trace.steps
-        marked = own is not None and len(own) > 0
-        if len(steps) < (1 if marked else _LEAST_STEPS) or not self.computes:
-            return first, last, None
-        if not marked:
-            steps = self._complete(steps)
-            if not len(steps):
-                return first, last, None
+        """Return the window by the steps that the device, or else the host, has marked; without any, all events."""
+        everything = int(self._begin.min()), int(self._end.max()), None
+        steps = self._trace.own_steps.get(self._device, self._trace.steps[:0])
+        own = len(steps) > 0
+        if not self.computes or (not own and len(self._trace.steps) < _LEAST_STEPS):
+            return everything
+        if not own:
+            steps = self._complete(self._trace.steps)
         low, high = int(steps[:, 0].min()), int(steps[:, 1].max())
-        if not marked:
-            launched = self._launch >= 0
-            asked = np.where(launched, self._trace.host.begin[np.maximum(self._launch, 0)], low - 1)
-            inside = (asked >= low) & (asked < high)
+        if not own:
             # What the steps have launched and the device does after them is a part of them.
-            high = max(high, int(self._end[inside].max())) if inside.any() else high
+            launched = self._launch >= 0
+            asked = self._trace.host.begin[self._launch[launched]]
+            high = int(np.max(self._end[launched][(asked >= low) & (asked < high)], initial=high))
         if length(*clip(*self.busy, low, high)) < _IN_STEPS * length(*self.busy):
-            return first, last, None
+            return everything
         return low, high, len(steps)
 
     def _complete(self, steps: Times, *, longest: bool = True) -> Times:
@@ -258,32 +250,26 @@ class _Device:
         Args:
             longest: Of several runs of such steps the longest one alone.
         """
-        begin = self._begin
-        launched = self._launch[self._launch >= 0]
-        times = np.sort(np.concatenate((begin, self._trace.host.begin[launched]))) if len(launched) else np.sort(begin)
-        count = np.searchsorted(times, steps[:, 1]) - np.searchsorted(times, steps[:, 0])
-        empty = count == 0
+        launches = self._trace.host.begin[self._launch[self._launch >= 0]]
+        times = np.sort(np.concatenate((self._begin, launches)))
+        empty = np.searchsorted(times, steps[:, 1]) == np.searchsorted(times, steps[:, 0])
         if not empty.any():
             return steps
-        sentence = (
-            f"the device has events in {int((~empty).sum())} of {len(steps)} steps of the host: events of the others "
-            "are missing, or these steps compute nothing"
-        )
-        self._why_no_causes.append(sentence)
-        beside = np.concatenate((empty[1:], [False])) | np.concatenate(([False], empty[:-1]))
-        whole = ~empty & ~beside
+        why = reason("steps-empty", int((~empty).sum()), len(steps))
+        self._why_no_causes.append(why)
+        whole = ~(empty | np.append(empty[1:], False) | np.append(False, empty[:-1]))
         if not whole.any():
-            self._why_no_idle.append(sentence)
+            self._why_no_idle.append(why)
             return steps
         if not longest:
             found: Times = steps[whole]
             return found
-        bounds = np.flatnonzero(np.diff(np.concatenate(([False], whole, [False])).astype(np.int8)))
-        runs = bounds.reshape(-1, 2)
+        runs = np.flatnonzero(np.diff(np.concatenate(([False], whole, [False])).astype(np.int8))).reshape(-1, 2)
         low, high = runs[np.argmax(runs[:, 1] - runs[:, 0])]
         return steps[low:high]
 
     def _divide(self, found: DeviceGaps, busy: tuple[Times, Times], low: int, high: int) -> None:
+        """Fill in the causes, and the longest gaps."""
         begin, end = complement(*busy, low, high)
         lengths = end - begin
         by_cause: dict[GapCause, float] = {}
@@ -295,10 +281,9 @@ class _Device:
             by_cause = {CAUSES[one]: float(spent[one]) for one in np.argsort(-spent, kind="stable") if spent[one] > 0}
             idle = int(lengths.sum())
             found.without_launch_share = int(lengths[launch < 0].sum()) / idle if idle else None
-            if "pipeline" in by_cause:
-                waits = parts.cause == PIPELINE
-                self.waits = union(parts.begin[waits], parts.end[waits])
-                found.stage = self._late_stage(parts)
+            waits = parts.cause == PIPELINE
+            self.waits = union(parts.begin[waits], parts.end[waits])
+            found.stage = self._late_stage(*self.waits)
         longest = np.argsort(-lengths, kind="stable")[:MOST_GAPS]
         found.actions = [self._action(parts, int(one), (begin, end), low) for one in longest]
         found.gaps = Gaps(
@@ -312,8 +297,6 @@ class _Device:
         """Return what launched the work that begins where a gap ends; -1 without a launch or work."""
         order = np.lexsort((self._launch < 0, self._begin))
         begins = self._begin[order]
-        if not len(begins):
-            return np.full(len(end), -1)
         at = np.minimum(np.searchsorted(begins, end), len(begins) - 1)
         return np.where(begins[at] == end, self._launch[order][at], -1)
 
@@ -334,7 +317,7 @@ class _Device:
             mine = mine[parts.cause[mine] == code]
             action, thread = self._event(parts, mine, code)
             if code == PIPELINE:
-                stage = self._late_stage(Parts(*(getattr(parts, name)[mine] for name in _COLUMNS)))
+                stage = self._late_stage(*union(parts.begin[mine], parts.end[mine]))
         one = Gap(start_s=(start - low) / 1e9, ms=(stop - start) / 1e6, cause=cause, stage=stage)
         return HostAction(gap=one, action=action, thread=thread)
 
@@ -353,20 +336,17 @@ class _Device:
         best = which[np.lexsort((host.end[which] - host.begin[which], -inside))[0]]
         return host.names[int(host.kind[best])] or None, self._trace.threads[int(host.thread[best])].name
 
-    def _late_stage(self, parts: Parts) -> str | None:
+    def _late_stage(self, begin: Times, end: Times) -> str | None:
         """Return the stage, or the loader, that was at work while the device waited for input."""
         host = self._trace.host
-        which = parts.cause == PIPELINE
-        begin, end = union(parts.begin[which], parts.end[which])
         if not len(begin):
             return None
-        names = {number: name for number, name in enumerate(host.names) if name.startswith(STAGE)}
         spent = {
             name: overlap(*union(host.begin[host.kind == number], host.end[host.kind == number]), begin, end)
-            for number, name in names.items()
+            for number, name in enumerate(host.names)
+            if name.startswith(STAGE)
         }
-        if spent and max(spent.values()):
-            most = max(spent.values())
+        if most := max(spent.values(), default=0):
             late = [name for name, time in spent.items() if time >= _LATE * most]
             deepest = max(late, key=lambda name: (name.count("::"), spent[name]))
             return written_op(deepest.rpartition("::")[2].partition("[")[0].partition("#")[0])
@@ -377,6 +357,3 @@ class _Device:
 def _both(some: tuple[Times, Times], others: tuple[Times, Times]) -> tuple[Times, Times]:
     """Return the union of two sets."""
     return union(np.concatenate((some[0], others[0])), np.concatenate((some[1], others[1])))
-
-
-_COLUMNS = ("gap", "begin", "end", "cause", "thread")

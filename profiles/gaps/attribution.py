@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -42,8 +42,7 @@ kernel begins 4 to 12 µs after its launch where nothing holds it."""
 NO_THREAD: Final = -1
 
 
-@dataclass(frozen=True)
-class Parts:
+class Parts(NamedTuple):
     """Parts of gaps, arrays of shape (parts,), in no order.
 
     Attributes:
@@ -57,6 +56,10 @@ class Parts:
     end: Times
     cause: Times
     thread: Times
+
+    def where(self, which: NDArray[np.bool_]) -> Parts:
+        """Some of them."""
+        return Parts(*(column[which] for column in self))
 
 
 @dataclass(frozen=True)
@@ -181,73 +184,54 @@ class Attribution:
             launch: Index of the host's event that launched the work after the gap; -1 without one.
         """
         host = self._trace.host
-        number = np.arange(len(begin))
+        gap, nowhere = np.arange(len(begin)), np.full(len(begin), NO_THREAD)
+        # Without a launch all of the gap is the main thread's.
+        asked, done, cause = end.copy(), end.copy(), np.full(len(begin), LAUNCH)
+        thread = np.full(len(begin), self._main)
         known = launch >= 0
-        at = np.maximum(launch, 0)
-        asked = np.where(known, host.begin[at], end) if len(host.begin) else end
-        done = np.where(known, np.maximum(host.end[at], asked), end) if len(host.begin) else end
-        main = np.array([self._main_of(one) for one in range(len(self._trace.threads))] or [NO_THREAD])
-        thread = np.where(known, host.thread[at], self._main) if len(host.begin) else np.full(len(begin), NO_THREAD)
+        which = launch[known]
+        asked[known], done[known], thread[known] = host.begin[which], host.end[which], host.thread[which]
+        cause[known] = np.where(self._cause[which] == COPY, COPY, LAUNCH)
+        waited = np.where(end - done > WAITED_NS, DEVICE_WAIT, LAUNCH)
         asked, done = np.clip(asked, begin, end), np.clip(done, begin, end)
-        rows = [self._host_time(number, begin, asked, thread, main)]
-        cause = np.where(self._cause[at] == COPY, COPY, LAUNCH) if len(host.begin) else np.full(len(begin), LAUNCH)
-        rows.append((number, asked, done, cause, thread))
-        late = end - np.where(known, host.end[at] if len(host.begin) else end, end) > WAITED_NS
-        rows.append((number, done, end, np.where(late, DEVICE_WAIT, LAUNCH), np.full(len(begin), NO_THREAD)))
-        columns = [np.concatenate(column) for column in zip(*rows, strict=True)]
-        some = columns[2] > columns[1]
-        return Parts(*(column[some] for column in columns))
+        parts = _join(
+            self._before_launch(Parts(gap, begin, asked, np.full(len(begin), NOTHING), thread)),
+            Parts(gap, asked, done, cause, thread),
+            Parts(gap, done, end, waited, nowhere),
+        )
+        return parts.where(parts.end > parts.begin)
 
-    def _main_of(self, thread: int) -> int:
-        return self.main_threads.get(self._trace.threads[thread].process, self._main)
+    def _before_launch(self, parts: Parts) -> Parts:
+        """Divide times for which their threads were to launch work."""
+        parts = parts.where(parts.end > parts.begin)
+        if not len(parts.gap):
+            return parts
+        threads = np.unique(parts.thread)
+        return _join(*(self._of_launcher(parts.where(parts.thread == one), int(one)) for one in threads))
 
-    def _host_time(
-        self, gap: Times, begin: Times, end: Times, thread: Times, main: Times
-    ) -> tuple[Times, Times, Times, Times, Times]:
-        rows = []
-        for one in np.unique(thread):
-            mine = np.flatnonzero((thread == one) & (end > begin))
-            if not len(mine):
-                continue
-            rows.append(self._of_one(gap[mine], begin[mine], end[mine], int(one), int(main[one]) if one >= 0 else -1))
-        none = np.zeros(0, np.int64)
-        if not rows:
-            return (none,) * 5
-        gaps, begins, ends, causes, threads = (np.concatenate(column) for column in zip(*rows, strict=True))
-        return gaps, begins, ends, causes, threads
-
-    def _of_one(
-        self, gap: Times, begin: Times, end: Times, thread: int, main: int
-    ) -> tuple[Times, Times, Times, Times, Times]:
-        """Divide times for which one thread was to launch work."""
-        cause = np.full(len(gap), NOTHING)
-        seen = np.full(len(gap), NO_THREAD)
-        columns = (gap, begin, end, cause, seen)
-        if thread >= 0:
-            columns = _relabel(columns, self._timeline(thread), thread, everything=True)
-        if main >= 0 and main != thread:
-            columns = _relabel(columns, self._timeline(main), main)
-        columns = _relabel(columns, self._inputs, NO_THREAD)
-        gap, begin, end, cause, seen = columns
-        idle = main if main >= 0 else thread
-        rest = PYTHON if idle >= 0 and self.knows_python(idle) else UNKNOWN
-        cause = np.where(cause == NOTHING, rest, np.where(cause == TURN, OP, cause))
-        return gap, begin, end, cause, seen
+    def _of_launcher(self, parts: Parts, thread: int) -> Parts:
+        main = NO_THREAD
+        if thread != NO_THREAD:
+            main = self.main_threads.get(self._trace.threads[thread].process, self._main)
+        parts = parts._replace(thread=np.full(len(parts.gap), NO_THREAD))
+        for one in dict.fromkeys((thread, main)):
+            parts = _relabel(parts, self._timeline(one), one) if one != NO_THREAD else parts
+        parts = _relabel(parts, self._inputs, NO_THREAD)
+        rest = PYTHON if main != NO_THREAD and self.knows_python(main) else UNKNOWN
+        cause = np.where(parts.cause == NOTHING, rest, np.where(parts.cause == TURN, OP, parts.cause))
+        return parts._replace(cause=cause)
 
 
-def _relabel(
-    columns: tuple[Times, Times, Times, Times, Times], timeline: _Timeline, thread: int, *, everything: bool = False
-) -> tuple[Times, Times, Times, Times, Times]:
-    """Give parts without a cause the one of another timeline, and parts of mere waiting that of input and compilation.
+def _join(*several: Parts) -> Parts:
+    return Parts(*(np.concatenate(columns) for columns in zip(*several, strict=True)))
 
-    Args:
-        everything: All parts get the timeline's label.
-    """
-    gap, begin, end, cause, seen = columns
-    open_ = np.isin(cause, (NOTHING, SYNC, TURN)) | everything
-    owner, new_begin, new_end, label = timeline.split(begin[open_], end[open_])
-    old_cause, old_seen = cause[open_][owner], seen[open_][owner]
-    takes = (label != NOTHING) & ((old_cause == NOTHING) | (label == PIPELINE) | (label == COMPILE))
-    new = (gap[open_][owner], new_begin, new_end, np.where(takes, label, old_cause), np.where(takes, thread, old_seen))
-    kept = (gap[~open_], begin[~open_], end[~open_], cause[~open_], seen[~open_])
-    return tuple(np.concatenate(pair) for pair in zip(kept, new, strict=True))  # type: ignore[return-value]
+
+def _relabel(parts: Parts, timeline: _Timeline, thread: int) -> Parts:
+    """Give parts without a cause the one of a timeline, and parts of mere waiting that of input and compilation."""
+    waits = np.isin(parts.cause, (NOTHING, SYNC, TURN))
+    mine = parts.where(waits)
+    owner, begin, end, label = timeline.split(mine.begin, mine.end)
+    gap, cause, seen = mine.gap[owner], mine.cause[owner], mine.thread[owner]
+    takes = (label != NOTHING) & ((cause == NOTHING) | (label == PIPELINE) | (label == COMPILE))
+    new = Parts(gap, begin, end, np.where(takes, label, cause), np.where(takes, thread, seen))
+    return _join(parts.where(~waits), new)

@@ -19,6 +19,7 @@ import numpy as np
 
 from pipeprof.profiles.gaps.intervals import distinct
 from pipeprof.profiles.gaps.names import PYTHON_THREAD, STEP
+from pipeprof.profiles.gaps.sentences import Reason, reason
 from pipeprof.profiles.gaps.trace import (
     COPY,
     KERNEL,
@@ -98,7 +99,7 @@ class _Scanner:
     Attributes:
         malformed: How many events could not be read.
         malformed_work: How many of them may be those of a device.
-        ended: Why the file ends before its end, in words; None where it does not.
+        ended: Why the file ends before its end; None where it does not.
     """
 
     def __init__(self, file: Bytes) -> None:
@@ -108,7 +109,7 @@ class _Scanner:
         self._buffer, self._at, self._over = "", 0, False
         self._bytes = 0
         self.malformed = self.malformed_work = 0
-        self.ended: str | None = None
+        self.ended: Reason | None = None
 
     def _more(self) -> bool:
         """Read on; whether there was more."""
@@ -118,11 +119,11 @@ class _Scanner:
             data = self._file.read(_CHUNK)
         except (EOFError, zlib.error, OSError) as error:
             data = b""
-            self.ended = f"the file is damaged ({error}): what follows is not read"
+            self.ended = reason("file-damaged", error)
         self._bytes += len(data)
         if self._bytes > MOST_BYTES:
             data = b""
-            self.ended = f"the file has more than {MOST_BYTES:,} bytes of text: what follows is not read"
+            self.ended = reason("too-long", MOST_BYTES)
         self._over = not data
         self._buffer = self._buffer[self._at :] + self._text.decode(data, final=self._over)
         self._at = 0
@@ -198,7 +199,7 @@ class _Scanner:
             marks += 1
             # An event and the comma behind it.
             if marks > 2 * MOST_SCANNED:
-                self.ended = f"the file has more than {MOST_SCANNED:,} events: what follows is not read"
+                self.ended = reason("too-many", MOST_SCANNED)
                 return
             mark = self._peek()
             if mark == "]":
@@ -207,7 +208,7 @@ class _Scanner:
                 self._at += 1
                 continue
             if not mark:
-                self.ended = self.ended or "the file ends before its list of events does: it is truncated"
+                self.ended = self.ended or reason("truncated")
                 return
             try:
                 found = self._value()
@@ -232,14 +233,13 @@ class _Scanner:
             # What is passed is not kept: no event may begin for as long as the file is.
             self._at = max(self._at, len(self._buffer) - _KEPT)
             if not self._more():
-                self.ended = self.ended or "the file ends within an event: it is truncated"
+                self.ended = self.ended or reason("truncated")
                 return False
 
 
 class _Reader:
     def __init__(self, builder: TraceBuilder) -> None:
         self._builder = builder
-        self._names: dict[object, str] = {}
         self._origin_ns: int | None = None
         self._strange = self._strange_work = 0
         self._ops = array("q")
@@ -259,30 +259,23 @@ class _Reader:
                 self._strange_work += _is_of_work(event)
         if not seen and scanner.ended is None and not scanner.malformed:
             raise TraceError("the trace is empty: it has no event")
-        bad = scanner.malformed + self._strange
-        if bad:
-            self._builder.damage.append(
-                "1 event cannot be read and is left out"
-                if bad == 1
-                else f"{bad:,} events cannot be read and are left out"
-            )
+        if bad := scanner.malformed + self._strange:
+            self._builder.damage.append(reason("events-unread", bad))
         of_work = scanner.malformed_work + self._strange_work
-        self._builder.lack("work", of_work)
-        self._builder.lack("host", bad - of_work)
+        self._builder.work.lacking += of_work
+        self._builder.host.lacking += bad - of_work
         if scanner.ended is not None:
             self._builder.partial_work = self._builder.partial_host = True
             self._builder.damage.append(scanner.ended)
             return
         if self._shown >= _MOST_SHOWN:
-            self._builder.lost.append(f"the file has the {self._shown:,} events of a viewer: there may have been more")
+            self._builder.lost.append(reason("viewer-full", self._shown))
         ops = distinct(np.array(self._ops, np.int64))
         blocks = (ops - 1) // _BLOCK
         new = blocks[1:] != blocks[:-1]
         numbered = len(ops) + int((np.diff(ops) - 1)[~new].sum())
         if numbered - len(ops) > max(_LEAST_REMOVED, _MOST_REMOVED * numbered):
-            self._builder.lost.append(
-                f"only {len(ops):,} of {numbered:,} numbered operations are in the file: events are missing"
-            )
+            self._builder.lost.append(reason("operations-lost", len(ops), numbered))
 
     def _event(self, event: Mapping[str, Any]) -> None:
         phase = event.get("ph")
@@ -305,7 +298,7 @@ class _Reader:
             device = self._builder.device(f"GPU {number}")
             stream = arguments.get("stream", event.get("tid"))
             row = stream if isinstance(stream, int) else hash(str(stream)) & 0x7FFFFFFF
-            self._builder.add_work(device, row, kind, begin, end, correlation)
+            self._builder.work.add_row(device, row, kind, begin, end, correlation)
             return
         name = str(event.get("name", ""))
         if category in _OPS and isinstance(external := arguments.get("External id"), int):
@@ -317,7 +310,7 @@ class _Reader:
             category = "user_annotation"
         process, thread = str(event.get("pid")), str(event.get("tid"))
         index = self._builder.thread((process, thread), process, f"thread {thread}", main=process == thread)
-        self._builder.add_host(self._builder.kind(name, category), index, begin, end, correlation)
+        self._builder.host.add_row(self._builder.kind(name, category), index, begin, end, correlation)
 
     def _times(self, event: Mapping[str, Any]) -> tuple[int, int]:
         """Return begin and end in nanoseconds since the first event of the file."""
@@ -353,7 +346,7 @@ class _Reader:
                 self._work_lines[process] = work_lines(lines.values())
             if line in self._work_lines[process]:
                 stream = hash((process, number)) & 0x7FFFFFFF
-                self._builder.add_work(index, stream, kind_of_work(name, line), begin, end, correlation)
+                self._builder.work.add_row(index, stream, kind_of_work(name, line), begin, end, correlation)
             elif line == STEPS:
                 self._builder.own_steps.setdefault(index, []).append((begin, end))
             return
@@ -363,7 +356,7 @@ class _Reader:
             return
         thread = self._builder.thread((process, number), plane, line, main=python)
         kind = self._builder.kind(name, PYTHON_THREAD if python else "")
-        self._builder.add_host(kind, thread, begin, end, correlation)
+        self._builder.host.add_row(kind, thread, begin, end, correlation)
 
 
 def _is_of_work(event: object) -> bool:

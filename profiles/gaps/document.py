@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -70,7 +70,14 @@ class DeviceGaps(Model):
     """Share of the idle time before work whose launch the trace does not have: the main thread stands for it."""
     why_no_idle: list[str] = Field(default_factory=list)
     why_no_causes: list[str] = Field(default_factory=list)
+    reasons: list[str] = Field(default_factory=list)
+    """A word for each sentence of `why_no_causes`, which has those of `why_no_idle`, too."""
     verdict: Verdict = "cannot say"
+
+    def shares(self) -> list[tuple[GapCause, float]]:
+        """The causes with their shares of the window, the largest first; none where they cannot be given."""
+        rows = sorted(self.gaps.by_cause.items(), key=lambda item: -item[1]) if self.gaps is not None else ()
+        return [(cause, seconds / self.window_seconds) for cause, seconds in rows]
 
 
 class TraceGaps(Model):
@@ -91,8 +98,49 @@ class TraceGaps(Model):
     """Of all devices that compute, together."""
     by_cause: dict[GapCause, float] = Field(default_factory=dict)
     """Idle seconds of all devices that compute."""
+    copy_only_share: float | None = None
+    """Mean share of the time in which these devices copy and compute nothing."""
+    stage: str | None = None
+    """The stage or loader that was late for the first of them that has one."""
     straggler: str | None = None
     """A device that works while the others wait."""
+
+    @property
+    def short_name(self) -> str:
+        """What tells it from the others of its folder.
+
+        Example:
+            >>> TraceGaps(file="logs/2026_11_27_08_00_00/host07.xplane.pb", format="XPlane").short_name
+            'host07'
+        """
+        name = self.file.rpartition("/")[2]
+        for ending in (".gz", ".json", ".trace", ".pt", ".xplane.pb"):
+            name = name.removesuffix(ending)
+        return name or self.file
+
+    def shares(self) -> list[tuple[GapCause, float]]:
+        """The causes with their shares of all time, the largest first."""
+        total = sum(self.by_cause.values())
+        rows = sorted(self.by_cause.items(), key=lambda item: -item[1])
+        return [(cause, (self.idle_share or 0.0) * seconds / total) for cause, seconds in rows if total]
+
+
+class Subject(NamedTuple):
+    """What one argument of the command names: a trace, or the traces of a folder together.
+
+    Attributes:
+        devices: Each with its name among them.
+        members: The traces of a folder.
+    """
+
+    trace: TraceGaps
+    devices: list[tuple[str, DeviceGaps]]
+    members: list[TraceGaps]
+
+    @property
+    def computing(self) -> list[tuple[str, DeviceGaps]]:
+        """The devices that run kernels."""
+        return [(name, device) for name, device in self.devices if device.computes]
 
 
 class GapsLimit(Model):
@@ -117,3 +165,16 @@ class GapsReport(Model):
     """Each folder with several traces, such as those of several hosts, with the sums of all of them."""
     limit: GapsLimit | None = None
     exit_code: int | None = None
+
+    def subjects(self) -> list[Subject]:
+        """What the command was about, in the order of its traces."""
+        found = []
+        for number, trace in enumerate(self.traces):
+            if trace.folder is None:
+                found.append(Subject(trace, [(one.name, one) for one in self.devices if one.trace == number], []))
+            elif trace.folder not in {other.folder for other in self.traces[:number]}:
+                members = [other for other in self.traces if other.folder == trace.folder]
+                devices = [(self.traces[one.trace], one) for one in self.devices]
+                its = [(f"{of.short_name} {one.name}", one) for of, one in devices if of.folder == trace.folder]
+                found.append(Subject(self.folders[trace.folder], its, members))
+        return found

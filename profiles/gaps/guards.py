@@ -9,7 +9,9 @@ import numpy as np
 
 from pipeprof.profiles.gaps.intervals import length, union
 from pipeprof.profiles.gaps.names import CAPTURE_BEGINS, CAPTURE_ENDS, GRAPH_LAUNCHES, KERNEL_LAUNCHES, plain
+from pipeprof.profiles.gaps.sentences import Reason, reason
 from pipeprof.profiles.gaps.trace import KERNEL, NO_CORRELATION
+from pipeprof.profiles.wording import percent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,7 +38,7 @@ FEW_KERNELS: Final = 2
 
 @dataclass
 class Withheld:
-    """What cannot be said, each with sentences why.
+    """What cannot be said, each with the reasons.
 
     Attributes:
         idle: Why the idle time may be less than what is seen.
@@ -44,47 +46,39 @@ class Withheld:
         causes: Why causes cannot be given.
     """
 
-    idle: list[str] = field(default_factory=list)
-    work: list[str] = field(default_factory=list)
-    causes: list[str] = field(default_factory=list)
+    idle: list[Reason] = field(default_factory=list)
+    work: list[Reason] = field(default_factory=list)
+    causes: list[Reason] = field(default_factory=list)
 
 
 def guard_trace(trace: DeviceTrace, attribution: Attribution) -> Withheld:
     """Return what holds for all devices of a trace."""
     found = Withheld()
     if trace.partial_work:
-        found.idle.append("not all of the file could be read, so work of the device may be missing")
+        found.idle.append(reason("device-unread"))
     found.idle += trace.lost
     if not len(trace.host.begin):
-        found.causes.append("the trace has no events of the host")
+        found.causes.append(reason("no-host"))
     elif trace.partial_host:
-        found.causes.append("not all of the file could be read, so events of the host may be missing")
+        found.causes.append(reason("host-unread"))
     if trace.hosts > 1:
-        found.causes.append(
-            f"the file has events of {trace.hosts} hosts, whose clocks may differ: give one file for each"
-        )
-    elif not trace.partial_host and (crossed := _crossed(trace)) is not None:
-        found.causes.append(crossed)
-    _guard_launches(trace, found)
-    _guard_graphs(trace, found)
-    if (early := _early(trace, attribution)) is not None:
-        found.causes.append(early)
+        found.causes.append(reason("several-hosts", trace.hosts))
+    elif not trace.partial_host:
+        found.causes += _crossed(trace)
+    found.idle += [*_launches_lost(trace), *_graphs_unseen(trace)]
+    found.causes += _clocks_disagree(trace, attribution)
     return found
 
 
-def _crossed(trace: DeviceTrace) -> str | None:
-    """Return why the events of a thread are not those of one host; None where they nest, as calls do."""
+def _crossed(trace: DeviceTrace) -> list[Reason]:
+    """Return why the events of a thread are not those of one host; nothing where they nest, as calls do."""
     host = trace.host
     order = np.lexsort((-host.end, host.begin, host.thread))
     thread, begin, end = host.thread[order], host.begin[order], host.end[order]
     inside = (thread[1:] == thread[:-1]) & (begin[1:] < end[:-1])
     crossed, count = int((inside & (end[1:] > end[:-1])).sum()), int(inside.sum())
-    if crossed < LEAST_CROSSED or crossed <= MOST_CROSSED * count:
-        return None
-    return (
-        f"{crossed:,} of {count:,} calls within others end after them on the same thread: traces of several hosts, or "
-        "with different clocks, seem to be laid over each other"
-    )
+    many = crossed >= LEAST_CROSSED and crossed > MOST_CROSSED * count
+    return [reason("calls-cross", crossed, count)] if many else []
 
 
 def _calls(trace: DeviceTrace, names: frozenset[str]) -> Times:
@@ -95,28 +89,16 @@ def _calls(trace: DeviceTrace, names: frozenset[str]) -> Times:
     return np.flatnonzero(wanted[trace.host.kind] & (trace.host.correlation != NO_CORRELATION))
 
 
-def _within(trace: DeviceTrace, calls: Times, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which calls are between the first and the last one whose work was seen."""
-    if not seen.any():
-        return np.ones(len(calls), np.bool_)
-    begin = trace.host.begin[calls]
-    found: NDArray[np.bool_] = (begin >= begin[seen].min()) & (begin <= begin[seen].max())
-    return found
-
-
-def _guard_launches(trace: DeviceTrace, found: Withheld) -> None:
+def _launches_lost(trace: DeviceTrace) -> list[Reason]:
     calls = _calls(trace, KERNEL_LAUNCHES)
-    if not len(calls):
-        return
-    calls = calls[~_captured(trace, trace.host.begin[calls])]
+    begin = trace.host.begin[calls]
     seen = np.isin(trace.host.correlation[calls], trace.work.correlation)
-    inside = _within(trace, calls, seen)
-    lost, count = int((~seen & inside).sum()), int(inside.sum())
-    if count and lost > MOST_LOST * count:
-        sentence = (
-            f"{lost:,} of {count:,} kernel launches have no kernel in the trace: events of the device are missing"
-        )
-        found.idle.append(sentence)
+    counts = ~_captured(trace, begin)
+    if (ran := seen & counts).any():
+        # Before the first and after the last one whose work was seen, the profiler may not have recorded the device.
+        counts &= (begin >= begin[ran].min()) & (begin <= begin[ran].max())
+    lost, count = int((~seen & counts).sum()), int(counts.sum())
+    return [reason("launches-lost", lost, count)] if lost > MOST_LOST * count else []
 
 
 def _captured(trace: DeviceTrace, times: Times) -> NDArray[np.bool_]:
@@ -130,36 +112,21 @@ def _captured(trace: DeviceTrace, times: Times) -> NDArray[np.bool_]:
     return found
 
 
-def _guard_graphs(trace: DeviceTrace, found: Withheld) -> None:
+def _graphs_unseen(trace: DeviceTrace) -> list[Reason]:
     calls = _calls(trace, GRAPH_LAUNCHES)
-    if not len(calls):
-        return
     keys, counts = np.unique(trace.work.correlation, return_counts=True)
-    wanted = trace.host.correlation[calls]
-    at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
-    count = np.where(keys[at] == wanted, counts[at], 0) if len(keys) else np.zeros(len(wanted), np.int64)
-    few = count < FEW_KERNELS
-    if few.sum() * 2 > len(calls):
-        found.idle.append(
-            f"{int(few.sum()):,} of {len(calls):,} launches of graphs have fewer than {FEW_KERNELS} kernels in the "
-            "trace: the profiler does not record what graphs run"
-        )
+    recorded = keys[counts >= FEW_KERNELS]
+    few = int((~np.isin(trace.host.correlation[calls], recorded)).sum())
+    return [reason("graphs-unseen", few, len(calls), FEW_KERNELS)] if few * 2 > len(calls) else []
 
 
-def _early(trace: DeviceTrace, attribution: Attribution) -> str | None:
+def _clocks_disagree(trace: DeviceTrace, attribution: Attribution) -> list[Reason]:
     work = trace.work
     kernels = np.flatnonzero((work.kind == KERNEL) & (work.correlation != NO_CORRELATION))
     launch = attribution.launches_of(work.correlation[kernels])
     known = launch >= 0
-    if not known.any():
-        return None
-    before = work.begin[kernels[known]] < trace.host.begin[launch[known]]
-    count = int(before.sum())
-    if count <= MOST_BEFORE_LAUNCH * int(known.sum()):
-        return None
-    return (
-        f"{count:,} of {int(known.sum()):,} kernels begin before their launch: the clocks of host and device disagree"
-    )
+    early, count = int((work.begin[kernels[known]] < trace.host.begin[launch[known]]).sum()), int(known.sum())
+    return [reason("clocks-disagree", early, count)] if early > MOST_BEFORE_LAUNCH * count else []
 
 
 def guard_device(trace: DeviceTrace, device: int) -> Withheld:
@@ -177,10 +144,7 @@ def guard_device(trace: DeviceTrace, device: int) -> Withheld:
         begin, end = begin[~graphs], end[~graphs]
         both += length(begin, end) - length(*union(begin, end))
     if both > MOST_OVERLAP * total:
-        found.work.append(
-            f"events of one stream run at the same time for {both / total:.0%} of it: traces of several hosts, or with "
-            "different clocks, seem to be laid over each other".replace("%", " %")
-        )
+        found.work.append(reason("streams-overlap", percent(both / total)))
     return found
 
 

@@ -33,91 +33,74 @@ TURN: Final = NOTHING + 1
 """A turn of TensorFlow's executor on a thread, or a call of a function: it may wait for ops on other threads; where it
 does not, it is one."""
 
-_FETCHES = """IteratorGetNext IteratorGetNextSync IteratorGetNextAsOptional IteratorGetNextOp::DoCompute
-IteratorGetNextSyncOp::DoCompute IteratorGetNextAsOptionalOp::DoCompute MultiDeviceIteratorGetNextFromShard
-enumerate(DataLoader) """
-_COPIES = """cudaMemcpy cudaMemcpyAsync cudaMemcpy2D cudaMemcpy2DAsync cudaMemcpy3D cudaMemcpy3DAsync cudaMemcpyPeer
-cudaMemcpyPeerAsync cudaMemcpyToSymbol cudaMemcpyToSymbolAsync cuMemcpy cuMemcpyAsync cuMemcpyHtoD cuMemcpyHtoDAsync
-cuMemcpyDtoH cuMemcpyDtoHAsync cuMemcpyDtoD cuMemcpyDtoDAsync cuMemcpy2D cuMemcpy2DAsync cuMemcpyPeerAsync
-hipMemcpy hipMemcpyAsync hipMemcpyWithStream hipMemcpy2D hipMemcpy2DAsync hipMemcpyHtoD hipMemcpyHtoDAsync hipMemcpyDtoH
-hipMemcpyDtoHAsync hipMemcpyDtoD hipMemcpyDtoDAsync hipMemcpyPeerAsync MemcpyH2D MemcpyD2H MemcpyD2D MemcpyP2P
-CopyHostToDevice CopyDeviceToHost CopyDeviceToDevice DevicePut BufferFromHostBuffer
-tpu::System::TransferToDevice tpu::System::TransferFromDevice Linearize XlaLinearize Delinearize XlaDelinearize
-shard_args"""
-_COMPILES = """backend_compile PJRT_Client_Compile XlaCompileOp::Compute XlaCompile lower_sharding_computation
-trace_to_jaxpr_dynamic LoadProgram ActualLoad cuModuleLoad cuModuleLoadData cuModuleLoadDataEx
-cuModuleLoadFatBinary cuLibraryLoadData cuLibraryLoadFromFile cudaLibraryLoadData hipModuleLoad hipModuleLoadData
-hipModuleLoadDataEx cuLinkComplete nvrtcCompileProgram entire_frame_compile _compile.compile_inner compile_inner
-OutputGraph.call_user_compiler compile_fx_inner compile_fx.<locals>.fw_compiler_base inductor_compile
-async_compile.wait backend_compile_and_load CompileToBackendResult CompileSingleModule CompileModuleToLlvmIr
-OptimizeHloModule PTX->CUBIN"""
-_FRAMES: Final[dict[tuple[str, str], int]] = {
-    ("builtins", "next"): PIPELINE,
-    ("queue.py", "get"): SYNC,
-    ("threading.py", "wait"): SYNC,
-    ("threading.py", "join"): SYNC,
-    ("array.py", "block_until_ready"): SYNC,
-    ("api.py", "block_until_ready"): SYNC,
-    ("compiler.py", "compile_or_get_cached"): COMPILE,
-    ("compiler.py", "backend_compile"): COMPILE,
-    ("compiler.py", "backend_compile_and_load"): COMPILE,
-    ("pxla.py", "lower_sharding_computation"): COMPILE,
-    ("pxla.py", "compile"): COMPILE,
-    ("pjit.py", "_infer_params"): COMPILE,
-    ("pjit.py", "_infer_params_impl"): COMPILE,
-    ("pjit.py", "_infer_params_internal"): COMPILE,
-    ("pjit.py", "_create_pjit_jaxpr"): COMPILE,
-    ("pjit.py", "_trace_for_jit"): COMPILE,
-    ("pjit.py", "_pjit_lower"): COMPILE,
-    ("partial_eval.py", "trace_to_jaxpr_dynamic"): COMPILE,
-    ("partial_eval.py", "trace_to_jaxpr"): COMPILE,
-    ("polymorphic_function.py", "_initialize"): COMPILE,
-    ("tracing_compilation.py", "_create_concrete_function"): COMPILE,
-    ("tracing_compilation.py", "_maybe_define_function"): COMPILE,
+_RUNTIMES: Final[dict[int, str]] = {
+    COPY: """Memcpy MemcpyAsync Memcpy2D Memcpy2DAsync Memcpy3D Memcpy3DAsync MemcpyPeer MemcpyPeerAsync MemcpyToSymbol
+        MemcpyToSymbolAsync MemcpyWithStream MemcpyHtoD MemcpyHtoDAsync MemcpyDtoH MemcpyDtoHAsync MemcpyDtoD
+        MemcpyDtoDAsync""",
+    COMPILE: """ModuleLoad ModuleLoadData ModuleLoadDataEx ModuleLoadFatBinary LibraryLoadData LibraryLoadFromFile
+        LinkComplete""",
+    MEMORY: """Malloc Free MallocAsync FreeAsync MallocHost FreeHost HostAlloc HostMalloc HostFree HostRegister
+        HostUnregister MallocManaged MallocPitch MallocFromPoolAsync ExtMallocWithFlags MemGetInfo MemAlloc MemFree
+        MemAllocAsync MemFreeAsync MemAllocHost MemFreeHost MemHostAlloc MemHostRegister MemAllocManaged MemCreate
+        MemRelease MemMap MemUnmap MemSetAccess MemAddressReserve MemAddressFree""",
+    SYNC: "DeviceSynchronize StreamSynchronize EventSynchronize CtxSynchronize StreamWaitValue32",
+    LAUNCH: "Memset MemsetAsync Memset2DAsync MemsetD8Async MemsetD16Async MemsetD32Async",
+}
+"""Calls of CUDA and ROCm, which begin with one of `_PREFIXES`."""
+_PREFIXES = ("cuda", "cu", "hip")
+"""CUDA's runtime, its driver, and ROCm: what one of them has, another one may have, too."""
+_OTHERS: Final[dict[int, str]] = {
+    PIPELINE: """IteratorGetNext IteratorGetNextSync IteratorGetNextAsOptional IteratorGetNextOp::DoCompute
+        IteratorGetNextSyncOp::DoCompute IteratorGetNextAsOptionalOp::DoCompute MultiDeviceIteratorGetNextFromShard
+        enumerate(DataLoader)""",
+    COPY: """MemcpyH2D MemcpyD2H MemcpyD2D MemcpyP2P CopyHostToDevice CopyDeviceToHost CopyDeviceToDevice DevicePut
+        BufferFromHostBuffer tpu::System::TransferToDevice tpu::System::TransferFromDevice Linearize XlaLinearize
+        Delinearize XlaDelinearize shard_args""",
+    COMPILE: """backend_compile PJRT_Client_Compile XlaCompileOp::Compute XlaCompile lower_sharding_computation
+        trace_to_jaxpr_dynamic LoadProgram ActualLoad nvrtcCompileProgram entire_frame_compile _compile.compile_inner
+        compile_inner OutputGraph.call_user_compiler compile_fx_inner compile_fx.<locals>.fw_compiler_base
+        inductor_compile async_compile.wait backend_compile_and_load CompileToBackendResult CompileSingleModule
+        CompileModuleToLlvmIr OptimizeHloModule PTX->CUBIN""",
+    MEMORY: "MemoryAllocation MemoryDeallocation TfrtTpuClient::DefragmentMemory",
+    SYNC: """BlockHostUntilDone StreamExecutor::BlockHostUntilDone GpuExecutor::BlockHostUntilDone
+        Stream::BlockHostUntilDone block_until_ready _single_device_array_to_np_array np.asarray(jax.Array) AwaitReady
+        PjRtFuture::Await Await LocalDeviceState::WaitFor""",
+    LAUNCH: "Memset",
+}
+"""Names of TensorFlow, JAX and PyTorch."""
+_FRAMES: Final[dict[int, str]] = {
+    PIPELINE: "builtins:next",
+    SYNC: "queue.py:get threading.py:wait threading.py:join array.py:block_until_ready api.py:block_until_ready",
+    COMPILE: """compiler.py:compile_or_get_cached compiler.py:backend_compile compiler.py:backend_compile_and_load
+        pxla.py:lower_sharding_computation pxla.py:compile pjit.py:_infer_params pjit.py:_infer_params_impl
+        pjit.py:_infer_params_internal pjit.py:_create_pjit_jaxpr pjit.py:_trace_for_jit pjit.py:_pjit_lower
+        partial_eval.py:trace_to_jaxpr_dynamic partial_eval.py:trace_to_jaxpr polymorphic_function.py:_initialize
+        tracing_compilation.py:_create_concrete_function tracing_compilation.py:_maybe_define_function""",
 }
 """Calls of Python by file and name: tracing of a function counts as its compilation. `_infer_params` also runs where
 nothing is traced, for microseconds."""
-_MEMORY = """cudaMalloc cudaFree cudaMallocAsync cudaFreeAsync cudaMallocHost cudaFreeHost cudaHostAlloc
-cudaHostRegister cudaHostUnregister cudaMallocManaged cudaMallocPitch cudaMallocFromPoolAsync cudaMemGetInfo
-cuMemAlloc cuMemFree cuMemAllocAsync cuMemFreeAsync cuMemAllocHost cuMemFreeHost cuMemHostAlloc cuMemHostRegister
-cuMemCreate cuMemRelease cuMemMap cuMemUnmap cuMemSetAccess cuMemAddressReserve cuMemAddressFree cuMemAllocManaged
-hipMalloc hipFree hipMallocAsync hipFreeAsync hipHostMalloc hipHostFree hipMallocHost hipFreeHost hipExtMallocWithFlags
-hipHostRegister hipHostUnregister hipMemCreate hipMemRelease hipMemMap hipMemUnmap hipMemSetAccess hipMemAddressReserve
-hipMemAddressFree MemoryAllocation MemoryDeallocation TfrtTpuClient::DefragmentMemory"""
-_SYNCS = """cudaDeviceSynchronize cudaStreamSynchronize cudaEventSynchronize cudaStreamWaitValue32 cuCtxSynchronize
-cuStreamSynchronize cuEventSynchronize hipDeviceSynchronize hipStreamSynchronize hipEventSynchronize hipCtxSynchronize
-BlockHostUntilDone StreamExecutor::BlockHostUntilDone GpuExecutor::BlockHostUntilDone Stream::BlockHostUntilDone
-block_until_ready _single_device_array_to_np_array np.asarray(jax.Array) AwaitReady PjRtFuture::Await Await
-LocalDeviceState::WaitFor"""
-_LAUNCHES = """cudaLaunchKernel cudaLaunchKernelExC cudaLaunchCooperativeKernel cuLaunchKernel cuLaunchKernelEx
-cuLaunchCooperativeKernel cuLaunch cuLaunchGrid hipLaunchKernel hipLaunchKernelExC hipModuleLaunchKernel
-hipExtModuleLaunchKernel hipExtLaunchKernel hipLaunchCooperativeKernel hipHccModuleLaunchKernel"""
-_SETS = """cudaMemset cudaMemsetAsync cudaMemset2DAsync cuMemsetD8Async cuMemsetD16Async cuMemsetD32Async hipMemset
-hipMemsetAsync hipMemsetD8Async hipMemsetD32Async Memset"""
-_GRAPHS = "cudaGraphLaunch cuGraphLaunch hipGraphLaunch"
 
 
-KERNEL_LAUNCHES: Final = frozenset(_LAUNCHES.split())
+def _calls(rests: str) -> frozenset[str]:
+    return frozenset(f"{prefix}{rest}" for prefix in _PREFIXES for rest in rests.split())
+
+
+KERNEL_LAUNCHES: Final = _calls(
+    """LaunchKernel LaunchKernelExC LaunchKernelEx LaunchCooperativeKernel Launch LaunchGrid ModuleLaunchKernel
+    ExtModuleLaunchKernel ExtLaunchKernel HccModuleLaunchKernel"""
+)
 """Calls that each start one kernel."""
-GRAPH_LAUNCHES: Final = frozenset(_GRAPHS.split())
-CAPTURE_BEGINS: Final = frozenset({"cudaStreamBeginCapture", "cuStreamBeginCapture", "hipStreamBeginCapture"})
-CAPTURE_ENDS: Final = frozenset({"cudaStreamEndCapture", "cuStreamEndCapture", "hipStreamEndCapture"})
+GRAPH_LAUNCHES: Final = _calls("GraphLaunch")
+CAPTURE_BEGINS: Final = _calls("StreamBeginCapture")
+CAPTURE_ENDS: Final = _calls("StreamEndCapture")
 """Kernels that are launched between the two become parts of a graph, and do not run."""
 _TABLE: Final[dict[str, int]] = {
-    name: cause
-    for words, cause in (
-        (_LAUNCHES, LAUNCH),
-        (_SETS, LAUNCH),
-        (_GRAPHS, LAUNCH),
-        (_SYNCS, SYNC),
-        (_MEMORY, MEMORY),
-        (_COMPILES, COMPILE),
-        (_COPIES, COPY),
-        (_FETCHES, PIPELINE),
-    )
-    for name in words.split()
+    **dict.fromkeys(KERNEL_LAUNCHES | GRAPH_LAUNCHES, LAUNCH),
+    **dict.fromkeys(("Acquire semaphore", "Wait for donation holds"), SYNC),
+    **{name: cause for cause, rests in _RUNTIMES.items() for name in _calls(rests)},
+    **{name: cause for cause, names in _OTHERS.items() for name in names.split()},
 }
-_TABLE.update(dict.fromkeys(("Acquire semaphore", "Wait for donation holds"), SYNC))
+_CALLS: Final = {call: cause for cause, calls in _FRAMES.items() for call in calls.split()}
 _PYTHON_FRAME = re.compile(r"\$(?P<file>\S+?)(?::\d+)? (?P<name>.+)|(?P<path>.+\.py)\(\d+\): (?P<call>.+)")
 """How JAX's and TensorFlow's Python tracer, and PyTorch's, write a call of Python."""
 _CLIENT = re.compile(
@@ -141,7 +124,6 @@ _ENCLOSING: Final = frozenset({"user_annotation", "gpu_user_annotation"})
 _PYTHON: Final = frozenset({"python_function"})
 PYTHON_THREAD: Final = "python thread"
 """Stands for the category of events of TensorFlow and JAX on a thread that runs Python: users annotate there, too."""
-"""The category of calls of the operating system: all but its waits say nothing."""
 OF_PROGRAM: Final = frozenset({"cpu_op", "operator", "python_function", "user_annotation", PYTHON_THREAD})
 """Categories of what a program does apart from calls of the runtime: where a trace has none of them, what it does is
 not recorded."""
@@ -202,9 +184,7 @@ def _cause_of_category(name: str, category: str) -> int:
 
 
 def _cause_of_call(file: str, call: str) -> int:
-    if call == "__next__":
-        return PIPELINE
-    return _FRAMES.get((file.rpartition("/")[2], call), PYTHON)
+    return PIPELINE if call == "__next__" else _CALLS.get(f"{file.rpartition('/')[2]}:{call}", PYTHON)
 
 
 def loader_of(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import mmap
 import os
 import re
@@ -14,6 +15,7 @@ from typing import IO, Final, NamedTuple
 
 from pipeprof.pipelines.regular_files import open_regular
 from pipeprof.profiles.gaps.chrome import read_chrome
+from pipeprof.profiles.gaps.sentences import reason
 from pipeprof.profiles.gaps.trace import DeviceTrace, TraceError
 from pipeprof.profiles.gaps.xplane import read_xplane
 
@@ -22,6 +24,7 @@ MOST_FILES: Final = 64
 MOST_UNPACKED: Final = 1 << 31
 """Bytes: Protocol Buffers' own limit of a message. JSON is read a part at a time, however long it is."""
 _PACKED = 1 << 18
+_HEAD = 16
 _OF_GZIP = 31
 """How zlib is to expect the header of gzip."""
 _GZIP = b"\x1f\x8b"
@@ -72,13 +75,13 @@ def find_traces(path: Path) -> FoundTraces:
         raise TraceError(f"{path}: the folder has no *.xplane.pb, no *.pt.trace.json and no other trace")
     notes = []
     if len(runs) > 1:
-        notes.append(f"the folder has {len(runs):,} runs: the latest one is read")
+        notes.append(reason("several-runs", len(runs)).text)
     files = runs[max(runs, key=lambda run: _time_of(run, runs[run]))]
     latest = _latest_of_workers(files)
     if len(latest) < len(files):
-        notes.append(f"{len(files):,} traces are in it: the latest one of each worker is read")
+        notes.append(reason("several-traces", len(files)).text)
     if len(latest) > MOST_FILES:
-        notes.append(f"{MOST_FILES} of {len(latest):,} files are read")
+        notes.append(reason("files-left", MOST_FILES, len(latest)).text)
     return FoundTraces(latest[:MOST_FILES], notes)
 
 
@@ -133,42 +136,41 @@ def read_trace(path: Path) -> DeviceTrace:
         TraceError: It is no trace, or an empty one.
     """
     try:
-        if not path.is_file():
-            # What comes through a pipe cannot be read twice.
-            raise TraceError(f"{path}: not a file; write the trace to one")
-        with path.open("rb") as file:
-            head = file.read(16)
-        if not head:
-            raise TraceError(f"{path}: the file is empty")
-        if path.name.endswith(_RESULT):
-            raise TraceError(f"{path}: this is a result of another tool, not a trace; give its *.xplane.pb")
-        if path.name.endswith(_NSIGHT):
-            raise TraceError(
-                f"{path}: reports of Nsight Systems are not read; trace with TensorFlow's, JAX's or PyTorch's profiler"
-            )
-        if head.startswith(_GZIP):
-            found = _named(path, lambda: _read_packed(path))
-        elif head.lstrip()[:1] in (b"{", b"[") or head.startswith(b"\xef\xbb\xbf"):
-            with path.open("rb") as file:
-                found = _named(path, lambda: read_chrome(file))
-        else:
-            with _mapped(path) as data:
-                found = _named(path, lambda: read_xplane(data))
+        return _read(path)
+    except TraceError as error:
+        raise TraceError(f"{path}: {error}") from None
     except OSError as error:
         raise TraceError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _read(path: Path) -> DeviceTrace:
+    if not path.is_file():
+        # What comes through a pipe cannot be read twice.
+        raise TraceError("not a file; write the trace to one")
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if not head:
+        raise TraceError("the file is empty")
+    if path.name.endswith(_RESULT):
+        raise TraceError("this is a result of another tool, not a trace; give its *.xplane.pb")
+    if path.name.endswith(_NSIGHT):
+        raise TraceError("reports of Nsight Systems are not read; trace with TensorFlow's, JAX's or PyTorch's profiler")
+    if head.startswith(_GZIP):
+        found = _read_packed(path)
+    elif _is_json(head):
+        with path.open("rb") as file:
+            found = read_chrome(file)
+    else:
+        with _mapped(path) as data:
+            found = read_xplane(data)
     if not len(found.work.begin) and not len(found.host.begin):
-        why = f" ({found.damage[0]})" if found.damage else ""
-        raise TraceError(f"{path}: not a trace that pipeprof can read, or one without events{why}")
+        why = f" ({found.damage[0].text})" if found.damage else ""
+        raise TraceError(f"not a trace that pipeprof can read, or one without events{why}")
     return found
 
 
-def _named(path: Path, read: Callable[[], DeviceTrace]) -> DeviceTrace:
-    """Read, and put the file's name before what is wrong with it."""
-    try:
-        return read()
-    except TraceError as error:
-        text = str(error)
-        raise TraceError(text if text.startswith(str(path)) else f"{path}: {text}") from None
+def _is_json(head: bytes) -> bool:
+    return head.lstrip()[:1] in (b"{", b"[") or head.startswith(codecs.BOM_UTF8)
 
 
 class Unpacked:
@@ -210,12 +212,12 @@ class Unpacked:
 def _read_packed(path: Path) -> DeviceTrace:
     with path.open("rb") as file:
         try:
-            head = Unpacked(file).read(16)
+            head = Unpacked(file).read(_HEAD)
         except (EOFError, zlib.error):
             raise TraceError("the file is damaged: it cannot be unpacked") from None
     with path.open("rb") as file:
         unpacked = Unpacked(file)
-        if head.lstrip()[:1] in (b"{", b"[") or head.startswith(b"\xef\xbb\xbf"):
+        if _is_json(head):
             return read_chrome(unpacked)
         whole, ended = bytearray(), None
         try:
@@ -224,7 +226,7 @@ def _read_packed(path: Path) -> DeviceTrace:
                 if len(whole) > MOST_UNPACKED:
                     raise TraceError("it unpacks to more than 2 GiB, which no XPlane file has")
         except (EOFError, zlib.error) as error:
-            ended = f"the file is damaged ({error}): what follows is not read"
+            ended = reason("file-damaged", error)
         found = read_xplane(whole)  # type: ignore[arg-type]
         # Its end may be at the end of a plane: others may be missing.
         return found if ended is None else replace(found, damage=[*found.damage, ended], partial_host=True)

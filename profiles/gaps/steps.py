@@ -18,6 +18,7 @@ from pipeprof.profiles.document.shared import DeviceWindow, Gaps, GpuUse, Quanti
 from pipeprof.profiles.gaps.analyse import MOST_GAPS, analyse_steps
 from pipeprof.profiles.gaps.names import PIPELINE
 from pipeprof.profiles.gaps.reading import read_trace
+from pipeprof.profiles.gaps.sentences import reason
 from pipeprof.profiles.gaps.trace import TraceError
 from pipeprof.profiles.protocol.messages import LEAST_DEVICE_STEPS, REQUEST_MARK
 
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
 
 LEFT_OUT: Final = 0.25
 """Of the steps, its first ones."""
-NO_TRACE: Final = (
-    "n/a: pipeprof records no trace of PyTorch; `pipeprof gaps TRACE` reads one that torch.profiler has written"
-)
 
 
 @dataclass(frozen=True)
@@ -57,15 +55,15 @@ class DeviceSeen:
 def read_device(read: DeviceRead) -> DeviceSeen:
     """Read what a worker has recorded, and remove its file."""
     if read.file is None:
-        return DeviceSeen(window_of(read.waits, read.steps, read.came), unknown=NO_TRACE)
+        return DeviceSeen(window_of(read.waits, read.steps, read.came), unknown=reason("of-pytorch").text)
     folder = Path(read.file)
     try:
         files = sorted(folder.rglob("*.xplane.pb"))
         if not files:
-            return DeviceSeen(unknown="cannot say: the profiler has written no trace")
+            return DeviceSeen(unknown=reason("not-written").text)
         return steps_of(read_trace(files[0]), read.came)
     except TraceError as error:
-        return DeviceSeen(unknown=f"cannot say: {str(error).removeprefix(f'{files[0]}: ')}")
+        return DeviceSeen(unknown=reason("not-a-trace", str(error).removeprefix(f"{files[0]}: ")).text)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -80,15 +78,14 @@ def steps_of(trace: DeviceTrace, came: Sequence[bool], mark: str = REQUEST_MARK)
     begins = _marks(trace, mark)
     numbers = _counted(came, len(begins) - 1)
     if not len(trace.work.begin):
-        return DeviceSeen(unknown="cannot say: the trace has no events of a device")
+        return DeviceSeen(unknown=reason("no-device").text)
     if not numbers:
-        few = f"{len(begins):,} requests of batches, at least {LEAST_DEVICE_STEPS} are needed"
-        return DeviceSeen(unknown=f"cannot say: the trace has {few}")
+        return DeviceSeen(unknown=reason("few-requests", len(begins)).text)
     steps = np.stack((begins[:-1], begins[1:]), axis=1)[numbers]
     causes = trace.host.causes.copy()
     causes[[number for number, name in enumerate(trace.host.names) if name == mark]] = PIPELINE
     trace = replace(trace, host=replace(trace.host, causes=causes))
-    found, devices, times = analyse_steps(trace, "", steps)
+    found, devices, times = analyse_steps(trace, steps)
     computing = [device for device in devices if device.computes]
     seen = _seen(found, computing)
     if found.idle_share is None or seen.unknown is not None:

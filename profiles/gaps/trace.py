@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.gaps.names import OF_PROGRAM, cause_of
+from pipeprof.profiles.gaps.sentences import Reason, reason
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,8 +93,8 @@ class DeviceTrace:
         devices: Names for people, such as ``GPU 0``.
         steps: Begins and ends of the host's steps, shape (steps, 2), in order.
         own_steps: The same as a device itself has marked them, by its index.
-        damage: Sentences on what could not be read.
-        lost: Sentences on what the profiler itself says that it lost.
+        damage: What could not be read.
+        lost: Why the profiler may have lost events.
         hosts: How many the file names.
         partial_work: Events of devices may be missing, as the file is damaged where they are, or has too many.
         partial_host: The same of the host.
@@ -107,41 +108,99 @@ class DeviceTrace:
     host: HostEvents
     steps: Times
     own_steps: dict[int, Times] = field(default_factory=dict)
-    damage: list[str] = field(default_factory=list)
-    lost: list[str] = field(default_factory=list)
+    damage: list[Reason] = field(default_factory=list)
+    lost: list[Reason] = field(default_factory=list)
     hosts: int = 1
     partial_work: bool = False
     partial_host: bool = False
     shows_program: bool = True
 
 
+class EventRows:
+    """Columns of events; those that have no time, or are too many, are counted.
+
+    Args:
+        width: How many columns there are.
+        begin: Which of them is the begin in nanoseconds; the end is the next one.
+
+    Attributes:
+        lacking: Events that could not be read or have no time.
+        left: Events beyond the most that are kept.
+    """
+
+    def __init__(self, width: int, begin: int) -> None:
+        self._width, self._begin = width, begin
+        self._rows = array("q")
+        self._parts: list[tuple[Times, ...]] = [(np.zeros(0, np.int64),) * width]
+        self._kept = 0
+        self.backwards = self.lacking = self.left = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no more events are kept."""
+        return self._kept >= MOST_EVENTS
+
+    def add_row(self, *row: int) -> None:
+        """Add one event.
+
+        Raises:
+            OverflowError: A number has more than 64 bits.
+        """
+        self._rows.extend(array("q", row))
+
+    def add(self, *columns: Times) -> None:
+        """Add events."""
+        begins, ends = columns[self._begin : self._begin + 2]
+        right = (ends >= begins) & (begins > -LATEST_NS) & (ends < LATEST_NS)
+        if not right.all():
+            self.backwards += int((~right).sum())
+            self.lacking += int((~right).sum())
+            columns = tuple(column[right] for column in columns)
+        count, room = len(columns[0]), max(0, MOST_EVENTS - self._kept)
+        self.left += max(0, count - room)
+        self._kept += min(count, room)
+        self._parts.append(tuple(column[:room] for column in columns))
+
+    def columns(self) -> list[Times]:
+        """Return all events; none is added after that."""
+        rows, self._rows = np.array(self._rows, np.int64), array("q")
+        self.add(*rows.reshape(-1, self._width).T)
+        parts, self._parts = self._parts, []
+        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+
+    def is_partial(self, least: int = 0) -> bool:
+        """Whether too many are missing.
+
+        Args:
+            least: So many may be missing of however few.
+        """
+        return self.left > 0 or self.lacking > max(least, MOST_BAD * self._kept)
+
+
 class TraceBuilder:
-    """Collects the events of one file, one by one or in arrays.
+    """Collects the events of one file.
 
     Args:
         origin: As in `DeviceTrace`.
+
+    Attributes:
+        work: Columns in the order of `DeviceWork`.
+        host: Kind, thread, begin, end and correlation.
     """
 
     def __init__(self, origin: str) -> None:
         self.origin = origin
-        self.damage: list[str] = []
-        self.lost: list[str] = []
+        self.work, self.host = EventRows(6, begin=3), EventRows(5, begin=2)
+        self.damage: list[Reason] = []
+        self.lost: list[Reason] = []
         self.steps: list[tuple[int, int]] = []
         self.own_steps: dict[int, list[tuple[int, int]]] = {}
         self.partial_work = self.partial_host = False
         self.hosts = 1
-        self._backwards = 0
-        self._kept = {"work": 0, "host": 0}
-        self._left = {"work": 0, "host": 0}
-        self._lacking = {"work": 0, "host": 0}
         self._devices: dict[str, int] = {}
         self._threads: dict[object, int] = {}
         self._thread_rows: list[Thread] = []
         self._names: dict[tuple[str, str], int] = {}
-        self._work: list[tuple[Times, ...]] = []
-        self._host: list[tuple[Times, ...]] = []
-        self._work_rows = tuple(array("q") for _ in range(6))
-        self._host_rows = tuple(array("q") for _ in range(5))
 
     def device(self, name: str) -> int:
         """Return the index of a device."""
@@ -149,132 +208,43 @@ class TraceBuilder:
 
     def thread(self, key: object, process: str, name: str, *, main: bool = False) -> int:
         """Return the index of a thread; process and name count at its first use."""
-        found = self._threads.get(key)
-        if found is None:
-            found = self._threads[key] = len(self._thread_rows)
+        if key not in self._threads:
+            self._threads[key] = len(self._thread_rows)
             self._thread_rows.append(Thread(process, name, main))
-        return found
+        return self._threads[key]
 
     def kind(self, name: str, category: str = "") -> int:
         """Return the index of a name in its category."""
-        key = (name, category)
-        found = self._names.get(key)
-        if found is None:
-            found = self._names[key] = len(self._names)
-        return found
-
-    def add_work(self, *row: int) -> None:
-        """Add an event of a device: device, stream, kind, begin, end, correlation; times in nanoseconds.
-
-        Raises:
-            OverflowError: A number has more than 64 bits.
-        """
-        _, _, _, begin, end, _ = row
-        if not self._counts("work", begin, end):
-            return
-        # Numbers of more than 64 bits raise before any column has them.
-        for column, value in zip(self._work_rows, array("q", row), strict=True):
-            column.append(value)
-
-    def add_host(self, *row: int) -> None:
-        """Add an event of the host: kind, thread, begin, end, correlation; times in nanoseconds.
-
-        Raises:
-            OverflowError: A number has more than 64 bits.
-        """
-        _, _, begin, end, _ = row
-        if not self._counts("host", begin, end):
-            return
-        for column, value in zip(self._host_rows, array("q", row), strict=True):
-            column.append(value)
-
-    def _counts(self, whose: str, begin: int, end: int) -> bool:
-        """Whether an event is kept."""
-        if not (abs(begin) < LATEST_NS and begin <= end < LATEST_NS):
-            self._backwards += 1
-            self.lack(whose, 1)
-        elif self.is_full(whose):
-            self._left[whose] += 1
-        else:
-            self._kept[whose] += 1
-            return True
-        return False
-
-    def is_full(self, whose: str) -> bool:
-        """Whether no more events are kept.
-
-        Args:
-            whose: ``work`` or ``host``.
-        """
-        return self._kept[whose] >= MOST_EVENTS
-
-    def lack(self, whose: str, count: int) -> None:
-        """Note that some events could not be read."""
-        self._lacking[whose] += count
-
-    def leave(self, whose: str) -> None:
-        """Note that events which are not read, as there are too many, are left out."""
-        self._left[whose] += 1
-
-    def add_work_arrays(self, *columns: Times) -> None:
-        """Add events of devices, columns in the order of `add_work`."""
-        self._work.append(self._counted("work", columns, 3))
-
-    def add_host_arrays(self, *columns: Times) -> None:
-        """Add events of the host, columns in the order of `add_host`."""
-        self._host.append(self._counted("host", columns, 2))
-
-    def _counted(self, whose: str, columns: tuple[Times, ...], begin: int) -> tuple[Times, ...]:
-        begins, ends = columns[begin], columns[begin + 1]
-        right = (ends >= begins) & (begins > -LATEST_NS) & (ends < LATEST_NS)
-        if not right.all():
-            self._backwards += int((~right).sum())
-            self.lack(whose, int((~right).sum()))
-            columns = tuple(column[right] for column in columns)
-        room = max(0, MOST_EVENTS - self._kept[whose])
-        count = len(columns[0])
-        self._kept[whose] += min(count, room)
-        self._left[whose] += max(0, count - room)
-        return columns if count <= room else tuple(column[:room] for column in columns)
-
-    def _judge_missing(self) -> None:
-        """Note what was left out, and whether it is too much."""
-        if self._backwards:
-            ends = "1 event ends before it begins or has no time"
-            if self._backwards > 1:
-                ends = f"{self._backwards:,} events end before they begin or have no time"
-            self.damage.insert(0, f"{ends}: left out")
-        # One call that is not known is in one gap at most; work that is not known makes all idle time less.
-        lacking, kept = self._lacking, self._kept
-        self.partial_work |= self._left["work"] > 0 or lacking["work"] > MOST_BAD * kept["work"]
-        self.partial_host |= self._left["host"] > 0 or lacking["host"] > max(1, MOST_BAD * kept["host"])
-        for whose, name in (("work", "devices"), ("host", "the host")):
-            if self._left[whose]:
-                self.damage.append(f"the file has more than {MOST_EVENTS:,} events of {name}: the others are not read")
+        return self._names.setdefault((name, category), len(self._names))
 
     def trace(self) -> DeviceTrace:
         """Return the trace."""
-        self._judge_missing()
-        work = [np.concatenate(parts) for parts in zip(_rows(self._work_rows), *self._work, strict=True)]
-        self._work = []
-        host = [np.concatenate(parts) for parts in zip(_rows(self._host_rows), *self._host, strict=True)]
-        self._host = []
-        causes = np.array([cause_of(name, category) for name, category in self._names], np.int64)
+        work, host = self.work.columns(), self.host.columns()
+        if backwards := self.work.backwards + self.host.backwards:
+            self.damage.insert(0, reason("events-backwards", backwards))
+        for events, code in ((self.work, "devices-full"), (self.host, "host-full")):
+            if events.left:
+                self.damage.append(reason(code, MOST_EVENTS))
         steps = _in_order(self.steps)
         return DeviceTrace(
             origin=self.origin,
             devices=list(self._devices),
             threads=self._thread_rows,
             work=DeviceWork(*work),
-            host=HostEvents([name for name, _ in self._names], causes, *host),
+            host=HostEvents(
+                [name for name, _ in self._names],
+                np.array([cause_of(name, category) for name, category in self._names], np.int64),
+                *host,
+            ),
             # Those of several hosts are not on one clock.
             steps=steps if self.hosts == 1 else steps[:0],
             own_steps={device: _in_order(found) for device, found in self.own_steps.items()},
             damage=self.damage,
             lost=self.lost,
             hosts=self.hosts,
-            partial_work=self.partial_work,
-            partial_host=self.partial_host,
+            # One call that is not known is in one gap at most; work that is not known makes all idle time less.
+            partial_work=self.partial_work or self.work.is_partial(),
+            partial_host=self.partial_host or self.host.is_partial(least=1),
             shows_program=len(steps) > 0 or any(category in OF_PROGRAM for _, category in self._names),
         )
 
@@ -282,7 +252,3 @@ class TraceBuilder:
 def _in_order(steps: list[tuple[int, int]]) -> Times:
     found = sorted({(begin, end) for begin, end in steps if -LATEST_NS < begin < end < LATEST_NS})
     return np.array(found, np.int64).reshape(-1, 2)
-
-
-def _rows(columns: tuple[array[int], ...]) -> tuple[Times, ...]:
-    return tuple(np.array(column, np.int64) for column in columns)

@@ -14,9 +14,10 @@ import numpy as np
 
 from pipeprof.pipelines.wire import DamagedError, read_fields
 from pipeprof.profiles.gaps.names import PYTHON_THREAD
+from pipeprof.profiles.gaps.sentences import reason
 from pipeprof.profiles.gaps.trace import COPY, KERNEL, NO_CORRELATION, SET, DeviceTrace, TraceBuilder
 from pipeprof.profiles.xplane.planes import Plane, Space, read_planes, text_of
-from pipeprof.profiles.xplane.wire import read_messages, read_numbers, split_parts
+from pipeprof.profiles.xplane.wire import look_up, read_numbers, read_stats, split_parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 _LINE_ID, _LINE_NAME, _LINE_NS, _LINE_EVENTS = 1, 2, 3, 4
 _EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION, _EVENT_STATS = 1, 2, 3, 4
-_STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED = 1, 3, 4
 _MOST_SAID = 5
 """Sentences of the profiler's own."""
 _ORIGIN_NS = 10**15
@@ -64,14 +64,15 @@ def read_xplane(data: bytes) -> DeviceTrace:
         except (DamagedError, ValueError, OverflowError, IndexError):
             builder.partial_work |= DEVICE.fullmatch(plane.name) is not None
             builder.partial_host |= HOST.fullmatch(plane.name) is not None
-            builder.damage.append(f'plane "{plane.name[:80]}" is damaged: its events are not all read')
+            builder.damage.append(reason("plane-damaged", plane.name[:80]))
             break
     builder.hosts = max(1, planes, len(set(space.hosts)))
     if space.damaged is not None:
-        builder.damage.append(space.damaged)
-    builder.lost += [f"the profiler says: {text}" for text in space.errors[:_MOST_SAID]]
+        number, name, at = space.damaged
+        builder.damage.append(reason("plane-cut", number, f', "{name}",' if name else "", at, len(data)))
+    builder.lost += [reason("profiler-says", text) for text in space.errors[:_MOST_SAID]]
     for text in space.warnings[:_MOST_SAID]:
-        (builder.lost if _LOST.search(text) else builder.damage).append(f"the profiler says: {text}")
+        (builder.lost if _LOST.search(text) else builder.damage).append(reason("profiler-says", text))
     return builder.trace()
 
 
@@ -139,70 +140,54 @@ class _Reader:
         self, line: Field, began: int, plane: Plane, wanted: dict[str, int]
     ) -> Iterator[tuple[Integers, Integers, Integers, dict[str, Integers]]]:
         """Yield kinds, begins and ends in nanoseconds, and the wanted stats of events, a part at a time."""
-        ids = {name: [key for key, stat in plane.stats.items() if stat == name] for name in wanted}
+        ids = {
+            name: ([key for key, stat in plane.stats.items() if stat == name], default)
+            for name, default in wanted.items()
+        }
         for begin, end in split_parts(self._data, line.begin, line.end, _LINE_EVENTS, []):
             found = read_numbers(self._array, begin, end, (_EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION))
             kind, offset, duration = found.values()
             start = (began - (self._origin_ns or 0)) * 1000 + offset
-            stats = {name: np.full(len(begin), default) for name, default in wanted.items()}
-            if any(ids.values()):
-                owners, after_tag, after = read_messages(self._array, begin, end, _EVENT_STATS)
-                notes = read_numbers(self._array, after_tag, after, (_STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED))
-                value = np.where(notes[_STAT_UNSIGNED] != 0, notes[_STAT_UNSIGNED], notes[_STAT_SIGNED])
-                for name, keys in ids.items():
-                    right = np.isin(notes[_STAT_KIND], keys)
-                    stats[name][owners[right]] = value[right]
+            stats = read_stats(self._array, begin, end, _EVENT_STATS, ids)
             yield kind, start // 1000, (start + duration) // 1000, stats
 
     def _device_line(self, plane: Plane, line: Field, device: int, name: str, began: int) -> None:
         stream = hash((plane.name, name)) & 0x7FFFFFFF
-        keys = np.array(sorted(plane.events), np.int64)
-        kinds = np.array([kind_of_work(plane.events[int(key)], name) for key in keys], np.int64)
-        other = kind_of_work("", name)
         wanted = {"correlation_id": NO_CORRELATION, "_c": NO_CORRELATION}
         for kind, begin, end, stats in self._events(line, began, plane, wanted):
-            if self._builder.is_full("work"):
-                self._builder.leave("work")
+            if self._builder.work.is_full:
+                self._builder.work.left += 1
                 return
             correlation = np.where(stats["correlation_id"] >= 0, stats["correlation_id"], stats["_c"])
-            full = np.ones(len(kind), np.int64)
-            columns = (device * full, stream * full, _look_up(keys, kinds, kind, other), begin, end, correlation)
+            work = look_up(kind, lambda key: kind_of_work(plane.events.get(key, ""), name))
+            columns = (np.full_like(kind, device), np.full_like(kind, stream), work, begin, end, correlation)
             # An op may lie within another one, such as a loop.
             kept = _outermost(begin, end) if name == _OPS else slice(None)
-            self._builder.add_work_arrays(*(column[kept] for column in columns))
+            self._builder.work.add(*(column[kept] for column in columns))
 
     def _steps_line(self, plane: Plane, line: Field, device: int, began: int) -> None:
         for _, begin, end, _ in self._events(line, began, plane, {}):
             self._builder.own_steps.setdefault(device, []).extend(zip(begin.tolist(), end.tolist(), strict=True))
 
     def _host_line(self, plane: Plane, line: Field) -> None:
-        if self._builder.is_full("host"):
-            self._builder.leave("host")
+        if self._builder.host.is_full:
+            self._builder.host.left += 1
             return
         number, name, began = self._head(line)
         python = PYTHON_LINE.fullmatch(name) is not None
         thread = self._builder.thread((plane.name, number), _OF_HOST, name, main=python)
-        keys = np.array(sorted(plane.events), np.int64)
         category = PYTHON_THREAD if python else ""
-        names = np.full(len(keys), -1)
         wanted = {"correlation_id": NO_CORRELATION, "_p": NO_CORRELATION, "_r": 0, "step_num": -1}
         for kind, begin, end, stats in self._events(line, began, plane, wanted):
-            if self._builder.is_full("host"):
-                self._builder.leave("host")
+            if self._builder.host.is_full:
+                self._builder.host.left += 1
                 return
-            at = np.minimum(np.searchsorted(keys, kind), max(len(keys) - 1, 0))
-            for index in np.unique(at):
-                if len(keys) and names[index] < 0:
-                    names[index] = self._builder.kind(plane.events[int(keys[index])], category)
-            unnamed = self._builder.kind("", category)
-            found = np.where(keys[at] == kind, names[at], unnamed) if len(keys) else np.full(len(kind), unnamed)
+            found = look_up(kind, lambda key: self._builder.kind(plane.events.get(key, ""), category))
             step = (stats["_r"] == 1) & (stats["step_num"] >= 0)
             self._builder.steps += zip(begin[step].tolist(), end[step].tolist(), strict=True)
             correlation = np.where(stats["correlation_id"] >= 0, stats["correlation_id"], stats["_p"])
-            full = np.full(len(kind), thread)
-            work = ~step
-            columns = (found, full, begin, end, correlation)
-            self._builder.add_host_arrays(*(column[work].astype(np.int64) for column in columns))
+            columns = (found, np.full_like(kind, thread), begin, end, correlation)
+            self._builder.host.add(*(column[~step] for column in columns))
 
 
 def _outermost(begin: Integers, end: Integers) -> Integers:
@@ -210,10 +195,3 @@ def _outermost(begin: Integers, end: Integers) -> Integers:
     order = np.lexsort((-end, begin))
     before = np.concatenate(([np.iinfo(np.int64).min], np.maximum.accumulate(end[order])[:-1]))
     return order[end[order] > before]
-
-
-def _look_up(keys: Integers, values: Integers, wanted: Integers, default: int) -> Integers:
-    if not len(keys):
-        return np.full(len(wanted), default)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return np.where(keys[at] == wanted, values[at], default)

@@ -74,8 +74,8 @@ AGAIN_SHARE = 1 / 3
 """Of the budget, that a second measurement takes at most."""
 INTERRUPTED_AFTER = "Interrupted when the measurement was complete: nothing of it is lost, no change was tried."
 READ_TO_THE_END = (
-    "--cold: the measurement read all source files, and what it read twice came from memory. Use fewer --seconds or "
-    "--steps to measure less than one pass."
+    "measure.cold: the measurement read all source files, and what it read twice came from memory. Measure for fewer"
+    " --seconds, less than one pass."
 )
 
 
@@ -386,10 +386,6 @@ class Run:
             return
         loaded = self._settings.loaded
         if loaded is None:
-            self._facts.disk = Disk(cold=None)
-            self.warn(
-                "cold", "--cold: no file was evicted: the files that a Python target reads are unknown before it runs."
-            )
             return
         from pipeprof.pipelines.spec.paths import source_files
 
@@ -398,7 +394,7 @@ class Run:
         self._facts.disk = Disk(cold=evicted.cold)
         self._evicted = files if evicted.cold else []
         if evicted.lacking:
-            self.warn("cold", f"--cold: {evicted.lacking}.")
+            self.warn("cold", f"measure.cold: {evicted.lacking}.")
 
     def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
         reader = system_reader(SOAK_LOOK_SHARE if self._settings.soak else LOOK_SHARE)

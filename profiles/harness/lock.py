@@ -30,7 +30,7 @@ class LockTimeoutError(PipeprofError):
 
     def __init__(self, pid: int | None, seconds: float) -> None:
         who = "another pipeprof" if pid is None else f"another pipeprof (pid {pid})"
-        super().__init__(f"{who} is measuring; waited {seconds:.0f} s; --no-lock measures anyway")
+        super().__init__(f"{who} is measuring; waited {seconds:.0f} s; --max-time waits longer")
         self.pid = pid
         self.seconds = seconds
 

@@ -36,7 +36,6 @@ class RunSettings:
     """Settings of a run from the command line; `None` falls back to the spec, then to the default.
 
     Attributes:
-        dispatch: How far the host runs ahead of the device.
         steps: Number of steps after which it ends earlier.
         cold: Drop the source files from the page cache first.
         timeout: Seconds without a step after which the pipeline is taken to hang.
@@ -62,11 +61,9 @@ class RunSettings:
     loaded: LoadedSpec | None = None
     command: list[str] = field(default_factory=list)
     step: Step | None = None
-    dispatch: Dispatch | None = None
     seconds: float | None = None
     steps: int | None = None
     warmup_seconds: float | None = None
-    seed: int | None = None
     cold: bool | None = None
     timeout: float | None = None
     max_time: float | None = None
@@ -119,11 +116,7 @@ class Plan:
 
 
 def plan(settings: RunSettings) -> Plan:
-    """Resolve the settings: the command line before the spec before the defaults.
-
-    Raises:
-        UsageError: ``--dispatch`` was given, and there is no step.
-    """
+    """Resolve the settings: the command line before the spec before the defaults."""
     from pipeprof.pipelines.spec.models import Measure
     from pipeprof.pipelines.steps.step import no_step
 
@@ -151,13 +144,8 @@ def plan(settings: RunSettings) -> Plan:
             cold=False,
             timeout=settings.timeout if settings.timeout is not None else DEFAULT_TIMEOUT,
         )
-    if settings.dispatch is not None and kind.dispatch == "none":
-        msg = "--dispatch has no effect without a step: add one, e.g. --step simulate:12ms, or remove --dispatch"
-        raise UsageError(msg)
     arguments = kind.plan(step.value, base)
-    dispatch = settings.dispatch
-    if dispatch is None and "dispatch" not in step.model_fields_set:
-        dispatch = kind.own_dispatch(arguments)
+    dispatch = kind.own_dispatch(arguments) if "dispatch" not in step.model_fields_set else None
     if dispatch is None:
         dispatch = (spec.step if spec is not None and "dispatch" not in step.model_fields_set else step).dispatch
     return Plan(
@@ -167,7 +155,7 @@ def plan(settings: RunSettings) -> Plan:
         seconds=seconds,
         steps=steps,
         warmup_seconds=settings.warmup_seconds if settings.warmup_seconds is not None else measure.warmup_seconds,
-        seed=settings.seed if settings.seed is not None else measure.seed,
+        seed=measure.seed,
         cold=settings.cold if settings.cold is not None else measure.cold,
         timeout=settings.timeout if settings.timeout is not None else DEFAULT_TIMEOUT,
         step_from_init=_step_from_init(settings),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -18,7 +19,7 @@ from pipeprof.profiles.experiment.same_data import check_data
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, OutOfTimeError, Team
 from pipeprof.profiles.harness.event_loop import Signals
 from pipeprof.profiles.harness.harness import run_sample
-from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
+from pipeprof.profiles.harness.lock import LockState, measuring_lock, waiting_note
 from pipeprof.profiles.harness.progress import RunProgress, ratio_so_far
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.harness.settings import plan as resolve
@@ -26,36 +27,21 @@ from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup
 from pipeprof.profiles.host.machine import machine_memory
-from pipeprof.profiles.judge.clauses import CHANGED
+from pipeprof.profiles.judge import messages
+from pipeprof.profiles.judge.metrics import rows_of, rows_of_arms
 from pipeprof.profiles.judge.pairs import AGAIN, A, MeasuredPair, Pairs, Process, SideFailedError
+from pipeprof.profiles.judge.result import Metric, PairValues, Result
 from pipeprof.profiles.judge.source_changes import changes_of_targets
 from pipeprof.profiles.judge.spec_changes import changes_of_specs
-from pipeprof.profiles.judge.stages import find_stage, lacking_stages, rows_of_process, stage_changes, stage_values
-from pipeprof.profiles.judge.verdicts.gating import counted, mark
-from pipeprof.profiles.judge.verdicts.result import Metric as Row
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result
-from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
-from pipeprof.profiles.judge.words import conclude, disturbance_of, main_metric, warnings_of
+from pipeprof.profiles.judge.stages import find_stage, rows_of_process, stage_changes, stage_values, stages_without_time
+from pipeprof.profiles.judge.verdict import conclude, counted, main_metric, mark
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.tries.pace import DIGEST_SECONDS
-
-
-def standing_of(result: Result) -> str:
-    """What the pairs so far say of the two sides, for the progress; empty without one."""
-    row = main_metric(result)
-    if row is None or row.change is None or not result.pairs:
-        return ""
-    if row.scale != "ratio":
-        return ""
-    return f"B / A {ratio_so_far(row.change, row.low, row.high, row.pairs)}"
-
 
 SideName: TypeAlias = str
 """``a``, ``b`` and so on."""
 _SIGNAL_CODES = {"interrupted": 130, "terminated": 143, "hung-up": 129}
 _FAILED = 5
-_COUNTS: Mapping[int, str] = {3: "three", 4: "four", 5: "five"}
-"""Processes of a pair in words."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +67,7 @@ class SessionPlan:
     """
 
     enough: Callable[[Result], bool]
-    rows: Callable[[Sequence[PairValues]], list[Row]] = rows_of
+    rows: Callable[[Sequence[PairValues]], list[Metric]] = rows_of
     profiled: bool = True
     metrics: Collection[str] = ()
     end_at: float | None = None
@@ -105,14 +91,12 @@ def measure(
     """
     settings = sides["a"].settings
     run = _Comparison(sides, result, plan, progress, save)
+    waiting = waiting_note(progress.note, settings.lock_patience)
+    held = measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting)
     try:
-        if settings.lock:
-            waiting = waiting_note(progress.note, settings.lock_patience)
-            with measuring_lock(settings.command, limit=settings.lock_patience, waiting=waiting) as state:
-                if state.warning:
-                    result.warnings.append(Message(code="no-lock", message=state.warning))
-                run.run()
-        else:
+        with held if settings.lock else nullcontext(LockState(False)) as state:
+            if state.warning:
+                result.warnings.append(Message(code="no-lock", message=state.warning))
             run.run()
     finally:
         progress.close()
@@ -164,7 +148,7 @@ class _Comparison:
                 self._fail(error.side, error.reason)
             except InterruptedVerificationError:
                 result.exit_code = _SIGNAL_CODES[signals.asked or "interrupted"]
-                result.errors.append(Message(code="interrupted", message="Interrupted; the pairs so far are complete."))
+                result.errors.append(messages.INTERRUPTED)
         self.save()
 
     def _changes(self, name: SideName) -> list[tuple[str, Location | None]]:
@@ -174,43 +158,40 @@ class _Comparison:
         return changes_of_targets(a.target, other.target) if a.loaded is None and other.loaded is None else []
 
     def _look_at(self, names: Sequence[SideName]) -> bool:
-        """Measure sides alone; return whether all came to their end."""
+        """Measure sides alone, for their stages; return whether all came to their end."""
         done = all(self._look(name) for name in names)
-        self.result.warnings += warnings_of({name.upper(): profile for name, profile in self._profiles.items()})
-        if not done:
-            return False
-        self.result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
-        self.save()
-        return True
+        self.result.warnings += messages.warnings_of({name.upper(): one for name, one in self._profiles.items()})
+        if done:
+            self.result.stages = stage_changes(self._profiles["a"].stages, self._profiles["b"].stages)
+            self.save()
+        return done
 
     def _look(self, name: SideName) -> bool:
-        """Measure one side alone, for its stages; return whether that came to its end."""
         side, shown = self.sides[name], self.result.side(name)
         settings = replace(side.settings, lock=False)
         if self.plan.end_at is not None and settings.max_time is not None:
             left = self.plan.end_at - time.monotonic()
             if left <= 0:
-                self._fail(name, "--max-time was over before it was measured")
-                return False
+                return self._fail(name, messages.NO_TIME)
             settings = replace(settings, spent=settings.max_time - left)
         self.progress.note(f"{name.upper()}: {shown.text}")
         profile = run_sample(settings, side.writer, self.progress)
         self._profiles[name] = profile
-        flow = profile.throughput
         shown.target = profile.target
         shown.versions = profile.versions
         shown.verdict = profile.verdict.sentence if profile.verdict else None
         shown.profile = str(side.writer.path) if side.writer.path else None
-        shown.elements_per_batch = flow.elements_per_batch if flow else None
+        shown.elements_per_batch = profile.throughput.elements_per_batch if profile.throughput else None
         if profile.exit_code:
-            self.result.exit_code = profile.exit_code
-            said = shown.verdict or "it did not finish"
-            self.result.errors.append(Message(code="side-failed", message=f"{name.upper()}: {said}"))
-            return False
+            return self._fail(name, shown.verdict or messages.NO_END, profile.exit_code)
         if profile.steps is None or not profile.steps.count:
-            self._fail(name, "no step was measured")
-            return False
+            return self._fail(name, messages.NO_STEP)
         return True
+
+    def _fail(self, side: SideName, reason: str, exit_code: int = _FAILED) -> bool:
+        self.result.exit_code = exit_code
+        self.result.errors.append(messages.side_failed(side, reason))
+        return False
 
     def _fit_together(self, step: str) -> bool:
         """Whether the processes of a pair may exist at the same time: memory for all, and no GPU between them.
@@ -222,23 +203,20 @@ class _Comparison:
         peaks = [profile.memory.peak_bytes or 0 for profile in self._profiles.values()]
         return self._limit is None or (len(self.sides) + 1) * max(peaks, default=0) <= self._limit
 
-    def _jobs_of(self, name: SideName, settings: RunSettings) -> JobMaker:
-        return JobMaker(
-            settings,
+    def _job_maker(self, name: SideName) -> Callable[[], Job]:
+        side = self.sides[name]
+        maker = JobMaker(
+            side.settings,
             memory_limit=self._limit,
             digest_seconds=DIGEST_SECONDS,
             data_progress=self.progress.data,
             sha256=self._profiles[name].target.sha256 if name in self._profiles else None,
         )
 
-    def _job_maker(self, name: SideName) -> Callable[[], Job]:
-        side = self.sides[name]
-        maker = self._jobs_of(name, side.settings)
-
         def make() -> Job:
             changed = maker.changed_file()
             if changed is not None:
-                raise SideFailedError(name, f"{changed} {CHANGED}")
+                raise SideFailedError(name, f"{changed} {messages.CHANGED}")
             job = maker.untouched(side.hold_bytes, paced=side.slower > 0, times_stages=name in self._timed)
             # What the data is was seen in the first pair.
             if self.result.data is None or job.turns is None:
@@ -248,33 +226,26 @@ class _Comparison:
         return make
 
     def _measure(self, session: Pairs) -> None:
-        result, began = self.result, time.monotonic()
+        result, plan, began = self.result, self.plan, time.monotonic()
         longest = 0.0
-        while not result.pairs or not self.plan.enough(result):
+        while not result.pairs or not plan.enough(result):
             number, at = len(result.pairs), time.monotonic()
-            if self.plan.end_at is not None and at + longest > self.plan.end_at:
-                self._end_early()
-                break
-            many = len(self.sides) + 1
-            self.progress.ends_in(self._seconds_to_end(number, at - began))
-            self.progress.phase(f"pair {number + 1}: {_COUNTS.get(many, many)} fresh processes", None)
-            self.progress.standing(standing_of(result))
             try:
+                if plan.end_at is not None and at + longest > plan.end_at:
+                    raise OutOfTimeError
+                self.progress.ends_in(self._seconds_to_end(number, at - began))
+                self.progress.phase(f"pair {number + 1}: {len(self.sides) + 1} fresh processes", None)
+                self.progress.standing(_standing(result))
                 pair = session.pair(number)
             except OutOfTimeError:
-                self._end_early()
+                result.warnings += [messages.TIME_OVER] if result.pairs else []
                 break
             longest = max(longest, time.monotonic() - at)
             self._take(pair, at - began)
             result.order = session.order
             self.save()
-        message = disturbance_of(counted(result.pairs))
-        if message is not None:
-            result.warnings.append(message)
-
-    def _end_early(self) -> None:
-        if self.result.pairs:
-            self.result.warnings.append(Message(code="time-over", message="--max-time ended the session."))
+        disturbed = messages.disturbed(counted(result.pairs))
+        result.warnings += [disturbed] if disturbed is not None else []
 
     def _seconds_to_end(self, done: int, spent: float) -> float | None:
         """What the pairs that are left may take, at the pace of those so far; None where nothing tells it."""
@@ -304,15 +275,13 @@ class _Comparison:
             )
         )
         mark(result.pairs)
-        if result.data is None:
-            result.data = self._data_of("b", pair)
-            for arm in result.further:
-                arm.data = self._data_of(arm.name, pair)
-        if result.further:
-            rows = rows_of_arms(counted(result.pairs), ["b", *further])
-            result.metrics = rows["b"]
-            for arm in result.further:
-                arm.metrics = rows[arm.name]
+        for name, arm in result.arms().items() if result.data is None else ():
+            # The two processes of A show what A itself reproduces.
+            one, again, other = (processes[key].built for key in (A, AGAIN, name.upper()))
+            arm.data = messages.data_of(name, check_data(one, again, other, "same"))
+        if further:
+            for name, rows in rows_of_arms(counted(result.pairs), ["b", *further]).items():
+                result.arms()[name].metrics = rows
         else:
             result.metrics = self.plan.rows(counted(result.pairs))
         for row in result.metrics:
@@ -321,29 +290,23 @@ class _Comparison:
     def _values(self, name: SideName, process: Process) -> dict[str, float]:
         return process.values(self.result.side(name).elements_per_batch) | self._stage_values(name, process)
 
-    def _data_of(self, name: SideName, pair: MeasuredPair) -> str:
-        """Whether a side gives the data of A; the two processes of A show what A itself reproduces."""
-        one, again, changed = (pair.processes[key].built for key in (A, AGAIN, name.upper()))
-        found = check_data(one, again, changed, "same")
-        head = f"A and {name.upper()} give the same" if found.same else f"{name.upper()} gives other data"
-        words = found.words.replace("than before", "than A's")
-        return f"{head}: {words}"
-
     def _stage_values(self, name: SideName, process: Process) -> dict[str, float]:
         """The times of the stages that are judged; what is missing is a warning, once for each side."""
         if process.graphs is None:
             return {}
         rows = rows_of_process(process.graphs, self.sides[name].settings.loaded)
         if not self.result.pairs:
-            for text in lacking_stages(rows, self.plan.metrics):
-                message = Message(code="stage-not-timed", message=f"{name.upper()}: {text}")
-                if message not in self.result.warnings:
-                    self.result.warnings.append(message)
+            lacking = stages_without_time(name, rows, self.plan.metrics)
+            self.result.warnings += [one for one in lacking if one not in self.result.warnings]
         if name == "b":
             found = {one: find_stage(rows, stage) for one in self.plan.metrics if (stage := stage_of(one)) is not None}
             self._places = {one: stages[0].location for one, stages in found.items() if stages}
         return stage_values(rows, self.plan.metrics)
 
-    def _fail(self, side: str, reason: str) -> None:
-        self.result.exit_code = _FAILED
-        self.result.errors.append(Message(code="side-failed", message=f"{side.upper()}: {reason}"))
+
+def _standing(result: Result) -> str:
+    """The pairs so far, for the progress; empty without any."""
+    row = main_metric(result)
+    if row is None or row.change is None or not result.pairs or row.scale != "ratio":
+        return ""
+    return f"B / A {ratio_so_far(row.change, row.low, row.high, row.pairs)}"

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import MAX_BYTES, load_document
-from pipeprof.profiles.document.subject import Host
-from pipeprof.profiles.judge.verdicts.metrics import METRICS
-from pipeprof.profiles.judge.verdicts.result import SCHEMA_VERSION, Result
-from pipeprof.profiles.judge.verdicts.result import Metric as Row
-from pipeprof.profiles.wording import size
+from pipeprof.profiles.judge.metrics import METRICS
+from pipeprof.profiles.judge.result import SCHEMA_VERSION, Metric, Result
 
 
 def values_of(profile: Profile) -> dict[str, float]:
@@ -42,60 +37,28 @@ def values_of(profile: Profile) -> dict[str, float]:
     return {name: float(value) for name, value in found.items() if value is not None}
 
 
-def rows_of_profiles(a: Profile, b: Profile) -> list[Row]:
+def rows_of_profiles(a: Profile, b: Profile) -> list[Metric]:
     """The table of two profiles, without intervals and verdicts.
 
     One run of each says nothing about run-to-run variation.
     """
     one, other = values_of(a), values_of(b)
     rows = []
-    for metric in METRICS:
-        if metric.name not in one or metric.name not in other:
-            continue
-        both = one[metric.name], other[metric.name]
-        if metric.scale == "ratio" and min(both) <= 0:
+    for kind in METRICS:
+        before, after = one.get(kind.name), other.get(kind.name)
+        if before is None or after is None or (kind.scale == "ratio" and min(before, after) <= 0):
             continue
         rows.append(
-            Row(
-                **metric.heads(),
-                a=both[0],
-                b=both[1],
-                change=metric.as_change(metric.changes(both[:1], both[1:])[0]),
-                floor=metric.floor,
-                level="error" if metric.judged else "off",
+            Metric(
+                **kind.heads(),
+                a=before,
+                b=after,
+                change=kind.as_change(kind.changes([before], [after])[0]),
+                floor=kind.floor,
+                level="error" if kind.judged else "off",
             )
         )
     return rows
-
-
-def differences(a: Profile, b: Profile) -> Iterator[Message]:
-    """What makes two profiles no fair comparison: other hosts, other versions, another step."""
-    one, other = _facts(a.host), _facts(b.host)
-    others = [f"{name} {one[name]} and {other[name]}" for name in one if one[name] != other[name]]
-    if others:
-        listed = ", ".join(others)
-        yield Message(code="other-host", message=f"measured on different hosts: {listed}")
-    names = sorted({*a.versions, *b.versions})
-    versions = [name for name in names if a.versions.get(name) != b.versions.get(name)]
-    if versions:
-        listed = ", ".join(
-            f"{name} {a.versions.get(name) or 'n/a'} and {b.versions.get(name) or 'n/a'}" for name in versions
-        )
-        yield Message(code="other-versions", message=f"measured with different versions: {listed}")
-    steps = [profile.device.text if profile.device else None for profile in (a, b)]
-    if steps[0] != steps[1]:
-        yield Message(code="other-step", message=f"measured with different steps: {steps[0]} and {steps[1]}")
-
-
-def _facts(host: Host) -> dict[str, str]:
-    """What tells hosts apart, in words."""
-    return {
-        "name": str(host.name),
-        "processor": str(host.cpu_model),
-        "cores": f"{host.cores:g}",
-        "memory": size(host.memory_bytes),
-        "system": host.system,
-    }
 
 
 _KINDS = frozenset(get_args(Result.model_fields["kind"].annotation))

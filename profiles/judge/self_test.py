@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.store import MAX_BYTES, parse_json
 from pipeprof.profiles.git.tracked import came_with_checkout
-from pipeprof.profiles.judge.verdicts.gating import FAILED, INCONCLUSIVE, PASSED, counted
-from pipeprof.profiles.judge.verdicts.result import Metric, Result, SelfTest, WorseSession
-from pipeprof.profiles.judge.verdicts.tabulate import Judged
+from pipeprof.profiles.judge.metrics import Judged
+from pipeprof.profiles.judge.result import Metric, Result, SelfTest, WorseSession
+from pipeprof.profiles.judge.verdict import EXIT_CODES, counted, ending_of_self_test
 
 SLOWER = 0.10
 """Of the step interval: the slow-down that a gate has to find in 95 of 100 sessions at least."""
@@ -40,13 +40,12 @@ def _size(row: Metric, least: float) -> float:
 def conclude_self_test(result: Result, judged: Mapping[str, Judged]) -> None:
     """Write the receipt, the verdict and the exit code into the result of both sessions."""
     assert result.worse is not None  # noqa: S101 - for the type checker: it was measured
-    receipt = result.self_test = receipt_of(result, result.worse, judged)
+    receipt = result.self_test = _receipt_of(result, result.worse, judged)
     result.verdict = "not regressed" if receipt.passed else "cannot tell"
-    wrong = receipt.alarms or receipt.missed
-    result.exit_code = PASSED if receipt.passed else FAILED if wrong else INCONCLUSIVE
+    result.exit_code = EXIT_CODES[ending_of_self_test(receipt)]
 
 
-def receipt_of(unchanged: Result, worse: WorseSession, judged: Mapping[str, Judged]) -> SelfTest:
+def _receipt_of(unchanged: Result, worse: WorseSession, judged: Mapping[str, Judged]) -> SelfTest:
     """What the two sessions say of the gate."""
     rows = [row for row in unchanged.metrics if row.level != "off"]
     verdicts = {row.name: row.verdict for row in worse.metrics if row.limit is None}

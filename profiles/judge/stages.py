@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 from pipeprof.pipelines.spec.budgets import stage_of
 from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.suggest import did_you_mean
+from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.harness import written_stages
 from pipeprof.profiles.harness.source_lines import locate, shorten
-from pipeprof.profiles.judge.verdicts.result import StageChange
+from pipeprof.profiles.judge import messages
+from pipeprof.profiles.judge.result import StageChange
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.time.stage_table import explain_stages
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
@@ -78,17 +79,18 @@ def stage_changes(a: Sequence[Stage] | None, b: Sequence[Stage] | None) -> list[
 def _row(one: Stage | None, other: Stage | None) -> StageChange:
     known = other or one
     assert known is not None  # noqa: S101 - for the type checker: a row has a stage
+    numbers = {
+        f"{side}_{name}": getattr(stage, name)
+        for side, stage in (("a", one), ("b", other))
+        if stage is not None
+        for name in ("cpu_ms_per_batch", "share", "buffered_bytes")
+    }
     return StageChange(
         name=stage_name(known),
         a=one.location if one else None,
         b=other.location if other else None,
         status="only b" if one is None else "only a" if other is None else "changed" if _differ(one, other) else "same",
-        a_cpu_ms_per_batch=one.cpu_ms_per_batch if one else None,
-        b_cpu_ms_per_batch=other.cpu_ms_per_batch if other else None,
-        a_share=one.share if one else None,
-        b_share=other.share if other else None,
-        a_buffered_bytes=one.buffered_bytes if one else None,
-        b_buffered_bytes=other.buffered_bytes if other else None,
+        **numbers,
     )
 
 
@@ -144,19 +146,14 @@ def stage_values(rows: Sequence[Stage], metrics: Iterable[str]) -> dict[str, flo
     return values
 
 
-def lacking_stages(rows: Sequence[Stage], metrics: Iterable[str]) -> list[str]:
-    """Why a stage of a budget has no time, one sentence each."""
+def stages_without_time(side: str, rows: Sequence[Stage], metrics: Iterable[str]) -> list[Message]:
+    """Warn of each stage of a budget that has no time on a side."""
     found = []
     names = list(dict.fromkeys(stage_name(row) for row in rows if row.origin == "written"))
     for metric in metrics:
         stage = stage_of(metric)
-        if stage is None or metric in stage_values(rows, [metric]):
-            continue
-        meant = find_stage(rows, stage)
-        if not meant:
-            found.append(f"no stage {stage!r}: it has {', '.join(names)}{did_you_mean(stage, names)}")
-        elif meant[0].fused_with is not None:
-            found.append(f"{stage!r} has no time of its own: TensorFlow fused it with {meant[0].fused_with}")
-        else:
-            found.append(f"the time of {stage!r} is not known: TensorFlow's model does not show it")
+        if stage is not None and metric not in stage_values(rows, [metric]):
+            meant = find_stage(rows, stage)
+            fused_with = meant[0].fused_with if meant else None
+            found.append(messages.stage_without_time(side, stage, names, fused_with, known=bool(meant)))
     return found

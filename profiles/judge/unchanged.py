@@ -17,11 +17,11 @@ from typing import Any
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.profiles.git.tree import CODE_FOLDERS, may_match
 from pipeprof.profiles.harness.settings import RunSettings
+from pipeprof.profiles.judge import messages
 
 _DOCUMENTS = ("README", "CHANGELOG", "LICENSE")
 """Beginnings of names at the root of a repository."""
 _DOCUMENT_SUFFIXES = frozenset({"", ".md", ".rst", ".txt"})
-_MOST_NAMED = 3
 
 
 def why_unchanged(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> str | None:
@@ -45,7 +45,7 @@ def _why(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> str | Non
     if len({_target(side, root) for side, root in zip((a, b), roots, strict=True)}) > 1:
         return None
     if not refs:
-        return "both sides are the same target"
+        return messages.unchanged(())
     known = frozenset(path for file in tracked for path in (file, *file.parents)) if len(refs) == 1 else None
     found = _Comparison(roots[0], roots[1], work_tree, known)
     differing = list(found.differing(PurePosixPath()))
@@ -54,7 +54,7 @@ def _why(a: RunSettings, b: RunSettings, tracked: Collection[Path]) -> str | Non
     read = [*found.linked, *(name for side, root in zip((a, b), roots, strict=True) for name in _named(side, root))]
     if any(may_match((*pattern.parts, "**"), name.parts) for pattern in read for name in differing):
         return None
-    return f"both sides are the same target, and {_words(differing)}"
+    return messages.unchanged(differing)
 
 
 def _target(side: RunSettings, root: Path) -> tuple[object, ...] | None:
@@ -157,10 +157,3 @@ def _texts(loaded: LoadedSpec) -> Iterator[str]:
             todo += [*value.keys(), *value.values()]
         elif isinstance(value, list):
             todo += value
-
-
-def _words(differing: list[PurePosixPath]) -> str:
-    if not differing:
-        return "no other file differs"
-    more = f" and {len(differing) - _MOST_NAMED} more" if len(differing) > _MOST_NAMED else ""
-    return f"only documents differ ({', '.join(map(str, differing[:_MOST_NAMED]))}{more})"

@@ -1,8 +1,6 @@
-"""Upper bounds: how fast the pipeline would be if stages cost nothing. Pure functions.
+"""Upper bounds: how fast the pipeline would be if stages cost nothing, measured in the race of the changes.
 
-Where no change can be made, a Python function to be rewritten or records to be stored otherwise, a pipeline that hands
-out what stages gave proves that they are the cause: it is an entrant of the same race as changes. The bound is what a
-change there brings at most; no change is known to reach it.
+The bound is what a change there brings at most; no change is known to reach it. Pure functions.
 """
 
 from __future__ import annotations
@@ -20,11 +18,11 @@ from pipeprof.profiles.experiment.evidence import BASELINES, Evidence
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.lines import inside
 from pipeprof.profiles.protocol.turns import TurnEnded
-from pipeprof.profiles.time.limits.cores import CPU_FROM
+from pipeprof.profiles.time.limits.cores import CPU_FROM, step_alone_ms
 from pipeprof.profiles.tries.combine import TriedChange
 from pipeprof.profiles.tries.decide import comparisons, rates_of
 from pipeprof.profiles.tries.race import RaceResult
-from pipeprof.profiles.tries.result import in_words, reason_of
+from pipeprof.profiles.tries.result import ends_of, in_words, reason_of
 from pipeprof.profiles.wording import AT_LEAST, if_free, milliseconds, ratio_text, significant, stage_name, stage_place
 
 MUCH = 0.6
@@ -72,6 +70,8 @@ def bound_finding(profile: Profile, tried: TriedChange, others: Sequence[Finding
     proposal, result = tried.proposal, tried.result
     finding = bottleneck_finding(profile, proposal.covers, others)
     replayed = tuple(tried.contender.replay.stages) if tried.contender.replay is not None else proposal.covers
+    if len(replayed) > len(proposal.covers):
+        finding.title = f"Make {proposal.title} cheaper"
     _write(profile, finding, result, (proposal.title, replayed), settle_seconds)
     add_save_lines(profile, finding, replayed)
     return finding
@@ -88,9 +88,7 @@ def _write(
         _write_least(finding, evidence, name, stages)
         return
     words = in_words(change)
-    ends = {"speedup": change.value, "low": change.low, "high": change.high}
-    finding.measured = {name: round(value, 4) for name, value in ends.items()}
-    finding.measured |= {"pairs": [round(one, 4) for one in evidence.ratios()]}
+    finding.measured = {**ends_of(change), "pairs": [round(one, 4) for one in evidence.ratios()]}
     finding.measured |= {"replayed": list(stages), **_of_cores(profile, evidence, settle_seconds, stages)}
     if change.low > 1 and change.high > WIDEST * change.low:
         within = f"{significant(change.low)}× and {significant(change.high)}×"
@@ -118,9 +116,7 @@ def _write_least(finding: Finding, evidence: Evidence, name: str, stages: Sequen
     if least is None or least.pairs < TRIES.early or least.low <= 1 or least.high > WIDEST * least.low:
         finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
         return
-    ends = {"speedup": least.value, "low": least.low, "high": least.high}
-    finding.measured = {key: round(value, 4) for key, value in ends.items()}
-    finding.measured |= {AT_LEAST: True, "replayed": list(stages)}
+    finding.measured = {**ends_of(least), AT_LEAST: True, "replayed": list(stages)}
     finding.status = "ceiling"
     finding.reason = if_free(ratio_text(least.low), finding.measured, name)
 
@@ -156,11 +152,7 @@ def _of_cores(profile: Profile, evidence: Evidence, settle_seconds: float, stage
     rest_ms = _rest_of_cpu(profile, stages)
     cpu_ms = replay_ms if rest_ms is None else min(replay_ms, rest_ms)
     found: Facts = {"other_cpu_ms_per_batch": round(cpu_ms, 4)}
-    run, headspace = profile.steps, profile.headspace
-    step_ms: float | None = None
-    if run is not None and run.dispatch is not None:
-        busy = run.busy_ms.mean if run.busy_ms is not None else 0.0
-        step_ms = headspace.replayed_ms if headspace is not None and headspace.replayed_ms > 0 else busy
+    run, step_ms = profile.steps, step_alone_ms(profile)
     needed = cpu_ms / step_ms if step_ms else None
     if needed is not None:
         found["cores_needed"] = round(needed, 3)
@@ -201,7 +193,7 @@ def open_bound(profile: Profile, finding: Finding) -> str:
     if finding.status == "ceiling":
         advice = str(finding.recommendation)
         return f"{finding.reason}. {advice[:1].upper()}{advice[1:]}. A run with --step tells whether that pays"
-    reason = str(finding.reason) if finding.measured is not None else f"{name}: {finding.reason}"
+    reason = f"{name}: {finding.reason}" if str(finding.reason).startswith("no upper bound") else str(finding.reason)
     shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
     if finding.status != "unverified" or not finding.recommendation or shows_none:
         return reason

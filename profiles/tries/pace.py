@@ -173,11 +173,7 @@ def uses_gpu(profile: Profile) -> bool:
 
 
 def whole_epochs(profile: Profile, seconds: float, longest: float) -> tuple[float, int] | None:
-    """Seconds and steps of whole epochs, where short ones start with a pause that counts.
-
-    Args:
-        longest: Seconds of one, at most.
-    """
+    """Seconds and steps of whole epochs, of `longest` at most, if short ones start with a pause that counts."""
     run = profile.steps
     if run is None or run.epochs < LEAST_EPOCHS or (run.restart_share or 0.0) < RESTARTS_COUNT:
         return None

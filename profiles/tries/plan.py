@@ -29,11 +29,7 @@ def cannot_verify(profile: Profile) -> str | None:
 
 
 def cannot_replay(step: Mapping[str, object]) -> str | None:
-    """Return why nothing can be proven with a step that is replayed in place of a script's, in words.
-
-    Args:
-        step: Arguments of the recorded step; empty where none is replayed.
-    """
+    """Return why nothing can be proven with a recorded step, by its arguments if there is one, in words."""
     why = replay.too_optimistic(step) if step else None
     return f"{why} as the pipeline, so that a replay of it proves nothing" if why is not None else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from statistics import geometric_mean
 from typing import Literal
 
 from pipeprof.profiles.advise.proposal import Proposal, Semantics, different
@@ -78,15 +79,21 @@ def _of_memory(result: RaceResult, words: str) -> str:
     return f"the peak is not lower: {'−' if saved > 0 else '+'}{size(abs(saved))}"
 
 
+def ends_of(change: Interval | None) -> Facts:
+    """A ratio and the ends of its interval, as a profile has them."""
+    if change is None:
+        return {}
+    high = round(change.high, 4) if math.isfinite(change.high) else None
+    return {"speedup": round(change.value, 4), "low": round(change.low, 4), "high": high}
+
+
 def measured_of(result: RaceResult) -> Facts | None:
     """The effect as a profile has it; None where nothing was measured."""
     change, evidence = result.change, result.evidence
     if change is None or evidence is None:
         return None
     found: Facts = {
-        "speedup": round(change.value, 4),
-        "low": round(change.low, 4),
-        "high": round(change.high, 4) if math.isfinite(change.high) else None,
+        **ends_of(change),
         "pairs": [round(one, 4) for one in evidence.ratios()],
         "peak_rss_delta_bytes": -result.saved_bytes if result.saved_bytes is not None else None,
         "data": result.data.words if result.data is not None else None,
@@ -97,13 +104,22 @@ def measured_of(result: RaceResult) -> Facts | None:
     return found
 
 
-def unfinished_of(result: RaceResult, budget: float, round_seconds: float) -> Unfinished | None:
-    """What an entrant that shows a gain lacks for a decision; None where its time is not what it lacks.
+def apart_of(result: RaceResult) -> float:
+    """The faster of two processes of one pipeline over the slower one, the base's or the entrant's; 1 without two."""
+    same = result.compared.same if result.compared is not None else None
+    runs = [one.ratios() for one in (result.evidence, result.again) if one is not None]
+    means = [geometric_mean(ratios) for ratios in runs if ratios] or [1.0]
+    return max(math.exp(abs(same.mean)) if same is not None else 1.0, max(means) / min(means))
 
-    Args:
-        budget: Seconds in which it was measured.
-        round_seconds: Of a round.
-    """
+
+def repeats(finding: Finding, bound: Finding) -> bool:
+    """Whether a finding without an edit advises what an upper bound of its stage does, and is not about the data."""
+    same = (finding.recommendation or "").rstrip(".").casefold() == (bound.recommendation or "").casefold()
+    return same and bool(bound.recommendation) and finding.stage == bound.stage and not finding.documents
+
+
+def unfinished_of(result: RaceResult, budget: float, round_seconds: float) -> Unfinished | None:
+    """What an entrant that shows a gain lacks for a decision, given its budget; None where that is not time."""
     change = result.change
     needed = next((look for look in TRIES.looks if change is not None and look > change.pairs), None)
     if not result.late or change is None or needed is None or change.value <= LEAST_GAIN:
@@ -135,13 +151,8 @@ def write_into(finding: Finding, result: RaceResult, unfinished: Unfinished | No
 
 
 def fix_step(step: SearchStep, stages: Sequence[Stage]) -> FixStep:
-    """What a search has tried, as a profile has it.
-
-    Args:
-        stages: That its words may name.
-    """
+    """What a search has tried, as a profile has it; its words may name stages."""
     tried, proposal, result = step.tried, step.tried.proposal, step.tried.result
-    change = result.change
     reason = step.reason or reason_of(result, for_memory=proposal.for_memory)
     if step.result == "behind":
         reason = f"{reason}: another one was taken"
@@ -158,9 +169,7 @@ def fix_step(step: SearchStep, stages: Sequence[Stage]) -> FixStep:
         cache=proposal.cache,
         result=step.result,
         reason=with_name(reason, stages),
-        speedup=change.value if change is not None else None,
-        low=change.low if change is not None else None,
-        high=change.high if change is not None and math.isfinite(change.high) else None,
+        **ends_of(result.change),
         ratios=[round(one, 4) for one in result.evidence.ratios()] if result.evidence is not None else [],
         peak_bytes=result.peak_bytes,
         peak_rss_delta_bytes=-result.saved_bytes if result.saved_bytes is not None else None,

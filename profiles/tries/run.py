@@ -35,9 +35,10 @@ from pipeprof.profiles.tries import settle
 from pipeprof.profiles.tries.bounds import bound_finding, is_for_a_step_only, is_reached, open_bound
 from pipeprof.profiles.tries.combine import COMBINED, Contender, TriedChange
 from pipeprof.profiles.tries.pace import RacePace, pace_of
-from pipeprof.profiles.tries.result import unfinished_of, write_into
+from pipeprof.profiles.tries.result import apart_of, repeats, unfinished_of, write_into
 from pipeprof.profiles.tries.search import OneRace
 from pipeprof.profiles.tries.track import WorkerTrack, ending, measuring
+from pipeprof.profiles.wording import with_name
 
 
 def try_changes(
@@ -132,6 +133,7 @@ class RunResults:
         self._not_tried: dict[str, list[Finding]] = {}
         self._same: list[float] | None = None
         self._needs: int | None = None
+        self._late, self._apart = "", 1.0
 
     def contenders(self, ideas: Sequence[Proposal]) -> list[Contender]:
         """What is raced: the changes of findings and ideas that can be tried, then upper bounds."""
@@ -181,6 +183,7 @@ class RunResults:
         """Write what has been tried since the last time."""
         self.pace, self._kept = pace, search.single
         for tried in search.tried[self._written :]:
+            self._apart = max(self._apart, apart_of(tried.result))
             if tried.contender.is_bound:
                 self._bounded.append(tried)
             elif tried.proposal.rule != COMBINED or tried in search.joined:
@@ -202,7 +205,7 @@ class RunResults:
         if finding.status == "kept" or finding.unfinished is not None:
             self.profile.findings = [*(self.profile.findings or ()), finding]
         elif result.status == "refused":
-            self._not_tried.setdefault(result.why, []).append(finding)
+            self._not_tried.setdefault(with_name(result.why, self.profile.stages or ()), []).append(finding)
         else:
             words = self._without_gain if finding.status == "rejected" else self._undecided
             words.append(f"{which_change(self.profile, finding)}: {str(finding.reason).removeprefix('undecided: ')}")
@@ -217,7 +220,8 @@ class RunResults:
             if finding.status == "ceiling" and is_reached(self.profile, tried.proposal.covers, self._kept, most):
                 continue
             if finding.status == "ceiling" and not is_for_a_step_only(self.profile, finding):
-                self.profile.findings = [*(self.profile.findings or ()), finding]
+                others = [one for one in self.profile.findings or () if not repeats(one, finding)]
+                self.profile.findings = [*others, finding]
             elif finding.reason is not None:
                 self._bounds.append(open_bound(self.profile, finding))
 
@@ -232,7 +236,7 @@ class RunResults:
             self._needs = max(more, default=None)
             for finding in unfinished:
                 finding.name_budget(self._needs or 0)
-            why = f"the budget of {self.given:.0f} s was used up: --budget {self._needs}"
+            why = self._late = f"the budget of {self.given:.0f} s was used up: --budget {self._needs}"
         for one in search.late:
             if one.is_bound:
                 continue
@@ -268,10 +272,11 @@ class RunResults:
             without_gain=self._without_gain,
             undecided=self._undecided,
             bounds=self._bounds,
-            not_tried=settle.uncovered(self.profile, self._not_tried),
+            not_tried=settle.uncovered(self.profile, self._not_tried, self._late),
             needs_seconds=self._needs,
             block_seconds=self.pace.block.seconds,
             same=self._same,
+            apart=round(self._apart, 4),
         )
 
     def finish(self) -> None:

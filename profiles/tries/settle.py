@@ -13,12 +13,13 @@ INTERRUPTED = "Interrupted while changes were tried; the measurement itself is c
 ENDED = "Trying changes ended early, the measurement itself is complete: {}."
 
 
-def uncovered(profile: Profile, untried: Mapping[str, Sequence[Finding]]) -> list[NotTried]:
-    """Changes that were not tried, by the reason, unless a finding is the same."""
+def uncovered(profile: Profile, untried: Mapping[str, Sequence[Finding]], late: str = "") -> list[NotTried]:
+    """Changes that were not tried, by the reason (`late` is that of the budget), unless a finding is the same."""
     found = []
     for reason, every in untried.items():
         left = [as_change(profile, one) for one in every if not is_covered(one, profile.findings or ())]
-        found += [NotTried(reason=reason, changes=list(dict.fromkeys(left)))] if left else []
+        if left:
+            found.append(NotTried(reason=reason, changes=list(dict.fromkeys(left)), out_of_budget=reason == late))
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pipeprof.pipelines.wire import LENGTH, DamagedError, Field, read_fields
+from pipeprof.pipelines.wire import LENGTH, DamagedError, Field, read_fields, read_varint
 
 _SPACE_PLANES, _SPACE_ERRORS, _SPACE_WARNINGS, _SPACE_HOSTS = 1, 2, 3, 4
 _PLANE_NAME, _PLANE_LINES, _PLANE_EVENTS, _PLANE_STATS = 2, 3, 4, 5
@@ -28,13 +28,13 @@ class Space:
 
     Attributes:
         errors: The profiler's own, as `warnings`.
-        damaged: What could not be read, in words; None where all could.
+        damaged: Number and name of the plane that could not be read, and where it begins; None where all could.
     """
 
     hosts: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    damaged: str | None = None
+    damaged: tuple[int, str, int] | None = None
 
 
 def read_planes(data: bytes, space: Space) -> Iterator[Plane]:
@@ -48,7 +48,7 @@ def read_planes(data: bytes, space: Space) -> Iterator[Plane]:
     try:
         for one in read_fields(data, 0, len(data)):
             if one.kind == LENGTH and one.number == _SPACE_PLANES:
-                found = _read_plane(data, one)
+                found = read_plane(data, one)
                 count += 1
                 yield found
             elif one.kind == LENGTH and one.number in (_SPACE_ERRORS, _SPACE_WARNINGS):
@@ -59,12 +59,15 @@ def read_planes(data: bytes, space: Space) -> Iterator[Plane]:
                 raise DamagedError
             at = one.end
     except DamagedError:
-        name = _name_at(data, at)
-        which = f'plane {count + 1}, "{name}",' if name else f"plane {count + 1}"
-        space.damaged = f"{which} is damaged at byte {at:,} of {len(data):,}: it and what follows are not read"
+        space.damaged = (count + 1, _name_at(data, at), at)
 
 
-def _read_plane(data: bytes, plane: Field) -> Plane:
+def read_plane(data: bytes, plane: Field) -> Plane:
+    """Read one plane.
+
+    Raises:
+        DamagedError: It is none.
+    """
     found = Plane()
     for one in read_fields(data, plane.begin, plane.end):
         if one.kind != LENGTH:
@@ -74,12 +77,12 @@ def _read_plane(data: bytes, plane: Field) -> Plane:
         elif one.number == _PLANE_LINES:
             found.lines.append(one)
         elif one.number in (_PLANE_EVENTS, _PLANE_STATS):
-            key, name = read_entry(data, one)
+            key, name = _read_entry(data, one)
             (found.events if one.number == _PLANE_EVENTS else found.stats)[key] = name
     return found
 
 
-def read_entry(data: bytes, entry: Field) -> tuple[int, str]:
+def _read_entry(data: bytes, entry: Field) -> tuple[int, str]:
     """Return the key and the name in an entry of a map of kinds."""
     key, name = 0, ""
     for one in read_fields(data, entry.begin, entry.end):
@@ -99,8 +102,6 @@ def text_of(data: bytes, one: Field) -> str:
 
 def _name_at(data: bytes, at: int) -> str:
     """Return the name of the plane that begins at an offset, as far as it can be read."""
-    from pipeprof.pipelines.wire import read_varint
-
     try:
         _, begin = read_varint(data, at)
         _, begin = read_varint(data, begin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Integers = NDArray[np.int64]
 
 
+_STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED = 1, 3, 4
 AT_ONCE: Final = 100_000
 """Fields of a part, for 20 MB of temporary arrays."""
 
@@ -98,6 +99,34 @@ def read_messages(data: Bytes, begins: Integers, ends: Integers, wanted: int) ->
         parts.append((alive[here], first[here], after[here]))
     owners, firsts, afters = (np.concatenate(column) for column in zip(*parts, strict=True))
     return owners, firsts, afters
+
+
+def read_stats(
+    data: Bytes, begins: Integers, ends: Integers, number: int, wanted: Mapping[str, tuple[Collection[int], int]]
+) -> dict[str, Integers]:
+    """Read numbers that stand in messages of their own beside their kind; the first of several counts.
+
+    Args:
+        number: Of the field that has such a message.
+        wanted: For each name the kinds that mean it, and the value where it is missing.
+    """
+    found = {name: np.full(len(begins), default) for name, (_, default) in wanted.items()}
+    if any(kinds for kinds, _ in wanted.values()):
+        owners, first, after = read_messages(data, begins, ends, number)
+        stats = read_numbers(data, first, after, (_STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED))
+        values = np.where(stats[_STAT_SIGNED] != 0, stats[_STAT_SIGNED], stats[_STAT_UNSIGNED])
+        for name, (kinds, _) in wanted.items():
+            right = np.isin(stats[_STAT_KIND], list(kinds))
+            # The last assignment wins: the first of several comes last.
+            found[name][owners[right][::-1]] = values[right][::-1]
+    return found
+
+
+def look_up(kinds: Integers, value_of: Callable[[int], int]) -> Integers:
+    """Return a value for each of many kinds; each different one is looked up once."""
+    each, inverse = np.unique(kinds, return_inverse=True)
+    found: Integers = np.array([value_of(int(kind)) for kind in each], np.int64)[inverse]
+    return found
 
 
 def _each(

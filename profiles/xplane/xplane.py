@@ -6,14 +6,15 @@ profile. Times in the file are picoseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from pipeprof.pipelines.wire import Field, read_fields
-from pipeprof.profiles.xplane.wire import AT_ONCE, read_messages, read_numbers, split_repeated
+from pipeprof.profiles.xplane.planes import read_plane
+from pipeprof.profiles.xplane.wire import AT_ONCE, look_up, read_numbers, read_stats, split_repeated
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,12 +25,9 @@ if TYPE_CHECKING:
 NO_STEP: Final = -(2**63)
 _ROUND_NS: Final = 10**15
 """Multiple that is subtracted from the times of a file, which may count from 1970: picoseconds must fit 64 bits."""
-_SPACE_PLANES: Final = 1
-_PLANE_NAME, _PLANE_LINES, _PLANE_EVENTS, _PLANE_STATS = 2, 3, 4, 5
+_SPACE_PLANES, _PLANE_LINES = 1, 3
 _LINE_ID, _LINE_NS, _LINE_EVENTS = 1, 3, 4
 _EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION, _EVENT_STATS = 1, 2, 3, 4
-_STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED = 1, 3, 4
-_ENTRY_KEY, _ENTRY_VALUE, _METADATA_NAME = 1, 2, 2
 _HOST = "/host:CPU"
 _OF_A_CALL = ("ExecutorState::Process", "ExecutorDoneCallback", "InstantiatedCapturedFunction::Run")
 
@@ -124,25 +122,13 @@ class _Reader:
 
     def plane(self, plane: Field) -> None:
         """Add the events of a plane if it is the host's."""
-        lines, entries, stats = [], [], []
-        name = ""
-        for field in read_fields(self._data, plane.begin, plane.end):
-            if field.number == _PLANE_NAME:
-                name = self._text(field)
-            elif field.number == _PLANE_LINES:
-                lines.append(field)
-            elif field.number == _PLANE_EVENTS:
-                entries.append(field)
-            elif field.number == _PLANE_STATS:
-                stats.append(field)
-        if not name.startswith(_HOST):
-            return
-        kinds = _Kinds(dict(map(self._read_entry, entries)), self._names)
-        ids = [key for key, stat in map(self._read_entry, stats) if stat == "id"]
-        for line in lines:
-            self._line(line, kinds, ids)
+        found = read_plane(self._data, plane)
+        if found.name.startswith(_HOST):
+            ids = [key for key, stat in found.stats.items() if stat == "id"]
+            for line in found.lines:
+                self._line(line, found.events, ids)
 
-    def _line(self, line: Field, kinds: _Kinds, ids: list[int]) -> None:
+    def _line(self, line: Field, names: Mapping[int, str], ids: list[int]) -> None:
         begins, ends, others = split_repeated(self._data, line.begin, line.end, _LINE_EVENTS)
         thread = next((field.value for field in others if field.number == _LINE_ID), 0)
         thread -= (thread >> 63) << 64
@@ -154,60 +140,11 @@ class _Reader:
             begin, end = begins[first : first + AT_ONCE], ends[first : first + AT_ONCE]
             found = read_numbers(self._array, begin, end, (_EVENT_KIND, _EVENT_OFFSET, _EVENT_DURATION))
             kind, offset, duration = found.values()
-            names, of_a_call = kinds.look_up(kind)
+            name = look_up(kind, lambda key: self._names.setdefault(names.get(key, ""), len(self._names)))
             step = np.full(len(begin), NO_STEP)
-            calls = np.flatnonzero(of_a_call)
-            if len(calls) and ids:
-                step[calls] = self._steps(begin[calls], end[calls], ids)
+            calls = np.flatnonzero(look_up(kind, lambda key: names.get(key, "").startswith(_OF_A_CALL)))
+            if len(calls):
+                wanted = {"id": (ids, NO_STEP)}
+                step[calls] = read_stats(self._array, begin[calls], end[calls], _EVENT_STATS, wanted)["id"]
             start = (began_ns - self._origin_ns) * 1000 + offset
-            self._parts.append((names, np.full(len(begin), thread), start, duration, step))
-
-    def _steps(self, begins: Integers, ends: Integers, ids: list[int]) -> Integers:
-        """Return the number of the call in the stats of events; the first one of several."""
-        owners, first, after = read_messages(self._array, begins, ends, _EVENT_STATS)
-        notes = read_numbers(self._array, first, after, (_STAT_KIND, _STAT_UNSIGNED, _STAT_SIGNED))
-        right = np.isin(notes[_STAT_KIND], ids)
-        signed, unsigned = notes[_STAT_SIGNED][right], notes[_STAT_UNSIGNED][right]
-        steps = np.full(len(begins), NO_STEP)
-        # The last assignment wins: the first of several comes last.
-        steps[owners[right][::-1]] = np.where(signed != 0, signed, unsigned)[::-1]
-        return steps
-
-    def _read_entry(self, entry: Field) -> tuple[int, str]:
-        """Return the key and the name in an entry of a map."""
-        key, name = 0, ""
-        for field in read_fields(self._data, entry.begin, entry.end):
-            if field.number == _ENTRY_KEY:
-                key = field.value
-            elif field.number == _ENTRY_VALUE:
-                for part in read_fields(self._data, field.begin, field.end):
-                    if part.number == _METADATA_NAME:
-                        name = self._text(part)
-        return key, name
-
-    def _text(self, one: Field) -> str:
-        return self._data[one.begin : one.end].decode(errors="replace")
-
-
-class _Kinds:
-    """Names of a plane's kinds of events.
-
-    Args:
-        by_key: Names by the plane's numbers of them.
-        names: Indices of names in all planes; new names are added.
-    """
-
-    def __init__(self, by_key: dict[int, str], names: dict[str, int]) -> None:
-        self._unnamed = names.setdefault("", len(names))
-        keys = sorted(by_key)
-        self._keys = np.array(keys, np.int64)
-        self._index = np.array([names.setdefault(by_key[key], len(names)) for key in keys], np.int64)
-        self._calls = np.array([by_key[key].startswith(_OF_A_CALL) for key in keys], np.bool_)
-
-    def look_up(self, kind: Integers) -> tuple[Integers, Flags]:
-        """Return the name indices of events of these kinds, and which of them belong to a call."""
-        if not len(self._keys):
-            return np.full(len(kind), self._unnamed), np.zeros(len(kind), np.bool_)
-        at = np.minimum(np.searchsorted(self._keys, kind), len(self._keys) - 1)
-        known = self._keys[at] == kind
-        return np.where(known, self._index[at], self._unnamed), known & self._calls[at]
+            self._parts.append((name, np.full(len(begin), thread), start, duration, step))

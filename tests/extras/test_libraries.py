@@ -47,7 +47,7 @@ def model():
 def profiled(folder: Path, *target: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pipeprof", "run", *target, "--seconds", "1"]
     return subprocess.run(
-        [*command, "--no-verify", "--no-lock", "--out", "profile.json", "--force"],
+        [*command, "--no-verify", "--out", "profile.json", "--force"],
         cwd=folder, capture_output=True, text=True, env=os.environ | environment, timeout=300, check=False,
     )  # fmt: skip
 

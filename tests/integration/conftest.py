@@ -24,6 +24,14 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _own_lock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test waits for another measurement on this machine to end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _example_data(tmp_path_factory: pytest.TempPathFactory) -> None:
     Store.root = Path(os.environ.get(SHARED) or tmp_path_factory.mktemp("example-data"))
 

@@ -38,7 +38,7 @@ def batches():
 
 def test_calls_are_exact_and_nothing_exceeds_what_contains_it(tmp_path: Path) -> None:
     Path(tmp_path, "input.py").write_text(PIPELINE, encoding="utf-8")
-    command = "run input.py:batches --step none --seconds 1.5 --no-lock --no-verify --json --quiet"
+    command = "run input.py:batches --step none --seconds 1.5 --no-verify --json --quiet"
     done = forked.run(command.split(), tmp_path)
     assert done.returncode == 0, done.stderr
     profile = Profile.model_validate_json(done.stdout)

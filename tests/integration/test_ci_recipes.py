@@ -41,7 +41,7 @@ exit CODE
 
 def recipe(title: str) -> dict[Any, Any]:
     """The YAML after a title in the documentation."""
-    text = (ROOT / "docs" / "how-to" / "ci.md").read_text()
+    text = (ROOT / "docs" / "ci.md").read_text()
     found = re.search(rf"^{title}.*?^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert found is not None
     return dict(yaml.safe_load(found[1]))
@@ -219,7 +219,7 @@ def test_pre_commit(bad: bool, foreign: Path) -> None:
     (foreign / "configs" / "other.yaml").write_text("a: 1\n")
     commit_all(foreign)
     hooks = {hook["id"]: hook for hook in yaml.safe_load((ROOT / HOOKS).read_text())}
-    (repository,) = yaml.safe_load(written("how-to/ci.md", "Before a commit", "yaml"))["repos"]
+    (repository,) = yaml.safe_load(written("ci.md", "Before a commit", "yaml"))["repos"]
     assert repository["rev"] == f"v{__version__}"
     assert [hook["id"] for hook in repository["hooks"]] == list(hooks)
     changed = git(foreign, "ls-files").splitlines()

@@ -36,7 +36,7 @@ class Ended:
 
 
 def command(target: str, *options: str) -> list[str]:
-    return ["run", target, "--no-lock", "--no-verify", *options]
+    return ["run", target, "--no-verify", *options]
 
 
 def run(folder: Path, target: str, *options: str) -> Ended:

@@ -25,7 +25,7 @@ from integration.left_over import MARK, left
 from pipeprof.profiles.document.profile import Profile
 
 PATIENCE = 300
-SHORT = ("--no-lock", "--no-verify", "--seconds", "0.3")
+SHORT = ("--no-verify", "--seconds", "0.3")
 TRAPS = ("brotli", "dill", "numpy", "pydantic", "signal", "tblib", "tensorflow_datasets", "typer", "typing", "yaml")
 
 WORKER = """
@@ -224,7 +224,7 @@ def test_nothing_outlives_a_killed_parent_however_stubborn(tmp_path: Path) -> No
         f"os.rename({str(pids)!r} + '~', {str(pids)!r})\n{STUBBORN}"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", misbehaving(body), "run", target(tmp_path), "--no-lock", "--no-verify", "-v"],
+        [sys.executable, "-c", misbehaving(body), "run", target(tmp_path), "--no-verify", "-v"],
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -276,7 +276,6 @@ def test_a_closed_terminal_keeps_the_profile_and_has_a_code_of_its_own(tmp_path:
             misbehaving("print('ready')\ntime.sleep(3600)"),
             "run",
             target(tmp_path),
-            "--no-lock",
             "--no-verify",
             "--no-verify",
         ],

@@ -82,7 +82,7 @@ def start(folder: Path, *words: str) -> forked.Started:
     (folder / "slow.py").write_text(MODULE)
     (folder / "spec.yaml").write_text(SPEC)
     (folder / TEMPORARY).mkdir()
-    words = ("fix", *words, "--no-lock", "--out", "run.json")
+    words = ("fix", *words, "--out", "run.json")
     return forked.start(words, folder, FIX, TMPDIR=str(folder / TEMPORARY))
 
 

@@ -125,7 +125,7 @@ def test_repositories(seed, place, pipeprof, monkeypatch):
     monkeypatch.chdir(root)
     for ref in ("HEAD", "HEAD~1"):
         name = chance.choice(["spec.yaml", "specs/spec.yaml"])
-        _code, said = pipeprof("gate", name, "--against", f"git:{ref}", "--no-python", "--no-lock")
+        _code, said = pipeprof("gate", name, "--against", f"git:{ref}", "--no-python")
         assert "root:x:0" not in said
     assert not (place / "outside" / "RAN").exists()
     assert not list(root.glob("**/RAN"))

@@ -131,13 +131,13 @@ def test_a_gate_without_a_report_has_no_verdict(code: int, job: Job) -> None:
 
 
 def test_what_the_gate_is_given(job: Job) -> None:
-    options = "--max-pairs 5\n  --max-stage-ms decode=10%  --env A=*"
+    options = "--max-pairs 5\n  --limit stage:decode=10%  --env A=*"
     ended = job.run({"options": options, "no-python": "true"}, variables={"PYTHONPATH": ".", "PYTHONUSERBASE": "."})
     assert ended.code == 0, ended.log
     *rest, target = job.words("arguments")
     assert target == "a spec.yaml"
     assert rest[:4] == ["-I", "-m", "pipeprof", "gate"]
-    assert rest[4:11] == ["--max-pairs", "5", "--max-stage-ms", "decode=10%", "--env", "A=*", "--no-python"]
+    assert rest[4:11] == ["--max-pairs", "5", "--limit", "stage:decode=10%", "--env", "A=*", "--no-python"]
     assert rest[11:15] == ["--against", "git:origin/main", "--format", "github"]
     assert rest[-1] == "--"
     assert "PYTHON" not in (job.seen / "environment").read_text().replace("NO_PYTHON", "")
@@ -287,7 +287,7 @@ def real(job: Job, inputs: Mapping[str, str]) -> Ended:
 def test_a_hostile_pull_request_is_measured_and_runs_nothing(job: Job) -> None:
     pwned = hostile_checkout(job)
     before = sorted(job.checkout.rglob("*"))
-    options = "--max-pairs 1 --no-lock --quiet --measure"
+    options = "--max-pairs 1 --quiet --measure"
     ended = real(job, {"against": "git:HEAD", "options": options})
     assert not pwned.exists(), pwned.read_text()
     # One pair says nothing about the spread.
@@ -322,7 +322,7 @@ def test_what_cannot_be_installed_fails(job: Job) -> None:
 
 def test_every_input_and_output_is_documented() -> None:
     document = yaml.safe_load((ROOT / ACTION / "action.yml").read_text())
-    text = (ROOT / "docs" / "how-to" / "ci.md").read_text()
+    text = (ROOT / "docs" / "ci.md").read_text()
     for table, names in (("input", document["inputs"]), ("output", document["outputs"])):
         (rows,) = re.findall(rf"^\| {table} \|.*\n\| ---.*\n((?:\|.*\n)+)", text, re.MULTILINE)
         assert {name for row in rows.splitlines() for name in re.findall(r"`([\w-]+)`", row.split("|")[1])} == set(

@@ -240,7 +240,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     for name in ("model.bin", "log.csv"):
         (folder / name).write_text("old")
         os.utime(folder / name, (OLD, OLD))
-    command = [sys.executable, "-m", "pipeprof", "run", "train.py", "--no-lock", "--seconds", "60", "--out", "p.json"]
+    command = [sys.executable, "-m", "pipeprof", "run", "train.py", "--seconds", "60", "--out", "p.json"]
     ended = subprocess.run(
         command, cwd=folder, env={**os.environ, MARK: mark}, capture_output=True, text=True, timeout=300
     )

@@ -41,7 +41,7 @@ def table():
 
 def run(folder: Path, function: str, *, copied: bool = False) -> dict[str, Any]:
     (folder / "input.py").write_text(CODE, encoding="utf-8")
-    options = ["--step", "simulate:10ms", "--seconds", "0.5", "--no-lock", "--no-verify", "--quiet", "--json"]
+    options = ["--step", "simulate:10ms", "--seconds", "0.5", "--no-verify", "--quiet", "--json"]
     words = ["run", f"input.py:{function}", *options]
     if copied:
         done = forked.run(words, folder)

@@ -125,17 +125,7 @@ def pipeprof(folder: Path, *arguments: str, width: int = 100) -> str:
 
 @pytest.fixture(scope="module")
 def profile(folder: Path) -> dict[str, Any]:
-    options = [
-        "--step",
-        "simulate:10ms",
-        "--seconds",
-        "0.5",
-        "--no-lock",
-        "--no-verify",
-        "--quiet",
-        "--out",
-        "run.json",
-    ]
+    options = ["--step", "simulate:10ms", "--seconds", "0.5", "--no-verify", "--quiet", "--out", "run.json"]
     pipeprof(folder, "run", "input.py:train", *options)
     found: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     return found

@@ -38,7 +38,7 @@ FILES = ("r.html", "r.md", "r.sarif", "r.txt", "r.json")
 def test_nothing_that_is_printed_or_raised_leaks(tmp_path: Path) -> None:
     (tmp_path / "p.py").write_text(CODE)
     outputs = [word for name in FILES for word in ("--out", name)]
-    options = ["--redact", "--no-verify", "--no-lock", "--seconds", "0.3"]
+    options = ["--redact", "--no-verify", "--seconds", "0.3"]
     found = forked.run(["run", "p.py:make", *options, *outputs], tmp_path, **SECRETS)
     assert found.returncode == 5, found.stderr
     texts = {name: (tmp_path / name).read_text() for name in FILES} | {"out": found.stdout, "err": found.stderr}

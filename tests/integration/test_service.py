@@ -129,7 +129,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def profiled(folder: Path, target: str, *options: str) -> tuple[int, Profile, str]:
     (folder / "targets.py").write_text(TARGETS)
     out = folder / "profile.json"
-    words = ["run", target, "--no-lock", "--no-verify", "--force", "--seconds", "0.4", "--out", str(out), *options]
+    words = ["run", target, "--no-verify", "--force", "--seconds", "0.4", "--out", str(out), *options]
     done = forked.run(words, folder)
     assert out.exists(), done.stderr
     return done.returncode, Profile.model_validate_json(out.read_text()), done.stdout + done.stderr
@@ -216,7 +216,7 @@ def lost(folder: Path, address: str, lose: Callable[[], None], *, keeps: bool = 
     """What is said of a pipeline that loses a part of its service while it is measured."""
     (folder / "targets.py").write_text(TARGETS)
     out = folder / "profile.json"
-    words = ["run", "targets.py:epochs", "--arg", f"address={address}", "--no-lock", "--no-verify", "--out", str(out)]
+    words = ["run", "targets.py:epochs", "--arg", f"address={address}", "--no-verify", "--out", str(out)]
     process = forked.start([*words, "--seconds", "60", "--timeout", "6"], folder)
     wait_for(out, "measure")
     lose()
@@ -276,7 +276,7 @@ def test_a_local_service_ends_with_the_command_however_that_ends(tmp_path: Path)
     (tmp_path / "targets.py").write_text(TARGETS)
     (tmp_path / "spec.yaml").write_text(LOCAL)
     out = tmp_path / "profile.json"
-    process = forked.start(["run", "spec.yaml", "--no-lock", "--seconds", "60", "--out", str(out)], tmp_path)
+    process = forked.start(["run", "spec.yaml", "--seconds", "60", "--out", str(out)], tmp_path)
     wait_for(out, "warmup")
     servers = psutil.Process(process.pid).children(recursive=True)
     assert len(servers) >= 4
@@ -290,7 +290,7 @@ def test_a_worker_of_a_local_service_that_is_killed_is_named(tmp_path: Path) -> 
     (tmp_path / "targets.py").write_text(TARGETS)
     (tmp_path / "spec.yaml").write_text(LOCAL)
     out = tmp_path / "profile.json"
-    words = ["run", "spec.yaml", "--no-lock", "--no-verify", "--seconds", "60", "--out", str(out)]
+    words = ["run", "spec.yaml", "--no-verify", "--seconds", "60", "--out", str(out)]
     process = forked.start(words, tmp_path)
     wait_for(out, "measure")
     family = psutil.Process(process.pid).children(recursive=True)

@@ -392,7 +392,7 @@ def pipeprof(folder: Path, *arguments: str, **environment: str) -> subprocess.Co
 def test_what_the_users_code_says_is_kept_apart(tmp_path: Path) -> None:
     out = tmp_path / "profile.json"
     words = [
-        "run", "flowers.input:talks", "--step", "simulate:10ms", "--seconds", "0.3", "--no-lock", "--no-verify",
+        "run", "flowers.input:talks", "--step", "simulate:10ms", "--seconds", "0.3", "--no-verify",
         "--out", str(out),
     ]  # fmt: skip
     done = forked.run(words, USERS, FLOWERS_SEEN="yes")
@@ -424,7 +424,7 @@ def test_what_the_users_code_says_is_kept_apart(tmp_path: Path) -> None:
 
 def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path) -> None:
     words = [
-        "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "50", "--no-lock", "--no-verify",
+        "run", "flowers.input:with_step", "--arg", "size=6", "--steps", "50", "--no-verify",
         "--json", "-q", "--out", str(tmp_path / "p.json"),
     ]  # fmt: skip
     done = forked.run(words, USERS)
@@ -439,7 +439,7 @@ def test_json_stays_json_with_arguments_and_a_step_of_its_own(tmp_path: Path) ->
 
 
 def test_a_wrong_result_ends_with_2_and_one_sentence(tmp_path: Path) -> None:
-    options = ("--no-lock", "--no-verify", "-q", "--out", str(tmp_path / "p.json"))
+    options = ("--no-verify", "-q", "--out", str(tmp_path / "p.json"))
     done = forked.run(["run", f"{WRONG}:two_datasets", *options], USERS)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -466,7 +466,7 @@ def test_a_file_that_configures_tensorflow_is_imported_in_time(tmp_path: Path) -
         "    return tf.data.Dataset.range(8).repeat()\n"
     )
     out = tmp_path / "p.json"
-    options = ["--step", "simulate:10ms", "--steps", "20", "--no-lock", "--no-verify", "-q", "--out", str(out)]
+    options = ["--step", "simulate:10ms", "--steps", "20", "--no-verify", "-q", "--out", str(out)]
     done = forked.run(["run", "configured.py:make", *options], tmp_path)
     profile = Profile.model_validate_json(out.read_text())
     assert done.returncode == 0, profile.errors

@@ -119,7 +119,6 @@ def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own
         "simulate:10ms",
         "--steps",
         "20",
-        "--no-lock",
         "--no-verify",
         "-q",
         "--out",
@@ -143,7 +142,7 @@ def test_a_file_is_run_as_it_would_be_beside_files_with_the_names_of_pythons_own
 )
 def test_an_end_is_told_with_its_line_and_whose_it_was(function: str, words: str, tmp_path: Path) -> None:
     out = tmp_path / "p.json"
-    options = ("--no-lock", "--no-verify", "-q", "--out", str(out))
+    options = ("--no-verify", "-q", "--out", str(out))
     done = forked.run(["run", f"{TUTORIAL}:{function}", *options], tmp_path)
     assert done.returncode == 5
     (problem,) = Profile.model_validate_json(out.read_text()).errors
@@ -199,7 +198,7 @@ def test_an_element_is_written_without_the_names_of_classes(batch: object, text:
 
 
 def test_without_eager_execution_there_is_one_sentence(tmp_path: Path) -> None:
-    options = ("--no-lock", "--no-verify", "-q", "--out", str(tmp_path / "p.json"))
+    options = ("--no-verify", "-q", "--out", str(tmp_path / "p.json"))
     done = forked.run(["run", f"{TUTORIAL}:without_eager", *options], tmp_path)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1

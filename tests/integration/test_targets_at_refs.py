@@ -64,7 +64,7 @@ def pipeprof(monkeypatch, capsys):
 
     def run(*arguments):
         measured.clear()
-        code = invoke([*arguments, "--no-lock"])
+        code = invoke([*arguments])
         code = READ if measured else code
         said = capsys.readouterr()
         assert "Traceback" not in said.err

@@ -22,7 +22,7 @@ from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.judge import live
-from pipeprof.profiles.judge.verdicts.result import Result
+from pipeprof.profiles.judge.result import Result
 
 TEXT = "version: 1\nsource: {range: {stop: 9}}\nstages:\n- batch: {batch_size: 3}\n"
 WITH_DATA = """version: 1
@@ -79,12 +79,12 @@ def test_a_committed_profile_is_taken_only_by_its_name(
         code, _, errors = pipeprof(command, "spec.yaml", "--change", "1")
         assert code == 6
         assert "came with the checkout" in errors
-        assert "--from" in errors
+        assert "--change FILE.json:1" in errors
     code, _, errors = pipeprof("show")
     assert code == 6
     assert "name it: pipeprof show pipeprof-out/" in errors
     assert pipeprof("show", SAVED)[0] == 0
-    assert pipeprof("fix", "spec.yaml", "--change", "1", "--from", SAVED, "--out", "named.yaml")[0] == 0
+    assert pipeprof("fix", "spec.yaml", "--change", f"{SAVED}:1", "--out", "named.yaml")[0] == 0
 
 
 def test_a_profile_of_ones_own_beside_a_committed_one_is_taken(

@@ -48,7 +48,7 @@ def run(folder: Path, names: list[str]) -> dict[str, Any]:
     text = "".join((PLANTED / f"{name}.py").read_text(encoding="utf-8") for name in itself)
     others = [name for name in names if name not in itself]
     (folder / "train.py").write_text(text + ONE_AFTER_THE_OTHER.format(names=others), encoding="utf-8")
-    words = ["run", "train.py", "--to-end", "--no-lock", "--no-verify", "--out", "profile.json"]
+    words = ["run", "train.py", "--to-end", "--no-verify", "--out", "profile.json"]
     done = forked.run(words, folder, forked.AS_FOR_USERS)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads((folder / "profile.json").read_text(encoding="utf-8"))

@@ -63,7 +63,7 @@ if __name__ == "__main__":
 def run(folder: Path, *words: str, copied: bool = False) -> tuple[int, dict[str, Any], str]:
     """Run the script; returns the exit code, the profile and the report."""
     (folder / "train.py").write_text(SCRIPT)
-    words = ("run", "train.py", "--no-lock", "--no-verify", "--out", "profile.json", *words)
+    words = ("run", "train.py", "--no-verify", "--out", "profile.json", *words)
     if copied:
         done = forked.run(words, folder)
     else:
@@ -127,7 +127,7 @@ model.fit(train.repeat().batch(2), steps_per_epoch=20, epochs=100000, validation
 
 def test_all_epochs_of_a_dataset_without_an_end_are_measured(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(ENDLESS)
-    words = ["run", "train.py", "--no-lock", "--no-verify", "--steps", "100", "--out", "profile.json"]
+    words = ["run", "train.py", "--no-verify", "--steps", "100", "--out", "profile.json"]
     done = forked.run(words, tmp_path, forked.AS_FOR_USERS)
     assert done.returncode == 0, done.stderr
     profile = json.loads((tmp_path / "profile.json").read_text())
@@ -156,7 +156,7 @@ for epoch in range(1000):
 def test_a_dataset_that_is_made_anew_in_each_epoch_has_the_lines_of_an_equal_one(tmp_path: Path, last: str) -> None:
     """Only the first one's creation is observed."""
     (tmp_path / "train.py").write_text(ANEW.replace("LAST", last))
-    words = ["run", "train.py", "--no-lock", "--no-verify", "--steps", "100", "--out", "profile.json"]
+    words = ["run", "train.py", "--no-verify", "--steps", "100", "--out", "profile.json"]
     done = forked.run(words, tmp_path)
     assert done.returncode == 0, done.stderr
     profile = json.loads((tmp_path / "profile.json").read_text())
@@ -252,7 +252,7 @@ for epoch in range(100_000):
 
 def test_a_soak_tells_growth(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(GROWS)
-    words = ["run", "train.py", "--no-lock", "--no-verify", "--out", "p.json", "--soak", "12s"]
+    words = ["run", "train.py", "--no-verify", "--out", "p.json", "--soak", "12s"]
     done = forked.run(words, tmp_path, forked.AS_FOR_USERS)
     assert done.returncode == 0, done.stdout + done.stderr
     profile = json.loads((tmp_path / "p.json").read_text())

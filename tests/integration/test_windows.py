@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from integration.changed_datasets import edited
-from integration.window_views import windows
 from unit.advise.checks import only
+from unit.advise.made_up import windows
 from unit.view.views import tensor
 
 from pipeprof.pipelines.build.context import BuildContext
@@ -56,10 +56,8 @@ def one_by_one(rows: Any, window: Window, *, drop_first: bool) -> tf.data.Datase
 def proposal(window: Window, count: int, keys: tuple[str, ...] | None = None, *, spec: bool = False) -> Proposal:
     """What is proposed, for so many components."""
     size, shift, stride = window
-    arguments = {"size": size, "shift": shift, "stride": stride}
-    element = tuple(tensor("float32", 3) for _ in range(count))
-    written: dict[str, Any] | None = {} if spec else None
-    view = windows(element, arguments, {"batch_size": size}, keys, written, bytes_per_element=400_000.0)
+    element, steps = (tensor("float32", 3),) * count, {"shift": shift, "stride": stride}
+    view = windows(element, steps, keys, {} if spec else None, size, bytes_per_element=400_000.0)
     return only("windows-at-once", view)
 
 

@@ -1,8 +1,9 @@
-"""Recorded runs by their names."""
+"""Recorded runs by their names, and the command line as a function."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,3 +18,30 @@ RECORDED = Path(__file__).parents[1] / "recorded" / "profiles"
 def recorded() -> Callable[[str], Profile]:
     """A recorded profile by name, a new one each time."""
     return lambda name: load_profile(RECORDED / f"{name}.json")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command has ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def pipeprof(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Ended]:
+    """Run a command line in an empty folder."""
+    from pipeprof.cli.main import invoke
+
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str | Path) -> Ended:
+        capsys.readouterr()
+        code = invoke([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Ended(code, captured.out, captured.err)
+
+    return call

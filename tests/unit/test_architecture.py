@@ -42,9 +42,9 @@ TENSORFLOW = (
     "api",
 )
 FRAMEWORKS = {"tensorflow", "tensorflow_datasets", "keras", "jax", "torch"}
-# What start-up must not pay for: commands import these inside their functions.
+# What start-up must not pay for: a command's module is imported when it is called.
 SLOW = FRAMEWORKS | {"jinja2", "markupsafe", "numpy", "psutil", "pydantic", "rich", "yaml"}
-STARTUP = re.compile(r"cli/(main|commands/.*)\.py|(api|cli)/__init__\.py")
+STARTUP = re.compile(r"cli/(main|parser|options|config|formats|gone|private)\.py|(api|cli)/__init__\.py")
 MAX_LINES = 700
 # Modules per room; `__init__.py` does not count.
 MAX_MODULES = 13
@@ -65,8 +65,11 @@ LOOSE = {
         "regular_files",
     },
     "profiles": {"wording", "user_frames", "constants", "lines"},
-    "cli": {"main", "exit_codes", "options", "output", "streams", "command_line", "config", "private", "gone"},
-}
+    "cli": {
+        "main", "parser", "options", "values", "config", "command_line", "output", "reports", "formats", "exit_codes",
+        "streams", "private", "gone",
+    },
+}  # fmt: skip
 GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines", "xplane"}
 # The rooms of a package from the ground up: a room may import only rooms of the rows before its own.
 ROWS = {
@@ -384,7 +387,7 @@ def test_pyproject_lists_the_packages_on_disk():
         ("cli/x.py", "from pipeprof import apply", "imports pipeprof itself"),
         ("cli/x.py", "from . import main", "relative import"),
         ("cli/x.py", "from profiles import profile", "not importable by that name"),
-        ("cli/commands/x.py", "import rich.console", "at import"),
+        ("cli/parser.py", "import rich.console", "at import"),
         ("cli/commands/x.py", "def f():\n    import tensorflow", "outside the worker"),
         ("pipelines/build/dataset.py", "import tensorflow as tf", "at import"),
         ("pipelines/spec/x.py", "def f():\n    from tensorflow import data", "outside the worker"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from source_trees import nodes, parsed, sources
 
-from pipeprof.cli.pages.codes import message_codes
+from pipeprof.cli.report.rules import message_codes
 
 ROOT = Path(__file__).parents[2]
 MAKERS = {

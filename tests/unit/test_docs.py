@@ -1,6 +1,5 @@
 """What is generated from the code is whole, and what is written points at what exists."""
 
-import contextlib
 import importlib.util
 import itertools
 import json
@@ -11,9 +10,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import typer
 
-from pipeprof.cli.main import make_app
+from pipeprof.cli.parser import COMMANDS, parse
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -23,11 +21,11 @@ else:
 ROOT = Path(__file__).resolve().parents[2]
 PROSE = [
     *sorted((ROOT / "docs").glob("*.md")),
-    *sorted((ROOT / "docs" / "how-to").glob("*.md")),
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "RELEASE.md", "SECURITY.md")),
     ROOT / "benchmarks" / "README.md",
     ROOT / "examples" / "README.md",
 ]
+STORIES = sorted((ROOT / "examples").glob("*/README.md"))
 
 
 def _generator():
@@ -65,17 +63,15 @@ def headings(text):
     return {generate.anchor(heading) for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)}
 
 
-def test_the_architecture_names_every_room():
-    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (`.*?) \|", text, re.MULTILINE)
-    named = {name for row in rows for name in re.findall(r"`([\w/]+)/`", row)}
+def test_every_room_says_what_it_is_about():
+    rows = dict(re.findall(r"^\| `([\w/]+)/` \| (.*) \|$", generate.rooms(), re.MULTILINE))
     rooms = {
         module.parent.relative_to(ROOT).as_posix()
-        for top in ("cli", "profiles", "pipelines")
+        for top in ("api", "cli", "profiles", "pipelines")
         for module in (ROOT / top).rglob("*.py")
-        if module.name != "__init__.py"
     }
-    assert {name for name in named if name.split("/")[0] in {"cli", "profiles", "pipelines"}} == rooms
+    assert set(rows) == rooms
+    assert [room for room, about in rows.items() if not about] == []
 
 
 @pytest.mark.parametrize("schema", SCHEMAS.values(), ids=SCHEMAS)
@@ -112,13 +108,6 @@ def test_make_targets_named_in_the_documentation_exist():
         )
 
 
-def _commands(group, path=("pipeprof",)):
-    """Every command of the application by its words, groups included."""
-    yield path, group
-    for name, command in getattr(group, "commands", {}).items():
-        yield from _commands(command, (*path, name))
-
-
 def fenced(text):
     """The text in fences that name no language."""
     return "\n".join(
@@ -126,28 +115,31 @@ def fenced(text):
     )
 
 
-COMMANDS = dict(_commands(typer.main.get_command(make_app())))
 TEXTS = [
-    *(fenced(path.read_text(encoding="utf-8")) for path in PROSE),
-    *(command.epilog or "" for command in COMMANDS.values()),
+    *(fenced(path.read_text(encoding="utf-8")) for path in (*PROSE, *STORIES)),
+    *(options.__doc__ or "" for options in COMMANDS.values()),
 ]
-SHOWN = [line.strip() for text in TEXTS for line in re.findall(r"^ *(pipeprof\b.*)$", text, re.M)]
+SHOWN = [line.strip() for text in TEXTS for line in re.findall(r"^(?: *|\$ )(pipeprof\b.*)$", text, re.M)]
 
 
 def understand(line):
     """Parse a command line as the application would, and do nothing; comments and what follows a pipe are left out."""
-    words = list(itertools.takewhile(lambda word: word not in {"|", ">"}, shlex.split(line, comments=True)))
-    known = max((path for path in COMMANDS if tuple(words[: len(path)]) == path), key=len)
-    rest = words[len(known) :]
-    if hasattr(COMMANDS[known], "commands") and any(not word.startswith("-") for word in rest):
+    _, name, *words = itertools.takewhile(lambda word: word not in {"|", ">"}, shlex.split(line, comments=True))
+    if name not in COMMANDS:
         pytest.fail(f"no such command: {line}")
-    with contextlib.suppress(typer.Exit):
-        COMMANDS[known].make_context(" ".join(known), rest)
+    return parse(name, words)
 
 
 @pytest.mark.parametrize("line", SHOWN)
 def test_commands_shown_to_users_are_understood(line):
     understand(line)
+
+
+def test_what_the_stories_measure_exists():
+    shown = "\n".join(path.read_text(encoding="utf-8") for path in (*PROSE, *STORIES))
+    named = set(re.findall(r"\bexamples/[\w/]+\.(?:yaml|py)\b", shown))
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
 
 
 def test_text_between_fences_is_no_command():

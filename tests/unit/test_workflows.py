@@ -49,7 +49,7 @@ def test_actions_are_pinned_by_commit_with_their_version(path: Path) -> None:
 
 
 def test_one_action_has_one_version_everywhere() -> None:
-    texts = [path.read_text(encoding="utf-8") for path in (*WORKFLOWS, ROOT / "docs" / "how-to" / "ci.md")]
+    texts = [path.read_text(encoding="utf-8") for path in (*WORKFLOWS, ROOT / "docs" / "ci.md")]
     pins = {pin for text in texts for pin in USES.findall(text)}
     assert len(pins) == len({action for action, _, _ in pins})
 

@@ -562,11 +562,13 @@ def _count_ratios(
         read = [stretch for stretch in stretches if stretch.ids.get(node.id) and stretch.ids.get(below)]
         given = sum(stretch.given(node.id) for stretch in read)
         taken = sum(stretch.given(below) - _HALF * _more_in_hand(executed, node, stretch) for stretch in read)
+        # Of a batch that is taken apart, half is left on average when counters are read.
+        sure = whole and not node.traits.unbatches
         opened, made = _of_ended(executed, node, below, read) if node.bodies else (taken, given)
         if opened >= 1 and made >= _LEAST_PASS:
-            ratios[node.id] = Ratio(opened / made, whole)
+            ratios[node.id] = Ratio(opened / made, sure)
         elif given and taken > 0:
-            ratios[node.id] = Ratio(taken / given, whole, rough=bool(node.bodies))
+            ratios[node.id] = Ratio(taken / given, sure, rough=bool(node.bodies))
     return ratios
 
 

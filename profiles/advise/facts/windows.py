@@ -56,8 +56,8 @@ class SingleWindows:
 
     @property
     def stages(self) -> tuple[StageView, ...]:
-        """All that is replaced, the one that makes an element of each window first."""
-        return (self.flat, self.window, *self.inside)
+        """All that is replaced, in the order of the data."""
+        return (self.window, self.flat, *self.inside)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from pipeprof.profiles.advise.findings.observed import (
 )
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.gaps.wording import ADVICE
+from pipeprof.profiles.gaps.sentences import ADVICE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import CAUSE_WORDS, as_typed, listed, milliseconds, percent, significant
 

@@ -44,7 +44,6 @@ _COPIES_FROM = 0.25
 _OPS_NAMED = 3
 """Ops and Python functions that are named as what is inside a stage."""
 _MUCH_OF_IT = 0.5
-_ONCE = "its work once, before the run"
 _ROWS = "draw row numbers for a batch and take the rows with one tf.gather"
 
 
@@ -53,7 +52,7 @@ class Advice:
     """What to do.
 
     Attributes:
-        text: In one sentence, without its dot.
+        text: In one sentence, without its dot; empty where nothing is known but that it costs.
         stage: The one that it is about; None for that, or the last of those, whose advice it is.
     """
 
@@ -131,28 +130,22 @@ def advice_together(profile: Profile, stages: Sequence[Stage], tried: Sequence[F
     costly = [stage for stage in costly if _has_function(stage)]
     known = {stage_name(stage): _known_of_function(profile, stage, batches=on_batches) for stage in costly}
     texts = [f"{one}: {text}" for one, text in known.items() if text]
-    batches = ", on whole batches if possible" if on_batches and not _is_batched(profile, costliest) else ""
-    # What draws at random, or may, is another one in each epoch.
-    drawn = any(one.random or runs_python(one) for stage in stages for one in (stage, *inside(profile, stage)))
-    once = "" if drawn else f"{',' if batches else ''} or do their work once, before the run"
-    text = "; ".join(texts) or f"{name}: do less in them{batches}{once}"
-    return Advice(title, text)
+    batches = f"{name}: on whole batches if possible" if on_batches and not _is_batched(profile, costliest) else ""
+    return Advice(title, "; ".join(texts) or batches)
 
 
 def _of_sides(profile: Profile, stage: Stage, tried: Sequence[Finding]) -> Advice | None:
     """What to do about a stage that waits for others: it is the costliest of them."""
-    sides = [side for side in inside(profile, stage) if side.share]
-    side = max(sides, key=lambda side: side.share or 0.0, default=None)
-    text = None
-    if side is not None:
-        text = _of_function(profile, side, batches=_may_be_on_batches({side.id}, tried))
-    name = stage_name(stage)
-    if side is None or text is None:
+    name, sides = stage_name(stage), [side for side in inside(profile, stage) if side.share]
+    side = max(sides, key=lambda side: side.share or 0.0, default=stage)
+    text = _of_function(profile, side, batches=_may_be_on_batches({side.id}, tried)) if sides else None
+    if text is None:
         count = round((stage.bytes_out_per_batch or 0.0) / (stage.bytes_per_element or math.inf))
         rows = f", or {_ROWS}" if traits(stage.op).combines else ""
         text = f"each of its {count:,} elements per batch passes alone: batch the datasets that it reads{rows}"
         return Advice(f"Choose whole batches in {name}", text) if count >= _MANY else None
-    return Advice(f"Make {stage_name(side)} in {name} cheaper", text, stage=side)
+    text = f"{stage_name(side)}: {text}" if text else ""
+    return Advice(f"Make {name} cheaper", text, stage=side if text else None)
 
 
 def _costs_less_than_inside(profile: Profile, stage: Stage) -> bool:
@@ -168,17 +161,15 @@ def _only_reads(profile: Profile, stage: Stage) -> bool:
 
 
 def _of_function(profile: Profile, stage: Stage, *, batches: bool) -> str | None:
-    """What to do about a stage that runs the user's code; None for other stages."""
+    """What to do about a stage that runs the user's code, empty where that is not known; None for other stages."""
     if not _has_function(stage):
         return None
     if known := _known_of_function(profile, stage, batches=batches):
         return known
-    # What draws at random is another one in each epoch.
-    less = f"do less in it, or do {'it in the step, on its device' if stage.random else _ONCE}"
     if is_mostly_called(stage):
         drawn = ", with random numbers for each of its elements" if stage.random else ""
-        return f"call {stage_name(stage)} once per batch, after .batch(…){drawn}; {less}"
-    return f"replace its loop by ops on whole tensors, {less}" if stage.loops else less
+        return f"call {stage_name(stage)} once per batch, after .batch(…){drawn}"
+    return "replace its loop by ops on whole tensors" if stage.loops else ""
 
 
 def _has_function(stage: Stage) -> bool:
@@ -234,7 +225,7 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
     """The finding of stages whose upper bound is measured: what is inside, and what can be done about them."""
     stages = [stage for stage in profile.stages or () if stage.id in addresses]
     name, inner = name_together(stages), _inside([one for own in stages for one in (own, *inside(profile, own))])
-    advice = _advice(profile, stages, tried)
+    advice = advice_together(profile, stages, tried) if stages[1:] else advice_for(profile, stages[0], tried)
     stage = (advice.stage if advice is not None else None) or stages[-1]
     at = [{finding.stage, on_main_line(finding.stage)} for finding in tried if finding.status == "rejected"]
     here = sum(not own.isdisjoint(addresses) for own in at)
@@ -250,10 +241,6 @@ def bottleneck_finding(profile: Profile, addresses: Sequence[str], tried: Sequen
             recommendation=text,
         )
     )
-
-
-def _advice(profile: Profile, stages: Sequence[Stage], tried: Sequence[Finding]) -> Advice | None:
-    return advice_together(profile, stages, tried) if len(stages) > 1 else advice_for(profile, stages[0], tried)
 
 
 def _inside(stages: Sequence[Stage]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import traits
+from pipeprof.profiles.time.limits.gil import lock_is_gil
 from pipeprof.profiles.wording import cores_text
 
 if TYPE_CHECKING:
@@ -91,15 +93,26 @@ def describe_nearly_full(profile: Profile) -> str:
     return f"{used:.1f} of {cores_text(cores)} in use"
 
 
+def step_alone_ms(profile: Profile) -> float | None:
+    """How long a step takes where data are always there, as with preloaded batches; `None` without a step."""
+    steps, headspace = profile.steps, profile.headspace
+    if steps is None or steps.dispatch is None:
+        return None
+    if headspace is not None and headspace.replayed_ms > 0:
+        return headspace.replayed_ms
+    return steps.busy_ms.mean if steps.busy_ms is not None else None
+
+
 def cores_needed(profile: Profile) -> float | None:
     """Return the cores that the worker's CPU time per batch would take if no step waited for data.
 
-    `None` without a step, and where the CPU time is unknown.
+    `None` without a step, where the CPU time is unknown, and where no number of cores would do: Python of a generator,
+    or with the GIL held, runs on one thread at a time, and takes longer than a step.
     """
-    steps, causes, headspace = profile.steps, profile.causes, profile.headspace
-    if steps is None or steps.dispatch is None or causes is None or causes.worker_cores is None:
+    steps, causes, step_ms = profile.steps, profile.causes, step_alone_ms(profile)
+    if steps is None or not step_ms or causes is None or causes.worker_cores is None:
         return None
-    busy_ms = steps.busy_ms.mean if steps.busy_ms is not None else 0.0
-    # With preloaded batches a step takes what it would take if data were always there.
-    step_ms = headspace.replayed_ms if headspace is not None and headspace.replayed_ms > 0 else busy_ms
-    return causes.worker_cores * steps.interval_ms.mean / step_ms if step_ms > 0 else None
+    one_by_one = [one for one in profile.stages or () if traits(one.op).python_iterator or lock_is_gil(causes)]
+    if any(sum(own.ms_per_batch for own in one.python or ()) > step_ms for one in one_by_one):
+        return None
+    return causes.worker_cores * steps.interval_ms.mean / step_ms

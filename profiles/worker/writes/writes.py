@@ -1,7 +1,7 @@
 """What a training script is about to overwrite or delete, and what it has written.
 
 Python's own calls are heard through `sys.addaudithook`, before they do anything; TensorFlow's and Keras' writers, which
-are not Python's, through the methods that `hooks` wraps. What cannot be seen beforehand stands in docs/training.md.
+are not Python's, through the methods that `hooks` wraps. What cannot be seen beforehand stands in docs/targets.md.
 """
 
 from __future__ import annotations

@@ -86,10 +86,8 @@ def main() -> None:
         for edit, semantics in [FINDINGS[name]]
     ]
     # A step waits, so that the cores are free for other tests.
-    step = parse_step("simulate:3ms")
-    settings = RunSettings(
-        parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False, step=step, dispatch="sync"
-    )
+    step = parse_step({"simulate": "3ms", "dispatch": "sync"})
+    settings = RunSettings(parse_target(str(path)), check_spec(path), ["pipeprof"], lock=False, step=step)
     writer = ProfileWriter([Path(folder, "saved.json")])
     try_changes(profile, settings, [], float(budget), Progress(), save=lambda: writer.write(profile))
     found = {finding.rule: finding.model_dump() for finding in profile.findings}

@@ -26,13 +26,17 @@ def python_map(*ops: str, parallelism: float | None = None, **run: Any) -> Pipel
     return measured(view, **{"python_share": 0.9, "python_ms": 18.0, "worker_cores": 1.0, **run})
 
 
+def costly(interval_ms: float, *stages: StageView) -> PipelineView:
+    """A run whose batches take so long, nine tenths of it for these stages."""
+    return measured(pipeline(*stages, static=False), interval_ms=interval_ms, headspace=0.9)
+
+
 def generator(ms: float = 4.0, size: int = 64) -> PipelineView:
-    view = pipeline(
+    return costly(
+        5.0,
         stage("source", "from_generator", name="a", ms=ms, element=(tensor("float32", 256),)),
         stage("stages.0", "batch", arguments={"batch_size": size}, ms=0.1),
-        static=False,
     )
-    return measured(view, interval_ms=5.0, headspace=0.9)
 
 
 def records() -> PipelineView:
@@ -56,14 +60,13 @@ WANTED = function("Equal", reads=frozenset({"label"}), writes=frozenset())
 
 def late_filter(predicate: FunctionView = WANTED, kept: float = 0.25) -> PipelineView:
     given = round(3200 / kept)
-    view = pipeline(
+    return costly(
+        14.0,
         stage("source", "from_tensor_slices", count=given),
         stage("stages.0", "map", name="a", function=DECODES, ms=12.0, count=given),
         stage("stages.1", "filter", name="b", function=predicate, ms=1.0),
         stage("stages.2", "batch", arguments={"batch_size": 32}),
-        static=False,
     )
-    return measured(view, interval_ms=14.0, headspace=0.9)
 
 
 # What is made and then dropped, or made one by one
@@ -74,14 +77,13 @@ PICTURE = (tensor("float32", 160, 160, 3), tensor("int64"))
 
 def dropped(op: str = "skip", arguments: dict[str, Any] | None = None, elements: int = 120) -> PipelineView:
     """1,200 names, decoded, of which a stage drops all but the last 120."""
-    view = pipeline(
+    return costly(
+        20.0,
         stage("source", "list_files", elements=1200, count=1200),
         stage("stages.0", "map", name="load", function=LOADS, ms=16.0, elements=1200, count=1200, element=PICTURE),
         stage("stages.1", op, arguments=arguments or {"count": 1080}, elements=elements, count=120),
         stage("stages.2", "batch", arguments={"batch_size": 16}),
-        static=False,
     )
-    return measured(view, interval_ms=20.0, headspace=0.9)
 
 
 def zipped() -> PipelineView:
@@ -89,36 +91,33 @@ def zipped() -> PipelineView:
     sources = [stage(f"source.inputs.{side}.source", "TextLineDataset", elements=1200) for side in (0, 1)]
     reads = {"name": "tokenize", "function": function("PyFuncStateless"), "ms": 8.0, "elements": 1200}
     maps = [stage(f"source.inputs.{side}.stages.0", "map", **reads, inputs=(sources[side].id,)) for side in (0, 1)]
-    view = pipeline(
+    return costly(
+        20.0,
         stage("source", "zip", inputs=tuple(one.id for one in maps), elements=1200),
         *(sources[0], maps[0], sources[1], maps[1]),
         stage("stages.0", "shard", arguments={"num_shards": 4, "index": 0}, elements=300, inputs=("source",)),
         stage("stages.1", "batch", arguments={"batch_size": 16}),
-        static=False,
     )
-    return measured(view, interval_ms=20.0, headspace=0.9)
 
 
 def csv(columns: int = 430) -> PipelineView:
     """Rows of a CSV file, packed one by one."""
     given = {"filenames": ["a.csv"], "field_delim": " ", "record_defaults": ["float32"] * columns}
-    view = pipeline(
+    return costly(
+        20.0,
         stage("source", "CsvDataset", element=(tensor("float32"),) * columns, arguments=given, ms=15.0, line=5),
         stage("stages.0", "map", name="pack", function=function("Pack"), element=(tensor("float32", columns),), ms=2.0),
         stage("stages.1", "batch", arguments={"batch_size": 128}),
-        static=False,
     )
-    return measured(view, interval_ms=20.0, headspace=0.9)
 
 
 def readers(tf_op: str | None = "LegacyParallelInterleaveDatasetV2", size: float = 60.0, **facts: Any) -> PipelineView:
     """Small records of several files at a time."""
-    view = pipeline(
+    return costly(
+        2.0,
         stage("source", "TFRecordDataset", tf_op=tf_op, bytes_per_element=size, ms=2.0, line=3, **facts),
         stage("stages.0", "batch", arguments={"batch_size": 256}),
-        static=False,
     )
-    return measured(view, interval_ms=2.0, headspace=0.9)
 
 
 # Windows that are made one by one
@@ -134,10 +133,11 @@ def windows(
     window: dict[str, Any] | None = None,
     keys: tuple[str, ...] | None = None,
     written: dict[str, Any] | None = None,
+    size: int = 26,
     **flat: Any,
 ) -> PipelineView:
     """Windows of 26 rows in batches of 32, of which each takes 44 µs: 1.4 ms of 2 ms."""
-    sizes = {"batch_size": 26, "drop_remainder": True}
+    sizes = {"batch_size": size, "drop_remainder": True}
     body: tuple[StageView, ...] = (stage("stages.1.source", "batch", arguments=sizes, ms=0.1),)
     if len(element) > 1:
         sides = [f"stages.1.source.inputs.{number}.source" for number in range(len(element))]
@@ -145,9 +145,10 @@ def windows(
             stage("stages.1.source", "zip", inputs=tuple(sides)),
             *(stage(side, "batch", arguments=sizes, ms=0.05, owner="stages.1") for side in sides),
         )
-    view = pipeline(
+    return costly(
+        2.0,
         stage("source", "from_tensor_slices", element=element),
-        stage("stages.0", "window", arguments={"size": 26, "shift": 1} | (window or {}), ms=0.1, written=written),
+        stage("stages.0", "window", arguments={"size": size, "shift": 1} | (window or {}), ms=0.1, written=written),
         stage(
             "stages.1",
             "flat_map",
@@ -155,9 +156,7 @@ def windows(
         ),
         *body,
         stage("stages.2", "batch", arguments={"batch_size": 32}),
-        static=False,
     )
-    return measured(view, interval_ms=2.0, headspace=0.9)
 
 
 # Real steps, a traced device, a soak

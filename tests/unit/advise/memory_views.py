@@ -27,16 +27,8 @@ def line(*stages: StageView, limit: int | None = MACHINE) -> Built:
 def slices(nbytes: int, *above: StageView, row: int = 4096, dtype: str = "float32", **facts: Any) -> Built:
     """Rows of `row` bytes."""
     width = {"float32": 4, "float64": 8}[dtype]
-    source = stage(
-        "source",
-        "from_tensor_slices",
-        name="a",
-        element=(tensor(dtype, row // width),),
-        elements=nbytes // row,
-        source_bytes=nbytes,
-        **facts,
-    )
-    return line(source, *above)
+    given = {"element": (tensor(dtype, row // width),), "elements": nbytes // row, "source_bytes": nbytes, **facts}
+    return line(stage("source", "from_tensor_slices", name="a", **given), *above)
 
 
 def indices(count: int | None = 100_000) -> StageView:
@@ -50,29 +42,14 @@ def load(id: str = "stages.0", count: int | None = 100_000, *ops: str, **facts: 
 
 
 def shuffle(id: str, buffer: int, below: StageView, **facts: Any) -> StageView:
-    return stage(
-        id,
-        "shuffle",
-        name="c",
-        arguments={"buffer_size": buffer},
-        element=below.element,
-        elements=below.elements,
-        **facts,
-    )
+    given = {"element": below.element, "elements": below.elements, **facts}
+    return stage(id, "shuffle", name="c", arguments={"buffer_size": buffer}, **given)
 
 
 def batch(id: str, size: int, below: StageView, op: str = "batch") -> StageView:
     element = tuple(replace(one, shape=(size, *one.shape)) for one in below.element or () if one.shape is not None)
-    count = below.elements
-    known = count is not None and count > 0
-    return stage(
-        id,
-        op,
-        name="d",
-        arguments={"batch_size": size},
-        element=element,
-        elements=-(-count // size) if known else count,
-    )
+    count = -(-below.elements // size) if (below.elements or 0) > 0 else below.elements
+    return stage(id, op, name="d", arguments={"batch_size": size}, element=element, elements=count)
 
 
 def cache(id: str, below: StageView, filename: str = "", **facts: Any) -> StageView:

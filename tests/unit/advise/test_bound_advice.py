@@ -40,12 +40,12 @@ READS = stage("stages.0", "interleave", 0.5, name="read", bytes_per_element=20, 
         ([NUMBERS, stage("stages.0", "batch", 0.1, bytes_out_per_batch=35_328.0)], None),
         ([NUMBERS, stage("stages.0", "unbatch", 0.9)], "Produce fewer elements in unbatch"),
         ([stage("source", "TFRecordDataset", 0.9)], "Read less in TFRecordDataset"),
-        ([LOAD, stage("source", "zip", 0.01)], "Make load in zip cheaper"),
+        ([LOAD, stage("source", "zip", 0.01)], "Make zip cheaper"),
         ([SIDE, stage("source", "zip", 0.01)], None),
         ([SIDE, stage("source", "sample_from_datasets", 0.7, **SMALL)], "Choose whole batches in sample_from_datasets"),
         ([SIDE, stage("source", "sample_from_datasets", 0.7, **LARGE)], None),
         ([stage("stages.0.source", "fixed_length_record", 0.2, depth=1), READS], "Choose whole batches in read"),
-        ([stage("stages.0.stages.0", "map", 0.8, name="crop", depth=1), READS], "Make crop in read cheaper"),
+        ([stage("stages.0.stages.0", "map", 0.8, name="crop", depth=1), READS], "Make read cheaper"),
     ],
 )
 def test_the_last_of_some_stages_has_advice_of_its_kind(
@@ -54,6 +54,14 @@ def test_the_last_of_some_stages_has_advice_of_its_kind(
     profile.stages = stages
     found = advice_for(profile, stages[-1])
     assert (found.title if found is not None else None) == title
+
+
+def test_what_is_not_known_is_no_advice_and_that_on_a_side_names_it(profile: Profile) -> None:
+    profile.stages = [LOAD, stage("source", "zip", 0.01)]
+    for loops, text in ((False, ""), (True, "load: replace its loop by ops on whole tensors")):
+        profile.stages[0] = LOAD.model_copy(update={"loops": loops})
+        found = advice_for(profile, profile.stages[-1])
+        assert (found.text, found.stage is not None) == (text, loops)
 
 
 @pytest.mark.parametrize(
@@ -74,15 +82,6 @@ def test_python_whose_calls_cost_most_is_called_once_per_batch(
     profile.stages = [NUMBERS, rows, stage("stages.1", "batch")]
     found = advice_for(profile, rows)
     assert ("row() (pipe.py:3) for whole batches" in found.text) is once
-
-
-def test_what_draws_random_numbers_is_not_done_before_the_run(profile: Profile) -> None:
-    rows = [stage("stages.0", "map", 0.5, name="a"), stage("stages.1", "map", 0.4, name="b")]
-    profile.stages = [NUMBERS, *rows]
-    for random in (False, True):
-        rows[1].random = random
-        found = advice_together(profile, rows)
-        assert ("before the run" in found.text) is not random
 
 
 def test_what_is_the_same_for_all_crops_of_a_picture_is_done_before_them(profile: Profile) -> None:

@@ -141,10 +141,8 @@ def test_a_cache_says_what_it_takes_of_the_whole_data_set(
 @pytest.mark.parametrize(
     ("size", "source", "fits"),
     [
-        (None, 20_000.0, True),
-        (DataSize(elements=5_000_000), 20_000.0, True),
-        (DataSize(elements=9_000_000), 20_000.0, False),
-        (DataSize(bytes=1_200_000_000_000), 100.0, False),
+        *((None, 20_000.0, True), (DataSize(elements=5_000_000), 20_000.0, True)),
+        *((DataSize(elements=9_000_000), 20_000.0, False), (DataSize(bytes=1_200_000_000_000), 100.0, False)),
     ],
 )
 def test_a_cache_that_does_not_fit_is_no_recommendation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,6 +15,7 @@ from unit.view.recorded import recorded_view
 from unit.view.views import measured, pipeline, stage
 
 from pipeprof.pipelines.changes.edits import HandWritten, to_document
+from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.models import Ignore
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
@@ -21,6 +23,7 @@ from pipeprof.profiles.advise.check import sections
 from pipeprof.profiles.advise.ideas import IDEAS, POOL
 from pipeprof.profiles.advise.names import GONE, NEW_NAMES, warn_of_unknown
 from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.advise.static import static_advice
 from pipeprof.profiles.document.memory import Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, Quantiles, Steps
@@ -64,19 +67,13 @@ def test_names_of_earlier_rules_lead_to_what_there_is() -> None:
     assert not set(CHECKS) & (set(NEW_NAMES) | set(GONE))
 
 
-@pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("serial-map-cpu", "is parallel-calls now"),
-        ("wide-batches", "is gone: "),
-        ("whole-batch", "did you mean whole-batches?"),
-        ("zzz", "`pipeprof rules` lists them"),
-    ],
-)
-def test_an_old_or_unknown_name_in_ignore_is_a_warning(name: str, text: str) -> None:
-    (message,) = warn_of_unknown([Ignore(rule=name, reason="x"), Ignore(rule="cache", reason="x")], CHECKS)
-    assert message.code == "unknown-rule"
-    assert text in message.message
+def test_an_old_or_unknown_name_in_ignore_is_a_warning() -> None:
+    for name, text in (
+        *(("serial-map-cpu", "is parallel-calls now"), ("wide-batches", "is gone: ")),
+        *(("whole-batch", "did you mean whole-batches?"), ("zzz", "`pipeprof rules` lists them")),
+    ):
+        (message,) = warn_of_unknown([Ignore(rule=name, reason="x"), Ignore(rule="cache", reason="x")], CHECKS)
+        assert (message.code, text in message.message) == ("unknown-rule", True)
 
 
 def _bare(view: PipelineView) -> PipelineView:
@@ -118,6 +115,14 @@ HEALTHY = ("cache_before_random", "cache_encoded", "generator_chunks", "small_sl
 @pytest.mark.parametrize("name", HEALTHY)
 def test_nothing_is_wrong_with_a_recorded_pipeline_that_is_healthy(name: str) -> None:
     assert findings_in(recorded_view(name)) == ([], [])
+
+
+def test_a_chain_may_be_longer_than_python_may_call_in_turn(tmp_path: Path) -> None:
+    batches = "  - batch: {batch_size: 1}\n" * 200 + "  - unbatch: {}\n" * 200
+    path = tmp_path / "spec.yaml"
+    path.write_text(f"version: 1\nsource: {{range: {{stop: 1000}}}}\nstages:\n{batches * 3}")
+    advice = static_advice(check_spec(path), cores=2)
+    assert (advice.findings is not None, advice.memory is not None) == (True, True)
 
 
 SHARES = st.none() | st.floats(0, 1)

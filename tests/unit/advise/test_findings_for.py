@@ -42,11 +42,8 @@ def views(monkeypatch: pytest.MonkeyPatch) -> list[PipelineView]:
 
     def look(view: PipelineView) -> list[Proposal]:
         seen.append(view)
-        return [
-            Proposal("Seen", sentence="Seen.", recommendation="Do.", stage=one.id)
-            for one in view.stages
-            if one.op == "map"
-        ]
+        maps = [one.id for one in view.stages if one.op == "map"]
+        return [Proposal("Seen", sentence="Seen.", recommendation="Do.", stage=one) for one in maps]
 
     monkeypatch.setattr(module, "FINDINGS", (finding("cache", "speed", "same", waits=True)(look),))
     monkeypatch.setattr(module, "ideas_for", lambda *_, **__: ([], []))
@@ -162,20 +159,13 @@ def test_what_could_not_be_judged_has_no_findings_rather_than_none_found(
 
 def test_of_a_function_that_ended_early_the_memory_rules_see_what_its_stages_held() -> None:
     """It died while it filled a cache, of which a fifth was there."""
-    text = (tensor("string"),)
-    seen = pipeline(
-        stage("source", "from_generator", element=text, elements=5000),
-        stage("stages.0", "cache", element=text, elements=5000),
-        stage("stages.1", "batch", element=text),
-        memory_limit_bytes=10**9,
-    )
+    rows = {"element": (tensor("string"),), "elements": 5000}
+    stages = stage("source", "from_generator", **rows), stage("stages.0", "cache", **rows)
     profile = measured(pipeline(stage("source", "range"))).profile
     profile.complete, profile.errors = False, [Problem(code="out-of-memory", message="…")]
     row = Stage(id="stages.0", op="cache", origin="written", buffered_bytes=400_000_000, buffered_elements=1000)
     profile.stages = [row]
-
-    found, messages = findings_for(profile, sketch_view=seen)
-
+    found, messages = findings_for(profile, sketch_view=pipeline(*stages, memory_limit_bytes=10**9))
     assert [(one.rule, one.stage) for one in found or ()] == [("cache-over-budget", "stages.0")]
     (said,) = [one.message for one in messages if one.code == "not-judged"]
     assert "only memory was judged" in said
@@ -199,17 +189,13 @@ def test_nothing_raises(views: list[PipelineView], loaded: LoadedSpec, monkeypat
     assert messages[-1].message == "the findings could not be judged (IndexError)"
 
 
-def test_a_graph_too_large_to_be_read_is_named(views: list[PipelineView], loaded: LoadedSpec) -> None:
+def test_a_graph_too_large_to_be_read_is_named_in_one_warning(views: list[PipelineView], loaded: LoadedSpec) -> None:
     graphs, profile = recorded("map_batch")
     _, messages = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
     assert ("(2.3 GB in memory)" in messages[0].message, views[0].kind) == (True, "static")
-
-
-def test_a_graph_that_was_not_read_is_one_warning(views: list[PipelineView], loaded: LoadedSpec) -> None:
-    graphs, profile = recorded("map_batch")
     profile.warnings.append(Message(code="stages-unread", message="The stages could not be read: 2.3 GB in memory."))
     _, (message,) = judged({**graphs, "written": EMPTY}, profile, loaded=loaded)
-    assert (profile.warnings, message.code, views[0].kind) == ([], "stages-unread", "static")
+    assert (profile.warnings, message.code, views[1].kind) == ([], "stages-unread", "static")
     assert message.message == (
         "The stages could not be read: 2.3 GB in memory; only what needs no run was looked for, in the spec as written"
     )

@@ -162,7 +162,7 @@ FOR: dict[str, tuple[str, Make, str, str]] = {
         "MoveStage stages.1 stages.0"),
     "records that are parsed one by one": ("parse-in-batches", lambda: recorded_view("parse_before_batch"),
         "stages.1", "VectoriseMap stages.1 stages.2"),
-    "windows that are batches": ("windows-at-once", lambda: windows(window={"shift": 26}), "stages.1",
+    "windows that are batches": ("windows-at-once", lambda: windows(window={"shift": 26}), "stages.0",
         "ReplaceStages stages.0,stages.1 op=batch arguments=batch_size=26 drop_remainder=True"),
     "a skip after a map": ("drop-earlier", dropped, "stages.1", "MoveStage stages.1 stages.0"),
     "a shard after a zip": ("drop-earlier", zipped, "stages.0",

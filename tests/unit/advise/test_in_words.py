@@ -66,10 +66,7 @@ def prefetch(after: str | None = None) -> InsertStage:
         ((prefetch("stages.0"), prefetch()), f"{INSERTED} after decode, {INSERTED} at the end"),
         ((prefetch("source"),), f"{INSERTED} after range (spec.yaml:2)"),
         ((prefetch("stages.3.stages.0"),), f"{INSERTED} after repeat"),
-        (
-            (SetOption("threading.private_threadpool_size", 16),),
-            "options.threading.private_threadpool_size: not set → 16",
-        ),
+        ((SetOption("autotune.cpu_budget", 16),), "options.autotune.cpu_budget: not set → 16"),
         ((ReplaceStages(("stages.1",)),), "remove shuffle"),
         ((EARLY, ABS), "move batch before map, abs"),
     ],

@@ -82,11 +82,8 @@ def test_an_order(ops: tuple[str, ...], edits: list[PipelineEdit], facts: dict[s
 @pytest.mark.parametrize(
     ("op", "program", "shuffle", "same"),
     [
-        (False, None, False, True),
-        (True, None, False, False),
-        (None, None, False, False),
-        (False, 3, False, False),
-        (False, None, True, False),
+        *((False, None, False, True), (True, None, False, False), (None, None, False, False)),
+        *((False, 3, False, False), (False, None, True, False)),
     ],
 )
 def test_other_random_numbers(op: bool | None, program: int | None, shuffle: bool, same: bool) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.subject import Host
-from pipeprof.profiles.git import dirty
-from pipeprof.profiles.judge import live
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result
-from tests.unit.cli.test_main import Pipeprof
+from pipeprof.cli.commands import compare, gate
+from pipeprof.cli.targets import sides
+
+Pipeprof = Callable[..., Any]
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
 SPEC = """version: 1
@@ -48,16 +48,12 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["compare", "a.yaml", "a.yaml", "--pairs", "0"], 2, "--pairs"),
         (["gate", "a.yaml"], 2, "gate needs a pipeline to compare with"),
         (["gate", "a.yaml", "--against", "a.yaml", "--self-test"], 2, "--against and --self-test contradict"),
-        (["gate", "a.yaml", "--against", "a.yaml", "--max-step-ms", "0ms"], 2, "got '0ms', expected a larger limit"),
-        (["gate", "a.yaml", "--against", "a.yaml", "--max-step-ms", "2GiB"], 2, "--max-step-ms: got '2GiB'"),
+        (["gate", "a.yaml", "--against", "a.yaml", "--limit", "step_ms=0ms"], 2, "step_ms: "),
+        (["gate", "a.yaml", "--against", "a.yaml", "--limit", "step_ms=2GiB"], 2, "got '2GiB'"),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-pairs", "x"], 2, "--max-pairs"),
-        (["gate", "a.yaml", "--against", "a.yaml", "--max-stage-ms", "10%"], 2, "expected a stage and its budget"),
-        (["gate", "a.yaml", "--against", "a.yaml", "--max-stage-ms", "batch=1GiB"], 2, "--max-stage-ms: got '1GiB'"),
-        (
-            ["gate", "a.yaml", "--against", "a.yaml", "--max-stage-ms", "bach=10%"],
-            2,
-            "a.yaml has no stage 'bach' — did you mean batch?",
-        ),
+        (["gate", "a.yaml", "--against", "a.yaml", "--limit", "10%"], 2, "expected NAME=BUDGET"),
+        (["gate", "a.yaml", "--against", "a.yaml", "--limit", "stage:batch=1GiB"], 2, "got '1GiB'"),
+        (["gate", "a.yaml", "--against", "a.yaml", "--limit", "stage:bach=10%"], 2, "'bach' — did you mean batch?"),
         (["gate", "a.yaml", "--against", "main"], 2, "invalid target 'main': did you mean git:main"),
         (["compare", "a.yaml", "feature/x~2"], 2, "did you mean git:feature/x~2"),
         (["gate", "a.yaml", "--against", "a.yaml", "--out", "r.pdf"], 2, "unknown output format .pdf"),
@@ -91,8 +87,9 @@ IN_MEMORY = "keep it in memory with --set {path}="
 def test_a_spec_that_writes_files_is_refused_before_anything_runs(
     pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch, command: str, stages: str, says: str, mend: str
 ) -> None:
-    monkeypatch.setattr(dirty, "is_dirty", lambda *_: None)
-    monkeypatch.setattr(live, "measure", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(sides, "is_dirty", lambda *_: None)
+    for module in (compare, gate):
+        monkeypatch.setattr(module, "measure", lambda *_: pytest.fail("measured"))
     Path("files.yaml").write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\nstages: {stages}\n")
     words = {
         "compare B": ["compare", "a.yaml", "files.yaml"],
@@ -126,7 +123,7 @@ def test_a_wrong_budget_of_a_spec_has_its_line(pipeprof: Pipeprof) -> None:
 
 
 def test_profiles_side_by_side_have_ratios_and_no_verdicts(pipeprof: Pipeprof) -> None:
-    one, other = (str(RECORDED / name) for name in ("jpeg-folder.json", "step-bound.json"))
+    one, other, script = (str(RECORDED / f"{name}.json") for name in ("jpeg-folder", "step-bound", "script-fit"))
     result = pipeprof("compare", one, other, "--json")
     assert result.code == 0, result.err
     document = json.loads(result.out)
@@ -136,17 +133,8 @@ def test_profiles_side_by_side_have_ratios_and_no_verdicts(pipeprof: Pipeprof) -
     assert all(metric["low"] is None for metric in document["metrics"])
     assert document["stages"]
     assert list(Path("pipeprof-out").glob("compare-*.json"))
-
-
-def test_profiles_of_scripts_side_by_side_are_shown_and_compared(pipeprof: Pipeprof) -> None:
-    one, other = (str(RECORDED / name) for name in ("script-loop.json", "script-fit.json"))
-    shown = pipeprof("show", one)
-    assert (shown.code, "step of train.py" in shown.out) == (0, True), shown.err
-    document = json.loads(pipeprof("show", other, "--json").out)
-    assert document["training"]["consumer"] == "fit"
-    result = pipeprof("compare", one, other, "--json")
-    assert result.code == 0, result.err
-    assert "step_ms" in {metric["name"] for metric in json.loads(result.out)["metrics"]}
+    of_scripts = pipeprof("compare", script, str(RECORDED / "script-loop.json"), "--json")
+    assert "step_ms" in {metric["name"] for metric in json.loads(of_scripts.out)["metrics"]}
 
 
 def test_other_hosts_and_versions_of_profiles_are_warnings(pipeprof: Pipeprof) -> None:
@@ -166,16 +154,10 @@ def test_a_saved_result_is_shown_again_and_is_no_side(pipeprof: Pipeprof) -> Non
     again = pipeprof("show", "result.json")
     assert (again.code, again.out) == (0, first.out)
     assert Path("result.md").read_text().startswith("**One process each, no verdict:**")
-    assert pipeprof("show", "result.json", "--section", "memory").code == 2
+    assert pipeprof("compare", one, other).out == pipeprof("show").out
     refused = pipeprof("compare", one, "result.json")
     assert refused.code == 6
     assert "is a result of compare or gate, not a profile" in refused.err
-
-
-def test_show_without_a_file_shows_the_latest_result(pipeprof: Pipeprof) -> None:
-    one, other = (str(RECORDED / name) for name in ("jpeg-folder.json", "step-bound.json"))
-    first = pipeprof("compare", one, other)
-    assert pipeprof("show").out == first.out
 
 
 def test_a_damaged_result_is_named(pipeprof: Pipeprof) -> None:
@@ -214,68 +196,19 @@ def test_budgets_of_stages_in_a_spec(pipeprof: Pipeprof) -> None:
     assert "expected time_ms" in pipeprof("check", "b.yaml").out
 
 
-def test_budgets_of_stages_on_the_command_line_and_in_a_spec_have_one_name() -> None:
-    from pipeprof.cli.comparing.options import GateOptions, budgets
-    from pipeprof.pipelines.check import check_spec
-
-    Path("b.yaml").write_text(f"{SPEC}budgets:\n  stages:\n    batch: {{time_ms: 10%}}\n")
-    given = budgets(GateOptions(target="b.yaml", max_stage_ms=["batch=20%", "stages.0=3ms"], max_step_ms="5%"))
-    assert {name: (one.change, one.limit) for name, one in given.items() if one is not None} == {
-        "step_ms": (0.05, None),
-        "stages.batch.time_ms": (0.2, None),
-        "stages.stages.0.time_ms": (None, 3.0),
-    }
-    assert check_spec(Path("b.yaml"), []).spec.budgets.given["stages.batch.time_ms"].change == 0.1
-
-
-def measured(step_ms: float) -> Any:
-    """A session on this host, of pipelines that take as long as each other."""
-
-    def measure(_sides: object, result: Result, plan: live.SessionPlan, _progress: object, save: Any) -> None:
-        result.a.host = result.b.host = Host(name="here", system="Linux", machine="x86_64", cores=2.0)
-        while not result.pairs or not plan.enough(result):
-            own = {"step_ms": step_ms * (1 + 0.002 * (len(result.pairs) % 3)), "peak_bytes": 1e9}
-            result.pairs.append(PairValues(order=[], a=own, b=dict(own), again=dict(own)))
-            result.metrics = plan.rows(result.pairs)
-        save()
-
-    return measure
-
-
-@pytest.fixture
-def _no_git(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dirty, "is_dirty", lambda *_: None)
-
-
-@pytest.mark.usefixtures("_no_git")
-def test_a_gate_shows_the_self_test_that_is_saved_where_its_result_is(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "measure", measured(10.0))
-    words = ("gate", "a.yaml", "--against", "train.py:make")
-    assert "pipeprof gate a.yaml --self-test" in pipeprof(*words).out
-    receipt = {"target": "a.yaml", "started": "2026-01-02T03:04:05", "passed": True, "alarms": [], "missed": []}
-    receipt |= {"slower": 0.1, "hold_bytes": 1, "detectable": {}, "pairs": [5, 5]}
-    Path("pipeprof-out/self-test-a.json").write_text(json.dumps({"self_test": receipt}))
-    assert "never run" not in pipeprof(*words).out
-    # A result that is saved elsewhere has nothing to do with what lies in this folder, which may be a stranger's.
-    Path("reports").mkdir()
-    assert "never run" in pipeprof(*words, "--out", "reports/gate.json").out
-
-
-def test_a_work_tree_with_changes_is_a_warning(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dirty, "is_dirty", lambda *_: True)
-    monkeypatch.setattr(live, "measure", measured(10.0))
-    assert "a.yaml has uncommitted changes" in pipeprof("gate", "a.yaml", "--against", "train.py:make").out
-
-
-@pytest.mark.usefixtures("_no_git")
 @pytest.mark.parametrize("command", [["compare", "a.yaml"], ["gate", "a.yaml", "--against"]])
 def test_sides_with_other_steps_are_a_warning(
     command: list[str], pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "measure", lambda *_: None)
+    monkeypatch.setattr(sides, "is_dirty", lambda *_: None)
+    for module in (compare, gate):
+        monkeypatch.setattr(module, "measure", lambda *_: None)
     Path("b.yaml").write_text(f"{SPEC}step: {{simulate: 5ms}}\n")
-    assert "has step simulate: 5ms" in pipeprof(*command, "b.yaml").out
-    assert "has step" not in pipeprof(*command, "b.yaml", "--step", "simulate:2ms").out
-    assert "has step" not in pipeprof(*command, "a.yaml").out
+
+    def codes(*words: str) -> set[str]:
+        found = pipeprof(*command, *words, "--json")
+        return {one["code"] for one in json.loads(found.out)["warnings"]}
+
+    assert "other-step" in codes("b.yaml")
+    assert "other-step" not in codes("b.yaml", "--step", "simulate:2ms")
+    assert "other-step" not in codes("a.yaml")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from unit.doctor.doctor_facts import WELL, ill, tensorflow
 
-from pipeprof.cli.pages.doctor import Terminal, doctor_report, terminal_of
-from pipeprof.cli.text.paint import paint
-from pipeprof.cli.text.style import Style
-from pipeprof.profiles.doctor import facts as doctor_facts
+from pipeprof.cli.commands import doctor
+from pipeprof.cli.render.style import Style
+from pipeprof.cli.render.terminal import paint
+from pipeprof.cli.report.doctor import Terminal, doctor_report, terminal_of
 from pipeprof.profiles.doctor.facts import Cores, Devices, Facts, MemoryFacts
 from pipeprof.profiles.doctor.faults import faults_of
 
@@ -35,77 +35,51 @@ UNKNOWN = ill(
 )
 
 
-def report(facts: Facts, width: int = 80, *, unicode: bool = True, hide: Callable[[str], str] = str) -> str:
-    return paint(doctor_report(facts, TERMINAL, faults_of(facts), hide), Style(width, unicode=unicode))
+def report(facts: Facts, hide: Callable[[str], str] = str, *, unicode: bool = True) -> str:
+    return paint(doctor_report(facts, TERMINAL, faults_of(facts), hide), Style(100, unicode=unicode))
 
 
-@pytest.mark.parametrize("width", [40, 80])
-def test_golden(width: int, golden: Callable[[str, str], None]) -> None:
-    golden(f"doctor/well-{width}.txt", report(WELL, width))
-    golden(f"doctor/ill-{width}.txt", report(ILL, width))
+def test_golden(golden: Callable[[str, str], None]) -> None:
+    golden("doctor/reports.txt", "\n".join(map(report, (WELL, ILL, UNKNOWN))))
 
 
-@pytest.mark.parametrize("facts", [WELL, ILL, UNKNOWN])
-@pytest.mark.parametrize("width", [40, 80])
-def test_fits_but_for_commands(facts: Facts, width: int) -> None:
-    lines = report(facts, width).splitlines()
-    assert all(len(line) <= width for line in lines if not line.startswith("   try "))
-    assert report(facts, width, unicode=False).isascii()
-
-
-def test_unknown_is_not_zero() -> None:
-    text = report(UNKNOWN)
-    assert "memory       n/a in the machine, n/a available, limit of a run n/a" in text
-    assert "device       none seen" in text
+@pytest.mark.parametrize(("governors", "shown"), [({}, False), ({"performance": 8}, False), ({"powersave": 1}, True)])
+def test_a_governor_has_a_line_where_times_vary_with_it(governors: dict[str, int], shown: bool) -> None:
+    assert ("\ngovernor " in report(ill(governors=governors))) is shown
 
 
 def test_the_block_is_hidden_and_the_commands_are_not() -> None:
-    text = report(ILL, hide=lambda text: text.replace("/home/ada", "~"))
-    before, _, block = text.partition("```text")
+    before, _, block = report(ILL, lambda text: text.replace("/home/ada", "~")).partition("```text")
     assert "/home/ada" in before
     assert "/home/ada" not in block
     assert block.rstrip().endswith("```")
 
 
 def test_nothing_in_the_block_ends_it() -> None:
-    assert report(ill(system="```\n\x1b[31mx")).count("```") == 4
+    assert report(ill(system="```\n\x1b[31mx")).count("```") == report(WELL).count("```")
+    assert report(ILL, unicode=False).isascii()
 
 
 def test_terminal() -> None:
-    seen = terminal_of(
-        {"LANG": "de_DE.UTF-8", "LC_ALL": "", "TERM": "dumb"}, is_terminal=False, columns=100, encoding=None
-    )
+    environ = {"LANG": "de_DE.UTF-8", "LC_ALL": "", "TERM": "dumb"}
+    seen = terminal_of(environ, is_terminal=False, columns=100, encoding=None)
     assert seen == Terminal(is_terminal=False, columns=100, encoding=None, term="dumb", locale="LANG=de_DE.UTF-8")
 
 
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[Facts], None]:
-    return lambda facts: monkeypatch.setattr(doctor_facts, "gather", lambda: facts)
+@pytest.mark.parametrize(("facts", "code"), [(WELL, 0), (ill(git=None), 0), (ILL, 3)])
+def test_the_document_and_the_exit_code(
+    facts: Facts, code: int, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "gather", lambda: facts)
+    assert (pipeprof("doctor").code, pipeprof("doctor").err) == (code, "")
+    found = json.loads(pipeprof("doctor", "--json").out)
+    assert [fault["level"] for fault in found["faults"]] == [fault.level for fault in faults_of(facts)]
+    assert found["facts"]["executable"] == "/home/ada/env/bin/python"
+    assert len(found["hooks"]) > 40
 
 
-def test_exit_codes(pipeprof: Pipeprof, machine: Callable[[Facts], None]) -> None:
-    machine(WELL)
-    assert pipeprof("doctor").code == 0
-    machine(ill(git=None))
-    assert pipeprof("doctor").code == 0
-    machine(ILL)
-    result = pipeprof("doctor")
-    assert (result.code, result.err) == (3, "")
-    assert result.out.startswith("1 fault, 2 notes\n")
-
-
-def test_json(pipeprof: Pipeprof, machine: Callable[[Facts], None]) -> None:
-    machine(ILL)
-    result = pipeprof("doctor", "--json")
-    document = json.loads(result.out)
-    assert result.code == 3
-    assert [fault["level"] for fault in document["faults"]] == ["fault", "note", "note"]
-    assert document["facts"]["tensorflow"]["owners"][1] == {"name": "tensorflow-cpu", "version": "2.20.0"}
-    assert document["facts"]["executable"] == "/home/ada/env/bin/python"
-
-
-def test_redact(pipeprof: Pipeprof, machine: Callable[[Facts], None]) -> None:
-    machine(ILL)
+def test_redact(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "gather", lambda: ILL)
     assert "/home/ada" not in pipeprof("doctor", "--redact").out
     assert "/home/ada" not in pipeprof("doctor", "--redact", "--json").out
     assert "/home/ada" in pipeprof("doctor", "--no-redact").out.partition("```text")[2]

@@ -1,63 +1,222 @@
-"""The registry of formats: what `--format` and `--out` know follows from the modules in `cli/formats`."""
+"""The formats of reports: a golden file for each, what they have of hostile texts, and which command has which."""
 
 from __future__ import annotations
 
-import doctest
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from types import ModuleType
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
+from unit.cli.results import GATE, of_four, result_of
 
-from pipeprof.cli import formats, options, output
-from pipeprof.cli.formats import registry
+from pipeprof.cli.formats import extensions_of, is_redacted, names_of
+from pipeprof.cli.render.formats import Output, lack_of, render
+from pipeprof.cli.render.html import render_page
+from pipeprof.cli.render.markdown import markdown
+from pipeprof.cli.render.style import Style
+from pipeprof.cli.report.blocks import Text
+from pipeprof.cli.report.comparison import build_result
+from pipeprof.cli.report.remarks import Checkout, remarks_on
+from pipeprof.cli.report.report import build_report
+from pipeprof.profiles.document.base import Location
+from pipeprof.profiles.document.findings import Edit, Finding, Fix
+from pipeprof.profiles.document.messages import Message, Problem
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.judge.result import Result
 
-Pipeprof = Callable[..., Any]
-RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
+CHECKOUT = Checkout("/w/app", "training")
+EDIT = Edit(kind="SetArgument", stage="stages.0", name="num_parallel_calls", value=8)
+CALLS = "stages.decode.num_parallel_calls: 2 → 1"
 
 
-@pytest.fixture
-def shout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """One more module in the package of formats."""
-    lines = (
-        "from pipeprof.cli.formats.registry import Format",
-        "from pipeprof.cli.text.blocks import Heading",
-        "def shout(output):",
-        "    titles = [block.title for block in output.blocks() if isinstance(block, Heading)]",
-        "    return f'{output.profile.target.text}: {titles}'.upper()",
-        "FORMAT = Format('shout', ('.shout',), frozenset({'run', 'show'}), shout)",
+def written(kind: str, document: Profile | Result) -> str:
+    def blocks(full: bool) -> list[Any]:
+        of_result = isinstance(document, Result)
+        return list(build_result(document, None, full=full) if of_result else build_report(document, None, full=full))
+
+    one = Output(
+        document,
+        lambda: blocks(False),
+        Style(100),
+        page=lambda: render_page(blocks(True), "a title"),
+        remarks=lambda: remarks_on(document, CHECKOUT),
     )
-    (tmp_path / "shouting.py").write_text("\n".join(lines))
-    monkeypatch.setattr(formats, "__path__", [*formats.__path__, str(tmp_path)])
-    registry.all_formats.cache_clear()
-    yield
-    registry.all_formats.cache_clear()
-    sys.modules.pop("pipeprof.cli.formats.shouting", None)
+    return render(kind, one, to_file=True)
 
 
-@pytest.mark.usefixtures("shout")
-def test_a_format_is_one_module(pipeprof: Pipeprof, tmp_path: Path) -> None:
-    assert options.report_format("shout", json=False) == "shout"
-    assert output.format_of("a.shout") == "shout"
-    result = pipeprof("show", RECORDED / "input-bound.json", "--format", "shout", "--out", tmp_path / "a.shout")
-    assert result.code == 0
-    assert result.out.startswith("SPEC.YAML: ['STEPS'")
-    assert (tmp_path / "a.shout").read_text() == result.out
-    assert (
-        "expected text, json, github, md, html, sarif, shout or patch"
-        in pipeprof("show", "x.json", "--format", "pdf").err
-    )
+@pytest.mark.parametrize("kind", ["github", "junit", "md", "sarif"])
+def test_a_failed_gate_in_each_format(kind: str, golden: Callable[[str, str], None]) -> None:
+    found = result_of("gate", 1.12, CALLS)
+    found.b.location = Location(file="spec.yaml", line=4)
+    golden(f"formats/gate.{kind}.txt", written(kind, found))
 
 
-def test_no_format_is_left_of_the_test_before() -> None:
-    assert registry.names_of("run") == ("text", "json", "github", "md", "html", "sarif")
-    assert registry.names_of("check") == ("text", "json", "github", "sarif")
+@pytest.mark.parametrize("kind", ["github", "sarif"])
+def test_a_profile_in_each_format_for_reviews(
+    kind: str, golden: Callable[[str, str], None], recorded: Callable[[str], Profile]
+) -> None:
+    golden(f"formats/profile.{kind}.txt", written(kind, recorded("jpeg-folder")))
 
 
-@pytest.mark.parametrize("module", [registry])
-def test_examples_in_the_docstrings(module: ModuleType) -> None:
-    result = doctest.testmod(module)
-    assert result.attempted > 0
-    assert result.failed == 0
+def test_json_is_the_document() -> None:
+    found = of_four()
+    assert Result.model_validate_json(written("json", found)) == found
+
+
+@pytest.mark.parametrize(
+    ("factor", "tag", "counts"),
+    [(1.12, "failure", ("1", "0")), (1.0, "system-out", ("0", "0")), (1.03, "skipped", ("0", "1"))],
+)
+def test_junit_has_a_case_of_the_target_for_each_judged_metric(
+    factor: float, tag: str, counts: tuple[str, str]
+) -> None:
+    found = result_of("gate", factor)
+    suite = ET.fromstring(written("junit", found))
+    cases = {case.get("name"): case for case in suite}
+    assert set(cases) == {"time per step", "peak memory"}
+    assert {case.get("classname") for case in suite} == {"spec.yaml"}
+    assert [child.tag for child in cases["time per step"]] == [tag]
+    assert (suite.get("tests"), (suite.get("failures"), suite.get("skipped"))) == ("2", counts)
+    found.metrics, found.errors = [], [Message(code="side-failed", message="B: raised: <x> & \x1b[1m")]
+    assert ET.fromstring(written("junit", found)).get("errors") == "1"
+
+
+TEXTS = (
+    "::error::x", "a\n::error file=b::c", "##[error]x", "##vso[task.x]y", "]]>", "<script>alert(1)</script>",
+    "%0A::error::", "a,line=9", "a|b`*c*", "\x1b[31m\x00\u2028\u202e", "@octocat #12 https://h.org", "'\"&<>",
+    "../../x",
+)  # fmt: skip
+COMMAND = re.compile(r"^(\s|\x1b\[[0-9;]*m)*::|##[A-Za-z]*\[", re.MULTILINE)
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+FENCED = re.compile(r"^(`{3,})\n.*?\n\1$", re.MULTILINE | re.DOTALL)
+FOR_PROGRAMS = {"github", "junit", "sarif"}
+
+
+def hostile_profile(profile: Profile, text: str) -> Profile:
+    """A profile in which everything that comes from elsewhere is this text."""
+    profile.output, profile.target.text, profile.host.name = f"{text}\n{'word ' * 30}{text}", text, text
+    profile.command = ["pipeprof", text]
+    profile.errors = [Problem(code="raised", message=text, file=text, line=1, traceback=f"{text}\n  {text}")]
+    profile.warnings = [Message(code="odd", message=f"{'word ' * 30 * n}{text}") for n in range(3)]
+    for stage in profile.stages or ():
+        stage.name, stage.location = text, Location(file=text, line=7, column=5)
+    profile.findings = [Finding(rule="r", title=text, sentence=text, patch=text, status="unverified")]
+    return profile
+
+
+def hostile_result(text: str) -> Result:
+    found = result_of("gate", 1.12, text)
+    found.b.text = found.data = found.step = text
+    found.change_places = [Location(file=text, line=3)]
+    found.warnings, found.errors = ([Message(code="odd", message=text)] for _ in range(2))
+    found.command = [*GATE, text]
+    return found
+
+
+@pytest.mark.parametrize("kind", ["text", "json", "github", "md", "html", "junit", "sarif"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_texts_of_others_stay_texts(kind: str, text: str, recorded: Callable[[str], Profile]) -> None:
+    profile, result = hostile_profile(recorded("input-bound"), text), hostile_result(text)
+    for document in [result] if kind == "junit" else [profile, result]:
+        shown = written(kind, document)
+        assert not OBEYED.search(shown)
+        assert kind in FOR_PROGRAMS or not COMMAND.search(shown)
+        if kind == "json":
+            assert type(document).model_validate_json(shown) == document
+        elif kind in {"md", "html"}:
+            outside = FENCED.sub("", shown) if kind == "md" else shown
+            assert "<script>alert" not in outside
+            assert kind == "html" or not re.search(r"@octocat|(?<!\\)#12|https://h", outside)
+        elif kind == "junit":
+            tags = {"testsuite", "testcase", "error", "failure", "skipped", "system-out"}
+            assert {element.tag for element in ET.fromstring(shown).iter()} <= tags
+        elif kind == "github":
+            assert_annotations(shown, len(remarks_on(document, CHECKOUT)))
+        elif kind == "sarif":
+            assert_refused_by_nobody(json.loads(shown))
+
+
+def assert_annotations(shown: str, count: int) -> None:
+    """As many lines as remarks, each with known properties."""
+    assert len(shown.splitlines()) == count
+    for line in shown.splitlines():
+        matched = re.fullmatch(r"::(error|warning|notice)( [^:]*)?::[^\r\n]*", line)
+        assert matched is not None
+        names = [part.partition("=")[0] for part in (matched[2] or " ").strip().split(",")]
+        assert set(names) <= {"file", "line", "col", "endColumn", "title", ""}
+        assert len(names) == len(set(names))
+        assert not re.search(r"##[A-Za-z]*\[", line)
+
+
+def assert_refused_by_nobody(document: dict[str, Any]) -> None:
+    """GitHub refuses a whole file for one result without a place in the repository, or with one that is no URI."""
+    (run,) = document["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert len({rule["id"] for rule in rules}) == len(rules)
+    for rule in rules:
+        assert all(rule[name]["text"] for name in ("shortDescription", "fullDescription", "help"))
+    prints = [one["partialFingerprints"]["pipeprof/v1"] for one in run["results"]]
+    assert len(set(prints)) == len(prints)
+    for found in run["results"]:
+        assert rules[found["ruleIndex"]]["id"] == found["ruleId"]
+        assert found["level"] in {"note", "warning", "error"}
+        assert found["message"]["text"]
+        (place,) = found["locations"]
+        uri = place["physicalLocation"]["artifactLocation"]["uri"]
+        assert re.fullmatch(r"(?!/|\.\.)[A-Za-z0-9._~%/+@-]+", uri)
+        assert not unquote(uri).startswith(("/", "../"))
+        assert all(value >= 1 for value in place["physicalLocation"].get("region", {}).values())
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("by @octocat and @o/team", "by @&#8203;octocat and @&#8203;o/team"),
+        ("mail a@b.org", "mail a@&#8203;b.org"),
+        ("see https://h.org and HTTP://h", "see https:&#8203;//h.org and HTTP:&#8203;//h"),
+        ("www.h.org, awww.x", "www&#8203;.h.org, awww.x"),
+        ("fixes #12, o/r#5 and GH-3", r"fixes \#&#8203;12, o/r\#&#8203;5 and GH-&#8203;3"),
+        ("&commat;octocat & co", r"\&commat;octocat \& co"),
+        ("a: b, 1 @ 2, c://", "a: b, 1 @ 2, c:&#8203;//"),
+        ("set `num_calls=*`, not `<b>@o`", "set `num_calls=*`, not `<b>@o`"),
+        ("`a|b`, a ` and ``c``, x`y`z", r"\`a\|b\`, a \` and \`\`c\`\`, x\`y\`z"),
+        (r"\`<b>` and <b>`", r"\\\`\<b\>\` and \<b\>\`"),
+    ],
+)
+def test_texts_of_users_are_not_live_in_markdown(text: str, shown: str) -> None:
+    assert markdown([Text(text)]) == f"{shown}\n"
+
+
+def test_which_command_has_which_format() -> None:
+    assert names_of("check") == ("text", "json", "github", "sarif")
+    assert names_of("compare") == ("text", "json", "md", "html")
+    assert {name for name in names_of("gate") if is_redacted(name, None)} == {"github", "md", "html", "junit", "sarif"}
+    assert (is_redacted("text", True), is_redacted("md", False)) == (True, False)
+    assert extensions_of("fix").items() >= {".patch": "patch", ".diff": "patch", ".yaml": "yaml"}.items()
+    assert "yaml" not in names_of("fix")
+
+
+@pytest.mark.parametrize(
+    ("fields", "written_of"),
+    [
+        (
+            {"status": "fixed", "edits": [[EDIT]], "text": "version: 1\n", "diff": "--- a\n"},
+            ["version: 1\n", "--- a\n"],
+        ),
+        ({"status": "fixed", "edits": [[EDIT]], "text": None, "diff": "--- a\n"}, [None, "--- a\n"]),
+        ({"status": "interrupted", "edits": [[EDIT]], "text": None, "diff": None}, [None, None]),
+        ({"status": "nothing", "edits": [], "text": None, "diff": None}, [None, None]),
+    ],
+)
+def test_changes_that_have_no_text_are_not_written(
+    fields: dict[str, Any], written_of: list[str | None], recorded: Callable[[str], Profile]
+) -> None:
+    profile = recorded("jpeg-folder")
+    assert (lack_of("md", profile), written("patch", profile), written("yaml", profile)) == (None, "", "")
+    profile.fix = Fix.model_construct(**fields)
+    for kind, text in zip(("yaml", "patch"), written_of, strict=True):
+        assert (lack_of(kind, profile) is None) is (text is not None)
+        assert written(kind, profile) == (text or "")

@@ -6,9 +6,8 @@ import pytest
 
 from pipeprof.cli import gone
 from pipeprof.cli.exit_codes import USAGE
-from pipeprof.cli.main import COMMANDS, invoke
-from pipeprof.cli.options import report_format
-from pipeprof.pipelines.errors import UsageError
+from pipeprof.cli.main import invoke
+from pipeprof.cli.parser import COMMANDS, make_parser
 from pipeprof.profiles.advise.names import GONE, NEW_NAMES
 
 
@@ -23,15 +22,18 @@ def test_a_command_that_is_gone_names_what_to_do_instead(name: str, capsys: pyte
 def test_an_option_that_is_gone_names_what_to_do_instead(
     command: str, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    taken = [
+        name for name in ([command] if command else COMMANDS) for one in make_parser(name).params if option in one.opts
+    ]
+    assert taken == [], "the command has it"
     assert invoke([command or "run", "spec.yaml", option]) == USAGE
     assert gone.OPTIONS[command, option] in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", gone.FORMATS)
-def test_a_format_that_is_gone_names_what_to_do_instead(name: str) -> None:
-    with pytest.raises(UsageError) as raised:
-        report_format(name, json=False, command="show")
-    assert gone.FORMATS[name] in str(raised.value)
+def test_a_format_that_is_gone_names_what_to_do_instead(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["show", "a.json", "--format", name]) == USAGE
+    assert gone.FORMATS[name] in capsys.readouterr().err
 
 
 def test_a_spec_of_a_function_is_refused_with_the_command_that_takes_the_function(
@@ -43,7 +45,7 @@ def test_a_spec_of_a_function_is_refused_with_the_command_that_takes_the_functio
 
 @pytest.mark.parametrize("name", [*GONE, *NEW_NAMES])
 def test_a_rule_of_before_says_what_is_in_its_place(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert invoke(["explain", name]) == USAGE
+    assert invoke(["rules", name]) == USAGE
     assert {**GONE, **NEW_NAMES}[name] in capsys.readouterr().err
 
 

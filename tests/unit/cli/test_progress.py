@@ -3,10 +3,11 @@
 import io
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from pipeprof.cli.text.progress import LineProgress, LiveProgress, progress_for, progress_if_long
+from pipeprof.cli.render.progress import Progress, progress_for, progress_if_long
 from pipeprof.profiles.harness.progress import Silent, ratio_so_far
 
 
@@ -47,10 +48,18 @@ class Stream(io.TextIOWrapper):
         self.flush()
         return self.buffer.getvalue().decode(self.encoding)  # type: ignore[attr-defined]
 
+    @property
+    def drawn(self) -> str:
+        return self.text.rpartition("\x1b[K")[2]
+
+
+def watched(*, live: bool = True, **options: Any) -> tuple[Progress, Stream, Clock]:
+    stream, clock = Stream(terminal=live), Clock()
+    return Progress(stream, live=live, clock=clock, ticks=False, **options), stream, clock
+
 
 def test_a_line_a_phase() -> None:
-    stream, clock = Stream(), Clock()
-    progress = LineProgress(stream, clock=clock)
+    progress, stream, _ = watched(live=False)
     progress.phase("import", None)
     progress.phase("measure", 10.0)
     for second in range(10):
@@ -63,8 +72,7 @@ def test_a_line_a_phase() -> None:
 
 
 def test_verbose_says_how_long_and_how_fast() -> None:
-    stream, clock = Stream(), Clock()
-    progress = LineProgress(stream, verbose=True, clock=clock)
+    progress, stream, clock = watched(live=False, verbose=True)
     progress.phase("warmup", None)
     progress.tick(41.2, 1, None)
     progress.tick(None, 2, None)
@@ -77,9 +85,8 @@ def test_verbose_says_how_long_and_how_fast() -> None:
     ]
 
 
-def test_data_is_said_now_and_then() -> None:
-    stream, clock = Stream(), Clock()
-    progress = LineProgress(stream, clock=clock)
+def test_generated_data_are_said_now_and_then_with_a_forecast_once_the_pace_is_known() -> None:
+    progress, stream, clock = watched(live=False)
     for done in range(0, 601, 100):
         progress.data("photos", done, 600)
         clock.now += 2
@@ -89,88 +96,61 @@ def test_data_is_said_now_and_then() -> None:
     ]
 
 
-def test_live_line_has_phase_rate_and_eta() -> None:
-    stream, clock = Stream(terminal=True), Clock()
-    progress = LiveProgress(stream, clock=clock)
+def test_the_live_line_has_phase_rate_and_time_left_and_is_cleared() -> None:
+    progress, stream, clock = watched()
     progress.phase("measure", 10.0)
     clock.now += 4
     progress.tick(41.23, 4.0, 10.0)
-    assert drawn(stream) == "pipeprof: [6/8] measuring, 41.2 batches/s, 40%, 6 s left"
+    assert stream.drawn == "pipeprof: [6/8] measuring, 41.2 batches/s, 40%, 6 s left"
+    progress.note("hello")
+    assert stream.text.endswith("\r\x1b[Kpipeprof: hello\n")
+    progress.phase("trace", None)
     progress.close()
     assert stream.text.endswith("\r\x1b[K")
-    assert "\n" not in stream.text
 
 
 def test_the_time_left_is_that_of_the_pace_and_shrinks_while_nothing_is_heard() -> None:
-    stream, clock = Stream(terminal=True), Clock()
-    progress = LiveProgress(stream, clock=clock)
-    progress.phase("pair 1: three fresh processes", None)
-    # They start for a while, which says nothing about the rounds.
-    clock.now += 14
-    progress.tick(None, 2.0, 42.0)
-    assert drawn(stream) == "pipeprof: pair 1: three fresh processes, 5%"
-    clock.now += 1
-    progress.tick(None, 3.0, 42.0)
-    assert drawn(stream) == "pipeprof: pair 1: three fresh processes, 7%, 39 s left"
-    clock.now += 10
-    progress._draw_until(Closed())
-    assert drawn(stream) == "pipeprof: pair 1: three fresh processes, 7%, 29 s left"
-    progress.phase("pair 2: three fresh processes", None)
-    clock.now += 14
-    progress.tick(None, 2.0, 42.0)
-    assert drawn(stream) == "pipeprof: pair 2: three fresh processes, 5%"
-
-
-def drawn(stream: Stream) -> str:
-    return stream.text.rpartition("\x1b[K")[2]
+    progress, stream, clock = watched()
+    for pair in (1, 2):
+        progress.phase(f"pair {pair}: three fresh processes", None)
+        # They start for a while, which says nothing about the rounds.
+        clock.now += 14
+        progress.tick(None, 2.0, 42.0)
+        assert stream.drawn == f"pipeprof: pair {pair}: three fresh processes, 5%"
+        clock.now += 1
+        progress.tick(None, 3.0, 42.0)
+        assert stream.drawn == f"pipeprof: pair {pair}: three fresh processes, 7%, 39 s left"
+        clock.now += 10
+        progress._draw_until(Closed())
+        assert stream.drawn == f"pipeprof: pair {pair}: three fresh processes, 7%, 29 s left"
 
 
 def test_what_is_tried_has_its_ratio_so_far_and_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
-    stream, clock = Stream(terminal=True), Clock()
-    progress = LiveProgress(stream, clock=clock)
+    progress, stream, clock = watched()
     progress.ends_in(60.0)
     progress.phase("trying 2: Cache what load gives", None)
-    assert drawn(stream) == "pipeprof: trying 2: Cache what load gives, at most 60 s left"
+    assert stream.drawn == "pipeprof: trying 2: Cache what load gives, at most 60 s left"
     clock.now += 20
     progress.standing(ratio_so_far(1.42, 1.35, 1.5, 6))
     # Of a trial, the pairs that a decision takes at least are not its length.
     progress.tick(None, 6.0, 12.0)
-    assert drawn(stream) == "pipeprof: trying 2: Cache what load gives, 1.42× (1.35–1.50, 6 pairs), at most 40 s left"
+    assert stream.drawn == "pipeprof: trying 2: Cache what load gives, 1.42× (1.35–1.50, 6 pairs), at most 40 s left"
+    monkeypatch.setenv("COLUMNS", "76")
+    clock.now += 1
+    progress.standing("1.42× (1.35–1.50, 6 pairs)")
+    # What is cut is the name, not what is known.
+    assert stream.drawn == "pipeprof: trying 2: Cache w…, 1.42× (1.35–1.50, 6 pairs), at most 39 s left"
     clock.now += 60
     # What it knows of one change is not said of the next.
     progress.phase("trying 3: Batch before decode", None)
-    assert drawn(stream) == "pipeprof: trying 3: Batch before decode"
+    assert stream.drawn == "pipeprof: trying 3: Batch before decode"
 
 
-def test_a_narrow_terminal_cuts_the_name_not_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    stream, clock = Stream(terminal=True), Clock()
-    progress = LiveProgress(stream, clock=clock)
-    progress.ends_in(40.0)
-    progress.phase("trying 2: Cache what load gives and shuffle behind it", None)
-    clock.now += 1
-    progress.standing("1.42× (1.35–1.50, 6 pairs)")
-    assert drawn(stream) == "pipeprof: trying 2: Cache what …, 1.42× (1.35–1.50, 6 pairs), at most 39 s left"
-    assert len(drawn(stream)) == 79
-
-
-def test_a_phase_of_unknown_length_says_how_long_it_has_lasted() -> None:
-    stream, clock = Stream(terminal=True), Clock()
-    progress = LiveProgress(stream, clock=clock)
+def test_a_phase_of_unknown_length_says_how_long_it_has_lasted_also_while_nothing_is_heard() -> None:
+    progress, stream, clock = watched()
     progress.phase("build", None)
-    clock.now += 2
-    progress.standing("")
-    assert drawn(stream) == "pipeprof: [3/8] building the pipeline"
-    clock.now += 5
-    progress.standing("")
-    assert drawn(stream) == "pipeprof: [3/8] building the pipeline, 7 s"
-
-
-def test_the_line_moves_while_nothing_is_heard_and_ends_with_the_progress() -> None:
-    stream, clock = Stream(terminal=True), Clock()
-    progress = LiveProgress(stream, clock=clock)
-    progress.phase("build", None)
+    assert stream.drawn == "pipeprof: [3/8] building the pipeline"
     clock.now += 5
     progress._draw_until(Closed(lambda: progress.note("between")))
     # It is drawn again behind the note.
@@ -183,7 +163,7 @@ def test_the_line_moves_while_nothing_is_heard_and_ends_with_the_progress() -> N
 
 
 def test_a_closed_progress_has_no_thread_left() -> None:
-    progress = LiveProgress(Stream(terminal=True), ticks=True)
+    progress = Progress(Stream(terminal=True), live=True)
     for _ in range(2):
         progress.phase("build", None)
         progress.data("photos", 1, 2)
@@ -193,54 +173,60 @@ def test_a_closed_progress_has_no_thread_left() -> None:
         assert not ticker.is_alive()
 
 
-def test_live_line_is_drawn_four_times_a_second_at_most() -> None:
-    stream, clock = Stream(terminal=True), Clock()
-    progress = LiveProgress(stream, clock=clock)
+def test_the_live_line_is_drawn_four_times_a_second_at_most() -> None:
+    progress, stream, clock = watched()
     progress.phase("measure", 10.0)
     for tick in range(1000):
         clock.now += 0.001
         progress.tick(1.0, tick / 1000, 10.0)
-    assert stream.text.count("\r") <= 5
+    assert 2 <= stream.text.count("\r") <= 5
 
 
-def test_live_line_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_live_line_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "30")
-    stream = Stream(terminal=True)
-    LiveProgress(stream).data("a name that is much longer than the terminal is wide", 1, 1)
-    assert len(drawn(stream)) <= 29
+    progress, stream, _ = watched()
+    progress.data("a name that is much longer than the terminal is wide", 1, 1)
+    assert len(stream.drawn) == 29
 
 
-def test_a_note_takes_a_line_of_its_own() -> None:
-    stream = Stream(terminal=True)
-    progress = LiveProgress(stream)
-    progress.phase("import", None)
-    progress.note("hello")
-    assert stream.text.endswith("\r\x1b[Kpipeprof: hello\n")
-
-
-def test_ascii_terminals() -> None:
-    stream = Stream(encoding="ascii")
-    LineProgress(stream).note("12 µs — now")
-    assert stream.text == "pipeprof: 12 us - now\n"
+def test_what_is_over_in_three_seconds_is_not_drawn() -> None:
+    progress, stream, clock = watched(delay=3.0)
+    progress.phase("reading a.pt.trace.json", None)
+    clock.now += 2
+    progress._draw_until(Closed())
+    assert stream.text == ""
+    clock.now += 2
+    progress._draw_until(Closed())
+    assert stream.drawn == "pipeprof: reading a.pt.trace.json, 4 s"
 
 
 @pytest.mark.parametrize(
     ("terminal", "quiet", "environ", "expected"),
     [
-        (True, False, {}, LiveProgress),
-        (False, False, {}, LineProgress),
-        (True, False, {"TERM": "dumb"}, LineProgress),
-        (True, False, {"TTY_INTERACTIVE": "0"}, LineProgress),
-        (True, True, {}, Silent),
-        (False, True, {}, Silent),
+        (True, False, {}, "\r\x1b[Kpipeprof: now"),
+        (False, False, {}, "pipeprof: now\n"),
+        (True, False, {"TERM": "dumb"}, "pipeprof: now\n"),
+        (True, False, {"TTY_INTERACTIVE": "0"}, "pipeprof: now\n"),
+        (True, True, {}, ""),
     ],
 )
-def test_choice(
-    terminal: bool, quiet: bool, environ: dict[str, str], expected: type, monkeypatch: pytest.MonkeyPatch
+def test_the_stream_and_the_options_choose(
+    terminal: bool, quiet: bool, environ: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    assert type(progress_for(Stream(terminal=terminal), quiet=quiet, verbose=False)) is expected
+    stream = Stream(terminal=terminal)
+    progress = progress_for(stream, quiet=quiet, verbose=False)
+    progress.phase("now", None)
+    assert stream.text == expected
+    progress.close()
+    assert isinstance(progress_if_long(Stream()), Silent), "a log has no line of what is usually short"
+
+
+def test_a_stream_without_unicode_gets_none() -> None:
+    stream = Stream(encoding="ascii")
+    Progress(stream, live=False).note("12 µs — now")
+    assert stream.text == "pipeprof: 12 us - now\n"
 
 
 def test_a_broken_stderr_ends_nothing() -> None:
@@ -248,41 +234,6 @@ def test_a_broken_stderr_ends_nothing() -> None:
         def write(self, _text: str) -> int:
             raise OSError(28, "No space left on device")
 
-    progress = LineProgress(Broken())
+    progress = Progress(Broken(), live=False)
     progress.note("a")
     progress.note("b")
-
-
-def test_data_says_when_it_will_be_done() -> None:
-    stream, clock = Stream(), Clock()
-    progress = LineProgress(stream, clock=clock)
-    progress.data("photos", 0, 100)
-    clock.now += 5.0
-    # The first items wait for a process to start: they are no forecast.
-    progress.data("photos", 1, 100)
-    clock.now += 5.0
-    progress.data("photos", 25, 100)
-    assert stream.text.splitlines() == [
-        "pipeprof: generating data:photos, 0 of 100 (0%)",
-        "pipeprof: generating data:photos, 1 of 100 (1%)",
-        "pipeprof: generating data:photos, 25 of 100 (25%), 30 s left",
-    ]
-
-
-def test_what_is_over_in_three_seconds_is_not_drawn() -> None:
-    stream, clock = Stream(terminal=True), Clock()
-    progress = LiveProgress(stream, clock=clock, delay=3.0)
-    progress.phase("reading a.pt.trace.json", None)
-    clock.now += 2
-    progress._draw_until(Closed())
-    assert stream.text == ""
-    clock.now += 2
-    progress._draw_until(Closed())
-    assert drawn(stream) == "pipeprof: reading a.pt.trace.json, 4 s"
-    progress.close()
-    assert drawn(stream) == ""
-
-
-def test_a_log_has_no_line_of_what_is_usually_short() -> None:
-    assert isinstance(progress_if_long(Stream()), Silent)
-    assert isinstance(progress_if_long(Stream(terminal=True)), LiveProgress)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -13,15 +12,14 @@ from typing import Any
 import pytest
 
 from pipeprof.cli import output
-from pipeprof.profiles.document import store
+from pipeprof.profiles.document import kept, store
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import holds_something, load_profile
-from pipeprof.profiles.git import dirty
 from pipeprof.profiles.harness.lock import LockTimeoutError
-from pipeprof.profiles.judge import live
+from pipeprof.profiles.judge.result import PairValues, Result
 from pipeprof.profiles.judge.saved import load_result
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result
+from tests.unit.cli.patches import set_dirty, set_measure
 from tests.unit.cli.test_compare import SPEC, measured
 from tests.unit.cli.test_main import Pipeprof
 
@@ -32,8 +30,8 @@ COMPARE = ("compare", "a.yaml", "a.yaml", "--out", "one.json")
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dirty, "is_dirty", lambda *_: None)
-    monkeypatch.setattr(live, "measure", measured(10.0))
+    set_dirty(monkeypatch)
+    set_measure(monkeypatch, measured(10.0))
     Path("a.yaml").write_text(SPEC)
 
 
@@ -79,7 +77,6 @@ ENDS = {
     "a fault of pipeprof": (throw(ZeroDivisionError()), 1),
     "--max-time": (lambda _result: None, 5),
 }
-ways_to_end = pytest.mark.parametrize(("end", "code"), ENDS.values(), ids=list(ENDS))
 
 
 def test_a_result_is_replaced_as_other_files_are(pipeprof: Pipeprof) -> None:
@@ -117,7 +114,7 @@ def test_a_disk_that_is_full_at_the_end_leaves_the_earlier_result(
     assert sorted(path.name for path in Path().iterdir()) == ["a.yaml", "one.json", "pipeprof-out"]
 
 
-@ways_to_end
+@pytest.mark.parametrize(("end", "code"), ENDS.values(), ids=list(ENDS))
 @pytest.mark.parametrize("command", [("gate", "a.yaml", "--self-test"), ("compare", "a.yaml", "a.yaml")])
 def test_an_earlier_result_is_replaced_by_a_complete_one(
     command: tuple[str, ...],
@@ -129,7 +126,7 @@ def test_an_earlier_result_is_replaced_by_a_complete_one(
     shutil.copy(RECORDED / "step-bound.json", "one.json")
     shutil.copy(RECORDED / "step-bound.json", "other.json")
     before = Path("one.json").read_bytes()
-    monkeypatch.setattr(live, "measure", ending(end if code != 5 else fail(5, "side-failed"), 1))
+    set_measure(monkeypatch, ending(end if code != 5 else fail(5, "side-failed"), 1))
     result = pipeprof(*command, "--out", "one.json", "--out", "other.json", "--out", "new.json")
     assert result.code == code, result.err
     for name in ("one.json", "other.json"):
@@ -141,7 +138,7 @@ def test_an_earlier_result_is_replaced_by_a_complete_one(
 
 
 def test_a_comparison_without_a_pair_is_none(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "measure", ending(lambda _result: None, 0))
+    set_measure(monkeypatch, ending(lambda _result: None, 0))
     assert pipeprof("compare", "a.yaml", "a.yaml", "--out", "one.json").code == 5
     assert load_result(Path("one.json")).complete is False
 
@@ -216,28 +213,15 @@ def test_what_a_partial_document_may_replace(content: bytes | None, expected: bo
     assert holds_something(path) is expected
 
 
-@pytest.mark.parametrize(
-    ("place", "value", "message"),
-    [
-        (("throughput", "elements_per_batch"), 1e-308, "x.json cannot be compared: cpu_ms_per_element is inf"),
-        (("steps", "interval_ms", "mean"), 1e308, "x.json cannot be compared: step_ms is 1e+308"),
-        (("steps", "interval_ms", "mean"), 5e-324, "x.json cannot be compared: step_ms is 4.94066e-324"),
-        (("steps", "interval_ms", "mean"), -1.0, "x.json cannot be compared: step_ms is -1"),
-        (("memory", "peak_bytes"), 10**400, "is not a saved profile: the number 1000"),
-        (("steps", "count"), 10**400, "is not a saved profile: the number 1000"),
-    ],
-)
-def test_profiles_with_numbers_that_no_run_has_are_not_compared(
-    place: tuple[str, ...], value: float, message: str, pipeprof: Pipeprof
+def test_a_large_folder_is_worth_a_word_and_a_folder_of_the_users_is_not(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = json.loads((RECORDED / "jpeg-folder.json").read_text())
-    part = document
-    for key in place[:-1]:
-        part = part[key]
-    part[place[-1]] = value
-    Path("x.json").write_text(json.dumps(document))
-    for sides in (("x.json", str(RECORDED / "jpeg-folder.json")), (str(RECORDED / "jpeg-folder.json"), "x.json")):
-        result = pipeprof("compare", *sides)
-        assert result.code == 6, result.err
-        assert message in result.err
-    assert pipeprof("show", "x.json").code == (6 if value == 10**400 else 0)
+    Path("pipeprof-out").mkdir()
+    shutil.copy(RECORDED / "jpeg-folder.json", "pipeprof-out/a.json")
+    assert kept.describe_large(Path("pipeprof-out")) is None
+    monkeypatch.setattr(kept, "LARGE_BYTES", 20_000)
+    note = kept.describe_large(Path("pipeprof-out"))
+    assert note is not None
+    assert "in 1 files" in note
+    assert kept.describe_large(Path()) is None
+    assert f"pipeprof: note: {note[:16]}" in pipeprof("compare", "a.yaml", "a.yaml").err

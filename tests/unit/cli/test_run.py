@@ -1,4 +1,6 @@
-"""``pipeprof run`` around the measurement, which a recorded profile stands in for."""
+"""``pipeprof run`` with a harness that measures nothing: what it is asked for, what is printed, saved and returned."""
+
+from __future__ import annotations
 
 import errno
 import json
@@ -11,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli import output
+from pipeprof.cli import reports
+from pipeprof.cli.render.style import Style
+from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.report import build_report
-from pipeprof.cli.text.paint import paint
-from pipeprof.cli.text.style import Style
 from pipeprof.profiles.document import store
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message
@@ -24,6 +26,7 @@ from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.harness.settings import RunSettings
 
 Pipeprof = Callable[..., Any]
+Recorded = Callable[[str], Profile]
 
 
 @dataclass
@@ -62,14 +65,14 @@ class Harness:
 
 
 @pytest.fixture
-def harness(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile], tmp_path: Path) -> Harness:
+def harness(monkeypatch: pytest.MonkeyPatch, recorded: Recorded, tmp_path: Path) -> Harness:
     (tmp_path / "spec.yaml").write_text(
         "version: 1\nname: my rows\nsource: {range: {stop: 9}}\nmeasure: {seconds: 3}\n"
     )
     (tmp_path / "train.py").write_text("def make(): ...\n")
     fake = Harness(recorded("input-bound"))
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", fake)
-    monkeypatch.setattr("pipeprof.profiles.tries.run.try_changes", fake.try_changes)
+    monkeypatch.setattr("pipeprof.cli.commands.run.try_changes", fake.try_changes)
     return fake
 
 
@@ -78,7 +81,9 @@ def saved(folder: Path) -> Path:
     return path
 
 
-def test_report_on_stdout_the_rest_on_stderr(harness: Harness, pipeprof: Pipeprof, tmp_path: Path) -> None:
+def test_report_on_stdout_the_rest_on_stderr_and_show_prints_the_same(
+    harness: Harness, pipeprof: Pipeprof, tmp_path: Path
+) -> None:
     result = pipeprof("run", "spec.yaml")
     path = saved(tmp_path)
     assert result.code == 0
@@ -86,20 +91,9 @@ def test_report_on_stdout_the_rest_on_stderr(harness: Harness, pipeprof: Pipepro
     assert result.err.splitlines() == ["pipeprof: [6/8] measuring, about 10 s", "pipeprof: a note"]
     assert path.name.startswith("my-rows-2")
     assert load_profile(path) == harness.profile
-
-
-@pytest.mark.usefixtures("harness")
-def test_show_prints_the_same_bytes(pipeprof: Pipeprof, tmp_path: Path) -> None:
-    first = pipeprof("run", "spec.yaml")
-    for form in (saved(tmp_path), saved(tmp_path).relative_to(tmp_path)):
-        assert pipeprof("show", form).out == first.out
-
-
-@pytest.mark.usefixtures("harness")
-def test_quiet_says_nothing_on_stderr(pipeprof: Pipeprof) -> None:
-    result = pipeprof("run", "spec.yaml", "-q")
-    assert result.err == ""
-    assert result.out
+    for form in (path, path.relative_to(tmp_path)):
+        assert pipeprof("show", form).out == result.out
+    assert pipeprof("run", "spec.yaml", "-q").err == ""
 
 
 def test_json_is_the_saved_file(harness: Harness, pipeprof: Pipeprof, tmp_path: Path) -> None:
@@ -108,20 +102,19 @@ def test_json_is_the_saved_file(harness: Harness, pipeprof: Pipeprof, tmp_path: 
     assert len(list((tmp_path / "pipeprof-out").glob("*.json"))) == 3
 
 
-def test_any_number_of_outputs(harness: Harness, pipeprof: Pipeprof, tmp_path: Path) -> None:
-    result = pipeprof("run", "spec.yaml", "--out", "a.json", "--out", "b.txt", "--out", "c.json")
+@pytest.mark.usefixtures("harness")
+def test_any_number_of_outputs_redacted_where_that_was_asked(pipeprof: Pipeprof, tmp_path: Path) -> None:
+    result = pipeprof("run", "spec.yaml", "--out", "a.json", "--out", "b.txt", "--out", "c.json", "--redact")
     assert result.code == 0
-    assert "Saved     a.json" in result.out
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "c.json").read_bytes()
-    assert (tmp_path / "b.txt").read_text() == paint(
-        build_report(harness.profile, "a.json", None, "pipeprof show a.json"), Style()
-    )
+    for text in (result.out, (tmp_path / "a.json").read_text(), (tmp_path / "b.txt").read_text()):
+        assert "lab-7" not in text
     assert not (tmp_path / "pipeprof-out").exists()
 
 
 @pytest.mark.parametrize(("name", "code"), [("out-of-memory", 5), ("interrupted", 130), ("no-model", 0)])
 def test_the_profile_says_the_exit_code(
-    name: str, code: int, harness: Harness, pipeprof: Pipeprof, recorded: Callable[[str], Profile]
+    name: str, code: int, harness: Harness, pipeprof: Pipeprof, recorded: Recorded
 ) -> None:
     harness.profile = recorded(name)
     result = pipeprof("run", "spec.yaml")
@@ -130,16 +123,25 @@ def test_the_profile_says_the_exit_code(
 
 
 def test_options_reach_the_harness(harness: Harness, pipeprof: Pipeprof) -> None:
-    options = "--seconds 2min --steps 7 --step simulate:12ms --dispatch 2 --cold --seed 3 --timeout 9 --max-time 1h"
-    assert (
-        pipeprof("run", "spec.yaml", *options.split(), "--memory-limit", "8GiB", "--no-lock", "--no-verify").code == 0
+    options = (
+        "--seconds 2min --steps 7 --step simulate:12ms,dispatch=2 --timeout 9 --max-time 1h --memory-limit 8GiB"
+        " --no-verify --dataset-size 500000 --no-cache"
     )
+    assert pipeprof("run", "spec.yaml", *options.split()).code == 0
     asked = harness.asked[0]
-    assert (asked.seconds, asked.steps, asked.dispatch, asked.cold, asked.seed) == (120.0, 7, 2, True, 3)
-    assert (asked.timeout, asked.max_time, asked.memory_limit, asked.lock) == (9.0, 3600.0, 8 * 1024**3, False)
+    assert (asked.seconds, asked.steps, asked.timeout, asked.max_time) == (120.0, 7, 9.0, 3600.0)
+    assert (asked.memory_limit, asked.data_size, asked.no_cache) == (8 << 30, DataSize(elements=500_000), True)
     assert asked.step is not None
-    assert asked.step.kind == "simulate"
+    assert (asked.step.kind, asked.step.dispatch) == ("simulate", 2)
+
+
+def test_what_is_not_given_is_left_to_the_spec(harness: Harness, pipeprof: Pipeprof) -> None:
+    assert pipeprof("run", "spec.yaml", "--set", "measure.seconds=4", "--budget", "60").code == 0
+    asked = harness.asked[0]
+    unset = (asked.seconds, asked.steps, asked.step, asked.cold, asked.timeout, asked.max_time, asked.memory_limit)
+    assert unset == (None,) * 7
     assert asked.loaded is not None
+    assert asked.loaded.spec.measure.seconds == 4
 
 
 @pytest.mark.parametrize(("options", "budgets"), [([], [30.0]), (["--budget", "2min"], [120.0]), (["--no-verify"], [])])
@@ -151,32 +153,26 @@ def test_the_budget_of_verification(
     assert harness.budgets == budgets
 
 
-@pytest.mark.usefixtures("harness")
-def test_a_budget_without_verification_is_refused(pipeprof: Pipeprof) -> None:
-    assert pipeprof("run", "spec.yaml", "--budget", "5", "--no-verify").code == 2
-
-
-def test_what_is_not_given_is_left_to_the_spec(harness: Harness, pipeprof: Pipeprof) -> None:
-    assert pipeprof("run", "spec.yaml", "--set", "measure.seconds=4", "--budget", "60").code == 0
-    asked = harness.asked[0]
-    unset = (asked.seconds, asked.steps, asked.step, asked.dispatch, asked.cold, asked.seed, asked.timeout)
-    assert unset == (None,) * 7
-    assert (asked.max_time, asked.memory_limit, asked.lock) == (None, None, True)
-    assert asked.loaded is not None
-    assert asked.loaded.spec.measure.seconds == 4
-
-
-def test_a_function(harness: Harness, pipeprof: Pipeprof, tmp_path: Path) -> None:
-    assert pipeprof("run", "train.py:make").code == 0
-    assert harness.asked[0].loaded is None
-    assert saved(tmp_path).name.startswith("train-make-2")
-
-
-@pytest.mark.usefixtures("harness")
-def test_redacted_everywhere(pipeprof: Pipeprof, tmp_path: Path) -> None:
-    result = pipeprof("run", "spec.yaml", "--redact", "--out", "a.json", "--out", "b.txt")
-    for text in (result.out, (tmp_path / "a.json").read_text(), (tmp_path / "b.txt").read_text()):
-        assert "lab-7" not in text
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["spec.yaml", "--budget", "5", "--no-verify"], ["spec.yaml", "--soak", "9m", "--seconds", "3"],
+        ["spec.yaml", "--soak", "9m", "--budget", "3"], ["spec.yaml", "--to-end"], ["spec.yaml", "--allow-writes"],
+        ["train.py", "--to-end", "--steps", "3"], ["train.py", "--budget", "3"], ["train.py", "--step", "none"],
+        ["train.py", "--arg", "a=1"], ["train.py", "--dataset-size", "9"], ["spec.yaml", "--arg", "a=1"],
+        ["train.py:make", "--set", "a=1"], ["train.py:make", "--", "x"], ["spec.yaml", "--workers", "2"], ["-"],
+    ],
+)  # fmt: skip
+def test_options_that_contradict_each_other_or_the_target_are_refused(
+    words: list[str], harness: Harness, pipeprof: Pipeprof
+) -> None:
+    harness.profile.exit_code = None
+    result = pipeprof("run", *words)
+    if "--workers" in words:
+        # Whether there is a service to start is known when the job is made.
+        assert harness.asked[0].workers == 2
+        return
+    assert (result.code, result.out, harness.asked) == (2, "", [])
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -190,31 +186,8 @@ def failing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(store.os, "replace", replace)
 
 
-@pytest.mark.parametrize(
-    ("flags", "times"),
-    [(("--budget", "100"), 2), (("--no-verify",), 1), (("--budget", "100", "--max-time", "0.001"), 1)],
-)
-def test_a_disturbed_run_is_measured_again_within_its_time(
-    flags: tuple[str, ...], times: int, harness: Harness, pipeprof: Pipeprof
-) -> None:
-    assert harness.profile.verdict is not None
-    harness.profile.verdict.disturbed = True
-    assert pipeprof("run", "spec.yaml", "-q", *flags).code == 0
-    assert len(harness.asked) == times
-    assert all(budget <= 100.0 for budget in harness.budgets)
-    harness.profile.verdict.disturbed = False
-    assert pipeprof("run", "spec.yaml", "-q", *flags).code == 0
-    assert len(harness.asked) == times + 1
-
-
-def test_the_size_of_the_data_set_and_no_cache_reach_the_measurement(harness: Harness, pipeprof: Pipeprof) -> None:
-    assert pipeprof("run", "spec.yaml", "-q", "--dataset-size", "500000 elements", "--no-cache").code == 0
-    assert harness.asked[-1].data_size == DataSize(elements=500_000)
-    assert harness.asked[-1].no_cache
-
-
 @pytest.mark.usefixtures("harness")
-def test_a_read_only_folder(
+def test_a_read_only_folder_and_nowhere_to_save(
     pipeprof: Pipeprof, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
@@ -224,19 +197,11 @@ def test_a_read_only_folder(
     (path,) = elsewhere.rglob("*.json")
     assert result.code == 0
     assert "pipeprof: warning: cannot write pipeprof-out/" in result.err
-    assert f"Saved     {path}" in result.out
-
-
-@pytest.mark.usefixtures("harness")
-def test_nowhere_to_save_still_prints_the_report(
-    pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    assert str(path) in result.out
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    failing(monkeypatch, tmp_path)
     result = pipeprof("run", "spec.yaml", "-q")
     assert result.code == 1
     assert "Input-bound" in result.out
-    assert "Saved" not in result.out
     assert "could be written nowhere" in result.err
 
 
@@ -251,6 +216,20 @@ def test_an_output_that_fails_after_the_measurement(
     assert (tmp_path / "b.json").exists()
     assert result.out
     assert (result.code, "full/a.txt" in result.err) == (1, True)
+
+
+def test_a_stdout_that_breaks_early_is_an_error_once_the_profile_is_saved(
+    harness: Harness, pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_stream(_stream: object, _text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(reports, "write_stream", write_stream)
+    result = pipeprof("run", "spec.yaml")
+    assert result.code == 1
+    assert "the report could not be written to stdout (no space left on device)" in result.err
+    assert harness.budgets
+    assert load_profile(saved(tmp_path)).complete
 
 
 def test_what_was_measured_is_reported_whatever_ends_the_trying(
@@ -271,11 +250,11 @@ def test_what_was_measured_is_reported_whatever_ends_the_trying(
     assert result.out == paint(build_report(harness.profile, str(saved(tmp_path).relative_to(tmp_path))), Style(80))
 
 
-@pytest.mark.parametrize("words", [[], ["-v"], ["--out", "a.txt"]])
+@pytest.mark.parametrize("words", [[], ["-v"], ["--json"], ["--format", "md"]])
 def test_what_is_measured_is_told_before_anything_is_tried(
     harness: Harness, capsys: pytest.CaptureFixture[str], pipeprof: Pipeprof, words: list[str]
 ) -> None:
-    """What is tried comes to the end, and what was told stays as it is."""
+    """What is tried comes to the end, and what was told stays as it is; other formats are written once."""
     told: list[str] = []
 
     def tries(_save: Callable[[], object]) -> None:
@@ -287,52 +266,28 @@ def test_what_is_measured_is_told_before_anything_is_tried(
 
     harness.meanwhile = tries
     rest = pipeprof("run", "spec.yaml", *words).out
+    if words and words != ["-v"]:
+        assert told == [""]
+        return
     assert told[0].startswith("Input-bound: ")
-    assert [word in told[0] for word in ("\nSteps", "\nPipeline", "\nMemory", "What to change", "Saved", "Run it")] == [
-        *(True, True, True, False, False, False)
-    ]
-    assert [word in rest for word in ("Steps ", "Memory ", "What to change", "Run it")] == [False, False, True, True]
-    assert pipeprof("show", *words[:1] * (words == ["-v"])).out == told[0] + rest
+    assert "\nMemory" in told[0]
+    assert "Run it" not in told[0]
+    assert "Memory " not in rest
+    assert "Run it" in rest
+    assert pipeprof("show", *words).out == told[0] + rest
 
 
 def test_the_headline_comes_before_the_rest_is_measured(
     harness: Harness, capsys: pytest.CaptureFixture[str], pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-
     def measure(*given: Any) -> Profile:
         found = harness(*given)
-        told.append(capsys.readouterr().out)
+        assert found.verdict is not None
+        assert " ".join(capsys.readouterr().out.split()) == found.verdict.headline
         return found
 
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", measure)
-    assert harness.profile.verdict is not None
     assert pipeprof("run", "spec.yaml", "--no-verify").code == 0
-    assert " ".join(told[0].split()) == harness.profile.verdict.headline
-
-
-@pytest.mark.parametrize("words", [["--json"], ["--section", "steps"], ["--format", "md"]])
-def test_other_formats_and_parts_are_written_once_at_the_end(
-    harness: Harness, capsys: pytest.CaptureFixture[str], pipeprof: Pipeprof, words: list[str]
-) -> None:
-    told: list[str] = []
-    harness.meanwhile = lambda _save: told.append(capsys.readouterr().out)
-    assert pipeprof("run", "spec.yaml", *words).out
-    assert told == [""]
-
-
-def test_a_stdout_that_breaks_early_is_an_error_once_the_profile_is_saved(
-    harness: Harness, pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def write_stream(_stream: object, _text: str) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(output, "write_stream", write_stream)
-    result = pipeprof("run", "spec.yaml")
-    assert result.code == 1
-    assert "the report could not be written to stdout (no space left on device)" in result.err
-    assert harness.budgets
-    assert load_profile(saved(tmp_path)).complete
 
 
 def test_the_proven_changes_of_a_function_are_saved_with_their_diffs(
@@ -341,13 +296,13 @@ def test_the_proven_changes_of_a_function_are_saved_with_their_diffs(
     def add_diffs(profile: Profile) -> None:
         profile.findings = [Finding(rule="measured", title="A change", status="kept", diff="--- a/train.py\n")]
 
-    monkeypatch.setattr("pipeprof.profiles.advise.text.source_diff.add_diffs", add_diffs)
+    monkeypatch.setattr("pipeprof.cli.commands.run.add_diffs", add_diffs)
     pipeprof("run", "train.py:make")
+    assert harness.asked[0].loaded is None
+    assert saved(tmp_path).name.startswith("train-make-2")
     assert (load_profile(saved(tmp_path)).findings or [])[0].diff == "--- a/train.py\n"
     harness.profile.exit_code = 130
-    monkeypatch.setattr(
-        "pipeprof.profiles.advise.text.source_diff.add_diffs", lambda _: pytest.fail("nobody waits for it")
-    )
+    monkeypatch.setattr("pipeprof.cli.commands.run.add_diffs", lambda _: pytest.fail("nobody waits for it"))
     assert pipeprof("run", "train.py:make").code == 130
 
 
@@ -358,7 +313,7 @@ def test_the_proven_changes_of_a_function_are_saved_with_their_diffs(
         (["--steps", "2000"], "for real until 2,000 steps are measured after the warm-up (--to-end"),
         (["--steps", "9", "--seconds", "1m"], "for real until 60 s or 9 steps are measured after"),
         (["--soak", "20m"], "for real while its memory is watched for 1200 s\n"),
-        (["--to-end"], "for real to its end\n"),
+        (["--to-end", "--allow-writes"], "for real to its end\n"),
     ],
 )
 def test_what_a_script_does_is_said_before(
@@ -366,5 +321,5 @@ def test_what_a_script_does_is_said_before(
 ) -> None:
     result = pipeprof("run", "train.py", *options)
     assert f"note: train.py runs as it is and trains {words}" in result.err
-    assert [settings.tries for settings in harness.asked] == [False]
+    assert [(one.tries, one.allow_writes) for one in harness.asked] == [(False, "--allow-writes" in options)]
     assert not harness.budgets

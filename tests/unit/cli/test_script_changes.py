@@ -11,14 +11,11 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.report.findings import can_be_taken, first_to_write, try_command
-from pipeprof.cli.report.next_step import next_command
-from pipeprof.cli.report.report import build_report
+from pipeprof.cli.command_line import change_command
 from pipeprof.cli.targets.load import Changes, load_target
-from pipeprof.cli.text.blocks import Command
 from pipeprof.pipelines.changes.edits import SetArgument, to_document
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.document.findings import Edit, Finding, Fix
+from pipeprof.profiles.document.findings import Edit, Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import WrittenFile
 from pipeprof.profiles.document.store import ProfileWriter
@@ -83,8 +80,8 @@ def calls(monkeypatch: pytest.MonkeyPatch, recorded: Callable[[str], Profile]) -
         return call
 
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", run_sample)
-    monkeypatch.setattr("pipeprof.profiles.tries.run.try_changes", tried("run"))
-    monkeypatch.setattr("pipeprof.profiles.tries.fix.find_best", tried("fix"))
+    monkeypatch.setattr("pipeprof.cli.commands.run.try_changes", tried("run"))
+    monkeypatch.setattr("pipeprof.cli.commands.fix.find_best", tried("fix"))
     return found
 
 
@@ -110,7 +107,7 @@ def test_fix_searches_in_a_script(
         (["fix", "train.py:make", "--change", "1", "--write"], "but train.py:make is a Python function: use --out"),
         (["fix", "train.py", "--step", "simulate:2ms"], "--step replaces a step, but a script has its own"),
         (["fix", "train.py:make", "--", "a"], "got unexpected arguments (a): only a training script"),
-        (["run", "train.py", "--change", "2", "--from", SAVED, "--", "loop"], "train.py is not the file that was"),
+        (["run", "train.py", "--change", f"{SAVED}:2", "--", "loop"], "train.py is not the file that was"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_anything_runs(
@@ -119,7 +116,7 @@ def test_what_does_not_fit_is_refused_before_anything_runs(
     del profile
     Path("train.py").write_text(f"def make():\n    return data()\n\n{TEXT}")
     found = pipeprof(*words)
-    assert (found.code, calls) == (6 if "--from" in words else 2, [])
+    assert (found.code, calls) == (6 if f"{SAVED}:2" in words else 2, [])
     assert said in " ".join(found.err.split())
 
 
@@ -133,34 +130,19 @@ def test_run_measures_the_training_with_a_change(
     ((_, settings, _),) = calls
     assert [json.loads(edit)["argument"] for edit in settings.edits[0]] == ["num_parallel_calls"]
     assert settings.main == replace(MAIN, file=str(Path("train.py").absolute()))
-    other = pipeprof("run", "train.py", "--change", "1", "--from", SAVED, "--", "fit")
+    other = pipeprof("run", "train.py", "--change", f"{SAVED}:1", "--", "fit")
     assert (other.code, len(calls)) == (6, 1)
     assert "it was measured with different arguments of the script" in " ".join(other.err.split())
 
 
-def test_a_report_has_the_commands_that_take_a_change(profile: Profile) -> None:
-    (kept,) = profile.findings or []
-    assert can_be_taken(profile, kept)
-    assert try_command(profile, kept) == "pipeprof run train.py --change 1 -- loop"
-    kept.diff = "--- a/train.py\n"
-    following = next_command(profile, SAVED)
-    assert following is not None
-    assert following.line == "pipeprof fix train.py --change 1 --out change-1.patch -- loop"
+def test_a_change_is_taken_by_a_command_with_the_arguments_of_the_script(profile: Profile) -> None:
+    assert change_command(profile, 1) == "pipeprof run train.py --change 1 -- loop"
+    patch = change_command(profile, 1, "fix", out=["change-1.patch"])
+    assert patch == "pipeprof fix train.py --change 1 --out change-1.patch -- loop"
     profile.command[2:2] = ["--soak", "20m"]
-    assert try_command(profile, kept) == "pipeprof run train.py --change 1 -- loop"
+    assert change_command(profile, 1) == "pipeprof run train.py --change 1 -- loop"
     profile.command[2:4] = ["--change", "1"]
-    assert try_command(profile, kept) is None
-
-
-def test_a_change_that_can_be_taken_comes_before_lines_that_the_user_would_write(profile: Profile) -> None:
-    edit = {"kind": "HandWritten", "stages": ["stages.1"], "yaml": "", "python": "made = call()"}
-    written = {"rule": "py-function-gil", "title": "Written", "family": "speed", "semantics": "same"}
-    by_hand = Finding.model_validate({**written, "python": "made = call()", "status": "unverified", "edit": edit})
-    (kept,) = profile.findings or []
-    profile.findings = [kept, by_hand]
-    assert first_to_write(profile) is None
-    profile.findings = [by_hand]
-    assert first_to_write(profile) == 1
+    assert change_command(profile, 1) is None
 
 
 def test_the_step_of_a_script_is_replayed_where_it_does_not_train(profile: Profile) -> None:
@@ -195,22 +177,3 @@ def test_a_step_whose_length_is_not_known_is_not_replayed(profile: Profile) -> N
     search = SimpleNamespace(settings=RunSettings(parsed), profile=profile)
     why = "how long a step of the training takes is not known, as on a GPU TensorFlow returns before a step has ended"
     assert FindBest._prepare(search) == why  # type: ignore[arg-type]
-
-
-def test_the_report_of_a_search_says_what_its_gain_is_of(profile: Profile) -> None:
-    profile.command = ["pipeprof", "fix", "train.py", "--", "loop"]
-    profile.fix = Fix(
-        status="fixed",
-        reason="1.90×",
-        seconds=50.0,
-        budget_seconds=60.0,
-        wall_seconds=90.0,
-        allow=["same"],
-        measured={"speedup": 1.9, "low": 1.8, "high": 2.0, "pairs": [1.9] * 12},
-        edits=[[Edit.model_validate(to_document(EDIT))]],
-        diff="--- a/train.py\n",
-    )
-    blocks = list(build_report(profile, SAVED))
-    commands = [block.value for block in blocks if isinstance(block, Command)]
-    assert f"pipeprof show {SAVED} --out fast.patch" in commands
-    assert "that of the training, replayed: it only waits" in str(blocks)

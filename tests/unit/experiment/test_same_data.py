@@ -24,14 +24,12 @@ def built(*rows: str, ended: bool = False, spec: str = "int64") -> Built:
     return Built(batches(*rows, spec=spec), ended, 1, 0.0, 0.0)
 
 
-def test_the_same_bytes() -> None:
-    found = check_data(built("abc", "def"), built("abc", "def"), built("abc", "def"), "same")
-    assert (found.level, found.same) == ("bytes", True)
-    assert found.words == "the first 2 batches are equal byte by byte"
-
-
 def test_another_order_is_another_value_for_the_class_same() -> None:
-    found = check_data(built("abc"), built("abc"), built("acb"), "same")
+    before = built("abc", "def")
+    found = check_data(before, before, before, "same")
+    words = "the first 2 batches are equal byte by byte"
+    assert (found.level, found.same, found.words) == ("bytes", True, words)
+    found = check_data(before, before, built("acb", "def"), "same")
     assert (found.same, found.words) == (False, "batch 1 has different values than before")
 
 
@@ -66,15 +64,12 @@ def test_a_new_order_keeps_the_elements_of_a_whole_epoch() -> None:
 
 def test_types_counts_and_lengths_of_epochs_are_always_compared() -> None:
     before = built("abc", "def", ended=True)
-    other_types = built("abc", "def", ended=True, spec="float32")
-    assert (
-        check_data(before, before, other_types, "randomness").words
-        == "batch 1 has different types or ranks than before"
-    )
-    smaller = built("ab", "def", ended=True)
-    assert check_data(before, before, smaller, "order").words == "batch 1 has 2 elements instead of 3"
-    longer = replace(before, ended=False)
-    assert check_data(before, before, longer, "order").words == "an epoch has more than 2 batches instead of 2"
+    for other, words in (
+        (built("abc", "def", ended=True, spec="float32"), "batch 1 has different types or ranks than before"),
+        (built("ab", "def", ended=True), "batch 1 has 2 elements instead of 3"),
+        (replace(before, ended=False), "an epoch has more than 2 batches instead of 2"),
+    ):
+        assert [check_data(before, before, other, one).words for one in ("order", "randomness")] == [words] * 2
 
 
 def numbers(*values: float, exact: str = "") -> Built:

@@ -107,10 +107,8 @@ def test_one_that_fails_is_ended_and_the_others_go_on(made: Team) -> None:
     raised = Raised("build", "raised", "ValueError: no\nmore of it")
     found = made.start_each(jobs(A1=BUILT, C1=raised, C2=EditRefused("writes files")), seconds=5.0)
     assert found["A1"] == BUILT
-    assert [(str(found[name]), found[name].refused) for name in ("C1", "C2")] == [
-        ("raised: ValueError: no", False),
-        ("writes files", True),
-    ]
+    said = [(str(found[name]), found[name].refused) for name in ("C1", "C2")]
+    assert said == [("raised: ValueError: no", False), ("writes files", True)]
     assert states(made) == {"A1": "is stopped"}
 
 
@@ -147,9 +145,7 @@ def test_what_ended_a_worker_is_named(
 
 def test_the_time_in_which_this_process_was_stopped_does_not_count(made: Team, monkeypatch: pytest.MonkeyPatch) -> None:
     class Late(Worker):
-        def __init__(self, said: WorkerMessage, family: object, start: object) -> None:
-            super().__init__(said, family, start)
-            self.looks = 0
+        looks = 0
 
         def read_messages(self) -> list[WorkerMessage]:
             self.looks += 1

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from unit.worker.encoded_trace import chunk, number
+
 US = 1_000
 """Nanoseconds."""
 PYTHON = 7
@@ -104,8 +106,8 @@ def as_json(made: Made) -> dict[str, Any]:
         arguments = {"correlation": called.launch} if called.launch is not None else {}
         span = (called.begin, called.end)
         events.append(_event(called.category, called.name, PYTHON, called.thread, span, arguments))
-    for number, span in enumerate(made.steps):
-        events.append(_event("user_annotation", f"ProfilerStep#{number}", PYTHON, PYTHON, span, {}))
+    for step, span in enumerate(made.steps):
+        events.append(_event("user_annotation", f"ProfilerStep#{step}", PYTHON, PYTHON, span, {}))
     return {"schemaVersion": 1, "deviceProperties": [{"name": "made"}], "traceEvents": events, "traceName": "made"}
 
 
@@ -119,48 +121,26 @@ def _event(
     }  # fmt: skip
 
 
-def varint(value: int) -> bytes:
-    """A number as Protocol Buffers writes it."""
-    value &= (1 << 64) - 1
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
-
-
-def number(tag: int, value: int) -> bytes:
-    """A field that is a number."""
-    return varint(tag << 3) + varint(value)
-
-
-def block(tag: int, value: bytes | str) -> bytes:
-    """A field that is a message or a text."""
-    data = value.encode() if isinstance(value, str) else value
-    return varint(tag << 3 | 2) + varint(len(data)) + data
-
-
 _STATS = ("correlation_id", "_r", "step_num")
 
 
 def plane(name: str, lines: Iterable[tuple[int, str, Sequence[tuple[str, int, int, dict[str, int]]]]]) -> bytes:
     """A plane; of each line its number, its name, and the name, begin, end and stats of events."""
     kinds: dict[str, int] = {}
-    data = block(2, name)
+    data = chunk(2, name)
     for key, title, events in lines:
-        line = [number(1, key), block(2, title), number(3, 0)]
+        line = [number(1, key), chunk(2, title), number(3, 0)]
         for event, begin, end, stats in events:
             one = number(1, kinds.setdefault(event, len(kinds) + 1))
             one += number(2, begin * 1000) + number(3, (end - begin) * 1000)
             for stat, value in stats.items():
-                one += block(4, number(1, _STATS.index(stat) + 1) + number(3, value))
-            line.append(block(4, one))
-        data += block(3, b"".join(line))
+                one += chunk(4, number(1, _STATS.index(stat) + 1) + number(3, value))
+            line.append(chunk(4, one))
+        data += chunk(3, b"".join(line))
     for event, key in kinds.items():
-        data += block(4, number(1, key) + block(2, number(1, key) + block(2, event)))
+        data += chunk(4, number(1, key) + chunk(2, number(1, key) + chunk(2, event)))
     for key, stat in enumerate(_STATS, 1):
-        data += block(5, number(1, key) + block(2, number(1, key) + block(2, stat)))
+        data += chunk(5, number(1, key) + chunk(2, number(1, key) + chunk(2, stat)))
     return data
 
 
@@ -205,4 +185,4 @@ def host_plane(made: Made) -> bytes:
 
 def as_xplane(made: Made) -> bytes:
     """The trace as TensorFlow and JAX write it."""
-    return b"".join(block(1, one) for one in [*device_planes(made), host_plane(made)])
+    return b"".join(chunk(1, one) for one in [*device_planes(made), host_plane(made)])

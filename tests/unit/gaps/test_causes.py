@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from unit.gaps.made_traces import FORMATS, US, Called, Did, Made, stalled, write
+from unit.gaps.analysed import OP, found_in, found_in_json, shares
+from unit.gaps.made_traces import FORMATS, US, Called, Did, Made, stalled
 
-from pipeprof.profiles.gaps.analyse import analyse
-from pipeprof.profiles.gaps.document import DeviceGaps, TraceGaps
 from pipeprof.profiles.gaps.names import CAUSES, cause_of
-from pipeprof.profiles.gaps.reading import read_trace
 
 NAMES = {
     "pipeline": {
@@ -27,23 +25,11 @@ NAMES = {
     "launch": {"json": ("cudaLaunchKernelExC", "cuda_runtime"), "xplane": ("hipModuleLaunchKernel", "")},
     "pipeprof": {"json": ("pipeprof: reading the model", "cpu_op"), "xplane": ("pipeprof: reading the model", "")},
 }
-STALLED = [(cause, form) for cause in NAMES for form in FORMATS]
+LOADER = Called("enumerate(DataLoader)", 0, 0, "user_annotation")
 
 
-def found_in(made: Made, form: str, folder: Path) -> tuple[TraceGaps, list[DeviceGaps]]:
-    """The analysis of a made trace."""
-    path = write(made, form, folder)
-    return analyse(read_trace(path), path.name, 0)
-
-
-def shares(device: DeviceGaps) -> dict[str, float]:
-    """The causes' shares of the idle time."""
-    assert device.gaps is not None
-    total = sum(device.gaps.by_cause.values())
-    return {cause: seconds / total for cause, seconds in device.gaps.by_cause.items()}
-
-
-@pytest.mark.parametrize(("cause", "form"), STALLED)
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("cause", NAMES)
 def test_a_stall_has_its_cause(cause: str, form: str, tmp_path: Path) -> None:
     name, category = NAMES[cause][form]
     trace, [device] = found_in(stalled(form, Called(name, 0, 0, category)), form, tmp_path)
@@ -56,64 +42,72 @@ def test_a_stall_has_its_cause(cause: str, form: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_time_in_which_a_thread_shows_nothing_is_python(form: str, tmp_path: Path) -> None:
-    _, [device] = found_in(stalled(form, None), form, tmp_path)
-    assert device.idle_share == pytest.approx(0.3, abs=1e-9)
+def test_what_no_event_shows(form: str, tmp_path: Path) -> None:
+    """A thread that shows nothing runs Python; work that was launched long before waits for the device."""
+    for ahead, cause in ((0, "python"), (50, "device-wait")):
+        _, [device] = found_in(stalled(form, None, ahead=ahead), form, tmp_path)
+        assert device.idle_share == pytest.approx(0.3, abs=1e-9)
+        assert shares(device)[cause] >= 0.95
+    # A user's name of a time encloses others: only the input call itself counts.
+    _, [device] = found_in(stalled("xplane", Called("input: next(iterator)", 0, 0)), "xplane", tmp_path)
     assert shares(device)["python"] >= 0.95
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_work_that_was_launched_long_before_waits_for_the_device(form: str, tmp_path: Path) -> None:
-    _, [device] = found_in(stalled(form, None, ahead=50), form, tmp_path)
-    assert shares(device)["device-wait"] >= 0.95
+@pytest.mark.parametrize(("category", "cause"), [("cuda_runtime", "unknown"), ("cpu_op", "python")])
+def test_a_trace_of_the_runtime_alone_does_not_show_what_the_program_does(
+    category: str, cause: str, tmp_path: Path
+) -> None:
+    made = stalled("json", None, marks=False)
+    made.host.append(Called("aten::add", made.work[0].begin, made.work[0].begin + US, category))
+    _, [device] = found_in(made, "json", tmp_path)
+    assert shares(device)[cause] >= 0.95
 
 
 def test_the_stall_before_the_launch_counts_and_not_what_the_host_does_when_the_gap_begins(tmp_path: Path) -> None:
-    made = stalled("json", Called("enumerate(DataLoader)", 0, 0, "user_annotation"))
+    made = stalled("json", LOADER)
     # The host is still inside of the synchronisation of the step before for the first 20 µs of each gap.
-    made.host = [
-        Called(one.name, one.begin + 20 * US, one.end, one.category) if one.name == "enumerate(DataLoader)" else one
-        for one in made.host
-    ]
+    made.host = [replace(one, begin=one.begin + 20 * US) if one.name == LOADER.name else one for one in made.host]
     made.host += [
         Called("cudaDeviceSynchronize", did.begin + 10 * US, did.end + 20 * US, "cuda_runtime") for did in made.work
     ]
     _, [device] = found_in(made, "json", tmp_path)
-    found = shares(device)
-    assert found["pipeline"] == pytest.approx(275 / 300, abs=0.01)
-    assert found["sync"] == pytest.approx(20 / 300, abs=0.01)
+    assert shares(device)["pipeline"] == pytest.approx(275 / 300, abs=0.01)
+    assert shares(device)["sync"] == pytest.approx(20 / 300, abs=0.01)
 
 
 def test_an_input_call_beside_compute_is_no_gap(tmp_path: Path) -> None:
-    made = stalled("json", Called("aten::add", 0, 0))
-    made.host += [
-        Called("enumerate(DataLoader)", did.begin + 10 * US, did.end - 10 * US, "user_annotation") for did in made.work
-    ]
+    made = stalled("json", OP)
+    made.host += [replace(LOADER, begin=did.begin + 10 * US, end=did.end - 10 * US) for did in made.work]
     trace, [device] = found_in(made, "json", tmp_path)
     assert trace.verdict == "op"
     assert "pipeline" not in shares(device)
 
 
 def test_a_launching_thread_with_nothing_to_do_hands_over_to_the_main_thread(tmp_path: Path) -> None:
-    made = stalled("json", Called("enumerate(DataLoader)", 0, 0, "user_annotation"))
-    made.host = [
-        Called(one.name, one.begin, one.end, one.category, one.launch, 99) if one.launch is not None else one
-        for one in made.host
-    ]
+    made = stalled("json", LOADER)
+    made.host = [replace(one, thread=99) if one.launch is not None else one for one in made.host]
     trace, [device] = found_in(made, "json", tmp_path)
-    assert trace.verdict == "input"
     assert shares(device)["pipeline"] >= 0.95
-    assert device.stage == "DataLoader"
+    assert (trace.verdict, trace.stage, device.stage) == ("input", "DataLoader", "DataLoader")
+
+
+def test_a_program_that_runs_ahead_of_its_device_is_not_what_the_device_waits_for(tmp_path: Path) -> None:
+    made = stalled("xplane", Called("ThunkExecutor::Execute", 0, 0, "", None, 60), marks=False)
+    # The loop's thread fetches all of the time, many steps ahead; another one launches, and is at work in the gaps.
+    made.host = [replace(one, thread=60) if one.launch is not None else one for one in made.host]
+    made.host += [Called("$dataset_ops.py:800 __next__", did.begin, did.begin + 1000 * US) for did in made.work]
+    _, [device] = found_in(made, "xplane", tmp_path)
+    assert shares(device)["op"] >= 0.95
 
 
 def test_a_thread_that_waits_hands_over_to_any_thread_in_an_input_call_but_not_to_its_op(tmp_path: Path) -> None:
-    made = stalled("xplane", Called("IteratorGetNextOp::DoCompute", 0, 0, "", None, 50))
-    waits = [Called("$array.py:1 block_until_ready", one.begin, one.end) for one in made.host if one.launch is None]
-    _, [device] = found_in(Made(made.work, made.host + waits, made.steps), "xplane", tmp_path)
-    assert shares(device)["pipeline"] >= 0.95
-    host = [Called("Foo::Run", one.begin, one.end, "", None, 50) if one.thread == 50 else one for one in made.host]
-    _, [device] = found_in(Made(made.work, host + waits, made.steps), "xplane", tmp_path)
-    assert shares(device)["sync"] >= 0.95
+    for other, cause in (("IteratorGetNextOp::DoCompute", "pipeline"), ("Foo::Run", "sync")):
+        made = stalled("xplane", Called(other, 0, 0, "", None, 50))
+        made.host += [
+            Called("$array.py:1 block_until_ready", one.begin, one.end) for one in made.host if one.launch is None
+        ]
+        _, [device] = found_in(made, "xplane", tmp_path)
+        assert shares(device)[cause] >= 0.95
 
 
 def test_of_nested_events_the_first_in_the_order_of_causes_has_the_time(tmp_path: Path) -> None:
@@ -124,37 +118,40 @@ def test_of_nested_events_the_first_in_the_order_of_causes_has_the_time(tmp_path
         if one.name == "aten::item"
     ]
     _, [device] = found_in(made, "json", tmp_path)
-    found = shares(device)
-    assert (found["op"], found["sync"]) == (pytest.approx(100 / 300, abs=0.02), pytest.approx(195 / 300, abs=0.02))
+    assert shares(device)["op"] == pytest.approx(100 / 300, abs=0.02)
+    assert shares(device)["sync"] == pytest.approx(195 / 300, abs=0.02)
 
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_streams_that_overlap_are_one_time_of_work(form: str, tmp_path: Path) -> None:
-    made = Made(
-        work=[
-            Did(0, 400 * US, 1),
-            Did(200 * US, 600 * US, 2, stream=8),
-            Did(600 * US, 700 * US, 3, stream=9, kind="copy"),
-            Did(900 * US, 1000 * US, 4),
-        ],
-        host=[Called("cudaLaunchKernel", time * US, time * US + 1, "cuda_runtime", key)
-              for key, time in ((1, 0), (2, 1), (3, 2), (4, 895))],
-    )  # fmt: skip
-    _, [device] = found_in(made, form, tmp_path)
+    spans = ((0, 400, 7, "kernel"), (200, 600, 8, "kernel"), (600, 700, 9, "copy"), (900, 1000, 7, "kernel"))
+    work = [Did(begin * US, end * US, key, 0, stream, kind) for key, (begin, end, stream, kind) in enumerate(spans, 1)]
+    host = [Called("cudaLaunchKernel", at * US, at * US + 1, "cuda_runtime", key)
+            for key, at in enumerate((0, 1, 2, 895), 1)]  # fmt: skip
+    _, [device] = found_in(Made(work, host), form, tmp_path)
     assert device.idle_share == pytest.approx(0.2, abs=1e-9)
     assert device.copy_only_share == pytest.approx(0.1, abs=1e-9)
     assert device.window == "events"
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_device_that_only_copies_is_busy_with_that(form: str, tmp_path: Path) -> None:
+    made = Made()
+    for step in range(20):
+        start = (10_000 + 1_000 * step) * US
+        made.host.append(Called("cudaMemcpyAsync", start - 5 * US, start, "cuda_runtime", 2 * step))
+        made.host.append(Called("cudaLaunchKernel", start, start + US, "cuda_runtime", 2 * step + 1))
+        made.work.append(Did(start, start + 800 * US, 2 * step, kind="copy"))
+        made.work.append(Did(start + 800 * US, start + 1_000 * US, 2 * step + 1))
+    trace, _ = found_in(made, form, tmp_path)
+    assert (trace.verdict, trace.idle_share, trace.copy_only_share) == ("busy", 0.0, pytest.approx(0.8))
+
+
 def test_two_devices_have_a_row_each_and_the_one_that_works_longest_is_named(tmp_path: Path) -> None:
-    made = stalled("json", Called("aten::add", 0, 0))
-    other = [Did(did.begin, did.begin + 300 * US, did.launch + 1000, device=1) for did in made.work]  # type: ignore[operator]
-    host = [
-        Called(one.name, one.begin, one.end, one.category, one.launch + 1000)
-        for one in made.host
-        if one.launch is not None
-    ]
-    trace, devices = found_in(Made(made.work + other, made.host + host, made.steps), "json", tmp_path)
+    made = stalled("json", OP)
+    made.host += [replace(one, launch=one.launch + 1000) for one in made.host if one.launch is not None]
+    made.work += [Did(did.begin, did.begin + 300 * US, (did.launch or 0) + 1000, device=1) for did in made.work]
+    trace, devices = found_in(made, "json", tmp_path)
     assert [(one.name, round(one.idle_share or 0, 6)) for one in devices] == [("GPU 0", 0.3), ("GPU 1", 0.7)]
     assert trace.idle_share == pytest.approx(0.5)
     assert trace.straggler == "GPU 0"
@@ -162,48 +159,53 @@ def test_two_devices_have_a_row_each_and_the_one_that_works_longest_is_named(tmp
 
 def test_nanoseconds_are_kept_as_they_are(tmp_path: Path) -> None:
     # Rounded to whole microseconds, the gaps of 600 ns would be none.
-    base = 1_751_410_836_000_000_000
-    work = [Did(base + 1000 * number, base + 1000 * number + 400, number) for number in range(100)]
-    path = tmp_path / "made.json"
-    rows = ",".join(
-        f'{{"ph":"X","cat":"kernel","name":"k","pid":0,"tid":7,"ts":{did.begin // 1000}.{did.begin % 1000:03d},'
-        f'"dur":0.400,"args":{{"device":0,"stream":7,"correlation":{did.launch}}}}}'
-        for did in work
-    )
-    path.write_text(f'{{"traceEvents":[{rows}]}}', encoding="utf-8")
-    found = read_trace(path)
-    assert np.array_equal(found.work.end - found.work.begin, np.full(100, 400))
-    _, [device] = analyse(found, "made", 0)
+    rows = [
+        f'{{"ph":"X","cat":"kernel","name":"k","pid":0,"tid":7,"ts":{1_751_410_836_000_000 + number}.123,"dur":0.400,'
+        f'"args":{{"device":0,"stream":7,"correlation":{number}}}}}'
+        for number in range(100)
+    ]
+    _, [device] = found_in_json(f'{{"traceEvents":[{",".join(rows)}]}}', tmp_path)
     assert device.idle_share == pytest.approx(99 * 600 / (99 * 1000 + 400))
 
 
 def test_the_late_stage_is_the_deepest_one_at_work(tmp_path: Path) -> None:
     made = stalled("xplane", Called("IteratorGetNextOp::DoCompute", 0, 0))
-    calls = [one for one in made.host if one.launch is None]
-    made.host += [Called("Iterator::Root::Prefetch", one.begin, one.end) for one in calls]
-    made.host += [
-        Called("Iterator::Root::Prefetch::BatchV2::ParallelMapV2", one.begin + 10 * US, one.end - 10 * US, "", None, 60)
-        for one in calls
-    ]
-    made.host += [
-        Called("Iterator::Root::Prefetch::BatchV2::ParallelMapV2::TFRecord", one.begin, one.begin + US, "", None, 60)
-        for one in calls
-    ]
+    for one in [one for one in made.host if one.launch is None]:
+        made.host += [
+            Called("Iterator::Root::Prefetch", one.begin, one.end),
+            Called("Iterator::Root::Prefetch::BatchV2::ParallelMapV2", one.begin, one.end - 10 * US, "", None, 60),
+            Called(
+                "Iterator::Root::Prefetch::BatchV2::ParallelMapV2::TFRecord", one.begin, one.begin + US, "", None, 60
+            ),
+        ]
     trace, [device] = found_in(made, "xplane", tmp_path)
-    assert device.stage == "map"
-    assert "it waits for the input pipeline (map)" in trace.sentence
+    assert (trace.stage, device.stage, device.actions[0].gap.stage) == ("map", "map", "map")
 
 
-def test_names_are_matched_whole() -> None:
-    causes = {
-        name: CAUSES[cause_of(name, "cpu_op")]
-        for name in ("CompiledFunctionBackward", "my_cudaMalloc", "IteratorGetNextOp", "cudaMallocator", "copy_loader")
-    }
-    assert set(causes.values()) == {"op"}
-
-
-def test_nothing_but_a_step_encloses_everything(tmp_path: Path) -> None:
-    made = stalled("xplane", Called("input: next(iterator)", 0, 0))
-    _, [device] = found_in(made, "xplane", tmp_path)
-    # What a user calls a time says nothing: only the input call itself does.
-    assert shares(device)["python"] >= 0.95
+@pytest.mark.parametrize(
+    ("name", "category", "cause"),
+    [
+        ("xla::CommonPjRtClient::BufferFromHostBuffer", "", "copy"),
+        ("PjRtStreamExecutorClient::CompileAndLoadInternal", "", "compile"),
+        ("PjRtCApiClient::CompileAndLoad(jit_products)", "", "compile"),
+        ("CompileToBackendResult", "", "compile"),
+        ("TfrtTpuCompiler::Compile", "", "compile"),
+        ("cudaLaunchKernel_ptsz_v7000", "cuda_runtime", "launch"),
+        ("hipMemcpyAsync_spt", "cuda_runtime", "copy"),
+        ("hipExtModuleLaunchKernel", "hip_runtime", "launch"),
+        ("hipStreamSynchronize", "cuda_runtime", "sync"),
+        ("hipHostMalloc", "cuda_runtime", "memory"),
+        # Names are matched whole.
+        ("MyCompileClient::Compiles", "", "op"),
+        ("HttpClient::Compile", "", "op"),
+        ("mine::ModelClient::BufferFromHostBuffer", "", "op"),
+        ("my_v7_model", "cpu_op", "op"),
+        ("CompiledFunctionBackward", "cpu_op", "op"),
+        ("my_cudaMalloc", "cpu_op", "op"),
+        ("cudaMallocator", "cpu_op", "op"),
+        ("IteratorGetNextOp", "cpu_op", "op"),
+        ("copy_loader", "cpu_op", "op"),
+    ],
+)
+def test_names_of_runtimes(name: str, category: str, cause: str) -> None:
+    assert CAUSES[cause_of(name, category)] == cause

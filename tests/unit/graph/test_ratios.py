@@ -123,8 +123,8 @@ def test_passes_whose_files_are_known_say_how_many_elements_a_file_has(monkeypat
     assert (found.ratios["read"].number, found.ratios["read"].whole) == (1 / 100, True)
 
 
-def dropped(drawn: int, kept: int) -> ModelDict:
-    return look(iterator(2, "Filter", 3, elements=kept), iterator(3, "Range", elements=drawn))
+def dropped(drawn: int, kept: int, name: str = "Filter") -> ModelDict:
+    return look(iterator(2, name, 3, elements=kept), iterator(3, "Range", elements=drawn))
 
 
 FILTERED = graph(node("range", "RangeDataset"), node("filter", "FilterDataset", "range"))
@@ -137,6 +137,10 @@ def test_only_whole_epochs_count_where_two_ended() -> None:
     assert (found.number, found.whole) == (10.0, True)
     begun = measure(FILTERED, [*whole, (NOTHING, dropped(90, 1))]).ratios["filter"]
     assert not begun.whole
+    # A part of a batch that is taken apart may be left.
+    unbatched = graph(node("range", "RangeDataset"), node("unbatch", "UnbatchDataset", "range"))
+    taken = [(NOTHING, dropped(50, 5000, "Unbatch"))] * 2
+    assert not measure(unbatched, [*taken, (NOTHING, dropped(9, 900, "Unbatch"))]).ratios["unbatch"].whole
 
 
 def swallowing(

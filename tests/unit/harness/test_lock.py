@@ -68,7 +68,7 @@ def test_a_second_one_gives_up_after_the_limit(tmp_path):
         with pytest.raises(LockTimeoutError), measuring_lock(folder=tmp_path, limit=0, wait=clock.wait, clock=clock):
             pytest.fail("the first one has lost the lock")
     assert str(caught.value) == (
-        f"another pipeprof (pid {os.getpid()}) is measuring; waited 60 s; --no-lock measures anyway"
+        f"another pipeprof (pid {os.getpid()}) is measuring; waited 60 s; --max-time waits longer"
     )
     assert caught.value.exit_code == 1
     assert sum(clock.waits) == pytest.approx(60)

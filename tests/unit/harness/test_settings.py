@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.steps.kind import StepContext
@@ -87,17 +86,15 @@ def test_the_command_line_comes_before_the_spec(spec, text):
     planned = plan(
         settings(
             spec(text),
-            step=parse_step("simulate:5ms"),
-            dispatch=2,
+            step=parse_step({"simulate": "5ms", "dispatch": 2}),
             seconds=1.5,
             steps=9,
-            seed=0,
             cold=False,
             timeout=4.0,
         )
     )
     assert planned.step.arguments["base_ms"] == 5.0
-    assert (planned.dispatch, planned.seconds, planned.steps, planned.seed) == (2, 1.5, 9, 0)
+    assert (planned.dispatch, planned.seconds, planned.steps) == (2, 1.5, 9)
     assert (planned.cold, planned.timeout) == (False, 4.0)
 
 
@@ -107,11 +104,6 @@ def test_a_simulated_step_is_run_as_it_is_written(written: object) -> None:
     line = json.loads(json.dumps(job.arguments))
     start, end = step_kind(job.kind).start(line, StepContext(size_of=lambda _batch: 1_000_000)).submit("batch")
     assert end - start == (1_000_000 if written == {"per_mb": "1ms"} else 0)
-
-
-def test_dispatch_alone_keeps_the_specs_step(spec):
-    planned = plan(settings(spec(FULL), dispatch="sync"))
-    assert (planned.dispatch, planned.step.arguments["base_ms"]) == ("sync", 12.0)
 
 
 @pytest.mark.parametrize(
@@ -232,10 +224,3 @@ VALUES = st.recursive(
 def test_a_specs_data_comes_through_json_with_its_keys(data):
     back = from_pairs(json.loads(json.dumps(as_pairs(data))))
     assert repr(back) == repr(data)
-
-
-def test_dispatch_needs_a_step(spec):
-    with pytest.raises(UsageError, match="--dispatch has no effect without a step"):
-        plan(settings(spec(BARE), dispatch=2))
-    with pytest.raises(UsageError, match="--dispatch has no effect without a step"):
-        plan(settings(dispatch="sync"))

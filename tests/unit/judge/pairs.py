@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeprof.profiles.judge.verdicts.result import PairValues
+from pipeprof.profiles.judge.result import PairValues
 
 
 def pairs(factor: float, *, count: int) -> list[PairValues]:

@@ -12,8 +12,8 @@ from typing import Any, cast
 import pytest
 from unit.tries.workers import JOB, PACE, Workers
 
-from pipeprof.profiles.judge.verdicts.result import PairValues
-from pipeprof.profiles.judge.verdicts.tabulate import rows_of
+from pipeprof.profiles.judge.metrics import rows_of
+from pipeprof.profiles.judge.result import PairValues
 from pipeprof.profiles.protocol.turns import TurnEnded, TurnRequest
 from pipeprof.profiles.tries.race import Entrant, Race
 

@@ -11,8 +11,6 @@ from pipeprof.profiles.experiment.team import MemberFailedError, Team
 from pipeprof.profiles.experiment.turns import Turn, are_enough, undisturbed
 from pipeprof.profiles.host.machine import CoresClock, SystemTimes, Taken
 from pipeprof.profiles.judge.pairs import AGAIN, A, Pairs, Process, SideFailedError
-from pipeprof.profiles.judge.verdicts.result import PairValues
-from pipeprof.profiles.judge.words import disturbance_of
 from pipeprof.profiles.protocol.messages import Graphs
 from pipeprof.profiles.protocol.turns import BatchDigest, Built, TurnEnded, TurnRequest
 
@@ -65,11 +63,6 @@ def schedule(number: int, blocks: int = 14) -> tuple[str, ...]:
     return tuple(name for turn in range(blocks) for name in order_of(turn + number, NAMES))
 
 
-def session(workers: Workers, timed: tuple[str, ...] = (), slower: float = 0.0) -> Pairs:
-    jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
-    return Pairs(cast("Team", workers), jobs, timeout=60.0, timed=timed, slower=slower, cores=Quiet)
-
-
 class Quiet(CoresClock):
     """The clock of a machine on which nothing else computes, but in some turns."""
 
@@ -84,13 +77,12 @@ class Quiet(CoresClock):
         return Taken(0.4, 0.3) if self._turn in self._disturbed else Taken(0.01)
 
 
-def test_the_order_of_blocks_is_balanced_within_a_pair_and_turned_in_the_next():
-    assert schedule(0, 2) == (A, B, AGAIN, AGAIN, B, A)
-    assert schedule(1, 2) == (AGAIN, B, A, A, B, AGAIN)
-    for number in (0, 1):
-        order = schedule(number)
-        places = {name: sum(place for place, one in enumerate(order) if one == name) for name in NAMES}
-        assert len(set(places.values())) == 1
+def session(
+    workers: Workers, timed: tuple[str, ...] = (), slower: float = 0.0, disturbed: Collection[int] = ()
+) -> Pairs:
+    jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
+    team, cores = cast("Team", workers), lambda: Quiet(disturbed)
+    return Pairs(team, jobs, timeout=60.0, timed=timed, slower=slower, cores=cores)
 
 
 def test_a_pair_is_three_processes_in_turns():
@@ -98,7 +90,7 @@ def test_a_pair_is_three_processes_in_turns():
     pair = session(workers).pair(0)
     assert tuple(name for name, _ in workers.said) == pair.order == schedule(0)
     assert workers.alive == set()
-    assert len(pair.processes[A].blocks) == len(pair.processes[B].blocks) == len(pair.processes[AGAIN].blocks) == 14
+    assert {len(pair.processes[name].blocks) for name in NAMES} == {14}
     values = pair.processes[B].values(32)
     assert values["step_ms"] == pytest.approx(10.0)
     assert values["elements_per_second"] == pytest.approx(3200.0)
@@ -156,13 +148,9 @@ def test_what_slows_the_machine_for_a_while_leaves_the_ratio_as_it_is():
 )
 def test_disturbed_turns_are_left_out_and_measured_again(disturbed, measured, counted):
     workers = Workers()
-    jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
-    one = Pairs(cast("Team", workers), jobs, timeout=60.0, cores=lambda: Quiet(disturbed))
-    pair = one.pair(0)
+    pair = session(workers, disturbed=disturbed).pair(0)
     assert len(workers.said) == 3 * measured
-    assert (
-        len(pair.processes[A].blocks) == len(pair.processes[B].blocks) == len(pair.processes[AGAIN].blocks) == counted
-    )
+    assert {len(pair.processes[name].blocks) for name in NAMES} == {counted}
     # Load that does not change leaves nothing out.
     kept = [turn for turn in range(measured) if turn not in disturbed or counted == measured]
     assert pair.order == tuple(name for turn in kept for name in order_of(turn, NAMES))
@@ -188,16 +176,9 @@ def test_each_process_is_asked_for_its_stages_after_its_last_block(room, asked_a
     pair = session(workers, ("a", "b")).pair(0)
     assert workers.asked == list(zip(NAMES, asked_at, strict=True))
     assert None not in (pair.processes[A].graphs, pair.processes[B].graphs, pair.processes[AGAIN].graphs)
-
-
-def test_only_the_sides_whose_stages_count_are_asked():
-    workers = Workers()
-    pair = session(workers, ("a",)).pair(0)
-    assert [name for name, _ in workers.asked] == [A, AGAIN]
-    assert pair.processes[B].graphs is None
-    workers = Workers()
-    session(workers).pair(0)
-    assert workers.asked == []
+    only_a = Workers(room=room)
+    assert session(only_a, ("a",)).pair(0).processes[B].graphs is None
+    assert [name for name, _ in only_a.asked] == [A, AGAIN]
 
 
 @pytest.mark.parametrize("room", [3, 1])
@@ -208,17 +189,6 @@ def test_a_slower_b_is_slower_than_what_was_measured_before_it(room):
     assert paces == {A: {0.0}, B: {0.022}, AGAIN: {0.0}}
 
 
-@pytest.mark.parametrize(
-    ("shares", "said"), [((0.3, 0.1), "took 20 % of the cores'"), ((0.02, 0.15), None), ((), None)]
-)
-def test_a_disturbed_session_says_so(shares, said):
-    pairs = [PairValues(order=[], a={}, b={}, elsewhere_share=share) for share in (None, *shares)]
-    message = disturbance_of(pairs)
-    assert message is None if said is None else said in message.message
-
-
 def test_a_pair_knows_what_went_elsewhere():
-    jobs = dict.fromkeys(("a", "b"), lambda: cast("Any", None))
-    one = Pairs(cast("Team", Workers()), jobs, timeout=60.0, cores=lambda: Quiet(range(100)))
-    assert one.pair(0).taken == (0.4, 0.3)
+    assert session(Workers(), disturbed=range(100)).pair(0).taken == (0.4, 0.3)
     assert session(Workers(room=1)).pair(0).taken is None

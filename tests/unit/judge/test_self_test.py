@@ -5,10 +5,10 @@ import json
 import pytest
 
 from pipeprof.profiles.document.subject import Tool
+from pipeprof.profiles.judge.metrics import BY_DEFAULT, rows_of
+from pipeprof.profiles.judge.result import PairValues, Result, Side, WorseSession
 from pipeprof.profiles.judge.self_test import conclude_self_test, faults_for, latest_receipt
-from pipeprof.profiles.judge.verdicts.result import PairValues, Result, Side, WorseSession
-from pipeprof.profiles.judge.verdicts.tabulate import BY_DEFAULT, rows_of
-from pipeprof.profiles.judge.words import describe_receipt, headline
+from pipeprof.profiles.judge.verdict import ending_of
 
 
 def session(step: float = 1.0, peak: float = 1.0, noise: float = 0.002) -> Result:
@@ -48,27 +48,23 @@ def concluded(unchanged: Result, changed: Result) -> Result:
 
 
 @pytest.mark.parametrize(
-    ("unchanged", "changed", "code", "says"),
+    ("unchanged", "changed", "code", "found"),
     [
-        (
-            session(),
-            session(1.1, 1.2),
-            0,
-            "The gate works: it passes the pipeline, and fails it with steps 10 % longer",
-        ),
-        (session(), session(1.0, 1.2), 3, "The gate does not work here: with steps 10 % longer"),
-        (session(), session(1.0, 1.2), 3, "it passed it for step interval"),
-        (session(), session(1.1, 1.2, noise=0.2), 4, "it cannot tell whether it has with steps 10 % longer"),
-        (session(noise=0.05), session(1.5, 1.5), 4, "whether the unchanged pipeline has regressed (step interval)"),
-        (session(1.1), session(1.1, 1.2), 3, "it failed the unchanged pipeline (step interval)"),
+        (session(), session(1.1, 1.2), 0, {}),
+        (session(), session(1.0, 1.2), 3, {"missed": ["step_ms"]}),
+        (session(), session(1.1, 1.2, noise=0.2), 4, {"worse_undecided": ["step_ms"]}),
+        (session(noise=0.05), session(1.5, 1.5), 4, {"undecided": ["step_ms"]}),
+        (session(1.1), session(1.1, 1.2), 3, {"alarms": ["step_ms"]}),
     ],
 )
-def test_each_outcome(unchanged, changed, code, says):
-    found = concluded(unchanged, changed)
-    assert found.exit_code == code
-    assert found.self_test is not None
-    assert found.self_test.passed is (code == 0)
-    assert says in "".join(headline(found)[:2])
+def test_each_outcome(unchanged, changed, code, found):
+    result = concluded(unchanged, changed)
+    receipt = result.self_test
+    assert receipt is not None
+    assert (result.exit_code, receipt.passed) == (code, code == 0)
+    lists = ("alarms", "undecided", "missed", "worse_undecided")
+    assert {name: names for name in lists if (names := getattr(receipt, name))} == found
+    assert ending_of(result) == {0: "passed", 3: "failed", 4: "inconclusive"}[code]
 
 
 def test_the_latest_receipt_of_a_target_is_shown(tmp_path):
@@ -86,5 +82,5 @@ def test_the_latest_receipt_of_a_target_is_shown(tmp_path):
     (tmp_path / "self-test-z.json").write_text(huge)
     receipt = latest_receipt(tmp_path, "spec.yaml")
     assert receipt is not None
-    assert describe_receipt(receipt).startswith("passed 2026-11-22; it finds changes from: step interval ")
+    assert (receipt.passed, receipt.started, set(receipt.detectable)) == (True, "2026-11-22", {"step_ms", "peak_bytes"})
     assert latest_receipt(tmp_path, "other.yaml") is None

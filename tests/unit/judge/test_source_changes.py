@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.judge.clauses import describe_part
 from pipeprof.profiles.judge.source_changes import MOST_CHANGES, changes_of_targets
+from pipeprof.profiles.wording import place_of
 
 SOURCE = '''import tensorflow as tf
 
@@ -44,31 +44,32 @@ def function(path: Path, name: str = "make") -> ParsedTarget:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "words"),
+    ("before", "after", "changes"),
     [
-        ("num_parallel_calls=2", "num_parallel_calls=1", ["input.py:11 num_parallel_calls 2 → 1"]),
-        (", num_parallel_calls=2", "", ["input.py:11 num_parallel_calls 2 → not set"]),
+        ("num_parallel_calls=2", "num_parallel_calls=1", [("input.py:11", "map.num_parallel_calls: 2 → 1")]),
+        (", num_parallel_calls=2", "", [("input.py:11", "map.num_parallel_calls: 2 → not set")]),
         ("batch(32).pre", "batch(32, True).pre",
-         ["input.py:12 make changed to ‘return ds.batch(32, True).prefetch(1)’"]),
+         [("input.py:12", "make: changed to ‘return ds.batch(32, True).prefetch(1)’")]),
         ("    return ds.batch(32).prefetch(1)\n\n\ndef other", "    return ds.batch(8).prefetch(1)\n\n\ndef other",
-         ["input.py:12 batch 32 → 8"]),
-        ("[224, 224]", "[448, 448]", ["input.py:6 argument 2 of resize [224, 224] → [448, 448]"]),
-        ("    return x\n", "    x = x + 1\n    return x\n", ["input.py:7 decode with ‘x = x + 1’"]),
-        ("    x = tf.image.resize(x, [224, 224])\n", "", ["decode without ‘x = tf.image.resize(x, [224, 224])’"]),
-        ("    return x\n", "    return -x\n", ["input.py:7 decode changed to ‘return -x’"]),
-        ("make(n=3)", "make(n=4)", ["input.py:10 the file changed to ‘def make(n=4)’"]),
+         [("input.py:12", "batch: 32 → 8")]),
+        ("[224, 224]", "[448, 448]", [("input.py:6", "argument 2 of resize: [224, 224] → [448, 448]")]),
+        ("    return x\n", "    x = x + 1\n    return x\n", [("input.py:7", "decode: with ‘x = x + 1’")]),
+        ("    x = tf.image.resize(x, [224, 224])\n", "",
+         [(None, "decode: without ‘x = tf.image.resize(x, [224, 224])’")]),
+        ("    return x\n", "    return -x\n", [("input.py:7", "decode: changed to ‘return -x’")]),
+        ("make(n=3)", "make(n=4)", [("input.py:10", "the file: changed to ‘def make(n=4)’")]),
         ('"""Decode it."""', '"""Decode them."""  # all', []),
         ("range(n)", "range(\n        n,\n    )", []),
     ],
 )  # fmt: skip
 def test_a_change_has_its_line_and_what_it_was(
-    before: str, after: str, words: list[str], both: tuple[Path, Path]
+    before: str, after: str, changes: list[tuple[str | None, str]], both: tuple[Path, Path]
 ) -> None:
     a, b = both
     assert before in SOURCE
     b.write_text(SOURCE.replace(before, after, 1))
     found = changes_of_targets(function(a), function(b))
-    assert [describe_part(text, place) for text, place in found] == words
+    assert [(place_of(place), text) for text, place in found] == changes
 
 
 def test_two_functions_of_one_file_differ_in_their_own_lines(both: tuple[Path, Path]) -> None:

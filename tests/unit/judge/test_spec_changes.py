@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.check import check_spec
-from pipeprof.profiles.judge.clauses import describe_part
 from pipeprof.profiles.judge.spec_changes import _differences, _measured, changes_of_specs
+from pipeprof.profiles.wording import place_of
 
 A = {
     "version": 1,
@@ -79,7 +79,9 @@ def test_pipelines_inside_of_stages_are_compared_stage_by_stage() -> None:
 
 def test_a_long_value_is_cut() -> None:
     (change,) = between({}, {"stages": [{"map": {"ops": ["tf.sqrt"] * 20}}]})
-    assert change == 'stages.map: added map(ops=["tf.sqrt", "tf.sqrt", "tf.sqrt", "tf.sqrt", "tf.sq… after the source'
+    assert change.startswith("stages.map: added map(ops=[")
+    assert len(change) < 110
+    assert "…" in change
 
 
 VALUES = st.recursive(
@@ -120,24 +122,28 @@ stages:
 
 
 @pytest.mark.parametrize(
-    ("file", "edits", "words"),
+    ("file", "edits", "changes"),
     [
-        ("input.py", {"sleep(0.005)": "sleep(0.012)"}, ["input.py:5 sleep 0.005 → 0.012"]),
-        ("input.py", {"return wait(i)": "return wait(i) + 1"}, ["input.py:10 nap changed to ‘return wait(i) + 1’"]),
+        ("input.py", {"sleep(0.005)": "sleep(0.012)"}, [("input.py:5", "sleep: 0.005 → 0.012")]),
+        (
+            "input.py",
+            {"return wait(i)": "return wait(i) + 1"},
+            [("input.py:10", "nap: changed to ‘return wait(i) + 1’")],
+        ),
         (
             "input.py",
             {"sleep(0.005)": "sleep(1)", "return i\n": "return i + 1\n"},
-            [f"input.py {name}() differs in lines 5 and 6" for name in ("nap", "wait")],
+            [("input.py:5", f"input.py {name}() differs in lines 5 and 6") for name in ("nap", "wait")],
         ),
         ("input.py", {"range(8)": "range(9)"}, []),
         ("input.py", {"import time": "import time  # seconds"}, []),
-        ("rows.txt", {"1": "2"}, ["rows.txt differs"]),
-        ("spec.yaml", {"batch_size: 8": "batch_size: 4"}, ["spec.yaml:6 batch_size 8 → 4"]),
-        ("spec.yaml", {"  - batch: {batch_size: 8}\n": ""}, ["batch removed"]),
+        ("rows.txt", {"1": "2"}, [(None, "rows.txt differs")]),
+        ("spec.yaml", {"batch_size: 8": "batch_size: 4"}, [("spec.yaml:6", "stages.batch.batch_size: 8 → 4")]),
+        ("spec.yaml", {"  - batch: {batch_size: 8}\n": ""}, [(None, "stages.batch: removed")]),
     ],
 )
 def test_what_differs_between_two_versions_of_a_spec_and_its_files(
-    tmp_path: Path, file: str, edits: dict[str, str], words: list[str]
+    tmp_path: Path, file: str, edits: dict[str, str], changes: list[tuple[str | None, str]]
 ) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -150,4 +156,4 @@ def test_what_differs_between_two_versions_of_a_spec_and_its_files(
         text = text.replace(before, after)
     changed.write_text(text)
     found = changes_of_specs(*(check_spec(tmp_path / name / "spec.yaml") for name in "ab"))
-    assert [describe_part(*one) for one in found] == words
+    assert [(place_of(place), text) for text, place in found] == changes

@@ -1,7 +1,7 @@
 """Stages of two pipelines, aligned."""
 
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.judge.stages import align, find_stage, lacking_stages, stage_changes, stage_values
+from pipeprof.profiles.judge.stages import align, find_stage, stage_changes, stage_values, stages_without_time
 
 
 def stage(op: str, name: str | None = None, **fields) -> Stage:
@@ -80,7 +80,10 @@ def test_the_values_of_stages():
 
 def test_why_a_stage_has_no_time():
     names = ("decode", "decod", "normalise", "cache")
-    unknown, fused, hidden = lacking_stages(ROWS, [f"stages.{name}.time_ms" for name in names])
-    assert unknown.endswith("has range, decode, augment, batch, normalise, cache — did you mean decode?")
-    assert fused == "'normalise' has no time of its own: TensorFlow fused it with stages.3"
-    assert hidden.startswith("the time of 'cache' is not known")
+    found = stages_without_time("b", ROWS, ["step_ms", *(f"stages.{name}.time_ms" for name in names)])
+    assert {one.code for one in found} == {"stage-not-timed"}
+    unknown, fused, hidden = (one.message for one in found)
+    assert "did you mean decode?" in unknown
+    assert "fused it with stages.3" in fused
+    assert "'cache'" in hidden
+    assert all(text.startswith("B: ") for text in (unknown, fused, hidden))

@@ -11,21 +11,16 @@ from pipeprof.profiles.experiment import decision as decide
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.statistics import Interval, estimate
-from pipeprof.profiles.judge.verdicts.metrics import BY_NAME, METRICS
-from pipeprof.profiles.judge.verdicts.result import PairValues
-from pipeprof.profiles.judge.verdicts.tabulate import rows_of, rows_of_arms
+from pipeprof.profiles.judge.metrics import BY_NAME, METRICS, rows_of, rows_of_arms
+from pipeprof.profiles.judge.result import PairValues
 
 STEP = BY_NAME["step_ms"]
 VALUES = st.floats(0.01, 1e6)
 PAIRS = st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=15)
-OPPOSITE = {
-    "slower": "faster",
-    "faster": "slower",
-    "more": "less",
-    "less": "more",
-    "no difference": "no difference",
-    "cannot tell": "cannot tell",
-}
+
+
+def words_of(metric, compared, floor):
+    return metric.words(compared.outcome(floor))
 
 
 def judged(metric, a, b):
@@ -34,15 +29,6 @@ def judged(metric, a, b):
 
 def pair(a: float, b: float, again: float) -> PairValues:
     return PairValues(order=[], a={"step_ms": a}, b={"step_ms": b}, again={"step_ms": again})
-
-
-@given(PAIRS)
-def test_swapping_the_sides_mirrors_the_words(pairs):
-    a, b = zip(*pairs, strict=True)
-    for metric in METRICS:
-        one, floor = judged(metric, a, b)
-        other, _ = judged(metric, b, a)
-        assert metric.words_of(other, floor) == OPPOSITE[metric.words_of(one, floor)]
 
 
 # Powers of two: their products are exact.
@@ -60,62 +46,32 @@ def test_identical_numbers_never_fail(values):
     for metric in METRICS:
         found, floor = judged(metric, values, values)
         assert decide.verdict_of(found, floor) == "not regressed"
-        assert metric.words_of(found, floor) == "no difference"
+        assert words_of(metric, found, floor) == "no difference"
 
 
 def test_one_pair_says_nothing():
     found, floor = judged(STEP, [10.0], [99.0])
     assert decide.verdict_of(found, floor) == "cannot tell"
-    assert STEP.words_of(found, floor) == "cannot tell"
+    assert words_of(STEP, found, floor) == "cannot tell"
     assert decide.pairs_to_settle(found.change, floor) is None
 
 
-def test_sides_of_different_lengths_are_an_error():
-    with pytest.raises(ValueError, match="argument 2 is shorter"):
-        STEP.changes([1.0, 2.0], [1.0])
-
-
 @pytest.mark.parametrize(
-    ("factor", "verdict", "words"),
+    ("name", "a", "b", "verdict", "words"),
     [
-        (1.10, "regressed", "slower"),
-        (0.90, "not regressed", "faster"),
-        (1.00, "not regressed", "no difference"),
-        (1.03, "cannot tell", "cannot tell"),
+        ("step_ms", 10.0, 11.0, "regressed", "slower"),
+        ("step_ms", 10.0, 9.0, "not regressed", "faster"),
+        ("step_ms", 10.0, 10.0, "not regressed", "no difference"),
+        ("step_ms", 10.0, 10.3, "cannot tell", "cannot tell"),
+        # Less throughput is worse, and 0 is a usual wait.
+        ("elements_per_second", 100.0, 80.0, "regressed", "slower"),
+        ("wait_ms", 0.0, 5.0, "regressed", "more"),
     ],
 )
-def test_each_verdict(factor, verdict, words):
-    a, b = [10.0, 10.1, 9.9, 10.0, 10.0], [factor * one for one in (10.0, 10.0, 10.0, 10.1, 9.9)]
-    found, floor = judged(STEP, a, b)
-    assert (decide.verdict_of(found, floor), STEP.words_of(found, floor)) == (verdict, words)
-
-
-def test_throughput_regresses_downwards():
-    metric = BY_NAME["elements_per_second"]
-    found, floor = judged(metric, [100.0, 101.0, 99.0], [80.0, 81.0, 80.5])
-    assert decide.verdict_of(found, floor) == "regressed"
-    assert metric.words_of(found, floor) == "slower"
-    assert metric.as_change(found.change.mean) == pytest.approx(0.805, abs=0.01)
-
-
-def test_a_difference_is_judged_where_zero_is_usual():
-    metric = BY_NAME["wait_ms"]
-    found, floor = judged(metric, [0.0, 0.0, 0.0], [5.0, 5.1, 4.9])
-    assert metric.as_change(found.change.mean) == pytest.approx(5.0)
-    assert metric.words_of(found, floor) == "more"
-
-
-def test_more_judged_metrics_ask_for_more():
-    floor = STEP.on_scale()
-    # Beyond the floor by 4 standard errors: enough for one metric (3.75), not for the clearest of five.
-    found = Comparison(Interval(floor + 0.04, 0.01, 4, 5))
-    alone = decide.verdicts({"a": (found, floor)})
-    still = Comparison(Interval(0.0, 0.001, 4, 5))
-    others = dict.fromkeys("bcde", (still, floor))
-    together = decide.verdicts({"a": (found, floor), **others})
-    assert alone["a"] == "regressed"
-    assert together["a"] == "cannot tell"
-    assert all(together[name] == "not regressed" for name in others)
+def test_each_verdict(name, a, b, verdict, words):
+    noise = (1.0, 1.01, 0.99, 1.0, 1.0)
+    found, floor = judged(BY_NAME[name], [a * one for one in noise], [b * one for one in reversed(noise)])
+    assert (decide.verdict_of(found, floor), words_of(BY_NAME[name], found, floor)) == (verdict, words)
 
 
 def test_the_number_of_pairs_that_would_settle_it_does():
@@ -200,4 +156,5 @@ def test_the_outcome_is_mirrored_whatever_the_copies_of_the_base_do(pairs, same)
     one, other = (Comparison(estimate(STEP.changes(*sides)), own) for sides in ((a, b), (b, a)))
     assert one.mirrored().mirrored() == one
     assert other.outcome() == one.mirrored().outcome()
-    assert one.outcome() == {"above": "below", "below": "above"}.get(other.outcome(), other.outcome())
+    opposite = {"above": "below", "below": "above"}
+    assert one.outcome() == opposite.get(other.outcome(), other.outcome())

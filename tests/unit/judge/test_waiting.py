@@ -18,25 +18,18 @@ from pipeprof.profiles.experiment.team import OutOfTimeError
 from pipeprof.profiles.harness.lock import LockState
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.settings import RunSettings
-from pipeprof.profiles.judge import live
+from pipeprof.profiles.judge import live, messages
 from pipeprof.profiles.judge.pairs import MeasuredPair, Process
-from pipeprof.profiles.judge.verdicts.gating import NO_PAIR, conclude_gate
-from pipeprof.profiles.judge.verdicts.result import Result, Side
+from pipeprof.profiles.judge.result import Result, Side
+from pipeprof.profiles.judge.verdict import conclude_gate
 from pipeprof.profiles.protocol.turns import Built, TurnEnded
-
-
-class Notes(Silent):
-    def __init__(self) -> None:
-        self.texts: list[str] = []
-
-    def note(self, text: str) -> None:
-        self.texts.append(text)
 
 
 class Told(Silent):
     def __init__(self) -> None:
         self.left: list[float | None] = []
         self.words: list[str] = []
+        self.notes: list[str] = []
 
     def ends_in(self, seconds: float | None) -> None:
         self.left.append(seconds)
@@ -44,27 +37,43 @@ class Told(Silent):
     def standing(self, words: str) -> None:
         self.words.append(words)
 
+    def note(self, text: str) -> None:
+        self.notes.append(text)
 
-def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(tmp_path: Path) -> None:
+
+@pytest.fixture
+def side(tmp_path: Path) -> live.LiveSide:
     (tmp_path / "input.py").write_text("def make(): ...\n")
-    side = live.LiveSide(RunSettings(parse_target(f"{tmp_path / 'input.py'}:make")), ProfileWriter([]))
-    result = Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"))
+    settings = RunSettings(parse_target(f"{tmp_path / 'input.py'}:make"), max_time=60.0)
+    return live.LiveSide(settings, ProfileWriter([]))
+
+
+def new_result() -> Result:
+    return Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"))
+
+
+def process(seconds: float) -> Process:
+    return Process(Built([], False, 400 << 20, 0.1, 0.1), (TurnEnded(100, seconds, None, 0.1, 5000),))
+
+
+class Session:
+    """Pairs whose B takes twice as long, until the time is over."""
+
+    order = "turns"
+
+    def __init__(self, most: int = 9) -> None:
+        self._most = most
+
+    def pair(self, number: int) -> MeasuredPair:
+        if number >= self._most:
+            raise OutOfTimeError
+        slower = 2.0 + 0.01 * number
+        return MeasuredPair({"A": process(1.0), "B": process(slower), "A′": process(1.01)}, ("A", "B", "A′"))
+
+
+def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(side: live.LiveSide) -> None:
     told, plan = Told(), live.SessionPlan(lambda found: len(found.pairs) >= 3, most=3)
-    run = live._Comparison({"a": side, "b": side}, result, plan, cast("Any", told), list)
-
-    def block(seconds: float) -> TurnEnded:
-        return TurnEnded(100, seconds, None, 0.1, 5000)
-
-    def process(seconds: float) -> Process:
-        return Process(Built([], False, 400 << 20, 0.1, 0.1), (block(seconds),))
-
-    class Session:
-        order = "turns"
-
-        def pair(self, number: int) -> MeasuredPair:
-            slower = 2.0 + 0.01 * number
-            return MeasuredPair({"A": process(1.0), "B": process(slower), "A′": process(1.01)}, ("A", "B", "A′"))
-
+    run = live._Comparison({"a": side, "b": side}, new_result(), plan, cast("Any", told), list)
     run._measure(cast("Any", Session()))
     assert told.left[0] is None
     assert all(left is not None and left >= 0.0 for left in told.left[1:])
@@ -74,31 +83,22 @@ def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(tmp_path: Path
 
 
 @pytest.mark.parametrize("whole", [0, 1])
-def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(tmp_path: Path, whole: int) -> None:
-    (tmp_path / "input.py").write_text("def make(): ...\n")
-    side = live.LiveSide(RunSettings(parse_target(f"{tmp_path / 'input.py'}:make")), ProfileWriter([]))
-    result = Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"))
+def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(
+    side: live.LiveSide, whole: int
+) -> None:
+    result = new_result()
     plan = live.SessionPlan(lambda found: len(found.pairs) >= 3, most=3, end_at=time.monotonic() + 3600)
     run = live._Comparison({"a": side, "b": side}, result, plan, Silent(), list)
-    process = Process(Built([], False, 400 << 20, 0.1, 0.1), (TurnEnded(100, 1.0, None, 0.1, 5000),))
-
-    class Session:
-        order = "turns"
-
-        def pair(self, number: int) -> MeasuredPair:
-            if number >= whole:
-                raise OutOfTimeError
-            return MeasuredPair(dict.fromkeys(("A", "B", "A′"), process), ("A", "B", "A′"))
-
-    run._measure(cast("Any", Session()))
+    run._measure(cast("Any", Session(whole)))
     assert len(result.pairs) == whole
-    assert [one.message for one in result.warnings] == ["--max-time ended the session."] * whole
+    assert [one.code for one in result.warnings] == ["time-over"] * whole
     conclude_gate(result)
-    assert [one.message for one in result.errors] == [] if whole else [NO_PAIR]
+    assert [one.message for one in result.errors] == [messages.NO_PAIR] * (1 - whole)
 
 
-def test_what_one_side_has_taken_of_the_time_the_other_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "input.py").write_text("def make(): ...\n")
+def test_what_one_side_has_taken_of_the_time_the_other_has_not(
+    side: live.LiveSide, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given: list[RunSettings] = []
 
     def run_sample(settings: RunSettings, *_: object) -> Any:
@@ -106,9 +106,7 @@ def test_what_one_side_has_taken_of_the_time_the_other_has_not(tmp_path: Path, m
         raise KeyboardInterrupt
 
     monkeypatch.setattr(live, "run_sample", run_sample)
-    settings = RunSettings(parse_target(f"{tmp_path / 'input.py'}:make"), max_time=60.0)
-    side = live.LiveSide(settings, ProfileWriter([]))
-    result = Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"))
+    result = new_result()
     plan = live.SessionPlan(lambda _result: True, end_at=time.monotonic() + 20.0)
     run = live._Comparison({"a": side, "b": side}, result, plan, Silent(), list)
     with pytest.raises(KeyboardInterrupt):
@@ -116,16 +114,15 @@ def test_what_one_side_has_taken_of_the_time_the_other_has_not(tmp_path: Path, m
     assert (given[0].max_time, given[0].spent) == (60.0, pytest.approx(40.0, abs=5.0))
     plan.end_at = time.monotonic()
     assert not run._look("b")
-    assert [one.message for one in result.errors] == ["B: --max-time was over before it was measured"]
+    assert [(one.code, one.message) for one in result.errors] == [("side-failed", f"B: {messages.NO_TIME}")]
 
 
-def test_it_is_said_for_whom_a_comparison_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "input.py").write_text("def make(): ...\n")
+def test_it_is_said_for_whom_a_comparison_waits(side: live.LiveSide, monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[str] = []
 
     @contextmanager
     def held_by_another(_command: object, *, limit: float, waiting: Callable[..., None]) -> Iterator[LockState]:
-        assert limit == 20.0
+        assert limit == 60.0
         waiting(17, 0.0)
         waiting(17, 0.25)
         yield LockState(True)
@@ -138,10 +135,7 @@ def test_it_is_said_for_whom_a_comparison_waits(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(live, "measuring_lock", held_by_another)
     monkeypatch.setattr(live, "_Comparison", Comparison)
-    settings = RunSettings(parse_target(f"{tmp_path / 'input.py'}:make"), max_time=20.0)
-    side = live.LiveSide(settings, ProfileWriter([]))
-    result = Result(kind="compare", tool=Tool(version="1"), a=Side(text="a"), b=Side(text="b"))
-    notes = Notes()
-    live.measure({"a": side, "b": side}, result, live.SessionPlan(lambda _result: True), cast("Any", notes), list)
+    told = Told()
+    live.measure({"a": side, "b": side}, new_result(), live.SessionPlan(lambda _: True), cast("Any", told), list)
     assert ran == ["run"]
-    assert notes.texts == ["waiting up to 20 s for another pipeprof (pid 17) to finish measuring"]
+    assert told.notes == ["waiting up to 60 s for another pipeprof (pid 17) to finish measuring"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,20 +12,12 @@ from pipeprof.profiles.advise.facts.work import pays
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DeviceWindow, Quantiles
 from pipeprof.profiles.document.stages import Causes, PythonCost, Stage
-from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.document.time import CpuAccount
 from pipeprof.profiles.predict.flow import Flow
 from pipeprof.profiles.predict.read import flow_of
 from pipeprof.profiles.view.view import PipelineView
 
 Recorded = Callable[[str], Profile]
-RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
-
-
-@pytest.fixture
-def recorded() -> Recorded:
-    """A recorded profile by name, a new one each time."""
-    return lambda name: load_profile(RECORDED / f"{name}.json")
 
 
 def stage(id: str, op: str, ms: float = 0.0, **facts: Any) -> Stage:

@@ -15,10 +15,10 @@ from random import Random
 from typing import Any
 
 import yaml
+from unit.spec.bad_specs import BAD_SPECS, FOLDER
 
 ROOT = Path(__file__).resolve().parents[3]
-FOLDERS = ("examples", "benchmarks/silence", "tests/golden/bad_specs", "tests/golden/init", "tests/golden/python")
-GOOD = ("examples", "benchmarks/silence", "tests/golden/init", "tests/golden/python")
+GOOD = ("examples", "benchmarks/silence", "tests/golden/init")
 
 ODD_VALUES: tuple[Any, ...] = (
     None, True, False, 0, -1, 1, 2, 32, 2**31, 2**63 - 1, 2**63, -(2**63) - 1, 10**30, 0.0, 0.5, -1.5, 1e308,
@@ -60,14 +60,16 @@ class Case:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-def corpus(folders: tuple[str, ...] = FOLDERS) -> list[bytes]:
-    """The specs of this checkout."""
-    return [path.read_bytes() for folder in folders for path in sorted((ROOT / folder).rglob("*.yaml"))]
+def corpus() -> tuple[list[bytes], list[bytes]]:
+    """The good specs of this checkout, and all of them."""
+    good = [path.read_bytes() for folder in GOOD for path in sorted((ROOT / folder).rglob("*.yaml"))]
+    return good, [*good, *(bad.spec for bad in BAD_SPECS.values())]
 
 
 def beside() -> dict[str, bytes]:
     """What the specs name and is no input: Python files, of which only the names of functions are read, and data."""
-    found = {path.name: path.read_bytes() for folder in FOLDERS for path in (ROOT / folder).rglob("*.py")}
+    folders = (*(ROOT / folder for folder in GOOD), FOLDER / "files")
+    found = {path.name: path.read_bytes() for folder in folders for path in folder.rglob("*.py")}
     empty = dict.fromkeys(("x.npy", "t.csv", "t.csv.gz", "a.rec"), b"")
     return found | empty | {"f.py": b"def f(x):\n    return x\n"}
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unit.spec.test_bad_specs import FOLDER, arguments
+from unit.spec.bad_specs import BAD_SPECS
 
 from pipeprof.cli.main import invoke
 
@@ -24,48 +24,39 @@ NAMES = (
 )
 
 
+@pytest.fixture
 def printed(
-    name: str, form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str]:
-    words = arguments(name, monkeypatch)
-    code = invoke(["check", f"{name}.yaml", "--format", form, *words])
-    captured = capsys.readouterr()
-    assert captured.err == ""
-    return code, captured.out.replace(str(FOLDER), "FOLDER")
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[str, str], str]:
+    """What `check` prints of a bad spec in a format."""
+
+    def print_it(name: str, form: str) -> str:
+        with monkeypatch.context() as patch:
+            words = BAD_SPECS[name].enter(tmp_path, patch)
+            assert invoke(["check", f"{name}.yaml", "--format", form, *words]) == 2
+        captured = capsys.readouterr()
+        assert captured.err == ""
+        return captured.out.replace(str(tmp_path), "FOLDER")
+
+    return print_it
 
 
-def test_github(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], golden: Callable[[str, str], None]
-) -> None:
-    texts = []
-    for name in NAMES:
-        code, text = printed(name, "github", monkeypatch, capsys)
-        assert code == 2
-        # In a work tree, files are named from its root.
-        texts.append(text.replace("tests/golden/bad_specs/", ""))
-    golden("check/errors-github.txt", "".join(texts))
+def test_github(printed: Callable[[str, str], str], golden: Callable[[str, str], None]) -> None:
+    golden("check/errors-github.txt", "".join(printed(name, "github") for name in NAMES))
 
 
-def test_json(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], golden: Callable[[str, str], None]
-) -> None:
-    found = {}
-    for name in NAMES:
-        code, text = printed(name, "json", monkeypatch, capsys)
-        document = json.loads(text)
-        assert code == document["exit_code"] == 2
-        found[name] = document["errors"]
+def test_json(printed: Callable[[str, str], str], golden: Callable[[str, str], None]) -> None:
+    documents = {name: json.loads(printed(name, "json")) for name in NAMES}
+    assert {document["exit_code"] for document in documents.values()} == {2}
+    found = {name: document["errors"] for name, document in documents.items()}
     golden("check/errors.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_formats_say_the_same(
-    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _, text = printed(name, "json", monkeypatch, capsys)
-    _, lines = printed(name, "github", monkeypatch, capsys)
-    in_words = (FOLDER / f"{name}.txt").read_text(encoding="utf-8")
-    errors = json.loads(text)["errors"]
+def test_all_formats_say_the_same(name: str, printed: Callable[[str, str], str]) -> None:
+    lines = printed(name, "github")
+    in_words = BAD_SPECS[name].prints
+    errors = json.loads(printed(name, "json"))["errors"]
     assert in_words.count(": error[") == len(errors) == lines.count("::error ")
     for error in errors:
         fault, _, suggestion = error["message"].partition(" — did you mean ")

@@ -11,11 +11,11 @@ from random import Random
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from unit.spec.mutations import GOOD, Case, beside, case, corpus
+from unit.spec.mutations import Case, beside, case, corpus
 
 from pipeprof.cli.main import invoke
 
-GOOD_SPECS, ALL_SPECS = corpus(GOOD), corpus()
+GOOD_SPECS, ALL_SPECS = corpus()
 BESIDE = beside()
 UNHURRIED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 

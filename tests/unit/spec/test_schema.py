@@ -9,6 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
+from unit.spec.bad_specs import BAD_SPECS
 
 from pipeprof.pipelines.spec.schema.schema import spec_schema
 from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
@@ -16,8 +17,6 @@ from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
 ROOT = Path(__file__).resolve().parents[3]
 GOOD_FOLDERS = ("examples", "benchmarks/silence", "tests/golden/init")
 GOOD = [path for folder in GOOD_FOLDERS for path in sorted((ROOT / folder).rglob("*.yaml"))]
-BAD_FOLDER = ROOT / "tests" / "golden" / "bad_specs"
-BAD = sorted(path.stem for path in BAD_FOLDER.glob("*.yaml"))
 
 # Bad specs that fit the schema, by what a schema cannot see. What is no YAML is told from the text itself.
 UNSEEN = {
@@ -70,8 +69,8 @@ def test_good_specs_fit(validator: jsonschema.Draft7Validator, path: Path) -> No
 
 
 def test_bad_specs_do_not_fit_unless_it_cannot_be_seen(validator: jsonschema.Draft7Validator) -> None:
-    for name in BAD:
-        document = read((BAD_FOLDER / f"{name}.yaml").read_bytes())
+    for name, bad in BAD_SPECS.items():
+        document = read(bad.spec)
         unseen = [reason for reason, names in UNSEEN.items() if name in names]
         if document.problems:
             assert unseen == [], f"{name}: no YAML, which an editor says without a schema"
@@ -82,7 +81,7 @@ def test_bad_specs_do_not_fit_unless_it_cannot_be_seen(validator: jsonschema.Dra
 def test_the_table_names_each_spec_once() -> None:
     listed = [name for names in UNSEEN.values() for name in names]
     assert len(listed) == len(set(listed))
-    assert set(listed) <= set(BAD)
+    assert set(listed) <= set(BAD_SPECS)
 
 
 def keys(value: Any, place: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

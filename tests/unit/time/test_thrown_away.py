@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.cli.text.rows import rows_per_line, write_inputs
+from pipeprof.cli.report.rows import rows_per_line, write_inputs
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage

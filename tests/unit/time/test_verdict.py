@@ -15,9 +15,10 @@ from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention, DatasetUse, Gaps, Phase, Quantiles, Steps, Training
-from pipeprof.profiles.document.stages import Caller, Causes, Headspace, OpCost, Shuffle, Stage
+from pipeprof.profiles.document.stages import Caller, Causes, Headspace, OpCost, PythonCost, Shuffle, Stage
 from pipeprof.profiles.document.subject import Host, Target, Tool
 from pipeprof.profiles.document.time import CpuAccount
+from pipeprof.profiles.time.limits.cores import cores_needed
 from pipeprof.profiles.time.limits.restarts import describe_restarts, restart_advice, restart_clause
 from pipeprof.profiles.time.thresholds import classify_wait
 from pipeprof.profiles.time.verdict import SLOW_DELETE, conclude, savable_share
@@ -594,8 +595,7 @@ def test_restarts_are_stated_where_they_are_most_of_the_waiting() -> None:
     found = conclude(with_restarts(0.49, 0.47))
     assert found.bound == "input"
     assert found.headline == (
-        "The device waits for data 49 % of the time: 12 of every 24 ms; restarts of the dataset take "
-        "47 % of the time."
+        "The device waits for data 49 % of the time: 12 of every 24 ms; restarts of the dataset take 47 % of the time."
     )
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
@@ -780,8 +780,8 @@ def memory_detail(**parts: object) -> str | None:
         **parts,
     }
     headline = conclude(profile(**whole)).headline or ""
-    first = headline.removeprefix("Memory: ").partition(". The pipeline keeps up")[0] if headline.startswith("Memory: ") else None
-    return details(**whole).get("memory", first)
+    _, memory, rest = headline.partition("Memory: ")
+    return details(**whole).get("memory", rest.partition(". The pipeline keeps up")[0] if memory else None)
 
 
 def test_memory_is_named_where_a_finding_is_about_it() -> None:
@@ -837,9 +837,7 @@ def test_a_step_that_init_has_made_up_is_named_with_its_line() -> None:
     invented = Device(kind="simulate", text="simulate: 20ms", from_init=Location(file="/w/spec.yaml", line=21))
     found = conclude(profile(steps=steps(0.5), device=invented, command=["pipeprof", "run", "spec.yaml"]))
     (text,) = [detail.text for detail in found.details if detail.label == "step"]
-    assert text.startswith(
-        "simulated step of 20 ms from init: put your own in spec.yaml:21; every step below"
-    )
+    assert text.startswith("simulated step of 20 ms from init: put your own in spec.yaml:21; every step below")
 
 
 def memory_first(memory: Memory, *, wait_share: float, dispatch: object = "sync", **more: object) -> Verdict:
@@ -851,8 +849,7 @@ def test_the_headline_speaks_of_memory_first_where_memory_is_the_problem() -> No
     leaking = Memory(baseline_bytes=300 << 20, peak_bytes=400 << 20, growth=growth)
     found = memory_first(leaking, wait_share=0.5)
     assert found.headline == (
-        "Memory: 400 MiB at the peak; memory grows. The device waits for data 50 % of the time: "
-        "12 of every 24 ms."
+        "Memory: 400 MiB at the peak; memory grows. The device waits for data 50 % of the time: 12 of every 24 ms."
     )
     assert not [detail for detail in found.details if detail.label == "memory"]
     large = Memory(baseline_bytes=300 << 20, peak_bytes=2000 << 20)
@@ -904,7 +901,11 @@ def test_no_gain_is_stated_that_may_be_the_end_of_a_disturbance() -> None:
 @pytest.mark.parametrize(
     ("wait_share", "dispatch", "words"),
     [
-        (0.01, "sync", "Even so the pipeline keeps up: the device waits for data 1.0 % of the time: 0.24 of every 24 ms."),
+        (
+            0.01,
+            "sync",
+            "Even so the pipeline keeps up: the device waits for data 1.0 % of the time: 0.24 of every 24 ms.",
+        ),
         (0.1, "sync", "Perhaps the device waits for data 10 % of the time: 2.4 of every 24 ms."),
         (1.0, None, f"Pipeline alone: 24.3 ms per batch (no training step given); {BELOW}."),
     ],
@@ -947,8 +948,7 @@ def on_all_cores(
 def test_where_the_cores_are_the_limit_the_verdict_says_how_many_the_step_would_need() -> None:
     found = on_all_cores(0.4)
     assert found.headline == (
-        "The device waits for data 40 % of the time: "
-        "9.7 of every 24 ms; keeping up takes 3.2 cores, there are 2."
+        "The device waits for data 40 % of the time: 9.7 of every 24 ms; keeping up takes 3.2 cores, there are 2."
     )
     assert (found.bound, found.limit, found.stage) == ("input", "cpu", "stages.0")
     assert [(detail.label, detail.text) for detail in found.details] == [
@@ -997,6 +997,23 @@ def test_more_cores_do_not_help_a_stage_that_fills_the_time_with_one_call_at_a_t
     found = conclude(measured)
     assert found.limit == "serial-stage"
     assert found.details[0].text == "decode (map) runs one call at a time"
+
+
+@pytest.mark.parametrize(
+    ("op", "lock", "ms", "known"),
+    [
+        ("from_generator", 0.1, 20.0, False),
+        ("map", 0.9, 20.0, False),
+        ("map", 0.1, 20.0, True),
+        ("map", 0.9, 9.0, True),
+    ],
+)
+def test_no_number_of_cores_makes_python_on_one_thread_keep_up(op: str, lock: float, ms: float, known: bool) -> None:
+    python = [PythonCost(function="load", ms_per_batch=ms, share=1.0)]
+    one = stage("source", 0.9, "load", op).model_copy(update={"python": python})
+    causes = Causes(worker_cores=1.9, python_lock_share=lock)
+    measured = profile(steps=replace(steps(0.4), busy_ms=same(14.6)), stages=[one], causes=causes)
+    assert (cores_needed(measured) is not None) is known
 
 
 def test_cores_that_would_do_are_not_called_too_few() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from unit.tries.workers import MB, result
+from unit.tries.workers import MB, change, result
 
-from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument
+from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.tries.combine import (
     Contender,
@@ -19,8 +19,7 @@ from pipeprof.profiles.tries.combine import (
 
 
 def calls(stage: str = "stages.0", number: int = 8, **more: object) -> Proposal:
-    edits: tuple[PipelineEdit, ...] = (SetArgument(stage, "map", "num_parallel_calls", number),)
-    return Proposal(f"calls {stage} {number}", "calls", edits, in_spec=True, **more)  # type: ignore[arg-type]
+    return change(f"calls {stage} {number}", stage, number, in_spec=True, **more)
 
 
 def prefetch(semantics: Semantics = "same") -> Proposal:
@@ -37,7 +36,7 @@ def kept(proposal: Proposal, gain: float = 1.5, **more: object) -> TriedChange:
 def test_several_changes_are_one() -> None:
     whole = together([calls(), prefetch("order")])
     assert whole.edits == (*calls().edits, *prefetch().edits)
-    assert (whole.semantics, whole.in_spec, whole.change) == ("order", False, "calls; prefetch")
+    assert (whole.semantics, whole.in_spec, whole.change) == ("order", False, "calls stages.0 8; prefetch")
 
 
 def test_of_two_ways_to_the_same_end_the_faster_one_is_made_with_the_others() -> None:

@@ -16,17 +16,10 @@ from pipeprof.profiles.tries.result import left_out
 
 
 def kept(title: str, speedup: float, **changes: Any) -> Finding:
-    given: dict[str, Any] = {
-        "rule": "measured",
-        "title": title,
-        "family": "speed",
-        "semantics": "order",
-        "edit": [{"kind": "InsertStage", "op": "cache", "arguments": {}, "after": "stages.1"}],
-        "measured": {"speedup": speedup, "low": speedup * 0.9, "high": speedup * 1.1},
-        "status": "kept",
-        **changes,
-    }
-    return Finding.model_validate(given)
+    edit = [{"kind": "InsertStage", "op": "cache", "arguments": {}, "after": "stages.1"}]
+    measured = {"speedup": speedup, "low": speedup * 0.9, "high": speedup * 1.1}
+    given = {"rule": "measured", "title": title, "family": "speed", "semantics": "order", "status": "kept"}
+    return Finding.model_validate({**given, "edit": edit, "measured": measured, **changes})
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -65,6 +64,6 @@ def test_one_process_at_a_time_has_one_long_block() -> None:
 def test_what_a_race_takes_grows_with_its_entrants_and_a_living_base_saves_its_start() -> None:
     pace = RacePace(TurnRequest("block", 0.25, 4, 0.05), TurnRequest("warm", 1.0), 0.25, 1.5, 1.0, made_by=2.0)
     assert pace.seconds_of(4) > pace.seconds_of(1) > pace.seconds_of(1, fresh=False) > 0
-    measuring = replace(pace.measuring())
+    measuring = pace.measuring()
     # Six warm-ups, three rounds of six blocks, and a second process: a warm-up and two rounds of three blocks.
     assert measuring.seconds_of(4) == pytest.approx(6 * 1.0 + 18 * 0.3 + 1.0 + 6 * 0.3)

@@ -58,15 +58,9 @@ def test_a_change_names_its_stage_and_what_it_keeps(recorded: Callable[[str], Pr
 @pytest.mark.parametrize(
     ("saved", "speedup", "high", "limit", "dear"),
     [
-        (77, 0.41, 0.47, None, True),
-        (77, 0.41, 0.47, 1000, False),
-        (77, 0.41, 0.47, 10_000, True),
-        (77, 0.95, 1.02, None, False),
-        (77, 0.74, 2.78, None, True),
-        (77, 0.74, 2.78, 1000, False),
-        (77, 0.9, None, None, False),
-        (400, 0.6, 0.7, None, False),
-        (400, 0.3, 0.4, None, True),
+        *((77, 0.41, 0.47, None, True), (77, 0.41, 0.47, 1000, False), (77, 0.41, 0.47, 10_000, True)),
+        *((77, 0.74, 2.78, None, True), (77, 0.74, 2.78, 1000, False), (77, 0.95, 1.02, None, False)),
+        *((77, 0.9, None, None, False), (400, 0.6, 0.7, None, False), (400, 0.3, 0.4, None, True)),
     ],
 )
 def test_a_small_part_of_the_memory_is_not_worth_much_of_the_speed(

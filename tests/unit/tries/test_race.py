@@ -6,13 +6,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.tries.workers import JOB, MB, PACE, Workers, base, built, race, racing
+from unit.tries.workers import JOB, MB, PACE, SLOW, Workers, base, built, race, racing
 
 from pipeprof.profiles.experiment.team import InterruptedVerificationError, MemberFailedError
 from pipeprof.profiles.protocol.turns import TurnsJob
 from pipeprof.profiles.tries.race import BaseLostError, Entrant
 
-SLOW = {"A1": 10.0, "A2": 10.0}
+ALONE = PACE.one_by_one("no room")
 
 
 def test_rounds_begin_and_end_with_the_base_and_run_backwards_every_other_time() -> None:
@@ -33,10 +33,23 @@ def test_a_clear_gain_is_kept_after_three_rounds_and_two_of_a_second_process() -
     assert workers.ended[:2] == ["C1", "C1+"], "the first one does not wait for the second"
 
 
-def test_a_gain_that_a_second_process_does_not_show_is_none() -> None:
-    found = race(Workers({**SLOW, "C1": 15.0, "C1+": 10.1}), "C1")["C1"]
-    assert found.status == "undecided"
-    assert "second process" in found.why
+@pytest.mark.parametrize(
+    ("rates", "facts", "status", "late", "why"),
+    [
+        pytest.param({"C1": 15.0, "C1+": 10.1}, {}, "undecided", False, "a second process", id="a gain seen once"),
+        pytest.param({"C1": [8.0, 11.5, 9.0]}, {}, "undecided", False, "", id="what seems slower"),
+        pytest.param({"C1": [8.0, 14.0, 12.0]}, {"left": lambda: 0.0}, "undecided", True, "", id="no time is left"),
+        pytest.param({"C1": 15.0}, {"left": lambda: 0.0}, "kept", False, "", id="a gain has its second process"),
+        pytest.param({"C1": [10.0, 11.5]}, {"disturbed": lambda number: number % 3 > 0}, "undecided", False,
+            "other processes disturbed", id="seven rounds that are disturbed"),
+        pytest.param({"A1": [10.0, 13.0], "A2": [10.1, 13.0], "C1": [11.7, 15.3]}, {"pace": ALONE}, "undecided", False,
+            "", id="alone, a gain is beyond what the processes of the base differ by"),
+        pytest.param({"C1": 20.0}, {"pace": ALONE, "left": lambda: 0.0}, "undecided", True, "", id="one pass alone"),
+    ],
+)  # fmt: skip
+def test_what_ends_a_race(rates: dict[str, Any], facts: dict[str, Any], status: str, late: bool, why: str) -> None:
+    found = race(Workers({**SLOW, **rates}, room=1 if "pace" in facts else 8), "C1", **facts)["C1"]
+    assert (found.status, found.late, found.why.startswith(why)) == (status, late, True)
 
 
 def test_what_is_slower_leaves_after_three_rounds_and_the_others_go_on() -> None:
@@ -47,23 +60,17 @@ def test_what_is_slower_leaves_after_three_rounds_and_the_others_go_on() -> None
     assert len(workers.blocks_of("C2")) > 3
 
 
-def test_what_seems_slower_leaves_undecided() -> None:
-    found = race(Workers({**SLOW, "C1": [8.0, 11.5, 9.0]}), "C1")["C1"]
-    assert found.status == "undecided"
-    assert (found.change.pairs, found.change.value < 1) == (3, True)
-
-
 def test_a_second_process_runs_in_the_rounds_of_those_that_are_open() -> None:
     workers = Workers({**SLOW, "C1": 20.0, "C2": [10.2, 11.5, 10.3, 11.6, 10.1, 11.5]})
     race(workers, "C1", "C2")
     assert workers.blocks_of()[12:20] == ["A2", "C2", "C1+", "A1", "A1", "C1+", "C2", "A2"]
 
 
-def test_the_time_ends_a_race_after_three_rounds() -> None:
-    workers = Workers({**SLOW, "C1": [8.0, 14.0, 12.0]})
-    found = race(workers, "C1", left=lambda: 0.0)["C1"]
-    assert (found.status, found.late) == ("undecided", True)
-    assert len(workers.blocks_of("C1")) == 3
+def test_no_race_ends_before_three_rounds() -> None:
+    for rates, left in (([8.0, 11.5, 9.0], 1000.0), ([8.0, 14.0, 12.0], 0.0)):
+        workers = Workers({**SLOW, "C1": rates})
+        race(workers, "C1", left=lambda left=left: left)
+        assert len(workers.blocks_of("C1")) == 3
 
 
 def test_a_close_answer_leaves_time_for_others_after_six_rounds() -> None:
@@ -75,24 +82,12 @@ def test_a_close_answer_leaves_time_for_others_after_six_rounds() -> None:
         assert found.late == (others > 0)
 
 
-def test_at_the_end_of_the_time_a_gain_has_its_second_process() -> None:
-    found = race(Workers({**SLOW, "C1": 15.0}), "C1", left=lambda: 0.0)["C1"]
-    assert found.status == "kept"
-
-
 def test_rounds_that_something_else_disturbed_do_not_count() -> None:
     workers = Workers({**SLOW, "C1": [15.0, 99.0, 15.1, 14.9]})
     found = race(workers, "C1", disturbed=lambda number: number == 1)["C1"]
     assert found.change.value == pytest.approx(1.5, rel=0.02)
     assert workers.blocks_of("C1") == ["C1"] * 4
     assert found.evidence.left_out == 1
-
-
-def test_after_seven_disturbed_rounds_nothing_more_is_measured() -> None:
-    workers = Workers({**SLOW, "C1": [10.0, 11.5]})
-    found = race(workers, "C1", disturbed=lambda number: number % 3 > 0)["C1"]
-    assert found.status == "undecided"
-    assert "disturbed" in found.why
 
 
 BOOM = MemberFailedError("C1", "raised: boom")
@@ -139,13 +134,11 @@ def test_a_base_that_cannot_run_several_times_ends_the_race() -> None:
 def test_the_base_lives_on_until_there_is_another_one() -> None:
     workers = Workers({**SLOW, "C1": 8.0, "C2": 8.0})
     running = racing(workers)
-    running.run(base, {"C1": Entrant(JOB, "same")})
-    running.run(base, {"C2": Entrant(JOB, "same")})
-    assert workers.started == ["A1", "A2", "C1", "C2"]
-    assert not running.is_fresh
+    for name in ("C1", "C2"):
+        running.run(base, {name: Entrant(JOB, "same")})
+    assert (workers.started, running.is_fresh) == (["A1", "A2", "C1", "C2"], False)
     running.rebase()
-    assert running.is_fresh
-    assert workers.alive == set()
+    assert (workers.alive, running.is_fresh) == (set(), True)
 
 
 def test_one_that_fails_beside_an_old_base_is_tried_once_more_beside_a_new_one() -> None:
@@ -185,9 +178,7 @@ def test_what_is_known_is_there_if_the_user_wants_an_end() -> None:
     running = racing(Stopping({**SLOW, "C1": 12.0}))
     with pytest.raises(InterruptedVerificationError):
         running.run(base, {"C1": Entrant(JOB, "same")})
-    known = running.results["C1"]
-    assert known.status == "undecided"
-    assert known.change.pairs == 2
+    assert (running.results["C1"].status, running.results["C1"].change.pairs) == ("undecided", 2)
 
 
 def test_only_the_first_process_compares_epochs() -> None:
@@ -195,9 +186,6 @@ def test_only_the_first_process_compares_epochs() -> None:
     racing(workers).run(base, {"C1": Entrant(replace(JOB, turns=TurnsJob(compare_epochs=True)), "same")})
     turns = {name: job.turns for name, job in workers.jobs.items()}
     assert [one.compare_epochs for name in ("C1", "C1+") if (one := turns[name]) is not None] == [True, False]
-
-
-ALONE = PACE.one_by_one("no room")
 
 
 def test_where_memory_is_short_each_process_runs_alone_and_each_pipeline_twice() -> None:
@@ -210,20 +198,10 @@ def test_where_memory_is_short_each_process_runs_alone_and_each_pipeline_twice()
     assert len(found["C1"].evidence.ratios()) == 2
 
 
-def test_alone_a_gain_is_beyond_what_the_processes_of_the_base_differ_by() -> None:
-    found = race(Workers({"A1": [10.0, 13.0], "A2": [11.0], "C1": 12.5}, room=1), "C1", pace=ALONE)["C1"]
-    assert found.status == "undecided"
-
-
 def test_alone_memory_is_saved_in_both_processes() -> None:
     workers = Workers({**SLOW, "C1": 10.0}, peaks={"C1": 900 * MB}, room=1)
     found = racing(workers, pace=ALONE).run(base, {"C1": Entrant(JOB, "same", for_memory=True)})["C1"]
     assert (found.status, found.saved_bytes) == ("kept", 100 * MB)
-
-
-def test_the_time_ends_what_runs_alone_after_one_pass() -> None:
-    found = race(Workers({**SLOW, "C1": 20.0}, room=1), "C1", pace=ALONE, left=lambda: 0.0)["C1"]
-    assert (found.status, found.late) == ("undecided", True)
 
 
 def test_processes_that_take_too_much_memory_together_run_one_by_one() -> None:

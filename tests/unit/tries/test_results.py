@@ -6,14 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from unit.tries.workers import result
+from unit.tries.workers import change, result
 
-from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise.as_finding import finding_of
 from pipeprof.profiles.advise.proposal import Proposal
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.jobs import JobMaker
 from pipeprof.profiles.experiment.same_data import DataCheck
+from pipeprof.profiles.experiment.statistics import Interval
 from pipeprof.profiles.experiment.team import InterruptedVerificationError
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.progress import Silent
@@ -26,30 +27,20 @@ from pipeprof.profiles.tries.race import RaceResult, Status
 from pipeprof.profiles.tries.result import status_of, unfinished_of, write_into
 from pipeprof.profiles.tries.run import RunResults
 from pipeprof.profiles.tries.search import ManyRaces, OneRace, SearchStep, TrackClosedError
+from pipeprof.profiles.wording import stage_name
 
 NOT_THERE: Any = None
 
 
-def change(name: str, number: int = 8, **more: Any) -> Proposal:
-    return Proposal(name, name, (SetArgument("stages.0", "map", "num_parallel_calls", number),), **more)
+OTHER = change("b", "stages.1")
+STATUSES: dict[Status, str] = {
+    **{"kept": "kept", "no gain": "rejected", "other data": "rejected", "failed": "rejected"},
+    **{"undecided": "unverified", "refused": "unverified"},
+}
 
 
-OTHER = Proposal("b", "b", (SetArgument("stages.1", "map", "num_parallel_calls", 8),))
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        ("kept", "kept"),
-        ("no gain", "rejected"),
-        ("other data", "rejected"),
-        ("failed", "rejected"),
-        ("undecided", "unverified"),
-        ("refused", "unverified"),
-    ],
-)
-def test_what_a_finding_is(status: Status, expected: str) -> None:
-    assert status_of(RaceResult(status)) == expected
+def test_what_a_finding_is() -> None:
+    assert {one: status_of(RaceResult(one)) for one in STATUSES} == STATUSES
 
 
 def test_a_finding_has_the_interval_of_the_race() -> None:
@@ -92,17 +83,38 @@ def test_a_run_reports_what_helps_and_counts_the_rest(profile: Profile, settings
     writing = results(profile, settings)
     search = searched(
         (change("a"), result(1.5)),
-        (change("b", 2), result(1.0, "no gain")),
-        (change("c", 3), result(1.1, "undecided")),
-        (change("d", 4), result(1.2, "undecided", late=True)),
-        (OTHER, RaceResult("refused", "writes files")),
+        (change("b", number=2), result(1.0, "no gain")),
+        (change("c", number=3), result(1.1, "undecided")),
+        (change("d", number=4), result(1.2, "undecided", late=True)),
+        (OTHER, RaceResult("refused", "stages.0: writes files")),
     )
     for _ in range(2):
         writing.write(search, writing.pace)
     assert [(one.title, one.status) for one in profile.findings or ()] == [("a", "kept"), ("d", "unverified")]
     done = profile.verification
     assert (len(done.without_gain), len(done.undecided), done.tried) == (1, 1, 5)
-    assert [(one.reason, len(one.changes)) for one in done.not_tried] == [("writes files", 1)]
+    name = stage_name(next(one for one in profile.stages or () if one.id == "stages.0"))
+    assert [(one.reason, len(one.changes)) for one in done.not_tried] == [(f"{name}: writes files", 1)]
+
+
+def test_a_run_says_how_far_processes_of_one_pipeline_were_apart(profile: Profile, settings: RunSettings) -> None:
+    one, other = result(1.5), result(1.9)
+    again = replace(one, again=result(1.2).evidence)
+    copies = replace(other, compared=replace(other.compared, same=Interval(-0.5, 0.1, 4, 3)))
+    for found, apart in ((one, 1.0), (again, 1.25), (copies, 1.6487)):
+        writing = results(profile, settings)
+        writing.write(searched((change("a"), found)), writing.pace)
+        assert profile.verification.apart == apart
+
+
+def test_what_a_bound_advises_is_said_once(profile: Profile, settings: RunSettings) -> None:
+    bound = (bounded(profile, settings, 3.0).findings or [])[0]
+    said = Finding(rule="a", title="b", status="unverified", stage="stages.0")
+    said.recommendation = f"{str(bound.recommendation).capitalize()}."
+    for update, kept in (({}, 0), ({"stage": "stages.1"}, 1), ({"recommendation": "Read less."}, 1)):
+        profile.findings = [said.model_copy(update=update)]
+        bounded(profile, settings, 3.0)
+        assert sum(one.rule == "a" for one in profile.findings or ()) == kept
 
 
 def test_the_finding_that_proposes_a_change_is_written_into(profile: Profile, settings: RunSettings) -> None:
@@ -127,7 +139,7 @@ def test_several_together_are_reported_where_they_are_better(profile: Profile, s
 
 def test_what_may_not_be_tried_is_no_contender(profile: Profile, settings: RunSettings) -> None:
     writing = results(profile, settings)
-    contenders = writing.contenders([change("a"), change("b", 2, semantics="values")])
+    contenders = writing.contenders([change("a"), change("b", number=2, semantics="values")])
     assert [one.proposal.title for one in contenders if not one.is_bound] == ["a"]
 
 
@@ -162,7 +174,7 @@ def test_what_becomes_of_an_upper_bound(
 
 def test_an_interruption_is_said_and_ends_the_command(profile: Profile, settings: RunSettings) -> None:
     refused, own = (
-        finding_of(replace(change(name, number), rule="parallel-calls")) for name, number in (("a", 8), ("b", 2))
+        finding_of(change(name, number=number, rule="parallel-calls")) for name, number in (("a", 8), ("b", 2))
     )
     profile.findings = [refused, own]
     writing = results(profile, settings)
@@ -178,12 +190,10 @@ def found_best(profile: Profile, settings: RunSettings, *steps: SearchStep) -> F
     finding = FindBest(
         profile,
         settings,
-        lambda _profile, _version: [change("z", 9, semantics="order")],
+        lambda _profile, _version: [change("z", number=9, semantics="order")],
         60.0,
         Silent(),
-        allowed=frozenset({"same"}),
-        end_at=None,
-        save=lambda: None,
+        **{"allowed": frozenset({"same"}), "end_at": None, "save": lambda: None},
     )
     search = finding.search = ManyRaces(NOT_THERE, Version(), profile, finding.ideas, steps=list(steps))
     for step in steps:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from unit.tries import workers
 from unit.tries.workers import MB, result
 
-from pipeprof.pipelines.changes.edits import InsertStage, SetArgument
+from pipeprof.pipelines.changes.edits import InsertStage
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.experiment.version import Version
@@ -21,12 +22,11 @@ from pipeprof.profiles.tries.search import NO_TIME, ManyRaces, OneRace
 START = Version()
 
 
+CACHE = Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),))
+
+
 def change(name: str, stage: str | None = None, **more: Any) -> Proposal:
-    return Proposal(name, name, (SetArgument(stage or f"stages.{name}", "map", "num_parallel_calls", 8),), **more)
-
-
-def cache() -> Proposal:
-    return Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),))
+    return workers.change(name, stage or f"stages.{name}", **more)
 
 
 def bound(name: str) -> Contender:
@@ -111,23 +111,21 @@ def test_a_run_races_four_and_then_the_best_together_with_what_is_left() -> None
 
 def test_a_cache_does_not_come_first_and_is_put_together_with_the_others_apart() -> None:
     track = MadeUpTrack({"a": 1.5, "b": 1.2, "cache": 9.0})
-    raced_once(track, cache(), change("a"), change("b"))
+    raced_once(track, CACHE, change("a"), change("b"))
     assert track.raced == [["a", "cache", "b"], ["a+b", "cache+a+b"]]
 
 
 def test_the_time_ends_it_and_what_had_none_is_known() -> None:
     track = MadeUpTrack({"a": 1.5, "b": 1.5}, seconds=25.0)
     found = raced_once(track, *map(change, "abc"))
-    assert track.raced == [["a", "b"]]
-    assert titles(found.late) == ["c"]
+    assert (track.raced, titles(found.late)) == ([["a", "b"]], ["c"])
 
 
 def test_another_way_to_the_same_end_is_not_tried_once_one_helps() -> None:
     track = MadeUpTrack({"a": 1.5}, most=1)
     ideas = [change("a"), change("b", "stages.a"), change("c", "stages.a", predicted=Prediction("", 3.0))]
     found = raced_once(track, *ideas)
-    assert track.raced == [["a"], ["c"]]
-    assert titles(found.needless) == ["b"]
+    assert (track.raced, titles(found.needless)) == ([["a"], ["c"]], ["b"])
 
 
 def test_an_upper_bound_is_raced_unless_a_change_settles_it() -> None:
@@ -154,13 +152,8 @@ def outcomes(search: ManyRaces) -> list[tuple[int, str, str]]:
 def test_a_fix_takes_the_best_races_the_others_on_top_and_looks_again(profile: Profile) -> None:
     track = MadeUpTrack({"a": 2.0, "b": 1.5, "b;": 1.4})
     search = searched(track, profile, *map(change, "abc"))
-    assert outcomes(search)[:5] == [
-        (1, "a", "taken"),
-        (1, "b", "behind"),
-        (1, "c", "rejected"),
-        (2, "b", "taken"),
-        (3, "c", "rejected"),
-    ]
+    first = [(1, "a", "taken"), (1, "b", "behind"), (1, "c", "rejected")]
+    assert outcomes(search)[:5] == [*first, (2, "b", "taken"), (3, "c", "rejected")]
     assert search.best.steps == ((*change("a").edits, *change("b").edits),)
     assert search.gain == pytest.approx(3.0)
     assert search.reason == "nothing further helps"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from pipeprof.cli.report.findings import describe_gain
+from pipeprof.cli.report.changes import describe_gain
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise.claims import cut_to_limit
 from pipeprof.profiles.document.findings import Finding, documents_of
@@ -26,20 +26,15 @@ def calls(value: object, stage: str = "stages.0") -> dict[str, object]:
     return {"edit": documents_of([SetArgument(stage, "map", "num_parallel_calls", value)])}
 
 
-@pytest.mark.parametrize(
-    ("other", "covered"),
-    [
+def test_a_change_that_was_not_tried_is_left_out_where_a_reported_one_is_the_same() -> None:
+    for other, covered in (
         (finding("Run load in parallel", status="unverified"), True),
         (finding("Use more calls", **calls(8)), True),
         (finding("Use more calls", **calls(8), status="unverified"), False),
         (finding("Use more calls", "stages.1", **calls(8, "stages.1")), False),
         (finding("Run load in parallel", status="rejected"), False),
-    ],
-)
-def test_a_change_that_was_not_tried_is_left_out_where_a_reported_one_is_the_same(
-    other: Finding, *, covered: bool
-) -> None:
-    assert is_covered(finding(**calls("AUTOTUNE")), [other]) is covered
+    ):
+        assert is_covered(finding(**calls("AUTOTUNE")), [other]) is covered
 
 
 @pytest.mark.parametrize("status", ["kept", "ceiling"])

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from unit.tries.workers import PACE, Workers
+from unit.tries.workers import PACE, SLOW, Workers, change
 
-from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetArgument, SetEnvironment
+from pipeprof.pipelines.changes.edits import HandWritten, InsertStage, SetEnvironment
 from pipeprof.pipelines.target.target import parse_target
 from pipeprof.profiles.advise.facts.caching import filling
 from pipeprof.profiles.advise.proposal import Proposal
@@ -22,13 +22,7 @@ from pipeprof.profiles.tries.combine import Contender
 from pipeprof.profiles.tries.search import TrackClosedError
 from pipeprof.profiles.tries.track import WorkerTrack
 
-SLOW = {"A1": 10.0, "A2": 10.0}
-
-
-def calls(stage: str = "stages.0") -> Contender:
-    return Contender(Proposal("calls", "calls", (SetArgument(stage, "map", "num_parallel_calls", 8),)))
-
-
+CALLS = Contender(change("calls"))
 CACHE = Contender(Proposal("cache", "cache", (InsertStage("cache", {}, "stages.1"),)))
 PREFETCH = Contender(Proposal("prefetch", "prefetch", (InsertStage("prefetch", {"buffer_size": 1}, "stages.2"),)))
 
@@ -45,7 +39,7 @@ def track_of(workers: Workers, file: Path, profile: Profile, **more: Any) -> Wor
 def test_a_function_gets_its_changes_in_its_recorded_calls(file: Path, profile: Profile) -> None:
     workers = Workers({**SLOW, "C1": 20.0, "C2": 20.0})
     environment = Contender(Proposal("a", "a", (SetEnvironment("A", "1"),)))
-    found = track_of(workers, file, profile).race(Version(), {"C1": calls(), "C2": environment})
+    found = track_of(workers, file, profile).race(Version(), {"C1": CALLS, "C2": environment})
     assert [one.status for one in found.values()] == ["kept", "kept"]
     assert [len(workers.jobs[name].edits) for name in ("A1", "C1", "C1+", "C2")] == [0, 1, 1, 0]
     turns = workers.jobs["C2"].turns
@@ -55,16 +49,16 @@ def test_a_function_gets_its_changes_in_its_recorded_calls(file: Path, profile: 
 def test_the_base_is_started_anew_where_it_is_another_pipeline(file: Path, profile: Profile) -> None:
     workers = Workers({**SLOW, "C1": 9.0})
     track, start = track_of(workers, file, profile), Version()
-    track.race(start, {"C1": calls()})
+    track.race(start, {"C1": CALLS})
     track.race(start, {"C1": PREFETCH})
-    track.race(start.then(calls().proposal.edits), {"C1": PREFETCH})
+    track.race(start.then(CALLS.proposal.edits), {"C1": PREFETCH})
     assert workers.started == ["A1", "A2", "C1", "C1", "A1", "A2", "C1"]
     assert [len(workers.jobs[name].edits) for name in ("A1", "C1")] == [1, 2]
 
 
 def test_what_cannot_be_made_is_refused_and_the_others_race(file: Path, profile: Profile) -> None:
     by_hand = Contender(Proposal("a", "a", (HandWritten("stages.0", "map", "x"),)))
-    found = track_of(Workers({**SLOW, "C2": 20.0}), file, profile).race(Version(), {"C1": by_hand, "C2": calls()})
+    found = track_of(Workers({**SLOW, "C2": 20.0}), file, profile).race(Version(), {"C1": by_hand, "C2": CALLS})
     assert [one.status for one in found.values()] == ["refused", "kept"]
 
 
@@ -81,7 +75,7 @@ def test_a_cache_takes_the_epoch_in_which_it_fills(file: Path, profile: Profile)
     track = track_of(Workers(SLOW), file, profile)
     fill = filling(profile, CACHE.proposal.edits)
     assert fill.seconds > 0
-    assert track.seconds_of([CACHE]) == pytest.approx(track.seconds_of([calls()]) + fill.trial_seconds)
+    assert track.seconds_of([CACHE]) == pytest.approx(track.seconds_of([CALLS]) + fill.trial_seconds)
 
 
 @pytest.mark.parametrize("proves", [False, True])
@@ -89,18 +83,18 @@ def test_a_race_begins_where_it_can_be_decided_and_proven(file: Path, profile: P
     needed = PACE.seconds_of(1) + (PACE.seconds_of(1) if proves else 0.0)
     for left, fits in ((needed + 0.1, True), (needed - 0.1, False)):
         track = track_of(Workers(SLOW), file, profile, left=lambda left=left: left, proves=proves)
-        assert track.fits([calls()]) is fits
+        assert track.fits([CALLS]) is fits
 
 
 def test_a_race_leaves_the_proof_its_time(file: Path, profile: Profile) -> None:
     workers = Workers({**SLOW, "C1": [9.0, 13.0, 11.0]})
     left = PACE.seconds_of(1) + PACE.again_seconds
     track = track_of(workers, file, profile, left=lambda: left, proves=True)
-    assert track.race(Version(), {"C1": calls()})["C1"].late
+    assert track.race(Version(), {"C1": CALLS})["C1"].late
 
 
 def test_a_file_that_has_changed_closes_the_track(file: Path, profile: Profile) -> None:
     track = track_of(Workers({**SLOW, "C1": 20.0}), file, profile)
     file.write_text("def make(): return 1\n")
     with pytest.raises(TrackClosedError, match="changed"):
-        track.race(Version(), {"C1": calls()})
+        track.race(Version(), {"C1": CALLS})

@@ -8,9 +8,8 @@ from functools import partial
 from typing import Any
 
 import pytest
-from unit.tries.workers import MB, Workers
+from unit.tries.workers import MB, SLOW, Workers, change
 
-from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.document.profile import Profile
@@ -24,13 +23,6 @@ from pipeprof.profiles.tries import track as track_module
 from pipeprof.profiles.tries.fix import find_best
 from pipeprof.profiles.tries.race import Race
 from pipeprof.profiles.tries.run import try_changes
-
-SLOW = {"A1": 10.0, "A2": 10.0}
-
-
-def change(name: str, stage: str, **more: Any) -> Proposal:
-    return Proposal(name, name, (SetArgument(stage, "map", "num_parallel_calls", 8),), **more)
-
 
 A, B = change("a", "stages.0"), change("b", "stages.1")
 
@@ -74,14 +66,14 @@ def test_without_time_nothing_is_tried_and_a_budget_is_named(profile: Profile, s
     assert workers.started == []
     done = profile.verification
     assert done.needs_seconds is not None
-    assert (len(done.not_tried), done.needs_seconds > 0.1) == (1, True)
+    assert ([one.out_of_budget for one in done.not_tried], done.needs_seconds > 0.1) == ([True], True)
 
 
 def test_a_pipeline_that_writes_files_has_nothing_tried(profile: Profile, settings: RunSettings, use: Any) -> None:
     use(Workers(SLOW, {"A1": MemberFailedError("A1", "the pipeline writes files", refused=True)}))
     tried(profile, settings, A)
     done = profile.verification
-    assert (done.tried, len(done.not_tried)) == (0, 1)
+    assert (done.tried, [one.out_of_budget for one in done.not_tried]) == (0, [False])
 
 
 class Ending(Workers):

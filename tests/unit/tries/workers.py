@@ -8,6 +8,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from pipeprof.pipelines.changes.edits import SetArgument
+from pipeprof.profiles.advise.proposal import Proposal
 from pipeprof.profiles.experiment.decision import Comparison
 from pipeprof.profiles.experiment.evidence import Evidence
 from pipeprof.profiles.experiment.statistics import Interval
@@ -19,8 +21,14 @@ from pipeprof.profiles.tries.pace import RacePace
 from pipeprof.profiles.tries.race import Entrant, Race, RaceResult, Status
 
 MB = 1_000_000
+SLOW = {"A1": 10.0, "A2": 10.0}
 JOB = Job(kind="function", target="a.py:b", user_files=["a.py"])
 PACE = RacePace(TurnRequest("block", 0.25, 4, 0.05), TurnRequest("warm", 1.0), 0.25, 1.5, 1.0)
+
+
+def change(name: str, stage: str = "stages.0", number: int = 8, **more: Any) -> Proposal:
+    """More calls of a map."""
+    return Proposal(name, name, (SetArgument(stage, "map", "num_parallel_calls", number),), **more)
 
 
 def built(data: str = "x", **more: Any) -> Built:

@@ -44,7 +44,6 @@ _EXECUTED = {
     "zip": "ZipDataset",
 }
 _ASYNCHRONOUS_END = frozenset({"Prefetch", "ParallelMap", "MapAndBatch", "ParallelInterleave", "ParallelBatch"})
-_KEEPING = frozenset({"Batch", "MapAndBatch", "PaddedBatch", "ParallelBatch"})
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,0 @@
-"""Output formats, one module each: adding a module adds the format."""

@@ -1,1 +1,0 @@
-"""Pages that describe something else than a measurement: a checked target, rules."""

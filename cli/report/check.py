@@ -1,0 +1,118 @@
+"""What ``pipeprof check`` prints of a target: its stages, its predicted memory and its findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Table, Text
+from pipeprof.cli.report.memory import HOW
+from pipeprof.cli.report.rows import name_row, name_rows, number_of
+from pipeprof.cli.report.units import byte_scale
+from pipeprof.profiles.document.findings import Finding
+from pipeprof.profiles.document.messages import Message
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.memory.ledger.texts import OWNERS
+from pipeprof.profiles.memory.predict.execution import ADDED
+from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
+from pipeprof.profiles.wording import size
+
+_SMALL = 1 << 20
+"""Bytes below which owners are not listed."""
+
+
+def describe_check(
+    target: str,
+    stages: Sequence[Stage],
+    facts: Sequence[tuple[str, str]],
+    *,
+    memory: MemoryPrediction | None,
+    uncounted: Sequence[str] = (),
+    what_ifs: Sequence[str] = (),
+    findings: Sequence[Finding] | None,
+    warnings: Sequence[Message],
+    run: str | None = None,
+) -> Iterator[Block]:
+    """Describe a target without errors: its stages with their lines, step, predicted memory and findings.
+
+    Args:
+        uncounted: Parts of the memory that are not predicted, in words.
+        findings: ``None`` if no rule could be applied.
+        run: The command that looks at what is not looked at here.
+    """
+    yield Text(f"{target}: no errors", indent=0)
+    places = [f"line {stage.location.line}" if stage.location else "" for stage in stages]
+    yield Table(
+        [
+            Column("", [number_of(stage.id) for stage in stages], right=False, style="dim"),
+            Column("", ["  " * stage.depth + name_row(stage) for stage in stages], right=False),
+            Column("", places, right=False, keep=0, style="dim"),
+        ]
+    )
+    yield Pairs([*facts, *([("rules", "no findings without running it")] if findings == [] else [])])
+    if memory is not None:
+        yield from _memory(memory, stages)
+    yield from (Text(f"not predicted: {text}") for text in uncounted)
+    yield from (Text(text) for text in what_ifs)
+    if findings:
+        # It takes a tenth of the time of a whole check to import.
+        from pipeprof.cli.report.changes import finding_card
+
+        yield Heading("What to change", "found without running it: not measured")
+        for number, finding in enumerate(findings, 1):
+            card = finding_card(finding, stages, number, full=False)
+            yield replace(card, blocks=(*card.blocks, Code(f"pipeprof rules {finding.rule}", label="why")))
+    if warnings:
+        yield Heading("Warnings", "what to do: pipeprof rules CODE")
+        yield from (Text(f"{warning.code}: {warning.message}") for warning in warnings)
+    if run is not None:
+        yield Code(run, label="Next", indent=0)
+
+
+def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:
+    """One row for each stage that holds tensors; an alias costs nothing, since its bytes are another stage's."""
+    if not memory.held and not memory.unknown:
+        return
+    names, held = name_rows(stages) | {ADDED: "prefetch, added by TensorFlow"}, memory.held
+    yield Heading("Memory predicted", _total(memory))
+    if memory.total_bytes >= _SMALL:
+        scale = byte_scale(one.bytes for one in held)
+        yield Table(
+            [
+                Column("owner", [OWNERS[one.owner] for one in held], right=False),
+                Column("stage", [names.get(one.stage, one.stage) for one in held], right=False, wrap=True),
+                Column(scale.unit, [_bytes(one, scale.text(one.bytes)) for one in held]),
+                Column("how", [HOW[one.how] for one in held], right=False, keep=2),
+                Column("", [one.formula for one in held], right=False, wrap=True, style="dim"),
+            ]
+        )
+    for reason, members in unknown_by_reason(memory).items():
+        listed = ", ".join(dict.fromkeys(names.get(one.stage, one.stage) for one in members))
+        yield Text(f"unknown: {listed}: {reason}")
+
+
+def _total(memory: MemoryPrediction) -> str:
+    if not memory.held:
+        return ""
+    more = ", plus what is unknown" if memory.unknown else ""
+    least, most = any(one.at_least for one in memory.held), any(one.at_most for one in memory.held)
+    if memory.total_bytes < _SMALL and not least:
+        return f"less than {size(_SMALL)} above TensorFlow itself{more}"
+    bound = "about " if least and most else "at least " if least else "at most " if most else ""
+    return f"{bound}{size(memory.peak_bytes)} above TensorFlow itself{more}"
+
+
+def unknown_by_reason(memory: MemoryPrediction) -> dict[str, list[UnknownSize]]:
+    """The stages whose bytes are not known, by the reason."""
+    found: dict[str, list[UnknownSize]] = {}
+    for one in memory.unknown:
+        found.setdefault(one.reason, []).append(one)
+    return found
+
+
+def _bytes(held: BufferPrediction, text: str) -> str:
+    if held.how == "alias":
+        return "0"
+    if held.at_least:
+        return "unknown" if held.at_most else f"≥{text}"
+    return f"≤{text}" if held.at_most else text

@@ -1,0 +1,143 @@
+"""The output of ``pipeprof doctor``: what to mend, and a block of facts for a bug report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pipeprof.cli.report.blocks import Block, Card, Code, Heading, Pairs, Text
+from pipeprof.profiles.doctor.facts import Facts
+from pipeprof.profiles.doctor.faults import Fault
+from pipeprof.profiles.protocol.wrapped import WRAPPED
+from pipeprof.profiles.wording import cores_text, listed, size
+
+FENCE = "```"
+_STEADY = "performance"
+"""The governor that is not worth a line."""
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Terminal or file for the report; `locale` is the variable that decides it, as ``LC_ALL=C``, or empty."""
+
+    is_terminal: bool
+    columns: int
+    encoding: str | None
+    term: str
+    locale: str
+
+
+def terminal_of(environ: Mapping[str, str], *, is_terminal: bool, columns: int, encoding: str | None) -> Terminal:
+    """Describe where the report goes."""
+    name = next((name for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
+    locale = f"{name}={environ[name]}" if name else ""
+    return Terminal(is_terminal, columns, encoding, environ.get("TERM", ""), locale)
+
+
+def doctor_report(
+    facts: Facts, terminal: Terminal, faults: Sequence[Fault], hide: Callable[[str], str]
+) -> Iterator[Block]:
+    """Build the report.
+
+    Args:
+        faults: Faults, then notes.
+        hide: Takes private parts out of a text of the block for a bug report.
+    """
+    yield Heading(_summary(faults))
+    for number, fault in enumerate(faults, 1):
+        blocks: list[Block] = [Text(fault.mend), *([Code(fault.command)] if fault.command else [])]
+        yield Card(f"{fault.level}: {fault.message}", blocks=blocks, number=number)
+    yield Heading("For a bug report", f"copy from {FENCE} to {FENCE}")
+    yield Text(f"{FENCE}text", indent=0)
+    yield Pairs([(key, hide(value).replace("`", "'")) for key, value in _rows(facts, terminal, faults)], indent=0)
+    yield Text(FENCE, indent=0)
+
+
+def _summary(faults: Sequence[Fault]) -> str:
+    counts = [(level, sum(fault.level == level for fault in faults)) for level in ("fault", "note")]
+    return ", ".join(f"{count} {level}{'s' if count > 1 else ''}" for level, count in counts if count) or (
+        "Nothing to fix"
+    )
+
+
+def _rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
+    """Labels and values of the block for a bug report."""
+    versions = dict(facts.versions)
+    yield "pipeprof", versions.pop("pipeprof", None) or "not installed as a package"
+    yield "Python", f"{versions.pop('python', None) or 'n/a'}, {facts.executable or 'n/a'}"
+    yield "TensorFlow", _tensorflow(facts)
+    yield "packages", ", ".join(f"{name} {version or 'n/a'}" for name, version in versions.items())
+    yield "system", facts.system
+    yield "cores", _cores(facts)
+    yield "memory", _memory(facts)
+    yield "open files", f"at most {facts.open_files:,}" if facts.open_files > 0 else "no limit"
+    for folder in facts.folders:
+        free = f"{size(folder.free_bytes)} free" if folder.free_bytes is not None else "n/a"
+        yield folder.use, f"{free}{'' if folder.writable else ', not writable'}, {folder.path or 'none'}"
+    devices = facts.devices
+    yield "device", f"{', '.join(devices.names)} ({devices.source})" if devices.names else "none seen"
+    if set(facts.governors) - {_STEADY}:
+        yield "governor", ", ".join(f"{name} ({count} cores)" for name, count in facts.governors.items())
+    yield "git", facts.git or "not installed"
+    modules = listed(list(dict.fromkeys(row.module.partition(".")[0] for row in WRAPPED)))
+    yield "hooks", f"{len(WRAPPED)} methods of {modules} are wrapped while `run script.py` runs: see --json"
+    where = f"{terminal.columns} columns" if terminal.is_terminal else f"none, {terminal.columns} columns"
+    yield "terminal", ", ".join(part for part in (where, terminal.encoding, terminal.term, terminal.locale) if part)
+    for fault in faults:
+        yield fault.level, fault.message
+
+
+def _tensorflow(facts: Facts) -> str:
+    installation = facts.tensorflow
+    owners = " and ".join(f"{owner.name} {owner.version or 'n/a'}" for owner in installation.owners)
+    words = owners or ("of no package" if installation.importable else "not installed")
+    if owners and not installation.importable:
+        words += ", files missing"
+    return words + (f"; metadata of {installation.unreadable} packages unreadable" if installation.unreadable else "")
+
+
+def _cores(facts: Facts) -> str:
+    cores = facts.cores
+    parts = [f"{cores_text(cores.usable)} usable", f"{cores.machine or 'n/a'} in the machine"]
+    parts += [f"{cores.schedulable} schedulable"] if cores.schedulable is not None else []
+    parts += [f"quota {cores_text(cores.quota)}"] if cores.quota is not None else []
+    parts += [f"cpuset {cores.cpuset}"] if cores.cpuset is not None else []
+    parts += [f"cgroup v{facts.cgroup_version}" if facts.cgroup_version is not None else "no cgroup"]
+    return ", ".join([*parts, cores.model or "model n/a"])
+
+
+def _memory(facts: Facts) -> str:
+    memory = facts.memory
+    sizes = {
+        "{} in the machine": memory.total_bytes,
+        "{} available": memory.available_bytes,
+        "cgroup limit {}": memory.cgroup_bytes,
+        "{} of that in use": memory.cgroup_held_bytes,
+        "limit of a run {}": memory.run_bytes,
+        "limit of addresses {}": memory.address_bytes,
+    }
+    return ", ".join(text.format(size(nbytes)) for text, nbytes in sizes.items() if nbytes is not None) or "n/a"
+
+
+def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> dict[str, Any]:
+    """Return everything as JSON fields."""
+    return {
+        "facts": asdict(facts),
+        "terminal": asdict(terminal),
+        "faults": [asdict(fault) for fault in faults],
+        "hooks": [{"method": str(row), "why": row.why} for row in WRAPPED],
+    }
+
+
+def hide_texts(value: Any, hide: Callable[[str], str]) -> Any:
+    """Return a JSON value with other texts; keys stay."""
+    match value:
+        case str():
+            return hide(value)
+        case dict():
+            return {key: hide_texts(inner, hide) for key, inner in value.items()}
+        case list() | tuple():
+            return [hide_texts(inner, hide) for inner in value]
+        case _:
+            return value

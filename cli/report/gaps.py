@@ -1,0 +1,255 @@
+"""The report of ``pipeprof gaps``: how long devices idle, why, the longest gaps, and what to do."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias, TypeVar
+
+from pipeprof.cli.report.blocks import Bar, Block, Chart, Column, Heading, Pairs, Span, Table, Text
+from pipeprof.profiles.gaps.document import DeviceGaps, GapsLimit, GapsReport, Subject, TraceGaps
+from pipeprof.profiles.gaps.limit import JudgedDevice, judge
+from pipeprof.profiles.gaps.names import CAUSES
+from pipeprof.profiles.gaps.sentences import ADVICE, COPIES_FROM, cause_words, main_causes
+from pipeprof.profiles.wording import CAUSE_WORDS, percent, significant
+
+_STYLES = {"input": "bold red", "cannot say": "bold yellow", "busy": "bold green"}
+_GAPS, _CAUSES, _DEVICES, _NOTES, _TRACES = 5, 6, 8, 3, 20
+"""Rows of each kind in the short form."""
+_NAME = 40
+"""Characters of an event's name there."""
+_UNTIED = 0.1
+"""Share of the idle time without a launch from which the report says so."""
+_LITTLE = 0.001
+"""Share of all time below which a cause has no row in the short form."""
+_Row = TypeVar("_Row")
+_Named: TypeAlias = tuple[str, TraceGaps] | tuple[str, DeviceGaps]
+
+
+def build_gaps(report: GapsReport, *, full: bool) -> Iterator[Block]:
+    """Build the report: of one trace or folder all sections, of two before and after, of more a row for each.
+
+    Args:
+        full: With everything that the document has.
+    """
+    subjects = report.subjects()
+    if len(subjects) > 2:
+        waiting = sum(subject.trace.verdict == "input" for subject in subjects)
+        sentence = f"In {waiting:,} of {len(subjects):,} traces the device waits mostly for data."
+        yield Text((Span(sentence, "bold"),), indent=0)
+        yield from _traces([subject.trace for subject in subjects], full=full)
+    for subject in subjects if full or len(subjects) <= 2 else ():
+        yield from _head(subject, full=full)
+        if full or len(subjects) == 1:
+            yield from _sections(subject, full=full)
+    if len(subjects) == 2:
+        yield from _before_and_after(*(subject.trace for subject in subjects))
+    yield from _limit(report, full=full)
+    rows = [("Report by", f"pipeprof {report.tool.version}")]
+    yield Pairs([("Command", shlex.join(report.command)), *rows] if full and report.command else rows, indent=0)
+
+
+def describe_judged(one: JudgedDevice, limit: GapsLimit | None) -> str:
+    """Say how long a device idles, and what the limit allows."""
+    name = limit.name if limit is not None else "idle"
+    share = one.share if one.share is not None else one.at_most
+    if share is None or one.verdict == "cannot say":
+        return one.trace.sentence
+    what = "idle" if name == "idle" else f"idle for {name}"
+    most = "" if one.share is not None else "at most "
+    return f"{what} {most}{percent(share)} of its time" + (f", allowed {percent(limit.share)}" if limit else "")
+
+
+def _limit(report: GapsReport, *, full: bool) -> Iterator[Block]:
+    if (limit := report.limit) is not None:
+        judged = sorted(judge(report), key=lambda one: one.verdict == "within")
+        several = len(report.traces) > 1
+        names = [f"{one.trace.short_name} {one.device}" if several else one.device for one in judged]
+        rows = [(name, describe_judged(one, limit)) for name, one in zip(names, judged, strict=True)]
+        yield Heading("Limit", f"{limit.name} {percent(limit.share)}")
+        yield from _pairs(*_first(rows, _NOTES, full=full))
+
+
+def _head(subject: Subject, *, full: bool) -> Iterator[Block]:
+    """The verdict, what it was read from, and what limits it."""
+    trace, devices = subject.trace, [device for _, device in subject.computing]
+    sentence = f"{trace.sentence[:1].upper()}{trace.sentence[1:]}."
+    yield Text((Span(sentence, _STYLES.get(trace.verdict, "bold")),), indent=0)
+    form = f" ({trace.format})" if trace.format else ""
+    rows = [("trace", f"{trace.file}{form}{_window(devices)}")]
+    if trace.straggler is not None:
+        rows.append(("straggler", f"{trace.straggler} works longest, and the others wait for it"))
+    notes = [("note", note) for note in trace.notes]
+    untied = max((device.without_launch_share or 0.0 for device in devices), default=0.0)
+    if untied >= _UNTIED:
+        words = f"for {percent(untied)} of the idle time the trace lacks the launch of the next work"
+        notes.append(("note", f"{words}: there the main thread gives the cause"))
+    whys = dict.fromkeys(why for device in devices for why in device.why_no_causes if why not in trace.sentence)
+    noted, more = _first([*notes, *(("no causes", why) for why in whys)], _NOTES, full=full)
+    yield from _pairs([*rows, *noted], more)
+
+
+def _window(devices: Sequence[DeviceGaps]) -> str:
+    if not devices:
+        return ""
+    seconds, steps = f"{significant(devices[0].window_seconds)} s", devices[0].steps
+    if steps is None:
+        return f", {seconds} from the first to the last event of the device"
+    return f", {steps:,} step{'' if steps == 1 else 's'} in {seconds}"
+
+
+def _sections(subject: Subject, *, full: bool) -> Iterator[Block]:
+    yield from _causes(subject, full=full)
+    if full and subject.members:
+        yield from _traces(subject.members, full=True)
+    if full or len(subject.devices) > 1:
+        yield from _rows("Devices", subject.devices, _DEVICES, full=full)
+    if full:
+        yield from _details(subject.devices)
+    yield from _longest(subject, full=full)
+    trace = subject.trace
+    advised = [cause for cause, _ in main_causes(trace)] if trace.verdict != "busy" else []
+    if (trace.copy_only_share or 0.0) >= COPIES_FROM:
+        advised = ["copy", *(cause for cause in advised if cause != "copy")]
+    if advised:
+        yield Heading("What to do", "follows from the causes; not tried")
+        yield Pairs([(CAUSE_WORDS[cause], ADVICE[cause]) for cause in advised])
+
+
+def _causes(subject: Subject, *, full: bool) -> Iterator[Block]:
+    trace = subject.trace
+    rows, more = _first([row for row in trace.shares() if full or row[1] >= _LITTLE], _CAUSES, full=full)
+    if not rows:
+        return
+    steps = sum(device.steps or 0 for _, device in subject.computing if not device.why_no_causes)
+    bars = [Bar(cause_words(one, trace.stage), [("idle", 100 * share, "wait")], percent(share)) for one, share in rows]
+    spent = [1000 * trace.by_cause[cause] for cause, _ in rows]
+    yield Heading("Causes", f"of the idle time{more}")
+    yield Table(
+        [
+            Column("", [bar.name for bar in bars], right=False),
+            Column("of idle", [percent(share / (trace.idle_share or 1.0)) for _, share in rows]),
+            Column("of time", [bar.text for bar in bars]),
+            Column("ms", [significant(ms) for ms in spent], keep=0),
+            Column("ms per step", [significant(ms / steps) if steps else "" for ms in spent], keep=1),
+            Column("name", [cause for cause, _ in rows], right=False, keep=2, style="dim"),
+        ]
+    )
+    title = "Idle time by cause, % of the time"
+    yield Chart("bars", title, "The table of causes has the same numbers.", unit="number", rows=bars)
+
+
+def _traces(traces: Sequence[TraceGaps], *, full: bool) -> Iterator[Block]:
+    yield from _rows("Traces", [(trace.file, trace) for trace in traces], _TRACES, full=full)
+    unclear = [(trace.short_name, trace.sentence) for trace in traces if trace.verdict == "cannot say"]
+    yield from _pairs(*_first(unclear, _NOTES, full=full))
+
+
+def _rows(title: str, rows: Sequence[_Named], most: int, *, full: bool) -> Iterator[Block]:
+    """A row for each trace or device, those that idle most first."""
+    ordered = sorted(rows, key=lambda row: row[1].idle_share if row[1].idle_share is not None else -1.0, reverse=True)
+    shown, more = _first(ordered, most, full=full)
+    its = [one for _, one in shown]
+    yield Heading(title, more.removeprefix("; "))
+    yield Table(
+        [
+            Column("", [name for name, _ in shown], right=False, wrap=True),
+            Column("idle", [_idle(one) for one in its]),
+            Column("only copies", [_percent(one.copy_only_share) for one in its], keep=1),
+            Column("steps", [f"{one.steps:,}" if one.steps else "" for one in its], keep=0),
+            Column("main cause", [_main_cause(one) for one in its], right=False),
+        ]
+    )
+
+
+def _details(devices: Sequence[tuple[str, DeviceGaps]]) -> Iterator[Block]:
+    """What else is known of devices, and why more is not."""
+    its = [device for _, device in devices]
+    yield Table(
+        [
+            Column("", [name for name, _ in devices], right=False, wrap=True),
+            Column("window s", [significant(device.window_seconds) for device in its]),
+            Column("idle from first to last event", [_percent(device.span_idle_share) for device in its]),
+            Column("launch unknown", [_percent(device.without_launch_share) for device in its], keep=0),
+            Column("events", [f"{device.events:,}" for device in its], keep=0),
+            Column("gaps", [f"{device.gaps.count:,}" if device.gaps is not None else "n/a" for device in its], keep=0),
+            Column("verdict", [device.verdict for device in its], right=False, keep=0),
+        ]
+    )
+    yield from _pairs([(name, why) for name, device in devices for why in device.why_no_causes])
+
+
+def _longest(subject: Subject, *, full: bool) -> Iterator[Block]:
+    found = [(name, device, one) for name, device in subject.computing for one in device.actions]
+    rows, _ = _first(sorted(found, key=lambda row: -row[2].gap.ms), _GAPS, full=full)
+    if not rows:
+        return
+    names = [name if len(subject.computing) > 1 else "" for name, _, _ in rows]
+    causes = [cause_words(one.gap.cause, one.gap.stage) if not device.why_no_causes else "" for _, device, one in rows]
+    yield Heading("Longest gaps", "at: seconds since the window began")
+    yield Table(
+        [
+            Column("at s", [f"{one.gap.start_s:.3f}" for _, _, one in rows]),
+            Column("ms", [significant(one.gap.ms) for _, _, one in rows]),
+            Column("", names, right=False, wrap=True),
+            Column("cause", causes, right=False),
+            Column("the host", [_shortened(one.action or "", full=full) for _, _, one in rows], right=False, wrap=True),
+            Column("thread", [one.thread or "" if full else "" for _, _, one in rows], right=False, keep=0),
+        ]
+    )
+
+
+def _shortened(name: str, *, full: bool) -> str:
+    return name if full or len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+
+
+def _before_and_after(before: TraceGaps, after: TraceGaps) -> Iterator[Block]:
+    if before.idle_share is None or after.idle_share is None:
+        return
+    old, new = dict(before.shares()), dict(after.shares())
+    rows = [(CAUSE_WORDS[cause], old.get(cause, 0.0), new.get(cause, 0.0)) for cause in CAUSES]
+    rows = [row for row in rows if max(row[1:]) >= _LITTLE]
+    # The change that counts comes first.
+    rows.sort(key=lambda row: -abs(row[2] - row[1]))
+    rows = [("idle", before.idle_share, after.idle_share), *rows]
+    yield Heading("Before and after", f"{before.file} → {after.file}")
+    yield Table(
+        [
+            Column("of the time", [name for name, _, _ in rows], right=False),
+            Column("before", [percent(share) for _, share, _ in rows]),
+            Column("after", [percent(share) for _, _, share in rows]),
+            Column("change", [_points(share - was) for _, was, share in rows]),
+        ]
+    )
+
+
+def _points(change: float) -> str:
+    points = round(100 * change, 1)
+    return f"{points:+.1f} points".replace("-", "−") if points else "0 points"
+
+
+def _percent(share: float | None) -> str:
+    return percent(share) if share is not None else "n/a"
+
+
+def _idle(one: TraceGaps | DeviceGaps) -> str:
+    most = one.idle_at_most if isinstance(one, DeviceGaps) else None
+    return _percent(one.idle_share) if most is None else f"at most {percent(most)}"
+
+
+def _main_cause(one: TraceGaps | DeviceGaps) -> str:
+    if isinstance(one, DeviceGaps) and not one.computes:
+        return "runs no kernels"
+    cause, share = next(iter(one.shares()), (None, 0.0))
+    return f"{cause_words(cause, one.stage)} {percent(share)}" if cause is not None else "cannot say"
+
+
+def _pairs(rows: Sequence[tuple[str, str]], more: str = "") -> Iterator[Block]:
+    if rows:
+        yield Pairs([*rows, ("", more.removeprefix("; "))] if more else rows)
+
+
+def _first(rows: Sequence[_Row], most: int, *, full: bool) -> tuple[list[_Row], str]:
+    """The first rows, all in full, and how many more there are."""
+    left = 0 if full else max(len(rows) - most, 0)
+    return list(rows[: len(rows) - left]), f"; {left:,} more with -v" if left else ""

@@ -1,0 +1,174 @@
+"""Reports on documents: in each format, without what must not be seen, on stdout as they become known."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from pipeprof.cli.formats import is_redacted
+from pipeprof.cli.output import Outputs, same_file, shown_path, write_texts
+from pipeprof.cli.private import hide_here, place_in_repository, redact_here
+from pipeprof.cli.render.formats import Output, lack_of, render
+from pipeprof.cli.render.style import Style, style_of
+from pipeprof.cli.render.terminal import paint
+from pipeprof.cli.report.blocks import Block
+from pipeprof.cli.report.comparison import build_result
+from pipeprof.cli.report.remarks import Checkout, Remark, remarks_on
+from pipeprof.cli.report.report import SHOW, build_page, build_parts, build_report
+from pipeprof.cli.streams import say, without_commands, write_stream
+from pipeprof.profiles.document.base import Model
+from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import latest_profile
+from pipeprof.profiles.gaps.document import GapsReport
+from pipeprof.profiles.judge.result import Result
+
+_Document = TypeVar("_Document", bound=Model)
+HEADLINE, MEASURED = 1, 2
+"""Parts of a report that are known before changes are tried."""
+
+
+def as_text(
+    profile: Profile, kind: str, style: Style, saved: Path | None, outputs: Outputs, *, to_file: bool = False
+) -> str:
+    """Render the report on a profile in one of the formats."""
+    shown, path = prepare(profile, saved, hidden=is_redacted(kind, outputs.redact))
+    output = Output(
+        shown,
+        lambda: build_report(shown, path, full=outputs.verbose, again=_shown_again(saved, path)),
+        style,
+        page=lambda: page_of(build_page(shown, path), shown.target.text),
+        remarks=lambda: remarks_here(shown),
+    )
+    return render(kind, output, to_file=to_file)
+
+
+def rendered(profile: Profile, kind: str, saved: Path | None) -> str:
+    """The report as `pipeprof.profile` and a notebook show it."""
+    return as_text(profile, kind, Style(), saved, Outputs())
+
+
+class ReportOnStdout:
+    """A run's report in text, which is written to stdout as it becomes known; other formats are written at the end.
+
+    Attributes:
+        parts: Parts of it that were written.
+    """
+
+    def __init__(self, outputs: Outputs) -> None:
+        self._outputs = outputs
+        self._lost: OSError | None = None
+        self.parts = 0
+
+    def tell(self, profile: Profile, saved: Path | None, parts: int) -> None:
+        """Write what follows up to a part; a broken stdout is an error at the end, when the profile is saved."""
+        if self._outputs.stdout != "text":
+            return
+        try:
+            write_stream(sys.stdout, self.rest(profile, style_of(sys.stdout, "auto"), saved, parts))
+        except OSError as error:
+            self._lost = error
+        self.parts = parts
+
+    def rest(self, profile: Profile, style: Style, saved: Path | None, parts: int | None = None) -> str:
+        """What follows.
+
+        Raises:
+            OSError: What came before could not be written.
+        """
+        if self._lost is not None:
+            raise self._lost
+        shown, path = prepare(profile, saved, hidden=is_redacted("text", self._outputs.redact))
+        built = build_parts(shown, path, full=self._outputs.verbose, again=_shown_again(saved, path))
+        earlier = [block for part in built[: self.parts] for block in part]
+        new = [block for part in built[self.parts : parts] for block in part]
+        # How far blocks stand apart depends on those before them.
+        return without_commands(paint([*earlier, *new], style)[len(paint(earlier, style)) :])
+
+
+def _shown_again(saved: Path | None, path: str | None) -> str:
+    """The command that shows a profile again: it names the file unless that is the latest one of its folder.
+
+    Args:
+        path: Its file as it is to be shown.
+    """
+    latest = latest_profile() if saved is not None else None
+    if saved is None or path is None or (latest is not None and same_file(saved, latest)):
+        return SHOW
+    return f"{SHOW} {shlex.quote(path)}"
+
+
+def prepare(document: _Document, saved: Path | None, *, hidden: bool) -> tuple[_Document, str | None]:
+    """A document and the path of its file as they are to be shown.
+
+    Args:
+        saved: Its file, if there is one.
+        hidden: Without what tells about this machine and its user.
+    """
+    path = shown_path(saved)
+    if not hidden:
+        return document, path
+    return redact_here(document), hide_here(path) if path is not None else None
+
+
+def remarks_here(document: Profile | Result | GapsReport) -> Sequence[Remark]:
+    """A document as remarks on lines of files of the repository that the current folder is in."""
+    return remarks_on(document, Checkout(*place_in_repository()))
+
+
+def write_reports(
+    profile: Profile, outputs: Outputs, saved: Path | None, *, begun: ReportOnStdout | None = None
+) -> None:
+    """Print the report and write the files; the profile itself is saved already.
+
+    A file without any content is not written; a note says so.
+
+    Args:
+        begun: The report, a part of it on stdout already.
+
+    Raises:
+        OutputError: Stdout or a file could not be written; everything else was.
+    """
+
+    def text(kind: str, style: Style, *, to_file: bool) -> str:
+        if begun is not None and kind == "text" and not to_file:
+            return begun.rest(profile, style, saved)
+        return as_text(profile, kind, style, saved, outputs, to_file=to_file)
+
+    lacking = {path: lack for path, kind in outputs.files if (lack := lack_of(kind, profile)) is not None}
+    for path, lack in lacking.items():
+        older = "; the file there is an older one" if path.exists() else ""
+        say(f"pipeprof: note: {path} is not written: {lack}{older}")
+    files = [(path, kind) for path, kind in outputs.files if path not in lacking]
+    write_texts(text, replace(outputs, files=files), saved)
+
+
+def write_result(result: Result, saved: Path | None, outputs: Outputs) -> None:
+    """Print the report of a result and write the files; the result itself is saved already.
+
+    Raises:
+        OutputError: Stdout or a file could not be written; everything else was.
+    """
+
+    def text(kind: str, style: Style, *, to_file: bool) -> str:
+        shown, path = prepare(result, saved, hidden=is_redacted(kind, outputs.redact))
+        one = Output(
+            shown,
+            lambda: build_result(shown, path, full=outputs.verbose),
+            style,
+            page=lambda: page_of(list(build_result(shown, path, full=True)), shown.b.text),
+            remarks=lambda: remarks_here(shown),
+        )
+        return render(kind, one, to_file=to_file)
+
+    write_texts(text, outputs, saved)
+
+
+def page_of(blocks: Sequence[Block], title: str) -> str:
+    """A report as HTML; what fills in a template is imported for that alone."""
+    from pipeprof.cli.render.html import render_page
+
+    return render_page(blocks, title)

@@ -1,0 +1,216 @@
+"""Values of options as typed, and the checks on outputs before anything is measured."""
+
+import doctest
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipeprof.cli import output, values
+from pipeprof.cli.commands import gate
+from pipeprof.cli.options import RunOptions
+from pipeprof.cli.output import Outputs, plan_outputs
+from pipeprof.cli.targets.settings import dataset_size
+from pipeprof.pipelines.errors import UsageError
+
+REPORTS = Path(__file__).parents[2] / "golden" / "report"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10", 10.0), ("1.5", 1.5), ("1.5s", 1.5), ("400ms", 0.4), ("2min", 120.0), ("1h", 3600.0), ("20m", 1200.0),
+        ("1h30m", 5400.0), ("1h30min", 5400.0), ("1m30s", 90.0), (" 2h5s ", 7205.0),
+    ],
+)  # fmt: skip
+def test_durations(text: str, expected: float) -> None:
+    assert values.duration("--seconds", text) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["0", "-1", "0ms", "x", "", "nan", "inf", "1e999", "12 bananas", "1e300", "1001d", "24001h", "1m1h", f"{10**400}s"],
+)  # fmt: skip
+def test_no_durations(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--timeout: got '.*', expected a duration above 0"):
+        values.duration("--timeout", text)
+
+
+@pytest.mark.parametrize("text", [f"{2**63}", f"{10**30}", "0", "-3", "1e3", "2.5", "", "x", "٣", "9" * 5000])
+def test_no_whole_numbers(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--steps: got '.{0,30}', expected a whole number from 1, below 2\*\*63"):
+        values.whole("--steps", text)
+    assert values.whole("--steps", f"{2**63 - 1}") == 2**63 - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "elements", "size"),
+    [
+        ("500000", 500_000, None),
+        ("500,000 elements", 500_000, None),
+        ("1.2TB", None, 12 * 10**11),
+        ("8GiB", None, 8 << 30),
+    ],
+)
+def test_sizes_of_a_data_set(text: str, elements: int | None, size: int | None) -> None:
+    found = dataset_size(text)
+    assert found is not None
+    assert (found.elements, found.bytes) == (elements, size)
+
+
+@pytest.mark.parametrize("text", ["", "0", "big", "-1", "1.5", "elements", "3 batches"])
+def test_no_sizes_of_a_data_set(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--dataset-size: got .*, expected "):
+        dataset_size(text)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("8GiB", 8 * 1024**3), ("500MB", 500_000_000), ("2097152", 2_097_152)])
+def test_sizes(text: str, expected: int) -> None:
+    assert values.byte_size("--memory-limit", text) == expected
+
+
+@pytest.mark.parametrize("text", ["0", "8XB", "-1", "", "GiB", "8 G", f"{10**400}GB", "9000000TiB", "8", "1024"])
+def test_no_sizes(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--memory-limit: (got|8 without .* mean 8GiB|1024 without .* mean 1024MiB)"):
+        values.byte_size("--memory-limit", text)
+
+
+def test_steps() -> None:
+    assert values.step(None) is None
+    for text, kind, dispatch in (
+        ("none", "none", "sync"),
+        ("simulate:12ms", "simulate", "sync"),
+        ("simulate:12ms,dispatch=2", "simulate", 2),
+        ("simulate:12ms, dispatch=sync", "simulate", "sync"),
+        ("python:f.py:fn,dispatch=3", "python", 3),
+    ):
+        found = values.step(text)
+        assert found is not None
+        assert (found.kind, found.dispatch, "dispatch" in found.model_fields_set) == (
+            kind,
+            dispatch,
+            "dispatch" in text,
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "simulate", "simulate:", "simulate:12", "python:", "keras:f", "nonsense", "none,dispatch=2",
+        *(f"simulate:12ms,dispatch={ahead}" for ahead in ("0", "-1", "async", "1.5", "")),
+    ],
+)  # fmt: skip
+def test_no_steps(text: str) -> None:
+    with pytest.raises(UsageError, match="--step: "):
+        values.step(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("10%", "expected NAME=BUDGET"),
+        ("step_ms=", "expected NAME=BUDGET"),
+        ("stage:=10%", "expected NAME=BUDGET"),
+        ("step_m=5%", "did you mean step_ms?"),
+        ("step_ms=2GiB", "--limit step_ms: got '2GiB'"),
+        ("peak_bytes=20ms", "--limit peak_bytes: got '20ms'"),
+        ("stage:batch=1GiB", "--limit stage:batch: got '1GiB'"),
+        ("step_ms=0ms", "expected a larger limit"),
+    ],
+)
+def test_no_limits(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        gate.limits([text])
+    assert said in str(caught.value)
+
+
+def test_limits() -> None:
+    found = gate.limits(["step_ms=5%", "peak_bytes=2GiB", "wait_ms=0ms", "stage:a=b=10%", "idle_share=warn"])
+    assert {name: (one.change, one.limit, one.level) for name, one in found.items() if one is not None} == {
+        "step_ms": (0.05, None, "error"),
+        "peak_bytes": (None, 2 * 1024**3, "error"),
+        "wait_ms": (None, 0.0, "error"),
+        "stages.a=b.time_ms": (0.1, None, "error"),
+        "idle_share": (None, None, "warn"),
+    }
+
+
+def planned(*out: str, **options: object) -> Outputs:
+    return plan_outputs(RunOptions(target="a.yaml", out=list(out), **options), "run")  # type: ignore[arg-type]
+
+
+def test_formats(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert [planned(**one).stdout for one in ({}, {"json": True}, {"format": "json", "json": True})] == [
+        "text", "json", "json",
+    ]  # fmt: skip
+    for options, said in (
+        ({"format": "pdf"}, "expected text, json, github, md, html or sarif"),
+        ({"format": "jsno"}, "did you mean json"),
+        ({"format": "text", "json": True}, "contradict"),
+        ({"format": "prom"}, "there is no format 'prom'"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            planned(**options)
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.xml", "a.jsonl", "a"])
+def test_unknown_extensions(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"; use \.html, .*, \.sarif or \.txt, or -"):
+        planned(str(tmp_path / name))
+
+
+def test_outputs(tmp_path: Path) -> None:
+    names = [tmp_path / "a.txt", tmp_path / "b.json", tmp_path / "c.json"]
+    found = planned("-", *map(str, names))
+    assert found.files == [(names[0], "text"), (names[1], "json"), (names[2], "json")]
+    assert found.profile == names[1]
+
+
+def test_folders_are_not_made_and_foreign_files_not_overwritten(tmp_path: Path) -> None:
+    foreign = tmp_path / "notes.txt"
+    foreign.write_text("Report byte counts\n")
+    (tmp_path / "folder.json").mkdir()
+    for path, expected in (
+        (tmp_path / "no" / "a.json", "does not exist"),
+        (tmp_path / "folder.json", "this is a folder"),
+        (foreign, "use --force to overwrite it"),
+    ):
+        with pytest.raises(UsageError, match=expected):
+            planned(str(path))
+    assert planned(str(foreign), force=True).files == [(foreign, "text")]
+
+
+def test_own_reports_are_written_over(tmp_path: Path) -> None:
+    for golden in sorted(REPORTS.glob("*.txt"))[:3]:
+        own = tmp_path / "report.txt"
+        shutil.copy(golden, own)
+        assert planned(str(own)).files == [(own, "text")]
+
+
+@pytest.mark.parametrize("name", ["report.txt", "profile.json"])
+@pytest.mark.parametrize("force", [False, True])
+def test_out_does_not_replace_a_pipe_or_a_link_to_a_device(name: str, force: bool, tmp_path: Path) -> None:
+    pipe, link = tmp_path / name, tmp_path / f"link-{name}"
+    os.mkfifo(pipe)
+    link.symlink_to("/dev/null")
+    for path in (pipe, link):
+        with pytest.raises(UsageError, match="device or a pipe"):
+            planned(str(path), force=force)
+    assert link.is_symlink()
+    assert pipe.is_fifo()
+
+
+def test_shown_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert output.shown_path(Path("a/b.json")) == output.shown_path(tmp_path / "a" / "b.json") == "a/b.json"
+    assert output.shown_path(tmp_path.parent / "b.json") == str(tmp_path.parent / "b.json")
+    assert output.shown_path(None) is None
+
+
+@pytest.mark.parametrize("module", [values, output, gate])
+def test_examples_in_the_docstrings(module: object) -> None:
+    result = doctest.testmod(module)  # type: ignore[arg-type]
+    assert result.attempted > 0
+    assert result.failed == 0
