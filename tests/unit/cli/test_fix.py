@@ -101,7 +101,7 @@ def test_write_changes_the_file_and_keeps_its_permissions(pipeprof: Pipeprof, se
     [
         (None, "# somebody was here\n", 1, True),
         (fix("nothing", **NONE), "", 0, False),
-        (fix("interrupted", **NONE, text=FASTER), "", 130, True),
+        (fix("interrupted", text=FASTER), "", 130, True),
     ],
 )
 def test_a_file_that_was_edited_or_whose_changes_are_not_proven_stays(
@@ -166,5 +166,6 @@ def test_the_search_begins_with_what_the_latest_run_of_the_same_files_has_proven
     Path("pipeprof-out/spec-20260101T000000Z.json").write_text(saved.model_dump_json())
     Path(spec).write_text(f"{TEXT}{more}")
     session.profile.target = target_of(RunSettings(*load_target(spec, Changes(), no_python=False)))
+    session.profile.command = ["pipeprof", "fix", spec]
     assert pipeprof("fix", spec).code == 0
     assert session.first == known
