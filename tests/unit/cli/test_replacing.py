@@ -17,10 +17,11 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import holds_something, load_profile
 from pipeprof.profiles.harness.lock import LockTimeoutError
+from pipeprof.profiles.judge.live import SessionPlan
 from pipeprof.profiles.judge.result import PairValues, Result
 from pipeprof.profiles.judge.saved import load_result
 from tests.unit.cli.patches import set_dirty, set_measure
-from tests.unit.cli.test_compare import SPEC, measured
+from tests.unit.cli.test_gate import SPEC
 from tests.unit.cli.test_main import Pipeprof
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
@@ -31,8 +32,17 @@ COMPARE = ("compare", "a.yaml", "a.yaml", "--out", "one.json")
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     set_dirty(monkeypatch)
-    set_measure(monkeypatch, measured(10.0))
+    set_measure(monkeypatch, _measure)
     Path("a.yaml").write_text(SPEC)
+
+
+def _measure(_sides: object, result: Result, plan: SessionPlan, _progress: object, save: Any) -> None:
+    """A session of pipelines that take as long as each other."""
+    while not result.pairs or not plan.enough(result):
+        own = {"step_ms": 10.0 + 0.02 * (len(result.pairs) % 3), "peak_bytes": 1e9}
+        result.pairs.append(PairValues(order=[], a=own, b=dict(own), again=dict(own)))
+        result.metrics = plan.rows(result.pairs)
+    save()
 
 
 def saved(kind: str) -> Path:
