@@ -62,7 +62,7 @@ def test_findings_stand_under_what_is_known_of_them_with_their_numbers(
 ) -> None:
     following = next_command(profile, None)
     blocks = list(build_changes(profile, full=full, next_line=following.line if following is not None else ""))
-    golden(f"report/changes{'-full' if full else ''}.txt", reports.shown(blocks))
+    golden(f"sections/changes{'-full' if full else ''}.txt", reports.shown(blocks))
     assert titles(blocks) == ["What to change", "Suspected", "If a stage cost nothing"]
     assert [(card.number, card.status) for card in of(Card, blocks)] == [
         *((number, "kept") for number in (1, 2, 3)), *((number, "unverified") for number in (5, 6, 7)), (4, "ceiling"),
