@@ -130,7 +130,7 @@ def test_golden(recorded: Recorded, golden: Golden) -> None:
         change(profile := with_flags(recorded("step-bound")))
         command = chosen(profile)
         told.append(f"{name}\n{shown([Code(command.line, label='Next ', note=command.purpose)])}")
-    golden("report/next.txt", "\n".join(told))
+    golden("sections/next.txt", "\n".join(told))
 
 
 def test_after_a_failure_comes_what_may_end_well(recorded: Recorded) -> None:

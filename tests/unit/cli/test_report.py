@@ -47,7 +47,7 @@ def test_golden_of_receivers(recorded: Recorded, golden: Golden) -> None:
     golden("report/jpeg-folder-ascii.txt", report(recorded("jpeg-folder"), "jpeg-folder", unicode=False))
     colored = report(recorded("jpeg-folder"), color=True).splitlines(keepends=True)
     lines = [next(line for line in colored if words in line) for words in ("waits for data", "Memory", "Next")]
-    golden("report/colour.txt", "".join(lines).replace("\x1b", "ESC"))
+    golden("sections/colour.txt", "".join(lines).replace("\x1b", "ESC"))
 
 
 def test_sections_are_those_with_something_to_say(recorded: Recorded) -> None:

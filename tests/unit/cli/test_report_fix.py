@@ -44,7 +44,7 @@ def test_golden(profile: Profile, golden: Golden) -> None:
     ]
     for status, given in {"taken": {}, **ends, "nothing": NONE}.items():
         told.append(shown(list(build_fix(profile, fix(status, **given), full=False))[:1]))
-    golden("report/fix.txt", "\n".join(told))
+    golden("sections/fix.txt", "\n".join(told))
 
 
 def test_what_was_not_decided_is_not_called_healthy(profile: Profile) -> None:

@@ -56,7 +56,7 @@ def test_golden_of_stages(recorded: Recorded, golden: Golden) -> None:
     forms = (
         shown(build_time(profile, full=full), width=width) for full, width in ((False, 100), (True, 100), (True, 190))
     )
-    golden("report/stages.txt", "\n".join(forms))
+    golden("sections/stages.txt", "\n".join(forms))
 
 
 def test_what_was_written_is_not_known_of_a_running_pipeline(recorded: Recorded) -> None:
@@ -188,7 +188,7 @@ def test_golden_of_memory(accounted: Profile, golden: Golden) -> None:
     memory.epochs = MemoryEpochs(first_peak_bytes=1550 * MIB, later_peak_bytes=1400 * MIB)
     memory.autotune = AutotuneMemory(**limits, uncounted_bytes=1500 * MIB, exceeds_limit=True)
     memory.growth_bytes_per_second, memory.seconds_to_limit = 50.0 * MIB, 30.0
-    golden("report/memory.txt", "\n".join(shown(build_memory(accounted, full=full)) for full in (False, True)))
+    golden("sections/memory.txt", "\n".join(shown(build_memory(accounted, full=full)) for full in (False, True)))
     accounted.errors = load_profile(RECORDED / "out-of-memory.json").errors
     assert "from the limit" not in str(texts(build_memory(accounted, full=False))), "the error has it"
 

@@ -9,6 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import encode
 from tests.unit.cli.reports import RECORDED, Recorded
 
@@ -52,15 +55,19 @@ def test_json_holds_nothing_that_a_terminal_obeys(pipeprof: Pipeprof, recorded: 
     assert (result.code, "findings.0.predicted.speedup" in result.err) == (6, True)
 
 
-def test_what_shows_more_and_what_takes_a_change_name_the_file_unless_it_is_the_latest(pipeprof: Pipeprof) -> None:
+def test_what_shows_more_and_what_takes_a_change_name_the_file_unless_it_is_the_latest(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
     older = save("pipeprof-out/a-20260101T000000Z.json", "jpeg-folder", 1000)
     latest = save("pipeprof-out/a-20260101T000001Z.json", "jpeg-folder", 2000)
     elsewhere = save("my profile.json", "jpeg-folder", 3000)
     for path, named in ((latest, ""), (older, f"{older} "), (elsewhere, "'my profile.json' ")):
         shown = " ".join(pipeprof("show", path).out.split())
         assert f"all numbers: pipeprof show {named}-v" in shown
-        line = shown.partition("Next ")[2].partition("measures")[0]
-        assert ("--change" in line, str(path) in line) == (True, bool(named))
+    read: list[Profile] = []
+    monkeypatch.setattr("pipeprof.cli.commands.show.write_reports", lambda profile, *_: read.append(profile))
+    assert [pipeprof("show", path).code for path in (older, latest, elsewhere)] == [0, 0, 0]
+    assert [profile.read_from for profile in read] == [str(older), None, str(elsewhere)]
 
 
 def test_files_that_were_written_are_named_and_only_reports_are_written_over(pipeprof: Pipeprof) -> None:
