@@ -3,8 +3,8 @@
 import doctest
 import re
 
-from pipeprof.cli.text import diagnostics
-from pipeprof.cli.text.diagnostics import color_errors
+from pipeprof.cli.render import diagnostics
+from pipeprof.cli.render.diagnostics import color_errors
 
 TEXT = """\
 a.yaml:5:5: error[unknown-stage]: unknown stage 'shufle': expected one of 35 names
