@@ -64,6 +64,11 @@ def extensions_of(command: str) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def files_of(command: str) -> list[str]:
+    """The extensions that a help text names, one for each format."""
+    return [one.extensions[0] for one in FORMATS if command in one.commands and one.extensions]
+
+
 def is_redacted(name: str, wanted: bool | None) -> bool:
     """Whether a format shows a redacted document."""
     return BY_NAME[name].redacted if wanted is None else wanted

@@ -69,6 +69,8 @@ def make_parser() -> Any:
             "help_option_names": ["-h", "--help"],
             "auto_envvar_prefix": "PIPEPROF",
             "max_content_width": 100,
+            # As reports are where there is no terminal.
+            "terminal_width": None if sys.stdout.isatty() or "COLUMNS" in os.environ else 100,
         },
     )
     app.callback(invoke_without_command=True)(root)

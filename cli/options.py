@@ -35,17 +35,14 @@ def argument(metavar: str, text: str) -> Any:
 Text = str | None
 Texts = list[str] | None
 
-Set = Annotated[
-    Texts, option(SPECS, "PATH=VALUE", "Change a value of the spec, e.g. stages.0.batch_size=64. Repeatable.")
-]
+Set = Annotated[Texts, option(SPECS, "PATH=VALUE", "Change a value of the spec: stages.0.batch_size=64.")]
 Env = Annotated[bool, flag(SPECS, "Replace ${VAR} and ${VAR:-default} in the spec.", "--env")]
 Arg = Annotated[Texts, option(WHAT, "NAME=VALUE", "An argument of the function. Repeatable.")]
 NoPython = Annotated[bool, flag(SAFETY, "Refuse targets that run Python code.", "--no-python")]
-Force = Annotated[bool, flag(SAFETY, "Let --out overwrite files that pipeprof did not write.", "--force")]
+Force = Annotated[bool, flag(SAFETY, "Let --out overwrite files that are not pipeprof's.", "--force")]
 Json = Annotated[bool, flag(OUTPUT, "Same as --format json.", "--json")]
 Redact = Annotated[
-    bool | None,
-    flag(SAFETY, "Remove paths, names, secrets.  [default: in html, md and for CI]", "--redact/--no-redact"),
+    bool | None, flag(SAFETY, "Remove private names.  [default: in html, md, CI]", "--redact/--no-redact")
 ]
 
 
@@ -55,8 +52,8 @@ class ReportOptions:
 
     force: Force = False
     redact: Redact = None
-    out: Annotated[Texts, option(OUTPUT, "FILE", "Also write FILE: {files}.")] = None
-    format: Annotated[Text, option(OUTPUT, "FORMAT", "Format on stdout: {formats}.")] = None
+    out: Annotated[Texts, option(OUTPUT, "FILE", "Also FILE: {files}.")] = None
+    format: Annotated[Text, option(OUTPUT, "FORMAT", "On stdout: {formats}.")] = None
     json: Json = False
 
 
@@ -64,24 +61,16 @@ class ReportOptions:
 class MeasuringOptions(ReportOptions):
     """Options of every command that measures."""
 
-    step: Annotated[
-        Text, option(WHAT, "STEP", "Training step, e.g. simulate:12ms.  [default: the spec's, else none]")
-    ] = None
+    step: Annotated[Text, option(WHAT, "STEP", "Training step: simulate:12ms, keras:file.py:model, …")] = None
     set: Set = None
     env: Env = False
     arg: Arg = None
-    timeout: Annotated[Text, option(LENGTH, "SECONDS", "Give up when no step ends for this long.  [default: 120]")] = (
-        None
-    )
+    timeout: Annotated[Text, option(LENGTH, "SECONDS", "Give up when no step ends so long.  [default: 120]")] = None
     max_time: Annotated[Text, option(LENGTH, "SECONDS", "Time limit of the whole command.")] = None
-    memory_limit: Annotated[
-        Text, option(SAFETY, "SIZE", "Memory of all processes together, e.g. 8GiB.  [default: all available]")
-    ] = None
+    memory_limit: Annotated[Text, option(SAFETY, "SIZE", "Most memory of all processes together, e.g. 8GiB.")] = None
     no_python: NoPython = False
     quiet: Annotated[bool, flag(OUTPUT, "Show no progress.", "-q", "--quiet")] = False
-    verbose: Annotated[bool, flag(OUTPUT, "Print all numbers; on stderr, what each phase took.", "-v", "--verbose")] = (
-        False
-    )
+    verbose: Annotated[bool, flag(OUTPUT, "Print all numbers, and what each phase took.", "-v", "--verbose")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,21 +80,15 @@ class TrialOptions(MeasuringOptions):
     target: Annotated[
         str,
         argument(
-            "TARGET",
-            "spec.yaml, file.py:function, package.module:function, or script.py: a training, run as it is."
-            " `file.py:` lists the functions of a file.",
+            "TARGET", "spec.yaml, file.py:function, package.module:function or script.py; `file.py:` lists functions."
         ),
     ]
     script_args: Annotated[Texts, argument("[-- ARGS]", "Arguments of the training script.")] = None
-    dataset_size: Annotated[
-        Text, option(CHANGES, "SIZE", "Size of all data, e.g. 1.2TB or 500000, if this is a sample: for caches.")
-    ] = None
+    dataset_size: Annotated[Text, option(CHANGES, "SIZE", "Size of all data, if this is a sample: 1.2TB, 5000.")] = None
     no_cache: Annotated[bool, flag(CHANGES, "Leave out changes that add a cache.", "--no-cache")] = False
-    memory_limit: Annotated[
-        Text, option(SAFETY, "SIZE", "Memory that the pipeline may take, e.g. 8GiB.  [default: all available]")
-    ] = None
+    memory_limit: Annotated[Text, option(SAFETY, "SIZE", "Most memory, e.g. 8GiB.  [default: all available]")] = None
     allow_writes: Annotated[
-        bool, flag(SAFETY, "Let a training script overwrite and delete files that exist.", "--allow-writes")
+        bool, flag(SAFETY, "Let a script overwrite and delete files that exist.", "--allow-writes")
     ] = False
 
 
@@ -121,21 +104,14 @@ class RunOptions(TrialOptions):
       pipeprof run train.py -- --epochs 3
     """
 
-    workers: Annotated[Text, option(SPECS, "N", "Workers of the tf.data service of `service: local` or {service}.")] = (
-        None
-    )
-    seconds: Annotated[
-        Text, option(LENGTH, "SECONDS", "Measure for this long.  [default: as the spec says, else 10]")
-    ] = None
+    workers: Annotated[Text, option(SPECS, "N", "Workers of a local tf.data service.")] = None
+    seconds: Annotated[Text, option(LENGTH, "SECONDS", "Measure for this long.  [default: the spec's, else 10]")] = None
     steps: Annotated[Text, option(LENGTH, "N", "Measure at most this many steps.")] = None
-    soak: Annotated[
-        Text, option(LENGTH, "DURATION", "Watch memory for this long, e.g. 20m: does it grow, and what owns it?")
-    ] = None
+    cold: Annotated[bool, flag(LENGTH, "Evict the source files from the page cache first.", "--cold")] = False
+    soak: Annotated[Text, option(LENGTH, "DURATION", "Watch memory for this long, e.g. 20m: does it grow?")] = None
     to_end: Annotated[bool, flag(LENGTH, "Let a training script come to its own end.", "--to-end")] = False
     budget: Annotated[Text, option(LENGTH, "SECONDS", "Time for trying the proposed changes.  [default: 30]")] = None
-    change: Annotated[
-        Text, option(CHANGES, "N", "Measure with change N of the latest report, or FILE.json:N of another.")
-    ] = None
+    change: Annotated[Text, option(CHANGES, "N", "Measure with change N of the latest run, or FILE.json:N.")] = None
     no_verify: Annotated[bool, flag(CHANGES, "Propose changes without trying them.", "--no-verify")] = False
 
 
@@ -151,18 +127,10 @@ class FixOptions(TrialOptions):
       pipeprof fix train.py --out fast.patch -- --epochs 3
     """
 
-    budget: Annotated[
-        Text, option(LENGTH, "SECONDS", "How long to measure; starts and builds come on top.  [default: 60]")
-    ] = None
-    allow: Annotated[
-        Texts, option(CHANGES, "CLASS,...", "What may happen to data: order, randomness, values.  [default: none]")
-    ] = None
-    change: Annotated[
-        Text, option(CHANGES, "N", "Take change N of the latest `run`, or FILE.json:N, without a new search.")
-    ] = None
-    write: Annotated[bool, flag(CHANGES, "Edit the spec in place; untouched lines stay as they are.", "--write")] = (
-        False
-    )
+    budget: Annotated[Text, option(LENGTH, "SECONDS", "How long to measure, without starts.  [default: 60]")] = None
+    allow: Annotated[Texts, option(CHANGES, "CLASS,...", "What it may do to data: order, randomness, values.")] = None
+    change: Annotated[Text, option(CHANGES, "N", "Take change N of the latest run, or FILE.json:N.")] = None
+    write: Annotated[bool, flag(CHANGES, "Edit the spec in place; other lines stay.", "--write")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +156,8 @@ class CompareOptions(MeasuringOptions):
 class GateOptions(MeasuringOptions):
     """Fail if a pipeline got slower, or takes more memory.
 
-    Measures pairs of fresh processes until it is clear: exit code 0 passed, 3 failed, 4 cannot tell.
+    Measures pairs of fresh processes until it is clear: exit code 0 passed, 3 failed, 4 cannot tell. In a merge
+    request, --against is where its branch began, unless it is given.
 
     Examples:
       pipeprof gate spec.yaml --against git:main
@@ -196,29 +165,12 @@ class GateOptions(MeasuringOptions):
       pipeprof gate spec.yaml --self-test
     """
 
-    target: Annotated[str, argument("TARGET", f"{SPEC_OR_FUNCTION}.")]
-    against: Annotated[
-        Text,
-        option(
-            WHAT,
-            "OTHER",
-            "What TARGET must not be worse than: git:REF (TARGET there), git:REF:PATH or a target."
-            "  [default: in a merge request, where its branch began]",
-        ),
-    ] = None
-    self_test: Annotated[
-        bool, flag(WHAT, "Test the gate: it must pass TARGET and fail a slowed copy.", "--self-test")
-    ] = False
-    measure: Annotated[bool, flag(WHAT, "Measure even where both sides are the same pipeline.", "--measure")] = False
+    target: Annotated[str, argument("TARGET", "spec.yaml or file.py:function.")]
+    against: Annotated[Text, option(WHAT, "OTHER", "What TARGET must not be worse than: git:main, a target.")] = None
+    self_test: Annotated[bool, flag(WHAT, "Test the gate: a slowed copy of TARGET must fail.", "--self-test")] = False
+    measure: Annotated[bool, flag(WHAT, "Measure even if both sides are the same pipeline.", "--measure")] = False
     max_pairs: Annotated[Text, option(LENGTH, "N", "Pairs after which it gives up.  [default: 15]")] = None
-    limit: Annotated[
-        Texts,
-        option(
-            WHAT,
-            "NAME=BUDGET",
-            "Budgets as a spec has them: step_ms=5%, peak_bytes=2GiB, stage:decode=10%; =warn or =off. Repeatable.",
-        ),
-    ] = None
+    limit: Annotated[Texts, option(WHAT, "NAME=BUDGET", "A budget: step_ms=5%, peak_bytes=2GiB, stage:map=9%.")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

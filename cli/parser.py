@@ -19,7 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from pipeprof.cli import options
 from pipeprof.cli.config import check_variables, defaults
 from pipeprof.cli.exit_codes import EXIT_CODES
-from pipeprof.cli.formats import extensions_of, names_of
+from pipeprof.cli.formats import files_of, names_of
 
 _HELP = {"-h", "--help"}
 
@@ -148,7 +148,7 @@ def help_of(name: str) -> tuple[str, list[str]]:
 def help_text(parameter: Any, command: str) -> str:
     """What an argument or option is for, with the formats of the command's reports."""
     text = parameter.help or ""
-    for word, known in (("{files}", extensions_of), ("{formats}", names_of)):
+    for word, known in (("{files}", files_of), ("{formats}", names_of)):
         if word in text:
             *others, last = known(command)
             text = text.replace(word, f"{', '.join(others)} or {last}")

@@ -65,6 +65,7 @@ def run(given: RunOptions) -> int:
         steps=whole("--steps", given.steps),
         soak=given.soak is not None,
         to_end=given.to_end,
+        cold=True if given.cold else None,
         workers=whole("--workers", given.workers),
     )
     if (read := read_target(given, outputs, "run")) is None:

@@ -172,6 +172,9 @@ def finding_card(
     if code and text:
         blocks.append(Code(_statements(text), indent=0 if text.startswith("--- ") else 2))
     effect = effect_on_data(finding.semantics, finding.measured, redrawn=finding.redrawn)
+    if finding.family == "correctness":
+        # The title is what is wrong, not the change.
+        effect = ""
     gain = ", ".join(filter(None, (describe_gain(finding, bounded=bounded), effect)))
     return Card(finding.title, gain, blocks, number, finding.status)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from pipeprof.cli.render.style import Style
@@ -27,13 +27,8 @@ def shown(blocks: Iterable[Block], **style: Any) -> str:
 
 def of(kind: type[Kind], blocks: Iterable[Block]) -> list[Kind]:
     """The blocks of a kind, also those that belong to a card."""
-
-    def each(some: Iterable[Block]) -> Iterator[Block]:
-        for block in some:
-            yield block
-            yield from each(block.blocks) if isinstance(block, Card) else ()
-
-    return [block for block in each(blocks) if isinstance(block, kind)]
+    each = [inner for block in blocks for inner in (block, *(block.blocks if isinstance(block, Card) else ()))]
+    return [block for block in each if isinstance(block, kind)]
 
 
 def titles(blocks: Iterable[Block]) -> list[str]:

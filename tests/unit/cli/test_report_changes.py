@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from pipeprof.cli.report import changes
@@ -87,37 +85,27 @@ def test_what_is_not_measured_is_not_said_to_be(profile: Profile) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "kind", "takes"),
+    ("one", "takes"),
     [
-        (finding("kept"), "spec", "fix SPEC --change 1 --write"),
-        (finding("kept", diff="--- a/train.py\n"), "function", "fix train.py:make --change 1 --out change-1.patch"),
-        (finding("kept"), "function", "run train.py:make --change 1"),
-        (finding("unverified"), "spec", "run SPEC --seconds 5 --change 1"),
-        (finding("unverified", diff="--- a/train.py\n"), "function", "run train.py:make --change 1"),
-        (finding("ceiling"), "spec", None),
-        (finding("kept", None), "function", None),
-        (finding("unverified", unfinished=LEFT), "spec", None),
+        (finding("kept"), "fix spec.yaml --change 1 --write"),
+        (finding("kept", in_spec=False, diff="--- a\n"), "fix train.py:make --change 1 --out change-1.patch"),
+        (finding("kept", in_spec=False), "run train.py:make --change 1"),
+        (finding("unverified"), "run spec.yaml --change 1"),
+        (finding("unverified", in_spec=False, diff="--- a\n"), "run train.py:make --change 1"),
+        *((one, None) for one in (finding("ceiling"), finding("kept", None), finding("unverified", unfinished=LEFT))),
     ],
 )
-def test_a_card_has_the_command_that_takes_its_change(
-    one: Finding, kind: str, takes: str | None, recorded: Recorded
-) -> None:
-    profile, one.in_spec = recorded("jpeg-folder"), kind == "spec"
-    if kind == "function":
-        as_function(profile)
-    line = f"pipeprof {takes.replace('SPEC', profile.target.text)}" if takes is not None else ""
+def test_a_card_has_the_command_that_takes_its_change(one: Finding, takes: str | None, recorded: Recorded) -> None:
+    profile = recorded("input-bound") if one.in_spec else as_function(recorded("input-bound"))
+    line = f"pipeprof {takes}" if takes is not None else ""
     assert (changes.take_command(profile, one, 1) or "") == line
     forms = ((False, ""), (False, line), (True, ""))
     cards = [run_card(profile, one, 1, full=full, hidden=hidden) for full, hidden in forms]
     own = [[code for code in codes([card]) if code.startswith("pipeprof ")] for card in cards]
     # What ends the report is said once; where no command takes it, there is the reason.
     assert own == ([[line], [], [line]] if line else [["pipeprof rules serial-map-cpu"]] * 2 + [[]])
-
-
-def test_a_variable_of_the_environment_stands_before_the_command(recorded: Recorded) -> None:
-    profile = as_function(recorded("jpeg-folder"))
-    profile.command += ["--change", "3"]
-    line = changes.try_command(profile, finding("kept", VARIABLE, in_spec=False), 1)
+    as_function(profile).command += ["--change", "3"]
+    line = str(changes.try_command(profile, finding("kept", VARIABLE, in_spec=False), 1))
     assert line == "OMP_NUM_THREADS='1; id' pipeprof run train.py:make --change 3"
 
 
@@ -143,9 +131,8 @@ def test_the_first_lines_to_write_are_those_that_no_command_makes(recorded: Reco
         assert changes.first_to_write(profile) == number
 
 
-@pytest.mark.parametrize(
-    ("one", "gain"),
-    [
+def test_a_gain_is_stated_as_far_as_it_is_known() -> None:
+    for one, gain in (
         (finding("kept", measured=measured(1.83, peak_rss_delta_bytes=5 * MIB)), "1.83× (1.74–1.92), +5.00 MiB"),
         (finding("kept", measured=measured(9.0), cache=Kept()), "from the second epoch on 9.00× (8.55–9.45)"),
         (finding("kept", measured=measured(9.0, at_limit="as the step"), cache=Kept()), "as the step"),
@@ -163,15 +150,14 @@ def test_the_first_lines_to_write_are_those_that_no_command_makes(recorded: Reco
         (finding(measured=measured(1.7), unfinished=LEFT), "1.70× so far after 8 of 12 rounds"),
         (finding(measured=measured(0.99), predicted=Predicted(speedup=1.8)), "predicted 1.8× faster"),
         (finding(predicted=Predicted(speedup=1.001)), ""),
-    ],
-)  # fmt: skip
-def test_a_gain_is_stated_as_far_as_it_is_known(one: Finding, gain: str) -> None:
-    assert describe_gain(one) == gain
-
-
-def test_a_gain_in_a_step_of_unknown_length_is_a_bound_and_an_interval_needs_rounds() -> None:
+    ):  # fmt: skip
+        assert describe_gain(one) == gain
+    # In a step of unknown length it is a bound.
     assert describe_gain(finding(predicted=Predicted(speedup=1.7)), bounded=True) == "at most 1.7× faster"
     assert describe_gain(finding(predicted=Predicted(peak_rss_delta_bytes=MIB)), bounded=True) == "predicted +1.00 MiB"
+
+
+def test_an_interval_needs_rounds() -> None:
     two = measured(2.0, pairs=2)
     assert describe_measured(two) == "2.00×"
     assert describe_measured({**two, "mode": "sequential"}, rounds=True) == "2.00× (1.90–2.10, 2 processes)"
@@ -216,9 +202,8 @@ def test_of_a_stage_whose_bound_is_not_known_there_is_the_advice_alone(profile: 
 OPEN, NONE = ["decode: no upper bound: the budget has no time for it"], "No change found"
 
 
-@pytest.mark.parametrize(
-    ("share", "done", "title", "rest"),
-    [
+def test_without_findings_only_what_was_decided_is_said_not_to_help(recorded: Recorded) -> None:
+    for share, done, title, rest in (
         (0.012, None, "Nothing to change", ""),
         (0.4, None, NONE, "no finding and no idea fits"),
         (None, None, NONE, "no finding and no idea fits what was measured"),
@@ -229,18 +214,14 @@ OPEN, NONE = ["decode: no upper bound: the budget has no time for it"], "No chan
         (0.5, {"bounds": OPEN, "tried": 0}, "Not finished", "no change could be tried"),
         (0.5, {"not_tried": [{"reason": "no time", "changes": ["a"]}], "tried": 0}, "Not finished", "no change could"),
         (0.5, {"needs_seconds": 130, "tried": 0}, "Not finished", "no change could be tried"),
-    ],
-)
-def test_without_findings_only_what_was_decided_is_said_not_to_help(
-    share: float | None, done: dict[str, Any] | None, title: str, rest: str, recorded: Recorded
-) -> None:
-    profile = recorded("step-bound")
-    profile.findings, profile.verification = [], reports.verified(**done) if done is not None else None
-    profile.verdict = Verdict(sentence="A.", headspace_share=share)
-    (heading,) = of(Heading, build_changes(profile, full=False))
-    assert (heading.title, rest in heading.rest) == (title, True)
-    profile.verdict.disturbed = True
-    assert titles(build_changes(profile, full=False)) == ["Nothing found"]
+    ):
+        profile, tried = recorded("step-bound"), reports.verified(**done) if done is not None else None
+        profile.findings, profile.verification = [], tried
+        profile.verdict = Verdict(sentence="A.", headspace_share=share)
+        (heading,) = of(Heading, build_changes(profile, full=False))
+        assert (heading.title, rest in heading.rest) == (title, True)
+        profile.verdict.disturbed = True
+        assert titles(build_changes(profile, full=False)) == ["Nothing found"]
 
 
 def test_nothing_is_declared_healthy_that_is_not(recorded: Recorded) -> None:

@@ -12,42 +12,27 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import describe_price
 
 
-def price(recorded: Callable[[str], Profile], speeds: tuple[float, ...], bound: str = "input", **facts: Any) -> str:
+@pytest.mark.parametrize(
+    ("speeds", "bound", "facts", "text"),
+    [
+        ((0.88, 0.86, 0.9), "input", {}, "saves 300 MiB, costs 12 % of the steps per second. Both matter here"),
+        ((1.0, 0.99, 1.02), "input", {}, "saves 300 MiB at the same speed, within what was measured"),
+        ((1.2, 1.18, 1.22), "input", {}, "saves 300 MiB, and is 1.20× faster"),
+        ((1.19, 0.01, 99.0), "input", {}, "saves 300 MiB; too few rounds to tell whether it changes the speed. Both"),
+        ((0.74, 0.2, 2.78), "input", {}, "saves 300 MiB, and seems slower: 0.740× (0.200–2.78)"),
+        ((0.5, 0.2, 0.8), "step", {}, "saves 300 MiB, costs 50 % of the steps per second. Speed matters little here"),
+        ((0.5, 0.2, 0.8), None, {}, "saves 300 MiB, costs 50 % of the steps per second. Without a training step it is"),
+        ((1.0, 0.9, 1.1), "input", {"status": "rejected"}, "None"),
+        ((1.0, 0.9, 1.1), "input", {"family": "speed"}, "None"),
+    ],
+)
+def test_memory_that_is_saved_has_its_price(
+    speeds: tuple[float, ...], bound: Any, facts: dict[str, Any], text: str, recorded: Callable[[str], Profile]
+) -> None:
     profile = recorded("input-bound")
     assert profile.verdict is not None
     assert profile.steps is not None
-    profile.verdict.bound, profile.steps.dispatch = bound or None, "sync" if bound else None  # type: ignore[assignment]
-    effect = {**dict(zip(("speedup", "low", "high"), speeds, strict=False)), "peak_rss_delta_bytes": -300 << 20}
+    profile.verdict.bound, profile.steps.dispatch = bound, "sync" if bound else None
+    effect = {**dict(zip(("speedup", "low", "high"), speeds, strict=True)), "peak_rss_delta_bytes": -300 << 20}
     known = {"rule": "a", "title": "a", "family": "memory", "status": "kept", "measured": effect}
-    return str(describe_price(profile, Finding.model_validate({**known, **facts})))
-
-
-@pytest.mark.parametrize(
-    ("speeds", "bound", "text"),
-    [
-        ((0.88, 0.86, 0.9), "input", "saves 300 MiB, costs 12 % of the steps per second. Both matter here"),
-        ((1.0, 0.99, 1.02), "input", "saves 300 MiB at the same speed, within what was measured"),
-        ((1.2, 1.18, 1.22), "input", "saves 300 MiB, and is 1.20× faster"),
-        (
-            (1.19, 0.01, 99.0),
-            "input",
-            "saves 300 MiB; too few rounds to tell whether it changes the speed. Both matter",
-        ),
-        ((0.74, 0.2, 2.78), "input", "saves 300 MiB, and seems slower: 0.740× (0.200–2.78)"),
-        ((0.5, 0.2, 0.8), "step", "saves 300 MiB, costs 50 % of the steps per second. Speed matters little here"),
-        (
-            (0.5, 0.2, 0.8),
-            "",
-            "saves 300 MiB, costs 50 % of the steps per second. Without a training step it is unknown",
-        ),
-    ],
-)
-def test_memory_is_stated_with_its_price(
-    speeds: tuple[float, ...], bound: str, text: str, recorded: Callable[[str], Profile]
-) -> None:
-    assert price(recorded, speeds, bound).startswith(text)
-
-
-@pytest.mark.parametrize("facts", [{"status": "rejected"}, {"family": "speed"}, {"measured": None}])
-def test_only_kept_memory_has_a_price(facts: dict[str, Any], recorded: Callable[[str], Profile]) -> None:
-    assert price(recorded, (1.0, 0.9, 1.1), **facts) == "None"
+    assert str(describe_price(profile, Finding.model_validate({**known, **facts}))).startswith(text)
