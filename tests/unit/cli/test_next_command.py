@@ -76,14 +76,11 @@ def full_memory(held: float = 3.0, label: str = "memory") -> Change:
     return given(verdict__details=details, memory__peak_bytes=5 * GIB, memory__ledger=ledger)
 
 
-def grows(leak: bool) -> Change:
-    return given(memory__growth=MemoryGrowth(mb_per_1000_steps=9, low=8, high=10, windows=9, leak=leak))
-
-
 def waiting(needed: int = 12, **fields: Any) -> Any:
     return finding(measured=measured(1.7), unfinished=Unfinished(pairs=8, needed=needed, budget_seconds=40), **fields)
 
 
+LEAK, STEADY = (MemoryGrowth(mb_per_1000_steps=9, low=8, high=10, windows=9, leak=leak) for leak in (True, False))
 KEPT = finding("kept", measured=measured(2.0))
 CACHE = finding("kept", InsertStage("cache", {}, "source"), measured=measured(9.0), cache=Kept(), diff="--- a\n")
 SAVES = finding("kept", family="memory", measured=measured(1.0, peak_rss_delta_bytes=-GIB))
@@ -99,13 +96,14 @@ TABLE: tuple[tuple[str, Change, str, Change], ...] = (
     ("proven in a function", given(waiting(), CACHE, function=True), "fix FUNCTION --change 2 --out change-2.patch",
      given(KEPT, function=True)),
     ("proven without a diff", given(KEPT, function=True), "run FUNCTION --change 1", given(CACHE, function=True)),
-    ("a change that a spec takes", given(OPEN, finding()), "run SPEC --change 2", given(finding("rejected"))),
+    ("a change that a spec takes", given(OPEN, finding(), memory__growth=LEAK), "run SPEC --change 2",
+     given(finding("rejected"))),
     ("lines to write", given(OPEN, WRITTEN, function=True), "run FUNCTION", given(OPEN, function=True)),
-    ("memory grows", grows(True), "run SPEC --soak 5m", grows(False)),
+    ("memory grows", given(memory__growth=LEAK), "run SPEC --soak 5m", given(memory__growth=STEADY)),
     ("a change that is open", given(OPEN, function=True), "run FUNCTION --change 1", given(WRONG, function=True)),
     ("wrong data", given(WRONG, needs=90), "run SPEC", given(finding("rejected", family="correctness"))),
     ("rounds that may not decide", given(waiting(20, edit=None)), "run SPEC --budget 40", given(waiting(20), WRITTEN)),
-    ("no time for a try", given(needs=130), "run SPEC --budget 130", given(KEPT, needs=130)),
+    ("no time for a try", given(needs=130), "run SPEC --budget 130", given(finding("kept", None), needs=130)),
     ("writes refused", lasted(9.0, 99, "would-overwrite"), "run SPEC --allow-writes", lasted(9.0, 99, "no-trace")),
     ("few steps", lasted(0.1, 5), "run SPEC --seconds 30", lasted(0.1, 5, "short-script")),
     ("few steps in a long time", lasted(40.0, 6), "run SPEC --seconds 2min", lasted(40.0, 20)),
@@ -149,7 +147,7 @@ def test_after_a_failure_comes_what_may_end_well(recorded: Recorded) -> None:
         ("empty", "", ""),
         ("interrupted", "--no-python", "run spec.yaml --no-python"),
     ):
-        profile, traceback = with_flags(recorded("out-of-memory"), flags), "no" if code == "raised" else None
+        profile, traceback = with_flags(recorded("out-of-memory"), flags), "no" if code in {"raised", "empty"} else None
         profile.errors = [Problem(code=code, message=code, stage="stages.1", traceback=traceback)]
         assert getattr(next_command(profile, SAVED), "line", "") == (f"pipeprof {expected}" if expected else "")
         assert code != "raised" or next_command(profile, None) is None

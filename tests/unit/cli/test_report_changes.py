@@ -104,6 +104,9 @@ def test_a_card_has_the_command_that_takes_its_change(one: Finding, takes: str |
     own = [[code for code in codes([card]) if code.startswith("pipeprof ")] for card in cards]
     # What ends the report is said once; where no command takes it, there is the reason.
     assert own == ([[line], [], [line]] if line else [["pipeprof rules serial-map-cpu"]] * 2 + [[]])
+    assert not changes.can_be_taken(recorded("input-bound"), finding("kept", in_spec=False)), (
+        "the spec has no place for it"
+    )
     as_function(profile).command += ["--change", "3"]
     line = str(changes.try_command(profile, finding("kept", VARIABLE, in_spec=False), 1))
     assert line == "OMP_NUM_THREADS='1; id' pipeprof run train.py:make --change 3"

@@ -80,6 +80,8 @@ def test_columns_go_as_a_whole_those_that_matter_least_first_and_words_are_not_b
     name = Column("name", ["a_name_of_one_word (map)"], right=False, wrap=True)
     assert words(58, name) == [["name", "first"], ["a_name_of_one_word", "(map)", cells]]
     assert words(40, name) == [["name", "first"], ["a_name_of_one_word", cells], ["(map)"]]
+    fixed = [Column("", [letter * size]) for letter, size in {"a": 30, "b": 1, "c": 30}.items()]
+    assert sorted("".join(shown([Table(fixed)], width=40).split())) == [*"a" * 30, "b", *"c" * 30]
     table = Table([Column("a", ["x", "yyy"], right=False), Column("ms", ["1.5", "10.0"])])
     assert shown([table]).splitlines() == ["  a      ms", "  x     1.5", "  yyy  10.0"]
 
@@ -100,7 +102,8 @@ def test_colour() -> None:
         ("auto", True, "", True), ("auto", False, "", False), ("auto", True, "NO_COLOR=1", False),
         ("auto", True, "NO_COLOR=", True), ("auto", False, "FORCE_COLOR=1", True),
         ("auto", True, "FORCE_COLOR=0", True), ("auto", True, "FORCE_COLOR=1 NO_COLOR=1", False),
-        ("auto", True, "TERM=dumb", False), ("always", False, "NO_COLOR=1", True), ("never", True, "FORCE_COLOR=1", False),
+        ("auto", True, "TERM=dumb", False), ("always", False, "NO_COLOR=1", True),
+        ("never", True, "FORCE_COLOR=1", False),
     ):  # fmt: skip
         variables = dict(item.split("=") for item in environ.split())
         assert wants_color(choice, is_terminal=terminal, environ=variables) is expected
