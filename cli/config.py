@@ -26,7 +26,7 @@ PREFIX = "PIPEPROF_"
 _MOST_BYTES = 1 << 24
 _OF_A_FILE = frozenset(
     {
-        "budget", "dataset-size", "fail-on", "format", "json", "max-time", "memory-limit", "no-cache", "no-python",
+        "budget", "cold", "dataset-size", "fail-on", "format", "json", "max-time", "memory-limit", "no-cache", "no-python",
         "no-verify", "pairs", "quiet", "redact", "seconds", "soak", "step", "steps", "timeout", "verbose",
     }
 )  # fmt: skip

@@ -19,7 +19,7 @@ Recorded = Callable[[str], Profile]
 EVERY_FLAG = (
     "spec.yaml --set stages.0.x=1 --env --no-python --seconds 5 --steps 9 --step simulate:12ms,dispatch=2 --timeout 3m"
     " --max-time 60 --memory-limit 8GiB --change a.json:2 --budget 9 --no-verify --redact --dataset-size 1TB --no-cache"
-    " --workers 2"
+    " --workers 2 --cold"
 )
 OF_OTHERS = {"arg", "script_args", "to_end", "allow_writes", "soak"}
 """Options of a function, of a script and of a soak."""

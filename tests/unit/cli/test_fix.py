@@ -71,7 +71,9 @@ def session(monkeypatch: pytest.MonkeyPatch, recorded: Recorded, tmp_path: Path)
     (tmp_path / "spec.yaml").write_text(TEXT)
     (tmp_path / "spec.yaml").chmod(0o640)
     (tmp_path / "train.py").write_text("def make():\n    return data()\n")
-    found = Session(recorded("input-bound"), fix(text=FASTER, diff=unified(TEXT, FASTER, "spec.yaml")))
+    profile = recorded("input-bound")
+    profile.command = ["pipeprof", "fix", "spec.yaml"]
+    found = Session(profile, fix(text=FASTER, diff=unified(TEXT, FASTER, "spec.yaml")))
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", found.run_sample)
     monkeypatch.setattr("pipeprof.cli.commands.fix.find_best", found.search)
     return found
@@ -101,7 +103,7 @@ def test_write_changes_the_file_and_keeps_its_permissions(pipeprof: Pipeprof, se
     [
         (None, "# somebody was here\n", 1, True),
         (fix("nothing", **NONE), "", 0, False),
-        (fix("interrupted", **NONE, text=FASTER), "", 130, True),
+        (fix("interrupted", text=FASTER), "", 130, True),
     ],
 )
 def test_a_file_that_was_edited_or_whose_changes_are_not_proven_stays(
