@@ -286,9 +286,6 @@ class InitOptions:
     out: Annotated[
         str, option(OUTPUT, "FILE", "File to write; - is stdout.  [default: pipeprof.yaml]", "-o", "--out")
     ] = "pipeprof.yaml"
-    schema: Annotated[
-        Text, option(OUTPUT, "FILE", "Also write the JSON Schema's reference, so that editors complete the spec.")
-    ] = None
     force: Annotated[bool, flag(SAFETY, "Overwrite existing files.", "--force")] = False
 
 

@@ -28,7 +28,7 @@ _COLUMNS_NAMED = 20
 _LARGE_ARRAY_BYTES = 100_000_000
 
 _HEAD = """\
-{modeline}# A tf.data pipeline for pipeprof; all names are TensorFlow's. Measure it with `pipeprof run`.
+# A tf.data pipeline for pipeprof; all names are TensorFlow's. Measure it with `pipeprof run`.
 version: 1
 name: {name}
 """
@@ -56,25 +56,16 @@ source:
 """
 
 
-def modeline(schema: str) -> str:
-    """The line by which editors find the schema of a spec."""
-    return f"# yaml-language-server: $schema={schema}"
+def _head(name: str) -> str:
+    return _HEAD.format(name=name)
 
 
-def _head(name: str, schema: str | None) -> str:
-    return _HEAD.format(modeline=f"{modeline(schema)}\n" if schema is not None else "", name=name)
+def example_spec() -> str:
+    """A spec over generated photos, for those who have no data at hand."""
+    return _head("example") + _GENERATED + _decode_files("tf.io.decode_jpeg") + _TAIL.format(batch=32)
 
 
-def example_spec(schema: str | None = None) -> str:
-    """A spec over generated photos, for those who have no data at hand.
-
-    Args:
-        schema: The schema that its first line names, relative to the spec; None for no such line.
-    """
-    return _head("example", schema) + _GENERATED + _decode_files("tf.io.decode_jpeg") + _TAIL.format(batch=32)
-
-
-def spec_for(found: Found, name: str, base_dir: Path, schema: str | None = None) -> str:
+def spec_for(found: Found, name: str, base_dir: Path) -> str:
     """A spec over files that were found.
 
     Args:
@@ -87,7 +78,7 @@ def spec_for(found: Found, name: str, base_dir: Path, schema: str | None = None)
     from pipeprof.pipelines.data.inspect.look_csv import CsvFound
     from pipeprof.pipelines.data.inspect.look_records import RecordsFound
 
-    head = _head(text_scalar(name if name.strip() else "pipeline"), schema)
+    head = _head(text_scalar(name if name.strip() else "pipeline"))
     if isinstance(found, ImagesFound):
         body = _images(found, base_dir)
     elif isinstance(found, RecordsFound):

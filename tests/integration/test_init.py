@@ -3,26 +3,19 @@
 import base64
 import csv
 import gzip
-import json
 import struct
 import traceback
-import urllib.parse
 from pathlib import Path
 
-import jsonschema
 import numpy as np
 import pytest
 import tensorflow as tf
-import yaml
 from integration.example_data import made
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT7
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
 from pipeprof.pipelines.data.inspect.records import masked_crc32c
 from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.schema.schema import spec_schema
 
 # A picture of 8 × 8 pixels.
 PNG = base64.b64decode(
@@ -250,51 +243,6 @@ def test_the_next_command_is_told_on_stderr(here, capfd):
     assert [path.name for path in here.iterdir()] == ["my spec.yaml"]
 
 
-def referred_to(path):
-    """The schema that a reference leads to, in the cache of generated data."""
-    (reference,) = json.loads(path.read_text(encoding="utf-8"))["allOf"]
-    return json.loads(Path(urllib.parse.urlparse(reference["$ref"]).path).read_text(encoding="utf-8"))
-
-
-def is_valid(schema, document):
-    """What an editor finds: it follows the reference."""
-
-    def read(uri):
-        content = json.loads(Path(urllib.parse.urlparse(uri).path).read_text(encoding="utf-8"))
-        return Resource(content, DRAFT7)
-
-    return jsonschema.Draft7Validator(schema, registry=Registry(retrieve=read)).is_valid(document)
-
-
-@pytest.mark.parametrize("schema", ["below/pipeprof.schema.json", "editor.json"])
-def test_the_first_line_names_the_schema_that_is_asked_for(here, capfd, schema):
-    (here / "below").mkdir()
-    assert invoke(["init", "--out", "below/spec.yaml", "--schema", schema]) == 0
-
-    first = Path("below/spec.yaml").read_text(encoding="utf-8").partition("\n")[0]
-    named = Path("below") / first.removeprefix("# yaml-language-server: $schema=")
-    assert referred_to(named) == spec_schema()
-    assert named.stat().st_size < 1000
-    assert is_valid(json.loads(named.read_text()), yaml.safe_load(Path("below/spec.yaml").read_text()))
-    assert not is_valid(json.loads(named.read_text()), {"version": 1, "sourse": {}})
-    assert capfd.readouterr().err.startswith(f"Wrote below/spec.yaml and {schema}. Next: ")
-    assert invoke(["init", "--out", "-", "--schema", schema]) == 0
-    assert capfd.readouterr().out.startswith(f"# yaml-language-server: $schema=./{schema}\n")
-
-
-@pytest.mark.parametrize(
-    ("before", "kept"), [("{}", True), ('{"$id": "urn:pipeprof:schema:spec-1", "of": "an earlier version"}', False)]
-)
-def test_somebody_elses_schema_is_kept(here, capfd, before, kept):
-    schema = here / "pipeprof.schema.json"
-    schema.write_text(before)
-    assert invoke(["init", "--schema", "pipeprof.schema.json"]) == (2 if kept else 0)
-    assert (schema.read_text(encoding="utf-8") == before) is kept
-    assert ("the file exists; use --force" in capfd.readouterr().err) is kept
-    assert invoke(["init", "--schema", "pipeprof.schema.json", "--force"]) == 0
-    assert referred_to(schema) == spec_schema()
-
-
 def test_stdout_gets_the_spec_and_nothing_else(here, capfd):
     assert invoke(["init", "--out", "-"]) == 0
     output, errors = capfd.readouterr()
@@ -323,8 +271,6 @@ def test_nothing_is_written_over_without_force(here, capfd):
         (["--out", "missing/a.yaml"], "the folder missing does not exist"),
         (["--out", "."], "the name of a folder"),
         (["--from", "t.csv", "--out", "t.csv", "--force"], "the spec would read this file"),
-        (["--schema", "missing/a.json"], "the folder missing does not exist"),
-        (["--schema", "pipeprof.yaml"], "--out names the same file"),
         (["--from", "missing"], "missing: no such file or folder"),
         (["--from", "empty"], "empty: empty folder"),
     ],

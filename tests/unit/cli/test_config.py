@@ -84,7 +84,7 @@ def test_what_a_file_must_not_set_is_an_error(line: str, message: str) -> None:
 REFUSED = frozenset(
     {
         "against", "all", "allow", "allow-writes", "arg", "change", "env", "force", "from", "limit", "max-pairs",
-        "measure", "out", "schema", "self-test", "set", "to-end", "workers", "write",
+        "measure", "out", "self-test", "set", "to-end", "workers", "write",
     }
 )  # fmt: skip
 """What runs code, writes, weakens a refusal or judges; and what is about one run alone."""

@@ -168,5 +168,6 @@ def test_the_search_begins_with_what_the_latest_run_of_the_same_files_has_proven
     Path("pipeprof-out/spec-20260101T000000Z.json").write_text(saved.model_dump_json())
     Path(spec).write_text(f"{TEXT}{more}")
     session.profile.target = target_of(RunSettings(*load_target(spec, Changes(), no_python=False)))
+    session.profile.command = ["pipeprof", "fix", spec]
     assert pipeprof("fix", spec).code == 0
     assert session.first == known

@@ -13,7 +13,7 @@ from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound, SavedArray
 from pipeprof.pipelines.data.inspect.look_records import Feature, RecordsFound
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.scaffold import example_spec, modeline, spec_for, text_scalar
+from pipeprof.pipelines.spec.scaffold import example_spec, spec_for, text_scalar
 from pipeprof.pipelines.spec.yaml.reader import read
 
 BASE = Path("/home/base")
@@ -78,11 +78,6 @@ def parsed(text):
     document = read(text)
     assert document.problems == []
     return Spec.model_validate(document.data), document.data
-
-
-def test_the_first_line_names_a_schema_if_there_is_one():
-    for text in (example_spec("../s.json"), spec_for(FOUND["npy"], "npy", BASE, "../s.json")):
-        assert text.splitlines()[0] == modeline("../s.json") == "# yaml-language-server: $schema=../s.json"
 
 
 @pytest.mark.parametrize("name", FOUND)
