@@ -29,15 +29,11 @@ NONE: dict[str, Any] = {"steps": [], "edits": [], "measured": None, "diff": None
 
 @dataclass
 class Session:
-    """Stands in for the measurement and the search.
+    """Gives a profile in place of the measurement and a result in place of the search, and keeps what it was asked.
 
     Attributes:
-        profile: What the measurement gives.
-        result: What the search gives.
-        meanwhile: Called while it measures.
-        asked: Settings of the measurement and of the search.
-        options: Of the search.
-        first: Changes that it gets first, as an earlier run has proven them.
+        meanwhile: Called while it searches.
+        first: Changes that the search gets first, as an earlier run has proven them.
     """
 
     profile: Profile

@@ -57,16 +57,9 @@ def test_golden_of_stages(recorded: Recorded, golden: Golden) -> None:
         shown(build_time(profile, full=full), width=width) for full, width in ((False, 100), (True, 100), (True, 190))
     )
     golden("sections/stages.txt", "\n".join(forms))
-
-
-def test_what_was_written_is_not_known_of_a_running_pipeline(recorded: Recorded) -> None:
-    profile = recorded("step-none")
-    profile.stages = [stage("running.0", "from_tensors"), stage("running.1", "map")]
-    running = of(Table, build_time(profile, full=True))[0]
-    assert [row[0] for row in rows(running)] == ["0", "1"]
-    assert "as written" not in str(running)
-    profile.stages = [stage("source", "range", tf_op=None)]
-    assert "as written" not in str(of(Table, build_time(profile, full=True))), "the graph that runs was not read"
+    # Of a running pipeline it is not known what was written.
+    profile.stages = [stage("running.0", "from_tensors")]
+    assert "as written" not in str(of(Table, build_time(profile, full=True)))
 
 
 def test_200_parts_of_one_line_are_one_row() -> None:
