@@ -26,8 +26,8 @@ PREFIX = "PIPEPROF_"
 _MOST_BYTES = 1 << 24
 _OF_A_FILE = frozenset(
     {
-        "budget", "cold", "dataset-size", "fail-on", "format", "json", "max-time", "memory-limit", "no-cache", "no-python",
-        "no-verify", "pairs", "quiet", "redact", "seconds", "soak", "step", "steps", "timeout", "verbose",
+        "budget", "cold", "dataset-size", "fail-on", "format", "json", "max-time", "memory-limit", "no-cache",
+        "no-python", "no-verify", "pairs", "quiet", "redact", "seconds", "soak", "step", "steps", "timeout", "verbose",
     }
 )  # fmt: skip
 """Options that a file may set: with any value, none of them runs code, writes, weakens a refusal, or judges, but for

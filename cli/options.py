@@ -52,7 +52,7 @@ class ReportOptions:
 
     force: Force = False
     redact: Redact = None
-    out: Annotated[Texts, option(OUTPUT, "FILE", "Also FILE: {files}.")] = None
+    out: Annotated[Texts, option(OUTPUT, "FILE", "Also write FILE: {files}.")] = None
     format: Annotated[Text, option(OUTPUT, "FORMAT", "On stdout: {formats}.")] = None
     json: Json = False
 

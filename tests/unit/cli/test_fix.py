@@ -16,7 +16,6 @@ from pipeprof.pipelines.changes.in_words import unified
 from pipeprof.profiles.document.findings import Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import ProfileWriter
-from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.experiment.version import Version
 from pipeprof.profiles.harness.harness import target_of
 from pipeprof.profiles.harness.settings import RunSettings
@@ -68,7 +67,9 @@ def session(monkeypatch: pytest.MonkeyPatch, recorded: Recorded, tmp_path: Path)
     (tmp_path / "spec.yaml").write_text(TEXT)
     (tmp_path / "spec.yaml").chmod(0o640)
     (tmp_path / "train.py").write_text("def make():\n    return data()\n")
-    found = Session(recorded("input-bound"), fix(text=FASTER, diff=unified(TEXT, FASTER, "spec.yaml")))
+    profile = recorded("input-bound")
+    profile.command = ["pipeprof", "fix", "spec.yaml"]
+    found = Session(profile, fix(text=FASTER, diff=unified(TEXT, FASTER, "spec.yaml")))
     monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", found.run_sample)
     monkeypatch.setattr("pipeprof.cli.commands.fix.find_best", found.search)
     return found
@@ -98,7 +99,7 @@ def test_write_changes_the_file_and_keeps_its_permissions(pipeprof: Pipeprof, se
     [
         (None, "# somebody was here\n", 1, True),
         (fix("nothing", **NONE), "", 0, False),
-        (fix("interrupted", measured=None, text=FASTER), "", 130, True),
+        (fix("interrupted", text=FASTER), "", 130, True),
     ],
 )
 def test_a_file_that_was_edited_or_whose_changes_are_not_proven_stays(
@@ -152,17 +153,16 @@ def test_what_can_not_work_is_refused_before_anything_runs(pipeprof: Pipeprof, s
 
 @pytest.mark.parametrize(("more", "known"), [("", ["proven"]), ("# more\n", [])])
 def test_the_search_begins_with_what_the_latest_run_of_the_same_files_has_proven(
-    more: str, known: list[str], pipeprof: Pipeprof, session: Session, recorded: Recorded
+    more: str, known: list[str], pipeprof: Pipeprof, session: Session, recorded: Recorded, tmp_path: Path
 ) -> None:
-    def measured_target() -> Target:
-        return target_of(RunSettings(*load_target("spec.yaml", Changes(), no_python=False)))
-
+    spec = str(tmp_path / "spec.yaml")
     saved = recorded("input-bound")
-    saved.target, saved.command = measured_target(), ["pipeprof", "run", "spec.yaml"]
+    saved.target = target_of(RunSettings(*load_target(spec, Changes(), no_python=False)))
+    saved.command = ["pipeprof", "run", spec]
     saved.findings = [finding("kept", measured=measured(2.0), title="proven")]
     Path("pipeprof-out").mkdir()
     Path("pipeprof-out/spec-20260101T000000Z.json").write_text(saved.model_dump_json())
-    Path("spec.yaml").write_text(f"{TEXT}{more}")
-    session.profile.target, session.profile.command = measured_target(), ["pipeprof", "fix", "spec.yaml"]
-    assert pipeprof("fix", "spec.yaml").code == 0
+    Path(spec).write_text(f"{TEXT}{more}")
+    session.profile.target = target_of(RunSettings(*load_target(spec, Changes(), no_python=False)))
+    assert pipeprof("fix", spec).code == 0
     assert session.first == known

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from pipeprof.cli import gone
 from pipeprof.cli.exit_codes import USAGE
+from pipeprof.cli.gone import command_gone, gone, option_gone
 from pipeprof.cli.main import invoke
 from pipeprof.cli.parser import COMMANDS, make_parser
 from pipeprof.profiles.advise.names import GONE, NEW_NAMES
 
 
-@pytest.mark.parametrize("name", gone.COMMANDS)
+@pytest.mark.parametrize("name", gone()["commands"])
 def test_a_command_that_is_gone_names_what_to_do_instead(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert name not in COMMANDS
     assert invoke([name, "x.yaml"]) == USAGE
-    assert gone.COMMANDS[name] in capsys.readouterr().err
+    assert gone()["commands"][name] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("command", "option"), gone.OPTIONS)
+@pytest.mark.parametrize(
+    ("command", "option"), [(name, one) for name, options in gone()["options"].items() for one in options]
+)
 def test_an_option_that_is_gone_names_what_to_do_instead(
     command: str, option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -27,13 +29,13 @@ def test_an_option_that_is_gone_names_what_to_do_instead(
     ]
     assert taken == [], "the command has it"
     assert invoke([command or "run", "spec.yaml", option]) == USAGE
-    assert gone.OPTIONS[command, option] in capsys.readouterr().err
+    assert gone()["options"][command][option] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", gone.FORMATS)
+@pytest.mark.parametrize("name", gone()["formats"])
 def test_a_format_that_is_gone_names_what_to_do_instead(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["show", "a.json", "--format", name]) == USAGE
-    assert gone.FORMATS[name] in capsys.readouterr().err
+    assert gone()["formats"][name] in capsys.readouterr().err
 
 
 def test_a_spec_of_a_function_is_refused_with_the_command_that_takes_the_function(
@@ -50,5 +52,5 @@ def test_a_rule_of_before_says_what_is_in_its_place(name: str, capsys: pytest.Ca
 
 
 def test_a_misspelt_word_is_not_taken_for_one_that_is_gone() -> None:
-    assert gone.command_gone("rum") is None
-    assert gone.option_gone("run", "--no-such-option") is None
+    assert command_gone("rum") is None
+    assert option_gone("run", "--no-such-option") is None

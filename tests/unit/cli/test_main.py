@@ -76,7 +76,8 @@ def _headings() -> list[str]:
     return [one.rich_help_panel for name in COMMANDS for one in make_parser(name).params if hasattr(one, "hidden")]
 
 
-def test_there_are_few_options(pipeprof: Pipeprof) -> None:
+def test_there_are_few_options(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
     counts = {name: len(re.findall(r"^  -", pipeprof(*name.split(), "--help").out, re.M)) for name in ("", *COMMANDS)}
     assert counts["run"] <= 28
     assert sum(counts.values()) + len(VARIABLES) <= 135

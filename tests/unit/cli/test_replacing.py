@@ -12,37 +12,33 @@ from typing import Any
 import pytest
 
 from pipeprof.cli import output
+from pipeprof.cli.commands import compare, gate
+from pipeprof.cli.targets import sides
 from pipeprof.profiles.document import kept, store
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import holds_something, load_profile
 from pipeprof.profiles.harness.lock import LockTimeoutError
-from pipeprof.profiles.judge.live import SessionPlan
 from pipeprof.profiles.judge.result import PairValues, Result
 from pipeprof.profiles.judge.saved import load_result
-from tests.unit.cli.patches import set_dirty, set_measure
-from tests.unit.cli.test_gate import SPEC
 from tests.unit.cli.test_main import Pipeprof
 
 RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
 COMPARE = ("compare", "a.yaml", "a.yaml", "--out", "one.json")
+SPEC = "version: 1\nsource: {range: {stop: 100}}\nstages: [{batch: {batch_size: 8}}]\n"
+
+
+def set_measure(monkeypatch: pytest.MonkeyPatch, measure: Callable[..., Any]) -> None:
+    for module in (compare, gate):
+        monkeypatch.setattr(module, "measure", measure)
 
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    set_dirty(monkeypatch)
-    set_measure(monkeypatch, _measure)
+    monkeypatch.setattr(sides, "is_dirty", lambda *_: None)
+    set_measure(monkeypatch, ending(lambda _result: None, 5))
     Path("a.yaml").write_text(SPEC)
-
-
-def _measure(_sides: object, result: Result, plan: SessionPlan, _progress: object, save: Any) -> None:
-    """A session of pipelines that take as long as each other."""
-    while not result.pairs or not plan.enough(result):
-        own = {"step_ms": 10.0 + 0.02 * (len(result.pairs) % 3), "peak_bytes": 1e9}
-        result.pairs.append(PairValues(order=[], a=own, b=dict(own), again=dict(own)))
-        result.metrics = plan.rows(result.pairs)
-    save()
 
 
 def saved(kind: str) -> Path:

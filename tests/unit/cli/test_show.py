@@ -11,9 +11,8 @@ from typing import Any
 
 import pytest
 
-from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import encode
-from tests.unit.cli.reports import RECORDED, Recorded
+from tests.unit.cli.reports import RECORDED, Recorded, as_function
 
 Pipeprof = Callable[..., Any]
 
@@ -51,18 +50,51 @@ def test_json_holds_nothing_that_a_terminal_obeys(pipeprof: Pipeprof, recorded: 
 
 
 def test_what_shows_more_and_what_takes_a_change_name_the_file_unless_it_is_the_latest(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+    pipeprof: Pipeprof, recorded: Recorded
 ) -> None:
-    older = save("pipeprof-out/a-20260101T000000Z.json", "jpeg-folder", 1000)
-    latest = save("pipeprof-out/a-20260101T000001Z.json", "jpeg-folder", 2000)
-    elsewhere = save("my profile.json", "jpeg-folder", 3000)
+    profile = as_function(recorded("jpeg-folder"))
+    profile.findings = (profile.findings or [])[:1]
+    older, latest = (Path(f"pipeprof-out/a-20260101T00000{number}Z.json") for number in (0, 1))
+    elsewhere = Path("my profile.json")
+    latest.parent.mkdir()
+    for seconds, path in enumerate((older, latest, elsewhere), 1000):
+        path.write_bytes(encode(profile))
+        os.utime(path, (seconds, seconds))
     for path, named in ((latest, ""), (older, f"{older} "), (elsewhere, "'my profile.json' ")):
         shown = " ".join(pipeprof("show", path).out.split())
         assert f"all numbers: pipeprof show {named}-v" in shown
-    read: list[Profile] = []
-    monkeypatch.setattr("pipeprof.cli.commands.show.write_reports", lambda profile, *_: read.append(profile))
-    assert [pipeprof("show", path).code for path in (older, latest, elsewhere)] == [0, 0, 0]
-    assert [profile.read_from for profile in read] == [str(older), None, str(elsewhere)]
+        change = f"--change '{path}:1'" if " " in str(path) else f"--change {path}:1" if named else "--change 1"
+        assert f"{change} measures change 1" in shown
+
+
+def test_several_profiles_are_shown_one_after_the_other(pipeprof: Pipeprof) -> None:
+    paths = [RECORDED / f"{name}.json" for name in ("step-bound", "interrupted")]
+    alone = [pipeprof("show", path).out for path in paths]
+    assert pipeprof("show", *paths).out == "\n\n".join(alone)
+    assert [one["complete"] for one in json.loads(pipeprof("show", *paths, "--json").out)] == [True, False]
+    assert pipeprof("show", *paths, "--out", "a.md").code == 2
+
+
+def test_what_is_no_profile_is_refused(pipeprof: Pipeprof) -> None:
+    Path("a.json").write_text('{"a": 1}')
+    Path("half.json").write_bytes((RECORDED / "step-bound.json").read_bytes()[:999])
+    for name in ("a.json", "half.json", "none.json"):
+        found = pipeprof("show", name)
+        assert (found.code, found.out, name in found.err) == (6, "", True)
+
+
+@pytest.mark.parametrize(
+    ("variables", "colored"),
+    [({}, False), ({"FORCE_COLOR": "1"}, True), ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False)],
+)
+def test_colors_are_those_of_the_environment(
+    variables: dict[str, str], colored: bool, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ("\x1b[" in pipeprof("show", RECORDED / "step-bound.json").out) == colored
 
 
 def test_files_that_were_written_are_named_and_only_reports_are_written_over(pipeprof: Pipeprof) -> None:

@@ -14,7 +14,7 @@ from pipeprof.cli.output import Outputs, plan_outputs
 from pipeprof.cli.targets.settings import dataset_size
 from pipeprof.pipelines.errors import UsageError
 
-REPORTS = Path(__file__).parents[2] / "golden" / "report"
+GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 @pytest.mark.parametrize(
@@ -183,9 +183,10 @@ def test_folders_are_not_made_and_foreign_files_not_overwritten(tmp_path: Path) 
 
 
 def test_own_reports_are_written_over(tmp_path: Path) -> None:
-    for name in ("jpeg-folder", "jpeg-folder-full"):
-        golden, own = REPORTS / f"{name}.txt", tmp_path / "report.txt"
-        shutil.copy(golden, own)
+    texts = ("report/jpeg-folder", "report/jpeg-folder-full", "compare/faster", "compare/gate_passed", "gaps/reports")
+    for name in texts:
+        own = tmp_path / "report.txt"
+        shutil.copy(GOLDEN / f"{name}.txt", own)
         assert planned(str(own)).files == [(own, "text")]
 
 
