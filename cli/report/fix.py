@@ -169,11 +169,14 @@ def _facts(profile: Profile, fix: Fix) -> Iterator[tuple[str, str]]:
 
 
 def _tried(steps: Sequence[FixStep], *, full: bool) -> Table:
+    named = Counter(step.title for step in steps)
+    # Of changes with one name, as those of the sides of a zip, the stage tells which is which.
+    titles = [f"{step.title} ({step.stage})" if named[step.title] > 1 and step.stage else step.title for step in steps]
     changes = [" · ".join(dict.fromkeys(filter(None, (step.change, step.reason if full else "")))) for step in steps]
     return Table(
         [
             Column("race", [str(step.round) if step.round else "" for step in steps], keep=0),
-            Column("change", [step.title for step in steps], right=False, wrap=True),
+            Column("change", titles, right=False, wrap=True),
             Column("factor", [_factor(step) for step in steps], right=False),
             Column("memory", [_memory(step) for step in steps], keep=2),
             Column("", [RESULTS.get(step.result, step.result) for step in steps], right=False, wrap=True),
