@@ -47,7 +47,9 @@ def profile(recorded: Recorded) -> Profile:
         undecided=["num_parallel_calls: 1 → 2: cannot tell: 1.30×"],
         bounds=["even without batch no gain: 1.00×", "unknown upper bound of shuffle: few rounds\nshuffle names",
                 "decode: no upper bound: filter\nstore it\ndataset = dataset.map(other)", "x: no upper bound: y"],
-        not_tried=[NotTried(reason="no time: --budget 90", changes=["spec.yaml:9 prefetch; x", "b"], out_of_budget=True)],
+        not_tried=[
+            NotTried(reason="no time: --budget 90", changes=["spec.yaml:9 prefetch; x", "b"], out_of_budget=True)
+        ],
     )  # fmt: skip
     return found
 
