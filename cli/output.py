@@ -31,7 +31,8 @@ class _Texts(Protocol):
 
 
 _OWN_REPORT = re.compile(
-    rb"^ *Report by +pipeprof \d|^Saved  +\S.*\.json\b|all numbers: pipeprof show|^<!-- pipeprof -->$"
+    rb"^ *Report by +pipeprof \d|^Saved  +\S.*\.json\b|^<!-- pipeprof -->$"
+    rb"|all numbers(?: and \d+ notes?)?: pipeprof show(?: |$)"
     rb"|<meta name=\"generator\" content=\"pipeprof |<testsuite name=\"pipeprof (?:gate|gaps) "
     rb"|^ +\"name\": \"pipeprof\",$",
     re.MULTILINE,

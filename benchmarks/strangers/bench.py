@@ -10,7 +10,7 @@ of it as text, its lines at 100 and at 80 columns, and its findings with what wa
 * ``proven``: a gain by hand of 1.3 or more has, where an edit can make it, a change that was measured and kept and
   gains 60 % of it; where none can, an upper bound of at least that;
 * ``silent``: where nothing is to be gained, by hand either, no change of speed is recommended;
-* ``short``, ``whole``: at most 45 lines at 100 columns, and no line of more than 80 at 80, commands aside.
+* ``short``, ``whole``: at most 45 lines at 100 columns, and no line of more than 80 at 80, commands and code aside.
 
 All together: the stage is right in all, of the gains that an edit can make 60 % are proven and of the others all are
 bounded, and, by the labels that a reader gave (labels.yaml), no sentence is wrong, and at most 20 % of them are empty.
@@ -109,6 +109,7 @@ def judge(case: Stranger, code: int, profile: Json, pairs: list[float], reports:
     kept, ceiling = best(findings, "kept"), best(findings, "ceiling")
     middle, low, _ = interval(pairs, EACH_LOOK) if pairs else (None, None, None)
     counts = middle is not None and low is not None and middle >= WORTH and low > 1
+    code = "\n".join(text for one in findings for key in ("diff", "python") if (text := one.get(key)))
     proven = kept if case.edit else max(filter(None, (kept, ceiling)), default=None)
     claims = {
         "finished": all(message["code"] != "rule-failed" for message in profile["warnings"]),
@@ -118,7 +119,9 @@ def judge(case: Stranger, code: int, profile: Json, pairs: list[float], reports:
         or counts
         or not any(one["status"] == "kept" and one["family"] == "speed" for one in findings),
         "short": len(reports[str(WIDE)]) <= MOST_LINES,
-        "whole": all(len(line) <= NARROW or "pipeprof " in line for line in reports[str(NARROW)]),
+        "whole": all(
+            len(line) <= NARROW or "pipeprof " in line or line.strip() in code for line in reports[str(NARROW)]
+        ),
     }
     return {
         "headline": verdict["headline"],

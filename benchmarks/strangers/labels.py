@@ -23,6 +23,8 @@ EMPTY = 0.2
 WORDS = 4
 """A line of fewer is a number with its name."""
 
+_CARD = 5
+"""Indent of what belongs to a change."""
 BROKEN = {"finished": False}
 """Claims of a case whose measurement itself failed."""
 
@@ -34,19 +36,35 @@ def sentences(report: Sequence[str], width: int) -> list[str]:
 
     Args:
         report: Its lines.
-        width: To which they were broken: a line goes on where the next word had no place in it.
+        width: To which they were broken.
     """
     joined: list[str] = []
     before = ""
     for line in report:
         words = line.split()
-        if before and words and len(before) + 1 + len(words[0]) > width:
+        if before and words and _goes_on(before, line, width):
             joined[-1] += " " + " ".join(words)
         else:
             joined.append(" ".join(words))
         before = line
     said = [part for text in joined for part in re.split(r"(?<=[.!?]) (?=[A-Z`])", text)]
     return list(dict.fromkeys(one for one in said if len(re.findall(r"[^\W\d_]{2,}", one)) >= WORDS))
+
+
+def _goes_on(before: str, line: str, width: int) -> bool:
+    """Whether a line goes on with the text of the one before, in which its first word had no place."""
+    own, indent = (len(one) - len(one.lstrip()) for one in (before, line))
+    if before.startswith("Next ") and indent:
+        return True
+    # A command, code, and a place with what to change there begin anew, and nothing follows what was cut.
+    if before.endswith("…") or len(before) > width or "   " in line.strip() or line.lstrip().startswith("pipeprof "):
+        return False
+    # Below a label with a text, or a row of a table, is only what stands in its column.
+    in_columns = 0 < own < _CARD and "  " in before.strip()
+    aligned = before[:indent].strip() and before[:indent].endswith("  ") if in_columns else indent == own
+    first, *rest = line.split()
+    first = f"{first} {rest[0]}" if first[-1].isdigit() and rest else first
+    return bool(aligned) and len(before) + 1 + len(first) > width
 
 
 def read(file: Path = FILE) -> dict[str, Json]:

@@ -63,7 +63,7 @@ def paint(blocks: Iterable[Block], style: Style, *, goes_on: bool = False) -> st
         if (isinstance(block, Heading) and (goes_on or out.tell())) or (at_margin and indented):
             console.print()
         is_code = isinstance(block, Code) and not block.label
-        indented = is_code or not (at_margin or isinstance(block, Heading | Chart))
+        indented = (is_code or not at_margin) and not isinstance(block, Chart)
         for part, is_long in painter.parts(block):
             console.print(part, soft_wrap=is_long)
     return _TRAILING.sub(r"\1", out.getvalue()).replace(_GLUE, " ")

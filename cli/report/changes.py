@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeprof.cli.command_line import can_run_again, change_command, rerun
 from pipeprof.cli.report.blocks import Block, Card, Code, Heading, Pairs, Text
-from pipeprof.cli.report.units import describe_delta, describe_predicted_delta, seconds
+from pipeprof.cli.report.units import describe_delta, describe_predicted_delta
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, supports
 from pipeprof.pipelines.changes.environment import assignment
@@ -28,13 +28,10 @@ from pipeprof.profiles.wording import (
     LAST_DIGITS,
     NOT_REPRODUCIBLE,
     if_free,
-    listed,
-    milliseconds,
     percent,
     place_of,
     ratio_text,
     significant,
-    size,
     span_text,
     stage_label,
     stage_name,
@@ -190,7 +187,6 @@ def facts_of(finding: Finding, stages: Sequence[Stage], *, bounded: bool = False
         ("predicted", _predicted(finding.predicted, bounded=bounded) if finding.predicted is not None else ""),
         ("measured", if_free(text, measured) if text and finding.status == "ceiling" else text),
         ("data", str(measured.get("data") or "")),
-        ("evidence", _evidence(finding.evidence, stages)),
         ("status", finding.reason if finding.status not in {"unverified", "ceiling"} else ""),
         ("rule", f"pipeprof rules {finding.rule}" if finding.rule not in WITHOUT_RULE else ""),
     )
@@ -212,38 +208,6 @@ def _predicted(predicted: Predicted, *, bounded: bool) -> str:
     if predicted.peak_rss_delta_bytes is not None:
         effects.append(describe_predicted_delta(predicted.peak_rss_delta_bytes))
     return ": ".join(filter(None, (", ".join(effects), predicted.formula or ""))) or "unknown"
-
-
-def _evidence(evidence: Mapping[str, Any], stages: Sequence[Stage]) -> str:
-    names = {stage.id: stage_name(stage) for stage in stages}
-    facts = []
-    for name, value in evidence.items():
-        known = [names.get(word) for word in str(value).split(", ")] if isinstance(value, str) else []
-        facts.append(describe_number(name, listed([one for one in known if one]) if known and all(known) else value))
-    return ", ".join(facts)
-
-
-def describe_number(name: str, value: Any) -> str:
-    """A number of the evidence in words, by the unit in its name.
-
-    Example:
-        >>> describe_number("buffer_bytes", 120_472_000), describe_number("python_share", 0.974)
-        ('buffer 115 MiB', 'python share 97 %')
-        >>> describe_number("stage_ms_per_batch", 39.5), describe_number("measured", True)
-        ('stage 39.5 ms per batch', 'measured yes')
-    """
-    words = name.split("_")
-    if isinstance(value, bool):
-        return f"{' '.join(words)} {'yes' if value else 'no'}"
-    if not isinstance(value, int | float):
-        return f"{' '.join(words)} {value}"
-    for unit, write in {"bytes": size, "ms": milliseconds, "seconds": seconds, "s": seconds}.items():
-        if unit in words:
-            at = words.index(unit)
-            return " ".join(filter(None, (" ".join(words[:at]), write(value), " ".join(words[at + 1 :]))))
-    whole = isinstance(value, int) or value.is_integer()
-    text = percent(value) if words[-1] == "share" else f"{value:,.0f}" if whole else significant(value)
-    return f"{' '.join(words)} {text}"
 
 
 def effect_on_data(

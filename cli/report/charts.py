@@ -17,7 +17,7 @@ from pipeprof.profiles.wording import milliseconds, percent, phase_words, ratio_
 
 _MOST_STRETCHES = 150
 """Of a chart over time: more are less than two pixels each on a telephone."""
-_MOST_ROWS, _MOST_BINS = 12, 8
+_MOST_ROWS = 12
 _MOST_STAGES = 3
 """Stages with a layer of memory over time; the others share one."""
 _WORTH = 0.02
@@ -68,27 +68,6 @@ def steps_over_time(profile: Profile) -> Iterator[Chart]:
 
 def _mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
-
-
-def step_times(profile: Profile) -> Iterator[Chart]:
-    """How many steps took how long."""
-    steps, counts = profile.steps, [pair for pair in profile.series.interval_histogram_ms if pair[1] > 0]
-    if steps is None or not counts:
-        return
-    length = -(-len(counts) // _MOST_BINS)
-    groups = [counts[start : start + length] for start in range(0, len(counts), length)]
-    rows = []
-    for group in groups:
-        many = sum(number for _, number in group)
-        rows.append(Bar(f"up to {milliseconds(group[-1][0])}", [("", many, "main")], f"{many:,}"))
-    yield Chart(
-        "bars",
-        "Step times",
-        f"{steps.count:,} steps by the time that they took; each row begins where the one above ends. Half of them "
-        f"took at most {milliseconds(steps.interval_ms.p50)}, 95 of 100 at most {milliseconds(steps.interval_ms.p95)}.",
-        unit="number",
-        rows=rows,
-    )
 
 
 def stage_times(profile: Profile) -> Iterator[Chart]:

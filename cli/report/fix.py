@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shlex
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import cast
@@ -170,52 +169,20 @@ def _facts(profile: Profile, fix: Fix) -> Iterator[tuple[str, str]]:
 
 
 def _tried(steps: Sequence[FixStep], *, full: bool) -> Table:
+    named = Counter(step.title for step in steps)
+    # Of changes with one name, as those of the sides of a zip, the stage tells which is which.
+    titles = [f"{step.title} ({step.stage})" if named[step.title] > 1 and step.stage else step.title for step in steps]
     changes = [" · ".join(dict.fromkeys(filter(None, (step.change, step.reason if full else "")))) for step in steps]
     return Table(
         [
             Column("race", [str(step.round) if step.round else "" for step in steps], keep=0),
-            Column("change", titles_of(steps), right=False, wrap=True),
+            Column("change", titles, right=False, wrap=True),
             Column("factor", [_factor(step) for step in steps], right=False),
             Column("memory", [_memory(step) for step in steps], keep=2),
             Column("", [RESULTS.get(step.result, step.result) for step in steps], right=False, wrap=True),
             Column("", changes, right=False, wrap=True, keep=1, style="dim"),
         ]
     )
-
-
-def titles_of(steps: Sequence[FixStep]) -> list[str]:
-    """The titles, with what tells those apart that are alike: their stages, as the sides of a zip, else their changes.
-
-    Example:
-        >>> one, other = (
-        ...     FixStep(round=1, title="Run f in parallel", change=f"num_parallel_calls: 1 → {calls}", result="behind",
-        ...             reason="") for calls in (2, 4)
-        ... )
-        >>> titles_of([one, other])
-        ['Run f in parallel (num_parallel_calls: 1 → 2)', 'Run f in parallel (num_parallel_calls: 1 → 4)']
-    """
-    stages, changes = defaultdict(set), defaultdict(set)
-    for step in steps:
-        stages[step.title].add(step.stage)
-        changes[step.title, step.stage].add(step.change or "")
-    found = []
-    for step in steps:
-        side = _side(step.stage) if len(stages[step.title]) > 1 else ""
-        change = step.change if len(changes[step.title, step.stage]) > 1 else ""
-        what = ", ".join(filter(None, (side, change)))
-        found.append(f"{step.title} ({what})" if what else step.title)
-    return found
-
-
-def _side(stage: str | None) -> str:
-    """Where a stage is, by the inputs that it is in.
-
-    Example:
-        >>> _side("source.datasets.1.stages.0"), _side("stages.2")
-        ('input 2', 'stages.2')
-    """
-    inputs = re.findall(r"(?:datasets|inputs)\.(\d+)", stage or "")
-    return ", ".join(f"input {int(number) + 1}" for number in inputs) or stage or "all stages"
 
 
 def _refused(steps: Sequence[FixStep]) -> Iterator[Block]:

@@ -9,14 +9,12 @@ from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
 from pipeprof.cli.report.rows import name_alone, name_rows
 from pipeprof.cli.report.units import byte_scale, rate, seconds
 from pipeprof.pipelines.ops.traits import RETAINING_OWNERS, STAGE_OWNERS
-from pipeprof.profiles.constants import AUTOTUNED_PREFETCH
 from pipeprof.profiles.document.base import How
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase
-from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, kept_text, leak_text, owner_text
-from pipeprof.profiles.wording import percent, phase_words, size, size_in_unit_of
+from pipeprof.profiles.wording import phase_words, size, size_in_unit_of
 
 HOW: Mapping[How, str] = {
     "measured": "measured",
@@ -210,7 +208,7 @@ def _ledger(profile: Profile) -> Iterator[Block]:
         ]
     )
     growth = growth_text(memory, lambda stage: names.get(stage, stage))
-    for line in (*_predicted(profile), *_epochs(memory), kept_text(memory), growth, describe_ram_budget(memory)):
+    for line in (*_epochs(memory), kept_text(memory), growth, describe_ram_budget(memory)):
         if line:
             yield Text(line)
 
@@ -232,53 +230,6 @@ def _detail(entry: LedgerEntry) -> str:
 def _place(entry: LedgerEntry) -> str:
     place = entry.location
     return f"{PurePath(place.file).name}:{place.line}" if place is not None else ""
-
-
-def _predicted(profile: Profile) -> Iterator[str]:
-    """Predicted and measured bytes of the pipeline, and tuned prefetches that are much of them."""
-    memory, moment = profile.memory, profile.memory.ledger_at
-    whole = (memory.peak_bytes or 0) if moment is None else moment.rss_bytes
-    above, rest = max(whole - (memory.baseline_bytes or 0), 0), memory.unexplained_bytes or 0
-    if moment is not None:
-        phase = phase_words(moment.phase)
-        yield f"Last reading before the end: {size(whole)} after {seconds(moment.seconds)}, in phase {phase}."
-    if above:
-        yield (
-            f"Your pipeline: {_in_advance(profile, above)}, {size(above)} measured; "
-            f"{NOT_ATTRIBUTED}: {'−' if rest < 0 else ''}{size(abs(rest))} ({percent(abs(rest) / above)})."
-        )
-    names = name_rows(profile.stages)
-    for entry, stage in _tuned(profile):
-        if entry.bytes >= max(_LARGE, _LARGE_SHARE * above):
-            held = f"{round(stage.buffered_elements):,} elements, " if stage.buffered_elements else ""
-            yield (
-                f"{names[stage.id]} held {held}{size(entry.bytes)}: AUTOTUNE chose how many. buffer_size: 2, or "
-                "options.autotune.ram_budget, bounds it; the effect of either on speed was not measured."
-            )
-
-
-def _in_advance(profile: Profile, above: int) -> str:
-    """Predicted memory of the pipeline; "not predicted" if only a small part of it is known."""
-    memory = profile.memory
-    known = {(one.owner, one.stage) for one in memory.ledger or () if one.predicted_bytes is not None}
-    large = [
-        one
-        for one in memory.ledger or ()
-        if one.owner in STAGE_OWNERS and one.stage and one.bytes >= _LARGE_SHARE * above
-    ]
-    lacks = any((one.owner, one.stage) not in known for one in large)
-    if memory.predicted_bytes is None or (lacks and memory.predicted_bytes < _SMALL):
-        return "not predicted"
-    assumed = any(entry.predicted_bytes for entry, _ in _tuned(profile))
-    taken = f" with {AUTOTUNED_PREFETCH} elements in a tuned prefetch" if assumed else ""
-    return f"{'at least ' if lacks else ''}{size(memory.predicted_bytes)} predicted{taken}"
-
-
-def _tuned(profile: Profile) -> list[tuple[LedgerEntry, Stage]]:
-    """Prefetches whose length AUTOTUNE chose, with what they held at the peak."""
-    stages = {stage.id: stage for stage in profile.stages or () if stage.tunable}
-    entries = [entry for entry in profile.memory.ledger or () if _shown(entry)]
-    return [(entry, stages[entry.stage]) for entry in entries if entry.owner == "prefetch" and entry.stage in stages]
 
 
 def _epochs(memory: Memory) -> Iterator[str]:

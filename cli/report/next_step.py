@@ -12,7 +12,6 @@ from pipeprof.cli.command_line import change_command, check_limit, recover_optio
 from pipeprof.cli.report.changes import first_to_write, outlook, shows_code, take_command, try_command
 from pipeprof.cli.report.units import seconds as in_words
 from pipeprof.cli.values import duration
-from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile
@@ -193,20 +192,6 @@ def _add_step(profile: Profile) -> tuple[str | None, str] | None:
     return rerun(profile, step=f"simulate:{step}"), purpose
 
 
-def _fit_memory(profile: Profile) -> tuple[str | None, str] | None:
-    """Ask which buffers fit into half of the memory, where the verdict names memory and buffers are part of it."""
-    memory, verdict = profile.memory, profile.verdict
-    if verdict is None or memory.peak_bytes is None or profile.target.kind != "spec":
-        return None
-    named = verdict.limit == "memory" or any(detail.label == "memory" for detail in verdict.details)
-    holders = {stage.id for stage in profile.stages or () if stage.op and traits(stage.op).holds_elements}
-    held = sum(entry.bytes for entry in memory.ledger or () if entry.stage in holders)
-    limit = max(math.ceil(memory.peak_bytes / 2 / _GIB), 1)
-    if not named or not held >= _GOOD_PART * memory.peak_bytes > 0 or limit * _GIB >= memory.peak_bytes:
-        return None
-    return check_limit(profile, f"{limit}GiB"), f"the largest buffers that fit into {limit} GiB"
-
-
 def _in_time(profile: Profile) -> tuple[str | None, str] | None:
     """Measure for half of the time that this run got, or with more time where no step was measured."""
     if profile.errors[0].code != "max-time":
@@ -264,7 +249,6 @@ _AFTER_RUN: tuple[Row, ...] = (
     _allow_writes,
     _longer,
     _add_step,
-    _fit_memory,
 )
 _AFTER_FAILURE: tuple[Row, ...] = (_in_time, _slow_one, _without_step, _in_memory, _installed, _allow_writes)
 

@@ -108,7 +108,7 @@ def build_page(profile: Profile, saved: str | None = None) -> list[Block]:
     if profile.fix is not None:
         found += [*build_fix(profile, profile.fix, full=True), *build_ending(profile, profile.fix, saved)]
     found += _drawn(build_changes(profile, full=True), charts.changes(profile))
-    found += _drawn(build_steps(profile, full=True), charts.steps_over_time(profile), charts.step_times(profile))
+    found += _drawn(build_steps(profile, full=True), charts.steps_over_time(profile))
     found += _drawn(build_time(profile, full=True), charts.stage_times(profile))
     found += _drawn(build_memory(profile, full=True), charts.memory_over_time(profile), charts.memory_by_owner(profile))
     found += [*build_reliability(profile, full=True), *build_warnings(profile, full=True)]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, dropwhile, pairwise
+from itertools import dropwhile
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -40,8 +39,6 @@ _ROLES = {
     "adapt": "a dataset that layers adapt to",
     "loop": "iterated",
 }
-_PARTS = 20
-"""Of the measured time, whose rates are looked at: nine of ten are from the lowest but one to the highest but one."""
 _SHOWN_SECONDS = 0.1
 _USES_SHOWN = 3
 _FILES_SHOWN = 3
@@ -175,42 +172,6 @@ def _elements_rate(profile: Profile, speed: float) -> str:
     return f"{'about ' if ends else ''}{significant(speed)} elements/s"
 
 
-def _rate_over_time(profile: Profile) -> str:
-    """Say within what the rate was most of the time; empty where too few stretches of steps were kept.
-
-    Example:
-        `` (36.9–40.1 in 18 of 20 parts of the time, 0.5 s each)``
-    """
-    rates = rates_over_time(profile)
-    if rates is None:
-        return ""
-    inside = f"{significant(rates[0])}–{significant(rates[1])}"
-    part = (profile.series.steps.seconds[-1] if profile.series.steps is not None else 0.0) / _PARTS
-    return f" ({inside} in {_PARTS - 2} of {_PARTS} parts of the time, {seconds(part)} each)"
-
-
-def rates_over_time(profile: Profile) -> tuple[float, float] | None:
-    """Return the lowest and the highest rate of the parts of a run without the two extreme ones, in batches/s."""
-    course = profile.series.steps
-    if course is None or len(course.seconds) < _PARTS or not course.seconds[-1] > 0:
-        return None
-    lengths = [end - begin for begin, end in zip([0.0, *course.seconds], course.seconds, strict=False)]
-    each = zip(lengths, course.interval_ms, strict=True)
-    done = list(accumulate((1e3 * length / ms if ms else 0.0 for length, ms in each), initial=0.0))
-    times, part = [0.0, *course.seconds], course.seconds[-1] / _PARTS
-    marks = [_at(times, done, part * number) for number in range(_PARTS + 1)]
-    rates = sorted((after - before) / part for before, after in pairwise(marks))
-    return rates[1], rates[-2]
-
-
-def _at(times: Sequence[float], values: Sequence[float], moment: float) -> float:
-    """The value at a moment, on the straight line between the two that are known."""
-    index = min(bisect_right(times, moment), len(times) - 1)
-    span = times[index] - times[index - 1]
-    share = (moment - times[index - 1]) / span if span > 0 else 1.0
-    return values[index - 1] + share * (values[index] - values[index - 1])
-
-
 def _step(profile: Profile, steps: Steps) -> str:
     if steps.dispatch is None:
         return "no training step"
@@ -340,10 +301,7 @@ def _rates(profile: Profile, steps: Steps) -> str:
             lambda share: f"waits for data {percent(share)} of the time",
         ),
         (device.idle_share if device and has_step else None, lambda share: f"device idle {percent(share)}"),
-        (
-            flow.batches_per_second if flow else None,
-            lambda speed: f"{significant(speed)} batches/s{_rate_over_time(profile)}",
-        ),
+        (flow.batches_per_second if flow else None, lambda speed: f"{significant(speed)} batches/s"),
         (flow.elements_per_second if flow else None, lambda speed: _elements_rate(profile, speed)),
         (flow.bytes_per_second if flow else None, rate),
     )

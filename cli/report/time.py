@@ -23,18 +23,8 @@ from pipeprof.cli.report.units import Scale, byte_scale, time_scale
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import PythonCost, Stage
-from pipeprof.profiles.document.time import CeilingTerm
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
-from pipeprof.profiles.wording import (
-    called,
-    count,
-    library_text,
-    milliseconds,
-    percent,
-    significant,
-    stage_label,
-    stage_name,
-)
+from pipeprof.profiles.wording import called, count, library_text, milliseconds, percent, stage_label, stage_name
 
 SHOWN_FROM = 0.05
 """Share of the work from which a stage is looked into."""
@@ -326,8 +316,8 @@ def _where(part: Part) -> str:
 
 
 def _cpu(profile: Profile) -> Iterator[Block]:
-    """The CPU time by its user, and the upper bounds of the rate."""
-    cpu, limits = profile.cpu, describe_limits(profile)
+    """The CPU time by its user."""
+    cpu = profile.cpu
     if cpu is not None and cpu.total_ms > 0:
         parts = [f"stages {percent(cpu.stages_ms / cpu.total_ms)}"]
         for word, ms in (
@@ -348,30 +338,3 @@ def _cpu(profile: Profile) -> Iterator[Block]:
         if cpu.throttled_share:
             more.append(f"throttled by the CPU quota {percent(cpu.throttled_share)} of the time")
         yield Text("; ".join([f"On CPU {milliseconds(cpu.total_ms)} per batch: {', '.join(parts)}", *more]))
-    if limits:
-        yield Text(f"Upper bounds: {limits}")
-
-
-def describe_limits(profile: Profile) -> str:
-    """The upper bounds on the rate of the pipeline as it is that it has not reached, lowest first."""
-    mean = profile.steps.interval_ms.mean if profile.steps is not None else 0.0
-    reached = 1e3 / mean if mean > 0 else 0.0
-    terms = [term for term in profile.ceiling.terms if term.batches_per_second > reached] if profile.ceiling else []
-    if not terms or {term.resource for term in terms} == {"step"}:
-        return ""
-    return " · ".join(f"{significant(term.batches_per_second)} batches/s {_resource(term, profile)}" for term in terms)
-
-
-def _resource(term: CeilingTerm, profile: Profile) -> str:
-    stages = profile.stages or []
-    named = [stage for stage in stages if stage.id == term.stage or stage.id in term.stages]
-    where = f" ({', '.join(map(stage_name, named))})" if named else ""
-    cores = profile.host.cores
-    words = {
-        "cores": f"with {'both cores' if cores == 2 else 'one core' if cores == 1 else f'all {cores:g} cores'} busy",
-        "serial": "in turn on one thread" if term.stages else "with one call at a time",
-        "disk": "from the disk",
-        "step": "by the step alone",
-        "threads": f"with {count(term.threads or 1.0)} threads in the pool",
-    }
-    return f"{words[term.resource]}{where}"

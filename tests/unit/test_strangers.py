@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from pipeprof.cli.report.blocks import Text
+from pipeprof.cli.report.report import build_report
+from tests.unit.cli.reports import NAMES, Recorded, of, shown
 from tests.unit.test_benchmarks import BENCHMARKS, loaded, together
 
 labels = loaded("strangers/labels.py")
 REPORT = [
-    "Input-bound: the step waits for data. Read the files once,",
+    "The device waits for data 56 % of the time. Read files once,",
     "before the map.",
     "",
-    "  1  Move shard before tokenize  3.1×",
+    "  1  Move shard before tokenize: 3.1×",
     "  map  12 ms",
 ]
 
@@ -58,6 +61,16 @@ def with_labels(*given: str | None) -> dict[str, Any]:
 )
 def test_all_cases_together(figures: dict[str, Any], given: dict[str, Any], outcome: str) -> None:
     assert labels.conclude({"a": case(**figures)}, 0.6, given)[0] == outcome
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sentences_of_a_report_do_not_depend_on_its_width(name: str, recorded: Recorded) -> None:
+    blocks = list(build_report(recorded(name), "a.json"))
+    said = [labels.sentences(shown(blocks, width=width).splitlines(), width) for width in (100, 120)]
+    whole = [{one for one in some if not one.endswith("…") and "times)" not in one} for some in said]
+    assert whole[0] == whole[1]
+    texts = [block.text for block in of(Text, blocks) if isinstance(block.text, str)]
+    assert [one for text in texts for one in labels.sentences([text], 10**6) if one not in said[0]] == []
 
 
 def document(*findings: dict[str, Any]) -> dict[str, Any]:

@@ -12,14 +12,7 @@ from pipeprof.profiles.document.findings import Fix, FixStep
 from pipeprof.profiles.document.profile import Profile
 from tests.unit.cli.test_html import with_course
 
-ALL = (
-    charts.steps_over_time,
-    charts.step_times,
-    charts.stage_times,
-    charts.memory_over_time,
-    charts.memory_by_owner,
-    charts.changes,
-)
+ALL = (charts.steps_over_time, charts.stage_times, charts.memory_over_time, charts.memory_by_owner, charts.changes)
 
 
 @pytest.fixture
@@ -66,14 +59,6 @@ def test_batches_without_a_step_are_one_layer(profile: Profile) -> None:
     course.busy_ms = course.wait_ms = None
     (chart,) = charts.steps_over_time(profile)
     assert [set(values) for values in layers_of(chart).values()] == [{50.0}]
-
-
-def test_every_step_is_in_a_row_of_the_step_times(profile: Profile) -> None:
-    profile.series.interval_histogram_ms = [(1.122**number, number) for number in range(40)]
-    (chart,) = charts.step_times(profile)
-    rows = bars_of(chart)
-    assert len(rows) == 8
-    assert sum(value for parts in rows.values() for value in parts.values()) == sum(range(40))
 
 
 def test_the_stages_have_their_time_on_a_core_and_blocked(profile: Profile) -> None:

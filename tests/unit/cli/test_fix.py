@@ -29,15 +29,11 @@ NONE: dict[str, Any] = {"steps": [], "edits": [], "measured": None, "diff": None
 
 @dataclass
 class Session:
-    """Stands in for the measurement and the search.
+    """Gives a profile in place of the measurement and a result in place of the search, and keeps what it was asked.
 
     Attributes:
-        profile: What the measurement gives.
-        result: What the search gives.
-        meanwhile: Called while it measures.
-        asked: Settings of the measurement and of the search.
-        options: Of the search.
-        first: Changes that it gets first, as an earlier run has proven them.
+        meanwhile: Called while it searches.
+        first: Changes that the search gets first, as an earlier run has proven them.
     """
 
     profile: Profile
@@ -168,6 +164,5 @@ def test_the_search_begins_with_what_the_latest_run_of_the_same_files_has_proven
     Path("pipeprof-out/spec-20260101T000000Z.json").write_text(saved.model_dump_json())
     Path(spec).write_text(f"{TEXT}{more}")
     session.profile.target = target_of(RunSettings(*load_target(spec, Changes(), no_python=False)))
-    session.profile.command = ["pipeprof", "fix", spec]
     assert pipeprof("fix", spec).code == 0
     assert session.first == known

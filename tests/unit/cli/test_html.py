@@ -189,7 +189,7 @@ def test_a_page_is_small_however_much_was_measured(recorded: Callable[[str], Pro
     source = render_page(build_page(profile), "much")
     assert len(source.encode()) < MOST_BYTES
     tree = _Reader(source).tree
-    assert len(tree.findall(".//figure")) == 6
+    assert len(tree.findall(".//figure")) == 5
     assert max(len(table.findall("tbody/tr")) for table in tree.iter("table")) == 60
     assert "440 more rows" in text_of(tree)
 

@@ -13,8 +13,8 @@ from pipeprof.cli.command_line import OUTPUTS, parse_command
 from pipeprof.cli.report.blocks import Code
 from pipeprof.cli.report.next_step import NextCommand, next_command
 from pipeprof.pipelines.changes.edits import InsertStage
-from pipeprof.profiles.document.findings import Kept, Unfinished, VerdictDetail
-from pipeprof.profiles.document.memory import LedgerEntry, MemoryGrowth
+from pipeprof.profiles.document.findings import Kept, Unfinished
+from pipeprof.profiles.document.memory import MemoryGrowth
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from tests.unit.cli.reports import Golden, Recorded, as_function, by_hand, finding, measured, shown, verified
@@ -70,12 +70,6 @@ def lasted(seconds: float, steps: int, *warnings: str) -> Change:
     return given(steps__seconds=seconds, steps__count=steps, warnings=messages)
 
 
-def full_memory(held: float = 3.0, label: str = "memory") -> Change:
-    ledger = [LedgerEntry(owner="prefetch", stage="injected.0", bytes=int(held * GIB), how="measured")]
-    details = [VerdictDetail(label=label, text="5 GiB at the peak")]
-    return given(verdict__details=details, memory__peak_bytes=5 * GIB, memory__ledger=ledger)
-
-
 def waiting(needed: int = 12, **fields: Any) -> Any:
     return finding(measured=measured(1.7), unfinished=Unfinished(pairs=8, needed=needed, budget_seconds=40), **fields)
 
@@ -108,8 +102,6 @@ TABLE: tuple[tuple[str, Change, str, Change], ...] = (
     ("few steps", lasted(0.1, 5), "run SPEC --seconds 30", lasted(0.1, 5, "short-script")),
     ("few steps in a long time", lasted(40.0, 6), "run SPEC --seconds 2min", lasted(40.0, 20)),
     ("not settled", lasted(9.0, 99, "not-settled"), "run SPEC --seconds 30", lasted(9.0, 99)),
-    ("memory is named", full_memory(), "check SPEC --memory-limit 3GiB", full_memory(label="because")),
-    ("buffers are much of it", full_memory(), "check SPEC --memory-limit 3GiB", full_memory(held=0.1)),
 )  # fmt: skip
 
 
@@ -130,7 +122,7 @@ def test_golden(recorded: Recorded, golden: Golden) -> None:
         change(profile := with_flags(recorded("step-bound")))
         command = chosen(profile)
         told.append(f"{name}\n{shown([Code(command.line, label='Next ', note=command.purpose)])}")
-    golden("report/next.txt", "\n".join(told))
+    golden("sections/next.txt", "\n".join(told))
 
 
 def test_after_a_failure_comes_what_may_end_well(recorded: Recorded) -> None:

@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from rich.cells import cell_len
 
-from pipeprof.cli.render.style import in_ascii
 from pipeprof.cli.report.blocks import Code, Heading, Pairs, Table, Text
 from pipeprof.cli.report.problems import build_errors
 from pipeprof.cli.report.reliability import build_reliability
@@ -40,14 +38,16 @@ def report(profile: Profile, name: str = "x", *, full: bool = False, **style: An
 
 @pytest.mark.parametrize(("name", "full"), [*((name, False) for name in ENDINGS), ("jpeg-folder", True)])
 def test_golden(name: str, full: bool, recorded: Recorded, golden: Golden) -> None:
-    golden(f"report/{name}{'-full' if full else ''}.txt", report(recorded(name), name, full=full))
+    text = report(recorded(name), name, full=full)
+    golden(f"report/{name}{'-full' if full else ''}.txt", text)
+    assert "\n\n\n" not in text
 
 
 def test_golden_of_receivers(recorded: Recorded, golden: Golden) -> None:
     golden("report/jpeg-folder-ascii.txt", report(recorded("jpeg-folder"), "jpeg-folder", unicode=False))
     colored = report(recorded("jpeg-folder"), color=True).splitlines(keepends=True)
     lines = [next(line for line in colored if words in line) for words in ("waits for data", "Memory", "Next")]
-    golden("report/colour.txt", "".join(lines).replace("\x1b", "ESC"))
+    golden("sections/colour.txt", "".join(lines).replace("\x1b", "ESC"))
 
 
 def test_sections_are_those_with_something_to_say(recorded: Recorded) -> None:
@@ -79,27 +79,6 @@ def test_recorded_verdicts_are_those_of_today(name: str, recorded: Recorded) -> 
     assert recorded(name).verdict == conclude(recorded(name))
 
 
-@BOTH
-@pytest.mark.parametrize(("width", "unicode"), [(40, True), (57, False), (80, True), (97, False), (120, True)])
-@EACH
-def test_nothing_is_wider_than_the_terminal_but_what_is_copied(
-    name: str, width: int, unicode: bool, full: bool, recorded: Recorded
-) -> None:
-    blocks = list(build_report(recorded(name), SAVED.format(name), full=full))
-    code = "\n".join(block.text.expandtabs(4) for block in of(Code, blocks) if not block.cut)
-    text = shown(blocks, width=width, unicode=unicode)
-    wide = [re.sub(r"^ *(Saved|Next|why) +", "", line).strip() for line in text.splitlines() if cell_len(line) > width]
-    assert [line for line in wide if line not in (code if unicode else in_ascii(code))] == []
-    assert not re.search(r"[ \t]$|\n\n\n", text, re.MULTILINE)
-
-
-@BOTH
-def test_colour_adds_nothing_but_escapes(full: bool, recorded: Recorded) -> None:
-    plain, colored = (report(recorded("jpeg-folder"), full=full, color=color) for color in (False, True))
-    assert ("\x1b" in plain, "\x1b" in colored) == (False, True)
-    assert [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", colored).splitlines()] == plain.splitlines()
-
-
 @example("\x1b[31mred\n\rb\tc")
 @example("\u202eevil\x07\x9b1m")
 @example("[bold]x[/bold]")
@@ -117,9 +96,11 @@ def test_texts_of_any_origin_do_nothing(name: str) -> None:
     profile.errors = [Problem(code="raised", message=name, file=name, traceback=name)]
     profile.verdict = conclude(profile)
     for full, unicode in ((False, True), (True, True), (True, False)):
-        text = report(profile, full=full, unicode=unicode)
+        text, colored = (report(profile, full=full, unicode=unicode, color=color) for color in (False, True))
         text.encode("utf-8" if unicode else "ascii")
         assert not HIDING.search(text)
+        assert not re.search(r"[ \t]$", text, re.MULTILINE)
+        assert [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", colored).splitlines()] == text.splitlines()
         assert not name.startswith("[bold]") or name in text
 
 

