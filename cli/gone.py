@@ -17,7 +17,8 @@ from pipeprof.pipelines.tables import read_table
 @cache
 def gone() -> Mapping[str, Any]:
     """What to do instead: ``commands``, ``formats`` and ``options``."""
-    return read_table("pipeprof.cli", "gone")
+    found: Mapping[str, Any] = read_table("pipeprof.cli", "gone")
+    return found
 
 
 def command_gone(name: str) -> str | None:

@@ -38,8 +38,8 @@ _SPARE = 1.2
 """Times the seconds that the pairs need: the sides are started as well."""
 MOST_PAIRS = 60
 """More are not worth the wait: half a minute for each."""
-_OF_ONE_GATE = frozenset({"--against", "--out", "--format", "--max-pairs", "--limit"})
-_SWITCHES = frozenset({"--json", "--force", "--quiet", "-q", "--verbose", "-v"})
+_OF_ONE_GATE = frozenset({"--against", "--out", "--format", "--max-pairs"})
+_SWITCHES = frozenset({"--json", "--force", "--quiet", "-q", "--verbose", "-v", "--measure"})
 
 
 class Headline(NamedTuple):
@@ -312,7 +312,7 @@ def _what_next(result: Result) -> Iterator[tuple[bool, Sequence[str], str]]:
     regressed, passed = (result.kind == "gate" and ending == one for one in ("failed", "passed"))
     settles = more > 0 and needed <= MOST_PAIRS and not failure and not regressed and result.kind != "self-test"
     again = _without(command, (), _SWITCHES)
-    of_both = _without(again, _OF_ONE_GATE, {b.text})[2:]
+    of_both = _without(again, {*_OF_ONE_GATE, "--limit"}, {b.text})[2:]
     yield failure.endswith(CHANGED), command, "measures the files as they are now"
     yield failure != "" and side.ref is None, ["pipeprof", "run", side.text], "shows why"
     yield ending == "passed" and result.unchanged is not None, command and [*command, "--measure"], "measures anyway"
