@@ -458,31 +458,27 @@ def _worth_a_word(profile: Profile, groups: Sequence[NotTried]) -> NotTried | No
 
 def _none(profile: Profile) -> Iterator[Block]:
     """State that nothing has to change, or that no change is known."""
-    done = profile.verification
-    if not profile.complete or profile.exit_code or profile.steps is None:
+    done, verdict, steps = profile.verification, profile.verdict, profile.steps
+    if not profile.complete or profile.exit_code or verdict is None or steps is None:
         return
-    details = profile.verdict.details if profile.verdict is not None else []
-    if any(detail.label == "pipeline" for detail in details):
-        return  # It keeps up with the step.
-    share = profile.verdict.headspace_share if profile.verdict else None
-    if (called := most_called(profile)) is not None and (share is None or share >= HEADSPACE_FROM):
-        text = f"calling {stage_name(called)} for each element costs most: one call per batch, after .batch(…)"
-        yield Heading("Not tried", text)
-    elif profile.verdict is not None and profile.verdict.disturbed:
+    share, labels = verdict.headspace_share, {detail.label for detail in verdict.details}
+    if verdict.disturbed:
         yield Heading("Nothing found", "the run was disturbed: measure again")
-    elif share is not None and share < HEADSPACE_FROM:
-        if not any(one.label == "memory" for one in details):
+    elif verdict.bound == "step" or (share is not None and share < HEADSPACE_FROM):
+        if "memory" not in labels:
             # The verdict says why.
             yield Heading("Nothing to change")
+    elif (called := most_called(profile)) is not None:
+        text = f"calling {stage_name(called)} for each element costs most: one call per batch, after .batch(…)"
+        yield Heading("Not tried", text)
     elif done is not None and not _is_decided(done):
         yield Heading("Not finished", _why_not_finished(done))
-    elif share is not None and profile.steps.dispatch is None:
+    elif share is not None and steps.dispatch is None:
         yield Heading("No change found", "whether this is fast enough depends on your step")
     elif share is not None:
         words = f"up to {percent(savable_share(profile) or 0.0)} of the time could be saved, but {_why_none(done)}"
         # What the verdict says of restarts is one.
-        advised = any(one.label == "restarts" for one in details)
-        yield Heading("No other change found" if advised else "No change found", words)
+        yield Heading("No other change found" if "restarts" in labels else "No change found", words)
     elif profile.target.kind == "script" and done is None and (where := where_time_is(profile)):
         yield Heading("Nothing was tried", where)
     else:

@@ -231,7 +231,7 @@ def test_without_findings_only_what_was_decided_is_said_not_to_help(recorded: Re
 
 def test_nothing_is_declared_healthy_that_is_not(recorded: Recorded) -> None:
     for name, label, title in (
-        ("out-of-memory", "", []), ("interrupted", "", []), ("step-bound", "pipeline", []), ("step-none", "", [NONE]),
+        ("out-of-memory", "", []), ("interrupted", "", []), ("step-bound", "", ["Nothing to change"]), ("step-none", "", [NONE]),
         ("jpeg-folder", "restarts", ["No other change found"]), ("script-loop", "", ["Nothing was tried"]),
     ):  # fmt: skip
         (profile := recorded(name)).findings = []
