@@ -83,7 +83,7 @@ def build_result(result: Result, saved: str | None, *, full: bool = False) -> It
     if saved:
         yield Code(saved, label="Saved", indent=0)
     if (following := next_command(result)) is not None:
-        yield Code(following[0], label="Next", note=following[1], indent=0)
+        yield Code(following[0], label="Next ", note=following[1], indent=0)
 
 
 def headline_of(result: Result) -> Headline:
