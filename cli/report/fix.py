@@ -128,10 +128,10 @@ def describe_left_out(change: LeftOut) -> str:
         >>> from pipeprof.profiles.document.findings import LeftOut
         >>> order = LeftOut(title="Cache", semantics="order", speedup=5.83, known_by="measured", allow="--allow order")
         >>> describe_left_out(order)
-        'Reordering elements was measured at 5.83×: `--allow order`'
+        'Reordering elements was measured at 5.83×: --allow order tries it'
     """
     how = "was measured at" if change.known_by == "measured" else "is predicted to give"
-    return f"{_CLASSES[change.semantics]} {how} {ratio_text(change.speedup or 1.0)}: `{change.allow}`"
+    return f"{_CLASSES[change.semantics]} {how} {ratio_text(change.speedup or 1.0)}: {change.allow} tries it"
 
 
 def _facts(profile: Profile, fix: Fix) -> Iterator[tuple[str, str]]:

@@ -55,7 +55,7 @@ def test_what_was_not_decided_is_not_called_healthy(profile: Profile) -> None:
         ({"steps": [step()]}, "Nothing proven"),
         ({"steps": [step(speedup=0.9), step(result="not-tried", predicted=17.0)]}, "Nothing proven"),
         ({"steps": [step(speedup=0.9), step(result="not-tried", predicted=1.1)]}, "Nothing to change"),
-        ({"left_out": [CACHE]}, "Nothing within"),
+        ({"left_out": [CACHE]}, "Nothing proven"),
         ({"left_out": [CACHE], "reason": "the budget is used up"}, "Nothing proven"),
     ):
         head, *_ = build_fix(profile, fix("nothing", **{**NONE, "reason": "none of 4 helps", **given}), full=False)
