@@ -69,7 +69,7 @@ def test_facts_are_those_of_the_proof_and_of_what_was_left_out(profile: Profile)
 
     assert set(facts(fix())) == {"data", "took"}
     assert "cache" in facts(fix(steps=[step(result="taken", cache=Kept())]))
-    assert "`--allow order`" in facts(fix(left_out=[CACHE]))["left out"]
+    assert "--allow order" in facts(fix(left_out=[CACHE]))["left out"]
     assert "change" in facts(fix("nothing", **NONE, left_out=[CACHE]))
     differs = "the first 7 batches have the same types; two processes of the pipeline itself differ in more"
     assert "could not be compared" in facts(fix(measured=measured(1.8, data=differs)))["data"]
