@@ -19,7 +19,7 @@ from pipeprof.profiles.doctor.faults import faults_of
 
 def doctor(given: DoctorOptions) -> int:
     """Check the installation and the machine."""
-    style = style_of(sys.stdout, "auto")
+    style = style_of(sys.stdout)
     terminal = terminal_of(
         os.environ, is_terminal=sys.stdout.isatty(), columns=style.width, encoding=sys.stdout.encoding
     )
