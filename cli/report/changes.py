@@ -47,8 +47,6 @@ _REDRAWN: Mapping[Redrawn, str] = {
     "order": "same elements, order random as before",
     "randomness": "same elements, draws random as before",
 }
-PROVEN = ("kept", "ceiling")
-"""Statuses of findings that were tried and hold."""
 WITHOUT_RULE = frozenset({"measured", "combined"})
 """Names in place of a rule for findings made by a measurement alone."""
 FEW_ROUNDS = 3

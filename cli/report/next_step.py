@@ -21,9 +21,7 @@ FEW_STEPS = 20
 SHORT_SECONDS = 1.0
 """Fewer steps, or less time, than these: a single slow step changes the mean."""
 _LONGER = 3
-_GOOD_PART = 0.1
 _DEFAULT_TIMEOUT = 120.0
-_GIB = 1024**3
 _WRITES = frozenset({"would-overwrite", "write-before-steps"})
 """In the advice that keeps what a stage gives in files."""
 _MISSING = re.compile(r"\bModuleNotFoundError: No module named '([\w.]+)'")
