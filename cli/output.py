@@ -226,7 +226,7 @@ def write_texts(text: _Texts, outputs: Outputs, saved: Path | None) -> None:
     failed = []
     try:
         if outputs.stdout is not None:
-            write_stream(sys.stdout, text(outputs.stdout, style_of(sys.stdout, "auto"), to_file=False))
+            write_stream(sys.stdout, text(outputs.stdout, style_of(sys.stdout), to_file=False))
     except OSError as error:
         failed.append(f"stdout ({why(error)})")
     done = []

@@ -120,13 +120,15 @@ def hide_here(text: str) -> str:
 
 
 def hide_in(value: Any, hide: Callable[[str], str]) -> Any:
-    """Blocks of a report with other texts: before lines are broken, which takes texts apart."""
+    """Blocks of a report, or values of JSON, with other texts: before lines are broken, which takes texts apart."""
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, Span):
         return value._replace(text=hide(value.text))
     if isinstance(value, list | tuple):
         return type(value)([hide_in(one, hide) for one in value])
+    if isinstance(value, dict):
+        return {key: hide_in(one, hide) for key, one in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
         texts = {one.name: getattr(value, one.name) for one in fields(value) if one.name not in _NO_TEXTS}
         return replace(value, **{name: hide_in(text, hide) for name, text in texts.items()})

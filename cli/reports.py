@@ -68,7 +68,7 @@ class ReportOnStdout:
         if self._outputs.stdout != "text":
             return
         try:
-            write_stream(sys.stdout, self.rest(profile, style_of(sys.stdout, "auto"), saved, parts))
+            write_stream(sys.stdout, self.rest(profile, style_of(sys.stdout), saved, parts))
         except OSError as error:
             self._lost = error
         self.parts = parts

@@ -92,8 +92,8 @@ def _seconds(text: str) -> float:
         return parse_duration(text)
 
 
-def whole(flag: str, text: str | None, least: int = 1) -> int | None:
-    """Parse a whole number that fits into 64 bits.
+def whole(flag: str, text: str | None) -> int | None:
+    """Parse a whole number above 0 that fits into 64 bits.
 
     Raises:
         UsageError: The text is no whole number, or it is too small or too large.
@@ -104,9 +104,9 @@ def whole(flag: str, text: str | None, least: int = 1) -> int | None:
     """
     if text is None:
         return None
-    if _WHOLE.fullmatch(text) and least <= (number := int(text)) < 2**63:
+    if _WHOLE.fullmatch(text) and 1 <= (number := int(text)) < 2**63:
         return number
-    raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number from {least}, below 2**63")
+    raise UsageError(f"{flag}: got {text[:30]!r}, expected a whole number from 1, below 2**63")
 
 
 def byte_size(flag: str, text: str | None) -> int | None:

@@ -25,7 +25,6 @@ from pipeprof.cli.values import byte_size, choice
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError, UsageError, escape
 from pipeprof.pipelines.spec.errors.diagnostics import SpecError
 from pipeprof.pipelines.spec.loader import LoadedSpec
-from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.static import StaticAdvice, source_advice, static_advice
 from pipeprof.profiles.document.base import Location
@@ -45,24 +44,19 @@ _SEVERITY = (OK, GATE, INTERNAL, FAILED, USAGE)
 
 
 @dataclass(frozen=True)
-class _Machine:
-    """What a run would have: cores, and the memory that was asked about or is there."""
-
-    cores: float
-    limit: limits.MemoryLimit | None
-
-
-@dataclass(frozen=True)
 class _Checked:
     """What is known of a target without running it.
 
     Attributes:
+        cores: Those that a run would have.
+        limit: The memory that was asked about or is there.
         error: What is wrong with it; None for nothing.
     """
 
     target: str
     given: CheckOptions
-    machine: _Machine
+    cores: float
+    limit: limits.MemoryLimit | None
     parsed: ParsedTarget | None = None
     loaded: LoadedSpec | None = None
     advice: StaticAdvice = field(default_factory=StaticAdvice)
@@ -141,18 +135,16 @@ def _check(target: str, given: CheckOptions, limit: int | None, outputs: Outputs
 def _look(target: str, given: CheckOptions, limit: int | None) -> _Checked:
     cgroup = Cgroup()
     memory = limits.memory_limit(limit, limits.cgroup_memory(cgroup), machine_memory())
-    found = _Checked(target, given, _Machine(limits.cores(cgroup), memory))
+    found = _Checked(target, given, limits.cores(cgroup), memory)
     most = memory.bytes if memory else None
     try:
         parsed, loaded = load_target(
             target, Changes(given.set or [], given.env), no_python=given.no_python, arguments=given.arg or []
         )
         if loaded is None:
-            advice = source_advice(parsed, cores=found.machine.cores, memory_limit_bytes=most)
+            advice = source_advice(parsed, cores=found.cores, memory_limit_bytes=most)
         else:
-            advice = static_advice(
-                loaded, cores=found.machine.cores, memory_limit_bytes=most, what_if=limit is not None
-            )
+            advice = static_advice(loaded, cores=found.cores, memory_limit_bytes=most, what_if=limit is not None)
     except (UsageError, PipelineFailedError) as error:
         return replace(found, error=error)
     return replace(found, parsed=parsed, loaded=loaded, advice=advice)
@@ -176,12 +168,9 @@ def _lines(checked: _Checked) -> Iterator[str]:
 def _list_errors(error: SpecError, style: Style, hide: Callable[[str], str]) -> str:
     """List every error with its place, then their number."""
     count = len(error.diagnostics) + error.hidden
-    files = {diagnostic.file if diagnostic.flag is None else None for diagnostic in error.diagnostics}
-    (file,) = files if len(files) == 1 else (None,)
-    where = f" in {escape(hide(file))}" if file else ""
     plain = hide(str(error))
     text = color_errors(plain) if style.color else plain
-    return f"{text}\nFound {count:,} error{'' if count == 1 else 's'}{where}.\n"
+    return f"{text}\nFound {count:,} error{'' if count == 1 else 's'}.\n"
 
 
 def _describe(checked: _Checked) -> Iterator[Block]:
@@ -211,11 +200,9 @@ def _unknown(checked: _Checked) -> list[tuple[str, str]]:
 def _facts(loaded: LoadedSpec) -> list[tuple[str, str]]:
     """Facts of a spec other than its stages: step, measurement, data, with defaults."""
     spec = loaded.spec
-    known = step_kind(spec.step.kind).dispatch not in ("none", "own") or "dispatch" in spec.step.model_fields_set
-    dispatch = f", dispatch {spec.step.dispatch}" if known else ""
     measure = f"{spec.measure.seconds:g} s" + (f", at most {spec.measure.steps} steps" if spec.measure.steps else "")
     data = [("data", ", ".join(spec.data))] if spec.data else []
-    return [*data, ("step", spec.step.text + dispatch), ("measure", measure)]
+    return [*data, ("step", spec.step.text), ("measure", measure)]
 
 
 def _stages(loaded: LoadedSpec) -> list[Stage]:
@@ -239,7 +226,7 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
 
 def _document(checked: _Checked) -> Profile:
     """Build the profile as far as no run is needed; everything else is null."""
-    loaded, advice, memory, limit = checked.loaded, checked.advice, checked.advice.memory, checked.machine.limit
+    loaded, advice, memory, limit = checked.loaded, checked.advice, checked.advice.memory, checked.limit
     return Profile(
         tool=Tool(version=__version__),
         command=["pipeprof", *sys.argv[1:]],
@@ -248,7 +235,7 @@ def _document(checked: _Checked) -> Profile:
         host=Host(
             system=platform.system(),
             machine=platform.machine(),
-            cores=checked.machine.cores,
+            cores=checked.cores,
             memory_limit_bytes=limit.bytes if limit else None,
             memory_limit_source=limit.source if limit else None,
         ),
@@ -266,9 +253,7 @@ def _document(checked: _Checked) -> Profile:
 
 def _target(checked: _Checked) -> Target:
     """The target where there is no spec, or it is wrong."""
-    is_spec = isinstance(checked.error, SpecError) or (
-        checked.error is not None and checked.target.endswith((".yaml", ".yml"))
-    )
+    is_spec = isinstance(checked.error, SpecError) or checked.target.endswith((".yaml", ".yml"))
     return Target(
         kind="spec" if is_spec else "function",
         text=checked.target,

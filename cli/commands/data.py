@@ -54,7 +54,7 @@ def _list(cache: CacheFolder, *, as_json: bool) -> None:
     elif not entries:
         say(f"No generated data in {cache.folder}.")
     else:
-        write_stdout(paint(_blocks(entries, datetime.now(timezone.utc)), style_of(sys.stdout, "auto")))
+        write_stdout(paint(_blocks(entries, datetime.now(timezone.utc)), style_of(sys.stdout)))
 
 
 def _encoded(value: object) -> str:

@@ -11,7 +11,7 @@ from pipeprof.cli.options import DoctorOptions
 from pipeprof.cli.private import hide_in, hider_here
 from pipeprof.cli.render.style import style_of
 from pipeprof.cli.render.terminal import paint
-from pipeprof.cli.report.doctor import doctor_document, doctor_report, hide_texts, terminal_of
+from pipeprof.cli.report.doctor import doctor_document, doctor_report, terminal_of
 from pipeprof.cli.streams import write_stdout
 from pipeprof.profiles.doctor.facts import gather
 from pipeprof.profiles.doctor.faults import faults_of
@@ -19,7 +19,7 @@ from pipeprof.profiles.doctor.faults import faults_of
 
 def doctor(given: DoctorOptions) -> int:
     """Check the installation and the machine."""
-    style = style_of(sys.stdout, "auto")
+    style = style_of(sys.stdout)
     terminal = terminal_of(
         os.environ, is_terminal=sys.stdout.isatty(), columns=style.width, encoding=sys.stdout.encoding
     )
@@ -28,7 +28,7 @@ def doctor(given: DoctorOptions) -> int:
     hide = str if given.redact is False else hider_here().text
     if given.json:
         document = doctor_document(facts, terminal, faults)
-        text = json.dumps(hide_texts(document, hide) if given.redact else document, indent=2, ensure_ascii=False)
+        text = json.dumps(hide_in(document, hide) if given.redact else document, indent=2, ensure_ascii=False)
         write_stdout(f"{text}\n", "json")
     else:
         blocks = list(doctor_report(facts, terminal, faults, hide))

@@ -12,7 +12,7 @@ from pipeprof.cli.formats import is_redacted
 from pipeprof.cli.options import GapsOptions
 from pipeprof.cli.output import Outputs, plan_outputs, shown_path, write_texts
 from pipeprof.cli.render.formats import Output, render
-from pipeprof.cli.render.progress import progress_if_long
+from pipeprof.cli.render.progress import draws_on, progress_for
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.report.gaps import build_gaps
 from pipeprof.cli.reports import page_of, prepare, remarks_here
@@ -44,7 +44,8 @@ def gaps(given: GapsOptions) -> int:
     )
     found = [(Path(text), *find_traces(Path(text))) for text in given.traces]
     alone = sum(len(files) for _, files, _ in found) == 1
-    with closing(progress_if_long(sys.stderr)) as progress:
+    # A log has no line of what is over in a second.
+    with closing(progress_for(sys.stderr, quiet=not draws_on(sys.stderr), verbose=False)) as progress:
         for path, files, notes in found:
             _add(report, path, files, notes, alone=alone, progress=progress)
     if not any(trace.readable for trace in report.traces):

@@ -39,7 +39,7 @@ def rules(given: RulesOptions) -> int:
     if given.json:
         write_stdout(json.dumps(document, indent=2, ensure_ascii=False) + "\n", "json")
     else:
-        write_stdout(paint(blocks, style_of(sys.stdout, "auto")))
+        write_stdout(paint(blocks, style_of(sys.stdout)))
     return OK
 
 

@@ -46,7 +46,7 @@ def show(given: ShowOptions) -> int:
 
 
 def _print(documents: Sequence[Profile], paths: Sequence[Path], outputs: Outputs) -> None:
-    style = style_of(sys.stdout, "auto")
+    style = style_of(sys.stdout)
     kind = outputs.stdout or "text"
     texts = [as_text(one, kind, style, path, outputs) for one, path in zip(documents, paths, strict=True)]
     if kind == "json":

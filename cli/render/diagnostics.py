@@ -33,5 +33,5 @@ def say_error(text: str) -> None:
     """Write an error to stderr, in colours on a terminal, with control characters and commands of CI logs escaped."""
     shown = spell_commands("\n".join(visible(line) for line in text.splitlines())) + "\n"
     with contextlib.suppress(OSError, ValueError, AttributeError):
-        colored = wants_color("auto", is_terminal=sys.stderr.isatty(), environ=os.environ)
+        colored = wants_color(is_terminal=sys.stderr.isatty(), environ=os.environ)
         write_stream(sys.stderr, color_errors(shown) if colored else shown)

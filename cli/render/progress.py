@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TextIO
 
 from pipeprof.cli.render.style import in_ascii, speaks_unicode
@@ -23,7 +24,6 @@ TICK_SECONDS = 1.0
 """Between two drawings while nothing is heard."""
 LONG_SECONDS = 3.0
 """From which a phase that knows no end says how long it has lasted."""
-DATA_LINE_SECONDS = 5.0
 _CLEAR = "\r\x1b[K"
 _SAYS = "pipeprof: "
 _LEAST_HEAD = 12
@@ -46,34 +46,32 @@ def progress_for(stream: TextIO, *, quiet: bool, verbose: bool) -> RunProgress:
     return Silent() if quiet else Progress(stream, live=draws_on(stream), verbose=verbose)
 
 
-def progress_if_long(stream: TextIO) -> RunProgress:
-    """Progress of what is usually over in no time: on a terminal, a line from the fourth second on; else nothing."""
-    return Progress(stream, live=True, delay=LONG_SECONDS) if draws_on(stream) else Silent()
-
-
 def draws_on(stream: TextIO) -> bool:
     """Whether a stream is a terminal on which a line can be drawn over."""
     return stream.isatty() and os.environ.get("TERM") != "dumb" and os.environ.get("TTY_INTERACTIVE") != "0"
 
 
-class _Pace:
-    """When something will be done, at the pace since the first part of it was: before that, processes start."""
+@dataclass
+class _Phase:
+    """What is known of the phase that goes on.
 
-    def __init__(self, end: float | None = None) -> None:
-        self._first: tuple[float, float] | None = None
-        self._end = end
+    Attributes:
+        rate: Batches per second.
+        share: How much of it is done.
+        standing: What it has measured so far.
+    """
 
-    def heard(self, now: float, done: float, total: float) -> None:
-        if done <= 0:
-            return
-        if self._first is None or done < self._first[1]:
-            self._first = (now, done)
-        began, start = self._first
-        if done > start:
-            self._end = now + (now - began) / (done - start) * (total - done)
+    name: str
+    began: float
+    expected: float | None
+    rate: float | None = None
+    share: float | None = None
+    standing: str = ""
 
-    def left(self, now: float) -> str:
-        return f", {_whole(self._end - now)} left" if self._end is not None and self._end - now > 0.5 else ""
+    @property
+    def words(self) -> str:
+        """Its name."""
+        return f"{_NUMBERS.get(self.name, '')}{_WORDS.get(self.name, self.name)}"
 
 
 class Progress:
@@ -81,7 +79,6 @@ class Progress:
 
     Args:
         live: Whether one line is drawn over.
-        delay: Seconds from now in which nothing is drawn.
         clock: Seconds that only grow.
         ticks: Whether a thread draws the line also while nothing is heard, once a second.
     """
@@ -92,23 +89,14 @@ class Progress:
         *,
         live: bool,
         verbose: bool = False,
-        delay: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
         ticks: bool = True,
     ) -> None:
         self._stream, self._live, self._verbose, self._clock = stream, live, verbose, clock
         self._unicode = speaks_unicode(stream.encoding)
-        self._drawn_at, self._is_drawn = clock() + delay - REDRAW_SECONDS, False
-        self._not_before = clock() + delay
-        self._phase: str | None = None
-        self._began = 0.0
-        self._expected: float | None = None
-        self._rate: float | None = None
-        self._share: float | None = None
-        self._standing = ""
+        self._drawn_at, self._is_drawn = -math.inf, False
+        self._phase: _Phase | None = None
         self._ends_at: float | None = None
-        self._making = ""
-        self._pace = _Pace()
         self._lock = threading.RLock()
         self._closed: threading.Event | None = None
         self._ticks = ticks and live
@@ -117,25 +105,28 @@ class Progress:
         """Begin a phase."""
         with self._lock:
             self._end_phase()
-            self._phase, self._began, self._expected = name, self._clock(), seconds_expected
-            self._rate, self._share, self._standing, self._making = None, None, "", ""
-            self._pace = _Pace(None if seconds_expected is None else self._began + seconds_expected)
-            self._tell(_phase_words(name, seconds_expected))
+            self._phase = _Phase(name, self._clock(), seconds_expected)
+            if not self._live:
+                about = f", about {_whole(seconds_expected)}" if seconds_expected is not None else ""
+                self._line(f"{self._phase.words}{about}")
+            self._draw(at_once=True)
+            if self._ticks and self._closed is None:
+                self._closed = threading.Event()
+                threading.Thread(target=self._draw_until, args=(self._closed,), name="progress", daemon=True).start()
 
     def tick(self, rate: float | None, done: float, total: float | None) -> None:
         """Hear how far it is; drawn not more often than four times a second."""
         with self._lock:
-            self._rate = rate if rate is not None else self._rate
-            self._expected = None
-            if total:
-                self._share = min(done / total, 1.0)
-                self._pace.heard(self._clock(), done, total)
+            if self._phase is not None:
+                self._phase.rate = rate if rate is not None else self._phase.rate
+                self._phase.share = min(done / total, 1.0) if total else self._phase.share
             self._draw()
 
     def standing(self, words: str) -> None:
         """Hear what is known so far; a log has a line a phase."""
         with self._lock:
-            self._standing = words
+            if self._phase is not None:
+                self._phase.standing = words
             self._draw()
 
     def ends_in(self, seconds: float | None) -> None:
@@ -148,15 +139,12 @@ class Progress:
         self._line(text)
 
     def data(self, name: str, done: int, total: int) -> None:
-        """Hear how much of an input is generated; a log has it at its start, every five seconds, and at its end."""
+        """Hear how much of an input is generated, which is a phase."""
         with self._lock:
-            title, now = f"generating data:{name}", self._clock()
-            is_new = not self._making.startswith(f"{title},")
-            self._pace = _Pace() if is_new else self._pace
-            self._pace.heard(now, done, total)
-            self._making = f"{title}, {done:,} of {total:,}{f' ({done / total:.0%})' if total else ''}"
-            if self._live or is_new or done >= total or now - self._drawn_at >= DATA_LINE_SECONDS:
-                self._tell(f"{self._making}{self._pace.left(now)}", at_once=is_new or done >= total)
+            title = f"generating data:{name}, {total:,} items"
+            if self._phase is None or self._phase.name != title:
+                self.phase(title, None)
+            self.tick(None, done, total)
 
     def close(self) -> None:
         """Clear the line, or write how long the last phase took."""
@@ -165,24 +153,14 @@ class Progress:
             self._closed = None
         with self._lock:
             self._end_phase()
-            self._phase, self._ends_at, self._making = None, None, ""
+            self._phase, self._ends_at = None, None
             self._clear()
 
     def _end_phase(self) -> None:
-        if self._phase is not None and self._verbose:
-            rate = f", {_rate_words(self._rate)}" if self._rate is not None else ""
-            self._line(f"  {_WORDS.get(self._phase, self._phase)} took {seconds(self._clock() - self._began)}{rate}")
-
-    def _tell(self, line: str, *, at_once: bool = True) -> None:
-        """Write a line into a log; on a terminal, draw it from now on, also while nothing is heard."""
-        if not self._live:
-            self._drawn_at = self._clock()
-            self._line(line)
-            return
-        self._draw(at_once=at_once)
-        if self._ticks and self._closed is None:
-            self._closed = threading.Event()
-            threading.Thread(target=self._draw_until, args=(self._closed,), name="progress", daemon=True).start()
+        if (phase := self._phase) is not None and self._verbose:
+            rate = f", {significant(phase.rate)} batches/s" if phase.rate is not None else ""
+            took = seconds(self._clock() - phase.began)
+            self._line(f"  {_WORDS.get(phase.name, phase.name)} took {took}{rate}")
 
     def _draw_until(self, closed: threading.Event) -> None:
         while not closed.wait(TICK_SECONDS):
@@ -192,10 +170,10 @@ class Progress:
 
     def _draw(self, *, at_once: bool = False) -> None:
         now = self._clock()
-        if not self._live or now < self._not_before or (not at_once and now - self._drawn_at < REDRAW_SECONDS):
+        if not self._live or self._phase is None or (not at_once and now - self._drawn_at < REDRAW_SECONDS):
             return
         self._drawn_at, self._is_drawn = now, True
-        head, tail = map(self._clean, self._words(now))
+        head, tail = self._clean(self._phase.words), self._clean(self._known(self._phase, now))
         room = shutil.get_terminal_size().columns - 1
         # What is cut is the name of what is tried, not what is known of it.
         space = room - len(_SAYS) - len(tail)
@@ -203,21 +181,19 @@ class Progress:
             head = head[: space - 1] + self._clean("…")
         self._write(_CLEAR + f"{_SAYS}{head}{tail}"[:room])
 
-    def _words(self, now: float) -> tuple[str, str]:
-        """The name of what goes on, and what is known of it."""
-        if self._making:
-            return f"{self._making}{self._pace.left(now)}", ""
-        left = self._ends_at - now if self._ends_at is not None else 0.0
-        if self._share is not None and not self._standing:
-            how_far = f"{self._share:.0%}{self._pace.left(now)}"
-        elif self._ends_at is not None:
-            how_far = f"at most {_whole(left)} left" if left > 0.5 else ""
-        else:
-            is_long = self._expected is None and now - self._began >= LONG_SECONDS
-            how_far = _whole(now - self._began) if is_long else ""
-        rate = _rate_words(self._rate) if self._rate is not None else ""
-        known = "".join(f", {part}" for part in (rate, self._standing, how_far) if part)
-        return _phase_words(self._phase or "", self._expected), known
+    def _known(self, phase: _Phase, now: float) -> str:
+        """What is known of a phase: its rate, what it has measured so far, how far it is, and the time left."""
+        known = [f"{significant(phase.rate)} batches/s" if phase.rate is not None else "", phase.standing]
+        # Of a trial, the rounds that a decision takes at least are not its length.
+        known.append(f"{phase.share:.0%}" if phase.share is not None and not phase.standing else "")
+        most, ends_at = "at most ", self._ends_at
+        if ends_at is None and phase.expected is not None:
+            most, ends_at = "", phase.began + phase.expected
+        if ends_at is not None:
+            known.append(f"{most}{_whole(ends_at - now)} left" if ends_at - now > 0.5 else "")
+        elif phase.share is None and now - phase.began >= LONG_SECONDS:
+            known.append(_whole(now - phase.began))
+        return "".join(f", {part}" for part in known if part)
 
     def _clear(self) -> None:
         if self._is_drawn:
@@ -241,15 +217,6 @@ class Progress:
             self._stream = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - lives as long as this
 
 
-def _phase_words(name: str, seconds_expected: float | None) -> str:
-    words = f"{_NUMBERS.get(name, '')}{_WORDS.get(name, name)}"
-    return words if seconds_expected is None else f"{words}, about {_whole(seconds_expected)}"
-
-
 def _whole(left: float) -> str:
     """Whole seconds, at least one: a forecast has no decimals."""
     return f"{max(math.ceil(left), 1)} s" if left < 100 else seconds(left)
-
-
-def _rate_words(rate: float) -> str:
-    return f"{significant(rate)} batches/s"

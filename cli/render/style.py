@@ -26,21 +26,8 @@ _ASCII = {
     "→": "->",
     "×": "x",
     "µ": "u",
-    "█": "#",
-    "▌": "#",
-    "▁": "_",
-    "▂": ".",
-    "▃": "-",
-    "▄": "~",
-    "▅": "=",
-    "▆": "+",
-    "▇": "*",
-    "•": "*",
-    "✓": "+",
-    "✗": "x",
     "≥": ">=",
     "≤": "<=",
-    "└": "`",
     "“": '"',
     "”": '"',
 }
@@ -61,19 +48,13 @@ class Style:
     unicode: bool = True
 
 
-def wants_color(choice: str, *, is_terminal: bool, environ: Mapping[str, str]) -> bool:
-    """Whether to colour: ``--color`` first, then NO_COLOR, FORCE_COLOR, TERM=dumb, and whether it is a terminal.
-
-    Args:
-        choice: ``auto``, ``always`` or ``never``.
-        is_terminal: Whether the output goes to a terminal.
+def wants_color(*, is_terminal: bool, environ: Mapping[str, str]) -> bool:
+    """Whether to colour: NO_COLOR first, then FORCE_COLOR, TERM=dumb, and whether the output goes to a terminal.
 
     Example:
-        >>> wants_color("auto", is_terminal=True, environ={"NO_COLOR": "1"})
+        >>> wants_color(is_terminal=True, environ={"NO_COLOR": "1"})
         False
     """
-    if choice != "auto":
-        return choice == "always"
     if environ.get("NO_COLOR"):
         return False
     if environ.get("FORCE_COLOR", "0") not in ("", "0"):
@@ -81,15 +62,15 @@ def wants_color(choice: str, *, is_terminal: bool, environ: Mapping[str, str]) -
     return is_terminal and environ.get("TERM") != "dumb"
 
 
-def style_of(stream: TextIO, choice: str) -> Style:
-    """The style that fits a stream, e.g. stdout, and the user's ``--color``."""
+def style_of(stream: TextIO) -> Style:
+    """The style that fits a stream, e.g. stdout."""
     is_terminal = stream.isatty()
     columns = shutil.get_terminal_size((NO_TERMINAL_WIDTH, 24)).columns
     if not is_terminal and not os.environ.get("COLUMNS", "").isdigit():
         columns = _pager_columns(stream) or NO_TERMINAL_WIDTH
     return Style(
         width=min(max(columns, NARROWEST), WIDEST),
-        color=wants_color(choice, is_terminal=is_terminal, environ=os.environ),
+        color=wants_color(is_terminal=is_terminal, environ=os.environ),
         unicode=speaks_unicode(stream.encoding),
     )
 
@@ -107,7 +88,7 @@ def _pager_columns(stream: TextIO) -> int | None:
 def speaks_unicode(encoding: str | None) -> bool:
     """Whether the report's own characters exist in an encoding; an unknown one counts as ASCII."""
     try:
-        "—−·…→×µ█▌✓✗└".encode(encoding or "ascii")
+        "—–−·…→×µ≥≤“”".encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
         return False
     return True

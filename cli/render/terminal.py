@@ -34,12 +34,11 @@ _Part: TypeAlias = tuple[RenderableType, bool]
 """What is printed, and whether its lines stay as long as they are."""
 
 
-def paint(blocks: Iterable[Block], style: Style, *, goes_on: bool = False) -> str:
+def paint(blocks: Iterable[Block], style: Style) -> str:
     """Write blocks as text.
 
     Args:
         blocks: Their texts may be of any origin: control characters are spelled out.
-        goes_on: Whether a text comes before them, from which a heading stands apart.
 
     Returns:
         Lines that end with a newline, without an ESC byte unless ``style.color``.
@@ -60,7 +59,7 @@ def paint(blocks: Iterable[Block], style: Style, *, goes_on: bool = False) -> st
     for block in blocks:
         # What stands at the margin is apart from what is indented before it, and from lines to be copied.
         at_margin = not getattr(block, "indent", 2)
-        if (isinstance(block, Heading) and (goes_on or out.tell())) or (at_margin and indented):
+        if (isinstance(block, Heading) and out.tell()) or (at_margin and indented):
             console.print()
         is_code = isinstance(block, Code) and not block.label
         indented = (is_code or not at_margin) and not isinstance(block, Chart)

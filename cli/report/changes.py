@@ -12,16 +12,14 @@ from pipeprof.cli.report.units import describe_delta, describe_predicted_delta
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, VectoriseMap, supports
 from pipeprof.pipelines.changes.environment import assignment
-from pipeprof.profiles.advise.batch_savings import most_called
 from pipeprof.profiles.advise.proposal import Redrawn, Semantics
-from pipeprof.profiles.document.findings import UNVERIFIED, Finding, NotTried, Predicted, Verification
+from pipeprof.profiles.document.findings import UNVERIFIED, Finding, Predicted, Verification
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.harness.settings import main_place
 from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM
-from pipeprof.profiles.time.top_stage import where_time_is
 from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
     AT_LEAST,
@@ -49,8 +47,6 @@ _REDRAWN: Mapping[Redrawn, str] = {
     "order": "same elements, order random as before",
     "randomness": "same elements, draws random as before",
 }
-PROVEN = ("kept", "ceiling")
-"""Statuses of findings that were tried and hold."""
 WITHOUT_RULE = frozenset({"measured", "combined"})
 """Names in place of a rule for findings made by a measurement alone."""
 FEW_ROUNDS = 3
@@ -59,7 +55,6 @@ _MOST = 3
 """Upper bounds, changes tried in vain, and changes not tried, that are named in the short report."""
 _RUN_FUNCTION = "pipeprof run FILE.py:FUNCTION"
 """Measures changes of a dataset that a notebook, or a call in a script, has measured as it is."""
-_WITHOUT_GAIN = ": no gain: "
 _UNKNOWN_BOUND = "unknown upper bound"
 _NO_BOUND = "no upper bound: "
 _IN_WORDS = ("even ", "without ", _UNKNOWN_BOUND)
@@ -402,27 +397,14 @@ def take_command(profile: Profile, finding: Finding, number: int) -> str | None:
     return try_command(profile, finding, number)
 
 
-def first_to_write(profile: Profile) -> int | None:
-    """The first finding whose lines the user has to write, by its number, where no proven change can be taken."""
-    if any(one.status == "kept" and can_be_taken(profile, one) and is_in_diff(one) for one in profile.findings or ()):
-        return None
-    for number, finding in enumerate(profile.findings or (), 1):
-        if shows_code(profile, finding) and finding.status != "rejected":
-            return number
-    return None
-
-
 def _bounds(bounds: Sequence[str], *, full: bool) -> Iterator[Block]:
     """A line for each stage without which the pipeline was measured to be no faster, or could not be measured."""
     for text in bounds:
         sentence, *advice = text.split("\n")
-        if full or not (sentence.startswith(_UNKNOWN_BOUND) or _NO_BOUND in sentence):
+        # That a bound is not known says nothing, unless there is something to do.
+        if full or advice or not (sentence.startswith(_UNKNOWN_BOUND) or _NO_BOUND in sentence):
             yield Text(f"{sentence[0].upper()}{sentence[1:]}" if sentence.startswith(_IN_WORDS) else sentence)
             yield from (Text(line, indent=4) for line in advice[:1])
-        elif advice:
-            # That a bound is not known says nothing; what to do there does.
-            stage = sentence.removeprefix(f"{_UNKNOWN_BOUND} of ").partition(":")[0]
-            yield Text(f"{stage}: {advice[0]}")
         if advice[1:]:
             yield Code("\n".join(advice[1:]), indent=4)
 
@@ -432,84 +414,47 @@ def _in_vain(profile: Profile, *, full: bool) -> Iterator[Block]:
     done = profile.verification
     rejected = [one for one in profile.findings or () if one.status == "rejected"]
     no_gain = [f"{one.title}: {one.reason}" if one.reason else one.title for one in rejected]
-    no_gain += done.without_gain if done is not None else []
-    lines = [("No gain", no_gain), ("Undecided", done.undecided if done is not None else [])]
-    if full:
-        lines += (
-            [(f"Not tried ({group.reason})", group.changes) for group in done.not_tried] if done is not None else []
-        )
-    elif done is not None and (group := _worth_a_word(profile, done.not_tried)) is not None:
-        changes = list(dict.fromkeys(" ".join(change.partition(";")[0].split()) for change in group.changes))
-        lines.append((f"Not tried ({group.reason})", changes))
+    lines = [("No gain", [*no_gain, *(done.without_gain if done is not None else ())])]
+    if done is not None:
+        groups = [group for group in done.not_tried if full or group.out_of_budget or not done.tried]
+        lines += [("Undecided", done.undecided), *((f"Not tried ({one.reason})", one.changes) for one in groups)]
     for label, texts in lines:
         # That it was not faster goes without saying.
-        shown = [text.replace(_WITHOUT_GAIN, ": ") if full else text.partition(_WITHOUT_GAIN)[0] for text in texts]
-        shown = shown if full else shown[:_MOST]
+        short = [text.partition(": no gain: ")[0].partition(";")[0] for text in texts[:_MOST]]
+        shown = [text.replace(": no gain: ", ": ") for text in texts] if full else short
         more = f"; {len(texts) - len(shown)} more: pipeprof show -v" if len(texts) > len(shown) else ""
         if shown:
             yield Text(f"{label}: {'; '.join(shown)}{more}", style="dim")
 
 
-def _worth_a_word(profile: Profile, groups: Sequence[NotTried]) -> NotTried | None:
-    """The changes that a larger budget can try, else those that could not be tried where no change is proven."""
-    proven = any(finding.status == "kept" for finding in profile.findings or ())
-    open_ones = [group for group in groups if group.out_of_budget or not proven]
-    return max(open_ones, key=lambda one: (one.out_of_budget, len(one.changes)), default=None)
-
-
 def _none(profile: Profile) -> Iterator[Block]:
     """State that nothing has to change, or that no change is known."""
-    done, verdict, steps = profile.verification, profile.verdict, profile.steps
-    if not profile.complete or profile.exit_code or verdict is None or steps is None:
+    verdict, done = profile.verdict, profile.verification
+    if not profile.complete or profile.exit_code or profile.steps is None or verdict is None:
         return
-    share, labels = verdict.headspace_share, {detail.label for detail in verdict.details}
+    labels, share = {detail.label for detail in verdict.details}, verdict.headspace_share
     if verdict.disturbed:
         yield Heading("Nothing found", "the run was disturbed: measure again")
     elif verdict.bound == "step" or (share is not None and share < HEADSPACE_FROM):
         if "memory" not in labels:
             # The verdict says why.
             yield Heading("Nothing to change")
-    elif (called := most_called(profile)) is not None:
-        text = f"calling {stage_name(called)} for each element costs most: one call per batch, after .batch(…)"
-        yield Heading("Not tried", text)
-    elif done is not None and not _is_decided(done):
-        yield Heading("Not finished", _why_not_finished(done))
-    elif share is not None and steps.dispatch is None:
+    elif done is not None and (why := _why_not_finished(done)):
+        yield Heading("Not finished", why)
+    elif share is not None and profile.steps.dispatch is None:
         yield Heading("No change found", "whether this is fast enough depends on your step")
-    elif share is not None:
-        words = f"up to {percent(savable_share(profile) or 0.0)} of the time could be saved, but {_why_none(done)}"
-        # What the verdict says of restarts is one.
-        yield Heading("No other change found" if "restarts" in labels else "No change found", words)
-    elif profile.target.kind == "script" and done is None and (where := where_time_is(profile)):
-        yield Heading("Nothing was tried", where)
     else:
-        yield Heading("No change found", "no finding and no idea fits what was measured")
-
-
-def _is_decided(done: Verification) -> bool:
-    """Whether something was decided, or nothing was there to decide about."""
-    bounded = not all(map(_is_open, done.bounds))
-    open_ones = done.undecided or done.not_tried or done.needs_seconds is not None
-    late = any(group.out_of_budget for group in done.not_tried)
-    return not late and (bool(done.without_gain) or bounded or not (open_ones or done.bounds))
-
-
-def _is_open(bound: str) -> bool:
-    return any(words in bound for words in _OPEN_BOUNDS)
+        why = "nothing that was tried helps" if done is not None and done.tried else "no finding and no idea fits"
+        saved = savable_share(profile) if share is not None else None
+        could = f"up to {percent(saved)} of the time could be saved, but " if saved else ""
+        yield Heading("No change found", f"{could}{why}")
 
 
 def _why_not_finished(done: Verification) -> str:
+    """Why it is not known whether a change helps; empty where all that was tried is decided."""
     if any(group.out_of_budget for group in done.not_tried):
         return "there was no time for every change"
-    if done.undecided:
-        return "the trials are undecided"
-    return "no change could be tried" if not done.tried else "how fast the pipeline could be is not known"
-
-
-def _why_none(done: Verification | None) -> str:
-    """Why there is no finding: only what was decided does not help."""
-    if done is None or not (done.without_gain or done.undecided or done.bounds or done.not_tried):
-        return "no finding and no idea fits"
-    if done.undecided or any(map(_is_open, done.bounds)):
-        return "some of the trials are undecided"
-    return "nothing that was tried helps" if done.tried or done.without_gain else "no change could be tried"
+    is_open = any(words in bound for bound in done.bounds for words in _OPEN_BOUNDS)
+    if not done.tried and (is_open or done.not_tried or done.needs_seconds is not None):
+        return "no change could be tried"
+    return "some of the trials are undecided" if done.undecided or is_open else ""

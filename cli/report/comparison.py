@@ -34,8 +34,6 @@ _GROWN = 1.1
 """Times the CPU time of a stage on the other side, from which it has changed."""
 _NO_STAGE = 0.01
 """Share of the work below which a stage has not changed by its CPU time alone: one process of each says little."""
-_SPARE = 1.2
-"""Times the seconds that the pairs need: the sides are started as well."""
 MOST_PAIRS = 60
 """More are not worth the wait: half a minute for each."""
 _OF_ONE_GATE = frozenset({"--against", "--out", "--format", "--max-pairs"})
@@ -309,7 +307,7 @@ def _what_next(result: Result) -> Iterator[tuple[bool, Sequence[str], str]]:
     failure = next((problem.message for problem in result.errors if problem.code == "side-failed"), "")
     side, more = result.side(failure[:1].lower()), _to_settle(result)
     needed = len(counted(result.pairs)) + more
-    regressed, passed = (result.kind == "gate" and ending == one for one in ("failed", "passed"))
+    regressed = result.kind == "gate" and ending == "failed"
     settles = more > 0 and needed <= MOST_PAIRS and not failure and not regressed and result.kind != "self-test"
     again = _without(command, (), _SWITCHES)
     of_both = _without(again, {*_OF_ONE_GATE, "--limit"}, {b.text})[2:]
@@ -322,21 +320,10 @@ def _what_next(result: Result) -> Iterator[tuple[bool, Sequence[str], str]]:
         ["pipeprof", "compare", a.text, b.text, *of_both],
         "shows the stages that changed",
     )
-    yield settles, command and _longer(result, needed), "would settle it"
-    yield (
-        passed and not result.self_test,
-        command and [*_without(again, _OF_ONE_GATE), "--self-test"],
-        "tests this gate",
-    )
-
-
-def _longer(result: Result, needed: int) -> list[str]:
-    """The same command with room for so many pairs, also in time where that has ended it."""
-    flag, words = "--max-pairs" if result.kind == "gate" else "--pairs", list(result.command)
-    if any(warning.code == "time-over" for warning in result.warnings):
-        time = _SPARE * (result.seconds or 0.0) * needed / max(len(result.pairs), 1)
-        words = [*_without(words, {"--max-time"}), "--max-time", str(10 * math.ceil(time / 10))]
-    return [*_without(words, {flag}), flag, str(needed)]
+    flag = "--max-pairs" if result.kind == "gate" else "--pairs"
+    # So many pairs may not fit into the time that this session had.
+    more_pairs = command and [*_without(command, {flag, "--max-time"}), flag, str(needed)]
+    yield settles, more_pairs, "would settle it"
 
 
 def _without(command: Sequence[str], options: Collection[str], switches: Collection[str] = ()) -> list[str]:

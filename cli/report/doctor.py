@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from pipeprof.cli.report.blocks import Block, Card, Code, Heading, Pairs, Text
 from pipeprof.profiles.doctor.facts import Facts
 from pipeprof.profiles.doctor.faults import Fault
 from pipeprof.profiles.protocol.wrapped import WRAPPED
-from pipeprof.profiles.wording import cores_text, listed, size
+from pipeprof.profiles.wording import cores_text, size
 
 FENCE = "```"
 _STEADY = "performance"
 """The governor that is not worth a line."""
 
 
-@dataclass(frozen=True)
-class Terminal:
-    """Terminal or file for the report; `locale` is the variable that decides it, as ``LC_ALL=C``, or empty."""
-
-    is_terminal: bool
-    columns: int
-    encoding: str | None
-    term: str
-    locale: str
-
-
-def terminal_of(environ: Mapping[str, str], *, is_terminal: bool, columns: int, encoding: str | None) -> Terminal:
-    """Describe where the report goes."""
+def terminal_of(environ: Mapping[str, str], *, is_terminal: bool, columns: int, encoding: str | None) -> dict[str, Any]:
+    """Describe where the report goes; `locale` is the variable that decides it, as ``LC_ALL=C``, or empty."""
     name = next((name for name in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(name)), "")
     locale = f"{name}={environ[name]}" if name else ""
-    return Terminal(is_terminal, columns, encoding, environ.get("TERM", ""), locale)
+    known = {"is_terminal": is_terminal, "columns": columns, "encoding": encoding}
+    return {**known, "term": environ.get("TERM", ""), "locale": locale}
 
 
 def doctor_report(
-    facts: Facts, terminal: Terminal, faults: Sequence[Fault], hide: Callable[[str], str]
+    facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault], hide: Callable[[str], str]
 ) -> Iterator[Block]:
     """Build the report.
 
@@ -61,7 +51,7 @@ def _summary(faults: Sequence[Fault]) -> str:
     )
 
 
-def _rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
+def _rows(facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault]) -> Iterator[tuple[str, str]]:
     """Labels and values of the block for a bug report."""
     versions = dict(facts.versions)
     yield "pipeprof", versions.pop("pipeprof", None) or "not installed as a package"
@@ -80,10 +70,8 @@ def _rows(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> Iterator
     if set(facts.governors) - {_STEADY}:
         yield "governor", ", ".join(f"{name} ({count} cores)" for name, count in facts.governors.items())
     yield "git", facts.git or "not installed"
-    modules = listed(list(dict.fromkeys(row.module.partition(".")[0] for row in WRAPPED)))
-    yield "hooks", f"{len(WRAPPED)} methods of {modules} are wrapped while `run script.py` runs: see --json"
-    where = f"{terminal.columns} columns" if terminal.is_terminal else f"none, {terminal.columns} columns"
-    yield "terminal", ", ".join(part for part in (where, terminal.encoding, terminal.term, terminal.locale) if part)
+    where = f"{'' if terminal['is_terminal'] else 'none, '}{terminal['columns']} columns"
+    yield "terminal", ", ".join(filter(None, (where, terminal["encoding"], terminal["term"], terminal["locale"])))
     for fault in faults:
         yield fault.level, fault.message
 
@@ -120,24 +108,11 @@ def _memory(facts: Facts) -> str:
     return ", ".join(text.format(size(nbytes)) for text, nbytes in sizes.items() if nbytes is not None) or "n/a"
 
 
-def doctor_document(facts: Facts, terminal: Terminal, faults: Sequence[Fault]) -> dict[str, Any]:
+def doctor_document(facts: Facts, terminal: Mapping[str, Any], faults: Sequence[Fault]) -> dict[str, Any]:
     """Return everything as JSON fields."""
     return {
         "facts": asdict(facts),
-        "terminal": asdict(terminal),
+        "terminal": dict(terminal),
         "faults": [asdict(fault) for fault in faults],
         "hooks": [{"method": str(row), "why": row.why} for row in WRAPPED],
     }
-
-
-def hide_texts(value: Any, hide: Callable[[str], str]) -> Any:
-    """Return a JSON value with other texts; keys stay."""
-    match value:
-        case str():
-            return hide(value)
-        case dict():
-            return {key: hide_texts(inner, hide) for key, inner in value.items()}
-        case list() | tuple():
-            return [hide_texts(inner, hide) for inner in value]
-        case _:
-            return value

@@ -6,15 +6,12 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
 
-from pipeprof.cli.command_line import parse_command, rerun
-from pipeprof.cli.options import FixOptions
+from pipeprof.cli.command_line import rerun
 from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Span, Table, Text
 from pipeprof.cli.report.changes import FEW_ROUNDS, describe_measured, effect_on_data
 from pipeprof.cli.report.units import describe_delta, seconds
 from pipeprof.pipelines.changes.environment import assignment
-from pipeprof.pipelines.errors import UsageError
 from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
@@ -223,29 +220,20 @@ def _search_on(profile: Profile, fix: Fix) -> tuple[str | None, str] | None:
 
 def _next(profile: Profile, fix: Fix, saved: str | None) -> tuple[str | None, str] | None:
     """The command that puts the result into the user's file."""
-    given = _given(profile)
-    show, written = f"pipeprof show {saved or 'PROFILE'} --out", list(given.out or ()) if given is not None else []
-    patch = next((name for name in written if name.endswith((".patch", ".diff"))), None)
+    show = f"pipeprof show {saved or 'PROFILE'} --out"
+    patch = next((word.rpartition("=")[2] for word in profile.command if word.endswith((".patch", ".diff"))), None)
     if fix.diff is not None and patch is not None:
         return f"git apply {shlex.quote(patch)}", "makes the changes in your file"
     if fix.text is None:
         return (f"{show} fast.patch", "writes the diff, for git apply") if fix.diff is not None else None
-    if given is not None and given.change is not None and not given.write:
-        # Nothing is measured for it.
-        return rerun(profile, command="fix", write=True), "edits the spec"
     if "--write" in profile.command:
         return None
+    if fix.status == "taken":
+        # Nothing is measured for it.
+        return rerun(profile, command="fix", write=True), "edits the spec"
     # Paths in a spec are relative to its folder.
     target, name = profile.target, str(Path(profile.target.text).with_suffix(".fast.yaml"))
     if target.overrides or target.variables is not None:
         # A spec is made again from the file alone.
         return rerun(profile, command="fix", out=[name]), "writes the changed spec"
     return f"{show} {shlex.quote(name)}", "writes the changed spec"
-
-
-def _given(profile: Profile) -> FixOptions | None:
-    """The options of the search; None where its command line is not known."""
-    try:
-        return cast("FixOptions", parse_command("fix", profile.command[2:]))
-    except UsageError:
-        return None

@@ -171,8 +171,6 @@ def _details(devices: Sequence[tuple[str, DeviceGaps]]) -> Iterator[Block]:
             Column("window s", [significant(device.window_seconds) for device in its]),
             Column("idle from first to last event", [_percent(device.span_idle_share) for device in its]),
             Column("launch unknown", [_percent(device.without_launch_share) for device in its], keep=0),
-            Column("events", [f"{device.events:,}" for device in its], keep=0),
-            Column("gaps", [f"{device.gaps.count:,}" if device.gaps is not None else "n/a" for device in its], keep=0),
             Column("verdict", [device.verdict for device in its], right=False, keep=0),
         ]
     )

@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pipeprof.cli.command_line import change_command, check_limit, recover_options, rerun
-from pipeprof.cli.report.changes import first_to_write, outlook, shows_code, take_command, try_command
+from pipeprof.cli.command_line import check_limit, recover_options, rerun
+from pipeprof.cli.report.changes import outlook, shows_code, take_command, try_command
 from pipeprof.cli.report.units import seconds as in_words
 from pipeprof.cli.values import duration
 from pipeprof.pipelines.steps.registry import step_kind
@@ -21,9 +21,7 @@ FEW_STEPS = 20
 SHORT_SECONDS = 1.0
 """Fewer steps, or less time, than these: a single slow step changes the mean."""
 _LONGER = 3
-_GOOD_PART = 0.1
 _DEFAULT_TIMEOUT = 120.0
-_GIB = 1024**3
 _WRITES = frozenset({"would-overwrite", "write-before-steps"})
 """In the advice that keeps what a stage gives in files."""
 _MISSING = re.compile(r"\bModuleNotFoundError: No module named '([\w.]+)'")
@@ -79,19 +77,14 @@ def _undisturbed(profile: Profile) -> tuple[str | None, str] | None:
     return rerun(profile, **budget), "measure again when no other process uses the cores"
 
 
-def _larger_budget(words: str) -> Row:
+def _larger_budget(profile: Profile) -> tuple[str | None, str] | None:
     """Measure with a budget that decides about the first change that shows a gain, where none is proven."""
-
-    def row(profile: Profile) -> tuple[str | None, str] | None:
-        if any(one.family != "memory" for _, one in _proven(profile)):
-            return None
-        for number, one in enumerate(profile.findings or (), 1):
-            if (left := one.unfinished) is not None:
-                line = rerun(profile, budget=str(left.budget_seconds)) if outlook(one) == words else None
-                return line, f"{words} about change {number}"
+    if any(one.family != "memory" for _, one in _proven(profile)):
         return None
-
-    return row
+    for number, one in enumerate(profile.findings or (), 1):
+        if (left := one.unfinished) is not None:
+            return rerun(profile, budget=str(left.budget_seconds)), f"{outlook(one)} about change {number}"
+    return None
 
 
 def _take_proven(profile: Profile) -> tuple[str | None, str] | None:
@@ -103,24 +96,6 @@ def _take_proven(profile: Profile) -> tuple[str | None, str] | None:
     return None
 
 
-def _try_in_spec(profile: Profile) -> tuple[str | None, str] | None:
-    for number, finding in enumerate(profile.findings or (), 1):
-        if finding.in_spec and finding.status != "rejected" and (line := try_command(profile, finding, number)):
-            return line, f"measures change {number}"
-    return None
-
-
-def _write_lines(profile: Profile) -> tuple[str | None, str] | None:
-    """Measure again with the first lines of the report that only the user can write."""
-    number = first_to_write(profile)
-    if number is None:
-        return None
-    line = try_command(profile, (profile.findings or [])[number - 1], number)
-    if line is not None:
-        return line, f"measures change {number}"
-    return rerun(profile), f"once you have written change {number}; pipeprof compare OLD NEW then shows the gain"
-
-
 def _soak(profile: Profile) -> tuple[str | None, str] | None:
     memory = profile.memory
     if memory.soak is not None or memory.growth is None or not memory.growth.leak:
@@ -130,17 +105,17 @@ def _soak(profile: Profile) -> tuple[str | None, str] | None:
 
 
 def _try_open(profile: Profile) -> tuple[str | None, str] | None:
+    """Measure with the first change that may hold: by its number, or once the user has made it."""
     for number, finding in enumerate(profile.findings or (), 1):
-        if finding.status == "unverified" and not shows_code(profile, finding):
-            line = change_command(profile, number) and try_command(profile, finding, number)
-            if line is not None:
-                return line, f"measures change {number}"
-    return None
-
-
-def _mended_data(profile: Profile) -> tuple[str | None, str] | None:
-    for number, finding in enumerate(profile.findings or (), 1):
-        if finding.family == "correctness" and finding.status != "rejected":
+        if finding.status == "rejected":
+            continue
+        if (line := try_command(profile, finding, number)) is not None:
+            return line, f"measures change {number}"
+        if shows_code(profile, finding):
+            return rerun(
+                profile
+            ), f"once you have written change {number}; pipeprof compare OLD NEW then shows the gain"
+        if finding.family == "correctness":
             return rerun(profile), f"measure again once change {number} is made"
     return None
 
@@ -237,14 +212,10 @@ def _installed(profile: Profile) -> tuple[str | None, str] | None:
 _AFTER_RUN: tuple[Row, ...] = (
     _unfinished_run,
     _undisturbed,
-    _larger_budget("decides"),
+    _larger_budget,
     _take_proven,
-    _try_in_spec,
-    _write_lines,
     _soak,
     _try_open,
-    _mended_data,
-    _larger_budget("may decide"),
     _more_time,
     _allow_writes,
     _longer,

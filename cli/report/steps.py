@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import dropwhile
 from pathlib import PurePath
 from typing import NamedTuple
 
 from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
 from pipeprof.cli.report.rows import name_rows
 from pipeprof.cli.report.units import dotted, rate, seconds, time_scale
-from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.profiles.document.measured import Device
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.shared import DatasetUse, GpuUse, Quantiles, Steps, WrittenFile
-from pipeprof.profiles.lines import main_line
+from pipeprof.profiles.document.shared import DatasetUse, GpuUse, Quantiles, Steps
 from pipeprof.profiles.wording import CAUSE_WORDS, milliseconds, percent, significant, size
 
 GAPS_SHOWN = 5
@@ -39,9 +36,7 @@ _ROLES = {
     "adapt": "a dataset that layers adapt to",
     "loop": "iterated",
 }
-_SHOWN_SECONDS = 0.1
 _USES_SHOWN = 3
-_FILES_SHOWN = 3
 
 
 class _Row(NamedTuple):
@@ -74,11 +69,9 @@ def build_steps(profile: Profile, *, full: bool) -> Iterator[Block]:
     if slow and steps.slow_every and slow - usual > _OTHER_FROM * steps.interval_ms.mean * steps.slow_every:
         every = f"Every {steps.slow_every:,} steps one takes {milliseconds(slow)}"
         yield Text(f"{every}; the median is {milliseconds(usual)}.")
-    if (floor := steps.floor_ms) is not None:
-        values = (("p50", floor.p50), ("mean", floor.mean), ("p99", floor.p99), ("max", floor.max))
-        latency = ", ".join(f"{name} {milliseconds(value)}" for name, value in values if value is not None)
+    if steps.floor_ms is not None:
         taken = "" if steps.dispatch is None else ", subtracted from the wait"
-        yield Text(f"Baseline latency of next(): {latency}{taken}.")
+        yield Text(f"Baseline latency of next(): {milliseconds(steps.floor_ms.mean)} on average{taken}.")
     if steps.epochs:
         # A script need not come to its end before.
         begun = "ended and restarted" if training is None else "restarted"
@@ -144,10 +137,7 @@ def _gpu_rows(gpus: Sequence[GpuUse]) -> Table:
             Column("", [f"{gpu.name}{f', {gpu.model}' if gpu.model else ''}" for gpu in gpus], right=False, wrap=True),
             Column("idle", each("idle_share", percent)),
             Column("NVML: at work", each("utilisation", percent), keep=2),
-            Column("MHz", each("mhz", "{:.0f}".format), keep=1),
             Column("memory", each("memory_bytes", size), keep=1),
-            Column("PCIe in", each("received_bytes_per_second", rate), keep=0),
-            Column("out", each("sent_bytes_per_second", rate), keep=0),
         ]
     )
 
@@ -165,13 +155,6 @@ def describe_dispatch(profile: Profile, steps: Steps) -> str:
     return f"{steps.dispatch} step{'' if steps.dispatch == 1 else 's'} in flight"
 
 
-def _elements_rate(profile: Profile, speed: float) -> str:
-    """Elements per second; about so many where the last batch of an epoch may be shorter than those that were seen."""
-    from_batch = dropwhile(lambda stage: not traits(stage.op).stacks, main_line(profile))
-    ends = (profile.steps is not None and profile.steps.epochs) or any(stage.op == "repeat" for stage in from_batch)
-    return f"{'about ' if ends else ''}{significant(speed)} elements/s"
-
-
 def _step(profile: Profile, steps: Steps) -> str:
     if steps.dispatch is None:
         return "no training step"
@@ -180,19 +163,12 @@ def _step(profile: Profile, steps: Steps) -> str:
 
 
 def _step_of(device: Device | None) -> Iterator[Block]:
-    """What a step computes and where, and what its batches cost before it."""
+    """What a step computes and where."""
     if device is None:
         return
     where = {"cpu": "on the pipeline's cores", "gpu": "on the GPU", "tpu": "on the TPU"}.get(device.on or "", "")
     if device.computes is not None:
         yield Text(f"The step computes {device.computes}{', ' if where else ''}{where}.")
-    parts = [
-        f"{milliseconds(ms)} {words}"
-        for ms, words in ((device.numpy_ms, "to NumPy"), (device.copy_ms, "to copy"))
-        if ms is not None
-    ]
-    if parts:
-        yield Text(f"Handing a batch over takes {' and '.join(parts)}, not counted in the step.")
 
 
 def _rows(steps: Steps, device: Device | None, *, script: bool = False) -> list[_Row]:
@@ -247,8 +223,6 @@ def _training(profile: Profile) -> Iterator[Block]:
             f"{training.validations:,} validation{'s' if training.validations > 1 else ''} of "
             f"{_each(training.validation_seconds, training.validations)}"
         )
-    if training.epoch_end_seconds is not None and training.epoch_end_seconds >= _SHOWN_SECONDS:
-        facts.append(f"callbacks at the ends of epochs {seconds(training.epoch_end_seconds)}")
     if training.between_seconds is not None and training.epochs > 1:
         between = (training.between_seconds or 0.0) / (training.epochs - 1)
         facts.append(f"{seconds(between)} between {'two ' if training.epochs > 2 else ''}epochs, not counted above")
@@ -256,17 +230,9 @@ def _training(profile: Profile) -> Iterator[Block]:
         yield Text(f"{', '.join(fact for fact in facts if fact)}.")
     for use in [use for use in training.datasets if not use.main][:_USES_SHOWN]:
         yield Text(_describe_use(use))
-    if training.written:
-        yield Text(_describe_written(training.written))
-
-
-def _describe_written(files: Sequence[WrittenFile]) -> str:
-    """One line on what the script has written, the largest files first."""
-    largest = sorted(files, key=lambda file: -file.bytes)
-    named = ", ".join(f"{file.file} ({size(file.bytes)})" for file in largest[:_FILES_SHOWN])
-    rest = largest[_FILES_SHOWN:]
-    more = f" and {len(rest):,} more ({size(sum(file.bytes for file in rest))})" if rest else ""
-    return f"It wrote {named}{more}."
+    if written := training.written:
+        whole = size(sum(file.bytes for file in written))
+        yield Text(f"It wrote {len(written):,} file{'' if len(written) == 1 else 's'}, {whole}.")
 
 
 def _each(total: float | None, count: int) -> str:
@@ -302,6 +268,6 @@ def _rates(profile: Profile, steps: Steps) -> str:
         ),
         (device.idle_share if device and has_step else None, lambda share: f"device idle {percent(share)}"),
         (flow.batches_per_second if flow else None, lambda speed: f"{significant(speed)} batches/s"),
-        (flow.elements_per_second if flow else None, lambda speed: _elements_rate(profile, speed)),
+        (flow.elements_per_second if flow else None, lambda speed: f"{significant(speed)} elements/s"),
         (flow.bytes_per_second if flow else None, rate),
     )

@@ -194,7 +194,6 @@ def _all_stages(profile: Profile, stages: Sequence[Stage]) -> Iterator[Block]:
     yield Heading("Stages", written)
     views = stages_of_views(profile)
     per_batch = time_scale(stage.inside_ms for stage in stages)
-    used = time_scale(stage.active_ms_per_element for stage in stages)
     sizes = byte_scale(stage.buffered_bytes for stage in stages if stage.id not in views)
     each = byte_scale(stage.bytes_per_element for stage in stages)
     columns = [
@@ -209,7 +208,6 @@ def _all_stages(profile: Profile, stages: Sequence[Stage]) -> Iterator[Block]:
         Column(f"holds {sizes.unit}", [_held(sizes, stage, stage.id in views) for stage in stages], keep=4),
         Column(f"{each.unit}/element", [_bytes(each, stage.bytes_per_element) for stage in stages], keep=0),
         Column("in:out", [*map(write_inputs, stages)], keep=4),
-        Column(f"{used.unit}/used", [used.text(stage.active_ms_per_element) for stage in stages], keep=1),
         Column("elements", ["" if one.elements is None else f"{one.elements:,}" for one in stages], keep=-1),
         Column("an element", [_element(stage) for stage in stages], right=False, keep=-2),
     ]
@@ -220,8 +218,6 @@ def _all_stages(profile: Profile, stages: Sequence[Stage]) -> Iterator[Block]:
         "* chosen by TensorFlow" if any(stage.tunable and stage.parallelism for stage in stages) else "",
         note_inputs(stages),
     ]
-    if any(stage.active_ms_per_element for stage in stages):
-        notes.append(f"{used.unit}/used: on a core or blocked, for each element that reaches the step")
     if any(notes):
         yield Text(" · ".join(filter(None, notes)), style="dim")
     if profile.options:
@@ -335,6 +331,4 @@ def _cpu(profile: Profile) -> Iterator[Block]:
             more.append(f"plus {milliseconds(cpu.waiting_ms or 0.0)} waiting for a core")
         elif cpu.waiting_ms is None and not cores_were_free(profile.contention, scheduled_on(profile.host)):
             more.append(f"waiting for a core {percent(cpu.waiting_share or 0.0)} of the threads' time")
-        if cpu.throttled_share:
-            more.append(f"throttled by the CPU quota {percent(cpu.throttled_share)} of the time")
         yield Text("; ".join([f"On CPU {milliseconds(cpu.total_ms)} per batch: {', '.join(parts)}", *more]))

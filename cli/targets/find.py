@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from difflib import SequenceMatcher
+from difflib import get_close_matches
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +19,6 @@ _VERSION = re.compile(r"^[\"']?version[\"']?\s*:\s*1\s*(#.*)?$", re.MULTILINE)
 _KEY = re.compile(r"^[\"']?(\w+)[\"']?\s*:", re.MULTILINE)
 _OWN_KEYS = frozenset({"source", "stages", "step", "measure", "budgets"})
 """Those of a spec that few other files with a version have."""
-_ALIKE = 0.8
-"""How near to `source` a key is a misspelling of it: `sorce` is, `services` is not."""
 
 
 class Found(NamedTuple):
@@ -72,5 +70,6 @@ def is_spec(path: Path) -> bool:
     keys = set(_KEY.findall(text))
     if {"source", "stages"} <= keys:
         return True
-    begun = keys & _OWN_KEYS or any(SequenceMatcher(None, key, "source").ratio() >= _ALIKE for key in keys)
+    # `sorce` is a misspelling, `services` is none.
+    begun = keys & _OWN_KEYS or get_close_matches("source", keys, cutoff=0.8)
     return bool(begun and _VERSION.search(text))

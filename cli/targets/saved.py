@@ -23,18 +23,9 @@ MOST_READ = 20
 """Saved profiles of a target that are read, the latest first."""
 
 
-def latest_run(
-    parsed: ParsedTarget, loaded: LoadedSpec | None, target: Target, *, cwd: Path | None = None
-) -> tuple[Path, Profile] | None:
-    """Find the latest saved profile of a run of a target that has not changed since.
-
-    Args:
-        cwd: Folder to use in place of the current one.
-
-    Returns:
-        Its file, and the profile; None where there is none.
-    """
-    for path in own_profiles(f"{slug(profile_name(parsed, loaded))}-*.json", cwd)[0]:
+def latest_run(parsed: ParsedTarget, loaded: LoadedSpec | None, target: Target) -> tuple[Path, Profile] | None:
+    """Find the latest saved profile of a run of a target that has not changed since: its file, and the profile."""
+    for path in own_profiles(f"{slug(profile_name(parsed, loaded))}-*.json")[0]:
         try:
             profile = load_profile(path)
         except (ProfileError, OSError):
@@ -49,10 +40,10 @@ def profile_name(parsed: ParsedTarget, loaded: LoadedSpec | None) -> str:
     return (loaded.spec.name if loaded else None) or "-".join(filter(None, (parsed.path.stem, parsed.function)))
 
 
-def own_profiles(pattern: str = "*.json", cwd: Path | None = None) -> tuple[list[Path], dict[Path, str]]:
+def own_profiles(pattern: str = "*.json") -> tuple[list[Path], dict[Path, str]]:
     """Saved profiles below the current folder, the latest first, and those that a checkout may hold, with a reason."""
     found = []
-    for path in ((cwd or Path()) / FOLDER).glob(pattern):
+    for path in Path(FOLDER).glob(pattern):
         try:
             found.append((path.stat().st_mtime_ns, path.name, path))
         except OSError:

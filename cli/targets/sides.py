@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeprof.cli.options import MeasuringOptions
 from pipeprof.cli.targets.load import Changes, load_target
+from pipeprof.cli.targets.saved import profile_name
 from pipeprof.cli.targets.settings import settings_of
 from pipeprof.cli.values import step
 from pipeprof.pipelines.errors import ProfileError, UsageError
@@ -55,13 +56,9 @@ class GivenSide:
     @property
     def name(self) -> str:
         """A short name, for files."""
-        loaded = self.settings.loaded if self.settings is not None else None
-        if loaded is not None and loaded.spec.name:
-            return loaded.spec.name
-        target = self.settings.target if self.settings is not None else None
-        if target is None:
+        if self.settings is None:
             return Path(self.shown.text).stem
-        return "-".join(filter(None, (target.path.stem, target.function)))
+        return profile_name(self.settings.target, self.settings.loaded)
 
 
 def read_sides(given: MeasuringOptions, texts: Sequence[str], calls: GitCalls) -> list[GivenSide]:

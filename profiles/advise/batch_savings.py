@@ -13,7 +13,6 @@ from pipeprof.profiles.constants import BATCH_ROW_US, BATCHED_SHARE, CACHED_ELEM
 from pipeprof.profiles.view.view import PipelineView, StageView
 
 if TYPE_CHECKING:
-    from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
 
 ONE_CALL = 1.5
@@ -133,12 +132,6 @@ def copied_share(view: PipelineView, stage: StageView) -> float:
     fills = any(one.measured is not None and one.measured.fused_with == stage.id for one in view.readers(stage))
     copied_us = BATCH_ROW_US + (stage.element_bytes or 0.0) / COPIED_BYTES_PER_US if fills else 0.0
     return min(1.0, count * (CACHED_ELEMENT_US + copied_us) / 1000 / row.active_ms)
-
-
-def most_called(profile: Profile) -> Stage | None:
-    """The stage with most of the work, if a large part of that is calling its function for each element."""
-    stage = max(profile.stages or (), key=lambda one: one.share or 0.0, default=None)
-    return stage if stage is not None and is_mostly_called(stage) else None
 
 
 def once_per_batch(function: str) -> str:

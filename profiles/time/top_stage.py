@@ -374,17 +374,3 @@ def _served_from_caches(stages: list[Stage]) -> frozenset[str]:
 def _is_costly(stage: Stage) -> bool:
     """Whether the stage may cost much: a function of it computes elements, or makes the datasets they come from."""
     return traits(stage.op).computes or traits(stage.op).opens
-
-
-def where_time_is(profile: Profile) -> str:
-    """State which stage a training waits for; empty where it does not, or no stage has most of the work for certain."""
-    if profile.verdict is None or profile.verdict.bound not in {"input", "balanced"}:
-        return ""
-    stages = [stage for stage in profile.stages or () if stage.origin == "written"]
-    top = max(_largest(stages, lambda stage: stage.share), key=lambda one: one.share or 0.0, default=None)
-    if top is not None and (top.share or 0.0) >= MOST_FROM:
-        return f"{top.label} {'has' if len(top.members) == 1 else 'have'} {share_of_work((top,))}"
-    # Without their times, what computes at all.
-    computes = [one for one in stages if traits(one.op).function is not None]
-    known = any(one.share is not None for one in stages)
-    return f"only {stage_label(computes[0])} computes" if len(computes) == 1 and not known else ""

@@ -191,7 +191,7 @@ def test_the_trace_that_is_read_is_named_while_that_goes_on(
     phases: list[str] = []
     shown = Silent()
     monkeypatch.setattr(shown, "phase", lambda name, _seconds: phases.append(name))
-    monkeypatch.setattr(gaps, "progress_if_long", lambda _stream: shown)
+    monkeypatch.setattr(gaps, "progress_for", lambda _stream, **_options: shown)
     pipeprof("gaps", before, silent)
     assert phases == [f"reading {before}", f"reading {silent}"]
 

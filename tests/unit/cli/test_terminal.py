@@ -97,15 +97,13 @@ def test_code_is_copied_as_it_is_and_output_is_cut(width: int) -> None:
 
 
 def test_colour() -> None:
-    for choice, terminal, environ, expected in (
-        ("auto", True, "", True), ("auto", False, "", False), ("auto", True, "NO_COLOR=1", False),
-        ("auto", True, "NO_COLOR=", True), ("auto", False, "FORCE_COLOR=1", True),
-        ("auto", True, "FORCE_COLOR=0", True), ("auto", True, "FORCE_COLOR=1 NO_COLOR=1", False),
-        ("auto", True, "TERM=dumb", False), ("always", False, "NO_COLOR=1", True),
-        ("never", True, "FORCE_COLOR=1", False),
+    for terminal, environ, expected in (
+        (True, "", True), (False, "", False), (True, "NO_COLOR=1", False), (True, "NO_COLOR=", True),
+        (False, "FORCE_COLOR=1", True), (True, "FORCE_COLOR=0", True), (True, "FORCE_COLOR=1 NO_COLOR=1", False),
+        (True, "TERM=dumb", False),
     ):  # fmt: skip
         variables = dict(item.split("=") for item in environ.split())
-        assert wants_color(choice, is_terminal=terminal, environ=variables) is expected
+        assert wants_color(is_terminal=terminal, environ=variables) is expected
 
 
 def test_a_pipe_is_as_wide_as_its_terminal_or_the_environment_says(
@@ -115,11 +113,11 @@ def test_a_pipe_is_as_wide_as_its_terminal_or_the_environment_says(
     with (tmp_path / "a.txt").open("w") as file, os.fdopen(writing, "w") as pipe, os.fdopen(reading):
         for columns, width in (("80", 80), ("7", 40), ("500", 120)):
             monkeypatch.setenv("COLUMNS", columns)
-            assert style_of(file, "auto") == Style(width)
+            assert style_of(file) == Style(width)
         monkeypatch.setenv("COLUMNS", "")
         monkeypatch.setattr(os, "get_terminal_size", lambda _descriptor=1: os.terminal_size((72, 40)))
         monkeypatch.setattr(sys, "__stderr__", pipe)
-        widths = [style_of(stream, "auto").width for stream in (pipe, file)]
+        widths = [style_of(stream).width for stream in (pipe, file)]
     assert widths == [72, style.NO_TERMINAL_WIDTH], "a pipe has a reader, a file may be read anywhere"
     known = ("utf-8", "ascii", "latin-1", None, "?")
     assert [speaks_unicode(encoding) for encoding in known] == [True, False, False, False, False]
