@@ -68,7 +68,8 @@ def change_command(profile: Profile, number: int, command: str = "run", **ways: 
     change = f"{saved}:{number}" if saved is not None else str(number)
     if command == "run":
         # A change of a script is not looked at for as long as its memory was.
-        return rerun(profile, change=change, **({"soak": None} if profile.target.kind == "script" else {}))
+        shorter: dict[str, Any] = {"soak": None} if profile.target.kind == "script" else {}
+        return rerun(profile, change=change, **shorter)
     given = asdict(recover_options(profile))
     kept = {name: given[name] for name in ("target", "set", "env", "arg", "no_python", "script_args")}
     return _line("fix", kept, {"change": change, **ways})
@@ -116,7 +117,7 @@ def recover_options(profile: Profile) -> RunOptions | FixOptions:
         given = None
     if given is None or (given.target, given.set) != (named.target, named.set):
         return named  # type: ignore[no-any-return]
-    return replace(given, **OUTPUTS)
+    return replace(given, **OUTPUTS)  # type: ignore[no-any-return]
 
 
 def _command_of(profile: Profile) -> str:

@@ -54,18 +54,7 @@ def run(folder: Path, target: str, *options: str) -> dict[str, Any]:
     out = folder / "profile.json"
     out.unlink(missing_ok=True)
     through = shlex.split(os.environ.get("BENCHMARK_THROUGH", ""))
-    command = [
-        *through,
-        sys.executable,
-        "-c",
-        PIPEPROF,
-        "run",
-        target,
-        *options,
-        "--no-verify",
-        "--out",
-        str(out),
-    ]
+    command = [*through, sys.executable, "-c", PIPEPROF, "run", target, *options, "--no-verify", "--out", str(out)]
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     window_ended = None
