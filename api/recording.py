@@ -316,10 +316,10 @@ def _is_regular(error: BaseException | None) -> bool:
 
 def _main_file() -> str:
     """The script that this process runs, as a user types it; a word where it runs none."""
+    if _notebook() is not None:
+        return "notebook"
     file = getattr(sys.modules.get("__main__"), "__file__", None)
-    if isinstance(file, str) and _notebook() is None:
-        return as_typed(str(Path(file).absolute()))
-    return "notebook" if _notebook() is not None else "interactive"
+    return as_typed(str(Path(file).absolute())) if isinstance(file, str) else "interactive"
 
 
 def _notebook() -> Callable[[str], None] | None:

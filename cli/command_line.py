@@ -68,8 +68,8 @@ def change_command(profile: Profile, number: int, command: str = "run", **ways: 
     change = f"{saved}:{number}" if saved is not None else str(number)
     if command == "run":
         # A change of a script is not looked at for as long as its memory was.
-        once: dict[str, Any] = {"soak": None} if profile.target.kind == "script" else {}
-        return rerun(profile, change=change, **once)
+        shorter: dict[str, Any] = {"soak": None} if profile.target.kind == "script" else {}
+        return rerun(profile, change=change, **shorter)
     given = asdict(recover_options(profile))
     kept = {name: given[name] for name in ("target", "set", "env", "arg", "no_python", "script_args")}
     return _line("fix", kept, {"change": change, **ways})
@@ -104,7 +104,7 @@ def recover_options(profile: Profile) -> RunOptions | FixOptions:
     They come from its command line; where that is missing or contradicts the document, from the document.
     """
     target, command = profile.target, _command_of(profile)
-    named: RunOptions | FixOptions = COMMANDS[command](
+    named = COMMANDS[command](
         target=target.text,
         set=list(target.overrides) or None,
         env=target.variables is not None,
@@ -116,7 +116,7 @@ def recover_options(profile: Profile) -> RunOptions | FixOptions:
     except UsageError:
         given = None
     if given is None or (given.target, given.set) != (named.target, named.set):
-        return named
+        return named  # type: ignore[no-any-return]
     return replace(given, **OUTPUTS)  # type: ignore[no-any-return]
 
 

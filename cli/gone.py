@@ -7,7 +7,6 @@ ignores one gets a warning.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -15,7 +14,7 @@ from pipeprof.pipelines.tables import read_table
 
 
 @cache
-def gone() -> Mapping[str, Any]:
+def gone() -> Any:
     """What to do instead: ``commands``, ``formats`` and ``options``."""
     found: Mapping[str, Any] = read_table("pipeprof.cli", "gone")
     return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -13,7 +12,7 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS, meant_size, parse_duration, parse_size
 from pipeprof.pipelines.steps import registry
 from pipeprof.pipelines.steps.step import Step, parse_step
-from pipeprof.pipelines.suggest import suggest, suggest_value
+from pipeprof.pipelines.suggest import did_you_mean, suggest, suggest_value
 from pipeprof.profiles.advise.proposal import Semantics
 
 T = TypeVar("T")
@@ -38,10 +37,8 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
     """
     if value in choices:
         return value
-    close = difflib.get_close_matches(value, choices, n=1, cutoff=0.7)
-    meant = f" — did you mean {close[0]}?" if close else ""
     expected = " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
-    raise UsageError(f"{flag}: got {value!r}, expected {expected}{meant}")
+    raise UsageError(f"{flag}: got {value!r}, expected {expected}{did_you_mean(value, choices)}")
 
 
 def classes(values: Sequence[str] | None) -> list[Semantics]:

@@ -318,8 +318,7 @@ def _how_far(profile: Profile, shown: Sequence[tuple[int, Finding]]) -> str:
     if profile.target.kind == "script" and profile.verification is None:
         tries = "pipeprof fix" if can_run_again(profile) else _RUN_FUNCTION
         return f"not measured: {tries} tries changes"
-    measured = [bool(finding.measured) for _, finding in shown]
-    return "not decided" if all(measured) else "not measured" if not any(measured) else "not measured, or not decided"
+    return "not decided" if any(finding.measured for _, finding in shown) else "not measured"
 
 
 def place_of_finding(finding: Finding, stages: Sequence[Stage]) -> str:

@@ -72,9 +72,7 @@ def _undisturbed(profile: Profile) -> tuple[str | None, str] | None:
     """Measure again where other processes used the cores: what was found may not hold without them."""
     if profile.verdict is None or not profile.verdict.disturbed:
         return None
-    needed = profile.verification.needs_seconds if profile.verification is not None else None
-    budget = {"budget": str(needed)} if needed is not None and not _proven(profile) else {}
-    return rerun(profile, **budget), "measure again when no other process uses the cores"
+    return rerun(profile), "measure again when no other process uses the cores"
 
 
 def _larger_budget(profile: Profile) -> tuple[str | None, str] | None:

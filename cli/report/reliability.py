@@ -84,12 +84,9 @@ def _doubts(profile: Profile) -> Iterator[str]:
         if steps is not None and (contention.throttled_seconds or 0.0) >= _TOO_MUCH_STEAL * steps.seconds:
             yield f"throttled by the CPU quota for {seconds(contention.throttled_seconds)}"
     share = _overhead_share(profile)
-    if overhead is not None and share is not None and share >= _TOO_MUCH_OVERHEAD:
-        late = overhead.wake_share or 0.0
-        if late < share / 2:
-            yield f"pipeprof itself took {percent(share)} of the time"
-        elif not crowded:  # Else the cause has been given.
-            yield f"the simulated step ended late, {percent(late)} of the time in all"
+    if overhead is not None and share is not None and share >= _TOO_MUCH_OVERHEAD and not crowded:
+        late = f", {percent(overhead.wake_share)} by a simulated step that ended late" if overhead.wake_share else ""
+        yield f"pipeprof took {percent(share)} of the time{late}"
 
 
 def _overhead_share(profile: Profile) -> float | None:
@@ -109,16 +106,11 @@ def _target(profile: Profile) -> str:
 
 
 def _overhead(profile: Profile) -> str:
-    overhead, steps = profile.overhead, profile.steps
+    overhead, known = profile.overhead, _overhead_share(profile) is not None
     if overhead is None:
         return ""
-    short = steps is not None and steps.seconds < SHORTEST_SECONDS
     return dotted(
-        (
-            steps.seconds if steps is not None and short else None,
-            lambda took: f"unknown: only {seconds(took)} measured",
-        ),
-        (None if short else overhead.loop_share, lambda share: f"{percent(share)} of the step loop"),
+        (overhead.loop_share if known else None, lambda share: f"{percent(share)} of the step loop"),
         (overhead.wake_share, lambda share: f"{percent(share)} late wake-ups of the simulated step"),
         (overhead.sampler_cores, lambda cores: f"{significant(cores, 2)} cores for sampling"),
     )

@@ -223,7 +223,7 @@ def test_a_kind_of_step_is_written_in_a_spec_and_on_the_command_line(
     typed = values.step("counted:a.py:fn")
 
     assert result.code == 0, result.err
-    assert "counted: a.py:fn, dispatch sync" in result.out
+    assert "counted: a.py:fn" in result.out
     assert (loaded.spec.step.kind, str(loaded.spec.step.value)) == ("counted", "a.py:fn")
     assert [(leaf.place, str(leaf.value)) for leaf in leaves(loaded.spec)] == [(("step", "counted"), "a.py:fn")]
     assert typed is not None
