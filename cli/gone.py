@@ -16,8 +16,7 @@ from pipeprof.pipelines.tables import read_table
 @cache
 def gone() -> Any:
     """What to do instead: ``commands``, ``formats`` and ``options``."""
-    found: Mapping[str, Any] = read_table("pipeprof.cli", "gone")
-    return found
+    return read_table("pipeprof.cli", "gone")
 
 
 def command_gone(name: str) -> str | None:
