@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 
 CORES = len(os.sched_getaffinity(0))
-LEFT_ALONE = ("even a free pipeline would", "keeps up with the step")
+LEFT_ALONE = ("even a free pipeline would", "The pipeline keeps up")
 
 
 @dataclass(frozen=True)

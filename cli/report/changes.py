@@ -18,7 +18,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.experiment.purposes import TRIES
 from pipeprof.profiles.harness.settings import main_place
-from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price, knows_speed
+from pipeprof.profiles.time.proven import describe_epoch, describe_kept, describe_price
 from pipeprof.profiles.time.thresholds import HEADSPACE_FROM
 from pipeprof.profiles.time.verdict import savable_share
 from pipeprof.profiles.wording import (
@@ -229,9 +229,10 @@ def describe_gain(finding: Finding, *, bounded: bool = False) -> str:
     """
     measured, predicted = finding.measured or {}, finding.predicted
     if measured and finding.status == "kept":
-        unknown = finding.family == "memory" and not knows_speed(finding)
+        # What a change that saves memory does to the speed is a sentence of its own.
+        saves = finding.family == "memory" and (measured.get("peak_rss_delta_bytes") or 0) < 0
         later = "from the second epoch on " if finding.cache is not None and not measured.get("at_limit") else ""
-        return f"{later}{describe_measured({**measured, 'speedup': None} if unknown else measured)}"
+        return f"{later}{describe_measured({**measured, 'speedup': None} if saves else measured)}"
     if measured and finding.status == "ceiling" and not is_of_stages(finding):
         # Not what the change gains: that may leave a part of the work, or save more than the stage.
         least = measured.get(AT_LEAST) and not measured.get("at_limit")
@@ -431,11 +432,9 @@ def _none(profile: Profile) -> Iterator[Block]:
     if not profile.complete or profile.exit_code or profile.steps is None or verdict is None:
         return
     labels, share = {detail.label for detail in verdict.details}, verdict.headspace_share
-    if "pipeline" in labels:
-        return  # It keeps up with the step.
     if verdict.disturbed:
         yield Heading("Nothing found", "the run was disturbed: measure again")
-    elif share is not None and share < HEADSPACE_FROM:
+    elif verdict.bound == "step" or (share is not None and share < HEADSPACE_FROM):
         if "memory" not in labels:
             # The verdict says why.
             yield Heading("Nothing to change")

@@ -66,7 +66,7 @@ def describe_check(
         yield Heading("Warnings", "what to do: pipeprof rules CODE")
         yield from (Text(f"{warning.code}: {warning.message}") for warning in warnings)
     if run is not None:
-        yield Code(run, label="Next", indent=0)
+        yield Code(run, label="Next ", indent=0)
 
 
 def _memory(memory: MemoryPrediction, stages: Sequence[Stage]) -> Iterator[Block]:

@@ -36,8 +36,8 @@ _NO_STAGE = 0.01
 """Share of the work below which a stage has not changed by its CPU time alone: one process of each says little."""
 MOST_PAIRS = 60
 """More are not worth the wait: half a minute for each."""
-_OF_ONE_GATE = frozenset({"--against", "--out", "--format", "--max-pairs", "--limit"})
-_SWITCHES = frozenset({"--json", "--force", "--quiet", "-q", "--verbose", "-v"})
+_OF_ONE_GATE = frozenset({"--against", "--out", "--format", "--max-pairs"})
+_SWITCHES = frozenset({"--json", "--force", "--quiet", "-q", "--verbose", "-v", "--measure"})
 
 
 class Headline(NamedTuple):
@@ -81,7 +81,7 @@ def build_result(result: Result, saved: str | None, *, full: bool = False) -> It
     if saved:
         yield Code(saved, label="Saved", indent=0)
     if (following := next_command(result)) is not None:
-        yield Code(following[0], label="Next", note=following[1], indent=0)
+        yield Code(following[0], label="Next ", note=following[1], indent=0)
 
 
 def headline_of(result: Result) -> Headline:
@@ -310,7 +310,7 @@ def _what_next(result: Result) -> Iterator[tuple[bool, Sequence[str], str]]:
     regressed = result.kind == "gate" and ending == "failed"
     settles = more > 0 and needed <= MOST_PAIRS and not failure and not regressed and result.kind != "self-test"
     again = _without(command, (), _SWITCHES)
-    of_both = _without(again, _OF_ONE_GATE, {b.text})[2:]
+    of_both = _without(again, {*_OF_ONE_GATE, "--limit"}, {b.text})[2:]
     yield failure.endswith(CHANGED), command, "measures the files as they are now"
     yield failure != "" and side.ref is None, ["pipeprof", "run", side.text], "shows why"
     yield ending == "passed" and result.unchanged is not None, command and [*command, "--measure"], "measures anyway"

@@ -16,7 +16,7 @@ from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
 from pipeprof.profiles.time.whole import whole_epoch_seconds
-from pipeprof.profiles.wording import listed, ratio_text, size, span_text
+from pipeprof.profiles.wording import ratio_text, size, span_text
 
 _DIFFER = "of the pipeline itself differ"
 _MUCH = 1.2
@@ -101,8 +101,9 @@ def _nothing(fix: Fix) -> tuple[str, str, str]:
     """The same where the search has taken nothing: what was decided, and what was not."""
     reason = f": {fix.reason}" if fix.reason else ""
     if (most := _headline_left_out(fix)) is not None:
-        allowed = listed([f"`{name}`" for name in fix.allow])
-        return "Nothing within", f" {allowed}. {describe_left_out(most)}", "yellow"
+        more = [name for name in fix.allow if name != "same"]
+        allowed = f"with --allow {','.join(more)}" if more else "that leaves the data as they are"
+        return "Nothing proven", f" {allowed}. {describe_left_out(most)}", "yellow"
     measured = any(one.result in {"taken", "behind", "rejected"} and one.speedup is not None for one in fix.steps)
     promising = any(one.result == "not-tried" and (one.predicted or 0.0) >= _MUCH for one in fix.steps)
     if (fix.steps and not measured) or (fix.reason or "").startswith(_UNDECIDED) or promising:
@@ -124,10 +125,10 @@ def describe_left_out(change: LeftOut) -> str:
         >>> from pipeprof.profiles.document.findings import LeftOut
         >>> order = LeftOut(title="Cache", semantics="order", speedup=5.83, known_by="measured", allow="--allow order")
         >>> describe_left_out(order)
-        'Reordering elements was measured at 5.83×: `--allow order`'
+        'Reordering elements was measured at 5.83×: --allow order tries it'
     """
     how = "was measured at" if change.known_by == "measured" else "is predicted to give"
-    return f"{_CLASSES[change.semantics]} {how} {ratio_text(change.speedup or 1.0)}: `{change.allow}`"
+    return f"{_CLASSES[change.semantics]} {how} {ratio_text(change.speedup or 1.0)}: {change.allow} tries it"
 
 
 def _facts(profile: Profile, fix: Fix) -> Iterator[tuple[str, str]]:

@@ -128,10 +128,10 @@ def _keeps_up(profile: Profile, steps: Steps) -> str:
     step_cpu_ms = (profile.device and profile.device.cpu_ms) or 0.0
     waited = (profile.contention and profile.contention.runnable_wait_share) or 0.0
     if step_cpu_ms < _ON_CORES * steps.interval_ms.mean or waited < _CROWDED:
-        return "keeps up with the step"
+        return ""
     return (
-        f"keeps up with the step, but takes cores from it: threads wait for a core {percent(waited)} of the time, so "
-        "less work in the pipeline may make the step itself faster"
+        f"takes cores from the step: threads wait for a core {percent(waited)} of the time, so less work in the "
+        "pipeline may make the step itself faster"
     )
 
 

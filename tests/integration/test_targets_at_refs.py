@@ -15,11 +15,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from pipeprof.cli.commands import compare as compare_command
+from pipeprof.cli.commands import gate as gate_command
 from pipeprof.cli.main import invoke
 from pipeprof.profiles.git import calls as git_module
 from pipeprof.profiles.git.calls import git_calls
 from pipeprof.profiles.git.tree import check_out
-from pipeprof.profiles.judge import live
 
 SPEC = "version: 1\nsource: {range: {stop: 100000000}}\nstep: none\n"
 TEXT = 'version: 1\nsource: {TextLineDataset: {filenames: "%s"}}\nstep: none\n'
@@ -60,7 +61,8 @@ def pipeprof(monkeypatch, capsys):
     """Run a command up to where it would measure; returns its code and what it wrote."""
 
     measured = []
-    monkeypatch.setattr(live, "measure", lambda *_: measured.append(True))
+    for command in (compare_command, gate_command):
+        monkeypatch.setattr(command, "measure", lambda *_: measured.append(True))
 
     def run(*arguments):
         measured.clear()

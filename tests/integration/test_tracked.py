@@ -15,6 +15,7 @@ from unit.cli.test_change_numbers import CACHE, SAVED, finding, save
 from unit.conftest import RECORDED
 from unit.judge.pairs import pairs
 
+from pipeprof.cli.commands import gate as gate_command
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data.folders import entry_name, write_marker
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
@@ -142,7 +143,7 @@ def test_a_committed_self_test_does_not_count(
         result.metrics = plan.rows(result.pairs)
         save()
 
-    monkeypatch.setattr(live, "measure", measure)
+    monkeypatch.setattr(gate_command, "measure", measure)
 
     def shown() -> Any:
         code, out, errors = pipeprof("gate", "spec.yaml", "--against", "spec.yaml", "--measure", "--json")

@@ -103,7 +103,6 @@ def test_a_loop_is_measured(looped: tuple[int, dict[str, Any], str]) -> None:
     assert training["between_seconds"] > 0
     assert "trains for real" in report
     assert "never printed" not in report
-    assert "Also iterated (train.py:" in report
 
 
 def test_its_pipeline_has_lines_and_costs(looped: tuple[int, dict[str, Any], str]) -> None:
@@ -165,7 +164,7 @@ def test_a_dataset_that_is_made_anew_in_each_epoch_has_the_lines_of_an_equal_one
 
 
 def test_fit_is_measured_by_means(fitted: tuple[int, dict[str, Any], str]) -> None:
-    code, profile, report = fitted
+    code, profile, _ = fitted
     assert code == 0
     training, steps = profile["training"], profile["steps"]
     assert (training["consumer"], training["interval"], training["fetch"]) == ("fit", "exact", "mean")
@@ -173,7 +172,6 @@ def test_fit_is_measured_by_means(fitted: tuple[int, dict[str, Any], str]) -> No
     assert 0 < steps["fetch_ms"]["mean"] < steps["interval_ms"]["mean"]
     assert training["validations"] > 0
     assert [use["role"] for use in training["datasets"]] == ["training", "validation"]
-    assert "fetch and wait are known as means only" in report
 
 
 TAKEN = """

@@ -21,12 +21,13 @@ from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Block, Card, Code
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.report import build_page, build_report
-from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetEnvironment
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, Verification
+from pipeprof.profiles.document.findings import Unfinished
 from pipeprof.profiles.document.memory import MemoryGrowth
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
+from tests.unit.cli.reports import PARALLEL, finding, measured, verified
 
 Recorded = Callable[[str], Profile]
 Pipeprof = Callable[..., Any]
@@ -125,13 +126,8 @@ class ReachedError(PipeprofError):
 
 TARGETS = {"spec": "spec.yaml", "function": "train.py:make", "script": "train.py"}
 SAVED = "pipeprof-out/run.json"
-PARALLEL = SetArgument("stages.1", "map", "num_parallel_calls", 8)
-EDITS: tuple[tuple[tuple[PipelineEdit, ...], bool], ...] = (
-    ((PARALLEL,), True),
-    ((InsertStage("cache", {}, "stages.1"),), False),
-    ((SetEnvironment("OMP_NUM_THREADS", "1"),), False),
-    ((), False),
-)
+EDITS = (PARALLEL, InsertStage("cache", {}, "stages.1"), SetEnvironment("OMP_NUM_THREADS", "1"), None)
+"""The first one has a place in the text of a spec."""
 
 
 @pytest.fixture(params=TARGETS)
@@ -191,39 +187,24 @@ def require_taken(lines: Iterable[str], profile: Profile, take: Callable[[str], 
         assert "internal error" not in done.err, line
 
 
-def found_with(profile: Profile, edits: Sequence[PipelineEdit], in_spec: bool, status: str) -> Profile:
+def found_with(profile: Profile, edit: PipelineEdit | None, status: str) -> Profile:
     """A profile with one finding, and what was tried, if anything is in such a run."""
-    found = Finding.model_validate(
-        {
-            "rule": "parallel-calls",
-            "title": "Decode in parallel",
-            "stage": "stages.1",
-            "status": "unverified" if status == "unfinished" else status,
-            "change": "num_parallel_calls: 1 → 8",
-            "edit": [Edit.model_validate(to_document(edit)) for edit in edits],
-            "in_spec": in_spec and profile.target.kind == "spec",
-            "predicted": {"speedup": 2.0},
-            "measured": {"speedup": 2.0, "low": 1.9, "high": 2.1, "pairs": [2.0] * 12},
-        }
+    found = finding(
+        "unverified" if status == "unfinished" else status, edit, rule="parallel-calls", measured=measured(2.0)
     )
+    found.in_spec = edit is PARALLEL and profile.target.kind == "spec"
     profile.findings, profile.verification = [found], None
     if profile.target.kind != "script":
         found.unfinished = Unfinished(pairs=2, needed=12, budget_seconds=90) if status == "unfinished" else None
-        profile.verification = Verification(
-            mode="alternating", seconds=30.0, budget_seconds=40.0, needs_seconds=80, tried=1, block_seconds=1.0
-        )
+        profile.verification = verified(needs_seconds=80)
     return profile
 
 
 def test_what_a_finding_names_is_taken(profile: Profile, take: Callable[[str], Any]) -> None:
-    lines = {
-        line
-        for edits, in_spec in EDITS
-        for status in ("kept", "unverified", "unfinished", "ceiling")
-        for line in printed(found_with(profile, edits, in_spec, status))
-    }
+    kinds = ("kept", "unverified", "unfinished", "ceiling")
+    lines = {line for edit in EDITS for status in kinds for line in printed(found_with(profile, edit, status))}
     assert any("--change 1" in line for line in lines)
-    require_taken(lines, found_with(profile, *EDITS[0], "kept"), take)
+    require_taken(lines, found_with(profile, PARALLEL, "kept"), take)
 
 
 def test_what_follows_an_end_or_growing_memory_is_taken(profile: Profile, take: Callable[[str], Any]) -> None:

@@ -100,7 +100,7 @@ def test_texts_of_any_origin_do_nothing(name: str) -> None:
         text.encode("utf-8" if unicode else "ascii")
         assert not HIDING.search(text)
         assert not re.search(r"[ \t]$", text, re.MULTILINE)
-        assert [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", colored).splitlines()] == text.splitlines()
+        assert re.sub(r" +$", "", re.sub(r"\x1b\[[0-9;]*m", "", colored), flags=re.MULTILINE) == text
         assert not name.startswith("[bold]") or name in text
 
 

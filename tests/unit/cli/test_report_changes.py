@@ -222,8 +222,8 @@ def test_without_findings_only_what_was_decided_is_said_not_to_help(recorded: Re
 
 def test_nothing_is_declared_healthy_that_is_not(recorded: Recorded) -> None:
     for name, label, title in (
-        ("out-of-memory", "", []), ("interrupted", "", []), ("step-bound", "pipeline", []), ("step-none", "", [NONE]),
-        ("script-loop", "", [NONE]),
+        ("out-of-memory", "", []), ("interrupted", "", []), ("step-bound", "", ["Nothing to change"]),
+        ("step-none", "", [NONE]), ("script-loop", "", [NONE]),
     ):  # fmt: skip
         (profile := recorded(name)).findings = []
         assert profile.verdict is not None

@@ -3,6 +3,7 @@
 import doctest
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,52 +29,51 @@ def test_durations(text: str, expected: float) -> None:
     assert values.duration("--seconds", text) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["0", "-1", "0ms", "x", "", "nan", "inf", "1e999", "12 bananas", "1e300", "1001d", "24001h", "1m1h", f"{10**400}s"],
-)  # fmt: skip
-def test_no_durations(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--timeout: got '.*', expected a duration above 0"):
-        values.duration("--timeout", text)
-
-
-@pytest.mark.parametrize("text", [f"{2**63}", f"{10**30}", "0", "-3", "1e3", "2.5", "", "x", "٣", "9" * 5000])
-def test_no_whole_numbers(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--steps: got '.{0,30}', expected a whole number from 1, below 2\*\*63"):
-        values.whole("--steps", text)
-    assert values.whole("--steps", f"{2**63 - 1}") == 2**63 - 1
-
-
-@pytest.mark.parametrize(
-    ("text", "elements", "size"),
-    [
-        ("500000", 500_000, None),
-        ("500,000 elements", 500_000, None),
-        ("1.2TB", None, 12 * 10**11),
-        ("8GiB", None, 8 << 30),
-    ],
-)
-def test_sizes_of_a_data_set(text: str, elements: int | None, size: int | None) -> None:
-    found = dataset_size(text)
-    assert found is not None
-    assert (found.elements, found.bytes) == (elements, size)
-
-
-@pytest.mark.parametrize("text", ["", "0", "big", "-1", "1.5", "elements", "3 batches"])
-def test_no_sizes_of_a_data_set(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--dataset-size: got .*, expected "):
-        dataset_size(text)
-
-
-@pytest.mark.parametrize(("text", "expected"), [("8GiB", 8 * 1024**3), ("500MB", 500_000_000), ("2097152", 2_097_152)])
+@pytest.mark.parametrize(("text", "expected"), [("8GiB", 8 << 30), ("500MB", 500_000_000), ("2097152", 2_097_152)])
 def test_sizes(text: str, expected: int) -> None:
     assert values.byte_size("--memory-limit", text) == expected
 
 
-@pytest.mark.parametrize("text", ["0", "8XB", "-1", "", "GiB", "8 G", f"{10**400}GB", "9000000TiB", "8", "1024"])
-def test_no_sizes(text: str) -> None:
-    with pytest.raises(UsageError, match=r"--memory-limit: (got|8 without .* mean 8GiB|1024 without .* mean 1024MiB)"):
-        values.byte_size("--memory-limit", text)
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("500000", (500_000, None)), ("500,000 elements", (500_000, None)), ("1.2TB", (None, 12 * 10**11))],
+)
+def test_sizes_of_a_data_set(text: str, expected: tuple[int | None, int | None]) -> None:
+    found = dataset_size(text)
+    assert found is not None
+    assert (found.elements, found.bytes) == expected
+
+
+WRONG = {
+    (values.duration, "expected a duration above 0"): (
+        "0", "-1", "0ms", "x", "", "nan", "inf", "1e999", "12 bananas", "1e300", "1001d", "24001h", "1m1h",
+        f"{10**400}s",
+    ),
+    (values.whole, "expected a whole number from 1, below 2**63"): (
+        f"{2**63}", f"{10**30}", "0", "-3", "1e3", "2.5", "", "x", "٣", "9" * 5000,
+    ),
+    (values.byte_size, "expected "): ("0", "8XB", "-1", "", "GiB", "8 G", f"{10**400}GB", "9000000TiB"),
+    (values.byte_size, "did you mean"): ("8", "1024"),
+    (lambda _flag, text: dataset_size(text), "expected "): ("", "0", "big", "-1", "1.5", "elements", "3 batches"),
+    (lambda _flag, text: values.step(text), ""): (
+        "", "simulate", "simulate:", "simulate:12", "python:", "keras:f", "nonsense", "none,dispatch=2",
+        *(f"simulate:12ms,dispatch={ahead}" for ahead in ("0", "-1", "async", "1.5", "")),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("read", "said", "text"), [(read, said, text) for (read, said), texts in WRONG.items() for text in texts]
+)
+def test_a_wrong_value_is_refused_in_a_sentence(read: Callable[..., object], said: str, text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        read("--flag", text)
+    assert str(caught.value).startswith("--")
+    assert said in str(caught.value)
+
+
+def test_the_largest_number() -> None:
+    assert values.whole("--steps", f"{2**63 - 1}") == 2**63 - 1
 
 
 def test_steps() -> None:
@@ -92,18 +92,6 @@ def test_steps() -> None:
             dispatch,
             "dispatch" in text,
         )
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "", "simulate", "simulate:", "simulate:12", "python:", "keras:f", "nonsense", "none,dispatch=2",
-        *(f"simulate:12ms,dispatch={ahead}" for ahead in ("0", "-1", "async", "1.5", "")),
-    ],
-)  # fmt: skip
-def test_no_steps(text: str) -> None:
-    with pytest.raises(UsageError, match="--step: "):
-        values.step(text)
 
 
 @pytest.mark.parametrize(
