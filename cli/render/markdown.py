@@ -39,7 +39,8 @@ def _parts(block: Block) -> Iterator[str]:
             yield "\n".join(f"- **{_plain(label)}** {_plain(text)}" for label, text in block.rows)
         case Code():
             if block.label and "\n" not in block.text:
-                yield f"**{_plain(block.label)}** {_code(block.text)}{f' ({_plain(block.note)})' if block.note else ''}"
+                note = f" ({_plain(block.note)})" if block.note else ""
+                yield f"**{_plain(block.label.strip())}** {_code(block.text)}{note}"
             else:
                 yield _fenced(block.text)
         case Table():
