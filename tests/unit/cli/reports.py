@@ -15,6 +15,7 @@ from tests.unit.conftest import RECORDED
 
 Recorded = Callable[[str], Profile]
 Golden = Callable[[str, str], None]
+Pipeprof = Callable[..., Any]
 Kind = TypeVar("Kind")
 NAMES = sorted(path.stem for path in RECORDED.glob("*.json"))
 PARALLEL = SetArgument("stages.1", "map", "num_parallel_calls", 8)
