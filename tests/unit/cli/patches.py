@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from pipeprof.cli.commands import compare, gate
+from pipeprof.cli.targets import sides
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit
 from pipeprof.profiles.document.findings import Finding, Fix
@@ -75,3 +79,10 @@ def save(profile: Profile, *findings: Finding, target: str = "spec.yaml", path: 
     profile.command = ["pipeprof", "run", target, *(("--", *arguments) if arguments else ())]
     profile.findings = list(findings)
     Path(path).write_text(profile.model_copy(update=changes).model_dump_json())
+
+
+def set_measure(monkeypatch: pytest.MonkeyPatch, measure: Callable[..., Any]) -> None:
+    """Call this in place of the sessions of `compare` and `gate`; the work tree has no changes."""
+    monkeypatch.setattr(sides, "is_dirty", lambda *_: None)
+    for module in (compare, gate):
+        monkeypatch.setattr(module, "measure", measure)

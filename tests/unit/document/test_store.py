@@ -17,6 +17,7 @@ from pipeprof.profiles.document.store import (
     ProfileNotSavedError,
     ProfileWriter,
     encode,
+    holds_something,
     is_own_file,
     load_profile,
     places,
@@ -242,3 +243,23 @@ def test_a_profile_whose_folder_is_gone_is_not_said_to_stay(profile: Profile, tm
     folder.rmdir()
     assert writer.write(profile) == other
     assert writer.warnings == [f"cannot write {folder / 'a.json'} (no such file or directory), which is gone"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, False),
+        (b"", False),
+        (b'{"tool": {"name": "pipeprof"}, "complete": false}', False),
+        (b'{"tool": {"name": "pipeprof"}, "complete": true}', True),
+        (b'{"tool": {"name": "pipeprof"}}', True),
+        (b'{"tool": {"name": "other"}, "complete": false}', True),
+        (b"[1]", True),
+        (b"\xff", True),
+    ],
+)
+def test_what_a_partial_document_may_replace(content: bytes | None, expected: bool, tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    if content is not None:
+        path.write_bytes(content)
+    assert holds_something(path) is expected
