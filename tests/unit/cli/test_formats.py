@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from unit.cli.results import GATE, of_four, result_of
+from unit.cli.results import GATE, result_of
 
 from pipeprof.cli.formats import extensions_of, is_redacted, names_of
 from pipeprof.cli.render.formats import Output, lack_of, render
@@ -26,6 +25,7 @@ from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.judge.result import Result
+from tests.unit.cli.reports import Golden, Recorded
 
 CHECKOUT = Checkout("/w/app", "training")
 EDIT = Edit(kind="SetArgument", stage="stages.0", name="num_parallel_calls", value=8)
@@ -48,38 +48,30 @@ def written(kind: str, document: Profile | Result) -> str:
 
 
 @pytest.mark.parametrize("kind", ["github", "junit", "md", "sarif"])
-def test_a_failed_gate_in_each_format(kind: str, golden: Callable[[str, str], None]) -> None:
+def test_a_failed_gate_in_each_format(kind: str, golden: Golden) -> None:
     found = result_of("gate", 1.12, CALLS)
     found.b.location = Location(file="spec.yaml", line=4)
     golden(f"formats/gate.{kind}.txt", written(kind, found))
 
 
 @pytest.mark.parametrize("kind", ["github", "sarif"])
-def test_a_profile_in_each_format_for_reviews(
-    kind: str, golden: Callable[[str, str], None], recorded: Callable[[str], Profile]
-) -> None:
+def test_a_profile_in_each_format_for_reviews(kind: str, golden: Golden, recorded: Recorded) -> None:
     golden(f"formats/profile.{kind}.txt", written(kind, recorded("jpeg-folder")))
 
 
-def test_json_is_the_document() -> None:
-    found = of_four()
-    assert Result.model_validate_json(written("json", found)) == found
-
-
-@pytest.mark.parametrize(
-    ("factor", "tag", "counts"),
-    [(1.12, "failure", ("1", "0")), (1.0, "system-out", ("0", "0")), (1.03, "skipped", ("0", "1"))],
-)
-def test_junit_has_a_case_of_the_target_for_each_judged_metric(
-    factor: float, tag: str, counts: tuple[str, str]
-) -> None:
-    found = result_of("gate", factor)
-    suite = ET.fromstring(written("junit", found))
-    cases = {case.get("name"): case for case in suite}
-    assert set(cases) == {"time per step", "peak memory"}
-    assert {case.get("classname") for case in suite} == {"spec.yaml"}
-    assert [child.tag for child in cases["time per step"]] == [tag]
-    assert (suite.get("tests"), (suite.get("failures"), suite.get("skipped"))) == ("2", counts)
+def test_junit_has_a_case_of_the_target_for_each_judged_metric() -> None:
+    for factor, tag, counts in (
+        (1.12, "failure", ("1", "0")),
+        (1.0, "system-out", ("0", "0")),
+        (1.03, "skipped", ("0", "1")),
+    ):
+        found = result_of("gate", factor)
+        suite = ET.fromstring(written("junit", found))
+        cases = {case.get("name"): case for case in suite}
+        assert set(cases) == {"time per step", "peak memory"}
+        assert {case.get("classname") for case in suite} == {"spec.yaml"}
+        assert [child.tag for child in cases["time per step"]] == [tag]
+        assert (suite.get("tests"), (suite.get("failures"), suite.get("skipped"))) == ("2", counts)
     found.metrics, found.errors = [], [Message(code="side-failed", message="B: raised: <x> & \x1b[1m")]
     assert ET.fromstring(written("junit", found)).get("errors") == "1"
 
@@ -118,7 +110,7 @@ def hostile_result(text: str) -> Result:
 
 @pytest.mark.parametrize("kind", ["text", "json", "github", "md", "html", "junit", "sarif"])
 @pytest.mark.parametrize("text", TEXTS)
-def test_texts_of_others_stay_texts(kind: str, text: str, recorded: Callable[[str], Profile]) -> None:
+def test_texts_of_others_stay_texts(kind: str, text: str, recorded: Recorded) -> None:
     profile, result = hostile_profile(recorded("input-bound"), text), hostile_result(text)
     for document in [result] if kind == "junit" else [profile, result]:
         shown = written(kind, document)
@@ -171,23 +163,20 @@ def assert_refused_by_nobody(document: dict[str, Any]) -> None:
         assert all(value >= 1 for value in place["physicalLocation"].get("region", {}).values())
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("by @octocat and @o/team", "by @&#8203;octocat and @&#8203;o/team"),
-        ("mail a@b.org", "mail a@&#8203;b.org"),
-        ("see https://h.org and HTTP://h", "see https:&#8203;//h.org and HTTP:&#8203;//h"),
-        ("www.h.org, awww.x", "www&#8203;.h.org, awww.x"),
-        ("fixes #12, o/r#5 and GH-3", r"fixes \#&#8203;12, o/r\#&#8203;5 and GH-&#8203;3"),
-        ("&commat;octocat & co", r"\&commat;octocat \& co"),
-        ("a: b, 1 @ 2, c://", "a: b, 1 @ 2, c:&#8203;//"),
-        ("set `num_calls=*`, not `<b>@o`", "set `num_calls=*`, not `<b>@o`"),
-        ("`a|b`, a ` and ``c``, x`y`z", r"\`a\|b\`, a \` and \`\`c\`\`, x\`y\`z"),
-        (r"\`<b>` and <b>`", r"\\\`\<b\>\` and \<b\>\`"),
-    ],
-)
-def test_texts_of_users_are_not_live_in_markdown(text: str, shown: str) -> None:
-    assert markdown([Text(text)]) == f"{shown}\n"
+def test_texts_of_users_are_not_live_in_markdown() -> None:
+    for text, shown in {
+        "by @octocat and @o/team": "by @&#8203;octocat and @&#8203;o/team",
+        "mail a@b.org": "mail a@&#8203;b.org",
+        "see https://h.org and HTTP://h": "see https:&#8203;//h.org and HTTP:&#8203;//h",
+        "www.h.org, awww.x": "www&#8203;.h.org, awww.x",
+        "fixes #12, o/r#5 and GH-3": r"fixes \#&#8203;12, o/r\#&#8203;5 and GH-&#8203;3",
+        "&commat;octocat & co": r"\&commat;octocat \& co",
+        "a: b, 1 @ 2, c://": "a: b, 1 @ 2, c:&#8203;//",
+        "set `num_calls=*`, not `<b>@o`": "set `num_calls=*`, not `<b>@o`",
+        "`a|b`, a ` and ``c``, x`y`z": r"\`a\|b\`, a \` and \`\`c\`\`, x\`y\`z",
+        r"\`<b>` and <b>`": r"\\\`\<b\>\` and \<b\>\`",
+    }.items():
+        assert markdown([Text(text)]) == f"{shown}\n"
 
 
 def test_which_command_has_which_format() -> None:
@@ -199,24 +188,15 @@ def test_which_command_has_which_format() -> None:
     assert "yaml" not in names_of("fix")
 
 
-@pytest.mark.parametrize(
-    ("fields", "written_of"),
-    [
-        (
-            {"status": "fixed", "edits": [[EDIT]], "text": "version: 1\n", "diff": "--- a\n"},
-            ["version: 1\n", "--- a\n"],
-        ),
-        ({"status": "fixed", "edits": [[EDIT]], "text": None, "diff": "--- a\n"}, [None, "--- a\n"]),
-        ({"status": "interrupted", "edits": [[EDIT]], "text": None, "diff": None}, [None, None]),
-        ({"status": "nothing", "edits": [], "text": None, "diff": None}, [None, None]),
-    ],
-)
-def test_changes_that_have_no_text_are_not_written(
-    fields: dict[str, Any], written_of: list[str | None], recorded: Callable[[str], Profile]
-) -> None:
+def test_changes_that_have_no_text_are_not_written(recorded: Recorded) -> None:
     profile = recorded("jpeg-folder")
     assert (lack_of("md", profile), written("patch", profile), written("yaml", profile)) == (None, "", "")
-    profile.fix = Fix.model_construct(**fields)
-    for kind, text in zip(("yaml", "patch"), written_of, strict=True):
-        assert (lack_of(kind, profile) is None) is (text is not None)
-        assert written(kind, profile) == (text or "")
+    for status, edits, yaml, patch in (
+        ("fixed", [[EDIT]], "version: 1\n", "--- a\n"),
+        ("fixed", [[EDIT]], None, "--- a\n"),
+        ("interrupted", [[EDIT]], None, None),
+        ("nothing", [], None, None),
+    ):
+        profile.fix = Fix.model_construct(status=status, edits=edits, text=yaml, diff=patch)
+        for kind, text in (("yaml", yaml), ("patch", patch)):
+            assert (lack_of(kind, profile) is None, written(kind, profile)) == (text is not None, text or "")

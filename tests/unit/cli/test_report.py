@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from pipeprof.cli.report.blocks import Code, Heading, Pairs, Table, Text
 from pipeprof.cli.report.problems import build_errors
@@ -19,13 +16,11 @@ from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.time.verdict import conclude
 from tests.unit.cli import reports
 from tests.unit.cli.reports import NAMES, Golden, Recorded, codes, finding, measured, of, shown, titles, verified
 
 SAVED = "pipeprof-out/{}-20260731T101112Z.json"
-HIDING = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 ENDINGS = ("jpeg-folder", "step-bound", "step-none", "no-model", "script-fit", "out-of-memory", "raised", "interrupted")
 FULL = ["Steps", "Longest gaps", "Stages", "Inside the stages", "Memory", "Owners of memory", "Conditions", "Suspected"]
 BOTH = pytest.mark.parametrize("full", [False, True], ids=["short", "full"])
@@ -41,13 +36,11 @@ def test_golden(name: str, full: bool, recorded: Recorded, golden: Golden) -> No
     text = report(recorded(name), name, full=full)
     golden(f"report/{name}{'-full' if full else ''}.txt", text)
     assert "\n\n\n" not in text
-
-
-def test_golden_of_receivers(recorded: Recorded, golden: Golden) -> None:
-    golden("report/jpeg-folder-ascii.txt", report(recorded("jpeg-folder"), "jpeg-folder", unicode=False))
-    colored = report(recorded("jpeg-folder"), color=True).splitlines(keepends=True)
-    lines = [next(line for line in colored if words in line) for words in ("waits for data", "Memory", "Next")]
-    golden("sections/colour.txt", "".join(lines).replace("\x1b", "ESC"))
+    if name == "jpeg-folder" and not full:
+        golden("report/jpeg-folder-ascii.txt", report(recorded(name), name, unicode=False))
+        colored = report(recorded(name), color=True).splitlines(keepends=True)
+        lines = [next(line for line in colored if words in line) for words in ("waits for data", "Memory", "Next")]
+        golden("sections/colour.txt", "".join(lines).replace("\x1b", "ESC"))
 
 
 def test_sections_are_those_with_something_to_say(recorded: Recorded) -> None:
@@ -77,31 +70,6 @@ def test_what_is_printed_first_does_not_depend_on_what_is_tried(name: str, full:
 @EACH
 def test_recorded_verdicts_are_those_of_today(name: str, recorded: Recorded) -> None:
     assert recorded(name).verdict == conclude(recorded(name))
-
-
-@example("\x1b[31mred\n\rb\tc")
-@example("\u202eevil\x07\x9b1m")
-@example("[bold]x[/bold]")
-@given(st.text(max_size=30))
-def test_texts_of_any_origin_do_nothing(name: str) -> None:
-    profile = load_profile(reports.RECORDED / "jpeg-folder.json")
-    assert profile.stages is not None
-    profile.target.text = profile.target.name = profile.host.name = profile.stages[1].op = profile.output = name
-    for stage in profile.stages:
-        stage.name = name
-    said = dict.fromkeys(("title", "sentence", "recommendation", "change", "reason", "rule"), name)
-    profile.findings = [finding(status, **said, python=name, patch=name) for status in ("kept", "unverified")]
-    profile.verification = verified(bounds=[f"{name} x"], without_gain=[name])
-    profile.warnings = [Message(code="odd", message=name)]
-    profile.errors = [Problem(code="raised", message=name, file=name, traceback=name)]
-    profile.verdict = conclude(profile)
-    for full, unicode in ((False, True), (True, True), (True, False)):
-        text, colored = (report(profile, full=full, unicode=unicode, color=color) for color in (False, True))
-        text.encode("utf-8" if unicode else "ascii")
-        assert not HIDING.search(text)
-        assert not re.search(r"[ \t]$", text, re.MULTILINE)
-        assert [line.rstrip() for line in re.sub(r"\x1b\[[0-9;]*m", "", colored).splitlines()] == text.splitlines()
-        assert not name.startswith("[bold]") or name in text
 
 
 @EACH
