@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,37 +12,31 @@ from unit.cli.results import result_of
 from pipeprof.cli.render.sarif import sarif
 from pipeprof.cli.report.remarks import Checkout, Place, remarks_on
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.judge.result import Result, Side
-
-Pipeprof = Callable[..., Any]
+from tests.unit.cli.reports import Recorded, finding, measured
 
 CHECKOUT = Checkout("/w/app", "training")
 MakeProfile = Callable[..., Profile]
 
 
 @pytest.fixture
-def profile_of(recorded: Callable[[str], Profile]) -> MakeProfile:
+def profile_of(recorded: Recorded) -> MakeProfile:
     """A profile with these fields and nothing to remark on but them."""
 
     def make(line: int = 7, file: str = "spec.yaml", **fields: Any) -> Profile:
         at = Location(file=file, line=line, column=5)
         profile = recorded("input-bound")
-        profile.stages = [Stage(id="stages.0", name="decode", origin="written", op="map", location=at)]
+        profile.stages = [Stage(id="stages.1", name="decode", origin="written", op="map", location=at)]
         profile.warnings, profile.findings, profile.errors = [], [], []
         for name, value in fields.items():
             setattr(profile, name, value)
         return profile
 
     return make
-
-
-def finding(status: Any = "kept", rule: str = "prefetch-between", **fields: Any) -> Finding:
-    return Finding(rule=rule, title="One call at a time", stage="stages.0", status=status, **fields)
 
 
 def run_of(document: Profile | Result, checkout: Checkout = CHECKOUT) -> dict[str, Any]:
@@ -56,45 +49,32 @@ def notified(run: dict[str, Any]) -> list[str]:
     return [one["descriptor"]["id"] for one in invocation["toolExecutionNotifications"]]
 
 
-@pytest.mark.parametrize(
-    ("status", "family", "level"),
-    [
+def test_a_proven_finding_is_a_warning_and_a_suspicion_a_note(profile_of: MakeProfile) -> None:
+    for status, family, level in (
         ("kept", "speed", "warning"),
         ("ceiling", "speed", "note"),
         ("unverified", "speed", "note"),
         ("unverified", "correctness", "warning"),
         ("rejected", "speed", None),
-    ],
-)
-def test_a_proven_finding_is_a_warning_and_a_suspicion_a_note(
-    status: str, family: Any, level: str | None, profile_of: MakeProfile
-) -> None:
-    measured = {"speedup": 1.4, "low": 1.3, "high": 1.5} if status in {"kept", "ceiling"} else None
-    found = remarks_on(profile_of(findings=[finding(status, family=family, measured=measured)]), CHECKOUT)
-    assert [one.level for one in found] == ([level] if level is not None else [])
-    assert all(one.place == Place("training/spec.yaml", 7, 5) for one in found)
-    assert all(("1.40×" in one.text) is (measured is not None) for one in found)
+    ):
+        given = measured(1.4) if status in {"kept", "ceiling"} else None
+        found = remarks_on(profile_of(findings=[finding(status, family=family, measured=given)]), CHECKOUT)
+        assert [one.level for one in found] == ([level] if level is not None else [])
+        assert all(one.place == Place("training/spec.yaml", 7, 5) for one in found)
+        assert all(("1.40×" in one.text) is (given is not None) for one in found)
 
 
 def test_rules_are_those_of_the_results_and_have_their_texts(profile_of: MakeProfile) -> None:
     broken = Problem(code="unknown-argument", message="no 'x'", file="spec.yaml", line=3, column=4, length=1)
     run = run_of(profile_of(findings=[finding()], errors=[broken], exit_code=2))
     rules = run["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in rules] == ["unknown-argument", "prefetch-between"]
+    assert [rule["id"] for rule in rules] == ["unknown-argument", "serial-map-cpu"]
     assert all(f"pipeprof rules {rule['id']}" in rule["help"]["text"] for rule in rules)
     assert (run["invocations"][0]["executionSuccessful"], run["invocations"][0]["exitCode"]) == (False, 2)
     assert run["results"][0]["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "training/spec.yaml", "uriBaseId": "%SRCROOT%"},
         "region": {"startLine": 3, "startColumn": 4, "endColumn": 5},
     }
-
-
-def test_a_warning_about_the_measurement_is_no_result(profile_of: MakeProfile) -> None:
-    warned = profile_of(warnings=[Message(code="not-settled", message="Not settled.", stages=["stages.0"])])
-    run = run_of(warned)
-    assert (run["results"], notified(run)) == ([], ["not-settled"])
-    (remark,) = remarks_on(warned, CHECKOUT)
-    assert (remark.level, remark.place) == ("warning", Place("training/spec.yaml", 7, 5))
 
 
 def test_an_error_of_the_users_code_is_on_the_innermost_line_in_the_repository(profile_of: MakeProfile) -> None:
@@ -104,27 +84,24 @@ def test_an_error_of_the_users_code_is_on_the_innermost_line_in_the_repository(p
     assert (remark.level, remark.place) == ("error", Place("lib/decode.py", 8))
 
 
-@pytest.mark.parametrize(
-    ("file", "name"),
-    [
-        ("spec.yaml", "training/spec.yaml"),
-        ("../a/b.py", "a/b.py"),
-        ("/w/app/x.py", "x.py"),
-        ("/w/application/x.py", None),
-        ("../../x.py", None),
-        ("~/…/x.py", None),
-        ("…/x.py", None),
-        ("<stdin>", None),
-    ],
-)
-def test_files_are_named_from_the_root_of_the_repository(file: str, name: str | None) -> None:
-    assert CHECKOUT.name(file) == name
+def test_files_are_named_from_the_root_of_the_repository() -> None:
+    names = {"spec.yaml": "training/spec.yaml", "../a/b.py": "a/b.py", "/w/app/x.py": "x.py"}
+    outside = ("/w/application/x.py", "../../x.py", "~/…/x.py", "…/x.py", "<stdin>")
+    for file, name in {**names, **dict.fromkeys(outside)}.items():
+        assert CHECKOUT.name(file) == name
 
 
-def test_what_has_no_place_in_the_repository_is_no_result(profile_of: MakeProfile) -> None:
+def test_what_has_no_place_in_the_repository_and_a_warning_about_the_measurement_are_no_results(
+    profile_of: MakeProfile,
+) -> None:
     run = run_of(profile_of(file="/srv/x/spec.yaml", findings=[finding()]), Checkout())
-    assert (run["results"], notified(run)) == ([], ["prefetch-between"])
+    assert (run["results"], notified(run)) == ([], ["serial-map-cpu"])
     assert "/srv" not in json.dumps(run["invocations"])
+    warned = profile_of(warnings=[Message(code="not-settled", message="Not settled.", stages=["stages.1"])])
+    run = run_of(warned)
+    assert (run["results"], notified(run)) == ([], ["not-settled"])
+    (remark,) = remarks_on(warned, CHECKOUT)
+    assert (remark.level, remark.place) == ("warning", Place("training/spec.yaml", 7, 5))
 
 
 def test_fingerprints_stay_while_lines_move_and_differ_between_findings(profile_of: MakeProfile) -> None:
@@ -139,36 +116,13 @@ def test_fingerprints_stay_while_lines_move_and_differ_between_findings(profile_
 def test_a_regression_is_on_the_line_of_its_cause_else_of_the_pipeline() -> None:
     found = result_of("gate", 1.12, "stages.decode.num_parallel_calls: 2 → 1")
     found.b.location = Location(file="spec.yaml", line=4)
-    memory = next(row for row in found.metrics if row.name == "peak_bytes")
-    memory.verdict = "cannot tell"
-    regressed, unclear = remarks_on(found, CHECKOUT)
-    assert (regressed.code, regressed.level, regressed.place) == (
-        "gate/step_ms",
-        "error",
-        Place("training/specs/spec.yaml", 8),
-    )
-    assert (unclear.code, unclear.level, unclear.place) == (
-        "gate/peak_bytes",
-        "warning",
-        Place("training/spec.yaml", 4),
-    )
-    assert "num_parallel_calls" in regressed.text
+    next(row for row in found.metrics if row.name == "peak_bytes").verdict = "cannot tell"
+    assert [(one.code, one.level, one.place) for one in remarks_on(found, CHECKOUT)] == [
+        ("gate/step_ms", "error", Place("training/specs/spec.yaml", 8)),
+        ("gate/peak_bytes", "warning", Place("training/spec.yaml", 4)),
+    ]
+    assert "num_parallel_calls" in remarks_on(found, CHECKOUT)[0].text
     found.changes, found.change_places, found.b = [], [], Side(text="git:dev:spec.yaml", ref="1" * 40)
     run = run_of(found)
     assert (run["results"], notified(run)) == ([], ["gate/step_ms", "gate/peak_bytes"])
-
-
-def test_a_gate_that_passed_has_no_remarks() -> None:
     assert remarks_on(result_of("gate", 1.0), CHECKOUT) == []
-
-
-def test_check_prints_sarif(pipeprof: Pipeprof, tmp_path: Path) -> None:
-    (tmp_path / "spec.yaml").write_text(
-        "version: 1\nsource: {range: {stop: 100}}\nstages:\n  - batch: {batch_sizes: 8}\n  - shufle: {}\n"
-    )
-    found = pipeprof("check", "spec.yaml", "--format", "sarif")
-    assert found.code == 2
-    places = [one["locations"][0]["physicalLocation"] for one in json.loads(found.out)["runs"][0]["results"]]
-    assert [place["region"]["startLine"] for place in places] == [4, 5]
-    assert {place["artifactLocation"]["uri"] for place in places} == {"spec.yaml"}
-    assert str(tmp_path) not in found.out
