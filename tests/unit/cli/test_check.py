@@ -70,9 +70,9 @@ def test_golden(golden: Golden) -> None:
         for (address, op), place in zip(ops.items(), places, strict=True)
     ]
     found = finding(
-        made=None, rule="some-mixing", title="The buffer is large", family="memory", stage="stages.0", location=places[1],
-        sentence='"mix" (shuffle, stages.0) holds 1000 elements.', recommendation="Make it smaller.", change=None,
-        semantics="order", patch="- shuffle: {buffer_size: 100}   # stages.0", in_spec=False,
+        made=None, rule="some-mixing", title="The buffer is large", family="memory", location=places[1],
+        stage="stages.0", sentence='"mix" (shuffle, stages.0) holds 1000 elements.', recommendation="Make it smaller.",
+        change=None, semantics="order", patch="- shuffle: {buffer_size: 100}   # stages.0", in_spec=False,
         python="dataset = dataset.shuffle(buffer_size=100)  # stages.0", reason=UNVERIFIED,
     )  # fmt: skip
     memory = MemoryPrediction(
