@@ -1,14 +1,16 @@
-"""The formats of reports: a golden file for each, what they have of hostile texts, and which command has which."""
+"""The formats of reports: goldens, what they have of hostile texts, and that no line is a command for the CI system."""
 
 from __future__ import annotations
 
 import json
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
+import yaml
 from unit.cli.results import GATE, result_of
 
 from pipeprof.cli.formats import extensions_of, is_redacted, names_of
@@ -20,12 +22,16 @@ from pipeprof.cli.report.blocks import Text
 from pipeprof.cli.report.comparison import build_result
 from pipeprof.cli.report.remarks import Checkout, remarks_on
 from pipeprof.cli.report.report import build_report
+from pipeprof.cli.streams import without_commands
+from pipeprof.pipelines.log_commands import has_command, spell_commands, spell_in_json
+from pipeprof.pipelines.spec.yaml.writer import BlockWriter
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
+from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.judge.result import Result
-from tests.unit.cli.reports import Golden, Recorded
+from tests.unit.cli.reports import Golden, Pipeprof, Recorded
 
 CHECKOUT = Checkout("/w/app", "training")
 EDIT = Edit(kind="SetArgument", stage="stages.0", name="num_parallel_calls", value=8)
@@ -191,12 +197,66 @@ def test_which_command_has_which_format() -> None:
 def test_changes_that_have_no_text_are_not_written(recorded: Recorded) -> None:
     profile = recorded("jpeg-folder")
     assert (lack_of("md", profile), written("patch", profile), written("yaml", profile)) == (None, "", "")
-    for status, edits, yaml, patch in (
+    for status, edits, spec, patch in (
         ("fixed", [[EDIT]], "version: 1\n", "--- a\n"),
         ("fixed", [[EDIT]], None, "--- a\n"),
         ("interrupted", [[EDIT]], None, None),
         ("nothing", [], None, None),
     ):
-        profile.fix = Fix.model_construct(status=status, edits=edits, text=yaml, diff=patch)
-        for kind, text in (("yaml", yaml), ("patch", patch)):
+        profile.fix = Fix.model_construct(status=status, edits=edits, text=spec, diff=patch)
+        for kind, text in (("yaml", spec), ("patch", patch)):
             assert (lack_of(kind, profile) is None, written(kind, profile)) == (text is not None, text or "")
+
+
+COMMANDS = ("::error::x", "::set-output name=a::b", "  ::stop-commands::t", "a ##[error]x", "##vso[task.x]y")
+
+
+def test_a_command_is_spelled_out_and_other_text_stays() -> None:
+    for text in [*COMMANDS, "a\n::error::b", "a\r::error::b", "\u00a0::x::", "\x1b[1m::error::x"]:
+        assert has_command(text)
+        assert not has_command(spell_commands(text))
+        assert spell_commands(spell_commands(text)) == spell_commands(text)
+    for text in ("a::b", "x[::2]", "# comment", "## [a]", "#[a]", "1 : : 2"):
+        assert not has_command(text)
+        assert without_commands(text) == text
+
+
+def test_json_and_yaml_stay_the_same_documents() -> None:
+    document = {"##[error]": "::error::##vso[a]", "b": ["#", "##["]}
+    text = json.dumps(document, indent=1)
+    assert not has_command(spell_in_json(text))
+    assert json.loads(spell_in_json(text)) == document
+    long = "word " * 20 + "::error::here is more " + "word " * 15 + "end"
+    for text in (long, "##[error]" + " word" * 40, "::error::x"):
+        lines = BlockWriter(lambda *_: False).entries({"description": text}, (), 0)
+        written = without_commands("\n".join(line.text for line in lines))
+        assert not COMMAND.search(written)
+        assert yaml.safe_load(written) == {"description": text}
+
+
+def test_no_line_of_a_report_is_a_command(recorded: Recorded, pipeprof: Pipeprof) -> None:
+    for command in COMMANDS:
+        Path("profile.json").write_bytes(encode(hostile_profile(recorded("input-bound"), command)))
+        for flags in ([], ["-v"], ["--json"]):
+            result = pipeprof("show", "profile.json", *flags)
+            assert (result.code, COMMAND.search(result.out)) == (0, None), result.err
+        assert json.loads(result.out)["target"]["text"] == command
+        assert pipeprof("show", "profile.json", "--out", "a.txt").code == 0
+        assert not COMMAND.search(Path("a.txt").read_text())
+
+
+def test_no_line_of_check_and_no_error_message_is_a_command(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = "word " * 30
+    Path("##[error]spec.yaml").write_text(
+        f'version: 1\nname: "::error::x ##[error]"\ndescription: "{words}::error::x ##[error]"\n'
+        'source: {from_tensor_slices: {tensors: {value: ["::error::a", "##[error]b"]}}}\n'
+        'stages: [{map: {name: "::error::n", ops: [{tf.strings.join: {inputs: ["##[x]"]}}]}}]\n'
+    )
+    check, asked = ["check", "##[error]spec.yaml"], ["check", "::error::x.yaml"]
+    for arguments in (check, [*check, "--json"], asked, ["show", "a\n::error::x"], ["rules", "##[error]"]):
+        result = pipeprof(*arguments)
+        assert not COMMAND.search(result.out + result.err), result.out + result.err
+    monkeypatch.setenv("PIPEPROF_CACHE_DIR", "/a\n::error::b")
+    assert not COMMAND.search(pipeprof("data", "list").err)

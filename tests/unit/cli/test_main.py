@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import jsonschema
@@ -13,8 +14,11 @@ import pytest
 
 from pipeprof.cli import exit_codes
 from pipeprof.cli.commands.schema import DOCUMENTS
+from pipeprof.cli.exit_codes import USAGE
+from pipeprof.cli.gone import command_gone, gone, option_gone
 from pipeprof.cli.parser import COMMANDS, make_parser
 from pipeprof.pipelines import errors
+from pipeprof.profiles.advise.names import GONE, NEW_NAMES
 from pipeprof.profiles.document.store import ProfileNotSavedError
 from tests.unit.cli.reports import RECORDED, Pipeprof
 
@@ -269,3 +273,39 @@ def test_a_command_loads_nothing_of_the_others(arguments: list[str]) -> None:
     assert [name for name in loaded if name.startswith(commands)] == [f"{commands}{arguments[0]}"]
     measures = ("tries.run", "worker.sample", "judge.live", "experiment.team")
     assert loaded & {"tensorflow", "numpy", "psutil", *(f"pipeprof.profiles.{name}" for name in measures)} == set()
+
+
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(pipeprof: Pipeprof) -> Refused:
+    def call(*words: str) -> str:
+        done = pipeprof(*words)
+        assert done.code == USAGE, words
+        return str(done.err)
+
+    return call
+
+
+def test_commands_formats_and_rules_that_are_gone_name_what_to_do_instead(refused: Refused) -> None:
+    for name, instead in gone()["commands"].items():
+        assert name not in COMMANDS
+        assert instead in refused(name, "x.yaml")
+    for name, instead in gone()["formats"].items():
+        assert instead in refused("show", "a.json", "--format", name)
+    for name, instead in {**GONE, **NEW_NAMES}.items():
+        assert instead in refused("rules", name)
+    assert "pipeprof run input.py:train" in refused("init", "--from", "input.py:train"), "a spec of a function"
+
+
+@pytest.mark.parametrize("command", gone()["options"])
+def test_an_option_that_is_gone_names_what_to_do_instead(command: str, refused: Refused) -> None:
+    for option, instead in gone()["options"][command].items():
+        commands = [command] if command else COMMANDS
+        assert [name for name in commands for one in make_parser(name).params if option in one.opts] == []
+        assert instead in refused(command or "run", "spec.yaml", option)
+
+
+def test_a_misspelt_word_is_not_taken_for_one_that_is_gone() -> None:
+    assert (command_gone("rum"), option_gone("run", "--no-such-option")) == (None, None)

@@ -7,7 +7,7 @@ import contextlib
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,15 @@ import typer
 from source_trees import parsed, sources
 
 from pipeprof.cli.parser import COMMANDS, make_parser
-from pipeprof.cli.render.style import Style
-from pipeprof.cli.render.terminal import paint
-from pipeprof.cli.report.blocks import Block, Card, Code
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.cli.report.report import build_page, build_report
-from pipeprof.pipelines.changes.edits import InsertStage, PipelineEdit, SetArgument, SetEnvironment, to_document
+from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
 from pipeprof.pipelines.errors import PipeprofError
-from pipeprof.profiles.document.findings import Edit, Finding, Unfinished, Verification
+from pipeprof.profiles.document.findings import Unfinished
 from pipeprof.profiles.document.memory import MemoryGrowth
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.profile import Profile
-
-Recorded = Callable[[str], Profile]
-Pipeprof = Callable[..., Any]
+from tests.unit.cli.reports import PARALLEL, Pipeprof, Recorded, codes, finding, measured, shown, verified
 
 ROOT = Path(__file__).parents[3]
 NAMED = re.compile(r"(?<![\w./-])pipeprof ((?:[a-z]+)\b.*)")
@@ -97,24 +92,19 @@ def test_commands_in_texts_of_the_sources_are_understood() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("text", "expected", "understood"),
     [
-        ("`pipeprof run --soak 5m` shows what", [("run", ["--soak", "5m"])]),
-        ("see pipeprof show -v", [("show", ["-v"])]),
-        ("a lock; pipeprof compare OLD NEW then shows it", [("compare", ["OLD", "NEW"])]),
-        ("`pipeprof init --from a.py:make` writes", [("init", ["--from", "a.py:make"])]),
-        ("pipeprof run measures --all of it", [("run", [])]),
-        ("pipeprof writes", []),
+        ("`pipeprof run --soak 5m` shows what", [("run", ["--soak", "5m"])], True),
+        ("a lock; pipeprof compare OLD NEW then shows it", [("compare", ["OLD", "NEW"])], True),
+        ("pipeprof run measures --all of it", [("run", [])], True),
+        ("pipeprof writes", [], True),
+        ("pipeprof run spec.yaml --no-such", [("run", ["spec.yaml", "--no-such"])], False),
+        ("`pipeprof doctor NAME`", [("doctor", ["NAME"])], False),
     ],
 )
-def test_a_command_in_prose_is_found(text: str, expected: list[tuple[str, list[str]]]) -> None:
+def test_a_command_in_prose_is_found(text: str, expected: list[tuple[str, list[str]]], understood: bool) -> None:
     assert list(commands_in(text)) == expected
-
-
-@pytest.mark.parametrize("text", ["pipeprof run spec.yaml --no-such", "`pipeprof doctor NAME`", "pipeprof show --x."])
-def test_a_command_that_is_not_understood_is_noticed(text: str) -> None:
-    ((name, words),) = commands_in(text)
-    assert refusal(name, words) is not None
+    assert all((refusal(*one) is None) is understood for one in expected)
 
 
 class ReachedError(PipeprofError):
@@ -125,13 +115,6 @@ class ReachedError(PipeprofError):
 
 TARGETS = {"spec": "spec.yaml", "function": "train.py:make", "script": "train.py"}
 SAVED = "pipeprof-out/run.json"
-PARALLEL = SetArgument("stages.1", "map", "num_parallel_calls", 8)
-EDITS: tuple[tuple[tuple[PipelineEdit, ...], bool], ...] = (
-    ((PARALLEL,), True),
-    ((InsertStage("cache", {}, "stages.1"),), False),
-    ((SetEnvironment("OMP_NUM_THREADS", "1"),), False),
-    ((), False),
-)
 
 
 @pytest.fixture(params=TARGETS)
@@ -147,94 +130,56 @@ def profile(request: pytest.FixtureRequest, recorded: Recorded, tmp_path: Path) 
     return found
 
 
-@pytest.fixture
-def take(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Run a command up to where it would measure."""
+def printed(profile: Profile) -> set[str]:
+    """The commands that can be copied from a report, short, long and as a page; those that it names are understood."""
+    blocks = [*build_report(profile, SAVED), *build_report(profile, SAVED, full=True), *build_page(profile, SAVED)]
+    following = next_command(profile, SAVED)
+    text = shown(blocks, width=1000)
+    assert [(name, words) for name, words in commands_in(text) if refusal(name, words)] == []
+    lines = {line for code in codes(blocks) for line in code.splitlines()}
+    return {line for line in lines if re.match(r"(\w+=\S+ )*pipeprof ", line)} | {following.line if following else ""}
 
+
+def with_findings(profile: Profile) -> Iterator[Profile]:
+    """The profile with a change that a spec takes, with others, and with none, each as far as it may be known."""
+    tried = verified(needs_seconds=80) if profile.target.kind != "script" else None
+    for status in ("kept", "unverified", "unfinished", "ceiling"):
+        left = Unfinished(pairs=2, needed=12, budget_seconds=90) if tried and status == "unfinished" else None
+        for edit in (None, SetEnvironment("OMP_NUM_THREADS", "1"), InsertStage("cache", {}, "stages.1"), PARALLEL):
+            in_spec = edit is PARALLEL and profile.target.kind == "spec"
+            known = {"rule": "parallel-calls", "measured": measured(2.0), "unfinished": left, "in_spec": in_spec}
+            profile.findings = [finding("unverified" if status == "unfinished" else status, edit, **known)]
+            profile.verification = tried
+            yield profile
+
+
+def with_ends(profile: Profile) -> Iterator[Profile]:
+    """The profile with memory that grows, and after each end."""
+    profile.findings, profile.memory.soak = [], None
+    profile.memory.growth = MemoryGrowth(mb_per_1000_steps=9.0, low=8.0, high=10.0, windows=9, leak=True)
+    yield profile
+    profile.host.memory_limit_bytes = 8 << 30
+    own = "would-overwrite" if profile.target.kind == "script" else "step-raised"
+    for code in ("hung", "out-of-memory", "raised", "interrupted", "max-time", own):
+        profile.errors = [Problem(code=code, message="No module named 'x'", stage="stages.1", traceback="Traceback")]
+        yield profile
+
+
+@pytest.mark.parametrize(("changed", "some"), [(with_findings, "--change 1"), (with_ends, "--soak")])
+def test_what_a_report_names_is_taken(
+    changed: Any, some: str, profile: Profile, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def reached(*_given: object, **_named: object) -> None:
         raise ReachedError("it would measure now")
 
     for name in ("run.run_undisturbed", "fix.run_undisturbed", "compare.compared", "gate.compared"):
         monkeypatch.setattr(f"pipeprof.cli.commands.{name}", reached)
-
-    def run(line: str) -> Any:
-        words = shlex.split(line)
-        return pipeprof(*words[words.index("pipeprof") + 1 :])
-
-    return run
-
-
-def lines_of(blocks: Iterable[Block]) -> Iterator[str]:
-    """The commands that can be copied."""
-    for block in blocks:
-        if isinstance(block, Card):
-            yield from lines_of(block.blocks)
-        elif isinstance(block, Code):
-            yield from (line for line in block.text.splitlines() if re.match(r"(\w+=\S+ )*pipeprof ", line))
-
-
-def printed(profile: Profile) -> set[str]:
-    """The commands that can be copied from a report, short, long and as a page; those that it names are understood."""
-    blocks = [*build_report(profile, SAVED), *build_report(profile, SAVED, full=True), *build_page(profile, SAVED)]
-    following = next_command(profile, SAVED)
-    text = paint(blocks, Style(1000))
-    assert [(name, words) for name, words in commands_in(text) if refusal(name, words)] == []
-    return {*lines_of(blocks), *([following.line] if following is not None else [])}
-
-
-def require_taken(lines: Iterable[str], profile: Profile, take: Callable[[str], Any]) -> None:
+    lines = {line for one in changed(profile) for line in printed(one) if line}
+    assert any(some in line for line in lines)
     Path(SAVED).write_text(profile.model_dump_json())
-    for line in sorted(set(lines)):
-        done = take(line)
+    for line in sorted(lines):
+        words = shlex.split(line)
+        done = pipeprof(*words[words.index("pipeprof") + 1 :])
         # A profile of other files is refused with 6; the command itself is right.
         assert done.code in {0, 6}, f"{line}: {done.err}"
         assert "internal error" not in done.err, line
-
-
-def found_with(profile: Profile, edits: Sequence[PipelineEdit], in_spec: bool, status: str) -> Profile:
-    """A profile with one finding, and what was tried, if anything is in such a run."""
-    found = Finding.model_validate(
-        {
-            "rule": "parallel-calls",
-            "title": "Decode in parallel",
-            "stage": "stages.1",
-            "status": "unverified" if status == "unfinished" else status,
-            "change": "num_parallel_calls: 1 → 8",
-            "edit": [Edit.model_validate(to_document(edit)) for edit in edits],
-            "in_spec": in_spec and profile.target.kind == "spec",
-            "predicted": {"speedup": 2.0},
-            "measured": {"speedup": 2.0, "low": 1.9, "high": 2.1, "pairs": [2.0] * 12},
-        }
-    )
-    profile.findings, profile.verification = [found], None
-    if profile.target.kind != "script":
-        found.unfinished = Unfinished(pairs=2, needed=12, budget_seconds=90) if status == "unfinished" else None
-        profile.verification = Verification(
-            mode="alternating", seconds=30.0, budget_seconds=40.0, needs_seconds=80, tried=1, block_seconds=1.0
-        )
-    return profile
-
-
-def test_what_a_finding_names_is_taken(profile: Profile, take: Callable[[str], Any]) -> None:
-    lines = {
-        line
-        for edits, in_spec in EDITS
-        for status in ("kept", "unverified", "unfinished", "ceiling")
-        for line in printed(found_with(profile, edits, in_spec, status))
-    }
-    assert any("--change 1" in line for line in lines)
-    require_taken(lines, found_with(profile, *EDITS[0], "kept"), take)
-
-
-def test_what_follows_an_end_or_growing_memory_is_taken(profile: Profile, take: Callable[[str], Any]) -> None:
-    profile.findings, lines = [], set()
-    profile.memory.soak = None
-    profile.memory.growth = MemoryGrowth(mb_per_1000_steps=9.0, low=8.0, high=10.0, windows=9, leak=True)
-    lines |= printed(profile)
-    profile.host.memory_limit_bytes = 8 << 30
-    own = "would-overwrite" if profile.target.kind == "script" else "step-raised"
-    for code in ("hung", "out-of-memory", "raised", "interrupted", "max-time", own):
-        profile.errors = [Problem(code=code, message="No module named 'x'", stage="stages.1", traceback="Traceback")]
-        lines |= printed(profile)
-    assert any("--soak" in line for line in lines)
-    require_taken(lines, profile, take)

@@ -125,10 +125,6 @@ def test_lines_are_those_of_the_target_and_shown_where_only_the_user_can_write_t
     assert lines() == [[one.diff.rstrip("\n")]] * 2
     one.diff, one.edit = None, finding().edit
     assert lines() == [[], ["x = 1"]], "its change states the call"
-
-
-def test_the_first_lines_to_write_are_those_that_no_command_makes(recorded: Recorded) -> None:
-    profile = as_function(recorded("jpeg-folder"))
     some = [finding(), by_hand("rejected"), by_hand("ceiling"), by_hand()]
     for profile.findings, number in ((some, 3), ([*some, finding("kept")], None), (some[:2], None)):
         assert changes.first_to_write(profile) == number
@@ -202,23 +198,17 @@ LATE = {"reason": "no time", "changes": ["a"], "out_of_budget": True}
 
 
 def test_without_findings_only_what_was_decided_is_said_not_to_help(recorded: Recorded) -> None:
+    writes = [{"reason": "it writes", "changes": ["a"]}]
     for share, done, title, rest in (
         (0.012, None, "Nothing to change", ""),
         (0.4, None, NONE, "no finding and no idea fits"),
-        (None, None, NONE, "no finding and no idea fits what was measured"),
         (0.5, {"bounds": ["without decode at most 1.02×"]}, NONE, "nothing that was tried helps"),
         (0.5, {"without_gain": ["b"], "undecided": ["a"]}, NONE, "some of the trials are undecided"),
         (0.5, {"without_gain": ["b"], "bounds": OPEN}, NONE, "some of the trials are undecided"),
         (0.5, {"undecided": ["a: cannot tell"]}, "Not finished", "the trials are undecided"),
         (0.5, {"bounds": OPEN, "tried": 0}, "Not finished", "no change could be tried"),
-        (
-            0.5,
-            {"not_tried": [{"reason": "it writes", "changes": ["a"]}], "tried": 0},
-            "Not finished",
-            "no change could",
-        ),
+        (0.5, {"not_tried": writes, "tried": 0}, "Not finished", "no change could"),
         (0.5, {"not_tried": [LATE], "without_gain": ["a"]}, "Not finished", "there was no time for every change"),
-        (0.5, {"needs_seconds": 130, "tried": 0}, "Not finished", "no change could be tried"),
     ):
         profile, tried = recorded("step-bound"), reports.verified(**done) if done is not None else None
         profile.findings, profile.verification = [], tried
