@@ -7,19 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.cli.report.check import describe_check
 from pipeprof.cli.targets.find import find_targets, is_spec
 from pipeprof.pipelines.changes.edits import SetArgument
 from pipeprof.profiles.advise import advise, check
 from pipeprof.profiles.advise.proposal import Prediction, Proposal
-from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.findings import UNVERIFIED
-from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
 from pipeprof.profiles.view.view import PipelineView
-from tests.unit.cli.reports import Golden, Pipeprof, finding, shown
+from tests.unit.cli.reports import Golden, Pipeprof
 
 SPEC = """\
 version: 1
@@ -62,38 +56,13 @@ def document(pipeprof: Pipeprof, *words: str) -> Profile:
     return Profile.model_validate_json(pipeprof("check", *words, "--json").out)
 
 
-def test_golden(golden: Golden) -> None:
-    places = [Location(file="spec.yaml", line=line) for line in (4, 6, 7, 8)]
-    ops = {"source": "from_tensor_slices", "stages.0": "shuffle", "stages.1": "cache", "stages.2": "map"}
-    stages = [
-        Stage(id=address, name="mix" if op == "shuffle" else None, origin="written", op=op, location=place)
-        for (address, op), place in zip(ops.items(), places, strict=True)
-    ]
-    found = finding(
-        made=None, rule="some-mixing", title="The buffer is large", family="memory", location=places[1],
-        stage="stages.0", sentence='"mix" (shuffle, stages.0) holds 1000 elements.', recommendation="Make it smaller.",
-        change=None, semantics="order", patch="- shuffle: {buffer_size: 100}   # stages.0", in_spec=False,
-        python="dataset = dataset.shuffle(buffer_size=100)  # stages.0", reason=UNVERIFIED,
-    )  # fmt: skip
-    memory = MemoryPrediction(
-        (
-            BufferPrediction("source", "source", 1_500_000_000, "predicted", "477 MiB × 3 at the peak"),
-            BufferPrediction("shuffle", "stages.0", 0, "alias", "slices of the source's array"),
-            BufferPrediction("cache", "stages.1", 500_000_000, "predicted", "50,000 × 9.77 KiB", at_most=True),
-        ),
-        (UnknownSize("parallel", "stages.2", "its elements have no known size"),),
-    )
-    blocks = describe_check(
-        "spec.yaml",
-        stages,
-        [("step", "none")],
-        memory=memory,
-        uncounted=["the buffer of the prefetch"],
-        findings=[found],
-        warnings=[Message(code="ignored", message="1 finding is ignored")],
-        run="pipeprof run spec.yaml",
-    )
-    golden("check/spec.txt", shown(blocks))
+@pytest.mark.usefixtures("spec")
+def test_golden(golden: Golden, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    Path("f.py").write_text("def f(x):\n    return x\n")
+    more = "  - filter: {python: f.py:f}\n  - cache: {}\n  - map: {python: f.py:f, num_parallel_calls: 2}\n"
+    Path("spec.yaml").write_text(f"{SPEC}{more}ignore: [{{rule: no-rule, reason: none}}]\n")
+    golden("check/spec.txt", pipeprof("check", "spec.yaml").out)
 
 
 def test_fail_on_warning_also_where_files_are_written(spec: Path, pipeprof: Pipeprof) -> None:

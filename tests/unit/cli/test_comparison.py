@@ -136,16 +136,6 @@ def test_what_both_sides_lack_has_no_row() -> None:
         assert (row.title in paint(build_result(found, None), Style(100))) is shown
 
 
-def test_the_resolution_is_said_of_what_was_not_found() -> None:
-    found = result_of(factor=1.34)
-    for words, said in (("slower", False), ("no difference", True)):
-        found.metrics[0].words, found.metrics[0].resolution = words, 0.54  # type: ignore[assignment]
-        assert ["54 %" in paint(build_result(found, None, full=full), Style(100)) for full in (True, False)] == [
-            said,
-            False,
-        ]
-
-
 def test_the_headline_has_what_has_regressed_first_and_of_an_interrupted_session_what_it_has_found() -> None:
     found = result_of("gate", 1.0, CALLS, "seed: 1 → 2")
     memory = next(metric for metric in found.metrics if metric.name == "peak_bytes")

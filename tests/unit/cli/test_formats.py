@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-import yaml
 from unit.cli.results import GATE, result_of
 
 from pipeprof.cli.formats import extensions_of, is_redacted, names_of
@@ -22,14 +21,10 @@ from pipeprof.cli.report.blocks import Text
 from pipeprof.cli.report.comparison import build_result
 from pipeprof.cli.report.remarks import Checkout, remarks_on
 from pipeprof.cli.report.report import build_report
-from pipeprof.cli.streams import without_commands
-from pipeprof.pipelines.log_commands import has_command, spell_commands, spell_in_json
-from pipeprof.pipelines.spec.yaml.writer import BlockWriter
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.findings import Edit, Finding, Fix
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.judge.result import Result
 from tests.unit.cli.reports import Golden, Pipeprof, Recorded
 
@@ -66,18 +61,14 @@ def test_a_profile_in_each_format_for_reviews(kind: str, golden: Golden, recorde
 
 
 def test_junit_has_a_case_of_the_target_for_each_judged_metric() -> None:
-    for factor, tag, counts in (
-        (1.12, "failure", ("1", "0")),
-        (1.0, "system-out", ("0", "0")),
-        (1.03, "skipped", ("0", "1")),
-    ):
+    for factor, tag in ((1.0, "system-out"), (1.03, "skipped")):
         found = result_of("gate", factor)
         suite = ET.fromstring(written("junit", found))
-        cases = {case.get("name"): case for case in suite}
-        assert set(cases) == {"time per step", "peak memory"}
-        assert {case.get("classname") for case in suite} == {"spec.yaml"}
-        assert [child.tag for child in cases["time per step"]] == [tag]
-        assert (suite.get("tests"), (suite.get("failures"), suite.get("skipped"))) == ("2", counts)
+        assert {case.get("name"): case.get("classname") for case in suite} == dict.fromkeys(
+            ("time per step", "peak memory"), "spec.yaml"
+        )
+        assert [child.tag for child in suite[0]] == [tag]
+        assert suite.get("skipped") == str(int(tag == "skipped"))
     found.metrics, found.errors = [], [Message(code="side-failed", message="B: raised: <x> & \x1b[1m")]
     assert ET.fromstring(written("junit", found)).get("errors") == "1"
 
@@ -206,43 +197,6 @@ def test_changes_that_have_no_text_are_not_written(recorded: Recorded) -> None:
         profile.fix = Fix.model_construct(status=status, edits=edits, text=spec, diff=patch)
         for kind, text in (("yaml", spec), ("patch", patch)):
             assert (lack_of(kind, profile) is None, written(kind, profile)) == (text is not None, text or "")
-
-
-COMMANDS = ("::error::x", "::set-output name=a::b", "  ::stop-commands::t", "a ##[error]x", "##vso[task.x]y")
-
-
-def test_a_command_is_spelled_out_and_other_text_stays() -> None:
-    for text in [*COMMANDS, "a\n::error::b", "a\r::error::b", "\u00a0::x::", "\x1b[1m::error::x"]:
-        assert has_command(text)
-        assert not has_command(spell_commands(text))
-        assert spell_commands(spell_commands(text)) == spell_commands(text)
-    for text in ("a::b", "x[::2]", "# comment", "## [a]", "#[a]", "1 : : 2"):
-        assert not has_command(text)
-        assert without_commands(text) == text
-
-
-def test_json_and_yaml_stay_the_same_documents() -> None:
-    document = {"##[error]": "::error::##vso[a]", "b": ["#", "##["]}
-    text = json.dumps(document, indent=1)
-    assert not has_command(spell_in_json(text))
-    assert json.loads(spell_in_json(text)) == document
-    long = "word " * 20 + "::error::here is more " + "word " * 15 + "end"
-    for text in (long, "##[error]" + " word" * 40, "::error::x"):
-        lines = BlockWriter(lambda *_: False).entries({"description": text}, (), 0)
-        written = without_commands("\n".join(line.text for line in lines))
-        assert not COMMAND.search(written)
-        assert yaml.safe_load(written) == {"description": text}
-
-
-def test_no_line_of_a_report_is_a_command(recorded: Recorded, pipeprof: Pipeprof) -> None:
-    for command in COMMANDS:
-        Path("profile.json").write_bytes(encode(hostile_profile(recorded("input-bound"), command)))
-        for flags in ([], ["-v"], ["--json"]):
-            result = pipeprof("show", "profile.json", *flags)
-            assert (result.code, COMMAND.search(result.out)) == (0, None), result.err
-        assert json.loads(result.out)["target"]["text"] == command
-        assert pipeprof("show", "profile.json", "--out", "a.txt").code == 0
-        assert not COMMAND.search(Path("a.txt").read_text())
 
 
 def test_no_line_of_check_and_no_error_message_is_a_command(

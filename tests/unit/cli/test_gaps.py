@@ -11,12 +11,10 @@ import pytest
 from unit.gaps.analysed import OP
 from unit.gaps.made_traces import US, Called, Did, Made, stalled, write
 
-from pipeprof.cli.commands import gaps
 from pipeprof.cli.report.blocks import Bar, Chart, Heading, Table
 from pipeprof.cli.report.gaps import build_gaps
 from pipeprof.profiles.document.subject import Tool
 from pipeprof.profiles.gaps.document import GapsReport
-from pipeprof.profiles.harness.progress import Silent
 from tests.unit.cli.reports import Golden, Pipeprof, of, rows, shown
 
 INPUT = Called("enumerate(DataLoader)#_SingleProcessDataLoaderIter.__next__", 0, 0, "user_annotation")
@@ -127,19 +125,13 @@ def test_what_cannot_be_said_does_not_pass_a_gate(before: str, silent: str, pipe
     assert (result.code, result.out, result.err.count("\n"), "b.json" in result.err) == (6, "", 1, True)
 
 
-def test_two_traces_are_before_and_after(before: str, tmp_path: Path, pipeprof: Pipeprof) -> None:
-    def compared(*paths: object) -> dict[str, tuple[str, ...]]:
-        return {row[0]: row[1:] for row in table(document(pipeprof, *map(str, paths)), "Before and after")}
-
-    found = compared(before, after(Path("after")))
-    assert found["waits for data"] == ("30 %", "0 %", "−29.5 points")
-    assert found["idle"] == ("30 %", "40 %", "+10.0 points")
-    # Two hosts of a folder are none, two folders are.
+def test_two_folders_are_before_and_after_and_two_hosts_of_one_are_none(tmp_path: Path, pipeprof: Pipeprof) -> None:
     first, second = hosts(tmp_path / "first", 3), hosts(tmp_path / "second", 2)
     for host in list(second.iterdir()):
         write(stalled("xplane", Called("$train.py:1 log", 0, 0)), "xplane", second).rename(host)
     assert [row[0] for row in table(document(pipeprof, str(first)), "Devices")] == [f"host0{n} GPU 0" for n in range(3)]
-    assert compared(first, second)["Python between steps"] == ("0 %", "30 %", "+29.5 points")
+    found = {row[0]: row[1:] for row in table(document(pipeprof, str(first), str(second)), "Before and after")}
+    assert found["Python between steps"] == ("0 %", "30 %", "+29.5 points")
 
 
 def test_of_forty_hosts_those_that_idle_most_are_shown(tmp_path: Path, pipeprof: Pipeprof) -> None:
@@ -154,17 +146,6 @@ def test_of_forty_hosts_those_that_idle_most_are_shown(tmp_path: Path, pipeprof:
     report = document(pipeprof, *sorted(map(str, run.iterdir())))
     assert (report.exit_code, [trace.verdict for trace in report.traces].count("input")) == (6, 37)
     assert [len(table(report, "Traces", full=full)) for full in (False, True)] == [20, 40]
-
-
-def test_the_trace_that_is_read_is_named_while_that_goes_on(
-    before: str, silent: str, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    phases: list[str] = []
-    shown = Silent()
-    monkeypatch.setattr(shown, "phase", lambda name, _seconds: phases.append(name))
-    monkeypatch.setattr(gaps, "progress_if_long", lambda _stream: shown)
-    pipeprof("gaps", before, silent)
-    assert phases == [f"reading {before}", f"reading {silent}"]
 
 
 @pytest.mark.parametrize("extension", ["md", "html", "txt", "json", "xml", "sarif"])

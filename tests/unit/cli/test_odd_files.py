@@ -65,16 +65,6 @@ def test_init_refuses_what_cannot_be_written(force: list[str], pipeprof: Pipepro
     assert sorted(odd.iterdir()) == before
 
 
-def test_init_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_text("x,y\n1,2\n3,4\n")
-    for name in ("pipe.csv", "pipe.npy", "pipe.tfrecord", "pipe", "pipe.jpg"):
-        os.mkfifo(tmp_path / name)
-        with pytest.raises(UsageError, match=f"{name} is a device or a pipe: init reads a folder of JPEG"):
-            look(str(tmp_path / name))
-    # In a folder they are none of the data.
-    assert vars(look(str(tmp_path)))["patterns"] == (f"{tmp_path}/table.csv",)
-
-
 @pytest.mark.parametrize("name", ["x.json/", "x.json/.", "x.html//"])
 def test_the_name_of_a_folder_is_no_file(name: str, pipeprof: Pipeprof) -> None:
     Path("a.yaml").write_text(SPEC)

@@ -79,17 +79,6 @@ def test_a_log_has_a_line_a_phase_and_verbose_how_long_and_how_fast() -> None:
     assert stream.text.splitlines()[1:] == ["pipeprof:   warming up took 4.20 s, 41.2 batches/s"]
 
 
-def test_generated_data_are_said_now_and_then_with_a_forecast_once_the_pace_is_known() -> None:
-    progress, stream, clock = watched(live=False)
-    for done in range(0, 601, 100):
-        progress.data("photos", done, 600)
-        clock.now += 2
-    assert stream.text.splitlines() == [
-        f"pipeprof: generating data:photos, {words}"
-        for words in ("0 of 600 (0%)", "300 of 600 (50%), 6 s left", "600 of 600 (100%)")
-    ]
-
-
 def test_the_live_line_has_phase_rate_and_time_left_and_is_cleared() -> None:
     progress, stream, clock = watched()
     progress.phase("measure", 10.0)
@@ -139,10 +128,12 @@ def test_what_is_tried_has_its_ratio_so_far_and_the_time_left(monkeypatch: pytes
 
 
 def test_a_phase_of_unknown_length_says_how_long_it_has_lasted_also_while_nothing_is_heard() -> None:
-    progress, stream, clock = watched()
+    progress, stream, clock = watched(delay=3.0)
     progress.phase("build", None)
-    assert stream.drawn == "pipeprof: [3/8] building the pipeline"
-    clock.now += 5
+    clock.now += 2
+    progress._draw_until(Closed())
+    assert stream.text == "", "what is over in three seconds is not drawn"
+    clock.now += 3
     progress._draw_until(Closed(lambda: progress.note("between")))
     # It is drawn again behind the note.
     assert stream.text.endswith("pipeprof: between\n\r\x1b[Kpipeprof: [3/8] building the pipeline, 5 s")
@@ -176,17 +167,6 @@ def test_the_live_line_is_drawn_four_times_a_second_at_most_and_fits_the_termina
     monkeypatch.setenv("COLUMNS", "30")
     progress.data("a name that is much longer than the terminal is wide", 1, 1)
     assert len(stream.drawn) == 29
-
-
-def test_what_is_over_in_three_seconds_is_not_drawn() -> None:
-    progress, stream, clock = watched(delay=3.0)
-    progress.phase("reading a.pt.trace.json", None)
-    clock.now += 2
-    progress._draw_until(Closed())
-    assert stream.text == ""
-    clock.now += 2
-    progress._draw_until(Closed())
-    assert stream.drawn == "pipeprof: reading a.pt.trace.json, 4 s"
 
 
 def test_the_stream_and_the_options_choose(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,8 +168,6 @@ def test_an_interval_needs_rounds_and_an_effect_is_what_was_seen_of_it() -> None
 def test_a_card_has_what_its_measurement_means_for_the_run(profile: Profile) -> None:
     found = {card.number: " ".join(reports.texts([card])) for card in of(Card, build_changes(profile, full=False))}
     assert ["an epoch takes" in found[number] for number in (1, 2, 4)] == [True, False, True], "the first of a section"
-    words = {2: "keeps 435 MiB", 3: "saves 115 MiB", 4: "cores are the limit", 5: "--budget 40", 6: "the same crops"}
-    assert [number for number, text in words.items() if text not in found[number]] == []
     (profile.findings or [])[0].measured = measured(2.0, data=f"the first batch differs: {NOT_REPRODUCIBLE}")
     assert any(NOT_REPRODUCIBLE in text for text in texts(profile))
 

@@ -22,7 +22,7 @@ from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.document.subject import DataSize
 from tests.unit.cli.patches import Harness
-from tests.unit.cli.reports import Pipeprof, Recorded
+from tests.unit.cli.reports import Pipeprof
 
 
 def saved() -> Path:
@@ -51,26 +51,6 @@ def test_json_is_the_saved_file(harness: Harness, pipeprof: Pipeprof) -> None:
     for option in (["--json"], ["--format", "json"], ["--out", "-", "--format", "json"]):
         assert json.loads(pipeprof("run", "spec.yaml", *option).out) == json.loads(store.encode(harness.profile))
     assert len(list(Path("pipeprof-out").glob("*.json"))) == 3
-
-
-@pytest.mark.usefixtures("harness")
-def test_any_number_of_outputs_redacted_where_that_was_asked(pipeprof: Pipeprof) -> None:
-    result = pipeprof("run", "spec.yaml", "--out", "a.json", "--out", "b.txt", "--out", "c.json", "--redact")
-    assert result.code == 0
-    assert Path("a.json").read_bytes() == Path("c.json").read_bytes()
-    for text in (result.out, Path("a.json").read_text(), Path("b.txt").read_text()):
-        assert "lab-7" not in text
-    assert not [*Path("pipeprof-out").iterdir()]
-
-
-@pytest.mark.parametrize(("name", "code"), [("out-of-memory", 5), ("interrupted", 130), ("no-model", 0)])
-def test_the_profile_says_the_exit_code(
-    name: str, code: int, harness: Harness, pipeprof: Pipeprof, recorded: Recorded
-) -> None:
-    harness.profile = recorded(name)
-    result = pipeprof("run", "spec.yaml")
-    assert result.code == code
-    assert result.out
 
 
 def test_options_reach_the_harness_and_what_is_not_given_is_left_to_the_spec(
