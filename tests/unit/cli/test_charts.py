@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from pipeprof.cli.report import charts
-from pipeprof.cli.report.blocks import Bar, Chart, Interval
+from pipeprof.cli.report.blocks import Bar, Chart
 from pipeprof.profiles.document.profile import Profile
-from tests.unit.cli.reports import Recorded, fix, measured
+from tests.unit.cli.reports import Golden, Recorded, fix, measured
 from tests.unit.cli.test_html import with_course
 
 ALL = (charts.steps_over_time, charts.stage_times, charts.memory_over_time, charts.memory_by_owner, charts.changes)
@@ -18,14 +20,39 @@ def profile(recorded: Recorded) -> Profile:
     return with_course(recorded("jpeg-folder"))
 
 
-def layers_of(chart: Chart) -> dict[str, list[float]]:
-    return {layer.name: list(layer.values) for layer in chart.layers}
+def described(chart: Chart) -> Iterator[str]:
+    """The chart in some lines: of each layer and bar what it is in all, of each interval all but its dots."""
+    yield f"{chart.title}: {chart.text}"
+    for layer in chart.layers:
+        values = [round(value, 3) for value in layer.values]
+        yield f"  {layer.name} ({layer.text}): {len(values)} from {values[0]} to {max(values)}"
+    for row in chart.rows:
+        if isinstance(row, Bar):
+            yield f"  {row.name} ({row.text}): {[(name, round(value, 3)) for name, value, _ in row.parts]}"
+        else:
+            yield f"  {row.name} ({row.text}): {row.value} in {row.low} to {row.high}, {len(row.dots)} rounds"
+    yield f"  marks {[name for _, name in chart.marks]}, levels {[name for _, name in chart.levels]}"
 
 
-def bars_of(chart: Chart) -> dict[str, dict[str, float]]:
-    rows = [row for row in chart.rows if isinstance(row, Bar)]
-    assert len(rows) == len(chart.rows)
-    return {row.name: {name: value for name, value, _ in row.parts} for row in rows}
+def test_golden(profile: Profile, golden: Golden) -> None:
+    profile.host.memory_limit_bytes = round(1.2 * (profile.memory.peak_bytes or 0))
+    found = [chart for build in ALL for chart in build(profile)]
+    profile.fix, stages = fix(measured=measured(2.2)), profile.stages or []
+    stages[2].blocked_ms_per_batch = 10.0
+    profile.stages = [stages[2].model_copy(update={"id": f"stages.{number}", "location": None}) for number in range(40)]
+    found += [*charts.changes(profile), *charts.stage_times(profile)]
+    golden("sections/charts.txt", "\n".join(line for chart in found for line in described(chart)) + "\n")
+
+
+def test_memory_over_time_keeps_its_peak_and_is_whole(profile: Profile) -> None:
+    series, peak = profile.series, profile.memory.peak_bytes or 0
+    profile.host.memory_limit_bytes = 20 * peak
+    series.rss_bytes[100] = 2 * peak
+    (chart,) = charts.memory_over_time(profile)
+    totals = [sum(values) for values in zip(*(layer.values for layer in chart.layers), strict=True)]
+    assert (len(totals), max(totals)) == (len(chart.edges) - 1, 2 * peak)
+    assert (len(totals) <= 150, chart.levels) == (True, []), "a limit that is far away is not drawn"
+    assert max(chart.layers[0].values) == profile.memory.baseline_bytes
 
 
 def test_a_profile_without_data_has_no_charts(profile: Profile) -> None:
@@ -46,53 +73,6 @@ def test_steps_have_at_most_150_stretches_of_which_the_step_and_its_wait_are_all
         course.busy_ms = [busy] * 240 if busy is not None else None
         course.wait_ms = [wait] * 240 if wait is not None else None
         (chart,) = charts.steps_over_time(profile)
-        assert [values[0] for values in layers_of(chart).values()] == first
-        assert {len(values) for values in layers_of(chart).values()} == {120}
+        assert [layer.values[0] for layer in chart.layers] == first
+        assert {len(layer.values) for layer in chart.layers} == {120}
     assert chart.edges[:3] == pytest.approx([0.0, 0.1, 0.2])
-
-
-def test_the_stages_have_their_time_on_a_core_and_blocked(profile: Profile) -> None:
-    slow = (profile.stages or [])[2]
-    slow.cpu_ms_per_batch, slow.blocked_ms_per_batch = 30.0, 10.0
-    (chart,) = charts.stage_times(profile)
-    rows = bars_of(chart)
-    assert list(next(parts for parts in rows.values() if len(parts) == 2).values()) == [30.0, 10.0]
-    profile.stages = [slow.model_copy(update={"id": f"stages.{number}", "location": None}) for number in range(40)]
-    (chart,) = charts.stage_times(profile)
-    assert len(chart.rows) == 12
-    assert "28 stages" in chart.text
-
-
-def test_memory_over_time_keeps_its_peak_and_is_whole(profile: Profile) -> None:
-    series, peak = profile.series, profile.memory.peak_bytes or 0
-    for times, drawn in ((1.2, True), (20.0, False)):
-        profile.host.memory_limit_bytes = round(times * peak)
-        (chart,) = charts.memory_over_time(profile)
-        assert [value for value, _ in chart.levels] == [profile.host.memory_limit_bytes] * drawn, "a limit that is near"
-    series.rss_bytes[100] = 2 * peak
-    (chart,) = charts.memory_over_time(profile)
-    totals = [sum(values) for values in zip(*layers_of(chart).values(), strict=True)]
-    assert (len(totals), max(totals)) == (len(chart.edges) - 1, 2 * peak)
-    assert len(totals) <= 150
-    assert max(layers_of(chart)["TensorFlow itself"]) == profile.memory.baseline_bytes
-    assert [name for _, name in chart.marks][-2:] == ["measure", "trace"]
-
-
-def test_the_owners_of_memory_are_the_whole_peak(profile: Profile) -> None:
-    (chart,) = charts.memory_by_owner(profile)
-    rows = bars_of(chart)
-    total = sum(value for parts in rows.values() for value in parts.values())
-    assert total == pytest.approx(profile.memory.peak_bytes, rel=0.01)
-    assert "TensorFlow itself" in rows
-
-
-def test_what_was_measured_of_a_change_has_its_interval_and_its_rounds_and_a_search_its_proof(profile: Profile) -> None:
-    findings = profile.findings or []
-    findings[1].measured = None
-    ((row,),) = (chart.rows for chart in charts.changes(profile))
-    assert isinstance(row, Interval)
-    assert (row.name, row.value, row.low, row.high) == (findings[0].title, 1.8, 1.7, 1.9)
-    assert list(row.dots) == [1.7, 1.8, 1.9] * 50
-    profile.fix = fix(measured=measured(2.2))
-    (chart,) = charts.changes(profile)
-    assert [row.name for row in chart.rows][:2] == ["All changes together", profile.fix.steps[0].title]

@@ -11,7 +11,7 @@ from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import paint
 from pipeprof.cli.report.blocks import Chart, Table
 from pipeprof.cli.report.comparison import build_result, headline_of, next_command
-from pipeprof.cli.report.metric import clause_of, facts_of
+from pipeprof.cli.report.metric import facts_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.judge.metrics import BY_DEFAULT, BY_NAME
 from pipeprof.profiles.judge.result import Metric, Result, Side, WorseSession
@@ -117,13 +117,6 @@ def test_facts_of_a_metric() -> None:
         (row_of("step_ms", *one, pairs=2, low=0.5, high=2.0, words="slower"), {"98 % interval": "0.500–2.00"}),
     ):
         assert {name: facts_of(row)[name] for name in facts} == facts
-
-
-def test_medians_that_say_something_else_than_the_pairs_are_not_shown() -> None:
-    for a, b, change, shown in ((10.3, 19.6, 1.62, False), (37.9, 36.8, 1.05, False), (10.0, 10.3, 1.02, True)):
-        row = row_of("step_ms", a, b, change, low=change - 0.01, high=change + 0.01)
-        assert ("→" in clause_of(row)) is bool(facts_of(row)["A"]) is bool(facts_of(row)["B"]) is shown
-        assert f"{change:.2f}×" in clause_of(row)
 
 
 def test_what_both_sides_lack_has_no_row() -> None:

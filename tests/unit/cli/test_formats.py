@@ -12,7 +12,6 @@ from urllib.parse import unquote
 import pytest
 from unit.cli.results import GATE, result_of
 
-from pipeprof.cli.formats import extensions_of, is_redacted, names_of
 from pipeprof.cli.render.formats import Output, lack_of, render
 from pipeprof.cli.render.html import render_page
 from pipeprof.cli.render.markdown import markdown
@@ -174,15 +173,6 @@ def test_texts_of_users_are_not_live_in_markdown() -> None:
         r"\`<b>` and <b>`": r"\\\`\<b\>\` and \<b\>\`",
     }.items():
         assert markdown([Text(text)]) == f"{shown}\n"
-
-
-def test_which_command_has_which_format() -> None:
-    assert names_of("check") == ("text", "json", "github", "sarif")
-    assert names_of("compare") == ("text", "json", "md", "html")
-    assert {name for name in names_of("gate") if is_redacted(name, None)} == {"github", "md", "html", "junit", "sarif"}
-    assert (is_redacted("text", True), is_redacted("md", False)) == (True, False)
-    assert extensions_of("fix").items() >= {".patch": "patch", ".diff": "patch", ".yaml": "yaml"}.items()
-    assert "yaml" not in names_of("fix")
 
 
 def test_changes_that_have_no_text_are_not_written(recorded: Recorded) -> None:

@@ -64,19 +64,6 @@ def test_a_proven_finding_is_a_warning_and_a_suspicion_a_note(profile_of: MakePr
         assert all(("1.40×" in one.text) is (given is not None) for one in found)
 
 
-def test_rules_are_those_of_the_results_and_have_their_texts(profile_of: MakeProfile) -> None:
-    broken = Problem(code="unknown-argument", message="no 'x'", file="spec.yaml", line=3, column=4, length=1)
-    run = run_of(profile_of(findings=[finding()], errors=[broken], exit_code=2))
-    rules = run["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in rules] == ["unknown-argument", "serial-map-cpu"]
-    assert all(f"pipeprof rules {rule['id']}" in rule["help"]["text"] for rule in rules)
-    assert (run["invocations"][0]["executionSuccessful"], run["invocations"][0]["exitCode"]) == (False, 2)
-    assert run["results"][0]["locations"][0]["physicalLocation"] == {
-        "artifactLocation": {"uri": "training/spec.yaml", "uriBaseId": "%SRCROOT%"},
-        "region": {"startLine": 3, "startColumn": 4, "endColumn": 5},
-    }
-
-
 def test_an_error_of_the_users_code_is_on_the_innermost_line_in_the_repository(profile_of: MakeProfile) -> None:
     files = {"/w/app/training/train.py": 3, "../lib/decode.py": 8, "/usr/lib/other.py": 9}
     frames = [ErrorFrame(file=file, line=line) for file, line in files.items()]

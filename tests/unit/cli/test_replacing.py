@@ -116,12 +116,6 @@ def test_an_earlier_result_is_replaced_by_a_complete_one(
         assert f"{name} stays as it was: the measurement is not complete; what was measured is in" in result.err
 
 
-def test_a_comparison_without_a_pair_is_none(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_measure(monkeypatch, ending(lambda _result: None, 0))
-    assert pipeprof("compare", "a.yaml", "a.yaml", "--out", "one.json").code == 5
-    assert load_result(Path("one.json")).complete is False
-
-
 @pytest.mark.parametrize(("name", "code"), [("out-of-memory", 5), ("interrupted", 130), ("raised", 5)])
 def test_an_earlier_profile_is_replaced_by_a_complete_one(
     name: str, code: int, pipeprof: Pipeprof, harness: Harness, recorded: Recorded

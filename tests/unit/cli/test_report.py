@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from pipeprof.cli.report.blocks import Code, Heading, Pairs, Table, Text
+from pipeprof.cli.report.blocks import Code, Heading, Table, Text
 from pipeprof.cli.report.problems import build_errors
 from pipeprof.cli.report.reliability import build_reliability
 from pipeprof.cli.report.report import build_parts, build_report, build_verdict
-from pipeprof.profiles.document.findings import Verdict, VerdictDetail
+from pipeprof.profiles.document.findings import Verdict
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Contention
@@ -72,22 +72,20 @@ def test_all_that_more_is_said_of_is_in_the_full_report_of_that_file(name: str, 
     assert ["Saved" in labels for labels in saved] == [True, False]
 
 
-def test_a_verdict_is_bold_up_to_the_colon_that_ends_words_and_short_has_what_decides(recorded: Recorded) -> None:
-    def verdict(*, full: bool) -> tuple[list[str], list[str]]:
-        head, *pairs = build_verdict(profile, full=full)
-        assert isinstance(head, Text)
-        return [span[0] for span in head.text], [label for block in of(Pairs, pairs) for label, _ in block.rows]
-
+def test_a_verdict_is_bold_up_to_the_colon_that_ends_words_also_in_documents_of_earlier_versions(
+    recorded: Recorded,
+) -> None:
     profile = recorded("jpeg-folder")
-    labels = ["because", "thrown away", "step", "restarts", "limit", "speed", "start-up", "memory", "at best"]
-    details = [VerdictDetail(label=label, text="x") for label in labels]
-    profile.verdict = Verdict(headline="Failed at map (a.py:9) in build: it raised", sentence="A.", details=details)
-    assert verdict(full=True) == (["Failed at map (a.py:9) in build:", " it raised"], labels)
-    assert set(labels) - set(verdict(full=False)[1]) == {"step", "start-up", "memory"}
-    profile.verdict.headline = ""
-    assert verdict(full=True) == (["A.", ""], []), "as in documents of earlier versions"
-    profile.verdict = None
-    assert len(verdict(full=True)[0]) == 1
+    for verdict, parts in (
+        (Verdict(headline="Failed at map (a.py:9) in build: it raised", sentence="A."), 2),
+        (Verdict(headline="", sentence="A."), 2),
+        (None, 1),
+    ):
+        profile.verdict = verdict
+        head, *_ = build_verdict(profile, full=True)
+        assert isinstance(head, Text)
+        assert len(head.text) == parts
+        assert not verdict or head.text[0][0] in {"Failed at map (a.py:9) in build:", "A."}
 
 
 def test_a_caution_says_what_makes_the_numbers_doubtful(recorded: Recorded) -> None:

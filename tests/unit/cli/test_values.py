@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.cli import output, values
+from pipeprof.cli import values
 from pipeprof.cli.commands import gate
 from pipeprof.cli.options import RunOptions
 from pipeprof.cli.output import Outputs, plan_outputs
@@ -153,10 +153,3 @@ def test_out_does_not_replace_a_pipe_or_a_link_to_a_device(name: str, force: boo
             planned(str(path), force=force)
     assert link.is_symlink()
     assert pipe.is_fifo()
-
-
-def test_shown_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert output.shown_path(Path("a/b.json")) == output.shown_path(tmp_path / "a" / "b.json") == "a/b.json"
-    assert output.shown_path(tmp_path.parent / "b.json") == str(tmp_path.parent / "b.json")
-    assert output.shown_path(None) is None
