@@ -9,13 +9,14 @@ from unit.cli.results import STAGES, interrupted, of_four, result_of
 
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import paint
-from pipeprof.cli.report.blocks import Chart, Table
+from pipeprof.cli.report.blocks import Chart, Interval
 from pipeprof.cli.report.comparison import build_result, headline_of, next_command
 from pipeprof.cli.report.metric import facts_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.judge.metrics import BY_DEFAULT, BY_NAME
 from pipeprof.profiles.judge.result import Metric, Result, Side, WorseSession
 from pipeprof.profiles.judge.self_test import conclude_self_test
+from tests.unit.cli.reports import of
 
 CALLS = "stages.decode.num_parallel_calls: 2 → 1"
 
@@ -79,16 +80,12 @@ def test_the_report_of_each_verdict(name: str, found: Result, full: bool, golden
     golden(f"compare/{name}.txt", paint(build_result(found, "pipeprof-out/compare-spec.json", full=full), Style(100)))
 
 
-def test_the_full_form_has_the_pairs_and_draws_what_counts() -> None:
-    *_, chart, pairs = (
-        block for block in build_result(left_out(), None, full=True) if isinstance(block, Table | Chart)
-    )
-    assert isinstance(pairs, Table)
-    assert [len(column.cells) for column in pairs.columns] == [5, 5, 5]
-    assert isinstance(chart, Chart)
-    assert [(row.name, len(row.dots)) for row in chart.rows] == [("time per step", 4), ("peak memory", 4)]  # type: ignore[union-attr]
+def test_the_full_form_draws_what_counts() -> None:
+    (chart,) = of(Chart, build_result(left_out(), None, full=True))
+    dots = [(row.name, len(row.dots)) for row in chart.rows if isinstance(row, Interval)]
+    assert dots == [("time per step", 4), ("peak memory", 4)]
     assert chart.floor == pytest.approx((1 / 1.03, 1.03))
-    of_each = [block for block in build_result(of_four(), None, full=True) if isinstance(block, Chart)]
+    of_each = of(Chart, build_result(of_four(), None, full=True))
     assert {row.name for block in of_each for row in block.rows} >= {f"time per step, {name}" for name in "BCD"}
 
 

@@ -40,11 +40,6 @@ def test_golden(golden: Golden) -> None:
     golden("doctor/reports.txt", "\n".join(map(report, (WELL, ILL, UNKNOWN))))
 
 
-def test_a_governor_has_a_line_where_times_vary_with_it() -> None:
-    for governors, said in (({}, False), ({"performance": 8}, False), ({"powersave": 1}, True)):
-        assert ("\ngovernor " in report(ill(governors=governors))) is said
-
-
 def test_the_block_is_hidden_and_nothing_in_it_ends_it(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
     assert report(ill(system="```\n\x1b[31mx")).count("```") == report(WELL).count("```")
     assert report(ILL, unicode=False).isascii()

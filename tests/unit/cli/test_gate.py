@@ -9,9 +9,7 @@ from typing import Any
 import pytest
 from unit.judge.pairs import pairs
 
-from pipeprof.cli.commands import gate
 from pipeprof.cli.targets import sides
-from pipeprof.pipelines.check import check_spec
 from pipeprof.profiles.judge.live import SessionPlan
 from pipeprof.profiles.judge.result import Result
 from tests.unit.cli.patches import set_measure
@@ -75,13 +73,6 @@ def test_the_command_line_comes_before_both(pipeprof: Pipeprof) -> None:
     limits = ("--limit", "step_ms=900%", "--limit", "peak_bytes=off")
     code, document, _ = gated(pipeprof, "budgets: {step_ms: 1%}\n", OFF, *limits)
     assert (code, document["warnings"], document["budgets"]) == (0, [], [])
-
-
-def test_budgets_of_stages_on_the_command_line_and_in_a_spec_have_one_name() -> None:
-    Path("b.yaml").write_text(f"{SPEC}budgets:\n  stages:\n    batch: {{time_ms: 10%}}\n")
-    name, given = "stages.batch.time_ms", gate.limits(["stage:batch=20%"])
-    assert list(given) == [name]
-    assert check_spec(Path("b.yaml"), []).spec.budgets.given[name].change == 0.1
 
 
 def test_the_same_pipeline_passes_without_a_measurement(pipeprof: Pipeprof, measured: list[Result]) -> None:

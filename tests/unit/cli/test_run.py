@@ -62,7 +62,9 @@ def test_options_reach_the_harness_and_what_is_not_given_is_left_to_the_spec(
     )
     assert pipeprof("run", "spec.yaml", *options.split()).code == 0
     assert pipeprof("run", "spec.yaml", "--set", "measure.seconds=4", "--budget", "60").code == 0
-    asked, left = harness.asked
+    assert pipeprof("run", "spec.yaml").code == 0
+    assert [tried["budget"] for tried in harness.tried] == [60.0, 30.0], "--no-verify tries nothing"
+    asked, left, _ = harness.asked
     assert (asked.seconds, asked.steps, asked.timeout, asked.max_time) == (120.0, 7, 9.0, 3600.0)
     assert (asked.memory_limit, asked.data_size, asked.no_cache) == (8 << 30, DataSize(elements=500_000), True)
     assert asked.step is not None
@@ -71,12 +73,6 @@ def test_options_reach_the_harness_and_what_is_not_given_is_left_to_the_spec(
     assert unset == (None,) * 7
     assert left.loaded is not None
     assert left.loaded.spec.measure.seconds == 4
-
-
-def test_the_budget_of_verification(harness: Harness, pipeprof: Pipeprof) -> None:
-    for options in ([], ["--budget", "2min"], ["--no-verify"]):
-        assert pipeprof("run", "spec.yaml", *options).code == 0
-    assert [tried["budget"] for tried in harness.tried] == [30.0, 120.0]
 
 
 def test_options_that_contradict_each_other_or_the_target_are_refused(harness: Harness, pipeprof: Pipeprof) -> None:
@@ -117,23 +113,12 @@ def test_a_read_only_folder_and_nowhere_to_save(
     assert "pipeprof: warning: cannot write pipeprof-out/" in result.err
     assert str(path) in result.out
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    result = pipeprof("run", "spec.yaml", "-q", "--out", "a.txt", "--out", str(elsewhere / "b.json"))
+    assert (result.code, (elsewhere / "b.json").exists(), "a.txt" in result.err) == (1, True, True)
     result = pipeprof("run", "spec.yaml", "-q")
     assert result.code == 1
     assert result.out.startswith("The device waits for data")
     assert "could be written nowhere" in result.err
-
-
-@pytest.mark.usefixtures("harness")
-def test_an_output_that_fails_after_the_measurement(
-    pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failing(monkeypatch, tmp_path / "full")
-    (tmp_path / "full").mkdir()
-    result = pipeprof("run", "spec.yaml", "-q", "--out", "full/a.txt", "--out", "b.json")
-    monkeypatch.undo()
-    assert (tmp_path / "b.json").exists()
-    assert result.out
-    assert (result.code, "full/a.txt" in result.err) == (1, True)
 
 
 def test_a_stdout_that_breaks_early_is_an_error_once_the_profile_is_saved(

@@ -7,8 +7,6 @@ import os
 import shutil
 from pathlib import Path
 
-import pytest
-
 from pipeprof.profiles.document.store import encode
 from tests.unit.cli.reports import RECORDED, Pipeprof, Recorded, as_function
 
@@ -54,13 +52,6 @@ def test_several_profiles_are_shown_one_after_the_other(pipeprof: Pipeprof) -> N
     assert pipeprof("show", *paths).out == "\n\n".join(alone)
     assert [one["complete"] for one in json.loads(pipeprof("show", *paths, "--json").out)] == [True, False]
     assert pipeprof("show", *paths, "--out", "a.md").code == 2
-
-
-def test_colors_are_those_of_the_environment(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
-    for force, none, colored in (("", "", False), ("1", "", True), ("1", "1", False)):
-        monkeypatch.setenv("FORCE_COLOR", force)
-        monkeypatch.setenv("NO_COLOR", none)
-        assert ("\x1b[" in pipeprof("show", RECORDED / "step-bound.json").out) == colored
 
 
 def test_files_that_were_written_are_named_and_only_reports_are_written_over(pipeprof: Pipeprof) -> None:
