@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -84,15 +85,11 @@ def test_fail_on_warning_also_where_files_are_written(spec: Path, pipeprof: Pipe
 
 def test_the_document_has_findings_and_memory(spec: Path, pipeprof: Pipeprof) -> None:
     profile = document(pipeprof, spec.name, "--memory-limit", "8GiB")
-    assert profile.findings is not None
-    (found,) = profile.findings
+    ((found,), ledger) = (profile.findings or (), profile.memory.ledger or ())
     assert (found.rule, found.stage, found.status) == ("shuffle-buffer-bytes", "stages.0", "unverified")
     assert found.location is not None
     assert found.location.line == 6
-    assert profile.memory.ledger is not None
-    by_stage = {entry.stage: entry for entry in profile.memory.ledger}
-    assert by_stage["source"].bytes >= 500_000_000
-    assert (by_stage["stages.0"].how, by_stage["stages.0"].bytes) == ("alias", 0)
+    assert {entry.stage: entry.how for entry in ledger}.items() >= {"source": "predicted", "stages.0": "alias"}.items()
     assert (profile.host.memory_limit_bytes, profile.host.memory_limit_source) == (8 << 30, "option")
     assert (profile.memory.peak_bytes, profile.steps) == (None, None)
     answers = document(pipeprof, spec.name, "--memory-limit", "1GiB").memory.what_ifs or []
@@ -213,3 +210,53 @@ def test_of_many_targets_the_worst_one_has_the_exit_code(pipeprof: Pipeprof) -> 
     for options in (["--json"], ["--out", "x.sarif"]):
         refused = pipeprof("check", ".", *options)
         assert (refused.code, refused.out) == (2, "")
+
+
+VARIABLE = "version: 1\nname: rows\nsource: {range: {stop: 1000}}\nstages:\n  - batch: {batch_size: ${SIZE:-32}}\n"
+
+
+@pytest.fixture
+def variable(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(VARIABLE)
+    (tmp_path / "f.py").write_text("import tensorflow as tf\n\ndef make() -> tf.data.Dataset:\n    return None\n")
+
+
+@pytest.mark.usefixtures("variable")
+def test_everything_that_changed_the_spec_is_recorded(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIZE", "64")
+    result = pipeprof("check", "spec.yaml", "--set", "stages.batch.drop_remainder=true", "--env", "--json")
+    assert result.code == 0
+    target = json.loads(result.out)["target"]
+    assert target["overrides"] == ["stages.batch.drop_remainder=true"]
+    assert target["variables"] == {"SIZE": "64"}
+    assert target["sha256"] == hashlib.sha256(VARIABLE.encode()).hexdigest()
+    assert target["resolved_sha256"] not in (None, target["sha256"])
+    located = json.loads(result.out)["stages"][1]["location"]
+    assert (located["file"], located["line"]) == ("spec.yaml", 5)
+
+
+@pytest.mark.usefixtures("variable")
+def test_variables_that_are_left_are_noted_and_where_a_value_needs_one_that_is_the_error(pipeprof: Pipeprof) -> None:
+    result = pipeprof("check", "spec.yaml")
+    assert (result.code, "spec.yaml:5:25: error[number]: got '${SIZE:-32}'" in result.out) == (2, True)
+    assert "; add --env to replace ${SIZE:-32}" in result.out
+    Path("spec.yaml").write_text(VARIABLE.replace("rows", "${NAME}").replace("${SIZE:-32}", "3"))
+    result = pipeprof("check", "spec.yaml")
+    assert (result.code, "spec.yaml:2:7: ${NAME} is not replaced: add --env" in result.err) == (0, True)
+    warnings = json.loads(pipeprof("check", "spec.yaml", "--json").out)["warnings"]
+    assert "reference-left" in [warning["code"] for warning in warnings]
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+@pytest.mark.usefixtures("variable")
+def test_python_has_no_spec_to_change(command: str, pipeprof: Pipeprof) -> None:
+    for flags in (("--set", "a=1"), ("--env",)):
+        result = pipeprof(command, "f.py:make", *flags)
+        assert (result.code, f"remove {flags[0]}" in result.err) == (2, True)
+
+
+@pytest.mark.usefixtures("variable")
+def test_a_step_that_is_not_there_is_told_before_anything_runs(pipeprof: Pipeprof) -> None:
+    for target in ("spec.yaml", "f.py:make"):
+        result = pipeprof("run", target, "--step", "python:f.py:mak")
+        assert (result.code, "no function 'mak' in f.py — did you mean make?" in result.err) == (2, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,15 +54,18 @@ def test_show_says_where_lines_are_that_no_command_writes(pipeprof: Pipeprof, re
 
 def test_saved_texts_and_lines_for_an_upper_bound_are_left_out(recorded: Recorded) -> None:
     profile = recorded("input-bound")
-    save(profile, proven(**CODE), proven(InsertStage("map", {"python": "a.py:f"}, None), **CODE))
+    searched(profile, [SetEnvironment("OMP_NUM_THREADS", "1")])
+    profile = Profile.model_validate_json(Path(SAVED).read_text())
+    profile.findings = [proven(**CODE), proven(InsertStage("map", {"python": "a.py:f"}, None), **CODE)]
     profile.verification = Verification(seconds=1, budget_seconds=9, mode="pairs", tried=1, block_seconds=1)
     profile.verification.bounds = [f"even without decode it is 1.0×\nwrite this:\nimport os; {EVIL}"]
     found = remade(profile, None)
     for one in found.findings or []:
         assert (one.diff, one.python, one.patch, one.in_spec) == ("", None, None, False)
-    assert found.verification is not None
-    assert found.verification.bounds == ["even without decode it is 1.0×"]
-    assert (profile.findings or [])[0].diff == DIFF, "the profile itself stays"
+    assert (found.verification and found.verification.bounds) == ["even without decode it is 1.0×"]
+    assert (found.fix and found.fix.environment) == {"OMP_NUM_THREADS": "1"}
+    assert (found.fix and found.fix.changes) == ["OMP_NUM_THREADS=1 in the environment"]
+    assert profile.findings[0].diff == DIFF, "the profile itself stays"
 
 
 def test_show_writes_a_spec_and_its_patch_from_the_edits(pipeprof: Pipeprof, recorded: Recorded) -> None:
@@ -109,11 +111,3 @@ def test_the_next_command_of_a_result_is_not_one_of_the_file(kind: Any, pipeprof
     Path("r.json").write_text(result.model_dump_json())
     found = pipeprof("show", "r.json")
     assert (found.code, "rm" in found.out.split()) == (0, False)
-
-
-def test_variables_are_those_of_the_edits(recorded: Recorded) -> None:
-    searched(recorded("input-bound"), [SetEnvironment("OMP_NUM_THREADS", "1")])
-    found = remade(Profile.model_validate(json.loads(Path(SAVED).read_text())), None).fix
-    assert found is not None
-    assert found.environment == {"OMP_NUM_THREADS": "1"}
-    assert found.changes == ["OMP_NUM_THREADS=1 in the environment"]

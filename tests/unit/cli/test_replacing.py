@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pipeprof.cli import output
-from pipeprof.profiles.document import kept, store
+from pipeprof.profiles.document import store
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
@@ -150,16 +150,3 @@ def test_a_spec_of_an_earlier_search_stays_and_a_report_is_written(
     kept = "a.yaml stays as it was: the measurement is not complete; what was measured is in pipeprof-out/a-s.json"
     assert capsys.readouterr().err == f"pipeprof: note: {kept}\n"
     assert output.settle(outputs, writer, profile, complete=True) == outputs
-
-
-def test_a_large_folder_is_worth_a_word_and_a_folder_of_the_users_is_not(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("pipeprof-out").mkdir()
-    shutil.copy(RECORDED / "jpeg-folder.json", "pipeprof-out/a.json")
-    assert kept.describe_large(Path("pipeprof-out")) is None
-    monkeypatch.setattr(kept, "LARGE_BYTES", 20_000)
-    note = str(kept.describe_large(Path("pipeprof-out")))
-    assert "in 1 files" in note
-    assert kept.describe_large(Path()) is None
-    assert f"pipeprof: note: {note[:16]}" in pipeprof(*COMPARE[:3]).err
