@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from unit.cli.test_change_numbers import CACHE, SAVED, finding, save
+from unit.cli.patches import CACHE, SAVED, proven, save
 from unit.conftest import RECORDED
 from unit.judge.pairs import pairs
 
@@ -72,7 +72,7 @@ def pipeprof(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str
 def test_a_committed_profile_is_taken_only_by_its_name(
     work: Path, pipeprof: Callable[..., tuple[int, str, str]], recorded: Callable[[str], Profile]
 ) -> None:
-    save(recorded("input-bound"), finding(CACHE))
+    save(recorded("input-bound"), proven(CACHE))
     git(work, "add", "spec.yaml")
     assert pipeprof("fix", "spec.yaml", "--change", "1", "--out", "own.yaml")[0] == 0
     commit_all(work)
@@ -92,9 +92,9 @@ def test_a_profile_of_ones_own_beside_a_committed_one_is_taken(
     work: Path, pipeprof: Callable[..., tuple[int, str, str]], recorded: Callable[[str], Profile]
 ) -> None:
     own = SAVED.replace("2026", "2025")
-    save(recorded("input-bound"), finding(CACHE, title="Theirs"))
+    save(recorded("input-bound"), proven(CACHE, title="Theirs"))
     commit_all(work)
-    save(recorded("input-bound"), finding(CACHE, title="Mine"), path=own)
+    save(recorded("input-bound"), proven(CACHE, title="Mine"), path=own)
     os.utime(own, (1, 1))
     assert f"showing {own}" in pipeprof("show")[2]
     assert pipeprof("fix", "spec.yaml", "--change", "1", "--out", "own.yaml")[0] == 0
@@ -104,7 +104,7 @@ def test_a_profile_of_ones_own_beside_a_committed_one_is_taken(
 def test_a_committed_profile_behind_a_link_is_one(
     how: str, work: Path, pipeprof: Callable[..., tuple[int, str, str]], recorded: Callable[[str], Profile]
 ) -> None:
-    save(recorded("input-bound"), finding(CACHE))
+    save(recorded("input-bound"), proven(CACHE))
     if how == "link to the file":
         Path(SAVED).rename("other.json")
         Path(SAVED).symlink_to("../other.json")
@@ -121,7 +121,7 @@ def test_where_git_does_not_tell_a_profile_is_taken_only_by_its_name(
     recorded: Callable[[str], Profile],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    save(recorded("input-bound"), finding(CACHE))
+    save(recorded("input-bound"), proven(CACHE))
     monkeypatch.setenv("PATH", "/nowhere")
     code, _, errors = pipeprof("fix", "spec.yaml", "--change", "1")
     assert code == 6

@@ -15,6 +15,7 @@ from tests.unit.conftest import RECORDED
 
 Recorded = Callable[[str], Profile]
 Golden = Callable[[str, str], None]
+Pipeprof = Callable[..., Any]
 Kind = TypeVar("Kind")
 NAMES = sorted(path.stem for path in RECORDED.glob("*.json"))
 PARALLEL = SetArgument("stages.1", "map", "num_parallel_calls", 8)
@@ -81,17 +82,9 @@ def as_function(profile: Profile) -> Profile:
 def fix(status: str = "fixed", **changes: Any) -> Fix:
     """A search that has taken one of two changes."""
     taken = {
-        "title": "Run decode in parallel",
-        "change": "num_parallel_calls: 1 → 2",
-        "result": "taken",
-        "reason": "",
-        "round": 1,
-        "ratios": [1.8] * 4,
-        "speedup": 1.8,
-        "low": 1.7,
-        "high": 1.9,
-        "peak_rss_delta_bytes": 5 * MIB,
-    }
+        "title": "Run decode in parallel", "change": "num_parallel_calls: 1 → 2", "result": "taken", "reason": "",
+        "round": 1, "ratios": [1.8] * 4, "speedup": 1.8, "low": 1.7, "high": 1.9, "peak_rss_delta_bytes": 5 * MIB,
+    }  # fmt: skip
     lost = {"round": 1, "title": "AUTOTUNE everywhere", "result": "rejected", "reason": "no gain", "speedup": 0.9}
     given: dict[str, Any] = {
         "reason": "1.79× (1.71 to 1.86, 12 rounds) in two processes", "allow": ["same"], "semantics": "same",

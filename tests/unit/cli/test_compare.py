@@ -1,20 +1,22 @@
-"""``compare`` and ``gate`` without a measurement: wrong options, and saved profiles side by side."""
+"""``compare`` and ``gate``: wrong options, saved profiles side by side, what a gate judges by; nothing is measured."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from unit.judge.pairs import pairs
 
-from pipeprof.cli.commands import compare, gate
 from pipeprof.cli.targets import sides
+from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
+from pipeprof.profiles.git.tree import RefTree
+from pipeprof.profiles.judge.live import SessionPlan
+from pipeprof.profiles.judge.result import Result
+from tests.unit.cli.patches import set_measure
+from tests.unit.cli.reports import RECORDED, Pipeprof
 
-Pipeprof = Callable[..., Any]
-
-RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
 SPEC = """version: 1
 source: {range: {stop: 100}}
 stages:
@@ -26,10 +28,10 @@ stages:
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.yaml").write_text(SPEC)
-    Path("train.py").write_text("def make():\n    return None\n")
     Path("pkg").mkdir()
     Path("pkg/__init__.py").touch()
-    Path("pkg/train.py").write_text("def make():\n    return None\n")
+    for name in ("train.py", "pkg/train.py"):
+        Path(name).write_text("def make():\n    return None\n")
 
 
 @pytest.mark.parametrize(
@@ -39,20 +41,16 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (["compare", "a.yaml", "b.yaml"], 2, "b.yaml: no such file — did you mean a.yaml?"),
         (["compare", "git:main", "git:dev"], 2, "git:main names no file, and the other side is not in the work tree"),
         (["compare", "a.yaml", "git:"], 2, "git: names no ref: expected git:REF or git:REF:PATH"),
-        (["compare", "a.yaml", "a.yaml", "b.yaml"], 2, "b.yaml: no such file"),
         (["compare", *["a.yaml"] * 9], 2, "got 9 pipelines, at most 8: each is a process in every pair"),
-        (["gate", "none.yaml", "--against", "git:main"], 2, "none.yaml: no such file"),
         (["compare", "pkg.train:make", "git:main"], 2, "name its file, git:main:pkg/train.py:make"),
         (["compare", "a.yaml", "git:main:pkg.train:make"], 2, "name its file, git:main:pkg/train.py:make"),
         (["compare", "a.yaml", "none.json"], 6, "none.json"),
         (["compare", "a.yaml", "a.yaml", "--pairs", "0"], 2, "--pairs"),
         (["gate", "a.yaml"], 2, "gate needs a pipeline to compare with"),
         (["gate", "a.yaml", "--against", "a.yaml", "--self-test"], 2, "--against and --self-test contradict"),
+        (["gate", "a.yaml", "--against", str(RECORDED / "step-bound.json")], 2, "is a saved profile, of one process"),
         (["gate", "a.yaml", "--against", "a.yaml", "--limit", "step_ms=0ms"], 2, "step_ms: "),
-        (["gate", "a.yaml", "--against", "a.yaml", "--limit", "step_ms=2GiB"], 2, "got '2GiB'"),
         (["gate", "a.yaml", "--against", "a.yaml", "--max-pairs", "x"], 2, "--max-pairs"),
-        (["gate", "a.yaml", "--against", "a.yaml", "--limit", "10%"], 2, "expected NAME=BUDGET"),
-        (["gate", "a.yaml", "--against", "a.yaml", "--limit", "stage:batch=1GiB"], 2, "got '1GiB'"),
         (["gate", "a.yaml", "--against", "a.yaml", "--limit", "stage:bach=10%"], 2, "'bach' — did you mean batch?"),
         (["gate", "a.yaml", "--against", "main"], 2, "invalid target 'main': did you mean git:main"),
         (["compare", "a.yaml", "feature/x~2"], 2, "did you mean git:feature/x~2"),
@@ -63,88 +61,72 @@ def test_what_is_wrong_is_stated_before_anything_runs(
     arguments: list[str], code: int, message: str, pipeprof: Pipeprof
 ) -> None:
     result = pipeprof(*arguments)
-    assert result.code == code, result.err
-    assert result.out == ""
+    assert (result.code, result.out) == (code, ""), result.err
     assert message in result.err
 
 
-IN_MEMORY = "keep it in memory with --set {path}="
+@pytest.mark.parametrize(
+    ("words", "side"),
+    [
+        ("compare a.yaml files.yaml", "B"),
+        ("compare files.yaml train.py:make", "A"),
+        ("gate files.yaml --against a.yaml", "B"),
+        ("gate files.yaml --self-test", "A"),
+    ],
+)
+def test_a_spec_that_writes_files_is_refused_before_anything_runs(
+    words: str, side: str, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_measure(monkeypatch, lambda *_: pytest.fail("measured"))
+    inner = "flat_map: {source: {range: {stop: 2}}, stages: [{cache: {filename: rows}}]}"
+    for stage, says, path in (
+        ("cache: {filename: rows}", "cache writes files (filename: rows)", "stages.0.cache.filename"),
+        ("snapshot: {path: rows}", "snapshot writes files (path: rows)", ""),
+        (inner, "cache writes files (filename: rows)", "stages.0.flat_map.stages.0.cache.filename"),
+    ):
+        Path("files.yaml").write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\nstages: [{{{stage}}}]\n")
+        found = pipeprof(*words.split())
+        assert found.code == 2
+        assert f"{side}: files.yaml:3: {says}, and all processes of a comparison would write the same" in found.err
+        assert (f"--set {path}=" if path else "leave the stage out") in found.err
+        assert not path or pipeprof("check", "files.yaml", "--set", f"{path}=").code == 0
 
 
 @pytest.mark.parametrize(
-    ("stages", "says", "mend"),
+    ("budgets", "line", "words"),
     [
-        ("[{cache: {filename: rows}}]", "cache writes files (filename: rows)", IN_MEMORY),
-        ("[{snapshot: {path: rows}}]", "snapshot writes files (path: rows)", "leave the stage out"),
-        (
-            "[{flat_map: {source: {range: {stop: 2}}, stages: [{cache: {filename: rows}}]}}]",
-            "cache writes files (filename: rows)",
-            IN_MEMORY,
-        ),
+        ("step_ms: quick", 6, "a share such as 5%"),
+        ("speed: 5%", 6, "speed"),
+        ("stages: {bach: {time_ms: 10%}}", 6, "unknown stage 'bach'"),
+        ("stages: {batch: {busy: 10%}}", 6, "expected time_ms"),
+        ("stages: {batch: {time_ms: 10%}, stages.0: {time_ms: {limit: 2ms, level: warn}}}", 0, ""),
     ],
 )
-@pytest.mark.parametrize("command", ["compare B", "compare A", "gate", "self-test"])
-def test_a_spec_that_writes_files_is_refused_before_anything_runs(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch, command: str, stages: str, says: str, mend: str
-) -> None:
-    monkeypatch.setattr(sides, "is_dirty", lambda *_: None)
-    for module in (compare, gate):
-        monkeypatch.setattr(module, "measure", lambda *_: pytest.fail("measured"))
-    Path("files.yaml").write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\nstages: {stages}\n")
-    words = {
-        "compare B": ["compare", "a.yaml", "files.yaml"],
-        "compare A": ["compare", "files.yaml", "train.py:make"],
-        "gate": ["gate", "files.yaml", "--against", "a.yaml"],
-        "self-test": ["gate", "files.yaml", "--self-test"],
-    }
-    found = pipeprof(*words[command])
-    assert found.code == 2
-    side = "A" if command in ("compare A", "self-test") else "B"
-    path = "stages.0.flat_map.stages.0.cache.filename" if "flat_map" in stages else "stages.0.cache.filename"
-    assert f"{side}: files.yaml:3: {says}, and all processes of a comparison would write the same ones" in found.err
-    assert f"; {mend.replace('{path}', path)}\n" in found.err
-    if "cache" in stages:
-        assert pipeprof("check", "files.yaml", "--set", f"{path}=").code == 0
-
-
-def test_a_saved_profile_is_no_side_of_a_gate(pipeprof: Pipeprof) -> None:
-    result = pipeprof("gate", "a.yaml", "--against", str(RECORDED / "step-bound.json"))
-    assert result.code == 2
-    assert "is a saved profile, of one process" in result.err
-
-
-def test_a_wrong_budget_of_a_spec_has_its_line(pipeprof: Pipeprof) -> None:
-    Path("b.yaml").write_text(f"{SPEC}budgets:\n  step_ms: quick\n  speed: 5%\n")
+def test_a_wrong_budget_of_a_spec_has_its_line(budgets: str, line: int, words: str, pipeprof: Pipeprof) -> None:
+    Path("b.yaml").write_text(f"{SPEC}budgets:\n  {budgets}\n")
     result = pipeprof("check", "b.yaml")
-    assert result.code == 2
-    assert "b.yaml:6" in result.out
-    assert "a share such as 5%" in result.out
-    assert "speed" in result.out
+    assert (result.code, f"b.yaml:{line}" in result.out, words in result.out) == (2 if line else 0, bool(line), True)
 
 
 def test_profiles_side_by_side_have_ratios_and_no_verdicts(pipeprof: Pipeprof) -> None:
-    one, other, script = (str(RECORDED / f"{name}.json") for name in ("jpeg-folder", "step-bound", "script-fit"))
-    result = pipeprof("compare", one, other, "--json")
-    assert result.code == 0, result.err
-    document = json.loads(result.out)
+    def compared(*names: object) -> Any:
+        result = pipeprof("compare", *names, "--json")
+        assert result.code == 0, result.err
+        return json.loads(result.out)
+
+    document = compared(*(RECORDED / f"{name}.json" for name in ("jpeg-folder", "step-bound")))
     assert document["kind"] == "compare"
     assert {"step_ms", "peak_bytes"} <= {metric["name"] for metric in document["metrics"]}
-    assert {metric["verdict"] for metric in document["metrics"]} == {"cannot tell"}
-    assert all(metric["low"] is None for metric in document["metrics"])
+    assert {(metric["verdict"], metric["low"]) for metric in document["metrics"]} == {("cannot tell", None)}
     assert document["stages"]
     assert list(Path("pipeprof-out").glob("compare-*.json"))
-    of_scripts = pipeprof("compare", script, str(RECORDED / "script-loop.json"), "--json")
-    assert "step_ms" in {metric["name"] for metric in json.loads(of_scripts.out)["metrics"]}
-
-
-def test_other_hosts_and_versions_of_profiles_are_warnings(pipeprof: Pipeprof) -> None:
-    document = json.loads((RECORDED / "step-bound.json").read_text())
-    document["host"]["cpu_model"] = "another one"
-    document["versions"]["tensorflow"] = "2.0"
-    Path("other.json").write_text(json.dumps(document))
-    result = pipeprof("compare", str(RECORDED / "step-bound.json"), "other.json", "--json")
-    assert result.code == 0
-    assert {"other-host", "other-versions"} <= {warning["code"] for warning in json.loads(result.out)["warnings"]}
+    scripts = compared(*(RECORDED / f"{name}.json" for name in ("script-fit", "script-loop")))
+    assert "step_ms" in {metric["name"] for metric in scripts["metrics"]}
+    other = json.loads((RECORDED / "step-bound.json").read_text())
+    other["host"]["cpu_model"], other["versions"]["tensorflow"] = "another one", "2.0"
+    Path("other.json").write_text(json.dumps(other))
+    warnings = compared(RECORDED / "step-bound.json", "other.json")["warnings"]
+    assert {"other-host", "other-versions"} <= {warning["code"] for warning in warnings}
 
 
 def test_a_saved_result_is_shown_again_and_is_no_side(pipeprof: Pipeprof) -> None:
@@ -156,53 +138,26 @@ def test_a_saved_result_is_shown_again_and_is_no_side(pipeprof: Pipeprof) -> Non
     assert Path("result.md").read_text().startswith("**One process each, no verdict:**")
     assert pipeprof("compare", one, other).out == pipeprof("show").out
     refused = pipeprof("compare", one, "result.json")
-    assert refused.code == 6
-    assert "is a result of compare or gate, not a profile" in refused.err
-
-
-def test_a_damaged_result_is_named(pipeprof: Pipeprof) -> None:
+    assert (refused.code, "is a result of compare or gate, not a profile" in refused.err) == (6, True)
     Path("bad.json").write_text('{"tool": {"name": "pipeprof"}, "kind": "gate", "pairs": 3, "schema_version": 1}')
-    result = pipeprof("show", "bad.json")
-    assert result.code == 6
-    assert "bad.json is not a valid result: " in result.err
+    damaged = pipeprof("show", "bad.json")
+    assert (damaged.code, "bad.json is not a valid result: " in damaged.err) == (6, True)
 
 
 def test_a_wrong_spec_of_a_ref_is_named_as_the_ref_is() -> None:
-    from pipeprof.cli.targets.sides import _name_at_ref
-    from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
-    from pipeprof.profiles.git.tree import RefTree
-
     tree = RefTree("git:main", Path("/tmp/refs/a"), Path("/srv/work/a"), "0" * 40)
-    found = Diagnostic("/tmp/refs/a/specs/b.yaml", 2, 1, 3, "unknown-key", "unknown key `old`")
-    error = SpecError([found], ["version: 1", "old: 3"])
-    again = error.with_file_names(lambda name: _name_at_ref(name, tree))
-    assert str(again).startswith("git:main:specs/b.yaml:2:1: error[unknown-key]: unknown key `old`")
-    assert "old: 3" in str(again)
-    assert _name_at_ref("base.yaml", tree) == "base.yaml"
-    assert _name_at_ref("/tmp/refs/base.yaml", tree) == "/srv/work/base.yaml"
-
-
-def test_budgets_of_stages_in_a_spec(pipeprof: Pipeprof) -> None:
-    budgets = "budgets:\n  stages:\n    batch: {time_ms: 10%}\n    stages.0: {time_ms: {limit: 2ms, level: warn}}\n"
-    Path("b.yaml").write_text(SPEC + budgets)
-    assert pipeprof("check", "b.yaml").code == 0
-    Path("b.yaml").write_text(f"{SPEC}budgets:\n  stages:\n    bach: {{time_ms: 10%}}\n")
-    found = pipeprof("check", "b.yaml")
-    assert found.code == 2
-    assert "b.yaml:7" in found.out
-    assert "unknown stage 'bach'" in found.out
-    assert "batch" in found.out.partition("help:")[2]
-    Path("b.yaml").write_text(f"{SPEC}budgets:\n  stages:\n    batch: {{busy: 10%}}\n")
-    assert "expected time_ms" in pipeprof("check", "b.yaml").out
+    error = SpecError([Diagnostic("/tmp/refs/a/specs/b.yaml", 2, 1, 3, "unknown-key", "unknown")], ["version: 1", "o:"])
+    again = error.with_file_names(lambda name: sides._name_at_ref(name, tree))
+    assert str(again).startswith("git:main:specs/b.yaml:2:1: error[unknown-key]: unknown")
+    names = {"base.yaml": "base.yaml", "/tmp/refs/base.yaml": "/srv/work/base.yaml"}
+    assert {name: sides._name_at_ref(name, tree) for name in names} == names
 
 
 @pytest.mark.parametrize("command", [["compare", "a.yaml"], ["gate", "a.yaml", "--against"]])
 def test_sides_with_other_steps_are_a_warning(
     command: list[str], pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sides, "is_dirty", lambda *_: None)
-    for module in (compare, gate):
-        monkeypatch.setattr(module, "measure", lambda *_: None)
+    set_measure(monkeypatch, lambda *_: None)
     Path("b.yaml").write_text(f"{SPEC}step: {{simulate: 5ms}}\n")
 
     def codes(*words: str) -> set[str]:
@@ -212,3 +167,110 @@ def test_sides_with_other_steps_are_a_warning(
     assert "other-step" in codes("b.yaml")
     assert "other-step" not in codes("b.yaml", "--step", "simulate:2ms")
     assert "other-step" not in codes("a.yaml")
+
+
+OFF = "budgets: {step_ms: off, peak_bytes: off}\n"
+LOOSE = "budgets: {step_ms: 900%, peak_bytes: warn}\n"
+TIGHT = "budgets: {step_ms: 5%, first_batch_s: {limit: 2s}, stages: {batch: {time_ms: 10%}}}\n"
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[Result]:
+    """Each gate measures that B takes 1.5 times as long; the sessions that were measured."""
+    found: list[Result] = []
+
+    def measure(_sides: object, result: Result, plan: SessionPlan, _progress: object, save: Any) -> None:
+        result.step = "none"
+        result.pairs = pairs(1.5, count=15)
+        result.metrics = plan.rows(result.pairs)
+        found.append(result)
+        save()
+
+    set_measure(monkeypatch, measure)
+    Path("b.yaml").write_text(f"{SPEC}name: b\n")
+    return found
+
+
+def gated(pipeprof: Pipeprof, base: str, judged: str, *more: str) -> tuple[int, dict[str, Any], str]:
+    Path("base.yaml").write_text(SPEC + base)
+    Path("spec.yaml").write_text(SPEC + judged)
+    done = pipeprof("gate", "spec.yaml", "--against", "base.yaml", "--out", "gate.json", "--force", *more)
+    document = json.loads(Path("gate.json").read_text())
+    assert {"other-budgets"} >= {one["code"] for one in document["warnings"]}, done.err
+    return done.code, document, done.out
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize("budgets", [OFF, LOOSE])
+def test_what_is_judged_does_not_set_its_own_budgets(budgets: str, pipeprof: Pipeprof) -> None:
+    code, document, said = gated(pipeprof, "", budgets)
+    assert code == 3
+    (warning,) = document["warnings"]
+    for name in ("step_ms", "peak_bytes"):
+        assert name in warning["message"]
+        assert any(change.startswith(f"budgets.{name}: not set → ") for change in document["budgets"])
+        assert f"budgets.{name}" in said.partition("Changes")[2]
+    # What is only judged by is no cause.
+    assert "Likely" not in said
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize(("base", "code"), [(OFF, 0), (LOOSE, 0), ("", 3), (TIGHT, 6)])
+def test_the_budgets_are_those_of_the_base(base: str, code: int, pipeprof: Pipeprof) -> None:
+    # A stage was not timed here, which only its own budget asks for.
+    assert gated(pipeprof, base, "")[0] == code
+    assert gated(pipeprof, base, base)[1]["budgets"] == []
+
+
+@pytest.mark.usefixtures("measured")
+def test_the_command_line_comes_before_both(pipeprof: Pipeprof) -> None:
+    limits = ("--limit", "step_ms=900%", "--limit", "peak_bytes=off")
+    code, document, _ = gated(pipeprof, "budgets: {step_ms: 1%}\n", OFF, *limits)
+    assert (code, document["warnings"], document["budgets"]) == (0, [], [])
+
+
+@pytest.mark.usefixtures("measured")
+def test_the_same_pipeline_passes_without_a_measurement(pipeprof: Pipeprof, measured: list[Result]) -> None:
+    files = [word for name in ("gate.json", "gate.xml", "gate.html", "gate.md") for word in ("--out", name)]
+    result = pipeprof("gate", "a.yaml", "--against", "./a.yaml", *files)
+    assert (result.code, measured) == (0, []), result.err
+    document = json.loads(Path("gate.json").read_text())
+    assert (document["verdict"], document["pairs"], document["complete"]) == ("not regressed", [], True)
+    assert document["unchanged"]
+    assert 'name="unchanged"' in Path("gate.xml").read_text()
+    again = pipeprof("show", "gate.json")
+    assert (again.code, again.out.splitlines()[0]) == (0, result.out.splitlines()[0])
+    # A limit is about one side alone, whatever the other one is.
+    for more in (["--measure"], ["--limit", "step_ms=20ms"]):
+        pipeprof("gate", "a.yaml", "--against", "a.yaml", *more)
+    assert len(measured) == 2
+
+
+@pytest.mark.usefixtures("measured")
+@pytest.mark.parametrize("name", ["CI_MERGE_REQUEST_TARGET_BRANCH_NAME", "GITHUB_BASE_REF"])
+def test_in_a_merge_request_the_other_side_is_where_the_branch_began(
+    name: str, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for branch, code in (("release/1", 6), ("", 2)):
+        monkeypatch.setenv(name, branch)
+        result = pipeprof("gate", "a.yaml")
+        assert (result.code, "git:REF" in result.err) == (code, code == 6)
+
+
+@pytest.mark.usefixtures("measured")
+def test_a_gate_shows_the_self_test_that_is_saved_where_its_result_is_and_warns_of_a_work_tree_with_changes(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(*more: str) -> str:
+        return str(pipeprof("gate", "a.yaml", "--against", "b.yaml", "--limit", "step_ms=900%", *more).out)
+
+    receipt = {"target": "a.yaml", "started": "2026-01-02T03:04:05", "passed": True, "alarms": [], "missed": []}
+    receipt |= {"slower": 0.1, "hold_bytes": 1, "detectable": {}, "pairs": [5, 5]}
+    assert "self-test" not in shown()
+    Path("pipeprof-out/self-test-a.json").write_text(json.dumps({"self_test": receipt}))
+    assert "2026-01-02" in shown()
+    # A result that is saved elsewhere has nothing to do with what lies in this folder, which may be a stranger's.
+    Path("reports").mkdir()
+    assert "2026-01-02" not in shown("--out", "reports/gate.json")
+    monkeypatch.setattr(sides, "is_dirty", lambda *_: True)
+    assert "dirty-tree" in {one["code"] for one in json.loads(shown("--json"))["warnings"]}

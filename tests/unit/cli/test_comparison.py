@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from unit.cli.results import STAGES, interrupted, of_four, result_of
 
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.render.terminal import paint
-from pipeprof.cli.report.blocks import Chart, Table
+from pipeprof.cli.report.blocks import Chart, Interval
 from pipeprof.cli.report.comparison import build_result, headline_of, next_command
-from pipeprof.cli.report.metric import clause_of, facts_of
+from pipeprof.cli.report.metric import facts_of
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.judge.metrics import BY_DEFAULT, BY_NAME
 from pipeprof.profiles.judge.result import Metric, Result, Side, WorseSession
 from pipeprof.profiles.judge.self_test import conclude_self_test
+from tests.unit.cli.reports import of
 
 CALLS = "stages.decode.num_parallel_calls: 2 → 1"
 
@@ -80,24 +80,12 @@ def test_the_report_of_each_verdict(name: str, found: Result, full: bool, golden
     golden(f"compare/{name}.txt", paint(build_result(found, "pipeprof-out/compare-spec.json", full=full), Style(100)))
 
 
-@pytest.mark.parametrize("found", [of_four(), result_of(), result_of("gate")])
-def test_forty_columns_are_enough_for_the_metrics(found: Result) -> None:
-    lines = paint(build_result(found, None), Style(width=40)).splitlines()
-    # A command is one line, to be copied.
-    assert max(len(line) for line in lines if not line.startswith("Next")) <= 40
-    assert any({"faster", "slower", "regressed"} & set(line.split()) for line in lines)
-
-
-def test_the_full_form_has_the_pairs_and_draws_what_counts() -> None:
-    *_, chart, pairs = (
-        block for block in build_result(left_out(), None, full=True) if isinstance(block, Table | Chart)
-    )
-    assert isinstance(pairs, Table)
-    assert [len(column.cells) for column in pairs.columns] == [5, 5, 5]
-    assert isinstance(chart, Chart)
-    assert [(row.name, len(row.dots)) for row in chart.rows] == [("time per step", 4), ("peak memory", 4)]  # type: ignore[union-attr]
+def test_the_full_form_draws_what_counts() -> None:
+    (chart,) = of(Chart, build_result(left_out(), None, full=True))
+    dots = [(row.name, len(row.dots)) for row in chart.rows if isinstance(row, Interval)]
+    assert dots == [("time per step", 4), ("peak memory", 4)]
     assert chart.floor == pytest.approx((1 / 1.03, 1.03))
-    of_each = [block for block in build_result(of_four(), None, full=True) if isinstance(block, Chart)]
+    of_each = of(Chart, build_result(of_four(), None, full=True))
     assert {row.name for block in of_each for row in block.rows} >= {f"time per step, {name}" for name in "BCD"}
 
 
@@ -107,66 +95,38 @@ def row_of(name: str, a: float | None, b: float, change: float, **fields: object
     return Metric.model_validate({**kind.heads(), "a": a, "b": b, "change": change, **given})
 
 
-@pytest.mark.parametrize(
-    ("row", "facts"),
-    [
+def test_facts_of_a_metric() -> None:
+    one = (1.0, 1.0, 1.0)
+    for row, facts in (
         (row_of("elements_per_second", 800.0, 400.0, 0.5), {"A": "800/s", "B": "400/s", "limit": "−3 %"}),
         (row_of("wait_ms", 0.0, 1.5, 1.5), {"A": "0 ms", "change": "+1.50 ms", "limit": "+0.100 ms"}),
         (row_of("idle_share", 0.1, 0.22, 0.12), {"A": "10 %", "change": "+12.0 points", "limit": "+1.0 points"}),
-        (row_of("first_batch_s", 1.0, 1.4, 1.4), {"A": "1.00 s", "B": "1.40 s", "limit": "+10 %"}),
         (row_of("step_ms", None, 11.2, 1.12, limit=10.0, floor=0.0), {"A": "", "B": "11.2 ms", "limit": "10.0 ms"}),
         (row_of("step_ms", 0.0606, 0.102, 1.68), {"A": "0.0606 ms", "B": "0.102 ms"}),
         (row_of("peak_bytes", 900 << 20, 1200 << 20, 1.33), {"A": "0.879 GiB", "B": "1.17 GiB"}),
-        (row_of("step_ms", 1.0, 2.0, 2.0, level="off"), {"limit": "", "verdict": ""}),
-        (row_of("step_ms", 1.0, 2.0, 2.0, level="warn", verdict="regressed"), {"verdict": "regressed (warning)"}),
-        (row_of("step_ms", 1.0, 1.0, 1.0, words="no difference"), {"B is": "the same ±3 %"}),
-        (row_of("step_ms", 1.0, 1.0, 1.0, rules_out="slower"), {"B is": "not slower"}),
-        (row_of("step_ms", 1.0, 1.0, 1.0, pairs=0), {"B is": ""}),
+        (row_of("step_ms", *one, level="off"), {"limit": "", "verdict": ""}),
+        (row_of("step_ms", *one, level="warn", verdict="regressed"), {"verdict": "regressed (warning)"}),
+        (row_of("step_ms", *one, words="no difference"), {"B is": "the same ±3 %"}),
+        (row_of("step_ms", *one, rules_out="slower"), {"B is": "not slower"}),
+        (row_of("step_ms", *one, pairs=0), {"B is": ""}),
         # Two pairs that decide nothing may have any interval.
-        (row_of("step_ms", 1.0, 1.0, 1.0, pairs=2, low=1 / 44400, high=68900.0), {"98 % interval": ""}),
-        (row_of("step_ms", 1.0, 1.0, 1.0, pairs=2, low=0.5, high=2.0, words="slower"), {"98 % interval": "0.500–2.00"}),
-    ],
-)
-def test_facts_of_a_metric(row: Metric, facts: dict[str, str]) -> None:
-    assert {name: facts_of(row)[name] for name in facts} == facts
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "change", "shown"), [(10.3, 19.6, 1.62, False), (37.9, 36.8, 1.05, False), (10.0, 10.3, 1.02, True)]
-)
-def test_medians_that_say_something_else_than_the_pairs_are_not_shown(
-    a: float, b: float, change: float, shown: bool
-) -> None:
-    row = row_of("step_ms", a, b, change, low=change - 0.01, high=change + 0.01)
-    assert ("→" in clause_of(row)) is shown
-    assert bool(facts_of(row)["A"]) is bool(facts_of(row)["B"]) is shown
-    assert f"{change:.2f}×" in clause_of(row)
+        (row_of("step_ms", *one, pairs=2, low=1 / 44400, high=68900.0), {"98 % interval": ""}),
+        (row_of("step_ms", *one, pairs=2, low=0.5, high=2.0, words="slower"), {"98 % interval": "0.500–2.00"}),
+    ):
+        assert {name: facts_of(row)[name] for name in facts} == facts
 
 
 def test_what_both_sides_lack_has_no_row() -> None:
     found = result_of(factor=1.0)
     row = row_of("disk_bytes_per_element", 0.0, 0.0, 0.0, low=-0.2, high=0.3, level="off")
     found.metrics.append(row)
-
-    def is_shown() -> bool:
-        return row.title in paint(build_result(found, None), Style(100))
-
-    assert not is_shown()
-    row.b = row.change = 4096.0
-    assert is_shown()
-    row.b, row.change, row.level = 0.0, 0.0, "error"
-    assert is_shown()
+    for b, level, shown in ((0.0, "off", False), (4096.0, "off", True), (0.0, "error", True)):
+        row.b = row.change = b
+        row.level = level
+        assert (row.title in paint(build_result(found, None), Style(100))) is shown
 
 
-@pytest.mark.parametrize(("words", "said"), [("slower", False), ("no difference", True)])
-def test_the_resolution_is_said_of_what_was_not_found(words: Any, said: bool) -> None:
-    found = result_of(factor=1.34)
-    found.metrics[0].words, found.metrics[0].resolution = words, 0.54
-    assert ("54 %" in paint(build_result(found, None, full=True), Style(100))) is said
-    assert "54 %" not in paint(build_result(found, None), Style(100))
-
-
-def test_a_gate_names_what_has_regressed_first() -> None:
+def test_the_headline_has_what_has_regressed_first_and_of_an_interrupted_session_what_it_has_found() -> None:
     found = result_of("gate", 1.0, CALLS, "seed: 1 → 2")
     memory = next(metric for metric in found.metrics if metric.name == "peak_bytes")
     memory.b, memory.change, memory.words, memory.verdict, found.verdict = 900e6, 1.5, "more", "regressed", "regressed"
@@ -174,36 +134,21 @@ def test_a_gate_names_what_has_regressed_first() -> None:
     assert CALLS in headline_of(found).text
     # What has passed has no cause.
     assert CALLS not in headline_of(result_of("gate", 1.0, CALLS)).text
+    for kind in ("compare", "gate"):
+        found = interrupted(kind)
+        assert "1.34×" in headline_of(found).text
+        found.pairs, found.metrics = [], []
+        assert headline_of(found).text == found.errors[0].message
 
 
-@pytest.mark.parametrize("kind", ["compare", "gate"])
-def test_an_interrupted_session_has_no_verdict_and_says_what_it_has_found(kind: str) -> None:
-    found = interrupted(kind)
-    assert "1.34×" in headline_of(found).text
-    assert "Interrupted; " not in paint(build_result(found, None), Style(100))
-    found.pairs, found.metrics = [], []
-    assert headline_of(found).text == found.errors[0].message
-
-
-@pytest.mark.parametrize("value", [-1.0, 0.0, 1e308, 5e-324])
-def test_a_file_of_a_stranger_may_have_any_numbers(value: float) -> None:
-    found = of_four()
-    for row in (row for rows in found.rows().values() for row in rows):
-        row.a = row.b = row.change = row.low = row.high = row.resolution = value
-    for pair in found.pairs:
-        pair.a = pair.b = pair.again = {"step_ms": value, "peak_bytes": value}
-    found = Result.model_validate_json(found.model_dump_json())
-    assert paint(build_result(found, None, full=True), Style(100))
-
-
-GATE = "pipeprof gate spec.yaml --against git:main"
-STEP = "--step=simulate:8ms"
-
-
-def again(words: str) -> Result:
-    found = result_of("gate", 1.12, CALLS, "seed: 1 → 2")
-    found.command = [*found.command, *words.split()]
-    return found
+def test_a_file_of_a_stranger_may_have_any_numbers() -> None:
+    for value in (-1.0, 0.0, 1e308, 5e-324):
+        found = of_four()
+        for row in (row for rows in found.rows().values() for row in rows):
+            row.a = row.b = row.change = row.low = row.high = row.resolution = value
+        for pair in found.pairs:
+            pair.a = pair.b = pair.again = {"step_ms": value, "peak_bytes": value}
+        assert paint(build_result(Result.model_validate_json(found.model_dump_json()), None, full=True), Style(100))
 
 
 def undecided(kind: str, words: str = "", *codes: str) -> Result:
@@ -222,6 +167,17 @@ def changed_side() -> Result:
     return found
 
 
+def again(words: str) -> Result:
+    found = result_of("gate", 1.12, CALLS, "seed: 1 → 2")
+    found.command = [*found.command, *words.split()]
+    return found
+
+
+GATE = "pipeprof gate spec.yaml --against git:main"
+STEP = "--step=simulate:8ms"
+OF_A_GATE = "--max-time 300 --limit step=5% --out r.md --json"
+
+
 @pytest.mark.parametrize(
     ("found", "command"),
     [
@@ -229,10 +185,7 @@ def changed_side() -> Result:
         (failed_side(), "pipeprof run spec.yaml"),
         (unchanged(), f"{GATE} {STEP} --measure"),
         (result_of("gate", 1.12, CALLS), f"{GATE} {STEP}"),
-        (
-            again("--max-time 300 --limit step=5% --out r.md --json"),
-            f"pipeprof compare git:main:spec.yaml spec.yaml {STEP} --max-time 300",
-        ),
+        (again(OF_A_GATE), f"pipeprof compare git:main:spec.yaml spec.yaml {STEP} --max-time 300"),
         (undecided("compare"), "pipeprof compare git:main spec.yaml --pairs 12"),
         (undecided("gate", "--max-pairs 5"), f"{GATE} --max-pairs 12"),
         # The time has ended it: more pairs alone would end as it did.
@@ -244,16 +197,3 @@ def changed_side() -> Result:
 )
 def test_what_is_next(found: Result, command: str | None) -> None:
     assert (next_command(found) or (None,))[0] == command
-
-
-def test_a_saved_result_names_no_command_of_its_file() -> None:
-    for found in (
-        changed_side(),
-        unchanged(),
-        result_of("gate", 1.12, CALLS),
-        undecided("gate"),
-        result_of("gate", 1.0),
-    ):
-        found.command = []
-        following = next_command(found)
-        assert following is None or following[0].startswith(("pipeprof run ", "pipeprof compare "))

@@ -1,4 +1,4 @@
-"""The formats of reports: a golden file for each, what they have of hostile texts, and which command has which."""
+"""The formats of reports: goldens, what they have of hostile texts, and that no line is a command for the CI system."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from unit.cli.results import GATE, of_four, result_of
+from unit.cli.results import GATE, result_of
 
-from pipeprof.cli.formats import extensions_of, is_redacted, names_of
-from pipeprof.cli.render.formats import Output, lack_of, render
+from pipeprof.cli.render.formats import Output, render
 from pipeprof.cli.render.html import render_page
 from pipeprof.cli.render.markdown import markdown
+from pipeprof.cli.render.sarif import sarif
 from pipeprof.cli.render.style import Style
 from pipeprof.cli.report.blocks import Text
 from pipeprof.cli.report.comparison import build_result
-from pipeprof.cli.report.remarks import Checkout, remarks_on
+from pipeprof.cli.report.remarks import Checkout, Place, remarks_on
 from pipeprof.cli.report.report import build_report
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.findings import Edit, Finding, Fix
+from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.judge.result import Result
+from pipeprof.profiles.document.shared import ErrorFrame
+from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.judge.result import Result, Side
+from tests.unit.cli.reports import Golden, Pipeprof, Recorded, finding, measured
 
 CHECKOUT = Checkout("/w/app", "training")
-EDIT = Edit(kind="SetArgument", stage="stages.0", name="num_parallel_calls", value=8)
 CALLS = "stages.decode.num_parallel_calls: 2 → 1"
 
 
@@ -48,38 +51,26 @@ def written(kind: str, document: Profile | Result) -> str:
 
 
 @pytest.mark.parametrize("kind", ["github", "junit", "md", "sarif"])
-def test_a_failed_gate_in_each_format(kind: str, golden: Callable[[str, str], None]) -> None:
+def test_a_failed_gate_in_each_format(kind: str, golden: Golden) -> None:
     found = result_of("gate", 1.12, CALLS)
     found.b.location = Location(file="spec.yaml", line=4)
     golden(f"formats/gate.{kind}.txt", written(kind, found))
 
 
 @pytest.mark.parametrize("kind", ["github", "sarif"])
-def test_a_profile_in_each_format_for_reviews(
-    kind: str, golden: Callable[[str, str], None], recorded: Callable[[str], Profile]
-) -> None:
+def test_a_profile_in_each_format_for_reviews(kind: str, golden: Golden, recorded: Recorded) -> None:
     golden(f"formats/profile.{kind}.txt", written(kind, recorded("jpeg-folder")))
 
 
-def test_json_is_the_document() -> None:
-    found = of_four()
-    assert Result.model_validate_json(written("json", found)) == found
-
-
-@pytest.mark.parametrize(
-    ("factor", "tag", "counts"),
-    [(1.12, "failure", ("1", "0")), (1.0, "system-out", ("0", "0")), (1.03, "skipped", ("0", "1"))],
-)
-def test_junit_has_a_case_of_the_target_for_each_judged_metric(
-    factor: float, tag: str, counts: tuple[str, str]
-) -> None:
-    found = result_of("gate", factor)
-    suite = ET.fromstring(written("junit", found))
-    cases = {case.get("name"): case for case in suite}
-    assert set(cases) == {"time per step", "peak memory"}
-    assert {case.get("classname") for case in suite} == {"spec.yaml"}
-    assert [child.tag for child in cases["time per step"]] == [tag]
-    assert (suite.get("tests"), (suite.get("failures"), suite.get("skipped"))) == ("2", counts)
+def test_junit_has_a_case_of_the_target_for_each_judged_metric() -> None:
+    for factor, tag in ((1.0, "system-out"), (1.03, "skipped")):
+        found = result_of("gate", factor)
+        suite = ET.fromstring(written("junit", found))
+        assert {case.get("name"): case.get("classname") for case in suite} == dict.fromkeys(
+            ("time per step", "peak memory"), "spec.yaml"
+        )
+        assert [child.tag for child in suite[0]] == [tag]
+        assert suite.get("skipped") == str(int(tag == "skipped"))
     found.metrics, found.errors = [], [Message(code="side-failed", message="B: raised: <x> & \x1b[1m")]
     assert ET.fromstring(written("junit", found)).get("errors") == "1"
 
@@ -118,7 +109,7 @@ def hostile_result(text: str) -> Result:
 
 @pytest.mark.parametrize("kind", ["text", "json", "github", "md", "html", "junit", "sarif"])
 @pytest.mark.parametrize("text", TEXTS)
-def test_texts_of_others_stay_texts(kind: str, text: str, recorded: Callable[[str], Profile]) -> None:
+def test_texts_of_others_stay_texts(kind: str, text: str, recorded: Recorded) -> None:
     profile, result = hostile_profile(recorded("input-bound"), text), hostile_result(text)
     for document in [result] if kind == "junit" else [profile, result]:
         shown = written(kind, document)
@@ -171,52 +162,129 @@ def assert_refused_by_nobody(document: dict[str, Any]) -> None:
         assert all(value >= 1 for value in place["physicalLocation"].get("region", {}).values())
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("by @octocat and @o/team", "by @&#8203;octocat and @&#8203;o/team"),
-        ("mail a@b.org", "mail a@&#8203;b.org"),
-        ("see https://h.org and HTTP://h", "see https:&#8203;//h.org and HTTP:&#8203;//h"),
-        ("www.h.org, awww.x", "www&#8203;.h.org, awww.x"),
-        ("fixes #12, o/r#5 and GH-3", r"fixes \#&#8203;12, o/r\#&#8203;5 and GH-&#8203;3"),
-        ("&commat;octocat & co", r"\&commat;octocat \& co"),
-        ("a: b, 1 @ 2, c://", "a: b, 1 @ 2, c:&#8203;//"),
-        ("set `num_calls=*`, not `<b>@o`", "set `num_calls=*`, not `<b>@o`"),
-        ("`a|b`, a ` and ``c``, x`y`z", r"\`a\|b\`, a \` and \`\`c\`\`, x\`y\`z"),
-        (r"\`<b>` and <b>`", r"\\\`\<b\>\` and \<b\>\`"),
-    ],
-)
-def test_texts_of_users_are_not_live_in_markdown(text: str, shown: str) -> None:
-    assert markdown([Text(text)]) == f"{shown}\n"
+def test_texts_of_users_are_not_live_in_markdown() -> None:
+    for text, shown in {
+        "by @octocat and @o/team": "by @&#8203;octocat and @&#8203;o/team",
+        "mail a@b.org": "mail a@&#8203;b.org",
+        "see https://h.org and HTTP://h": "see https:&#8203;//h.org and HTTP:&#8203;//h",
+        "www.h.org, awww.x": "www&#8203;.h.org, awww.x",
+        "fixes #12, o/r#5 and GH-3": r"fixes \#&#8203;12, o/r\#&#8203;5 and GH-&#8203;3",
+        "&commat;octocat & co": r"\&commat;octocat \& co",
+        "a: b, 1 @ 2, c://": "a: b, 1 @ 2, c:&#8203;//",
+        "set `num_calls=*`, not `<b>@o`": "set `num_calls=*`, not `<b>@o`",
+        "`a|b`, a ` and ``c``, x`y`z": r"\`a\|b\`, a \` and \`\`c\`\`, x\`y\`z",
+        r"\`<b>` and <b>`": r"\\\`\<b\>\` and \<b\>\`",
+    }.items():
+        assert markdown([Text(text)]) == f"{shown}\n"
 
 
-def test_which_command_has_which_format() -> None:
-    assert names_of("check") == ("text", "json", "github", "sarif")
-    assert names_of("compare") == ("text", "json", "md", "html")
-    assert {name for name in names_of("gate") if is_redacted(name, None)} == {"github", "md", "html", "junit", "sarif"}
-    assert (is_redacted("text", True), is_redacted("md", False)) == (True, False)
-    assert extensions_of("fix").items() >= {".patch": "patch", ".diff": "patch", ".yaml": "yaml"}.items()
-    assert "yaml" not in names_of("fix")
-
-
-@pytest.mark.parametrize(
-    ("fields", "written_of"),
-    [
-        (
-            {"status": "fixed", "edits": [[EDIT]], "text": "version: 1\n", "diff": "--- a\n"},
-            ["version: 1\n", "--- a\n"],
-        ),
-        ({"status": "fixed", "edits": [[EDIT]], "text": None, "diff": "--- a\n"}, [None, "--- a\n"]),
-        ({"status": "interrupted", "edits": [[EDIT]], "text": None, "diff": None}, [None, None]),
-        ({"status": "nothing", "edits": [], "text": None, "diff": None}, [None, None]),
-    ],
-)
-def test_changes_that_have_no_text_are_not_written(
-    fields: dict[str, Any], written_of: list[str | None], recorded: Callable[[str], Profile]
+def test_no_line_of_check_and_no_error_message_is_a_command(
+    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    profile = recorded("jpeg-folder")
-    assert (lack_of("md", profile), written("patch", profile), written("yaml", profile)) == (None, "", "")
-    profile.fix = Fix.model_construct(**fields)
-    for kind, text in zip(("yaml", "patch"), written_of, strict=True):
-        assert (lack_of(kind, profile) is None) is (text is not None)
-        assert written(kind, profile) == (text or "")
+    words = "word " * 30
+    Path("##[error]spec.yaml").write_text(
+        f'version: 1\nname: "::error::x ##[error]"\ndescription: "{words}::error::x ##[error]"\n'
+        'source: {from_tensor_slices: {tensors: {value: ["::error::a", "##[error]b"]}}}\n'
+        'stages: [{map: {name: "::error::n", ops: [{tf.strings.join: {inputs: ["##[x]"]}}]}}]\n'
+    )
+    check, asked = ["check", "##[error]spec.yaml"], ["check", "::error::x.yaml"]
+    for arguments in (check, [*check, "--json"], asked, ["show", "a\n::error::x"], ["rules", "##[error]"]):
+        result = pipeprof(*arguments)
+        assert not COMMAND.search(result.out + result.err), result.out + result.err
+    monkeypatch.setenv("PIPEPROF_CACHE_DIR", "/a\n::error::b")
+    assert not COMMAND.search(pipeprof("data", "list").err)
+
+
+MakeProfile = Callable[..., Profile]
+
+
+@pytest.fixture
+def profile_of(recorded: Recorded) -> MakeProfile:
+    """A profile with these fields and nothing to remark on but them."""
+
+    def make(line: int = 7, file: str = "spec.yaml", **fields: Any) -> Profile:
+        at = Location(file=file, line=line, column=5)
+        profile = recorded("input-bound")
+        profile.stages = [Stage(id="stages.1", name="decode", origin="written", op="map", location=at)]
+        profile.warnings, profile.findings, profile.errors = [], [], []
+        for name, value in fields.items():
+            setattr(profile, name, value)
+        return profile
+
+    return make
+
+
+def run_of(document: Profile | Result, checkout: Checkout = CHECKOUT) -> dict[str, Any]:
+    (run,) = json.loads(sarif(document, remarks_on(document, checkout)))["runs"]
+    return run
+
+
+def notified(run: dict[str, Any]) -> list[str]:
+    (invocation,) = run["invocations"]
+    return [one["descriptor"]["id"] for one in invocation["toolExecutionNotifications"]]
+
+
+def test_a_proven_finding_is_a_warning_and_a_suspicion_a_note(profile_of: MakeProfile) -> None:
+    for status, family, level in (
+        ("kept", "speed", "warning"),
+        ("ceiling", "speed", "note"),
+        ("unverified", "speed", "note"),
+        ("unverified", "correctness", "warning"),
+        ("rejected", "speed", None),
+    ):
+        given = measured(1.4) if status in {"kept", "ceiling"} else None
+        found = remarks_on(profile_of(findings=[finding(status, family=family, measured=given)]), CHECKOUT)
+        assert [one.level for one in found] == ([level] if level is not None else [])
+        assert all(one.place == Place("training/spec.yaml", 7, 5) for one in found)
+        assert all(("1.40×" in one.text) is (given is not None) for one in found)
+
+
+def test_an_error_of_the_users_code_is_on_the_innermost_line_in_the_repository(profile_of: MakeProfile) -> None:
+    files = {"/w/app/training/train.py": 3, "../lib/decode.py": 8, "/usr/lib/other.py": 9}
+    frames = [ErrorFrame(file=file, line=line) for file, line in files.items()]
+    (remark,) = remarks_on(profile_of(errors=[Problem(code="raised", message="no", frames=frames)]), CHECKOUT)
+    assert (remark.level, remark.place) == ("error", Place("lib/decode.py", 8))
+
+
+def test_files_are_named_from_the_root_of_the_repository() -> None:
+    names = {"spec.yaml": "training/spec.yaml", "../a/b.py": "a/b.py", "/w/app/x.py": "x.py"}
+    outside = ("/w/application/x.py", "../../x.py", "~/…/x.py", "…/x.py", "<stdin>")
+    for file, name in {**names, **dict.fromkeys(outside)}.items():
+        assert CHECKOUT.name(file) == name
+
+
+def test_what_has_no_place_in_the_repository_and_a_warning_about_the_measurement_are_no_results(
+    profile_of: MakeProfile,
+) -> None:
+    run = run_of(profile_of(file="/srv/x/spec.yaml", findings=[finding()]), Checkout())
+    assert (run["results"], notified(run)) == ([], ["serial-map-cpu"])
+    assert "/srv" not in json.dumps(run["invocations"])
+    warned = profile_of(warnings=[Message(code="not-settled", message="Not settled.", stages=["stages.1"])])
+    run = run_of(warned)
+    assert (run["results"], notified(run)) == ([], ["not-settled"])
+    (remark,) = remarks_on(warned, CHECKOUT)
+    assert (remark.level, remark.place) == ("warning", Place("training/spec.yaml", 7, 5))
+
+
+def test_fingerprints_stay_while_lines_move_and_differ_between_findings(profile_of: MakeProfile) -> None:
+    def prints(line: int) -> list[str]:
+        found = profile_of(line, findings=[finding(), finding(), finding(rule="process-environment")])
+        return [one["partialFingerprints"]["pipeprof/v1"] for one in run_of(found)["results"]]
+
+    assert prints(7) == prints(70)
+    assert len(set(prints(7))) == 3
+
+
+def test_a_regression_is_on_the_line_of_its_cause_else_of_the_pipeline() -> None:
+    found = result_of("gate", 1.12, "stages.decode.num_parallel_calls: 2 → 1")
+    found.b.location = Location(file="spec.yaml", line=4)
+    next(row for row in found.metrics if row.name == "peak_bytes").verdict = "cannot tell"
+    assert [(one.code, one.level, one.place) for one in remarks_on(found, CHECKOUT)] == [
+        ("gate/step_ms", "error", Place("training/specs/spec.yaml", 8)),
+        ("gate/peak_bytes", "warning", Place("training/spec.yaml", 4)),
+    ]
+    assert "num_parallel_calls" in remarks_on(found, CHECKOUT)[0].text
+    found.changes, found.change_places, found.b = [], [], Side(text="git:dev:spec.yaml", ref="1" * 40)
+    run = run_of(found)
+    assert (run["results"], notified(run)) == ([], ["gate/step_ms", "gate/peak_bytes"])
+    assert remarks_on(result_of("gate", 1.0), CHECKOUT) == []

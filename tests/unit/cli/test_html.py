@@ -7,7 +7,7 @@ import hashlib
 import math
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -16,6 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeprof.cli.render.html import render_page
+from pipeprof.cli.report import charts
 from pipeprof.cli.report.blocks import (
     Bar,
     Block,
@@ -35,9 +36,8 @@ from pipeprof.cli.report.report import build_page
 from pipeprof.cli.streams import visible
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import StepCourse
+from tests.unit.cli.reports import Golden, Recorded, fix, measured
 
-VOID = {"meta"}
-MOST_BYTES = 150_000
 DIFF = (
     "--- a/spec.yaml\n+++ b/spec.yaml\n@@ -1,2 +1,2 @@\n map: {}\n-  num_parallel_calls: 1\n+  num_parallel_calls: 8\n"
 )
@@ -58,7 +58,7 @@ class _Reader(HTMLParser):
         assert len(attrs) == len(dict(attrs))
         self._builder.start(tag, {name: value or "" for name, value in attrs})
         self._open.append(tag)
-        if tag in VOID:
+        if tag == "meta":
             self.handle_endtag(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -143,12 +143,37 @@ def with_course(profile: Profile, count: int = 240) -> Profile:
 
 
 @pytest.fixture
-def source(recorded: Callable[[str], Profile]) -> str:
+def source(recorded: Recorded) -> str:
     return render_page(build_page(with_course(recorded("jpeg-folder"))), "jpeg-folder")
+
+
+def test_golden(golden: Golden) -> None:
+    layers = [Layer("the step", [20.0, 20.0, 20.0]), Layer("waits", [30.0, 0.0, 10.0], "wait", "30 ms")]
+    columns = [Column("stage", ["map", "batch"], right=False), Column("ms", ["1", "2"]), Column("", ["", ""])]
+    bars = [Bar("decode", [("core", 30.0, "main"), ("waits", 10.0, "wait")], "40 ms"), Bar("batch", [], "0 ms")]
+    rows = [Interval("twice", 2.0, 1.0, 4.0, "2×", [1.0, 2.0, 4.0])]
+    blocks = [
+        Text((Span("Slow: ", "bold red"), Span("add `repeat()` after 20 ms, or --budget 50"))),
+        Heading("Memory", "972 MiB"), Pairs([("limit", "2.6×")]), Heading("Memory"), Text("small", style="dim"),
+        Card("Cache", "2×", [Text("why"), Code(DIFF, label="The change")], 1, "kept"),
+        Card("Cheaper", "", [], 2, "ceiling"),
+        Table(columns), Table([]), Code("if x:\n\treturn 1", cut=True), Code("pipeprof show -v"),
+        Chart("time", "Steps", "In words.", edges=[0, 1, 2, 4], layers=[*layers, Layer("none", [0.0] * 3, "rest")]),
+        Chart("bars", "Stages", "", rows=bars),
+        Chart("intervals", "Changes", "", "ratio", rows=rows, floor=(0.97, 1.03), ends=("slower", "faster")),
+        # Charts without data are left out.
+        Chart("time", "T", ""), Chart("time", "T", "", edges=[3], layers=[Layer("a", [])]), Chart("bars", "B", ""),
+        Chart("time", "T", "", edges=[3, 3], layers=[Layer("a", [1.0])]), Chart("intervals", "I", ""),
+        Chart("time", "One", "", edges=[0, 1], layers=[Layer("a", [1.0])]),
+    ]  # fmt: skip
+    main = render_page(blocks, "a run").partition("<main")[2].partition("</main>")[0]
+    golden("formats/blocks.html.txt", re.sub(r"(?<=>)\s*(?=<)", "\n", main))
 
 
 def test_a_page_loads_nothing_and_its_policy_names_its_style_and_its_script(source: str) -> None:
     tree = _Reader(source).tree
+    # By these words `cli.output` knows a report that the next one may replace.
+    assert '<meta name="generator" content="pipeprof ' in source[:2000]
     assert {element.tag for element in tree.iter()}.isdisjoint({"img", "link", "iframe", "object", "form", "base"})
     names = {name for element in tree.iter() for name in element.attrib}
     assert names.isdisjoint({"src", "srcset", "style", "action", "background"})
@@ -171,13 +196,12 @@ def test_names_on_a_page_are_unique_and_lead_somewhere(source: str) -> None:
     wanted = [element.attrib.get("aria-labelledby", "") for element in tree.iter()]
     wanted += [element.attrib.get("href", "#").removeprefix("#") for element in tree.iter()]
     assert {name for names in wanted for name in names.split()} <= set(idents)
-    headings = [element.tag for element in tree.iter() if re.fullmatch(r"h\d", element.tag)]
-    # None is deeper by more than one than the heading before it.
-    assert all(after[1] <= str(int(before[1]) + 1) for before, after in pairwise(headings))
-    assert headings.count("h1") == 1
+    headings = [int(element.tag[1]) for element in tree.iter() if re.fullmatch(r"h\d", element.tag)]
+    assert all(after <= before + 1 for before, after in pairwise(headings)), "none is deeper by more than one"
+    assert headings.count(1) == 1
 
 
-def test_a_page_is_small_however_much_was_measured(recorded: Callable[[str], Profile]) -> None:
+def test_a_page_is_small_however_much_was_measured(recorded: Recorded) -> None:
     profile = with_course(recorded("jpeg-folder"), 240)
     series, stages, findings = profile.series, profile.stages or [], profile.findings or []
     series.seconds = [0.05 * number for number in range(20_000)]
@@ -187,119 +211,18 @@ def test_a_page_is_small_however_much_was_measured(recorded: Callable[[str], Pro
     profile.stages = [stages[2].model_copy(update={"id": f"stages.{number}"}) for number in range(500)]
     profile.findings = [findings[number % 2] for number in range(12)]
     source = render_page(build_page(profile), "much")
-    assert len(source.encode()) < MOST_BYTES
+    assert len(source.encode()) < 150_000
     tree = _Reader(source).tree
     assert len(tree.findall(".//figure")) == 5
     assert max(len(table.findall("tbody/tr")) for table in tree.iter("table")) == 60
     assert "440 more rows" in text_of(tree)
 
 
-def test_a_page_says_within_its_first_bytes_whose_it_is(source: str) -> None:
-    # By these words `cli.output` knows a report that the next one may replace.
-    assert '<meta name="generator" content="pipeprof ' in source[:2000]
-
-
-def test_a_section_has_its_heading_and_what_belongs_to_it() -> None:
-    tree = page_of(Text("first", indent=0), Heading("Memory", "972 MiB"), Text("one"), Heading("Memory"), Text("two"))
-    lead, first, second = tree.findall(".//section")
-    assert [text_of(lead), text_of(find(first, "p")), text_of(find(second, "p"))] == ["first", "one", "two"]
-    assert [section.get("id") for section in (lead, first, second)] == [None, "memory", "memory--2"]
-    assert text_of(find(first, "h2")) == "Memory 972\u00a0MiB"
-    assert find(first, "h2/a").get("href") == "#memory"
-
-
-def test_a_paragraph_has_its_looks_and_its_code() -> None:
-    tree = page_of(
-        Text((Span("Slow: ", "bold red"), Span("add `repeat()` after 20 ms, or --budget 50"))),
-        Text("small", style="dim"),
-    )
-    first, second = tree.findall(".//section/p")
-    assert (find(first, "span").get("class"), find(first, "span").text) == ("bold red", "Slow: ")
-    assert find(first, "code").text == "repeat()"
-    assert text_of(first) == "Slow: add repeat() after 20\u00a0ms, or --budget 50"
-    assert find(first, "span[@class='whole']").text == "--budget"
-    assert second.get("class") == "dim"
-
-
-def test_pairs_are_a_list_of_terms() -> None:
-    tree = page_of(Pairs([("because", "one core is idle"), ("limit", "2.6×")]))
-    assert [(text_of(find(row, "dt")), text_of(find(row, "dd"))) for row in tree.findall(".//dl/div")] == [
-        ("because", "one core is idle"),
-        ("limit", "2.6×"),
-    ]
-
-
-def test_a_table_has_heads_and_numbers_at_the_right() -> None:
-    columns = [Column("stage", ["map", "batch"], right=False), Column("ms", ["1", "2"]), Column("", ["", ""])]
-    tree = page_of(Heading("Stages"), Table(columns))
-    box = find(tree, ".//div[@class='scroll']")
-    assert (box.get("tabindex"), box.get("aria-label")) == ("0", "Stages")
-    heads = [(head.text, head.get("scope"), head.get("class")) for head in tree.findall(".//thead//th")]
-    assert heads == [("stage", "col", None), ("ms", "col", "number")]
-    rows = [[(cell.tag, cell.text, cell.get("class")) for cell in row] for row in tree.findall(".//tbody/tr")]
-    assert rows == [[("th", name, None), ("td", number, "number")] for name, number in (("map", "1"), ("batch", "2"))]
-    assert page_of(Table([])).find(".//table") is None
-
-
-def test_code_is_shown_as_it_is_and_a_diff_says_what_each_line_does() -> None:
-    tree = page_of(Code("if x:\n\treturn 1", cut=True), Code(DIFF, label="The change"), Code("pipeprof show -v"))
-    output, diff, command = tree.findall(".//section/div")
-    assert [box.get("class") for box in (output, diff, command)] == ["code", "code copy", "code copy line"]
-    assert find(output, "pre").text == "if x:\n\treturn 1"
-    assert "".join(find(diff, "pre").itertext()) == DIFF.rstrip("\n")
-    assert [line.get("class") for line in find(diff, "pre")] == ["hunk", "hunk", "hunk", "removed", "added"]
-    # Only the script makes a button: without it one would do nothing.
-    assert tree.find(".//button") is None
-
-
-def test_a_card_says_how_its_gain_is_known() -> None:
-    cards: Sequence[tuple[str, str]] = (("kept", "measured"), ("ceiling", "upper bound"), ("", ""))
-    tree = page_of(Heading("What to change"), *(Card("Cache", "2×", [Text("why")], 1, name) for name, _ in cards))
-    articles = tree.findall(".//article")
-    assert [text_of(find(one, "h3")).split("\u00a0")[-1] for one in articles] == [
-        f"1 Cache 2× {word}".strip() for _, word in cards
-    ]
-    assert [text_of(find(one, "p")) for one in articles] == ["why"] * 3
-
-
 def drawing(chart: Chart) -> ET.Element:
     return find(page_of(chart), ".//figure/div/svg")
 
 
-def test_a_chart_over_time_has_a_layer_with_a_step_for_each_stretch() -> None:
-    layers = [Layer("the step", [20.0, 20.0, 20.0]), Layer("waits", [30.0, 0.0, 10.0], "wait", "30 ms")]
-    chart = Chart("time", "Steps", "In words.", edges=[0, 1, 2, 4], layers=[*layers, Layer("none", [0.0] * 3, "rest")])
-    paths = drawing(chart).findall("svg/path")
-    assert [path.get("class") for path in paths] == ["main", "wait"]
-    assert [path.attrib["d"].count("H") for path in paths] == [6, 6]
-    # 50 of 60 ms on 150 units of height, from a quarter of the time to a half of it 20.
-    assert paths[1].attrib["d"].startswith("M0 100V25H250V100H500V75H1000V100H500")
-    figure = find(page_of(chart), ".//figure")
-    assert [text_of(item) for item in figure.findall("ul/li")] == ["waits 30 ms", "the step"]
-    assert find(figure, "div/svg").get("role") == "img"
-    assert find(figure, "div/svg").get("aria-labelledby") == "steps-title steps-text"
-    assert (text_of(find(figure, "figcaption")), text_of(find(figure, "p"))) == ("Steps", "In words.")
-
-
-def test_bars_have_the_lengths_of_their_parts() -> None:
-    rows = [Bar("decode", [("core", 30.0, "main"), ("waits", 10.0, "wait")], "40 ms"), Bar("batch", [], "0 ms")]
-    parts = drawing(Chart("bars", "Stages", "", rows=rows)).findall("g/rect")
-    assert [(part.get("x"), part.get("width")) for part in parts] == [("0%", "75%"), ("75%", "25%")]
-
-
-def test_intervals_of_a_ratio_are_drawn_on_a_logarithmic_scale() -> None:
-    rows = [Interval("twice", 2.0, 1.0, 4.0, "2×", [1.0, 2.0, 4.0])]
-    svg = drawing(Chart("intervals", "Changes", "", "ratio", rows=rows, floor=(0.97, 1.03), ends=("slower", "faster")))
-    (*dots, estimate) = [float(circle.attrib["cx"].rstrip("%")) for circle in svg.findall("g/circle")]
-    assert dots[1] - dots[0] == pytest.approx(dots[2] - dots[1], abs=0.1)
-    assert estimate == dots[1]
-    assert [text_of(one) for one in svg.findall("text")] == ["1×", "2×", "3×", "4×", "← slower", "faster →"]
-
-
-ODD = [math.nan, math.inf, -math.inf, -1.0, 0.0, 1e300, 5e-324]
-
-
-@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, -1.0, 0.0, 1e300, 5e-324])
 def test_odd_numbers_are_drawn_nowhere(value: float) -> None:
     found = [
         Chart("time", "T", "", "bytes", edges=[0, 1, 2], layers=[Layer("a", [value, 1.0])], levels=[(1.0, "limit")]),
@@ -317,8 +240,67 @@ def test_odd_numbers_are_drawn_nowhere(value: float) -> None:
             assert not re.search("nan|inf", element.get("d", ""))
 
 
-def test_charts_without_data_are_left_out() -> None:
-    empty = [Chart("time", "T", ""), Chart("time", "T", "", edges=[3], layers=[Layer("a", [])])]
-    empty += [Chart("time", "T", "", edges=[3, 3], layers=[Layer("a", [1.0])]), Chart("bars", "B", "")]
-    assert page_of(*empty, Chart("intervals", "I", "")).findall(".//figure") == []
-    assert drawing(Chart("time", "T", "", edges=[0, 1], layers=[Layer("a", [1.0])])).find("svg/path") is not None
+ALL = (charts.steps_over_time, charts.stage_times, charts.memory_over_time, charts.memory_by_owner, charts.changes)
+
+
+@pytest.fixture
+def profile(recorded: Recorded) -> Profile:
+    return with_course(recorded("jpeg-folder"))
+
+
+def described(chart: Chart) -> Iterator[str]:
+    """The chart in some lines: of each layer and bar what it is in all, of each interval all but its dots."""
+    yield f"{chart.title}: {chart.text}"
+    for layer in chart.layers:
+        values = [round(value, 3) for value in layer.values]
+        yield f"  {layer.name} ({layer.text}): {len(values)} from {values[0]} to {max(values)}"
+    for row in chart.rows:
+        if isinstance(row, Bar):
+            yield f"  {row.name} ({row.text}): {[(name, round(value, 3)) for name, value, _ in row.parts]}"
+        else:
+            yield f"  {row.name} ({row.text}): {row.value} in {row.low} to {row.high}, {len(row.dots)} rounds"
+    yield f"  marks {[name for _, name in chart.marks]}, levels {[name for _, name in chart.levels]}"
+
+
+def test_golden_of_charts(profile: Profile, golden: Golden) -> None:
+    profile.host.memory_limit_bytes = round(1.2 * (profile.memory.peak_bytes or 0))
+    found = [chart for build in ALL for chart in build(profile)]
+    profile.fix, stages = fix(measured=measured(2.2)), profile.stages or []
+    stages[2].blocked_ms_per_batch = 10.0
+    profile.stages = [stages[2].model_copy(update={"id": f"stages.{number}", "location": None}) for number in range(40)]
+    found += [*charts.changes(profile), *charts.stage_times(profile)]
+    golden("sections/charts.txt", "\n".join(line for chart in found for line in described(chart)) + "\n")
+
+
+def test_memory_over_time_keeps_its_peak_and_is_whole(profile: Profile) -> None:
+    series, peak = profile.series, profile.memory.peak_bytes or 0
+    profile.host.memory_limit_bytes = 20 * peak
+    series.rss_bytes[100] = 2 * peak
+    (chart,) = charts.memory_over_time(profile)
+    totals = [sum(values) for values in zip(*(layer.values for layer in chart.layers), strict=True)]
+    assert (len(totals), max(totals)) == (len(chart.edges) - 1, 2 * peak)
+    assert (len(totals) <= 150, chart.levels) == (True, []), "a limit that is far away is not drawn"
+    assert max(chart.layers[0].values) == profile.memory.baseline_bytes
+
+
+def test_a_profile_without_data_has_no_charts(profile: Profile) -> None:
+    empty = Profile(tool=profile.tool, target=profile.target, host=profile.host)
+    assert [list(build(empty)) for build in ALL] == [[]] * len(ALL)
+
+
+def test_steps_have_at_most_150_stretches_of_which_the_step_and_its_wait_are_all(profile: Profile) -> None:
+    course = profile.series.steps
+    assert course is not None
+    for busy, wait, first in (
+        (20.0, 30.0, [20.0, 30.0]),
+        # The step and its wait are no longer than the interval; what is neither is the rest.
+        (45.0, 30.0, [20.0, 30.0]),
+        (5.0, 30.0, [5.0, 15.0, 30.0]),
+        (None, None, [50.0]),
+    ):
+        course.busy_ms = [busy] * 240 if busy is not None else None
+        course.wait_ms = [wait] * 240 if wait is not None else None
+        (chart,) = charts.steps_over_time(profile)
+        assert [layer.values[0] for layer in chart.layers] == first
+        assert {len(layer.values) for layer in chart.layers} == {120}
+    assert chart.edges[:3] == pytest.approx([0.0, 0.1, 0.2])

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.redaction.forms import HIDDEN
-
-Pipeprof = Callable[..., Any]
+from tests.unit.cli.reports import Pipeprof, Recorded
 
 
 @pytest.fixture
-def hostile(recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def hostile(recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A saved profile that says what it should not."""
     monkeypatch.chdir(tmp_path)
     profile = recorded("input-bound")
@@ -29,38 +25,23 @@ def hostile(recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-@pytest.mark.parametrize(
-    ("form", "flags", "shown"),
-    [
-        ("text", (), True),
-        ("json", (), True),
-        ("md", (), False),
-        ("html", (), False),
-        ("sarif", (), False),
-        ("text", ("--redact",), False),
-        ("json", ("--redact",), False),
-        ("md", ("--no-redact",), True),
-        ("html", ("--no-redact",), True),
-    ],
-)
 def test_formats_for_others_are_redacted_unless_asked(
-    form: str, flags: tuple[str, ...], shown: bool, hostile: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+    hostile: Path, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SERVICE_PASSWORD", "s3cr3t-of-mine")
-    found = pipeprof("show", hostile, "--format", form, *flags)
-    assert found.code == 0, found.err
-    assert [word in found.out for word in ("machine-9", "grace")] == [shown, shown]
-    assert shown or "s3cr3t-of-mine" not in found.out
-
-
-def test_each_file_of_one_command_is_redacted_by_itself(hostile: Path, pipeprof: Pipeprof, tmp_path: Path) -> None:
-    names = ("a.json", "a.md", "a.html", "a.sarif", "a.txt")
-    for _ in range(2):
-        # The second time over the reports of the first.
-        found = pipeprof("show", hostile, *(word for name in names for word in ("--out", name)))
+    for words, said in {
+        "text": True, "json": True, "md": False, "html": False, "sarif": False, "text --redact": False,
+        "json --redact": False, "md --no-redact": True, "html --no-redact": True,
+    }.items():  # fmt: skip
+        found = pipeprof("show", hostile, "--format", *words.split())
         assert found.code == 0, found.err
-        assert ["machine-9" in (tmp_path / name).read_text() for name in names] == [True, False, False, False, True]
-    json.loads((tmp_path / "a.sarif").read_text())
+        assert [word in found.out for word in ("machine-9", "grace")] == [said, said], words
+        assert said or "s3cr3t-of-mine" not in found.out
+    names = {"a.json": True, "a.md": False, "a.html": False, "a.sarif": False, "a.txt": True}
+    for _ in range(2):
+        # Each file is redacted by itself; the second time it is written over the report of the first.
+        assert pipeprof("show", hostile, *(word for name in names for word in ("--out", name))).code == 0
+        assert {name: "machine-9" in Path(name).read_text() for name in names} == names
 
 
 BUCKET = "projectx-9931"
@@ -71,31 +52,20 @@ step: none
 """
 
 
-@pytest.mark.parametrize(
-    ("flags", "shown"),
-    [
-        (("--format", "github"), False),
-        (("--format", "sarif"), False),
-        (("--redact",), False),
-        (("--json", "--redact"), False),
-        (("--out", "check.sarif", "--redact"), False),
-        ((), True),
-        (("--format", "github", "--no-redact"), True),
-    ],
-)
-def test_values_of_env_in_errors_of_check(
-    flags: tuple[str, ...], shown: bool, pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_values_of_env_in_errors_of_check(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INTERNAL_BUCKET", BUCKET)
-    (tmp_path / "v.yaml").write_text(SPEC)
-    found = pipeprof("check", "v.yaml", "--env", *flags)
-    assert found.code == 2
-    files = "".join(path.read_text() for path in tmp_path.glob("*.sarif"))
-    assert "no such file" in found.out + files
-    assert (BUCKET in found.out + found.err + files) is shown
-    # Another command of the same process starts anew.
-    (tmp_path / "v.yaml").write_text(SPEC.replace("${INTERNAL_BUCKET}", BUCKET))
-    assert BUCKET in pipeprof("check", "v.yaml", "--redact").out
+    for flags, said in {
+        "--format github": False, "--format sarif": False, "--redact": False, "--json --redact": False,
+        "--out check.sarif --redact": False, "": True, "--format github --no-redact": True,
+    }.items():  # fmt: skip
+        Path("v.yaml").write_text(SPEC)
+        found = pipeprof("check", "v.yaml", "--env", *flags.split())
+        texts = "".join([found.out, found.err, *(path.read_text() for path in Path().glob("*.sarif"))])
+        assert (found.code, "no such file" in texts, BUCKET in texts) == (2, True, said), flags
+        # Another command of the same process starts anew.
+        Path("v.yaml").write_text(SPEC.replace("${INTERNAL_BUCKET}", BUCKET))
+        assert BUCKET in pipeprof("check", "v.yaml", "--redact").out
+        Path("check.sarif").unlink(missing_ok=True)
 
 
 def test_values_of_env_in_a_report_of_check_and_in_errors_of_run(

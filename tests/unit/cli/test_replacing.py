@@ -12,31 +12,24 @@ from typing import Any
 import pytest
 
 from pipeprof.cli import output
-from pipeprof.cli.commands import compare, gate
-from pipeprof.cli.targets import sides
-from pipeprof.profiles.document import kept, store
+from pipeprof.profiles.document import store
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.store import holds_something, load_profile
+from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.harness.lock import LockTimeoutError
 from pipeprof.profiles.judge.result import PairValues, Result
 from pipeprof.profiles.judge.saved import load_result
-from tests.unit.cli.test_main import Pipeprof
+from tests.unit.cli.patches import Harness, set_measure
+from tests.unit.cli.reports import RECORDED, Pipeprof, Recorded
 
-RECORDED = Path(__file__).parents[2] / "recorded" / "profiles"
 COMPARE = ("compare", "a.yaml", "a.yaml", "--out", "one.json")
 SPEC = "version: 1\nsource: {range: {stop: 100}}\nstages: [{batch: {batch_size: 8}}]\n"
-
-
-def set_measure(monkeypatch: pytest.MonkeyPatch, measure: Callable[..., Any]) -> None:
-    for module in (compare, gate):
-        monkeypatch.setattr(module, "measure", measure)
 
 
 @pytest.fixture(autouse=True)
 def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sides, "is_dirty", lambda *_: None)
+
     set_measure(monkeypatch, ending(lambda _result: None, 5))
     Path("a.yaml").write_text(SPEC)
 
@@ -85,19 +78,6 @@ ENDS = {
 }
 
 
-def test_a_result_is_replaced_as_other_files_are(pipeprof: Pipeprof) -> None:
-    Path("real.json").write_text("{}")
-    Path("real.json").chmod(0o640)
-    Path("one.json").symlink_to("real.json")
-    assert pipeprof(*COMPARE).code == 2
-    assert pipeprof(*COMPARE, "--force", "--out", "again.json").code == 0
-    assert Path("one.json").is_symlink()
-    assert Path("real.json").stat().st_mode & 0o777 == 0o640
-    assert load_result(Path("real.json")).complete
-    assert Path("again.json").read_bytes() == Path("real.json").read_bytes()
-    assert not list(Path("pipeprof-out").glob("*.json"))
-
-
 def test_a_disk_that_is_full_at_the_end_leaves_the_earlier_result(
     pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,65 +103,38 @@ def test_a_disk_that_is_full_at_the_end_leaves_the_earlier_result(
 @pytest.mark.parametrize(("end", "code"), ENDS.values(), ids=list(ENDS))
 @pytest.mark.parametrize("command", [("gate", "a.yaml", "--self-test"), ("compare", "a.yaml", "a.yaml")])
 def test_an_earlier_result_is_replaced_by_a_complete_one(
-    command: tuple[str, ...],
-    end: Callable[[Result], None],
-    code: int,
-    pipeprof: Pipeprof,
-    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...], end: Any, code: int, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copy(RECORDED / "step-bound.json", "one.json")
-    shutil.copy(RECORDED / "step-bound.json", "other.json")
+    for name in ("one.json", "other.json"):
+        shutil.copy(RECORDED / "step-bound.json", name)
     before = Path("one.json").read_bytes()
     set_measure(monkeypatch, ending(end if code != 5 else fail(5, "side-failed"), 1))
     result = pipeprof(*command, "--out", "one.json", "--out", "other.json", "--out", "new.json")
     assert result.code == code, result.err
     for name in ("one.json", "other.json"):
         assert Path(name).read_bytes() == before
-        assert (
-            f"{name} stays as it was: the measurement is not complete; what was measured is in pipeprof-out"
-            in result.err
-        )
-
-
-def test_a_comparison_without_a_pair_is_none(pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch) -> None:
-    set_measure(monkeypatch, ending(lambda _result: None, 0))
-    assert pipeprof("compare", "a.yaml", "a.yaml", "--out", "one.json").code == 5
-    assert load_result(Path("one.json")).complete is False
-
-
-class Run:
-    """Stands in for the measurement of a run."""
-
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
-
-    def __call__(self, _settings: object, writer: store.ProfileWriter, *_: object) -> Profile:
-        writer.write(self.profile)
-        writer.write(self.profile, final=True)
-        return self.profile
+        assert f"{name} stays as it was: the measurement is not complete; what was measured is in" in result.err
 
 
 @pytest.mark.parametrize(("name", "code"), [("out-of-memory", 5), ("interrupted", 130), ("raised", 5)])
 def test_an_earlier_profile_is_replaced_by_a_complete_one(
-    name: str, code: int, pipeprof: Pipeprof, recorded: Callable[[str], Profile], monkeypatch: pytest.MonkeyPatch
+    name: str, code: int, pipeprof: Pipeprof, harness: Harness, recorded: Recorded
 ) -> None:
-    monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", Run(recorded(name)))
+    harness.profile = recorded(name)
     new = pipeprof("run", "a.yaml", "--no-verify", "--out", "p.json")
     assert (new.code, load_profile(Path("p.json")).exit_code) == (code, code)
-    assert not Path("pipeprof-out").exists()
+    assert not [*Path("pipeprof-out").iterdir()]
     shutil.copy(RECORDED / "step-bound.json", "p.json")
     before = Path("p.json").read_bytes()
     result = pipeprof("run", "a.yaml", "--no-verify", "--out", "p.json", "--out", "p.txt")
-    assert result.code == code
-    assert Path("p.json").read_bytes() == before
+    assert (result.code, Path("p.json").read_bytes()) == (code, before)
     partial = saved("a")
     assert f"p.json stays as it was: the measurement is not complete; what was measured is in {partial}" in result.err
     assert str(partial) in Path("p.txt").read_text()
     assert load_profile(partial).exit_code == code
-    monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", Run(recorded("jpeg-folder")))
+    harness.profile = recorded("jpeg-folder")
     assert pipeprof("run", "a.yaml", "--no-verify", "--out", "p.json").code == 0
-    assert load_profile(Path("p.json")) == recorded("jpeg-folder")
-    assert saved("a") == partial
+    assert (load_profile(Path("p.json")), saved("a")) == (harness.profile, partial)
 
 
 def test_a_spec_of_an_earlier_search_stays_and_a_report_is_written(
@@ -197,37 +150,3 @@ def test_a_spec_of_an_earlier_search_stays_and_a_report_is_written(
     kept = "a.yaml stays as it was: the measurement is not complete; what was measured is in pipeprof-out/a-s.json"
     assert capsys.readouterr().err == f"pipeprof: note: {kept}\n"
     assert output.settle(outputs, writer, profile, complete=True) == outputs
-
-
-@pytest.mark.parametrize(
-    ("content", "expected"),
-    [
-        (None, False),
-        (b"", False),
-        (b'{"tool": {"name": "pipeprof"}, "complete": false}', False),
-        (b'{"tool": {"name": "pipeprof"}, "complete": true}', True),
-        (b'{"tool": {"name": "pipeprof"}}', True),
-        (b'{"tool": {"name": "other"}, "complete": false}', True),
-        (b"[1]", True),
-        (b"\xff", True),
-    ],
-)
-def test_what_a_partial_document_may_replace(content: bytes | None, expected: bool, tmp_path: Path) -> None:
-    path = tmp_path / "file.json"
-    if content is not None:
-        path.write_bytes(content)
-    assert holds_something(path) is expected
-
-
-def test_a_large_folder_is_worth_a_word_and_a_folder_of_the_users_is_not(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Path("pipeprof-out").mkdir()
-    shutil.copy(RECORDED / "jpeg-folder.json", "pipeprof-out/a.json")
-    assert kept.describe_large(Path("pipeprof-out")) is None
-    monkeypatch.setattr(kept, "LARGE_BYTES", 20_000)
-    note = kept.describe_large(Path("pipeprof-out"))
-    assert note is not None
-    assert "in 1 files" in note
-    assert kept.describe_large(Path()) is None
-    assert f"pipeprof: note: {note[:16]}" in pipeprof("compare", "a.yaml", "a.yaml").err

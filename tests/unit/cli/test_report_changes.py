@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import shlex
+from typing import Any
+
 import pytest
 
 from pipeprof.cli.report import changes
-from pipeprof.cli.report.blocks import Card, Heading, Pairs
+from pipeprof.cli.report.blocks import Card, Heading, Pairs, Table, Text
 from pipeprof.cli.report.changes import build_changes, describe_gain, describe_measured, effect_on_data, run_card
+from pipeprof.cli.report.fix import build_ending, build_fix
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
-from pipeprof.profiles.document.findings import Finding, Kept, NotTried, Predicted, Unfinished, Verdict, VerdictDetail
+from pipeprof.profiles.document.findings import (
+    Finding,
+    Fix,
+    FixStep,
+    Kept,
+    LeftOut,
+    NotTried,
+    Predicted,
+    Unfinished,
+    Verdict,
+    VerdictDetail,
+)
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.wording import NOT_REPRODUCIBLE
 from tests.unit.cli import reports
-from tests.unit.cli.reports import MIB, Golden, Recorded, as_function, by_hand, codes, finding, measured, of, titles
+from tests.unit.cli.reports import (
+    MIB,
+    Golden,
+    Recorded,
+    as_function,
+    by_hand,
+    codes,
+    finding,
+    measured,
+    of,
+    rows,
+    shown,
+    titles,
+)
 
 CACHE, VARIABLE = InsertStage("cache", {}, "stages.1"), SetEnvironment("OMP_NUM_THREADS", "1; id")
 LEFT, BOTH = Unfinished(pairs=8, needed=12, budget_seconds=40), (False, True)
@@ -71,17 +99,6 @@ def test_findings_stand_under_what_is_known_of_them_with_their_numbers(
     assert bool(of(Pairs, blocks)) == full
     profile.findings = None
     assert list(build_changes(profile, full=full)) == []
-
-
-def test_what_is_not_measured_is_not_said_to_be(profile: Profile) -> None:
-    said, some = set(), (profile.findings or [])[4:7]
-    for effects in ((1.7, None, None), (None, None, None)):
-        effect = [{"measured": measured(speedup) if speedup is not None else None} for speedup in effects]
-        profile.findings = [one.model_copy(update=new) for one, new in zip(some, effect, strict=True)]
-        said.add(of(Heading, build_changes(profile, full=False))[0].rest)
-    assert len(said) == 2
-    profile.target.kind, profile.target.text, profile.verification = "script", "train.py", None
-    assert "pipeprof fix" in of(Heading, build_changes(profile, full=False))[0].rest
 
 
 @pytest.mark.parametrize(
@@ -165,8 +182,6 @@ def test_an_interval_needs_rounds_and_an_effect_is_what_was_seen_of_it() -> None
 def test_a_card_has_what_its_measurement_means_for_the_run(profile: Profile) -> None:
     found = {card.number: " ".join(reports.texts([card])) for card in of(Card, build_changes(profile, full=False))}
     assert ["an epoch takes" in found[number] for number in (1, 2, 4)] == [True, False, True], "the first of a section"
-    words = {2: "keeps 435 MiB", 3: "saves 115 MiB", 4: "cores are the limit", 5: "--budget 40", 6: "the same crops"}
-    assert [number for number, text in words.items() if text not in found[number]] == []
     (profile.findings or [])[0].measured = measured(2.0, data=f"the first batch differs: {NOT_REPRODUCIBLE}")
     assert any(NOT_REPRODUCIBLE in text for text in texts(profile))
 
@@ -194,22 +209,16 @@ LATE = {"reason": "no time", "changes": ["a"], "out_of_budget": True}
 
 
 def test_without_findings_only_what_was_decided_is_said_not_to_help(recorded: Recorded) -> None:
+    writes = [{"reason": "it writes", "changes": ["a"]}]
     for share, done, title, rest in (
         (0.012, None, "Nothing to change", ""),
         (0.4, None, NONE, "no finding and no idea fits"),
-        (None, None, NONE, "no finding and no idea fits"),
         (0.5, {"bounds": ["without decode at most 1.02×"]}, NONE, "nothing that was tried helps"),
         (0.5, {"without_gain": ["b"], "undecided": ["a"]}, "Not finished", "some of the trials are undecided"),
         (0.5, {"without_gain": ["b"], "bounds": OPEN}, "Not finished", "some of the trials are undecided"),
         (0.5, {"bounds": OPEN, "tried": 0}, "Not finished", "no change could be tried"),
-        (
-            0.5,
-            {"not_tried": [{"reason": "it writes", "changes": ["a"]}], "tried": 0},
-            "Not finished",
-            "no change could",
-        ),
+        (0.5, {"not_tried": writes, "tried": 0}, "Not finished", "no change could"),
         (0.5, {"not_tried": [LATE], "without_gain": ["a"]}, "Not finished", "there was no time for every change"),
-        (0.5, {"needs_seconds": 130, "tried": 0}, "Not finished", "no change could be tried"),
     ):
         profile, tried = recorded("step-bound"), reports.verified(**done) if done is not None else None
         profile.findings, profile.verification = [], tried
@@ -229,3 +238,115 @@ def test_nothing_is_declared_healthy_that_is_not(recorded: Recorded) -> None:
         assert profile.verdict is not None
         profile.verdict.details = [VerdictDetail(label=label, text="x")]
         assert titles(build_changes(profile, full=False)) == title
+
+
+LEFT_OUT = LeftOut(
+    title="Cache its output", semantics="order", speedup=5.83, known_by="measured", allow="--allow order"
+)
+NOTHING: dict[str, Any] = {"steps": [], "edits": [], "measured": None, "diff": None, "changes": []}
+FAR: dict[str, Any] = {
+    **NOTHING,
+    "unfinished": Unfinished(pairs=8, needed=12, budget_seconds=70),
+    "reason": "1.70× so far",
+}
+
+
+@pytest.fixture
+def searched(recorded: Recorded) -> Profile:
+    found = recorded("input-bound")
+    found.command, found.target.text, found.target.overrides = ["pipeprof", "fix", "spec.yaml"], "spec.yaml", []
+    return found
+
+
+def step(title: str = "a", result: str = "rejected", **given: Any) -> FixStep:
+    return FixStep.model_validate({"round": 1, "title": title, "result": result, "reason": "it changes data", **given})
+
+
+def test_golden_of_a_search(searched: Profile, golden: Golden) -> None:
+    refused = [step(), step("b"), step("c", "not-tried", reason="base.yaml has it", predicted=1.1)]
+    nothing = reports.fix(
+        "nothing", **{**NOTHING, "steps": refused}, reason="none of 4 changes helps", left_out=[LEFT_OUT]
+    )
+    memory = {"peak_bytes": 9 << 26, "peak_before_bytes": 1 << 29, "semantics": "order", "left_out": [LEFT_OUT]}
+    found, ends = (
+        reports.fix(text="a", steps=[*reports.fix().steps, *refused], **memory),
+        {"interrupted": NOTHING, "not-proven": FAR},
+    )
+    told = [
+        shown([*build_fix(searched, one, full=full), *build_ending(searched, one, "run.json")])
+        for one, full in ((found, False), (found, True), (nothing, False))
+    ]
+    for status, given in {"taken": {}, **ends, "nothing": NOTHING}.items():
+        told.append(shown(list(build_fix(searched, reports.fix(status, **given), full=False))[:1]))
+    golden("sections/fix.txt", "\n".join(told))
+
+
+def test_what_was_not_decided_is_not_called_healthy(searched: Profile) -> None:
+    for given, label in (
+        ({"reason": "what is left of the budget is too short"}, "Nothing proven"),
+        ({"reason": "the step is the limit, not the pipeline"}, "Nothing to change"),
+        # None could be measured, or one that could not be tried promises much.
+        ({"steps": [step()]}, "Nothing proven"),
+        ({"steps": [step(speedup=0.9), step(result="not-tried", predicted=17.0)]}, "Nothing proven"),
+        ({"steps": [step(speedup=0.9), step(result="not-tried", predicted=1.1)]}, "Nothing to change"),
+        ({"left_out": [LEFT_OUT]}, "Nothing proven"),
+        ({"left_out": [LEFT_OUT], "reason": "the budget is used up"}, "Nothing proven"),
+    ):
+        head, *_ = build_fix(
+            searched, reports.fix("nothing", **{**NOTHING, "reason": "none of 4 helps", **given}), full=False
+        )
+        assert isinstance(head, Text)
+        assert head.text[0][0] == label
+
+
+def test_facts_are_those_of_the_proof_and_of_what_was_left_out(searched: Profile) -> None:
+    def facts(found: Fix) -> dict[str, str]:
+        return dict(row for pairs in of(Pairs, build_fix(searched, found, full=False)) for row in pairs.rows)
+
+    assert set(facts(reports.fix())) == {"data", "took"}
+    assert "cache" in facts(reports.fix(steps=[step(result="taken", cache=Kept())]))
+    assert "--allow order" in facts(reports.fix(left_out=[LEFT_OUT]))["left out"]
+    assert "change" in facts(reports.fix("nothing", **NOTHING, left_out=[LEFT_OUT]))
+    differs = "the first 7 batches have the same types; two processes of the pipeline itself differ in more"
+    assert "could not be compared" in facts(reports.fix(measured=measured(1.8, data=differs)))["data"]
+
+
+def test_many_tried_changes_are_named_up_to_a_number_and_all_in_full_each_by_another_name(searched: Profile) -> None:
+    found = reports.fix(
+        steps=[*(step(str(number), speedup=0.9) for number in range(20)), *reports.fix().steps[:1], step("c")]
+    )
+    short, full = ([*build_fix(searched, found, full=full)] for full in (False, True))
+    names = [[row[1] for row in rows(of(Table, blocks)[0])] for blocks in (short, full)]
+    assert ([*map(len, names)], "Run decode in parallel" in names[0]) == ([12, 22], True), "what is taken is there"
+    assert of(Heading, short)[0].rest.startswith("10 more")
+    assert any(text.startswith("1 change rejected") for text in reports.texts(short))
+    sides = [step("calls=2", stage=f"source.inputs.{number}.stages.0", speedup=1.0) for number in (0, 1)]
+    (table,) = of(Table, build_fix(searched, reports.fix(steps=[*sides, step("one", speedup=1.0)]), full=False))
+    assert len({row[1] for row in rows(table)}) == 3
+
+
+def test_the_last_command_takes_the_result_or_goes_on(searched: Profile) -> None:
+    nothing, order = {**NOTHING, "status": "nothing"}, "spec.yaml --allow order"
+    for command, given, line in (
+        ("spec.yaml", {"text": "a"}, "show run.json --out spec.fast.yaml"),
+        ("spec.yaml --write", {"text": "a"}, ""),
+        ("spec.yaml --change 1 --out b.yaml", {"text": "a", "status": "taken"}, "fix spec.yaml --change 1 --write"),
+        ("spec.yaml --set a=1", {"text": "a"}, "fix spec.yaml --set a=1 --out spec.fast.yaml"),
+        ("train.py:make", {}, "show run.json --out fast.patch"),
+        ("train.py:make --out 'a b.patch'", {}, "git apply 'a b.patch'"),
+        ("train.py:make", {"diff": None}, ""),
+        (order, {**FAR, "status": "not-proven"}, f"fix {order} --budget 70"),
+        ("spec.yaml", {**nothing, "needs_seconds": 90}, "fix spec.yaml --budget 90"),
+        ("spec.yaml", {**nothing, "left_out": [LEFT_OUT]}, f"fix {order}"),
+        ("spec.yaml", nothing, ""),
+    ):
+        searched.command = ["pipeprof", "fix", *shlex.split(command)]
+        searched.target.text, searched.target.overrides = searched.command[2], ["a=1"] if "--set" in command else []
+        (saved, *last) = codes(build_ending(searched, reports.fix(**given), "run.json"))
+        assert (saved, [one.removeprefix("pipeprof ") for one in last]) == ("run.json", [line] if line else [])
+
+
+def test_what_no_diff_has_is_written_by_hand_with_variables_quoted_for_the_shell(searched: Profile) -> None:
+    found = reports.fix(diff=None, environment={"A; id #": "1", "OMP_NUM_THREADS": "1; id"})
+    blocks = build_fix(as_function(searched), found, full=False)
+    assert codes(blocks) == [*found.changes, "'A; id #=1'", "OMP_NUM_THREADS='1; id'"]

@@ -6,8 +6,6 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,158 +19,69 @@ from pipeprof.profiles.document import store
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.document.store import ProfileWriter, load_profile
+from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.document.subject import DataSize
-from pipeprof.profiles.harness.settings import RunSettings
-
-Pipeprof = Callable[..., Any]
-Recorded = Callable[[str], Profile]
+from tests.unit.cli.patches import Harness
+from tests.unit.cli.reports import Pipeprof
 
 
-@dataclass
-class Harness:
-    """Stands in for the harness: gives a recorded profile, keeps what it was asked for."""
-
-    profile: Profile
-    asked: list[RunSettings] = field(default_factory=list)
-    budgets: list[float] = field(default_factory=list)
-    meanwhile: Callable[[Callable[[], object]], object] = lambda _save: None
-
-    def __call__(
-        self,
-        settings: RunSettings,
-        writer: ProfileWriter,
-        progress: Any,
-        tell: Callable[[Profile], object] = lambda _: None,
-        _early: object = None,
-    ) -> Profile:
-        self.asked.append(settings)
-        progress.phase("measure", 10.0)
-        progress.note("a note")
-        writer.write(self.profile)
-        if not self.profile.exit_code:
-            tell(self.profile)
-        writer.write(self.profile, final=True)
-        return self.profile
-
-    def try_changes(
-        self, profile: Profile, settings: RunSettings, _ideas: object, budget: float, progress: Any, **options: Any
-    ) -> None:
-        assert (profile, settings) == (self.profile, self.asked[-1])
-        progress.close()
-        self.budgets.append(budget)
-        self.meanwhile(options["save"])
-
-
-@pytest.fixture
-def harness(monkeypatch: pytest.MonkeyPatch, recorded: Recorded, tmp_path: Path) -> Harness:
-    (tmp_path / "spec.yaml").write_text(
-        "version: 1\nname: my rows\nsource: {range: {stop: 9}}\nmeasure: {seconds: 3}\n"
-    )
-    (tmp_path / "train.py").write_text("def make(): ...\n")
-    fake = Harness(recorded("input-bound"))
-    monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", fake)
-    monkeypatch.setattr("pipeprof.cli.commands.run.try_changes", fake.try_changes)
-    return fake
-
-
-def saved(folder: Path) -> Path:
-    (path,) = (folder / "pipeprof-out").glob("*.json")
+def saved() -> Path:
+    (path,) = Path("pipeprof-out").glob("*.json")
     return path
 
 
-def test_report_on_stdout_the_rest_on_stderr_and_show_prints_the_same(
-    harness: Harness, pipeprof: Pipeprof, tmp_path: Path
-) -> None:
+def text_of(profile: Profile) -> str:
+    return paint(build_report(profile, str(saved())), Style(80))
+
+
+def test_report_on_stdout_the_rest_on_stderr_and_show_prints_the_same(harness: Harness, pipeprof: Pipeprof) -> None:
+    Path("spec.yaml").write_text("version: 1\nname: my rows\nsource: {range: {stop: 9}}\n")
     result = pipeprof("run", "spec.yaml")
-    path = saved(tmp_path)
-    assert result.code == 0
-    assert result.out == paint(build_report(harness.profile, str(path.relative_to(tmp_path))), Style(80))
+    path = saved()
+    assert (result.code, result.out) == (0, text_of(harness.profile))
     assert result.err.splitlines() == ["pipeprof: [6/8] measuring, about 10 s", "pipeprof: a note"]
     assert path.name.startswith("my-rows-2")
     assert load_profile(path) == harness.profile
-    for form in (path, path.relative_to(tmp_path)):
+    for form in (path, path.absolute()):
         assert pipeprof("show", form).out == result.out
-    assert pipeprof("run", "spec.yaml", "-q").err == ""
+    quiet = pipeprof("run", "spec.yaml", "-q", "--json")
+    assert (quiet.err, json.loads(quiet.out)) == ("", json.loads(store.encode(harness.profile)))
 
 
-def test_json_is_the_saved_file(harness: Harness, pipeprof: Pipeprof, tmp_path: Path) -> None:
-    for option in (["--json"], ["--format", "json"], ["--out", "-", "--format", "json"]):
-        assert json.loads(pipeprof("run", "spec.yaml", *option).out) == json.loads(store.encode(harness.profile))
-    assert len(list((tmp_path / "pipeprof-out").glob("*.json"))) == 3
-
-
-@pytest.mark.usefixtures("harness")
-def test_any_number_of_outputs_redacted_where_that_was_asked(pipeprof: Pipeprof, tmp_path: Path) -> None:
-    result = pipeprof("run", "spec.yaml", "--out", "a.json", "--out", "b.txt", "--out", "c.json", "--redact")
-    assert result.code == 0
-    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "c.json").read_bytes()
-    for text in (result.out, (tmp_path / "a.json").read_text(), (tmp_path / "b.txt").read_text()):
-        assert "lab-7" not in text
-    assert not (tmp_path / "pipeprof-out").exists()
-
-
-@pytest.mark.parametrize(("name", "code"), [("out-of-memory", 5), ("interrupted", 130), ("no-model", 0)])
-def test_the_profile_says_the_exit_code(
-    name: str, code: int, harness: Harness, pipeprof: Pipeprof, recorded: Recorded
+def test_options_reach_the_harness_and_what_is_not_given_is_left_to_the_spec(
+    harness: Harness, pipeprof: Pipeprof
 ) -> None:
-    harness.profile = recorded(name)
-    result = pipeprof("run", "spec.yaml")
-    assert result.code == code
-    assert result.out
-
-
-def test_options_reach_the_harness(harness: Harness, pipeprof: Pipeprof) -> None:
     options = (
         "--seconds 2min --steps 7 --step simulate:12ms,dispatch=2 --timeout 9 --max-time 1h --memory-limit 8GiB"
         " --no-verify --dataset-size 500000 --no-cache"
     )
     assert pipeprof("run", "spec.yaml", *options.split()).code == 0
-    asked = harness.asked[0]
+    assert pipeprof("run", "spec.yaml", "--set", "measure.seconds=4", "--budget", "60").code == 0
+    assert pipeprof("run", "spec.yaml").code == 0
+    assert [tried["budget"] for tried in harness.tried] == [60.0, 30.0], "--no-verify tries nothing"
+    asked, left, _ = harness.asked
     assert (asked.seconds, asked.steps, asked.timeout, asked.max_time) == (120.0, 7, 9.0, 3600.0)
     assert (asked.memory_limit, asked.data_size, asked.no_cache) == (8 << 30, DataSize(elements=500_000), True)
     assert asked.step is not None
     assert (asked.step.kind, asked.step.dispatch) == ("simulate", 2)
-
-
-def test_what_is_not_given_is_left_to_the_spec(harness: Harness, pipeprof: Pipeprof) -> None:
-    assert pipeprof("run", "spec.yaml", "--set", "measure.seconds=4", "--budget", "60").code == 0
-    asked = harness.asked[0]
-    unset = (asked.seconds, asked.steps, asked.step, asked.cold, asked.timeout, asked.max_time, asked.memory_limit)
+    unset = (left.seconds, left.steps, left.step, left.cold, left.timeout, left.max_time, left.memory_limit)
     assert unset == (None,) * 7
-    assert asked.loaded is not None
-    assert asked.loaded.spec.measure.seconds == 4
+    assert left.loaded is not None
+    assert left.loaded.spec.measure.seconds == 4
 
 
-@pytest.mark.parametrize(("options", "budgets"), [([], [30.0]), (["--budget", "2min"], [120.0]), (["--no-verify"], [])])
-def test_the_budget_of_verification(
-    harness: Harness, pipeprof: Pipeprof, options: list[str], budgets: list[float]
-) -> None:
-    harness.profile.findings = [Finding(rule="a", title="A", status="unverified")]
-    assert pipeprof("run", "spec.yaml", *options).code == 0
-    assert harness.budgets == budgets
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["spec.yaml", "--budget", "5", "--no-verify"], ["spec.yaml", "--soak", "9m", "--seconds", "3"],
-        ["spec.yaml", "--soak", "9m", "--budget", "3"], ["spec.yaml", "--to-end"], ["spec.yaml", "--allow-writes"],
-        ["train.py", "--to-end", "--steps", "3"], ["train.py", "--budget", "3"], ["train.py", "--step", "none"],
-        ["train.py", "--arg", "a=1"], ["train.py", "--dataset-size", "9"], ["spec.yaml", "--arg", "a=1"],
-        ["train.py:make", "--set", "a=1"], ["train.py:make", "--", "x"], ["spec.yaml", "--workers", "2"], ["-"],
-    ],
-)  # fmt: skip
-def test_options_that_contradict_each_other_or_the_target_are_refused(
-    words: list[str], harness: Harness, pipeprof: Pipeprof
-) -> None:
-    harness.profile.exit_code = None
-    result = pipeprof("run", *words)
-    if "--workers" in words:
-        # Whether there is a service to start is known when the job is made.
-        assert harness.asked[0].workers == 2
-        return
-    assert (result.code, result.out, harness.asked) == (2, "", [])
+def test_options_that_contradict_each_other_or_the_target_are_refused(harness: Harness, pipeprof: Pipeprof) -> None:
+    for words in (
+        "spec.yaml --budget 5 --no-verify", "spec.yaml --soak 9m --seconds 3", "spec.yaml --soak 9m --budget 3",
+        "spec.yaml --to-end", "spec.yaml --allow-writes", "train.py --to-end --steps 3", "train.py --budget 3",
+        "train.py --step none", "train.py --arg a=1", "train.py --dataset-size 9", "spec.yaml --arg a=1",
+        "train.py:make --set a=1", "train.py:make -- x", "-",
+    ):  # fmt: skip
+        result = pipeprof("run", *words.split())
+        assert (result.code, result.out, harness.asked) == (2, "", []), words
+    # Whether there is a service to start is known when the job is made.
+    pipeprof("run", "spec.yaml", "--workers", "2")
+    assert harness.asked[0].workers == 2
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
@@ -199,27 +108,16 @@ def test_a_read_only_folder_and_nowhere_to_save(
     assert "pipeprof: warning: cannot write pipeprof-out/" in result.err
     assert str(path) in result.out
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    result = pipeprof("run", "spec.yaml", "-q", "--out", "a.txt", "--out", str(elsewhere / "b.json"))
+    assert (result.code, (elsewhere / "b.json").exists(), "a.txt" in result.err) == (1, True, True)
     result = pipeprof("run", "spec.yaml", "-q")
     assert result.code == 1
     assert result.out.startswith("The device waits for data")
     assert "could be written nowhere" in result.err
 
 
-@pytest.mark.usefixtures("harness")
-def test_an_output_that_fails_after_the_measurement(
-    pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failing(monkeypatch, tmp_path / "full")
-    (tmp_path / "full").mkdir()
-    result = pipeprof("run", "spec.yaml", "-q", "--out", "full/a.txt", "--out", "b.json")
-    monkeypatch.undo()
-    assert (tmp_path / "b.json").exists()
-    assert result.out
-    assert (result.code, "full/a.txt" in result.err) == (1, True)
-
-
 def test_a_stdout_that_breaks_early_is_an_error_once_the_profile_is_saved(
-    harness: Harness, pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def write_stream(_stream: object, _text: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -228,26 +126,23 @@ def test_a_stdout_that_breaks_early_is_an_error_once_the_profile_is_saved(
     result = pipeprof("run", "spec.yaml")
     assert result.code == 1
     assert "the report could not be written to stdout (no space left on device)" in result.err
-    assert harness.budgets
-    assert load_profile(saved(tmp_path)).complete
+    assert harness.tried
+    assert load_profile(saved()).complete
 
 
-def test_what_was_measured_is_reported_whatever_ends_the_trying(
-    harness: Harness, pipeprof: Pipeprof, tmp_path: Path
-) -> None:
-    def breaks(save: Callable[[], object]) -> None:
+def test_what_was_measured_is_reported_whatever_ends_the_trying(harness: Harness, pipeprof: Pipeprof) -> None:
+    def breaks(options: dict[str, Any]) -> None:
         harness.profile.warnings.clear()
-        save()
-        assert load_profile(saved(tmp_path)).warnings == []
+        options["save"]()
+        assert load_profile(saved()).warnings == []
         msg = "a fault of the trying"
         raise ValueError(msg)
 
     harness.profile.warnings.append(Message(code="repeated", message="so"))
     harness.meanwhile = breaks
     result = pipeprof("run", "spec.yaml")
-    assert result.code == 1
-    assert "a fault of the trying" in result.err
-    assert result.out == paint(build_report(harness.profile, str(saved(tmp_path).relative_to(tmp_path))), Style(80))
+    assert (result.code, "a fault of the trying" in result.err) == (1, True)
+    assert result.out == text_of(harness.profile)
 
 
 @pytest.mark.parametrize("words", [[], ["-v"], ["--json"], ["--format", "md"]])
@@ -257,7 +152,7 @@ def test_what_is_measured_is_told_before_anything_is_tried(
     """What is tried comes to the end, and what was told stays as it is; other formats are written once."""
     told: list[str] = []
 
-    def tries(_save: Callable[[], object]) -> None:
+    def tries(_options: dict[str, Any]) -> None:
         told.append(capsys.readouterr().out)
         harness.profile.findings = [
             Finding(rule="measured", title="Run it", stage="stages.1", status="kept", measured={"speedup": 2.0})
@@ -281,7 +176,7 @@ def test_the_headline_comes_before_the_rest_is_measured(
     harness: Harness, capsys: pytest.CaptureFixture[str], pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def measure(*given: Any) -> Profile:
-        found = harness(*given)
+        found = harness.run_sample(*given)
         assert found.verdict is not None
         assert " ".join(capsys.readouterr().out.split()) == found.verdict.headline
         return found
@@ -291,7 +186,7 @@ def test_the_headline_comes_before_the_rest_is_measured(
 
 
 def test_the_proven_changes_of_a_function_are_saved_with_their_diffs(
-    harness: Harness, pipeprof: Pipeprof, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    harness: Harness, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def add_diffs(profile: Profile) -> None:
         profile.findings = [Finding(rule="measured", title="A change", status="kept", diff="--- a/train.py\n")]
@@ -299,27 +194,21 @@ def test_the_proven_changes_of_a_function_are_saved_with_their_diffs(
     monkeypatch.setattr("pipeprof.cli.commands.run.add_diffs", add_diffs)
     pipeprof("run", "train.py:make")
     assert harness.asked[0].loaded is None
-    assert saved(tmp_path).name.startswith("train-make-2")
-    assert (load_profile(saved(tmp_path)).findings or [])[0].diff == "--- a/train.py\n"
+    assert saved().name.startswith("train-make-2")
+    assert (load_profile(saved()).findings or [])[0].diff == "--- a/train.py\n"
     harness.profile.exit_code = 130
     monkeypatch.setattr("pipeprof.cli.commands.run.add_diffs", lambda _: pytest.fail("nobody waits for it"))
     assert pipeprof("run", "train.py:make").code == 130
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (["--no-verify"], "for real until 10 s are measured after the warm-up (--to-end: to its end)\n"),
-        (["--steps", "2000"], "for real until 2,000 steps are measured after the warm-up (--to-end"),
-        (["--steps", "9", "--seconds", "1m"], "for real until 60 s or 9 steps are measured after"),
-        (["--soak", "20m"], "for real while its memory is watched for 1200 s\n"),
-        (["--to-end", "--allow-writes"], "for real to its end\n"),
-    ],
-)
-def test_what_a_script_does_is_said_before(
-    harness: Harness, pipeprof: Pipeprof, options: list[str], words: str
-) -> None:
-    result = pipeprof("run", "train.py", *options)
-    assert f"note: train.py runs as it is and trains {words}" in result.err
-    assert [(one.tries, one.allow_writes) for one in harness.asked] == [(False, "--allow-writes" in options)]
-    assert not harness.budgets
+def test_what_a_script_does_is_said_before(harness: Harness, pipeprof: Pipeprof) -> None:
+    for options, words in (
+        ("--no-verify", "until 10 s are measured after the warm-up (--to-end: to its end)\n"),
+        ("--steps 9 --seconds 1m", "until 60 s or 9 steps are measured after"),
+        ("--soak 20m", "while its memory is watched for 1200 s\n"),
+        ("--to-end --allow-writes", "to its end\n"),
+    ):
+        result = pipeprof("run", "train.py", *options.split())
+        assert f"note: train.py runs as it is and trains for real {words}" in result.err
+    assert [(one.tries, one.allow_writes) for one in harness.asked] == [(False, False)] * 3 + [(False, True)]
+    assert not harness.tried

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pipeprof.cli.render import style
+from pipeprof.cli.render.diagnostics import color_errors
 from pipeprof.cli.render.style import Style, in_ascii, speaks_unicode, style_of, wants_color
 from pipeprof.cli.report import units
 from pipeprof.cli.report.blocks import Block, Card, Chart, Code, Column, Heading, Pairs, Table, Text
@@ -48,6 +49,8 @@ def test_no_line_is_wider_than_the_terminal_but_code_and_none_moves_the_cursor(
     assert [line for line in wide if not any(code in line for code in copied)] == []
     assert not any(unicodedata.category(char) in {"Cc", "Cf", "Co"} for line in lines for char in line)
     assert unicode or "".join(lines).isascii()
+    colored = [COLOR.sub("", line).rstrip() for line in shown(blocks, width=width, color=True).splitlines()]
+    assert colored == [line.rstrip() for line in shown(blocks, width=width).splitlines()]
 
 
 @given(TEXTS, st.integers(40, 120))
@@ -96,6 +99,9 @@ def test_code_is_copied_as_it_is_and_output_is_cut(width: int) -> None:
     assert shown([Chart("time", "a", "b")]) == ""
 
 
+COLOR = re.compile(r"\x1b\[[0-9;]*m")
+
+
 def test_colour() -> None:
     for terminal, environ, expected in (
         (True, "", True), (False, "", False), (True, "NO_COLOR=1", False), (True, "NO_COLOR=", True),
@@ -104,6 +110,15 @@ def test_colour() -> None:
     ):  # fmt: skip
         variables = dict(item.split("=") for item in environ.split())
         assert wants_color(is_terminal=terminal, environ=variables) is expected
+
+
+def test_colors_of_an_error() -> None:
+    text = "a.yaml:5:5: error[unknown-stage]: unknown stage 'shufle'\n    5 |   - shufle: {x: 1}\n      |     ^^^\n"
+    colored = color_errors(f"{text}    help: did you mean shuffle?\n")
+    assert COLOR.sub("", colored) == f"{text}    help: did you mean shuffle?\n"
+    for part in ("\x1b[1ma.yaml:5:5:\x1b[0m \x1b[1;31merror[unknown-stage]:", "\x1b[1;31m    ^^^", "\x1b[36mhelp:"):
+        assert part in colored
+    assert color_errors("pipeprof: error: x") == "\x1b[1mpipeprof:\x1b[0m \x1b[1;31merror:\x1b[0m x"
 
 
 def test_a_pipe_is_as_wide_as_its_terminal_or_the_environment_says(

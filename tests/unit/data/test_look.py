@@ -1,6 +1,7 @@
 """What a user's files are, told without TensorFlow."""
 
 import gzip
+import os
 import struct
 import zipfile
 import zlib
@@ -428,3 +429,13 @@ def test_the_files_of_a_folder_are_matched_and_nothing_else(tmp_path):
     assert look(str(tmp_path)).patterns == (f"{tmp_path}/train-*",)
     write(tmp_path / "val-0", example({"n": [1]}))
     assert look(str(tmp_path)).patterns == tuple(f"{tmp_path}/{name}" for name in ("train-0", "train-1", "val-0"))
+
+
+def test_nothing_waits_for_a_pipe(tmp_path):
+    (tmp_path / "table.csv").write_text("x,y\n1,2\n3,4\n")
+    for name in ("pipe.csv", "pipe.npy", "pipe.tfrecord", "pipe", "pipe.jpg"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(UsageError, match=f"{name} is a device or a pipe: init reads a folder of JPEG"):
+            look(str(tmp_path / name))
+    # In a folder they are none of the data.
+    assert vars(look(str(tmp_path)))["patterns"] == (f"{tmp_path}/table.csv",)

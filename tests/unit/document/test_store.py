@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.profiles.document import store
+from pipeprof.profiles.document import kept, store
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import (
     ProfileFile,
     ProfileNotSavedError,
     ProfileWriter,
     encode,
+    holds_something,
     is_own_file,
     load_profile,
     places,
@@ -242,3 +243,35 @@ def test_a_profile_whose_folder_is_gone_is_not_said_to_stay(profile: Profile, tm
     folder.rmdir()
     assert writer.write(profile) == other
     assert writer.warnings == [f"cannot write {folder / 'a.json'} (no such file or directory), which is gone"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, False),
+        (b"", False),
+        (b'{"tool": {"name": "pipeprof"}, "complete": false}', False),
+        (b'{"tool": {"name": "pipeprof"}, "complete": true}', True),
+        (b'{"tool": {"name": "pipeprof"}}', True),
+        (b'{"tool": {"name": "other"}, "complete": false}', True),
+        (b"[1]", True),
+        (b"\xff", True),
+    ],
+)
+def test_what_a_partial_document_may_replace(content: bytes | None, expected: bool, tmp_path: Path) -> None:
+    path = tmp_path / "file.json"
+    if content is not None:
+        path.write_bytes(content)
+    assert holds_something(path) is expected
+
+
+def test_a_large_folder_is_worth_a_word_and_a_folder_of_the_users_is_not(
+    profile: Profile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pipeprof-out"
+    folder.mkdir()
+    (folder / "a.json").write_bytes(encode(profile))
+    assert kept.describe_large(folder) is None
+    monkeypatch.setattr(kept, "LARGE_BYTES", 100)
+    assert "in 1 files" in str(kept.describe_large(folder))
+    assert kept.describe_large(tmp_path) is None

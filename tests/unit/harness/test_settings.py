@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.steps.kind import StepContext
 from pipeprof.pipelines.steps.registry import step_kind
 from pipeprof.pipelines.steps.step import parse_step
-from pipeprof.pipelines.target.target import ParsedTarget
-from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan
+from pipeprof.pipelines.target.target import ParsedTarget, parse_target
+from pipeprof.profiles.document.shared import WrittenFile
+from pipeprof.profiles.harness.settings import Plan, RunSettings, again, job_of, main_place, plan
 from pipeprof.profiles.protocol.job import Job, StepJob, as_pairs, from_pairs
 from pipeprof.profiles.protocol.records import decode_record, encode_record
+from pipeprof.profiles.tries.fix import FindBest
+from pipeprof.profiles.tries.plan import cannot_replay
+from pipeprof.profiles.worker.script.training_facts import ON_GPU
 
 FULL = """\
 version: 1
@@ -224,3 +230,38 @@ VALUES = st.recursive(
 def test_a_specs_data_comes_through_json_with_its_keys(data):
     back = from_pairs(json.loads(json.dumps(as_pairs(data))))
     assert repr(back) == repr(data)
+
+
+@pytest.fixture
+def trained(recorded, tmp_path, monkeypatch):
+    """The settings and the profile of a training script."""
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text("for batch in data(): pass\n")
+    return RunSettings(parse_target("train.py", scripts=True)), recorded("script-loop")
+
+
+def test_the_step_of_a_script_is_replayed_where_it_does_not_train(trained):
+    first, profile = trained
+    for cpu_ms, proves in ((0.1, True), (2.4, False), (None, False)):
+        profile.device.cpu_ms = cpu_ms
+        changed = again(first, profile)
+        step = plan(changed).step
+        assert (step.kind, changed.main) == ("recorded", main_place(profile))
+        assert step.arguments["mean_ms"] == pytest.approx(2.62, abs=0.01)
+        assert (cannot_replay(changed.replayed) is None) is proves
+    assert cannot_replay({}) is None
+
+
+def test_further_processes_may_write_again_what_the_first_one_has_made(trained):
+    first, profile = trained
+    files = {"model.keras": True, "log.csv": False}
+    profile.training.written = [WrittenFile(file=name, bytes=3, new=new) for name, new in files.items()]
+    assert list(again(first, profile).made) == [str(Path("model.keras").absolute())]
+
+
+def test_a_step_whose_length_is_not_known_is_not_replayed(trained):
+    first, profile = trained
+    profile.training.wait, profile.training.unknown, profile.steps.wait_ms = None, ON_GPU, None
+    with pytest.raises(ProfileError, match="on a GPU TensorFlow returns"):
+        again(first, profile)
+    assert "on a GPU TensorFlow returns" in FindBest._prepare(SimpleNamespace(settings=first, profile=profile))

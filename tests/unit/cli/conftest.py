@@ -1,0 +1,25 @@
+"""A harness that measures nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.cli.patches import FUNCTION, TEXT, Harness
+from tests.unit.cli.reports import Recorded
+
+
+@pytest.fixture
+def harness(recorded: Recorded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Harness:
+    """Measures nothing; the current folder has a spec, a function and a folder for what is saved."""
+    monkeypatch.chdir(tmp_path)
+    Path("spec.yaml").write_text(TEXT)
+    Path("train.py").write_text(FUNCTION)
+    Path("pipeprof-out").mkdir()
+    found = Harness(recorded("input-bound"))
+    found.profile.command = ["pipeprof", "run", "spec.yaml"]
+    monkeypatch.setattr("pipeprof.profiles.harness.harness.run_sample", found.run_sample)
+    for name in ("run.try_changes", "fix.find_best"):
+        monkeypatch.setattr(f"pipeprof.cli.commands.{name}", found.try_changes)
+    return found
