@@ -247,14 +247,6 @@ def test_variables_that_are_left_are_noted_and_where_a_value_needs_one_that_is_t
     assert "reference-left" in [warning["code"] for warning in warnings]
 
 
-@pytest.mark.parametrize("command", ["check", "run"])
-@pytest.mark.usefixtures("variable")
-def test_python_has_no_spec_to_change(command: str, pipeprof: Pipeprof) -> None:
-    for flags in (("--set", "a=1"), ("--env",)):
-        result = pipeprof(command, "f.py:make", *flags)
-        assert (result.code, f"remove {flags[0]}" in result.err) == (2, True)
-
-
 @pytest.mark.usefixtures("variable")
 def test_a_step_that_is_not_there_is_told_before_anything_runs(pipeprof: Pipeprof) -> None:
     for target in ("spec.yaml", "f.py:make"):
