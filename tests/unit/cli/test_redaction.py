@@ -40,7 +40,8 @@ def test_formats_for_others_are_redacted_unless_asked(
     names = {"a.json": True, "a.md": False, "a.html": False, "a.sarif": False, "a.txt": True}
     for _ in range(2):
         # Each file is redacted by itself; the second time it is written over the report of the first.
-        assert pipeprof("show", hostile, *(word for name in names for word in ("--out", name))).code == 0
+        done = pipeprof("show", hostile, *(word for name in names for word in ("--out", name)))
+        assert (done.code, "pipeprof: wrote a.json, a.md, " in done.err) == (0, True)
         assert {name: "machine-9" in Path(name).read_text() for name in names} == names
 
 
