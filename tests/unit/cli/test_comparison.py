@@ -102,6 +102,8 @@ def test_facts_of_a_metric() -> None:
         (row_of("wait_ms", 0.0, 1.5, 1.5), {"A": "0 ms", "change": "+1.50 ms", "limit": "+0.100 ms"}),
         (row_of("idle_share", 0.1, 0.22, 0.12), {"A": "10 %", "change": "+12.0 points", "limit": "+1.0 points"}),
         (row_of("step_ms", None, 11.2, 1.12, limit=10.0, floor=0.0), {"A": "", "B": "11.2 ms", "limit": "10.0 ms"}),
+        # Medians that say something else than the pairs are not shown.
+        (row_of("step_ms", 10.3, 19.6, 1.62, low=1.61, high=1.63), {"A": "", "B": "", "change": "1.62×"}),
         (row_of("step_ms", 0.0606, 0.102, 1.68), {"A": "0.0606 ms", "B": "0.102 ms"}),
         (row_of("peak_bytes", 900 << 20, 1200 << 20, 1.33), {"A": "0.879 GiB", "B": "1.17 GiB"}),
         (row_of("step_ms", *one, level="off"), {"limit": "", "verdict": ""}),

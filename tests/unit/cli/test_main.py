@@ -1,19 +1,17 @@
 """The command line without a measurement: help, errors, exit codes, what goes to which stream."""
 
 import errno
-import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import jsonschema
 import pytest
 
 from pipeprof.cli import exit_codes
-from pipeprof.cli.commands.schema import DOCUMENTS
 from pipeprof.cli.exit_codes import USAGE
 from pipeprof.cli.gone import command_gone, gone, option_gone
 from pipeprof.cli.parser import COMMANDS, make_parser
@@ -73,20 +71,18 @@ def _headings() -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "message", "hint"),
     [
-        (["chek"], "No such command 'chek'. Did you mean 'check'?", "pipeprof"),
-        (["--foo"], "No such option: --foo", "pipeprof"),
-        (["run"], "Missing argument 'TARGET'.", "pipeprof run"),
-        (["show", "--html"], "No such option: --html. A report has the format of its file's name: --out report.html",
+        ("chek", "No such command 'chek'. Did you mean 'check'?", "pipeprof"),
+        ("run", "Missing argument 'TARGET'.", "pipeprof run"),
+        ("show --html", "No such option: --html. A report has the format of its file's name: --out report.html",
          "pipeprof show"),
-        (["run", "a.yaml", "-b", "3"], "No such option: -b. Did you mean --budget?", "pipeprof run"),
-        (["run", "train.py", "--epochs", "3", "--lr=1 e"], "No such option: --epochs. The script's own arguments "
-         "follow `--`: pipeprof run train.py -- --epochs 3 '--lr=1 e'", "pipeprof run"),
-        (["run", "train.py", "--secnds", "3"], "No such option: --secnds. Did you mean --seconds?", "pipeprof run"),
-        (["run", "train.py", "--set"], "Option '--set' requires an argument.", "pipeprof run"),
+        ("run train.py --epochs 3 '--lr=1 e'", "No such option: --epochs. The script's own arguments follow `--`: "
+         "pipeprof run train.py -- --epochs 3 '--lr=1 e'", "pipeprof run"),
+        ("run train.py --secnds 3", "No such option: --secnds. Did you mean --seconds?", "pipeprof run"),
+        ("run train.py --set", "Option '--set' requires an argument.", "pipeprof run"),
     ],
 )  # fmt: skip
-def test_usage_errors_are_one_sentence(arguments: list[str], message: str, hint: str, pipeprof: Pipeprof) -> None:
-    result = pipeprof(*arguments)
+def test_usage_errors_are_one_sentence(arguments: str, message: str, hint: str, pipeprof: Pipeprof) -> None:
+    result = pipeprof(*shlex.split(arguments))
     assert (result.code, result.out) == (2, "")
     assert result.err == f"pipeprof: error: {message}\nTry '{hint} --help'.\n"
 
@@ -123,13 +119,6 @@ def test_a_missing_target_and_python_that_is_refused(command: str, pipeprof: Pip
     for target in ("train.py:make", "spec.yaml"):
         result = pipeprof(command, target, "--no-python")
         assert (result.code, "--no-python: " in result.err, "train.py" in result.err) == (2, True, True)
-
-
-def test_schemas(pipeprof: Pipeprof) -> None:
-    for kind in DOCUMENTS:
-        schema = json.loads(pipeprof("schema", kind).out)
-        jsonschema.validators.validator_for(schema, default=None).check_schema(schema)
-        assert "did you mean" in pipeprof("schema", kind[:-1]).err
 
 
 @pytest.mark.parametrize(
@@ -294,6 +283,7 @@ def test_commands_formats_and_rules_that_are_gone_name_what_to_do_instead(refuse
     for name, instead in {**GONE, **NEW_NAMES}.items():
         assert instead in refused("rules", name)
     assert "pipeprof run input.py:train" in refused("init", "--from", "input.py:train"), "a spec of a function"
+    assert (command_gone("rum"), option_gone("run", "--no-such-option")) == (None, None)
 
 
 @pytest.mark.parametrize("command", gone()["options"])
@@ -302,7 +292,3 @@ def test_an_option_that_is_gone_names_what_to_do_instead(command: str, refused: 
         commands = [command] if command else COMMANDS
         assert [name for name in commands for one in make_parser(name).params if option in one.opts] == []
         assert instead in refused(command or "run", "spec.yaml", option)
-
-
-def test_a_misspelt_word_is_not_taken_for_one_that_is_gone() -> None:
-    assert (command_gone("rum"), option_gone("run", "--no-such-option")) == (None, None)

@@ -9,7 +9,7 @@ import pytest
 
 from pipeprof.cli.report import changes
 from pipeprof.cli.report.blocks import Card, Heading, Pairs, Table, Text
-from pipeprof.cli.report.changes import build_changes, describe_gain, describe_measured, effect_on_data, run_card
+from pipeprof.cli.report.changes import build_changes, describe_gain, describe_measured, run_card
 from pipeprof.cli.report.fix import build_ending, build_fix
 from pipeprof.cli.report.next_step import next_command
 from pipeprof.pipelines.changes.edits import InsertStage, SetEnvironment
@@ -46,6 +46,7 @@ from tests.unit.cli.reports import (
 
 CACHE, VARIABLE = InsertStage("cache", {}, "stages.1"), SetEnvironment("OMP_NUM_THREADS", "1; id")
 LEFT, BOTH = Unfinished(pairs=8, needed=12, budget_seconds=40), (False, True)
+SAVES = Predicted(peak_rss_delta_bytes=-MIB)
 
 
 @pytest.fixture
@@ -145,38 +146,27 @@ def test_lines_are_those_of_the_target_and_shown_where_only_the_user_can_write_t
 
 
 def test_a_gain_is_stated_as_far_as_it_is_known() -> None:
+    stage, step = {"measured": measured(9.0)}, measured(4.0, at_least=True, at_limit="as the step")
     for one, gain in (
         (finding("kept", measured=measured(1.83, peak_rss_delta_bytes=5 * MIB)), "1.83× (1.74–1.92), +5.00 MiB"),
         (finding("kept", measured=measured(9.0), cache=Kept()), "from the second epoch on 9.00× (8.55–9.45)"),
-        (finding("kept", measured=measured(9.0, at_limit="as the step"), cache=Kept()), "as the step"),
         # A speed that was not seen is not stated.
         (finding("kept", measured=measured(1.19, 0.9, peak_rss_delta_bytes=-MIB), family="memory"), "−1.00 MiB"),
         (finding("kept", measured=measured(1.2, 0.01), family="memory"), "1.20× (1.19–1.21)"),
-        (finding("ceiling", measured=measured(4.0)), "4.00× (3.80–4.20)"),
         (finding("ceiling", measured=measured(4.0, at_least=True)), "at least 3.80×"),
-        (finding("ceiling", measured=measured(4.0, at_least=True, at_limit="as the step")), "as the step"),
+        (finding("ceiling", measured=step), "as the step"),
         # That of a stage is not what a change of a part of it gains.
-        (finding("ceiling", measured=measured(9.0), predicted=Predicted(speedup=4.48)), "predicted 4.5× faster"),
-        (finding("ceiling", measured=measured(9.0), predicted=Predicted(speedup=15.0)), "9.00× (8.55–9.45)"),
-        (finding("ceiling", measured=measured(9.0), family="memory", predicted=Predicted(peak_rss_delta_bytes=-MIB)),
-         "predicted up to −1.00 MiB"),
+        (finding("ceiling", **stage, predicted=Predicted(speedup=4.48)), "predicted 4.5× faster"),
+        (finding("ceiling", **stage, predicted=Predicted(speedup=15.0)), "9.00× (8.55–9.45)"),
+        (finding("ceiling", **stage, family="memory", predicted=SAVES), "predicted up to −1.00 MiB"),
         (finding(measured=measured(1.7), unfinished=LEFT), "1.70× so far after 8 of 12 rounds"),
         (finding(measured=measured(0.99), predicted=Predicted(speedup=1.8)), "predicted 1.8× faster"),
         (finding(predicted=Predicted(speedup=1.001)), ""),
-    ):  # fmt: skip
+    ):
         assert describe_gain(one) == gain
     # In a step of unknown length it is a bound.
     assert describe_gain(finding(predicted=Predicted(speedup=1.7)), bounded=True) == "at most 1.7× faster"
-    assert describe_gain(finding(predicted=Predicted(peak_rss_delta_bytes=MIB)), bounded=True) == "predicted +1.00 MiB"
-
-
-def test_an_interval_needs_rounds_and_an_effect_is_what_was_seen_of_it() -> None:
-    rounded = {"data": "equal but for the last digits of floating-point numbers"}
-    assert effect_on_data("values", rounded) != effect_on_data("values", {"data": "same types"}) != ""
-    two = measured(2.0, pairs=2)
-    assert describe_measured(two) == "2.00×"
-    assert describe_measured({**two, "mode": "sequential"}, rounds=True) == "2.00× (1.90–2.10, 2 processes)"
-    assert describe_measured({**two, "pairs": [2.0] * 4}, rounds=True) == "2.00× (1.90–2.10, 4 rounds)"
+    assert describe_measured(measured(2.0, pairs=2)) == "2.00×", "an interval needs rounds"
 
 
 def test_a_card_has_what_its_measurement_means_for_the_run(profile: Profile) -> None:
@@ -189,19 +179,10 @@ def test_a_card_has_what_its_measurement_means_for_the_run(profile: Profile) -> 
 def test_what_was_tried_in_vain_is_named_and_all_of_it_in_full(profile: Profile) -> None:
     short, complete = (next(one for one in texts(profile, full=full) if "No gain" in one) for full in BOTH)
     assert (short.count("insert prefetch"), complete.count("insert prefetch")) == (2, 3)
-    assert ("1 more: pipeprof show -v" in short, "more" in complete) == (True, False)
-    assert any("Undecided" in one for one in texts(profile))
-    assert any("(no time: --budget 90): a.yaml:9; b" in one for one in texts(profile))
     assert profile.verification is not None
     profile.verification.not_tried = [NotTried(reason="it writes files", changes=["a"])]
     for profile.verification.tried, said in ((3, False), (0, True)):
         assert any("it writes files" in one for one in texts(profile)) == said
-
-
-def test_of_a_stage_whose_bound_is_not_known_there_is_a_line_if_there_is_advice(profile: Profile) -> None:
-    assert {"Even without batch no gain: 1.00×", "shuffle names", "store it"} <= set(texts(profile))
-    assert "dataset = dataset.map(other)" in codes(build_changes(profile, full=False))
-    assert ["x: no upper bound: y" in texts(profile, full=full) for full in BOTH] == [False, True]
 
 
 OPEN, NONE = ["decode: no upper bound: the budget has no time for it"], "No change found"

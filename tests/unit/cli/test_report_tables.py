@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeprof.cli.report.blocks import Heading, Table
 from pipeprof.cli.report.memory import build_memory, group_owners
 from pipeprof.cli.report.rows import rows_per_line
-from pipeprof.cli.report.time import OTHER_OPS, Part, build_time, split_stage
+from pipeprof.cli.report.time import Part, build_time, split_stage
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, MemoryEpochs, MemoryGrowth
 from pipeprof.profiles.document.messages import Message
@@ -131,13 +131,6 @@ def test_parts_of_a_stage_never_exceed_it(ops: dict[str, float], python: list[fl
 )  # fmt: skip
 def test_what_is_inside_a_stage_is_named_where_it_explains_something(one: Stage, inside: str) -> None:
     assert short_rows(stage("source", "range", share=0.0), one)[0][3] == inside
-
-
-def test_functions_are_inside_of_the_op_that_calls_them_and_a_generator_has_no_other_ops() -> None:
-    one = costly(ops=[("DecodeJpeg", 60.0), ("PyFunc", 30.0)], python=[("jitter", 1, 20.0), ("load", 2, 40.0)])
-    parts = [(part.name, part.ms, [inner.name for inner in part.inside]) for part in split_stage(one)]
-    assert parts == [("DecodeJpeg", 60.0, []), ("PyFunc", 30.0, ["load()", "jitter()"]), (OTHER_OPS, 10.0, [])]
-    assert OTHER_OPS not in [part.name for part in split_stage(costly("from_generator", ops=[("PyFunc", 30.0)]))]
 
 
 @pytest.fixture

@@ -52,11 +52,3 @@ def test_several_profiles_are_shown_one_after_the_other(pipeprof: Pipeprof) -> N
     assert pipeprof("show", *paths).out == "\n\n".join(alone)
     assert [one["complete"] for one in json.loads(pipeprof("show", *paths, "--json").out)] == [True, False]
     assert pipeprof("show", *paths, "--out", "a.md").code == 2
-
-
-def test_files_that_were_written_are_named_and_only_reports_are_written_over(pipeprof: Pipeprof) -> None:
-    for _ in range(2):
-        result = pipeprof("show", RECORDED / "input-bound.json", "--json", "--out", "b.md", "--out", "c.txt")
-        assert (result.code, result.err) == (0, "pipeprof: wrote b.md and c.txt\n")
-    Path("c.txt").write_text("mine")
-    assert pipeprof("show", RECORDED / "input-bound.json", "--out", "c.txt").code == 2

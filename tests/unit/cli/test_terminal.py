@@ -144,9 +144,5 @@ def test_a_column_has_one_unit_and_hides_nothing(values: list[float | None]) -> 
         for value, text in zip(values, map(scale.text, values), strict=True):
             assert (text == "") is (value is None)
             assert not value or text.strip("<0.,") or scale.unit == "B"
-
-
-def test_units() -> None:
     assert [units.byte_scale([size]).unit for size in (0, None, 5 << 20, 20 << 30)] == ["KiB", "KiB", "MiB", "GiB"]
     assert [units.time_scale([ms]).unit for ms in (0.5, 9_999, 10_000)] == ["µs", "ms", "s"]
-    assert (units.rate(792.9e6), units.rate(None)) == ("756 MiB/s", "n/a")
