@@ -443,7 +443,8 @@ def _none(profile: Profile) -> Iterator[Block]:
     elif share is not None and profile.steps.dispatch is None:
         yield Heading("No change found", "whether this is fast enough depends on your step")
     else:
-        why = "nothing that was tried helps" if done is not None and done.tried else "no finding and no idea fits"
+        tried = done is not None and done.tried
+        why = "nothing that was tried helps" if tried else "no known change fits what was measured"
         saved = savable_share(profile) if share is not None else None
         could = f"up to {percent(saved)} of the time could be saved, but " if saved else ""
         yield Heading("No change found", f"{could}{why}")

@@ -365,12 +365,12 @@ def _blocked(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
         if causes.blocked_share is None or causes.blocked_share < BLOCKED_FROM or _computes(causes):
             return None
         share, who, whose, more = causes.blocked_share, "the stages spend", "their", _most_work(top)
-    limit, what = _name_wait(causes, _stalled_part(stage, share, profile))
+    lock, other = causes.python_lock_share, "perhaps for a network, a lock or a sleep"
     if _starts_processes(profile):
-        what = what.replace("(network? sleep? lock?)", "(likely for its child processes)")
-    lock = causes.python_lock_share
-    if stage is not None and stage.python and lock is not None and lock_is_gil(causes):
-        what = what.replace("network? sleep? lock?", f"the GIL? It was held {percent(lock)} of the time in Python")
+        other = "probably for its child processes"
+    elif stage is not None and stage.python and lock is not None and lock_is_gil(causes):
+        other = f"probably for the GIL, which was held {percent(lock)} of the time in Python"
+    limit, what = _name_wait(causes, _stalled_part(stage, share, profile), other)
     return Bottleneck(limit, stage, f"{who} {percent(share)} of {whose} time {what}{more}")
 
 
@@ -385,16 +385,17 @@ def _always_blocked(stage: Stage, steps: Steps | None) -> bool:
     return (stage.blocked_ms_per_batch or 0.0) >= ALWAYS_FROM * (stage.threads or 1.0) * interval
 
 
-def _name_wait(causes: Causes, stalled: float | None) -> tuple[Limit, str]:
+def _name_wait(causes: Causes, stalled: float | None, other: str) -> tuple[Limit, str]:
     """Name what blocked threads wait for.
 
     Args:
         stalled: The largest part of the blocked time in which something waited for files; `None` where not counted.
+        other: What it may be where it is not the disk.
     """
     rate = causes.disk_bytes_per_second
     waiting = "waiting, not computing"
     if rate is not None and rate < READ_FROM:
-        return "latency", f"{waiting}, and not for the disk (network? sleep? lock?)"
+        return "latency", f"{waiting}, and not for the disk: {other}"
     read = "" if rate is None else f" ({rate / 2**20:.{0 if rate >= DISK_FROM else 1}f} MiB/s come from the disk)"
     if stalled is not None and stalled >= STALLED_FROM:
         return "io", f"waiting for files{read}"

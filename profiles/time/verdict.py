@@ -327,7 +327,7 @@ def _bound_by(profile: Profile, steps: Steps, bound: Bound) -> str:
 
 def _waits(profile: Profile, steps: Steps) -> str:
     of_every = part_of(steps.known_wait_ms, steps.interval_ms.mean)
-    means = {"mean": ", means", "clock": ", by the GPU's clock"}.get(_wait_known(profile) or "", "")
+    means = {"mean": " on average", "clock": ", by the GPU's clock"}.get(_wait_known(profile) or "", "")
     who, share = _waiting(profile), percent(steps.wait_share or 0.0)
     return f"{who[0].upper()}{who[1:]} waits for data {share} of the time: {of_every}{means}{_given_step(profile)}"
 

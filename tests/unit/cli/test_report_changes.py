@@ -193,7 +193,7 @@ def test_without_findings_only_what_was_decided_is_said_not_to_help(recorded: Re
     writes = [{"reason": "it writes", "changes": ["a"]}]
     for share, done, title, rest in (
         (0.012, None, "Nothing to change", ""),
-        (0.4, None, NONE, "no finding and no idea fits"),
+        (0.4, None, NONE, "no known change fits"),
         (0.5, {"bounds": ["without decode at most 1.02×"]}, NONE, "nothing that was tried helps"),
         (0.5, {"without_gain": ["b"], "undecided": ["a"]}, "Not finished", "some of the trials are undecided"),
         (0.5, {"without_gain": ["b"], "bounds": OPEN}, "Not finished", "some of the trials are undecided"),

@@ -310,7 +310,7 @@ def latency(*stages: Stage, blocked: float | None = None, disk: float | None = 0
 
 def test_a_stage_waits_where_its_own_threads_were_seen_to() -> None:
     waits = "map spends 80 % of its time waiting"
-    not_disk = f"{waits}, not computing, and not for the disk (network? sleep? lock?)"
+    not_disk = f"{waits}, not computing, and not for the disk: perhaps for a network, a lock or a sleep"
     assert latency(looked_at(10.0, 8.0)) == ("latency", not_disk)
     assert latency(looked_at(10.0, 8.0), disk=50e6) == ("io", f"{waits} for files (48 MiB/s come from the disk)")
     unknown = f"{waits}, not computing; unknown whether for the disk"
@@ -326,7 +326,7 @@ def test_a_stage_waits_where_its_own_threads_were_seen_to() -> None:
         (None, 0.35, "io", " for files"),
         (None, 0.1, "latency", ", not computing; unknown whether for the disk"),
         (2.4e6, None, "latency", ", not computing (2.3 MiB/s come from the disk); unknown whether for the disk"),
-        (5e4, 0.9, "latency", ", not computing, and not for the disk (network? sleep? lock?)"),
+        (5e4, 0.9, "latency", ", not computing, and not for the disk: perhaps for a network, a lock or a sleep"),
     ],
 )
 def test_blocked_threads_wait_for_files_where_the_kernel_saw_somebody_wait(
@@ -611,7 +611,7 @@ def test_a_stage_that_waits_while_child_processes_work_may_wait_for_them() -> No
     waiting.memory.ledger = [LedgerEntry(owner="python", bytes=1 << 20, how="measured", what="child processes")]
     found = find_bottleneck(waiting)
     assert found is not None
-    assert found.text.endswith("(likely for its child processes)")
+    assert found.text.endswith(": probably for its child processes")
 
 
 def test_where_cores_are_free_others_are_not_what_a_pipeline_waits_for() -> None:
