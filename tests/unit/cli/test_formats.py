@@ -28,6 +28,7 @@ from pipeprof.profiles.document.messages import Message, Problem
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage
+from pipeprof.profiles.document.store import encode
 from pipeprof.profiles.judge.result import Result, Side
 from tests.unit.cli.reports import Golden, Pipeprof, Recorded, finding, measured
 
@@ -178,8 +179,8 @@ def test_texts_of_users_are_not_live_in_markdown() -> None:
         assert markdown([Text(text)]) == f"{shown}\n"
 
 
-def test_no_line_of_check_and_no_error_message_is_a_command(
-    pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+def test_no_line_that_is_printed_is_a_command(
+    pipeprof: Pipeprof, recorded: Recorded, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = "word " * 30
     Path("##[error]spec.yaml").write_text(
@@ -191,6 +192,10 @@ def test_no_line_of_check_and_no_error_message_is_a_command(
     for arguments in (check, [*check, "--json"], asked, ["show", "a\n::error::x"], ["rules", "##[error]"]):
         result = pipeprof(*arguments)
         assert not COMMAND.search(result.out + result.err), result.out + result.err
+    for text in TEXTS[:4]:
+        Path("profile.json").write_bytes(encode(hostile_profile(recorded("input-bound"), text)))
+        shown = [pipeprof("show", "profile.json", *flags).out for flags in ([], ["-v"], ["--json"])]
+        assert [COMMAND.search(one) for one in shown] == [None] * 3
     monkeypatch.setenv("PIPEPROF_CACHE_DIR", "/a\n::error::b")
     assert not COMMAND.search(pipeprof("data", "list").err)
 
