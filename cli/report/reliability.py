@@ -72,12 +72,11 @@ def _doubts(profile: Profile) -> Iterator[str]:
     if apart > _TOO_FAR_APART:
         yield f"two processes of the same pipeline differed by {percent(apart)} while changes were tried"
     cores = scheduled_on(profile.host)
-    crowded = False
+    crowded = disturbed = bool(profile.verdict and profile.verdict.disturbed)
     if contention is not None:
         others = contention.others_cores or 0.0
-        crowded = others >= _TOO_MANY_OTHERS * cores and not cores_were_free(contention, cores)
-        crowded = crowded or (others > 0 and bool(profile.verdict and profile.verdict.disturbed))
-        if crowded:
+        crowded |= others >= _TOO_MANY_OTHERS * cores and not cores_were_free(contention, cores)
+        if crowded and not disturbed:  # Else the verdict says so.
             yield f"other processes used {significant(others, 2)} of {cores:g} cores: times may be too long"
         if (contention.steal_share or 0.0) >= _TOO_MUCH_STEAL:
             yield f"the hypervisor took {percent(contention.steal_share or 0.0)} of the CPU time (steal)"
