@@ -46,7 +46,7 @@ class _Simulate(StepKind):
         number = text.partition(":")[2].strip()
         unit = number.lstrip("0123456789.")
         if not unit.isalpha():
-            return f"step {text}"
+            return f"simulated step of {number}"
         return f"simulated step of {number.removesuffix(unit)} {unit}"
 
     def same_for_all_batches(self, text: str) -> str | None:
