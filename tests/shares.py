@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO
 
 HERE = Path(__file__).parent
-HALF = [str(HERE / "unit" / name) for name in ("advise", "cli", "tries")]
+HALF = [str(HERE / "unit" / name) for name in ("advise", "changes", "cli", "script", "tries")]
 """Folders whose tests take as long as all the others."""
 PROCESSES = 5
 # None of the unit tests waits: no thread watches for one that does.
