@@ -450,13 +450,12 @@ def listed(words: Sequence[str]) -> str:
 
 
 def change_text(before_ms: float, after_ms: float, reason: str) -> str:
-    """Format a change of the time per step, its speedup and the reason.
+    """Format a change of the time per step, and the reason.
 
     Example:
         >>> change_text(52.2, 28.5, "57 ms of CPU per batch keep 2 cores busy for 28.5 ms")
-        '52.2 → 28.5 ms per step (1.83×): 57 ms of CPU per batch keep 2 cores busy for 28.5 ms'
+        '52.2 → 28.5 ms per step: 57 ms of CPU per batch keep 2 cores busy for 28.5 ms'
     """
     unit, factor = unit_of_ms(max(before_ms, after_ms))
     both = " → ".join(significant(value / factor) for value in (before_ms, after_ms))
-    ratio = before_ms / after_ms if after_ms > 0 else 1.0
-    return f"{both} {unit} per step ({ratio_text(ratio)}): {reason}"
+    return f"{both} {unit} per step: {reason}"

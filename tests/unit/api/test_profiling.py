@@ -141,7 +141,7 @@ def test_nothing_is_measured_twice(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_profile_has_the_verdict_the_findings_the_stages_and_a_page() -> None:
     found = pipeprof.Profile(load_profile(RECORDED / "jpeg-folder.json"), None)
     assert "waits for data" in found.verdict
-    assert [finding.rule for finding in found.findings][:1] == ["serial-map-cpu"]
+    assert [finding.rule for finding in found.findings][:1] == ["parallel-calls"]
     assert [stage.op for stage in found.stages][:2] == ["list_files", "repeat"]
     assert str(found).startswith(found.verdict[:30])
     page = found.to_html()

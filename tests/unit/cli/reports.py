@@ -55,7 +55,7 @@ def measured(speedup: float, width: float = 0.05, pairs: int = 12, **more: Any) 
 
 def finding(status: str = "unverified", made: PipelineEdit | None = PARALLEL, **fields: Any) -> Finding:
     known = {
-        "rule": "serial-map-cpu", "title": "Run decode in parallel", "family": "speed", "semantics": "same",
+        "rule": "parallel-calls", "title": "Run decode in parallel", "family": "speed", "semantics": "same",
         "stage": "stages.1", "change": "num_parallel_calls: 1 → 8", "sentence": "decode runs one call at a time.",
         "in_spec": True, "edit": [Edit.model_validate(to_document(made))] if made is not None else None,
     }  # fmt: skip

@@ -262,7 +262,7 @@ def test_what_has_no_place_in_the_repository_and_a_warning_about_the_measurement
     profile_of: MakeProfile,
 ) -> None:
     run = run_of(profile_of(file="/srv/x/spec.yaml", findings=[finding()]), Checkout())
-    assert (run["results"], notified(run)) == ([], ["serial-map-cpu"])
+    assert (run["results"], notified(run)) == ([], ["parallel-calls"])
     assert "/srv" not in json.dumps(run["invocations"])
     warned = profile_of(warnings=[Message(code="not-settled", message="Not settled.", stages=["stages.1"])])
     run = run_of(warned)

@@ -137,7 +137,7 @@ def with_course(profile: Profile, count: int = 240) -> Profile:
         seconds=ends, interval_ms=[50.0] * count, wait_ms=[30.0] * count, busy_ms=[20.0] * count
     )
     for finding in profile.findings or ():
-        finding.status, finding.patch = "kept", DIFF
+        finding.status, finding.patch, finding.reason = "kept", DIFF, None
         finding.measured = {"speedup": 1.8, "low": 1.7, "high": 1.9, "pairs": [1.7, 1.8, 1.9] * 50}
     return profile
 

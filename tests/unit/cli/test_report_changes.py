@@ -121,7 +121,7 @@ def test_a_card_has_the_command_that_takes_its_change(one: Finding, takes: str |
     cards = [run_card(profile, one, 1, full=full, hidden=hidden) for full, hidden in forms]
     own = [[code for code in codes([card]) if code.startswith("pipeprof ")] for card in cards]
     # What ends the report is said once; where no command takes it, there is the reason.
-    assert own == ([[line], [], [line]] if line else [["pipeprof rules serial-map-cpu"]] * 2 + [[]])
+    assert own == ([[line], [], [line]] if line else [["pipeprof rules parallel-calls"]] * 2 + [[]])
     assert not changes.can_be_taken(recorded("input-bound"), finding("kept", in_spec=False)), (
         "the spec has no place for it"
     )

@@ -72,7 +72,7 @@ TWO = line(part("source", 4.0), part("map", 16.0, waits=True), step_ms=1.0)
 
 def test_the_formula_names_what_limits_afterwards() -> None:
     found = predicted(TWO, {}, {"map": 4})
-    assert found == Estimate(5.0, 3.0, "20.0 → 4.00 ms per step (5.00×): source takes 4.00 ms")
+    assert found == Estimate(5.0, 3.0, "20.0 → 4.00 ms per step: source takes 4.00 ms")
 
 
 def test_what_is_about_no_stage_of_the_pipeline_is_not_predicted() -> None:

@@ -118,7 +118,7 @@ def test_what_a_bound_advises_is_said_once(profile: Profile, settings: RunSettin
 
 
 def test_the_finding_that_proposes_a_change_is_written_into(profile: Profile, settings: RunSettings) -> None:
-    own = finding_of(replace(change("a"), rule="serial-map-cpu"))
+    own = finding_of(replace(change("a"), rule="parallel-calls"))
     profile.findings = [own]
     writing = results(profile, settings)
     assert [one.proposal.edits for one in writing.contenders([])][:1] == [own.edits]
