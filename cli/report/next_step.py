@@ -123,7 +123,7 @@ def _more_time(profile: Profile) -> tuple[str | None, str] | None:
     needed = profile.verification.needs_seconds if profile.verification is not None else None
     if needed is None or _proven(profile):
         return None
-    return rerun(profile, budget=str(needed)), "gives time for what was not measured"
+    return rerun(profile, budget=str(needed)), "gives more time for trying changes"
 
 
 def _allow_writes(profile: Profile) -> tuple[str | None, str] | None:

@@ -498,7 +498,7 @@ def _warnings(facts: RunFacts, observed: Observed, steps: Steps | None, stages: 
         python = any(traits(stage.op).python_iterator for stage in stages or ())
         own = " with its Python generator" if python else ""
         counted = steps is not None and steps.epochs > 0
-        told = "The restarts contain it" if counted else "Not counted above"
+        told = "It is part of the restarts" if counted else "Not counted above"
         text = (
             f"Freeing a finished iterator{own} took {milliseconds(1000 * mean)}{of}. {told}: "
             "a training loop waits for it at the end of an epoch."

@@ -240,7 +240,7 @@ def _disturbed(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | No
     if always and (blocked := _blocked(causes, profile, top)) is not None:
         # Its threads wanted no core.
         return blocked
-    waits = f"the worker's threads wait for a core {percent(found.waited)} of the time"
+    waits = f"the pipeline's threads wait for a core {percent(found.waited)} of the time"
     in_turn = _in_turn(causes, profile, top)
     if in_turn is not None and found.waited < OTHERS_FROM:
         # Its thread would do all of the work alone on free cores as well.
@@ -260,7 +260,7 @@ def _users(causes: Causes, profile: Profile) -> str:
     used, others = causes.worker_cores, profile.contention.others_cores if profile.contention is not None else None
     if used is None or others is None or others >= used:
         return "other programs use it"
-    return f"the worker uses {used:.1f} of {profile.host.cores:g} cores, other processes {others:.1f}"
+    return f"the pipeline uses {used:.1f} of {profile.host.cores:g} cores, other processes {others:.1f}"
 
 
 def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
@@ -343,7 +343,7 @@ def _crowded(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None
     else:
         why = f"more of them are runnable at once than the {cores:g} there are"
     waits = percent(1 - used / demanded)
-    text = f"CPU: the worker's threads wait for a core {waits} of the time ({why}){_most_work(top)}"
+    text = f"CPU: the pipeline's threads wait for a core {waits} of the time ({why}){_most_work(top)}"
     return Bottleneck("cpu", _stage_of(top), text)
 
 

@@ -27,7 +27,7 @@ from pipeprof.profiles.time.limits.restarts import (
 from pipeprof.profiles.time.limits.strategy import work_behind_strategy
 from pipeprof.profiles.time.limits.thrown_away import describe_thrown_away
 from pipeprof.profiles.time.memory_problem import describe_memory_problem, memory_is_critical, memory_matters
-from pipeprof.profiles.time.thresholds import INPUT_BOUND_FROM, STEP_BOUND_BELOW, classify_wait
+from pipeprof.profiles.time.thresholds import STEP_BOUND_BELOW, classify_wait
 from pipeprof.profiles.time.top_stage import (
     MOST_FROM,
     describe_missing,
@@ -139,6 +139,8 @@ def _is_script(profile: Profile) -> bool:
     return profile.target.kind == "script"
 
 
+EMPTY_LOOP_BELOW = 5.0
+"""An empty loop is named where it is less than so many times as fast: the loop is then part of what is measured."""
 OWNER_FROM = 0.25
 """Share of the pipeline's work from which a stage is named for it alone."""
 FEW = 3
@@ -351,8 +353,8 @@ def _waiting(profile: Profile) -> str:
 
 
 def _for_steps_below(steps: Steps) -> str:
-    """State for which steps the verdict is input-bound: those that leave as much of a batch's time as a wait."""
-    return f"every step below {milliseconds((1 - INPUT_BOUND_FROM) * steps.interval_ms.mean)} would wait for it"
+    """Which steps would wait: those that take less than a batch does."""
+    return f"every step below {milliseconds(steps.interval_ms.mean)} would wait for it"
 
 
 def _rate(profile: Profile, steps: Steps) -> str:
@@ -363,7 +365,7 @@ def _rate(profile: Profile, steps: Steps) -> str:
 
 def _empty_loop(profile: Profile) -> str:
     headspace = profile.headspace
-    if headspace is None or headspace.speedup <= 1:
+    if headspace is None or not 1 < headspace.speedup < EMPTY_LOOP_BELOW:
         return ""
     return f"; an empty loop reaches {significant(1e3 / headspace.replayed_ms)}"
 

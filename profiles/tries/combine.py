@@ -77,7 +77,7 @@ class TriedChange:
         return self.result.change.value if self.result.change is not None else 0.0
 
 
-def together(proposals: Sequence[Proposal], title: str = "All of them together") -> Proposal:
+def together(proposals: Sequence[Proposal], title: str = "All changes that helped, together") -> Proposal:
     """Several changes as one."""
     return Proposal(
         title,

@@ -62,10 +62,12 @@ def reason_of(result: RaceResult, *, for_memory: bool = False) -> str:
 
 
 def _undecided(result: RaceResult, words: str, own_differences: float) -> str:
-    why, differ = f"; {result.why}" if result.why else "", math.expm1(own_differences)
+    differ = math.expm1(own_differences)
+    if result.why:
+        return f"undecided: {words}; {result.why}"
     if differ > FLOOR:
-        return f"undecided: {words}, processes of this pipeline may differ by up to {percent(differ)}{why}"
-    return f"cannot tell: {words}{why}"
+        return f"undecided: {words}; runs of the same pipeline differ by up to {percent(differ)}"
+    return f"cannot tell: {words}"
 
 
 def _of_memory(result: RaceResult, words: str) -> str:

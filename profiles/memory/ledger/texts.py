@@ -39,8 +39,8 @@ OWNERS: Mapping[Owner, str] = {
 _PYTHON: Mapping[str, str] = {
     ARROW: "pyarrow's memory pool",
     BUILDING: "building the pipeline",
-    BUILT: "Python objects of the build",
-    BUILT_OR_ARROW: "Python objects of the build, pyarrow's among them",
+    BUILT: "Python objects that your code made",
+    BUILT_OR_ARROW: "Python objects that your code made, pyarrow's among them",
     CHILDREN: "child processes",
     KEPT: "small Python objects",
     LEAKED: "tensors that no stage holds",

@@ -95,8 +95,9 @@ def describe_restarts(
     advice = restart_advice(steps, stages, training) if idle >= ADVICE_FROM else ""
     if not advice:
         return ""
-    often = "1 restart" if steps.epochs == 1 else f"{steps.epochs:,} restarts"
-    return f"{often} of {milliseconds(_each_ms(steps))}; {advice}"
+    each = milliseconds(_each_ms(steps))
+    often = f"1 restart of {each}" if steps.epochs == 1 else f"{steps.epochs:,} restarts, {each} each"
+    return f"{often}; {advice}"
 
 
 def restart_advice(steps: Steps, stages: list[Stage] | None, training: Training | None = None) -> str:

@@ -547,7 +547,7 @@ def test_a_dataset_that_lasted_is_none():
         ([0.1, 1.5, 0.1], 0, "Freeing a finished iterator took 567 ms. Not counted above"),
         ([9.0, 0.2, 0.4], 2, "Freeing a finished iterator took 300 ms, 15 % of an epoch of about 2.00 s."),
         # How long an epoch is shows between two restarts.
-        ([9.0, 0.6], 1, "Freeing a finished iterator took 600 ms. The restarts contain it"),
+        ([9.0, 0.6], 1, "Freeing a finished iterator took 600 ms. It is part of the restarts"),
         ([9.0, 0.1, 0.1], 2, None),
         ([0.0125] * 1300, 1200, None),
     ],

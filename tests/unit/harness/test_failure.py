@@ -597,7 +597,7 @@ def test_python_objects_of_the_build_are_named_with_their_line():
     )
     problem = out_of_memory()
     name_owner(problem, Memory(ledger=[entry]), [])
-    assert problem.message.endswith(" Last reading: Python objects of the build (input.py:8) held 1.00 GiB.")
+    assert problem.message.endswith(" Last reading: Python objects that your code made (input.py:8) held 1.00 GiB.")
     assert (problem.stage, problem.file, problem.line) == (None, "input.py", 8)
 
 

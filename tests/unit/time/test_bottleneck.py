@@ -274,7 +274,7 @@ def test_threads_are_too_many_only_where_the_cores_are_in_use() -> None:
 
 def test_of_threads_that_wait_mostly_for_each_other_both_users_are_named() -> None:
     text = crowded(1.6, 0.4, 2.0) or ""
-    assert text.startswith("CPU: the worker uses 1.6 of 2 cores, other processes 0.4; the worker's threads wait for")
+    assert text.startswith("CPU: the pipeline uses 1.6 of 2 cores, other processes 0.4; the pipeline's threads wait for")
 
 
 @pytest.mark.parametrize(

@@ -246,7 +246,7 @@ def test_a_shuffle_of_what_is_left_over_is_no_advice_to_shuffle_sooner(op: str) 
     assert "results of" not in details(phases=phases, steps=steps(), stages=[*line, mixed]).get("start-up", "")
 
 
-BELOW = "every step below 19.4 ms would wait for it"
+BELOW = "every step below 24.3 ms would wait for it"
 
 
 def test_a_simulated_step_of_a_spec_says_for_which_steps_the_verdict_holds() -> None:
@@ -291,7 +291,7 @@ def test_restarts_are_worth_advice_from_a_tenth_of_the_time_on(restart_share: fl
     text = describe_restarts(steps, None)  # type: ignore[arg-type]
     # The headline has their share.
     assert restart_clause(steps, None)  # type: ignore[arg-type]
-    assert text.startswith("10 restarts of ") == advised
+    assert text.startswith("10 restarts, ") == advised
     assert ("repeat()" in text) == advised
     assert ("steps_per_epoch" in text) == advised
 
@@ -414,7 +414,7 @@ def test_no_step_has_its_own_headline() -> None:
     assert (
         found.sentence
         == found.headline
-        == ("Pipeline alone: 812 batches/s (no training step given); every step below 0.986 ms would wait for it.")
+        == ("Pipeline alone: 812 batches/s (no training step given); every step below 1.23 ms would wait for it.")
     )
 
 
@@ -600,7 +600,7 @@ def test_restarts_are_stated_where_they_are_most_of_the_waiting() -> None:
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
             "restarts",
-            "10 restarts of 470 ms; measure more data or, if training has no more, add `repeat()` and give `fit` "
+            "10 restarts, 470 ms each; measure more data or, if training has no more, add `repeat()` and give `fit` "
             "`steps_per_epoch`, which then ends the epochs; in the rest of the time the device waits 3.8 %",
         )
     ]
@@ -622,13 +622,13 @@ def test_restarts_without_a_step(restart_share: float, stated: bool) -> None:
     stages = [stage("stages.0", 0.2, op="batch")]
     found = conclude(profile(steps=measured, stages=stages))
     clause = "; restarts of the dataset take 28 % of the time" if stated else ""
-    alone = "Pipeline alone: 24.3 ms per batch (no training step given); every step below 19.4 ms would wait for it"
+    alone = "Pipeline alone: 24.3 ms per batch (no training step given); every step below 24.3 ms would wait for it"
     assert found.headline == f"{alone}{clause}."
     fix = (
         "measure more data or, if training has no more, add `repeat()` before `batch` and give `fit` "
         "`steps_per_epoch`, which then ends the epochs"
     )
-    told = [("restarts", f"48 restarts of 58.3 ms; {fix}")] if stated else []
+    told = [("restarts", f"48 restarts, 58.3 ms each; {fix}")] if stated else []
     assert [(detail.label, detail.text) for detail in found.details] == told
 
 
@@ -880,7 +880,7 @@ def test_a_disturbed_measurement_is_told_first_and_qualifies_the_verdict() -> No
     assert [(detail.label, detail.text) for detail in found.details] == [
         (
             "because",
-            "CPU: other programs use it; the worker's threads wait for a core 70 % of the time; most work: decode "
+            "CPU: other programs use it; the pipeline's threads wait for a core 70 % of the time; most work: decode "
             "(map), 90 % of the pipeline's work",
         )
     ]
