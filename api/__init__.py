@@ -10,20 +10,11 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> object:
     """Load what a user's code imports when it is used: this file runs before `python -m` can set the path."""
-    if name == "dataset":
-        from pipeprof.building import dataset
+    modules = {"dataset": "building", "watch": "watching", "keras": "keras"}
+    module = modules.get(name, "profiling" if name in ("profile", "Profile", "load_ipython_extension") else None)
+    if module is None:
+        raise AttributeError(f"module 'pipeprof' has no attribute {name!r}")
+    from importlib import import_module
 
-        return dataset
-    if name == "watch":
-        from pipeprof.watching import watch
-
-        return watch
-    if name in ("profile", "Profile", "load_ipython_extension"):
-        from importlib import import_module
-
-        return getattr(import_module("pipeprof.profiling"), {"Profile": "DatasetProfile"}.get(name, name))
-    if name == "keras":
-        from importlib import import_module
-
-        return import_module("pipeprof.keras")
-    raise AttributeError(f"module 'pipeprof' has no attribute {name!r}")
+    found = import_module(f"pipeprof.{module}")
+    return found if name == "keras" else getattr(found, {"Profile": "DatasetProfile"}.get(name, name))

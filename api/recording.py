@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -204,9 +203,8 @@ class Recording:
     ) -> None:
         script = _main_file()
         name = slug(Path(script).stem)
-        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
         # The folder may change until the end.
-        self._writer = ProfileWriter(places(name, stamp, out.absolute() if out else None, cwd=Path.cwd()))
+        self._writer = ProfileWriter(places(name, out=out.absolute() if out else None, cwd=Path.cwd()))
         settings = RunSettings(
             target=ParsedTarget("script", Path(script)),
             command=[Path(sys.executable).name, *sys.argv],

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields, replace
-from functools import lru_cache
 from typing import Any
 
 from pipeprof.cli.options import FixOptions, RunOptions
@@ -135,17 +134,11 @@ def parse_command(name: str, words: Sequence[str]) -> Any:
         '5'
     """
     try:
-        return _parsed(name, tuple(words))
+        return parse(name, tuple(words))
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
         raise UsageError(str(error.format_message())) from None
-
-
-@lru_cache(maxsize=8)
-def _parsed(name: str, words: tuple[str, ...]) -> Any:
-    """Parse a command line, which takes milliseconds: each change of a report needs that of its profile."""
-    return parse(name, words)
 
 
 def _line(command: str, same: Mapping[str, Any], changes: Mapping[str, Any]) -> str:

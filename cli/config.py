@@ -31,9 +31,9 @@ _OF_A_FILE = frozenset(
     }
 )  # fmt: skip
 """Options that a file may set: with any value, none of them runs code, writes, weakens a refusal, or judges, but for
-those of `_LIMITED` and `_NOT_OF_GATE`."""
-_NOT_OF_GATE = frozenset({"step"})
-"""Those of them by which a slower pipeline could pass: behind a longer step it is not seen."""
+those of `_LIMITED` and `_NOT_OF`."""
+_NOT_OF: Mapping[str, frozenset[str]] = {"gate": frozenset({"step"}), "check": frozenset({"memory-limit"})}
+"""Those of them by which a worse pipeline could pass: one behind a longer step, or on a larger machine."""
 _LIMITED: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "step": (lambda value: str(value) == "none" or str(value).startswith("simulate:"), "none or simulate:… only"),
     "redact": (lambda value: value is True, "true only"),
@@ -51,7 +51,7 @@ _NOT_WITH = {
     "--format": ("json",),
 }
 """What a file says, and a typed option contradicts."""
-_NOT_OF_SCRIPTS = ("step", "dataset-size")
+_NOT_OF_SCRIPTS = ("step", "dataset-size", "cold")
 _OF_USERS = frozenset({f"{PREFIX}CACHE_DIR", f"{PREFIX}DEBUG"})
 _OTHER = _OF_USERS | {f"{PREFIX}GUARD", f"{PREFIX}RUN", f"{PREFIX}TEMPORARY_FOLDER"}
 """Variables that are about something else than options: the user's, and those that a run gives its processes."""
@@ -71,21 +71,20 @@ def defaults(
     Raises:
         UsageError: A key is unknown, or not for a file; a value is of the wrong kind.
     """
-    path = find_file(Path.cwd()) if has_current_folder() else None
-    if path is None:
-        return {}
+    path, table = find_file(Path.cwd()) if has_current_folder() else (None, {})
     known = {flag.removeprefix("--"): one for one in parameters for flag in one.opts if flag.startswith("--")}
-    values = {name: value for name, value in _read(path, command, commands).items() if name in known}
-    dropped = sorted(values.keys() & _NOT_OF_GATE) if command == "gate" else []
-    left_out = {*dropped, *_contradicted(command, words)}
+    values = {name: value for name, value in _read(path, table, command, commands).items() if name in known}
+    dropped = sorted(values.keys() & _NOT_OF.get(command, frozenset()))
+    by_variable = [f"--{name}" for name, one in known.items() if f"{PREFIX}{command}_{one.name}".upper() in os.environ]
+    left_out = {*dropped, *_contradicted(command, [*words, *by_variable])}
     found = {name: value for name, value in values.items() if name not in left_out}
     for name, value in found.items():
         if known[name].is_flag is not isinstance(value, bool):
             expected = "true or false" if known[name].is_flag else "a text or a number"
             raise UsageError(f"{path}: {name}: got {_shown(value)}, expected {expected}")
     said = [", ".join(f"{name} = {_shown(value)}" for name, value in found.items())] if found else []
-    said += [f"not for gate: {', '.join(dropped)}"] if dropped else []
-    if said and not found.get("quiet") and {"-q", "--quiet"}.isdisjoint(words):
+    said += [f"not for {command}: {', '.join(dropped)}"] if dropped else []
+    if said and {"-q", "--quiet"}.isdisjoint(words):
         say(f"pipeprof: note: {path}: {'; '.join(said)}")
     return {known[name].name: value if known[name].is_flag else str(value) for name, value in found.items()}
 
@@ -98,13 +97,13 @@ def _contradicted(command: str, words: Sequence[str]) -> Iterator[str]:
             yield from (*_NOT_OF_SCRIPTS, *(("budget",) if command == "run" else ()))
 
 
-def find_file(folder: Path) -> Path | None:
-    """The nearest pyproject.toml with the table: in a folder, or above it up to the root of its repository.
+def find_file(folder: Path) -> tuple[Path | None, Mapping[str, Any]]:
+    """The nearest pyproject.toml with the table, and that: in a folder, or above it up to the root of its repository.
 
     Under ``python -I`` there is none: it is for those who let no file of a checkout have a say, as the CI recipes do.
     """
     if sys.flags.isolated:
-        return None
+        return None, {}
     root = repository_root(folder)
     for place in (folder, *(folder.parents if root is not None else ())):
         path = place / FILE
@@ -113,21 +112,21 @@ def find_file(folder: Path) -> Path | None:
         except OSError:
             text = b""
         # Reading all of TOML takes longer, and most files are about other tools.
-        if b"pipeprof" in text and _table(path):
-            return path
+        if b"pipeprof" in text and (table := _table(path, text)):
+            return path, table
         if place == root:
             break
-    return None
+    return None, {}
 
 
-def _table(path: Path) -> Mapping[str, Any]:
+def _table(path: Path, text: bytes) -> Mapping[str, Any]:
     try:
         import tomllib
     except ModuleNotFoundError:  # Python 3.10
         import tomli as tomllib  # type: ignore[no-redef,import-not-found,unused-ignore]
     try:
-        whole = tomllib.loads(read_regular(path, _MOST_BYTES).decode())
-    except (OSError, ValueError) as error:
+        whole = tomllib.loads(text.decode())
+    except ValueError as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
     except RecursionError:
         raise UsageError(f"{path} cannot be read: it is nested too deeply") from None
@@ -137,14 +136,16 @@ def _table(path: Path) -> Mapping[str, Any]:
     return table
 
 
-def _read(path: Path, command: str, commands: Mapping[str, type[Any]]) -> dict[str, Any]:
+def _read(
+    path: Path | None, table: Mapping[str, Any], command: str, commands: Mapping[str, type[Any]]
+) -> dict[str, Any]:
     """The values of a file for a command: those of all commands, then those of its own table.
 
     What is wrong for another command is an error too: else it would show on the day of that command.
     """
     shared: dict[str, Any] = {}
     own: dict[str, Any] = {}
-    for key, value in _table(path).items():
+    for key, value in table.items():
         if not isinstance(value, dict):
             _check(f"{path}: [tool.pipeprof]", key, value, {name for one in commands for name in _names(commands[one])})
             shared[key] = value
@@ -178,9 +179,7 @@ def _check(where: str, key: str, value: Any, known: Collection[str]) -> None:
         raise UsageError(f"{where} {key}: got {value!r}, expected a text, a number, true or false")
     allowed, words = _LIMITED.get(key, (lambda _value: True, ""))
     if not allowed(value):
-        raise UsageError(
-            f"{where} {key}: got {_shown(value)}; in a file of a checkout: {words}. Type --{key} for others"
-        )
+        raise UsageError(f"{where} {key}: got {_shown(value)}; a file may have {words}. Type --{key} for others")
 
 
 def check_variables(command: str, names: Collection[str], commands: Collection[str]) -> None:

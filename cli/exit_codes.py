@@ -32,7 +32,7 @@ EXIT_CODES = (
     ExitCode(OK, "success"),
     ExitCode(INTERNAL, "pipeprof itself failed, or the profile could not be saved"),
     ExitCode(USAGE, "usage error or invalid spec; nothing ran"),
-    ExitCode(GATE, "`gate` or `gaps --fail-on` failed; `check` or `doctor` has findings"),
+    ExitCode(GATE, "`gate` or a `--fail-on` failed; `doctor` found a fault"),
     ExitCode(INCONCLUSIVE, "`gate` is inconclusive: more pairs would settle it; `gaps` cannot tell"),
     ExitCode(FAILED, "the pipeline raised, died, hung or ran out of memory"),
     ExitCode(UNUSABLE, "a profile, trace or git ref is missing, invalid or not comparable"),

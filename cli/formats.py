@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 _FOR_PEOPLE = frozenset({"run", "show", "fix", "compare", "gate", "gaps"})
 _FOR_REVIEWS = frozenset({"run", "show", "check", "gate", "gaps"})
-_ALL = _FOR_PEOPLE | {"check", "rules"}
+_ALL = _FOR_PEOPLE | {"check"}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,6 @@ from pipeprof.cli import exit_codes  # noqa: E402
 from pipeprof.cli.formats import extensions_of  # noqa: E402
 from pipeprof.cli.gone import command_gone, option_gone  # noqa: E402
 from pipeprof.cli.parser import COMMANDS, Commands  # noqa: E402
-from pipeprof.cli.private import SPEC_ENVIRONMENT, hide_here  # noqa: E402
 from pipeprof.cli.render.diagnostics import say_error  # noqa: E402
 from pipeprof.cli.streams import no_stdout, open_closed, say, silence, write_stdout  # noqa: E402
 from pipeprof.pipelines.errors import PipeprofError, UsageError  # noqa: E402
@@ -117,7 +116,6 @@ def invoke(arguments: Sequence[str]) -> int:
         0
     """
     sys.setrecursionlimit(max(RECURSION_LIMIT, sys.getrecursionlimit()))
-    SPEC_ENVIRONMENT.forget()
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
     try:
@@ -136,7 +134,12 @@ def _report(error: Exception, arguments: Sequence[str]) -> int:
         gone = "" if has_current_folder() else " (the current folder was deleted: change to another one)"
         text = str(error) if hasattr(error, "diagnostics") else f"pipeprof: error: {error}{gone}"
         asked = next((word for word in reversed(arguments) if word in {"--redact", "--no-redact"}), None)
-        say_error(hide_here(text) if asked == "--redact" else text)
+        if asked == "--redact" or error.redacted:
+            # A help text waits for none of it.
+            from pipeprof.cli.private import hide_here
+
+            text = hide_here(text)
+        say_error(text)
         return error.exit_code
     # typer's errors of usage have no public base class that all supported versions share.
     if hasattr(error, "format_message") and hasattr(error, "exit_code"):

@@ -42,7 +42,7 @@ NoPython = Annotated[bool, flag(SAFETY, "Refuse targets that run Python code.", 
 Force = Annotated[bool, flag(SAFETY, "Let --out overwrite files that are not pipeprof's.", "--force")]
 Json = Annotated[bool, flag(OUTPUT, "Same as --format json.", "--json")]
 Redact = Annotated[
-    bool | None, flag(SAFETY, "Remove private names.  [default: in html, md, CI]", "--redact/--no-redact")
+    bool | None, flag(SAFETY, "Hide private names.  [default: html, md, CI formats]", "--redact/--no-redact")
 ]
 
 
@@ -52,7 +52,7 @@ class ReportOptions:
 
     force: Force = False
     redact: Redact = None
-    out: Annotated[Texts, option(OUTPUT, "FILE", "Also write FILE: {files}.")] = None
+    out: Annotated[Texts, option(OUTPUT, "FILE", "Also write {files}.")] = None
     format: Annotated[Text, option(OUTPUT, "FORMAT", "On stdout: {formats}.")] = None
     json: Json = False
 
@@ -65,7 +65,7 @@ class MeasuringOptions(ReportOptions):
     set: Set = None
     env: Env = False
     arg: Arg = None
-    timeout: Annotated[Text, option(LENGTH, "SECONDS", "Give up when no step ends so long.  [default: 120]")] = None
+    timeout: Annotated[Text, option(LENGTH, "SECONDS", "Longest time without a step.  [default: 120]")] = None
     max_time: Annotated[Text, option(LENGTH, "SECONDS", "Time limit of the whole command.")] = None
     memory_limit: Annotated[Text, option(SAFETY, "SIZE", "Most memory of all processes together, e.g. 8GiB.")] = None
     no_python: NoPython = False
@@ -128,7 +128,7 @@ class FixOptions(TrialOptions):
     """
 
     budget: Annotated[Text, option(LENGTH, "SECONDS", "How long to measure, without starts.  [default: 60]")] = None
-    allow: Annotated[Texts, option(CHANGES, "CLASS,...", "What it may do to data: order, randomness, values.")] = None
+    allow: Annotated[Texts, option(CHANGES, "CLASS,...", "What changes may affect: order, randomness, values.")] = None
     change: Annotated[Text, option(CHANGES, "N", "Take change N of the latest run, or FILE.json:N.")] = None
     write: Annotated[bool, flag(CHANGES, "Edit the spec in place; other lines stay.", "--write")] = False
 
@@ -169,8 +169,8 @@ class GateOptions(MeasuringOptions):
     against: Annotated[Text, option(WHAT, "OTHER", "What TARGET must not be worse than: git:main, a target.")] = None
     self_test: Annotated[bool, flag(WHAT, "Test the gate: a slowed copy of TARGET must fail.", "--self-test")] = False
     measure: Annotated[bool, flag(WHAT, "Measure even if both sides are the same pipeline.", "--measure")] = False
-    max_pairs: Annotated[Text, option(LENGTH, "N", "Pairs after which it gives up.  [default: 15]")] = None
     limit: Annotated[Texts, option(WHAT, "NAME=BUDGET", "A budget: step_ms=5%, peak_bytes=2GiB, stage:map=9%.")] = None
+    max_pairs: Annotated[Text, option(LENGTH, "N", "Pairs after which it gives up.  [default: 15]")] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,8 +106,7 @@ def format_of(text: str, command: str) -> str:
     if not extension:
         extension = Path(text).suffix.lower()
         got = f"unknown output format {extension}" if extension[1:] else "the file has no extension"
-        *others, last = known
-        raise UsageError(f"--out {text}: {got}; use {', '.join(others)} or {last}, or - for stdout")
+        raise UsageError(f"--out {text}: {got}; use {listed([*known], 'or')}, or - for stdout")
     return known[extension]
 
 

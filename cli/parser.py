@@ -6,9 +6,9 @@ when it is called, and a parser is made when it is asked for: a help text waits 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import MISSING, fields
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from inspect import Parameter, Signature, cleandoc, get_annotations
 from typing import Any, get_type_hints
@@ -20,6 +20,8 @@ from pipeprof.cli import options
 from pipeprof.cli.config import check_variables, defaults
 from pipeprof.cli.exit_codes import EXIT_CODES
 from pipeprof.cli.formats import files_of, names_of
+from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.profiles.wording import listed
 
 _HELP = {"-h", "--help"}
 
@@ -48,7 +50,9 @@ class Command(TyperCommand):
         """Parse a command line; only that of a call has a parent, and so defaults."""
         words = args[: args.index("--")] if "--" in args else args
         if parent is not None and not extra.get("resilient_parsing") and _HELP.isdisjoint(words):
-            check_variables(str(self.name), [str(one.name) for one in self.params], COMMANDS)
+            # An argument has no variable.
+            names = [str(one.name) for one in self.params if one.param_type_name == "option"]
+            check_variables(str(self.name), names, COMMANDS)
             extra["default_map"] = defaults(str(self.name), self.params, words, COMMANDS)
         return super().make_context(info_name, args, parent=parent, **extra)
 
@@ -111,7 +115,12 @@ def make_parser(name: str) -> Any:
 
     def call(**given: Any) -> Any:
         function = getattr(import_module(f"pipeprof.cli.commands.{name}"), name)
-        return function(kind(**given))
+        try:
+            return function(kind(**given))
+        except PipeprofError as error:
+            # A file or a variable may have set it, too.
+            error.redacted = bool(given.get("redact"))
+            raise
 
     hints = get_type_hints(kind, include_extras=True)
     call.__signature__ = Signature(list(_parameters(kind, hints)))  # type: ignore[attr-defined]
@@ -132,8 +141,12 @@ def _parameters(kind: type[Any], hints: dict[str, Any]) -> Iterator[Parameter]:
         yield Parameter(name, Parameter.KEYWORD_ONLY, annotation=hints[name], default=default)
 
 
-def parse(name: str, words: Sequence[str]) -> Any:
-    """Parse the words after a command, as typed; nothing runs, and nothing but the words counts."""
+@lru_cache(maxsize=8)
+def parse(name: str, words: tuple[str, ...]) -> Any:
+    """Parse the words after a command, as typed; nothing runs, and nothing but the words counts.
+
+    It takes milliseconds, and each change of a report needs the command line of its profile.
+    """
     context = make_parser(name).make_context(name, list(words))
     given = {name: list(value) or None if isinstance(value, tuple) else value for name, value in context.params.items()}
     return COMMANDS[name](**given)
@@ -150,6 +163,5 @@ def help_text(parameter: Any, command: str) -> str:
     text = parameter.help or ""
     for word, known in (("{files}", files_of), ("{formats}", names_of)):
         if word in text:
-            *others, last = known(command)
-            text = text.replace(word, f"{', '.join(others)} or {last}")
+            text = text.replace(word, listed(known(command), "or"))
     return text

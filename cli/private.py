@@ -23,22 +23,20 @@ _NO_TEXTS = frozenset({"style", "status"})
 
 
 class SpecEnvironment(Mapping[str, str]):
-    """The environment as specs read it under ``--env``: what they look up is hidden in redacted output."""
+    """The environment as specs read it under ``--env``: what they look up is hidden in redacted output.
+
+    Attributes:
+        used: The variables that were looked up and are set.
+    """
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
-        self._used: dict[str, str] = {}
-
-    @property
-    def used(self) -> Mapping[str, str]:
-        """The variables that were looked up and are set."""
-        return self._used
+        self.used: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> str:
         """Look up a variable and remember it."""
-        value = self._environment[name]
-        self._used[name] = value
-        return value
+        self.used[name] = self._environment[name]
+        return self.used[name]
 
     def __iter__(self) -> Iterator[str]:
         """Names of all variables."""
@@ -47,10 +45,6 @@ class SpecEnvironment(Mapping[str, str]):
     def __len__(self) -> int:
         """Number of all variables."""
         return len(self._environment)
-
-    def forget(self) -> None:
-        """Start anew, for another command in the same process."""
-        self._used.clear()
 
 
 SPEC_ENVIRONMENT = SpecEnvironment(os.environ)

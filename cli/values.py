@@ -14,6 +14,7 @@ from pipeprof.pipelines.steps import registry
 from pipeprof.pipelines.steps.step import Step, parse_step
 from pipeprof.pipelines.suggest import did_you_mean, suggest, suggest_value
 from pipeprof.profiles.advise.proposal import Semantics
+from pipeprof.profiles.wording import listed
 
 T = TypeVar("T")
 
@@ -37,8 +38,7 @@ def choice(flag: str, value: str, choices: Sequence[str]) -> str:
     """
     if value in choices:
         return value
-    expected = " or ".join(filter(None, [", ".join(choices[:-1]), choices[-1]]))
-    raise UsageError(f"{flag}: got {value!r}, expected {expected}{did_you_mean(value, choices)}")
+    raise UsageError(f"{flag}: got {value!r}, expected {listed(choices, 'or')}{did_you_mean(value, choices)}")
 
 
 def classes(values: Sequence[str] | None) -> list[Semantics]:

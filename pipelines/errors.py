@@ -14,6 +14,8 @@ class PipeprofError(Exception):
     """pipeprof itself could not go on (exit code 1)."""
 
     exit_code: ClassVar[int] = 1
+    redacted: bool = False
+    """Whether the message is printed without what must not be seen."""
 
 
 class UsageError(PipeprofError):

@@ -438,7 +438,7 @@ def as_typed(file: str, folder: PurePath | None = None) -> str:
     return str(PurePath(file).relative_to(here)) if PurePath(file).is_relative_to(here) else file
 
 
-def listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str], last_word: str = "and") -> str:
     """Several things in a sentence.
 
     Example:
@@ -446,7 +446,7 @@ def listed(words: Sequence[str]) -> str:
         ('a', 'a and b', 'a, b and c')
     """
     *others, last = words
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"{', '.join(others)} {last_word} {last}" if others else last
 
 
 def change_text(before_ms: float, after_ms: float, reason: str) -> str:

@@ -88,7 +88,9 @@ def check(given: CheckOptions) -> int:
     no_specs = f"{skipped} YAML file{' is no spec' if skipped == 1 else 's are no specs'}"
     if skipped and not several:
         say(f"pipeprof: note: {no_specs} below {targets[0]}: a spec has version: 1 and a source")
-    if not several and list_functions(targets[0], plain=outputs.stdout == "text"):
+    # A list in place of a file that was asked for, or of a judgement, would look like success.
+    plain = outputs.stdout == "text" and not outputs.files and given.fail_on is None
+    if not several and list_functions(targets[0], plain=plain):
         return OK
     codes = [_check(target, given, limit, outputs, several=several) for target in targets]
     if several and outputs.stdout == "text":

@@ -43,7 +43,6 @@ from pipeprof.profiles.judge.verdict import NOTHING
 
 _MOST = 8
 """Pipelines of one comparison: each waits for the turns of all others."""
-_STAMP = "%Y%m%dT%H%M%SZ"
 Body: TypeAlias = Callable[[Result, Callable[[], object], RunProgress], None]
 """Measures; receives the result, what saves it, and the progress."""
 
@@ -118,12 +117,12 @@ def compared(
         PipeprofError: The result or a report could not be written.
     """
     a, b, *further = sides
-    began, now = time.monotonic(), datetime.now(timezone.utc)
+    began = time.monotonic()
     result = Result(
         kind=kind,
         tool=Tool(version=versions()["pipeprof"] or "unknown"),
         command=["pipeprof", *sys.argv[1:]],
-        started=now.isoformat(timespec="seconds"),
+        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         a=a.shown,
         b=b.shown,
         further=[
@@ -131,7 +130,7 @@ def compared(
         ],
         warnings=[messages.not_at_ref(side.shown.text, side.withheld) for side in sides if side.withheld],
     )
-    found = places(f"{kind}-{b.name}", now.strftime(_STAMP), outputs.profile)
+    found = places(f"{kind}-{b.name}", out=outputs.profile)
     writer = ProfileWriter(found, redact_here if outputs.redact else None)
     settings = [side.settings for side in sides if side.settings is not None]
     again = "so does each process that is measured"
@@ -165,8 +164,7 @@ def live_sides(sides: Sequence[GivenSide]) -> dict[SideName, LiveSide]:
 def _live(side: GivenSide) -> LiveSide:
     """A side that is measured now, with a place for its own profile."""
     assert side.settings is not None  # noqa: S101 - for the type checker: the caller has looked
-    stamp = datetime.now(timezone.utc).strftime(_STAMP)
-    return LiveSide(side.settings, ProfileWriter(places(side.name, stamp)))
+    return LiveSide(side.settings, ProfileWriter(places(side.name)))
 
 
 def warn_of_steps(sides: Sequence[GivenSide], result: Result) -> None:

@@ -131,7 +131,7 @@ def _write(report: GapsReport, outputs: Outputs) -> None:
         shown, _ = prepare(report, None, hidden=is_redacted(kind, outputs.redact))
         one = Output(
             shown,
-            lambda: build_gaps(shown, full=outputs.verbose),
+            lambda: build_gaps(shown, full=False),
             style,
             page=lambda: page_of(list(build_gaps(shown, full=True)), "Idle time of devices"),
             remarks=lambda: remarks_here(shown),

@@ -20,6 +20,7 @@ from pipeprof.pipelines.suggest import suggest
 from pipeprof.profiles.advise.apply import CHECKS
 from pipeprof.profiles.advise.check import Check, sections
 from pipeprof.profiles.advise.names import instead_of
+from pipeprof.profiles.wording import listed
 
 _MOST_MEANT = 3
 
@@ -57,6 +58,5 @@ def _find(name: str) -> Check:
     containing = sorted((other for other in CHECKS if name and name in other), key=lambda other: other.find(name))
     close = suggest(name, [*CHECKS, *message_codes()])
     meant = containing[:_MOST_MEANT] or ([close] if close is not None else [])
-    shown = " or ".join(filter(None, [", ".join(meant[:-1]), *meant[-1:]]))
-    hint = f" — did you mean {shown}?" if shown else "; `pipeprof rules` lists them"
+    hint = f" — did you mean {listed(meant, 'or')}?" if meant else "; `pipeprof rules` lists them"
     raise UsageError(f"unknown name {name!r}{hint}")

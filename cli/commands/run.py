@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
@@ -192,8 +191,7 @@ def _notes(settings: RunSettings) -> Sequence[object]:
 
 def make_writer(settings: RunSettings, outputs: Outputs) -> ProfileWriter:
     """Make the writer of a profile."""
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-    found = places(profile_name(settings.target, settings.loaded), stamp, outputs.profile)
+    found = places(profile_name(settings.target, settings.loaded), out=outputs.profile)
     return ProfileWriter(found, redact_here if outputs.redact else None)
 
 

@@ -35,8 +35,9 @@ def show(given: ShowOptions) -> int:
         # A command to paste would be one of the file.
         write_result(load_result(paths[0]).model_copy(update={"command": []}), paths[0], outputs)
         return OK
-    if outputs.files and len(paths) > 1:
-        raise UsageError(f"--out takes one profile, got {len(paths)}: show them one by one")
+    if len(paths) > 1 and (outputs.files or outputs.stdout in ("html", "sarif")):
+        what = "--out" if outputs.files else f"--format {outputs.stdout}"
+        raise UsageError(f"{what} takes one profile, got {len(paths)}: show them one by one")
     documents = [_load(path, outputs) for path in paths]
     if len(documents) == 1:
         write_reports(documents[0], outputs, paths[0])
@@ -53,7 +54,7 @@ def _print(documents: Sequence[Profile], paths: Sequence[Path], outputs: Outputs
         joined = ",\n".join(text.rstrip("\n") for text in texts)
         write_stdout(f"[\n{joined}\n]\n", "json")
     else:
-        write_stdout("\n\n".join(texts))
+        write_stdout("\n\n".join(texts), kind)
 
 
 def _load(path: Path, outputs: Outputs) -> Profile:

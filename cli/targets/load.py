@@ -53,7 +53,7 @@ def list_functions(text: str, *, plain: bool, scripts: bool = False) -> bool:
         return False
     name = text.removesuffix(":")
     if not plain:
-        raise UsageError(f"{text} lists functions, as text on stdout only; name one to measure it: {name}:function")
+        raise UsageError(f"{text} lists functions, as text on stdout only; name one of them: {name}:function")
     write_stdout(describe(name, listed_functions(path)))
     return True
 

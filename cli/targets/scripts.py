@@ -12,6 +12,7 @@ NOT_OF_SCRIPTS: Mapping[str, str] = {
     "step": "--step replaces a step, but a script has its own",
     "arg": "--arg is for a function: a script's own arguments follow --",
     "dataset_size": "--dataset-size is for a spec or a function",
+    "cold": "--cold is for a spec or a function",
 }
 OF_SCRIPTS = {"to_end": "--to-end", "allow_writes": "--allow-writes"}
 

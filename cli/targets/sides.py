@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,7 @@ def read_sides(given: MeasuringOptions, texts: Sequence[str], calls: GitCalls) -
         SpecError: A spec is wrong.
         ProfileError: A saved profile or a git ref cannot be read.
     """
-    names = [chr(ord("a") + number) for number in range(len(texts))]
+    names = string.ascii_lowercase[: len(texts)]
     # A bare ref means the target of the first side; that of A, the target of the second one.
     others = dict(zip(names, [texts[1], *[texts[0]] * (len(texts) - 1)], strict=True))
     # A target that a ref takes over from another side is refused where it was typed.

@@ -11,6 +11,7 @@ import re
 import stat
 import tempfile
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -68,17 +69,17 @@ def slug(name: str) -> str:
     return _SLUG.sub("-", name)[:60].strip("-.") or "profile"
 
 
-def places(name: str, stamp: str, out: Path | None = None, *, cwd: Path | None = None) -> list[ProfileFile]:
+def places(name: str, stamp: str = "", out: Path | None = None, *, cwd: Path | None = None) -> list[ProfileFile]:
     """Folders for the profile of a run, best first.
 
     Args:
-        stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``.
+        stamp: UTC time of the run for the file's name, e.g. ``20260731T101112Z``; empty for now.
 
     Returns:
         ``out``, then ``pipeprof-out/`` below the current folder, then a folder of this user's in the temporary folder,
         if there is one.
     """
-    file = f"{slug(name)}-{stamp}.json"
+    file = f"{slug(name)}-{stamp or datetime.now(timezone.utc).strftime('%Y%m%dT%H%M%SZ')}.json"
     user = str(os.getuid()) if hasattr(os, "getuid") else "user"
     found = [ProfileFile(out, at_end=holds_something(out))] if out else []
     found.append(ProfileFile((cwd or Path()) / FOLDER / file, makes_folder=True))
@@ -132,7 +133,7 @@ class ProfileWriter:
         transform: Applied to the document before each write, e.g. a redaction.
 
     Example:
-        >>> writer = ProfileWriter(places("flowers", "20260731T101112Z"))  # doctest: +SKIP
+        >>> writer = ProfileWriter(places("flowers"))  # doctest: +SKIP
         >>> writer.write(profile)  # doctest: +SKIP
         PosixPath('pipeprof-out/flowers-20260731T101112Z.json')
     """

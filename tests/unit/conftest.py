@@ -35,11 +35,13 @@ def pipeprof(
 ) -> Callable[..., Ended]:
     """Run a command line in an empty folder."""
     from pipeprof.cli.main import invoke
+    from pipeprof.cli.private import SPEC_ENVIRONMENT
 
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str | Path) -> Ended:
         capsys.readouterr()
+        SPEC_ENVIRONMENT.used.clear()
         code = invoke([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         return Ended(code, captured.out, captured.err)

@@ -127,7 +127,7 @@ def understand(line):
     _, name, *words = itertools.takewhile(lambda word: word not in {"|", ">"}, shlex.split(line, comments=True))
     if name not in COMMANDS:
         pytest.fail(f"no such command: {line}")
-    return parse(name, words)
+    return parse(name, tuple(words))
 
 
 @pytest.mark.parametrize("line", SHOWN)

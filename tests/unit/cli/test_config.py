@@ -61,6 +61,13 @@ def test_a_file_has_no_say_in_how_a_gate_judges(capsys: pytest.CaptureFixture[st
         found = given(f"[tool.pipeprof]\nstep = 'simulate:1s'\nmax-time = 300\nno-python = true\n{own}")
         assert found == {"max_time": "300", "no_python": True}
         assert capsys.readouterr().err.endswith("no-python = true; not for gate: step\n")
+    # What is typed is quiet, not what a file says of itself; and a larger machine has fewer findings.
+    assert given("[tool.pipeprof]\nmemory-limit = '9TB'\nfail-on = 'warning'\n", "check a.yaml") == {
+        "fail_on": "warning"
+    }
+    assert capsys.readouterr().err.endswith("fail-on = 'warning'; not for check: memory-limit\n")
+    assert given("[tool.pipeprof]\nquiet = true\n") == {"quiet": True}
+    assert capsys.readouterr().err.endswith("quiet = true\n")
 
 
 @pytest.mark.parametrize(
@@ -101,9 +108,9 @@ def test_an_error_in_the_file_ends_a_command_and_a_default_counts(pipeprof: Pipe
     Path("pyproject.toml").write_text("[tool.pipeprof]\nstep = 'python:a.py:f'\n")
     refused = pipeprof("check", "a.yaml")
     assert (refused.code, refused.out, pipeprof("check", "--help").code) == (2, "", 0)
-    Path("pyproject.toml").write_text("[tool.pipeprof.check]\nmemory-limit = '1XB'\n")
-    assert "--memory-limit: got '1XB'" in pipeprof("check", "a.yaml").err
-    assert pipeprof("check", "a.yaml", "--memory-limit", "8GiB").code == 0
+    Path("pyproject.toml").write_text("[tool.pipeprof.check]\nfail-on = 'idle'\n")
+    assert "--fail-on: got 'idle'" in pipeprof("check", "a.yaml").err
+    assert pipeprof("check", "a.yaml", "--fail-on", "warning").code == 0
     Path("pyproject.toml").write_text("[tool.pipeprof]\nno-python = true\n")
     Path("train.py").write_text("def make():\n    return None\n")
     found = pipeprof("check", "train.py:make")
@@ -118,6 +125,8 @@ def test_the_environment_comes_before_the_file_and_the_command_line_before_both(
     monkeypatch.setenv("PIPEPROF_CHECK_FORMAT", "text")
     assert pipeprof("check", "a.yaml").out.startswith("a.yaml: no errors")
     assert pipeprof("check", "a.yaml", "--format", "json").out.startswith("{")
+    Path("pyproject.toml").write_text("[tool.pipeprof]\njson = true\n")
+    assert pipeprof("check", "a.yaml").out.startswith("a.yaml: no errors")
     monkeypatch.setenv("PIPEPROF_CHECK_NO_PYTHON", "maybe")
     assert pipeprof("check", "a.yaml").code == 2
     monkeypatch.setenv("PIPEPROF_CHECK_NO_PYTHON", "1")
@@ -131,6 +140,7 @@ def test_a_variable_of_no_option_is_an_error(pipeprof: Pipeprof, monkeypatch: py
         ("PIPEPROF_FORMAT", "PIPEPROF_CHECK_FORMAT"),
         ("PIPEPROF_CACHEDIR", "PIPEPROF_CACHE_DIR"),
         ("PIPEPROF_QQQ", None),
+        ("PIPEPROF_CHECK_TARGETS", "PIPEPROF_CHECK_ARG"),
     ):
         with monkeypatch.context() as patch:
             patch.setenv(variable, "4")
@@ -160,22 +170,22 @@ def test_the_file_is_looked_for_up_to_the_root_of_the_repository(tmp_path: Path)
     below = tmp_path / "repository" / "training" / "inputs"
     below.mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text("[tool.pipeprof]\nbudget = 1\n")
-    assert config.find_file(below) is None
+    assert config.find_file(below) == (None, {})
     (tmp_path / "repository" / ".git").mkdir()
-    assert config.find_file(below) is None
+    assert config.find_file(below) == (None, {})
     (tmp_path / "repository" / "pyproject.toml").write_text("[tool.pipeprof]\nbudget = 2\n")
     (below.parent / "pyproject.toml").write_text("[project]\nname = 'uses-pipeprof'\n")
-    assert config.find_file(below) == tmp_path / "repository" / "pyproject.toml"
+    assert config.find_file(below) == (tmp_path / "repository" / "pyproject.toml", {"budget": 2})
 
 
 def test_a_default_that_does_not_fit_what_was_typed_is_left_out() -> None:
-    values = "budget = 40\nseconds = 4\nsoak = '9m'\nstep = 'none'\ntimeout = 9\njson = true\n"
+    values = "budget = 40\nseconds = 4\nsoak = '9m'\nstep = 'none'\ntimeout = 9\njson = true\ncold = true\n"
     for line, left in {
         "run train.py": "seconds timeout json soak",
         "fix train.py": "budget timeout json",
         "run train.py --soak 20m": "timeout json soak",
-        "run spec.yaml --no-verify": "seconds step timeout json soak",
-        "run train.py:make --budget=9": "budget seconds step timeout json",
-        "run spec.yaml --format md --seconds 3": "budget seconds step timeout",
+        "run spec.yaml --no-verify": "seconds step timeout json soak cold",
+        "run train.py:make --budget=9": "budget seconds step timeout json cold",
+        "run spec.yaml --format md --seconds 3": "budget seconds step timeout cold",
     }.items():
         assert given(f"[tool.pipeprof]\n{values}", line).keys() == set(left.split())

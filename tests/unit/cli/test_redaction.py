@@ -78,6 +78,10 @@ def test_values_of_env_in_a_report_of_check_and_in_errors_of_run(
     failed = pipeprof("run", "v.yaml", "--env", "--redact")
     assert (failed.code, BUCKET in failed.err, HIDDEN in failed.err) == (2, False, True)
     assert BUCKET in pipeprof("run", "v.yaml", "--env").err
+    with monkeypatch.context() as patch:
+        patch.setenv("PIPEPROF_RUN_REDACT", "1")
+        assert BUCKET not in pipeprof("run", "v.yaml", "--env").err
+        assert BUCKET in pipeprof("run", "v.yaml", "--env", "--no-redact").err
     Path(BUCKET).mkdir()
     Path(BUCKET, "x.txt").write_text("a\n")
     stage = 'stages: [{batch: {batch_size: 2, name: "${STAGE_NAME}"}}]\nstep:'

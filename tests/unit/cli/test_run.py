@@ -75,7 +75,7 @@ def test_options_that_contradict_each_other_or_the_target_are_refused(harness: H
         "spec.yaml --budget 5 --no-verify", "spec.yaml --soak 9m --seconds 3", "spec.yaml --soak 9m --budget 3",
         "spec.yaml --to-end", "spec.yaml --allow-writes", "train.py --to-end --steps 3", "train.py --budget 3",
         "train.py --step none", "train.py --arg a=1", "train.py --dataset-size 9", "spec.yaml --arg a=1",
-        "train.py:make --set a=1", "train.py:make -- x", "-",
+        "train.py:make --set a=1", "train.py:make -- x", "train.py --cold", "-",
     ):  # fmt: skip
         result = pipeprof("run", *words.split())
         assert (result.code, result.out, harness.asked) == (2, "", []), words

@@ -52,3 +52,5 @@ def test_several_profiles_are_shown_one_after_the_other(pipeprof: Pipeprof) -> N
     assert pipeprof("show", *paths).out == "\n\n".join(alone)
     assert [one["complete"] for one in json.loads(pipeprof("show", *paths, "--json").out)] == [True, False]
     assert pipeprof("show", *paths, "--out", "a.md").code == 2
+    assert [pipeprof("show", *paths, "--format", kind).code for kind in ("html", "sarif")] == [2, 2]
+    assert pipeprof("show", paths[0], paths[0], "--format", "github").out.count("::") >= 4
