@@ -38,6 +38,7 @@ from pipeprof.profiles.judge.verdict import (
     counted,
     has_other_batches,
     has_seen_enough,
+    is_per_batch,
     judged_for,
     judged_of,
     not_measured,
@@ -168,8 +169,8 @@ def _answer(question: _Question, result: Result, save: Callable[[], object], pro
         if not result.errors:
             conclude_self_test(result, judged)
         return
-    if has_other_batches(result.a, result.b) and any(map(stage_of, judged)):
-        note = "the two sides have different batch sizes: stage times per batch are not compared"
+    if has_other_batches(result.a, result.b) and any(is_per_batch(name) for name in judged if name != "step_ms"):
+        note = "the two sides have different batch sizes: waits and stage times per batch are not compared"
         result.warnings.append(Message(code="other-batches", message=note))
     conclude_gate(result, not_measured(result, judged_for(result.a, result.b, judged)))
 

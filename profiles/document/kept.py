@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from pipeprof.profiles.document.store import FOLDER
@@ -22,5 +23,5 @@ def describe_large(folder: Path) -> str | None:
             continue
     if sum(sizes) < LARGE_BYTES:
         return None
-    old = f"find {FOLDER} -name '*.json' -mtime +30 -delete"
+    old = f"find {shlex.quote(str(folder))} -name '*.json' -mtime +30 -delete"
     return f"{FOLDER} holds {sum(sizes) / 1e9:.1f} GB in {len(sizes):,} files; this removes old ones: {old}"

@@ -92,7 +92,7 @@ def _compared(baseline: Built, again: Built, edited: Built, semantics: Compared)
     if comparable and _rows(first) and _rows(first) == _rows(second):
         same = _rows(first) == _rows(other)
         itself = False if semantics == "same" else None
-        return DataCheck("elements", count, same, None if same else "it has different elements than before", itself)
+        return DataCheck("elements", count, same, None if same else "it has different elements", itself)
     return DataCheck("types", count, True, reproduced=False if semantics == "same" else None)
 
 
@@ -103,7 +103,7 @@ def _by_value(first: Sequence[BatchDigest], other: Sequence[BatchDigest]) -> Dat
         return DataCheck("rounding", len(first), True)
     pairs = zip(_data(first), _data(other), strict=True)
     number = next(number for number, (data, edited) in enumerate(pairs, 1) if data != edited)
-    return DataCheck("bytes", len(first), False, f"batch {number} has different values than before")
+    return DataCheck("bytes", len(first), False, f"batch {number} has different values")
 
 
 def _data(batches: Sequence[BatchDigest]) -> list[str]:
@@ -125,7 +125,7 @@ def _rows(batches: Sequence[BatchDigest]) -> Counter[str]:
 def _types_differ(first: Sequence[BatchDigest], other: Sequence[BatchDigest]) -> str | None:
     for number, (batch, edited) in enumerate(zip(first, other, strict=True), 1):
         if batch.spec != edited.spec:
-            return f"batch {number} has different types or ranks than before"
+            return f"batch {number} has different types or ranks"
         if batch.rows and edited.rows and len(batch.rows) != len(edited.rows):
             return f"batch {number} has {len(edited.rows)} elements instead of {len(batch.rows)}"
     return None

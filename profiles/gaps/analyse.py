@@ -111,39 +111,34 @@ def analyse_folder(name: str, members: Sequence[tuple[TraceGaps, Sequence[Device
     computing = [(f"{one.name} of {trace.short_name}", one) for trace, its in members for one in its if one.computes]
     known = [(name, one) for name, one in computing if one.idle_share is not None]
     if known:
-        _add_up(found, known, explained=any(not one.why_no_causes for _, one in known))
+        _add_up(found, known, explained=True)
     found.sentence = sentence_of_folder(found, members)
     found.notes += notes_of_folder(members)
     return found
 
 
 def _add_up(found: TraceGaps, known: Sequence[tuple[str, DeviceGaps]], *, explained: bool) -> None:
-    """Fill in what devices, each with its name, say together."""
+    """Fill in what devices, each with its name, say together; causes where they are `explained`."""
     devices = [one for _, one in known]
-    total = sum(one.window_seconds for one in devices)
-    found.idle_share = sum((one.idle_share or 0.0) * one.window_seconds for one in devices) / total if total else 0.0
-    found.copy_only_share = sum(one.copy_only_share or 0.0 for one in devices) / len(devices)
+    idle, copies = [one.idle_share or 0.0 for one in devices], [one.copy_only_share or 0.0 for one in devices]
+    seconds = [one.window_seconds for one in devices]
+    found.idle_share, found.copy_only_share = (float(np.average(one, weights=seconds)) for one in (idle, copies))
     found.stage = next((one.stage for one in devices if one.stage is not None), None)
-    for one in devices:
-        for cause, seconds in (one.gaps.by_cause if one.gaps is not None else {}).items():
-            found.by_cause[cause] = found.by_cause.get(cause, 0.0) + seconds
-    found.verdict = verdict_of(found.idle_share, found.by_cause, explained=explained)
+    for one in devices if explained else ():
+        for cause, spent in (one.gaps.by_cause if one.gaps is not None else {}).items():
+            found.by_cause[cause] = found.by_cause.get(cause, 0.0) + spent
+    found.verdict = verdict_of(found.idle_share, found.by_cause)
     if len(known) > 1:
-        busy = [1.0 - (one.idle_share or 0.0) for one in devices]
-        most = int(np.argmax(busy))
-        others = float(np.median(busy[:most] + busy[most + 1 :]))
-        found.straggler = known[most][0] if busy[most] - others >= _STRAGGLES else None
+        least = int(np.argmin(idle))
+        others = float(np.median(np.delete(idle, least)))
+        found.straggler = known[least][0] if others - idle[least] >= _STRAGGLES else None
 
 
-def verdict_of(idle_share: float, by_cause: dict[GapCause, float], *, explained: bool) -> Verdict:
-    """Return the verdict on idle time.
-
-    Args:
-        explained: Whether causes can be given at all.
-    """
+def verdict_of(idle_share: float, by_cause: dict[GapCause, float]) -> Verdict:
+    """Return the verdict on idle time; without causes, none can be given."""
     if idle_share < LITTLE_IDLE:
         return "busy"
-    if not explained or not by_cause:
+    if not by_cause:
         return "cannot say"
     cause = max(by_cause, key=lambda key: by_cause[key])
     if 2 * by_cause[cause] < sum(by_cause.values()):
@@ -215,7 +210,7 @@ class _Device:
         self._divide(found, taken, low, high)
         by_cause = found.gaps.by_cause if found.gaps is not None else {}
         if self.computes:
-            found.verdict = verdict_of(share, by_cause, explained=not why_no_causes)
+            found.verdict = verdict_of(share, by_cause)
         return found
 
     def _window(self) -> tuple[Times, Times, int | None]:

@@ -97,9 +97,9 @@ class TraceGaps(Model):
     idle_share: float | None = None
     """Of all devices that compute, together."""
     by_cause: dict[GapCause, float] = Field(default_factory=dict)
-    """Idle seconds of all devices that compute."""
+    """Idle seconds of all devices that compute; of a trace, empty where one of them has no causes."""
     copy_only_share: float | None = None
-    """Mean share of the time in which these devices copy and compute nothing."""
+    """Share of all their time in which they copy and compute nothing."""
     stage: str | None = None
     """The stage or loader that was late for the first of them that has one."""
     straggler: str | None = None

@@ -40,8 +40,8 @@ def not_measured(titles: Sequence[str]) -> Message:
 
 
 def budget_warns(title: str) -> Message:
-    """A regression that a budget has as a warning."""
-    return Message(code="budget", message=f"{title} has regressed; its budget is a warning")
+    """A metric beyond its budget, which has that as a warning."""
+    return Message(code="budget", message=f"{title} is beyond its budget, which is a warning")
 
 
 def disturbed(pairs: Sequence[PairValues]) -> Message | None:
@@ -85,8 +85,7 @@ def stage_without_time(side: str, stage: str, names: Sequence[str], fused_with: 
 def data_of(side: str, found: DataCheck) -> str:
     """Whether a side gives the data of A."""
     head = f"A and {side.upper()} give the same" if found.same else f"{side.upper()} gives other data"
-    words = found.words.replace("than before", "than A's")
-    return f"{head}: {words}"
+    return f"{head}: {found.words}"
 
 
 def unchanged(documents: Sequence[object]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Any, NamedTuple, TypeAlias
 
@@ -166,13 +166,15 @@ class Judged:
     """What counts of a metric.
 
     Attributes:
-        floor: Smallest change that counts; None for the metric's own.
+        floor: Smallest change that counts, a share of A's value; None for the metric's own.
         limit: Value that B may not exceed (of what is better when larger: not fall below); None for any.
+        compared: Whether a change from A counts as well; else the limit alone.
     """
 
     floor: float | None = None
     limit: float | None = None
     level: Level = "error"
+    compared: bool = True
 
 
 BY_DEFAULT: Mapping[str, Judged] = {metric.name: Judged() for metric in METRICS if metric.judged}
@@ -205,15 +207,13 @@ def rows_of_arms(
     rows: dict[_Key, Metric] = {}
     tests: dict[_Key, decision.Test] = {}
     for kind in kinds_of(judged):
-        wanted = judged.get(kind.name, Judged(level="off"))
-        floor = kind.on_scale(wanted.floor)
         of_metric: dict[_Key, decision.Test] = {}
         for arm in arms:
             columns = _values(kind, pairs, arm)
             if columns is None:
                 continue
-            key = arm, kind.name, False
-            of_metric[key] = _compare(kind, columns), floor
+            wanted, key = _in_units(kind, judged.get(kind.name, Judged(level="off")), columns), (arm, kind.name, False)
+            of_metric[key] = _compare(kind, columns), kind.on_scale(wanted.floor)
             rows[key] = _row(kind, columns, of_metric[key], wanted)
             if wanted.limit is not None:
                 key = arm, kind.name, True
@@ -235,6 +235,13 @@ def rows_of_arms(
             needed = decision.pairs_to_settle(compared.change, floor)
             row.more_pairs = needed - compared.change.pairs if needed is not None else None
     return {arm: [row for key, row in rows.items() if key[0] == arm] for arm in arms}
+
+
+def _in_units(kind: MetricKind, wanted: Judged, columns: Columns) -> Judged:
+    """A share of what is compared by its difference is that of A, in the unit, and at least the metric's own floor."""
+    if wanted.floor is None or kind.scale == "ratio" or not kind.unit:
+        return wanted
+    return replace(wanted, floor=max(kind.floor, wanted.floor * median([*columns.a, *columns.again])))
 
 
 def _values(kind: MetricKind, pairs: Sequence[PairValues], arm: str) -> Columns | None:
@@ -281,6 +288,6 @@ def _row(kind: MetricKind, columns: Columns, test: decision.Test, wanted: Judged
         pairs=found.pairs,
         floor=(kind.floor if wanted.floor is None else wanted.floor) if own else 0.0,
         limit=None if own else wanted.limit,
-        level=wanted.level,
+        level=wanted.level if wanted.compared or not own else "off",
         resolution=resolution if resolution is None or kind.scale == "difference" else math.expm1(resolution),
     )

@@ -16,7 +16,7 @@ from pipeprof.profiles.wording import as_typed, listed
 MOST_CHANGES = 5
 """More of them name no cause."""
 _LONGEST = 60
-"""Characters of code that is quoted."""
+"""Characters of code, or of a value, that are quoted."""
 
 
 @dataclass(frozen=True)
@@ -214,5 +214,9 @@ def _of_call(one: ast.Call, other: ast.Call) -> list[SourceChange] | None:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
+    return cut(" ".join(text.split()))
+
+
+def cut(text: str) -> str:
+    """As much of a text as is quoted."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

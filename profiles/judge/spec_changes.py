@@ -19,12 +19,10 @@ from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import has_scheme, is_glob, leaves
 from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.judge.source_changes import change_of_reference, is_same_function
+from pipeprof.profiles.judge.source_changes import change_of_reference, cut, is_same_function
 
 _UNMEASURED = frozenset({"name", "description", "ignore", "budgets"})
 """Keys that change nothing about the pipeline."""
-_LONGEST = 60
-"""Characters of a value in words."""
 _MOST_BYTES = 64 << 20
 """Larger files of one name are taken for the same."""
 Address: TypeAlias = "tuple[str | int, ...]"
@@ -151,15 +149,11 @@ def _numbered(names: Sequence[str]) -> list[str]:
 def _call(item: Any) -> str:
     given = _given(item)
     arguments = [f"{key}={_text(value)}" for key, value in given.items()] if isinstance(given, dict) else [_text(given)]
-    return _cut(f"{_op(item)}({', '.join(arguments)})")
+    return cut(f"{_op(item)}({', '.join(arguments)})")
 
 
 def _text(value: Any) -> str:
-    return "not set" if value is _MISSING else _cut(json.dumps(value, ensure_ascii=False, default=str))
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return "not set" if value is _MISSING else cut(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _other_files(a: LoadedSpec, b: LoadedSpec) -> Iterator[str]:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from pipeprof.pipelines.spec.budgets import Budget, stage_of
+from pipeprof.pipelines.spec.budgets import LEVELS, Budget, stage_of
 from pipeprof.profiles.experiment.decision import Verdict
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.experiment.turns import are_usual
@@ -45,22 +45,27 @@ def has_other_batches(a: Side, b: Side) -> bool:
     return None not in sizes and not math.isclose(sizes[0] or 0.0, sizes[1] or 0.0, rel_tol=0.01)
 
 
+def is_per_batch(name: str) -> bool:
+    """Whether a metric is about a batch, so that it grows with the batch's size: a step, its wait, a stage."""
+    return name in {"step_ms", "wait_ms"} or stage_of(name) is not None
+
+
 def judged_for(a: Side, b: Side, judged: Mapping[str, Judged]) -> dict[str, Judged]:
     """What counts in a session: where batches have other sizes, throughput in place of the time per step.
 
-    A limit stays what it is: it is about one side alone. What a stage takes per batch is not compared then.
+    A limit stays what it is: it is about one side alone. What a batch takes is not compared then, and a budget of
+    throughput does not make less of the one of the time per step.
     """
     if not has_other_batches(a, b):
         return dict(judged)
-    judged = {
-        name: replace(one, level="off") if stage_of(name) is not None and one.limit is None else one
-        for name, one in judged.items()
-    }
-    step = judged.get("step_ms")
-    if step is None or step.level == "off":
-        return dict(judged)
-    per_element = {"elements_per_second": judged.get("elements_per_second", replace(step, limit=None))}
-    return {**judged, "step_ms": replace(step, level="off" if step.limit is None else step.level), **per_element}
+    found = dict(judged)
+    for name, one in judged.items():
+        if is_per_batch(name):
+            found[name] = replace(one, compared=False, level="off" if one.limit is None else one.level)
+    step, flow = (judged.get(name, Judged(level="off")) for name in ("step_ms", "elements_per_second"))
+    if flow.limit is None and LEVELS.index(flow.level) < LEVELS.index(step.level):
+        found["elements_per_second"] = replace(step, limit=None)
+    return found
 
 
 def looks_within(most: int) -> tuple[int, ...]:
@@ -130,9 +135,8 @@ def conclude_gate(result: Result, lacking: Sequence[str] = ()) -> None:
     verdicts = {row.verdict for row in result.metrics if row.level == "error"}
     result.verdict = next((one for one in _WORST_FIRST if one in verdicts), "not regressed")
     result.exit_code = EXIT_CODES[_ENDS[result.verdict]]
-    for row in result.metrics:
-        if row.level == "warn" and row.verdict == "regressed":
-            result.warnings.append(messages.budget_warns(row.title))
+    broken = [row.title for row in result.metrics if row.level == "warn" and row.verdict == "regressed"]
+    result.warnings += map(messages.budget_warns, dict.fromkeys(broken))
 
 
 def conclude(result: Result) -> None:
@@ -146,7 +150,7 @@ def conclude(result: Result) -> None:
 
 def main_metric(result: Result) -> Metric | None:
     """The metric that says which side is faster: per element where batches differ, else per step."""
-    by_name = {metric.name: metric for metric in result.metrics}
+    by_name = {metric.name: metric for metric in result.metrics if metric.limit is None}
     others = (result.b, *(arm.side for arm in result.further))
     name = "elements_per_second" if any(has_other_batches(result.a, side) for side in others) else "step_ms"
     return by_name.get(name) or by_name.get("step_ms")

@@ -82,7 +82,7 @@ def _write(
 ) -> None:
     (name, stages), change, evidence = about, result.change, result.evidence
     if change is None or evidence is None:
-        finding.reason = f"no upper bound: {reason_of(result).removeprefix('not tried: ')}"
+        finding.reason = f"{name}: no upper bound: {reason_of(result).removeprefix('not tried: ')}"
         return
     if _share_of_replay(evidence) > MOST_OF_REPLAY:
         _write_least(finding, evidence, name, stages)
@@ -92,13 +92,13 @@ def _write(
     finding.measured |= {"replayed": list(stages), **_of_cores(profile, evidence, settle_seconds, stages)}
     if change.low > 1 and change.high > WIDEST * change.low:
         within = f"{significant(change.low)}× and {significant(change.high)}×"
-        finding.reason = f"no upper bound: without {name} it lies between {within}, too wide to say more"
+        finding.reason = f"{name}: no upper bound: it lies between {within}, too wide to say more"
     elif result.status == "kept":
         finding.status = "ceiling"
         edit = "" if finding.python or finding.recommendation else "; no edit is known that reaches it"
         finding.reason = f"{if_free(words, finding.measured, name)}{edit}"
     elif change.high < 1:
-        finding.reason = f"no upper bound: {name} costs less than a replay of it, {words}"
+        finding.reason = f"{name}: no upper bound: a replay costs more, {words}"
     elif change.high < WORTH:
         most = "no gain" if change.high < LEAST_GAIN else f"no more than {ratio_text(change.high)}"
         finding.status, finding.reason = "rejected", f"even without {name} {most}: {words}"
@@ -114,7 +114,7 @@ def _write_least(finding: Finding, evidence: Evidence, name: str, stages: Sequen
     compared = comparisons(rates_of(whole, [*BASELINES, *evidence.arm])).values()
     least = next((one.change for one in compared), None)
     if least is None or least.pairs < TRIES.early or least.low <= 1 or least.high > WIDEST * least.low:
-        finding.reason = f"no upper bound: of the time without {name}, most is that of its replay"
+        finding.reason = f"{name}: no upper bound: of the time that is left, most is that of the replay"
         return
     finding.measured = {**ends_of(least), AT_LEAST: True, "replayed": list(stages)}
     finding.status = "ceiling"
@@ -193,9 +193,8 @@ def open_bound(profile: Profile, finding: Finding) -> str:
     if finding.status == "ceiling":
         advice = str(finding.recommendation)
         return f"{finding.reason}. {advice[:1].upper()}{advice[1:]}. A run with --step tells whether that pays"
-    reason = f"{name}: {finding.reason}" if str(finding.reason).startswith("no upper bound") else str(finding.reason)
     shows_none = finding.measured is not None and (finding.measured.get("low") or 0.0) <= 1
     if finding.status != "unverified" or not finding.recommendation or shows_none:
-        return reason
+        return str(finding.reason)
     place = (stage_place(stage) if stage is not None else None) or name
-    return f"{reason}\n{place}   {finding.recommendation}"
+    return f"{finding.reason}\n{place}   {finding.recommendation}"

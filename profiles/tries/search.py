@@ -128,7 +128,6 @@ class OneRace:
         most: Gain of a pipeline that costs nothing.
         after: Called after each race.
         late: What waits; in the end what had no time.
-        needless: What a change that was kept has made needless.
         lost: Why the pipeline as it is cannot be run several times at once, in words.
     """
 
@@ -141,7 +140,6 @@ class OneRace:
     after: Callable[[], object] = lambda: None
     tried: list[TriedChange] = field(default_factory=list)
     late: list[Contender] = field(default_factory=list)
-    needless: list[Contender] = field(default_factory=list)
     lost: str | None = None
     races: int = 0
 
@@ -189,9 +187,7 @@ class OneRace:
         done = [one.proposal.edits for one in self.tried]
         wholes = [one for one, parts in combined(self.single) if not self._reaches_all(parts)]
         whole = [Contender(one) for one in wholes if one.edits not in done]
-        needless = [one for one in self.late if self._is_needless(one)]
-        self.needless += needless
-        self.late = _without(self.late, needless)
+        self.late = [one for one in self.late if not self._is_needless(one)]
         return fitting(self.track, [*whole, *_lasting_first(self.late)])
 
     def _is_needless(self, contender: Contender) -> bool:

@@ -273,5 +273,6 @@ def test_a_large_folder_is_worth_a_word_and_a_folder_of_the_users_is_not(
     (folder / "a.json").write_bytes(encode(profile))
     assert kept.describe_large(folder) is None
     monkeypatch.setattr(kept, "LARGE_BYTES", 100)
+    assert f"find {folder} " in str(kept.describe_large(folder))
     assert "in 1 files" in str(kept.describe_large(folder))
     assert kept.describe_large(tmp_path) is None

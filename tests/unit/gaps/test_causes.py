@@ -157,6 +157,14 @@ def test_two_devices_have_a_row_each_and_the_one_that_works_longest_is_named(tmp
     assert trace.straggler == "GPU 0"
 
 
+def test_what_several_devices_do_counts_by_their_time(tmp_path: Path) -> None:
+    spans = ((0, 9000, "kernel", 0), (0, 900, "copy", 1), (900, 1000, "kernel", 1))
+    work = [Did(begin * US, end * US, key, device, 7, kind) for key, (begin, end, kind, device) in enumerate(spans)]
+    trace, devices = found_in(Made(work), "json", tmp_path)
+    assert [device.copy_only_share for device in devices] == [0.0, pytest.approx(0.9)]
+    assert (trace.idle_share, trace.copy_only_share) == (0.0, pytest.approx(0.09))
+
+
 def test_nanoseconds_are_kept_as_they_are(tmp_path: Path) -> None:
     # Rounded to whole microseconds, the gaps of 600 ns would be none.
     rows = [

@@ -140,6 +140,17 @@ def test_steps_without_work_leave_those_that_have_it_and_no_causes(tmp_path: Pat
     assert device.why_no_causes == [said("steps-empty", 12, 20)]
 
 
+def test_where_one_device_has_no_causes_those_of_the_other_are_not_given_for_both(tmp_path: Path) -> None:
+    made = stalled("json", OP)
+    made.host += [replace(one, launch=one.launch + 1000) for one in made.host if one.launch is not None]
+    made.work += [replace(did, launch=(did.launch or 0) + 1000, device=1) for did in made.work[:12]]
+    made.host = [one for one in made.host if one.launch is None or one.launch < 1012]
+    trace, devices = found_in(made, "json", tmp_path)
+    assert [bool(device.why_no_causes) for device in devices] == [False, True]
+    assert (trace.verdict, trace.by_cause) == ("cannot say", {})
+    assert said("steps-empty", 12, 20) in trace.sentence
+
+
 def test_operations_that_were_removed_are_noticed_and_blocks_of_numbers_of_other_threads_are_none(
     tmp_path: Path,
 ) -> None:

@@ -14,6 +14,7 @@ from pipeprof.profiles.judge.verdict import (
     judged_for,
     judged_of,
     looks_within,
+    main_metric,
     not_measured,
 )
 
@@ -53,8 +54,13 @@ def test_each_end(factor, budgets, verdict, code):
     assert (found.verdict, found.exit_code) == (verdict, code)
 
 
-def test_a_budget_that_warns_passes_with_a_warning():
-    found = result(1.2, step_ms={"change": "5%", "level": "warn"})
+def test_a_limit_does_not_say_which_side_is_faster():
+    assert main_metric(result(1.0, step_ms="20ms")).limit is None
+
+
+@pytest.mark.parametrize("limit", [{}, {"limit": "9ms"}])
+def test_a_budget_that_warns_passes_with_a_warning(limit):
+    found = result(1.2, step_ms={"change": "5%", "level": "warn", **limit})
     conclude_gate(found)
     assert found.exit_code == 0
     assert [warning.code for warning in found.warnings] == ["budget"]
@@ -144,18 +150,51 @@ def test_every_limit_that_is_taken_can_be_judged_by(metric, number):
     assert isfinite(row.change)
 
 
-def test_larger_batches_are_no_regression():
+@pytest.mark.parametrize(
+    ("size", "budgets", "code"),
+    [
+        (128, {}, 0),
+        (128, {"step_ms": "30ms"}, 0),
+        (128, {"step_ms": "19ms"}, 3),
+        (128, {"step_ms": {"change": "1%", "limit": "30ms"}}, 0),
+        (96, {}, 3),
+        (96, {"step_ms": "30ms"}, 3),
+        (96, {"elements_per_second": "off"}, 3),
+        (96, {"elements_per_second": {"change": "5%", "level": "warn"}}, 3),
+        (96, {"elements_per_second": "50%"}, 0),
+        (96, {"step_ms": "off"}, 0),
+    ],
+)
+def test_steps_with_other_batches_are_compared_by_their_elements(size, budgets, code):
+    """A step of B takes twice as long, for twice as many elements, or for half as many more."""
     found = result(2.0)
     for pair in found.pairs:
-        for side, size in ((pair.a, 64), (pair.b, 128), (pair.again, 64)):
-            side["elements_per_second"] = 1e3 * size / side["step_ms"]
+        for side, elements in ((pair.a, 64), (pair.b, size), (pair.again, 64)):
+            side["elements_per_second"] = 1e3 * elements / side["step_ms"]
     assert rows_of(found.pairs)[0].verdict == "regressed"
-    found.a.elements_per_batch, found.b.elements_per_batch = 64, 128
-    judged = judged_for(found.a, found.b, judged_of({}, {}))
+    given = judged_of({}, {name: parse_budget(text, UNITS[name]) for name, text in budgets.items()})
+    found.a.elements_per_batch, found.b.elements_per_batch = 64, size
+    judged = judged_for(found.a, found.b, given)
     found.metrics = rows_of(found.pairs, judged)
     conclude_gate(found, not_measured(found, judged))
-    assert (found.verdict, found.exit_code) == ("not regressed", 0)
-    found.b.elements_per_batch = 64.2
+    assert found.exit_code == code
+
+
+@pytest.mark.parametrize(("wait", "code"), [(21.0, 0), (23.0, 3)])
+def test_a_share_of_a_wait_is_one_of_the_wait_of_a(wait, code):
+    found = result(1.0)
+    for pair in found.pairs:
+        for side, waits in ((pair.a, 20.0), (pair.b, wait), (pair.again, 20.0)):
+            side["wait_ms"] = waits + side["step_ms"] / 100
+    judged = judged_of({}, {"wait_ms": parse_budget("10%", "ms", zero=True)})
+    found.metrics = rows_of(found.pairs, judged)
+    conclude_gate(found)
+    assert found.exit_code == code
+
+
+def test_batches_of_nearly_one_size_are_compared_by_their_steps():
+    found = result(1.0)
+    found.a.elements_per_batch, found.b.elements_per_batch = 64, 64.2
     assert judged_for(found.a, found.b, judged_of({}, {})) == judged_of({}, {})
 
 
@@ -182,9 +221,10 @@ def test_without_the_time_of_a_stage_there_is_no_verdict():
     assert not_measured(found, judged_of({DECODE: parse_budget("10%", "ms")}, {})) == [DECODE]
 
 
-def test_stages_per_batch_are_not_compared_where_batches_differ():
+def test_what_a_batch_takes_is_not_compared_where_batches_differ():
     found = result(1.0)
     found.a.elements_per_batch, found.b.elements_per_batch = 32.0, 64.0
-    judged = {DECODE: Judged(floor=0.1), stage_metric("read"): Judged(limit=4.0)}
-    levels = {name: one.level for name, one in judged_for(found.a, found.b, judged).items()}
-    assert levels == {"stages.decode.time_ms": "off", "stages.read.time_ms": "error"}
+    judged = {DECODE: Judged(floor=0.1), stage_metric("read"): Judged(limit=4.0), "wait_ms": Judged(limit=2.0)}
+    levels = {name: (one.level, one.compared) for name, one in judged_for(found.a, found.b, judged).items()}
+    limited = dict.fromkeys(("stages.read.time_ms", "wait_ms"), ("error", False))
+    assert levels == {"stages.decode.time_ms": ("off", False), **limited}

@@ -92,7 +92,7 @@ def test_rounds_that_something_else_disturbed_do_not_count() -> None:
 
 BOOM = MemberFailedError("C1", "raised: boom")
 KILLED = MemberFailedError("C1", "was killed", outside=True)
-CHANGED = "it changes the data: batch 1 has different values than before"
+CHANGED = "it changes the data: batch 1 has different values"
 
 
 @pytest.mark.parametrize(
