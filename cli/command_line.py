@@ -97,6 +97,21 @@ def check_limit(profile: Profile, memory_limit: str) -> str:
     return _line("check", kept, {"memory_limit": memory_limit})
 
 
+def compare_again(command: Sequence[str], name: str = "", **changes: Any) -> str:
+    """Write the command line that compares or gates once more, without its outputs; empty where none is known.
+
+    Args:
+        command: The words of the first one.
+        name: Another command, which takes over the options that both have.
+        changes: Other options by their names, as typed: ``max_pairs="20"``.
+    """
+    try:
+        given = asdict(parse_command(command[1], command[2:]))
+    except (IndexError, KeyError, UsageError):
+        given = {}
+    return _line(name or command[1], {**given, **OUTPUTS, **changes}, {}) if name or given else ""
+
+
 def recover_options(profile: Profile) -> RunOptions | FixOptions:
     """Recover the options of a profile's run or search, without those for its outputs.
 

@@ -12,7 +12,6 @@ from markupsafe import Markup
 from pipeprof.cli.report.blocks import Bar, Chart, Interval
 from pipeprof.cli.report.units import byte_scale, time_scale
 from pipeprof.cli.streams import visible
-from pipeprof.profiles.wording import milliseconds, significant, size
 
 _LETTER = 7.0
 """Pixels of a usual letter of a chart's text, a little more than most have."""
@@ -57,18 +56,17 @@ def _draw_time(svg: Element, chart: Chart) -> int:
         return 0
     tops = list(accumulate((layer.values for layer in chart.layers), _on_top, initial=[0.0] * (len(edges) - 1)))
     scale = (byte_scale if chart.unit == "bytes" else time_scale)([max(tops[-1])])
-    factor, unit = (scale.factor, scale.unit) if chart.unit in {"ms", "bytes"} else (1.0, "")
-    values = _marks_up_to(max([*tops[-1], *(_OVER * value for value, _ in chart.levels)]) / factor)
+    values = _marks_up_to(max([*tops[-1], *(_OVER * value for value, _ in chart.levels)]) / scale.factor)
 
     def across(second: float) -> float:
         return min(max((second - edges[0]) / (edges[-1] - edges[0]), 0.0), 1.0)
 
     def down(value: float) -> float:
-        return _PLOT * (1 - min(value / factor / values[-1], 1.0))
+        return _PLOT * (1 - min(value / scale.factor / values[-1], 1.0))
 
-    _text(svg, -8, 12, unit, "end")
+    _text(svg, -8, 12, scale.unit, "end")
     for value in values:
-        y = _PLOT_TOP + down(value * factor)
+        y = _PLOT_TOP + down(value * scale.factor)
         _line(svg, (0, y), (1, y), "grid")
         _text(svg, -8, y + 4, f"{value:,g}", "end")
     plot = _add(svg, "svg", y=_PLOT_TOP, width="100%", height=_PLOT, viewBox=f"0 0 {_ACROSS} {_PLOT}")
@@ -122,11 +120,9 @@ def _draw_bars(svg: Element, rows: Sequence[Bar]) -> int:
 
 def _draw_intervals(svg: Element, chart: Chart, rows: Sequence[Interval]) -> int:
     """A strip for each row: its estimate on its interval, and the single values as dots below."""
-    is_ratio = chart.unit == "ratio"
-    reference = 1.0 if is_ratio else 0.0
     values = [value for row in rows for value in (row.value, row.low, row.high, *row.dots)]
-    ends = [reference, *(chart.floor or ()), *_drawn(values, is_ratio=is_ratio)]
-    place, marks = _scale(min(ends), max(ends), is_ratio=is_ratio)
+    ends = [1.0, *(chart.floor or ()), *_drawn(values)]
+    place, marks = _scale(min(ends), max(ends))
     for index, row in enumerate(rows):
         group, top = _named(svg, index, row.name, row.text), index * _ROW + _BAR_TOP
         if chart.floor is not None:
@@ -134,51 +130,45 @@ def _draw_intervals(svg: Element, chart: Chart, rows: Sequence[Interval]) -> int
             _add(group, "rect", x=_percent(low), y=top, width=_percent(high - low), height=_STRIP, class_="floor")
         for mark in marks:
             _line(group, (place(mark), top), (place(mark), top + _STRIP), "grid")
-        _line(group, (place(reference), top), (place(reference), top + _STRIP), "level")
-        for dot in _drawn(row.dots[:: len(row.dots) // _MOST_DOTS + 1], is_ratio=is_ratio):
+        _line(group, (place(1.0), top), (place(1.0), top + _STRIP), "level")
+        for dot in _drawn(row.dots[:: len(row.dots) // _MOST_DOTS + 1]):
             _add(group, "circle", cx=_percent(place(dot)), cy=top + 15, r=3, class_="dot")
-        match _drawn((row.low, row.high), is_ratio=is_ratio):
+        match _drawn((row.low, row.high)):
             case [low, high]:
                 _line(group, (place(low), top + 6), (place(high), top + 6), "interval")
                 for end in (low, high):
                     _line(group, (place(end), top + 2), (place(end), top + 10), "interval")
-        for value in _drawn((row.value,), is_ratio=is_ratio):
+        for value in _drawn((row.value,)):
             _add(group, "circle", cx=_percent(place(value)), cy=top + 6, r=4.5, class_="estimate")
     if not rows:
         return 0
     bottom = len(rows) * _ROW
     for mark in marks:
-        _axis_text(svg, place(mark), bottom + 14, _writer(chart.unit)(mark))
+        _axis_text(svg, place(mark), bottom + 14, f"{mark:g}×")
     for x, anchor, words in ((0.0, "start", f"← {chart.ends[0]}"), (1.0, "end", f"{chart.ends[1]} →")):
         if any(chart.ends):
             _text(svg, x, bottom + 30, _cut(words, _NARROW / 2), anchor)
     return bottom + (36 if any(chart.ends) else 20)
 
 
-def _drawn(values: Iterable[float | None], *, is_ratio: bool) -> list[float]:
+def _drawn(values: Iterable[float | None]) -> list[float]:
     """Those that have a place on the scale."""
-    least = 1 / _ABSURD if is_ratio else -_ABSURD
-    return [value for value in values if value is not None and least < value < _ABSURD]
+    return [value for value in values if value is not None and 1 / _ABSURD < value < _ABSURD]
 
 
-def _scale(low: float, high: float, *, is_ratio: bool) -> tuple[Callable[[float], float], list[float]]:
-    """Where a value lies, from 0 to 1, with some space at both ends, and the values that the axis names."""
-    shape = math.log if is_ratio else float
-    start, span = shape(low), (shape(high) - shape(low)) or 1.0
+def _scale(low: float, high: float) -> tuple[Callable[[float], float], list[float]]:
+    """Where a ratio lies, from 0 to 1, with some space at both ends, and the values that the axis names."""
+    span = math.log(high / low) or 1.0
 
     def place(value: float) -> float:
-        return 0.04 + 0.92 * min(max((shape(value) - start) / span, 0.0), 1.0)
+        return 0.04 + 0.92 * min(max(math.log(value / low) / span, 0.0), 1.0)
 
-    if not is_ratio or high < 6 * low:
+    if high < 6 * low:
         return place, _marks_between(low, high, _MOST_MARKS)
     decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     marks = [factor * 10.0**decade for decade in decades for factor in (1, 2, 5)]
     marks = [mark for mark in marks if low <= mark <= high]
     return place, marks[:: len(marks) // (_MOST_MARKS + 1) + 1]
-
-
-def _writer(unit: str) -> Callable[[float], str]:
-    return {"ms": milliseconds, "bytes": size, "ratio": "{:g}×".format}.get(unit, significant)
 
 
 def _step(raw: float) -> float:

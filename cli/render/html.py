@@ -135,7 +135,7 @@ def _kind_of(line: str) -> str:
 
 def _rows(table: Table) -> tuple[list[Column], list[list[tuple[Column, str]]], int]:
     """The columns with anything in them, the cells of the first rows, and how many rows are left out."""
-    columns = [column for column in table.columns if any(column.cells)]
+    columns = table.filled
     rows = [list(zip(columns, cells, strict=True)) for cells in zip(*(one.cells for one in columns), strict=True)]
     return columns, rows[:_MOST_ROWS], len(rows[_MOST_ROWS:])
 

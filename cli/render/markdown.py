@@ -85,16 +85,11 @@ def _fenced(text: str) -> str:
 
 
 def _longest_run(text: str) -> int:
-    longest = run = 0
-    for letter in text:
-        run = run + 1 if letter == "`" else 0
-        longest = max(longest, run)
-    return longest
+    return max(map(len, re.findall("`+", text)), default=0)
 
 
 def _table(table: Table) -> Iterator[str]:
-    columns = [column for column in table.columns if column.title.strip() or any(column.cells)]
-    if not columns or not columns[0].cells:
+    if not (columns := table.filled):
         return
     rows = [
         [_plain(cell).strip() for cell in cells] for cells in zip(*(column.cells for column in columns), strict=True)

@@ -58,7 +58,7 @@ class _Phase:
     Attributes:
         rate: Batches per second.
         share: How much of it is done.
-        standing: What it has measured so far.
+        standing: What a trial has found so far, in words.
     """
 
     name: str
@@ -70,7 +70,7 @@ class _Phase:
 
     @property
     def words(self) -> str:
-        """Its name."""
+        """Its number among the phases, and what goes on in it."""
         return f"{_NUMBERS.get(self.name, '')}{_WORDS.get(self.name, self.name)}"
 
 

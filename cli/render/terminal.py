@@ -91,7 +91,7 @@ class _Painter:
                 yield from self._code(block, indent + block.indent)
             case Table():
                 if (table := self._table(block, indent)) is not None:
-                    yield Padding(table, (0, 0, 0, indent + block.indent), expand=False), False
+                    yield Padding(table, (0, 0, 0, indent + 2), expand=False), False
             case Card():
                 yield from self._card(block, indent)
             case Chart():
@@ -139,10 +139,9 @@ class _Painter:
         """The columns that fit: those with the smallest `keep` are dropped first."""
         columns = [
             replace(column, title=self._clean(column.title), cells=[*map(self._clean, column.cells)])
-            for column in table.columns
-            if any(column.cells)
+            for column in table.filled
         ]
-        room = self._style.width - indent - table.indent
+        room = self._style.width - indent - 2
         while _least(columns) > room and (going := [one for one in columns if one.keep is not None]):
             columns.remove(min(going, key=lambda one: one.keep or 0))
         if not columns:

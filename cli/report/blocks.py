@@ -11,7 +11,7 @@ class Span(NamedTuple):
     """A part of a line with one look.
 
     Attributes:
-        text: Of any origin; whoever shows it makes it harmless.
+        text: It may come from anywhere, as from a spec: whoever shows it makes it harmless.
         style: ``bold``, ``dim``, a colour, or several of them with spaces between; empty for plain text.
     """
 
@@ -90,10 +90,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length side by side; empty ones are left out."""
+    """Columns of equal length side by side."""
 
     columns: Sequence[Column]
-    indent: int = 2
+
+    @property
+    def filled(self) -> list[Column]:
+        """Those that are shown: with anything in them."""
+        return [column for column in self.columns if any(column.cells)]
 
 
 @dataclass(frozen=True)
@@ -102,7 +106,7 @@ class Card:
 
     Attributes:
         gain: Follows the title.
-        status: Of a change, how it is known: ``kept``, ``ceiling``, ``unverified`` or ``rejected``.
+        status: That of a finding; empty of what is no change.
     """
 
     title: str
@@ -118,7 +122,7 @@ class Layer(NamedTuple):
     Attributes:
         values: One for each stretch between two edges.
         tone: Name of a colour of the page: ``main``, ``wait``, ``third``, ``rest`` or ``soft``.
-        text: Stands with its name.
+        text: Stands behind its name in the legend.
     """
 
     name: str
@@ -157,20 +161,19 @@ class Chart:
 
     Attributes:
         kind: ``time`` is a stack of `layers` over `edges` in seconds; ``bars`` and ``intervals`` have a row for each of
-            their `rows`.
+            their `rows`. Intervals are ratios, on a logarithmic scale.
         text: What it shows in words; stands below it, and is what a screen reader reads.
-        unit: Of the values: ``ms``, ``bytes``, ``ratio`` or ``number``. Intervals of a ratio are drawn around 1 on a
-            logarithmic scale, others around 0.
-        marks: Of a time: moments in seconds, each with the name of what begins there.
-        levels: Of a time: values, each with the name of the line that is drawn there.
-        floor: Of intervals: the band in which a change does not count.
-        ends: Of intervals: what it means to lie left and right of no change.
+        unit: What the values of layers are given in.
+        marks: Moments on the time axis, in seconds, each with the name of what begins there.
+        levels: Values at which a line crosses a chart over time, each with the name of the line.
+        floor: The band around 1 in which a change does not count.
+        ends: What it means that an interval lies left of 1, and right of it.
     """
 
     kind: Literal["time", "bars", "intervals"]
     title: str
     text: str
-    unit: Literal["ms", "bytes", "ratio", "number"] = "ms"
+    unit: Literal["ms", "bytes"] = "ms"
     edges: Sequence[float] = ()
     layers: Sequence[Layer] = ()
     rows: Sequence[Bar] | Sequence[Interval] = ()

@@ -49,7 +49,7 @@ _REDRAWN: Mapping[Redrawn, str] = {
 }
 WITHOUT_RULE = frozenset({"measured", "combined"})
 """Names in place of a rule for findings made by a measurement alone."""
-FEW_ROUNDS = 3
+_FEW = 3
 """Fewer measurements have no meaningful interval."""
 _MOST = 3
 """Upper bounds, changes tried in vain, and changes not tried, that are named in the short report."""
@@ -130,7 +130,7 @@ def run_card(
 def finding_card(
     finding: Finding,
     stages: Sequence[Stage],
-    number: int | None = None,
+    number: int,
     *,
     notes: Sequence[str] = (),
     code: bool = True,
@@ -212,7 +212,7 @@ def effect_on_data(
 
     Args:
         measured: Result of its try, which may show that the first batches differ by rounding only.
-        redrawn: What it changes of what each run draws anew anyway.
+        redrawn: What it gives in another order or draws anew, where each run does so anyway.
     """
     if semantics == "same" and redrawn is not None:
         return _REDRAWN[redrawn]
@@ -286,7 +286,7 @@ def describe_measured(measured: Mapping[str, Any], *, rounds: bool = False) -> s
         low, high, pairs = measured.get("low"), measured.get("high"), measured.get("pairs")
         alone = measured.get("mode") == "sequential" and len(pairs or ()) > 1
         text = str(measured.get("at_limit") or ratio_text(measured["speedup"]))
-        if not measured.get("at_limit") and low and high is not None and (alone or len(pairs or [0] * 9) >= FEW_ROUNDS):
+        if not measured.get("at_limit") and low and high is not None and (alone or len(pairs or [0] * 9) >= _FEW):
             many = f", {len(pairs)} {'processes' if alone else 'rounds'}" if pairs and rounds else ""
             text += f" ({span_text(low, high)}{many})"
         parts.append(text)

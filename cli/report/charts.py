@@ -8,12 +8,14 @@ from itertools import repeat
 from typing import Any
 
 from pipeprof.cli.report.blocks import Bar, Chart, Interval, Layer
+from pipeprof.cli.report.changes import describe_measured
+from pipeprof.cli.report.fix import factor_of
 from pipeprof.cli.report.memory import group_owners
 from pipeprof.cli.report.rows import name_rows, rows_per_line, write_share
 from pipeprof.cli.report.units import seconds
 from pipeprof.profiles.constants import FLOOR
 from pipeprof.profiles.document.profile import Profile
-from pipeprof.profiles.wording import milliseconds, percent, phase_words, ratio_text, size, span_text
+from pipeprof.profiles.wording import milliseconds, percent, phase_words, size
 
 _MOST_STRETCHES = 150
 """Of a chart over time: more are less than two pixels each on a telephone."""
@@ -164,19 +166,19 @@ def memory_by_owner(profile: Profile) -> Iterator[Chart]:
     shown = [(_TENSORFLOW, runtime, "soft"), *shown, ("others", rest, "rest")]
     rows = [Bar(name, [("", nbytes, tone)], size(nbytes)) for name, nbytes, tone in shown if nbytes]
     when = "At the peak" if memory.ledger_at is None else f"After {seconds(memory.ledger_at.seconds)}"
-    yield Chart("bars", "Memory by owner", f"{when}: {size(whole)}.", unit="bytes", rows=rows)
+    yield Chart("bars", "Memory by owner", f"{when}: {size(whole)}.", rows=rows)
 
 
 def changes(profile: Profile) -> Iterator[Chart]:
     """The changes that were measured, each with its rounds."""
-    found = [_measured(one.title, one.measured or {}) for one in profile.findings or ()]
+    # An upper bound was measured of the stage, not of the change.
+    known = [one for one in profile.findings or () if one.status != "ceiling"]
+    found = [_measured(one.title, one.measured or {}) for one in known]
     over = "the pipeline as it is"
     if profile.fix is not None and profile.fix.steps:
         found = [_measured("All changes together", profile.fix.measured or {})]
-        for step in profile.fix.steps:
-            effect = {"speedup": step.speedup, "low": step.low, "high": step.high, "pairs": step.ratios}
-            found.append(_measured(step.title, effect))
-        over = "the best pipeline before it"
+        found += [_measured(step.title, factor_of(step)) for step in profile.fix.steps]
+        over = "the best pipeline before it (of all together, over those of the pipeline as it is)"
     rows = [row for row in found if row is not None]
     if rows:
         yield Chart(
@@ -184,7 +186,6 @@ def changes(profile: Profile) -> Iterator[Chart]:
             "Changes that were measured",
             f"Steps per second with a change, over those of {over}. Each small dot is a round, the line is the "
             f"interval at 98 %, and the band is what is too little to count: {percent(FLOOR)}.",
-            unit="ratio",
             rows=rows[:_MOST_ROWS],
             floor=(1 / (1 + FLOOR), 1 + FLOOR),
             ends=("slower", "faster"),
@@ -193,8 +194,7 @@ def changes(profile: Profile) -> Iterator[Chart]:
 
 def _measured(title: str, effect: Mapping[str, Any]) -> Interval | None:
     """What was measured of a change; None where nothing was."""
-    speedup, low, high = effect.get("speedup"), effect.get("low"), effect.get("high")
-    if not speedup:
+    if not effect.get("speedup"):
         return None
-    text = f"{ratio_text(speedup)}{f' ({span_text(low, high)})' if low and high else ''}"
-    return Interval(title, speedup, low, high, text, effect.get("pairs") or ())
+    text = describe_measured({**effect, "peak_rss_delta_bytes": None})
+    return Interval(title, effect["speedup"], effect.get("low"), effect.get("high"), text, effect.get("pairs") or ())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, zip_longest
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from pipeprof.cli.command_line import compare_again
 from pipeprof.cli.report.blocks import Block, Chart, Code, Column, Heading, Interval, Pairs, Span, Table, Text
 from pipeprof.cli.report.metric import change_of, clause_of, facts_of, is_worse_when_higher, short_clause_of
 from pipeprof.profiles.judge.messages import CHANGED
@@ -36,8 +36,6 @@ _NO_STAGE = 0.01
 """Share of the work below which a stage has not changed by its CPU time alone: one process of each says little."""
 MOST_PAIRS = 60
 """More are not worth the wait: half a minute for each."""
-_OF_ONE_GATE = frozenset({"--against", "--out", "--format", "--max-pairs"})
-_SWITCHES = frozenset({"--json", "--force", "--quiet", "-q", "--verbose", "-v", "--measure"})
 
 
 class Headline(NamedTuple):
@@ -274,7 +272,7 @@ def _each_pair(found: Mapping[str, Sequence[Metric]], pairs: Sequence[PairValues
         title = f"B / A{note}; a change of less than {percent(floor)} does not count"
         said = "A dot is a pair of processes, the line the interval (98 %), the band what does not count."
         band, ends = (1 / (1 + floor), 1 + floor), ("less than A", "more than A")
-        yield Chart("intervals", title, said, "ratio", rows=drawn, floor=band, ends=ends)
+        yield Chart("intervals", title, said, rows=drawn, floor=band, ends=ends)
     if pairs:
         judged = [(title, ratios) for row, title, ratios in rows if row.level != "off"]
         yield Heading("Pairs", f"B / A in each{note}")
@@ -298,45 +296,26 @@ def _ratios(metric: Metric, arm: str, pairs: Sequence[PairValues]) -> list[float
 
 def next_command(result: Result) -> tuple[str, str] | None:
     """The command to type next and what it is for; None where there is nothing to add."""
-    return next(((shlex.join(words), purpose) for holds, words, purpose in _what_next(result) if holds and words), None)
+    for holds, name, changes, purpose in _what_next(result):
+        if holds and (line := compare_again(result.command, name, **changes)):
+            return line, purpose
+    return None
 
 
-def _what_next(result: Result) -> Iterator[tuple[bool, Sequence[str], str]]:
-    """When a command is of use, the command, and what it is for; the first one that holds is shown."""
-    command, ending, a, b = result.command, ending_of(result), result.a, result.b
+def _what_next(result: Result) -> Iterator[tuple[bool, str, Mapping[str, Any], str]]:
+    """When a command is of use, its name where it is another one, its other options, and what it is for."""
+    ending, a, b = ending_of(result), result.a, result.b
     failure = next((problem.message for problem in result.errors if problem.code == "side-failed"), "")
     side, more = result.side(failure[:1].lower()), _to_settle(result)
     needed = len(counted(result.pairs)) + more
     regressed = result.kind == "gate" and ending == "failed"
     settles = more > 0 and needed <= MOST_PAIRS and not failure and not regressed and result.kind != "self-test"
-    again = _without(command, (), _SWITCHES)
-    of_both = _without(again, {*_OF_ONE_GATE, "--limit"}, {b.text})[2:]
-    yield failure.endswith(CHANGED), command, "measures the files as they are now"
-    yield failure != "" and side.ref is None, ["pipeprof", "run", side.text], "shows why"
-    yield ending == "passed" and result.unchanged is not None, command and [*command, "--measure"], "measures anyway"
-    yield regressed and len(result.changes) == 1, again, "once the likely cause is undone"
-    yield (
-        regressed and b.ref is None,
-        ["pipeprof", "compare", a.text, b.text, *of_both],
-        "shows the stages that changed",
-    )
-    flag = "--max-pairs" if result.kind == "gate" else "--pairs"
+    yield failure.endswith(CHANGED), "", {}, "measures the files as they are now"
+    yield failure != "" and side.ref is None, "run", {"target": side.text}, "shows why"
+    yield ending == "passed" and result.unchanged is not None, "", {"measure": True}, "measures anyway"
+    yield regressed and len(result.changes) == 1, "", {"measure": False}, "once the likely cause is undone"
+    sides = {"a": a.text, "others": [b.text]}
+    yield regressed and b.ref is None, "compare", sides, "shows the stages that changed"
     # So many pairs may not fit into the time that this session had.
-    more_pairs = command and [*_without(command, {flag, "--max-time"}), flag, str(needed)]
-    yield settles, more_pairs, "would settle it"
-
-
-def _without(command: Sequence[str], options: Collection[str], switches: Collection[str] = ()) -> list[str]:
-    """A command without options that have a value, and without switches and arguments that have none.
-
-    Example:
-        >>> _without(["gate", "a.yaml", "--max-pairs", "5", "--json", "--step=none"], {"--max-pairs"}, {"--json"})
-        ['gate', 'a.yaml', '--step=none']
-    """
-    words, skip = [], False
-    for word in command:
-        if skip or word.partition("=")[0] in options:
-            skip = word in options and not skip
-        elif word not in switches:
-            words.append(word)
-    return words
+    pairs = {"max_pairs" if result.kind == "gate" else "pairs": str(needed), "max_time": None}
+    yield settles, "", pairs, "would settle it"

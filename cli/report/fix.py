@@ -6,17 +6,18 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeprof.cli.command_line import rerun
 from pipeprof.cli.report.blocks import Block, Code, Column, Heading, Pairs, Span, Table, Text
-from pipeprof.cli.report.changes import FEW_ROUNDS, describe_measured, effect_on_data
+from pipeprof.cli.report.changes import describe_measured, effect_on_data
 from pipeprof.cli.report.units import describe_delta, seconds
 from pipeprof.pipelines.changes.environment import assignment
 from pipeprof.profiles.document.findings import Fix, FixStep, LeftOut
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.proven import describe_kept, epoch_text
 from pipeprof.profiles.time.whole import whole_epoch_seconds
-from pipeprof.profiles.wording import ratio_text, size, span_text
+from pipeprof.profiles.wording import ratio_text, size
 
 _DIFFER = "of the pipeline itself differ"
 _MUCH = 1.2
@@ -175,7 +176,7 @@ def _tried(steps: Sequence[FixStep], *, full: bool) -> Table:
         [
             Column("race", [str(step.round) if step.round else "" for step in steps], keep=0),
             Column("change", titles, right=False, wrap=True),
-            Column("factor", [_factor(step) for step in steps], right=False),
+            Column("factor", [describe_measured(factor_of(step)) for step in steps], right=False),
             Column("memory", [_memory(step) for step in steps], keep=2),
             Column("", [RESULTS.get(step.result, step.result) for step in steps], right=False, wrap=True),
             Column("", changes, right=False, wrap=True, keep=1, style="dim"),
@@ -192,13 +193,9 @@ def _refused(steps: Sequence[FixStep]) -> Iterator[Block]:
             yield Text(f"{number} change{'s' if number > 1 else ''} {words}: {reason}")
 
 
-def _factor(step: FixStep) -> str:
-    """The factor with its interval, ``1.79× (1.74–1.83)``."""
-    if step.speedup is None:
-        return ""
-    if step.low is None or step.high is None or len(step.ratios) < FEW_ROUNDS:
-        return ratio_text(step.speedup)
-    return f"{ratio_text(step.speedup)} ({span_text(step.low, step.high)})"
+def factor_of(step: FixStep) -> dict[str, Any]:
+    """The measured factor of a step, in the form that a finding has it."""
+    return {"speedup": step.speedup, "low": step.low, "high": step.high, "pairs": step.ratios}
 
 
 def _memory(step: FixStep) -> str:
@@ -235,5 +232,5 @@ def _next(profile: Profile, fix: Fix, saved: str | None) -> tuple[str | None, st
     target, name = profile.target, str(Path(profile.target.text).with_suffix(".fast.yaml"))
     if target.overrides or target.variables is not None:
         # A spec is made again from the file alone.
-        return rerun(profile, command="fix", out=[name]), "writes the changed spec"
+        return rerun(profile, command="fix", out=[name]), "searches again and writes the changed spec"
     return f"{show} {shlex.quote(name)}", "writes the changed spec"

@@ -124,7 +124,7 @@ def _causes(subject: Subject, *, full: bool) -> Iterator[Block]:
     steps = sum(device.steps or 0 for _, device in subject.computing if not device.why_no_causes)
     bars = [Bar(cause_words(one, trace.stage), [("idle", 100 * share, "wait")], percent(share)) for one, share in rows]
     spent = [1000 * trace.by_cause[cause] for cause, _ in rows]
-    yield Heading("Causes", f"of the idle time{more}")
+    yield Heading("Causes", "; ".join(filter(None, ("of the idle time", more))))
     yield Table(
         [
             Column("", [bar.name for bar in bars], right=False),
@@ -136,7 +136,7 @@ def _causes(subject: Subject, *, full: bool) -> Iterator[Block]:
         ]
     )
     title = "Idle time by cause, % of the time"
-    yield Chart("bars", title, "The table of causes has the same numbers.", unit="number", rows=bars)
+    yield Chart("bars", title, "The table of causes has the same numbers.", rows=bars)
 
 
 def _traces(traces: Sequence[TraceGaps], *, full: bool) -> Iterator[Block]:
@@ -150,7 +150,7 @@ def _rows(title: str, rows: Sequence[_Named], most: int, *, full: bool) -> Itera
     ordered = sorted(rows, key=lambda row: row[1].idle_share if row[1].idle_share is not None else -1.0, reverse=True)
     shown, more = _first(ordered, most, full=full)
     its = [one for _, one in shown]
-    yield Heading(title, more.removeprefix("; "))
+    yield Heading(title, more)
     yield Table(
         [
             Column("", [name for name, _ in shown], right=False, wrap=True),
@@ -244,10 +244,10 @@ def _main_cause(one: TraceGaps | DeviceGaps) -> str:
 
 def _pairs(rows: Sequence[tuple[str, str]], more: str = "") -> Iterator[Block]:
     if rows:
-        yield Pairs([*rows, ("", more.removeprefix("; "))] if more else rows)
+        yield Pairs([*rows, ("", more)] if more else rows)
 
 
 def _first(rows: Sequence[_Row], most: int, *, full: bool) -> tuple[list[_Row], str]:
     """The first rows, all in full, and how many more there are."""
     left = 0 if full else max(len(rows) - most, 0)
-    return list(rows[: len(rows) - left]), f"; {left:,} more with -v" if left else ""
+    return list(rows[: len(rows) - left]), f"{left:,} more with -v" if left else ""

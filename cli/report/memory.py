@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePath
 
 from pipeprof.cli.report.blocks import Block, Column, Heading, Table, Text
 from pipeprof.cli.report.rows import name_alone, name_rows
@@ -14,7 +13,7 @@ from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, kept_text, leak_text, owner_text
-from pipeprof.profiles.wording import phase_words, size, size_in_unit_of
+from pipeprof.profiles.wording import phase_words, place_of, size, size_in_unit_of
 
 HOW: Mapping[How, str] = {
     "measured": "measured",
@@ -33,8 +32,7 @@ _LEAST_SHARE = 0.05
 _SMALL = 1 << 20
 """Bytes below which an owner has no row."""
 _OTHER = 1.02
-_LARGE, _LARGE_SHARE = 100_000_000, 0.10
-"""Bytes, and the part of the pipeline's memory, from which a tuned prefetch is worth a sentence."""
+"""Times by which two peaks differ, from which both are named."""
 _RESIDUE = "residue"
 """In `what` of memory that a source's construction left to the allocator."""
 
@@ -90,7 +88,7 @@ def group_owners(profile: Profile) -> list[tuple[str, int]]:
         elif stage is not None and entry.owner in STAGE_OWNERS:
             name = name_alone(stage)
         else:
-            name = name_owner(entry) + (f" ({_place(entry)})" if entry.location is not None else "")
+            name = name_owner(entry) + (f" ({place_of(entry.location)})" if entry.location is not None else "")
         groups[name] = groups.get(name, 0) + (0 if entry.how == "alias" else entry.bytes)
     if memory.unexplained_bytes is not None and memory.unexplained_bytes > 0:
         groups[NOT_ATTRIBUTED] = memory.unexplained_bytes
@@ -224,12 +222,7 @@ def _detail(entry: LedgerEntry) -> str:
     if entry.location is None:
         return shown
     function = f"in {entry.function}" if entry.function else ""
-    return ", ".join(part for part in (shown, f"most at {_place(entry)}", function) if part)
-
-
-def _place(entry: LedgerEntry) -> str:
-    place = entry.location
-    return f"{PurePath(place.file).name}:{place.line}" if place is not None else ""
+    return ", ".join(part for part in (shown, f"most at {place_of(entry.location)}", function) if part)
 
 
 def _epochs(memory: Memory) -> Iterator[str]:

@@ -136,17 +136,17 @@ def _allow_writes(profile: Profile) -> tuple[str | None, str] | None:
 def _longer(profile: Profile) -> tuple[str | None, str] | None:
     steps, codes = profile.steps, {warning.code for warning in profile.warnings}
     unsettled = "not-settled" in codes
+    given = recover_options(profile)
     # A script that has ended by itself takes no more steps for an option of pipeprof's.
-    if steps is None or "short-script" in codes:
+    if steps is None or "short-script" in codes or getattr(given, "to_end", False):
         return None
     if not unsettled and steps.count >= FEW_STEPS and steps.seconds >= SHORT_SECONDS:
         return None
     few = f"only {steps.count:,} step{'' if steps.count == 1 else 's'} in {in_words(steps.seconds)}"
-    given = getattr(recover_options(profile), "seconds", None)
-    longest = max(steps.seconds, duration("--seconds", given) or 0.0)
+    longest = max(steps.seconds, duration("--seconds", getattr(given, "seconds", None)) or 0.0)
     length = _write_duration(max(30, math.ceil(_LONGER * longest)))
     why = "the warm-up had not settled" if unsettled else few
-    return rerun(profile, seconds=length, steps=None), f"measure longer: {why}"
+    return rerun(profile, seconds=length, steps=None, soak=None), f"measure longer: {why}"
 
 
 def _add_step(profile: Profile) -> tuple[str | None, str] | None:
@@ -170,7 +170,8 @@ def _in_time(profile: Profile) -> tuple[str | None, str] | None:
     if profile.errors[0].code != "max-time":
         return None
     if profile.steps is not None:
-        return rerun(profile, seconds=str(max(1, math.floor(profile.steps.seconds / 2)))), "a shorter measurement"
+        half = str(max(1, math.floor(profile.steps.seconds / 2)))
+        return rerun(profile, seconds=half, soak=None, to_end=None), "a shorter measurement"
     limit = duration("--max-time", recover_options(profile).max_time)
     if limit is None:
         return None

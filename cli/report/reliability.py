@@ -5,17 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pipeprof.cli.report.blocks import Block, Code, Heading, Pairs
-from pipeprof.cli.report.next_step import next_command
+from pipeprof.cli.report.next_step import FEW_STEPS, next_command
 from pipeprof.cli.report.units import dotted, seconds
 from pipeprof.profiles.document.messages import NOTES
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
 from pipeprof.profiles.wording import percent, significant, size
-
-MARK = "all numbers: pipeprof show -v"
-"""Ends the line of the saved profile: a later run recognises the file by it as one it may write over."""
-MARK_IN_FULL = "Report by"
-"""Starts a line of the complete report, for the same purpose."""
 
 SHORTEST_SECONDS = 0.25
 """Interval between looks at the loop: a shorter window is seen only once, at its end."""
@@ -23,7 +18,6 @@ _TOO_MUCH_OVERHEAD = 0.05
 _TOO_MANY_OTHERS = 0.05
 """Share of the cores from which other processes make times longer."""
 _TOO_MUCH_STEAL = 0.01
-_TOO_FEW_STEPS = 20
 _TOO_FAR_APART = 0.10
 """By which one of two processes of the same pipeline is faster, from which that is named."""
 
@@ -40,13 +34,14 @@ def build_reliability(profile: Profile, *, full: bool) -> Iterator[Block]:
             ("Contention", _contention(profile)),
             ("Disk", _disk(profile)),
             ("Host", _host(profile)),
-            (MARK_IN_FULL, _versions(profile)),
+            # By these words, as by those below, `cli.output` knows a report that the next one may replace.
+            ("Report by", _versions(profile)),
         )
         yield Heading("Conditions")
         yield Pairs([row for row in rows if row[1]])
 
 
-def build_footer(profile: Profile, saved: str | None, *, full: bool = False) -> Iterator[Block]:
+def build_footer(profile: Profile, saved: str | None, *, full: bool) -> Iterator[Block]:
     """Build the path of the saved profile and the next command, next to the prompt.
 
     Args:
@@ -55,8 +50,7 @@ def build_footer(profile: Profile, saved: str | None, *, full: bool = False) -> 
     notes = len([message for message in profile.warnings if message.code in NOTES])
     more = f" and {notes} note{'' if notes == 1 else 's'}" if notes else ""
     if saved:
-        note = "" if full else MARK.replace("numbers", f"numbers{more}")
-        yield Code(saved, label="Saved", note=note, indent=0)
+        yield Code(saved, label="Saved", note="" if full else f"all numbers{more}: pipeprof show -v", indent=0)
     if (command := next_command(profile, saved)) is not None:
         yield Code(command.line, label="Next ", note=command.purpose, indent=0)
 
@@ -66,7 +60,7 @@ def _doubts(profile: Profile) -> Iterator[str]:
     steps, contention, overhead = profile.steps, profile.contention, profile.overhead
     if any(warning.code == "not-settled" for warning in profile.warnings):
         yield "the warm-up had not settled: the step time may still be changing"
-    if steps is not None and steps.count < _TOO_FEW_STEPS:
+    if steps is not None and steps.count < FEW_STEPS:
         yield f"only {steps.count:,} step{'' if steps.count == 1 else 's'}"
     apart = ((profile.verification and profile.verification.apart) or 1.0) - 1
     if apart > _TOO_FAR_APART:
@@ -121,13 +115,9 @@ def _contention(profile: Profile) -> str:
         return ""
     # Waiting to wake up on a free core is a large share of next to nothing.
     free = cores_were_free(found, scheduled_on(profile.host))
+    waits = "none, cores were free" if free else "{} of the threads' time waiting for a core"
     return dotted(
-        (
-            found.runnable_wait_share,
-            lambda share: (
-                "none, cores were free" if free else f"{percent(share)} of the threads' time waiting for a core"
-            ),
-        ),
+        (found.runnable_wait_share, lambda share: waits.format(percent(share))),
         (found.steal_share, lambda share: f"steal {percent(share)}"),
         (found.throttled_seconds, lambda took: f"throttled {seconds(took)}"),
         (found.worker_cores, lambda cores: f"{significant(cores)} of {profile.host.cores:g} cores used"),

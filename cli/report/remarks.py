@@ -52,7 +52,7 @@ class Remark:
         level: A proven finding is a warning, a suspicion a note.
         place: Where; None where no line of the repository is the cause.
         key: Identity that survives moved lines: the stage, the metric.
-        title: The code, where it has no better one.
+        title: Stands above the text; where it is empty, the code does.
         on_run: Whether it is about the measurement, not about the pipeline.
     """
 

@@ -112,7 +112,8 @@ def build_page(profile: Profile, saved: str | None = None) -> list[Block]:
     found += _drawn(build_time(profile, full=True), charts.stage_times(profile))
     found += _drawn(build_memory(profile, full=True), charts.memory_over_time(profile), charts.memory_by_owner(profile))
     found += [*build_reliability(profile, full=True), *build_warnings(profile, full=True)]
-    return [*found, *build_output(profile, full=True), *(build_footer(profile, saved) if profile.fix is None else ())]
+    found += build_output(profile, full=True)
+    return found if profile.fix is not None else [*found, *build_footer(profile, saved, full=True)]
 
 
 def _drawn(section: Iterator[Block], *pictures: Iterator[Chart]) -> list[Block]:

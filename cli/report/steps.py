@@ -20,8 +20,6 @@ _OTHER_FROM = 0.05
 """Share of the interval from which idle time that is not the pipeline's has a row."""
 _KEEP = {"max": 1, "p99": 3, "p95": 4}
 """Columns that a narrow table drops, the smallest number first."""
-
-
 _TAKES = {
     "loop": "A Python loop takes the batches",
     "fit": "Keras' fit takes the batches",
@@ -224,7 +222,7 @@ def _training(profile: Profile) -> Iterator[Block]:
             f"{_each(training.validation_seconds, training.validations)}"
         )
     if training.between_seconds is not None and training.epochs > 1:
-        between = (training.between_seconds or 0.0) / (training.epochs - 1)
+        between = training.between_seconds / (training.epochs - 1)
         facts.append(f"{seconds(between)} between {'two ' if training.epochs > 2 else ''}epochs, not counted above")
     if any(facts):
         yield Text(f"{', '.join(fact for fact in facts if fact)}.")

@@ -24,7 +24,16 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.stages import PythonCost, Stage
 from pipeprof.profiles.time.limits.cores import cores_were_free, scheduled_on
-from pipeprof.profiles.wording import called, count, library_text, milliseconds, percent, stage_label, stage_name
+from pipeprof.profiles.wording import (
+    called,
+    count,
+    library_text,
+    milliseconds,
+    percent,
+    stage_label,
+    stage_name,
+    stage_place,
+)
 
 SHOWN_FROM = 0.05
 """Share of the work from which a stage is looked into."""
@@ -232,9 +241,7 @@ def _written(stage: Stage) -> str:
 
 
 def _place(stage: Stage) -> str:
-    place = stage.location
-    own = f"{PurePath(place.file).name}:{place.line}" if place is not None else ""
-    return " ".join(filter(None, (own, library_text(stage, short=True))))
+    return " ".join(filter(None, (stage_place(stage), library_text(stage, short=True))))
 
 
 def _executed(stage: Stage, stages: Sequence[Stage]) -> str:

@@ -43,10 +43,12 @@ class Scale:
         return text.removeprefix("-") if not text.strip("-0.") else text
 
 
-def scale_for(values: Iterable[float | None], units: Sequence[tuple[float, str]]) -> Scale:
+def _largest(values: Iterable[float | None]) -> float:
+    return max((abs(value) for value in values if value is not None and math.isfinite(value)), default=0.0)
+
+
+def _scale_for(largest: float, units: Sequence[tuple[float, str]]) -> Scale:
     """The largest unit in which the largest value is at least 1, with decimals that suit that value."""
-    known = [abs(value) for value in values if value is not None and math.isfinite(value)]
-    largest = max(known, default=0.0)
     factor, unit = next((pair for pair in units if largest >= pair[0]), units[-1])
     scaled = largest / factor
     decimals = 2 if scaled < 10 else 1 if scaled < 1000 else 0
@@ -55,16 +57,14 @@ def scale_for(values: Iterable[float | None], units: Sequence[tuple[float, str]]
 
 def byte_scale(values: Iterable[float | None]) -> Scale:
     """One binary unit for a column of sizes in bytes: MiB, below one KiB, from 10 GiB on GiB."""
-    known = list(values)
-    largest = max((abs(value) for value in known if value is not None and math.isfinite(value)), default=0.0)
-    return scale_for(known, _BINARY[1:2] if largest >= 10 * 1024**3 else _BINARY[2:4])
+    largest = _largest(values)
+    return _scale_for(largest, _BINARY[1:2] if largest >= 10 * 1024**3 else _BINARY[2:4])
 
 
 def time_scale(values_ms: Iterable[float | None]) -> Scale:
     """One unit for a column of durations given in milliseconds; seconds only from 10 s on."""
-    known = list(values_ms)
-    largest = max((abs(value) for value in known if value is not None and math.isfinite(value)), default=0.0)
-    return scale_for(known, _TIME if largest >= 10_000 or largest < 1 else _TIME[1:])
+    largest = _largest(values_ms)
+    return _scale_for(largest, _TIME if largest >= 10_000 or largest < 1 else _TIME[1:])
 
 
 _Value = TypeVar("_Value")

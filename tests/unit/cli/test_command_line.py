@@ -205,10 +205,17 @@ def test_after_a_failure_comes_what_may_end_well(recorded: Recorded) -> None:
         profile.errors = [Problem(code=code, message=code, stage="stages.1", traceback=traceback)]
         assert getattr(next_command(profile, SAVED), "line", "") == (f"pipeprof {expected}" if expected else "")
         assert code != "raised" or next_command(profile, None) is None
-    for code, words in (("interrupted", ""), ("max-time", " --seconds 2")):
-        profile = with_flags(recorded("interrupted"), "--arg split=train")
+    half = " --seconds 2"
+    for code, flags, words in (("interrupted", "", ""), ("max-time", "", half), ("max-time", " --soak 9m", half)):
+        profile = with_flags(recorded("interrupted"), f"--arg split=train{flags}")
         profile.errors = [Problem(code=code, message="…")]
         assert chosen(profile).line == f"pipeprof run pipelines/load.py:train --arg split=train{words}"
+
+
+def test_what_watched_memory_measures_longer_without_that_and_a_script_that_ended_does_not(recorded: Recorded) -> None:
+    for flags, expected in (("--soak 5s", "pipeprof run train/images.yaml --seconds 30"), ("--to-end", None)):
+        lasted(0.1, 5)(profile := with_flags(recorded("step-bound"), flags))
+        assert getattr(next_command(profile, SAVED), "line", None) == expected
 
 
 def test_without_a_step_one_as_long_as_a_batch_is_added(recorded: Recorded) -> None:

@@ -44,8 +44,9 @@ def unchanged() -> Result:
     return found
 
 
-def failed_side() -> Result:
+def failed_side(words: str = "") -> Result:
     found = result_of("gate")
+    found.command = [*found.command, *words.split()]
     found.metrics, found.pairs, found.data, found.exit_code = [], [], None, 5
     found.errors = [Message(code="side-failed", message="B: raised: no such file")]
     return found
@@ -176,18 +177,19 @@ def again(words: str) -> Result:
 
 
 GATE = "pipeprof gate spec.yaml --against git:main"
-STEP = "--step=simulate:8ms"
+AGAIN = "pipeprof gate spec.yaml --against git:main --step simulate:8ms"
 OF_A_GATE = "--max-time 300 --limit step=5% --out r.md --json"
 
 
 @pytest.mark.parametrize(
     ("found", "command"),
     [
-        (changed_side(), f"{GATE} {STEP}"),
-        (failed_side(), "pipeprof run spec.yaml"),
-        (unchanged(), f"{GATE} {STEP} --measure"),
-        (result_of("gate", 1.12, CALLS), f"{GATE} {STEP}"),
-        (again(OF_A_GATE), f"pipeprof compare git:main:spec.yaml spec.yaml {STEP} --max-time 300"),
+        (changed_side(), AGAIN),
+        (failed_side(), "pipeprof run spec.yaml --step simulate:8ms"),
+        (failed_side("--arg n=1 --max-pairs 5 --json"), "pipeprof run spec.yaml --step simulate:8ms --arg n=1"),
+        (unchanged(), "pipeprof gate spec.yaml --against git:main --measure --step simulate:8ms"),
+        (result_of("gate", 1.12, CALLS), AGAIN),
+        (again(OF_A_GATE), "pipeprof compare git:main:spec.yaml spec.yaml --step simulate:8ms --max-time 300"),
         (undecided("compare"), "pipeprof compare git:main spec.yaml --pairs 12"),
         (undecided("gate", "--max-pairs 5"), f"{GATE} --max-pairs 12"),
         # The time has ended it: more pairs alone would end as it did.

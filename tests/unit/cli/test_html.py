@@ -101,7 +101,7 @@ def every_kind(text: str) -> list[Block]:
         Card(text, text, [Text(text), Code(DIFF), table], 1, "kept"),
         Chart("time", text, text, edges=[0, 1, 2], layers=layers, marks=[(0.0, text)], levels=[(2.0, text)]),
         Chart("bars", text, text, rows=[Bar(text, [(text, 1.0, "main")], text)]),
-        Chart("intervals", text, text, "ratio", rows=[Interval(text, 2.0, 1.5, 2.5, text, [2.0])], ends=(text, text)),
+        Chart("intervals", text, text, rows=[Interval(text, 2.0, 1.5, 2.5, text, [2.0])], ends=(text, text)),
     ]
 
 
@@ -160,7 +160,7 @@ def test_golden(golden: Golden) -> None:
         Table(columns), Table([]), Code("if x:\n\treturn 1", cut=True), Code("pipeprof show -v"),
         Chart("time", "Steps", "In words.", edges=[0, 1, 2, 4], layers=[*layers, Layer("none", [0.0] * 3, "rest")]),
         Chart("bars", "Stages", "", rows=bars),
-        Chart("intervals", "Changes", "", "ratio", rows=rows, floor=(0.97, 1.03), ends=("slower", "faster")),
+        Chart("intervals", "Changes", "", rows=rows, floor=(0.97, 1.03), ends=("slower", "faster")),
         # Charts without data are left out.
         Chart("time", "T", ""), Chart("time", "T", "", edges=[3], layers=[Layer("a", [])]), Chart("bars", "B", ""),
         Chart("time", "T", "", edges=[3, 3], layers=[Layer("a", [1.0])]), Chart("intervals", "I", ""),
@@ -227,10 +227,7 @@ def test_odd_numbers_are_drawn_nowhere(value: float) -> None:
     found = [
         Chart("time", "T", "", "bytes", edges=[0, 1, 2], layers=[Layer("a", [value, 1.0])], levels=[(1.0, "limit")]),
         Chart("bars", "B", "", rows=[Bar("a", [("p", value, "main")], "?"), Bar("b", [("p", 1.0, "main")], "1")]),
-        *(
-            Chart("intervals", "I", "", unit, rows=[Interval("a", value, value, 2.0, "?", [value, 1.0])])  # type: ignore[arg-type]
-            for unit in ("ratio", "ms")
-        ),
+        Chart("intervals", "I", "", rows=[Interval("a", value, value, 2.0, "?", [value, 1.0])]),
     ]
     for chart in found:
         for element in drawing(chart).iter():
@@ -260,6 +257,12 @@ def described(chart: Chart) -> Iterator[str]:
         else:
             yield f"  {row.name} ({row.text}): {row.value} in {row.low} to {row.high}, {len(row.dots)} rounds"
     yield f"  marks {[name for _, name in chart.marks]}, levels {[name for _, name in chart.levels]}"
+
+
+def test_an_upper_bound_is_no_change_that_was_measured(profile: Profile) -> None:
+    profile.findings = [one.model_copy(update={"status": "ceiling"}) for one in profile.findings or ()]
+    assert profile.findings
+    assert not list(charts.changes(profile))
 
 
 def test_golden_of_charts(profile: Profile, golden: Golden) -> None:
