@@ -135,7 +135,7 @@ def test_a_saved_result_is_shown_again_and_is_no_side(pipeprof: Pipeprof) -> Non
     assert first.code == 0, first.err
     again = pipeprof("show", "result.json")
     assert (again.code, again.out) == (0, first.out)
-    assert Path("result.md").read_text().startswith("**One process each, no verdict:**")
+    assert Path("result.md").read_text().startswith(f"**{first.out.partition(':')[0]}:**")
     assert pipeprof("compare", one, other).out == pipeprof("show").out
     refused = pipeprof("compare", one, "result.json")
     assert (refused.code, "is a result of compare or gate, not a profile" in refused.err) == (6, True)

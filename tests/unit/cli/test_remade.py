@@ -60,8 +60,8 @@ def test_saved_texts_and_lines_for_an_upper_bound_are_left_out(recorded: Recorde
     profile.verification = Verification(seconds=1, budget_seconds=9, mode="pairs", tried=1, block_seconds=1)
     profile.verification.bounds = [f"even without decode it is 1.0×\nwrite this:\nimport os; {EVIL}"]
     found = remade(profile, None)
-    for one in found.findings or []:
-        assert (one.diff, one.python, one.patch, one.in_spec) == ("", None, None, False)
+    left = [(one.diff, one.python, one.patch, one.in_spec) for one in found.findings or ()]
+    assert left == [("", None, None, False)] * 2
     assert (found.verification and found.verification.bounds) == ["even without decode it is 1.0×"]
     assert (found.fix and found.fix.environment) == {"OMP_NUM_THREADS": "1"}
     assert (found.fix and found.fix.changes) == ["OMP_NUM_THREADS=1 in the environment"]

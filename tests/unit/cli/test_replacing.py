@@ -67,14 +67,16 @@ def throw(error: BaseException) -> Callable[[Result], None]:
 
 
 ENDS = {
-    "Ctrl-C": (fail(130, "interrupted"), 130),
-    "SIGTERM": (fail(143, "interrupted"), 143),
-    "Ctrl-C elsewhere": (throw(KeyboardInterrupt()), 130),
-    "the pipeline raises": (fail(5, "side-failed"), 5),
-    "another command measures": (throw(LockTimeoutError(7, 1.0)), 1),
-    "a fault of pipeprof": (throw(ZeroDivisionError()), 1),
-    "--max-time": (lambda _result: None, 5),
+    "Ctrl-C": (fail(130, "interrupted"), 1, 130),
+    "SIGTERM": (fail(143, "interrupted"), 1, 143),
+    "Ctrl-C elsewhere": (throw(KeyboardInterrupt()), 1, 130),
+    "the pipeline raises": (fail(5, "side-failed"), 1, 5),
+    "another command measures": (throw(LockTimeoutError(7, 1.0)), 1, 1),
+    "a fault of pipeprof": (throw(ZeroDivisionError()), 1, 1),
 }
+COMMANDS = (("gate", "a.yaml", "--self-test"), ("compare", "a.yaml", "a.yaml"))
+ENDED = {f"{name}, {words[0]}": (words, *end) for words in COMMANDS for name, end in ENDS.items()}
+ENDED["--max-time before the first pair, compare"] = (COMMANDS[1], lambda _result: None, 0, 5)
 
 
 def test_a_disk_that_is_full_at_the_end_leaves_the_earlier_result(
@@ -99,15 +101,14 @@ def test_a_disk_that_is_full_at_the_end_leaves_the_earlier_result(
     assert sorted(path.name for path in Path().iterdir()) == ["a.yaml", "one.json", "pipeprof-out"]
 
 
-@pytest.mark.parametrize(("end", "code"), ENDS.values(), ids=list(ENDS))
-@pytest.mark.parametrize("command", [("gate", "a.yaml", "--self-test"), ("compare", "a.yaml", "a.yaml")])
+@pytest.mark.parametrize(("command", "end", "pairs", "code"), ENDED.values(), ids=list(ENDED))
 def test_an_earlier_result_is_replaced_by_a_complete_one(
-    command: tuple[str, ...], end: Any, code: int, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
+    command: tuple[str, ...], end: Any, pairs: int, code: int, pipeprof: Pipeprof, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("one.json", "other.json"):
         shutil.copy(RECORDED / "step-bound.json", name)
     before = Path("one.json").read_bytes()
-    set_measure(monkeypatch, ending(end if code != 5 else fail(5, "side-failed"), 1))
+    set_measure(monkeypatch, ending(end, pairs))
     result = pipeprof(*command, "--out", "one.json", "--out", "other.json", "--out", "new.json")
     assert result.code == code, result.err
     for name in ("one.json", "other.json"):

@@ -139,7 +139,7 @@ def test_the_file_of_a_worker_is_read_and_removed(data: bytes | None, why: str |
     if data is not None:
         (folder / "host.xplane.pb").write_bytes(data)
     seen = read_device(DeviceRead([True] * 24, str(folder)))
-    assert (seen.window is not None) is (why is None)
+    assert (seen.window is not None, seen.unknown is None) == (why is None, why is None)
     assert (seen.unknown or "").startswith(why or "")
     assert str(tmp_path) not in (seen.unknown or "")
     assert not folder.exists()

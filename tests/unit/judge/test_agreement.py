@@ -55,6 +55,7 @@ class Player(Workers):
 
 @pytest.mark.parametrize("together", [True, False])
 def test_no_command_contradicts_another_wherever_it_stops(together: bool) -> None:
+    assert {*CLEAR, "slower"} <= set(CHANGES.values()), "those of which more is required below"
     groups = [list(CHANGES)] if together else [[letter] for letter in CHANGES]
     found = {}
     for group in groups:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +40,23 @@ class Told(Silent):
         self.notes.append(text)
 
 
+class Clock:
+    """In place of the module `time`."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(live, "time", found)
+    return found
+
+
 @pytest.fixture
 def side(tmp_path: Path) -> live.LiveSide:
     (tmp_path / "input.py").write_text("def make(): ...\n")
@@ -57,26 +73,26 @@ def process(seconds: float) -> Process:
 
 
 class Session:
-    """Pairs whose B takes twice as long, until the time is over."""
+    """Pairs of 10 s whose B takes twice as long, until the time is over."""
 
     order = "turns"
 
-    def __init__(self, most: int = 9) -> None:
-        self._most = most
+    def __init__(self, clock: Clock, most: int = 9) -> None:
+        self._clock, self._most = clock, most
 
     def pair(self, number: int) -> MeasuredPair:
         if number >= self._most:
             raise OutOfTimeError
+        self._clock.now += 10.0
         slower = 2.0 + 0.01 * number
         return MeasuredPair({"A": process(1.0), "B": process(slower), "A′": process(1.01)}, ("A", "B", "A′"))
 
 
-def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(side: live.LiveSide) -> None:
+def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(side: live.LiveSide, clock: Clock) -> None:
     told, plan = Told(), live.SessionPlan(lambda found: len(found.pairs) >= 3, most=3)
     run = live._Comparison({"a": side, "b": side}, new_result(), plan, cast("Any", told), list)
-    run._measure(cast("Any", Session()))
-    assert told.left[0] is None
-    assert all(left is not None and left >= 0.0 for left in told.left[1:])
+    run._measure(cast("Any", Session(clock)))
+    assert told.left == [None, 20.0, 10.0]
     first, second, third = told.words
     assert (first, second) == ("", "B / A 1.99× (1 pair)")
     assert re.fullmatch(r"B / A 2\.00× \(1\.\d\d–2\.\d\d, 2 pairs\)", third), third
@@ -84,12 +100,12 @@ def test_each_pair_begins_with_the_ratio_so_far_and_the_time_left(side: live.Liv
 
 @pytest.mark.parametrize("whole", [0, 1])
 def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(
-    side: live.LiveSide, whole: int
+    side: live.LiveSide, clock: Clock, whole: int
 ) -> None:
     result = new_result()
-    plan = live.SessionPlan(lambda found: len(found.pairs) >= 3, most=3, end_at=time.monotonic() + 3600)
+    plan = live.SessionPlan(lambda found: len(found.pairs) >= 3, most=3, end_at=clock.now + 3600)
     run = live._Comparison({"a": side, "b": side}, result, plan, Silent(), list)
-    run._measure(cast("Any", Session(whole)))
+    run._measure(cast("Any", Session(clock, whole)))
     assert len(result.pairs) == whole
     assert [one.code for one in result.warnings] == ["time-over"] * whole
     conclude_gate(result)
@@ -97,7 +113,7 @@ def test_a_pair_ends_with_the_time_of_the_command_and_the_pairs_before_it_count(
 
 
 def test_what_one_side_has_taken_of_the_time_the_other_has_not(
-    side: live.LiveSide, monkeypatch: pytest.MonkeyPatch
+    side: live.LiveSide, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[RunSettings] = []
 
@@ -107,12 +123,12 @@ def test_what_one_side_has_taken_of_the_time_the_other_has_not(
 
     monkeypatch.setattr(live, "run_sample", run_sample)
     result = new_result()
-    plan = live.SessionPlan(lambda _result: True, end_at=time.monotonic() + 20.0)
+    plan = live.SessionPlan(lambda _result: True, end_at=clock.now + 20.0)
     run = live._Comparison({"a": side, "b": side}, result, plan, Silent(), list)
     with pytest.raises(KeyboardInterrupt):
         run._look("b")
-    assert (given[0].max_time, given[0].spent) == (60.0, pytest.approx(40.0, abs=5.0))
-    plan.end_at = time.monotonic()
+    assert (given[0].max_time, given[0].spent) == (60.0, 40.0)
+    plan.end_at = clock.now
     assert not run._look("b")
     assert [(one.code, one.message) for one in result.errors] == [("side-failed", f"B: {messages.NO_TIME}")]
 
