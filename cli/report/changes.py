@@ -80,7 +80,7 @@ def build_changes(profile: Profile, *, full: bool, next_line: str = "") -> Itera
     sections = (
         ("What to change", "measured", by_status["kept"]),
         ("Suspected", _how_far(profile, by_status["unverified"]), by_status["unverified"]),
-        ("If a stage cost nothing", "measured by a replay of what it gives", by_status["ceiling"]),
+        ("Upper bounds", "measured with the stage's output stored", by_status["ceiling"]),
     )
     for title, rest, shown in sections:
         if shown:
@@ -123,7 +123,7 @@ def run_card(
     command = take_command(profile, finding, number)
     last: list[Block] = [Code(command)] if command and command != hidden else []
     if not command and not full and finding.rule not in WITHOUT_RULE:
-        last = [Code(f"pipeprof rules {finding.rule}", label="why")]
+        last = [Code(f"pipeprof rules {finding.rule}", label="why" if finding.status != "kept" else "how")]
     return Card(card.title, card.gain, (*card.blocks, *last), number, finding.status)
 
 
@@ -235,8 +235,10 @@ def describe_gain(finding: Finding, *, bounded: bool = False) -> str:
         return f"{later}{describe_measured({**measured, 'speedup': None} if saves else measured)}"
     if measured and finding.status == "ceiling" and not is_of_stages(finding):
         # Not what the change gains: that may leave a part of the work, or save more than the stage.
-        least = measured.get(AT_LEAST) and not measured.get("at_limit")
-        return f"at least {ratio_text(measured['low'])}" if least else describe_measured(measured)
+        if measured.get("at_limit"):
+            return describe_measured(measured)
+        least = f"{ratio_text(measured['low'])} or more" if measured.get(AT_LEAST) else describe_measured(measured)
+        return f"up to {least}"
     if finding.unfinished is not None:
         return describe_so_far(finding)
     if predicted is None:
@@ -419,7 +421,9 @@ def _in_vain(profile: Profile, *, full: bool) -> Iterator[Block]:
         lines += [("Undecided", done.undecided), *((f"Not tried ({one.reason})", one.changes) for one in groups)]
     for label, texts in lines:
         # That it was not faster goes without saying.
-        short = [text.partition(": no gain: ")[0].partition(";")[0] for text in texts[:_MOST]]
+        short = [text.partition(": no gain: ")[0] for text in texts[:_MOST]]
+        if label != "Undecided":
+            short = [text.partition(";")[0] for text in short]
         shown = [text.replace(": no gain: ", ": ") for text in texts] if full else short
         more = f"; {len(texts) - len(shown)} more: pipeprof show -v" if len(texts) > len(shown) else ""
         if shown:
@@ -456,5 +460,5 @@ def _why_not_finished(done: Verification) -> str:
         return "there was no time for every change"
     is_open = any(words in bound for bound in done.bounds for words in _OPEN_BOUNDS)
     if not done.tried and (is_open or done.not_tried or done.needs_seconds is not None):
-        return "no change could be tried"
+        return "there was no time to try a change" if done.needs_seconds is not None else "no change could be tried"
     return "some of the trials are undecided" if done.undecided or is_open else ""

@@ -90,7 +90,7 @@ def stage_times(profile: Profile) -> Iterator[Chart]:
     if rows:
         rest = len(timed) - len(rows)
         more = f" {rest:,} stages that take less are left out." if rest else ""
-        text = f"Time inside each stage per batch, all its threads together, and its share of the work.{more}"
+        text = f"Time inside each stage per batch, all its threads added up, and its share of the work.{more}"
         yield Chart("bars", "Time per batch", text, rows=rows)
 
 

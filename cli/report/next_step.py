@@ -89,8 +89,9 @@ def _take_proven(profile: Profile) -> tuple[str | None, str] | None:
     """Write the first change that is proven; a variable of the environment stands before the command."""
     for number, finding in _proven(profile):
         if (command := take_command(profile, finding, number)) is not None:
-            verb = "writes" if command.startswith("pipeprof fix") else "measures"
-            return command, f"{verb} change {number}"
+            if not command.startswith("pipeprof fix"):
+                return command, f"measures change {number}"
+            return command, f"writes change {number}{' as a patch' if command.endswith('.patch') else ''}"
     return None
 
 

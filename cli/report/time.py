@@ -50,7 +50,7 @@ _EXPLAINS = 0.1
 _CALLS_PYTHON = frozenset({"PyFunc", "EagerPyFunc", "NumpyFunction", "PyFuncStateless"})
 _MOSTLY_CALLS = 0.5
 """Share of an op that calls Python, outside of the user's functions, from which it needs an explanation."""
-_CALLING = "calling it"
+_CALLING = "overhead of"
 _AROUND_CALLS = "calling Python and waiting for the GIL"
 OTHER_OPS = "other ops, copies and waiting"
 _AROUND_PYTHON = "waiting and copies"
@@ -83,9 +83,9 @@ def _costly(profile: Profile, stages: Sequence[Stage]) -> Iterator[Block]:
     shown = [row for row in rows if id(row) in known]
     others = [row for row in rows if id(row) not in known]
     stages_shown = [row.stage for row in shown]
-    lines = [(stage.inside_ms, stage.share) for stage in stages_shown]
+    lines = [(stage.active_ms, stage.share) for stage in stages_shown]
     if others:
-        lines.append((sum(one.stage.inside_ms or 0.0 for one in others), sum(one.stage.share or 0.0 for one in others)))
+        lines.append((sum(one.stage.active_ms or 0.0 for one in others), sum(one.stage.share or 0.0 for one in others)))
     number = sum(len(row.ids) for row in others)
     rest = [f"{number} other{'s' if number > 1 else ''}"] if others else []
     scale = time_scale(ms for ms, _ in lines)
@@ -107,8 +107,8 @@ def _label(row: Row) -> str:
 def _note(stages: Sequence[Stage]) -> str:
     traced = any(stage.timed_by == "trace" for stage in stages)
     if traced and not any(stage.timed_by == "model" for stage in stages):
-        return "all threads together, while traced, which takes longer"
-    return "all threads together"
+        return "all threads added up, while traced, which takes longer"
+    return "all threads added up"
 
 
 def _short_inside(stage: Stage) -> str:
@@ -154,8 +154,8 @@ def split_stage(stage: Stage) -> list[Part]:
     if not calls:
         parts += python
     if stage.calling_ms_per_batch and stage.calls_per_batch:
-        times = count(stage.calls_per_batch)
-        parts.append(Part(f"{_CALLING} {'once' if times == '1' else f'{times} times'}", stage.calling_ms_per_batch))
+        many = count(stage.calls_per_batch)
+        parts.append(Part(f"{_CALLING} {many} call{'' if many == '1' else 's'}", stage.calling_ms_per_batch))
     whole = stage.active_ms
     if whole is not None and parts:
         parts = _fit(parts, whole)

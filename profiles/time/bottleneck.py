@@ -287,7 +287,7 @@ def _cpu(causes: Causes, profile: Profile, top: Groups) -> Bottleneck | None:
         where, there = f"no stage stands out: {where}", "less work"
     runtime = profile.cpu.runtime_ms or 0.0 if profile.cpu is not None else 0.0
     if runtime >= OWN_THREADS_FROM * total:
-        where += f", threads of no stage {milliseconds(runtime)}"
+        where += f", threads outside of the stages {milliseconds(runtime)}"
     others = _of_other_processes(profile, causes.worker_cores, total) if starts else 0.0
     if others >= STANDS_OUT_FROM * total:
         where += f", processes that it starts {milliseconds(others)}"

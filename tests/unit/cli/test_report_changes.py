@@ -92,7 +92,7 @@ def test_findings_stand_under_what_is_known_of_them_with_their_numbers(
     following = next_command(profile, None)
     blocks = list(build_changes(profile, full=full, next_line=following.line if following is not None else ""))
     golden(f"sections/changes{'-full' if full else ''}.txt", reports.shown(blocks))
-    assert titles(blocks) == ["What to change", "Suspected", "If a stage cost nothing"]
+    assert titles(blocks) == ["What to change", "Suspected", "Upper bounds"]
     assert [(card.number, card.status) for card in of(Card, blocks)] == [
         *((number, "kept") for number in (1, 2, 3)), *((number, "unverified") for number in (5, 6, 7)), (4, "ceiling"),
     ]  # fmt: skip
@@ -153,11 +153,11 @@ def test_a_gain_is_stated_as_far_as_it_is_known() -> None:
         # A speed that was not seen is not stated.
         (finding("kept", measured=measured(1.19, 0.9, peak_rss_delta_bytes=-MIB), family="memory"), "−1.00 MiB"),
         (finding("kept", measured=measured(1.2, 0.01), family="memory"), "1.20× (1.19–1.21)"),
-        (finding("ceiling", measured=measured(4.0, at_least=True)), "at least 3.80×"),
+        (finding("ceiling", measured=measured(4.0, at_least=True)), "up to 3.80× or more"),
         (finding("ceiling", measured=step), "as the step"),
         # That of a stage is not what a change of a part of it gains.
         (finding("ceiling", **stage, predicted=Predicted(speedup=4.48)), "predicted 4.5× faster"),
-        (finding("ceiling", **stage, predicted=Predicted(speedup=15.0)), "9.00× (8.55–9.45)"),
+        (finding("ceiling", **stage, predicted=Predicted(speedup=15.0)), "up to 9.00× (8.55–9.45)"),
         (finding("ceiling", **stage, family="memory", predicted=SAVES), "predicted up to −1.00 MiB"),
         (finding(measured=measured(1.7), unfinished=LEFT), "1.70× so far after 8 of 12 rounds"),
         (finding(measured=measured(0.99), predicted=Predicted(speedup=1.8)), "predicted 1.8× faster"),

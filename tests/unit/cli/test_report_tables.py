@@ -121,7 +121,7 @@ def test_parts_of_a_stage_never_exceed_it(ops: dict[str, float], python: list[fl
         (costly(ops=[("DecodeJpeg", 60.0)], share=0.2), ""),
         # That it calls a function says something where nothing takes longer.
         (costly(ops=[("Pack", 2.0)], calling_ms_per_batch=20.0), ""),
-        (costly(ops=[("Pack", 2.0)], calling_ms_per_batch=80.0), "calling it 32 times 80 %"),
+        (costly(ops=[("Pack", 2.0)], calling_ms_per_batch=80.0), "overhead of 32 calls 80 %"),
         (costly(ops=[("PyFunc", 90.0)], python=[("load", 1, 60.0)]), ""),
         (costly(ops=[("PyFunc", 90.0)], python=[("load", 1, 9.9), ("parse", 2, 50.0)]), "parse() 50 %"),
         (costly(ops=[("PyFunc", 90.0)], python=[("read", 3, 30.0), ("read", 4, 20.0)]), "read() 50 %"),

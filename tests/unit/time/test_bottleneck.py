@@ -274,7 +274,7 @@ def test_threads_are_too_many_only_where_the_cores_are_in_use() -> None:
 
 def test_of_threads_that_wait_mostly_for_each_other_both_users_are_named() -> None:
     text = crowded(1.6, 0.4, 2.0) or ""
-    assert text.startswith("CPU: the pipeline uses 1.6 of 2 cores, other processes 0.4; the pipeline's threads wait for")
+    assert text.startswith("CPU: the pipeline uses 1.6 of 2 cores, other processes 0.4; the pipeline's threads wait")
 
 
 @pytest.mark.parametrize(
@@ -601,7 +601,7 @@ def test_one_call_at_a_time_is_the_limit_also_where_others_use_some_of_the_cores
     assert bottleneck.limit == limit
     if limit == "serial-stage":
         assert bottleneck.text == (
-            "map runs one call at a time, on 1 of 2 cores; other processes used 0.6 of 2 cores, and the worker's "
+            "map runs one call at a time, on 1 of 2 cores; other processes used 0.6 of 2 cores, and the pipeline's "
             "threads wait for a core 33 % of the time"
         )
 

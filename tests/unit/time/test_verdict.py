@@ -962,7 +962,7 @@ def test_cpu_time_outside_of_all_stages_is_stated_where_it_is_much() -> None:
     cpu = CpuAccount(total_ms=40.0, stages_ms=31.0, runtime_ms=9.0)
     stages = [stage("stages.0", 0.9, "decode").model_copy(update={"cpu_ms_per_batch": 30.0, "parallelism": 4.0})]
     found = details(steps=steps(0.5), stages=stages, cpu=cpu, causes=Causes(worker_cores=1.9))
-    assert "decode (map) takes 30 of every 40 ms of CPU, threads of no stage 9.00 ms;" in found["because"]
+    assert "decode (map) takes 30 of every 40 ms of CPU, threads outside of the stages 9.00 ms;" in found["because"]
 
 
 def test_cpu_time_of_a_pipeline_that_starts_processes_is_that_of_its_own_process() -> None:
