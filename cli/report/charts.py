@@ -165,8 +165,7 @@ def memory_by_owner(profile: Profile) -> Iterator[Chart]:
     rest = whole - runtime - sum(nbytes for _, nbytes, _ in shown)
     shown = [(_TENSORFLOW, runtime, "soft"), *shown, ("others", rest, "rest")]
     rows = [Bar(name, [("", nbytes, tone)], size(nbytes)) for name, nbytes, tone in shown if nbytes]
-    when = "At the peak" if memory.ledger_at is None else f"After {seconds(memory.ledger_at.seconds)}"
-    yield Chart("bars", "Memory by owner", f"{when}: {size(whole)}.", rows=rows)
+    yield Chart("bars", "Memory by owner", f"At the peak: {size(whole)}.", rows=rows)
 
 
 def changes(profile: Profile) -> Iterator[Chart]:

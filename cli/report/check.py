@@ -12,7 +12,7 @@ from pipeprof.cli.report.units import byte_scale
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.stages import Stage
-from pipeprof.profiles.memory.ledger.texts import OWNERS
+from pipeprof.profiles.memory.ledger_texts import OWNERS
 from pipeprof.profiles.memory.predict.execution import ADDED
 from pipeprof.profiles.memory.predict.model import BufferPrediction, MemoryPrediction, UnknownSize
 from pipeprof.profiles.wording import size

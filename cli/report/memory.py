@@ -12,8 +12,8 @@ from pipeprof.profiles.document.base import How
 from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.shared import Phase
-from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, kept_text, leak_text, owner_text
-from pipeprof.profiles.wording import phase_words, place_of, size, size_in_unit_of
+from pipeprof.profiles.memory.ledger_texts import OWNERS, REST, growth_text, leak_text
+from pipeprof.profiles.wording import phase_words, size, size_in_unit_of
 
 HOW: Mapping[How, str] = {
     "measured": "measured",
@@ -22,7 +22,6 @@ HOW: Mapping[How, str] = {
     "alias": "shared, no extra memory",
 }
 """Origin of an owner's bytes."""
-NOT_ATTRIBUTED = "not attributed"
 _IN_FLIGHT = STAGE_OWNERS - RETAINING_OWNERS
 _LARGE_BUFFER = 0.25
 """Share of the pipeline's memory from which a prefetch is named for itself."""
@@ -33,8 +32,6 @@ _SMALL = 1 << 20
 """Bytes below which an owner has no row."""
 _OTHER = 1.02
 """Times by which two peaks differ, from which both are named."""
-_RESIDUE = "residue"
-"""In `what` of memory that a source's construction left to the allocator."""
 
 
 def build_memory(profile: Profile, *, full: bool) -> Iterator[Block]:
@@ -88,16 +85,11 @@ def group_owners(profile: Profile) -> list[tuple[str, int]]:
         elif stage is not None and entry.owner in STAGE_OWNERS:
             name = name_alone(stage)
         else:
-            name = name_owner(entry) + (f" ({place_of(entry.location)})" if entry.location is not None else "")
+            name = OWNERS[entry.owner]
         groups[name] = groups.get(name, 0) + (0 if entry.how == "alias" else entry.bytes)
     if memory.unexplained_bytes is not None and memory.unexplained_bytes > 0:
-        groups[NOT_ATTRIBUTED] = memory.unexplained_bytes
+        groups[REST] = memory.unexplained_bytes
     return sorted(groups.items(), key=lambda item: -item[1])
-
-
-def name_owner(entry: LedgerEntry) -> str:
-    """Name the owner of an entry; what building a source has freed is the allocator's."""
-    return OWNERS["slack"] if entry.owner == "source" and _RESIDUE in (entry.what or "") else owner_text(entry)
 
 
 def describe_leak(profile: Profile) -> str:
@@ -192,21 +184,20 @@ def _ledger(profile: Profile) -> Iterator[Block]:
     rest = memory.unexplained_bytes
     scale = byte_scale([entry.bytes for entry in rows] + [abs(rest)])
     left = f"{'−' if rest < 0 else ''}{scale.text(abs(rest))}"
-    yield Heading("Owners of memory", "at the peak" if memory.ledger_at is None else "at the last reading")
+    yield Heading("Owners of memory", "at the peak")
     yield Table(
         [
-            Column("owner", [*map(name_owner, rows), NOT_ATTRIBUTED], right=False, wrap=True),
+            Column("owner", [*(OWNERS[entry.owner] for entry in rows), REST], right=False, wrap=True),
             Column(
                 "stage", [*(names.get(one.stage or "", one.stage or "") for one in rows), ""], right=False, wrap=True
             ),
             Column(scale.unit, [*("0" if one.how == "alias" else scale.text(one.bytes) for one in rows), left]),
             Column("predicted", [*(scale.text(entry.predicted_bytes) for entry in rows), ""], keep=1),
             Column("how", [*(HOW[entry.how] for entry in rows), ""], right=False, keep=2),
-            Column("", [*map(_detail, rows), ""], right=False, keep=0, wrap=True, style="dim"),
+            Column("", [*(_detail(entry) for entry in rows), ""], right=False, keep=0, wrap=True, style="dim"),
         ]
     )
-    growth = growth_text(memory, lambda stage: names.get(stage, stage))
-    for line in (*_epochs(memory), kept_text(memory), growth, describe_ram_budget(memory)):
+    for line in (*_epochs(memory), growth_text(memory), describe_ram_budget(memory)):
         if line:
             yield Text(line)
 
@@ -217,12 +208,7 @@ def _shown(entry: LedgerEntry) -> bool:
 
 def _detail(entry: LedgerEntry) -> str:
     """Describe the bytes, unless the owner does so already."""
-    what, owner = entry.what or "", name_owner(entry)
-    shown = "" if owner in what or what in owner else what
-    if entry.location is None:
-        return shown
-    function = f"in {entry.function}" if entry.function else ""
-    return ", ".join(part for part in (shown, f"most at {place_of(entry.location)}", function) if part)
+    return "" if entry.what in (None, OWNERS[entry.owner]) else entry.what or ""
 
 
 def _epochs(memory: Memory) -> Iterator[str]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pipeprof.profiles.document.base import How, Location, Model, Owner
+from pipeprof.profiles.document.base import How, Model, Owner
 from pipeprof.profiles.document.shared import LimitAnswer, PhaseName
 
 
@@ -23,10 +23,6 @@ class LedgerEntry(Model):
     """`measured`, `model` (TensorFlow's count), `predicted`, or `alias`: views of another owner's memory, 0 bytes."""
     what: str | None = None
     """What they are, where an owner has several."""
-    location: Location | None = None
-    """Of Python objects of the build: the line of the user's at which most of them were made."""
-    function: str | None = None
-    """The function of that line."""
     predicted_bytes: int | None = None
     """What was predicted of the owner at the stage before the run; at the first of its entries. Null where the number
     or the size of the elements was not known."""
@@ -66,17 +62,6 @@ class PhaseGrew(Model):
     """Its address."""
     bytes: int
     """By which it grew."""
-
-
-class MemoryKept(Model):
-    """Freed memory that glibc and TensorFlow's pool kept, over the readings of a run; none of it is in use."""
-
-    low_bytes: int
-    """Smallest reading."""
-    high_bytes: int
-    """Largest reading."""
-    readings: int
-    """How many there were."""
 
 
 class MemoryGrowth(Model):
@@ -173,17 +158,6 @@ class Soak(Model):
     """The readings, at most 481."""
 
 
-class LedgerMoment(Model):
-    """When the ledger was taken, of a run that was ended before its peak could be accounted: at its last look."""
-
-    seconds: float
-    """As in `series`."""
-    phase: PhaseName
-    """That was running then."""
-    rss_bytes: int
-    """Resident memory at that moment; the ledger covers it instead of the peak."""
-
-
 class AutotuneMemory(Model):
     """AUTOTUNE's budget for its buffers compared with the limit, and the memory that the budget does not include."""
 
@@ -192,7 +166,7 @@ class AutotuneMemory(Model):
     limit_bytes: int | None = None
     """The limit of the run; null without one."""
     uncounted_bytes: int
-    """Runtime, sources, shuffle, cache and Python in the ledger."""
+    """Runtime, sources, shuffle and cache in the ledger, and the rest."""
     exceeds_limit: bool
     """A tuned buffer could grow beyond the limit before AUTOTUNE stops it."""
 
@@ -213,7 +187,7 @@ class Memory(Model):
     ledger: list[LedgerEntry] | None = None
     """The peak by owner; null where it could not be accounted."""
     unexplained_bytes: int | None = None
-    """The peak less the ledger; negative where the ledger counts more than there was."""
+    """The rest of the peak, which is nobody's in the ledger: Python, libraries, other processes."""
     predicted_bytes: int | None = None
     """Above TensorFlow's own, before the run, of what has a known size; at the peak."""
     series: MemorySeries | None = None
@@ -222,16 +196,10 @@ class Memory(Model):
     """Null with fewer than two epochs."""
     grew: list[PhaseGrew] | None = None
     """Phases in which a buffer grew; null without `series`."""
-    ledger_at: LedgerMoment | None = None
-    """Null where the ledger is that of the peak."""
     growth: MemoryGrowth | None = None
     """Null where memory did not grow from when every buffer was full, or too few looks came after that."""
     soak: Soak | None = None
     """Of `--soak`; `growth` is then that of the soak."""
-    kept: MemoryKept | None = None
-    """Null with fewer than two readings of the running pipeline."""
-    filling: str | None = None
-    """The stage whose buffer was still growing when measuring ended."""
     autotune: AutotuneMemory | None = None
     """Null where AUTOTUNE tunes no buffer."""
     what_ifs: list[LimitAnswer] | None = None

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeprof.pipelines.ops.traits import holder
 from pipeprof.profiles.advise.advise import tried
-from pipeprof.profiles.memory.ledger.account import LedgerInput, account, before_running
-from pipeprof.profiles.memory.ledger.buffers import map_looks
+from pipeprof.profiles.memory.buffers import kind_of, map_looks
+from pipeprof.profiles.memory.ledger import LedgerInput, account, before_running
 from pipeprof.profiles.memory.predict.predict import memory_prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from pipeprof.pipelines.graph.read.records import ModelDict
     from pipeprof.pipelines.spec.loader import LoadedSpec
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
-    from pipeprof.profiles.protocol.messages import MemoryMoment
     from pipeprof.profiles.view.view import PipelineView
 
 
@@ -30,21 +31,17 @@ def account_memory(
     stages: Mapping[str, Stage],
     *,
     spec_view: Callable[[], PipelineView],
-    sketch_view: PipelineView | None = None,
 ) -> None:
     """Fill in the profile's ledger, as far as the worker reported its memory and graphs. Never raises.
 
     Args:
         stages: The written stages by address.
         spec_view: The view of the spec as written; only called for a spec.
-        sketch_view: The view of a function's stages as they were seen being made.
     """
     report, graphs = observed.memory, observed.graphs
     if report is None or graphs is None:
-        messages: list[Message] = []
-        view = spec_view() if loaded is not None else sketch_view
-        tried("its memory", lambda: _at_last_look(profile, observed, sampler, view), messages)
-        profile.warnings += messages
+        if observed.memory_look is not None and observed.memory_look.model is not None:
+            _state_last_buffers(profile.stages or (), observed.memory_look.model)
         return
     spec = loaded is not None
 
@@ -72,54 +69,19 @@ def account_memory(
                 origin=sampler.started,
                 predicted=memory_prediction(spec_view()) if spec else before_running(view, report.python.arrays),
                 children=sampler.had_children,
-                build=observed.build_memory,
             ),
         )
 
-    messages = []
+    messages: list[Message] = []
     found = tried("its memory", fill, messages)
     profile.warnings += [*messages, *(found or [])]
 
 
-def _at_last_look(profile: Profile, observed: Observed, sampler: Sampler, view: PipelineView | None) -> None:
-    """Build the ledger of a worker that died before it reported its memory."""
-    from pipeprof.profiles.memory.ledger.account import entries_of, state_buffers
-    from pipeprof.profiles.memory.ledger.interrupted import LastLook, ledger_at
-    from pipeprof.profiles.view.view import PipelineView
-
-    look = observed.memory_look
-    if look is None or not profile.shows_memory:
-        return
-    nothing = PipelineView(kind="static", stages=(), options={}, cores=profile.host.cores)
-    found = ledger_at(
-        LastLook(
-            readings=observed.readings,
-            memory=look.memory,
-            phase=look.phase,
-            model=look.model,
-            view=view or nothing,
-            origin=sampler.started,
-            children=_children(profile, sampler, look.memory),
-            build=observed.build_memory,
-        )
-    )
-    if found is None:
-        return
-    memory = profile.memory
-    memory.ledger_at, ledger, predicted = found
-    memory.ledger = entries_of(ledger, predicted if view is not None else None, memory.peak_bytes)
-    memory.unexplained_bytes = ledger.unexplained
-    if view is not None:
-        memory.predicted_bytes = predicted.peak_bytes
-    state_buffers(profile, ledger)
-
-
-def _children(profile: Profile, sampler: Sampler, memory: MemoryMoment) -> int:
-    """Return the memory of child processes at the time of the worker's reading."""
-    own = memory.rss
-    if not sampler.had_children or own is None:
-        return 0
-    from pipeprof.profiles.memory.ledger.growth import memory_at
-
-    held = memory_at(profile.series, memory.t - sampler.started)
-    return max(0, round(held or 0) - own)
+def _state_last_buffers(stages: Sequence[Stage], model: ModelDict) -> None:
+    """State in the rows of a run that died what its stages held at the last look, where only one is of a kind."""
+    for stage in stages:
+        held = [node for node in model["nodes"] if (holder(kind_of(node)) or ("", ""))[1] == stage.op]
+        elements = sum(node["buffered_elements"] for node in held)
+        nbytes = round(sum(node["buffered_bytes"] for node in held))
+        if elements > 0 and nbytes > 0 and [one.op for one in stages].count(stage.op) == 1:
+            stage.buffered_bytes, stage.buffered_elements = nbytes, elements

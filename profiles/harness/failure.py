@@ -12,9 +12,7 @@ from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.shared import ErrorFrame, PhaseName
 from pipeprof.profiles.harness.received import GROWING_TIMES
-from pipeprof.profiles.memory.ledger.buffers import kind_of
-from pipeprof.profiles.memory.ledger.interrupted import placed
-from pipeprof.profiles.memory.ledger.texts import owner_text
+from pipeprof.profiles.memory.buffers import kind_of
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
 from pipeprof.profiles.protocol.services import SERVICE_FAILED
 from pipeprof.profiles.service.faults import cause_of_error
@@ -25,7 +23,6 @@ from pipeprof.profiles.wording import as_typed, phase_words, size, stage_label
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pipeprof.profiles.document.memory import Memory
     from pipeprof.profiles.document.stages import Stage
     from pipeprof.profiles.harness.event_loop import Ended
     from pipeprof.profiles.harness.received import Observed
@@ -369,27 +366,6 @@ def _out_of_memory(ended: Ended, observed: Observed, around: Circumstances, by: 
     return Failure(problem, EXIT_PIPELINE)
 
 
-def name_owner(problem: Problem, memory: Memory, stages: Iterable[Stage]) -> None:
-    """Name the largest owner of the last ledger in a report of lacking memory that names no stage yet.
-
-    Args:
-        problem: Of the run; only changed where memory was lacking.
-        memory: With the ledger of the last reading.
-    """
-    owners = [entry for entry in memory.ledger or () if entry.owner != "runtime" and (entry.stage or entry.location)]
-    largest = max(owners, key=lambda one: one.bytes, default=None)
-    if problem.code != "out-of-memory" or problem.stage is not None or largest is None or largest.bytes < _LARGE_BUFFER:
-        return
-    stage = next((row for row in stages if row.id == largest.stage), None)
-    location = stage.location if stage is not None else largest.location
-    where = f" ({location.file}:{location.line})" if location is not None else ""
-    what = stage_label(stage) if stage is not None else f"{owner_text(largest)}{where}"
-    problem.message += f" Last reading: {what} held {size(largest.bytes)}."
-    problem.stage = largest.stage
-    if problem.line is None and location is not None:
-        problem.file, problem.line, problem.column = location.file, location.line, location.column
-
-
 def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[Stage | None, tuple[str, int] | None]:
     """Return op and bytes of the largest buffer at the last look, and its stage where only one is meant."""
     model = observed.answer.model if observed.answer is not None else None
@@ -402,8 +378,9 @@ def _largest_buffer(observed: Observed, around: Circumstances) -> tuple[Stage | 
     if largest is None or nbytes < _LARGE_BUFFER or (last is not None and nbytes > last):
         return None, None
     held = holder(kind_of(nodes[largest]))
-    stage = _stage_at(placed(nodes, around.view)[largest], around) if around.view is not None else None
-    return stage, (held[1] if held is not None else "", nbytes)
+    op = held[1] if held is not None else ""
+    same = [stage.id for stage in around.view.stages if stage.op == op] if around.view is not None else []
+    return _stage_at(same[0], around) if len(same) == 1 else None, (op, nbytes)
 
 
 def _stage_at(address: str | None, around: Circumstances) -> Stage | None:

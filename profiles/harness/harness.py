@@ -21,7 +21,7 @@ from pipeprof.profiles.git.repository import checked_out
 from pipeprof.profiles.harness.account_memory import account_memory
 from pipeprof.profiles.harness.build_profile import RunFacts, assemble
 from pipeprof.profiles.harness.event_loop import ASKED, EXIT_CODES, MOST_SAVING, SAVE_SECONDS, Ended, Signals, Watch
-from pipeprof.profiles.harness.failure import Circumstances, diagnose, name_owner
+from pipeprof.profiles.harness.failure import Circumstances, diagnose
 from pipeprof.profiles.harness.lock import measuring_lock, waiting_note
 from pipeprof.profiles.harness.process import WorkerProcess
 from pipeprof.profiles.harness.received import Observed
@@ -289,16 +289,8 @@ class Run:
             self._facts.written = rows_of_sketch(self._seen_view)
         profile = assemble(self._facts, self._observed, sampler, problem=problem, exit_code=exit_code)
         account_memory(
-            profile,
-            self._observed,
-            sampler,
-            self._settings.loaded,
-            self._facts.stages,
-            spec_view=self._spec_view,
-            sketch_view=self._seen_view,
+            profile, self._observed, sampler, self._settings.loaded, self._facts.stages, spec_view=self._spec_view
         )
-        if problem is not None:
-            name_owner(problem, profile.memory, profile.stages or ())
         graphs = self._observed.graphs
         profile.findings, messages = findings_for(
             profile,

@@ -81,13 +81,6 @@ def test_a_kill_from_outside_is_not_called_out_of_memory(tmp_path: Path) -> None
 def test_the_memory_limit_names_who_enforced_it_and_who_held_the_memory(tmp_path: Path) -> None:
     ended = failed(run(tmp_path, f"{TARGETS}:grows", "--memory-limit", "1GiB"))
     assert ended.profile.errors[0].code == "out-of-memory"
-    memory = ended.profile.memory
-    assert memory.ledger_at is not None
-    assert memory.ledger_at.phase == "first_element"
-    held = {one.owner: one.bytes for one in memory.ledger or ()}
-    assert held["shuffle"] > 100_000_000
-    whole = sum(one.bytes for one in memory.ledger or ()) + (memory.unexplained_bytes or 0)
-    assert whole == memory.ledger_at.rss_bytes
     line = line_of("np.full([500_000]") + 2
     place = f"shuffle (targets.py:{line}) buffered"
     for words in ("limit of 1.00 GiB (--memory-limit)", "growing by", "Peak by phase: import", place):

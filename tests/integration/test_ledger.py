@@ -26,16 +26,6 @@ def mixed():
 def views():
     rows = tf.data.Dataset.from_tensor_slices(np.ones((200, 100_000), np.float32))
     return rows.shuffle(200).repeat().batch(2)
-
-def read_table():
-    return [bytes([n % 7 + 97]) * (40 + n % 50) for n in range(300_000)]
-
-def table():
-    rows = read_table()
-    def generate():
-        for n in range(10**9):
-            yield rows[n % len(rows)]
-    return tf.data.Dataset.from_generator(generate, output_signature=tf.TensorSpec([], tf.string)).batch(64)
 """
 
 
@@ -102,13 +92,3 @@ def test_what_stages_held_is_there_over_time(mixed):
     assert lengths.pop() >= 1
     assert series["seconds"] == sorted(series["seconds"])
     assert "stages.1" in series["stages"]
-
-
-def test_python_objects_of_the_build_are_owned_by_their_line(tmp_path):
-    memory = run(tmp_path, "table", copied=True)
-    python = [entry for entry in owners(memory)["python"] if "Python objects" in entry["what"]]
-    # 300,000 objects of 33 bytes and their 40 to 89 letters.
-    assert sum(entry["bytes"] for entry in python) > 15_000_000
-    for entry in python:
-        if entry["location"] is not None:
-            assert (entry["location"]["file"], entry["function"]) == ("input.py", "read_table")

@@ -11,7 +11,7 @@ from pipeprof.pipelines.changes.edits import SetEnvironment
 from pipeprof.pipelines.changes.environment import PRELOAD, VALUES
 from pipeprof.pipelines.static.imports import Imports
 from pipeprof.pipelines.static.written_calls import parsed
-from pipeprof.profiles.memory.ledger.vocabulary import HEAP, POOL, RESIDUE
+from pipeprof.profiles.memory.ledger import HEAP, POOL
 from pipeprof.profiles.time.memory_problem import memory_matters
 from pipeprof.profiles.view.texts import file_text
 from pipeprof.profiles.view.view import PipelineView, StageView
@@ -32,8 +32,8 @@ SLACK_SHARE: Final = 0.10
 def slack_bytes(view: PipelineView, kind: Allocator) -> int:
     """Bytes at the peak that were free in TensorFlow's pool, or in glibc's heap; 0 where it is not known."""
     memory = view.profile.memory if view.profile is not None and view.profile.shows_memory else None
-    marks = (POOL, RESIDUE) if kind == "pool" else (HEAP,)
-    return sum(entry.bytes for entry in (memory.ledger if memory is not None else None) or () if entry.what in marks)
+    mark = POOL if kind == "pool" else HEAP
+    return sum(entry.bytes for entry in (memory.ledger if memory is not None else None) or () if entry.what == mark)
 
 
 def matters(view: PipelineView, nbytes: int) -> bool:

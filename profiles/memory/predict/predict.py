@@ -426,11 +426,11 @@ def _predict_elements(
         at_most=at_most,
         at_least=size.partial,
         count=many * count,
-        pooled=round(many * (count * size.bytes * _pooled_share(view, owner, stage) + kept)),
+        pooled=round(many * (count * size.bytes * pooled_share(view, owner, stage) + kept)),
     )
 
 
-def _pooled_share(view: PipelineView, owner: Owner, stage: StageView) -> float:
+def pooled_share(view: PipelineView, owner: Owner, stage: StageView) -> float:
     """Return the share of an element's bytes that lies in the pool."""
     given = stage if owner in ("parallel", "batch", "consumer") else view.input_of(stage) or stage
     if owner == "parallel":

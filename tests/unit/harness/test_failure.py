@@ -27,12 +27,11 @@ from unit.worker.fakes import (
 )
 
 from pipeprof.profiles.document.base import Location
-from pipeprof.profiles.document.memory import LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Problem
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.harness.event_loop import Ended
-from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose, name_owner
+from pipeprof.profiles.harness.failure import Circumstances, Failure, diagnose
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
@@ -571,41 +570,6 @@ def test_memory_that_was_refused_inside_a_stage_names_it():
 
 def out_of_memory() -> Problem:
     return failed(Ended("memory-limit", -9), observed(*MEASURING)).problem
-
-
-def test_the_largest_owner_of_the_last_reading_is_named():
-    row = Stage(id="source", op="from_tensor_slices", origin="written", location=Location(file="spec.yaml", line=3))
-    ledger = [
-        LedgerEntry(owner="runtime", bytes=600_000_000, how="measured"),
-        LedgerEntry(owner="slack", bytes=500_000_000, how="measured"),
-        LedgerEntry(owner="source", stage="source", bytes=400 * MIB, how="measured"),
-    ]
-    problem = out_of_memory()
-    name_owner(problem, Memory(ledger=ledger), [row])
-    assert problem.message.endswith(" Last reading: from_tensor_slices (spec.yaml:3) held 400 MiB.")
-    assert (problem.stage, problem.file, problem.line) == ("source", "spec.yaml", 3)
-
-
-def test_python_objects_of_the_build_are_named_with_their_line():
-    entry = LedgerEntry(
-        owner="python",
-        what="Python objects of the build",
-        bytes=GIB,
-        how="measured",
-        location=Location(file="input.py", line=8),
-        function="load",
-    )
-    problem = out_of_memory()
-    name_owner(problem, Memory(ledger=[entry]), [])
-    assert problem.message.endswith(" Last reading: Python objects that your code made (input.py:8) held 1.00 GiB.")
-    assert (problem.stage, problem.file, problem.line) == (None, "input.py", 8)
-
-
-def test_no_other_end_is_given_an_owner():
-    problem = failed(Ended("interrupted", -9), observed(*MEASURING)).problem
-    said = problem.message
-    name_owner(problem, Memory(ledger=[LedgerEntry(owner="cache", stage="stages.1", bytes=GIB, how="model")]), [])
-    assert (problem.message, problem.stage) == (said, None)
 
 
 def test_a_look_without_a_model_blames_nobody():

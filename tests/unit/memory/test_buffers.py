@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.graph.align import StageGraphs
-from pipeprof.profiles.memory.ledger.buffers import map_looks
+from pipeprof.profiles.memory.buffers import map_looks
 from pipeprof.profiles.protocol.messages import PipelineLook
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
@@ -88,12 +88,6 @@ def test_batches_that_are_made_in_parallel_are_batches() -> None:
     (found,) = map_looks(StageGraphs.of(graph["written"], json.loads(text), by_address=graph["by_address"]), [raw])
 
     assert {(one.owner, one.bytes) for one in found.by_stage.values()} == {("batch", 4096), ("parallel", 1024)}
-
-
-def test_a_tuned_prefetch_that_is_empty_has_room() -> None:
-    (one,) = look("tail_injected").by_stage.values()
-
-    assert (one.owner, one.bytes, one.elements, one.room) == ("prefetch", 0, 0, 2)
 
 
 def test_without_graphs_there_are_no_looks() -> None:

@@ -11,15 +11,8 @@ import pytest
 
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.shared import PhaseName
-from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
-from pipeprof.profiles.memory.ledger.growth import (
-    epoch_peaks,
-    filled_at,
-    filling_stage,
-    largest_growth,
-    measured_growth,
-    memory_series,
-)
+from pipeprof.profiles.memory.buffers import Buffered, Look
+from pipeprof.profiles.memory.over_time import epoch_peaks, filled_at, largest_growth, measured_growth, memory_series
 
 MB = 1_000_000
 ORIGIN = 1000.0
@@ -140,11 +133,10 @@ def test_the_heap_says_nothing_where_a_buffer_filled_while_measuring() -> None:
     assert measured_growth([look(at) for at in TIMES], RISING, ORIGIN, in_use=200 * MB) is not None
 
 
-def test_while_a_buffer_fills_nothing_is_said_of_growth_but_which_one_it_is() -> None:
+def test_while_a_buffer_fills_nothing_is_said_of_growth() -> None:
     looks = [look(at, live=100 + 20 * at, held=50 + 20 * at) for at in TIMES]
 
     assert measured_growth(looks, RISING, ORIGIN) is None
-    assert filling_stage(looks) == "stages.0"
 
 
 def test_by_epochs_where_there_are_enough() -> None:
@@ -181,7 +173,6 @@ def test_a_large_buffer_that_fills_slowly_is_no_leak() -> None:
     looks = [look(at, live=10_000 + 20 * at, held=10_000 + 20 * at) for at in TIMES]
 
     assert measured_growth(looks, RISING, ORIGIN) is None
-    assert filling_stage(looks) == "stages.0"
 
 
 @pytest.mark.parametrize("deviation", [1, 5])
@@ -197,21 +188,10 @@ def test_noise_alone_is_no_growth(deviation: int) -> None:
     assert found <= 2
 
 
-def test_a_buffer_that_was_full_long_before_the_end_is_not_filling() -> None:
-    assert filling_stage([look(at, held=50 + min(at, 4) * 20) for at in TIMES]) is None
-    assert filling_stage([look(at) for at in TIMES]) is None
-    assert filling_stage([]) is None
-
-
-def test_a_buffer_that_every_epoch_fills_anew_is_not_filling() -> None:
-    assert filling_stage([look(at, held=50 + 20 * at, epoch=int(at > 5)) for at in TIMES]) is None
-
-
 def test_a_small_buffer_that_comes_and_goes_is_as_good_as_full() -> None:
     looks = [look(at, held=0.5 + 0.1 * at) for at in TIMES]
 
     assert filled_at(looks) == ORIGIN
-    assert filling_stage(looks) is None
 
 
 def test_the_series_has_a_list_for_each_stage() -> None:

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.document.measured import Series
-from pipeprof.profiles.document.memory import LedgerEntry, Memory, MemoryGrowth, MemoryKept
-from pipeprof.profiles.memory.ledger.buffers import Buffered, Look
-from pipeprof.profiles.memory.ledger.growth import measured_growth
-from pipeprof.profiles.memory.ledger.texts import OWNERS, growth_text, kept_text, owner_text
+from pipeprof.profiles.document.memory import Memory, MemoryGrowth
+from pipeprof.profiles.memory.buffers import Buffered, Look
+from pipeprof.profiles.memory.ledger_texts import OWNERS, growth_text
+from pipeprof.profiles.memory.over_time import measured_growth
 
 MB = 1_000_000
 LEAK = MemoryGrowth(
@@ -22,8 +22,8 @@ LEAK = MemoryGrowth(
 )
 
 
-def text(growth: MemoryGrowth | None, **memory: str) -> str | None:
-    return growth_text(Memory(growth=growth, **memory), lambda stage: f"<{stage}>")
+def text(growth: MemoryGrowth | None) -> str | None:
+    return growth_text(Memory(growth=growth))
 
 
 def test_a_leak_is_stated_over_what_was_measured() -> None:
@@ -32,10 +32,6 @@ def test_a_leak_is_stated_over_what_was_measured() -> None:
         "`pipeprof run --soak 5m` shows what grows and when memory runs out."
     )
     assert text(None) is None
-
-
-def test_a_buffer_that_was_still_filling() -> None:
-    assert text(None, filling="stages.1") == "<stages.1> was still filling when the measurement ended."
 
 
 @given(
@@ -85,16 +81,3 @@ def test_memory_that_the_allocator_keeps_is_neither_growth_nor_a_leak() -> None:
 
 def test_every_owner_has_a_text() -> None:
     assert set(OWNERS) == set(get_args(Owner))
-    assert owner_text(LedgerEntry(owner="python", bytes=1, how="measured", what="libraries")) == "libraries"
-    assert owner_text(LedgerEntry(owner="python", bytes=1, how="measured")) == "Python"
-    assert owner_text(LedgerEntry(owner="parallel", bytes=1, how="model", what="x")) == "batches in flight"
-
-
-def test_freed_memory_is_said_to_be_kept_with_its_range() -> None:
-    kept = MemoryKept(low_bytes=113 << 20, high_bytes=343 << 20, readings=5)
-    assert kept_text(Memory(kept=kept)) == (
-        "Freed, kept by the allocator: 113 MiB to 343 MiB in 5 readings of this run. It depends on the order in which "
-        "threads free tensors, so another run may keep more or less. Nothing that is in use has grown by it."
-    )
-    assert kept_text(Memory(kept=MemoryKept(low_bytes=0, high_bytes=MB, readings=5))) == ""
-    assert kept_text(Memory()) == ""

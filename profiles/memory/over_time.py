@@ -1,4 +1,4 @@
-"""Memory by stage over a run: its series, the buffers that grew most, and growth after all of them were full."""
+"""Memory over a run: its series by stage, the buffers that grew most, and growth after all of them were full."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from itertools import pairwise
 
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import MemoryEpochs, MemoryGrowth, MemorySeries, PhaseGrew
+from pipeprof.profiles.memory.buffers import Look
 from pipeprof.profiles.memory.growth.judge import LEAK_BYTES
 from pipeprof.profiles.memory.growth.series import SoakPoint
 from pipeprof.profiles.memory.growth.soak import suspected
-from pipeprof.profiles.memory.ledger.buffers import Look
 
 FULL = 1.02
 """A buffer is full from the look after which it never exceeds this multiple of its content."""
-_LAST = 1 / 3
-"""Share of the measurement at its end in which a buffer that grows is still filling."""
 
 
 def memory_series(looks: Sequence[Look], origin: float) -> MemorySeries | None:
@@ -139,30 +137,6 @@ def _moments(looks: Sequence[Look], series: Series, origin: float, *, children: 
         if rss is not None:
             found.append(SoakPoint(look.steps, look.epoch, look.steps, round(rss), buffered=look.total))
     return found
-
-
-def filling_stage(looks: Sequence[Look]) -> str | None:
-    """Return the stage whose buffer was still growing when the measurement ended; None where it ended long after."""
-    measured = [look for look in looks if look.phase == "measure"]
-    full = filled_at(looks)
-    if len(measured) < 2 or measured[0].epoch != measured[-1].epoch:
-        # Every epoch fills its buffers anew.
-        return None
-    if full is None or full < measured[-1].t - _LAST * (measured[-1].t - measured[0].t):
-        return None
-    stage = _largest_buffer_growth(measured)
-    if stage is None:
-        return None
-    first = measured[0].by_stage.get(stage)
-    grown = measured[-1].by_stage[stage].bytes - (first.bytes if first is not None else 0)
-    return stage if grown >= LEAK_BYTES else None
-
-
-def _largest_buffer_growth(looks: Sequence[Look]) -> str | None:
-    first, last = looks[0].by_stage, looks[-1].by_stage
-    grown = {stage: one.bytes - (first[stage].bytes if stage in first else 0) for stage, one in last.items()}
-    stage = max(grown, key=lambda one: grown[one], default=None)
-    return stage if stage is not None and grown[stage] > 0 else None
 
 
 def memory_at(series: Series, at: float) -> float | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeprof.pipelines.graph.align import StageGraphs, match
 from pipeprof.pipelines.graph.read.records import ModelDict, ModelNodeDict
@@ -13,9 +13,15 @@ from pipeprof.pipelines.graph.stages import StageGraph, WrittenStage
 from pipeprof.pipelines.ops.traits import holder, traits
 from pipeprof.profiles.document.base import Owner
 from pipeprof.profiles.document.shared import PhaseName
+from pipeprof.profiles.memory.predict.element_size import components
+from pipeprof.profiles.memory.predict.execution import fused_batch
 from pipeprof.profiles.protocol.messages import PipelineLook
+from pipeprof.profiles.view.view import PipelineView, StageView
 
+AT_REST: PhaseName = "trace"
+"""The phase of the one look at a pipeline at rest, when no batches were requested."""
 _TUNED = ("parallelism", "buffer_size")
+_UNSIZED = frozenset({"string", "variant"})
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,6 @@ class Buffered:
     owner: Owner
     bytes: int
     elements: float
-    room: float = 0.0
-    """Free places for elements: it may have held as many more between two looks."""
     counted: bool = True
     """Its bytes are known; else they are 0, and the elements are all that is."""
 
@@ -141,20 +145,54 @@ def _tuned(model: ModelDict, by_node: Mapping[int, str]) -> dict[str, float]:
 def _by_stage(
     after: StageGraph, model: ModelDict, places: Mapping[int, str], by_node: Mapping[int, str]
 ) -> dict[str, Buffered]:
-    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    owners: dict[str, Owner] = {}
+    found: dict[str, Buffered] = {}
     for node in model["nodes"]:
         place, stage = places.get(node["id"]), by_node.get(node["id"])
-        if stage is None:
-            continue
-        size = node["parameters"].get("buffer_size")
-        room = max(0.0, size["state_value"] - node["buffered_elements"]) if size is not None else 0.0
-        if not node["buffered_elements"] and not room:
+        if stage is None or not node["buffered_elements"]:
             continue
         held = holder(kind_of(node)) if place is None else None
         owner = held[0] if held is not None else traits(after.nodes[place or ""].op).holds or "parallel"
-        owners.setdefault(stage, owner)
-        sums[stage][0] += node["buffered_bytes"]
-        sums[stage][1] += node["buffered_elements"]
-        sums[stage][2] += room
-    return {stage: Buffered(owners[stage], int(one[0]), one[1], one[2]) for stage, one in sums.items()}
+        before = found.get(stage, Buffered(owner, 0, 0.0))
+        nbytes, elements = before.bytes + int(node["buffered_bytes"]), before.elements + node["buffered_elements"]
+        found[stage] = Buffered(before.owner, nbytes, elements)
+    return found
+
+
+def given_to(view: PipelineView, stage: StageView, owner: Owner) -> StageView:
+    """Return the stage whose elements another one holds: its input, itself, or the batch that a map fills itself."""
+    if owner not in ("parallel", "batch"):
+        return view.input_of(stage) or stage
+    return fused_batch(view, stage) or stage
+
+
+def possible_looks(view: PipelineView, looks: Sequence[Look], most: int | None) -> list[Look]:
+    """The looks without impossible counts.
+
+    TensorFlow's model counts what goes into a buffer and what comes out of it. It counts a slice as the tensor that it
+    is a part of, and a fused stage may take out what it never put in. Where the shapes say how large an element is,
+    a buffer holds no more than that; where they do not, and the count is negative or more than the process had, how
+    much it holds is unknown.
+
+    Args:
+        most: The most that the process ever had, in bytes.
+    """
+    return [
+        replace(
+            look,
+            by_stage={stage: _possible(view, stage, one, look.rss or most) for stage, one in look.by_stage.items()},
+        )
+        for look in looks
+    ]
+
+
+def _possible(view: PipelineView, stage_id: str, there: Buffered, most: int | None) -> Buffered:
+    stage = view.by_id.get(stage_id)
+    element = components(view, given_to(view, stage, there.owner)) if stage is not None else ()
+    sizes = [None if component.dtype in _UNSIZED else component.nbytes for component in element]
+    known = [size for size in sizes if size is not None]
+    nbytes = there.bytes
+    if known and len(known) == len(sizes) and there.elements >= 0:
+        nbytes = min(nbytes, round(there.elements * sum(known)))
+    if nbytes < 0 or (most is not None and nbytes > most):
+        return replace(there, bytes=0, counted=False)
+    return replace(there, bytes=nbytes)

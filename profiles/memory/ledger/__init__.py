@@ -1,1 +1,0 @@
-"""The memory ledger: owners of the measured peak."""
