@@ -138,22 +138,6 @@ BUFFER_HOLES = _constant(
     "after one turn 0.4 to 0.5 for 8 B to 20 KB, 0.3 to 0.6 for 40 to 250 KB",
     benchmark="attribution/memory_constants.py",
 )
-MOST_BUFFER_HOLES = _constant(
-    "MOST_BUFFER_HOLES",
-    0.8,
-    "× the blocks",
-    "The same at most, for tensors that glibc splits free blocks for",
-    "0.3 and 0.75 for 20 KB replaced 3 to 14 times, 0.8 for larger ones",
-    benchmark="attribution/memory_constants.py",
-)
-SPLIT_FROM = _constant(
-    "SPLIT_FROM",
-    1024,
-    "B",
-    "Size from which glibc splits a free block for a smaller one",
-    "glibc: smaller free blocks wait for a request of their own size",
-    tensorflow=None,
-)
 GENERATED_BELOW = _constant(
     "GENERATED_BELOW",
     128 * 1024,
@@ -177,44 +161,8 @@ VIEW_BYTES = _constant(
     "20,000 and 50,000 names of 19 to 165 letters, from arrays and from `list_files`: 108 to 113 B an element",
     benchmark="attribution/memory_constants.py",
 )
-SLOT_BYTES = _constant(
-    "SLOT_BYTES",
-    24,
-    "B",
-    "An element's slot in the list of a buffer",
-    "size of a `std::vector` in TensorFlow's shuffle and cache",
-)
 TEXT_BYTES = _constant(
     "TEXT_BYTES", 24, "B", "A string in its tensor, which holds up to 22 letters itself", "`sizeof(tstring)`"
-)
-TEXT_BLOCK_BYTES = _constant(
-    "TEXT_BLOCK_BYTES",
-    24,
-    "B",
-    "Overhead of a long string's block, usually: its head, and rounding to 16 B",
-    "shuffles of one string: 195 B in use beyond 24 B and the letters from generators, 160 to 190 B from files",
-)
-MADE_BLOCK_BYTES = _constant(
-    "MADE_BLOCK_BYTES",
-    64,
-    "B",
-    "Overhead of a C++ string that TensorFlow takes over without a copy",
-    "the block of a `std::string`",
-)
-MADE_SPARE = _constant(
-    "MADE_SPARE",
-    1.0,
-    "× the letters",
-    "Spare room of such a string at most",
-    "appending to a full `std::string` doubles it",
-    tensorflow=None,
-)
-ALIGNED_HOLE_BYTES = _constant(
-    "ALIGNED_HOLE_BYTES",
-    96,
-    "B",
-    "Free memory next to an aligned block: less than the alignment of 64 B and glibc's smallest block of 32 B",
-    "51 to 95 B for each tensor of a cache of strings, numbers, and both",
 )
 ALIGNMENT_BYTES = _constant(
     "ALIGNMENT_BYTES",
@@ -230,14 +178,6 @@ POOLED_FROM = _constant(
     "Size from which a tensor lies in TensorFlow's pool; smaller ones lie on glibc's heap",
     "where tensors of both sides of it were found",
 )
-MAPPED_FROM = _constant(
-    "MAPPED_FROM",
-    128 * 1024,
-    "B",
-    "Size from which a block has a mapping of its own, before glibc adapts it",
-    "glibc's `M_MMAP_THRESHOLD`",
-    tensorflow=None,
-)
 PYTHON_BLOCK_BYTES = _constant(
     "PYTHON_BLOCK_BYTES",
     512,
@@ -246,31 +186,8 @@ PYTHON_BLOCK_BYTES = _constant(
     "CPython's `SMALL_REQUEST_THRESHOLD`",
     tensorflow=None,
 )
-POOL_HOLES = _constant(
-    "POOL_HOLES",
-    0.05,
-    "× the tensors in use",
-    "Free memory between the tensors of the pool",
-    "3 to 6 % without an in-memory source (cache_features, interleave_shuffles, several)",
-    benchmark="attribution/bench.py",
-)
 POOL_UNIT_BYTES = _constant(
     "POOL_UNIT_BYTES", 256, "B", "Size to which the pool rounds a tensor", "`bfc_allocator.h`, `kMinAllocationSize`"
-)
-OWN_MAPPING_FROM = _constant(
-    "OWN_MAPPING_FROM",
-    32 << 20,
-    "B",
-    "Size from which a block always has a mapping of its own",
-    "glibc's `DEFAULT_MMAP_THRESHOLD_MAX`",
-    tensorflow=None,
-)
-POOL_INDEX_SHARE = _constant(
-    "POOL_INDEX_SHARE",
-    8 / 256,
-    "× the regions",
-    "The pool's index of its regions, all of it written to",
-    "`bfc_allocator.h`, `AllocationRegion`: 8 B for every 256",
 )
 ARRAY_COPIES = _constant(
     "ARRAY_COPIES",

@@ -40,8 +40,8 @@ def account_memory(
     """
     report, graphs = observed.memory, observed.graphs
     if report is None or graphs is None:
-        if observed.memory_look is not None and observed.memory_look.model is not None:
-            _state_last_buffers(profile.stages or (), observed.memory_look.model)
+        if observed.last_model is not None:
+            _state_last_buffers(profile.stages or (), observed.last_model)
         return
     spec = loaded is not None
 
@@ -67,7 +67,7 @@ def account_memory(
                 looks=map_looks(graphs.pair(ops), report.looks),
                 view=view,
                 origin=sampler.started,
-                predicted=memory_prediction(spec_view()) if spec else before_running(view, report.python.arrays),
+                predicted=memory_prediction(spec_view()) if spec else before_running(view, report.arrays),
                 children=sampler.had_children,
             ),
         )

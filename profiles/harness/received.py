@@ -15,15 +15,14 @@ from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Answer,
     Beat,
-    BuildMemory,
+    BuildGrew,
     DeviceRead,
     Done,
     Graphs,
     Libraries,
     Measured,
-    MemoryLook,
-    MemoryReading,
     MemoryReport,
+    ModelLook,
     PhaseChanged,
     Raised,
     Replayed,
@@ -43,6 +42,7 @@ from pipeprof.profiles.protocol.services import ServiceAwaited, ServiceRead, Ser
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
 if TYPE_CHECKING:
+    from pipeprof.pipelines.graph.read.records import ModelDict
     from pipeprof.profiles.gaps.steps import DeviceSeen
 
 STARTING_SECONDS = 60.0
@@ -61,8 +61,7 @@ class Observed:
     Attributes:
         phases: Phases begun, in order.
         rate: Batches per second in it.
-        readings: Its readings as they came, for a worker that died before its report.
-        build_memory: What the user's function made it grow by while it built the dataset.
+        last_model: The latest look at TensorFlow's model, for a worker that died before its report.
         sketch: A function's graph as it was seen being made.
         give_up_at: Deadline of what is in progress after all results that a report needs, in seconds of `clock`.
         training: How a script takes its batches; the wait is that of `device` where its clock knows it.
@@ -86,11 +85,9 @@ class Observed:
     beat_seconds: float = 0.0
     graphs: ParsedGraphs | None = None
     memory: MemoryReport | None = None
-    readings: list[MemoryReading] = field(default_factory=list)
-    memory_look: MemoryLook | None = None
+    last_model: ModelDict | None = None
     soak: SoakLog | None = None
     soak_freed: int | None = None
-    build_memory: BuildMemory | None = None
     sketch: Sketch | None = None
     trace: Trace | None = None
     give_up_at: float | None = None
@@ -178,14 +175,13 @@ class Observed:
             self.answer, self.answers = message, self.answers + 1
             if message.measured is not None and not self.final:
                 self.measured = message.measured
-            if message.memory is not None and message.phase is not None:
-                self.memory_look = MemoryLook(message.phase, message.memory, message.model)
+            self.last_model = message.model or self.last_model
             return
         if isinstance(message, ServiceAwaited):
             self.awaited = message.address
             return
-        if isinstance(message, BuildMemory):
-            self.build_memory, self.grew = message, self.clock()
+        if isinstance(message, BuildGrew):
+            self.grew = self.clock()
             return
         self.heard = self.clock()
         match message:
@@ -202,10 +198,8 @@ class Observed:
                     self.measured = message
             case MemoryReport():
                 self.memory = message
-            case MemoryReading():
-                self.readings.append(message)
-            case MemoryLook():
-                self.memory_look = message
+            case ModelLook():
+                self.last_model = message.model
             case SoakReading():
                 self.soak = self.soak or SoakLog()
                 self.soak.add(message)

@@ -175,7 +175,7 @@ def _sources(
         until: The reading when they had been made.
         is_making: The peak was reached before the steps, when more of their copies were there.
     """
-    kept = 2 * seen.report.python.arrays >= sum(stage.source_bytes or 0 for stage in seen.view.stages)
+    kept = 2 * seen.report.arrays >= sum(stage.source_bytes or 0 for stage in seen.view.stages)
     held = memory_prediction(seen.view, kept=kept).held
     # Every function has a few constants.
     found = [one for one in held if one.owner == "source" and one.bytes >= LEAST_SOURCE_BYTES]

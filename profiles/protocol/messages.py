@@ -216,11 +216,6 @@ class MemoryReading(WorkerMessage):
         peak: The most of `rss`.
         mapped: In glibc's blocks with a mapping of their own.
         blocks: Number of Python's blocks.
-        heap_most: The most of `heap` that was seen.
-        near_rss: Resident memory at the moment nearest to the peak at which the heap was looked at.
-        pool: Resident bytes of the pool's regions; `live` counts only the part in use.
-        pool_hidden: Upper bound of bytes in further regions that were not found.
-        pool_index: Bytes of the pool's index of its regions, in addition.
     """
 
     rss: int
@@ -233,13 +228,6 @@ class MemoryReading(WorkerMessage):
     heap_free: int | None = None
     mapped: int | None = None
     blocks: int | None = None
-    heap_most: int | None = None
-    near_rss: int | None = None
-    near_heap: int | None = None
-    near_free: int | None = None
-    pool: int | None = None
-    pool_hidden: int | None = None
-    pool_index: int | None = None
 
     @property
     def in_use(self) -> int | None:
@@ -248,42 +236,15 @@ class MemoryReading(WorkerMessage):
 
 
 @dataclass(frozen=True)
-class BuildMemory(WorkerMessage):
-    """Growth of the process while a user's function builds the dataset, without TensorFlow's own calls.
-
-    Attributes:
-        python_peak: At the moment when the process was largest.
-        python: In the end, or so far.
-        arrow: Of it in pyarrow's memory pool; None where that is not known.
-        file: Where it grew most: the user's file, line and function; None where that is not known.
-    """
-
-    python_peak: int
-    python: int
-    arrow: int | None = 0
-    file: str | None = None
-    line: int | None = None
-    function: str | None = None
+class BuildGrew(WorkerMessage):
+    """The process has grown while a user's function builds the dataset."""
 
 
 @dataclass(frozen=True)
-class MemoryMoment:
-    """Memory at a time `t` of the system's monotonic clock; `live` and the heap as in `MemoryReading`."""
+class ModelLook(WorkerMessage):
+    """TensorFlow's model of the running pipeline, in case the worker dies before its report."""
 
-    t: float
-    rss: int | None
-    live: int | None
-    heap: int | None = None
-    heap_free: int | None = None
-
-
-@dataclass(frozen=True)
-class MemoryLook(WorkerMessage):
-    """Memory and TensorFlow's model during a phase, in case the worker dies before its report."""
-
-    phase: PhaseName
-    memory: MemoryMoment
-    model: ModelDict | None
+    model: ModelDict
 
 
 @dataclass(frozen=True)
@@ -327,28 +288,17 @@ class PipelineLook:
 
 
 @dataclass(frozen=True)
-class PythonObjects:
-    """Bytes of large Python objects: arrays that in-memory sources were made of, and others."""
-
-    arrays: int
-    others: int
-
-
-@dataclass(frozen=True)
 class MemoryReport(WorkerMessage):
     """The worker's memory readings, sent after the measurement.
 
     Attributes:
-        mapped_data: Resident bytes of mapped files that are not libraries.
-        trimmed: Bytes that glibc returned in the end.
+        arrays: Bytes of the Python arrays that in-memory sources were made of and that are still there.
     """
 
     readings: list[MemoryReading]
     looks: list[PipelineLook]
-    python: PythonObjects
-    mapped_data: int
+    arrays: int
     batch_bytes: float | None
-    trimmed: int | None
 
 
 # The pipeline
@@ -518,7 +468,6 @@ class Answer(WorkerMessage):
     """The worker's current state, from the thread that reads the harness's commands.
 
     Attributes:
-        memory: None before the first reading.
         failed: Why the state could not be read; None if it was.
     """
 
@@ -526,7 +475,6 @@ class Answer(WorkerMessage):
     frames: list[ErrorFrame] = field(default_factory=list)
     model: ModelDict | None = None
     measured: Measured | None = None
-    memory: MemoryMoment | None = None
     failed: str | None = None
 
 

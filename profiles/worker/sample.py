@@ -170,7 +170,7 @@ class JobRun:
             self._channel.send(ServiceAwaited(address))
         # TensorFlow's model cannot be read while the iterator waits for a service.
         model = self._models.look(self.feed) if not self._reads_service else None
-        return Answer(self.phase, frames, model, measured, self._memory.now())
+        return Answer(self.phase, frames, model, measured)
 
     def warn(self, code: str, text: str) -> None:
         """Send a warning for the profile."""
@@ -280,13 +280,10 @@ class JobRun:
                 with self._watch or nullcontext():
                     self.dataset = build(self._spec, self._context)
             else:
-                import tensorflow as tf
-
                 from pipeprof.profiles.worker.load_function import call_target
 
-                with BuildWatch(self._channel.send, library=Path(tf.__file__).parent) as memory:
+                with BuildWatch(self._channel.send):
                     self._called = call_target(self.job.target, self._arguments())
-                self._channel.send(memory.found())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
                 self._made = self._watch.made
             self._memory.read("build")
@@ -393,7 +390,7 @@ class JobRun:
         self.phase = "first_element"
         with self._phases.enter("first_element"):
             began = time.perf_counter()
-            self.feed = Feed(self.dataset, self._memory.between_epochs)
+            self.feed = Feed(self.dataset)
             self._memory.read("iterator")
             self._sizes.see(self.feed.next())
             self._filled_seconds = time.perf_counter() - began
@@ -495,8 +492,6 @@ class JobRun:
         self.phase = "trace"
         assert self.feed is not None  # noqa: S101 - for the type checker; set in an earlier phase
         with self._phases.enter("trace") as phase:
-            with self._attempt("no-ledger", "Memory could not be looked at"):
-                self._memory.rest(self.feed)
             self._describe()
             with self._attempt("no-replay", "The gain of a free pipeline could not be measured"):
                 if (replayed := replay(self.feed, step, self._channel.stop.is_set)) is not None:

@@ -6,10 +6,9 @@ from collections.abc import Collection
 
 from pipeprof.profiles.advise.facts.in_batches import PARSES
 from pipeprof.profiles.advise.findings.correctness import LOADING
-from pipeprof.profiles.memory.ledger.held import _TAKEN_OVER
 from pipeprof.profiles.view.from_spec import _STATEFUL
 
-_NAMED = {*_STATEFUL, *PARSES, *_TAKEN_OVER}
+_NAMED = {*_STATEFUL, *PARSES}
 _BEGINS = (*LOADING, "HashTable", "LookupTable")
 
 

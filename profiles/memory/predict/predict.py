@@ -449,17 +449,12 @@ def _sizes(view: PipelineView, given: StageView) -> list[float]:
     return [*map(float, known), *[max(0.0, given.element_bytes - sum(known)) / len(rest)] * len(rest)]
 
 
-def small_bytes(view: PipelineView, stage: StageView, least: int = 0) -> float:
-    """Return an element's bytes in blocks so small that they leave holes; the letters of texts have separate blocks.
-
-    Args:
-        least: Bytes from which a tensor counts.
-    """
+def small_bytes(view: PipelineView, stage: StageView) -> float:
+    """Return an element's bytes in blocks so small that they leave holes; the letters of texts have separate blocks."""
     one = giver(view, stage)
     below = GENERATED_BELOW if one is not None and traits(one.op).python_iterator else POOLED_FROM
     sizes = [component.nbytes or 0 for component in stage.element or () if component.dtype != "string"]
-    views = VIEW_BYTES * text_views(view, stage) if not least else 0
-    return float(sum(size for size in sizes if least <= size < below) + views)
+    return float(sum(size for size in sizes if size < below) + VIEW_BYTES * text_views(view, stage))
 
 
 def counted(view: PipelineView, stage: StageView) -> bool:

@@ -588,7 +588,6 @@ class ScriptRun(ScriptJob):
 
     def _describe_main(self) -> None:
         """Read sizes, memory, graphs and the trace; no failure here affects the rest."""
-        feed = self._script_feed
         self.dataset = None if self.job.edits else self._last()
         if self.dataset is None and self._variant is not None:
             tensorflow: Any = sys.modules["tensorflow"]
@@ -603,9 +602,6 @@ class ScriptRun(ScriptJob):
                 self._sizes_known = True
         self.send_measured()
         self._enter("trace")
-        with self._attempt("no-ledger", "Memory could not be looked at"):
-            if feed.alive:
-                self._memory.rest(self.feed or feed)
         self._describe()
         if running is None:
             self._note_no_trace(lacking)

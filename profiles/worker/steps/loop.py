@@ -50,8 +50,6 @@ class Feed:
         on_restart: Called at the end of an epoch.
 
     Args:
-        between: Called after an ended iterator is deleted and before the next one is created, while the clock is
-            paused.
         deleting: Makes what an ended iterator is deleted in.
         iterator: One of the dataset that exists already; a new one if None.
     """
@@ -59,12 +57,10 @@ class Feed:
     def __init__(
         self,
         dataset: Iterable[Any],
-        between: Callable[[], None] = lambda: None,
         deleting: Callable[[], AbstractContextManager[None]] = nullcontext,
         iterator: Iterator[Any] | None = None,
     ) -> None:
         self._dataset = dataset
-        self._between = between
         self._deleting = deleting
         self.iterator: Iterator[Any] = iter(dataset) if iterator is None else iterator
         self.ended = 0
@@ -82,11 +78,9 @@ class Feed:
         with self._deleting():
             self.iterator = iter(())
         self.deletions.append((time.perf_counter_ns() - began) / 1e9)
-        if self.counts_deletions:
-            began, cpu = time.perf_counter_ns(), time.process_time_ns()
-        self._between()
-        self.paused_cpu_ns += time.process_time_ns() - cpu
-        self.paused_ns += time.perf_counter_ns() - began
+        if not self.counts_deletions:
+            self.paused_cpu_ns += time.process_time_ns() - cpu
+            self.paused_ns += time.perf_counter_ns() - began
         self.iterator = iter(self._dataset)
 
     def next(self) -> Any:

@@ -417,7 +417,7 @@ class TurnRun(JobRun):
             self._held = hold(self._turns.hold_bytes)
             if self._turns.paced:
                 self._paced = Paced(self.dataset)
-            self.feed = Feed(self._paced or self.dataset, self._memory.between_epochs, without_sleeping)
+            self.feed = Feed(self._paced or self.dataset, deleting=without_sleeping)
             batch = self.feed.next()
             self._filled_seconds = time.perf_counter() - began
             began, found = time.perf_counter(), [digest_of(batch)]

@@ -28,7 +28,7 @@ from pipeprof.profiles.harness.event_loop import LAST_LOOK_SECONDS, Ended, Signa
 from pipeprof.profiles.harness.received import GROWING_TIMES, STARTING_SECONDS, Observed
 from pipeprof.profiles.protocol.messages import (
     Answer,
-    BuildMemory,
+    BuildGrew,
     Done,
     Trace,
     TraceBegan,
@@ -306,7 +306,7 @@ def test_progress_puts_off_the_hang_and_answers_do_not(scene):
 def test_a_build_that_grows_has_more_time_and_comes_to_its_end(scene):
     scene.says(1, phase("build"))
     for seconds in (50, 100, 150):
-        scene.says(seconds, BuildMemory(python_peak=seconds, python=seconds))
+        scene.says(seconds, BuildGrew())
     scene.says(205, phase_end("build"), Done())
     scene.ends(206)
     ended, _ = scene.run()
@@ -315,7 +315,7 @@ def test_a_build_that_grows_has_more_time_and_comes_to_its_end(scene):
 
 def test_a_build_that_grows_no_more_is_ended_one_timeout_later(scene):
     scene.says(1, phase("build"))
-    scene.says(50, BuildMemory(python_peak=1, python=1))
+    scene.says(50, BuildGrew())
     ended, _ = scene.run()
     assert (ended.reason, scene.asked_at) == ("hung", [("look", 50 + TIMEOUT)])
 
@@ -323,14 +323,14 @@ def test_a_build_that_grows_no_more_is_ended_one_timeout_later(scene):
 def test_a_build_that_grows_without_end_is_ended(scene):
     scene.says(10, phase("build"))
     for seconds in range(11, 3000, 20):
-        scene.says(seconds, BuildMemory(python_peak=seconds, python=seconds))
+        scene.says(seconds, BuildGrew())
     ended, _ = scene.run()
     assert (ended.reason, scene.asked_at) == ("hung", [("look", 10 + GROWING_TIMES * TIMEOUT)])
 
 
 def test_growth_while_it_was_built_gives_a_step_no_more_time(scene):
     scene.says(1, phase("build"))
-    scene.says(40, BuildMemory(python_peak=1, python=1))
+    scene.says(40, BuildGrew())
     scene.says(45, phase_end("build"), phase("first_element"))
     ended, _ = scene.run()
     assert (ended.reason, scene.asked_at) == ("hung", [("look", 45 + TIMEOUT)])
@@ -341,7 +341,7 @@ def test_a_stop_of_this_process_is_no_time_of_a_build_that_grows(scene):
         scene.clock.now += 600
 
     scene.says(1, phase("build"))
-    scene.says(50, BuildMemory(python_peak=1, python=1))
+    scene.says(50, BuildGrew())
     scene.at(55, stopped)
     scene.says(700, phase_end("build"), Done())
     scene.ends(701)

@@ -36,7 +36,7 @@ from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport
 from pipeprof.profiles.host.limits import MemoryLimit
 from pipeprof.profiles.protocol.channel import CHANNEL_LOST
-from pipeprof.profiles.protocol.messages import STOPPED, Answer, BuildMemory, Done, Raised, WorkerMessage
+from pipeprof.profiles.protocol.messages import STOPPED, Answer, BuildGrew, Done, Raised, WorkerMessage
 from pipeprof.profiles.protocol.services import ServiceRead, ServicesRead
 from pipeprof.profiles.view.view import PipelineView
 
@@ -617,7 +617,7 @@ def test_a_build_that_grew_until_its_time_was_over(seconds, words):
     clock = FakeSeconds()
     seen = observed(phase("import"), phase("build"), clock=clock)
     clock.now += seconds
-    seen.take(BuildMemory(python_peak=1, python=1))
+    seen.take(BuildGrew())
     failure = failed(Ended("hung", -9), seen, timeout=3.0)
     assert failure.problem.message == f"The pipeline hangs: {words}"
 

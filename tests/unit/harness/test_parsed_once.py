@@ -20,15 +20,7 @@ from pipeprof.profiles.harness import harness
 from pipeprof.profiles.harness.harness import RunSettings
 from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.memory.predict import predict
-from pipeprof.profiles.protocol.messages import (
-    CostSegment,
-    Graphs,
-    MemoryReading,
-    MemoryReport,
-    PipelineLook,
-    PythonObjects,
-    Trace,
-)
+from pipeprof.profiles.protocol.messages import CostSegment, Graphs, MemoryReading, MemoryReport, PipelineLook, Trace
 from pipeprof.profiles.view import from_spec
 
 GRAPHS = Path(__file__).parents[2] / "recorded" / "graphs"
@@ -93,7 +85,7 @@ def test_a_run_parses_each_graph_once_and_predicts_once_for_each_view(tmp_path: 
         measured(drained()),
         phase_end("measure", peak=500 * MB),
         Trace(batches=2, seconds=0.1, elements={"Iterator::Root": 2}),
-        MemoryReport(readings, [look], PythonObjects(0, 0), 0, 16.0, 0),
+        MemoryReport(readings, [look], 0, 16.0),
         Graphs(recorded["written"], recorded["executed"], [CostSegment(a, b, 10) for a, b in pairwise(shots)]),
     )
     run = harness.Run.__new__(harness.Run)

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from unit.worker.fakes import FakeSeconds, beat, drained, error, measured, phase, phase_end
 
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.profiles.harness.received import Observed
-from pipeprof.profiles.protocol.messages import (
-    Answer,
-    BuildMemory,
-    Done,
-    Graphs,
-    Libraries,
-    MemoryLook,
-    MemoryMoment,
-    MemoryReading,
-    Trace,
-    Warned,
-)
+from pipeprof.profiles.protocol.messages import Answer, BuildGrew, Done, Graphs, Libraries, ModelLook, Trace, Warned
 from pipeprof.profiles.view.parsed_graphs import ParsedGraphs
 
 
@@ -70,9 +61,8 @@ def test_an_answer_is_no_progress(seen, clock):
 
 def test_growing_memory_alone_is_no_progress(seen, clock):
     clock.now = 150
-    seen.take(BuildMemory(python_peak=1, python=1))
+    seen.take(BuildGrew())
     assert (seen.heard, seen.grew) == (100, 150)
-    assert seen.build_memory is not None
 
 
 def test_the_latest_answer_counts(seen):
@@ -160,17 +150,13 @@ def test_the_rest_is_kept_as_it_is(seen):
     assert seen.done
 
 
-def test_readings_and_looks_of_memory_are_kept_as_they_come() -> None:
+def test_the_last_look_at_the_model_is_kept() -> None:
+    first: Any = {"nodes": [{"name": "a"}]}
+    later: Any = {"nodes": []}
     observed = Observed()
-    look = MemoryMoment(t=1.0, rss=5, live=3)
-    reading = MemoryReading(name="import", rss=4)
-    observed.take(reading)
-    observed.take(MemoryLook("measure", look, None))
-
-    assert observed.readings == [reading]
-    assert observed.memory_look == MemoryLook("measure", look, None)
-
-    observed.take(Answer(phase="measure", memory=MemoryMoment(t=2.0, rss=5, live=3)))
+    observed.take(ModelLook(first))
     observed.take(Answer(phase="measure"))
+    assert observed.last_model is first
 
-    assert observed.memory_look.memory.t == 2.0
+    observed.take(Answer(phase="measure", model=later))
+    assert observed.last_model is later

@@ -14,7 +14,7 @@ from pipeprof.profiles.document.shared import PhaseName
 from pipeprof.profiles.memory.buffers import Buffered, Look
 from pipeprof.profiles.memory.ledger import LedgerInput, account, before_running
 from pipeprof.profiles.memory.predict.predict import memory_prediction
-from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport, PythonObjects
+from pipeprof.profiles.protocol.messages import MemoryReading, MemoryReport
 from pipeprof.profiles.view.view import ComponentView, PipelineView, StageView
 
 MB = 1_000_000
@@ -48,14 +48,7 @@ def report(*readings: MemoryReading, arrays: int = 0, batch: float | None = None
         reading("warmup", 710, 200),
         reading("measure", 710, 200),
     )
-    return MemoryReport(
-        readings=list(readings or usual),
-        looks=[],
-        python=PythonObjects(arrays, 0),
-        mapped_data=0,
-        batch_bytes=batch,
-        trimmed=None,
-    )
+    return MemoryReport(readings=list(readings or usual), looks=[], arrays=arrays, batch_bytes=batch)
 
 
 def accounted(

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
@@ -24,6 +23,7 @@ def test_the_reading_before_the_script_starts_no_devices(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(memory_log, "tensor_bytes", starts)
     monkeypatch.setattr(memory_log, "forget_peak", starts)
-    sent: list[Any] = []
-    memory_log.MemoryLog(sent.append).read("import", used=False)
-    assert [(one.name, one.live) for one in sent] == [("import", 0)]
+    log = memory_log.MemoryLog(counts_arrays=False)
+    log.read("import", used=False)
+    found = log.report(sources=(), batch_bytes=None)
+    assert [(one.name, one.live) for one in found.readings] == [("import", 0)]

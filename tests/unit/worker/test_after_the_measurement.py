@@ -37,7 +37,6 @@ def traced(monkeypatch):
         channel = Channel()
         one = sample.JobRun(Job("spec", "a.yaml", []), channel)
         one.feed = SimpleNamespace(restart=lambda: done.append("restart"))
-        one._memory = SimpleNamespace(rest=lambda _feed: done.append("rest"))
         one._describe = lambda: done.append("graphs")
         one._measure_extras(None)
         return done, [type(message) for message in channel.sent if not isinstance(message, PhaseChanged)]
@@ -46,13 +45,13 @@ def traced(monkeypatch):
 
 
 def test_the_trace_comes_last(traced):
-    assert traced() == (["rest", "graphs", "replay", "trace"], [TraceBegan, Trace])
+    assert traced() == (["graphs", "replay", "trace"], [TraceBegan, Trace])
 
 
 def test_a_trace_that_fails_is_tried_once_more(traced):
     done, sent = traced(failures=1)
-    assert done[3:] == ["trace", "restart", "trace"]
+    assert done[2:] == ["trace", "restart", "trace"]
     assert sent == [TraceBegan, TraceBegan, Trace]
     done, sent = traced(failures=2)
-    assert done[3:] == ["trace", "restart", "trace"]
+    assert done[2:] == ["trace", "restart", "trace"]
     assert sent == [TraceBegan, TraceBegan, Warned]

@@ -1,8 +1,8 @@
-"""Bytes of large Python objects."""
+"""Bytes of the arrays that sources in memory were made of."""
 
 import numpy as np
 
-from pipeprof.profiles.worker.memory.memory_log import python_objects
+from pipeprof.profiles.worker.memory.memory_log import array_bytes
 
 
 class Warns:
@@ -18,15 +18,14 @@ class Warns:
 
 def test_no_object_is_asked_for_its_class():
     held = [Warns() for _ in range(2000)]
-    found = python_objects()
+    array_bytes([("float64", 4_000_000)])
     assert Warns.read == 0
-    assert found.others > 0
     assert len(held) == 2000
 
 
-def test_arrays_of_a_source_are_apart_from_other_ones():
-    held = [np.zeros(500_000), np.zeros(400_000, np.float32)]
-    before = python_objects()
-    found = python_objects([("float64", 4_000_000)])
-    assert (found.arrays, found.others) == (4_000_000, before.others - 4_000_000)
-    assert len(held) == 2
+def test_only_arrays_of_a_source_count_and_views_as_the_whole_of_them():
+    held = [np.zeros(500_000), np.zeros(400_000, np.float32), np.zeros((2, 300_000))]
+    views = [held[2][1], held[0].reshape(-1)]
+    assert array_bytes([("float64", 4_000_000), ("float64", 2_400_000)]) == 4_000_000 + 4_800_000
+    assert array_bytes([]) == 0
+    assert len(views) == 2
