@@ -18,8 +18,6 @@ from pipeprof.profiles.memory.predict.execution import fused_batch
 from pipeprof.profiles.protocol.messages import PipelineLook
 from pipeprof.profiles.view.view import PipelineView, StageView
 
-AT_REST: PhaseName = "trace"
-"""The phase of the one look at a pipeline at rest, when no batches were requested."""
 _TUNED = ("parallelism", "buffer_size")
 _UNSIZED = frozenset({"string", "variant"})
 

@@ -15,7 +15,7 @@ from pipeprof.pipelines.ops.traits import RETAINING_OWNERS
 from pipeprof.profiles.constants import POOLED_FROM
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message
-from pipeprof.profiles.memory.buffers import AT_REST, Buffered, Look, given_to, possible_looks
+from pipeprof.profiles.memory.buffers import Buffered, Look, given_to, possible_looks
 from pipeprof.profiles.memory.growth.series import grown_in_use
 from pipeprof.profiles.memory.ledger_texts import leak_text
 from pipeprof.profiles.memory.over_time import epoch_peaks, largest_growth, measured_growth, memory_series
@@ -87,14 +87,13 @@ def account(profile: Profile, seen: LedgerInput) -> list[Message]:
         if most is not None and stage.bytes_per_element is not None and stage.bytes_per_element > most:
             stage.bytes_per_element = None
     seen = replace(seen, looks=possible_looks(seen.view, seen.looks, most))
-    running = [look for look in seen.looks if look.phase != AT_REST]
-    memory.series = memory_series(running, seen.origin)
-    memory.epochs = epoch_peaks(running, profile.series, seen.origin)
-    memory.grew = largest_growth(running, _own_shares(seen.view))
+    memory.series = memory_series(seen.looks, seen.origin)
+    memory.epochs = epoch_peaks(seen.looks, profile.series, seen.origin)
+    memory.grew = largest_growth(seen.looks, _own_shares(seen.view))
     if memory.soak is None:
         before, after = seen.readings.get("warmup"), seen.readings.get("measure")
         memory.growth = measured_growth(
-            running,
+            seen.looks,
             profile.series,
             seen.origin,
             in_use=None if before is None or after is None else grown_in_use(before, after),
