@@ -37,7 +37,7 @@ from pipeprof.profiles.host.processes import LOOK_SHARE, FamilyReader, bytes_rea
 from pipeprof.profiles.host.procfs import is_missing, uncounted
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
-from pipeprof.profiles.memory.growth.judge import judge
+from pipeprof.profiles.memory.growth import judge
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.service.faults import cause_of_silence, listens
 from pipeprof.profiles.time.limits.cores import scheduled_on

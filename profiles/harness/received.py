@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.document.shared import Phase, PhaseName, Training
 from pipeprof.profiles.harness.source_lines import shorten_training
-from pipeprof.profiles.memory.growth.series import SoakLog
+from pipeprof.profiles.memory.growth import SoakLog
 from pipeprof.profiles.protocol.messages import (
     STOPPED,
     Answer,

@@ -16,7 +16,7 @@ from pipeprof.profiles.constants import POOLED_FROM
 from pipeprof.profiles.document.memory import AutotuneMemory, LedgerEntry, Memory
 from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.memory.buffers import Buffered, Look, given_to, possible_looks
-from pipeprof.profiles.memory.growth.series import grown_in_use
+from pipeprof.profiles.memory.growth import grown_in_use
 from pipeprof.profiles.memory.ledger_texts import leak_text
 from pipeprof.profiles.memory.over_time import epoch_peaks, largest_growth, measured_growth, memory_series
 from pipeprof.profiles.memory.predict.autotuned_buffers import tuned_prefetches

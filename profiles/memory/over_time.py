@@ -9,9 +9,8 @@ from itertools import pairwise
 from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.memory import MemoryEpochs, MemoryGrowth, MemorySeries, PhaseGrew
 from pipeprof.profiles.memory.buffers import Look
-from pipeprof.profiles.memory.growth.judge import LEAK_BYTES
-from pipeprof.profiles.memory.growth.series import SoakPoint
-from pipeprof.profiles.memory.growth.soak import suspected
+from pipeprof.profiles.memory.growth import LEAK_BYTES, SoakPoint
+from pipeprof.profiles.memory.soak import suspected
 
 FULL = 1.02
 """A buffer is full from the look after which it never exceeds this multiple of its content."""

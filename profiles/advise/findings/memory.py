@@ -27,10 +27,10 @@ from pipeprof.profiles.advise.facts.disorder import describe_order
 from pipeprof.profiles.advise.findings.arrays import big_array, graph_constant
 from pipeprof.profiles.advise.proposal import Prediction, Proposal, Semantics
 from pipeprof.profiles.constants import CACHE_OVERHEAD_BYTES, RUNTIME_BYTES
-from pipeprof.profiles.memory.growth.texts import ADVICE
 from pipeprof.profiles.memory.predict.model import BufferPrediction, shuffle_overhead_bytes
 from pipeprof.profiles.memory.predict.predict import counted, small_bytes
 from pipeprof.profiles.memory.predict.shared_tensors import own_components
+from pipeprof.profiles.memory.soak import ADVICE
 from pipeprof.profiles.time.memory_problem import LARGE_BYTES, LARGE_SHARE
 from pipeprof.profiles.view.view import PipelineView, StageView
 from pipeprof.profiles.wording import listed, size

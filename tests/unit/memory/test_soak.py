@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.profiles.memory.growth.judge import Slope, judge, theil_sen
-from pipeprof.profiles.memory.growth.series import MOST_POINTS, SoakLog, SoakPoint
-from pipeprof.profiles.memory.growth.soak import end_of, owner_of, soak_of, suspected
-from pipeprof.profiles.memory.growth.texts import duration_text, soak_text
+from pipeprof.profiles.memory.growth import MOST_POINTS, Slope, SoakLog, SoakPoint, judge, theil_sen
+from pipeprof.profiles.memory.soak import duration_text, end_of, owner_of, soak_of, soak_text, suspected
 from pipeprof.profiles.protocol.messages import MemoryReading, SoakReading
 from pipeprof.profiles.wording import grows
 from pipeprof.profiles.worker.memory import soak_watch
