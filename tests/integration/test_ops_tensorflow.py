@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import tensorflow as tf
-from integration.answers_of_op_types import answers
 from integration.function_samples import BY_NAME, INPUTS, SAMPLES, modules_of_functions
 from tensorflow.python.framework import op_def_registry  # the only place that knows which ops have state
 
@@ -19,7 +18,6 @@ from pipeprof.pipelines.ops.base import Op, Source, sources, stages
 from pipeprof.pipelines.ops.functions.catalog import Function, function, refusal, split_signature, table
 from pipeprof.pipelines.ops.model import Closed
 from pipeprof.pipelines.ops.values import options as options_module
-from pipeprof.profiles.view.from_spec import op_types
 
 WRITTEN_FOR_THIS = tf.__version__.startswith(WRITTEN_FOR + ".")
 
@@ -122,26 +120,6 @@ def _refused_operations(name: str) -> list[str]:
         if any(word in operation for word in FORBIDDEN_WORDS)
         or (is_stateful(operation) and operation not in STATEFUL_ALLOWED)
     ]
-
-
-SILENT = {"Placeholder", "Const", "Identity", "NoOp", "IdentityN"}
-NOTHING_TO_DO = {
-    "tf.cast", "tf.image.convert_image_dtype", "tf.math.conj", "tf.math.imag", "tf.math.real", "tf.ones_like",
-    "tf.rank", "tf.saturate_cast", "tf.shape", "tf.size", "tf.zeros_like",
-}  # fmt: skip
-"""On dense floats of known shape TensorFlow does less for these than it may elsewhere."""
-
-
-def test_op_types_give_the_answers_of_those_that_tensorflow_traces() -> None:
-    traced = {name: _traced(name) - SILENT for name in INSTALLED if name not in NOTHING_TO_DO}
-    different = {
-        name: (sorted(found), sorted(op_types(name, {})))
-        for name, found in traced.items()
-        if answers(found) != answers(op_types(name, {}))
-    }
-
-    # The table is that of one version of TensorFlow.
-    assert not different or not WRITTEN_FOR_THIS
 
 
 def is_stateful(operation: str) -> bool:

@@ -26,6 +26,10 @@ _CASE = re.compile(rb"^=== ", re.MULTILINE)
 _ASSIGNMENT = re.compile(r"([A-Z_]+)=(.*)")
 
 
+BUILT = "(built by TensorFlow)\n"
+"""Of a spec whose text is right."""
+
+
 @dataclass(frozen=True)
 class BadSpec:
     """One of them.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from unit.spec.bad_specs import BAD_SPECS, FOLDER, THEMES, BadSpec
+from unit.spec.bad_specs import BAD_SPECS, BUILT, FOLDER, THEMES, BadSpec
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.check import check_spec
@@ -31,7 +31,7 @@ def complaint(bad: BadSpec, folder: Path, patch: pytest.MonkeyPatch) -> SpecErro
 
 def test_none_is_lost() -> None:
     numbers = {name[:3] for name in BAD_SPECS}
-    assert len(numbers) == sum(len(theme) for theme in THEMES.values()) >= 311
+    assert len(numbers) == sum(len(theme) for theme in THEMES.values()) >= 310
     assert {path.stem for path in FOLDER.glob("*.yaml")} <= set(BAD_SPECS)
 
 
@@ -47,8 +47,12 @@ def test_bad_specs(
     for bad in THEMES[theme]:
         with monkeypatch.context() as patch:
             words = bad.enter(tmp_path, patch)
-            assert invoke(["check", f"{bad.name}.yaml", *words]) == 2, bad.name
+            code = invoke(["check", "--no-build", f"{bad.name}.yaml", *words])
         printed = capsys.readouterr()
+        if code == 0:
+            texts.append(bad.as_text(BUILT))
+            continue
+        assert code == 2, bad.name
         text, last, _ = printed.out.replace(str(tmp_path), "FOLDER").rsplit("\n", 2)
         texts.append(bad.as_text(f"{text}\n"))
         assert not printed.err, bad.name
@@ -58,6 +62,8 @@ def test_bad_specs(
 
 def test_every_complaint_is_complete(tmp_path: Path) -> None:
     for name, bad in BAD_SPECS.items():
+        if bad.prints == BUILT:
+            continue
         with pytest.MonkeyPatch.context() as patch:
             diagnostics = complaint(bad, tmp_path, patch).diagnostics
         for diagnostic in diagnostics:
