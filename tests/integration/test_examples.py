@@ -83,7 +83,7 @@ def first_batches(dataset: tf.data.Dataset) -> list[Any]:
 
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
 def test_a_spec_is_valid(path, capsys):
-    assert invoke(["check", str(path)]) == 0
+    assert invoke(["check", "--no-build", str(path)]) == 0
     assert "no errors" in " ".join(capsys.readouterr().out.split())
 
 
