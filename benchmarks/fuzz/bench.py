@@ -1,4 +1,4 @@
-"""Specs that nobody means: `check --no-build` gives a result or errors, never a traceback, quickly and in little memory.
+"""Specs that nobody means: `check --no-build` gives a result or errors, no traceback, quickly and in little memory.
 
 Usage: ``python benchmarks/fuzz/bench.py --out FILE [--case "part N" …]``. Spec
 N is what tests/unit/spec/mutations.py draws from the seed N: any bytes, and the specs of this checkout with something
