@@ -12,8 +12,7 @@ from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files
-from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.pipelines.steps.step import Step
+from pipeprof.pipelines.steps.step import Step, check_step, kind_of
 from pipeprof.pipelines.target.arguments import check_arguments, parse_arguments
 from pipeprof.pipelines.target.listing import describe, listed_functions
 from pipeprof.pipelines.target.target import ParsedTarget, listed_file, parse_target
@@ -84,11 +83,11 @@ def load_target(
     """
     given = parse_arguments(arguments)
     target = parse_target(text, scripts=scripts)
-    if no_python and (target.kind != "spec" or (step is not None and step_kind(step.kind).own_code)):
+    if no_python and (target.kind != "spec" or (step is not None and kind_of(step.kind).real)):
         what = f"the step {step.value}" if target.kind == "spec" and step is not None else text
         raise UsageError(f"--no-python: {what} is Python code; use a spec with TensorFlow ops, or remove --no-python")
     if step is not None:
-        step_kind(step.kind).check(step.value)
+        check_step(step)
     if target.kind != "spec" and changes.flag:
         what = "a training script" if target.kind == "script" else "a Python function"
         raise UsageError(f"{changes.flag} changes a spec, but {text} is {what}; remove {changes.flag}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.steps.bind_step import fitted
+from pipeprof.pipelines.steps.called import fitted
 from pipeprof.pipelines.tables import read_table
 from pipeprof.pipelines.target.absl_flags import leave_defaults
 from pipeprof.pipelines.target.arguments import call
