@@ -13,8 +13,8 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.loader import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.steps.step import Step, check_step, kind_of
-from pipeprof.pipelines.target.arguments import check_arguments, parse_arguments
-from pipeprof.pipelines.target.listing import describe, listed_functions
+from pipeprof.pipelines.target.arguments import parse_arguments
+from pipeprof.pipelines.target.names_in_file import describe
 from pipeprof.pipelines.target.target import ParsedTarget, listed_file, parse_target
 
 
@@ -53,7 +53,7 @@ def list_functions(text: str, *, plain: bool, scripts: bool = False) -> bool:
     name = text.removesuffix(":")
     if not plain:
         raise UsageError(f"{text} lists functions, as text on stdout only; name one of them: {name}:function")
-    write_stdout(describe(name, listed_functions(path)))
+    write_stdout(describe(name, path))
     return True
 
 
@@ -94,9 +94,7 @@ def load_target(
     if target.kind == "script":
         return target, None
     if target.kind == "function":
-        target = replace(target, arguments=given)
-        check_arguments(target)
-        return target, None
+        return replace(target, arguments=given), None
     if given:
         raise UsageError(f"--arg passes arguments to a Python function, but {text} is a spec; use --set")
     environment = SPEC_ENVIRONMENT if changes.env else None

@@ -21,7 +21,7 @@ from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.steps.step import kind_of
-from pipeprof.pipelines.target.names import missing_name
+from pipeprof.pipelines.target.names_in_file import missing_name
 
 Place = tuple[str | int, ...]
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")

@@ -92,7 +92,8 @@ class CalledStep(BatchConsumer):
 
 def called_step(kind: str, target: str, context: StepContext) -> CalledStep:
     """Import the user's file and make the step of its function, in the worker."""
-    from pipeprof.pipelines.target.target import load_function, parse_target
+    from pipeprof.pipelines.target.running import load_function
+    from pipeprof.pipelines.target.target import parse_target
 
     function = load_function(parse_target(target))
     if kind == "keras":
