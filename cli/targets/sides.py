@@ -24,9 +24,9 @@ from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.git.calls import GitCalls
-from pipeprof.profiles.git.dirty import is_dirty
 from pipeprof.profiles.git.refs import RefTarget, parse_ref
 from pipeprof.profiles.git.tree import RefTree, check_out, lacking
+from pipeprof.profiles.git.work_tree import is_dirty
 from pipeprof.profiles.harness.settings import RunSettings
 from pipeprof.profiles.judge.metrics import impossible
 from pipeprof.profiles.judge.result import Side
