@@ -1,4 +1,4 @@
-"""TensorFlow's sources and stages and their parameters, as the tables `operations.json` and `parameters.json` have them.
+"""TensorFlow's sources and stages and their parameters, as `operations.json` and `parameters.json` have them.
 
 A row of an operation has TensorFlow's signature; a parameter's kind decides how it is checked and what TensorFlow gets.
 """
