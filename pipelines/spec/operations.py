@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import ast
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
+from pipeprof.pipelines.addresses import join
 from pipeprof.pipelines.tables import read_table
 
 _PACKAGE: Final = "pipeprof.pipelines.spec"
@@ -133,3 +134,74 @@ def _parameter(name: str, row: Mapping[str, Any]) -> Parameter:
 @functools.cache
 def _parameters() -> Any:
     return read_table(_PACKAGE, "parameters")
+
+
+_ALONE: Final = ("dataset_function", "pipeline", "weights")
+INNER_KINDS: Final = (*_ALONE, "pipeline_function", "pipeline_structure", "pipelines", "source", "stages")
+"""Kinds of parameters with pipelines inside."""
+Place: TypeAlias = "tuple[str | int, ...]"
+"""Keys and indices in a spec's data."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A source or stage of a spec's data.
+
+    Attributes:
+        place: From the top of the data to its arguments: ``("stages", 1, "map")``.
+        arguments: As they are written.
+    """
+
+    address: str
+    place: Place
+    op: str
+    arguments: Mapping[str, Any]
+    operation: Operation
+
+    @property
+    def name(self) -> str | None:
+        """The user's name of it; what TensorFlow calls so itself is an argument."""
+        name = self.arguments.get("name")
+        return name if isinstance(name, str) and not self.operation.parameters["name"].required else None
+
+
+def placed(data: Mapping[str, Any], address: str = "", place: Place = ()) -> Iterator[Placed]:
+    """The source and all stages of a pipeline's data in order, those of pipelines inside after their owner."""
+    steps: list[tuple[Place, Any]] = [(("source",), data["source"])] if data.get("source") is not None else []
+    steps += [(("stages", index), stage) for index, stage in enumerate(data.get("stages") or ())]
+    for step, written in steps:
+        ((op, arguments),) = written.items()
+        operation = (sources() if step == ("source",) else stages())[op]
+        found = Placed(join(address, *step), (*place, *step, op), op, arguments or {}, operation)
+        yield found
+        for below, inside, pipeline in inner_pipelines(found):
+            yield from placed(pipeline, join(found.address, *below), (*found.place, *inside))
+
+
+def inner_pipelines(found: Placed) -> Iterator[tuple[Place, Place, Mapping[str, Any]]]:
+    """The pipelines among arguments: what their addresses have after that of the owner, their place, and themselves."""
+    for name, parameter in found.operation.parameters.items():
+        value = found.arguments.get(name)
+        if parameter.kind == "pipeline_function":
+            held = found.arguments if value is None else value
+            if held.get("python") is None:
+                yield (), () if value is None else (name,), held
+        elif parameter.kind in ("pipelines", "pipeline_structure") and value is not None:
+            for number, (inside, pipeline) in enumerate(leaves(value, (name,))):
+                yield (name, number), inside, pipeline
+        elif parameter.kind in _ALONE and isinstance(value, Mapping) and value.get("python") is None:
+            yield (name,), (name,), value
+
+
+def leaves(value: Any, place: Place) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    """The pipelines in mappings and lists, each with its place."""
+    if is_pipeline(value):
+        yield place, value
+        return
+    for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
+        yield from leaves(inner, (*place, key))
+
+
+def is_pipeline(value: Any) -> bool:
+    """Whether a mapping is a pipeline, not one of several by their names."""
+    return isinstance(value, Mapping) and (not value or bool(value.keys() & {"source", "stages", "on"}))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.pipelines.ops.stages.distribute import LOCAL
+from pipeprof.pipelines.ops.constants import LOCAL
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.spec.scaffold import FROM_NOTE

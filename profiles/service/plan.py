@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from pipeprof.pipelines.ops.stages.distribute import LOCAL
+from pipeprof.pipelines.ops.constants import LOCAL
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.wording import listed

@@ -14,9 +14,9 @@ import tensorflow as tf
 from integration.function_samples import modules_of_functions
 from integration.test_ops_tensorflow import _calls, _is_input, _placeholder
 
-from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.allowlist import resolve
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
-from pipeprof.pipelines.build.signatures import resolve
 from pipeprof.pipelines.data.recipes.models import DataEntry, Npy, file_names
 from pipeprof.pipelines.inference.errors import CannotInfer
 from pipeprof.pipelines.inference.pipeline import element_specs
@@ -405,7 +405,7 @@ def _stand_in(folder: Path, entry: DataEntry) -> Path:
 def _built(loaded: LoadedSpec, folder: Path) -> Iterator[tuple[str, Any]]:
     """The dataset after each stage of the pipeline itself."""
     context = BuildContext(loaded.base_dir, _data_dirs(loaded, folder))
-    load_arrays(loaded.spec, context)
+    load_arrays(loaded.data, context)
     for count in range(len(loaded.spec.stages) + 1):
         shorter = loaded.spec.model_copy(update={"stages": loaded.spec.stages[:count]})
         yield f"stages.{count - 1}" if count else "source", build(shorter, context)
@@ -612,7 +612,7 @@ def test_recipes_fill_in_what_comes_out(made: Path) -> None:
     _write_photos(made / "made" / "photos", 12, (64, 48))
     loaded = load_spec(path)
     context = BuildContext(loaded.base_dir, {"photos": made / "made" / "photos"})
-    batches = list(build(loaded.spec, context))
+    batches = list(build(loaded.data, context))
 
     found = element_specs(loaded.spec, loaded.base_dir)["stages.1"]
 

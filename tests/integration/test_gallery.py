@@ -13,7 +13,7 @@ import tensorflow as tf
 from integration.example_data import made
 from integration.test_examples import EXAMPLES, first_batches
 
-from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.data.recipes.models import estimated_bytes
@@ -81,8 +81,8 @@ def test_every_spec_is_valid_without_tensorflow(checked: tuple[dict[str, tuple[i
 def test_a_spec_gives_the_batches_that_were_expected(path: Path) -> None:
     loaded = small(check_spec(path))
     context = BuildContext(loaded.base_dir, made(loaded), seed=1)
-    load_arrays(loaded.spec, context)
-    dataset = build(loaded.spec, context)
+    load_arrays(loaded.data, context)
+    dataset = build(loaded.data, context)
 
     said, expected = last_element(loaded, strict=True), last_element(loaded, strict=False)
     actual = tf.nest.flatten(dataset.element_spec)

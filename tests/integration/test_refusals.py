@@ -16,10 +16,10 @@ from integration.test_elements import _described, _plain
 from integration.test_ops_tensorflow import _calls
 from unit.inference.flow_cases import ACCEPTED, HEAD, REFUSED, as_spec
 
-from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.allowlist import resolve
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
-from pipeprof.pipelines.build.pin_errors import BuildError
-from pipeprof.pipelines.build.signatures import resolve
+from pipeprof.pipelines.build.pinned import BuildError
 from pipeprof.pipelines.check import check_spec, find_element_faults
 from pipeprof.pipelines.inference.calls import TRIED, InputTypes, needs, requirements
 from pipeprof.pipelines.inference.pipeline import element_specs
@@ -48,8 +48,8 @@ def _tensorflows_error(loaded: LoadedSpec, made: dict[str, Path], *, run: bool =
     """What TensorFlow says when it builds the pipeline and gives some of its elements."""
     context = BuildContext(loaded.base_dir, made, 1)
     try:
-        load_arrays(loaded.spec, context)
-        dataset = build(loaded.spec, context)
+        load_arrays(loaded.data, context)
+        dataset = build(loaded.data, context)
         if run:
             for _ in dataset.take(SOME):
                 pass
@@ -201,7 +201,7 @@ def test_generated_specs_are_refused_only_if_tensorflow_refuses_them(tmp_path: P
         if isinstance(error, BuildError):
             continue
         last = list(strict)[-1] if not loaded.spec.stages else f"stages.{len(loaded.spec.stages) - 1}"
-        dataset = build(loaded.spec, BuildContext(loaded.base_dir, made, 1))
+        dataset = build(loaded.data, BuildContext(loaded.base_dir, made, 1))
         found, traced = _plain(strict[last].structure), _described(dataset.element_spec)
         assert _fits(found, traced), (found, traced, text)
         cardinality = int(dataset.cardinality())

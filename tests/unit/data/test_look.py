@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.build.context import load_array
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.data.inspect.look import look
 from pipeprof.pipelines.data.inspect.look_numpy import look_at_arrays
 from pipeprof.pipelines.data.inspect.look_records import Feature
@@ -335,7 +335,7 @@ def test_a_header_of_four_gigabytes_is_damage_and_is_not_read(tmp_path, suffix, 
     with pytest.raises(UsageError, match="header claims to be 4,294,967,295 bytes long"):
         look_at_arrays(path)
     with pytest.raises(ValueError, match="header claims to be 4,294,967,295 bytes long"):
-        load_array(described, lambda name: tmp_path / name)
+        BuildContext(tmp_path).array(described.model_dump(exclude_unset=True))
     assert KnownFiles(tmp_path, {}).array(described) is None
 
 

@@ -56,7 +56,7 @@ def pin_errors(
     """Turn every error inside into a `BuildError` of this stage; one that is pinned already passes.
 
     Args:
-        path: Place of the call below ``ops``, as in `pipeprof.pipelines.ops.calls.opcall`.
+        path: Place of the call below ``ops``, as in `pipeprof.pipelines.build.chain`.
         argument: The stage's argument under which ``ops`` stands; empty when it stands in the stage itself.
     """
     try:
