@@ -38,7 +38,9 @@ def _recorded() -> Iterator[None]:
 
 
 def replay_stages(dataset: Any, replay: Replay) -> Replayed:
-    return replay_recorded(dataset, replay, WATCH[0].calls, Builder(tf, BuildContext(Path())))
+    import tensorflow
+
+    return replay_recorded(dataset, replay, WATCH[0].calls, Builder(tensorflow, BuildContext(Path())))
 
 
 class Counted:
