@@ -20,10 +20,10 @@ from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.arguments import converted, options, padding, tensorflow_datasets
 from pipeprof.pipelines.build.arrays import BuildContext, arrays_in
 from pipeprof.pipelines.build.chain import Chain
-from pipeprof.pipelines.build.fields import FieldError, describe, pick
 from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.build.python_files import dataset_of, imported, traceable
 from pipeprof.pipelines.errors import PlainError
+from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
 from pipeprof.pipelines.ops.values.python_ref import parse_python_ref
 from pipeprof.pipelines.spec.operations import DATASET, Operation, is_pipeline, placed, sources, stages
 
@@ -178,7 +178,7 @@ class Builder:
 
         return self._traced(run, address)
 
-    def _pipeline_function(self, value: Mapping[str, Any], place: _Place) -> Callable[..., Any]:
+    def pipeline_function(self, value: Mapping[str, Any], place: _Place) -> Callable[..., Any]:
         """The function of an ``interleave`` or ``flat_map``."""
         if value.get("python") is not None:
             return self._named(self.python(value["python"]), place.address)
@@ -189,7 +189,7 @@ class Builder:
 
         return self._traced(make, place.address)
 
-    def _dataset_function(self, value: Mapping[str, Any], place: _Place) -> Callable[..., Any]:
+    def dataset_function(self, value: Mapping[str, Any], place: _Place) -> Callable[..., Any]:
         """The function of a ``group_by_window`` or ``snapshot`` from a dataset, its last parameter, to a dataset."""
         if value.get("python") is not None:
             return self._named(self.python(value["python"]), place.address)
@@ -207,13 +207,15 @@ class Builder:
         finally:
             self._outer.pop()
 
-    def _pipeline(self, value: Mapping[str, Any], place: _Place) -> Any:
+    def pipeline_at(self, value: Mapping[str, Any], place: _Place) -> Any:
+        """A pipeline that is an argument."""
         return self.pipeline(value, join(place.address, place.name))
 
-    def _weights(self, value: Any, place: _Place) -> Any:
-        return self._pipeline(value, place) if isinstance(value, Mapping) else value
+    def weights(self, value: Any, place: _Place) -> Any:
+        """Numbers, or a pipeline of them."""
+        return self.pipeline_at(value, place) if isinstance(value, Mapping) else value
 
-    def _pipelines(self, value: Any, place: _Place) -> Any:
+    def pipelines(self, value: Any, place: _Place) -> Any:
         """Pipelines in mappings and lists, numbered in the order they were written."""
         numbers = itertools.count()
 
@@ -226,7 +228,8 @@ class Builder:
 
         return built(value)
 
-    def _padding(self, value: Any, place: _Place) -> Any:
+    def padding_of(self, value: Any, place: _Place) -> Any:
+        """Padding values in the dtypes of the elements before."""
         return padding(value, place.before.element_spec, self)
 
     def _traced(self, function: Callable[..., Any], address: str) -> Callable[..., Any]:
@@ -278,15 +281,15 @@ _FUNCTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 _MADE: Final[Mapping[str, Callable[[Builder, Any, _Place], Any]]] = {
-    "dataset_function": Builder._dataset_function,
-    "padding": Builder._padding,
-    "pipeline": Builder._pipeline,
-    "pipeline_function": Builder._pipeline_function,
-    "pipeline_structure": Builder._pipelines,
-    "pipelines": Builder._pipelines,
+    "dataset_function": Builder.dataset_function,
+    "padding": Builder.padding_of,
+    "pipeline": Builder.pipeline_at,
+    "pipeline_function": Builder.pipeline_function,
+    "pipeline_structure": Builder.pipelines,
+    "pipelines": Builder.pipelines,
     "python": lambda builder, value, _: builder.python(value),
     "python_function": lambda builder, value, _: builder.python(value["python"]),
-    "weights": Builder._weights,
+    "weights": Builder.weights,
 }
 """What is built of arguments of these kinds; the others are converted alone."""
 

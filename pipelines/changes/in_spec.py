@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pipeprof.pipelines.addresses import PIPELINES, join, pipeline_of
+from pipeprof.pipelines.build.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStage, apply, chain_of
-from pipeprof.pipelines.changes.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.traits import traits

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.changes.filters_at_random import PAIRS, pipeline
+from unit.build.filters_at_random import PAIRS, pipeline
 
 from pipeprof.pipelines.build.chain import STRUCTURE, arguments_of, call_of
-from pipeprof.pipelines.build.fields import pick, place
-from pipeprof.pipelines.changes.chain_part import CannotSplitError, part_of_chains
+from pipeprof.pipelines.build.chain_part import CannotSplitError, part_of_chains
+from pipeprof.pipelines.ops.values.fields import pick, place
 
 FUNCTIONS = {
     "copy": lambda x: x,

@@ -29,8 +29,6 @@ def part_of_chains(chains: Iterable[Sequence[Any]], predicate: Sequence[Any]) ->
         CannotSplitError: They would call something twice that may answer differently.
 
     Example:
-        >>> part_of_chains([[{"tf.io.decode_jpeg": {"on": 0}}, "tf.square"]], [{"tf.math.less": {"y": 5, "on": 1}}])
-        ['tf.square', {'tf.math.less': {'y': 5, 'on': 1}}]
         >>> part_of_chains([[{"tf.io.decode_jpeg": {"on": 0}}]], [{"tf.math.less": {"y": 5, "on": 1}}])
         [{'tf.math.less': {'y': 5, 'on': 1}}]
     """
