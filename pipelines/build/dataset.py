@@ -24,8 +24,8 @@ from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.build.python_files import dataset_of, imported, traceable
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.values.fields import FieldError, describe, pick
-from pipeprof.pipelines.ops.values.python_ref import parse_python_ref
 from pipeprof.pipelines.spec.operations import DATASET, Operation, is_pipeline, placed, sources, stages
+from pipeprof.pipelines.target.python_ref import split_reference
 
 
 class BuiltStage(NamedTuple):
@@ -250,10 +250,10 @@ class Builder:
         named.__name__ = name
         return named
 
-    def python(self, text: str) -> Callable[..., Any]:
+    def python(self, reference: str) -> Callable[..., Any]:
         """The user's function."""
-        reference = parse_python_ref(text)
-        path = Path(self.context.path(reference.file)).resolve()
+        file, _, _ = split_reference(reference) or (reference, "", "")
+        path = Path(self.context.path(file)).resolve()
         if str(path) not in self.files:
             self.files.append(str(path))
         return imported(path, reference)

@@ -11,14 +11,14 @@ from types import ModuleType
 from typing import Any
 
 from pipeprof.pipelines.build.pinned import remember_lines
-from pipeprof.pipelines.ops.values.python_ref import PythonRef
 from pipeprof.pipelines.spec.paths import PathError
 from pipeprof.pipelines.target.absl_flags import leave_defaults
+from pipeprof.pipelines.target.python_ref import filled_call, split_reference
 from pipeprof.pipelines.target.target import import_file
 
 
-def imported(path: Path, reference: PythonRef) -> Callable[..., Any]:
-    """The function of a reference, imported from its file; for a dataset, a function that returns it."""
+def imported(path: Path, reference: str) -> Callable[..., Any]:
+    """The function of a reference, imported from its file at a path; for a dataset, a function that returns it."""
     # A name of its own, so that the user's file can neither hide nor be hidden by an installed module.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:12]
     module = import_file(path, f"_pipeprof_python_{digest}")
@@ -27,18 +27,19 @@ def imported(path: Path, reference: PythonRef) -> Callable[..., Any]:
     return found if callable(found) else lambda: found
 
 
-def resolve_reference(module: ModuleType, reference: PythonRef) -> Any:
+def resolve_reference(module: ModuleType, reference: str) -> Any:
     """Return what a reference names: a function, or a dataset that the file makes when it is imported."""
+    _, name, arguments = split_reference(reference) or ("", reference, "")
     found: Any = module
-    for part in reference.function.split("."):
+    for part in name.split("."):
         found = getattr(found, part, None)
-    call = reference.call
-    if call is not None and callable(found):
+    if arguments and callable(found):
+        call = filled_call(arguments)
         if call.partial:
             return functools.partial(found, *call.positional, **call.named)
         found = found(*call.positional, **call.named)
     if not callable(found) and not _is_dataset(found):
-        what = f"what {reference.function} returns" if call is not None else reference.function
+        what = f"what {name} returns" if arguments else name
         raise PathError(f"{reference}: {what} is not a function after the file has run")
     return found
 
