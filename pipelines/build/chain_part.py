@@ -104,10 +104,10 @@ def _before(name: str, written: Any, path: Path) -> Path:
     for length, part in enumerate(path):
         if not isinstance(at, list | Mapping):
             return (*_path(at), *path[length:])
-        key = str(part) if isinstance(at, Mapping) else part
-        if key not in (at if isinstance(at, Mapping) else range(len(at))):
+        inside = {str(key): inner for key, inner in (at.items() if isinstance(at, Mapping) else enumerate(at))}
+        if str(part) not in inside:
             return _WHOLE
-        at = at[key]
+        at = inside[str(part)]
     return _WHOLE if isinstance(at, list | Mapping) else _path(at)
 
 
