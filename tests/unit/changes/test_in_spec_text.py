@@ -291,12 +291,14 @@ def test_a_vectorised_map_goes_after_its_batch_and_keeps_the_comments_around_its
 
 def test_a_filter_before_a_map_gets_the_calls_that_it_reads() -> None:
     found = apply_to_text(LATE, [MoveFilter("stages.2", "stages.0")])
-    assert found.splitlines()[2:9] == [
+    assert found.splitlines()[2:11] == [
         "  # the small ones",
         "  - filter:",
         "      name: small   # of the second part",
         "      ops:",
         "        - tf.square",
+        "        - to_tuple: [null, null]",
+        "        - select: 1",
         "        - tf.math.less: {y: 30}",
         "  # of the paper",
     ]
