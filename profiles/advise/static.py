@@ -13,7 +13,7 @@ from pipeprof.profiles.memory.predict.predict import memory_prediction
 from pipeprof.profiles.view.attach_spec import with_written
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message
