@@ -9,7 +9,7 @@ from typing import Any
 from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.data.cache import ensure
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 
 
 def dataset(spec: str | os.PathLike[str]) -> Any:

@@ -14,8 +14,8 @@ from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.inference.errors import Place, Refused
 from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.inference.pipeline import PipelineInference
-from pipeprof.pipelines.spec.errors.validation import Fault
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.faults import Fault
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.models import Spec
 
 

@@ -12,11 +12,11 @@ from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStag
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.yaml.tree import operation_key
+from pipeprof.pipelines.spec.address import operation_key
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import ElementFaults, LoadedSpec
-    from pipeprof.pipelines.spec.yaml.spans import TextPlace
+    from pipeprof.pipelines.spec.load import ElementFaults, LoadedSpec
+    from pipeprof.pipelines.spec.yaml_text import TextPlace
 
 Path: TypeAlias = "tuple[str | int, ...]"
 SOURCE = "source"

@@ -12,7 +12,7 @@ from pipeprof.profiles.memory.predict.predict import memory_prediction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage

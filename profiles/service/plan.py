@@ -13,7 +13,7 @@ from pipeprof.profiles.wording import listed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
 
 _IMPORTED: Final = re.compile(r"\bdata\.experimental(?:\.service\b|\s+import\s[^\n]*\bservice\b)")
 _REGISTERS: Final = re.compile(r"\b(?:distribute|register_dataset)\s*\(")

@@ -24,7 +24,7 @@ from pipeprof.pipelines.ops.values.features import FeatureSpec
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Array, ShapeOf
 from pipeprof.pipelines.ops.values.structures import Structure as WrittenStructure
 from pipeprof.pipelines.ops.values.values import FilePatterns
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.models import Placed
 from pipeprof.pipelines.tables import read_table
 from pipeprof.profiles.document.base import Location

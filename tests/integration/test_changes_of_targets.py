@@ -34,7 +34,7 @@ from pipeprof.pipelines.changes.in_spec_text import apply_to_text
 from pipeprof.pipelines.changes.recorded_calls import CallWatch
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.yaml_text import read
 from pipeprof.pipelines.static.python_text import CannotChangeSourceError, RecordedCall
 from pipeprof.profiles.worker.load_function import call_target
 

@@ -24,7 +24,7 @@ from pipeprof.pipelines.inference.rules.base import Arguments, rules
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
 from pipeprof.pipelines.ops.functions.catalog import Function, function
 from pipeprof.pipelines.ops.values.features import FeatureSpec
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 
 DATA = """
 data:

@@ -20,7 +20,7 @@ from pipeprof.pipelines.data.recipes.models import estimated_bytes
 from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.sources import ElementInfo
 from pipeprof.pipelines.inference.tensor.shapes import Tensor, fits
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 
 GALLERY = EXAMPLES / "gallery"
 SPECS = sorted(GALLERY.rglob("*.yaml"))

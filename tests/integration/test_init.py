@@ -15,7 +15,7 @@ from integration.example_data import made
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
 from pipeprof.pipelines.data.inspect.records import masked_crc32c
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 
 # A picture of 8 × 8 pixels.
 PNG = base64.b64decode(

@@ -25,8 +25,8 @@ from pipeprof.pipelines.inference.calls import TRIED, InputTypes, needs, require
 from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.tensor.shapes import Nested, Tensor
 from pipeprof.pipelines.ops.functions.catalog import function
-from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 
 REFUSALS = (TypeError, ValueError, AttributeError, IndexError, KeyError, AssertionError, NotImplementedError)
 ERRORS = (*REFUSALS, tf.errors.OpError)

@@ -18,7 +18,7 @@ from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.changes.chain import CannotChangeError
 from pipeprof.pipelines.changes.edits import VectoriseMap
 from pipeprof.pipelines.changes.in_spec import changed_spec
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.profiles.advise.proposal import Proposal
 
 pytestmark = pytest.mark.usefixtures("without_autograph", "recording")

@@ -27,7 +27,7 @@ from pipeprof.pipelines.inference.rules.base import rules as all_inference_rules
 from pipeprof.pipelines.inference.stages import HANDLERS
 from pipeprof.pipelines.ops import base, stages, traits
 from pipeprof.pipelines.ops.functions import catalog
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.spec.paths import leaves
 from pipeprof.pipelines.spec.schema.schema import spec_schema
 from pipeprof.pipelines.steps import kinds, registry

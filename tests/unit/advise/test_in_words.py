@@ -19,7 +19,7 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, spec_diff
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.advise.text.in_words import describe_change
 from pipeprof.profiles.view.attach_spec import with_written
 from pipeprof.profiles.view.from_spec import view_of_spec

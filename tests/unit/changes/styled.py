@@ -23,7 +23,7 @@ from pipeprof.pipelines.changes.edits import (
     VectoriseMap,
 )
 from pipeprof.pipelines.changes.in_spec import find, value_at
-from pipeprof.pipelines.spec.yaml.writer import flow, scalar
+from pipeprof.pipelines.spec.yaml_writer import flow, scalar
 
 STAGES: tuple[tuple[str, Any], ...] = (
     ("batch", {"batch_size": 32}),

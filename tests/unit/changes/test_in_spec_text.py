@@ -28,8 +28,8 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data, changed_spec, find, same, value_at
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec, apply_to_text
-from pipeprof.pipelines.spec.loader import load_spec
-from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.load import load_spec
+from pipeprof.pipelines.spec.yaml_text import read
 
 RANDOM = st.integers(0, 1 << 32).map(Random)
 MANY = settings(deadline=None)

@@ -13,7 +13,7 @@ from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.sources import ElementInfo
 from pipeprof.pipelines.inference.tensor.shapes import Tensor, broadcast, leaves, literal, paths
 from pipeprof.pipelines.ops.constants import INFINITE
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 
 DATA = {
     "photos": {"image_folder": {"count": 12, "size": [64, 48]}},

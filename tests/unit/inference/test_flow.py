@@ -10,7 +10,7 @@ import pytest
 from unit.inference.flow_cases import ACCEPTED, REFUSED, as_spec
 
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.spec.errors.diagnostics import SpecError
+from pipeprof.pipelines.spec.diagnostics import SpecError
 
 
 def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> SpecError | None:

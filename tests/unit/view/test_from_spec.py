@@ -10,7 +10,7 @@ import yaml
 
 from pipeprof.pipelines.ops.functions.catalog import table
 from pipeprof.pipelines.ops.values.features import FeatureSpec
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.view.from_spec import op_types, random_op, recorded_types, view_of_spec
 from pipeprof.profiles.view.view import ComponentView, FunctionView, PipelineView
 

@@ -11,15 +11,24 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ValidationError
 
 from pipeprof.pipelines.errors import escape
-from pipeprof.pipelines.spec.errors.diagnostics import Diagnostic, SpecError
-from pipeprof.pipelines.spec.errors.validation import Fault, describe, find_faults
+from pipeprof.pipelines.spec.address import walk_address
+from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError
+from pipeprof.pipelines.spec.faults import Fault, describe, find_faults
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.overrides import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.paths import missing_files, named_python_files
+from pipeprof.pipelines.spec.set_value import FLAG, apply_sets
 from pipeprof.pipelines.spec.spec_file import read_spec_file
-from pipeprof.pipelines.spec.yaml.reader import decode, read
-from pipeprof.pipelines.spec.yaml.spans import START, Span, SpecProblem, TextPlace
-from pipeprof.pipelines.spec.yaml.tree import flatten, grow
+from pipeprof.pipelines.spec.yaml_text import (
+    START,
+    Address,
+    Span,
+    SpecProblem,
+    TextPlace,
+    decode,
+    first_reference,
+    flatten,
+    read,
+)
 from pipeprof.pipelines.suggest import suggest_path
 
 if TYPE_CHECKING:
@@ -27,17 +36,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeprof.pipelines.spec.paths import PathProblem
-    from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
 
     ElementFaults = Callable[[Spec, Path], list[Fault]]
 
-# What the text is wrong about makes the model complain about the same place in other words.
-_HIDING_CODES: Final = frozenset(
-    {
-        "tag", "unknown-alias", "recursive-alias", "number", "control-character", "merge", "reference",
-        "unset-variable", "bad-key",
-    }
-)  # fmt: skip
 _ONE_FILE: Final = (
     "a spec is one file: write what `extends` names into it, share parts with YAML's anchors (&name, *name, <<), and "
     "change values with --set and --env"
@@ -90,6 +91,7 @@ class LoadedSpec:
         data: the file's with the overrides applied; mappings, lists and scalars only, defaults not filled in.
         variables: the environment variables that were looked up, ``None`` for those that are not set; ``None`` in all
             if the environment was not to be used.
+        places: where everything in ``data`` is written, by its keys and indices.
     """
 
     path: Path
@@ -101,21 +103,14 @@ class LoadedSpec:
     spec: Spec
     variables: dict[str, str | None] | None
     notes: list[Note]
-    _document: YamlDocument = field(repr=False, compare=False)
+    places: dict[Address, TextPlace] = field(repr=False, compare=False)
+    lines: list[str] = field(repr=False, compare=False)
 
     @property
     def resolved_sha256(self) -> str:
         """Hexadecimal hash of what the spec says with the flags, whatever it was written in."""
         text = json.dumps(_as_text_keys(self.data), sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
-
-    def place(self, address: Address) -> TextPlace | None:
-        """The place of exactly this value, and of its key."""
-        return self._document.places.get(address)
-
-    def location(self, span: Span) -> TextLocation:
-        """Convert a span to the location shown to users."""
-        return _location(self.path, span, self.overrides)
 
     def locate(self, address: Sequence[str | int] | str) -> TextLocation | None:
         """Return where a value was written, or the nearest mapping or list around it.
@@ -126,11 +121,11 @@ class LoadedSpec:
         """
         # The datasets of a zip are numbered in addresses, and may have names in the file.
         parts = address.split(".") if isinstance(address, str) else list(address)
-        if isinstance(address, str) and address in self._places:
-            parts = list(self._places[address][:-1])
+        if isinstance(address, str) and address in self._stages:
+            parts = list(self._stages[address][:-1])
         found = walk_address(self.data, parts)
-        place = _nearest(self._document, found)
-        return self.location(place.value) if place and found else None
+        place = _nearest(self.places, found)
+        return _location(self.path, place.value, self.overrides) if place and found else None
 
     def with_data(
         self,
@@ -146,15 +141,14 @@ class LoadedSpec:
         Raises:
             SpecError: everything that is wrong with the data.
         """
-        document = replace(self._document, data=data, places=places(self._document.places))
-        spec, problems, _ = _checked(document, self.base_dir, (), element_faults, None)
-        if problems or spec is None:
-            found = [_diagnostic(self.path, problem, self.overrides) for problem in problems]
-            raise SpecError(found, document.lines)
-        return replace(self, data=data, spec=spec, _document=document)
+        moved = places(self.places)
+        spec, faults, _ = _checked(data, self.base_dir, element_faults, None)
+        if spec is None or faults:
+            raise _error(self.path, [_problem(moved, fault, data) for fault in faults], self.overrides, self.lines)
+        return replace(self, data=data, spec=spec, places=moved)
 
     @cached_property
-    def _places(self) -> dict[str, Address]:
+    def _stages(self) -> dict[str, Address]:
         """Place of each source and stage in the file, by its address."""
         found: dict[str, Address] = {}
         for placed in self.spec.placed():
@@ -163,9 +157,9 @@ class LoadedSpec:
 
     def error_at(self, address: Sequence[str | int] | str, code: str, message: str) -> SpecError:
         """Return an error that shows the line of an address, for what is found out only when the pipeline is built."""
-        place = self.locate(address) or self.location(START)
+        place = self.locate(address) or _location(self.path, START, self.overrides)
         diagnostic = Diagnostic(place.file, place.line, place.column, place.length, code, message, place.flag)
-        return SpecError([diagnostic], self._document.lines)
+        return SpecError([diagnostic], self.lines)
 
 
 def load_spec(
@@ -192,43 +186,33 @@ def load_spec(
     """
     content = read_spec_file(path) if content is None else content
     base_dir = path.absolute().parent
-    document = read(content, environment=environment)
-    problems, spec = list(document.problems), None
-    unknown: list[PathProblem] = []
-    if document.complete and (refused := _refused(document)) is not None:
-        problems.append(refused)
-    elif document.complete:
-        if sets:
-            root = grow(document)
-            problems += apply_sets(root, sets, document.references)
-            document.data, document.places = flatten(root)
-        spec, more, unknown = _checked(document, base_dir, problems, element_faults, may_read)
-        problems += more
+    read_text = read(content, environment)
+    if read_text.root is None:
+        raise _error(path, read_text.problems, sets, read_text.lines)
+    problems = list(read_text.problems)
+    if isinstance(read_text.root.value, dict):
+        problems += apply_sets(read_text.root, sets, environment, read_text.used)
+    data, places = flatten(read_text.root)
+    spec, faults, unknown = _checked(data, base_dir, element_faults, may_read)
+    # What the text is wrong about makes the model complain about the same line in other words.
+    wrong = {problem.span.line for problem in read_text.problems if problem.code != "duplicate-key"}
+    found = [_problem(places, fault, data) for fault in faults]
+    problems += [problem for problem in found if problem.span.flag is not None or problem.span.line not in wrong]
     if problems or spec is None:
-        raise SpecError([_diagnostic(path, problem, sets) for problem in problems], document.lines)
-    text, _ = decode(content)
+        raise _error(path, problems, sets, read_text.lines)
     return LoadedSpec(
         path=path,
         base_dir=base_dir,
-        text=text,
+        text=decode(content)[0],
         sha256=hashlib.sha256(content).hexdigest(),
         overrides=list(sets),
-        data=document.data,
+        data=data,
         spec=spec,
-        variables=dict(sorted(document.references.used.items())) if environment is not None else None,
-        notes=_notes(path, document, sets, unknown),
-        _document=document,
+        variables=dict(sorted(read_text.used.items())) if environment is not None else None,
+        notes=_notes(path, data, places, sets, unknown, left=environment is None),
+        places=places,
+        lines=read_text.lines,
     )
-
-
-def _refused(document: YamlDocument) -> SpecProblem | None:
-    """What is wrong with a text that is no spec at all, or one of several files."""
-    if not isinstance(document.data, dict):
-        message = f"got {describe(document.data)}, expected a mapping with version, source and stages"
-        return SpecProblem(document.places[()].value, "wrong-type", message)
-    if "extends" in document.data:
-        return SpecProblem(document.places["extends",].key or START, "unknown-key", _ONE_FILE)
-    return None
 
 
 def _location(path: Path, span: Span, sets: Sequence[str]) -> TextLocation:
@@ -237,29 +221,31 @@ def _location(path: Path, span: Span, sets: Sequence[str]) -> TextLocation:
     return TextLocation(str(path), span.line, span.column, span.length)
 
 
-def _diagnostic(path: Path, problem: SpecProblem, sets: Sequence[str]) -> Diagnostic:
-    at = _location(path, problem.span, sets)
-    order = problem.span.flag or 0
-    return Diagnostic(
-        at.file, at.line, at.column, at.length, problem.code, problem.message, at.flag, problem.suggestion, order
-    )
+def _error(path: Path, problems: Sequence[SpecProblem], sets: Sequence[str], lines: Sequence[str]) -> SpecError:
+    found = []
+    for problem in problems:
+        at, order = _location(path, problem.span, sets), problem.span.flag or 0
+        words = problem.code, problem.message, at.flag, problem.suggestion, order
+        found.append(Diagnostic(at.file, at.line, at.column, at.length, *words))
+    return SpecError(found, lines)
 
 
 def _checked(
-    document: YamlDocument,
-    base_dir: Path,
-    known: Sequence[SpecProblem],
-    element_faults: ElementFaults | None,
-    may_read: Callable[[Path], None] | None,
-) -> tuple[Spec | None, list[SpecProblem], list[PathProblem]]:
+    data: Any, base_dir: Path, element_faults: ElementFaults | None, may_read: Callable[[Path], None] | None
+) -> tuple[Spec | None, list[Fault], list[PathProblem]]:
     """The spec of some data; what is wrong with it; and the paths that were not looked up to their end."""
+    if not isinstance(data, dict):
+        message = f"got {describe(data)}, expected a mapping with version, source and stages"
+        return None, [Fault((), False, "wrong-type", message)], []
+    if "extends" in data:
+        return None, [Fault(("extends",), True, "unknown-key", _ONE_FILE)], []
     try:
-        spec = Spec.model_validate(document.data)
+        spec = Spec.model_validate(data)
     except ValidationError as error:
-        return None, _visible(document, find_faults(error, document.data), known), []
+        return None, find_faults(error, data), []
     faults, unknown = _missing_files(spec, base_dir, may_read)
     faults += element_faults(spec, base_dir) if element_faults is not None else []
-    return spec, _visible(document, faults, known), unknown
+    return spec, faults, unknown
 
 
 def _missing_files(
@@ -282,57 +268,46 @@ def _missing_files(
     return faults, [problem for problem in problems if not problem.known]
 
 
-def _visible(document: YamlDocument, faults: Sequence[Fault], known: Sequence[SpecProblem]) -> list[SpecProblem]:
-    """Place the faults, without those on a line whose text is already refused."""
-    refused = {problem.span.line for problem in known if problem.span.flag is None and problem.code in _HIDING_CODES}
-    placed = [_problem(document, fault) for fault in faults]
-    return [problem for problem in placed if problem.span.flag is not None or problem.span.line not in refused]
-
-
-def _problem(document: YamlDocument, fault: Fault) -> SpecProblem:
-    place = _nearest(document, fault.address)
+def _problem(places: Mapping[Address, TextPlace], fault: Fault, data: Any) -> SpecProblem:
+    place = _nearest(places, fault.address)
     if place is None:
         return SpecProblem(START, fault.code, fault.message, fault.suggestion)
     span = place.key if fault.at_key and place.key is not None else place.value
-    hint = "" if fault.at_key else _variable(document, place.value)
+    reference = None if fault.at_key else first_reference(_value_at(data, fault.address))
+    hint = f"; add --env to replace {reference} from the environment" if reference is not None else ""
     return SpecProblem(span, fault.code, fault.message + hint, fault.suggestion)
 
 
-def _variable(document: YamlDocument, span: Span) -> str:
-    """Return a hint if a wrong value comes from the environment, or would with ``--env``."""
-    reference = document.references.left.get(span)
-    if reference is not None:
-        return f"; add --env to replace {reference} from the environment"
-    names = document.references.filled.get(span, ())
-    return f"; the value comes from {', '.join(f'${{{name}}}' for name in names)}" if names else ""
+def _value_at(data: Any, address: Address) -> Any:
+    """The value at an address; ``None`` where there is none."""
+    for part in address:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
 
 
-def _nearest(document: YamlDocument, address: Address) -> TextPlace | None:
-    for length in range(len(address), -1, -1):
-        place = document.places.get(address[:length])
-        if place is not None:
-            return place
-    return None
+def _nearest(places: Mapping[Address, TextPlace], address: Address) -> TextPlace | None:
+    return next((places[at] for at in (address[:end] for end in range(len(address), -1, -1)) if at in places), None)
 
 
-def _notes(path: Path, document: YamlDocument, sets: Sequence[str], unknown: Sequence[PathProblem]) -> list[Note]:
+def _notes(
+    path: Path,
+    data: Any,
+    places: Mapping[Address, TextPlace],
+    sets: Sequence[str],
+    unknown: Sequence[PathProblem],
+    *,
+    left: bool,
+) -> list[Note]:
     """List globs that were not looked up to their end, and references that lack ``--env``."""
-    places = [(_nearest(document, problem.address), problem.message) for problem in unknown]
-    notes = [
-        Note(_location(path, place.value, sets), "many-folders", message)
-        for place, message in places
-        if place is not None
-    ]
-    left = document.references.left
-    spans = sorted({place.value for place in document.places.values() if place.value in left} if left else ())
-    return notes + [
-        Note(
-            _location(path, span, sets),
-            "reference-left",
-            f"{left[span]} is not replaced: add --env to take it from the environment",
-        )
-        for span in spans
-    ]
+    found = [(_nearest(places, problem.address), "many-folders", problem.message) for problem in unknown]
+    for address, place in places.items() if left else ():
+        if (reference := first_reference(_value_at(data, address))) is not None:
+            message = f"{reference} is not replaced: add --env to take it from the environment"
+            found.append((place, "reference-left", message))
+    return [Note(_location(path, at.value, sets), code, words) for at, code, words in found if at is not None]
 
 
 def _as_text_keys(value: Any) -> Any:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-    from pipeprof.pipelines.spec.yaml.reader import Address
+    from pipeprof.pipelines.spec.yaml_text import Address
 
 _SHOWN_LENGTH: Final = 60
 _KEY_MARK: Final = "[key]"

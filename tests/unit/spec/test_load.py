@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.yaml.reader import MAX_BYTES
+from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.yaml_text import MAX_BYTES
 
 GOOD = """\
 # yaml-language-server: $schema=./pipeprof.schema.json
@@ -148,7 +148,7 @@ def test_what_the_text_is_refused_for_is_not_said_twice() -> None:
         (GOOD.encode("utf-16"), "encoding"),
         (b"[" * 3000, "too-deep"),
         (b"#" * (MAX_BYTES + 1), "too-large"),
-        (b"\tversion: 1", "tab"),
+        (b"\tversion: 1", "syntax"),
         (b"3", "wrong-type"),
         (b"[version]", "wrong-type"),
         (b"just a text", "wrong-type"),

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.log_commands import has_command
-from pipeprof.pipelines.spec.yaml.scalars import MAX_NUMBER_LENGTH, Scalar, ScalarError, resolve_scalar
+from pipeprof.pipelines.spec.yaml_text import MAX_NUMBER_LENGTH, Scalar, resolve_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipeprof.pipelines.spec.yaml.reader import Address
+    from pipeprof.pipelines.spec.yaml_text import Address
 
     Fits = Callable[[str, Any, Address], bool]
 
@@ -178,7 +178,7 @@ def _is_plain(text: str) -> bool:
         return False
     try:
         return resolve_scalar(text) == text
-    except ScalarError:
+    except ValueError:
         return False
 
 

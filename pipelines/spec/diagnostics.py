@@ -34,7 +34,7 @@ class Diagnostic:
         length: characters under the caret, at least 1.
         code: kebab-case word, stable: ``unknown-key``, ``wrong-type``, …
         flag: the command-line flag the value came from, as typed (``--set stages.1.x=2``).
-        suggestion: what was probably meant; rendered on a line of its own, ``help: did you mean …?``.
+        suggestion: what was probably meant.
         order: position of the flag among the flags given, to sort by.
 
     Example:
@@ -65,20 +65,14 @@ class Diagnostic:
     @property
     def text(self) -> str:
         """The message with its suggestion, on one line."""
-        return escape(self.message) + (f" — {self.help}" if self.help else "")
-
-    @property
-    def help(self) -> str:
-        """The suggestion as a question; empty if there is none."""
-        return escape(f"did you mean {self.suggestion}?") if self.suggestion is not None else ""
+        return escape(self.message + (f" — did you mean {self.suggestion}?" if self.suggestion is not None else ""))
 
     def render(self, source_lines: Sequence[str] = ()) -> str:
-        """Return the message, the source line with a caret line below it where it is known, and the suggestion."""
-        head = f"{self.place}: error[{self.code}]: {escape(self.message)}"
-        suggested = f"\n    help: {self.help}" if self.help else ""
+        """Return the message, and the source line with a caret line below it where it is known."""
+        head = f"{self.place}: error[{self.code}]: {self.text}"
         shown = self._shown_line(source_lines)
         if shown is None:
-            return head + suggested
+            return head
         label, line = shown
         start = min(max((self.column or 1) - 1, 0), len(line))
         end = min(max(start + max(self.length, 1), start), len(line))
@@ -93,7 +87,7 @@ class Diagnostic:
         separator = " | " if label else ""
         number = f"    {label}{separator}"
         gutter = " " * (4 + len(label)) + separator
-        return f"{head}\n{number}{snippet}\n{gutter}{caret}{suggested}"
+        return f"{head}\n{number}{snippet}\n{gutter}{caret}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields for JSON output."""
