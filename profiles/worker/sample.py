@@ -8,7 +8,7 @@ import platform
 import sys
 import threading
 import traceback
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -129,6 +129,7 @@ class JobRun:
         self._made: list[MadeSource] = []
         self._called: Called | None = None
         self._watch: CallWatch | None = None
+        self._sketch_later: CallWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
         self._paused_ns = self._paused_cpu_ns = 0
@@ -276,9 +277,10 @@ class JobRun:
                 rows = [traits(step.op) for step in placed(self._spec)]
                 seen = any(row.remote or row.swallows for row in rows)
                 watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1 or seen
-                self._watch = CallWatch() if watched else None
-                with self._watch or nullcontext():
+                watch = CallWatch()
+                with watch:
                     self.dataset = build(self._spec, self._context)
+                self._watch = watch if watched else None
             else:
                 import tensorflow as tf
 
@@ -288,13 +290,16 @@ class JobRun:
                     self._called = call_target(self.job.target, self._arguments())
                 self._channel.send(memory.found())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
-                self._made = self._watch.made
+                watch, self._made = self._watch, self._watch.made
             self._memory.read("build")
         self._meet_services()
         if self._called is not None:
             self._take_step(self._called)
-            if not self._made:
-                self._sketch(self._called)
+        if not self._made and not self._array_bytes():
+            self._sketch(watch)
+        else:
+            # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
+            self._sketch_later = watch
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
         arrays = self._array_bytes() or held_bytes(self._made)
         inside = self._watch.lines.held_bytes(self.dataset) if self._watch is not None else 0
@@ -383,11 +388,11 @@ class JobRun:
         self._floor = self._measure_floor()
         self._channel.send(StepReturned())
 
-    def _sketch(self, called: Called) -> None:
+    def _sketch(self, seen: CallWatch) -> None:
         """Tell the stages, in case that this process dies before their graph can be read."""
         try:
-            drawn, created = draw(called.watch.lines.created(called.dataset))
-            self._channel.send(Sketch(drawn, called.watch.registered.join(drawn, places_of(created))))
+            drawn, created = draw(seen.lines.created(self.dataset))
+            self._channel.send(Sketch(drawn, seen.registered.join(drawn, places_of(created))))
         except Exception as error:
             self.warn("no-sketch", f"The stages are unknown until the graph is read: {first_line(error)}")
 
@@ -403,9 +408,9 @@ class JobRun:
             self._memory.look("first_element", self.feed, 0)
             release_source_array()
             self._memory.read("released")
-            if self._called is not None and self._made:
-                # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
-                self._sketch(self._called)
+            if self._sketch_later is not None:
+                self._sketch(self._sketch_later)
+                self._sketch_later = None
 
     def _loop(self, window: PhaseWindow, step: BatchConsumer | None) -> None:
         assert self.feed is not None  # noqa: S101 - for the type checker; set two phases earlier

@@ -21,10 +21,6 @@ from pipeprof.cli import values
 from pipeprof.cli.report.report import build_report
 from pipeprof.cli.targets.load import Changes, load_target
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.inference import rules as inference_rules
-from pipeprof.pipelines.inference.pipeline import element_specs
-from pipeprof.pipelines.inference.rules.base import rules as all_inference_rules
-from pipeprof.pipelines.inference.stages import HANDLERS
 from pipeprof.pipelines.ops import base, stages, traits
 from pipeprof.pipelines.ops.functions import catalog
 from pipeprof.pipelines.spec.load import load_spec
@@ -41,10 +37,6 @@ from pipeprof.profiles.worker.sample import JobRun
 
 Pipeprof = Callable[..., Any]
 FUNCTION = {"tf.added.scale": "image, factor, name=None"}
-INFERENCE = """
-from pipeprof.pipelines.inference.rules.base import same
-RULES = {"tf.added.scale": same("image", "float16")}
-"""
 OP = """
 from typing import ClassVar
 from pydantic import Field
@@ -80,10 +72,7 @@ class _Counter(StepKind):
         return CalledStep(lambda batch: context.returned([arguments["from"], batch]))
 KIND = _Counter()
 """
-CACHES = (
-    *(base.stages, catalog.table, catalog.function, all_inference_rules, traits.traits),
-    *(registry.step_kinds, step_model),
-)
+CACHES = (*(base.stages, catalog.table, catalog.function, traits.traits), *(registry.step_kinds, step_model))
 SPEC = """\
 version: 1
 source: {range: {stop: 8}}
@@ -155,25 +144,6 @@ def test_a_function_is_a_line_and_an_op_is_a_module(
 
     assert result.code == 0, result.err
     assert "pairs" in result.out
-
-
-def test_what_comes_out_is_inferred_by_a_rule_and_a_function(
-    spec: Path,
-    add: Callable[[ModuleType, str], None],
-    add_function: Callable[[], None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    add_function()
-    add(stages, OP)
-    assert [str(info.structure) for info in _elements(spec)] == ["None", "None"]
-
-    add(inference_rules, INFERENCE)
-    monkeypatch.setitem(HANDLERS, "pairs", lambda _stage, flow, _strict: flow)
-    scaled, pairs = _elements(spec)
-
-    assert scaled.components[0].dtype == "float16"
-    assert pairs.structure == scaled.structure
-    assert pairs.cardinality == 8
 
 
 def test_an_op_without_a_row_of_traits_is_found(
@@ -304,7 +274,3 @@ def test_a_message_is_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
     line = messages.encode_message(TemperatureRead(61.5))
 
     assert messages.decode_message(json.loads(line)) == TemperatureRead(61.5)
-
-
-def _elements(spec: Path) -> list[Any]:
-    return list(element_specs(load_spec(spec).spec, spec.parent).values())[1:]

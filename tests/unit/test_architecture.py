@@ -80,7 +80,7 @@ ROWS = {
         {"target"},
         {"data", "graph", "steps"},
         {"spec"},
-        {"inference", "build", "static"},
+        {"build", "static"},
         {"changes"},
         {"check"},
     ),

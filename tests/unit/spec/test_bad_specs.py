@@ -16,7 +16,7 @@ FOREIGN_WORDS = ("pydantic", "jsonschema", "Traceback")
 
 def test_none_is_lost() -> None:
     numbers = {name[:3] for name in BAD_SPECS}
-    assert len(numbers) == sum(len(theme) for theme in THEMES.values()) >= 311
+    assert len(numbers) == sum(len(theme) for theme in THEMES.values()) >= 310
     assert {path.stem for path in FOLDER.glob("*.yaml")} <= set(BAD_SPECS)
 
 
@@ -32,8 +32,13 @@ def test_bad_specs(
     for bad in THEMES[theme]:
         with monkeypatch.context() as patch:
             words = bad.enter(tmp_path, patch)
-            assert invoke(["check", f"{bad.name}.yaml", *words]) == 2, bad.name
+            code = invoke(["check", "--no-build", f"{bad.name}.yaml", *words])
         printed = capsys.readouterr()
+        if code == 0:
+            # Only TensorFlow can refuse it.
+            texts.append(bad.as_text(""))
+            continue
+        assert code == 2, bad.name
         assert not printed.err, bad.name
         assert not any(word in printed.out for word in FOREIGN_WORDS), printed.out
         *lines, last = printed.out.splitlines()
