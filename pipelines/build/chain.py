@@ -64,7 +64,7 @@ def call_of(call: Any) -> tuple[str, Any]:
 
 
 @dataclass(frozen=True)
-class Chain:
+class CallChain:
     """A chain at its place; layers and functions of files are made once, by the place of their call.
 
     Attributes:
@@ -104,7 +104,7 @@ class Chain:
                     _check_truth_value(tf, element)
         return element
 
-    def _each(self, calls: Sequence[Any]) -> list[tuple[Chain, str, Any]]:
+    def _each(self, calls: Sequence[Any]) -> list[tuple[CallChain, str, Any]]:
         return [(replace(self, path=(*self.path, index)), *call_of(call)) for index, call in enumerate(calls)]
 
     def pinned(self, name: str) -> Any:

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from pipeprof.pipelines.addresses import join, node_name
 from pipeprof.pipelines.build.arguments import converted, options, padding, tensorflow_datasets
 from pipeprof.pipelines.build.arrays import BuildContext, arrays_in
-from pipeprof.pipelines.build.chain import Chain
+from pipeprof.pipelines.build.chain import CallChain
 from pipeprof.pipelines.build.pinned import pin_errors
 from pipeprof.pipelines.build.python_files import dataset_of, imported, traceable
 from pipeprof.pipelines.errors import PlainError
@@ -169,7 +169,7 @@ class Builder:
             return self._named(self.python(value["python"]), address)
         if unpacked is None:
             unpacked = type(place.before.element_spec) is tuple
-        chain = Chain(self, address, place.below, self._made)
+        chain = CallChain(self, address, place.below, self._made)
         chain.prepare(value["ops"])
 
         def run(*components: Any) -> Any:
