@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from pipeprof.pipelines.changes.in_spec import changed_spec as check_changed
-from pipeprof.pipelines.spec.loader import load_spec as check_spec
+from pipeprof.pipelines.spec.load import load_spec as check_spec
 
 __all__ = ["check_changed", "check_spec"]

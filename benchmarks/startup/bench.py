@@ -66,7 +66,7 @@ import sys
 import time
 from pathlib import Path
 
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 
 load_spec(Path(sys.argv[1]))
 for _ in range(10):

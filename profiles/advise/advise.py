@@ -23,7 +23,7 @@ from pipeprof.profiles.view.view import MeasuredFacts, PipelineView
 if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
     from pipeprof.pipelines.graph.stages import StageGraph
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.spec.models import Ignore
     from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.advise.check import Check

@@ -11,7 +11,7 @@ from pipeprof.profiles.memory.ledger.buffers import map_looks
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage

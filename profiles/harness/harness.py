@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.shared import Phase
     from pipeprof.profiles.document.store import ProfileWriter
     from pipeprof.profiles.harness.fork_server import EarlyServer

@@ -16,7 +16,7 @@ from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.profiles.wording import label_of
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.document.base import Location
     from pipeprof.profiles.document.profile import Profile

@@ -253,11 +253,10 @@ class JobRun:
         with self._phases.enter("data"):
             if self.job.kind != "spec":
                 return
-            from pipeprof.pipelines.build.context import BuildContext
+            from pipeprof.pipelines.build.arrays import BuildContext
             from pipeprof.pipelines.build.dataset import load_arrays
-            from pipeprof.pipelines.spec.models import Spec
 
-            self._spec = Spec.model_validate(from_pairs(self.job.data))
+            self._spec = from_pairs(self.job.data)
             self._context = BuildContext(
                 base_dir=Path(self.job.base_dir or "."),
                 data_dirs={name: Path(folder) for name, folder in self.job.data_dirs.items()},
@@ -273,10 +272,11 @@ class JobRun:
         with self._phases.enter("build"), AwaitedService(self._channel.send):
             if self.job.kind == "spec":
                 from pipeprof.pipelines.build.dataset import build
+                from pipeprof.pipelines.spec.operations import placed
 
                 # A dataset that cannot be serialised is known only from observations of its build; a function of the
                 # user's may use an array.
-                rows = [traits(placed.op.op) for placed in self._spec.placed()]
+                rows = [traits(step.op) for step in placed(self._spec)]
                 seen = any(row.remote or row.swallows for row in rows)
                 watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1 or seen
                 watch = CallWatch()
@@ -366,11 +366,13 @@ class JobRun:
             yield self._watch.calls
 
     def _building(self) -> Any:
-        from pipeprof.pipelines.build.context import BuildContext
-        from pipeprof.pipelines.build.dataset import builder
+        import tensorflow as tf
+
+        from pipeprof.pipelines.build.arrays import BuildContext
+        from pipeprof.pipelines.build.dataset import Builder
 
         service = self._service.address if self._service is not None else None
-        return builder(self._context or BuildContext(Path(), seed=self.job.seed, service=service))
+        return Builder(tf, self._context or BuildContext(Path(), seed=self.job.seed, service=service))
 
     def _array_bytes(self) -> int:
         return sum(nbytes for _, nbytes in self._context.held()) if self._context is not None else 0

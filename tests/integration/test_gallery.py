@@ -11,11 +11,11 @@ import pytest
 from integration.example_data import made
 from integration.test_examples import EXAMPLES, first_batches
 
-from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.data.recipes.models import estimated_bytes
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.profiles.harness.look import Looker, NotMadeError
 
 GALLERY = EXAMPLES / "gallery"
@@ -74,8 +74,8 @@ def test_every_spec_is_valid_without_tensorflow(checked: tuple[dict[str, tuple[i
 def test_a_spec_gives_the_batches_that_were_expected(path: Path) -> None:
     loaded = small(check_spec(path))
     context = BuildContext(loaded.base_dir, made(loaded), seed=1)
-    load_arrays(loaded.spec, context)
-    assert len(first_batches(build(loaded.spec, context))) == 2
+    load_arrays(loaded.data, context)
+    assert len(first_batches(build(loaded.data, context))) == 2
 
 
 def test_a_spec_is_built_without_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

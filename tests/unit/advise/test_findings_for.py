@@ -11,7 +11,7 @@ from unit.view.views import measured, pipeline, stage, tensor
 
 from pipeprof.pipelines.graph.align import StageGraphs
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.profiles.advise import advise as module
 from pipeprof.profiles.advise.advise import findings_for
 from pipeprof.profiles.advise.check import finding

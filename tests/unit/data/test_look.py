@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.build.context import load_array
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.data.inspect.look import look
 from pipeprof.pipelines.data.inspect.look_numpy import look_at_arrays
 from pipeprof.pipelines.data.inspect.look_records import Feature
@@ -24,7 +24,6 @@ from pipeprof.pipelines.data.inspect.records import (
     read_records,
 )
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.ops.values.structures import NpyArray, NpzArray
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -325,16 +324,16 @@ def test_a_header_of_four_gigabytes_is_damage_and_is_not_read(tmp_path, suffix, 
     if suffix == ".npz":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("x.npy", head)
-        described = NpzArray(npz=path.name, key="x")
+        described = {"npz": path.name, "key": "x"}
     else:
         with path.open("wb") as file:
             file.write(head)
             file.truncate(2**32 + 100)
-        described = NpyArray(npy=path.name)
+        described = {"npy": path.name}
     with pytest.raises(UsageError, match="header claims to be 4,294,967,295 bytes long"):
         look_at_arrays(path)
     with pytest.raises(ValueError, match="header claims to be 4,294,967,295 bytes long"):
-        load_array(described, lambda name: tmp_path / name)
+        BuildContext(tmp_path).array(described)
 
 
 HEADERS = ["[]", "{}", "{'descr': '<f4', 'shape': 3}", "{'descr': '<f4', 'shape': ('a',)}", "(" * 5000, "1 +"]

@@ -13,7 +13,7 @@ import pytest
 from unit.worker.fakes import FakeSampler, drained, facts, measured, observed, phase, phase_end
 
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target
 from pipeprof.profiles.harness import harness

@@ -46,6 +46,7 @@ def test_a_resampled_step_has_the_quantiles_and_the_mean(of: dict[str, float]) -
 
 def test_shortest_and_longest_follow_from_the_mean() -> None:
     assert ends(**CHECKPOINTS) == (12.0, pytest.approx(0.1))
+    assert ends(**times(100.0, 100.0, 100.0, 100.0, 100.0)) == (pytest.approx(100.0), 1.0)
     assert ends(**times(8.0, 10.0, 10.0, 10.0, 10.0)) == (pytest.approx(2.0), 0.0)
 
 

@@ -61,7 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "garden" / "beds").mkdir(parents=True)
     (tmp_path / "garden" / "__init__.py").write_text("raise RuntimeError('imported')\n")
     (tmp_path / "garden" / "beds" / "roses.py").write_text("from ..tools import water\ndef data(): ...\n")
-    (tmp_path / "pipe.py").symlink_to("/dev/zero")
+    (tmp_path / "pipe.py").symlink_to("/dev/null")
     (tmp_path / "broken.py").symlink_to("nowhere.py")
     return tmp_path
 
