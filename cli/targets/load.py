@@ -8,9 +8,8 @@ from pathlib import Path
 
 from pipeprof.cli.private import SPEC_ENVIRONMENT
 from pipeprof.cli.streams import write_stdout
-from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.load import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.steps.step import Step, check_step, kind_of
 from pipeprof.pipelines.target.arguments import parse_arguments
@@ -98,7 +97,7 @@ def load_target(
     if given:
         raise UsageError(f"--arg passes arguments to a Python function, but {text} is a spec; use --set")
     environment = SPEC_ENVIRONMENT if changes.env else None
-    loaded = check_spec(target.path, changes.sets, environment=environment, may_read=may_read)
+    loaded = load_spec(target.path, changes.sets, environment=environment, may_read=may_read)
     if no_python and (files := python_files(loaded)):
         names = ", ".join(sorted({path.name for path in files}))
         raise UsageError(f"--no-python: {text} runs Python code ({names}); use `ops:` instead, or remove --no-python")

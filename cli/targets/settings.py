@@ -12,7 +12,7 @@ from pipeprof.cli.options import MeasuringOptions
 from pipeprof.cli.targets.saved import SavedChange
 from pipeprof.cli.values import byte_size, duration, step, whole
 from pipeprof.pipelines.changes.edits import supports, to_document
-from pipeprof.pipelines.check import check_changed
+from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.data.folders import locate
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.profiles.document.subject import DataSize
@@ -91,7 +91,7 @@ def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:
     documents = [to_document(edit) for edit in change.edits]
     os.environ.update(change.environment)
     if settings.loaded is not None:
-        return replace(settings, loaded=check_changed(settings.loaded, change.of_pipeline), changed_by=documents)
+        return replace(settings, loaded=changed_spec(settings.loaded, change.of_pipeline), changed_by=documents)
     if not all(supports(edit, "calls") for edit in change.of_pipeline):
         raise ProfileError(f"change {change.number} has to be made by hand: pipeprof show {change.path} -v")
     main = main_place(change.profile)

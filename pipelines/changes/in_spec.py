@@ -15,7 +15,7 @@ from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.address import operation_key
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.load import ElementFaults, LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.spec.yaml_text import TextPlace
 
 Path: TypeAlias = "tuple[str | int, ...]"
@@ -87,9 +87,7 @@ def can_change(data: Any, edits: Sequence[PipelineEdit]) -> bool:
         return False
 
 
-def changed_spec(
-    loaded: LoadedSpec, edits: Sequence[PipelineEdit], element_faults: ElementFaults | None = None
-) -> LoadedSpec:
+def changed_spec(loaded: LoadedSpec, edits: Sequence[PipelineEdit]) -> LoadedSpec:
     """Return a spec with changes, as if its file had them.
 
     Raises:
@@ -97,7 +95,7 @@ def changed_spec(
         SpecError: All faults of the changed spec.
     """
     after = changed(loaded.data, edits)
-    return loaded.with_data(after.data, after.places, element_faults)
+    return loaded.with_data(after.data, after.places)
 
 
 def changed(data: Any, edits: Sequence[PipelineEdit]) -> ChangedData:

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.spec.paths import PathProblem
 
-    ElementFaults = Callable[[Spec, Path], list[Fault]]
-
 _ONE_FILE: Final = (
     "a spec is one file: write what `extends` names into it, share parts with YAML's anchors (&name, *name, <<), and "
     "change values with --set and --env"
@@ -128,10 +126,7 @@ class LoadedSpec:
         return _location(self.path, place.value, self.overrides) if place and found else None
 
     def with_data(
-        self,
-        data: dict[str, Any],
-        places: Callable[[Mapping[Address, TextPlace]], dict[Address, TextPlace]],
-        element_faults: ElementFaults | None = None,
+        self, data: dict[str, Any], places: Callable[[Mapping[Address, TextPlace]], dict[Address, TextPlace]]
     ) -> LoadedSpec:
         """Return the spec with other data, as if its file had it; the arguments are those of `load_spec`.
 
@@ -142,7 +137,7 @@ class LoadedSpec:
             SpecError: everything that is wrong with the data.
         """
         moved = places(self.places)
-        spec, faults, _ = _checked(data, self.base_dir, element_faults, None)
+        spec, faults, _ = _checked(data, self.base_dir, None)
         if spec is None or faults:
             raise _error(self.path, [_problem(moved, fault, data) for fault in faults], self.overrides, self.lines)
         return replace(self, data=data, spec=spec, places=moved)
@@ -167,7 +162,6 @@ def load_spec(
     sets: Sequence[str] = (),
     *,
     environment: Mapping[str, str] | None = None,
-    element_faults: ElementFaults | None = None,
     content: bytes | None = None,
     may_read: Callable[[Path], None] | None = None,
 ) -> LoadedSpec:
@@ -176,8 +170,6 @@ def load_spec(
     Args:
         path: YAML file, UTF-8, at most 1 MiB.
         environment: fills in ``${VAR}`` in values; ``None`` leaves them as they are.
-        element_faults: finds faults of the elements of a spec that is right in itself, from the folder that relative
-            paths refer to on; ``None`` to infer no elements.
         may_read: raises for a Python file that must not be read.
 
     Raises:
@@ -193,7 +185,7 @@ def load_spec(
     if isinstance(read_text.root.value, dict):
         problems += apply_sets(read_text.root, sets, environment, read_text.used)
     data, places = flatten(read_text.root)
-    spec, faults, unknown = _checked(data, base_dir, element_faults, may_read)
+    spec, faults, unknown = _checked(data, base_dir, may_read)
     # What the text is wrong about makes the model complain about the same line in other words.
     wrong = {problem.span.line for problem in read_text.problems if problem.code != "duplicate-key"}
     found = [_problem(places, fault, data) for fault in faults]
@@ -231,7 +223,7 @@ def _error(path: Path, problems: Sequence[SpecProblem], sets: Sequence[str], lin
 
 
 def _checked(
-    data: Any, base_dir: Path, element_faults: ElementFaults | None, may_read: Callable[[Path], None] | None
+    data: Any, base_dir: Path, may_read: Callable[[Path], None] | None
 ) -> tuple[Spec | None, list[Fault], list[PathProblem]]:
     """The spec of some data; what is wrong with it; and the paths that were not looked up to their end."""
     if not isinstance(data, dict):
@@ -243,9 +235,7 @@ def _checked(
         spec = Spec.model_validate(data)
     except ValidationError as error:
         return None, find_faults(error, data), []
-    faults, unknown = _missing_files(spec, base_dir, may_read)
-    faults += element_faults(spec, base_dir) if element_faults is not None else []
-    return spec, faults, unknown
+    return spec, *_missing_files(spec, base_dir, may_read)
 
 
 def _missing_files(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
-from pipeprof.pipelines.check import check_changed
+from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.document.findings import Finding
@@ -105,7 +105,7 @@ class JobMaker:
             TurnsJob(environment=list(change.environment), warm_steps=warm_steps, compare_epochs=compares),
         )
         if loaded is not None and change.in_spec:
-            loaded = check_changed(loaded, change.in_spec)
+            loaded = changed_spec(loaded, change.in_spec)
         elif change.edits:
             ops = list(self.ops) if self.is_spec else None
             turns = replace(turns, edits=list(change.edits), ops=ops)

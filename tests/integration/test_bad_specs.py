@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from unit.spec.bad_specs import BAD_SPECS
 
-from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.harness.look import Looker
 
 
@@ -23,9 +23,7 @@ def test_each_is_refused_at_its_line(tmp_path: Path, golden: Callable[[str, str]
             with pytest.MonkeyPatch.context() as patch:
                 words = bad.enter(tmp_path, patch)
                 sets = [value for flag, value in itertools.pairwise(words) if flag == "--set"]
-                loaded = check_spec(
-                    Path(f"{bad.name}.yaml"), sets, environment=os.environ if "--env" in words else None
-                )
+                loaded = load_spec(Path(f"{bad.name}.yaml"), sets, environment=os.environ if "--env" in words else None)
                 with pytest.raises(PipeprofError) as caught:
                     looker.graph_of(loaded)
             assert isinstance(caught.value, SpecError), (bad.name, caught.value)

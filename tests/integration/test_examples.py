@@ -13,9 +13,9 @@ from integration.example_data import made, without_services
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
-from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.functions.catalog import table
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.pipelines.target.running import import_file, load_function
 from pipeprof.pipelines.target.target import parse_target
 
@@ -90,7 +90,7 @@ def test_a_spec_is_valid(path, capsys):
 
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
 def test_a_spec_gives_batches(path):
-    loaded = check_spec(path, settings(check_spec(path).data))
+    loaded = load_spec(path, settings(load_spec(path).data))
     context = BuildContext(loaded.base_dir, made(loaded), seed=1)
     load_arrays(loaded.data, context)
     batches = first_batches(build(loaded.data, context))

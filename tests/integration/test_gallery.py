@@ -13,9 +13,8 @@ from integration.test_examples import EXAMPLES, first_batches
 
 from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
-from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.data.recipes.models import estimated_bytes
-from pipeprof.pipelines.spec.load import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.profiles.harness.look import Looker, NotMadeError
 
 GALLERY = EXAMPLES / "gallery"
@@ -49,7 +48,7 @@ def small(loaded: LoadedSpec) -> LoadedSpec:
         for key in ("count", "records")
         if getattr(entry.recipe, key, 0) > FEW
     ]
-    return check_spec(loaded.path, settings) if settings else loaded
+    return load_spec(loaded.path, settings) if settings else loaded
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +71,7 @@ def test_every_spec_is_valid_without_tensorflow(checked: tuple[dict[str, tuple[i
 
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
 def test_a_spec_gives_the_batches_that_were_expected(path: Path) -> None:
-    loaded = small(check_spec(path))
+    loaded = small(load_spec(path))
     context = BuildContext(loaded.base_dir, made(loaded), seed=1)
     load_arrays(loaded.data, context)
     assert len(first_batches(build(loaded.data, context))) == 2
@@ -84,7 +83,7 @@ def test_a_spec_is_built_without_its_data(tmp_path: Path, monkeypatch: pytest.Mo
     with Looker() as looker:
         for path in SPECS:
             try:
-                graph = looker.graph_of(check_spec(path))
+                graph = looker.graph_of(load_spec(path))
             except NotMadeError:
                 unmade.append(path.stem)
             else:
@@ -94,7 +93,7 @@ def test_a_spec_is_built_without_its_data(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_specs_are_small_quick_and_explained() -> None:
     for path in SPECS:
-        spec = check_spec(path).spec
+        spec = load_spec(path).spec
         assert sum(estimated_bytes(entry) for entry in spec.data.values()) < LARGEST, path
         assert spec.measure.seconds == 3, path
         assert spec.step != "none", path

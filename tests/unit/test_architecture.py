@@ -60,7 +60,6 @@ LOOSE = {
         "clocks",
         "tables",
         "wire",
-        "check",
         "late",
         "regular_files",
     },
@@ -82,7 +81,6 @@ ROWS = {
         {"spec"},
         {"build", "static"},
         {"changes"},
-        {"check"},
     ),
     "profiles": (
         GROUND,
@@ -441,7 +439,7 @@ def test_imports_for_types_count():
         ("profiles.view.x", "profiles.new.x", True),
         ("pipelines.ops.x", "pipelines.spec.load", True),
         ("pipelines.spec.x", "pipelines.ops.base", False),
-        ("pipelines.spec.load", "pipelines.check", True),
+        ("pipelines.spec.load", "pipelines.build.dataset", True),
     ],
 )
 def test_imports_against_the_rows_are_found(module: str, imported: str, wrong: bool):

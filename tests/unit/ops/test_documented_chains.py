@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.spec.load import load_spec
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "spec.md"
@@ -29,4 +28,4 @@ def test_the_documented_spec_is_accepted(tmp_path: Path) -> None:
     found = re.search(r"```yaml\n(version: 1\n.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert found is not None
     (tmp_path / "spec.yaml").write_text(found[1], encoding="utf-8")
-    assert check_spec(tmp_path / "spec.yaml").spec.stages
+    assert load_spec(tmp_path / "spec.yaml").spec.stages
