@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import select
+import sys
 import time
 from typing import IO, TYPE_CHECKING, Any
 
@@ -71,6 +72,9 @@ class Looker:
         except BaseException:
             self._end()
             raise
+        if not sys.platform.startswith("linux"):
+            # It answers once.
+            self._end()
         if answer.kind:
             raise _error_of(answer, loaded)
         return answer.graph
