@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeprof.pipelines.data.inspect.npy_header import check_header_length
+from pipeprof.pipelines.data.look import check_header
 from pipeprof.pipelines.ops.values.arrays import CsvArray, FilesArray, LinesArray, RaggedArray, SparseArray
 from pipeprof.pipelines.ops.values.structures import Array, Filling, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values.values import FilePatterns
@@ -43,7 +43,7 @@ def load_array(
     if isinstance(array, NpyArray):
         path = resolve(array.npy)
         with path.open("rb") as file:
-            check_header_length(file)
+            check_header(file)
         return np.load(path, mmap_mode=array.mmap_mode, allow_pickle=False)  # type: ignore[arg-type]  # r or c
     if isinstance(array, NpzArray):
         _check_member(resolve(array.npz), f"{array.key}.npy")
@@ -67,7 +67,7 @@ def _check_member(path: Path, name: str) -> None:
         zipfile.ZipFile(path) as archive,
         archive.open(name) as file,
     ):
-        check_header_length(file)
+        check_header(file)
 
 
 def read_columns(path: Path, delimiter: str) -> dict[str, Any]:

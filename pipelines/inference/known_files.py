@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import fnmatch
+import glob
+import itertools
 import re
-import struct
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
-from pipeprof.pipelines.data.globbing import count_matches
-from pipeprof.pipelines.data.inspect.npy_header import read_header
-from pipeprof.pipelines.data.recipes.models import DataEntry, Npy
-from pipeprof.pipelines.data.recipes.recipe import Recipe
+from pipeprof.pipelines.data.look import read_header
+from pipeprof.pipelines.data.recipes import Npy, Recipe
 from pipeprof.pipelines.inference.tensor.shapes import Content, Tensor, array, literal
 from pipeprof.pipelines.ops.constants import WIDTHS
 from pipeprof.pipelines.ops.values.arrays import FilesArray, RaggedArray, SparseArray
@@ -27,15 +27,24 @@ from pipeprof.pipelines.spec.paths import has_scheme, is_glob, resolve_pattern
 MAX_LISTED = 50_000
 """Files beyond which a glob is not counted: a check is to stay quick."""
 _SYNTHESISED = "data:"
-_DAMAGE = (ValueError, SyntaxError, KeyError, TypeError, EOFError, RuntimeError, struct.error, zlib.error)
+_DAMAGE = (
+    ValueError,
+    SyntaxError,
+    KeyError,
+    TypeError,
+    EOFError,
+    RuntimeError,
+    OverflowError,
+    tokenize.TokenError,
+    zlib.error,
+)
 """Exceptions of damaged headers and archives."""
-_NUMPY_KINDS = {"f": "float", "i": "int", "u": "uint", "c": "complex"}
 
 
 class KnownFiles:
     """The files of a spec: what arrays hold, how many match a glob, and which recipe makes them."""
 
-    def __init__(self, base_dir: Path, data: Mapping[str, DataEntry], *, counting: bool = True) -> None:
+    def __init__(self, base_dir: Path, data: Mapping[str, Recipe], *, counting: bool = True) -> None:
         """Files of a spec.
 
         Args:
@@ -83,7 +92,7 @@ class KnownFiles:
         if not pattern.startswith(_SYNTHESISED):
             return None
         name = pattern.removeprefix(_SYNTHESISED).partition("/")[0]
-        return self._data[name].recipe if name in self._data else None
+        return self._data.get(name)
 
     def content(self, files: FilePatterns) -> Content | None:
         """Return the content of file names that all come from one recipe."""
@@ -113,7 +122,9 @@ class KnownFiles:
             return len(_matching(recipe, pattern.partition("/")[2]))
         if not is_glob(pattern):
             return 1
-        return count_matches(resolve_pattern(pattern, self._base_dir, {}), MAX_LISTED)
+        names = glob.iglob(resolve_pattern(pattern, self._base_dir, {}))  # noqa: PTH207
+        found = sum(1 for _ in itertools.islice(names, MAX_LISTED + 1))
+        return found if found <= MAX_LISTED else None
 
 
 def _ragged(described: RaggedArray) -> Tensor | None:
@@ -156,23 +167,8 @@ def _fits(parts: list[str], wanted: list[re.Pattern[str]]) -> bool:
 
 
 def _tensor_of(file: IO[bytes]) -> Tensor | None:
-    header = read_header(file)
-    if header is None:
-        return None
-    dtype, shape = _tensorflows(header["descr"]), tuple(header["shape"])
-    sizes = all(isinstance(size, int) and size >= 0 for size in shape)
-    return Tensor(dtype, shape) if dtype is not None and sizes else None
-
-
-def _tensorflows(descr: Any) -> str | None:
-    """TensorFlow's name of a dtype as NumPy writes it, ``<f4``."""
-    if not isinstance(descr, str) or not descr[2:].isdigit():
-        return None
-    order, kind, width = descr[0], descr[1], int(descr[2:])
-    if kind in "SU":
-        return "string"
-    if kind == "b":
-        return "bool"
-    name = f"{_NUMPY_KINDS.get(kind, '')}{8 * width}"
+    shape, dtype = read_header(file)
+    name = "string" if dtype.kind in "SU" else dtype.name
     # Numbers in another byte order are no tensors.
-    return name if name in WIDTHS and (order in "<=" or width == 1) else None
+    fits = name in (*WIDTHS, "string") and (dtype.isnative or name == "string") and min(shape, default=0) >= 0
+    return Tensor(name, shape) if fits else None

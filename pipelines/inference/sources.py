@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
-from pipeprof.pipelines.data.recipes.models import Csv, Text, TFRecord
-from pipeprof.pipelines.data.recipes.recipe import Recipe
+from pipeprof.pipelines.data.recipes import Csv, Recipe, Text, TFRecord
 from pipeprof.pipelines.inference.errors import Refused
 from pipeprof.pipelines.inference.known_files import KnownFiles
+from pipeprof.pipelines.inference.recipe_sizes import estimated_bytes
 from pipeprof.pipelines.inference.rules.io import column_dtype, parsed_features
 from pipeprof.pipelines.inference.tables import entries
 from pipeprof.pipelines.inference.tensor.fields import field_of
@@ -354,7 +354,7 @@ def _total(recipe: Recipe, names: Iterable[str]) -> int | None:
 
 def _record_content(source: Source, recipe: Recipe | None) -> Content | None:
     if source.op == "TFRecordDataset" and isinstance(recipe, TFRecord):
-        return Content("record", recipe, recipe.estimated_bytes() / recipe.records)
+        return Content("record", recipe, estimated_bytes(recipe) / recipe.records)
     if source.op == "TextLineDataset" and isinstance(recipe, Text | Csv):
-        return Content("text", recipe, recipe.estimated_bytes() / max(1, _records_of(recipe) or 1))
+        return Content("text", recipe, estimated_bytes(recipe) / max(1, _records_of(recipe) or 1))
     return None

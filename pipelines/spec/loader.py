@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.paths import PathProblem
     from pipeprof.pipelines.spec.yaml.reader import Address, YamlDocument
 
     ElementFaults = Callable[[Spec, Path], list[Fault]]
@@ -147,7 +146,7 @@ class LoadedSpec:
             SpecError: everything that is wrong with the data.
         """
         document = replace(self._document, data=data, places=places(self._document.places))
-        spec, problems, _ = _checked(document, self.base_dir, (), element_faults, None)
+        spec, problems = _checked(document, self.base_dir, (), element_faults, None)
         if problems or spec is None:
             found = [_diagnostic(self.path, problem, self.overrides) for problem in problems]
             raise SpecError(found, document.lines)
@@ -194,7 +193,6 @@ def load_spec(
     base_dir = path.absolute().parent
     document = read(content, environment=environment)
     problems, spec = list(document.problems), None
-    unknown: list[PathProblem] = []
     if document.complete and (refused := _refused(document)) is not None:
         problems.append(refused)
     elif document.complete:
@@ -202,7 +200,7 @@ def load_spec(
             root = grow(document)
             problems += apply_sets(root, sets, document.references)
             document.data, document.places = flatten(root)
-        spec, more, unknown = _checked(document, base_dir, problems, element_faults, may_read)
+        spec, more = _checked(document, base_dir, problems, element_faults, may_read)
         problems += more
     if problems or spec is None:
         raise SpecError([_diagnostic(path, problem, sets) for problem in problems], document.lines)
@@ -216,7 +214,7 @@ def load_spec(
         data=document.data,
         spec=spec,
         variables=dict(sorted(document.references.used.items())) if environment is not None else None,
-        notes=_notes(path, document, sets, unknown),
+        notes=_notes(path, document, sets),
         _document=document,
     )
 
@@ -251,21 +249,19 @@ def _checked(
     known: Sequence[SpecProblem],
     element_faults: ElementFaults | None,
     may_read: Callable[[Path], None] | None,
-) -> tuple[Spec | None, list[SpecProblem], list[PathProblem]]:
-    """The spec of some data; what is wrong with it; and the paths that were not looked up to their end."""
+) -> tuple[Spec | None, list[SpecProblem]]:
+    """The spec of some data, and what is wrong with it."""
     try:
         spec = Spec.model_validate(document.data)
     except ValidationError as error:
-        return None, _visible(document, find_faults(error, document.data), known), []
-    faults, unknown = _missing_files(spec, base_dir, may_read)
+        return None, _visible(document, find_faults(error, document.data), known)
+    faults = _missing_files(spec, base_dir, may_read)
     faults += element_faults(spec, base_dir) if element_faults is not None else []
-    return spec, _visible(document, faults, known), unknown
+    return spec, _visible(document, faults, known)
 
 
-def _missing_files(
-    spec: Spec, base_dir: Path, may_read: Callable[[Path], None] | None
-) -> tuple[list[Fault], list[PathProblem]]:
-    """Paths that lead nowhere, and those that were not looked up to their end."""
+def _missing_files(spec: Spec, base_dir: Path, may_read: Callable[[Path], None] | None) -> list[Fault]:
+    """Paths that lead nowhere."""
     if may_read is not None:
         for file in named_python_files(spec, base_dir):
             may_read(file)
@@ -273,13 +269,11 @@ def _missing_files(
         problems = missing_files(spec, base_dir)
     except (OSError, RuntimeError) as error:
         # Names too long for the file system, "~" of an unknown user, folders that may not be listed.
-        return [Fault(("source",), False, "missing-file", f"cannot look up this path ({error})")], []
-    faults = [
+        return [Fault(("source",), False, "missing-file", f"cannot look up this path ({error})")]
+    return [
         Fault(problem.address, False, "missing-file", problem.message, suggest_path(problem.got, problem.candidates))
         for problem in problems
-        if problem.known
     ]
-    return faults, [problem for problem in problems if not problem.known]
 
 
 def _visible(document: YamlDocument, faults: Sequence[Fault], known: Sequence[SpecProblem]) -> list[SpecProblem]:
@@ -315,17 +309,11 @@ def _nearest(document: YamlDocument, address: Address) -> TextPlace | None:
     return None
 
 
-def _notes(path: Path, document: YamlDocument, sets: Sequence[str], unknown: Sequence[PathProblem]) -> list[Note]:
-    """List globs that were not looked up to their end, and references that lack ``--env``."""
-    places = [(_nearest(document, problem.address), problem.message) for problem in unknown]
-    notes = [
-        Note(_location(path, place.value, sets), "many-folders", message)
-        for place, message in places
-        if place is not None
-    ]
+def _notes(path: Path, document: YamlDocument, sets: Sequence[str]) -> list[Note]:
+    """List references that lack ``--env``."""
     left = document.references.left
     spans = sorted({place.value for place in document.places.values() if place.value in left} if left else ())
-    return notes + [
+    return [
         Note(
             _location(path, span, sets),
             "reference-left",

@@ -25,9 +25,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Final
 
-from pipeprof.pipelines.data.processes import end_group
-from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import ProfileError
+from pipeprof.pipelines.host_files import end_group, nameless_file
 from pipeprof.pipelines.regular_files import read_regular
 from pipeprof.profiles.git.config import (
     ConfigEntry,

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeprof.pipelines.data.temporary import nameless_file
+from pipeprof.pipelines.host_files import nameless_file
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.git.calls import GitCalls, GitView, absolute_path
 from pipeprof.profiles.host.run_family import RunFamily

@@ -27,8 +27,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TypedDict
 
-from pipeprof.pipelines.data.processes import die_with_parent, end_group
-from pipeprof.pipelines.data.temporary import TEMPORARY, settled_temporary_folder
+from pipeprof.pipelines.host_files import TEMPORARY, die_with_parent, end_group, settled_temporary_folder
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.host.proc_texts import PROC
 from pipeprof.profiles.host.procfs import descendants, processes, stat

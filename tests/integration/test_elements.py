@@ -17,7 +17,7 @@ from integration.test_ops_tensorflow import _calls, _is_input, _placeholder
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.build.signatures import resolve
-from pipeprof.pipelines.data.recipes.models import DataEntry, Npy, file_names
+from pipeprof.pipelines.data.recipes import Npy, Recipe
 from pipeprof.pipelines.inference.errors import CannotInfer
 from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.rules.base import Arguments, rules
@@ -391,12 +391,12 @@ def _data_dirs(loaded: LoadedSpec, folder: Path) -> dict[str, Path]:
     return {name: _stand_in(folder / "made" / name, entry) for name, entry in loaded.spec.data.items()}
 
 
-def _stand_in(folder: Path, entry: DataEntry) -> Path:
-    for name in file_names(entry):
+def _stand_in(folder: Path, entry: Recipe) -> Path:
+    for name in entry.file_names():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(entry.recipe, Npy):
-            np.save(path, np.zeros(entry.recipe.shape, entry.recipe.dtype))
+        if isinstance(entry, Npy):
+            np.save(path, np.zeros(entry.shape, entry.dtype))
         else:
             path.write_bytes(b"")
     return folder

@@ -16,7 +16,6 @@ from integration.test_examples import EXAMPLES, first_batches
 from pipeprof.pipelines.build.context import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.data.recipes.models import estimated_bytes
 from pipeprof.pipelines.inference.pipeline import element_specs
 from pipeprof.pipelines.inference.sources import ElementInfo
 from pipeprof.pipelines.inference.tensor.shapes import Tensor, fits
@@ -25,7 +24,6 @@ from pipeprof.pipelines.spec.loader import LoadedSpec
 GALLERY = EXAMPLES / "gallery"
 SPECS = sorted(GALLERY.rglob("*.yaml"))
 FEW = 80
-LARGEST = 20_000_000
 KINDS = {"TensorSpec": "dense", "RaggedTensorSpec": "ragged", "SparseTensorSpec": "sparse"}
 LEAST_KNOWN = 18
 """Specs whose batches are known to the last dimension before anything runs."""
@@ -52,9 +50,9 @@ def small(loaded: LoadedSpec) -> LoadedSpec:
     settings = [
         f"data.{name}.{entry.kind}.{key}={FEW}"
         for name, entry in loaded.spec.data.items()
-        if entry.kind == "image_folder" or (entry.kind == "tfrecord" and entry.recipe.records > FEW)
+        if entry.kind == "image_folder" or (entry.kind == "tfrecord" and entry.items() > FEW)
         for key in ("count", "records")
-        if getattr(entry.recipe, key, 0) > FEW
+        if getattr(entry, key, 0) > FEW
     ]
     return check_spec(loaded.path, settings) if settings else loaded
 
@@ -125,7 +123,6 @@ def test_many_batches_are_known_before_anything_runs() -> None:
 def test_specs_are_small_quick_and_explained() -> None:
     for path in SPECS:
         spec = check_spec(path).spec
-        assert sum(estimated_bytes(entry) for entry in spec.data.values()) < LARGEST, path
         assert spec.measure.seconds == 3, path
         assert spec.step != "none", path
         assert spec.name == path.stem.replace("_", "-"), path

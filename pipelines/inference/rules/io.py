@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeprof.pipelines.data.recipes.models import ImageFolder, TFRecord
-from pipeprof.pipelines.data.recipes.record_features import JpegFeature, TextFeature
+from pipeprof.pipelines.data.recipes import ImageFolder, TFRecord, length_range
 from pipeprof.pipelines.inference.errors import CannotInfer
+from pipeprof.pipelines.inference.recipe_sizes import estimated_bytes, feature_bytes
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, dense, same
 from pipeprof.pipelines.inference.rules.strings import lengths_differ
 from pipeprof.pipelines.inference.tensor.shapes import Content, Shape, Structure, Tensor
@@ -18,9 +18,9 @@ from pipeprof.pipelines.ops.values.features import FeatureSpec
 _IMAGE_CHANNELS = 3
 
 
-def image_content(recipe: ImageFolder | TFRecord, feature: JpegFeature | ImageFolder, mean_bytes: float) -> Content:
+def image_content(recipe: ImageFolder | TFRecord, size: list[int], mean_bytes: float) -> Content:
     """Return the known properties of an encoded image from a recipe."""
-    width, height = feature.size
+    width, height = size
     return Content("image", recipe, mean_bytes, (height, width, _IMAGE_CHANNELS))
 
 
@@ -30,9 +30,9 @@ def _read_file(arguments: Arguments) -> Structure:
     recipe = content.recipe if content is not None and content.kind == "files" else None
     if recipe is None:
         return Tensor("string", ())
-    mean_bytes = recipe.estimated_bytes() / max(1, len(recipe.file_names()))
+    mean_bytes = estimated_bytes(recipe) / max(1, len(recipe.file_names()))
     if isinstance(recipe, ImageFolder):
-        return Tensor("string", (), content=image_content(recipe, recipe, mean_bytes))
+        return Tensor("string", (), content=image_content(recipe, recipe.size, mean_bytes))
     return Tensor("string", (), content=Content("text", recipe, mean_bytes))
 
 
@@ -144,11 +144,10 @@ def _value_content(name: str, content: Content | None) -> Content | None:
     recipe = content.recipe if content is not None and content.kind == "record" else None
     if not isinstance(recipe, TFRecord) or name not in recipe.features:
         return None
-    entry = recipe.features[name]
-    feature = entry.feature
-    if isinstance(feature, JpegFeature) and feature.frames is None:
-        return image_content(recipe, feature, entry.estimated_bytes())
-    return Content("text", recipe, entry.estimated_bytes()) if isinstance(feature, TextFeature) else None
+    feature = recipe.features[name]
+    if "jpeg" in feature and feature["jpeg"]["frames"] is None:
+        return image_content(recipe, feature["jpeg"]["size"], feature_bytes(feature))
+    return Content("text", recipe, feature_bytes(feature)) if "text" in feature else None
 
 
 """Chance that is as good as none."""
@@ -158,9 +157,12 @@ def _varies(name: str, content: Content | None) -> bool:
     """Whether the lengths of a feature surely differ within some pair of records."""
     if content is None or content.kind != "record" or not isinstance(content.recipe, TFRecord):
         return False
-    entry = content.recipe.features.get(name)
-    spans = getattr(entry.feature if entry is not None else None, "length_range", None)
-    return spans is not None and lengths_differ(spans[0], spans[1], content.recipe.records)
+    for settings in content.recipe.features.get(name, {}).values():
+        length = settings.get("length", settings.get("frames"))
+        if isinstance(length, int | list):
+            least, most = length_range(length)
+            return lengths_differ(least, most, content.recipe.records)
+    return False
 
 
 def _decode_csv(arguments: Arguments) -> Structure:

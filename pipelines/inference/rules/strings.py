@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from pipeprof.pipelines.data.recipes.models import Text
+from pipeprof.pipelines.data.recipes import Text
 from pipeprof.pipelines.inference.errors import CannotInfer
 from pipeprof.pipelines.inference.rules.base import Arguments, Rule, same
 from pipeprof.pipelines.inference.tensor.shapes import Structure, Tensor, drop_axes

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from pipeprof.pipelines.data.recipes.recipe import Recipe
+from pipeprof.pipelines.data.recipes import Recipe
 from pipeprof.pipelines.ops.values.structures import Filling, MadeArray
 
 Shape = tuple[int | None, ...]
