@@ -224,10 +224,13 @@ def _look_at_folder(folder: Path, note: Callable[[str], None]) -> Found:
 def _patterns(by_kind: Mapping[str, Sequence[Path]], visible: Sequence[str]) -> list[str]:
     """Globs that match exactly the files among the visible names of a folder; their names if need be."""
     names = sorted(file.name for files in by_kind.values() for file in files)
-    suffix = glob.escape(Path(names[0]).suffix)
-    if len(names) > 1 and sorted(fnmatch.filter(visible, f"*{suffix}")) == names:
-        return [f"*{suffix}"]
-    return [glob.escape(name) for name in names]
+    escaped = [glob.escape(name) for name in names]
+    numbered = sorted({re.sub(r"\d+", "*", name) for name in escaped})
+    for patterns in ([f"*{glob.escape(Path(names[0]).suffix)}"], numbered):
+        matched = [name for pattern in patterns for name in fnmatch.filter(visible, pattern)]
+        if len(names) > 1 and sorted(matched) == names:
+            return patterns
+    return escaped
 
 
 def _classes(images: Sequence[Path], folder: Path) -> tuple[str, ...]:

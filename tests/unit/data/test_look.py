@@ -68,6 +68,27 @@ def test_folders_of_images_are_classes_one_level_below_or_in_each_split(
 
 
 @pytest.mark.parametrize(
+    ("names", "patterns"),
+    [
+        (["a.csv", "b.csv", "notes.md"], ["*.csv"]),
+        (["train-00-of-02.csv", "train-01-of-02.csv", "a.CSV"], ["a.CSV", "train-*-of-*.csv"]),
+        (["a[1].csv", "b2.csv", "c.csv.md"], ["*.csv"]),
+        (["cat1.tsv", "dog.csv", "x.tsv.csv.md"], ["cat*.tsv", "dog.csv"]),
+        # No file is matched twice.
+        (["cat1.tsv", "cat2.csv", "catx.tsv"], ["cat1.tsv", "cat2.csv", "catx.tsv"]),
+    ],
+)
+def test_patterns_match_the_files_of_a_folder_and_nothing_else(
+    tmp_path: Path, names: list[str], patterns: list[str]
+) -> None:
+    for name in names:
+        (tmp_path / name).write_text("a,b\n1,2\n")
+    found = look(str(tmp_path))
+    assert isinstance(found, CsvFound)
+    assert found.patterns == tuple(f"{tmp_path}/{pattern}" for pattern in patterns)
+
+
+@pytest.mark.parametrize(
     ("text", "delimiter", "header", "columns"),
     [
         ("a,b,c\n1,2.5,x\n3,4,y\n", ",", True, ["a int64", "b float32", "c string"]),
