@@ -191,8 +191,11 @@ class BuildContext:
     def _load(self, array: Array) -> Any:
         if isinstance(array, RaggedArray | SparseArray):
             return make_tensor(array)
-        return load_array(
-            array,
-            lambda path: resolve(path, self.base_dir, self.data_dirs),
-            lambda patterns: expand_all(patterns, self.base_dir, self.data_dirs),
-        )
+        return load_array(array, self._path, self.files)
+
+    def _path(self, path: str) -> Path:
+        return resolve(path, self.base_dir, self.data_dirs)
+
+    def files(self, patterns: FilePatterns) -> list[str]:
+        """The files that match now."""
+        return expand_all(patterns, self.base_dir, self.data_dirs)

@@ -33,7 +33,7 @@ from pipeprof.pipelines.ops.values.values import (
     OutputFile,
 )
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.paths import PathError, expand_all, leaves, resolve, resolve_pattern
+from pipeprof.pipelines.spec.paths import PathError, leaves, resolve, resolve_pattern
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class _Builder(FunctionBuilder):
         if isinstance(value, OuterElement):
             return self._outer[-1] if value.on is None else pick(self._outer[-1], value.on)
         if isinstance(value, FilePatterns):
-            found = expand_all(value, self.context.base_dir, self.context.data_dirs)
+            found = self.context.files(value)
             expanded = [
                 each
                 for file in found

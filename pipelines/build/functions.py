@@ -24,8 +24,7 @@ from pipeprof.pipelines.ops.values.python_ref import PythonRef
 from pipeprof.pipelines.ops.values.structures import ARRAYS, ShapeOf, Structure, TensorSpec, map_leaves
 from pipeprof.pipelines.ops.values.values import ArrayFile, DtypeName
 from pipeprof.pipelines.spec.paths import PathError, resolve
-from pipeprof.pipelines.target.absl_flags import leave_defaults
-from pipeprof.pipelines.target.target import import_file
+from pipeprof.pipelines.target.running import import_file, leave_defaults
 
 
 def resolve_reference(module: ModuleType, reference: PythonRef) -> Any:

@@ -87,7 +87,7 @@ ROWS = {
     ),
     "profiles": (
         GROUND,
-        {"host", "nvml", "redaction"},
+        {"host", "redaction"},
         {"git", "service"},
         {"doctor", "view", "time", "worker", "gaps"},
         {"memory", "predict"},

@@ -9,7 +9,7 @@ from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.inference.known_files import KnownFiles
 from pipeprof.pipelines.ops.values.structures import NpyArray, NpzArray
 from pipeprof.pipelines.regular_files import read_regular
-from pipeprof.pipelines.steps.recorded_step import read_step
+from pipeprof.pipelines.steps.recorded import read_step
 from pipeprof.profiles.view.texts import file_text
 
 
