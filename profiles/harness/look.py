@@ -9,8 +9,8 @@ import select
 import time
 from typing import IO, TYPE_CHECKING, Any
 
-from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError
+from pipeprof.pipelines.host_files import nameless_file
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import LedProcess, RunFamily
@@ -85,14 +85,15 @@ def _made(loaded: LoadedSpec) -> dict[str, str]:
     """Folders of the entries under ``data:`` that have been made."""
     if not loaded.spec.data:
         return {}
-    from pipeprof.pipelines.data.errors import DataError
-    from pipeprof.pipelines.data.folders import find, locate
+    from pipeprof.pipelines.data.cache import locate
+    from pipeprof.pipelines.data.recipes import entry_name
 
     try:
-        folders = locate().readable
-    except DataError:
+        folder = locate().folder
+    except PipeprofError:
         return {}
-    return {name: str(made) for name, entry in loaded.spec.data.items() if (made := find(entry, folders)) is not None}
+    made = {name: folder / entry_name(recipe) for name, recipe in loaded.spec.data.items()}
+    return {name: str(path) for name, path in made.items() if path.is_dir()}
 
 
 def _error_of(answer: LookAnswer, loaded: LoadedSpec) -> PipeprofError:
@@ -106,7 +107,7 @@ def _error_of(answer: LookAnswer, loaded: LoadedSpec) -> PipeprofError:
     place = loaded.locate(answer.address) if answer.address else None
     said = f"{place or loaded.path}: {answer.message}"
     if answer.kind == "unmade":
-        return NotMadeError(f"{said}: `pipeprof data make {loaded.path}` makes it, then the stages are looked at, too")
+        return NotMadeError(f"{said}: `pipeprof run {loaded.path}` makes it, then the stages are looked at, too")
     return PipelineFailedError("\n".join([said, *(f"    {line}" for line in answer.lines)]))
 
 
