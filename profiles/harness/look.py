@@ -19,7 +19,7 @@ from pipeprof.profiles.protocol.look import READY, LookAnswer, LookJob
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
 
 START_SECONDS = 300.0
 """For TensorFlow's import, which takes a minute from a cold disk."""

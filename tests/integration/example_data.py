@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipeprof.pipelines.data.recipes.models import DataEntry
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
 
 
 SHARED = "EXAMPLES_OF_TESTS"

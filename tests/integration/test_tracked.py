@@ -19,7 +19,7 @@ from pipeprof.cli.commands import gate as gate_command
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data.folders import entry_name, write_marker
 from pipeprof.pipelines.data.recipes.models import DataEntry, file_names
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.judge import live

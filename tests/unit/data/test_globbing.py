@@ -4,7 +4,7 @@ import pytest
 
 from pipeprof.pipelines.data import globbing
 from pipeprof.pipelines.data.globbing import count_matches, has_match, matching_files
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 
 
 @pytest.fixture

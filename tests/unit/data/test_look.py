@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.build.context import load_array
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.data.inspect.look import look
 from pipeprof.pipelines.data.inspect.look_numpy import look_at_arrays
 from pipeprof.pipelines.data.inspect.look_records import Feature
@@ -24,8 +24,6 @@ from pipeprof.pipelines.data.inspect.records import (
     read_records,
 )
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.inference.known_files import KnownFiles
-from pipeprof.pipelines.ops.values.structures import NpyArray, NpzArray
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(20)
@@ -326,17 +324,16 @@ def test_a_header_of_four_gigabytes_is_damage_and_is_not_read(tmp_path, suffix, 
     if suffix == ".npz":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("x.npy", head)
-        described = NpzArray(npz=path.name, key="x")
+        described = {"npz": path.name, "key": "x"}
     else:
         with path.open("wb") as file:
             file.write(head)
             file.truncate(2**32 + 100)
-        described = NpyArray(npy=path.name)
+        described = {"npy": path.name}
     with pytest.raises(UsageError, match="header claims to be 4,294,967,295 bytes long"):
         look_at_arrays(path)
     with pytest.raises(ValueError, match="header claims to be 4,294,967,295 bytes long"):
-        load_array(described, lambda name: tmp_path / name)
-    assert KnownFiles(tmp_path, {}).array(described) is None
+        BuildContext(tmp_path).array(described)
 
 
 HEADERS = ["[]", "{}", "{'descr': '<f4', 'shape': 3}", "{'descr': '<f4', 'shape': ('a',)}", "(" * 5000, "1 +"]
@@ -345,7 +342,6 @@ HEADERS = ["[]", "{}", "{'descr': '<f4', 'shape': 3}", "{'descr': '<f4', 'shape'
 @pytest.mark.parametrize("header", HEADERS)
 def test_nonsense_in_a_header_is_nothing_known(tmp_path, header):
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
-    assert KnownFiles(tmp_path, {}).array(NpyArray(npy="x.npy")) is None
     with pytest.raises(UsageError, match=r"not a valid \.npy file"):
         look_at_arrays(tmp_path / "x.npy")
 
@@ -358,11 +354,6 @@ def test_a_shape_that_no_array_has(tmp_path, shape):
         look(str(tmp_path / "x.npy"))
 
 
-def test_a_file_that_ends_in_its_first_bytes_is_nothing_known(tmp_path):
-    (tmp_path / "x.npy").write_bytes(b"\x93NUMPY")
-    assert KnownFiles(tmp_path, {}).array(NpyArray(npy="x.npy")) is None
-
-
 @pytest.mark.parametrize(("offset", "value"), [(6, 1), (8, 99)])
 def test_an_archive_that_is_locked_or_of_another_kind(tmp_path, offset, value):
     np.savez_compressed(tmp_path / "x.npz", x=np.arange(100))
@@ -372,7 +363,6 @@ def test_an_archive_that_is_locked_or_of_another_kind(tmp_path, offset, value):
     (tmp_path / "x.npz").write_bytes(data)
     with pytest.raises(UsageError, match=r"not a valid \.npz file"):
         look(str(tmp_path / "x.npz"))
-    assert KnownFiles(tmp_path, {}).array(NpzArray(npz="x.npz", key="x")) is None
 
 
 def test_what_is_there_and_what_is_not(tmp_path, monkeypatch):
