@@ -107,7 +107,7 @@ def _error_of(answer: LookAnswer, loaded: LoadedSpec) -> PipeprofError:
     place = loaded.locate(answer.address) if answer.address else None
     said = f"{place or loaded.path}: {answer.message}"
     if answer.kind == "unmade":
-        return NotMadeError(f"{said}: `pipeprof run {loaded.path}` makes it, then the stages are looked at, too")
+        return NotMadeError(f"{said}: `pipeprof run {loaded.path}` makes the data; until then only the text is checked")
     return PipelineFailedError("\n".join([said, *(f"    {line}" for line in answer.lines)]))
 
 

@@ -15,7 +15,6 @@ from pipeprof.profiles.protocol import job, messages, services, turns
 from pipeprof.profiles.protocol.messages import WorkerMessage, decode_message, encode_message
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
-"""`dict[str, Any]` in all of `profiles`; none of them crosses a process."""
 MESSAGES = sorted(WorkerMessage.classes.items())
 RECORDS = [
     *(record for _, record in MESSAGES),
