@@ -15,8 +15,8 @@ from pipeprof.profiles.harness.progress import Silent
 from pipeprof.profiles.harness.received import Observed
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
 from pipeprof.profiles.host.cgroup import CgroupWatch
-from pipeprof.profiles.host.host import ContentionProbe
-from pipeprof.profiles.host.process_readers import system_reader
+from pipeprof.profiles.host.contention import ContentionProbe
+from pipeprof.profiles.host.processes import FamilyReader
 from pipeprof.profiles.host.sampler import Sampler, SamplerThread
 from pipeprof.profiles.protocol.job import Job
 from pipeprof.profiles.protocol.messages import WorkerMessage
@@ -37,11 +37,11 @@ class LocalRun(Run):
     def __init__(self, settings: RunSettings, writer: ProfileWriter) -> None:
         super().__init__(settings, plan(settings), writer, Silent(), time.monotonic())
         self._observed = Observed()
-        self._pid, self._reader = os.getpid(), system_reader()
+        self._pid = os.getpid()
         # What this process does is the training: nothing of it is pipeprof's alone.
-        self._contention = ContentionProbe(self._pid, self._reader, self._cgroup, own_cpu=lambda: 0.0)
+        self._contention = ContentionProbe(self._pid, self._cgroup, own_cpu=lambda: 0.0)
         self._oom = CgroupWatch(self._cgroup)
-        self._sampler = Sampler(self._pid, self._reader, interval=SAMPLE_SECONDS)
+        self._sampler = Sampler(FamilyReader(self._pid), interval=SAMPLE_SECONDS)
         self._thread = SamplerThread(self._sampler)
         self._failure: Failure | None = None
         self._save_at = time.monotonic() + SAVE_SECONDS

@@ -22,7 +22,7 @@ from pipeprof.profiles.document.messages import Message
 from pipeprof.profiles.experiment.purposes import GATE
 from pipeprof.profiles.git.calls import GitCalls, git_calls
 from pipeprof.profiles.git.refs import merge_base
-from pipeprof.profiles.git.tracked import tracked_files
+from pipeprof.profiles.git.work_tree import tracked_files
 from pipeprof.profiles.harness.progress import RunProgress
 from pipeprof.profiles.harness.settings import RunSettings, plan
 from pipeprof.profiles.host.host import host_facts, versions

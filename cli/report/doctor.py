@@ -91,7 +91,7 @@ def _cores(facts: Facts) -> str:
     parts += [f"{cores.schedulable} schedulable"] if cores.schedulable is not None else []
     parts += [f"quota {cores_text(cores.quota)}"] if cores.quota is not None else []
     parts += [f"cpuset {cores.cpuset}"] if cores.cpuset is not None else []
-    parts += [f"cgroup v{facts.cgroup_version}" if facts.cgroup_version is not None else "no cgroup"]
+    parts += ["cgroup v2" if facts.has_cgroup else "no cgroup v2"]
     return ", ".join([*parts, cores.model or "model n/a"])
 
 

@@ -18,7 +18,7 @@ from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.git.calls import git_calls
 from pipeprof.profiles.git.repository import repository_root
-from pipeprof.profiles.git.tracked import tracked_files
+from pipeprof.profiles.git.work_tree import tracked_files
 from pipeprof.profiles.harness.settings import RunSettings, main_place
 from pipeprof.profiles.protocol.job import SERVICE
 from pipeprof.profiles.service.plan import what_is_registered

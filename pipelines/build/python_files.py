@@ -12,9 +12,8 @@ from typing import Any
 
 from pipeprof.pipelines.build.pinned import remember_lines
 from pipeprof.pipelines.spec.paths import PathError
-from pipeprof.pipelines.target.absl_flags import leave_defaults
 from pipeprof.pipelines.target.python_ref import filled_call, split_reference
-from pipeprof.pipelines.target.target import import_file
+from pipeprof.pipelines.target.running import import_file, leave_defaults
 
 
 def imported(path: Path, reference: str) -> Callable[..., Any]:

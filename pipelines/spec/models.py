@@ -21,7 +21,7 @@ from pipeprof.pipelines.ops.values.options import Options
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS
 from pipeprof.pipelines.ops.values.values import FilledText, Flag, NotNegative, Positive, Text
 from pipeprof.pipelines.spec.budgets import Budgets
-from pipeprof.pipelines.steps.step import AnyStep, no_step
+from pipeprof.pipelines.steps.step import Step, StepError, parse_step, step_schema
 
 SUPPORTED_VERSIONS = (1,)
 # Their models are made ready when a spec has them: few have options, and those of the gate alone budgets.
@@ -111,6 +111,16 @@ class Placed:
         return self.op.label
 
 
+def _step(written: Any) -> Step:
+    try:
+        return parse_step(written)
+    except StepError as problem:
+        raise failure(problem.place, error(str(problem), "step"), written) from None
+
+
+AnyStep = Annotated[Step, Checked(_step, step_schema())]
+
+
 class Spec(Document):
     """A whole spec."""
 
@@ -129,7 +139,7 @@ class Spec(Document):
     options: AnyOptions = Field(
         default_factory=Options.model_construct, description="tf.data.Options by TensorFlow's names."
     )
-    step: AnyStep = Field(default_factory=no_step, description="Training step that consumes the batches.")
+    step: AnyStep = Field(default_factory=Step, description="Training step that consumes the batches.")
     measure: Measure = Field(default_factory=Measure, description="Measurement settings.")
     ignore: list[Ignore] = Field(default_factory=list, description="Findings to ignore.")
     budgets: AnyBudgets = Field(

@@ -20,7 +20,8 @@ from pipeprof.pipelines.ops.values.python_ref import PythonRef
 from pipeprof.pipelines.ops.values.structures import ARRAYS, Structure
 from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.target.names import missing_name
+from pipeprof.pipelines.steps.step import kind_of
+from pipeprof.pipelines.target.names_in_file import missing_name
 
 Place = tuple[str | int, ...]
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -69,8 +70,9 @@ def leaves(spec: Spec) -> Iterator[Leaf]:
                 continue
             for place, value in _walk(getattr(placed.op, name), (*placed.place, name)):
                 yield Leaf(place, placed.address, value)
-    for place, value in _walk(spec.step.value, ("step", spec.step.kind)):
-        yield Leaf(place, "step", value)
+    if kind_of(spec.step.kind).real:
+        file, _, function = spec.step.value.rpartition(":")
+        yield Leaf(("step", spec.step.kind), "step", PythonRef(file, function))
 
 
 def written_files(spec: Spec) -> Iterator[Leaf]:

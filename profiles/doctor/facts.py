@@ -21,6 +21,7 @@ from pipeprof.pipelines.data.folders import locate
 from pipeprof.pipelines.data.temporary import temporary_folder
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.profiles.git.calls import absolute_path, find_program
+from pipeprof.profiles.host import nvml
 from pipeprof.profiles.host.cgroup import ROOT, Cgroup
 from pipeprof.profiles.host.host import cpu_model, run_tool
 from pipeprof.profiles.host.limits import (
@@ -33,8 +34,7 @@ from pipeprof.profiles.host.limits import (
     open_files,
 )
 from pipeprof.profiles.host.machine import MachineMemory, machine_memory
-from pipeprof.profiles.host.proc_texts import PROC, read_text
-from pipeprof.profiles.nvml import nvml
+from pipeprof.profiles.host.procfs import PROC, read_text
 
 SYS: Final = Path("/sys")
 DEV: Final = Path("/dev")
@@ -176,7 +176,7 @@ class Facts:
     """All facts.
 
     Attributes:
-        cgroup_version: Version of the control group with the memory; None without one.
+        has_cgroup: Whether there is a control group of version 2; limits of version 1 are not read.
         governors: Number of cores by frequency governor; empty if the system names none.
     """
 
@@ -185,7 +185,7 @@ class Facts:
     tensorflow: TensorFlowInstallation
     system: str
     cores: Cores
-    cgroup_version: int | None
+    has_cgroup: bool
     memory: MemoryFacts
     open_files: int
     folders: tuple[Folder, ...]
@@ -206,7 +206,7 @@ def gather(environ: Mapping[str, str] = os.environ, proc: Path = PROC, root: Pat
         tensorflow=find_tensorflow(),
         system=f"{platform.system()} {platform.release()} {platform.machine()}".strip(),
         cores=_cores(cgroup, proc),
-        cgroup_version=cgroup.version(),
+        has_cgroup=bool(cgroup.folders),
         memory=_memory(machine, None if group is None else (group.limit_bytes, group.held_bytes), run),
         open_files=open_files(),
         folders=folders(environ),

@@ -14,7 +14,7 @@ class JudgedDevice:
 
     Attributes:
         device: Empty for a trace without one.
-        share: Of its time, idle or for the cause of the limit; None where it cannot be said.
+        share: Part of its time that it was idle, or idle for the cause of the limit; None where that cannot be said.
         at_most: It idles no more than that, whatever for; None where `share` is known, and where this cannot be said.
         verdict: Without a limit `within`, if the share is known; with one also where it can only be less.
     """

@@ -29,15 +29,15 @@ from pipeprof.profiles.harness.settings import Plan, RunSettings, job_of, plan, 
 from pipeprof.profiles.host import host as hosts
 from pipeprof.profiles.host import limits
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
-from pipeprof.profiles.host.file_systems import uncounted
+from pipeprof.profiles.host.contention import ContentionProbe
 from pipeprof.profiles.host.machine import machine_memory
+from pipeprof.profiles.host.nvml import GpuWatch
 from pipeprof.profiles.host.page_cache import evict, in_memory
-from pipeprof.profiles.host.process_readers import LOOK_SHARE, system_reader
-from pipeprof.profiles.host.procfs import is_missing
+from pipeprof.profiles.host.processes import LOOK_SHARE, FamilyReader, bytes_read
+from pipeprof.profiles.host.procfs import is_missing, uncounted
 from pipeprof.profiles.host.run_family import RunFamily
 from pipeprof.profiles.host.sampler import MEASURE_INTERVAL, SOAK_INTERVAL, SOAK_LOOK_SHARE, Sampler, SamplerThread
 from pipeprof.profiles.memory.growth.judge import judge
-from pipeprof.profiles.nvml.nvml import GpuWatch
 from pipeprof.profiles.protocol.messages import UNTRACED
 from pipeprof.profiles.service.faults import cause_of_silence, listens
 from pipeprof.profiles.time.limits.cores import scheduled_on
@@ -263,7 +263,7 @@ class Run:
             printed=worker.output.text(),
             address_space=limits.address_space(),
             view=self._seen_view,
-            last_bytes=ended.last.rss_bytes if ended.last is not None else None,
+            last_bytes=ended.last.used_bytes if ended.last is not None else None,
             lacks_proc=is_missing(),
             script=self._is_script,
             silent_services=self._silent_services,
@@ -379,15 +379,13 @@ class Run:
             self.warn("cold", f"measure.cold: {evicted.lacking}.")
 
     def _watch(self, worker: WorkerProcess, signals: Signals) -> tuple[Ended, Sampler]:
-        reader = system_reader(SOAK_LOOK_SHARE if self._settings.soak else LOOK_SHARE)
         sampler = Sampler(
-            worker.pid,
-            reader,
+            FamilyReader(worker.pid, look_share=SOAK_LOOK_SHARE if self._settings.soak else LOOK_SHARE),
             limit_bytes=self._limit.bytes if self._limit else None,
             calm=SOAK_INTERVAL if self._settings.soak else MEASURE_INTERVAL,
         )
-        self._contention = hosts.ContentionProbe(worker.pid, system_reader(), self._cgroup)
-        self._reader, self._pid = reader, worker.pid
+        self._contention = ContentionProbe(worker.pid, self._cgroup)
+        self._pid = worker.pid
 
         def follow() -> None:
             self._follow_phases(sampler)
@@ -481,7 +479,7 @@ class Run:
             self._gpus.start()
         self._cpu_at_measure = self._own_cpu()
         self._measure_began = time.monotonic()
-        self._read_at_measure = self._reader.bytes_read(self._pid)
+        self._read_at_measure = bytes_read(self._pid)
         self._uncounted = uncounted(self._pid)
 
     def _own_cpu(self) -> float:
@@ -506,7 +504,7 @@ class Run:
     def _disk(self, seconds: float) -> Disk:
         """Return the bytes read from storage while measuring."""
         cold = self._facts.disk.cold if self._facts.disk else None
-        now = self._reader.bytes_read(self._pid)
+        now = bytes_read(self._pid)
         if now is None or self._read_at_measure is None:
             return Disk(source="unknown: the system does not count them for this process", cold=cold)
         counted = now - self._read_at_measure

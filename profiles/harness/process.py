@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from pipeprof.pipelines.errors import PipeprofError
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.host import procfs
+from pipeprof.profiles.host.processes import is_stopped
 from pipeprof.profiles.host.system_faults import system_fault
 from pipeprof.profiles.protocol.channel import Command, HarnessEnd
 
@@ -233,8 +234,7 @@ class WorkerProcess:
     @property
     def is_suspended(self) -> bool:
         """Return whether a signal or a debugger has stopped the process."""
-        found = procfs.stat(self.pid)
-        return found is not None and found.state in ("T", "t")
+        return is_stopped(self.pid)
 
     @property
     def successor(self) -> str | None:

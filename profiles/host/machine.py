@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeprof.profiles.host.proc_texts import PROC, fields, read_text
+from pipeprof.profiles.host.procfs import PROC, fields, read_text
 
 
 @dataclass(frozen=True)

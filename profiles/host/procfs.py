@@ -1,7 +1,8 @@
-"""Values of a process and its machine from ``/proc``.
+"""Values of a process from ``/proc`` that psutil does not have, or not as cheaply.
 
 Every function returns ``None``, never 0, for an unavailable value (the process is gone, the file is forbidden or does
-not exist on this system). ``proc`` is a parameter so that tests read made-up folders.
+not exist on this system). ``proc`` is a parameter so that tests read made-up folders. The worker, which may have no
+psutil, reads only these.
 """
 
 from __future__ import annotations
@@ -9,56 +10,92 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cache
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
 
-from pipeprof.profiles.host.proc_texts import PROC, Pid, fields, read_text, read_text_at_once
-
-_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
-_DEAD = frozenset("ZXx")
+PROC = Path("/proc")
+Pid = int | Literal["self"]
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _SCHEDULER_CLOCK = 2
 _RESET_PEAK = b"5"
-_KCMP = {"x86_64": 312, "aarch64": 272}
-"""Number of the system call ``kcmp``, which the C library does not name."""
-_KCMP_VM = 1
+_NETWORKS = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "gpfs", "lustre", "nfs", "nfs4", "orangefs", "smb3", "virtiofs"}
+)
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+_ACCESS = 0o3
 
 
-@dataclass(frozen=True)
-class Stat:
-    """Used fields of ``/proc/<pid>/stat``; times in seconds, with the kernel's tick of 10 ms."""
+def read_text(path: Path | str) -> str | None:
+    """Read a small file; ``None`` if it cannot be read.
 
-    state: str
-    parent: int
-    cpu_seconds: float
-    reaped_cpu_seconds: float
-    start_ticks: int
-
-
-def stat(pid: Pid, proc: Path = PROC) -> Stat | None:
-    """State and counters of a live process; ``None`` for one that is gone or only waits to be reaped."""
-    text = read_text(f"{proc}/{pid}/stat")
-    if text is None:
-        return None
-    # The name stands in parentheses and may itself hold spaces and parentheses.
-    words = text[text.rfind(")") + 1 :].split()
+    Uses bare system calls: at 20 samples a second the layers of ``open`` would be most of the cost.
+    """
     try:
-        found = Stat(
-            state=words[0],
-            parent=int(words[1]),
-            cpu_seconds=(int(words[11]) + int(words[12])) / _TICKS,
-            reaped_cpu_seconds=(int(words[13]) + int(words[14])) / _TICKS,
-            start_ticks=int(words[19]),
-        )
-    except (IndexError, ValueError):
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
         return None
-    return None if found.state in _DEAD else found
+    try:
+        parts = []
+        while part := os.read(fd, 1 << 16):
+            parts.append(part)
+    except OSError:  # a process that ends while its files are read
+        return None
+    finally:
+        os.close(fd)
+    return b"".join(parts).decode("utf-8", "replace")
+
+
+def read_text_at_once(path: Path | str) -> str | None:
+    """Read a file of less than 4 KiB without giving Python's lock away; ``None`` if it cannot be read.
+
+    Its three system calls take some microseconds. After each of those of `read_text`, a thread that computes in Python
+    may keep the lock for 5 ms.
+    """
+    libc = _libc()
+    if libc is None or (fd := libc.open(os.fsencode(path), os.O_RDONLY | os.O_CLOEXEC)) < 0:
+        return None
+    try:
+        buffer = ctypes.create_string_buffer(4096)
+        read = libc.read(fd, buffer, len(buffer))
+    finally:
+        libc.close(fd)
+    return buffer.raw[:read].decode("utf-8", "replace") if read >= 0 else None
+
+
+@cache
+def _libc() -> Any:
+    try:
+        libc = ctypes.PyDLL(None)
+    except (OSError, TypeError):
+        return None
+    libc.read.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t)
+    libc.read.restype = ctypes.c_ssize_t
+    return libc
+
+
+def fields(text: str | None) -> dict[str, int]:
+    """Return the integers of ``Name: 123 kB`` or ``name 123`` lines; sizes in kB are given in bytes."""
+    values: dict[str, int] = {}
+    for line in (text or "").splitlines():
+        words = line.split()
+        if len(words) < 2:
+            continue
+        try:
+            number = int(words[1])
+        except ValueError:
+            continue
+        values[words[0].rstrip(":")] = number * 1024 if words[-1] == "kB" else number
+    return values
 
 
 @dataclass(frozen=True)
 class Pages:
-    """Resident memory of a process, in bytes: total, files, shared memory."""
+    """Resident memory of a process, in bytes: total, and the part backed by files or shared."""
 
     rss_bytes: int
     mapped_bytes: int = 0
@@ -120,78 +157,6 @@ def reset_peak(pid: Pid = "self", proc: Path = PROC) -> bool:
         os.close(fd)
 
 
-@dataclass(frozen=True)
-class Shares:
-    """Private and shared parts of a process's resident pages, in bytes.
-
-    Attributes:
-        private: Pages that no other process maps.
-        private_files: Those of them backed by files, as far as the kernel reports it.
-        anonymous: Anonymous pages, each divided by the number of processes that share it; ``None`` on kernels before
-            5.4, which do not report it.
-    """
-
-    private: int
-    private_files: int = 0
-    anonymous: int | None = None
-    shared_memory: int = 0
-    resident_shared_memory: int = 0
-
-
-def shares(pid: Pid, proc: Path = PROC) -> Shares | None:
-    """Read the private and shared parts of a process's memory.
-
-    The kernel walks all page tables for it, 5 ms per gigabyte: for rare use only.
-    """
-    found = fields(read_text(f"{proc}/{pid}/smaps_rollup"))
-    if not {"Private_Clean", "Private_Dirty"} <= set(found):
-        return None
-    clean, dirty = found["Private_Clean"], found["Private_Dirty"]
-    if not {"Pss_Anon", "Pss_Shmem"} <= set(found):
-        return Shares(private=clean + dirty)
-    anonymous, shared = found["Pss_Anon"], found["Pss_Shmem"]
-    return Shares(
-        private=clean + dirty,
-        private_files=clean + max(0, dirty - anonymous - shared),
-        anonymous=anonymous,
-        shared_memory=shared,
-        resident_shared_memory=fields(read_text(f"{proc}/{pid}/status")).get("RssShmem", 0),
-    )
-
-
-def same_memory(one: int, other: int) -> bool:
-    """Return whether two processes share one address space, as after ``vfork``; false if unknown."""
-    number = _KCMP.get(platform.machine())
-    if number is None:
-        return False
-    try:
-        return int(ctypes.CDLL(None).syscall(number, one, other, _KCMP_VM, 0, 0)) == 0
-    except (OSError, TypeError, AttributeError):
-        return False
-
-
-def libraries(pid: Pid, proc: Path = PROC) -> dict[str, int]:
-    """Resident bytes of each library and program that a process maps, by device and inode.
-
-    For rare use only: ``smaps`` has 20 lines for each of thousands of maps.
-    """
-    found: dict[str, int] = {}
-    runs: set[str] = set()
-    mapped = ""
-    for line in (read_text(f"{proc}/{pid}/smaps") or "").splitlines():
-        words = line.split(None, 5)
-        if words and not words[0].endswith(":"):
-            # 7f00-7f20 r-xp 00001000 fe:00 4711    /usr/lib/libc.so.6
-            mapped = f"{words[3]} {words[4]}" if len(words) > 5 and words[4] != "0" else ""
-            if "x" in words[1]:
-                runs.add(mapped)
-        elif mapped and line.startswith("Rss:"):
-            found[mapped] = found.get(mapped, 0) + int(words[1]) * 1024
-        elif mapped and line.startswith("Anonymous:"):
-            found[mapped] -= int(words[1]) * 1024
-    return {mapped: size for mapped, size in found.items() if mapped in runs}
-
-
 def command_line(pid: Pid, proc: Path = PROC) -> str | None:
     """Return the words with which a process was started; ``None`` where there are none, as for one that has ended."""
     text = read_text(f"{proc}/{pid}/cmdline") or ""
@@ -219,30 +184,9 @@ def process_cpu_clock(pid: int) -> float | None:
         return None
 
 
-def newest_pid(proc: Path = PROC) -> int | None:
-    """Return the id that was given last, to a process or a thread; ``None`` where the system has no such value."""
-    words = (read_text(f"{proc}/loadavg") or "").split()
-    # 0.20 0.70 1.13 3/146 7747
-    return (int(words[4]) or None) if len(words) == 5 and words[4].isdecimal() else None
-
-
-def _numbers(folder: Path | str) -> list[int]:
-    """Return the names in a folder that are process or thread ids."""
-    try:
-        with os.scandir(folder) as entries:
-            return [int(entry.name) for entry in entries if entry.name.isdecimal()]
-    except OSError:
-        return []
-
-
 def is_missing(proc: Path = PROC) -> bool:
     """Whether this is Linux without its process file system, as in a bare container."""
-    return platform.system() == "Linux" and stat("self", proc) is None
-
-
-def processes(proc: Path = PROC) -> list[int]:
-    """Ids of all processes; none where the system does not list them."""
-    return _numbers(proc)
+    return platform.system() == "Linux" and rss_bytes("self", proc) is None
 
 
 @dataclass(frozen=True)
@@ -253,43 +197,54 @@ class ThreadTimes:
     wait_ns: int
 
 
-def thread_times(pid: Pid, proc: Path = PROC) -> dict[int, ThreadTimes] | None:
-    """Return times of each live thread by its id; ``None`` if the process is gone or the kernel does not keep them."""
+def thread_times(pid: Pid, proc: Path = PROC) -> dict[int, ThreadTimes]:
+    """Return times of each live thread by its id; none if the process is gone or the kernel does not keep them."""
     found: dict[int, ThreadTimes] = {}
-    for thread in _numbers(f"{proc}/{pid}/task"):
+    for thread in _names(f"{proc}/{pid}/task"):
         words = (read_text(f"{proc}/{pid}/task/{thread}/schedstat") or "").split()
         if len(words) >= 2 and words[0].isdecimal() and words[1].isdecimal():
-            found[thread] = ThreadTimes(int(words[0]), int(words[1]))
-    return found or None
-
-
-def _listed_children(pid: int, proc: Path) -> list[int] | None:
-    """Return children as the threads' ``children`` files list them; ``None`` if the kernel was built without those."""
-    found: list[int] = []
-    listed = False
-    for thread in _numbers(f"{proc}/{pid}/task"):
-        text = read_text(f"{proc}/{pid}/task/{thread}/children")
-        if text is not None:
-            listed = True
-            found += [int(word) for word in text.split() if word.isdecimal()]
-    return found if listed else None
-
-
-def _scanned_children(proc: Path) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for pid in processes(proc):
-        if (one := stat(pid, proc)) is not None:
-            found.setdefault(one.parent, []).append(pid)
+            found[int(thread)] = ThreadTimes(int(words[0]), int(words[1]))
     return found
 
 
-def descendants(pid: int, proc: Path = PROC) -> tuple[int, ...]:
-    """Return children, their children and so on, parents first; empty when there are none or the process is gone."""
-    if stat(pid, proc) is None:
-        return ()
-    scanned = _scanned_children(proc) if _listed_children(pid, proc) is None else None
-    family = [pid]
-    for number in family:  # grows while it is walked
-        direct = _listed_children(number, proc) if scanned is None else scanned.get(number)
-        family += [child for child in sorted(direct or ()) if child not in family]
-    return tuple(family[1:])
+def _names(folder: str) -> list[str]:
+    try:
+        return [path.name for path in Path(folder).iterdir()]
+    except OSError:
+        return []
+
+
+def uncounted(pid: Pid, proc: Path = PROC) -> frozenset[str]:
+    """List types of file systems that a process reads from without the kernel counting the bytes.
+
+    The kernel counts bytes of storage where they are requested from a block device. A file system in userspace or on a
+    network fetches from another process or host: its reads are in no process's ``read_bytes``. Nothing here touches the
+    files themselves, as a call to a dead server would hang.
+    """
+    mounts = _mounts(read_text(f"{proc}/{pid}/mountinfo") or "")
+    kinds = set()
+    for path in _read_files(f"{proc}/{pid}"):
+        kinds.add(next((mounts[place] for place in (path, *path.parents) if place in mounts), ""))
+    return frozenset(kind for kind in kinds if kind in _NETWORKS or kind.startswith("fuse"))
+
+
+def _mounts(text: str) -> dict[PurePosixPath, str]:
+    """File system type by mount point; the last mount of a place hides those before it."""
+    mounts = {}
+    for line in text.splitlines():
+        words, _, rest = line.partition(" - ")
+        place, kind = words.split(), rest.split()
+        if len(place) >= 5 and kind:
+            mounts[PurePosixPath(_ESCAPED.sub(lambda code: chr(int(code[1], 8)), place[4]))] = kind[0]
+    return mounts
+
+
+def _read_files(folder: str) -> set[PurePosixPath]:
+    """Return the paths of the files that are open for reading only."""
+    paths = set()
+    for name in _names(f"{folder}/fd"):
+        flags = re.search(r"^flags:\s*([0-7]+)", read_text(f"{folder}/fdinfo/{name}") or "", re.MULTILINE)
+        if flags is not None and int(flags[1], 8) & _ACCESS == os.O_RDONLY:
+            with suppress(OSError):
+                paths.add(PurePosixPath(Path(f"{folder}/fd/{name}").readlink()))
+    return {path for path in paths if path.is_absolute()}

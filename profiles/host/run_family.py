@@ -23,15 +23,16 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import IO, TypedDict
+from collections.abc import Mapping, Sequence
+from typing import IO, TYPE_CHECKING, TypedDict
 
 from pipeprof.pipelines.data.processes import die_with_parent, end_group
 from pipeprof.pipelines.data.temporary import TEMPORARY, settled_temporary_folder
 from pipeprof.pipelines.target.import_path import child_command
-from pipeprof.profiles.host.proc_texts import PROC
-from pipeprof.profiles.host.procfs import descendants, processes, stat
+from pipeprof.profiles.host.processes import family
+
+if TYPE_CHECKING:
+    from psutil import Process
 
 MARK = "PIPEPROF_RUN"
 GUARD = "PIPEPROF_GUARD"
@@ -256,7 +257,7 @@ class RunFamily:
             self._guard = None
 
 
-def end_family(mark: str, leader: int | None = None, guard: int | None = None, proc: Path = PROC) -> None:
+def end_family(mark: str, leader: int | None = None, guard: int | None = None) -> None:
     """Kill the descendants of a guard, a leader's group and descendants, and all that carry the mark.
 
     Then remove the temporary folders that they left.
@@ -266,7 +267,7 @@ def end_family(mark: str, leader: int | None = None, guard: int | None = None, p
         guard: The guard, which is not killed; `None` if it is not this family's own.
     """
     try:
-        _kill_family(mark, leader, guard, proc)
+        _kill_family(mark, leader, guard)
     finally:
         for folder in settled_temporary_folder().glob(f"{folder_prefix(mark)}*"):
             shutil.rmtree(folder, ignore_errors=True)
@@ -287,25 +288,25 @@ def die_with_guard() -> None:
     die_with_parent(int(guard) if guard.isdecimal() else None)
 
 
-def _kill_family(mark: str, leader: int | None, guard: int | None, proc: Path) -> None:
-    # A process id alone may meanwhile be another process's.
-    members: dict[int, float] = {}
-    handled: set[tuple[int, float]] = set()
-    foreign: set[tuple[int, float]] = set()
+def _kill_family(mark: str, leader: int | None, guard: int | None) -> None:
+    # psutil tells a process from a later one with its id by the time of its start.
+    members: set[Process] = set()
+    handled: set[Process] = set()
+    foreign: set[Process] = set()
     for _ in range(MOST_ROUNDS):
         for ancestor in (guard, leader):
-            members |= _births(_descendants(ancestor, proc) if ancestor is not None else (), proc)
-        members |= _births(marked(mark, proc) - {guard}, proc)
+            members |= set(family(ancestor)[1:] if ancestor is not None else ())
+        members |= {process for process in marked(mark) if process.pid != guard}
         if leader is not None:
             end_group(leader)
             leader = None
-        left = {(pid, birth) for pid, birth in members.items() if _birth(pid, proc) == birth}
-        for pid, birth in left - handled:
+        left = {process for process in members if _is_alive(process)}
+        for process in left - handled:
             try:
-                os.kill(pid, signal.SIGKILL)
+                os.kill(process.pid, signal.SIGKILL)
             except (ProcessLookupError, PermissionError):
                 # One of another user stays; there is no point in waiting for it.
-                foreign.add((pid, birth))
+                foreign.add(process)
         if left <= foreign:
             return
         if left <= handled:
@@ -313,49 +314,27 @@ def _kill_family(mark: str, leader: int | None, guard: int | None, proc: Path) -
         handled |= left
 
 
-def _births(pids: Iterable[int], proc: Path) -> dict[int, float]:
-    return {pid: birth for pid in pids if (birth := _birth(pid, proc)) is not None}
-
-
-def _birth(pid: int, proc: Path) -> float | None:
-    """Return when a process was started, in any unit; `None` once it has ended."""
-    if _has_files(proc):
-        seen = stat(pid, proc)
-        return seen.start_ticks if seen is not None else None
+def _is_alive(process: Process) -> bool:
     import psutil
 
-    with contextlib.suppress(psutil.Error, OSError):
-        process = psutil.Process(pid)
-        return process.create_time() if process.status() != psutil.STATUS_ZOMBIE else None
-    return None
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
-def _descendants(pid: int, proc: Path) -> Iterable[int]:
-    if _has_files(proc):
-        return descendants(pid, proc)
-    import psutil
-
-    with contextlib.suppress(psutil.Error, OSError):
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    return ()
-
-
-def _has_files(proc: Path) -> bool:
-    """Whether the system describes processes in files."""
-    return proc != PROC or stat("self") is not None
-
-
-def marked(mark: str, proc: Path = PROC) -> set[int]:
+def marked(mark: str) -> list[Process]:
     """Processes with the mark in the environment that they were started with; not this one."""
-    found = set()
-    name = f"{MARK}=".encode()
-    for pid in processes(proc):
-        if pid == os.getpid():
-            continue
-        try:
-            parts = (proc / str(pid) / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        if any(part.startswith(name) and mark.encode() in part.split(b"=", 1)[1].split() for part in parts):
-            found.add(pid)
+    import psutil
+
+    found: list[Process] = []
+    try:
+        pids = psutil.pids()
+    except (OSError, IndexError):  # without a process file system
+        return found
+    for pid in pids:
+        with contextlib.suppress(psutil.Error, OSError):
+            process = psutil.Process(pid)
+            if pid != os.getpid() and mark in process.environ().get(MARK, "").split():
+                found.append(process)
     return found

@@ -9,14 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from pipeprof.profiles.document.shared import PhaseName
-from pipeprof.profiles.host.process_readers import FamilyReading
-from pipeprof.profiles.host.process_tree import FamilyMemory
-from pipeprof.profiles.host.procfs import Pages, Shares
+from pipeprof.profiles.host.processes import FamilyReading
 
 if TYPE_CHECKING:
     from pipeprof.profiles.document.measured import Series
@@ -35,22 +33,16 @@ LOOK_AHEAD = 0.5
 GROWTH_WINDOW = 3.0
 FAR = 86_400.0
 
-_SLOPE_WINDOW = 0.2
 _LEAST_SPAN = 0.2
+_LATEST = 0.2
 _LEAST_PAUSE = 0.001
 
 
-class ProcessReader(Protocol):
-    """Reader of a process and its descendants; ``None`` once it has ended."""
+class Reader(Protocol):
+    """Reader of a process and its descendants."""
 
-    def read(self, pid: int) -> FamilyReading | None:
-        """Return the reading now."""
-
-    def shares(self, pid: int) -> Shares | None:
-        """Return the private and shared parts of one process's memory."""
-
-    def libraries(self, pid: int) -> Mapping[str, int]:
-        """Resident bytes of each library that one process maps."""
+    def read(self) -> FamilyReading | None:
+        """Return the reading now; ``None`` once the process has ended."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +51,11 @@ class Sample:
 
     Attributes:
         t: Seconds since the sampler's start.
-        rss_bytes: Resident memory of the worker and its descendants; pages that they share are counted in each.
-        used_bytes: The same with shared pages counted once; compared with the limit.
+        used_bytes: Resident memory of the worker and its descendants, shared pages counted once.
         cpu_seconds: CPU time of both since the worker's start, also of descendants that have ended.
     """
 
     t: float
-    rss_bytes: int
     used_bytes: int
     cpu_seconds: float | None
     children: int
@@ -81,21 +71,26 @@ class _Point:
     cpu_seconds: float | None
     batches: int | None
     phase: PhaseName
+    samples: int = 1
 
     def merged(self, later: _Point) -> _Point:
-        return _Point(later.t, max(self.rss_bytes, later.rss_bytes), later.cpu_seconds, later.batches, later.phase)
+        return replace(later, rss_bytes=max(self.rss_bytes, later.rss_bytes), samples=self.samples + later.samples)
 
 
-def _merge_pairs(points: list[_Point]) -> list[_Point]:
-    """Merge neighbours in pairs, never across phases: a peak stays in its phase."""
-    found: list[_Point] = []
-    index = 0
-    while index < len(points):
-        one = points[index]
-        pair = index + 1 < len(points) and points[index + 1].phase == one.phase
-        found.append(one.merged(points[index + 1]) if pair else one)
-        index += 2 if pair else 1
-    return found
+def _add(points: list[_Point], point: _Point, samples: int) -> None:
+    """Add a point to a series of points of so many samples; a peak stays in its phase."""
+    if points and points[-1].phase == point.phase and points[-1].samples + point.samples <= samples:
+        points[-1] = points[-1].merged(point)
+    else:
+        points.append(point)
+
+
+def _coarser(points: list[_Point], samples: int) -> list[_Point]:
+    """Merge points to such of so many samples."""
+    merged: list[_Point] = []
+    for point in points:
+        _add(merged, point, samples)
+    return merged
 
 
 def _rate(before: float | None, after: float | None, seconds: float) -> float | None:
@@ -122,44 +117,37 @@ class Sampler:
         limit_bytes: Memory that the worker may use; ``None`` for no limit.
         max_points: Length of the series at which its resolution is halved.
         interval: Seconds between two samples far from the limit; ``None`` for an interval that depends on the phase.
-        cpu: CPU seconds of this thread, for what reading a family of processes costs.
         calm: Seconds between two samples while steps are measured.
     """
 
     def __init__(
         self,
-        pid: int,
-        reader: ProcessReader,
+        reader: Reader,
         clock: Callable[[], float] = time.monotonic,
         limit_bytes: int | None = None,
         max_points: int = MAX_POINTS,
         *,
         interval: float | None = None,
-        cpu: Callable[[], float] = time.thread_time,
         calm: float = MEASURE_INTERVAL,
     ) -> None:
-        self.pid = pid
         self.limit_bytes = limit_bytes
         self._reader = reader
         self._clock = clock
         self._max_points = max_points
         self._interval = interval
+        self._calm = calm
         self._start = clock()
         self._lock = threading.Lock()
         self._phase: PhaseName = "import"
         self._batches: int | None = None
         self._points: list[_Point] = []
-        self._pending: _Point | None = None
-        self._pending_samples = 0
-        self._stride = 1
+        self._samples_of_point = 1
         self._recent: deque[tuple[float, int]] = deque()
         self._peaks: dict[PhaseName, int] = {}
         self._ends: dict[PhaseName, int] = {}
         self._with_children: set[PhaseName] = set()
-        self._last: Sample | None = None
-        self._family = FamilyMemory(reader, clock, cpu, rarely=calm >= SOAK_INTERVAL)
         self._had_children = False
-        self._calm = calm
+        self._last: Sample | None = None
 
     def enter_phase(self, phase: PhaseName) -> None:
         """Assign further samples to this phase; call :meth:`sample` before, for the end of the last one."""
@@ -175,23 +163,12 @@ class Sampler:
         """Read the worker now; ``None``, and nothing kept, once it has ended."""
         with self._lock:
             now = self._clock() - self._start
-            reading = self._reader.read(self.pid)
-            if reading is None or reading.rss_bytes is None:
+            reading = self._reader.read()
+            if reading is None:
                 return None
-            taken = Sample(
-                t=now,
-                rss_bytes=reading.rss_bytes,
-                used_bytes=self._used_bytes(reading.rss_bytes, reading.pages),
-                cpu_seconds=reading.cpu_seconds,
-                children=reading.children,
-                phase=self._phase,
-            )
-            self._keep(taken)
-            return taken
-
-    def _used_bytes(self, rss: int, pages: Mapping[int, Pages]) -> int:
-        near = NEAR_LIMIT * self.limit_bytes if self.limit_bytes is not None else None
-        return self._family.bytes(self.pid, pages, near) if self.pid in pages else rss
+            self._last = Sample(now, reading.bytes, reading.cpu_seconds, reading.children, self._phase)
+            self._keep(self._last)
+            return self._last
 
     def _is_near_limit(self, used: int) -> bool:
         return self.limit_bytes is not None and used > NEAR_LIMIT * self.limit_bytes
@@ -199,39 +176,16 @@ class Sampler:
     def _keep(self, taken: Sample) -> None:
         used, phase = taken.used_bytes, taken.phase
         self._had_children |= taken.children > 0 and phase != "trace"
-        self._last = taken
         self._peaks[phase] = max(self._peaks.get(phase, 0), used)
         self._ends[phase] = used
         (self._with_children.add if taken.children else self._with_children.discard)(phase)
         self._recent.append((taken.t, used))
         while self._recent[-1][0] - self._recent[0][0] > GROWTH_WINDOW:
             self._recent.popleft()
-        self._add(_Point(taken.t, used, taken.cpu_seconds, self._batches, phase))
-
-    def _add(self, point: _Point) -> None:
+        _add(self._points, _Point(taken.t, used, taken.cpu_seconds, self._batches, phase), self._samples_of_point)
         if len(self._points) > self._max_points:
-            self._halve()
-        if self._pending is not None and self._pending.phase != point.phase:
-            self._flush()
-        self._pending = point if self._pending is None else self._pending.merged(point)
-        self._pending_samples += 1
-        if self._pending_samples >= self._stride:
-            self._flush()
-
-    def _halve(self) -> None:
-        last = self._points[-1]
-        self._points = _merge_pairs(self._points)
-        if self._points[-1] is last and (self._pending is None or self._pending.phase == last.phase):
-            # The open point has no partner yet: the next point is one, so that points stay evenly spaced.
-            self._points.pop()
-            self._pending = last if self._pending is None else last.merged(self._pending)
-            self._pending_samples += self._stride
-        self._stride *= 2
-
-    def _flush(self) -> None:
-        if self._pending is not None:
-            self._points.append(self._pending)
-        self._pending, self._pending_samples = None, 0
+            self._samples_of_point *= 2
+            self._points = _coarser(self._points, self._samples_of_point)
 
     @property
     def started(self) -> float:
@@ -274,7 +228,7 @@ class Sampler:
         return one is not None and self.limit_bytes is not None and one.used_bytes > self.limit_bytes
 
     def growth(self) -> float | None:
-        """Return bytes per second over the last 3 s, by least squares; ``None`` before there are samples enough."""
+        """Return bytes per second over the last 3 s, by least squares: the last sample may be of a dying process."""
         with self._lock:
             recent = list(self._recent)
         return slope(recent)
@@ -306,18 +260,16 @@ class Sampler:
     def _latest_rate(self) -> float:
         """Return bytes per second over the last 0.2 s, sooner than the 3 s of :meth:`growth` would show them."""
         t, used = self._recent[-1]
-        for earlier_t, earlier in reversed(self._recent):
-            if t - earlier_t >= _SLOPE_WINDOW:
-                return (used - earlier) / (t - earlier_t)
-        earlier_t, earlier = self._recent[0]
+        early = (pair for pair in reversed(self._recent) if t - pair[0] >= _LATEST)
+        earlier_t, earlier = next(early, self._recent[0])
         return (used - earlier) / (t - earlier_t) if t > earlier_t else 0.0
 
     def series(self, most: int | None = None) -> Series:
-        """Return the series so far: at most ``max_points`` plus one per phase, or about `most` points."""
+        """Return the series so far: about ``max_points`` and one for each phase, or about `most` points."""
         with self._lock:
-            points = [*self._points, *([self._pending] if self._pending is not None else [])]
-        while most is not None and len(points) > most and len(coarser := _merge_pairs(points)) < len(points):
-            points = coarser
+            points, samples = list(self._points), self._samples_of_point
+        while most is not None and len(points) > most and len(coarser := _coarser(points, 2 * samples)) < len(points):
+            points, samples = coarser, 2 * samples
         # The worker imports this module, and may have no pydantic.
         from pipeprof.profiles.document.measured import Series
 

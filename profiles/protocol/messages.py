@@ -159,7 +159,7 @@ class StepReturned(WorkerMessage):
 
 @dataclass(frozen=True)
 class StepTold(WorkerMessage):
-    """What the step says of itself after the measurement, as `pipelines.steps.kind.StepFacts` has it."""
+    """What the step says of itself after the measurement, as `pipelines.steps.consumer.StepFacts` has it."""
 
     computes: str | None
     on: str | None

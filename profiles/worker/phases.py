@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pipeprof.pipelines.clocks import time
 from pipeprof.profiles.document.shared import Phase
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.host.proc_texts import PROC
+from pipeprof.profiles.host.procfs import PROC
 from pipeprof.profiles.protocol.messages import PhaseChanged, Warned
 
 if TYPE_CHECKING:

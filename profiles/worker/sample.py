@@ -27,10 +27,9 @@ from pipeprof.pipelines.graph.observe.reading import SPARED_BYTES, read_graphs, 
 from pipeprof.pipelines.graph.observe.source_lines import places_of
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.steps.kind import BatchConsumer, StepContext, StepFacts
-from pipeprof.pipelines.steps.kinds import returned
-from pipeprof.pipelines.steps.registry import step_kind
-from pipeprof.pipelines.steps.simulated_device import StepDuration, simulated_step
+from pipeprof.pipelines.steps.consumer import BatchConsumer, StepContext, StepFacts
+from pipeprof.pipelines.steps.simulated import durations, simulated_step
+from pipeprof.pipelines.steps.step import RETURNED, start_step
 from pipeprof.profiles.document.shared import ErrorFrame
 from pipeprof.profiles.host import procfs
 from pipeprof.profiles.protocol.job import SERVICE, Job, StepJob, from_pairs
@@ -87,6 +86,8 @@ if TYPE_CHECKING:
 
 FLOOR_STEP_MS = 100.0
 """Longest step of the baseline: a longer sleep does not delay the wake-up any more."""
+REAL_STEP_MS = 5.0
+"""Of the baseline, where the duration of the step is not known before it runs."""
 SOAK_SEND_SECONDS = 20.0
 """Seconds between two messages about what changes little, in a soak."""
 TRACE_SECONDS = LONGEST_TRACE + 2
@@ -114,7 +115,7 @@ class JobRun:
         self._phases = Phases(channel)
         self._step_job = job.step
         self._dispatch = job.dispatch or "sync"
-        self._device = step_kind(job.step.kind).dispatch != "none"
+        self._device = job.step.kind != "none"
         self._floor = Floor()
         self._window: PhaseWindow | None = None
         self._models = ModelLog()
@@ -230,8 +231,9 @@ class JobRun:
     def _measure_floor(self) -> Floor:
         if not self._device:
             return measure_floor(None)
-        floor_ms = step_kind(self._step_job.kind).floor_ms(self._step_job.arguments)
-        return measure_floor(simulated_step(StepDuration(min(floor_ms, FLOOR_STEP_MS)), self._step_context()))
+        times: dict[str, Any] = self._step_job.arguments
+        step_ms = float(times.get("base_ms", times.get("p50_ms", REAL_STEP_MS)))
+        return measure_floor(simulated_step(durations(min(step_ms, FLOOR_STEP_MS)), self._step_context()))
 
     def _step_context(self) -> StepContext:
         return StepContext(
@@ -244,7 +246,7 @@ class JobRun:
         )
 
     def _step(self) -> BatchConsumer:
-        return step_kind(self._step_job.kind).start(self._step_job.arguments, self._step_context())
+        return start_step(self._step_job.kind, self._step_job.arguments, self._step_context())
 
     def _data(self) -> None:
         self.phase = "data"
@@ -384,7 +386,7 @@ class JobRun:
         if self.job.step_given:
             self.warn("step-replaced", f"{self.job.target} returned a step as well, which --step replaces.")
             return
-        self._step_job, self._dispatch, self._device = StepJob(returned.KIND.name), "sync", True
+        self._step_job, self._dispatch, self._device = StepJob(RETURNED), "sync", True
         self._floor = self._measure_floor()
         self._channel.send(StepReturned())
 

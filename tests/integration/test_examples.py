@@ -16,7 +16,8 @@ from pipeprof.pipelines.build.dataset import build, load_arrays
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.functions.catalog import table
-from pipeprof.pipelines.target.target import import_file, load_function, parse_target
+from pipeprof.pipelines.target.running import import_file, load_function
+from pipeprof.pipelines.target.target import parse_target
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SPECS = without_services(EXAMPLES.glob("*/*.yaml"))
@@ -83,7 +84,7 @@ def first_batches(dataset: tf.data.Dataset) -> list[Any]:
 
 @pytest.mark.parametrize("path", SPECS, ids=name_of)
 def test_a_spec_is_valid(path, capsys):
-    assert invoke(["check", str(path)]) == 0
+    assert invoke(["check", "--no-build", str(path)]) == 0
     assert "no errors" in " ".join(capsys.readouterr().out.split())
 
 

@@ -134,7 +134,7 @@ def test_check_imports_only_what_the_spec_uses(tmp_path):
     kinds = {name for name in ops if name.startswith(("sources.", "stages."))}
     assert kinds == {"sources.tensors", "stages.batch", "stages.map"}
     assert "pipeprof.cli.report.report" not in names, "the report of a run is for --json and --format alone"
-    of_a_run = ("profiles.harness", "profiles.worker", "profiles.host.procfs")
+    of_a_run = ("profiles.harness", "profiles.worker", "profiles.host.processes")
     assert not [name for name in names if any(part in name for part in of_a_run)], "what only a run needs"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -16,11 +17,11 @@ import pytest
 from pipeprof.profiles.harness.lock import LockTimeoutError, measuring_lock
 from pipeprof.profiles.host import machine, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
-from pipeprof.profiles.host.host import ContentionProbe, host_facts
+from pipeprof.profiles.host.contention import ContentionProbe
+from pipeprof.profiles.host.host import host_facts
 from pipeprof.profiles.host.limits import cgroup_memory, memory_limit
 from pipeprof.profiles.host.page_cache import evict, resident_bytes
-from pipeprof.profiles.host.process_readers import ProcfsReader, PsutilReader, system_reader
-from pipeprof.profiles.host.process_tree import FamilyMemory
+from pipeprof.profiles.host.processes import FamilyReader
 from pipeprof.profiles.host.sampler import Sample, Sampler, SamplerThread
 
 MB = 1_000_000
@@ -86,8 +87,7 @@ def test_the_peak_is_kept_until_it_is_reset(child):
     assert procfs.peak_rss_bytes(process.pid) < expected_peak
 
 
-@pytest.mark.parametrize("reader", [ProcfsReader(look_every=0), PsutilReader()] if LINUX else [PsutilReader()])
-def test_children_are_read_with_their_parent(child, reader):
+def test_children_are_read_with_their_parent(child):
     process = child(
         "x = bytearray(b'x') * 100_000_000\nstep()\n"
         "r, w = os.pipe()\n"
@@ -95,35 +95,35 @@ def test_children_are_read_with_their_parent(child, reader):
         "os.read(r, 1)\nstep()"
     )
     assert process.ready() == "ready"
-    alone = reader.read(process.pid)
+    now = itertools.count()
+    reader = FamilyReader(process.pid, clock=lambda: next(now), cpu=lambda: 0.0)
+    alone = reader.read()
     assert alone.children == 0
     process.go_on()
     assert process.ready() == "ready"
-    both = reader.read(process.pid)
+    reader.read()
+    both = reader.read()
     assert both.children == 1
-    assert both.rss_bytes > alone.rss_bytes + 90 * MB
     assert both.cpu_seconds > alone.cpu_seconds
-    if both.pages:  # the fork shares its memory, so it is there only once
-        family = FamilyMemory(reader)
-        family.bytes(process.pid, both.pages)
-        assert alone.rss_bytes <= family.bytes(process.pid, both.pages) < alone.rss_bytes + 50 * MB
+    if LINUX:  # the fork shares its memory, so it is there only once
+        assert alone.bytes <= both.bytes < alone.bytes + 50 * MB
     process.kill()
-    assert reader.read(process.pid) is None
+    assert reader.read() is None
 
 
 def test_cpu_time_agrees_with_psutil(child):
     process = child("sum(range(3 * 10**6))\nstep()")
     assert process.ready() == "ready"
     times = psutil.Process(process.pid).cpu_times()
-    assert system_reader().read(process.pid).cpu_seconds == pytest.approx(times.user + times.system, abs=0.05)
+    assert FamilyReader(process.pid).read().cpu_seconds == pytest.approx(times.user + times.system, abs=0.05)
 
 
 def test_a_worker_that_outgrows_its_limit_is_caught_on_its_way(child):
     process = child("step()\nx = []\nfor _ in range(300): x.append(bytearray(b'x') * 10_000_000)\nstep()")
     assert process.ready() == "ready"
-    reader = system_reader()
-    start = reader.read(process.pid).rss_bytes
-    sampler = Sampler(process.pid, reader, limit_bytes=start + 500 * MB)
+    reader = FamilyReader(process.pid)
+    start = reader.read().bytes
+    sampler = Sampler(reader, limit_bytes=start + 500 * MB)
     caught: list[Sample] = []
     seen = threading.Event()
 
@@ -153,19 +153,13 @@ def test_what_ends_the_sampling_is_raised_where_it_is_stopped():
         def __init__(self) -> None:
             self.asked = threading.Event()
 
-        def read(self, _pid: int) -> None:
+        def read(self) -> None:
             self.asked.set()
             msg = "planted"
             raise ValueError(msg)
 
-        def shares(self, _pid: int) -> None:
-            return None
-
-        def libraries(self, _pid: int) -> dict[str, int]:
-            return {}
-
     broken = Broken()
-    thread = SamplerThread(Sampler(1, broken))
+    thread = SamplerThread(Sampler(broken))
     thread.start()
     assert broken.asked.wait(PATIENCE)
     with pytest.raises(ValueError, match="planted"):
@@ -174,8 +168,8 @@ def test_what_ends_the_sampling_is_raised_where_it_is_stopped():
 
 def test_a_sampler_may_be_stopped_before_it_starts_and_twice(child):
     process = child("step()")
-    SamplerThread(Sampler(process.pid, system_reader())).stop()
-    thread = SamplerThread(Sampler(process.pid, system_reader()))
+    SamplerThread(Sampler(FamilyReader(process.pid))).stop()
+    thread = SamplerThread(Sampler(FamilyReader(process.pid)))
     thread.start()
     thread.stop()
     thread.stop()
@@ -186,7 +180,7 @@ def test_threads_that_share_a_core_wait_for_it(child):
     pin = "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n" if LINUX else ""
     first = child(pin + "step()\nsum(range(3 * 10**7))\nstep()")
     other = child(pin + "step()\nprint('ready', flush=True)\nwhile True: pass")
-    probe = ContentionProbe(first.pid, system_reader(), Cgroup())
+    probe = ContentionProbe(first.pid, Cgroup())
     for process in (first, other):
         assert process.ready() == "ready"
     other.go_on()

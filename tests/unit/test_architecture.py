@@ -86,7 +86,7 @@ ROWS = {
     ),
     "profiles": (
         GROUND,
-        {"host", "nvml", "redaction"},
+        {"host", "redaction"},
         {"git", "service"},
         {"doctor", "view", "time", "worker", "gaps"},
         {"memory", "predict"},
@@ -439,9 +439,9 @@ def test_imports_for_types_count():
         ("profiles.harness.x", "profiles.worker.sample", True),
         ("profiles.new.x", "profiles.view.view", False),
         ("profiles.view.x", "profiles.new.x", True),
-        ("pipelines.ops.x", "pipelines.spec.loader", True),
+        ("pipelines.ops.x", "pipelines.spec.load", True),
         ("pipelines.spec.x", "pipelines.ops.base", False),
-        ("pipelines.spec.loader", "pipelines.check", True),
+        ("pipelines.spec.load", "pipelines.check", True),
     ],
 )
 def test_imports_against_the_rows_are_found(module: str, imported: str, wrong: bool):

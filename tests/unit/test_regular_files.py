@@ -7,7 +7,7 @@ import pytest
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.regular_files import read_regular
-from pipeprof.pipelines.steps.recorded_step import read_step
+from pipeprof.pipelines.steps.recorded import read_step
 from pipeprof.profiles.view.texts import file_text
 
 

@@ -20,8 +20,6 @@ from pipeprof.pipelines.ops.values.values import DTYPES
 from pipeprof.pipelines.spec.budgets import Budgets
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.schema.calls import FIELD, call_definitions
-from pipeprof.pipelines.steps.registry import written_kinds
-from pipeprof.pipelines.steps.step import step_model, word_pattern
 
 SCHEMA_ID = "urn:pipeprof:schema:spec-1"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -39,7 +37,6 @@ def spec_schema() -> dict[str, Any]:
         "pipeline": {"$ref": "#/definitions/Pipeline"},
         "pipelines": _pipelines(),
         **call_definitions(lambda kind: _with_one_way(_closed(_tidied(_model_schema(kind)), notes=False), kind)),
-        "step": _step(),
         "tensors": _tensors(),
         "tensor_spec": _tensor_spec(),
         "signature": _structure_of(
@@ -67,11 +64,8 @@ def spec_schema() -> dict[str, Any]:
             **_ONE_KEY,
         },
     }
-    of_steps = {name: part for kind in written_kinds() for name, part in kind.definitions().items()}
-    definitions |= {name: part for name, part in of_steps.items() if isinstance(part, dict)}
-    models = [part for part in of_steps.values() if not isinstance(part, dict)]
     kinds: list[type[Closed]] = [
-        *sources().values(), *stages().values(), *KINDS.values(), *_PARTS, *models, step_model(),
+        *sources().values(), *stages().values(), *KINDS.values(), *_PARTS,
     ]  # fmt: skip
     for kind in kinds:
         _define(kind, definitions)
@@ -188,20 +182,6 @@ def _pipelines() -> dict[str, Any]:
             "minItems": 1,
             "additionalProperties": {"$ref": "#/definitions/pipelines"},
         },
-    }
-
-
-def _step() -> dict[str, Any]:
-    return {
-        "description": "Training step that consumes the batches.",
-        "anyOf": [
-            {"const": "none"},
-            {"type": "string", "pattern": word_pattern()},
-            {
-                "allOf": [{"$ref": "#/definitions/Step"}],
-                "oneOf": [{"required": [kind.name]} for kind in written_kinds()],
-            },
-        ],
     }
 
 

@@ -22,8 +22,7 @@ from pipeprof.pipelines.clocks import time
 from pipeprof.pipelines.graph.costs.snapshots import RawSnapshot, take_snapshot
 from pipeprof.profiles.constants import OWN_MAPPING_FROM, POOL_INDEX_SHARE
 from pipeprof.profiles.host import procfs
-from pipeprof.profiles.host.proc_texts import PROC, read_text
-from pipeprof.profiles.host.procfs import PAGE_BYTES
+from pipeprof.profiles.host.procfs import PAGE_BYTES, PROC, read_text
 from pipeprof.profiles.protocol.messages import (
     MemoryLook,
     MemoryMoment,

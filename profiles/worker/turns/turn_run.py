@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from pipeprof.pipelines.changes.recorded_calls import CallWatch
     from pipeprof.pipelines.graph.read.records import GraphDict
-    from pipeprof.pipelines.steps.kind import Dispatch
+    from pipeprof.pipelines.steps.consumer import Dispatch
     from pipeprof.profiles.protocol.channel import WorkerEnd
     from pipeprof.profiles.protocol.job import Job
     from pipeprof.profiles.protocol.turns import TurnRequest

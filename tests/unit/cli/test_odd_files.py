@@ -37,13 +37,13 @@ def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("command", ["check", "run"])
 def test_a_target_that_is_no_file_is_named_for_what_it_is(command: str, pipeprof: Pipeprof) -> None:
     for target, words in {
-        "one.yaml": "one.yaml: cannot be read (too many levels of symbolic links)",
-        "pipe.yaml": "pipe.yaml is a device or a pipe: expected a file",
-        "folder.yaml": "folder.yaml is a folder: expected a file",
-        f"{LONG}.yaml": f"{LONG}.yaml: cannot be read (file name too long)",
-        f"{LONG}.py:make": f"{LONG}.py: cannot be read (file name too long)",
+        "one.yaml": "one.yaml: Too many levels of symbolic links",
+        "pipe.yaml": "pipe.yaml is not a file",
+        "folder.yaml": "folder.yaml is not a file",
+        f"{LONG}.yaml": f"{LONG}.yaml: File name too long",
+        f"{LONG}.py:make": f"{LONG}.py: File name too long",
         "": "invalid target '': expected spec.yaml",
-        ".": ". is a folder: expected spec.yaml, file.py:function or package.module:function; pipeprof init --from .",
+        ".": "file.py:function or package.module:function; pipeprof init --from . writes a spec that reads this folder",
     }.items():
         done = pipeprof(command, target)
         assert (done.code, words in done.err, "did you mean" in done.err) == (2, True, False), done.err

@@ -12,7 +12,7 @@ WELL = Facts(
     tensorflow=TensorFlowInstallation((Package("tensorflow", "2.20.0"),), importable=True),
     system="Linux 6.1.0 x86_64",
     cores=Cores(1.5, machine=8, schedulable=4, quota=1.5, cpuset=4, model="Fast Processor"),
-    cgroup_version=2,
+    has_cgroup=True,
     memory=MemoryFacts(16 * GIB, 12 * GIB, 8 * GIB, 2 * GIB, 5 * GIB, None),
     open_files=1024,
     folders=(

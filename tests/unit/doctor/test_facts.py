@@ -145,6 +145,6 @@ def test_folders_that_do_not_exist_are_measured_at_their_parents(tmp_path: Path)
 
 def test_a_machine_without_proc(tmp_path: Path) -> None:
     facts = gather({"PATH": ""}, proc=tmp_path / "proc", root=tmp_path / "cgroup")
-    assert (facts.memory.total_bytes, facts.memory.run_bytes, facts.cgroup_version) == (None, None, None)
+    assert (facts.memory.total_bytes, facts.memory.run_bytes, facts.has_cgroup) == (None, None, False)
     assert facts.cores.usable > 0
     assert facts.git is None

@@ -1,11 +1,10 @@
-"""Limits, counters and kills of control groups, on made-up folders of both versions and of their mix."""
+"""Limits, counters and kills of control groups, on made-up folders."""
 
 import pytest
 
-from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, MemoryEvents, OomReport, parse_cpus
+from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch, OomReport, parse_cpus
 
 MIB = 1 << 20
-NONE_V1 = "9223372036854771712\n"
 
 
 class Tree:
@@ -66,31 +65,10 @@ def v2(tree):
     return tree
 
 
-@pytest.fixture
-def v1(tree):
-    tree.belongs("9:name=systemd:/x\n4:memory:/docker/abc\n3:cpuset:/docker/abc\n2:cpu,cpuacct:/docker/abc\n0::/\n")
-    tree.write("memory", memory__limit_in_bytes=NONE_V1)
-    tree.write("memory/docker", memory__limit_in_bytes=NONE_V1, memory__failcnt="0\n")
-    tree.write(
-        "memory/docker/abc",
-        memory__limit_in_bytes=f"{256 * MIB}\n",
-        memory__usage_in_bytes=f"{200 * MIB}\n",
-        memory__stat=f"inactive_file 1\nhierarchical_memory_limit {256 * MIB}\ntotal_inactive_file {50 * MIB}\n",
-        memory__oom_control="oom_kill_disable 0\nunder_oom 0\noom_kill 0\n",
-        memory__failcnt="0\n",
-    )
-    tree.write("cpu,cpuacct/docker/abc", cpu__cfs_quota_us="50000\n", cpu__cfs_period_us="100000\n")
-    tree.write("cpu,cpuacct/docker/abc", cpu__stat="nr_throttled 1\nthrottled_time 2500000000\n")
-    tree.write("cpuset/docker/abc", cpuset__cpus="\n")
-    tree.write("cpuset/docker", cpuset__cpus="2-3\n")
-    return tree
-
-
-class TestVersion2:
+class TestValues:
     def test_the_smallest_limit_of_all_ancestors(self, v2):
         cgroup = v2.cgroup()
-        assert cgroup.version() == 2
-        assert cgroup.folders() == (v2.root / "pod/worker", v2.root / "pod", v2.root)
+        assert cgroup.folders == (v2.root / "pod/worker", v2.root / "pod", v2.root)
         assert cgroup.memory_limit() == 512 * MIB
         v2.write("pod/worker", memory__max=f"{64 * MIB}\n")
         assert cgroup.memory_limit() == 64 * MIB
@@ -103,9 +81,6 @@ class TestVersion2:
         assert cgroup.cpu_quota() == 1.5
         assert cgroup.cpuset() == {0, 1, 2, 3, 8}
         assert cgroup.throttled_seconds() == pytest.approx(2.0)
-
-    def test_counters(self, v2):
-        assert v2.cgroup().memory_events() == MemoryEvents(kills=0, hits=(0, 1, None))
 
     def test_no_limits(self, v2):
         v2.write("pod", memory__max="max\n", cpu__max="max 100000\n")
@@ -124,62 +99,14 @@ class TestVersion2:
         assert tree.cgroup().memory_limit() == MIB
 
 
-class TestVersion1:
-    def test_limits(self, v1):
-        cgroup = v1.cgroup()
-        assert cgroup.version() == 1
-        assert cgroup.memory_limit() == 256 * MIB
-        assert cgroup.memory_held() == 150 * MIB
-        assert cgroup.cpu_quota() == 0.5
-        assert cgroup.cpuset() == {2, 3}
-        assert cgroup.throttled_seconds() == pytest.approx(2.5)
-
-    def test_a_limit_above_what_the_container_sees(self, v1):
-        v1.write(
-            "memory/docker/abc", memory__limit_in_bytes=NONE_V1, memory__stat=f"hierarchical_memory_limit {100 * MIB}\n"
-        )
-        assert v1.cgroup().memory_limit() == 100 * MIB
-
-    def test_no_limit_is_a_huge_number(self, v1):
-        v1.write(
-            "memory/docker/abc", memory__limit_in_bytes=NONE_V1, memory__stat="hierarchical_memory_limit " + NONE_V1
-        )
-        v1.write("cpu,cpuacct/docker/abc", cpu__cfs_quota_us="-1\n")
-        assert v1.cgroup().memory_limit() is None
-        assert v1.cgroup().cpu_quota() is None
-
-    def test_the_hosts_path_while_the_mount_shows_the_container(self, tree):
-        tree.belongs("4:memory:/docker/abc\n")
-        tree.write("memory", memory__limit_in_bytes=f"{MIB}\n")
-        assert tree.cgroup().memory_limit() == MIB
-        tree.write("memory/abc", memory__limit_in_bytes=f"{MIB // 2}\n")
-        assert tree.cgroup().memory_limit() == MIB // 2
-
-
-def test_an_empty_version_2_beside_version_1(v1):
-    v1.write("unified", cgroup__controllers="\n")
-    assert v1.cgroup().version() == 1
-    assert v1.cgroup().memory_limit() == 256 * MIB
-
-
-def test_version_2_serves_what_version_1_does_not(tree):
-    tree.belongs("2:cpu:/a\n0::/b\n")
-    tree.write("cpu/a", cpu__cfs_quota_us="100000\n", cpu__cfs_period_us="100000\n")
-    tree.write("unified", cgroup__controllers="memory\n")
-    tree.write("unified/b", memory__max=f"{MIB}\n")
-    assert tree.cgroup().cpu_quota() == 1.0
-    assert tree.cgroup().memory_limit() == MIB
-
-
-@pytest.mark.parametrize("text", [None, "", "nonsense\n", "0::\n", "4:memory:/gone\n0::/gone\n"])
+@pytest.mark.parametrize("text", [None, "", "nonsense\n", "0::\n", "4:memory:/docker/abc\n0::/\n"])
 def test_nothing_to_be_known(tree, text):
     if text is not None:
         tree.belongs(text)
     cgroup = tree.cgroup()
-    assert cgroup.version() is None
+    assert cgroup.folders == ()
     assert cgroup.memory_limit() is None
     assert cgroup.memory_held() is None
-    assert cgroup.memory_events() is None
     assert cgroup.cpu_quota() is None
     assert cgroup.cpuset() is None
     assert cgroup.throttled_seconds() is None
@@ -235,18 +162,6 @@ class TestWatch:
     def test_earlier_kills_do_not_count(self, v2):
         v2.write("pod/worker", memory__events="oom 7\noom_kill 7\n")
         assert v2.watch().report() == OomReport(0, scope="cgroup")
-
-    def test_version_1(self, v1):
-        watch = v1.watch()
-        v1.write("memory/docker/abc", memory__oom_control="under_oom 0\noom_kill 1\n", memory__failcnt="12\n")
-        assert watch.report() == OomReport(1, "cgroup", "cgroup", 256 * MIB, v1.root / "memory/docker/abc")
-
-    def test_version_1_with_a_limit_out_of_sight(self, v1):
-        stat = f"hierarchical_memory_limit {100 * MIB}\n"
-        v1.write("memory/docker/abc", memory__limit_in_bytes=NONE_V1, memory__stat=stat)
-        watch = v1.watch()
-        v1.write("memory/docker/abc", memory__oom_control="oom_kill 1\n")
-        assert watch.report() == OomReport(1, "cgroup", "cgroup", 100 * MIB)
 
     def test_without_a_group_the_machine_counts(self, tree):
         vmstat = tree.proc / "vmstat"

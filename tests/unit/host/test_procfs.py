@@ -10,22 +10,22 @@ from unit.host.fake_proc import make_process
 
 from pipeprof.profiles.host import machine, procfs
 from pipeprof.profiles.host.cgroup import Cgroup, CgroupWatch
-from pipeprof.profiles.host.host import ContentionProbe, host_facts
-from pipeprof.profiles.host.process_readers import ProcfsReader
-from pipeprof.profiles.host.run_family import marked
+from pipeprof.profiles.host.contention import ContentionProbe
+from pipeprof.profiles.host.host import host_facts
+from pipeprof.profiles.host.processes import family
 
 
 @pytest.fixture
 def proc(tmp_path):
     """A process 42 with threads 42 and 43."""
-    return make_process(tmp_path, 42)
+    make_process(tmp_path, 42)
+    return tmp_path
 
 
 def test_numbers_of_a_process(proc):
     assert procfs.rss_bytes(42, proc) == 1000 * procfs.PAGE_BYTES
     assert procfs.peak_rss_bytes(42, proc) == 204800 * 1024
     assert procfs.pages(42, proc) == procfs.Pages(1000 * procfs.PAGE_BYTES, 300 * procfs.PAGE_BYTES)
-    assert procfs.pages(42, proc).anonymous_bytes == 700 * procfs.PAGE_BYTES
     assert procfs.io_read_bytes(42, proc) == 8192
     assert procfs.thread_times(42, proc) == {42: procfs.ThreadTimes(42000, 42), 43: procfs.ThreadTimes(43000, 43)}
 
@@ -45,11 +45,6 @@ def test_own_memory_is_read_without_giving_the_lock_away(tmp_path):
     assert sorted(Path("/proc/self/fd").iterdir()) == descriptors
 
 
-def test_stat_in_seconds(proc, monkeypatch):
-    monkeypatch.setattr(procfs, "_TICKS", 100)
-    assert procfs.stat(42, proc) == procfs.Stat("S", 1, 2.0, 0.3, 777)
-
-
 def test_the_words_of_a_command(proc):
     (proc / "42" / "cmdline").write_bytes(b"python\0-c\0import x\0")
     assert procfs.command_line(42, proc) == "python -c import x"
@@ -58,34 +53,13 @@ def test_the_words_of_a_command(proc):
     assert procfs.command_line(99, proc) is None
 
 
-@pytest.mark.parametrize("name", ["a b", "x) S 1 (", ")", "tf_data (1)"])
-def test_a_name_may_look_like_fields(tmp_path, name):
-    make_process(tmp_path, 42, name=name)
-    found = procfs.stat(42, tmp_path)
-    assert (found.state, found.parent) == ("S", 1)
-
-
-@pytest.mark.parametrize("state", ["Z", "X"])
-def test_a_process_that_only_waits_to_be_reaped_is_gone(tmp_path, state):
-    make_process(tmp_path, 42, pages=0, state=state)
-    assert procfs.stat(42, tmp_path) is None
-    assert procfs.rss_bytes(42, tmp_path) is None
-
-
-ALL = [
-    procfs.stat,
-    procfs.rss_bytes,
-    procfs.peak_rss_bytes,
-    procfs.pages,
-    procfs.shares,
-    procfs.io_read_bytes,
-    procfs.thread_times,
-]
+ALL = [procfs.rss_bytes, procfs.peak_rss_bytes, procfs.pages, procfs.io_read_bytes]
 
 
 @pytest.mark.parametrize("read", ALL)
 def test_what_is_not_there_is_none(tmp_path, read):
     assert read(42, tmp_path) is None
+    assert procfs.thread_times(42, tmp_path) == {}
 
 
 @pytest.mark.parametrize("read", ALL)
@@ -100,74 +74,11 @@ def test_nonsense_is_none(tmp_path, read, text):
     assert read(42, tmp_path) is None
 
 
-class TestShares:
-    """What a process's pages are, as the kernel's sums over its maps tell it."""
-
-    def told(self, proc, **kb):
-        (proc / "42" / "smaps_rollup").write_text("".join(f"{name}: {size} kB\n" for name, size in kb.items()))
-        return procfs.shares(42, proc)
-
-    def test_private_pages_beyond_those_of_no_file_are_files(self, proc):
-        assert procfs.shares(42, proc) == procfs.Shares(
-            private=3000 * 1024,
-            private_files=(300 + 500) * 1024,
-            anonymous=1200 * 1024,
-            shared_memory=1000 * 1024,
-            resident_shared_memory=2000 * 1024,
-        )
-
-    def test_anonymous_pages_that_are_written_are_no_files(self, proc):
-        found = self.told(proc, Pss_Anon=900, Pss_Shmem=0, Private_Clean=40, Private_Dirty=800)
-        assert found.private_files == 40 * 1024
-
-    def test_old_kernels_tell_what_is_private_only(self, proc):
-        assert self.told(proc, Pss=900, Private_Clean=40, Private_Dirty=800) == procfs.Shares(private=840 * 1024)
-
-    def test_without_private_pages_nothing_is_known(self, proc):
-        assert self.told(proc, Pss=900) is None
-
-
-SMAPS = """\
-55d0-55d9 r--p 00000000 fe:00 4711                       /usr/bin/python3.11
-Size:                 36 kB
-Rss:                  20 kB
-Pss:                   4 kB
-Anonymous:             0 kB
-VmFlags: rd mr mw me
-55d9-55e0 r-xp 00009000 fe:00 4711                       /usr/bin/python3.11
-Rss:                 400 kB
-Anonymous:             0 kB
-55e0-55f0 rw-p 00010000 fe:00 4711                       /usr/bin/python3.11
-Rss:                  60 kB
-Anonymous:            50 kB
-7f00-7f10 rw-s 00000000 00:01 9                          /dev/shm/wnsm (deleted)
-Rss:                3000 kB
-Anonymous:             0 kB
-7f10-7f20 r-xp 00000000 00:2a 4711                       /opt/some lib.so.6
-Rss:                  30 kB
-Anonymous:             0 kB
-7f20-7f30 r-xp 00000000 00:00 0                          [vdso]
-Rss:                   4 kB
-Anonymous:             0 kB
-7f30-7f40 rwxp 00000000 00:00 0
-Rss:                 800 kB
-Anonymous:           800 kB
-"""
-
-
-def test_libraries_are_files_that_run(proc):
-    (proc / "42" / "smaps").write_text(SMAPS)
-    assert procfs.libraries(42, proc) == {"fe:00 4711": 430 * 1024, "00:2a 4711": 30 * 1024}
-    assert procfs.libraries(43, proc) == {}
-
-
 def test_forbidden_files_are_none(proc):
     # A folder in a file's place cannot be read by anyone, root included.
-    for name in ("io", "smaps_rollup"):
-        (proc / "42" / name).unlink()
-        (proc / "42" / name).mkdir()
+    (proc / "42" / "io").unlink()
+    (proc / "42" / "io").mkdir()
     assert procfs.io_read_bytes(42, proc) is None
-    assert procfs.shares(42, proc) is None
 
 
 def test_reset_peak_writes_five(proc):
@@ -181,25 +92,6 @@ def test_reset_peak_that_is_forbidden(proc):
     assert not (proc / "42" / "clear_refs").exists()
     (proc / "42" / "clear_refs").mkdir()
     assert procfs.reset_peak(42, proc) is False
-
-
-def test_descendants_from_the_threads_lists(tmp_path):
-    for pid in (10, 20, 30, 40):
-        make_process(tmp_path, pid)
-    listed = {(10, 10): "20 ", (10, 11): "30 \n", (20, 20): "40", (20, 21): "", (30, 30): ""}
-    for (pid, thread), text in listed.items():
-        (tmp_path / str(pid) / "task" / str(thread) / "children").write_text(text)
-    assert procfs.descendants(10, tmp_path) == (20, 30, 40)
-
-
-def test_descendants_by_parents_where_the_kernel_keeps_no_lists(tmp_path):
-    parents = {10: 1, 20: 10, 30: 10, 40: 20, 50: 1}
-    for pid, parent in parents.items():
-        make_process(tmp_path, pid, parent=parent)
-    (tmp_path / "self").mkdir()
-    assert procfs.descendants(10, tmp_path) == (20, 30, 40)
-    assert procfs.descendants(50, tmp_path) == ()
-    assert procfs.descendants(99, tmp_path) == ()
 
 
 def test_system_times_leave_guests_out(tmp_path):
@@ -224,11 +116,11 @@ def test_without_a_process_file_system_nothing_is_known_and_nothing_fails(tmp_pa
     monkeypatch.setattr(machine, "PROC", nowhere)
     assert machine.machine_memory(nowhere) is None
     assert host_facts(proc=nowhere, cgroup=Cgroup(proc=nowhere, root=nowhere)).memory_bytes is None
-    assert procfs.processes(nowhere) == []
     assert procfs.is_missing(nowhere) == (sys.platform == "linux")
     assert not procfs.is_missing()
-    assert marked("mark", nowhere) == set()
-    probe = ContentionProbe(os.getpid(), ProcfsReader(nowhere), Cgroup(proc=nowhere, root=nowhere), proc=nowhere)
+    monkeypatch.setattr(psutil, "PROCFS_PATH", str(nowhere))
+    assert family(os.getpid()) == []
+    probe = ContentionProbe(os.getpid(), Cgroup(proc=nowhere, root=nowhere), proc=nowhere)
     probe.start()
     found = probe.stop()
     assert (found.worker_cores, found.others_cores, found.runnable_wait_share) == (None, None, None)
@@ -249,3 +141,54 @@ def test_kernel_oom_kills(tmp_path):
     assert machine.kernel_oom_kills(tmp_path) is None
     (tmp_path / "vmstat").write_text("pgfault 5\noom_kill 3\n")
     assert machine.kernel_oom_kills(tmp_path) == 3
+
+
+MOUNTS = """\
+20 1 254:0 / / rw,relatime - ext4 /dev/vda rw
+21 20 0:40 / /mnt/my\\040bucket rw shared:7 - fuse.gcsfuse bucket rw
+22 20 0:41 / /nfs rw - nfs4 server:/ rw
+23 22 254:9 / /nfs/local rw - xfs /dev/vdb rw
+24 20 0:42 / /twice rw - nfs server:/ rw
+25 20 254:9 / /twice rw - xfs /dev/vdb rw
+nonsense
+"""
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """A made-up /proc with one process 42 that has files open, by path and the mode they were opened in."""
+
+    def proc(*files):
+        for name in ("fd", "fdinfo"):
+            (tmp_path / "42" / name).mkdir(parents=True)
+        (tmp_path / "42" / "mountinfo").write_text(MOUNTS)
+        for number, (path, flags) in enumerate(files):
+            (tmp_path / "42" / "fd" / str(number)).symlink_to(path)
+            (tmp_path / "42" / "fdinfo" / str(number)).write_text(f"pos:\t0\nflags:\t{flags}\nmnt_id:\t30\n")
+        return tmp_path
+
+    return proc
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/data/a.tfrecord", set()),
+        ("/mnt/my bucket/a.tfrecord", {"fuse.gcsfuse"}),
+        ("/mnt/my bucketful", set()),
+        ("/nfs/a", {"nfs4"}),
+        ("/nfs/local/a", set()),
+        ("/twice/a", set()),
+        ("pipe:[1234]", set()),
+    ],
+)
+def test_file_systems_of_userspace_and_of_networks_do_not_count(opened, path, found):
+    assert procfs.uncounted(42, opened((path, "0100000"))) == found
+
+
+def test_files_that_are_written_say_nothing_about_what_is_read(opened):
+    assert procfs.uncounted(42, opened(("/nfs/log", "0102001"), ("/nfs/both", "0100002"))) == set()
+
+
+def test_a_process_that_is_gone_has_no_files(tmp_path):
+    assert procfs.uncounted(42, tmp_path) == set()

@@ -8,13 +8,14 @@ import signal
 import tempfile
 from pathlib import Path
 
-import psutil
 import pytest
-from unit.host.fake_proc import make_process
+from unit.host.fake_proc import make_process, proc
 
 from pipeprof.pipelines.data.temporary import TEMPORARY, settle_temporary_folder
 from pipeprof.profiles.host import run_family
 from pipeprof.profiles.host.run_family import MARK, RunFamily, end_family, folder_prefix, marked
+
+__all__ = ["proc"]
 
 
 def process(proc: Path, pid: int, environment: bytes, **stat: object) -> None:
@@ -27,7 +28,7 @@ def mark(*values: str) -> bytes:
 
 
 @pytest.fixture
-def killed(monkeypatch, tmp_path):
+def killed(monkeypatch, proc):
     """Groups and processes that were killed, and pauses in which killed ones ended."""
     found: list[tuple[str, int]] = []
     dying: list[int] = []
@@ -40,7 +41,7 @@ def killed(monkeypatch, tmp_path):
     def pause(_seconds: float) -> None:
         found.append(("pause", len(dying)))
         while dying:
-            shutil.rmtree(tmp_path / str(dying.pop()))
+            shutil.rmtree(proc / str(dying.pop()))
 
     monkeypatch.setattr(run_family.os, "kill", kill)
     monkeypatch.setattr(run_family.time, "sleep", pause)
@@ -52,116 +53,107 @@ def numbers(killed):
     return [pid for kind, pid in killed if kind == "process"]
 
 
-def test_only_processes_with_the_mark_are_found(tmp_path):
-    process(tmp_path, 10, mark("mine"))
-    process(tmp_path, 11, mark("other"))
-    process(tmp_path, 12, mark("outer", "mine"))
-    process(tmp_path, 13, b"B=mine\0")
-    process(tmp_path, 14, mark("mine2"))
-    process(tmp_path, 15, b"")
-    process(tmp_path, os.getpid(), mark("mine"))
-    make_process(tmp_path, 16)
-    assert marked("mine", tmp_path) == {10, 12}
+def test_only_processes_with_the_mark_are_found(proc):
+    process(proc, 10, mark("mine"))
+    process(proc, 11, mark("other"))
+    process(proc, 12, mark("outer", "mine"))
+    process(proc, 13, b"B=mine\0")
+    process(proc, 14, mark("mine2"))
+    process(proc, 15, b"")
+    process(proc, os.getpid(), mark("mine"))
+    make_process(proc, 16)
+    assert {process.pid for process in marked("mine")} == {10, 12}
 
 
-def test_group_descendants_and_marked_ones_are_killed(tmp_path, killed):
-    process(tmp_path, 10, mark("mine"))
-    process(tmp_path, 11, b"", parent=10)
-    process(tmp_path, 12, mark("mine"), parent=1)
-    process(tmp_path, 13, b"", parent=1)
-    end_family("mine", 10, proc=tmp_path)
+def test_group_descendants_and_marked_ones_are_killed(proc, killed):
+    process(proc, 10, mark("mine"))
+    process(proc, 11, b"", parent=10)
+    process(proc, 12, mark("mine"), parent=1)
+    process(proc, 13, b"", parent=1)
+    end_family("mine", 10)
     assert killed[0] == ("group", 10)
     assert set(numbers(killed)) == {10, 11, 12}
 
 
-def test_whatever_the_guard_has_become_the_parent_of_is_killed_and_not_the_guard(tmp_path, killed):
-    process(tmp_path, 9, mark("mine"))
-    process(tmp_path, 10, b"", parent=9)
-    process(tmp_path, 11, b"", parent=9)
-    process(tmp_path, 12, b"", parent=11)
-    process(tmp_path, 13, b"", parent=1)
-    end_family("mine", 10, 9, tmp_path)
+def test_whatever_the_guard_has_become_the_parent_of_is_killed_and_not_the_guard(proc, killed):
+    process(proc, 9, mark("mine"))
+    process(proc, 10, b"", parent=9)
+    process(proc, 11, b"", parent=9)
+    process(proc, 12, b"", parent=11)
+    process(proc, 13, b"", parent=1)
+    end_family("mine", 10, 9)
     assert set(numbers(killed)) == {10, 11, 12}
 
 
-def test_one_that_forks_while_it_is_killed_is_looked_for_again(tmp_path, killed, monkeypatch):
-    process(tmp_path, 10, mark("mine"))
+def test_one_that_forks_while_it_is_killed_is_looked_for_again(proc, killed, monkeypatch):
+    process(proc, 10, mark("mine"))
     kill = run_family.os.kill
 
     def fork(pid: int, number: int) -> None:
         kill(pid, number)
         if pid < 13:
-            process(tmp_path, pid + 1, mark("mine"))
+            process(proc, pid + 1, mark("mine"))
 
     monkeypatch.setattr(run_family.os, "kill", fork)
-    end_family("mine", proc=tmp_path)
+    end_family("mine")
     assert numbers(killed) == [10, 11, 12, 13]
 
 
-def test_an_orphan_that_appears_with_the_end_of_its_parent_is_killed(tmp_path, killed, monkeypatch):
+def test_an_orphan_that_appears_with_the_end_of_its_parent_is_killed(proc, killed, monkeypatch):
     """Until a killed process has ended, its children may be listed nowhere."""
-    process(tmp_path, 10, b"", parent=9)
-    process(tmp_path, 9, b"")
+    process(proc, 10, b"", parent=9)
+    process(proc, 9, b"")
     pause = run_family.time.sleep
 
     def reparent(seconds: float) -> None:
         pause(seconds)
         if ("process", 11) not in killed:
-            process(tmp_path, 11, b"", parent=9)
+            process(proc, 11, b"", parent=9)
 
     monkeypatch.setattr(run_family.time, "sleep", reparent)
-    end_family("mine", None, 9, tmp_path)
+    end_family("mine", None, 9)
     assert numbers(killed) == [10, 11]
 
 
-def test_a_process_that_was_given_the_number_of_a_killed_one_is_not_killed(tmp_path, killed, monkeypatch):
-    process(tmp_path, 9, b"")
-    process(tmp_path, 10, b"", parent=9, start=777)
+def test_a_process_that_was_given_the_number_of_a_killed_one_is_not_killed(proc, killed, monkeypatch):
+    process(proc, 9, b"")
+    process(proc, 10, b"", parent=9, start=777)
     pause = run_family.time.sleep
 
     def give_away(seconds: float) -> None:
         pause(seconds)
-        process(tmp_path, 10, b"", parent=1, start=888)
+        process(proc, 10, b"", parent=1, start=888)
 
     monkeypatch.setattr(run_family.time, "sleep", give_away)
-    end_family("mine", None, 9, tmp_path)
+    end_family("mine", None, 9)
     assert numbers(killed) == [10]
 
 
-def test_the_looking_ends(tmp_path, killed, monkeypatch):
-    process(tmp_path, 10, mark("mine"))
+def test_the_looking_ends(proc, killed, monkeypatch):
+    process(proc, 10, mark("mine"))
     kill = run_family.os.kill
 
     def fork(pid: int, number: int) -> None:
         kill(pid, number)
-        process(tmp_path, pid + 1, mark("mine"))
+        process(proc, pid + 1, mark("mine"))
 
     monkeypatch.setattr(run_family.os, "kill", fork)
     monkeypatch.setattr(run_family, "MOST_ROUNDS", 20)
-    end_family("mine", proc=tmp_path)
+    end_family("mine")
     assert len(numbers(killed)) == 20
 
 
-def test_a_process_that_is_gone_or_belongs_to_somebody_else_is_no_error(tmp_path, killed, monkeypatch):
+def test_a_process_that_is_gone_or_belongs_to_somebody_else_is_no_error(proc, killed, monkeypatch):
     for pid, error in ((10, ProcessLookupError), (11, PermissionError)):
-        process(tmp_path, pid, mark("mine"))
+        process(proc, pid, mark("mine"))
 
         def fail(_pid: int, _number: int, error: type[OSError] = error) -> None:
             raise error
 
         monkeypatch.setattr(run_family.os, "kill", fail)
-        end_family("mine", proc=tmp_path)
+        end_family("mine")
     # Nor is it waited for.
     assert killed == []
-
-
-def test_systems_without_files_of_processes_are_asked_by_psutil(monkeypatch):
-    monkeypatch.setattr(run_family, "stat", lambda *_: None)
-    parent = os.getppid()
-    assert os.getpid() in list(run_family._descendants(parent, run_family.PROC))
-    assert run_family._birth(os.getpid(), run_family.PROC) == psutil.Process().create_time()
-    assert list(run_family._descendants(0x7FFFFFFF, run_family.PROC)) == []
-    assert run_family._birth(0x7FFFFFFF, run_family.PROC) is None
 
 
 def test_a_leader_that_cannot_be_started_is_an_error(monkeypatch):
@@ -199,6 +191,6 @@ def test_temporary_folders_that_its_processes_left_are_removed(tmp_path, killed,
     for name in (f"{folder_prefix()}x1", f"{folder_prefix('other')}x2", "mine"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "trace").touch()
-    end_family("mine", proc=tmp_path / "proc")
-    assert {path.name for path in tmp_path.iterdir()} == {f"{folder_prefix('other')}x2", "mine"}
+    end_family("mine")
+    assert {path.name for path in tmp_path.iterdir()} == {f"{folder_prefix('other')}x2", "mine", "stat"}
     assert killed == []

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.profiles.host.process_readers import FamilyReading
-from pipeprof.profiles.host.procfs import Pages, Shares
+from pipeprof.profiles.host.processes import FamilyReading
 from pipeprof.profiles.host.sampler import FAST_INTERVAL, INTERVAL, MEASURE_INTERVAL, SOAK_INTERVAL, Sampler, slope
 
 MB = 1_000_000
@@ -18,30 +17,19 @@ class Planted:
 
     def __init__(self):
         self.now = 1000.0
-        self.reading = FamilyReading(rss_bytes=100 * MB, cpu_seconds=0.0)
-        self.walks = []
+        self.reading = FamilyReading(bytes=100 * MB, cpu_seconds=0.0)
 
     def clock(self):
         return self.now
 
-    def read(self, pid):
-        assert pid == 42
+    def read(self):
         return self.reading
-
-    def shares(self, pid):
-        """A parent with 60 MB of its own and 40 MB that it shares with a child of 20 MB more."""
-        self.walks.append(pid)
-        own = {42: 60 * MB, 43: 20 * MB}[pid]
-        return Shares(private=own, anonymous=own + 20 * MB)
-
-    def libraries(self, _pid):
-        return {}
 
     def set(self, **values):
         self.reading = FamilyReading(**{**vars(self.reading), **values})
 
     def sampler(self, **options):
-        return Sampler(42, self, self.clock, cpu=lambda: 0.0, **options)
+        return Sampler(self, self.clock, **options)
 
 
 @pytest.fixture
@@ -53,7 +41,7 @@ def run(planted, sampler, rss, *, every=0.05, cpu_per_second=0.0):
     """One sample for each value of ``rss``, ``every`` seconds apart."""
     for value in rss:
         planted.now += every
-        planted.set(rss_bytes=value, cpu_seconds=planted.reading.cpu_seconds + cpu_per_second * every)
+        planted.set(bytes=value, cpu_seconds=planted.reading.cpu_seconds + cpu_per_second * every)
         sampler.sample()
 
 
@@ -63,7 +51,7 @@ def test_a_sample_says_what_was_read_and_when(planted):
     planted.set(cpu_seconds=3.5)
     sampler.enter_phase("build")
     sample = sampler.sample()
-    assert (sample.t, sample.rss_bytes, sample.used_bytes) == (2.5, 100 * MB, 100 * MB)
+    assert (sample.t, sample.used_bytes) == (2.5, 100 * MB)
     assert (sample.cpu_seconds, sample.phase) == (3.5, "build")
     assert sampler.last == sample
     assert sampler.elapsed() == 2.5
@@ -272,44 +260,6 @@ class TestLimit:
 
 
 class TestChildren:
-    """A sum of resident memory counts what a fork shares once for each process."""
-
-    def forked(self, planted):
-        planted.set(rss_bytes=160 * MB, children=1, pages={42: Pages(100 * MB), 43: Pages(60 * MB)})
-
-    def test_alone_no_pages_are_walked(self, planted):
-        sampler = planted.sampler(limit_bytes=50 * MB)
-        planted.set(pages={42: Pages(100 * MB)})
-        run(planted, sampler, [100 * MB] * 100)
-        assert planted.walks == []
-        assert sampler.last.used_bytes == 100 * MB
-
-    def test_what_is_shared_is_held_to_the_limit_once(self, planted):
-        sampler = planted.sampler(limit_bytes=150 * MB)
-        self.forked(planted)
-        run(planted, sampler, [160 * MB] * 2)
-        assert (sampler.last.rss_bytes, sampler.last.used_bytes) == (160 * MB, 120 * MB)
-        assert planted.walks == [42, 43]
-        assert sampler.over_limit() is False
-        assert sampler.peaks() == {"import": 120 * MB}
-
-    def test_pages_are_walked_seldom_and_more_often_near_the_limit(self, planted):
-        sampler = planted.sampler(limit_bytes=200 * MB)
-        self.forked(planted)
-        run(planted, sampler, [160 * MB] * 160, every=1 / 16)
-        assert len(planted.walks) == 2 * 10 / 0.5
-        planted.walks.clear()
-        sampler.limit_bytes = 140 * MB
-        run(planted, sampler, [160 * MB] * 160, every=1 / 16)
-        assert len(planted.walks) == 2 * 10 / 0.25
-
-    @pytest.mark.parametrize(("calm", "walks"), [(MEASURE_INTERVAL, 5), (SOAK_INTERVAL, 1)])
-    def test_over_hours_they_are_walked_rarely(self, planted, calm, walks):
-        sampler = Sampler(42, planted, planted.clock, cpu=lambda: 0.1 * len(planted.walks), calm=calm)
-        self.forked(planted)
-        run(planted, sampler, [160 * MB] * 100, every=1.0)
-        assert len(planted.walks) == 2 * walks
-
     def test_what_watches_the_trace_is_no_child_of_the_pipelines(self, planted):
         sampler = planted.sampler()
         sampler.enter_phase("trace")
@@ -330,9 +280,3 @@ class TestChildren:
         planted.set(children=0)
         run(planted, sampler, [200 * MB])
         assert sampler.ended_with_children() == {"import"}
-
-    def test_where_the_system_does_not_tell_what_is_shared_the_sum_counts(self, planted):
-        sampler = planted.sampler(limit_bytes=150 * MB)
-        planted.set(children=4)
-        run(planted, sampler, [200 * MB])
-        assert sampler.over_limit() is True

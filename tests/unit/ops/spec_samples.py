@@ -596,7 +596,7 @@ BAD: dict[str, tuple[Any, tuple[str | int, ...], str, bool]] = {
         True,
     ),
     "duration without unit": (changed(MINIMAL, step={"simulate": 12}), ("step", "simulate"), "with its unit", True),
-    "two steps": (changed(MINIMAL, step={"simulate": "1ms", "python": "f.py:f"}), ("step",), "both", True),
+    "two steps": (changed(MINIMAL, step={"simulate": "1ms", "python": "f.py:f"}), ("step",), "exactly one of", True),
     "a model that is no file": (changed(MINIMAL, step={"keras": {}}), ("step", "keras"), "a function", True),
     "no profile": (changed(MINIMAL, step={"recorded": "profile.txt"}), ("step", "recorded"), "profile.json", True),
     "dispatch": (changed(MINIMAL, step={"simulate": "1ms", "dispatch": 0}), ("step", "dispatch"), "sync", True),

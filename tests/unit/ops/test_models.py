@@ -12,7 +12,6 @@ from unit.ops.spec_samples import BAD, COMBINED, GENERATOR, GOOD, MINIMAL, NESTE
 
 from pipeprof.pipelines.addresses import address_of, find_address, is_address, join, node_name, op_index, pipeline_of
 from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.steps.step import parse_step
 
 
 def errors(data: Any) -> list[Any]:
@@ -154,30 +153,8 @@ def test_stages_are_found_in_tensorflows_texts(text: str, address: str | None, i
     assert op_index(text) == index
 
 
-def test_steps_on_the_command_line() -> None:
-    simulated = parse_step("simulate:12ms").simulate
-    assert simulated is not None
-    assert simulated.base == pytest.approx(0.012)
-    assert parse_step("none").kind == "none"
-    assert str(parse_step("python:dir/steps.py:train").python) == "dir/steps.py:train"
-    for wrong in ("simulate", "simulate:", "keras", "python:f", 3):
-        with pytest.raises(ValueError, match="expected"):
-            parse_step(wrong)
-
-
 def test_generators_are_accepted() -> None:
     Spec.model_validate(changed(MINIMAL, source={"from_generator": GENERATOR}))
-
-
-def test_kinds_of_steps_load_nothing_that_a_worker_or_a_command_does_not_need() -> None:
-    program = (
-        "import sys; from pipeprof.pipelines.steps import called, registry, simulated_device; registry.words();"
-        "heavy = {'tensorflow', 'keras', 'jax', 'torch', 'numpy', 'rich', 'yaml', 'pydantic'} & set(sys.modules);"
-        "print(list(registry.step_kinds()), sorted(heavy))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    real = ["jax", "keras", "python", "returned", "script", "torch"]
-    assert done.stdout.strip() == f"{['none', 'recorded', 'simulate', *real]} []"
 
 
 def test_models_are_quick_and_load_no_tensorflow() -> None:

@@ -14,9 +14,8 @@ from pipeprof.profiles.document.measured import Series
 from pipeprof.profiles.document.stages import Stage
 from pipeprof.profiles.git.repository import repository_root
 from pipeprof.profiles.redaction.document import _vocabularies, redact
-from pipeprof.profiles.redaction.forms import HIDDEN
-from pipeprof.profiles.redaction.hider import Hider, Private
-from pipeprof.profiles.redaction.names import is_secret_name
+from pipeprof.profiles.redaction.forms import HIDDEN, is_secret_name
+from pipeprof.profiles.redaction.known import Hider, Private
 
 HOME, ROOT = "/srv/people/ada", "/srv/people/ada/work/app"
 PRIVATE = Private(

@@ -128,7 +128,7 @@ def test_everything_wrong_is_said_in_one_pass() -> None:
     assert [(d.code, d.line) for d in error.diagnostics] == [
         ("duplicate-key", 18),
         ("unknown-argument", 18),
-        ("duration", 21),
+        ("step", 21),
         ("number", None),
         ("out-of-range", None),
     ]

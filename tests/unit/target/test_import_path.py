@@ -83,7 +83,7 @@ def test_a_users_file_sees_the_path_that_python_gives_it(environment, tmp_path):
     (folder / "show.py").write_text(SHOW)
     (tmp_path / "where").mkdir()
     (tmp_path / "where" / "child.py").write_text(
-        "def main():\n    from pathlib import Path\n    from pipeprof.pipelines.target.target import import_file\n"
+        "def main():\n    from pathlib import Path\n    from pipeprof.pipelines.target.running import import_file\n"
         "    import_file(Path('project/show.py'), 'show')\n"
     )
     env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")} | environment

@@ -82,3 +82,22 @@ def test_a_framework_without_metadata_is_one_where_python_imports_it(
     monkeypatch.setattr(sys, "path", [str(tmp_path / "libraries"), *sys.path])
     files = ("libraries/torch/__init__.py", "models/torch/__init__.py", "libraries/others/__init__.py")
     assert of_the_user(tmp_path, *files) == [*files[1:]]
+
+
+def test_what_an_installer_put_anywhere_is_not_the_users(tmp_path: Path) -> None:
+    """As ``pip install --target`` does, also into the folder that the user's own file lies in."""
+    files_of(tmp_path, "tfds-4.9.dist-info/RECORD")
+    (tmp_path / "tfds-4.9.dist-info" / "RECORD").write_text(
+        "tfds/__init__.py,sha256=x,1\ntfds/core/load.py,,\nsix.py,,\n"
+    )
+    theirs = ("tfds/__init__.py", "tfds/core/__init__.py", "tfds/core/load.py", "six.py")
+    own = ("tfds_of_mine.py", "garden/beds/roses.py")
+    assert of_the_user(tmp_path, *theirs, *own) == [*own]
+    others = (
+        pytest.__file__,
+        sys.modules["json"].__file__,
+        user_files.__file__,
+        "<string>",
+        "/tmp/__autograph_generated_fileabc.py",
+    )
+    assert [file for file in others if is_users(str(file))] == []

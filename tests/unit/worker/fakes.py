@@ -229,7 +229,7 @@ class FakeWorker:
 
 
 def sample(used: int, phase: PhaseName = "measure", t: float = 1.0) -> Sample:
-    return Sample(t=t, rss_bytes=used, used_bytes=used, cpu_seconds=1.0, children=0, phase=phase)
+    return Sample(t=t, used_bytes=used, cpu_seconds=1.0, children=0, phase=phase)
 
 
 class FakeSampler:

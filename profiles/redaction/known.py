@@ -14,82 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from pipeprof.profiles.redaction.assigned import hide_assigned
-from pipeprof.profiles.redaction.forms import HIDDEN, hide_forms
-from pipeprof.profiles.redaction.names import is_secret_variable
-from pipeprof.profiles.redaction.owners import pattern_of
-from pipeprof.profiles.redaction.words import LEAST, is_ordinary, words_of
-
-_MAIL = re.compile(
-    r"(?<![\w.+%-])(?!git@)[\w.+%-]{1,64}@(?!stages\.)(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}(?![\w-]|\.\w)"
-)
-_IPV4 = re.compile(r"[0-9](?<![\w.].)[0-9]{0,2}\.(?:[0-9]{1,3}\.){2}[0-9]{1,3}(?![\w-]|\.\d)")
-_IPV6 = re.compile(
-    r"(?:[23][0-9a-fA-F]|[fF][c-fC-F])(?<![\w:.]..)[0-9a-fA-F]{2}(?::[0-9a-fA-F]{0,4}){2,7}(?:%\w{1,16})?(?![\w:])"
-)
-_MAC = re.compile(r"[0-9a-fA-F](?<![\w:-].)[0-9a-fA-F]:(?:[0-9a-fA-F]{2}:){4}[0-9a-fA-F]{2}(?![\w:-])")
-_INSIDE = re.compile(
-    r"(?<![\w.-])(?:[\w-]{1,63}\.){1,8}(?:compute\.internal|ec2\.internal|cluster\.local|svc|corp|lan|intranet|localdomain"
-    r"|compute\.amazonaws\.com|rds\.amazonaws\.com|cache\.amazonaws\.com|cloudapp\.azure\.com|database\.windows\.net"
-    r"|mongodb\.net|googleusercontent\.com)(?![\w-]|\.\w)"
-    r"|(?<![\w.-])ip-\d{1,3}(?:-\d{1,3}){3}(?![\w-])",
-    re.IGNORECASE,
-)
-_INSIDE_MARKS = words_of(
-    """
-    .internal .cluster.local .svc .corp .lan .intranet .localdomain .amazonaws.com .azure.com .windows.net
-    .mongodb.net .googleusercontent.com ip-
-    """
-)
-_VERSION = re.compile(
-    r"(?:[=<>~^]=?|[-_]|\b[vV]|\bversions?:?|\brelease|[\w.]+-[\w.-]+|\b(?:lib|cu|cv|nv)\w*)\s?\Z", re.IGNORECASE
-)
-_BEFORE = 30
-_PUBLIC = ("0.", "127.", "255.")
-_INSIDE_V4 = re.compile(r"10\.|192\.168\.|172\.(?:1[6-9]|2\d|3[01])\.|169\.254\.")
-
-
-def hide_addresses(text: str) -> str:
-    """A text without addresses; the machine's own (``127.0.0.1``, ``::1``) and versions are none."""
-    if "@" in text:
-        text = _MAIL.sub(HIDDEN, text)
-    if "." in text:
-        text = _IPV4.sub(_ipv4, text)
-    lower = text.lower()
-    if any(mark in lower for mark in _INSIDE_MARKS):
-        text = _INSIDE.sub(HIDDEN, text)
-    if ":" in text:
-        text = _MAC.sub(HIDDEN, _IPV6.sub(_ipv6, text))
-    return text
-
-
-def _ipv4(found: re.Match[str]) -> str:
-    address = found[0]
-    if any(int(part) > 255 or (len(part) > 1 and part[0] == "0") for part in address.split(".")):
-        return address
-    before = found.string[max(0, found.start() - _BEFORE) : found.start()]
-    version = _VERSION.search(before)
-    glued = version is not None and not version[0].endswith((" ", "\n")) and version[0][-1:] in "=<>~^-_vV"
-    if address.startswith(_PUBLIC) or (version and (glued or not _INSIDE_V4.match(address))):
-        return address
-    return HIDDEN
-
-
-def _ipv6(found: re.Match[str]) -> str:
-    import ipaddress
-
-    address = found[0].partition("%")[0]
-    groups = [group for group in address.split(":") if group]
-    try:
-        ipaddress.IPv6Address(address)
-    except ValueError:
-        return found[0]
-    letters = any(letter.isalpha() for letter in address)
-    return HIDDEN if letters or len(groups) > 2 else found[0]
-
+from pipeprof.profiles.redaction.forms import HIDDEN, LEAST, hide_addresses, hide_secrets, is_secret_variable
+from pipeprof.profiles.redaction.words import COMMON, is_ordinary, words_of
 
 _PASSES = 20
-_ANY_HOME = re.compile(r"(?<![\w.~-])(?:/home|/Users)/[^/\s:'\"]+|(?<![\w.~-])/root(?![\w.-])")
+_ANY_HOME = re.compile(
+    r"(?<![\w.~-])(?:/home|/Users|/mnt/[a-z]/Users)/[^/\s:'\"]+|(?<![\w.~-])/root(?![\w.-])"
+    r"|(?<![A-Za-z0-9])[A-Za-z]:\\{1,2}Users\\{1,2}[^\\\s'\"<>|:]{1,60}"
+)
 _PART = r"[^\s/'\"<>|:,;()\[\]{}`=\u2026]+"
 _START = r"(?:(?<![\w.~/:\u2026-])/+|(?<=:)/(?!/)|(?<=file:)/{2,})"
 _PATH = re.compile(rf"{_START}(?:{_PART}/+)+(?:{_PART})?")
@@ -104,55 +36,6 @@ _CUT = 12
 _ELLIPSIS = re.compile(r"…|\.{3}")
 _LONGEST_CUT = 200
 _PASSWORD = re.compile(r"://[^\s:/@]{0,200}:(?P<password>[^\s/@]{1,500})@")
-_MARK = re.compile(r"-----(?P<what>BEGIN|END) [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----", re.IGNORECASE)
-_BETWEEN = r"(?:\\[nr]|[\s\"'|>,])"
-_LINES = re.compile(
-    rf"(?:{_BETWEEN}{{0,40}}[A-Za-z-]{{3,40}}: [^\n\\]{{1,200}}){{0,9}}{_BETWEEN}{{0,40}}[A-Za-z0-9+/=]+"
-    rf"(?:{_BETWEEN}{{1,40}}[A-Za-z0-9+/=]{{24,}})*(?:{_BETWEEN}{{1,40}}[A-Za-z0-9+/]*=+)?"
-)
-"""Rest of a key whose end was cut off: headers, then lines of base64, with real or escaped line ends."""
-_LINE = re.compile(r"[A-Za-z0-9+/=]+")
-
-
-def hide_keys(text: str) -> str:
-    r"""A text without private keys.
-
-    Example:
-        >>> hide_keys("a -----BEGIN PRIVATE KEY-----\\nMIIEvQ==\\n-----END PRIVATE KEY----- b")
-        'a (redacted) b'
-    """
-    if "-----" not in text:
-        return text
-    parts: list[str] = []
-    position = 0
-    marks = list(_MARK.finditer(text))
-    for number, mark in enumerate(marks):
-        if mark.start() < position:
-            continue
-        following = marks[number + 1] if number + 1 < len(marks) else None
-        if mark["what"].upper() == "END":
-            start = max(position, _start_of_lines(text, position, mark.start()))
-            end = mark.end()
-        elif following is not None and following["what"].upper() == "END":
-            start, end = mark.start(), following.end()
-        else:
-            lines = _LINES.match(text, mark.end())
-            start, end = mark.start(), lines.end() if lines else mark.end()
-        parts += [text[position:start], HIDDEN]
-        position = end
-    return "".join(parts) + text[position:]
-
-
-def _start_of_lines(text: str, least: int, end: int) -> int:
-    """Start of the lines before the end of a key whose beginning was cut off."""
-    start = end
-    while start > least:
-        before = max(text.rfind("\n", least, start - 1) + 1, least)
-        line = text[before:start].strip()
-        if line and _LINE.fullmatch(line) is None:
-            return start
-        start = before
-    return start
 
 
 @dataclass(frozen=True)
@@ -181,7 +64,7 @@ class Hider:
         words = _words_of(private.values)
         self._values = re.compile("|".join(map(_as_pattern, words))) if words else None
         self._long = tuple(word for word in words if len(word) > _CUT)
-        self._names = pattern_of(private.names)
+        self._names = _pattern_of(private.names)
         self._root = _folder(private.root)
         self._home = _folder(private.home)
         self._to = private.folder or private.root or "/"
@@ -244,13 +127,6 @@ def secrets_of(environment: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def hide_secrets(text: str) -> str:
-    """A text without secrets that are known by their name or form, whatever the machine."""
-    if len(text) < LEAST:
-        return text
-    return hide_assigned(hide_forms(hide_keys(text)))
-
-
 def _words_of(values: Mapping[str, str]) -> list[str]:
     """The values of variables as texts have them, but for ordinary ones; longer ones first."""
     found: set[str] = set()
@@ -304,3 +180,34 @@ def _folder(path: str | None) -> str | None:
     """A folder without its last slash; None for the root of the file system, which is in every path."""
     stripped = (path or "").rstrip("/")
     return stripped if stripped.count("/") >= 1 else None
+
+
+_PUBLIC = words_of(
+    """
+    root user runner nobody localhost ubuntu debian admin docker vagrant jovyan vscode codespace ec2-user
+    """
+)
+"""Names of no person: images and services give them to all."""
+_SHORTEST = 3
+"""Letters of a name that is hidden wherever it stands."""
+_PLACES = (
+    r"(?<![\w.-]){name}(?=@[\w.-])|(?<=[\w.-]@){name}(?![\w-])|(?<=//){name}(?=[:/@])"
+    r"|(?:(?<=host=)|(?<=user=)|(?<=name=)|(?<=name: )){name}(?![\w-])"
+)
+"""Places where only the name of a user or a host can stand."""
+
+
+def _pattern_of(names: Iterable[str]) -> re.Pattern[str] | None:
+    """The pattern of names in texts; None for none that says anything.
+
+    Names are found in any case and as parts of longer words (``ada_ds``, ``ada-bucket``); short ones, and words that
+    reports are full of, only where nothing but the name of a user or a host can stand (``ada@h``, ``host=h``).
+    """
+    told = {name for name in names if name and name.lower() not in _PUBLIC and name.lower() != HIDDEN.strip("()")}
+    listed = [
+        rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])"
+        if len(name) >= _SHORTEST and name.lower() not in COMMON
+        else _PLACES.format(name=re.escape(name))
+        for name in sorted(told, key=lambda name: (-len(name), name))
+    ]
+    return re.compile("|".join(listed), re.IGNORECASE) if listed else None

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.regular_files import read_regular
-from pipeprof.pipelines.steps.registry import step_kind
+from pipeprof.pipelines.steps.simulated import Durations
 
 CORES_SHARE = 0.1
 """Of the machine's cores that a step uses from which on it competes with the pipeline for them."""
@@ -20,56 +19,47 @@ LEAST_CORES = 0.2
 """Cores from which on it does where it computes on no GPU, however many there are: Python's lock is one of them."""
 _MOST_BYTES = 256 << 20
 """Of a profile."""
-_POINTS = ((0.5, "p50_ms"), (0.95, "p95_ms"), (0.99, "p99_ms"))
 
 
-@dataclass(frozen=True)
-class ResampledDuration:
+def resampled(
+    *, mean_ms: float, p50_ms: float, p95_ms: float, p99_ms: float, max_ms: float, seed: int = 0
+) -> Durations:
     """Durations drawn from the quantiles of a measured step, with their mean.
 
     Between the quantiles they are evenly distributed. The shortest ones, and how many of the slowest hundredth are as
     long as the longest one, follow from the mean. Steps are independent: what comes every so many steps is as frequent
     as it was, at other places. The same `seed` gives the same sequence.
     """
+    least, tail = ends(mean_ms=mean_ms, p50_ms=p50_ms, p95_ms=p95_ms, p99_ms=p99_ms, max_ms=max_ms)
+    knots = [(0.0, least), (0.5, p50_ms), (0.95, p95_ms), (0.99, p99_ms)]
+    rng = random.Random(seed)  # noqa: S311 - a simulation, not a secret
 
-    mean_ms: float
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    max_ms: float
-    seed: int = 0
+    def duration(_step: int, _size: int) -> int:
+        drawn = rng.random()
+        if drawn >= 0.99:
+            return round(1e6 * (max_ms if (drawn - 0.99) / 0.01 < tail else p99_ms))
+        above = next(n for n, (share, _) in enumerate(knots) if drawn < share)
+        (low, from_ms), (high, to_ms) = knots[above - 1], knots[above]
+        return round(1e6 * (from_ms + (to_ms - from_ms) * (drawn - low) / (high - low)))
 
-    needs_size = False
+    return duration
 
-    def sequence(self) -> Callable[[int, int], int]:
-        """Return a function of (step number from 1, bytes of the batch) giving nanoseconds."""
-        least, tail = self.ends()
-        knots: list[tuple[float, float]] = [(0.0, least), *((share, getattr(self, name)) for share, name in _POINTS)]
-        p99, longest = round(1e6 * self.p99_ms), round(1e6 * self.max_ms)
-        rng = random.Random(self.seed)  # noqa: S311 - a simulation, not a secret
 
-        def duration(_step: int, _size: int) -> int:
-            drawn = rng.random()
-            if drawn >= knots[-1][0]:
-                return longest if (drawn - knots[-1][0]) / (1 - knots[-1][0]) < tail else p99
-            above = next(n for n, (share, _) in enumerate(knots) if drawn < share)
-            (low, from_ms), (high, to_ms) = knots[above - 1], knots[above]
-            return round(1e6 * (from_ms + (to_ms - from_ms) * (drawn - low) / (high - low)))
+def ends(*, mean_ms: float, p50_ms: float, p95_ms: float, p99_ms: float, max_ms: float) -> tuple[float, float]:
+    """Return the shortest duration, in milliseconds, and the share of the longest among the slowest hundredth."""
+    between = 0.45 * (p50_ms + p95_ms) / 2 + 0.04 * (p95_ms + p99_ms) / 2
 
-        return duration
+    def shortest(slowest_ms: float) -> float:
+        return min(p50_ms, max(0.0, 4 * (mean_ms - between - 0.01 * slowest_ms) - p50_ms))
 
-    def ends(self) -> tuple[float, float]:
-        """Return the shortest duration, in milliseconds, and the share of the longest among the slowest hundredth."""
-        p50, p95, p99 = self.p50_ms, self.p95_ms, self.p99_ms
-        between = 0.45 * (p50 + p95) / 2 + 0.04 * (p95 + p99) / 2
-        # As far below the median as half of the steps above it are above, if the mean allows it.
-        least = max(0.0, p50 - (p95 - p50))
-        left = self.mean_ms - between - 0.5 * (least + p50) / 2
-        if left < 0.01 * p99:
-            return min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * p99) - p50)), 0.0
-        if self.max_ms <= p99 or left > 0.01 * self.max_ms:
-            return min(p50, max(0.0, 4 * (self.mean_ms - between - 0.01 * self.max_ms) - p50)), 1.0
-        return least, (left / 0.01 - p99) / (self.max_ms - p99)
+    # As far below the median as half of the steps above it are above, if the mean allows it.
+    least = max(0.0, p50_ms - (p95_ms - p50_ms))
+    left = mean_ms - between - 0.5 * (least + p50_ms) / 2
+    if left < 0.01 * p99_ms:
+        return shortest(p99_ms), 0.0
+    if max_ms <= p99_ms or left > 0.01 * max_ms:
+        return shortest(max_ms), 1.0
+    return least, (left / 0.01 - p99_ms) / (max_ms - p99_ms)
 
 
 def read_step(path: Path) -> dict[str, Any]:
@@ -86,14 +76,14 @@ def step_of(document: Mapping[str, Any], name: str) -> dict[str, Any]:
     try:
         steps = document["steps"] or {}
         without = (document["device"] or {}).get("kind") == "none"
-        durations = None if without else _durations(steps)
-        if durations is None or not 0 < durations["mean_ms"] <= durations["max_ms"] < math.inf:
+        times = None if without else _times(steps)
+        if times is None or not 0 < times["mean_ms"] <= times["max_ms"] < math.inf:
             raise ProfileError(
                 f"step recorded: {name} does not say how long a training step takes: expected the profile of a "
                 "training script, or of a run with --step"
             )
         dispatch = {"dispatch": steps["dispatch"]} if steps.get("dispatch") is not None else {}
-        return {**durations, **dispatch, "competes": _competes(document, used_cores(document, durations["mean_ms"]))}
+        return {**times, **dispatch, "competes": _competes(document, used_cores(document, times["mean_ms"]))}
     except (AttributeError, KeyError, TypeError, ValueError):
         raise ProfileError(f"step recorded: {name} is damaged: expected a file as `pipeprof run` writes it") from None
 
@@ -110,7 +100,7 @@ def _read(path: Path) -> Mapping[str, Any]:
     return document
 
 
-def _durations(steps: Mapping[str, Any]) -> dict[str, float] | None:
+def _times(steps: Mapping[str, Any]) -> dict[str, float] | None:
     if busy := steps.get("busy_ms"):
         found = {f"{name}_ms": float(busy[name]) for name in ("mean", "p50", "p95", "p99")}
         return {**found, "max_ms": float(busy["max"] if busy.get("max") is not None else busy["p99"])}
@@ -124,7 +114,7 @@ def _durations(steps: Mapping[str, Any]) -> dict[str, float] | None:
 def used_cores(document: Mapping[str, Any], step_ms: float) -> float | None:
     """Return the cores that the step of a profile kept busy on average; None where the profile does not tell."""
     device = document["device"] or {}
-    if step_kind(device.get("kind", "")).fixed_time:
+    if device.get("kind") in ("simulate", "recorded"):
         return 0.0
     cpu_ms = device.get("cpu_ms")
     if device.get("kind") == "script" and cpu_ms is not None:

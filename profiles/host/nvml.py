@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from pipeprof.pipelines.clocks import time
@@ -80,26 +80,49 @@ def visible(nvml: Any, handles: Sequence[Any], environ: Mapping[str, str] = os.e
     return found
 
 
-@dataclass
-class _Values:
-    """Readings of one kind."""
-
-    total: float = 0.0
-    count: int = 0
-    most: float = 0.0
-
-    @property
-    def mean(self) -> float | None:
-        return self.total / self.count if self.count else None
+_READINGS: Final[dict[str, Callable[[Any, Any], float]]] = {
+    "utilisation": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu / 100,
+    "mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
+    "most_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM),
+    "memory_bytes": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used,
+    "received": lambda nvml, gpu: _KILOBYTE * nvml.nvmlDeviceGetPcieThroughput(gpu, nvml.NVML_PCIE_UTIL_RX_BYTES),
+    "sent": lambda nvml, gpu: _KILOBYTE * nvml.nvmlDeviceGetPcieThroughput(gpu, nvml.NVML_PCIE_UTIL_TX_BYTES),
+}
 
 
 @dataclass
-class _Sum:
-    """Readings of one GPU; a kind of reading that fails once is not tried again."""
+class _Readings:
+    """Readings of one GPU by their kind; a kind that fails once is not tried again."""
 
     handle: Any
     model: str
-    values: dict[str, _Values]
+    values: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _READINGS})
+
+    def mean(self, name: str) -> float | None:
+        values = self.values.get(name)
+        return sum(values) / len(values) if values else None
+
+    def read(self, nvml: Any) -> None:
+        for name in list(self.values):
+            try:
+                self.values[name].append(float(_READINGS[name](nvml, self.handle)))
+            except Exception:
+                # Not every GPU counts everything.
+                del self.values[name]
+
+    def row(self, number: int, seconds: float) -> GpuUse:
+        memory = self.values.get("memory_bytes")
+        return GpuUse(
+            name=f"GPU {number}",
+            model=self.model,
+            seconds=seconds,
+            utilisation=self.mean("utilisation"),
+            mhz=self.mean("mhz"),
+            most_mhz=self.mean("most_mhz"),
+            memory_bytes=int(max(memory)) if memory else None,
+            received_bytes_per_second=self.mean("received"),
+            sent_bytes_per_second=self.mean("sent"),
+        )
 
 
 class GpuWatch:
@@ -109,7 +132,7 @@ class GpuWatch:
         self._wait = wait
         self._over = threading.Event()
         self._thread: threading.Thread | None = None
-        self._gpus: list[_Sum] = []
+        self._gpus: list[_Readings] = []
         self._began = self._ended = 0.0
 
     def start(self) -> None:
@@ -128,9 +151,8 @@ class GpuWatch:
         seconds = self._ended - self._began
         if seconds < LEAST_SECONDS:
             return []
-        return [
-            _row(number, gpu, seconds) for number, gpu in enumerate(self._gpus) if _mean(gpu, "utilisation") is not None
-        ]
+        rows = [gpu.row(number, seconds) for number, gpu in enumerate(self._gpus)]
+        return [row for row in rows if row.utilisation is not None]
 
     def _run(self) -> None:
         with opened() as nvml:
@@ -138,53 +160,12 @@ class GpuWatch:
                 return
             with suppress(Exception):
                 self._gpus = [
-                    _Sum(handle, _text(nvml.nvmlDeviceGetName(handle)), {name: _Values() for name in _READINGS})
-                    for handle in visible(nvml, _handles(nvml))
+                    _Readings(handle, _text(nvml.nvmlDeviceGetName(handle))) for handle in visible(nvml, _handles(nvml))
                 ]
             while not self._wait(self._over, SECONDS):
                 for gpu in self._gpus:
-                    _read(nvml, gpu)
+                    gpu.read(nvml)
             self._ended = time.monotonic()
-
-
-_READINGS: Final[dict[str, Callable[[Any, Any], float]]] = {
-    "utilisation": lambda nvml, gpu: nvml.nvmlDeviceGetUtilizationRates(gpu).gpu / 100,
-    "mhz": lambda nvml, gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_SM),
-    "most_mhz": lambda nvml, gpu: nvml.nvmlDeviceGetMaxClockInfo(gpu, nvml.NVML_CLOCK_SM),
-    "memory_bytes": lambda nvml, gpu: nvml.nvmlDeviceGetMemoryInfo(gpu).used,
-    "received": lambda nvml, gpu: _KILOBYTE * nvml.nvmlDeviceGetPcieThroughput(gpu, nvml.NVML_PCIE_UTIL_RX_BYTES),
-    "sent": lambda nvml, gpu: _KILOBYTE * nvml.nvmlDeviceGetPcieThroughput(gpu, nvml.NVML_PCIE_UTIL_TX_BYTES),
-}
-
-
-def _read(nvml: Any, gpu: _Sum) -> None:
-    for name, values in list(gpu.values.items()):
-        try:
-            value = float(_READINGS[name](nvml, gpu.handle))
-        except Exception:
-            # Not every GPU counts everything.
-            del gpu.values[name]
-            continue
-        values.total, values.count, values.most = values.total + value, values.count + 1, max(values.most, value)
-
-
-def _mean(gpu: _Sum, name: str) -> float | None:
-    return gpu.values[name].mean if name in gpu.values else None
-
-
-def _row(number: int, gpu: _Sum, seconds: float) -> GpuUse:
-    memory = gpu.values.get("memory_bytes")
-    return GpuUse(
-        name=f"GPU {number}",
-        model=gpu.model,
-        seconds=seconds,
-        utilisation=_mean(gpu, "utilisation"),
-        mhz=_mean(gpu, "mhz"),
-        most_mhz=_mean(gpu, "most_mhz"),
-        memory_bytes=int(memory.most) if memory is not None and memory.count else None,
-        received_bytes_per_second=_mean(gpu, "received"),
-        sent_bytes_per_second=_mean(gpu, "sent"),
-    )
 
 
 def joined(traced: Sequence[GpuUse], seen: Sequence[GpuUse]) -> list[GpuUse]:

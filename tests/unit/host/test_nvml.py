@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from pipeprof.profiles.document.shared import GpuUse
-from pipeprof.profiles.nvml import nvml
-from pipeprof.profiles.nvml.nvml import GpuWatch, apart, joined, names, visible
+from pipeprof.profiles.host import nvml
+from pipeprof.profiles.host.nvml import GpuWatch, apart, joined, names, visible
 
 
 class FakeNvml:

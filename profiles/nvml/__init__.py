@@ -1,1 +1,0 @@
-"""GPUs as NVML sees them, where `nvidia-ml-py` is installed."""

@@ -1,0 +1,215 @@
+"""What other processes took from a worker, from planted counters."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from pipeprof.profiles.document.shared import Contention
+from pipeprof.profiles.host import processes
+from pipeprof.profiles.host.cgroup import Cgroup
+from pipeprof.profiles.host.contention import ContentionProbe
+
+
+class World:
+    """A worker 42 with threads, a machine and a control group, all made up."""
+
+    def __init__(self, folder):
+        self.proc = folder / "proc"
+        self.root = folder / "cgroup"
+        self.now = 50.0
+        self.allowed = frozenset()
+        self.worker_seconds = 10.0
+        self.family = [42]
+        (self.proc / "self").mkdir(parents=True)
+        (self.proc / "self" / "cgroup").write_text("0::/\n")
+        self.root.mkdir()
+        (self.root / "cgroup.controllers").write_text("cpu\n")
+        self.process(42)
+
+    def process(self, pid):
+        task = self.proc / str(pid) / "task" / str(pid)
+        task.mkdir(parents=True)
+
+    def thread(self, thread, run_ms, wait_ms, pid=42):
+        task = self.proc / str(pid) / "task" / str(thread)
+        task.mkdir(exist_ok=True)
+        (task / "schedstat").write_text(f"{run_ms * 1_000_000} {wait_ms * 1_000_000} 5\n")
+
+    def end(self, thread):
+        (self.proc / "42" / "task" / str(thread) / "schedstat").unlink()
+
+    def machine(self, idle, steal):
+        (self.proc / "stat").write_text(f"cpu 0 0 0 {idle} 0 0 0 {steal} 0 0\n")
+
+    def cores(self, *, user, idle, waiting):
+        line = f"{user} 0 0 {idle} {waiting} 0 0 0 0 0\n"
+        (self.proc / "stat").write_text(f"cpu {line}cpu0 {line}cpu1 {line}cpu2 {line}cpu3 {line}intr 5\n")
+
+    def stalled(self, microseconds):
+        (self.proc / "pressure").mkdir(exist_ok=True)
+        told = f"some avg10=0.00 avg60=1.00 avg300=2.00 total={microseconds}\nfull avg10=0.00 total=7\n"
+        (self.proc / "pressure" / "io").write_text(told)
+
+    def throttled(self, seconds):
+        (self.root / "cpu.stat").write_text(f"throttled_usec {int(seconds * 1e6)}\n")
+
+    def probe(self):
+        cgroup = Cgroup(proc=self.proc, root=self.root)
+        return ContentionProbe(
+            42,
+            cgroup,
+            proc=self.proc,
+            clock=lambda: self.now,
+            load=lambda: 3.5,
+            own_cpu=lambda: (self.now - 50.0) / 4,
+            allowed=lambda: self.allowed,
+        )
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    made = World(tmp_path)
+    monkeypatch.setattr(processes, "family", lambda _: [SimpleNamespace(pid=pid) for pid in made.family])
+    monkeypatch.setattr(processes, "cpu_seconds", lambda family: made.worker_seconds if family else None)
+    return made
+
+
+def test_contention_is_what_changed(world):
+    world.thread(42, 5000, 900)
+    world.thread(43, 100, 0)
+    world.machine(1000, 50)
+    world.throttled(2.0)
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.thread(42, 5600, 1000)
+    world.thread(43, 300, 100)
+    world.machine(1900, 150)
+    world.throttled(2.5)
+    world.worker_seconds = 16.0
+    found = probe.stop()
+    assert found.runnable_wait_share == pytest.approx(200 / 1000)
+    assert found.steal_share == pytest.approx(0.1)
+    assert found.throttled_seconds == pytest.approx(0.5)
+    assert (found.load_average, found.worker_cores) == (3.5, pytest.approx(1.5))
+
+
+def test_others_have_what_neither_the_worker_nor_pipeprof_used(world):
+    world.cores(user=1000, idle=5000, waiting=0)
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.cores(user=2200, idle=5300, waiting=100)
+    world.worker_seconds = 16.0
+    # 3 of 4 cores were busy: 1.5 of them the worker, 0.25 pipeprof.
+    assert probe.stop().others_cores == pytest.approx(1.25)
+
+
+def test_what_others_do_on_cores_that_the_worker_may_not_use_is_not_in_its_way(world):
+    def machine(busy, idle):
+        lines = [f"{ticks} 0 0 {rest} 0 0 0 0 0 0\n" for ticks, rest in zip(busy, idle, strict=True)]
+        whole = f"{sum(busy)} 0 0 {sum(idle)} 0 0 0 0 0 0\n"
+        rows = "".join(f"cpu{number} {line}" for number, line in enumerate(lines))
+        (world.proc / "stat").write_text(f"cpu {whole}{rows}intr 5\n")
+
+    world.allowed = frozenset({0, 1})
+    machine([0, 0, 0, 0], [0, 0, 0, 0])
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.worker_seconds = 14.0
+    # Cores 2 and 3 are busy all of the time, 0 all of it and 1 half of it; the worker used one, pipeprof a quarter.
+    machine([400, 200, 400, 400], [0, 200, 0, 0])
+    assert probe.stop().others_cores == pytest.approx(0.25)
+
+
+def test_of_a_few_milliseconds_nobody_knows_the_cores(world):
+    probe = world.probe()
+    probe.start()
+    world.now += 0.004
+    found = probe.stop()
+    assert (found.worker_cores, found.others_cores) == (None, None)
+
+
+def test_without_the_machines_times_others_are_unknown(world):
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.worker_seconds = 16.0
+    assert probe.stop().others_cores is None
+
+
+def test_threads_that_start_end_or_take_over_an_id(world):
+    world.thread(42, 1000, 1000)
+    world.thread(43, 5000, 5000)
+    world.thread(45, 700, 7)
+    probe = world.probe()
+    probe.start()
+    world.thread(44, 30, 10)
+    world.thread(43, 40, 0)
+    world.end(45)
+    assert probe.stop().runnable_wait_share == pytest.approx(10 / (30 + 10 + 40))
+
+
+@pytest.mark.parametrize(
+    ("user", "waiting", "microseconds", "share"),
+    [
+        (0, 300, 3_000_000, 0.75),  # one core waits for 3 of 4 s, all others are idle
+        (800, 300, 818_182, 0.75),  # and beside it two are busy: the mean is 0.75 * 0.75 / 2.75
+        (1600, 0, 4_000_000, 1.0),
+        (800, 0, 0, 0.0),
+    ],
+)
+def test_waiting_for_files_is_told_also_where_other_cores_are_in_use(world, user, waiting, microseconds, share):
+    world.cores(user=1000, idle=5000, waiting=100)
+    world.stalled(5_000_000)
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.cores(user=1000 + user, idle=6600 - user - waiting, waiting=100 + waiting)
+    world.stalled(5_000_000 + microseconds)
+    assert probe.stop().stalled_by_files_share == pytest.approx(share, abs=1e-4)
+
+
+def test_where_nobody_counts_who_waits_for_files_that_is_unknown(world):
+    world.cores(user=1000, idle=5000, waiting=100)
+    probe = world.probe()
+    probe.start()
+    world.now += 4
+    world.cores(user=1000, idle=6600, waiting=100)
+    assert probe.stop().stalled_by_files_share is None
+
+
+def test_children_count(world):
+    world.thread(42, 10, 10)
+    probe = world.probe()
+    probe.start()
+    world.process(60)
+    world.family.append(60)
+    world.thread(60, 30, 10, pid=60)
+    assert probe.stop().runnable_wait_share == pytest.approx(0.25)
+
+
+def test_a_second_start_forgets_the_first(world):
+    world.thread(42, 10, 10)
+    probe = world.probe()
+    probe.start()
+    world.thread(42, 20, 1000)
+    probe.start()
+    world.thread(42, 30, 1000)
+    assert probe.stop().runnable_wait_share == 0.0
+
+
+def test_what_the_system_does_not_tell_is_none(world):
+    world.family = []
+    probe = world.probe()
+    probe.start()
+    world.now += 1
+    assert probe.stop() == Contention(load_average=3.5)
+
+
+def test_threads_that_did_nothing_have_no_share(world):
+    world.thread(42, 10, 10)
+    probe = world.probe()
+    probe.start()
+    assert probe.stop().runnable_wait_share is None

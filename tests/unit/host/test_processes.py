@@ -1,0 +1,168 @@
+"""A process with its descendants, on made-up folders."""
+
+import itertools
+
+import psutil
+import pytest
+from unit.host.fake_proc import end, holds, make_process, proc
+
+from pipeprof.profiles.host import processes, procfs
+from pipeprof.profiles.host.processes import FamilyReader, bytes_read, cpu_seconds, family, is_stopped
+
+__all__ = ["proc"]
+
+
+@pytest.fixture(autouse=True)
+def ticks(monkeypatch):
+    """CPU time from the made-up files, not from the process that has the number here."""
+    monkeypatch.setattr(processes, "process_cpu_clock", lambda _: None)
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+class Reading:
+    """Readings of process 10 in pages, on a clock that goes on by 0.6 s from look to look."""
+
+    def __init__(self, cpu=lambda: 0.0, **options):
+        self.clock = Clock()
+        self.reader = FamilyReader(10, clock=self.clock, cpu=cpu, **options)
+
+    def read(self, seconds=0.6):
+        self.clock.now += seconds
+        reading = self.reader.read()
+        return reading and (reading.bytes // procfs.PAGE_BYTES, reading.children)
+
+
+def test_a_family_is_a_process_with_all_its_descendants(proc):
+    for pid, parent in {10: 1, 20: 10, 30: 10, 40: 20, 50: 1}.items():
+        make_process(proc, pid, parent=parent)
+    assert {process.pid for process in family(10)} == {10, 20, 30, 40}
+    assert family(10)[0].pid == 10
+    assert [process.pid for process in family(50)] == [50]
+    assert family(99) == []
+    end(proc, 50)
+    assert family(50) == []
+
+
+def test_cpu_time_counts_what_has_been_reaped(proc, monkeypatch):
+    make_process(proc, 10)
+    make_process(proc, 20, parent=10, reaped=(0, 0))
+    assert cpu_seconds(family(10)) == pytest.approx(2.3 + 2.0)
+    assert cpu_seconds([]) is None
+    monkeypatch.setattr(processes, "process_cpu_clock", lambda pid: pid / 4)
+    assert cpu_seconds(family(20)) == pytest.approx(5.0)
+
+
+def test_bytes_read_of_the_family_and_none_where_they_are_unknown(proc):
+    make_process(proc, 10)
+    make_process(proc, 20, parent=10)
+    assert bytes_read(10, proc) == 16384
+    for pid in (10, 20):
+        (proc / str(pid) / "io").unlink()
+    assert bytes_read(10, proc) is None
+
+
+@pytest.mark.parametrize(("state", "stopped"), [("S", False), ("T", True), ("t", True)])
+def test_whether_a_process_is_stopped(proc, state, stopped):
+    make_process(proc, 10, state=state)
+    assert is_stopped(10) is stopped
+    assert not is_stopped(11)
+
+
+def test_one_process_is_what_it_has_resident(proc):
+    make_process(proc, 10, pages=700, share=500)
+    assert Reading().read() == (700, 0)
+
+
+def test_a_process_that_has_ended_has_no_reading(proc):
+    make_process(proc, 10)
+    reading = Reading()
+    assert reading.read() == (1000, 0)
+    end(proc, 10)
+    assert reading.read(0.0) is None
+    assert reading.read() is None
+
+
+def test_a_reused_id_is_not_the_same_process(proc):
+    make_process(proc, 10)
+    reading = Reading()
+    assert reading.read() is not None
+    make_process(proc, 10, start=99999)
+    assert reading.read() is None
+
+
+@pytest.mark.parametrize(
+    ("parent", "children", "held"),
+    [
+        # A fork that touched nothing adds nothing.
+        ({"pages": 600, "share": 300}, [{"pages": 600, "alone": 1, "share": 301}], 601),
+        # What the parent let go of, its children may still share.
+        ({"pages": 100, "share": 100}, [{"alone": 0, "share": 200}, {"alone": 0, "share": 200}], 500),
+        # The libraries that strangers map too are the parent's.
+        ({"pages": 500, "share": 300}, [{"pages": 120, "alone": 30, "share": 60}], 530),
+    ],
+)
+def test_shared_pages_are_counted_once(proc, parent, children, held):
+    make_process(proc, 10, **parent)
+    for pid, memory in enumerate(children, start=20):
+        make_process(proc, 2 * pid, parent=10, **memory)
+    reading = Reading()
+    reading.read()
+    assert reading.read() == (held, len(children))
+
+
+def test_a_child_counts_from_the_second_look_on(proc):
+    """Until it starts its program, it may run in its parent's memory."""
+    make_process(proc, 10)
+    make_process(proc, 20, parent=10, pages=300, alone=300, share=300)
+    reading = Reading()
+    assert [reading.read() for _ in range(2)] == [(1000, 1), (1300, 1)]
+
+
+def test_a_child_whose_shares_are_forbidden_counts_with_all_it_has(proc, monkeypatch):
+    make_process(proc, 10)
+    make_process(proc, 20, parent=10, pages=200)
+
+    def forbid(self):
+        raise psutil.AccessDenied(self.pid)
+
+    monkeypatch.setattr(psutil.Process, "memory_full_info", forbid)
+    reading = Reading()
+    reading.read()
+    assert reading.read() == (1200, 1)
+
+
+def test_children_are_looked_for_twice_a_second_and_the_parent_is_read_each_time(proc):
+    make_process(proc, 10)
+    reading = Reading()
+    assert reading.read() == (1000, 0)
+    make_process(proc, 20, parent=10)
+    holds(proc, 10, pages=1100)
+    assert [reading.read(seconds) for seconds in (0.4, 0.2)] == [(1100, 0), (1100, 1)]
+
+
+def test_a_child_that_ends_takes_its_memory_with_it(proc):
+    make_process(proc, 10)
+    make_process(proc, 20, parent=10)
+    reading = Reading()
+    reading.read()
+    assert reading.read() == (2000, 1)
+    for path in sorted((proc / "20").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    (proc / "20").rmdir()
+    assert reading.read(0.01) == (1000, 0)
+
+
+def test_a_look_that_costs_much_is_put_off(proc):
+    spent = itertools.count(step=0.01)
+    make_process(proc, 10)
+    reading = Reading(look_share=0.001, cpu=lambda: next(spent))
+    reading.read()
+    make_process(proc, 20, parent=10)
+    assert [reading.read(seconds)[1] for seconds in (9.9, 0.2)] == [0, 1]
