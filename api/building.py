@@ -22,7 +22,7 @@ def dataset(spec: str | os.PathLike[str]) -> Any:
 
     Raises:
         SpecError: The spec is not valid.
-        DataError: Its inputs could not be made.
+        PipeprofError: Its inputs could not be made.
         BuildError: TensorFlow refuses a stage, or a Python function of the spec raises.
     """
     loaded = load_spec(Path(spec))

@@ -318,7 +318,7 @@ class DataOptions:
 
     Examples:
       pipeprof data list
-      pipeprof data rm photos
+      pipeprof data rm image_folder
       pipeprof data rm --all
     """
 

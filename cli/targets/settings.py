@@ -13,7 +13,7 @@ from pipeprof.cli.targets.saved import SavedChange
 from pipeprof.cli.values import byte_size, duration, step, whole
 from pipeprof.pipelines.changes.edits import supports, to_document
 from pipeprof.pipelines.changes.in_spec import changed_spec
-from pipeprof.pipelines.data.folders import locate
+from pipeprof.pipelines.data.cache import locate
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.profiles.document.subject import DataSize
 from pipeprof.profiles.git.calls import git_calls
@@ -69,17 +69,17 @@ def refuse_tracked_cache() -> None:
     Raises:
         UsageError: The cache lies in a work tree, and git tracks files in it, or does not tell.
     """
-    for folder in locate().readable:
-        if repository_root(folder.resolve()) is None:
-            continue
-        mend = "set PIPEPROF_CACHE_DIR to a folder outside of the checkout"
-        try:
-            with git_calls() as calls:
-                if tracked_files(calls, folder):
-                    raise UsageError(f"git tracks files in {folder}, and a checkout holds no generated data: {mend}")
-        except ProfileError as error:
-            said = f"{folder} lies in a checkout, and git does not say what it tracks ({error}): {mend}"
-            raise UsageError(said) from None
+    folder = locate().folder
+    if repository_root(folder.resolve()) is None:
+        return
+    mend = "set PIPEPROF_CACHE_DIR to a folder outside of the checkout"
+    try:
+        with git_calls() as calls:
+            if tracked_files(calls, folder):
+                raise UsageError(f"git tracks files in {folder}, and a checkout holds no generated data: {mend}")
+    except ProfileError as error:
+        said = f"{folder} lies in a checkout, and git does not say what it tracks ({error}): {mend}"
+        raise UsageError(said) from None
 
 
 def settings_with(settings: RunSettings, change: SavedChange) -> RunSettings:

@@ -51,22 +51,11 @@ CALL_ARGUMENTS: Final = ("training",)
 
 _WRITES: Final = "it writes files or communicates with other processes"
 _PYTHON: Final = "write the function in a Python file, and `python: file.py:function` in place of `ops:`"
-_REFUSED: Final = {
-    **dict.fromkeys(("tf.io.write_file", "tf.io.write_graph", "tf.print"), _WRITES),
-    **dict.fromkeys(
-        (
-            "for_each", "random_order", "tf.case", "tf.compat.v1.py_func", "tf.cond", "tf.foldl", "tf.foldr",
-            "tf.function", "tf.map_fn", "tf.numpy_function", "tf.py_func", "tf.py_function",
-            "tf.ragged.map_flat_values", "tf.scan", "tf.sparse.map_values", "tf.switch_case", "tf.while_loop",
-        ),
-        _PYTHON,
-    ),
-}  # fmt: skip
+_REFUSED: Final = dict.fromkeys(("tf.io.write_file", "tf.io.write_graph", "tf.print"), _WRITES)
 _REFUSED_PREFIXES: Final = {
     **dict.fromkeys(
         ("tf.summary.", "tf.io.gfile.", "tf.saved_model.", "tf.train.", "tf.debugging.", "tf.distribute."), _WRITES
     ),
-    "tf.lookup.": _PYTHON,
     "tf.data.": "it creates a dataset: sources and stages belong under `source:` and `stages:`",
     "tf.raw_ops.": "raw ops are not checked; use the public function",
     "tf.keras.": f"of Keras only preprocessing layers are; {_PYTHON}",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from pipeprof.pipelines.data.inspect.npy_header import check_header_length
+from pipeprof.pipelines.data.look import check_header
 from pipeprof.pipelines.spec.operations import mappings
 from pipeprof.pipelines.spec.paths import PathError, expand, resolve, resolve_pattern
 
@@ -118,7 +118,7 @@ class BuildContext:
         if kind == "npy":
             path = Path(self.path(written["npy"]))
             with path.open("rb") as file:
-                check_header_length(file)
+                check_header(file)
             found: Any = np.load(path, mmap_mode=written.get("mmap_mode"), allow_pickle=False)
         elif kind == "npz":
             found = _of_archive(Path(self.path(written["npz"])), written["key"])
@@ -144,7 +144,7 @@ def _of_archive(path: Path, key: str) -> Any:
         zipfile.ZipFile(path) as archive,
         archive.open(f"{key}.npy") as file,
     ):
-        check_header_length(file)
+        check_header(file)
     with np.load(path, allow_pickle=False) as arrays:
         if key not in arrays.files:
             raise KeyError(f"no array {key!r} in the file: expected one of {', '.join(arrays.files)}")

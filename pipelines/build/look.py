@@ -18,8 +18,8 @@ import numpy as np
 from pipeprof.pipelines.build.arguments import map_leaves
 from pipeprof.pipelines.build.arrays import BuildContext, array_kind
 from pipeprof.pipelines.build.dataset import build
-from pipeprof.pipelines.data.inspect.npy_header import read_header
-from pipeprof.pipelines.data.recipes.models import DataEntry, Npy
+from pipeprof.pipelines.data.look import read_header
+from pipeprof.pipelines.data.recipes import Npy, Recipe
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.pipelines.ops.executed_ops import family
@@ -46,10 +46,10 @@ class LookContext(BuildContext):
         made: Folders of the entries under ``data:`` that have been made.
     """
 
-    def __init__(self, base_dir: Path, data: Mapping[str, DataEntry], made: Mapping[str, Path]) -> None:
+    def __init__(self, base_dir: Path, data: Mapping[str, Recipe], made: Mapping[str, Path]) -> None:
         # The name of a file that is not there yet is the one in the spec: messages have it, too.
         super().__init__(base_dir, {name: made.get(name, Path(DATA + name)) for name in data}, service=_NOWHERE)
-        self.recipes = {name: entry.recipe for name, entry in data.items() if name not in made}
+        self.recipes = {name: recipe for name, recipe in data.items() if name not in made}
         self._sliced: dict[str, tuple[int, int]] = {}
 
     def _load(self, written: Mapping[str, Any]) -> Any:
@@ -72,12 +72,12 @@ class LookContext(BuildContext):
             if isinstance(recipe, Npy):
                 return tuple(recipe.shape), np.dtype(recipe.dtype)
             with Path(self.path(written["npy"])).open("rb") as file:
-                return _read(file)
+                return read_header(file)
         if kind == "npz":
             with zipfile.ZipFile(self.path(written["npz"])) as archive:
                 if f"{written['key']}.npy" in archive.namelist():
                     with archive.open(f"{written['key']}.npy") as file:
-                        return _read(file)
+                        return read_header(file)
         return None
 
     def files(self, written: str | Sequence[str]) -> list[str]:
@@ -154,11 +154,6 @@ def look(data: Mapping[str, Any], context: LookContext) -> GraphDict:
     """
     context.replace_in(importlib.import_module("tensorflow"))
     return context.sized(read_written(build(data, context), in_memory=0))
-
-
-def _read(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
-    header = read_header(file)
-    return None if header is None else (tuple(header["shape"]), np.dtype(header["descr"]))
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.paths import PathProblem
 
 _ONE_FILE: Final = (
     "a spec is one file: write what `extends` names into it, share parts with YAML's anchors (&name, *name, <<), and "
@@ -137,7 +136,7 @@ class LoadedSpec:
             SpecError: everything that is wrong with the data.
         """
         moved = places(self.places)
-        spec, faults, _ = _checked(data, self.base_dir, None)
+        spec, faults = _checked(data, self.base_dir, None)
         if spec is None or faults:
             raise _error(self.path, [_problem(moved, fault, data) for fault in faults], self.overrides, self.lines)
         return replace(self, data=data, spec=spec, places=moved)
@@ -185,7 +184,7 @@ def load_spec(
     if isinstance(read_text.root.value, dict):
         problems += apply_sets(read_text.root, sets, environment, read_text.used)
     data, places = flatten(read_text.root)
-    spec, faults, unknown = _checked(data, base_dir, may_read)
+    spec, faults = _checked(data, base_dir, may_read)
     # What the text is wrong about makes the model complain about the same line in other words.
     wrong = {problem.span.line for problem in read_text.problems if problem.code != "duplicate-key"}
     found = [_problem(places, fault, data) for fault in faults]
@@ -201,7 +200,7 @@ def load_spec(
         data=data,
         spec=spec,
         variables=dict(sorted(read_text.used.items())) if environment is not None else None,
-        notes=_notes(path, data, places, sets, unknown, left=environment is None),
+        notes=_notes(path, data, places, sets) if environment is None else [],
         places=places,
         lines=read_text.lines,
     )
@@ -222,26 +221,22 @@ def _error(path: Path, problems: Sequence[SpecProblem], sets: Sequence[str], lin
     return SpecError(found, lines)
 
 
-def _checked(
-    data: Any, base_dir: Path, may_read: Callable[[Path], None] | None
-) -> tuple[Spec | None, list[Fault], list[PathProblem]]:
-    """The spec of some data; what is wrong with it; and the paths that were not looked up to their end."""
+def _checked(data: Any, base_dir: Path, may_read: Callable[[Path], None] | None) -> tuple[Spec | None, list[Fault]]:
+    """The spec of some data, and what is wrong with it."""
     if not isinstance(data, dict):
         message = f"got {describe(data)}, expected a mapping with version, source and stages"
-        return None, [Fault((), False, "wrong-type", message)], []
+        return None, [Fault((), False, "wrong-type", message)]
     if "extends" in data:
-        return None, [Fault(("extends",), True, "unknown-key", _ONE_FILE)], []
+        return None, [Fault(("extends",), True, "unknown-key", _ONE_FILE)]
     try:
         spec = Spec.model_validate(data)
     except ValidationError as error:
-        return None, find_faults(error, data), []
-    return spec, *_missing_files(spec, base_dir, may_read)
+        return None, find_faults(error, data)
+    return spec, _missing_files(spec, base_dir, may_read)
 
 
-def _missing_files(
-    spec: Spec, base_dir: Path, may_read: Callable[[Path], None] | None
-) -> tuple[list[Fault], list[PathProblem]]:
-    """Paths that lead nowhere, and those that were not looked up to their end."""
+def _missing_files(spec: Spec, base_dir: Path, may_read: Callable[[Path], None] | None) -> list[Fault]:
+    """Paths that lead nowhere."""
     if may_read is not None:
         for file in named_python_files(spec, base_dir):
             may_read(file)
@@ -249,13 +244,11 @@ def _missing_files(
         problems = missing_files(spec, base_dir)
     except (OSError, RuntimeError) as error:
         # Names too long for the file system, "~" of an unknown user, folders that may not be listed.
-        return [Fault(("source",), False, "missing-file", f"cannot look up this path ({error})")], []
-    faults = [
+        return [Fault(("source",), False, "missing-file", f"cannot look up this path ({error})")]
+    return [
         Fault(problem.address, False, "missing-file", problem.message, suggest_path(problem.got, problem.candidates))
         for problem in problems
-        if problem.known
     ]
-    return faults, [problem for problem in problems if not problem.known]
 
 
 def _problem(places: Mapping[Address, TextPlace], fault: Fault, data: Any) -> SpecProblem:
@@ -282,22 +275,14 @@ def _nearest(places: Mapping[Address, TextPlace], address: Address) -> TextPlace
     return next((places[at] for at in (address[:end] for end in range(len(address), -1, -1)) if at in places), None)
 
 
-def _notes(
-    path: Path,
-    data: Any,
-    places: Mapping[Address, TextPlace],
-    sets: Sequence[str],
-    unknown: Sequence[PathProblem],
-    *,
-    left: bool,
-) -> list[Note]:
-    """List globs that were not looked up to their end, and references that lack ``--env``."""
-    found = [(_nearest(places, problem.address), "many-folders", problem.message) for problem in unknown]
-    for address, place in places.items() if left else ():
+def _notes(path: Path, data: Any, places: Mapping[Address, TextPlace], sets: Sequence[str]) -> list[Note]:
+    """List references that lack ``--env``."""
+    notes = []
+    for address, place in places.items():
         if (reference := first_reference(_value_at(data, address))) is not None:
             message = f"{reference} is not replaced: add --env to take it from the environment"
-            found.append((place, "reference-left", message))
-    return [Note(_location(path, at.value, sets), code, words) for at, code, words in found if at is not None]
+            notes.append(Note(_location(path, place.value, sets), "reference-left", message))
+    return notes
 
 
 def _as_text_keys(value: Any) -> Any:

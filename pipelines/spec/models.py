@@ -4,6 +4,7 @@
 that data, and in its context the ``message``, what was ``got`` and the ``candidates`` that may have been meant.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -11,7 +12,8 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, ValidationInfo, WithJsonSchema, field_validator, model_validator
 
 from pipeprof.pipelines.addresses import is_address, join
-from pipeprof.pipelines.data.recipes.models import AnyEntry
+from pipeprof.pipelines.data.recipes import Recipe, RecipeError, recipe_of
+from pipeprof.pipelines.data.recipes import definitions as recipe_definitions
 from pipeprof.pipelines.ops.base import AnySource, AnyStage, Source, Stage
 from pipeprof.pipelines.ops.checked import Checked
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Document
@@ -25,6 +27,52 @@ from pipeprof.pipelines.steps.step import Step, StepError, parse_step, step_sche
 
 SUPPORTED_VERSIONS = (1,)
 # Their models are made ready when a spec has them: few have options, and those of the gate alone budgets.
+_TYPES = {"array": "a list", "boolean": "true or false", "integer": "a whole number", "object": "a mapping"}
+
+
+def _recipe(written: Any) -> Recipe:
+    """The recipe of an entry that fits its schema."""
+    # Most specs have no data, and the import takes a while.
+    from jsonschema import Draft7Validator, validators
+
+    # Keys are text, and a whole number is not written with a decimal point.
+    value = json.loads(json.dumps(written))
+    integer = Draft7Validator.TYPE_CHECKER.redefine("integer", lambda _, got: type(got) is int)
+    schema = {"$ref": "#/definitions/data_entry", "definitions": recipe_definitions()}
+    problems = Problems()
+    for fault in validators.extend(Draft7Validator, type_checker=integer)(schema).iter_errors(value):
+        place, limit = tuple(fault.absolute_path), fault.validator_value
+        if fault.validator == "additionalProperties":
+            known = list(fault.schema["properties"])
+            strange = [key for key in fault.instance if key not in known and not key.startswith("x-")]
+            for key in strange:
+                problems.add((*place, key), unknown("key" if len(place) % 2 else "kind", key, known))
+        elif fault.validator in ("minProperties", "maxProperties"):
+            kinds = ", ".join(fault.schema.get("properties", ())) or "features"
+            problems.add(place, mismatch(fault.instance, "kinds", f"exactly one of {kinds}"))
+        elif fault.validator == "required":
+            problems.add(place, error(f"missing key `{limit[0]}` in `{place[-1]}`", "missing_key"))
+        else:
+            expected = {
+                "type": _TYPES.get(limit if isinstance(limit, str) else limit[0], "")
+                if fault.validator == "type"
+                else "",
+                "enum": " or ".join(map(str, limit)) if isinstance(limit, list) else "",
+                "anyOf": "a number, or a list of the smallest and the largest one",
+                "minimum": f"at least {limit}",
+                "maximum": f"at most {limit}",
+                "minLength": "text that is not empty",
+            }.get(fault.validator, f"a list of {limit}")
+            code = {"type": "wrong_type", "enum": "wrong_value"}.get(fault.validator, "out_of_range")
+            problems.add(place, mismatch(fault.instance, code, expected, limit if fault.validator == "enum" else ()))
+    problems.raise_if_any()
+    try:
+        return recipe_of(value)
+    except RecipeError as wrong:
+        raise failure(wrong.place, error(str(wrong), "wrong_value")) from wrong
+
+
+AnyEntry = Annotated[Recipe, Checked(_recipe), WithJsonSchema({SCHEMA_PLACEHOLDER: "data_entry"})]
 AnyOptions = Annotated[Options, Checked(Options.model_validate, {SCHEMA_PLACEHOLDER: Options.__name__})]
 AnyBudgets = Annotated[Budgets, Checked(Budgets.model_validate, {SCHEMA_PLACEHOLDER: Budgets.__name__})]
 

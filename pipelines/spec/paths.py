@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeprof.pipelines.data.globbing import MOST_FOLDERS, has_match, matching_files
-from pipeprof.pipelines.data.recipes.models import file_names
 from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.ops.calls.opcall import OpCall, chain_path
 from pipeprof.pipelines.ops.model import Closed
@@ -45,17 +44,12 @@ class Leaf:
 
 @dataclass(frozen=True)
 class PathProblem:
-    """A path that leads nowhere; ``address`` is its place in the spec's data.
-
-    Attributes:
-        known: False where too many folders would have to be looked into.
-    """
+    """A path that leads nowhere; ``address`` is its place in the spec's data."""
 
     address: Place
     got: str
     message: str
     candidates: tuple[str, ...] = ()
-    known: bool = True
 
 
 class PathError(PlainError):
@@ -171,7 +165,12 @@ def expand(path: str, base_dir: Path, data_dirs: Mapping[str, Path], *, recursiv
     if not is_glob(path):
         literal = resolve(path, base_dir, data_dirs)
         return [str(literal.absolute())] if literal.exists() else []
-    return matching_files(pattern, recursive=recursive)
+    return sorted(name for name in set(_matches_of(pattern, recursive=recursive)) if os.path.isfile(name))  # noqa: PTH113
+
+
+def _matches_of(pattern: str, *, recursive: bool) -> Iterator[str]:
+    """Names that a glob matches, some twice; where ``**`` is not any folders it is a ``*``, as TensorFlow reads it."""
+    return glob.iglob(pattern, recursive=recursive)  # noqa: PTH207  # absolute patterns, which Path.glob refuses
 
 
 def expand_all(
@@ -231,11 +230,8 @@ def _missing(
     if literal.is_file():
         return
     if globs and is_glob(path):
-        found = has_match(resolve_pattern(path, base_dir, {}), recursive=recursive)
-        if found is None:
-            message = f"{path}: no file matches in the first {MOST_FOLDERS:,} folders, the others are not looked into"
-            yield PathProblem(place, path, message, known=False)
-        if found is not False:
+        names = _matches_of(resolve_pattern(path, base_dir, {}), recursive=recursive)
+        if any(os.path.isfile(name) for name in names):  # noqa: PTH113  # a million of them
             return
     if literal.is_dir():
         yield PathProblem(place, path, f"{path} is a folder: expected files", (f"{path.rstrip('/')}/*",))
@@ -255,7 +251,7 @@ def _in(base_dir: Path, path: str) -> str:
 
 def _below_inputs(spec: Spec, path: str) -> tuple[str, ...]:
     name, _, below = path.partition("/")
-    found = name in spec.data and any(_matches(file, below) for file in file_names(spec.data[name]))
+    found = name in spec.data and any(_matches(file, below) for file in spec.data[name].file_names())
     return (f"data:{path}",) if found else ()
 
 
@@ -276,7 +272,7 @@ def _missing_folder(spec: Spec, base_dir: Path, path: str, place: Place) -> Iter
         return
     if not below.strip("/"):
         return
-    folders = {str(parent) for file in file_names(spec.data[name]) for parent in PurePosixPath(file).parents}
+    folders = {str(parent) for file in spec.data[name].file_names() for parent in PurePosixPath(file).parents}
     if below.rstrip("/") not in folders:
         yield PathProblem(
             place,
@@ -303,12 +299,11 @@ def _missing_synthesised(
             tuple(f"data:{other_name}/{below}" for other_name in spec.data),
         )
         return
-    names = list(file_names(spec.data[name]))
+    names = spec.data[name].file_names()
     level = "" if recursive or "**" not in below else _ONE_LEVEL
     if not recursive:
         below = below.replace("**", "*")
     if any(_matches(file, below) for file in names):
-        yield from _matching_marker(path, name, names[0], below, place)
         return
     example = f"data:{name}/{names[0]}" if names else "files"
     yield PathProblem(
@@ -317,15 +312,6 @@ def _missing_synthesised(
         f"{path}: no match among the {len(names)} files that `data: {name}` generates, such as {example}{level}",
         tuple(f"data:{name}/{file}" for file in names[:1000]),
     )
-
-
-def _matching_marker(path: str, name: str, file: str, below: str, place: Place) -> Iterator[PathProblem]:
-    from pipeprof.pipelines.data.folders import MARKER
-
-    if _matches(MARKER, below):
-        kind = f"data:{name}/{'*/' * file.count('/')}*{PurePosixPath(file).suffix}"
-        message = f"{path} also matches {MARKER}, a file of pipeprof in the same folder: use {kind}"
-        yield PathProblem(place, path, message)
 
 
 def _matches(file: str, pattern: str) -> bool:

@@ -15,10 +15,7 @@ from pipeprof.pipelines.spec.yaml_text import resolve_scalar
 from pipeprof.pipelines.spec.yaml_writer import flow, quoted
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.data.inspect.look import Found, ImagesFound
-    from pipeprof.pipelines.data.inspect.look_csv import CsvFound
-    from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound
-    from pipeprof.pipelines.data.inspect.look_records import Feature, RecordsFound
+    from pipeprof.pipelines.data.look import ArraysFound, CsvFound, Feature, Found, ImagesFound, RecordsFound
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 # Words that other YAML readers, editors among them, take for booleans.
@@ -74,9 +71,7 @@ def spec_for(found: Found, name: str, base_dir: Path) -> str:
     Raises:
         UsageError: A path cannot be written in YAML.
     """
-    from pipeprof.pipelines.data.inspect.look import ImagesFound
-    from pipeprof.pipelines.data.inspect.look_csv import CsvFound
-    from pipeprof.pipelines.data.inspect.look_records import RecordsFound
+    from pipeprof.pipelines.data.look import CsvFound, ImagesFound, RecordsFound
 
     head = _head(text_scalar(name if name.strip() else "pipeline"))
     if isinstance(found, ImagesFound):

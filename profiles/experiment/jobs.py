@@ -143,11 +143,10 @@ class JobMaker:
 
     def _job(self, loaded: LoadedSpec | None, turns: TurnsJob) -> Job:
         from pipeprof.pipelines.data.cache import ensure
-        from pipeprof.pipelines.data.folders import locate
 
         folders: Mapping[str, Path] = {}
         if loaded is not None and loaded.spec.data:
-            folders = ensure(loaded.spec.data, progress=self.data_progress, cache=locate())
+            folders = ensure(loaded.spec.data, progress=self.data_progress)
         settings = replace(self.settings, loaded=loaded)
         job = job_of(settings, self.planned, folders, memory_limit=self.memory_limit)
         return replace(job, turns=replace(turns, digest_seconds=self.digest_seconds))

@@ -23,8 +23,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import IO, Final
 
-from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import ProfileError
+from pipeprof.pipelines.host_files import nameless_file
 from pipeprof.pipelines.regular_files import read_regular
 from pipeprof.profiles.git.repository import GIT_DIR, Repository, find_repository, read_line
 

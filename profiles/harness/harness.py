@@ -355,8 +355,7 @@ class Run:
         loaded = self._settings.loaded
         if loaded is None or not loaded.spec.data:
             return {}
-        from pipeprof.pipelines.data.cache import ensure
-        from pipeprof.pipelines.data.folders import locate
+        from pipeprof.pipelines.data.cache import ensure, locate
 
         cache = locate()
         if cache.warning:

@@ -10,8 +10,8 @@ import sys
 import time
 from typing import IO, TYPE_CHECKING, Any
 
-from pipeprof.pipelines.data.temporary import nameless_file
 from pipeprof.pipelines.errors import PipelineFailedError, PipeprofError
+from pipeprof.pipelines.host_files import nameless_file
 from pipeprof.pipelines.target.import_path import child_command
 from pipeprof.profiles.harness.process import WorkerOutput
 from pipeprof.profiles.host.run_family import LedProcess, RunFamily
@@ -89,14 +89,15 @@ def _made(loaded: LoadedSpec) -> dict[str, str]:
     """Folders of the entries under ``data:`` that have been made."""
     if not loaded.spec.data:
         return {}
-    from pipeprof.pipelines.data.errors import DataError
-    from pipeprof.pipelines.data.folders import find, locate
+    from pipeprof.pipelines.data.cache import locate
+    from pipeprof.pipelines.data.recipes import entry_name
 
     try:
-        folders = locate().readable
-    except DataError:
+        folder = locate().folder
+    except PipeprofError:
         return {}
-    return {name: str(made) for name, entry in loaded.spec.data.items() if (made := find(entry, folders)) is not None}
+    made = {name: folder / entry_name(recipe) for name, recipe in loaded.spec.data.items()}
+    return {name: str(path) for name, path in made.items() if path.is_dir()}
 
 
 def _error_of(answer: LookAnswer, loaded: LoadedSpec) -> PipeprofError:

@@ -12,6 +12,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import quote
 
 from pipeprof.profiles.redaction.forms import HIDDEN, LEAST, hide_addresses, hide_secrets, is_secret_variable
@@ -71,18 +72,12 @@ class Hider:
         inside = rf"(?<![\w.~-]){re.escape(self._root)}(?:/{_PART})*/*(?![\w.-])" if self._root else None
         self._inside = re.compile(inside) if inside else None
         self._at_home = re.compile(rf"{re.escape(self._home)}(?![\w.-])") if self._home else None
-        self._known: dict[tuple[str, bool, bool], str] = {}
+        self._kept = lru_cache(_KEPT)(self._text)
 
     def text(self, text: str, *, names: bool = True, addresses: bool = True) -> str:
         """Hide in a text of any kind; in a fixed vocabulary, `names` of users and hosts are usual words."""
-        if len(text) > _SHORT:
-            return self._text(text, names=names, addresses=addresses)
-        key = text, names, addresses
-        if key not in self._known:
-            if len(self._known) >= _KEPT:
-                self._known.clear()
-            self._known[key] = self._text(text, names=names, addresses=addresses)
-        return self._known[key]
+        hide = self._kept if len(text) <= _SHORT else self._text
+        return hide(text, names=names, addresses=addresses)
 
     def path(self, text: str) -> str:
         """Hide in a text that is one path: a relative one stays as it is."""

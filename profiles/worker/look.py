@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeprof.pipelines.data.temporary import settle_temporary_folder
 from pipeprof.pipelines.errors import PipeprofError
+from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.job import from_pairs
 from pipeprof.profiles.protocol.look import READY, LookAnswer, LookJob

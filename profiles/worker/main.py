@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeprof.pipelines.data.temporary import settle_temporary_folder
+from pipeprof.pipelines.host_files import settle_temporary_folder
 from pipeprof.pipelines.steps.step import SCRIPT
 from pipeprof.profiles.host.run_family import die_with_guard
 from pipeprof.profiles.protocol.channel import WorkerEnd

@@ -3,7 +3,7 @@
 import base64
 import csv
 import gzip
-import struct
+import os
 import traceback
 from pathlib import Path
 
@@ -14,7 +14,8 @@ from integration.example_data import made
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
-from pipeprof.pipelines.data.inspect.records import masked_crc32c
+from pipeprof.pipelines.data.look import Feature, look
+from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.load import load_spec
 
 # A picture of 8 × 8 pixels.
@@ -62,38 +63,20 @@ def read_or_told(path):
         return {"error": traceback.format_exc()}
 
 
-def varint(value):
-    out = b""
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
-def field(number, data):
-    return varint(number << 3 | 2) + varint(len(data)) + data
-
-
 def example(features):
     """A serialised tf.train.Example of byte strings, floats or integers."""
-    entries = b""
+    kinds = {bytes: ("bytes_list", tf.train.BytesList), float: ("float_list", tf.train.FloatList)}
+    written = {}
     for name, values in features.items():
-        if isinstance(values[0], bytes):
-            feature = field(1, b"".join(field(1, value) for value in values))
-        elif isinstance(values[0], float):
-            feature = field(2, field(1, struct.pack(f"<{len(values)}f", *values)))
-        else:
-            feature = field(3, field(1, b"".join(map(varint, values))))
-        entries += field(1, field(1, name.encode()) + field(2, feature))
-    return field(1, entries)
+        kind, make = kinds.get(type(values[0]), ("int64_list", tf.train.Int64List))
+        written[name] = tf.train.Feature(**{kind: make(value=values)})
+    return tf.train.Example(features=tf.train.Features(feature=written)).SerializeToString()
 
 
-def write_records(path, records, compress=False):
-    data = b""
-    for record in records:
-        length = struct.pack("<Q", len(record))
-        data += length + struct.pack("<I", masked_crc32c(length)) + record + struct.pack("<I", masked_crc32c(record))
-    path.write_bytes(gzip.compress(data) if compress else data)
+def write_records(path, records, compression=""):
+    with tf.io.TFRecordWriter(str(path), compression) as writer:
+        for record in records:
+            writer.write(record)
 
 
 def make_files(root):
@@ -115,10 +98,10 @@ def make_files(root):
         example({"image": [PNG], "ids": [1] * (1 + n % 3), "x": [0.5, 1.5], "label": [n], "no: {a}": [b"word"]})
         for n in range(40)
     ]
-    for folder, compress in (("shards", True), ("plain shards [1]", False)):
+    for folder, compression in (("shards", "GZIP"), ("plain shards [1]", "")):
         (root / folder).mkdir()
         for part in range(2):
-            write_records(root / folder / f"part-{part:05d}-of-00002", records[part::2], compress)
+            write_records(root / folder / f"part-{part:05d}-of-00002", records[part::2], compression)
         cases[f"records {folder}"] = folder
     cases["records glob"] = "shards/part-*1-of-00002"
     write_records(root / "raw.tfrecord", [b"text", b"more"])
@@ -228,6 +211,55 @@ def test_arrays_are_sliced_along_their_first_axis(built):
     assert built["npy fortran"] == {"elements": 70, "spec": ["float16", [None, 3]]}
 
 
+JPEG = b"\xff\xd8\xff\xe0" + bytes(20)
+
+
+def test_features_are_fixed_only_where_every_record_has_as_many_values(tmp_path):
+    records = [
+        example({"n": [1], "v": [1, 2], "x": [0.5, 1.0], "image": [JPEG], "t": [b"word"]}),
+        example({"n": [2], "v": [1], "x": [0.5, 1.0], "image": [PNG], "t": [b""], "rare": [3]}),
+    ]
+    write_records(tmp_path / "a.tfrecord", records, "ZLIB")
+    found = look(str(tmp_path))
+    assert found.features == (
+        Feature("image", "string", 1, "tf.io.decode_jpeg"),
+        Feature("n", "int64", 1),
+        Feature("rare", "int64", None),
+        Feature("t", "string", 1),
+        Feature("v", "int64", None),
+        Feature("x", "float32", 2),
+    )
+    assert (found.files, found.looked_at, found.compression) == (1, 2, "ZLIB")
+    assert found.patterns == (f"{tmp_path}/a.tfrecord",)
+
+
+def test_records_of_another_kind_have_no_features(tmp_path):
+    sequence = tf.train.SequenceExample()
+    sequence.context.feature["n"].int64_list.value.append(1)
+    sequence.feature_lists.feature_list["s"].feature.add().int64_list.value.append(1)
+    for name, records in {"mixed": [example({"n": [1]}), b"text"], "sequence": [sequence.SerializeToString()]}.items():
+        write_records(tmp_path / name, records)
+        assert look(str(tmp_path / name)).features == ()
+
+
+def test_what_are_no_records_is_refused(tmp_path):
+    write_records(tmp_path / "kinds.tfrecord", [example({"n": [1]}), example({"n": [b"1"]})])
+    write_records(tmp_path / "cut.tfrecord", [example({"n": [1] * 5000})])
+    os.truncate(tmp_path / "cut.tfrecord", 100)
+    data = bytearray((tmp_path / "kinds.tfrecord").read_bytes())
+    data[12] ^= 1
+    (tmp_path / "flipped.tfrecord").write_bytes(data)
+    (tmp_path / "readme.md").write_text("text that is no record at all")
+    for name, words in {
+        "kinds.tfrecord": "feature 'n' has different types in different records: int64 and string",
+        "cut.tfrecord": "not a TFRecord file",
+        "flipped.tfrecord": "not a TFRecord file",
+        "readme.md": "readme.md: not a TFRecord file",
+    }.items():
+        with pytest.raises(UsageError, match=words):
+            look(str(tmp_path / name))
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -272,7 +304,7 @@ def test_nothing_is_written_over_without_force(here, capfd):
         (["--out", "."], "the name of a folder"),
         (["--from", "t.csv", "--out", "t.csv", "--force"], "the spec would read this file"),
         (["--from", "missing"], "missing: no such file or folder"),
-        (["--from", "empty"], "empty: empty folder"),
+        (["--from", "empty"], "empty: no file of a kind that init knows"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_writes_nothing(here, capfd, arguments, words):

@@ -36,7 +36,7 @@ TENSORFLOW = (
     "pipelines/graph/observe",
     "pipelines/graph/costs",
     "pipelines/changes",
-    "pipelines/data/makers",
+    "pipelines/data",
     "pipelines/steps",
     "profiles/worker",
     "api",
@@ -62,6 +62,7 @@ LOOSE = {
         "wire",
         "late",
         "regular_files",
+        "host_files",
     },
     "profiles": {"wording", "user_frames", "constants", "lines"},
     "cli": {
@@ -74,7 +75,7 @@ GROUND = {"document", "protocol", "wording", "user_frames", "constants", "lines"
 ROWS = {
     "pipelines": (
         {"tables", "wire"},
-        {"errors", "addresses", "suggest", "log_commands", "clocks", "late", "regular_files"},
+        {"errors", "addresses", "suggest", "log_commands", "clocks", "late", "regular_files", "host_files"},
         {"ops"},
         {"target"},
         {"data", "graph", "steps"},

@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipeprof.pipelines.data.recipes.models import DataEntry
-from pipeprof.pipelines.data.recipes.record_features import FeatureEntry
+from pipeprof.pipelines.data.recipes import definitions as recipe_definitions
 from pipeprof.pipelines.ops.base import Op, Source, sources, stages
 from pipeprof.pipelines.ops.calls.element import ElementFunction
 from pipeprof.pipelines.ops.model import SCHEMA_PLACEHOLDER, Closed, Document
@@ -23,7 +22,7 @@ from pipeprof.pipelines.spec.schema.calls import FIELD, call_definitions
 
 SCHEMA_ID = "urn:pipeprof:schema:spec-1"
 _DRAFT = "http://json-schema.org/draft-07/schema#"
-_PARTS = (Options, Budgets, DataEntry, ElementFunction, FeatureEntry, Pipeline, PipelineFunction, *ARRAYS)
+_PARTS = (Options, Budgets, ElementFunction, Pipeline, PipelineFunction, *ARRAYS)
 _RAGGED_RANK = {"type": "integer", "minimum": 0, "description": "Number of ragged dimensions."}
 _ONE_KEY = {"minProperties": 1, "maxProperties": 1}
 
@@ -63,6 +62,7 @@ def spec_schema() -> dict[str, Any]:
             "additionalProperties": False,
             **_ONE_KEY,
         },
+        **recipe_definitions(),
     }
     kinds: list[type[Closed]] = [
         *sources().values(), *stages().values(), *KINDS.values(), *_PARTS,

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeprof.pipelines.data.folders import locate
-from pipeprof.pipelines.data.inspect.look import look
+from pipeprof.pipelines.data.cache import locate
+from pipeprof.pipelines.data.look import look
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.profiles.document.store import ProfileWriter, load_profile, places
 from pipeprof.profiles.document.subject import Tool
@@ -149,9 +149,9 @@ def test_a_folder_is_read_as_far_as_that_is_possible_and_the_rest_is_said(pipepr
     done = pipeprof("init", "--from", "rows", "--out", "-")
     assert done.code == 0, done.err
     assert "rows/a.csv" in done.out
-    assert "note: 5 places could not be read: rows/shut, rows/four, rows/one.csv, …" in done.err
+    assert "note: rows/shut could not be read (permission denied)" in done.err
     Path("rows/a.csv").unlink()
-    with pytest.raises(UsageError, match=r"no file of a kind that .*; 5 places could not be read: rows/shut"):
+    with pytest.raises(UsageError, match="no file of a kind that"):
         look("rows")
 
 

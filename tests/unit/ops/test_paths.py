@@ -74,18 +74,6 @@ def test_messages(folder: Path, path: str, part: str) -> None:
     assert problem.candidates
 
 
-def test_a_glob_does_not_take_pipeprofs_own_file_for_data(folder: Path) -> None:
-    def found(path: str) -> list[str]:
-        data = {"shards": {"tfrecord": {"records": 4, "shards": 2, "features": {"x": {"floats": {"length": 2}}}}}}
-        source = {"TFRecordDataset": {"filenames": path}}
-        return [problem.message for problem in missing_files(spec(source, data=data), folder)]
-
-    assert found("data:shards/part-*") == found("data:shards/*.tfrecord") == []
-    (message,) = found("data:shards/*")
-    assert "pipeprof-data.json" in message
-    assert message.endswith("use data:shards/*.tfrecord")
-
-
 @pytest.mark.parametrize("path", ["data:photos/*/*.jpg", "data:photos/class_1/*", "data:photos/**/00003.jpg"])
 def test_synthesised_inputs_are_checked_without_a_file(folder: Path, path: str) -> None:
     data = {"photos": {"image_folder": {"count": 6, "classes": 2}}}

@@ -7,10 +7,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.data.inspect.look import ImagesFound
-from pipeprof.pipelines.data.inspect.look_csv import CsvColumn, CsvFound
-from pipeprof.pipelines.data.inspect.look_numpy import ArraysFound, SavedArray
-from pipeprof.pipelines.data.inspect.look_records import Feature, RecordsFound
+from pipeprof.pipelines.data.look import (
+    ArraysFound,
+    CsvColumn,
+    CsvFound,
+    Feature,
+    ImagesFound,
+    RecordsFound,
+    SavedArray,
+)
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.scaffold import example_spec, spec_for, text_scalar

@@ -1,10 +1,17 @@
-"""Temporary files where there may be no place for any, as in a container with a read-only file system."""
+"""Temporary files where there may be no place for any, and children that end with their parent.
+
+A container may have a read-only file system, and a parent may be killed: Linux cleans up if it is asked to.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import errno
 import os
+import signal
 import stat
+import sys
 import tempfile
 from pathlib import Path
 from typing import IO
@@ -12,6 +19,8 @@ from typing import IO
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - only the place; names in it are made by tempfile
 _NOWHERE = Path("/tmp")  # noqa: S108 - it cannot be written to
 TEMPORARY = "PIPEPROF_TEMPORARY_FOLDER"  # of the process before: trying one leaves a file if killed meanwhile
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def temporary_folder() -> Path | None:
@@ -70,3 +79,40 @@ def nameless_file() -> IO[bytes]:
         if not hasattr(os, "memfd_create"):
             raise
         return os.fdopen(os.memfd_create("pipeprof"), "w+b")
+
+
+def die_with_parent(parent_pid: int | None = None) -> None:
+    """Ask the kernel to kill this process as soon as its parent ends, however that happens.
+
+    Call it first thing in a child. Linux only; elsewhere it does nothing, and the parent must end its children.
+
+    Args:
+        parent_pid: The parent's process id, if the child knows it. With it the moment before this call is covered
+            too: a parent that is already gone ends this process at once.
+    """
+    # Sandboxes may forbid the call; the parent still ends its children by their group.
+    if _ask_kernel(_PR_SET_PDEATHSIG, signal.SIGKILL) and parent_pid is not None and os.getppid() != parent_pid:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def wake_with_parent() -> None:
+    """Ask the kernel to let this process go on, if it is stopped, as soon as its parent ends. Linux only."""
+    _ask_kernel(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
+def adopt_orphans() -> bool:
+    """Become the parent of every descendant whose own parent ends; return whether that is possible. Linux only."""
+    return _ask_kernel(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _ask_kernel(option: int, value: int) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    return bool(ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) == 0)
+
+
+def end_group(pid: int) -> None:
+    """Kill the process group that ``pid`` leads; a group that is already gone is fine."""
+    # macOS refuses the permission if only ended processes are left in it.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)

@@ -1,17 +1,24 @@
-"""Writes CSV and text files. No TensorFlow."""
+"""Writes CSV and text files, and arrays. Runs in the making process, without TensorFlow."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeprof.pipelines.data.makers.progress import DataProgress
-from pipeprof.pipelines.data.recipes.models import Csv, Text
+from pipeprof.pipelines.data.make import Progress
+from pipeprof.pipelines.data.recipes import Csv, Npy, Text
 
 _ROWS_AT_A_TIME = 4096
 _CSV_VOCABULARY = 1_000
+_ITEMS_AT_A_TIME = 1 << 20
+_LARGEST_RANDOM_INTEGER = 999
+# Largest runs of whole numbers that the small types count without rounding or overflow.
+_WRAP_AT = {"bool": 2, "float16": 2**11, "float32": 2**24}
 
 
 class ZipfWords:
@@ -51,7 +58,7 @@ def _blocks(items: int, files: int, file: int) -> Iterator[int]:
         left -= block
 
 
-def make_csv(recipe: Csv, folder: Path, progress: DataProgress) -> None:
+def make_csv(recipe: Csv, folder: Path, progress: Progress) -> None:
     """Write all files of ``recipe`` into ``folder``; counts rows as progress."""
     words = ZipfWords(_CSV_VOCABULARY, recipe.seed) if recipe.strings else None
     row_format = ",".join(
@@ -61,10 +68,15 @@ def make_csv(recipe: Csv, folder: Path, progress: DataProgress) -> None:
         rng = np.random.default_rng([recipe.seed, number])
         with (folder / name).open("w", encoding="utf-8", newline="") as file:
             if recipe.header:
-                file.write(",".join(recipe.column_names()) + "\n")
+                file.write(",".join(_column_names(recipe)) + "\n")
             for rows in _blocks(recipe.rows, recipe.files, number):
                 file.writelines(row_format % row + "\n" for row in _csv_rows(recipe, rng, words, rows))
                 progress.advance(rows)
+
+
+def _column_names(recipe: Csv) -> list[str]:
+    counted = (("x", recipe.columns), ("i", recipe.ints), ("s", recipe.strings))
+    return [f"{letter}{i}" for letter, count in counted for i in range(count)] + ["label"] * bool(recipe.label)
 
 
 def _csv_rows(
@@ -80,7 +92,7 @@ def _csv_rows(
     return zip(*columns, strict=True)
 
 
-def make_text(recipe: Text, folder: Path, progress: DataProgress) -> None:
+def make_text(recipe: Text, folder: Path, progress: Progress) -> None:
     """Write all files of ``recipe`` into ``folder``; counts lines as progress."""
     vocabulary = ZipfWords(recipe.vocabulary, recipe.seed)
     for number, name in enumerate(recipe.file_names()):
@@ -91,3 +103,38 @@ def make_text(recipe: Text, folder: Path, progress: DataProgress) -> None:
                 words = iter(vocabulary.draw(rng, sum(lengths)))
                 file.writelines(" ".join(next(words) for _ in range(length)) + "\n" for length in lengths)
                 progress.advance(lines)
+
+
+def make_npy(recipe: Npy, folder: Path, progress: Progress) -> None:
+    """Write all arrays of ``recipe`` into ``folder``; counts elements as progress."""
+    items = math.prod(recipe.shape)
+    header = {
+        "descr": np.dtype(recipe.dtype).newbyteorder("<").str,
+        "fortran_order": False,
+        "shape": tuple(recipe.shape),
+    }
+    for number, name in enumerate(recipe.file_names()):
+        rng = np.random.default_rng([recipe.seed, number])
+        with (folder / name).open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, items, _ITEMS_AT_A_TIME):
+                count = min(_ITEMS_AT_A_TIME, items - start)
+                file.write(_fill(recipe, rng, start, count).tobytes())
+                progress.advance(count)
+
+
+def _fill(recipe: Npy, rng: np.random.Generator, start: int, count: int) -> NDArray[Any]:
+    """Elements ``start`` … ``start + count - 1`` of the flat array, little-endian."""
+    dtype = np.dtype(recipe.dtype).newbyteorder("<")
+    if recipe.fill == "zeros":
+        return np.zeros(count, dtype)
+    if recipe.fill == "arange":
+        numbers = np.arange(start, start + count, dtype=np.int64)
+        return (numbers % _WRAP_AT[recipe.dtype] if recipe.dtype in _WRAP_AT else numbers).astype(dtype)
+    if dtype.kind == "f":
+        uniform: NDArray[Any] = rng.random(count, dtype=np.float64 if dtype.itemsize == 8 else np.float32).astype(dtype)
+        # Rounding to half precision could reach 1.0; the largest number below it is as random.
+        below_one: NDArray[Any] = np.minimum(uniform, np.nextafter(dtype.type(1), dtype.type(0)))
+        return below_one
+    largest = 1 if dtype.kind == "b" else min(_LARGEST_RANDOM_INTEGER, int(np.iinfo(dtype).max))
+    return rng.integers(0, largest, count, dtype=np.int64, endpoint=True).astype(dtype)
