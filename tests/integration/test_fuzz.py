@@ -21,7 +21,7 @@ import yaml
 
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.errors import PipelineFailedError
-from pipeprof.pipelines.spec.errors.diagnostics import SpecError
+from pipeprof.pipelines.spec.diagnostics import SpecError
 from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.harness.look import Looker, NotMadeError
 from pipeprof.profiles.judge import live
