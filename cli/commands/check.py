@@ -27,8 +27,8 @@ from pipeprof.cli.targets.load import Changes, list_functions, load_target
 from pipeprof.cli.values import byte_size, choice, duration
 from pipeprof.pipelines.errors import PipeprofError, UsageError, escape
 from pipeprof.pipelines.graph.stages import StageGraph
-from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.advise.static import StaticAdvice, source_advice, static_advice
 from pipeprof.profiles.document.base import Location

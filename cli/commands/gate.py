@@ -15,7 +15,7 @@ from pipeprof.cli.targets.sides import GivenSide, read_sides
 from pipeprof.cli.values import choice, duration, parsed, whole
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.budgets import UNITS, Budget, Budgets, StageBudgets, stage_metric, stage_of
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.models import names_of_stages
 from pipeprof.pipelines.suggest import did_you_mean
 from pipeprof.profiles.document.messages import Message

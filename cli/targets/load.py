@@ -10,7 +10,7 @@ from pipeprof.cli.private import SPEC_ENVIRONMENT
 from pipeprof.cli.streams import write_stdout
 from pipeprof.pipelines.check import check_spec
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.steps.step import Step, check_step, kind_of
 from pipeprof.pipelines.target.arguments import parse_arguments

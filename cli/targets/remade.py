@@ -17,9 +17,9 @@ from pipeprof.pipelines.changes.in_spec import can_change
 from pipeprof.pipelines.changes.in_spec_text import spec_diff
 from pipeprof.pipelines.changes.in_words import in_words
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files
-from pipeprof.pipelines.spec.yaml.reader import byte_order_mark
+from pipeprof.pipelines.spec.spec_file import byte_order_mark
 from pipeprof.profiles.document.findings import Edit, Fix
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.subject import Target

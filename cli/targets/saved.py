@@ -11,7 +11,7 @@ from pipeprof.cli.values import whole
 from pipeprof.pipelines.changes.checked import RefusedEditError, checked_edits
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.target.target import ParsedTarget
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.document.profile import Profile

@@ -14,8 +14,8 @@ from pipeprof.cli.targets.saved import profile_name
 from pipeprof.cli.targets.settings import settings_of
 from pipeprof.cli.values import step
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.pipelines.spec.errors.diagnostics import SpecError
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.paths import written_files
 from pipeprof.pipelines.target.modules import is_module_name
 from pipeprof.pipelines.target.names_in_file import names_of, parse_file

@@ -9,24 +9,20 @@ import fnmatch
 import importlib
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 
-from pipeprof.pipelines.build.context import BuildContext
+from pipeprof.pipelines.build.arguments import map_leaves
+from pipeprof.pipelines.build.arrays import BuildContext, array_kind
 from pipeprof.pipelines.build.dataset import build
 from pipeprof.pipelines.data.look import read_header
 from pipeprof.pipelines.data.recipes import Npy, Recipe
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.pipelines.ops.executed_ops import family
-from pipeprof.pipelines.ops.values.structures import Array, MadeArray, NpyArray, NpzArray, map_leaves
-from pipeprof.pipelines.ops.values.values import FilePatterns
-
-if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.models import Spec
 
 LARGE_BYTES: Final = 1 << 20
 """Arrays above are not read: what TensorFlow wants to know of one, its values included, is in smaller ones."""
@@ -56,43 +52,44 @@ class LookContext(BuildContext):
         self.recipes = {name: recipe for name, recipe in data.items() if name not in made}
         self._sliced: dict[str, tuple[int, int]] = {}
 
-    def _load(self, array: Array) -> Any:
-        found = self._header(array)
+    def _load(self, written: Mapping[str, Any]) -> Any:
+        found = self._header(written)
         if found is None:
-            return super()._load(array)
+            return super()._load(written)
         shape, dtype = found
-        if math.prod(shape) * dtype.itemsize <= LARGE_BYTES and not self._is_to_be_made(array):
-            return super()._load(array)
+        is_to_be_made = self._recipe(str(written.get("npy"))) is not None
+        if math.prod(shape) * dtype.itemsize <= LARGE_BYTES and not is_to_be_made:
+            return super()._load(written)
         return np.broadcast_to(np.zeros((), dtype), shape).view(Placeholder)
 
-    def _is_to_be_made(self, array: Array) -> bool:
-        return isinstance(array, NpyArray) and self._recipe(array.npy) is not None
-
-    def _header(self, array: Array) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+    def _header(self, written: Mapping[str, Any]) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
         """The shape and dtype of an array; None where only its file has them."""
-        if isinstance(array, MadeArray):
-            return tuple(array.array.shape), np.dtype(array.array.dtype)
-        if isinstance(array, NpyArray):
-            recipe = self._recipe(array.npy)
+        kind = array_kind(written)
+        if kind == "array":
+            return tuple(written["array"]["shape"]), np.dtype(written["array"].get("dtype", "float32"))
+        if kind == "npy":
+            recipe = self._recipe(written["npy"])
             if isinstance(recipe, Npy):
                 return tuple(recipe.shape), np.dtype(recipe.dtype)
-            with self._path(array.npy).open("rb") as file:
+            with Path(self.path(written["npy"])).open("rb") as file:
                 return read_header(file)
-        if isinstance(array, NpzArray):
-            with zipfile.ZipFile(self._path(array.npz)) as archive:
-                if f"{array.key}.npy" in archive.namelist():
-                    with archive.open(f"{array.key}.npy") as file:
+        if kind == "npz":
+            with zipfile.ZipFile(self.path(written["npz"])) as archive:
+                if f"{written['key']}.npy" in archive.namelist():
+                    with archive.open(f"{written['key']}.npy") as file:
                         return read_header(file)
         return None
 
-    def files(self, patterns: FilePatterns) -> list[str]:
+    def files(self, written: str | Sequence[str]) -> list[str]:
         """The names of files; of an entry that has not been made, those that it will have."""
-        return [name for pattern in patterns.patterns for name in self._names(pattern)]
+        return [
+            name for pattern in ([written] if isinstance(written, str) else written) for name in self._names(pattern)
+        ]
 
     def _names(self, pattern: str) -> list[str]:
         recipe, below = self._recipe(pattern), pattern.partition("/")[2]
         if recipe is None:
-            return super().files(FilePatterns((pattern,), listed=False))
+            return super().files(pattern)
         names = [name for name in recipe.file_names() if _matches(name, below)]
         return [f"{pattern.partition('/')[0]}/{name}" for name in sorted(names)]
 
@@ -149,14 +146,14 @@ class LookContext(BuildContext):
         return {**graph, "nodes": left, "root": counted.get(graph["root"] or "", graph["root"])}
 
 
-def look(spec: Spec, context: LookContext) -> GraphDict:
+def look(data: Mapping[str, Any], context: LookContext) -> GraphDict:
     """Build a spec's dataset, and read its graph as written.
 
     Raises:
         BuildError: TensorFlow refuses a stage, or the user's Python raises.
     """
     context.replace_in(importlib.import_module("tensorflow"))
-    return context.sized(read_written(build(spec, context), in_memory=0))
+    return context.sized(read_written(build(data, context), in_memory=0))
 
 
 def _matches(name: str, pattern: str) -> bool:

@@ -6,19 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pydantic import ValidationError
-
 from pipeprof.pipelines.addresses import PIPELINES, join, pipeline_of
+from pipeprof.pipelines.build.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStage, apply, chain_of
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.ops.chain_part import CannotSplitError, part_of_chains
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.yaml.tree import operation_key
+from pipeprof.pipelines.spec.address import operation_key
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import ElementFaults, LoadedSpec
-    from pipeprof.pipelines.spec.yaml.spans import TextPlace
+    from pipeprof.pipelines.spec.load import ElementFaults, LoadedSpec
+    from pipeprof.pipelines.spec.yaml_text import TextPlace
 
 Path: TypeAlias = "tuple[str | int, ...]"
 SOURCE = "source"
@@ -276,9 +274,8 @@ class _Writer:
         holder = self._function(call)
         try:
             holder["ops"] = plain(part_of_chains(chains, holder["ops"]))
-        except (CannotSplitError, ValidationError) as error:
-            words = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            raise EditError(f"{call.address} cannot move before {call.over[0].address}: {words}") from error
+        except CannotSplitError as error:
+            raise EditError(f"{call.address} cannot move before {call.over[0].address}: {error}") from error
 
     def _write_order(self, line: Chain, at: str) -> None:
         pipeline, stages = self._pipelines[at], [self._mapping(call) for call in line.stages]

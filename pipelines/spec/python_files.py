@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 
 
 def python_files(loaded: LoadedSpec) -> list[Path]:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.calls.element import record_defaults
-from pipeprof.pipelines.spec.yaml.scalars import resolve_scalar
-from pipeprof.pipelines.spec.yaml.writer import flow, quoted
+from pipeprof.pipelines.spec.yaml_text import resolve_scalar
+from pipeprof.pipelines.spec.yaml_writer import flow, quoted
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.data.look import ArraysFound, CsvFound, Feature, Found, ImagesFound, RecordsFound

@@ -114,7 +114,7 @@ def missing_name(path: Path, name: str, shown: str) -> tuple[str, list[str]] | N
         )
     first, _, method = name.partition(".")
     node = names.get(first)
-    own = [other for other, what in names.items() if _may_be_function(what)]
+    own = [other for other, what in names.items() if _may_be_function(what) and not isinstance(what, ast.ImportFrom)]
     if method and isinstance(node, ast.ClassDef):
         own = [f"{first}.{member}" for member in _members(node)]
         if name in own or node.bases or "." in method:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeprof.pipelines.graph.stages import StageGraph
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.findings import Finding
     from pipeprof.profiles.document.messages import Message

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, supports, to_document
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.check import check_changed
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.experiment.evidence import BASELINES

@@ -9,7 +9,7 @@ from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, Targe
 from pipeprof.pipelines.changes.in_spec import EditError
 from pipeprof.pipelines.changes.in_spec_text import apply_to_spec
 from pipeprof.pipelines.check import check_changed
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from typing import IO
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.paths import has_scheme, leaves
 from pipeprof.profiles.git.calls import GitCalls, GitError, printable
 from pipeprof.profiles.git.refs import commit_of, commits_of

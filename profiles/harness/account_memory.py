@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from pipeprof.profiles.advise.advise import tried
 from pipeprof.profiles.memory.ledger.account import LedgerInput, account, before_running
 from pipeprof.profiles.memory.ledger.buffers import map_looks
-from pipeprof.profiles.memory.predict.predict import memory_prediction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.document.messages import Message
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.stages import Stage
@@ -29,21 +28,18 @@ def account_memory(
     loaded: LoadedSpec | None,
     stages: Mapping[str, Stage],
     *,
-    spec_view: Callable[[], PipelineView],
     sketch_view: PipelineView | None = None,
 ) -> None:
     """Fill in the profile's ledger, as far as the worker reported its memory and graphs. Never raises.
 
     Args:
         stages: The written stages by address.
-        spec_view: The view of the spec as written; only called for a spec.
-        sketch_view: The view of a function's stages as they were seen being made.
+        sketch_view: The view of the stages as they were seen being made.
     """
     report, graphs = observed.memory, observed.graphs
     if report is None or graphs is None:
         messages: list[Message] = []
-        view = spec_view() if loaded is not None else sketch_view
-        tried("its memory", lambda: _at_last_look(profile, observed, sampler, view), messages)
+        tried("its memory", lambda: _at_last_look(profile, observed, sampler, sketch_view), messages)
         profile.warnings += messages
         return
     spec = loaded is not None
@@ -70,7 +66,7 @@ def account_memory(
                 looks=map_looks(graphs.pair(ops), report.looks),
                 view=view,
                 origin=sampler.started,
-                predicted=memory_prediction(spec_view()) if spec else before_running(view, report.python.arrays),
+                predicted=before_running(view, report.python.arrays),
                 children=sampler.had_children,
                 build=observed.build_memory,
             ),

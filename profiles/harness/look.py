@@ -19,7 +19,7 @@ from pipeprof.profiles.protocol.look import READY, LookAnswer, LookJob
 from pipeprof.profiles.protocol.records import decode_record, encode_record
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
 
 START_SECONDS = 300.0
 """For TensorFlow's import, which takes a minute from a cold disk."""
@@ -107,7 +107,7 @@ def _error_of(answer: LookAnswer, loaded: LoadedSpec) -> PipeprofError:
     place = loaded.locate(answer.address) if answer.address else None
     said = f"{place or loaded.path}: {answer.message}"
     if answer.kind == "unmade":
-        return NotMadeError(f"{said}: `pipeprof run {loaded.path}` makes it, then the stages are looked at, too")
+        return NotMadeError(f"{said}: `pipeprof run {loaded.path}` makes the data; until then only the text is checked")
     return PipelineFailedError("\n".join([said, *(f"    {line}" for line in answer.lines)]))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import ProfileError, UsageError
-from pipeprof.pipelines.ops.stages.distribute import LOCAL
+from pipeprof.pipelines.ops.constants import LOCAL
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.spec.scaffold import FROM_NOTE
@@ -20,7 +20,7 @@ from pipeprof.profiles.protocol.job import SERVICE, IteratedAt, Job, RefPlace, S
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.pipelines.target.target import ParsedTarget
     from pipeprof.profiles.document.profile import Profile
     from pipeprof.profiles.document.shared import Dispatch

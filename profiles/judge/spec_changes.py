@@ -14,10 +14,10 @@ from typing import Any, TypeAlias
 from pipeprof.pipelines.changes.in_spec import SOURCE, STAGES, same
 from pipeprof.pipelines.ops.values.python_ref import PythonRef, split_reference
 from pipeprof.pipelines.ops.values.values import FilePatterns
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.address import operation_key
+from pipeprof.pipelines.spec.load import LoadedSpec
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import has_scheme, is_glob, leaves
-from pipeprof.pipelines.spec.yaml.tree import operation_key
 from pipeprof.profiles.document.base import Location
 from pipeprof.profiles.judge.source_changes import change_of_reference, cut, is_same_function
 

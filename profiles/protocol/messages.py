@@ -366,7 +366,7 @@ class CostSegment:
 
 @dataclass(frozen=True)
 class Sketch(WorkerMessage):
-    """The graph of a function's dataset as it was seen being made, in case that the worker dies before `Graphs`.
+    """The graph of a dataset as it was seen being made, in case that the worker dies before `Graphs`.
 
     Attributes:
         written: Without what functions do inside.

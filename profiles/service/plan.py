@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from pipeprof.pipelines.ops.stages.distribute import LOCAL
+from pipeprof.pipelines.ops.constants import LOCAL
 from pipeprof.pipelines.ops.traits import traits
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.wording import listed
@@ -13,7 +13,7 @@ from pipeprof.profiles.wording import listed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
 
 _IMPORTED: Final = re.compile(r"\bdata\.experimental(?:\.service\b|\s+import\s[^\n]*\bservice\b)")
 _REGISTERS: Final = re.compile(r"\b(?:distribute|register_dataset)\s*\(")

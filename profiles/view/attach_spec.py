@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
     from pipeprof.profiles.view.view import PipelineView
 
 
@@ -19,18 +19,6 @@ def with_written(view: PipelineView, loaded: LoadedSpec) -> PipelineView:
         for stage in view.stages
     )
     return replace(view, stages=stages, loaded=loaded)
-
-
-def with_counts(view: PipelineView, spec: PipelineView) -> PipelineView:
-    """Return the view with element counts that only the static view of its spec knows."""
-    known = {stage.id: stage.elements for stage in spec.stages if not stage.injected}
-    return replace(
-        view,
-        stages=tuple(
-            replace(stage, counted=known.get(stage.id)) if stage.elements is None and not stage.injected else stage
-            for stage in view.stages
-        ),
-    )
 
 
 def _arguments_at(data: Any, place: tuple[str | int, ...]) -> Mapping[str, Any] | None:

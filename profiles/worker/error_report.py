@@ -67,7 +67,7 @@ def describe_error(error: BaseException, sample: JobRun) -> Raised:
 
 
 def _describe(error: BaseException, sample: JobRun) -> Raised:
-    from pipeprof.pipelines.build.pin_errors import BuildError
+    from pipeprof.pipelines.build.pinned import BuildError
 
     said = text_of(error)
     whole = "".join(traceback.format_exception(error))

@@ -79,13 +79,14 @@ def _answer(line: bytes) -> LookAnswer:
 
 def _look(job: LookJob) -> LookAnswer:
     from pipeprof.pipelines.build.look import DATA, LookContext, look
-    from pipeprof.pipelines.build.pin_errors import BuildError
+    from pipeprof.pipelines.build.pinned import BuildError
     from pipeprof.pipelines.spec.models import Spec
 
-    spec: Any = Spec.model_validate(from_pairs(job.data))
-    context = LookContext(Path(job.base_dir), spec.data, {name: Path(folder) for name, folder in job.made.items()})
+    data: Any = from_pairs(job.data)
+    entries = Spec.model_validate(data).data
+    context = LookContext(Path(job.base_dir), entries, {name: Path(folder) for name, folder in job.made.items()})
     try:
-        return LookAnswer(graph=look(spec, context))
+        return LookAnswer(graph=look(data, context))
     except BuildError as error:
         unmade = any(f"{DATA}{name}" in error.message for name in context.recipes)
         return LookAnswer(

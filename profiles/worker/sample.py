@@ -8,7 +8,7 @@ import platform
 import sys
 import threading
 import traceback
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -130,6 +130,7 @@ class JobRun:
         self._made: list[MadeSource] = []
         self._called: Called | None = None
         self._watch: CallWatch | None = None
+        self._sketch_later: CallWatch | None = None
         self._filled_seconds = 0.0
         self._cpu_ns: int | None = None
         self._paused_ns = self._paused_cpu_ns = 0
@@ -252,11 +253,10 @@ class JobRun:
         with self._phases.enter("data"):
             if self.job.kind != "spec":
                 return
-            from pipeprof.pipelines.build.context import BuildContext
+            from pipeprof.pipelines.build.arrays import BuildContext
             from pipeprof.pipelines.build.dataset import load_arrays
-            from pipeprof.pipelines.spec.models import Spec
 
-            self._spec = Spec.model_validate(from_pairs(self.job.data))
+            self._spec = from_pairs(self.job.data)
             self._context = BuildContext(
                 base_dir=Path(self.job.base_dir or "."),
                 data_dirs={name: Path(folder) for name, folder in self.job.data_dirs.items()},
@@ -272,15 +272,17 @@ class JobRun:
         with self._phases.enter("build"), AwaitedService(self._channel.send):
             if self.job.kind == "spec":
                 from pipeprof.pipelines.build.dataset import build
+                from pipeprof.pipelines.spec.operations import placed
 
                 # A dataset that cannot be serialised is known only from observations of its build; a function of the
                 # user's may use an array.
-                rows = [traits(placed.op.op) for placed in self._spec.placed()]
+                rows = [traits(step.op) for step in placed(self._spec)]
                 seen = any(row.remote or row.swallows for row in rows)
                 watched = self._array_bytes() > self._watched_from or len(self.job.user_files) > 1 or seen
-                self._watch = CallWatch() if watched else None
-                with self._watch or nullcontext():
+                watch = CallWatch()
+                with watch:
                     self.dataset = build(self._spec, self._context)
+                self._watch = watch if watched else None
             else:
                 import tensorflow as tf
 
@@ -290,13 +292,16 @@ class JobRun:
                     self._called = call_target(self.job.target, self._arguments())
                 self._channel.send(memory.found())
                 self.dataset, self._watch = self._called.dataset, self._called.watch
-                self._made = self._watch.made
+                watch, self._made = self._watch, self._watch.made
             self._memory.read("build")
         self._meet_services()
         if self._called is not None:
             self._take_step(self._called)
-            if not self._made:
-                self._sketch(self._called)
+        if not self._made and not self._array_bytes():
+            self._sketch(watch)
+        else:
+            # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
+            self._sketch_later = watch
         grown = max(0, (procfs.rss_bytes("self") or 0) - before)
         arrays = self._array_bytes() or held_bytes(self._made)
         inside = self._watch.lines.held_bytes(self.dataset) if self._watch is not None else 0
@@ -361,11 +366,13 @@ class JobRun:
             yield self._watch.calls
 
     def _building(self) -> Any:
-        from pipeprof.pipelines.build.context import BuildContext
-        from pipeprof.pipelines.build.dataset import builder
+        import tensorflow as tf
+
+        from pipeprof.pipelines.build.arrays import BuildContext
+        from pipeprof.pipelines.build.dataset import Builder
 
         service = self._service.address if self._service is not None else None
-        return builder(self._context or BuildContext(Path(), seed=self.job.seed, service=service))
+        return Builder(tf, self._context or BuildContext(Path(), seed=self.job.seed, service=service))
 
     def _array_bytes(self) -> int:
         return sum(nbytes for _, nbytes in self._context.held()) if self._context is not None else 0
@@ -383,11 +390,11 @@ class JobRun:
         self._floor = self._measure_floor()
         self._channel.send(StepReturned())
 
-    def _sketch(self, called: Called) -> None:
+    def _sketch(self, seen: CallWatch) -> None:
         """Tell the stages, in case that this process dies before their graph can be read."""
         try:
-            drawn, created = draw(called.watch.lines.created(called.dataset))
-            self._channel.send(Sketch(drawn, called.watch.registered.join(drawn, places_of(created))))
+            drawn, created = draw(seen.lines.created(self.dataset))
+            self._channel.send(Sketch(drawn, seen.registered.join(drawn, places_of(created))))
         except Exception as error:
             self.warn("no-sketch", f"The stages are unknown until the graph is read: {first_line(error)}")
 
@@ -403,9 +410,9 @@ class JobRun:
             self._memory.look("first_element", self.feed, 0)
             release_source_array()
             self._memory.read("released")
-            if self._called is not None and self._made:
-                # Reading a tensor's value frees arrays that TensorFlow keeps while the pipeline starts.
-                self._sketch(self._called)
+            if self._sketch_later is not None:
+                self._sketch(self._sketch_later)
+                self._sketch_later = None
 
     def _loop(self, window: PhaseWindow, step: BatchConsumer | None) -> None:
         assert self.feed is not None  # noqa: S101 - for the type checker; set two phases earlier

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipeprof.pipelines.data.recipes import Recipe
-    from pipeprof.pipelines.spec.loader import LoadedSpec
+    from pipeprof.pipelines.spec.load import LoadedSpec
 
 
 SHARED = "EXAMPLES_OF_TESTS"

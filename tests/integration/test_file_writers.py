@@ -77,13 +77,13 @@ def test_every_way_to_write_files_is_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_every_way_of_a_spec_to_write_files_is_seen(name: str, tmp_path: Path) -> None:
-    from pipeprof.pipelines.build.context import BuildContext
+    from pipeprof.pipelines.build.arrays import BuildContext
     from pipeprof.pipelines.build.dataset import build
 
     text, writer = SPECS[name]
     path = tmp_path / "spec.yaml"
     path.write_text(f"version: 1\nsource: {{range: {{stop: 4}}}}\n{text}\n")
-    dataset = build(check_spec(path).spec, BuildContext(tmp_path))
+    dataset = build(check_spec(path).data, BuildContext(tmp_path))
     assert file_writer(read_written(dataset, in_memory=0)) == writer
 
 

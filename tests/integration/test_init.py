@@ -16,7 +16,7 @@ from pipeprof.cli.main import invoke
 from pipeprof.pipelines.build.dataset import BuildContext, build, load_arrays
 from pipeprof.pipelines.data.look import Feature, look
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 
 # A picture of 8 × 8 pixels.
 PNG = base64.b64decode(
@@ -47,8 +47,8 @@ def read(path):
     photos = [name for name, entry in loaded.spec.data.items() if entry.kind == "image_folder"]
     loaded = load_spec(path, [f"data.{name}.image_folder.count=60" for name in photos])
     context = BuildContext(base_dir=loaded.base_dir, data_dirs=made(loaded), seed=None)
-    load_arrays(loaded.spec, context)
-    dataset = build(loaded.spec, context)
+    load_arrays(loaded.data, context)
+    dataset = build(loaded.data, context)
     elements = 0
     for batch in dataset:
         first = tf.nest.flatten(batch)[0]
@@ -164,7 +164,7 @@ def test_class_folders_become_labels(tmp_path, monkeypatch):
     assert invoke(["init", "--from", "photos", "--out", "labelled.yaml"]) == 0
     loaded = load_spec(Path("labelled.yaml"))
     context = BuildContext(base_dir=loaded.base_dir, data_dirs={}, seed=None)
-    images, labels = next(iter(build(loaded.spec, context)))
+    images, labels = next(iter(build(loaded.data, context)))
     assert images.shape == (15, 224, 224, 3)
     # As many of each label as its folder has files, and labels are in the order of the names, as Keras' are.
     assert np.bincount(labels.numpy()).tolist() == [1, 2, 3, 4, 5]

@@ -18,7 +18,7 @@ from unit.judge.pairs import pairs
 from pipeprof.cli.commands import gate as gate_command
 from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data.recipes import entry_name
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.document.profile import Profile
 from pipeprof.profiles.document.store import load_profile
 from pipeprof.profiles.judge import live

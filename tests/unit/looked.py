@@ -8,7 +8,7 @@ from typing import Any
 from pipeprof.pipelines.addresses import node_name
 from pipeprof.pipelines.graph.read.records import GraphDict, NodeDict, dataset_node
 from pipeprof.pipelines.ops.constants import WIDTHS
-from pipeprof.pipelines.spec.loader import LoadedSpec
+from pipeprof.pipelines.spec.load import LoadedSpec
 
 _OPS = {
     "batch": "BatchDatasetV2",
@@ -34,8 +34,9 @@ def graph_of(loaded: LoadedSpec) -> GraphDict:
             data = data[key]
         arguments = {name: value for name, value in (data or {}).items() if isinstance(value, int | float)}
         node = dataset_node(placed.address, _OPS.get(placed.op.op, "OtherDataset"), [nodes[-1]["id"]] if nodes else [])
-        if placed.op.op == "from_tensor_slices":
-            given = data["tensors"]["array"]
+        given = data.get("tensors") if isinstance(data, dict) else None
+        if placed.op.op == "from_tensor_slices" and isinstance(given, dict) and isinstance(given.get("array"), dict):
+            given = given["array"]
             whole, dtype = given["shape"], given.get("dtype", "float32")
             shape = list(whole[1:])
             node["length"], node["held_bytes"] = whole[0], math.prod(whole) * WIDTHS[dtype]

@@ -16,21 +16,12 @@ from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.inference import rules as inference_rules
-from pipeprof.pipelines.inference.pipeline import element_specs
-from pipeprof.pipelines.inference.rules.base import rules as all_inference_rules
-from pipeprof.pipelines.inference.stages import HANDLERS
 from pipeprof.pipelines.ops import base, stages, traits
 from pipeprof.pipelines.ops.functions import catalog
-from pipeprof.pipelines.spec.loader import load_spec
 from pipeprof.profiles.protocol import messages
 
 Pipeprof = Callable[..., Any]
 FUNCTION = {"tf.added.scale": "image, factor, name=None"}
-INFERENCE = """
-from pipeprof.pipelines.inference.rules.base import same
-RULES = {"tf.added.scale": same("image", "float16")}
-"""
 OP = """
 from typing import ClassVar
 from pydantic import Field
@@ -41,7 +32,7 @@ class Pairs(Stage):
     op: ClassVar[str] = "pairs"
     distance: Positive = Field(default=1, description="How far apart.")
 """
-CACHES = (*(base.stages, catalog.table, catalog.function, all_inference_rules, traits.traits),)
+CACHES = (base.stages, catalog.table, catalog.function, traits.traits)
 SPEC = """\
 version: 1
 source: {range: {stop: 8}}
@@ -115,25 +106,6 @@ def test_a_function_is_a_line_and_an_op_is_a_module(
     assert "pairs" in result.out
 
 
-def test_what_comes_out_is_inferred_by_a_rule_and_a_function(
-    spec: Path,
-    add: Callable[[ModuleType, str], None],
-    add_function: Callable[[], None],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    add_function()
-    add(stages, OP)
-    assert [str(info.structure) for info in _elements(spec)] == ["None", "None"]
-
-    add(inference_rules, INFERENCE)
-    monkeypatch.setitem(HANDLERS, "pairs", lambda _stage, flow, _strict: flow)
-    scaled, pairs = _elements(spec)
-
-    assert scaled.components[0].dtype == "float16"
-    assert pairs.structure == scaled.structure
-    assert pairs.cardinality == 8
-
-
 def test_an_op_without_a_row_of_traits_is_found(
     add: Callable[[ModuleType, str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,7 +130,3 @@ def test_a_message_is_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
     line = messages.encode_message(TemperatureRead(61.5))
 
     assert messages.decode_message(json.loads(line)) == TemperatureRead(61.5)
-
-
-def _elements(spec: Path) -> list[Any]:
-    return list(element_specs(load_spec(spec).spec, spec.parent).values())[1:]

@@ -7,7 +7,7 @@ import yaml
 
 from pipeprof.cli.streams import without_commands
 from pipeprof.pipelines.log_commands import has_command, spell_commands, spell_in_json
-from pipeprof.pipelines.spec.yaml.writer import BlockWriter
+from pipeprof.pipelines.spec.yaml_writer import BlockWriter
 
 COMMAND = re.compile(r"^(\s|\x1b\[[0-9;]*m)*::|##[A-Za-z]*\[", re.MULTILINE)
 COMMANDS = ("::error::x", "::set-output name=a::b", "  ::stop-commands::t", "a ##[error]x", "##vso[task.x]y")

@@ -129,7 +129,7 @@ def split_signature(text: str) -> list[str]:
 @functools.cache
 def table() -> Mapping[str, str]:
     """All rows: name of the function to the text of its signature."""
-    rows: dict[str, str] = read_table("pipeprof.pipelines.ops.functions", "signatures")
+    rows: dict[str, str] = read_table("pipeprof.pipelines.build", "signatures")
     return rows
 
 

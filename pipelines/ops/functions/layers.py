@@ -28,7 +28,7 @@ _LEARNED = {
 @functools.cache
 def layer_table() -> Mapping[str, str]:
     """Constructors without their further keyword arguments, as Keras 3 has them, by name (``layers.json``)."""
-    rows: dict[str, str] = read_table("pipeprof.pipelines.ops.functions", "layers")
+    rows: dict[str, str] = read_table("pipeprof.pipelines.build", "layers")
     return rows
 
 

@@ -18,7 +18,6 @@ from pipeprof.profiles.protocol.messages import MemoryLook, MemoryMoment, Memory
 if TYPE_CHECKING:
     from pipeprof.profiles.harness.received import Observed
     from pipeprof.profiles.host.sampler import Sampler
-    from pipeprof.profiles.view.view import PipelineView
 
 MB = 1_000_000
 
@@ -41,16 +40,12 @@ def looked(rss: int) -> Observed:
     return seen
 
 
-def no_spec() -> PipelineView:
-    raise AssertionError
-
-
 @pytest.mark.parametrize(("children", "held"), [(True, 700), (False, 0)])
 def test_children_have_what_the_series_held_beyond_the_worker(children: bool, held: int) -> None:
     seen = looked(600 * MB)
     profile = assemble(facts(), seen, None, problem=Problem(code="out-of-memory", message="…"), exit_code=5)
     profile.series = Series(seconds=[1.0, 3.0], rss_bytes=[500 * MB, 2100 * MB], phase=["import", "first_element"])
-    account_memory(profile, seen, cast("Sampler", Sampled(children=children)), None, {}, spec_view=no_spec)
+    account_memory(profile, seen, cast("Sampler", Sampled(children=children)), None, {})
 
     assert profile.warnings == []
     assert profile.memory.ledger_at is not None
@@ -62,7 +57,7 @@ def test_children_have_what_the_series_held_beyond_the_worker(children: bool, he
 def test_a_run_without_a_step_has_no_owners_unless_memory_ended_it(code: str) -> None:
     seen = looked(600 * MB)
     profile = assemble(facts(), seen, None, problem=Problem(code=code, message="…"), exit_code=130)
-    account_memory(profile, seen, cast("Sampler", Sampled(children=False)), None, {}, spec_view=no_spec)
+    account_memory(profile, seen, cast("Sampler", Sampled(children=False)), None, {})
 
     assert (profile.memory.ledger, profile.memory.ledger_at, profile.memory.unexplained_bytes) == (None, None, None)
 
@@ -80,7 +75,7 @@ def test_of_a_function_that_died_the_stage_is_named_and_its_row_has_the_ledgers_
     profile = assemble(facts(), seen, None, problem=Problem(code="out-of-memory", message="…"), exit_code=5)
     profile.stages = [Stage(id="stages.0", op="cache", origin="written")]
     sampler = cast("Sampler", Sampled(children=False))
-    account_memory(profile, seen, sampler, None, {}, spec_view=no_spec, sketch_view=view)
+    account_memory(profile, seen, sampler, None, {}, sketch_view=view)
 
     (entry,) = [one for one in profile.memory.ledger or () if one.owner == "cache"]
     assert entry.stage == "stages.0"

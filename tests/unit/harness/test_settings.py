@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.spec.loader import LoadedSpec, load_spec
+from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
 from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.steps.consumer import StepContext
 from pipeprof.pipelines.steps.step import parse_step, start_step

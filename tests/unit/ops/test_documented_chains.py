@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from pipeprof.pipelines.check import check_spec
-from pipeprof.pipelines.spec.loader import load_spec
+from pipeprof.pipelines.spec.load import load_spec
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "spec.md"
 

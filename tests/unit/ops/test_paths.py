@@ -1,17 +1,12 @@
-"""Paths of a spec: what is missing, what is found, and arrays."""
+"""Paths of a spec: what is missing, and what is found."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
-from pipeprof.pipelines.build.context import fill, load_array
-from pipeprof.pipelines.ops.values.arrays import CsvArray, FilesArray, LinesArray
-from pipeprof.pipelines.ops.values.fields import FieldError, pick, put
-from pipeprof.pipelines.ops.values.structures import Filling, MadeArray, NpyArray, NpzArray
 from pipeprof.pipelines.ops.values.units import parse_duration, parse_size
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.paths import PathError, expand, missing_files, resolve_pattern, source_files
@@ -102,53 +97,6 @@ def test_source_files(folder: Path) -> None:
     assert [path.name for path in found] == ["a-1.tfrecord", "a-0.tfrecord"]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int8", "int64", "bool", "complex64"])
-def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
-    made = fill(Filling(shape=[50, 7], dtype=dtype, seed=3))
-    assert made.shape == (50, 7)
-    assert made.dtype == dtype
-    np.testing.assert_array_equal(made, fill(Filling(shape=[50, 7], dtype=dtype, seed=3)))
-    assert not np.array_equal(made, fill(Filling(shape=[50, 7], dtype=dtype, seed=4)))
-    assert len(np.unique(made)) > 1
-    if not dtype.startswith("complex"):
-        assert made.min() >= 0
-
-
-def test_arrays_in_more_than_one_chunk_have_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.pipelines.build.context._CHUNK", 16)
-    made = fill(Filling(shape=[50]))
-    assert len(np.unique(made)) == 50
-
-
-def test_arrays_are_read(tmp_path: Path) -> None:
-    np.save(tmp_path / "x.npy", np.arange(3))
-    np.savez(tmp_path / "s.npz", a=np.ones(2))
-    assert isinstance(load_array(NpyArray(npy="x.npy", mmap_mode="r"), tmp_path.joinpath), np.memmap)
-    assert load_array(NpzArray(npz="s.npz", key="a"), tmp_path.joinpath).tolist() == [1, 1]
-    with pytest.raises(KeyError, match="expected one of a"):
-        load_array(NpzArray(npz="s.npz", key="b"), tmp_path.joinpath)
-    np.save(tmp_path / "o.npy", np.array([{}]), allow_pickle=True)
-    with pytest.raises(ValueError, match=r"[Oo]bject"):
-        load_array(NpyArray(npy="o.npy"), tmp_path.joinpath)
-    assert MadeArray(array={"shape": [2]}) == MadeArray(array={"shape": [2]})
-    assert hash(MadeArray(array={"shape": [2]})) == hash(MadeArray(array={"shape": [2]}))
-
-
-def test_fields_of_elements() -> None:
-    element = {"a.b": 1, "c": {"d": (2, 3)}}
-    assert pick(element, "a.b") == 1
-    assert pick(element, "c.d.1") == 3
-    assert put(element, "c.d.0", 9) == {"a.b": 1, "c": {"d": (9, 3)}}
-    assert put((1, 2), 1, 5) == (1, 5)
-    assert element == {"a.b": 1, "c": {"d": (2, 3)}}
-    for wrong in ("e", "c.e.f", "c.d.2", 0):
-        with pytest.raises(FieldError, match="the element is"):
-            pick(element, wrong)
-    for wrong in ("e.f", "c.d.2"):
-        with pytest.raises(FieldError):
-            put(element, wrong, 1)
-
-
 @pytest.mark.parametrize(
     ("text", "seconds"), [("12ms", 0.012), ("1.5s", 1.5), ("400us", 4e-4), ("400µs", 4e-4), (" 2 min ", 120), (0, 0)]
 )
@@ -203,17 +151,3 @@ def test_paths_inside_of_combined_pipelines(folder: Path) -> None:
         (("stages", 0, "concatenate", "dataset", "source", "TFRecordDataset", "filenames"), "c.tfrecord"),
         (("stages", 1, "group_by_window", "reduce_func", "python"), "functions.py:g"),
     ]
-
-
-def test_arrays_of_names_lines_and_columns(folder: Path) -> None:
-    (folder / "lines.txt").write_text("a\nb\n")
-    (folder / "table.csv").write_text("n;x;t\n1;;a\n2;1.5;b\n")
-    (folder / "uneven.csv").write_text("n,x\n1\n")
-    files = load_array(FilesArray(files="a-*"), folder.joinpath, lambda patterns: [*patterns.patterns, "b"])
-    assert files.tolist() == ["a-*", "b"]
-    assert load_array(LinesArray(lines="lines.txt"), folder.joinpath).tolist() == ["a", "b"]
-    columns = load_array(CsvArray(csv="table.csv", field_delim=";"), folder.joinpath)
-    assert {name: column.dtype.kind for name, column in columns.items()} == {"n": "i", "x": "f", "t": "U"}
-    assert np.isnan(columns["x"][0])
-    with pytest.raises(ValueError, match=r"uneven\.csv:2: 1 fields, expected 2"):
-        load_array(CsvArray(csv="uneven.csv"), folder.joinpath)

@@ -13,7 +13,12 @@ from pipeprof.pipelines.ops.base import sources, stages
 from pipeprof.pipelines.ops.executed_ops import EXECUTED, OPTION_FAMILIES, family, is_dataset, written_op
 from pipeprof.pipelines.ops.traits import SOURCES, STAGES, Cardinality, Owner, check_rows, holder, ops_with, traits
 
-TABLES = {"pipelines/ops/traits.py", "pipelines/ops/executed_ops.py", "pipelines/changes/checked.py"}
+TABLES = {
+    "pipelines/ops/traits.py",
+    "pipelines/ops/executed_ops.py",
+    "pipelines/changes/checked.py",
+    "pipelines/build/dataset.py",
+}
 WRITTEN = {*sources(), *stages(), *SOURCES, *STAGES}
 IN_MODEL = {*EXECUTED, *OPTION_FAMILIES, *(name for row in EXECUTED.values() for name in row.in_model)}
 

@@ -52,19 +52,6 @@ def test_json(printed: Callable[[str, str], str], golden: Callable[[str, str], N
     golden("check/errors.json", json.dumps(found, indent=1, ensure_ascii=False) + "\n")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_all_formats_say_the_same(name: str, printed: Callable[[str, str], str]) -> None:
-    lines = printed(name, "github")
-    in_words = BAD_SPECS[name].prints
-    errors = json.loads(printed(name, "json"))["errors"]
-    assert in_words.count(": error[") == len(errors) == lines.count("::error ")
-    for error in errors:
-        fault, _, suggestion = error["message"].partition(" — did you mean ")
-        assert f"error[{error['code']}]: {fault}\n" in in_words
-        assert not suggestion or f"    help: did you mean {suggestion}\n" in in_words
-        assert f"title={error['code']}::" in lines
-
-
 def test_nothing_ends_the_line_or_begins_another_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

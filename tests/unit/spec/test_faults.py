@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError, core_schema
 
-from pipeprof.pipelines.spec.errors.validation import Fault, describe, find_faults
+from pipeprof.pipelines.spec.faults import Fault, describe, find_faults
 
 
 class Strict(BaseModel):

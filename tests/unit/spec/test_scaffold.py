@@ -19,7 +19,7 @@ from pipeprof.pipelines.data.look import (
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.models import Spec
 from pipeprof.pipelines.spec.scaffold import example_spec, spec_for, text_scalar
-from pipeprof.pipelines.spec.yaml.reader import read
+from pipeprof.pipelines.spec.yaml_text import read
 
 BASE = Path("/home/base")
 FOUND = {

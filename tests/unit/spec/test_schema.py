@@ -12,7 +12,7 @@ import pytest
 from unit.spec.bad_specs import BAD_SPECS
 
 from pipeprof.pipelines.spec.schema.schema import spec_schema
-from pipeprof.pipelines.spec.yaml.reader import YamlDocument, read
+from pipeprof.pipelines.spec.yaml_text import YamlText, read
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD_FOLDERS = ("examples", "benchmarks/silence", "tests/golden/init")
@@ -56,7 +56,7 @@ def validator() -> jsonschema.Draft7Validator:
     return jsonschema.Draft7Validator(spec_schema())
 
 
-def as_json(document: YamlDocument) -> Any:
+def as_json(document: YamlText) -> Any:
     """The data as an editor sees it: keys are texts."""
     return json.loads(json.dumps(document.data))
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.yaml.reader import read
-from pipeprof.pipelines.spec.yaml.writer import BlockWriter, flow
+from pipeprof.pipelines.spec.yaml_text import read
+from pipeprof.pipelines.spec.yaml_writer import BlockWriter, flow
 
 SCALARS = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=40)

@@ -13,9 +13,6 @@ from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.steps import called
 from pipeprof.pipelines.steps.called import CalledStep, finish, fitted
 from pipeprof.pipelines.steps.consumer import StepContext, StepFacts
-from pipeprof.profiles.document.shared import Gaps
-from pipeprof.profiles.harness.build_profile import _with_copies
-from pipeprof.profiles.protocol.messages import StepTold
 
 MS = 1_000_000
 PAIR = ("x", "y")
@@ -31,25 +28,26 @@ def train_on_batch(x: Any, y: Any = None) -> Any:
     return [x, y]
 
 
+def pair(x: Any, y: Any) -> Any:
+    return [x, y]
+
+
+def weighted(x: Any, y: Any, w: Any = None) -> Any:
+    return [x, y, w]
+
+
 @pytest.mark.parametrize(
     ("step", "batch", "got"),
     [
-        (lambda batch: [batch], "a", ["a"]),
-        (lambda batch: [batch], PAIR, [PAIR]),
+        (lambda batch: [batch], "a", ["a"]), (lambda batch: [batch], PAIR, [PAIR]), (max, PAIR, "y"),
         (lambda batch, training=True: [batch, training], PAIR, [PAIR, True]),
-        (lambda x, y: [x, y], PAIR, ["x", "y"]),
-        (lambda x, y: [x, y], Named("x", "y"), ["x", "y"]),
-        (lambda x, y, w=None: [x, y, w], PAIR, ["x", "y", None]),
-        (lambda x, y, w=None: [x, y, w], ("x", "y", "w"), ["x", "y", "w"]),
-        (lambda *parts: list(parts), PAIR, [PAIR]),
-        (train_on_batch, PAIR, ["x", "y"]),
-        (train_on_batch, "a", ["a", None]),
-        (lambda image, label: [image, label], {"image": "i", "label": "l"}, ["i", "l"]),
+        (pair, PAIR, ["x", "y"]), (pair, Named("x", "y"), ["x", "y"]), (pair, {"y": "l", "x": "i"}, ["i", "l"]),
+        (weighted, PAIR, ["x", "y", None]), (weighted, ("x", "y", "w"), ["x", "y", "w"]),
+        (lambda *parts: list(parts), PAIR, [PAIR]), (lambda *, x: [x], {"x": 1}, [1]),
+        (train_on_batch, PAIR, ["x", "y"]), (train_on_batch, "a", ["a", None]),
         (lambda image, **rest: [image, rest], {"image": "i", "label": "l"}, [{"image": "i", "label": "l"}, {}]),
-        (lambda *, x: [x], {"x": 1}, [1]),
-        (max, PAIR, "y"),
     ],
-)
+)  # fmt: skip
 def test_a_step_gets_the_batch_or_its_parts(step: Any, batch: Any, got: Any) -> None:
     # What the batch looks like is what its spec looks like.
     assert fitted(step, batch, "the step")(batch) == got
@@ -58,15 +56,10 @@ def test_a_step_gets_the_batch_or_its_parts(step: Any, batch: Any, got: Any) -> 
 @pytest.mark.parametrize(
     ("step", "batch"),
     [
-        (lambda: 1, PAIR),
-        (lambda x, y: [x, y], "a"),
-        (lambda x, y: [x, y], {"x": 1, "z": 2}),
-        (lambda x, y: [x, y], {"x": 1, "y": 2, "z": 3}),
-        (lambda x, y: [x, y], {1: 2}),
-        (lambda *, x: [x], PAIR),
-        (lambda x, y, z: [x, y, z], PAIR),
+        (lambda: 1, PAIR), (pair, "a"), (pair, {"x": 1, "z": 2}), (pair, {"x": 1, "y": 2, "z": 3}), (pair, {1: 2}),
+        (lambda *, x: [x], PAIR), (lambda x, y, z: [x, y, z], PAIR),
     ],
-)
+)  # fmt: skip
 def test_a_step_that_cannot_take_a_batch_is_told_before_it_runs(step: Any, batch: Any) -> None:
     with pytest.raises(UsageError, match=r"^the step takes .*, but a batch is "):
         fitted(step, batch, "the step")
@@ -146,18 +139,3 @@ def test_handing_a_batch_over_is_no_part_of_the_step(monkeypatch: pytest.MonkeyP
     plain = CalledStep(taking(5.0, "step"), seen.append)
     assert plain.submit(["batch"]) == (8 * MS, 13 * MS)
     assert plain.told() == StepFacts()
-
-
-@pytest.mark.parametrize(
-    ("told", "causes"),
-    [
-        (StepTold(None, None, 2.0, 1.0), {"pipeline": 5.0, "python": 0.7, "copy": 0.3}),
-        (StepTold(None, None, 20.0, 1.0), {"pipeline": 5.0, "python": 0.0, "copy": 1.0}),
-        (StepTold("a sum", "cpu", None, None), {"pipeline": 5.0, "python": 1.0}),
-    ],
-)
-def test_copies_are_a_cause_of_gaps_of_their_own(told: StepTold, causes: dict[str, float]) -> None:
-    gaps = Gaps(count=100, by_cause={"pipeline": 5.0, "python": 1.0})
-    found = _with_copies(SimpleNamespace(gaps=gaps, steps=SimpleNamespace(count=100)), told)  # type: ignore[arg-type]
-    assert found is not None
-    assert found.by_cause == pytest.approx(causes)

@@ -14,14 +14,7 @@ from typing import Any
 import pytest
 
 from pipeprof.pipelines.errors import UsageError
-from pipeprof.pipelines.target.running import (
-    LOADER,
-    delete_generated_files,
-    import_file,
-    leave_defaults,
-    load_function,
-    module_name_of,
-)
+from pipeprof.pipelines.target.running import LOADER, delete_generated_files, import_file, leave_defaults, load_function
 from pipeprof.pipelines.target.target import parse_target
 
 FILES = {
@@ -31,7 +24,8 @@ FILES = {
     "raises.py": "def f(): ...\nraise RuntimeError('while importing')\n",
     "late.py": "f = int('3')\nclass A:\n    class B:\n        @staticmethod\n        def make(): return 'made'\n"
     "    def of_object(self): return 'object'\nobject_ = A()\n",
-    "made.py": "class DatasetV2: ...\nclass Mine(DatasetV2): ...\ntrain = Mine()\n",
+    "made.py": "class DatasetV2: ...\nclass Mine(DatasetV2):\n    def __eq__(self, other): return other == 'mine'\n"
+    "train = Mine()\n",
     "decorated.py": "import functools\ndef twice(function):\n    @functools.wraps(function)\n"
     "    def wrapped(): return 2 * function()\n    return wrapped\n"
     "def closure(n):\n    def inner(): return n\n    return inner\n"
@@ -54,33 +48,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def loaded(text: str) -> Any:
-    return load_function(parse_target(text))
-
-
 @pytest.mark.parametrize(
     ("text", "result"),
     [
-        ("made_here.py:answer", (42, "made_here")),
-        ("json.py:loads", "_pipeprof_target_json"),
-        ("late.py:A.B.make", "made"),
-        ("late.py:object_.of_object", "object"),
-        ("decorated.py:four", 4),
-        ("decorated.py:five", 5),
-        ("decorated.py:six", 6),
-        ("garden.rose:name", "garden.rose"),
-        ("garden/rose.py:name", "garden.rose"),
+        ("made_here.py:answer", (42, "made_here")), ("json.py:loads", "_pipeprof_target_json"),
+        ("late.py:A.B.make", "made"), ("late.py:object_.of_object", "object"), ("made.py:train", "mine"),
+        ("decorated.py:four", 4), ("decorated.py:five", 5), ("decorated.py:six", 6),
+        ("garden.rose:name", "garden.rose"), ("garden/rose.py:name", "garden.rose"),
     ],
-)
-def test_a_function_is_loaded_as_python_would(folder: Path, text: str, result: object) -> None:
-    assert loaded(text)() == result
-    assert loaded(text) is not None
-    assert not hasattr(importlib.import_module("json"), "_pipeprof")
-    assert module_name_of(folder / "json.py") != "json"
-
-
-def test_a_dataset_that_the_file_makes_is_as_good_as_a_function() -> None:
-    assert type(loaded("made.py:train")()).__name__ == "Mine"
+)  # fmt: skip
+def test_a_function_is_loaded_as_python_would(text: str, result: object) -> None:
+    assert load_function(parse_target(text))() == result
 
 
 @pytest.mark.parametrize(
@@ -93,45 +71,42 @@ def test_a_dataset_that_the_file_makes_is_as_good_as_a_function() -> None:
 )
 def test_what_is_no_function_after_all(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        loaded(text)
+        load_function(parse_target(text))
 
 
-def test_what_the_file_raises_passes_through() -> None:
-    with pytest.raises(RuntimeError, match="while importing"):
-        loaded("raises.py:f")
-    assert "raises" not in sys.modules
-
-
-def test_a_file_runs_once_whatever_the_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_runs_once_whatever_the_name_and_not_again_if_it_fails(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(builtins, "seen_alone", 0, raising=False)
     # A file that imports from its own package is imported as a part of it.
     for name in ("garden/rose.py", "alone.py"):
         first = import_file(folder / name, "first_name")
         assert import_file(folder / name, "second_name") is first
-    assert sys.modules["garden.tools"].seen == ["garden.rose"]
-    assert vars(builtins)["seen_alone"] == 1
+    assert (sys.modules["garden.tools"].seen, vars(builtins)["seen_alone"]) == (["garden.rose"], 1)
+    with pytest.raises(RuntimeError, match="while importing"):
+        load_function(parse_target("raises.py:f"))
+    assert "raises" not in sys.modules
 
 
 @pytest.mark.parametrize(
     ("of", "parsed", "names"),
-    [(("mine",), False, ["--mine_size"]), (("mine", "library"), False, ["--mine_size"]), (("library",), False, []),
-     (("mine",), True, [])],
+    [
+        (("mine",), False, ["--mine_size"]), (("mine", "library"), False, ["--mine_size"]),
+        (("library",), False, []), (("mine",), True, []), ((), True, []),
+    ],
 )  # fmt: skip
 def test_flags_that_nobody_parses_have_their_defaults_and_those_of_libraries_are_left(
     of: tuple[str, ...], parsed: bool, names: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     marked: list[bool] = []
-    files = {"mine": str(tmp_path / "mine.py"), "library": pytest.__file__}
     flags = SimpleNamespace(
         is_parsed=lambda: parsed,
         flags_by_module_dict=lambda: {module: [SimpleNamespace(name=f"{module}_size")] for module in of},
         mark_as_parsed=lambda: marked.append(True),
     )
-    monkeypatch.delitem(sys.modules, "absl.flags", raising=False)
-    assert leave_defaults() == []
-    monkeypatch.setitem(sys.modules, "absl.flags", SimpleNamespace(FLAGS=flags))
-    for module in of:
-        monkeypatch.setitem(sys.modules, module, SimpleNamespace(__file__=files[module]))
+    monkeypatch.setitem(sys.modules, "absl.flags", SimpleNamespace(FLAGS=flags) if of else None)
+    for module, file in (("mine", str(tmp_path / "mine.py")), ("library", pytest.__file__)):
+        monkeypatch.setitem(sys.modules, module, SimpleNamespace(__file__=file))
     assert (leave_defaults(), bool(marked)) == (names, bool(names))
 
 
@@ -150,11 +125,10 @@ def test_of_what_autograph_generates_nothing_is_left_but_the_lines_of_tracebacks
 
     monkeypatch.setattr(sys, "dont_write_bytecode", no_bytecode)
     monkeypatch.setattr(linecache, "cache", {})
-    monkeypatch.delitem(sys.modules, LOADER, raising=False)
-    delete_generated_files()
     loader: Any = ModuleType(LOADER)
-    monkeypatch.setitem(sys.modules, LOADER, loader)
-    delete_generated_files()
+    for loaded in (None, loader):
+        monkeypatch.setitem(sys.modules, LOADER, loaded)
+        delete_generated_files()
     assert not hasattr(loader, "load_source")
     loader.load_source = load_source
     delete_generated_files()
