@@ -137,7 +137,7 @@ def test_arrays_that_can_be_sliced_together(tmp_path: Path) -> None:
 )
 def test_arrays_that_cannot_be_sliced(tmp_path: Path, array: NDArray[np.generic]) -> None:
     np.save(tmp_path / "x.npy", array)
-    with pytest.raises(UsageError, match=r"x\.npy (holds|is)"):
+    with pytest.raises(UsageError, match=r"x\.npy: got .* expected an array of numbers"):
         look(str(tmp_path / "x.npy"))
 
 
@@ -164,7 +164,7 @@ NEGATIVE = "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}"
 @pytest.mark.parametrize("header", ["[]", "{}", "{'descr': '<f4', 'shape': 3}", "(" * 5000, "1 +", NEGATIVE])
 def test_nonsense_in_a_header(tmp_path: Path, header: str) -> None:
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
-    with pytest.raises(UsageError, match=r"not a valid \.npy file|is empty"):
+    with pytest.raises(UsageError, match=r"not a valid \.npy file|got float32 of shape \[-1\]"):
         look(str(tmp_path / "x.npy"))
 
 
