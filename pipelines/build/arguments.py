@@ -8,11 +8,11 @@ import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from pipeprof.pipelines.build.arrays import BuildContext, array_kind
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.errors import PlainError
 from pipeprof.pipelines.ops.constants import AUTOTUNE, LOCAL, WIDTHS
 from pipeprof.pipelines.ops.values.units import parse_size
-from pipeprof.pipelines.spec.operations import mappings
+from pipeprof.pipelines.spec.operations import array_kind, mappings
 
 _NATURAL: Final = {bool: "bool", int: "int32", float: "float32", str: "string"}
 """The dtype that TensorFlow makes of a value by itself."""

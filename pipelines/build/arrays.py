@@ -14,38 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from pipeprof.pipelines.data.look import check_header
-from pipeprof.pipelines.spec.operations import mappings
+from pipeprof.pipelines.spec.operations import array_kind
 from pipeprof.pipelines.spec.paths import PathError, expand, resolve, resolve_pattern
 
 if TYPE_CHECKING:
     import numpy as np
 
-_HOLDS: Final[dict[str, Any]] = {
-    "npy": str,
-    "npz": str,
-    "array": dict,
-    "files": str | list,
-    "lines": str,
-    "csv": str,
-    "ragged": list,
-    "sparse": dict,
-}
 # Values drawn at a time: few enough that filling adds next to nothing to the memory of the array itself.
 _CHUNK: Final = 1 << 20
 _LEVELS: Final = 256
-
-
-def array_kind(value: Any) -> str | None:
-    """The kind of array that a mapping stands for; None for a structure, also one with a component of such a name.
-
-    Example:
-        >>> array_kind({"npy": "a.npy"}), array_kind({"array": {"shape": [3]}}), array_kind({"array": [1]})
-        ('npy', 'array', None)
-    """
-    for kind, holds in _HOLDS.items() if isinstance(value, Mapping) else ():
-        if isinstance(value.get(kind), holds) and value.keys() <= mappings()[kind].keys():
-            return kind if kind != "array" or value["array"].keys() & mappings()["filling"].keys() else None
-    return None
 
 
 def arrays_in(value: Any) -> Iterator[Mapping[str, Any]]:

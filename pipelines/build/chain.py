@@ -121,7 +121,7 @@ class CallChain:
         """The element after one call."""
         if name in STRUCTURE:
             return STRUCTURE[name](element, written)
-        arguments = arguments_of(name, written)
+        arguments = call_arguments(name, written)
         on, to = arguments.pop("on", None), arguments.pop("to", None)
         given = _picked(element, on)
         if name == "copy":
@@ -184,7 +184,7 @@ class CallChain:
         return found
 
 
-def arguments_of(name: str, written: Any) -> dict[str, Any]:
+def call_arguments(name: str, written: Any) -> dict[str, Any]:
     """What is written under a name by argument; a value that is no mapping is the one argument that there is."""
     if isinstance(written, Mapping):
         return dict(written)

@@ -16,13 +16,14 @@ from typing import Any, Final
 import numpy as np
 
 from pipeprof.pipelines.build.arguments import map_leaves
-from pipeprof.pipelines.build.arrays import BuildContext, array_kind
+from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build
 from pipeprof.pipelines.data.look import read_header
 from pipeprof.pipelines.data.recipes import Npy, Recipe
 from pipeprof.pipelines.graph.observe.reading import read_written
 from pipeprof.pipelines.graph.read.records import GraphDict
 from pipeprof.pipelines.ops.executed_ops import family
+from pipeprof.pipelines.spec.operations import array_kind
 
 LARGE_BYTES: Final = 1 << 20
 """Arrays above are not read: what TensorFlow wants to know of one, its values included, is in smaller ones."""

@@ -32,7 +32,6 @@ class BuildError(PipelineFailedError):
         message: str,
         *,
         kind: Literal["spec", "python"] = "spec",
-        op_index: int | None = None,
         op_path: str = "",
         lines: tuple[str, ...] = (),
     ) -> None:
@@ -40,7 +39,6 @@ class BuildError(PipelineFailedError):
         self.address = address
         self.message = message
         self.kind = kind
-        self.op_index = op_index
         self.op_path = op_path
         self.lines = lines
 
@@ -72,12 +70,7 @@ def pin_errors(
         said = (None if lines else _other_version(problem)) or short_message(problem)
         below = [argument] * bool(argument) + ["ops", *map(str, path)] if path else []
         raise BuildError(
-            address,
-            where + said,
-            kind="python" if lines else "spec",
-            op_index=int(path[0]) if path else None,
-            op_path=".".join(below),
-            lines=lines,
+            address, where + said, kind="python" if lines else "spec", op_path=".".join(below), lines=lines
         ) from problem
 
 

@@ -70,7 +70,7 @@ def locate(environ: Mapping[str, str] = os.environ) -> CacheFolder:
     temporary = temporary_folder()
     why = "HOME is not set" if usual is None else f"{usual / 'pipeprof'} is not writable"
     if temporary is None:
-        raise PipeprofError(f"no folder for generated data: {why} and no temporary folder is; set PIPEPROF_CACHE_DIR")
+        raise PipeprofError(f"no folder for generated data: {why}, and there is no temporary folder; {MEND}")
     folder = temporary / f"pipeprof-{os.getuid()}"
     return CacheFolder(
         folder, f"{why}, so generated data is kept in {folder}; set PIPEPROF_CACHE_DIR to keep it elsewhere"
@@ -161,11 +161,13 @@ def _file_errors(name: str, folder: Path) -> Iterator[None]:
 def list_entries(cache: CacheFolder | None = None) -> list[CachedEntry]:
     """All inputs that were made, by name; also what is being made, or was interrupted by a loss of power."""
     folder = (cache or locate()).folder
-    try:
-        paths = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name) and _is_folder(path))
-    except OSError:
-        return []
-    return [_entry(path) for path in paths]
+    entries = []
+    # The folder need not be there, and what is being made may get its name meanwhile.
+    with suppress(OSError):
+        for path in sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name) and _is_folder(path)):
+            with suppress(FileNotFoundError):
+                entries.append(_entry(path))
+    return entries
 
 
 def _entry(path: Path) -> CachedEntry:

@@ -28,14 +28,8 @@ from typing import IO, Any
 from pipeprof.pipelines.errors import UsageError
 
 _KINDS = {
-    ".jpg": "image",
-    ".jpeg": "image",
-    ".png": "image",
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".npy": "array",
-    ".npz": "array",
-}
+    ".jpg": "image", ".jpeg": "image", ".png": "image", ".csv": "csv", ".tsv": "csv", ".npy": "array", ".npz": "array",
+}  # fmt: skip
 _RECORDS = re.compile(r"\.tfrec|-\d+-of-\d+$", re.IGNORECASE)
 """Names of TFRecord files: TensorFlow numbers shards as ``train-00000-of-00008``."""
 _KNOWN = "init reads a folder of JPEG or PNG images, TFRecord files, CSV files, or a .npy or .npz file"
@@ -52,6 +46,8 @@ _JPEG, _PNG, _PNG_START = "tf.io.decode_jpeg", "tf.io.decode_png", b"\x89PNG\r\n
 _DTYPES = {"bytes_list": "string", "float_list": "float32", "int64_list": "int64"}
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?(nan|inf)", re.IGNORECASE)
+_NUMBERS = ("bool", "complex64", "complex128", *(f"float{n}" for n in (16, 32, 64)))
+_NUMBERS += tuple(f"{kind}{n}" for kind in ("int", "uint") for n in (8, 16, 32, 64))
 _DAMAGE = (
     ValueError, SyntaxError, TypeError, EOFError, RuntimeError, OverflowError, tokenize.TokenError, zipfile.BadZipFile,
     zlib.error,
@@ -333,9 +329,10 @@ def _look_at_csv(files: Sequence[Path], patterns: tuple[str, ...]) -> CsvFound:
         zipped = file.read(2) == b"\x1f\x8b"
     try:
         with gzip.open(path, "rb") if zipped else path.open("rb") as file:
-            text = file.read(_TEXT_LOOKED_AT).decode("utf-8-sig", errors="replace")
-        if len(text) > _TEXT_LOOKED_AT // 8 and "\n" in text:
-            text = text[: text.rindex("\n") + 1]
+            data = file.read(_TEXT_LOOKED_AT)
+        # A row that is cut off does not count.
+        data = data[: data.rfind(b"\n") + 1] if len(data) == _TEXT_LOOKED_AT else data
+        text = data.decode("utf-8-sig", errors="replace")
         delimiter, rows = max(((one, _rows(text, one)) for one in ",;\t|"), key=lambda found: _merit(found[1]))
     except (csv.Error, *_DAMAGE) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
@@ -413,33 +410,28 @@ def read_header(file: IO[bytes]) -> tuple[tuple[int, ...], Any]:
 
 
 def _look_at_arrays(path: Path) -> ArraysFound:
-    found: list[tuple[SavedArray, str | None]] = []
+    found: dict[str | None, tuple[tuple[int, ...], Any]] = {}
     try:
         if path.suffix.lower() == ".npz":
             with zipfile.ZipFile(path) as archive:
                 for member in (name for name in archive.namelist() if name.endswith(".npy") and name != ".npy"):
                     with archive.open(member) as file:
-                        found.append(_saved(member.removesuffix(".npy"), *read_header(file)))
+                        found[member.removesuffix(".npy")] = read_header(file)
         else:
             with path.open("rb") as file:
-                found.append(_saved(None, *read_header(file)))
-                if found[0][1] is None and path.stat().st_size < file.tell() + found[0][0].bytes:
+                shape, dtype = found[None] = read_header(file)
+                if path.stat().st_size < file.tell() + dtype.itemsize * math.prod(shape):
                     raise ValueError("truncated")
     except _DAMAGE as error:
         raise UsageError(f"{path}: not a valid {path.suffix} file ({' '.join(str(error).split())[:200]})") from error
-    sliceable = [array for array, fault in found if fault is None]
-    if not sliceable:
-        fault = found[0][1] if found else "holds no arrays"
-        raise UsageError(f"{path} {fault}: expected an array of numbers with at least one element")
-    length = Counter(array.shape[0] for array in sliceable).most_common(1)[0][0]
-    chosen = tuple(array for array in sliceable if array.shape[0] == length)
-    return ArraysFound(path, chosen, tuple(array.key or "" for array, _ in found if array not in chosen))
-
-
-def _saved(key: str | None, shape: tuple[int, ...], dtype: Any) -> tuple[SavedArray, str | None]:
-    fault = None
-    if dtype.kind not in "biufc" or not dtype.isnative or dtype.itemsize > (16 if dtype.kind == "c" else 8):
-        fault = f"holds values of type {dtype}"
-    elif not shape or min(shape) <= 0:
-        fault = "is empty" if shape else "holds a single value without dimensions"
-    return SavedArray(key, shape, dtype.name, dtype.itemsize * math.prod(shape)), fault
+    arrays = [
+        SavedArray(key, shape, dtype.name, dtype.itemsize * math.prod(shape))
+        for key, (shape, dtype) in found.items()
+        if dtype.name in _NUMBERS and dtype.isnative and min(shape, default=0) > 0
+    ]
+    if not arrays:
+        got = ", ".join(f"{dtype} of shape {list(shape)}" for shape, dtype in found.values()) or "none"
+        raise UsageError(f"{path}: got {got}, expected an array of numbers with at least one row")
+    length = Counter(array.shape[0] for array in arrays).most_common(1)[0][0]
+    chosen = tuple(array for array in arrays if array.shape[0] == length)
+    return ArraysFound(path, chosen, tuple(key or "" for key in found if key not in {one.key for one in chosen}))

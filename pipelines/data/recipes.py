@@ -1,8 +1,8 @@
 """The entries of a spec's ``data:`` section: recipes of input files that are made once and then kept.
 
 A recipe alone settles which files there will be, so a path such as ``data:photos/*/*.jpg`` can be checked without
-making or looking at a single file. `recipes.json` says what may be written: the kinds of recipes and of features of
-records, each with its parameters as JSON Schema has them.
+making or looking at a single file. `recipes.json` is the JSON Schema of what may be written: the kinds of recipes and
+of features of records, each with its parameters and their defaults.
 """
 
 from __future__ import annotations
@@ -139,34 +139,9 @@ _RECIPES = {recipe.kind: recipe for recipe in (ImageFolder, TFRecord, Npy, Csv, 
 
 
 @cache
-def _table() -> Any:
-    return read_table("pipeprof.pipelines.data", "recipes")
-
-
-def definitions() -> dict[str, Any]:
+def definitions() -> Any:
     """JSON Schema (draft-07) of an entry, ``data_entry``, and of the parts that it refers to."""
-    table = _table()
-    return {
-        "data_entry": _one_of(table["recipes"]),
-        "data_feature": _one_of(table["features"]),
-        "data_length": table["length"],
-    }
-
-
-def _one_of(kinds: Mapping[str, Any]) -> dict[str, Any]:
-    written = {
-        kind: {
-            "description": row["about"],
-            "type": "object" if "required" in row else ["object", "null"],
-            "properties": row["parameters"],
-            "required": row.get("required", []),
-            "patternProperties": {"^x-": {}},
-            "additionalProperties": False,
-        }
-        for kind, row in kinds.items()
-    }
-    one = {"type": "object", "minProperties": 1, "maxProperties": 1, "additionalProperties": False}
-    return {**one, "properties": written}
+    return read_table("pipeprof.pipelines.data", "recipes")
 
 
 def recipe_of(entry: Mapping[str, Any]) -> Recipe:
@@ -179,19 +154,19 @@ def recipe_of(entry: Mapping[str, Any]) -> Recipe:
         >>> recipe_of({"tfrecord": {"shards": 1, "records": 3}}).file_names()
         ['part-00000-of-00001.tfrecord']
     """
-    ((kind, settings),) = _filled("recipes", entry, ()).items()
+    ((kind, settings),) = _filled("data_entry", entry, ()).items()
     for part in ("features", "sequences"):
         if settings.get(part) is not None:
             written = settings[part].items()
-            settings[part] = {name: _filled("features", feature, (kind, part, name)) for name, feature in written}
+            settings[part] = {name: _filled("data_feature", feature, (kind, part, name)) for name, feature in written}
             for name, feature in settings[part].items():
                 _check_length(feature, settings["features"], (kind, part, name))
     return _RECIPES[kind](**settings)
 
 
-def _filled(table: str, written: Mapping[str, Any], place: tuple[str, ...]) -> Feature:
+def _filled(what: str, written: Mapping[str, Any], place: tuple[str, ...]) -> Feature:
     ((kind, given),) = written.items()
-    rows = _table()[table][kind]["parameters"]
+    rows = definitions()[what]["properties"][kind]["properties"]
     settings = {name: (given or {}).get(name, row.get("default")) for name, row in rows.items()}
     for name in _SPANS:
         span = settings.get(name)

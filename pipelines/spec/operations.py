@@ -84,6 +84,25 @@ def mappings() -> Mapping[str, Mapping[str, Parameter]]:
     return {name: {key: _parameter(key, row) for key, row in one["parameters"].items()} for name, one in rows}
 
 
+_HOLDS: Final[Mapping[str, Any]] = {
+    "npy": str, "npz": str, "array": dict, "files": str | list, "lines": str, "csv": str, "ragged": list,
+    "sparse": dict,
+}  # fmt: skip
+
+
+def array_kind(value: Any) -> str | None:
+    """The kind of array that a mapping stands for; None for a structure, also one with a component of such a name.
+
+    Example:
+        >>> array_kind({"npy": "a.npy"}), array_kind({"array": {"shape": [3]}}), array_kind({"array": [1]})
+        ('npy', 'array', None)
+    """
+    for kind, holds in _HOLDS.items() if isinstance(value, Mapping) else ():
+        if isinstance(value.get(kind), holds) and value.keys() <= mappings()[kind].keys():
+            return kind if kind != "array" or value["array"].keys() & mappings()["filling"].keys() else None
+    return None
+
+
 def parameters_of(signature: str) -> dict[str, str | None]:
     """The parameters of a signature's text with their defaults as text, None for a required one.
 
@@ -165,14 +184,29 @@ class Placed:
         return name if isinstance(name, str) and not self.operation.parameters["name"].required else None
 
 
-def placed(data: Mapping[str, Any], address: str = "", place: Place = ()) -> Iterator[Placed]:
-    """The source and all stages of a pipeline's data in order, those of pipelines inside after their owner."""
-    steps: list[tuple[Place, Any]] = [(("source",), data["source"])] if data.get("source") is not None else []
-    steps += [(("stages", index), stage) for index, stage in enumerate(data.get("stages") or ())]
+def placed(data: Any, address: str = "", place: Place = ()) -> Iterator[Placed]:
+    """The source and all stages of a pipeline's data in order, those of pipelines inside after their owner.
+
+    What is written in another way than it should is left out.
+
+    Example:
+        >>> [one.address for one in placed({"source": {"range": {"stop": 3}}, "stages": [{"cache": None}]})]
+        ['source', 'stages.0']
+    """
+    if not isinstance(data, Mapping):
+        return
+    listed = data.get("stages")
+    steps: list[tuple[Place, Any]] = [(("source",), data.get("source"))]
+    steps += [(("stages", index), stage) for index, stage in enumerate(listed if isinstance(listed, list) else ())]
     for step, written in steps:
+        if not isinstance(written, Mapping) or len(written) != 1:
+            continue
         ((op, arguments),) = written.items()
-        operation = (sources() if step == ("source",) else stages())[op]
-        found = Placed(join(address, *step), (*place, *step, op), op, arguments or {}, operation)
+        operation = (sources() if step == ("source",) else stages()).get(op)
+        if operation is None:
+            continue
+        given = arguments if isinstance(arguments, Mapping) else {}
+        found = Placed(join(address, *step), (*place, *step, op), op, given, operation)
         yield found
         for below, inside, pipeline in inner_pipelines(found):
             yield from placed(pipeline, join(found.address, *below), (*found.place, *inside))
@@ -184,7 +218,7 @@ def inner_pipelines(found: Placed) -> Iterator[tuple[Place, Place, Mapping[str, 
         value = found.arguments.get(name)
         if parameter.kind == "pipeline_function":
             held = found.arguments if value is None else value
-            if held.get("python") is None:
+            if isinstance(held, Mapping) and held.get("python") is None:
                 yield (), () if value is None else (name,), held
         elif parameter.kind in ("pipelines", "pipeline_structure") and value is not None:
             for number, (inside, pipeline) in enumerate(leaves(value, (name,))):
@@ -198,7 +232,8 @@ def leaves(value: Any, place: Place) -> Iterator[tuple[Place, Mapping[str, Any]]
     if is_pipeline(value):
         yield place, value
         return
-    for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
+    listed = value if isinstance(value, list | tuple) else ()
+    for key, inner in value.items() if isinstance(value, Mapping) else enumerate(listed):
         yield from leaves(inner, (*place, key))
 
 

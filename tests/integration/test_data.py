@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pipeprof.cli.main import invoke
 from pipeprof.pipelines.data import make, photos
 from pipeprof.pipelines.data.cache import CacheFolder, ensure, list_entries
 from pipeprof.pipelines.data.recipes import recipe_of
@@ -236,73 +234,3 @@ def test_a_full_disk_is_told_by_the_child_itself(tmp_path: Path) -> None:
     done = subprocess.run(child_command(make.__name__), input=job, capture_output=True, text=True)
     assert done.returncode == 1
     assert json.loads(done.stdout.splitlines()[-1])["errno"] == 28
-
-
-@pytest.fixture(scope="module")
-def cache_of_three(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Path]]:
-    """A cache of three entries, and their paths by name."""
-    folder = tmp_path_factory.mktemp("three")
-    entries = {f"t{rows}": recipe_of({"csv": {"rows": rows}}) for rows in (1, 2)}
-    entries["x"] = recipe_of({"npy": {"shape": [1000]}})
-    return folder, ensure(entries, progress=lambda *_report: None, cache=CacheFolder(folder))
-
-
-@pytest.fixture
-def three(
-    cache_of_three: tuple[Path, dict[str, Path]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, str]:
-    """The names in a copy of the cache, which commands use."""
-    folder, paths = cache_of_three
-    shutil.copytree(folder, tmp_path / "cache")
-    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path / "cache"))
-    return {name: path.name for name, path in paths.items()}
-
-
-def test_what_was_made_is_listed(three: dict[str, str], capfd: pytest.CaptureFixture[str]) -> None:
-    assert invoke(["data", "list"]) == 0
-    output, errors = capfd.readouterr()
-    lines = output.splitlines()
-    assert lines[0].startswith("in ")
-    assert lines[1].split() == ["name", "size", "files", "age"]
-    assert [line.split()[0] for line in lines[2:]] == sorted(three.values())
-    assert lines[-1].split()[2:4] == ["KiB", "1"]
-    assert errors == ""
-    assert invoke(["data", "list", "--json"]) == 0
-    listed = json.loads(capfd.readouterr().out)
-    assert listed["folder"] == os.environ["PIPEPROF_CACHE_DIR"]
-    assert [entry["name"] for entry in listed["entries"]] == sorted(three.values())
-    assert (listed["entries"][-1]["kind"], listed["entries"][-1]["files"]) == ("npy", 1)
-
-
-def test_removing_by_name_and_by_the_beginning_of_one(three: dict[str, str], capfd: pytest.CaptureFixture[str]) -> None:
-    assert invoke(["data", "rm", three["t1"], "npy"]) == 0
-    assert [entry.name for entry in list_entries()] == [three["t2"]]
-    assert capfd.readouterr().err.startswith("Removed 2 entries, 4.")
-    assert invoke(["data", "rm", "--all"]) == 0
-    assert list_entries() == []
-    assert "Removed 1 entry, " in capfd.readouterr().err
-    assert invoke(["data", "list"]) == 0
-    output, errors = capfd.readouterr()
-    assert output == ""
-    assert errors.startswith("No generated data in ")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "name the inputs to remove, or use --all"),
-        (["--all", "npy"], "names and --all"),
-        (["csv"], "ambiguous"),
-        (["nyp"], "see: pipeprof data list"),
-        ([""], "no generated data named"),
-        (["np-{}"], "did you mean npy-"),
-    ],
-)
-def test_removing_nothing_by_mistake(
-    three: dict[str, str], capfd: pytest.CaptureFixture[str], arguments: list[str], words: str
-) -> None:
-    assert invoke(["data", "rm", *(text.format(three["x"][4:]) for text in arguments)]) == 2
-    errors = capfd.readouterr().err
-    assert words in errors
-    assert errors.count("\n") == 1
-    assert len(list_entries()) == len(three)

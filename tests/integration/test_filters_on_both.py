@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from integration.changed_datasets import edited
 from integration.same_graphs import graph_differences
-from unit.build.filters_at_random import pipeline
+from unit.changes.filters_at_random import pipeline
 
 from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import BuiltStage, build

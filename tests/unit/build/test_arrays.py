@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeprof.pipelines.build.arrays import BuildContext, array_kind, arrays_in, fill
+from pipeprof.pipelines.build.arrays import BuildContext, arrays_in, fill
+from pipeprof.pipelines.spec.operations import array_kind
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "uint8", "int8", "int64", "bool", "complex64"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from pipeprof.pipelines.data import cache
 from pipeprof.pipelines.data.cache import CacheFolder, ensure, list_entries, locate, remove
 from pipeprof.pipelines.data.recipes import Recipe, entry_name, recipe_of
 from pipeprof.pipelines.errors import PipeprofError
+from tests.unit.cli.reports import Pipeprof
 
 TEXT = recipe_of({"text": {"lines": 2, "files": 2}})
 NAME = entry_name(TEXT)
@@ -176,3 +178,37 @@ def test_an_interrupted_removal_leaves_no_folder_that_looks_finished(
         remove(list_entries(CacheFolder(tmp_path)))
     (left,) = list_entries(CacheFolder(tmp_path))
     assert left.name.startswith(f"{NAME}.unfinished-")
+
+
+@pytest.fixture
+def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of three entries in the cache that commands use."""
+    monkeypatch.setenv("PIPEPROF_CACHE_DIR", str(tmp_path))
+    names = ["csv-0000000000000001", "csv-0000000000000002", "npy-0000000000000003"]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "data").write_bytes(bytes(4000))
+    return names
+
+
+def test_the_command_lists_and_removes_by_the_beginnings_of_names(three: list[str], pipeprof: Pipeprof) -> None:
+    lines = pipeprof("data", "list").out.splitlines()
+    assert lines[1].split() == ["name", "size", "files", "age"]
+    assert [line.split()[:4] for line in lines[2:]] == [[name, "3.91", "KiB", "1"] for name in three]
+    listed = json.loads(pipeprof("data", "list", "--json").out)["entries"]
+    assert [(entry["name"], entry["kind"], entry["bytes"]) for entry in listed] == [(n, n[:3], 4000) for n in three]
+    for arguments, words in {
+        (): "name the inputs to remove, or use --all",
+        ("--all", "npy"): "names and --all",
+        ("csv",): "ambiguous",
+        ("nyp",): "see: pipeprof data list",
+        ("",): "no generated data named",
+        (three[2].replace("npy", "np"),): f"did you mean {three[2]}?",
+    }.items():
+        done = pipeprof("data", "rm", *arguments)
+        assert (done.code, words in done.err, done.err.count("\n")) == (2, True, 1), done.err
+    assert len(list_entries()) == 3
+    assert pipeprof("data", "rm", three[0], "npy").err.startswith("Removed 2 entries, ")
+    assert [entry.name for entry in list_entries()] == [three[1]]
+    assert pipeprof("data", "rm", "--all").err.startswith("Removed 1 entry, ")
+    assert pipeprof("data", "list").err.startswith("No generated data in ")

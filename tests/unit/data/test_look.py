@@ -137,7 +137,7 @@ def test_arrays_that_can_be_sliced_together(tmp_path: Path) -> None:
 )
 def test_arrays_that_cannot_be_sliced(tmp_path: Path, array: NDArray[np.generic]) -> None:
     np.save(tmp_path / "x.npy", array)
-    with pytest.raises(UsageError, match=r"x\.npy (holds|is)"):
+    with pytest.raises(UsageError, match=r"x\.npy: got .* expected an array of numbers"):
         look(str(tmp_path / "x.npy"))
 
 
@@ -164,19 +164,8 @@ NEGATIVE = "{'descr': '<f4', 'fortran_order': False, 'shape': (-1,)}"
 @pytest.mark.parametrize("header", ["[]", "{}", "{'descr': '<f4', 'shape': 3}", "(" * 5000, "1 +", NEGATIVE])
 def test_nonsense_in_a_header(tmp_path: Path, header: str) -> None:
     (tmp_path / "x.npy").write_bytes(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
-    with pytest.raises(UsageError, match=r"not a valid \.npy file|is empty"):
+    with pytest.raises(UsageError, match=r"not a valid \.npy file|got float32 of shape \[-1\]"):
         look(str(tmp_path / "x.npy"))
-
-
-@pytest.mark.parametrize(("offset", "value"), [(6, 1), (8, 99)])
-def test_an_archive_that_is_locked_or_of_another_kind(tmp_path: Path, offset: int, value: int) -> None:
-    np.savez_compressed(tmp_path / "x.npz", x=np.arange(100))
-    data = bytearray((tmp_path / "x.npz").read_bytes())
-    for at in (0, data.find(b"PK\x01\x02") + 2):
-        data[at + offset] = value
-    (tmp_path / "x.npz").write_bytes(data)
-    with pytest.raises(UsageError, match=r"not a valid \.npz file"):
-        look(str(tmp_path / "x.npz"))
 
 
 def test_what_is_there_and_what_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +181,10 @@ def test_what_is_there_and_what_is_not(tmp_path: Path, monkeypatch: pytest.Monke
     np.save("cut.npy", np.zeros(1000))
     Path("cut.npy").write_bytes(Path("cut.npy").read_bytes()[:500])
     Path("dangling.csv").symlink_to("nowhere")
+    np.savez_compressed("locked.npz", x=np.arange(100))
+    data = bytearray(Path("locked.npz").read_bytes())
+    data[6] = data[data.find(b"PK\x01\x02") + 8] = 1
+    Path("locked.npz").write_bytes(data)
     for name in ("one.npy", "two.npy"):
         np.save(name, np.zeros(2))
     for text, words in {
@@ -208,6 +201,7 @@ def test_what_is_there_and_what_is_not(tmp_path: Path, monkeypatch: pytest.Monke
         "bad.npy": "not a valid .npy file",
         "bad.npz": "not a valid .npz file",
         "cut.npy": "truncated",
+        "locked.npz": "not a valid .npz file",
         "empty.tfrecord": "holds no records",
         "dangling.csv": "cannot be read",
         "???.npy": "4 saved arrays match",

@@ -9,7 +9,6 @@ import pytest
 
 from pipeprof.pipelines.data import recipes
 from pipeprof.pipelines.data.recipes import RecipeError, definitions, entry_name, entry_of, recipe_of
-from pipeprof.pipelines.tables import read_table
 
 SCHEMA = jsonschema.Draft7Validator({"$ref": "#/definitions/data_entry", "definitions": definitions()})
 KINDS = ("image_folder", "tfrecord", "npy", "csv", "text")
@@ -63,10 +62,10 @@ def test_defaults_fit_the_schema_and_come_back_from_another_process(kind: str) -
 
 
 def test_the_table_and_the_classes_have_the_same_parameters() -> None:
-    table = read_table("pipeprof.pipelines.data", "recipes")["recipes"]
+    table = definitions()["data_entry"]["properties"]
     assert sorted(table) == sorted(KINDS)
     for kind, row in table.items():
-        assert sorted(entry_of(recipe_of({kind: None}))[kind]) == sorted(row["parameters"])
+        assert sorted(entry_of(recipe_of({kind: None}))[kind]) == sorted(row["properties"])
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.build.filters_at_random import PAIRS, pipeline
+from unit.changes.filters_at_random import PAIRS, pipeline
 
-from pipeprof.pipelines.build.chain import STRUCTURE, arguments_of, call_of
-from pipeprof.pipelines.build.chain_part import CannotSplitError, part_of_chains
+from pipeprof.pipelines.build.chain import STRUCTURE, call_arguments, call_of
+from pipeprof.pipelines.changes.in_spec import CannotSplitError, part_of_chains
 from pipeprof.pipelines.ops.values.fields import pick, place
 
 FUNCTIONS = {
@@ -36,7 +36,7 @@ def called(chain: Sequence[Any], element: Any, *, answers: bool = False) -> Any:
         if name in STRUCTURE:
             element = STRUCTURE[name](element, written)
             continue
-        arguments = arguments_of(name, written)
+        arguments = call_arguments(name, written)
         on, to = arguments.pop("on", None), arguments.pop("to", None)
         if isinstance(on, dict):
             result = FUNCTIONS[name](**{key: pick(element, field) for key, field in on.items()}, **arguments)
