@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.ops.values.units import LONGEST_SECONDS, meant_size, parse_duration, parse_size
 from pipeprof.pipelines.steps.step import KINDS, Step, parse_step, words
@@ -162,7 +160,5 @@ def parsed(flag: str, text: str, read: Callable[[str], T]) -> T:
     """
     try:
         return read(text)
-    except ValidationError as error:
-        raise UsageError(f"{flag}: {error.errors(include_url=False)[0]['msg']}") from None
     except ValueError as error:
         raise UsageError(f"{flag}: {error}") from None

@@ -263,7 +263,7 @@ def _stages(loaded: LoadedSpec) -> list[Stage]:
                 name=placed.name,
                 origin="written",
                 depth=placed.address.count("stages.") + placed.address.count("source") - 1,
-                op=placed.op.op,
+                op=placed.op,
                 location=where,
             )
         )

@@ -10,7 +10,6 @@ from pipeprof.cli.private import SPEC_ENVIRONMENT
 from pipeprof.cli.streams import write_stdout
 from pipeprof.pipelines.errors import UsageError
 from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.steps.step import Step, check_step, kind_of
 from pipeprof.pipelines.target.arguments import parse_arguments
 from pipeprof.pipelines.target.names_in_file import describe
@@ -98,7 +97,7 @@ def load_target(
         raise UsageError(f"--arg passes arguments to a Python function, but {text} is a spec; use --set")
     environment = SPEC_ENVIRONMENT if changes.env else None
     loaded = load_spec(target.path, changes.sets, environment=environment, may_read=may_read)
-    if no_python and (files := python_files(loaded)):
+    if no_python and (files := loaded.python_files):
         names = ", ".join(sorted({path.name for path in files}))
         raise UsageError(f"--no-python: {text} runs Python code ({names}); use `ops:` instead, or remove --no-python")
     return target, loaded

@@ -93,7 +93,7 @@ def _refuse_files(name: str, side: GivenSide) -> None:
         UsageError: The spec writes files.
     """
     loaded = side.settings.loaded if side.settings is not None else None
-    leaf = next(iter(written_files(loaded.spec)), None) if loaded is not None else None
+    leaf = next(iter(written_files(loaded.data)), None) if loaded is not None else None
     if loaded is None or leaf is None:
         return
     at = loaded.locate(leaf.address)
@@ -103,7 +103,7 @@ def _refuse_files(name: str, side: GivenSide) -> None:
     path = ".".join(str(part) for part in leaf.place)
     mend = f"keep it in memory with --set {path}=" if stage == "cache" else "leave the stage out"
     raise UsageError(
-        f"{name}: {where}: {stage} writes files ({argument}: {leaf.value}), and all processes of a comparison would "
+        f"{name}: {where}: {stage} writes files ({argument}: {leaf.text}), and all processes of a comparison would "
         f"write the same ones; {mend}"
     )
 

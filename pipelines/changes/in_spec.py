@@ -13,7 +13,7 @@ from pipeprof.pipelines.changes.chain import CannotChangeError, Chain, ChainStag
 from pipeprof.pipelines.changes.edits import PipelineEdit
 from pipeprof.pipelines.errors import PlainError, UsageError
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.address import operation_key
+from pipeprof.pipelines.spec.set_value import operation_key
 
 if TYPE_CHECKING:
     from pipeprof.pipelines.spec.load import LoadedSpec

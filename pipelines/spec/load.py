@@ -6,17 +6,14 @@ import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from pipeprof.pipelines.errors import escape
-from pipeprof.pipelines.spec.address import walk_address
+from pipeprof.pipelines.spec.check import Fault, find_faults
 from pipeprof.pipelines.spec.diagnostics import Diagnostic, SpecError
-from pipeprof.pipelines.spec.faults import Fault, describe, find_faults
-from pipeprof.pipelines.spec.models import Spec
-from pipeprof.pipelines.spec.paths import missing_files, named_python_files
-from pipeprof.pipelines.spec.set_value import FLAG, apply_sets
+from pipeprof.pipelines.spec.paths import named_python_files
+from pipeprof.pipelines.spec.set_value import FLAG, apply_sets, walk_address
+from pipeprof.pipelines.spec.spec import Spec, spec_of
 from pipeprof.pipelines.spec.spec_file import read_spec_file
 from pipeprof.pipelines.spec.yaml_text import (
     START,
@@ -29,17 +26,10 @@ from pipeprof.pipelines.spec.yaml_text import (
     flatten,
     read,
 )
-from pipeprof.pipelines.suggest import suggest_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
-
-
-_ONE_FILE: Final = (
-    "a spec is one file: write what `extends` names into it, share parts with YAML's anchors (&name, *name, <<), and "
-    "change values with --set and --env"
-)
 
 
 @dataclass(frozen=True)
@@ -104,6 +94,11 @@ class LoadedSpec:
     lines: list[str] = field(repr=False, compare=False)
 
     @property
+    def python_files(self) -> list[Path]:
+        """The Python files that it names anywhere."""
+        return named_python_files(self.data, self.base_dir)
+
+    @property
     def resolved_sha256(self) -> str:
         """Hexadecimal hash of what the spec says with the flags, whatever it was written in."""
         text = json.dumps(_as_text_keys(self.data), sort_keys=True, ensure_ascii=False)
@@ -127,7 +122,7 @@ class LoadedSpec:
     def with_data(
         self, data: dict[str, Any], places: Callable[[Mapping[Address, TextPlace]], dict[Address, TextPlace]]
     ) -> LoadedSpec:
-        """Return the spec with other data, as if its file had it; the arguments are those of `load_spec`.
+        """Return the spec with other data, as if its file had it.
 
         Args:
             places: gives the place of what stayed as it was by its address in the new data, from that before.
@@ -135,11 +130,10 @@ class LoadedSpec:
         Raises:
             SpecError: everything that is wrong with the data.
         """
-        moved = places(self.places)
-        spec, faults = _checked(data, self.base_dir, None)
-        if spec is None or faults:
+        moved, faults = places(self.places), find_faults(data, self.base_dir)
+        if faults:
             raise _error(self.path, [_problem(moved, fault, data) for fault in faults], self.overrides, self.lines)
-        return replace(self, data=data, spec=spec, places=moved)
+        return replace(self, data=data, spec=spec_of(data), places=moved)
 
     @cached_property
     def _stages(self) -> dict[str, Address]:
@@ -184,12 +178,15 @@ def load_spec(
     if isinstance(read_text.root.value, dict):
         problems += apply_sets(read_text.root, sets, environment, read_text.used)
     data, places = flatten(read_text.root)
-    spec, faults = _checked(data, base_dir, may_read)
+    if may_read is not None:
+        for file in named_python_files(data, base_dir) if isinstance(data, dict) else ():
+            may_read(file)
+    faults = find_faults(data, base_dir)
     # What the text is wrong about makes the model complain about the same line in other words.
     wrong = {problem.span.line for problem in read_text.problems if problem.code != "duplicate-key"}
     found = [_problem(places, fault, data) for fault in faults]
     problems += [problem for problem in found if problem.span.flag is not None or problem.span.line not in wrong]
-    if problems or spec is None:
+    if problems:
         raise _error(path, problems, sets, read_text.lines)
     return LoadedSpec(
         path=path,
@@ -198,7 +195,7 @@ def load_spec(
         sha256=hashlib.sha256(content).hexdigest(),
         overrides=list(sets),
         data=data,
-        spec=spec,
+        spec=spec_of(data),
         variables=dict(sorted(read_text.used.items())) if environment is not None else None,
         notes=_notes(path, data, places, sets) if environment is None else [],
         places=places,
@@ -219,36 +216,6 @@ def _error(path: Path, problems: Sequence[SpecProblem], sets: Sequence[str], lin
         words = problem.code, problem.message, at.flag, problem.suggestion, order
         found.append(Diagnostic(at.file, at.line, at.column, at.length, *words))
     return SpecError(found, lines)
-
-
-def _checked(data: Any, base_dir: Path, may_read: Callable[[Path], None] | None) -> tuple[Spec | None, list[Fault]]:
-    """The spec of some data, and what is wrong with it."""
-    if not isinstance(data, dict):
-        message = f"got {describe(data)}, expected a mapping with version, source and stages"
-        return None, [Fault((), False, "wrong-type", message)]
-    if "extends" in data:
-        return None, [Fault(("extends",), True, "unknown-key", _ONE_FILE)]
-    try:
-        spec = Spec.model_validate(data)
-    except ValidationError as error:
-        return None, find_faults(error, data)
-    return spec, _missing_files(spec, base_dir, may_read)
-
-
-def _missing_files(spec: Spec, base_dir: Path, may_read: Callable[[Path], None] | None) -> list[Fault]:
-    """Paths that lead nowhere."""
-    if may_read is not None:
-        for file in named_python_files(spec, base_dir):
-            may_read(file)
-    try:
-        problems = missing_files(spec, base_dir)
-    except (OSError, RuntimeError) as error:
-        # Names too long for the file system, "~" of an unknown user, folders that may not be listed.
-        return [Fault(("source",), False, "missing-file", f"cannot look up this path ({error})")]
-    return [
-        Fault(problem.address, False, "missing-file", problem.message, suggest_path(problem.got, problem.candidates))
-        for problem in problems
-    ]
 
 
 def _problem(places: Mapping[Address, TextPlace], fault: Fault, data: Any) -> SpecProblem:
@@ -277,12 +244,16 @@ def _nearest(places: Mapping[Address, TextPlace], address: Address) -> TextPlace
 
 def _notes(path: Path, data: Any, places: Mapping[Address, TextPlace], sets: Sequence[str]) -> list[Note]:
     """List references that lack ``--env``."""
-    notes = []
-    for address, place in places.items():
-        if (reference := first_reference(_value_at(data, address))) is not None:
-            message = f"{reference} is not replaced: add --env to take it from the environment"
-            notes.append(Note(_location(path, place.value, sets), "reference-left", message))
-    return notes
+    found = [(place, first_reference(_value_at(data, address))) for address, place in places.items()]
+    return [
+        Note(
+            _location(path, place.value, sets),
+            "reference-left",
+            f"{reference} is not replaced: add --env to take it from the environment",
+        )
+        for place, reference in found
+        if reference is not None
+    ]
 
 
 def _as_text_keys(value: Any) -> Any:

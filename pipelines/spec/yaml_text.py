@@ -428,7 +428,7 @@ class _Reader:
         """The value of a scalar, with variables filled in."""
         if re.search("[\0\ud800-\udfff]", text):
             self._note(span, "control-character", "NUL or half a character: expected text")
-            return None
+            return ""
         filled = self._environment is not None and not is_key and "${" in text
         if filled:
             text = self._filled(text, span)

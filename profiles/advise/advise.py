@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pipeprof.pipelines.graph.read.records import ConstantDict, MadeDict
     from pipeprof.pipelines.graph.stages import StageGraph
     from pipeprof.pipelines.spec.load import LoadedSpec
-    from pipeprof.pipelines.spec.models import Ignore
+    from pipeprof.pipelines.spec.spec import Ignore
     from pipeprof.pipelines.static.slips import Slip
     from pipeprof.profiles.advise.check import Check
     from pipeprof.profiles.advise.proposal import Proposal

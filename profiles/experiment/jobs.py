@@ -12,7 +12,6 @@ from pipeprof.pipelines.changes.edits import PipelineEdit, SetEnvironment, suppo
 from pipeprof.pipelines.changes.in_source import ChangedSource
 from pipeprof.pipelines.changes.in_spec import changed_spec
 from pipeprof.pipelines.spec.load import LoadedSpec
-from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.profiles.document.findings import Finding
 from pipeprof.profiles.experiment.evidence import BASELINES
 from pipeprof.profiles.harness.settings import RunSettings, job_of, plan
@@ -165,7 +164,7 @@ def _files_of(settings: RunSettings, sha256: str | None) -> dict[Path, str | Non
     loaded = settings.loaded
     if loaded is None:
         return {settings.target.path: sha256 or _hash(settings.target.path)}
-    found = {path: _hash(path) for path in python_files(loaded)}
+    found = {path: _hash(path) for path in loaded.python_files}
     return {**found, loaded.path.absolute(): loaded.sha256}
 
 

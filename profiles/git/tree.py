@@ -18,9 +18,8 @@ from pathlib import Path
 from typing import IO
 
 from pipeprof.pipelines.errors import ProfileError
-from pipeprof.pipelines.ops.values.values import ArrayFile, FilePatterns, InputFolder, OutputFile
 from pipeprof.pipelines.spec.load import LoadedSpec
-from pipeprof.pipelines.spec.paths import has_scheme, leaves
+from pipeprof.pipelines.spec.paths import Leaf, has_scheme, leaves
 from pipeprof.profiles.git.calls import GitCalls, GitError, printable
 from pipeprof.profiles.git.refs import commit_of, commits_of
 from pipeprof.profiles.git.repository import Repository, repository_at
@@ -340,22 +339,19 @@ def _holds_code(path: Path) -> bool:
 
 def lacking(loaded: LoadedSpec, tree: RefTree) -> str | None:
     """Why a spec cannot be measured at a ref: a file that it reads is not there, or it writes through a link."""
-    for value in (leaf.value for leaf in leaves(loaded.spec)):
-        if isinstance(value, FilePatterns | ArrayFile | InputFolder | OutputFile):
-            texts = value.patterns if isinstance(value, FilePatterns) else [str(value)]
-            for text in texts:
-                reason = _reason(value, text, loaded.base_dir, tree)
-                if reason is not None:
-                    return reason
+    for leaf in leaves(loaded.data):
+        if leaf.kind != "python" and (reason := _reason(leaf, loaded.base_dir, tree)) is not None:
+            return reason
     return None
 
 
-def _reason(value: object, text: str, folder: Path, tree: RefTree) -> str | None:
+def _reason(leaf: Leaf, folder: Path, tree: RefTree) -> str | None:
     """Why one path of a spec cannot be used."""
+    text = leaf.text
     if has_scheme(text) or text.startswith("data:"):
         return None
     path = folder / Path(text).expanduser()
-    if isinstance(value, OutputFile):
+    if leaf.kind == "output":
         inside = Path(os.path.realpath(path)).is_relative_to(tree.folder)
         return None if inside else f"the pipeline at {tree.ref} writes to {text}, which is not in its tree"
     if (refusal := tree.refusal(path, data=True)) is not None:
@@ -363,7 +359,7 @@ def _reason(value: object, text: str, folder: Path, tree: RefTree) -> str | None
     short = Path(os.path.normpath(path))
     if not short.is_relative_to(tree.folder):
         return None
-    pattern = (*short.relative_to(tree.folder).parts, *(["**"] if isinstance(value, InputFolder) else []))
+    pattern = (*short.relative_to(tree.folder).parts, *(["**"] if leaf.kind == "folder" else []))
     found = next((name for name in tree.withheld if may_match(pattern, Path(name).parts)), None)
     return tree.refusal(tree.folder / found, data=True) if found is not None else None
 

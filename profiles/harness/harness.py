@@ -370,7 +370,7 @@ class Run:
             return
         from pipeprof.pipelines.spec.paths import source_files
 
-        files = list(source_files(loaded.spec, loaded.base_dir, folders))
+        files = list(source_files(loaded.data, loaded.base_dir, folders))
         evicted = evict(files)
         self._facts.disk = Disk(cold=evicted.cold)
         self._evicted = files if evicted.cold else []
@@ -570,7 +570,7 @@ def written_stages(loaded: LoadedSpec | None) -> dict[str, Stage]:
             name=placed.name,
             origin="written",
             depth=(placed.address.count("stages") + placed.address.count("source")) - 1,
-            op=placed.op.op,
+            op=placed.op,
             location=Location(file=at.file, line=at.line, column=at.column) if at and at.line else None,
         )
     return found

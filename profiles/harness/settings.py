@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pipeprof.pipelines.errors import ProfileError, UsageError
 from pipeprof.pipelines.ops.constants import LOCAL
 from pipeprof.pipelines.ops.traits import traits
-from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.spec.scaffold import FROM_NOTE
 from pipeprof.pipelines.steps.recorded import step_of
 from pipeprof.pipelines.steps.step import RECORDED, SCRIPT, Step, arguments_of, kind_of, user_files
@@ -115,7 +114,7 @@ class Plan:
 
 def plan(settings: RunSettings) -> Plan:
     """Resolve the settings: the command line before the spec before the defaults."""
-    from pipeprof.pipelines.spec.models import Measure
+    from pipeprof.pipelines.spec.spec import Measure
 
     spec = settings.loaded.spec if settings.loaded is not None else None
     measure = spec.measure if spec is not None else Measure()
@@ -124,7 +123,7 @@ def plan(settings: RunSettings) -> Plan:
     steps = settings.steps if settings.steps is not None else measure.steps
     seconds = settings.seconds
     if seconds is None and settings.steps is None:
-        asked = "seconds" in measure.model_fields_set or measure.steps is None
+        asked = measure.steps is None or (settings.loaded is not None and "seconds" in settings.loaded.data["measure"])
         seconds = measure.seconds if asked else None
     base = settings.loaded.base_dir if settings.loaded is not None and settings.step is None else Path()
     if settings.target.kind == "script":
@@ -177,7 +176,7 @@ def job_of(settings: RunSettings, planned: Plan, data_dirs: Mapping[str, Path], 
     target, loaded = settings.target, settings.loaded
     files = [str(target.path)]
     if loaded is not None:
-        files += [str(path) for path in python_files(loaded)]
+        files += [str(path) for path in loaded.python_files]
     files += user_files(planned.step.arguments)
     return Job(
         memory_limit=memory_limit,
@@ -215,7 +214,7 @@ def _workers(settings: RunSettings) -> int | None:
     """
     loaded = settings.loaded
     if loaded is not None:
-        read = [vars(placed.op)["service"] for placed in loaded.spec.placed() if traits(placed.op.op).remote]
+        read = [one.arguments["service"] for one in loaded.spec.placed() if traits(one.op).remote]
         local = LOCAL in read
         advice = "add the stage distribute: {processing_mode: parallel_epochs, service: local}"
     else:

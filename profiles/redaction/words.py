@@ -53,7 +53,7 @@ def _is_word(word: str) -> bool:
 @cache
 def _language() -> frozenset[str]:
     """The words of the schemas of specs and profiles; made only for a value that is nothing but words."""
-    from pipeprof.pipelines.spec.schema.schema import spec_schema
+    from pipeprof.pipelines.spec.schema import spec_schema
     from pipeprof.profiles.document.profile import Profile
 
     texts = (json.dumps(schema) for schema in (spec_schema(), Profile.model_json_schema()))

@@ -56,7 +56,7 @@ def main() -> int:
 def _load() -> None:
     """Import what each copy needs."""
     from pipeprof.pipelines.build import look  # noqa: F401 - for the copies
-    from pipeprof.pipelines.spec import models  # noqa: F401 - for the copies
+    from pipeprof.pipelines.spec import spec  # noqa: F401 - for the copies
 
 
 def _send(answers: int, answer: LookAnswer) -> None:
@@ -80,10 +80,10 @@ def _answer(line: bytes) -> LookAnswer:
 def _look(job: LookJob) -> LookAnswer:
     from pipeprof.pipelines.build.look import DATA, LookContext, look
     from pipeprof.pipelines.build.pinned import BuildError
-    from pipeprof.pipelines.spec.models import Spec
+    from pipeprof.pipelines.spec.spec import spec_of
 
     data: Any = from_pairs(job.data)
-    entries = Spec.model_validate(data).data
+    entries = spec_of(data).data
     context = LookContext(Path(job.base_dir), entries, {name: Path(folder) for name, folder in job.made.items()})
     try:
         return LookAnswer(graph=look(data, context))

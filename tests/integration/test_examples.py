@@ -11,11 +11,11 @@ import tensorflow as tf
 from integration.example_data import made, without_services
 
 from pipeprof.cli.main import invoke
+from pipeprof.pipelines.build.allowlist import functions, layers
 from pipeprof.pipelines.build.arrays import BuildContext
 from pipeprof.pipelines.build.dataset import build, load_arrays
-from pipeprof.pipelines.ops.base import sources, stages
-from pipeprof.pipelines.ops.functions.catalog import table
 from pipeprof.pipelines.spec.load import load_spec
+from pipeprof.pipelines.spec.operations import sources, stages
 from pipeprof.pipelines.target.running import import_file, load_function
 from pipeprof.pipelines.target.target import parse_target
 
@@ -39,7 +39,18 @@ def name_of(path: Path) -> str:
 
 def with_every_call(paths: list[Path]) -> list[Path]:
     """As few of the specs as have, together, every source, stage and function that is used in any of them."""
-    known = {*sources(), *stages(), *table(), "python", "select", "rename", "drop", "to_tuple", "to_dict"}
+    known = {
+        *sources(),
+        *stages(),
+        *functions(),
+        *layers(),
+        "python",
+        "select",
+        "rename",
+        "drop",
+        "to_tuple",
+        "to_dict",
+    }
     words = {path: set(re.findall(r"[\w.]+", path.read_text(encoding="utf-8"))) & known for path in paths}
     chosen, missing = [], set().union(*words.values())
     while missing:

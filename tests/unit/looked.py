@@ -33,18 +33,18 @@ def graph_of(loaded: LoadedSpec) -> GraphDict:
         for key in placed.place:
             data = data[key]
         arguments = {name: value for name, value in (data or {}).items() if isinstance(value, int | float)}
-        node = dataset_node(placed.address, _OPS.get(placed.op.op, "OtherDataset"), [nodes[-1]["id"]] if nodes else [])
+        node = dataset_node(placed.address, _OPS.get(placed.op, "OtherDataset"), [nodes[-1]["id"]] if nodes else [])
         given = data.get("tensors") if isinstance(data, dict) else None
-        if placed.op.op == "from_tensor_slices" and isinstance(given, dict) and isinstance(given.get("array"), dict):
+        if placed.op == "from_tensor_slices" and isinstance(given, dict) and isinstance(given.get("array"), dict):
             given = given["array"]
             whole, dtype = given["shape"], given.get("dtype", "float32")
             shape = list(whole[1:])
             node["length"], node["held_bytes"] = whole[0], math.prod(whole) * WIDTHS[dtype]
-        elif placed.op.op == "range":
+        elif placed.op == "range":
             arguments = {"start": 0, "step": 1, **arguments}
-        elif placed.op.op == "batch" and shape is not None:
+        elif placed.op == "batch" and shape is not None:
             shape = [None, *shape]
-        elif placed.op.op == "map":
+        elif placed.op == "map":
             shape = None
         node.update(name=node_name(placed.address), key=node_name(placed.address), arguments=arguments)
         node.update(output_types=[dtype], output_shapes=[shape])

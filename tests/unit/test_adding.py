@@ -1,122 +1,78 @@
-"""Adding one of each thing takes a row, a module or a class: a function, an op, a rule, a kind of step, a message.
+"""Adding one of each thing takes a row or a class: a function, an op, a message.
 
-What is added here is a module in the folder that its registry walks, a row of its table or a line of its data file. A
-format is added in `test_formats`.
+A format is added in `test_formats`.
 """
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from pipeprof.pipelines.ops import base, stages, traits
-from pipeprof.pipelines.ops.functions import catalog
+from pipeprof.pipelines.ops import traits
+from pipeprof.pipelines.spec import operations, schema
+from pipeprof.pipelines.spec.diagnostics import SpecError
+from pipeprof.pipelines.spec.load import load_spec
 from pipeprof.profiles.protocol import messages
 
-Pipeprof = Callable[..., Any]
-FUNCTION = {"tf.added.scale": "image, factor, name=None"}
-OP = """
-from typing import ClassVar
-from pydantic import Field
-from pipeprof.pipelines.ops.base import Stage
-from pipeprof.pipelines.ops.values.values import Positive
-class Pairs(Stage):
-    '''Puts elements into pairs.'''
-    op: ClassVar[str] = "pairs"
-    distance: Positive = Field(default=1, description="How far apart.")
-"""
-CACHES = (base.stages, catalog.table, catalog.function, traits.traits)
+ROWS = {
+    "signatures": {"tf.added.scale": "image, factor, name=None"},
+    "operations": {"pairs": {"signature": "count, name=None", "about": "Puts elements into pairs."}},
+}
 SPEC = """\
 version: 1
 source: {range: {stop: 8}}
 stages:
   - map: {ops: [{tf.cast: {dtype: float32}}, {tf.added.scale: {factor: 2}}]}
-  - pairs: {distance: 2}
+  - pairs: {count: 2}
 """
+CACHES = (operations.sources, operations.stages, schema.spec_schema, traits.traits)
 
 
 @pytest.fixture
-def add(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[ModuleType, str], None]]:
-    """Adds a module to the folder of a package."""
-    added = []
+def added(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Rows in the tables of functions and of stages."""
+    read = operations.read_table
 
-    def adds(package: ModuleType, source: str) -> None:
-        folder = tmp_path / package.__name__
-        folder.mkdir()
-        (folder / "added.py").write_text(source)
-        monkeypatch.setattr(package, "__path__", [*package.__path__, str(folder)])
-        added.append(f"{package.__name__}.added")
-        forget()
+    def with_rows(package: str, name: str) -> Any:
+        table = read(package, name)
+        if name == "operations":
+            return {**table, "stages": {**table["stages"], **ROWS[name]}}
+        return {**table, **ROWS.get(name, {})}
 
-    yield adds
-    for name in added:
-        sys.modules.pop(name, None)
-    forget()
-
-
-@pytest.fixture
-def add_function(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """Adds a line to the table of functions."""
-
-    def adds() -> None:
-        rows = {**catalog.table(), **FUNCTION}
-        monkeypatch.setattr(catalog, "read_table", lambda _package, _name: rows)
-        forget()
-
-    yield adds
-    forget()
-
-
-def forget() -> None:
+    monkeypatch.setattr(operations, "read_table", with_rows)
+    monkeypatch.setattr(schema, "read_table", with_rows)
+    for cache in CACHES:
+        cache.cache_clear()
+    yield
     for cache in CACHES:
         cache.cache_clear()
 
 
-@pytest.fixture
-def spec(tmp_path: Path) -> Path:
-    path = tmp_path / "spec.yaml"
-    path.write_text(SPEC)
-    return path
+def test_unknown_things_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    with pytest.raises(SpecError) as caught:
+        load_spec(tmp_path / "spec.yaml")
+    assert [one.code for one in caught.value.diagnostics] == ["unknown-function", "unknown-stage"]
 
 
-def test_unknown_things_are_refused(spec: Path, pipeprof: Pipeprof) -> None:
-    result = pipeprof("check", spec)
-
-    assert result.code == 2
-    assert "tf.added.scale" in result.out + result.err
-    assert "pairs" in result.out + result.err
+@pytest.mark.usefixtures("added")
+def test_a_function_and_an_op_are_rows(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    assert [one.op for one in load_spec(tmp_path / "spec.yaml").spec.placed()] == ["range", "map", "pairs"]
 
 
-def test_a_function_is_a_line_and_an_op_is_a_module(
-    spec: Path, add: Callable[[ModuleType, str], None], add_function: Callable[[], None], pipeprof: Pipeprof
-) -> None:
-    add_function()
-    add(stages, OP)
-
-    result = pipeprof("check", spec)
-
-    assert result.code == 0, result.err
-    assert "pairs" in result.out
-
-
-def test_an_op_without_a_row_of_traits_is_found(
-    add: Callable[[ModuleType, str], None], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    add(stages, OP)
+@pytest.mark.usefixtures("added")
+def test_an_op_without_a_row_of_traits_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(LookupError, match="pairs"):
-        traits.check_rows(base.sources(), base.stages())
-
+        traits.check_rows(operations.sources(), operations.stages())
     monkeypatch.setitem(traits.STAGES, "pairs", traits.Traits(one_to_one=True))
     traits.traits.cache_clear()
-
-    traits.check_rows(base.sources(), base.stages())
+    traits.check_rows(operations.sources(), operations.stages())
     assert traits.traits("pairs").one_to_one
 
 

@@ -439,7 +439,7 @@ def test_imports_for_types_count():
         ("profiles.new.x", "profiles.view.view", False),
         ("profiles.view.x", "profiles.new.x", True),
         ("pipelines.ops.x", "pipelines.spec.load", True),
-        ("pipelines.spec.x", "pipelines.ops.base", False),
+        ("pipelines.spec.x", "pipelines.ops.traits", False),
         ("pipelines.spec.load", "pipelines.build.dataset", True),
     ],
 )

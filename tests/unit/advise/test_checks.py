@@ -19,7 +19,7 @@ from pipeprof.pipelines.changes.edits import HandWritten, to_document
 from pipeprof.pipelines.graph.stages import StageGraph
 from pipeprof.pipelines.ops.constants import AUTOTUNE
 from pipeprof.pipelines.spec.load import load_spec
-from pipeprof.pipelines.spec.models import Ignore
+from pipeprof.pipelines.spec.spec import Ignore
 from pipeprof.profiles.advise.apply import CHECKS, FINDINGS, findings_in, ideas_for
 from pipeprof.profiles.advise.check import sections
 from pipeprof.profiles.advise.ideas import IDEAS, POOL

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeprof.pipelines.build import arrays
 from pipeprof.pipelines.build.arrays import BuildContext, arrays_in, fill
 from pipeprof.pipelines.spec.operations import array_kind
 
@@ -27,7 +28,7 @@ def test_random_arrays_depend_on_the_seed_alone(dtype: str) -> None:
 
 
 def test_arrays_in_more_than_one_chunk_have_no_seam(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeprof.pipelines.build.arrays._CHUNK", 16)
+    monkeypatch.setattr(arrays, "_CHUNK", 16)
     assert len(np.unique(fill([50]))) == 50
 
 

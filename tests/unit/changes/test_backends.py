@@ -27,7 +27,7 @@ from pipeprof.pipelines.changes.edits import (
 )
 from pipeprof.pipelines.changes.in_spec import EditError, apply_to_data
 from pipeprof.pipelines.changes.in_spec_text import apply_to_text
-from pipeprof.pipelines.spec.address import operation_key
+from pipeprof.pipelines.spec.set_value import operation_key
 from pipeprof.pipelines.spec.yaml_text import read
 from pipeprof.pipelines.spec.yaml_writer import block_lines
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from pipeprof.pipelines.errors import ProfileError
 from pipeprof.pipelines.spec.load import LoadedSpec, load_spec
-from pipeprof.pipelines.spec.python_files import python_files
 from pipeprof.pipelines.steps.consumer import StepContext
 from pipeprof.pipelines.steps.step import parse_step, start_step
 from pipeprof.pipelines.target.target import ParsedTarget, parse_target
@@ -210,11 +209,11 @@ stages:
       cycle_length: 2
 """
     folder = tmp_path / "project"
-    assert python_files(spec(text)) == [folder / "maps" / "f.py"] * 2
+    assert spec(text).python_files == [folder / "maps" / "f.py"] * 2
 
 
 def test_a_spec_without_python_names_no_files(spec):
-    assert python_files(spec(BARE)) == []
+    assert spec(BARE).python_files == []
 
 
 KEYS = st.text() | st.integers() | st.booleans() | st.none()

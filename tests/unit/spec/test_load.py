@@ -71,7 +71,7 @@ def test_good_spec(folder: Path) -> None:
     assert loaded.sha256 == hashlib.sha256(GOOD.encode()).hexdigest()
     assert loaded.overrides == []
     assert loaded.spec.name == "flowers"
-    assert [type(stage).__name__ for stage in loaded.spec.stages] == ["Map", "Shuffle", "Batch", "Prefetch"]
+    assert [stage.op for stage in loaded.spec.placed()] == ["list_files", "map", "shuffle", "batch", "prefetch"]
     assert loaded.data["stages"][2] == {"batch": {"batch_size": 32}}
     assert loaded.data["x-size"] == [224, 224]
     assert json.loads(json.dumps(loaded.data)) == loaded.data
@@ -81,7 +81,7 @@ def test_good_spec(folder: Path) -> None:
 def test_overrides_reach_the_model_and_the_data() -> None:
     loaded = load(GOOD, "stages.2.batch_size=64", "stages.decode.num_parallel_calls=AUTOTUNE", "step=none")
     assert loaded.overrides == ["stages.2.batch_size=64", "stages.decode.num_parallel_calls=AUTOTUNE", "step=none"]
-    assert loaded.spec.stages[2].batch_size == 64  # type: ignore[attr-defined]
+    assert loaded.spec.placed()[3].arguments == {"batch_size": 64}
     assert loaded.spec.step.kind == "none"
     assert loaded.data["stages"][2] == {"batch": {"batch_size": 64}}
     # The file is not the overrides.
@@ -129,7 +129,7 @@ def test_everything_wrong_is_said_in_one_pass() -> None:
         ("duplicate-key", 18),
         ("unknown-argument", 18),
         ("step", 21),
-        ("number", None),
+        ("wrong-value", None),
         ("out-of-range", None),
     ]
 
@@ -165,7 +165,7 @@ def test_deepest_pipelines_that_can_be_written() -> None:
     for _ in range(20):
         stage = "{interleave: {source: {TFRecordDataset: {}}, stages: [" + stage + "]}}"
     error = refused(f"version: 1\nsource: {{range: {{stop: 3}}}}\nstages: [{stage}]\n")
-    assert [d.code for d in error.diagnostics] == ["number"]
+    assert [d.code for d in error.diagnostics] == ["wrong-value"]
 
 
 def test_file_that_does_not_exist() -> None:

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeprof.pipelines.spec.address import walk_address
-from pipeprof.pipelines.spec.set_value import FLAG, apply_sets
+from pipeprof.pipelines.spec.set_value import FLAG, apply_sets, walk_address
 from pipeprof.pipelines.spec.yaml_text import Item, Span, SpecProblem, YamlText, read
 
 SPEC = """\
